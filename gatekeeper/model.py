@@ -1,0 +1,241 @@
+"""What the rooms of the gate pass to each other: frozen values, standard library only.
+
+The words are those of docs/flow.md: a *transaction* comes in, says *facts* about itself, reaches an *audience*,
+belongs to a *mailing* with *counts* and a *standing*, and gets a *verdict* with *reasons*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a rule asks for and what a verdict is; `severity` orders them (reject > hold > defer > warn > relay)."""
+
+    RELAY = "relay"
+    WARN = "warn"
+    DEFER = "defer"
+    HOLD = "hold"
+    REJECT = "reject"
+
+    @property
+    def severity(self) -> int:
+        return _SEVERITY[self]
+
+    @property
+    def passes(self) -> bool:
+        """True where the message goes on to the next hop."""
+        return self in (Action.RELAY, Action.WARN)
+
+
+_SEVERITY = {action: rank for rank, action in enumerate(Action)}
+
+
+# -- what came in ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The host that speaks to a listener, or for which a trusted one speaks by XCLIENT or XFORWARD."""
+
+    address: str = ""  # IP address, without brackets or the IPv6: prefix
+    name: str = ""  # reverse DNS name, "" where unknown
+    helo: str = ""
+    port: int = 0
+    protocol: str = "ESMTP"  # as in a Received field's "with"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One RCPT: the address without brackets, and its ESMTP parameters as they were given (RFC 3461 4)."""
+
+    address: str
+    parameters: tuple[str, ...] = ()  # such as ("NOTIFY=NEVER", "ORCPT=rfc822;a@example.gov")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One SMTP mail transaction (RFC 5321 3.3): envelope and message."""
+
+    listener: str  # "smtp" or "milter"
+    client: Client
+    sender: str  # MAIL FROM without brackets; "" for the null reverse-path
+    recipients: tuple[Recipient, ...]
+    content: bytes = field(repr=False)  # dot-unstuffed, CRLF line ends, as it came in
+    parameters: tuple[str, ...] = ()  # of MAIL, such as ("BODY=8BITMIME", "RET=HDRS", "ENVID=QQ1")
+    login: str | None = None  # SASL login, where the listener knows one
+    authenticated: bool = False  # a login, or a client in the --authenticated networks
+    upstream: str | None = None  # queue id at the MTA before us with its address: "4XyZ@192.0.2.1"
+
+
+# -- what it says about itself -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One address of a header field: display name (decoded) and addr-spec."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A part that a mail program would offer as a file."""
+
+    name: str  # "" where it has none
+    type: str  # lower case, "application/pdf"
+    size: int  # octets once decoded, to within a transfer encoding's padding
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a message says about itself; made by `mail.read_facts`, in time linear in its size."""
+
+    size: int = 0  # octets
+    author: tuple[Mailbox, ...] = ()  # From
+    sender: tuple[Mailbox, ...] = ()  # Sender
+    to: tuple[Mailbox, ...] = ()
+    cc: tuple[Mailbox, ...] = ()
+    bcc: tuple[Mailbox, ...] = ()
+    subject: str | None = None  # decoded (RFC 2047); None where missing or blank
+    message_id: str | None = None  # with its angle brackets removed
+    list_id: str | None = None  # the identifier between the brackets (RFC 2919), lower case
+    unsubscribe: tuple[str, ...] = ()  # URIs of List-Unsubscribe (RFC 2369)
+    one_click: bool = False  # List-Unsubscribe-Post: List-Unsubscribe=One-Click (RFC 8058)
+    attachments: tuple[Attachment, ...] = ()
+    links: frozenset[str] = frozenset()  # hosts that the text links to, lower case, IDNA
+    defects: tuple[str, ...] = ()  # closed vocabulary: mail.DEFECTS
+    automatic: bool = False  # a DSN, MDN or auto-reply, told by its structure
+    received: int = 0  # Received fields
+    content_digest: str = ""  # hex; body and the fields that people see, never trace, DKIM or Message-ID
+    subject_key: str = ""  # subject folded for comparison; "" where there is none
+    fingerprint: str | None = None  # of the text; None where it is too short to tell
+
+
+# -- whom it reaches ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom one transaction reaches, lists expanded; made by `audience.count`."""
+
+    users: Mapping[str, str | None] = field(default_factory=dict)  # user -> agency id, None where in no agency
+    externals: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()  # addresses of the lists that were expanded
+    unresolved: frozenset[str] = frozenset()  # inside addresses that a complete directory does not know
+    recipients: int = 0  # of the envelope
+    visible: int = 0  # people in To and Cc, lists counted as their members
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Whom a mailing reaches so far, the transaction being judged included."""
+
+    users: int = 0
+    external: int = 0
+    agencies: Mapping[str, int] = field(default_factory=dict)  # agency id -> users
+    lists: frozenset[str] = frozenset()
+    unresolved: int = 0
+
+    @property
+    def people(self) -> int:
+        return self.users + self.external
+
+
+# -- who sends, and what the ledger says -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who sends: the login's mailbox, else From, else MAIL FROM less VERP, BATV and SRS."""
+
+    mailbox: str  # normalised address; "" only where the message names nobody at all
+    authenticated: bool = False
+    agency: str | None = None
+    covered: bool = True  # False for agencies that the ruleset's scope excepts
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What makes two transactions one mailing. Strong keys join across sources, weak ones within a source."""
+
+    strong: tuple[str, ...] = ()  # "queue:..." and "message:..."
+    weak: tuple[str, ...] = ()  # "subject:..." and "text:..."
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What clears a hold: it answers the named rules, within its binding, window and ceiling."""
+
+    id: str  # "P-9"
+    rules: frozenset[str]
+    digests: frozenset[str]  # content digests it is bound to (exact); empty where it binds by all else
+    ceiling: int  # users
+    agencies: frozenset[str]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger says about a mailing when a transaction of it is judged."""
+
+    mailing: str | None = None  # "M-17", None while it has no number
+    state: str = "open"
+    reasons: tuple[Reason, ...] = ()  # why it is held, where it is
+    permits: tuple[Permit, ...] = ()
+
+
+# -- what is decided ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One matching rule, and what the sender is told."""
+
+    rule: str
+    action: Action
+    cite: str = ""
+    text: str = ""
+    ask: tuple[str, ...] = ()  # whose yes a hold needs
+    unknown: bool = False  # the rule could not be told: a field of it was unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The most severe action, and every matching rule as a reason."""
+
+    action: Action = Action.RELAY
+    reasons: tuple[Reason, ...] = ()
+    mass: bool = False
+    permits: tuple[str, ...] = ()  # permits that cleared a hold
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return tuple(reason.rule for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything a judgment reads, but for the ruleset and the time."""
+
+    transaction: Transaction
+    facts: Facts
+    audience: Audience
+    counts: Counts
+    standing: Standing
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the store made of a transaction: the verdict, the counts it was given on, and what is kept of it."""
+
+    verdict: Verdict
+    counts: Counts
+    mailing: str | None = None  # "M-17" where it has a number
+    batch: int | None = None  # id of the kept batch of a hold
+    repeated: bool = False  # a resend of a batch that is kept already

@@ -1,0 +1,1 @@
+"""Real peers that tests talk to: a sink, a Postfix, a running gate."""
