@@ -1,0 +1,165 @@
+"""SMTP replies: one value for those that we give and those that a next hop gave (RFC 5321 4.2)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
+_TAKEN_LINE_OCTETS = 2048  # what we take from a next hop; real ones go beyond 512
+_TAKEN_LINES = 128
+_TEXT_OCTETS = LINE_OCTETS - len("250 ") - len("\r\n")
+_MORE = "..."
+
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")  # RFC 3463 2
+_REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
+_PLAIN = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "ß": "ss"})
+
+
+class ProtocolError(Exception):
+    """A next hop said what is no SMTP reply; the text tells what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply: its three-digit code, and the text of each of its lines (at least one)."""
+
+    code: int
+    lines: tuple[str, ...] = ("",)
+
+    @property
+    def ok(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.code < 300
+
+    @property
+    def transient(self) -> bool:
+        """True for 4xx."""
+        return 400 <= self.code < 500
+
+    @property
+    def permanent(self) -> bool:
+        """True for 5xx."""
+        return 500 <= self.code < 600
+
+    @property
+    def enhanced(self) -> str | None:
+        """The enhanced status code that the first line begins with, such as "5.7.1" (RFC 2034 4)."""
+        match = _ENHANCED.match(self.lines[0]) if self.lines else None
+        return match[0] if match else None
+
+    @property
+    def text(self) -> str:
+        """All lines, with a space between them."""
+        return " ".join(self.lines)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".rstrip()
+
+    def encode(self) -> bytes:
+        """As it is written to the wire, CRLF included: every line ASCII, without controls, of at most 512 octets."""
+        lines = self.lines or ("",)
+        marks = ["-"] * (len(lines) - 1) + [" "]
+        return b"".join(_wire_line(self.code, mark, text) for mark, text in zip(marks, lines, strict=True))
+
+
+def _wire_line(code: int, mark: str, text: str) -> bytes:
+    clean = text.translate(_CONTROLS).encode("ascii", "replace")[:_TEXT_OCTETS]
+    return b"%d%s%s\r\n" % (code, mark.encode(), clean)
+
+
+# -- replies of our own ------------------------------------------------------------------------------------------
+
+
+def reply(code: int, text: str, enhanced: str | None = None, suffix: str = "") -> Reply:
+    """Make a reply of one ASCII line of at most 512 octets, whatever is in the text.
+
+    What does not fit is cut from the end of `text`, at a word; `suffix` stays whole where it fits at all.
+    Line ends and control characters become spaces, other characters lose their accents or become "?".
+    """
+    start = f"{enhanced} " if enhanced else ""
+    tail = cut(plain(suffix), _TEXT_OCTETS - len(start))
+    if tail and suffix[:1].isspace():
+        tail = cut(" " + tail, _TEXT_OCTETS - len(start))
+    return Reply(code, (start + cut(plain(text), _TEXT_OCTETS - len(start) - len(tail)) + tail,))
+
+
+def room(start: str, suffix: str) -> int:
+    """Octets that are left for the text of a one-line reply between an enhanced code and a suffix."""
+    return max(0, _TEXT_OCTETS - len(start) - len(suffix))
+
+
+def plain(text: str) -> str:
+    """Make printable ASCII of a text, its white space and control characters single spaces."""
+    spaced = text[: 8 * LINE_OCTETS].translate(_PLAIN).translate(_CONTROLS)
+    bare = "".join(letter for letter in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(letter))
+    return " ".join(bare.encode("ascii", "replace").decode("ascii").split())
+
+
+def cut(text: str, octets: int) -> str:
+    """Shorten an ASCII text to at most `octets`, at a word where there is one, with "..." for what is gone."""
+    if len(text) <= octets:
+        return text
+    kept = text[: max(0, octets - len(_MORE))]
+    at_word, space, _ = kept.rpartition(" ")
+    whole = at_word if space and len(at_word) * 2 > len(kept) else kept
+    return (whole.rstrip(" ,;:") + _MORE)[: max(0, octets)]
+
+
+# -- replies of a next hop ---------------------------------------------------------------------------------------
+
+
+class ReplyParser:
+    """Makes replies of a next hop's octets, however they are cut up. Does no I/O."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._code = 0
+        self._lines: list[str] = []
+
+    @property
+    def idle(self) -> bool:
+        """True where nothing was begun: no octet is left over."""
+        return not self._rest and not self._lines
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Take in octets and return the replies that they complete, in order.
+
+        Raises ProtocolError at what is no reply; replies before it are returned first, the error at the next call.
+        """
+        self._rest += data
+        replies: list[Reply] = []
+        try:
+            while (end := self._rest.find(b"\n")) >= 0:
+                self._take_line(bytes(self._rest[:end]).removesuffix(b"\r"), replies)
+                del self._rest[: end + 1]
+            _check_length(len(self._rest))
+        except ProtocolError:
+            if not replies:
+                raise
+        return replies
+
+    def _take_line(self, line: bytes, replies: list[Reply]) -> None:
+        _check_length(len(line))
+        match = _REPLY_LINE.fullmatch(line)
+        if not match:
+            raise ProtocolError(f"{line[:80]!r} is no reply: expected three digits, then a space or hyphen")
+        code, text = int(match[1]), (match[3] or b"").decode("utf-8", "replace").translate(_CONTROLS)
+        self._check_belongs(code)
+        self._code, self._lines = code, [*self._lines, text]
+        if match[2] != b"-":
+            replies.append(Reply(code, tuple(self._lines)))
+            self._lines = []
+
+    def _check_belongs(self, code: int) -> None:
+        if self._lines and code != self._code:
+            raise ProtocolError(f"a line with code {code} within a reply of {self._code}: expected one code a reply")
+        if len(self._lines) >= _TAKEN_LINES:
+            raise ProtocolError(f"a reply of more than {_TAKEN_LINES} lines: expected an end of it")
+
+
+def _check_length(octets: int) -> None:
+    if octets > _TAKEN_LINE_OCTETS:
+        raise ProtocolError(f"a reply line of more than {_TAKEN_LINE_OCTETS} octets: expected {LINE_OCTETS} at most")
