@@ -1,0 +1,92 @@
+"""Notices to a sender: held, released, sent with a warning. Plain text, one screen, threaded with the message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from gatekeeper.notify.compose import SUBJECT_LENGTH, envelope_fields, header_block, text_part
+from gatekeeper.notify.texts import NO_SUBJECT, fill, numbered, people, plain
+from gatekeeper.notify.values import MailingSummary, Organisation
+
+AGENCIES_NAMED = 5
+
+
+def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
+    """Tell the sender that the mailing waits for a decision; DESIGN 6, policy M3 and M5.
+
+    Args: `now`, aware, becomes the Date field. Returns a message to `mailing.sender`. Raises ValueError where that is
+    no address or `now` has no zone.
+    """
+    return _notice("held", "Held for approval", mailing, organisation, now, {})
+
+
+def released_notice(
+    mailing: MailingSummary, organisation: Organisation, now: datetime, by: str = "", comment: str = ""
+) -> bytes:
+    """Tell the sender that the mailing was approved and is on its way; policy M5.
+
+    Args: `by` is who approved it, `comment` what they said about it; either may be empty. Otherwise as `held_notice`.
+    """
+    words = {
+        "by": f" by {plain(by)}" if by else "",
+        "comment": f"They add: {plain(comment)}" if comment.strip() else "",
+    }
+    return _notice("released", "Approved and sent", mailing, organisation, now, words)
+
+
+def warning_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
+    """Tell the sender that the mailing was sent, and which rules it does not follow; as `held_notice`."""
+    return _notice("warning", "Sent, but please note", mailing, organisation, now, {})
+
+
+def _notice(
+    kind: str,
+    headline: str,
+    mailing: MailingSummary,
+    organisation: Organisation,
+    now: datetime,
+    words: Mapping[str, str],
+) -> bytes:
+    subject = plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT
+    fields = envelope_fields(
+        organisation, kind, mailing.sender, f"{headline} ({mailing.number}): {subject}", mailing.message_id, now
+    )
+    fields += [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]
+    values = {**summary_words(mailing, organisation), **words}
+    return header_block(fields) + text_part(fill(kind, values))
+
+
+def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[str, str]:
+    """Make the words that templates use for a mailing: each one line but for `reasons`."""
+    return {
+        "number": plain(mailing.number),
+        "subject": plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT,
+        "reach": reach(mailing),
+        "reasons": numbered([reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
+        "title": plain(organisation.title),
+        "contact": plain(organisation.contact) or organisation.address,
+        "look": f"See it here: {plain(mailing.link)}" if mailing.link else "",
+    }
+
+
+def reason_text(text: str, cite: str) -> str:
+    """Say a reason and the clause it comes from."""
+    return f"{text} ({cite})" if cite else text
+
+
+def reach(mailing: MailingSummary) -> str:
+    """Say whom a mailing reaches: users, their agencies with the largest first, people outside."""
+    inside = people(mailing.users, "user", "users")
+    if mailing.agencies:
+        inside += f" in {people(len(mailing.agencies), 'agency', 'agencies')} ({_shares(mailing)})"
+    if not mailing.external:
+        return inside
+    return f"{inside}, and {people(mailing.external, 'person', 'people')} outside"
+
+
+def _shares(mailing: MailingSummary) -> str:
+    largest = sorted(mailing.agencies.items(), key=lambda item: (-item[1].users, item[0]))
+    named = [f"{plain(share.name) or plain(agency)} {share.users:,}" for agency, share in largest[:AGENCIES_NAMED]]
+    left = len(largest) - len(named)
+    return ", ".join([*named, f"{left:,} more"] if left else named)
