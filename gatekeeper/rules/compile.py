@@ -1,0 +1,167 @@
+"""Conditions -> functions of the field values that answer True, False or None for unknown.
+
+The logic is Kleene's: unknown wins only where the other parts leave the answer open.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .conditions import All, Any_, Condition, Not, Test
+from .fields import FIELDS, UNAVAILABLE, Field, Kind
+from .ruleset import Matcher
+
+Values = Mapping[str, Any]
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "over": operator.gt,
+    "under": operator.lt,
+    "at_least": operator.ge,
+    "at_most": operator.le,
+    "equal": operator.eq,
+}
+
+
+def compile_condition(condition: Condition) -> Matcher:
+    """Make a function of a condition."""
+    if isinstance(condition, Test):
+        return compile_test(condition)
+    if isinstance(condition, Not):
+        return _negation(compile_condition(condition.part))
+    matchers = [compile_condition(part) for part in condition.parts]
+    if len(matchers) == 1:
+        return matchers[0]
+    return _every(matchers) if isinstance(condition, All) else _some(matchers)
+
+
+def compile_rule(when: Condition, unless: Condition | None) -> Matcher:
+    """Make the function of a rule: `when` holds and `unless` does not take it back."""
+    return compile_condition(when if unless is None else All((when, Not(unless))))
+
+
+# -- how answers combine -----------------------------------------------------------------------------------------
+
+
+def _negation(part: Matcher) -> Matcher:
+    def negation(values: Values) -> bool | None:
+        answer = part(values)
+        return None if answer is None else not answer
+
+    return negation
+
+
+def _every(parts: Iterable[Matcher]) -> Matcher:
+    parts = tuple(parts)
+
+    def every(values: Values) -> bool | None:
+        unknown = False
+        for part in parts:
+            answer = part(values)
+            if answer is False:
+                return False
+            unknown = unknown or answer is None
+        return None if unknown else True
+
+    return every
+
+
+def _some(parts: Iterable[Matcher]) -> Matcher:
+    parts = tuple(parts)
+
+    def some(values: Values) -> bool | None:
+        unknown = False
+        for part in parts:
+            answer = part(values)
+            if answer is True:
+                return True
+            unknown = unknown or answer is None
+        return None if unknown else False
+
+    return some
+
+
+# -- single tests ------------------------------------------------------------------------------------------------
+
+
+def compile_test(test: Test) -> Matcher:
+    """Make a function of one test."""
+    field = FIELDS[test.field]
+    if field.kind in (Kind.REACH, Kind.EARLIER):
+        return _always_unknown
+    if test.operator == "missing":
+        return _missing(test)
+    if isinstance(test.operand, int):  # a number or a flag
+        return _comparison(test, field)
+    if field.kind in (Kind.COUNT, Kind.SIZE):
+        return _one_of_numbers(test)
+    return _names(test, field)
+
+
+def _always_unknown(values: Values) -> None:
+    return None
+
+
+def _missing(test: Test) -> Matcher:
+    name, wanted = test.field, test.operand
+
+    def missing(values: Values) -> bool | None:
+        value = values[name]
+        return None if value is UNAVAILABLE else (value in (None, "") or value_is_empty(value)) == wanted
+
+    return missing
+
+
+def value_is_empty(value: Any) -> bool:
+    """True for a set without members."""
+    return hasattr(value, "__len__") and len(value) == 0
+
+
+def _comparison(test: Test, field: Field) -> Matcher:
+    name, compare, limit = test.field, _COMPARE[test.operator], test.operand
+
+    def comparison(values: Values) -> bool | None:
+        value = values[name]
+        return None if value is UNAVAILABLE else compare(value, limit)
+
+    def comparison_of_how_many(values: Values) -> bool | None:
+        value = values[name]
+        return None if value is UNAVAILABLE else compare(len(value), limit)
+
+    return comparison_of_how_many if field.kind is Kind.NAMES else comparison
+
+
+def _one_of_numbers(test: Test) -> Matcher:
+    name, numbers = test.field, test.operand
+
+    def one_of_numbers(values: Values) -> bool | None:
+        value = values[name]
+        return None if value is UNAVAILABLE else value in numbers
+
+    return one_of_numbers
+
+
+def _names(test: Test, field: Field) -> Matcher:
+    """A test of names, where a text counts as a set of one; false where there is none at all."""
+    name, one, holds = test.field, field.kind is not Kind.NAMES, _name_test(test, field)
+    quantifier = all if test.operator == "only" else any
+
+    def names(values: Values) -> bool | None:
+        value = values[name]
+        if value is UNAVAILABLE:
+            return None
+        if not value:
+            return False
+        return holds(value) if one else quantifier(map(holds, value))
+
+    return names
+
+
+def _name_test(test: Test, field: Field) -> Callable[[Any], bool]:
+    operand = test.operand
+    if field.kind is Kind.NETWORK:
+        return lambda address: any(address.version == network.version and address in network for network in operand)
+    if test.operator in ("like", "matches"):
+        return lambda text: any(pattern.search(text) is not None for pattern in operand)
+    return lambda text: text.casefold() in operand

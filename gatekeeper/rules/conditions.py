@@ -1,0 +1,57 @@
+"""Conditions once read: what `when`, `unless`, `mass` and `define` say, as a tree of frozen values.
+
+`compile.py` makes functions of the tree and `explain.py` walks it beside them; `read_conditions.py` builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test of one field, such as `users: {over: 2000}`."""
+
+    __test__ = False  # not a test of pytest's
+
+    field: str
+    operator: str  # a word of tests.OPERATORS
+    operand: Any  # as the operator's reader made it: a number, a bool, names, patterns, networks
+    text: str  # as people read it: "users over 2000"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """True where every part is."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any_:
+    """True where at least one part is."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True where the part is false."""
+
+    part: Condition
+
+
+Condition = Test | All | Any_ | Not
+
+
+def tests_of(condition: Condition) -> Iterator[Test]:
+    """Walk every test of the condition, in the order of the file."""
+    if isinstance(condition, Test):
+        yield condition
+    elif isinstance(condition, Not):
+        yield from tests_of(condition.part)
+    else:
+        for part in condition.parts:
+            yield from tests_of(part)

@@ -1,0 +1,180 @@
+"""Why a verdict is what it is: every rule with its tests, and the values they saw. For people, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..model import Counts, Evidence, Verdict
+from .compile import compile_condition
+from .conditions import All, Any_, Condition, Not, Test
+from .fields import FIELDS, UNAVAILABLE, FieldValues, Kind
+from .judge import field_values, judge, matches
+from .ruleset import Rule, Ruleset
+from .say import LONGEST_VALUE, say_size
+
+SHOWN_NAMES = 20  # of a set, before "and more"
+
+
+@dataclass(frozen=True, slots=True)
+class TestTrace:
+    """One test or one combination of tests: what it says, the value it saw, its answer (None: unknown)."""
+
+    __test__ = False  # not a test of pytest's
+
+    text: str
+    answer: bool | None
+    value: str = ""  # "" for combinations
+    parts: tuple[TestTrace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """One rule: whether it matched (None: unknown), and why."""
+
+    rule: str
+    action: str
+    cite: str
+    answer: bool | None
+    in_force: bool  # False outside `during`
+    observe: bool
+    when: TestTrace
+    unless: TestTrace | None = None
+
+    @property
+    def result(self) -> str:
+        """The answer as a word: matched, not or unknown."""
+        return {True: "matched", False: "not", None: "unknown"}[self.answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A verdict with all that led to it."""
+
+    verdict: Verdict
+    counts: Counts
+    mass: TestTrace
+    rules: tuple[RuleTrace, ...]
+    covered: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The decision (DESIGN 8) with `mass`, `covered` and a trace of every rule, ready for JSON."""
+        traces = [
+            {
+                "rule": trace.rule,
+                "action": trace.action,
+                "result": trace.result,
+                "in_force": trace.in_force,
+                "observe": trace.observe,
+                "when": _test_as_dict(trace.when),
+                "unless": _test_as_dict(trace.unless) if trace.unless else None,
+            }
+            for trace in self.rules
+        ]
+        return decision(self.verdict, self.counts) | {
+            "mass": bool(self.mass.answer),
+            "covered": self.covered,
+            "trace": traces,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The trace as lines of text, a rule with its tests below it."""
+        for trace in self.rules:
+            notes = ("" if trace.in_force else ", not in force") + (", only observed" if trace.observe else "")
+            yield f"{trace.rule}: {trace.result} (then {trace.action}{notes})"
+            yield from _lines(trace.when, "  ")
+            if trace.unless:
+                yield "  unless"
+                yield from _lines(trace.unless, "    ")
+
+
+def decision(verdict: Verdict, counts: Counts) -> dict[str, Any]:
+    """A decision as the commands show it in JSON (DESIGN 8)."""
+    reasons = [
+        {"rule": reason.rule, "action": str(reason.action), "cite": reason.cite, "text": reason.text}
+        for reason in verdict.reasons
+    ]
+    return {
+        "verdict": str(verdict.action),
+        "rules": list(verdict.rules),
+        "reasons": reasons,
+        "users": counts.users,
+        "external": counts.external,
+        "agencies": sorted(counts.agencies),
+    }
+
+
+def explain(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Explanation:
+    """Judge as `judge` does, and tell of each rule what its tests saw. `now` is an aware datetime."""
+    values = field_values(ruleset, evidence)
+    return Explanation(
+        judge(ruleset, evidence, now),
+        evidence.counts,
+        _trace(ruleset.mass, values),
+        tuple(_trace_rule(rule, values, now) for rule in ruleset.rules),
+        evidence.source.covered,
+    )
+
+
+def _trace_rule(rule: Rule, values: FieldValues, now: datetime) -> RuleTrace:
+    return RuleTrace(
+        rule.id,
+        str(rule.action),
+        rule.cite,
+        matches(rule, values, now),
+        rule.during is None or rule.during.covers(now),
+        rule.observe,
+        _trace(rule.when, values),
+        _trace(rule.unless, values) if rule.unless else None,
+    )
+
+
+def _trace(condition: Condition, values: FieldValues) -> TestTrace:
+    answer = compile_condition(condition)(values)
+    if isinstance(condition, Test):
+        return TestTrace(condition.text, answer, _shown(condition.field, values[condition.field]))
+    inner = (condition.part,) if isinstance(condition, Not) else condition.parts
+    return TestTrace(_COMBINATIONS[type(condition)], answer, parts=tuple(_trace(part, values) for part in inner))
+
+
+_COMBINATIONS: Mapping[type[Condition], str] = {All: "all of", Any_: "any of", Not: "not"}
+
+
+# -- how a value is shown ----------------------------------------------------------------------------------------
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is UNAVAILABLE:
+        return "unavailable"
+    show = _SHOW.get(FIELDS[name].kind, str)
+    return "missing" if value is None or value == "" else show(value)
+
+
+def _show_names(names: Any) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - SHOWN_NAMES} more" if len(listed) > SHOWN_NAMES else ""
+    return f"{len(listed)}: {', '.join(listed[:SHOWN_NAMES])}{more}" if listed else "none"
+
+
+_SHOW: Mapping[Kind, Callable[[Any], str]] = {
+    Kind.NAMES: _show_names,
+    Kind.SIZE: say_size,
+    Kind.FLAG: lambda flag: "true" if flag else "false",
+    Kind.TEXT: lambda text: text[:LONGEST_VALUE],
+}
+
+
+def _lines(trace: TestTrace, indent: str) -> Iterator[str]:
+    answer = {True: "yes", False: "no", None: "unknown"}[trace.answer]
+    yield f"{indent}{trace.text}: {answer}" + (f" (it is {trace.value})" if trace.value else "")
+    for part in trace.parts:
+        yield from _lines(part, indent + "  ")
+
+
+def _test_as_dict(trace: TestTrace) -> dict[str, Any]:
+    answer = {"test": trace.text, "answer": trace.answer}
+    if trace.parts:
+        return answer | {"parts": [_test_as_dict(part) for part in trace.parts]}
+    return answer | {"value": trace.value}

@@ -1,0 +1,364 @@
+"""The registry of fields: everything a rule can look at. The reader, docs/rules.md and the schema are made from it.
+
+A field's value is None or empty where it is *missing*, and UNAVAILABLE where the gate cannot tell (DESIGN 3.6).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from ..model import Evidence
+
+Extractor = Callable[[Evidence], Any]
+
+
+class Availability(Enum):
+    """A kind of its own for the one value that means: this cannot be told now."""
+
+    UNAVAILABLE = "unavailable"
+
+
+UNAVAILABLE: Final = Availability.UNAVAILABLE
+
+
+class Kind(Enum):
+    """What a field's value is, which decides the tests it admits (`operators.py`)."""
+
+    COUNT = "a number"
+    SIZE = "a number of octets"
+    NAMES = "a set of names; numbers compare how many there are"
+    TEXT = "text"
+    WORD = "one of a few words"
+    FLAG = "true or false"
+    NETWORK = "an IP address"
+    REACH = "a share of a list"
+    EARLIER = "a number of earlier mailings"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: where it comes from, what kind of value it has, what it means to an admin."""
+
+    name: str
+    kind: Kind
+    subject: str  # "mailing", "transaction" or "standing"
+    doc: str
+    extract: Extractor
+    available: bool = True
+    growing: bool = False  # True where it only grows while a mailing comes in
+    words: tuple[str, ...] = ()  # of a WORD
+
+
+class FieldValues(dict[str, Any]):
+    """The values of one judgment's fields, each drawn from the evidence when it is first asked for."""
+
+    __slots__ = ("evidence",)
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__()
+        self.evidence = evidence
+
+    def __missing__(self, name: str) -> Any:
+        value = self[name] = FIELDS[name].extract(self.evidence)
+        return value
+
+
+# -- how values are drawn from the evidence ----------------------------------------------------------------------
+
+
+def _unavailable(evidence: Evidence) -> Any:
+    return UNAVAILABLE
+
+
+def _clean(text: str | None) -> str | None:
+    """Text that can be encoded: lone surrogates of a hostile header would stop the pattern matcher."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _clean_all(texts: Any) -> tuple[str, ...]:
+    return tuple(text for text in map(_clean, texts) if text)
+
+
+def _network(evidence: Evidence) -> Any:
+    try:
+        address = ipaddress.ip_address(evidence.transaction.client.address)
+    except ValueError:  # a unix socket has none
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _unsubscribe(evidence: Evidence) -> str | None:
+    if not evidence.facts.unsubscribe:
+        return None
+    return "one-click" if evidence.facts.one_click else "link"
+
+
+def _attachment_size(evidence: Evidence) -> int:
+    return sum(attachment.size for attachment in evidence.facts.attachments)
+
+
+# -- the registry ------------------------------------------------------------------------------------------------
+
+_OF_THE_MAILING = (
+    Field(
+        "users",
+        Kind.COUNT,
+        "mailing",
+        "Different people inside the organisation that the mailing has reached so far, this message included.",
+        lambda evidence: evidence.counts.users,
+        growing=True,
+    ),
+    Field(
+        "external",
+        Kind.COUNT,
+        "mailing",
+        "Different recipients outside the organisation that the mailing has reached so far.",
+        lambda evidence: evidence.counts.external,
+        growing=True,
+    ),
+    Field(
+        "people",
+        Kind.COUNT,
+        "mailing",
+        "Users and externals together.",
+        lambda evidence: evidence.counts.people,
+        growing=True,
+    ),
+    Field(
+        "agencies",
+        Kind.NAMES,
+        "mailing",
+        "The agencies whose users the mailing has reached so far, by their ids.",
+        lambda evidence: evidence.counts.agencies,
+        growing=True,
+    ),
+    Field(
+        "lists",
+        Kind.NAMES,
+        "mailing",
+        "The lists that the mailing was sent to, by their addresses.",
+        lambda evidence: evidence.counts.lists,
+        growing=True,
+    ),
+    Field(
+        "unresolved",
+        Kind.COUNT,
+        "mailing",
+        "Inside addresses that a complete directory does not know.",
+        lambda evidence: evidence.counts.unresolved,
+        growing=True,
+    ),
+    Field(
+        "reach",
+        Kind.REACH,
+        "mailing",
+        "How much of a list the mailing reaches, whether by the list or by pasted addresses.",
+        _unavailable,
+        available=False,
+        growing=True,
+    ),
+    Field(
+        "mass",
+        Kind.FLAG,
+        "mailing",
+        "Whether the mailing is a mass mailing, by the condition under `mass:`.",
+        _unavailable,  # the judge sets it, from the ruleset
+        growing=True,
+    ),
+)
+
+_OF_THE_TRANSACTION = (
+    Field(
+        "recipients",
+        Kind.COUNT,
+        "transaction",
+        "Recipients on the envelope of this message.",
+        lambda evidence: evidence.audience.recipients,
+    ),
+    Field(
+        "visible",
+        Kind.COUNT,
+        "transaction",
+        "People in To and Cc of this message; a list counts as its members.",
+        lambda evidence: evidence.audience.visible,
+    ),
+    Field(
+        "subject",
+        Kind.TEXT,
+        "transaction",
+        "The subject line; missing where there is none or it is blank.",
+        lambda evidence: _clean(evidence.facts.subject),
+    ),
+    Field(
+        "sender",
+        Kind.TEXT,
+        "transaction",
+        "Who sends: the mailbox of the login, else of From, else of the envelope.",
+        lambda evidence: _clean(evidence.source.mailbox),
+    ),
+    Field(
+        "from",
+        Kind.NAMES,
+        "transaction",
+        "The addresses in the From line; there should be one.",
+        lambda evidence: _clean_all(mailbox.address for mailbox in evidence.facts.author),
+    ),
+    Field(
+        "login",
+        Kind.TEXT,
+        "transaction",
+        "The name that the sender logged in with; missing where nobody logged in.",
+        lambda evidence: _clean(evidence.transaction.login),
+    ),
+    Field(
+        "sender_agency",
+        Kind.TEXT,
+        "transaction",
+        "The agency of the sender, by its id; missing for a sender of no agency.",
+        lambda evidence: evidence.source.agency,
+    ),
+    Field(
+        "sender_group",
+        Kind.TEXT,
+        "transaction",
+        "The directory group of the sender.",
+        _unavailable,
+        available=False,
+    ),
+    Field(
+        "from_allowed",
+        Kind.FLAG,
+        "transaction",
+        "Whether login, envelope, From and Sender belong together (C5).",
+        _unavailable,
+        available=False,
+    ),
+    Field(
+        "attachments",
+        Kind.COUNT,
+        "transaction",
+        "How many files are attached.",
+        lambda evidence: len(evidence.facts.attachments),
+    ),
+    Field(
+        "attachment_size",
+        Kind.SIZE,
+        "transaction",
+        "The size of all attached files together, once decoded.",
+        _attachment_size,
+    ),
+    Field(
+        "attachment_names",
+        Kind.NAMES,
+        "transaction",
+        "The names of the attached files.",
+        lambda evidence: _clean_all(attachment.name for attachment in evidence.facts.attachments),
+    ),
+    Field(
+        "attachment_types",
+        Kind.NAMES,
+        "transaction",
+        "The types of the attached files, such as application/pdf.",
+        lambda evidence: _clean_all(attachment.type for attachment in evidence.facts.attachments),
+    ),
+    Field(
+        "links",
+        Kind.NAMES,
+        "transaction",
+        "The hosts that the text links to, such as survey.example.org.",
+        lambda evidence: evidence.facts.links,
+    ),
+    Field(
+        "size",
+        Kind.SIZE,
+        "transaction",
+        "The size of the whole message.",
+        lambda evidence: evidence.facts.size,
+    ),
+    Field(
+        "defects",
+        Kind.NAMES,
+        "transaction",
+        "What is wrong with the way the message is built, by the names in the list of defects.",
+        lambda evidence: evidence.facts.defects,
+    ),
+    Field(
+        "unsubscribe",
+        Kind.WORD,
+        "transaction",
+        "How recipients can unsubscribe: one-click (RFC 8058) or link (RFC 2369); missing where they cannot.",
+        _unsubscribe,
+        words=("one-click", "link"),
+    ),
+    Field(
+        "listener",
+        Kind.WORD,
+        "transaction",
+        "Where the message came in.",
+        lambda evidence: evidence.transaction.listener,
+        words=("smtp", "milter"),
+    ),
+    Field(
+        "network",
+        Kind.NETWORK,
+        "transaction",
+        "The address of the client, tested against networks; missing where it has none.",
+        _network,
+    ),
+    Field(
+        "list_id",
+        Kind.TEXT,
+        "transaction",
+        "The List-Id of mail that a mailing list sends (RFC 2919).",
+        lambda evidence: _clean(evidence.facts.list_id),
+    ),
+)
+
+_OF_THE_STANDING = (
+    Field(
+        "designated",
+        Kind.FLAG,
+        "standing",
+        "Whether the sender is a designated sender of every list that the mailing goes to (C8).",
+        _unavailable,
+        available=False,
+    ),
+    Field(
+        "suspended",
+        Kind.FLAG,
+        "standing",
+        "Whether the sender is suspended from mass mail (C10).",
+        _unavailable,
+        available=False,
+    ),
+    Field(
+        "purpose",
+        Kind.TEXT,
+        "standing",
+        "What the mailing is for, by its request or by the sender's entry (T2).",
+        _unavailable,
+        available=False,
+    ),
+    Field(
+        "consented",
+        Kind.FLAG,
+        "standing",
+        "Whether every external recipient has given consent (T2).",
+        _unavailable,
+        available=False,
+    ),
+    Field(
+        "earlier",
+        Kind.EARLIER,
+        "standing",
+        "Mass mailings of this source, or to the audience named, in the time before (T4).",
+        _unavailable,
+        available=False,
+    ),
+)
+
+FIELDS: dict[str, Field] = {field.name: field for field in (*_OF_THE_MAILING, *_OF_THE_TRANSACTION, *_OF_THE_STANDING)}

@@ -1,0 +1,149 @@
+"""The verdict: what all the rules together say about one message of a mailing. Pure; read it downward."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..model import Action, Evidence, Reason, Verdict
+from .conditions import tests_of
+from .fields import UNAVAILABLE, FieldValues
+from .permits import uncovered
+from .ruleset import Rule, Ruleset
+from .say import render, said
+
+HELD = "held"
+
+
+def judge(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Verdict:
+    """Judge a transaction, with the counts and the standing of its mailing, at the time `now` (an aware datetime).
+
+    All rules are evaluated and every matching one is a reason; the most severe action wins (DESIGN 3.6). A mailing that
+    is held stays held, with the reasons it is held for. A hold is cleared by a permit that covers it.
+    """
+    if not _governed(evidence):
+        return Verdict()
+    values = field_values(ruleset, evidence)
+    mass = values["mass"]
+    reasons = [reason for rule in ruleset.rules if not rule.observe and (reason := _apply(ruleset, rule, values, now))]
+    reasons += _held_for(evidence, reasons)
+    remaining, permits = _clear(reasons, evidence, now)
+    action = max((reason.action for reason in remaining), key=lambda action: action.severity, default=Action.RELAY)
+    if _held_without_a_reason(evidence, reasons) and action.severity < Action.HOLD.severity:
+        action = Action.HOLD
+    return Verdict(action, tuple(remaining), mass, permits)
+
+
+def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:
+    """True where the mailing is a mass mailing by the ruleset's `mass:` condition."""
+    return bool(ruleset.mass_matches(FieldValues(evidence)))
+
+
+def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, ...]:
+    """Ids of the rules with `mode: observe` that match: they are watched and change nothing."""
+    if not _governed(evidence):
+        return ()
+    values = field_values(ruleset, evidence)
+    return tuple(rule.id for rule in ruleset.rules if rule.observe and matches(rule, values, now))
+
+
+def field_values(ruleset: Ruleset, evidence: Evidence) -> FieldValues:
+    """The values that the rules look at, `mass` among them, which only the ruleset can tell."""
+    values = FieldValues(evidence)
+    values["mass"] = bool(ruleset.mass_matches(values))
+    return values
+
+
+def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
+    """Whether the rule matches: True, False, or None where an unavailable field leaves it open."""
+    if rule.during is not None and not rule.during.covers(now):
+        return False
+    return rule.matches(values)
+
+
+def _governed(evidence: Evidence) -> bool:
+    """False for senders outside the scope (M9), and for DSNs and auto-replies from the null sender (DESIGN 7)."""
+    return evidence.source.covered and not (evidence.facts.automatic and evidence.transaction.sender == "")
+
+
+# -- one rule ----------------------------------------------------------------------------------------------------
+
+
+def _apply(ruleset: Ruleset, rule: Rule, values: FieldValues, now: datetime) -> Reason | None:
+    matched = matches(rule, values, now)
+    if matched is False:
+        return None
+    if matched is None:
+        return _unknown(rule, values)
+    return Reason(rule.id, rule.action, rule.cite, _text(ruleset, rule, values), _ask(rule, rule.action))
+
+
+def _unknown(rule: Rule, values: FieldValues) -> Reason | None:
+    """A rule that cannot be told errs to the safe side: mass mail waits for people, other mail is tried again."""
+    if rule.action is Action.RELAY:
+        return None
+    careful = Action.HOLD if values["mass"] else Action.DEFER
+    action = Action.WARN if rule.action is Action.WARN else careful
+    return Reason(rule.id, action, rule.cite, _unknown_text(rule, values), _ask(rule, action), unknown=True)
+
+
+def _unknown_text(rule: Rule, values: FieldValues) -> str:
+    fields = {test.field for part in (rule.when, rule.unless) if part for test in tests_of(part)}
+    missing = sorted(name for name in fields if values[name] is UNAVAILABLE)
+    return f"Rule {rule.id} could not be checked: {', '.join(missing)} cannot be told now."
+
+
+def _ask(rule: Rule, action: Action) -> tuple[str, ...]:
+    return tuple(str(term) for term in rule.ask) if action is Action.HOLD else ()
+
+
+def _text(ruleset: Ruleset, rule: Rule, values: FieldValues) -> str:
+    own = {"contact": ruleset.contact, "title": ruleset.title, "cite": rule.cite, "rule": rule.id}
+    return render(rule.say, lambda name: own[name] if name in own else said(name, values))
+
+
+# -- what the ledger adds ----------------------------------------------------------------------------------------
+
+
+def _held_for(evidence: Evidence, reasons: list[Reason]) -> list[Reason]:
+    """What a held mailing is held for, but for the rules that match this batch as well: it takes in later batches."""
+    if evidence.standing.state != HELD:
+        return []
+    known = {(reason.rule, reason.action) for reason in reasons}
+    return [reason for reason in evidence.standing.reasons if (reason.rule, reason.action) not in known]
+
+
+def _held_without_a_reason(evidence: Evidence, reasons: list[Reason]) -> bool:
+    """A held mailing with nothing a permit could answer stays held: only people can let it go."""
+    return evidence.standing.state == HELD and not any(reason.action is Action.HOLD for reason in reasons)
+
+
+def _clear(reasons: list[Reason], evidence: Evidence, now: datetime) -> tuple[list[Reason], tuple[str, ...]]:
+    """Take away the holds that a permit covers; tell the others how they differ from what was permitted."""
+    remaining, permits = [], dict[str, None]()
+    for reason in reasons:
+        permit = _covering(reason, evidence, now)
+        if permit is None:
+            remaining.append(_with_differences(reason, evidence, now))
+        else:
+            permits[permit] = None
+    return remaining, tuple(permits)
+
+
+def _covering(reason: Reason, evidence: Evidence, now: datetime) -> str | None:
+    if reason.action is not Action.HOLD:
+        return None
+    covering = (permit.id for permit in evidence.standing.permits if not uncovered(permit, evidence, reason.rule, now))
+    return next(covering, None)
+
+
+def _with_differences(reason: Reason, evidence: Evidence, now: datetime) -> Reason:
+    if reason.action is not Action.HOLD:
+        return reason
+    notes = [
+        f"not covered by {permit.id}: {'; '.join(uncovered(permit, evidence, reason.rule, now))}"
+        for permit in evidence.standing.permits
+        if reason.rule in permit.rules
+    ]
+    new = "; ".join(note for note in notes if note not in reason.text)  # a standing reason may carry it already
+    text = f"{reason.text} ({new})".lstrip() if new else reason.text
+    return Reason(reason.rule, reason.action, reason.cite, text, reason.ask, reason.unknown)

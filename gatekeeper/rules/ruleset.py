@@ -1,0 +1,217 @@
+"""What a rules file means once it is read: frozen values that the rest of the gate goes by.
+
+Every default that `docs/rules.md` states is the default of a field here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ..model import Action
+from .conditions import Condition, Test
+from .problems import Problem
+
+Matcher = Callable[[Mapping[str, Any]], bool | None]  # field values -> True, False or None for unknown
+
+ROLES = ("requester", "approver", "owner", "admin", "auditor")
+
+
+# -- whom mail reaches -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """A part of the organisation; domains are lower case A-labels, `*.x` for everything below x."""
+
+    name: str
+    domains: tuple[str, ...] = ()
+    head: str | None = None  # address of who heads it
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySpec:
+    """One source of the directory."""
+
+    kind: str  # "csv", "aliases", "ldap" or "sql"
+    path: Path | None = None  # of csv and aliases; relative to the ruleset's folder
+    complete: bool = False  # True where an inside address that it does not know is `unresolved`
+    age: timedelta | None = None  # how old a snapshot may grow while its source is down
+    options: Mapping[str, str] = field(default_factory=dict)  # of ldap and sql
+
+
+@dataclass(frozen=True, slots=True)
+class ListSpec:
+    """A distribution list: its members stand in a file or here, or in the directory where neither is given."""
+
+    file: Path | None = None  # one address a line; relative to the ruleset's folder
+    members: tuple[str, ...] = ()
+    owner: str | None = None  # whose data it is; `people` says who answers for it by `of`
+    senders: tuple[str, ...] = ()  # designated senders
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who asks, decides or looks."""
+
+    roles: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()  # agencies, list owners or list addresses that the roles are limited to; empty for all
+    final: bool = False  # whose denial cannot be appealed
+
+
+# -- how mail becomes mailings -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Which batches wait until their mailing is whole, and for how long."""
+
+    sizes: frozenset[int] = frozenset({50, 100, 500, 1000})  # recipients at which MTAs cut mail up
+    at_least: int | None = None  # `from: N`; the sizes are empty then
+    quiet: timedelta = timedelta(seconds=20)
+    limit: timedelta = timedelta(minutes=5)
+
+    def takes(self, recipients: int) -> bool:
+        """True where a transaction of that many recipients waits."""
+        return recipients in self.sizes or (self.at_least is not None and recipients >= self.at_least)
+
+
+@dataclass(frozen=True, slots=True)
+class MailingRules:
+    """What makes transactions one mailing."""
+
+    source: str = "sender"  # or "agency"
+    within: timedelta = timedelta(hours=24)
+    gather: Gather | None = Gather()  # None: off
+    separate: frozenset[str] = frozenset()  # senders each of whose messages is a mailing of its own
+
+
+# -- how long people have ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A length of time for people: working days of the calendar, or time by the clock; one of them is zero."""
+
+    working_days: int = 0
+    time: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """How early a mailing is asked for (M2)."""
+
+    notice: Span = Span()
+    calendar: str | None = None  # country and subdivision such as US-MT; None: weekends only
+    late: str = "flag"  # or "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What becomes of a held mailing that nobody decides."""
+
+    remind: Span = Span(working_days=2)
+    expire: Span = Span(working_days=10)
+
+
+# -- the rules ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AskTerm:
+    """One who must agree: a role (any one holder), a person, the audience's `owners`, the `head` of an agency."""
+
+    kind: str  # "role", "person", "owners", "head"
+    name: str = ""  # the role, the person's address, the agency of a head ("" for the sender's own)
+
+    def __str__(self) -> str:
+        if self.kind == "head" and self.name:
+            return f"agencies.{self.name}.head"
+        return self.name or self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class AskSome:
+    """n of m: so many of these must agree."""
+
+    number: int
+    of: tuple[AskTerm, ...]
+
+    def __str__(self) -> str:
+        return f"any {self.number} of " + ", ".join(str(term) for term in self.of)
+
+
+Ask = tuple[AskTerm | AskSome, ...]  # every one must agree
+APPROVER: Ask = (AskTerm("role", "approver"),)
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """When a rule is in force: from a moment on (included), until another (not included)."""
+
+    begin: datetime | None = None
+    end: datetime | None = None
+
+    def covers(self, now: datetime) -> bool:
+        """True where the rule is in force; `now` is an aware datetime."""
+        return (self.begin is None or self.begin <= now) and (self.end is None or now < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: what it looks for, what it asks for, what the sender is told."""
+
+    id: str
+    action: Action
+    when: Condition
+    unless: Condition | None = None
+    cite: str = ""
+    say: str = ""
+    ask: Ask = APPROVER
+    during: During | None = None
+    observe: bool = False
+    repair: str | None = None  # "blind": parsed, not acted on yet
+    line: int = 0
+    matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # when and not unless, compiled
+
+
+MASS = Test("people", "over", 200, "people over 200")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """A whole rules file; made by `read_ruleset` or `parse_ruleset` and never changed."""
+
+    digest: str  # hex SHA-256 of the text
+    text: str = field(repr=False)
+    folder: Path
+    title: str = "Mail rules"
+    effective: date | None = None
+    review: date | None = None
+    contact: str = "your help desk"
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    agencies: Mapping[str, Agency] = field(default_factory=dict)
+    domains: tuple[str, ...] = ()  # inside, but of no agency
+    scope_except: frozenset[str] = frozenset()  # agencies whose senders are not covered (M9)
+    directory: tuple[DirectorySpec, ...] = ()
+    lists: Mapping[str, ListSpec] = field(default_factory=dict)
+    people: Mapping[str, Person] = field(default_factory=dict)
+    mailing: MailingRules = MailingRules()
+    requests: Requests = Requests()
+    held: Held = Held()
+    mass: Condition = MASS
+    mass_matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # `mass`, compiled
+    rules: tuple[Rule, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    def people_with(self, role: str) -> tuple[str, ...]:
+        """Addresses of those who hold the role, in the order of the file."""
+        return tuple(address for address, person in self.people.items() if role in person.roles)
+
+    def rule(self, rule_id: str) -> Rule | None:
+        """The rule of that id; None where this ruleset has none (an older one may have had it)."""
+        return next((rule for rule in self.rules if rule.id == rule_id), None)
