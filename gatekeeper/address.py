@@ -1,0 +1,269 @@
+"""Addresses: taken apart, made comparable, checked; and the source that a transaction's addresses name.
+
+Counting asks whether two addresses are one person, so `normalise` folds whatever mail systems fold in practice, and
+`envelope_origin` takes off what list servers and forwarders write into a MAIL FROM for one recipient or one day.
+Normalised addresses are for comparing and showing; what is relayed keeps the address that came in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+import idna
+
+from gatekeeper.model import Mailbox
+
+_BLANKS = " \t\r\n"
+_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
+_BEYOND_ASCII = r"\u00a1-\ud7ff\ue000-\U0010ffff"  # RFC 6531 3.3, less the C1 controls, no-break space and surrogates
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+
+# what most addresses look like: nothing to do but lower case. One class a side is three times as fast as exact labels
+_is_plain = re.compile(r"(?!\.)[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]++(?<!\.)@[a-zA-Z0-9.-]++(?<!\.)").fullmatch
+_ROUTE = re.compile(r"(?:@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?:,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
+_DOT_ATOM = re.compile(rf"[{_ATEXT}{_BEYOND_ASCII}]++(?:\.[{_ATEXT}{_BEYOND_ASCII}]++)*+")
+_QUOTED = re.compile(rf'"(?:[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*+"')  # RFC 5321 4.1.2 Quoted-string, RFC 6531 3.3
+_QUOTED_LOOSELY = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_SPECIAL = re.compile(r'(["\\])')
+_ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+# -- one address -------------------------------------------------------------------------------------------------
+
+
+def split(address: str) -> tuple[str, str]:
+    """Take an address apart into local part and domain, each as written; the domain is "" where there is none.
+
+    A source route (RFC 5321 appendix C) is dropped; percent and bang forms are no routes here, but part of the name.
+    """
+    address = address.strip(_BLANKS)
+    if address.startswith("@") and (route := _ROUTE.match(address)):
+        address = address[route.end() :].strip(_BLANKS)
+    if address.endswith('"'):  # a quoted local part that stands alone, with or without an @ in it
+        return address, ""
+    local, at, domain = address.rpartition("@")
+    return (local, domain) if at else (address, "")
+
+
+def normalise(address: str, internal: bool = False) -> str:
+    """Make addresses of one mailbox equal; what comes out is for comparing, and normalising it again changes nothing.
+
+    The domain becomes lower case and A-labels (RFC 5890 2.3.2.1, mapped by UTS 46), without a trailing dot. The local
+    part has its case folded (RFC 5321 2.4 lets hosts tell cases apart; in practice none do), needless quotes removed,
+    and NFC (RFC 6532 3.1). `internal` also cuts `+tag` (RFC 5233), as our own mail hosts do. "" stays "".
+    """
+    if ".." in address or not _is_plain(address):
+        return _normalise_unusual(address, internal)
+    lower = address.lower()
+    if internal and "+" in lower:
+        local, _, domain = lower.partition("@")
+        return f"{_quoted_if_needed(_untagged(local))}@{domain}"
+    return lower
+
+
+def _normalise_unusual(address: str, internal: bool) -> str:
+    local, domain = split(address)
+    name = _fold(_unquoted(local))
+    if internal:
+        name = _untagged(name)
+    domain = normalise_domain(domain)
+    if not domain:
+        return _quoted_if_needed(name) if name else ""
+    return f"{_quoted_if_needed(name)}@{domain}"
+
+
+@lru_cache(maxsize=4096)
+def normalise_domain(domain: str) -> str:
+    """Make names of one domain equal: lower case, A-labels, no trailing dot, literals in one spelling."""
+    domain = domain.strip(_BLANKS).rstrip(_BLANKS + ".")
+    if domain.startswith("["):
+        return _normalise_literal(domain.lower())
+    if domain.isascii():
+        return domain.lower()
+    return _a_labels(domain) or _a_labels(domain.lower()) or domain.lower()
+
+
+def valid(address: str) -> bool:
+    """True for a Mailbox of RFC 5321 4.1.2 (with RFC 6531 3.3 for SMTPUTF8), without brackets or source route.
+
+    Lengths of local parts are no matter of syntax: 64 octets is what every host must take (RFC 5321 4.5.3.1), and
+    VERP goes past it. A domain is at most 255 octets, a label 63.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at or not (_DOT_ATOM.fullmatch(local) or _QUOTED.fullmatch(local)):
+        return False
+    return valid_domain(domain)
+
+
+@lru_cache(maxsize=4096)
+def valid_domain(domain: str) -> bool:
+    """True for a Domain or address-literal of RFC 5321 4.1.2, or a domain with U-labels (RFC 6531 3.3)."""
+    if domain.startswith("["):
+        return domain.endswith("]") and _ip_address(domain[1:-1]) is not None
+    ascii_domain = domain if domain.isascii() else _a_labels(domain)
+    if not _ASCII_DOMAIN.fullmatch(ascii_domain) or len(ascii_domain) > _DOMAIN_OCTETS:
+        return False
+    return all(len(label) <= 63 for label in ascii_domain.split("."))
+
+
+def _untagged(local: str) -> str:
+    name, _, _ = local.partition("+")
+    return name or local
+
+
+def _fold(local: str) -> str:
+    if local.isascii():
+        return local.lower()
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", local).casefold())
+    # once more: composing may leave a letter that folds again (Unicode 5.18, the note on caseless matching)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())
+
+
+def _unquoted(local: str) -> str:
+    return _PAIR.sub(r"\1", local[1:-1]) if _QUOTED_LOOSELY.fullmatch(local) else local
+
+
+def _quoted_if_needed(name: str) -> str:
+    if _DOT_ATOM.fullmatch(name):
+        return name
+    return '"' + _SPECIAL.sub(r"\\\1", name) + '"'
+
+
+def _a_labels(domain: str) -> str:
+    """The domain in A-labels, "" where it has no such form."""
+    if len(domain) > _DOMAIN_OCTETS:
+        return ""  # and no work for an attacker
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii").rstrip(".")
+    except UnicodeError:  # idna.IDNAError is one
+        return ""
+
+
+def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address of an address-literal's inside (RFC 5321 4.1.3), None where it is none."""
+    try:
+        if text[:5].lower() == "ipv6:":
+            return ipaddress.IPv6Address(text[5:])
+        return ipaddress.IPv4Address(text)
+    except ValueError:
+        return None
+
+
+def _normalise_literal(literal: str) -> str:
+    ip = _ip_address(literal[1:-1]) if literal.endswith("]") else None
+    if ip is None:
+        return literal
+    return f"[ipv6:{ip}]" if ip.version == 6 else f"[{ip}]"
+
+
+# -- the envelope sender -----------------------------------------------------------------------------------------
+
+_HOST = r'[^\s=@"\[\]]+\.[^\s=@"\[\].]+'
+
+# BATV, draft-levine-smtp-batv: prvs=KDDDSSSSSS=user, before it prvs=user/KDDDSSSSSS. msprvs1=tag=user is Message
+# Systems' form of it, btv1==tag==user Barracuda's.
+_BATV = re.compile(r"(?:prvs|msprvs1)=[^=]+=(.+)|btv1==[^=]+==(.+)|prvs=([^=]+)/[^=/]+")
+
+# SRS, http://www.open-spf.org/srs/srs.pdf and Mail::SRS::Guarded: SRS0=hash=day=domain=user, at a second forwarder
+# SRS1=hash=forwarder==hash=day=domain=user; the separator after SRS0, and what SRS1 kept of it, is one of = + -.
+# Exchange Online writes bounces+SRS=hash=day=domain=user.
+_SRS = re.compile(rf"(?:srs0[=+-]|srs1[=+-][^=]+=[^=]+=[=+-]|[^+]+\+srs=)[^=]+=[^=]+=(?P<domain>{_HOST})=(?P<name>.+)")
+
+# VERP, https://cr.yp.to/proto/verp.txt: owner-list-user=domain. Postfix (VERP_README), Mailman (VERP_FORMAT) write
+# owner-list+user=domain; ezmlm (ezmlm-send) list-return-123-user=domain; Sympa bounce+user==a==domain==list.
+_VERP = re.compile(rf"(?P<head>.+)={_HOST}")
+_VERP_SYMPA = re.compile(r"[^+]+\+[^=]+==a==[^=]+==(?P<list>[^=]+)(?:==[a-z])?")
+_LIST_ENDS = re.compile(r"(?:^|-)(?:return|bounces?|errors?)(?=-)|.(?=-[0-9]+-)")  # in list-return-123-user
+_COUNTER = re.compile(r"(?:-[0-9]+)+$")  # ezmlm numbers its messages, others their mailings
+_OWNER = "owner-"
+
+
+def envelope_origin(mail_from: str, recipients: Sequence[str]) -> str:
+    """Whom a MAIL FROM is really of: normalised, less VERP, BATV and SRS, in whatever order they were put on.
+
+    Every recipient's VERP sender of one list comes out the same. `recipients` are the envelope's; they tell where the
+    list's name ends and a recipient's begins. Without a match (mail that was aliased after the list) the usual marks
+    of list servers tell, else the first `+` or `-`. "" for the null reverse-path.
+    """
+    origin = normalise(mail_from)
+    while (peeled := _peeled(origin, recipients)) != origin:
+        origin = peeled
+    return origin
+
+
+def _peeled(origin: str, recipients: Sequence[str]) -> str:
+    """`origin` less one layer; itself where it has none."""
+    local, domain = split(origin)
+    name = _unquoted(local)
+    if "=" not in name:
+        return origin
+    if batv := _BATV.fullmatch(name):
+        return _mailbox(batv[1] or batv[2] or batv[3], domain)
+    if srs := _SRS.fullmatch(name):
+        return _mailbox(srs["name"], srs["domain"])
+    return _mailbox(_without_verp(name, recipients) or name, domain)
+
+
+def _mailbox(name: str, domain: str) -> str:
+    return normalise(f"{_quoted_if_needed(name)}@{domain}")
+
+
+def _without_verp(name: str, recipients: Sequence[str]) -> str:
+    """The list's own part of a VERP local part, "" where it has none."""
+    if sympa := _VERP_SYMPA.fullmatch(name):
+        return sympa["list"]
+    if known := max((end for end in _verp_endings(recipients) if name.endswith(end)), key=len, default=""):
+        return _COUNTER.sub("", name[: -len(known)].partition("+")[0])
+    verp = _VERP.fullmatch(name)
+    return _guessed_list(verp["head"]) if verp else ""
+
+
+def _verp_endings(recipients: Sequence[str]) -> Iterator[str]:
+    for local, domain in map(split, map(normalise, recipients)):
+        yield f"+{_unquoted(local)}={domain}"
+        yield f"-{_unquoted(local)}={domain}"
+
+
+def _guessed_list(head: str) -> str:
+    """The list's part of `list-user` or `list+user`, by the marks that list servers leave."""
+    if "+" in head:
+        return head.partition("+")[0]
+    if mark := _LIST_ENDS.search(head):
+        return head[: mark.end()]
+    owner = _OWNER if head.startswith(_OWNER) else ""
+    name, dash, _ = head[len(owner) :].partition("-")
+    return owner + name if dash else ""
+
+
+# -- the source --------------------------------------------------------------------------------------------------
+
+
+def source(
+    login: str | None, author: Iterable[Mailbox], mail_from: str, recipients: Sequence[str], login_domain: str = ""
+) -> str:
+    """The mailbox of who sends: the login's, else From's first, else `envelope_origin`; "" only where none is named.
+
+    A login without a domain gets `login_domain`, else that of the From mailbox with the same local part, else stays
+    bare. `CORP\\jdoe` is jdoe. The mailbox is normalised; the directory knows whose alias it is.
+    """
+    authors = [mailbox.address for mailbox in author if mailbox.address.strip()]
+    if login and login.strip():
+        return _login_mailbox(login, authors, login_domain)
+    return normalise(authors[0]) if authors else envelope_origin(mail_from, recipients)
+
+
+def _login_mailbox(login: str, authors: Sequence[str], login_domain: str) -> str:
+    mailbox = normalise(login.rpartition("\\")[2] or login)
+    if split(mailbox)[1]:
+        return mailbox
+    if login_domain:
+        return normalise(f"{mailbox}@{login_domain}")
+    same = (address for address in map(normalise, authors) if split(address)[0] == mailbox)
+    return next(same, mailbox)
