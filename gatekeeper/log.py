@@ -1,0 +1,172 @@
+"""The log: a line an event that a mail admin can grep, or a JSON object a line.
+
+`smtp M-17 from=<a@example.gov> nrcpt=2400 size=5120 status=held rules=approval mailing=M-17 client=192.0.2.1 ...`
+
+No value can break out of its line: what is not printable is escaped. Addresses are as an MTA's log has them, or keyed
+hashes (`--log-addresses hashed`), which tell two apart without telling whose they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from gatekeeper.model import Action
+from gatekeeper.settings import Ops
+
+STATUSES: Mapping[Action, str] = {
+    Action.RELAY: "relayed",
+    Action.WARN: "warned",
+    Action.DEFER: "deferred",
+    Action.HOLD: "held",
+    Action.REJECT: "rejected",
+}
+_LOGGER = logging.getLogger("gatekeeper")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;@_+-/<>()[]*#%&!?~$^|{}'")
+_LONGEST_VALUE = 1000  # characters; a Message-ID may be as long as a header
+
+
+class Address(str):
+    """Marks a text as somebody's address: it is logged between brackets, hashed where the setting says so."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionLine:
+    """What the log says about one transaction."""
+
+    listener: str
+    sender: str
+    recipients: int
+    size: int  # octets
+    status: str  # one of STATUSES
+    client: str
+    rules: tuple[str, ...] = ()
+    mailing: str | None = None
+    login: str | None = None
+    message_id: str | None = None
+    reply: str = ""  # what the client was told
+    relay: str = ""  # what the next hop said, where it was asked
+    delay: float = 0.0  # seconds from the final dot to our reply
+
+
+def transaction(line: TransactionLine) -> None:
+    """Log one transaction at info."""
+    if not _LOGGER.isEnabledFor(logging.INFO):
+        return
+    fields: dict[str, object] = {
+        "from": Address(line.sender),
+        "nrcpt": line.recipients,
+        "size": line.size,
+        "status": line.status,
+        "rules": ",".join(line.rules),
+        "mailing": line.mailing or "",
+        "client": line.client,
+        "login": Address(line.login) if line.login else "",
+        "msgid": f"<{line.message_id}>" if line.message_id else "",
+        "reply": line.reply,
+        "relay": line.relay,
+        "delay": f"{line.delay:.3f}",
+    }
+    always = ("from", "rules", "mailing")  # so that a grep for what is empty finds it
+    event(f"{line.listener} {line.mailing or '-'}", {k: v for k, v in fields.items() if v != "" or k in always})
+
+
+def event(subject: str, fields: Mapping[str, object] = {}, level: int = logging.INFO) -> None:
+    """Log `subject` with fields, `name=value` each. Wrap an address in `Address`."""
+    if _LOGGER.isEnabledFor(level):
+        _LOGGER.log(level, "%s", subject, extra={"fields": dict(fields)})
+
+
+def configure(settings: Ops, key: bytes = b"", stream: TextIO | None = None) -> None:
+    """Send the log to `stream` (standard error where None) in the format that the settings ask for.
+
+    Args: `key` keys the hashes of addresses; keep it to be able to compare logs over restarts. Without one a key is
+    made up for this process.
+    """
+    show = hashed(key or secrets.token_bytes(16)) if settings.log_addresses == "hashed" else plain_address
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter(show) if settings.log_format == "json" else TextFormatter(show))
+    _LOGGER.handlers[:] = [handler]
+    _LOGGER.setLevel(settings.log_level.upper())
+    _LOGGER.propagate = False
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------
+
+
+def plain_address(address: str) -> str:
+    """Show an address as it is."""
+    return f"<{address}>"
+
+
+def hashed(key: bytes) -> Callable[[str], str]:
+    """Make what shows an address as a keyed hash of 64 bits; the null sender stays `<>`."""
+
+    def show(address: str) -> str:
+        digest = hashlib.blake2b(address.lower().encode("utf-8", "replace"), key=key[:64], digest_size=8)
+        return f"<{'#' + digest.hexdigest() if address else ''}>"
+
+    return show
+
+
+# -- lines -------------------------------------------------------------------------------------------------------
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, show_address: Callable[[str], str]) -> None:
+        super().__init__()
+        self._show_address = show_address
+
+    def _time(self, record: logging.LogRecord) -> str:
+        return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        return {name: self._shown(value) for name, value in getattr(record, "fields", {}).items()}
+
+    def _shown(self, value: object) -> object:
+        return self._show_address(value) if isinstance(value, Address) else value
+
+
+class TextFormatter(_Formatter):
+    """`TIME level subject name=value ...`; the lines of a traceback follow, each after a tab."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = [f"{name}={_quoted(str(value))}" for name, value in self._fields(record).items()]
+        line = " ".join([self._time(record), record.levelname.lower(), _escaped(record.getMessage()), *fields])
+        if not record.exc_info:
+            return line
+        traced = self.formatException(record.exc_info).splitlines()
+        return "\n\t".join([line, *map(_escaped, traced)])
+
+
+class JsonFormatter(_Formatter):
+    """One object a line: time, level, event, the fields, and `error` with the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document = {"time": self._time(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        document |= self._fields(record)
+        if record.exc_info:
+            document["error"] = self.formatException(record.exc_info)
+        return json.dumps(document, default=str)
+
+
+def _quoted(value: str) -> str:
+    value = value if len(value) <= _LONGEST_VALUE else value[:_LONGEST_VALUE] + "..."
+    if _PLAIN.issuperset(value):
+        return value
+    return '"' + _escaped(value.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

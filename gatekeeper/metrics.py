@@ -1,0 +1,135 @@
+"""What Prometheus sees (DESIGN 9): names, labels and the verbs that move them. docs/metrics.md explains each.
+
+No label ever holds an address: labels are closed vocabularies, ids of rules, and the ruleset's own title.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gatekeeper import __version__
+
+DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # 10 s: DESIGN 7
+RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSummary:
+    """What the store says about itself when somebody scrapes."""
+
+    mailings: Mapping[str, int] = field(default_factory=dict)  # state -> number of mailings that have a number
+    queue: Mapping[str, int] = field(default_factory=dict)  # kind (release, report, notice) -> mails that wait
+    oldest_held_seconds: float = 0.0  # 0 where nothing is held
+
+
+class Metrics:
+    """One set of metrics in a registry of its own, so that a process (or a test) can have several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._messages = Counter(
+            "gatekeeper_messages", "Messages judged.", ["listener", "verdict"], registry=self.registry
+        )
+        self._rule_hits = Counter(
+            "gatekeeper_rule_hits", "Times that a rule matched.", ["rule", "action"], registry=self.registry
+        )
+        self._decision_seconds = Histogram(
+            "gatekeeper_decision_seconds",
+            "Time from the final dot to the verdict.",
+            buckets=DECISION_BUCKETS,
+            registry=self.registry,
+        )
+        self._recipients = Histogram(
+            "gatekeeper_recipients", "Recipients of a transaction.", buckets=RECIPIENT_BUCKETS, registry=self.registry
+        )
+        self._next_hop_errors = Counter(
+            "gatekeeper_next_hop_errors", "Failures of the next hop.", ["kind"], registry=self.registry
+        )
+        self._add_ruleset()
+        Info("gatekeeper_build", "The program that runs.", registry=self.registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        ProcessCollector(registry=self.registry)
+
+    def _add_ruleset(self) -> None:
+        self._ruleset = Gauge(
+            "gatekeeper_ruleset_info", "The ruleset in force; always 1.", ["digest", "title"], registry=self.registry
+        )
+        self._reloads = Counter(
+            "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=self.registry
+        )
+        self._review = Gauge(
+            "gatekeeper_ruleset_review_timestamp_seconds",
+            "When the ruleset is due for review, in seconds since 1970; 0 where it does not say.",
+            registry=self.registry,
+        )
+
+    def message(self, listener: str, verdict: str) -> None:
+        """Count a message that was judged; `listener` is smtp or milter, `verdict` one of model.Action."""
+        self._messages.labels(listener, verdict).inc()
+
+    def rule_hit(self, rule: str, action: str) -> None:
+        """Count a rule that matched, by its id and what it asks for."""
+        self._rule_hits.labels(rule, action).inc()
+
+    def decision(self, seconds: float, recipients: int) -> None:
+        """Observe how long a verdict took, and the recipients of its transaction."""
+        self._decision_seconds.observe(seconds)
+        self._recipients.observe(recipients)
+
+    def next_hop_error(self, kind: str) -> None:
+        """Count a failure of the next hop; `kind` is a word of the delivery room's, never a reply's text."""
+        self._next_hop_errors.labels(kind).inc()
+
+    def ruleset_loaded(self, digest: str, title: str, review: date | None) -> None:
+        """Say which ruleset is in force from now on, and count its loading as a success (policy M7)."""
+        self._ruleset.clear()
+        self._ruleset.labels(digest, title).set(1)
+        due = datetime(review.year, review.month, review.day, tzinfo=UTC).timestamp() if review else 0
+        self._review.set(due)
+        self._reloads.labels("ok").inc()
+
+    def ruleset_refused(self) -> None:
+        """Count a ruleset that could not be used: the last good one stays in force."""
+        self._reloads.labels("failed").inc()
+
+    def watch_ledger(self, summary: Callable[[], LedgerSummary | None]) -> None:
+        """Ask for a summary of the store at each scrape; once.
+
+        `summary` is called in a thread of the ops server and must not raise: None means that the store cannot say,
+        and its gauges are then absent from that scrape rather than wrong.
+        """
+        self.registry.register(_Ledger(summary))
+
+
+class _Ledger(Collector):
+    """Gauges that are read from the store when somebody scrapes, so that they are never stale."""
+
+    def __init__(self, summary: Callable[[], LedgerSummary | None]) -> None:
+        self._summary = summary
+
+    def describe(self) -> Iterable[Metric]:
+        return _families(None)  # else registering would already ask the store
+
+    def collect(self) -> Iterable[Metric]:
+        return _families(self._summary())
+
+
+def _families(summary: LedgerSummary | None) -> list[Metric]:
+    mailings = GaugeMetricFamily("gatekeeper_mailings", "Numbered mailings by state.", labels=["state"])
+    queue = GaugeMetricFamily("gatekeeper_queue", "Mails that wait to be sent, by kind.", labels=["kind"])
+    oldest = GaugeMetricFamily("gatekeeper_oldest_held_seconds", "Age of what has been held longest; 0 for nothing.")
+    if summary is not None:
+        for state, number in sorted(summary.mailings.items()):
+            mailings.add_metric([state], number)
+        for kind, number in sorted(summary.queue.items()):
+            queue.add_metric([kind], number)
+        oldest.add_metric([], summary.oldest_held_seconds)
+    return [mailings, queue, oldest]
