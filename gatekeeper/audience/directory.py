@@ -90,7 +90,8 @@ class Directory:
         names = dict.fromkeys(map(self.user, addresses))
         lists = [name for name in names if name in self._lists]
         people = self._tell_apart(name for name in names if name and name not in self._lists)
-        return _union([people, *map(self._expand, lists)]) if lists else people
+        parts = [people] if people.people or not lists else []
+        return _union([*parts, *map(self._expand, lists)])
 
     def _look_up(self, name: str) -> str:
         """`user` of a normalised address, which may have a tag."""
@@ -138,6 +139,8 @@ class Directory:
 
 def _union(reaches: Iterable[Reach]) -> Reach:
     every = tuple(reaches)
+    if len(every) == 1:
+        return every[0]  # a list of a whole organisation is not copied
     users: dict[str, str | None] = {}
     for reach in every:
         users.update(reach.users)

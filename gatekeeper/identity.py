@@ -1,0 +1,46 @@
+"""Which transactions are one mailing, and which batch is a resend of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+
+from gatekeeper.address import normalise
+from gatekeeper.model import Facts, Keys, Transaction
+
+
+def keys(transaction: Transaction, facts: Facts) -> Keys:
+    """What makes this transaction one mailing with others (T1: contacting a group on one subject).
+
+    Strong keys are the queue id at the MTA before us, with its peer (one message there, however it was cut up), and
+    the Message-ID with the content digest (one message, whichever way it came). Weak ones are the subject, never an
+    empty one, and the fingerprint of the text; the store looks them up within a source.
+    """
+    return Keys(strong=tuple(_strong(transaction, facts)), weak=tuple(_weak(facts)))
+
+
+def batch_identity(transaction: Transaction, facts: Facts) -> str:
+    """What a resend of a kept batch has in common with it, and no other batch does: a hex SHA-256.
+
+    Envelope sender, recipients in any order, Message-ID and content; not ESMTP parameters, trace fields, the client.
+    """
+    recipients = sorted({normalise(recipient.address) for recipient in transaction.recipients})
+    # as JSON, so that no value can run into the next
+    parts = json.dumps([normalise(transaction.sender), recipients, facts.message_id, facts.content_digest])
+    return sha256(parts.encode("ascii")).hexdigest()
+
+
+def _strong(transaction: Transaction, facts: Facts) -> Iterator[str]:
+    if transaction.upstream:
+        queue_id, _, peer = transaction.upstream.rpartition("@")
+        yield f"queue:{peer}:{queue_id}"
+    if facts.message_id and facts.content_digest:
+        yield f"message:{facts.message_id}:{facts.content_digest}"
+
+
+def _weak(facts: Facts) -> Iterator[str]:
+    if facts.subject_key:
+        yield f"subject:{facts.subject_key}"
+    if facts.fingerprint is not None:
+        yield f"text:{facts.fingerprint}"
