@@ -1,0 +1,69 @@
+"""The closed vocabulary of what can be wrong with a message, and the notebook that collects it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+DEFECTS: Mapping[str, str] = MappingProxyType(
+    {
+        "header-over-limit": "A header is longer, or has more fields, than the gate reads.",
+        "malformed-header": "A header has a line that is no field, a space before a colon, or a fold of white space only.",
+        "control-character": "A header holds a NUL, a bare CR, or hides a control character in encoded text.",
+        "undecodable-header": "A header field has 8-bit octets that are not UTF-8.",
+        "missing-from": "There is no From field, or an empty one.",
+        "malformed-from": "From or Sender cannot be read as addresses without guessing.",
+        "duplicate-from": "There are two From or two Sender fields, of which mail programs show either.",
+        "several-authors": "From names several authors and no Sender says who of them sends.",
+        "duplicate-subject": "There are two Subject fields, of which mail programs show either.",
+        "duplicate-recipients": "To, Cc or Bcc is there more than once.",
+        "duplicate-field": "Message-ID, Date, Reply-To, In-Reply-To or References is there more than once.",
+        "duplicate-mime": "A MIME field, such as Content-Type, is there more than once in one header.",
+        "malformed-recipients": "To, Cc or Bcc cannot be read as addresses without guessing.",
+        "too-many-addresses": "An address field names more mailboxes than the gate reads.",
+        "malformed-encoded-word": "Encoded text in a header or a name is cut off or cannot be decoded.",
+        "unknown-charset": "A text or a name is in a character set that the gate does not know.",
+        "undecodable-text": "Encoded text in a header or a name does not fit the character set it claims.",
+        "malformed-content-type": "A Content-Type has no type and subtype.",
+        "malformed-parameter": "A parameter of a MIME field is unclosed, unfinished or followed by something else.",
+        "clashing-parameters": "A MIME field gives the same parameter twice.",
+        "too-many-parameters": "A MIME field has more parameters than the gate reads.",
+        "missing-boundary": "A multipart does not say what separates its parts.",
+        "clashing-boundary": "A boundary starts like another one, or like a line of a part, so that parts can be cut in two ways.",
+        "unclosed-multipart": "A multipart does not end, or has no parts at all.",
+        "part-after-end": "A boundary is seen again after the multipart that it belongs to has ended.",
+        "encoded-container": "A multipart or a nested message is itself encoded, which MIME forbids.",
+        "unknown-encoding": "A part has a Content-Transfer-Encoding that the gate does not know.",
+        "malformed-base64": "A base64 part holds characters, or an end, that decoders read differently.",
+        "malformed-uuencode": "A uuencoded file in a text does not end.",
+        "partial-message": "The message is one piece of a bigger one, whose content cannot be told.",
+        "clashing-names": "An attachment has two names with different endings.",
+        "too-many-parts": "The message has more parts, or lines that look like boundaries, than the gate reads.",
+        "too-deep": "Parts and messages are nested deeper than the gate reads.",
+        "text-over-limit": "The text is longer than the gate reads for links.",
+        "bare-cr": "A line of the body has a CR without its LF.",
+    }
+)
+
+
+class Notebook:
+    """Collects defects, each once. Handed through the readers of one message."""
+
+    def __init__(self) -> None:
+        self._noted: set[str] = set()
+
+    def note(self, defect: str) -> None:
+        """Keep a defect of the vocabulary; KeyError for any other name."""
+        DEFECTS[defect]
+        self._noted.add(defect)
+
+    def note_if(self, found: bool, defect: str) -> None:
+        if found:
+            self.note(defect)
+
+    def __contains__(self, defect: str) -> bool:
+        return defect in self._noted
+
+    @property
+    def noted(self) -> tuple[str, ...]:
+        return tuple(sorted(self._noted))

@@ -1,0 +1,51 @@
+"""The content digest: two transactions of one message agree on it, whatever route and listener they took."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from .headers import Header
+from .transfer import chunks
+
+_FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
+_SPACE = re.compile(rb"\s+")
+_TAIL = 65_536
+
+
+def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool]:
+    """SHA-256 (hex) of the body and the fields that people see, and whether the body has a bare CR.
+
+    Fields (From, Sender, To, Cc, Subject, Reply-To, MIME-Version, Content-*) count by lower-case name, in the order
+    they have within it, unfolded, white space runs as one space. The body starts at offset `body`; its line ends count
+    as LF, empty lines at its end as none, as RFC 6376 3.4.3 has it. A milter, which never sees line ends of header
+    fields, thus gets what a proxy gets.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(header.values):
+        if name in _FIELDS or name.startswith("content-"):
+            for value in header.all(name):
+                digest.update(name.encode("ascii") + b":" + _SPACE.sub(b" ", value).strip() + b"\n")
+    digest.update(b"\n")
+    bare_cr = False
+    held = b""
+    for chunk in chunks(content, body, _body_end(content, body)):
+        lines = (held + chunk).replace(b"\r\n", b"\n")
+        held = b"\r" if lines.endswith(b"\r") else b""  # its LF may start the next chunk
+        lines = lines[: len(lines) - len(held)]
+        bare_cr |= b"\r" in lines
+        digest.update(lines)
+    digest.update(held)
+    return digest.hexdigest(), bare_cr or bool(held)
+
+
+def _body_end(content: bytes, body: int) -> int:
+    """Where the body ends, line ends at its end left out; looks back piece by piece, never copies the whole."""
+    end = len(content)
+    while end > body:
+        piece = content[max(body, end - _TAIL) : end]
+        kept = piece.rstrip(b"\r\n")
+        end -= len(piece) - len(kept)
+        if kept:
+            break
+    return end

@@ -1,0 +1,150 @@
+"""A message as facts, read downward: header, structure, texts, files, links; then what follows from them."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from ..model import Attachment, Facts, Mailbox
+from . import texts as text_parts
+from .addresses import AddressList, is_address, read_addresses
+from .attachments import read_attachments
+from .automatic import is_automatic
+from .defects import Notebook
+from .digest import content_digest
+from .encoded import decode_words
+from .fingerprint import text_fingerprint
+from .folding import fold
+from .headers import Header, text_of, unstructured
+from .inserts import inserted_files
+from .limits import Limits
+from .links import linked_hosts, shown_content_ids
+from .structure import IDENTITY, Structure, read_structure
+from .subject import subject_key
+
+_DUPLICATES = {  # RFC 5322 3.6: at most once
+    "from": "duplicate-from",
+    "sender": "duplicate-from",
+    "subject": "duplicate-subject",
+    "to": "duplicate-recipients",
+    "cc": "duplicate-recipients",
+    "bcc": "duplicate-recipients",
+    "message-id": "duplicate-field",
+    "date": "duplicate-field",
+    "reply-to": "duplicate-field",
+    "in-reply-to": "duplicate-field",
+    "references": "duplicate-field",
+}
+_URI = re.compile(r"<([^<>]{1,2000})>")
+_IN_BRACKETS = re.compile(r"<([^<>]*)>")
+
+
+def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B008 - frozen
+    """What a message (CRLF or LF line ends) says about itself. Never raises, whatever the octets.
+
+    Time is linear in the size under `limits`; what is over one of them, or can be read in two ways, is among
+    `defects`, which are names of `DEFECTS`.
+    """
+    notebook = Notebook()
+    structure = read_structure(content, limits, notebook)
+    header = structure.root.header
+    texts = text_parts.read_texts(content, structure.parts, limits, notebook)
+    author, sender = _people(header, "from", limits, notebook), _people(header, "sender", limits, notebook)
+    to, cc, bcc = (_people(header, name, limits, notebook) for name in ("to", "cc", "bcc"))
+    _check_header(header, author, sender, notebook)
+    subject = _subject(header, notebook)
+    digest, bare_cr = content_digest(content, header, _body_start(structure, limits))
+    notebook.note_if(bare_cr, "bare-cr")
+    attachments = tuple(read_attachments(content, structure, shown_content_ids(texts), notebook))
+    attachments += _inserted(content, structure, texts, limits, notebook)
+    links = linked_hosts(texts, notebook)
+    return Facts(
+        size=len(content),
+        author=author,
+        sender=sender,
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        subject=subject,
+        message_id=_identifier(header, "message-id"),
+        list_id=(_identifier(header, "list-id") or "").lower() or None,
+        unsubscribe=tuple(uri.strip() for uri in _URI.findall(_joined(header, "list-unsubscribe"))),
+        one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
+        attachments=attachments,
+        links=links,
+        defects=notebook.noted,
+        automatic=is_automatic(content, structure, header, len(to) + len(cc)),
+        received=len(header.all("received")),
+        content_digest=digest,
+        subject_key=subject_key(subject),
+        fingerprint=text_fingerprint(texts, limits.sample),
+    )
+
+
+def _body_start(structure: Structure, limits: Limits) -> int:
+    """What is cut off a header that is over the limit must count too, hence as body."""
+    return min(structure.root.start, limits.header_bytes)
+
+
+def _people(header: Header, name: str, limits: Limits, notebook: Notebook) -> tuple[Mailbox, ...]:
+    """Mailboxes of all fields of a name: of two From fields nobody knows which one is shown."""
+    found: list[Mailbox] = []
+    for value in header.all(name):
+        text = text_of(value, notebook)
+        read = read_addresses(text, limits.addresses - len(found), lambda phrase: decode_words(phrase, notebook))
+        _note_addresses(name, read, notebook)
+        found += read.mailboxes
+    return tuple(found)
+
+
+def _note_addresses(name: str, read: AddressList, notebook: Notebook) -> None:
+    notebook.note_if(read.over_limit, "too-many-addresses")
+    notebook.note_if(read.malformed, "malformed-from" if name in ("from", "sender") else "malformed-recipients")
+
+
+def _check_header(
+    header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], notebook: Notebook
+) -> None:
+    for name, defect in _DUPLICATES.items():
+        notebook.note_if(len(header.all(name)) > 1, defect)
+    notebook.note_if(not any(header.all("from")), "missing-from")
+    notebook.note_if(any(header.all("from")) and not author, "malformed-from")
+    notebook.note_if(not all(is_address(box.address) for box in author + sender), "malformed-from")
+    notebook.note_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
+    notebook.note_if(len(sender) > 1, "malformed-from")
+
+
+def _subject(header: Header, notebook: Notebook) -> str | None:
+    """The first Subject; None where nothing of it can be seen."""
+    value = header.first("subject")
+    text = unstructured(value, notebook).strip() if value else ""
+    return text if fold(text[:1000]) else None
+
+
+def _joined(header: Header, name: str) -> str:
+    return ",".join(value.decode("latin-1") for value in header.all(name))
+
+
+def _identifier(header: Header, name: str) -> str | None:
+    """What stands in angle brackets, else the whole value; None where there is no such field."""
+    value = (header.first(name) or b"").decode("utf-8", "replace").strip()
+    bracketed = _IN_BRACKETS.search(value)
+    return (bracketed[1] if bracketed else value).strip() or None
+
+
+def _inserted(
+    content: bytes,
+    structure: Structure,
+    texts: tuple[text_parts.Text, ...],
+    limits: Limits,
+    notebook: Notebook,
+) -> tuple[Attachment, ...]:
+    """Files inside texts, and where old mail programs look too: before and after the parts of a multipart."""
+    places = [(content, *gap) for gap in structure.gaps]
+    for text in texts:
+        plain = text.part.encoding in IDENTITY
+        places.append((content, text.part.start, text.part.end) if plain else (text.octets, 0, len(text.octets)))
+    files: list[Attachment] = []
+    for place in places:
+        files += islice(inserted_files(*place, limits.parts - len(files), notebook), limits.parts)
+    return tuple(files)

@@ -1,0 +1,67 @@
+"""Text folded for comparison: what looks the same becomes the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Letters of other scripts that look like Latin ones, after case folding. A small table of our own: it need not be
+# whole, only dearer to get around than it is worth.
+_LOOKS = {
+    "a": "аαɑ",
+    "b": "ьв",
+    "c": "сϲ",
+    "d": "ԁ",
+    "e": "еєε",
+    "g": "ɡ",
+    "h": "һн",
+    "i": "іιıӏ",
+    "j": "јϳ",
+    "k": "кκ",
+    "m": "м",
+    "n": "пη",
+    "o": "оοօσ",
+    "p": "рρ",
+    "q": "ԛ",
+    "s": "ѕ",
+    "t": "тτ",
+    "u": "υս",
+    "v": "ѵν",
+    "w": "ԝω",
+    "x": "хχ",
+    "y": "уγү",
+    "z": "ᴢ",
+    "-": "‐‑‒–—―−",
+    "'": "’‘ʼ`´",
+    '"': "“”„«»",
+}
+_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f"  # blank letters, which no category tells
+_FOLDS = str.maketrans(
+    {look: letter for letter, looks in _LOOKS.items() for look in looks} | {blank: None for blank in _INVISIBLE}
+)
+_ACCENTS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
+_REST = re.compile(r"[^\x20-\x7e]")
+_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def fold(text: str) -> str:
+    """Compatibility forms, case, accents and look-alikes folded; control, format and invisible characters removed.
+
+    White space runs become one space. Folding twice changes nothing.
+    """
+    folded = _once(text)
+    while (again := _once(folded)) != folded:
+        folded = again
+    return folded
+
+
+def _once(text: str) -> str:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+        text = unicodedata.normalize("NFC", _ACCENTS.sub("", text)).translate(_FOLDS)
+    text = " ".join(text.split()).casefold()
+    return _REST.sub(_visible, text) if not (text.isascii() and text.isprintable()) else text
+
+
+def _visible(character: re.Match[str]) -> str:
+    return "" if unicodedata.category(character[0]) in _DROPPED else character[0]

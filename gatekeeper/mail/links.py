@@ -1,0 +1,71 @@
+"""Hosts that texts link to: http and https URLs, and the `www.` names that mail programs make links of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
+
+import idna
+
+from .defects import Notebook
+from .texts import Text
+
+# Browsers take "\" for "/" and any number of them, and look past a user name; the bound on it keeps this linear.
+_URL = re.compile(
+    r"""https?:[/\\]{2,8}(?:[^\s/\\?#@<>"']{0,256}@)?(\[[0-9a-f:.]{2,45}\]|[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255})
+    | (?<![\w.@/-])(www\.[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,251})""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(
+    r"""\b(?:href|src|action|formaction|background|srcset|content)\s{0,20}=\s{0,20}("[^"]*"|'[^']*'|[^\s>"']+)""",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:#(?:x([0-9a-f]{1,6})|(\d{1,7}))|(amp|colon|sol|bsol|period|commat|tab|newline));?", re.I)
+_NAMED = {"amp": "&", "colon": ":", "sol": "/", "bsol": "\\", "period": ".", "commat": "@", "tab": "", "newline": ""}
+_CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]{1,998})", re.IGNORECASE)
+_PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
+_LINE_BREAKS = str.maketrans("", "", "\t\r\n")
+_ENTITIES = 100_000
+
+
+def linked_hosts(texts: Iterable[Text], notebook: Notebook) -> frozenset[str]:
+    """Hosts in lower case, international ones as A-labels (RFC 5891), without a final dot."""
+    found: set[str] = set()
+    for text in texts:
+        for piece in _pieces(text, notebook):
+            found.update(host or www for host, www in _URL.findall(piece))
+    return frozenset(host for host in map(_normalised, found) if host)
+
+
+def shown_content_ids(texts: Iterable[Text]) -> frozenset[str]:
+    """Content-IDs that HTML refers to by cid: URLs (RFC 2392), without their angle brackets."""
+    return frozenset(unquote(found) for text in texts if text.is_html for found in _CONTENT_ID.findall(text.text))
+
+
+def _pieces(text: Text, notebook: Notebook) -> Iterator[str]:
+    """The text, and of HTML the values of its linking attributes as a browser reads them."""
+    yield text.text
+    if text.is_html:
+        values = "\n".join(value.strip("\"'").translate(_LINE_BREAKS) for value in _ATTRIBUTE.findall(text.text))
+        plain, entities = _ENTITY.subn(_character, values, count=_ENTITIES)
+        notebook.note_if(entities == _ENTITIES, "text-over-limit")
+        yield plain
+
+
+def _character(entity: re.Match[str]) -> str:
+    hexadecimal, decimal, name = entity.groups()
+    if name:
+        return _NAMED[name.lower()]
+    code = int(hexadecimal, 16) if hexadecimal else int(decimal)
+    return chr(code) if 0x20 <= code < 0x110000 and not 0xD800 <= code < 0xE000 else ""
+
+
+def _normalised(host: str) -> str:
+    host = (unquote(host) if "%" in host else host).lower().strip(".").strip()
+    if _PLAIN_HOST.fullmatch(host):
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):  # no registered name, but what was written is still worth a rule's look
+        return re.sub(r"[^\w.-].*", "", host, flags=re.DOTALL).strip(".")
