@@ -1,0 +1,79 @@
+"""A message's content as it comes over the wire: end, dots, line ends (RFC 5321 4.1.1.4, 4.5.2, 2.3.8)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+_LINE_END = b"\r\n"
+_END = b"\r\n.\r\n"
+_BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
+
+
+class Fault(Enum):
+    """Why a message cannot be taken in; the first that was met counts."""
+
+    LINE_ENDS = "bare CR, bare LF or NUL"
+    SIZE = "size"
+
+
+class ContentReader:
+    """Takes in the octets behind 354 in any cut, finds the end of data, undoes dot-stuffing. Does no I/O.
+
+    Only CRLF "." CRLF is the end: after any other sequence that some server might take for one, the message goes on,
+    and `fault` says that it must be refused. A faulty message's octets are dropped at once, its end is still sought.
+
+    The last octets of a block that may begin an end of data are held back, so that every CRLF and every CRLF "." lies
+    whole within what is looked at: blocks can be searched, checked and unstuffed each for itself.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Args: `limit` in octets, of the content without stuffed dots and without the end."""
+        self.fault: Fault | None = None
+        self.size = 0
+        self._limit = limit
+        self._blocks: list[bytes] = []
+        self._held = _LINE_END  # the line of the DATA command has ended: a dot here is the first of a line
+        self._lead = len(_LINE_END)  # octets of that line end that are still to be taken off
+
+    def feed(self, block: bytes) -> bytes | None:
+        """Take in a block; None where the end is still to come, else the octets behind the end.
+
+        Not to be called again after the end was found.
+        """
+        work = self._held + block
+        end = work.find(_END)
+        if end >= 0:
+            self._take(work[: end + len(_LINE_END)])
+            return work[end + len(_END) :]
+        self._held = next((start for start in _BEGINNINGS if work.endswith(start)), b"")
+        self._take(work[: len(work) - len(self._held)] if self._held else work)
+        return None
+
+    def content(self) -> bytes:
+        """Give the content once, with CRLF line ends as it came in; the reader keeps nothing of it."""
+        blocks, self._blocks = self._blocks, []
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def _take(self, body: bytes) -> None:
+        if not body:
+            return
+        if not self.fault and not _sound(body):
+            self._fail(Fault.LINE_ENDS)
+        plain = body.replace(b"\r\n.", _LINE_END)
+        if self._lead:
+            plain, self._lead = plain[self._lead :], 0
+        self.size += len(plain)
+        if not self.fault and self.size > self._limit:
+            self._fail(Fault.SIZE)
+        if not self.fault:
+            self._blocks.append(plain)
+
+    def _fail(self, fault: Fault) -> None:
+        self.fault = fault
+        self._blocks = []
+
+
+def _sound(body: bytes) -> bool:
+    """True where every CR is before an LF, every LF behind a CR, and nothing is NUL."""
+    ends = body.count(_LINE_END)
+    return body.count(b"\n") == ends and body.count(b"\r") == ends and b"\0" not in body

@@ -1,0 +1,53 @@
+"""The trace header that the gate puts before a message (RFC 5321 4.4)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from email.utils import format_datetime
+
+from gatekeeper.model import Client, Transaction
+
+_UNFIT = re.compile(r"[^A-Za-z0-9.:_\-\[\]]")  # what would end an atom, open a comment or fold the field
+_HEADER_BYTES = 262_144  # where the counting of trace fields ends; a longer header is a defect of its own
+_TRACE_FIELD = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def received_field(transaction: Transaction, hostname: str, now: datetime, id: str) -> bytes:
+    """Build the Received field of a transaction, CRLF included (RFC 5321 4.4); no recipient is named in it.
+
+    Args: `hostname` is our own name, `now` an aware time, `id` what the log calls this transaction.
+    """
+    client = transaction.client
+    return (
+        f"Received: from {_atom(client.helo) or 'unknown'} ({_peer(client)})\r\n"
+        f"\tby {_atom(hostname)} with {_protocol(transaction)} id {_atom(id)};\r\n"
+        f"\t{format_datetime(now)}\r\n"
+    ).encode("ascii")
+
+
+def count_received(content: bytes) -> int:
+    """Count the Received fields of a message's header, which tell how many hops it has come (RFC 5321 6.3)."""
+    if content.startswith(b"\r\n"):
+        return 0  # there is no header
+    end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
+    return len(_TRACE_FIELD.findall(content, 0, end if end >= 0 else _HEADER_BYTES))
+
+
+def _peer(client: Client) -> str:
+    name = _atom(client.name) or "unknown"
+    if not client.address:
+        return name
+    prefix = "IPv6:" if ":" in client.address else ""
+    return f"{name} [{prefix}{_atom(client.address)}]"
+
+
+def _protocol(transaction: Transaction) -> str:
+    protocol = _atom(transaction.client.protocol) or "SMTP"
+    if "SMTPUTF8" in transaction.parameters and protocol.startswith("ESMTP"):
+        return "UTF8" + protocol[1:]  # RFC 6531 4.3: UTF8SMTP, UTF8SMTPS
+    return protocol
+
+
+def _atom(text: str) -> str:
+    return _UNFIT.sub("?", text)[:255]
