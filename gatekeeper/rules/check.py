@@ -1,14 +1,143 @@
-"""Stub while being written."""
+"""A rules file -> Ruleset, or everything that is wrong with it at once."""
+
 from __future__ import annotations
-from datetime import date
+
+import hashlib
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from .problems import Problem
-from .ruleset import Ruleset
-def check_ruleset(text: str, name: str, folder: Path) -> tuple[Problem, ...]:
-    return ()
-def parse_ruleset(text: str, name: str, folder: Path) -> Ruleset:
-    return Ruleset(digest="", text=text, folder=folder)
+from typing import Any
+
+from ..address import normalise
+from .compile import compile_condition
+from .document import DOCUMENT
+from .findings import findings
+from .problems import Problem, RulesetError
+from .ruleset import MASS, Ruleset
+from .scalars import find_zone
+from .shapes import Failed, Names, Reading
+from .yaml_nodes import LARGEST_FILE, Mapping, Node, Scalar, YamlError, compose, decode
+
+REVIEW_IS_NEAR = timedelta(days=30)
+
+
 def read_ruleset(path: Path) -> Ruleset:
-    return Ruleset(digest="", text="", folder=path.parent)
+    """Read the rules file of that name; what it names is relative to its folder.
+
+    Raises RulesetError with all problems, OSError where the file cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    try:
+        text = decode(content)
+    except YamlError as error:
+        raise RulesetError([_problem(error, str(path))]) from None
+    return parse_ruleset(text, str(path), path.parent)
+
+
+def parse_ruleset(text: str, name: str, folder: Path) -> Ruleset:
+    """Read rules from text; `name` stands before problems, `folder` is what files are relative to.
+
+    Raises RulesetError with all problems, warnings among them.
+    """
+    ruleset, problems = _read(text, name, folder)
+    if ruleset is None:
+        raise RulesetError(problems)
+    return ruleset
+
+
+def check_ruleset(text: str, name: str, folder: Path) -> tuple[Problem, ...]:
+    """Everything that is wrong with the rules (errors) or good to know (warnings), in the order of the file."""
+    return _read(text, name, folder)[1]
+
+
 def date_warnings(ruleset: Ruleset, today: date) -> tuple[str, ...]:
-    return ()
+    """What the dates of the ruleset say on a day (M7): not in force yet, review near or passed, rules that ended."""
+    told = []
+    if ruleset.effective and today < ruleset.effective:
+        told.append(f"these rules are meant to be in force from {ruleset.effective} on, and are applied already")
+    if ruleset.review and ruleset.review < today:
+        told.append(f"the review date of these rules has passed: {ruleset.review}")
+    elif ruleset.review and ruleset.review - today <= REVIEW_IS_NEAR:
+        told.append(f"the review date of these rules is near: {ruleset.review}")
+    midnight = datetime.combine(today, time(), ruleset.timezone)
+    ended = (rule for rule in ruleset.rules if rule.during and rule.during.end and rule.during.end <= midnight)
+    return (*told, *(f"rule {rule.id} is over: its last day has passed" for rule in ended))
+
+
+# -- how it is read ----------------------------------------------------------------------------------------------
+
+
+def _read(text: str, name: str, folder: Path) -> tuple[Ruleset | None, tuple[Problem, ...]]:
+    """The ruleset (None where there are errors) with all problems."""
+    text = text.removeprefix("\ufeff")
+    reading = Reading(name)
+    try:
+        root, faults = compose(text)
+    except YamlError as error:
+        return None, (_problem(error, name),)
+    try:
+        values = _read_document(root, reading)
+    except RulesetError as error:
+        return None, error.problems
+    problems = tuple(sorted((*reading.problems, *(_problem(fault, name) for fault in faults))))
+    if isinstance(values, Failed) or any(not problem.warning for problem in problems):
+        return None, problems
+    return _build(values, problems, text, folder), problems
+
+
+def _read_document(root: Node | None, reading: Reading) -> Any:
+    if root is None:
+        return reading.error(Scalar(1, 1), "the file is empty: expected version: 1 and rules")
+    if isinstance(root, Mapping):
+        reading.names = _declared(root)
+    values = DOCUMENT.read(root, reading)
+    if isinstance(root, Mapping):
+        findings(root, values, reading)
+    return values
+
+
+def _build(values: dict[str, Any], problems: tuple[Problem, ...], text: str, folder: Path) -> Ruleset:
+    given = {key: value for key, value in values.items() if key not in ("version", "define", "scope")}
+    given.setdefault("mass", MASS)
+    return Ruleset(
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
+        folder=folder,
+        scope_except=values.get("scope", frozenset()),
+        mass_matches=compile_condition(given["mass"]),
+        warnings=problems,
+        **given,
+    )
+
+
+def _problem(error: YamlError, name: str) -> Problem:
+    return Problem(error.line, error.column, error.text, name)
+
+
+# -- what the file declares --------------------------------------------------------------------------------------
+
+
+def _declared(root: Mapping) -> Names:
+    lists = root.get("lists")
+    defines = root.get("define")
+    zone = root.get("timezone")
+    agencies = frozenset(_keys(root.get("agencies")))
+    names = Names(
+        agencies=agencies,
+        audiences=agencies | {normalise(address) for address in _keys(lists)} | set(_owners(lists)),
+        people=frozenset(normalise(address) for address in _keys(root.get("people"))),
+        defines={key.text: value for key, value in defines.pairs} if isinstance(defines, Mapping) else {},
+    )
+    if isinstance(zone, Scalar):
+        names.timezone = find_zone(zone.text) or names.timezone
+    return names
+
+
+def _keys(node: Node | None) -> tuple[str, ...]:
+    return tuple(key.text for key, _ in node.pairs) if isinstance(node, Mapping) else ()
+
+
+def _owners(lists: Node | None) -> tuple[str, ...]:
+    specs = (value for _, value in lists.pairs) if isinstance(lists, Mapping) else ()
+    owners = (spec.get("owner") for spec in specs if isinstance(spec, Mapping))
+    return tuple(owner.text for owner in owners if isinstance(owner, Scalar))

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .conditions import All, Any_, Condition, Not, Test
+from .conditions import All, Condition, Not, Test
 from .fields import FIELDS, UNAVAILABLE, Field, Kind
 from .ruleset import Matcher
 
@@ -108,14 +108,14 @@ def _missing(test: Test) -> Matcher:
 
     def missing(values: Values) -> bool | None:
         value = values[name]
-        return None if value is UNAVAILABLE else (value in (None, "") or value_is_empty(value)) == wanted
+        return None if value is UNAVAILABLE else is_missing(value) == wanted
 
     return missing
 
 
-def value_is_empty(value: Any) -> bool:
-    """True for a set without members."""
-    return hasattr(value, "__len__") and len(value) == 0
+def is_missing(value: Any) -> bool:
+    """True for no value, a blank text and a set without members; 0 and false are values."""
+    return value is None or (hasattr(value, "__len__") and len(value) == 0)
 
 
 def _comparison(test: Test, field: Field) -> Matcher:
@@ -159,9 +159,10 @@ def _names(test: Test, field: Field) -> Matcher:
 
 
 def _name_test(test: Test, field: Field) -> Callable[[Any], bool]:
-    operand = test.operand
+    operands = test.operand if isinstance(test.operand, tuple) else (test.operand,)
     if field.kind is Kind.NETWORK:
-        return lambda address: any(address.version == network.version and address in network for network in operand)
+        return lambda address: any(address.version == network.version and address in network for network in operands)
     if test.operator in ("like", "matches"):
-        return lambda text: any(pattern.search(text) is not None for pattern in operand)
-    return lambda text: text.casefold() in operand
+        return lambda text: any(pattern.search(text) is not None for pattern in operands)
+    names = frozenset(str(name).casefold() for name in operands)
+    return lambda text: text.casefold() in names

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from ..address import normalise
 from ..model import Evidence
 
 Extractor = Callable[[Evidence], Any]
@@ -205,7 +206,7 @@ _OF_THE_TRANSACTION = (
         Kind.NAMES,
         "transaction",
         "The addresses in the From line; there should be one.",
-        lambda evidence: _clean_all(mailbox.address for mailbox in evidence.facts.author),
+        lambda evidence: tuple(map(normalise, _clean_all(mailbox.address for mailbox in evidence.facts.author))),
     ),
     Field(
         "login",

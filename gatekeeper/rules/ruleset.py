@@ -193,7 +193,7 @@ class Ruleset:
     effective: date | None = None
     review: date | None = None
     contact: str = "your help desk"
-    timezone: ZoneInfo = ZoneInfo("UTC")
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     domains: tuple[str, ...] = ()  # inside, but of no agency
     scope_except: frozenset[str] = frozenset()  # agencies whose senders are not covered (M9)

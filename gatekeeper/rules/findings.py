@@ -1,0 +1,120 @@
+"""What is good to know about rules that can be read: warnings that need more than one place of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from ..model import Action
+from .conditions import All, Condition, Test
+from .ruleset import AskSome, AskTerm, Rule
+from .shapes import Failed, Reading
+from .yaml_nodes import Mapping, Node, Sequence
+
+MOST_BOUNDS = 50  # tests of one rule that are compared with each other
+
+
+def findings(root: Mapping, values: Any, reading: Reading) -> None:
+    """Warn of agencies without domains or with the same ones, of rules that cannot fire, of questions to nobody."""
+    if isinstance(values, Failed):
+        return
+    _agencies(values, root.get("agencies"), reading)
+    _list_owners(values, root.get("lists"), reading)
+    rules = root.get("rules")
+    nodes = rules.items if isinstance(rules, Sequence) else []
+    if not nodes:
+        reading.warn(rules or root, "no rules: everything is relayed")
+    for rule, node in zip(values["rules"], nodes, strict=True):
+        _rule(rule, node, values, reading)
+
+
+# -- agencies and lists ------------------------------------------------------------------------------------------
+
+
+def _agencies(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    owners: dict[str, str] = {}
+    inside = set(values.get("domains", ()))
+    for (agency_id, agency), (place, _) in zip(values.get("agencies", {}).items(), _pairs(node), strict=True):
+        if not agency.domains:
+            reading.warn(place, f"agency {agency_id} has no domains: only the directory can say who belongs to it")
+        for domain in agency.domains:
+            other = owners.setdefault(domain, agency_id)
+            if other != agency_id:
+                reading.warn(
+                    place, f"domain {domain} of {agency_id} is {other}'s already: expected one agency a domain"
+                )
+            if domain in inside:
+                reading.warn(place, f"domain {domain} of {agency_id} stands under domains as well: expected it once")
+
+
+def _list_owners(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    answered = {name for person in values.get("people", {}).values() if "owner" in person.roles for name in person.of}
+    for (address, spec), (key, _) in zip(values.get("lists", {}).items(), _pairs(node), strict=True):
+        if spec.owner and not {spec.owner, address} & answered:
+            reading.warn(
+                key, f"nobody answers for {spec.owner}: expected roles: [owner], of: [{spec.owner}] under people"
+            )
+
+
+def _pairs(node: Node | None) -> list[Any]:
+    return node.pairs if isinstance(node, Mapping) else []
+
+
+# -- rules -------------------------------------------------------------------------------------------------------
+
+
+def _rule(rule: Rule, node: Node, values: dict[str, Any], reading: Reading) -> None:
+    for text in (*_never(rule), *_without_effect(rule, node), *_asks_nobody(rule, values)):
+        reading.warn(node, f"rule {rule.id} {text}")
+
+
+def _never(rule: Rule) -> Iterator[str]:
+    """Simple cases of rules that cannot fire."""
+    tests = _conjunction(rule.when)
+    if rule.unless is not None and all(part in tests for part in _conjunction(rule.unless)[:MOST_BOUNDS]):
+        yield "can never fire: its unless takes back every match of its when"
+    bounds = [test for test in tests if isinstance(test, Test)][:MOST_BOUNDS]
+    for low, high in product(bounds, bounds):
+        if low.field == high.field and _empty_between(low, high):
+            yield f"can never fire: nothing is both {low.text} and {high.text}"
+
+
+def _conjunction(condition: Condition) -> tuple[Condition, ...]:
+    """The parts of which every one must hold."""
+    if not isinstance(condition, All):
+        return (condition,)
+    return tuple(inner for part in condition.parts for inner in _conjunction(part))
+
+
+def _empty_between(low: Test, high: Test) -> bool:
+    """True where the least number that one admits is more than the most that the other does."""
+    least = {"over": 1, "at_least": 0}.get(low.operator)
+    most = {"under": -1, "at_most": 0}.get(high.operator)
+    return least is not None and most is not None and bool(low.operand + least > high.operand + most)
+
+
+def _without_effect(rule: Rule, node: Node) -> Iterator[str]:
+    if rule.action is Action.RELAY:
+        yield "relays, and lets nothing past the other rules: write unless in those"
+    if rule.repair:
+        yield "names a repair, which is not acted on yet: it warns"
+    if rule.action is not Action.HOLD and isinstance(node, Mapping) and node.get("ask"):
+        yield f"asks somebody, which has no effect beside then: {rule.action}"
+
+
+def _asks_nobody(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
+    """A hold that nobody can clear."""
+    if rule.action is not Action.HOLD:
+        return
+    held_roles = {role for person in values.get("people", {}).values() for role in person.roles}
+    for term in _terms(rule):
+        if term.kind == "role" and term.name not in held_roles:
+            yield f"asks {term.name}, a role that nobody under people has"
+        elif term.kind == "head" and term.name and values["agencies"][term.name].head is None:
+            yield f"asks the head of {term.name}, and agencies.{term.name}.head is not given"
+
+
+def _terms(rule: Rule) -> Iterator[AskTerm]:
+    for term in rule.ask:
+        yield from term.of if isinstance(term, AskSome) else (term,)
