@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from gatekeeper.address import normalise
-from gatekeeper.model import Facts, Keys, Transaction
+from gatekeeper.model import Facts, Keys, Source, Transaction
 
 
-def keys(transaction: Transaction, facts: Facts) -> Keys:
+def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
     """What makes this transaction one mailing with others (T1: contacting a group on one subject).
 
     Strong keys are the queue id at the MTA before us, with its peer (one message there, however it was cut up), and
     the Message-ID with the content digest (one message, whichever way it came). Weak ones are the subject, never an
-    empty one, and the fingerprint of the text; the store looks them up within a source.
+    empty one, and the fingerprint of the text. Nothing of `source` is in them: the store looks weak ones up within the
+    source, or with `source: agency` within its agency.
     """
     return Keys(strong=tuple(_strong(transaction, facts)), weak=tuple(_weak(facts)))
 

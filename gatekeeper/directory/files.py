@@ -1,0 +1,52 @@
+"""Files of the directory as text, and a digest of all that was read."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from hashlib import sha256
+from pathlib import Path
+
+from .problems import DirectoryError, MissingFile
+
+
+class Reader:
+    """Reads files for one load and remembers what they held."""
+
+    def __init__(self, about: str) -> None:
+        """`about` stands for whatever else the snapshot is made of."""
+        self._digest = sha256(about.encode())
+        self._texts: dict[Path, str] = {}
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of what was read, in order: equal digests mean that nothing has changed."""
+        return self._digest.hexdigest()
+
+    def read(self, path: Path) -> str:
+        """The text of a file in UTF-8, with or without a byte order mark; raises DirectoryError, MissingFile."""
+        if path not in self._texts:
+            content = _content(path)
+            self._digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)
+            self._texts[path] = _decode(path, content)
+        return self._texts[path]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingFile([f"{path}: no such file: check the path"]) from error
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise DirectoryError([f"{path}: {reason}: expected a file that the gate may read"]) from error
+
+
+def _decode(path: Path, content: bytes) -> str:
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise DirectoryError([f"{path}:1: UTF-16: expected UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        octet = f"octet 0x{content[error.start]:02X}"
+        raise DirectoryError([f"{path}:{line}: {octet} is not UTF-8: save the file as UTF-8"]) from error

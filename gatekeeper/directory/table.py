@@ -1,0 +1,94 @@
+"""CSV files: one row an address, with columns address, user and agency."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from gatekeeper.address import normalise, valid
+from gatekeeper.audience import Entry
+
+COLUMNS = ("address", "user", "agency")
+
+Row = Mapping[str, str]
+
+
+class Table:
+    """Entries of one or more CSV files; rows that contradict each other are errors."""
+
+    def __init__(self, agencies: Collection[str]) -> None:
+        """`agencies`: the ids that rows may name."""
+        self.entries: list[Entry] = []
+        self.errors: list[str] = []
+        self._agencies = agencies
+        self._rows: dict[str, tuple[Entry, str]] = {}  # by address: the row and where it stands
+        self._stated: dict[str, tuple[str, str]] = {}  # by user: the agency and where it is stated
+
+    def take(self, path: Path, text: str) -> None:
+        """Read one file; what is wrong with it goes to `errors` as `file:line: text`."""
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            header = [name.strip().lower() for name in next(reader, [])]
+            if problem := _header_problem(header):
+                self.errors.append(f"{path}:1: {problem}")
+                return
+            for cells in reader:
+                self._take_row(f"{path}:{reader.line_num}", header, [cell.strip() for cell in cells])
+        except csv.Error as error:
+            self.errors.append(f"{path}:{reader.line_num}: {error}: expected comma-separated values (RFC 4180)")
+
+    def _take_row(self, place: str, header: list[str], cells: list[str]) -> None:
+        if not any(cells):
+            return
+        if len(cells) != len(header):
+            self.errors.append(f"{place}: {len(cells)} values: expected {len(header)} ({', '.join(header)})")
+            return
+        row = dict(zip(header, cells, strict=True))
+        problems = list(self._row_problems(row))
+        self.errors.extend(f"{place}: {problem}" for problem in problems)
+        if not problems:
+            self._add(Entry(row["address"], row.get("user", ""), row.get("agency") or None), place)
+
+    def _row_problems(self, row: Row) -> Iterator[str]:
+        address, user, agency = (row.get(column, "") for column in COLUMNS)
+        if not valid(address):
+            yield f"address {address!r}: expected an address such as jo@example.gov"
+        if "@" in user and not valid(user):
+            yield f"user {user!r}: expected an address, or a name without @"
+        if agency and agency not in self._agencies:
+            known = ", ".join(self._agencies) or "none: add agencies to the rules"
+            yield f"agency {agency!r} is not in the rules: expected one of {known}"
+
+    def _add(self, entry: Entry, place: str) -> None:
+        address = normalise(entry.address)
+        first, first_place = self._rows.setdefault(address, (entry, place))
+        if first is not entry:
+            self._compare(entry, first, place, first_place)
+            return
+        self.entries.append(entry)
+        if entry.agency:
+            self._state(normalise(entry.user) or address, entry.agency, place)
+
+    def _compare(self, entry: Entry, first: Entry, place: str, first_place: str) -> None:
+        same_user = normalise(entry.user or entry.address) == normalise(first.user or first.address)
+        if not same_user or entry.agency != first.agency:
+            self.errors.append(
+                f"{place}: {entry.address} has another user or agency at {first_place}: keep one of them"
+            )
+
+    def _state(self, user: str, agency: str, place: str) -> None:
+        stated, stated_at = self._stated.setdefault(user, (agency, place))
+        if agency != stated:
+            self.errors.append(f"{place}: user {user} is in agency {agency} here, and in {stated} at {stated_at}")
+
+
+def _header_problem(header: list[str]) -> str:
+    """What is wrong with the first row, "" where nothing is."""
+    expected = f"expected a first row with the columns {', '.join(COLUMNS)}"
+    if "address" not in header:
+        return f"no column address: {expected}"
+    if unknown := [name for name in header if name not in COLUMNS]:
+        return f"unknown column {unknown[0]!r}: {expected}"
+    return f"a column twice: {expected}" if len(set(header)) < len(header) else ""
