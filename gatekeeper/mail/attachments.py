@@ -80,7 +80,7 @@ def _is_machinery(part: Part, size: int) -> bool:
 
 def _is_shown_image(part: Part, shown_ids: frozenset[str]) -> bool:
     related = part.within == "multipart/related" and part.type.startswith("image/")
-    content_id = (part.header.first("content-id") or b"").decode("latin-1").strip().strip("<>")
+    content_id = (part.header.first("content-id") or b"").decode("latin-1").strip().strip("<>").lower()
     return related and content_id in shown_ids
 
 

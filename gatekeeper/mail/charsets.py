@@ -9,10 +9,11 @@ from __future__ import annotations
 from .defects import Notebook
 
 _SAME = (
-    "utf-8 us-ascii koi8-r koi8-u gb18030 big5 big5-hkscs euc-jp iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 "
-    "iso-2022-jp-ext iso-2022-kr utf-7 utf-16 utf-16le utf-16be utf-32 utf-32le utf-32be cp437 cp850 cp852 cp866 cp932 "
-    "cp949 ptcp154 mac-cyrillic mac-greek"
-).split()
+    "utf-8", "us-ascii", "koi8-r", "koi8-u", "gb18030", "big5", "big5-hkscs", "euc-jp", "iso-2022-jp",
+    "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-jp-3", "iso-2022-jp-ext", "iso-2022-kr", "utf-7", "utf-16",
+    "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be", "cp437", "cp850", "cp852", "cp866", "cp932",
+    "cp949", "ptcp154", "mac-cyrillic", "mac-greek",
+)
 _ALIASES = {
     "utf8": "utf-8",
     "unicode-1-1-utf-8": "utf-8",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 DEFECTS: Mapping[str, str] = MappingProxyType(
     {
         "header-over-limit": "A header is longer, or has more fields, than the gate reads.",
-        "malformed-header": "A header has a line that is no field, a space before a colon, or a fold of white space only.",
+        "malformed-header": "A header has a line that is no field, a space before a colon, or a blank fold.",
         "control-character": "A header holds a NUL, a bare CR, or hides a control character in encoded text.",
         "undecodable-header": "A header field has 8-bit octets that are not UTF-8.",
         "missing-from": "There is no From field, or an empty one.",
@@ -29,7 +29,7 @@ DEFECTS: Mapping[str, str] = MappingProxyType(
         "clashing-parameters": "A MIME field gives the same parameter twice.",
         "too-many-parameters": "A MIME field has more parameters than the gate reads.",
         "missing-boundary": "A multipart does not say what separates its parts.",
-        "clashing-boundary": "A boundary starts like another one, or like a line of a part, so that parts can be cut in two ways.",
+        "clashing-boundary": "A boundary starts like another one, or like a line of a part: two ways to cut.",
         "unclosed-multipart": "A multipart does not end, or has no parts at all.",
         "part-after-end": "A boundary is seen again after the multipart that it belongs to has ended.",
         "encoded-container": "A multipart or a nested message is itself encoded, which MIME forbids.",

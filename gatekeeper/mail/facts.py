@@ -146,5 +146,7 @@ def _inserted(
         places.append((content, text.part.start, text.part.end) if plain else (text.octets, 0, len(text.octets)))
     files: list[Attachment] = []
     for place in places:
-        files += islice(inserted_files(*place, limits.parts - len(files), notebook), limits.parts)
+        room = max(0, limits.parts - len(files)) + 1
+        files += islice(inserted_files(*place, limits, notebook), room)
+    notebook.note_if(len(files) > limits.parts, "too-many-parts")
     return tuple(files)

@@ -19,20 +19,23 @@ from .texts import Text
 
 LEAST_WORDS = 12
 LEAST_CHARACTERS = 60
-_SKETCH = 4  # runs kept; more tell likely texts apart, fewer survive more changes
+_SKETCH = 4  # runs kept of a long text; more tell likely texts apart, fewer survive more changes
+_SHORT_SKETCH = 6  # of a short one, where a few words make another message of it
+_SHORT = 60  # words
 _RUN = 3  # words
 _GREETING_WORDS = 7
 
 _QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
 _QUOTED_FROM_HERE = re.compile(
-    r"-{2,}\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by)|_{30,}\Z", re.I
+    r"-{2,}\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by)", re.I
 )
 _SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:?\s*\Z", re.I)
-_RULE = re.compile(r"\s*[-_=*~+#]{10,}.{0,80}\Z")
+_RULE = re.compile(r"\s{0,9}[-_=*~+#]{6,}.{0,80}\Z")
 _FOOTER_LINES = 15
 _GREETING = re.compile(
     r"\s*(?:dear|hello|hi|hey|hiya|greetings|good (?:morning|day|afternoon|evening)|hallo|liebe[rs]?|guten tag"
-    r"|sehr geehrte[rs]?|bonjour|ch[eè]re?s?|hola|buenos d[ií]as|estimad[oa]s?|ciao|gentile|ol[aá]|hej)\b[^,:!.\n]{0,60}[,:!.]",
+    r"|sehr geehrte[rs]?|bonjour|ch[eè]re?s?|hola|buenos d[ií]as|estimad[oa]s?|ciao|gentile|ol[aá]|hej)\b"
+    r"[^,:!.\n]{0,60}[,:!.]",
     re.I,
 )
 _DISCLAIMER = re.compile(
@@ -40,8 +43,8 @@ _DISCLAIMER = re.compile(
     r"|unsubscribe|mailing list|disclaimer|vertraulich|prohibited|opt.?out|manage your (?:preferences|subscription)",
     re.I,
 )
-_URL = re.compile(r"https?://(?:[^\s/?#@]{0,200}@)?([^\s/?#<>\"')]{1,255})([^\s?#<>\"')]{0,500})[^\s<>\"')]{0,4000}", re.I)
-_NO_WORD = re.compile(r"\S{0,100}[@\d]\S{0,4000}")
+# URLs, addresses, and what holds a digit: a run of non-space that is not all letters and marks.
+_NO_WORD = re.compile(r"(?<!\S)(?=\S*?(?:[@\d]|://|www\.))\S+")
 _WORD = re.compile(
     "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts without spaces: a character is a word
     "|(?:[^\\W\\d_\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?<=\\w)'(?=\\w))+"
@@ -69,7 +72,8 @@ def fingerprint(text: str) -> str | None:
     words = content_words(text)
     if len(words) < LEAST_WORDS or sum(map(len, words)) < LEAST_CHARACTERS:
         return None
-    sketch = sorted(heapq.nsmallest(_SKETCH, _runs(words), key=_rank))
+    kept = _SKETCH if len(words) >= _SHORT else _SHORT_SKETCH
+    sketch = sorted(heapq.nsmallest(kept, _runs(words), key=_rank))
     return hashlib.sha256("\n".join(sketch).encode("utf-8", "replace")).hexdigest()[:32]
 
 
@@ -84,24 +88,23 @@ def _rank(run: str) -> tuple[int, str]:
 def content_words(text: str) -> list[str]:
     """Folded words of what a sender says to everyone."""
     own = "\n".join(_own_lines(text.replace("\r", "").split("\n")))
-    own = _NO_WORD.sub(" ", _URL.sub(_short_url, own))
+    own = _NO_WORD.sub(" ", own)
     words = [word for word in _WORD.findall(own) if len(word) <= _LONGEST_WORD]
     uncapitalised = [word for word in words if not word[0].isupper()]
     chosen = uncapitalised if len(uncapitalised) >= LEAST_WORDS else words
     return fold(" ".join(chosen)).split()
 
 
-def _short_url(url: re.Match[str]) -> str:
-    """Host and path, less the pieces of the path that look like a token."""
-    pieces = (url[1] + url[2]).split("/")
-    return " ".join(piece for piece in pieces if len(piece) < 20 and not re.search(r"\d", piece))
-
-
 def _own_lines(lines: list[str]) -> Iterator[str]:
-    kept = _without_footer([line for line in _before_quote(lines) if not _QUOTE.match(line)])
-    greeting, rest = _split_greeting(kept)
+    own = [line for line in _before_quote(lines) if not _QUOTE.match(line)]
+    own = _without_footer(_without_footer(list(_without_disclaimers(own))))  # a list's below a writer's
+    greeting, rest = _split_greeting(own)
     yield from greeting
-    for paragraph in _paragraphs(rest):
+    yield from rest
+
+
+def _without_disclaimers(lines: list[str]) -> Iterator[str]:
+    for paragraph in _paragraphs(lines):
         if len(set(map(str.lower, _DISCLAIMER.findall(" ".join(paragraph))))) < 2:
             yield from paragraph
 
@@ -117,7 +120,7 @@ def _before_quote(lines: list[str]) -> Iterator[str]:
 def _without_footer(lines: list[str]) -> list[str]:
     """A short end below a drawn line is the footer of a list or a program."""
     for above in range(len(lines) - 1, max(-1, len(lines) - 1 - _FOOTER_LINES), -1):
-        if _RULE.match(lines[above][:200]):
+        if _RULE.match(lines[above][:200]) and any(map(str.strip, lines[:above])):
             return lines[:above]
     return lines
 

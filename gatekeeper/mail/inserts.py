@@ -7,26 +7,26 @@ from collections.abc import Iterator
 
 from ..model import Attachment
 from .defects import Notebook
+from .limits import Limits
 
 _BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n([^\r\n]{0,100})")
 _YENC = re.compile(rb"=ybegin [^\r\n]{0,200}?size=(\d{1,15}) [^\r\n]{0,200}?name=([^\r\n]{1,255})")
 _END = b"\nend"
 
 
-def inserted_files(text: bytes, start: int, end: int, limit: int, notebook: Notebook) -> Iterator[Attachment]:
-    """Files of `text[start:end]`, at most `limit`; what starts like one but has no line of data is text."""
-    found = 0
+def inserted_files(text: bytes, start: int, end: int, limits: Limits, notebook: Notebook) -> Iterator[Attachment]:
+    """Files of `text[start:end]`; what starts like one but has no line of data is text."""
+    starts = 0
     for mark, read in ((b"begin", _uuencoded), (b"=ybegin ", _yenc)):
         at = start
         while (at := _line_with(text, mark, at, start, end)) >= 0:
-            file, at = read(text, at, end, notebook)
-            if file is None:
-                continue
-            if found == limit:
+            starts += 1
+            if starts > limits.inserts:
                 notebook.note("too-many-parts")
                 return
-            found += 1
-            yield file
+            file, at = read(text, at, end, notebook)
+            if file is not None:
+                yield file
 
 
 def _line_with(text: bytes, mark: bytes, at: int, start: int, end: int) -> int:

@@ -15,6 +15,7 @@ class Limits:
     parts: int = 1_000  # MIME parts and files inside text, nested messages included
     depth: int = 50  # multiparts and messages inside each other
     boundary_lines: int = 100_000  # lines that start with "--", each of which could be a delimiter
+    inserts: int = 10_000  # lines of texts that look like the start of a uuencoded file
     parameters: int = 200  # parameters of one Content-Type or Content-Disposition
     text: int = 1_048_576  # octets of decoded text that are read for links
     sample: int = 65_536  # characters of text that the fingerprint is taken from

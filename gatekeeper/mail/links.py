@@ -12,18 +12,14 @@ from .defects import Notebook
 from .texts import Text
 
 # Browsers take "\" for "/" and any number of them, and look past a user name; the bound on it keeps this linear.
-_URL = re.compile(
-    r"""https?:[/\\]{2,8}(?:[^\s/\\?#@<>"']{0,256}@)?(\[[0-9a-f:.]{2,45}\]|[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255})
-    | (?<![\w.@/-])(www\.[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,251})""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_ATTRIBUTE = re.compile(
-    r"""\b(?:href|src|action|formaction|background|srcset|content)\s{0,20}=\s{0,20}("[^"]*"|'[^']*'|[^\s>"']+)""",
-    re.IGNORECASE,
-)
-_ENTITY = re.compile(r"&(?:#(?:x([0-9a-f]{1,6})|(\d{1,7}))|(amp|colon|sol|bsol|period|commat|tab|newline));?", re.I)
+# Case is folded beforehand, so that a search can skip to the literal first letters.
+_HOST = r"""[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255}"""
+_URL = re.compile(rf"""https?:[/\\]{{2,8}}(?:[^\s/\\?#@<>"']{{0,256}}@)?(\[[0-9a-f:.]{{2,45}}\]|{_HOST})""")
+_WWW = re.compile(rf"www\.{_HOST}")
+_ATTRIBUTE = re.compile(r"""=\s{0,20}("[^"]*"|'[^']*'|[^\s>"']+)""")
+_ENTITY = re.compile(r"&(?:#(?:x([0-9a-f]{1,6})|(\d{1,7}))|(amp|colon|sol|bsol|period|commat|tab|newline));?")
 _NAMED = {"amp": "&", "colon": ":", "sol": "/", "bsol": "\\", "period": ".", "commat": "@", "tab": "", "newline": ""}
-_CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]{1,998})", re.IGNORECASE)
+_CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]{1,998})")
 _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _LINE_BREAKS = str.maketrans("", "", "\t\r\n")
 _ENTITIES = 100_000
@@ -34,20 +30,23 @@ def linked_hosts(texts: Iterable[Text], notebook: Notebook) -> frozenset[str]:
     found: set[str] = set()
     for text in texts:
         for piece in _pieces(text, notebook):
-            found.update(host or www for host, www in _URL.findall(piece))
+            found.update(_URL.findall(piece))
+            found.update(_WWW.findall(piece))
     return frozenset(host for host in map(_normalised, found) if host)
 
 
 def shown_content_ids(texts: Iterable[Text]) -> frozenset[str]:
-    """Content-IDs that HTML refers to by cid: URLs (RFC 2392), without their angle brackets."""
-    return frozenset(unquote(found) for text in texts if text.is_html for found in _CONTENT_ID.findall(text.text))
+    """Content-IDs that HTML refers to by cid: URLs (RFC 2392), without their angle brackets, in lower case."""
+    shown = (_CONTENT_ID.findall(text.text.lower()) for text in texts if text.is_html)
+    return frozenset(unquote(found) for ids in shown for found in ids)
 
 
 def _pieces(text: Text, notebook: Notebook) -> Iterator[str]:
-    """The text, and of HTML the values of its linking attributes as a browser reads them."""
-    yield text.text
+    """The text in lower case, and of HTML the values of its attributes as a browser reads them."""
+    lower = text.text.lower()
+    yield lower
     if text.is_html:
-        values = "\n".join(value.strip("\"'").translate(_LINE_BREAKS) for value in _ATTRIBUTE.findall(text.text))
+        values = "\n".join(value.strip("\"'").translate(_LINE_BREAKS) for value in _ATTRIBUTE.findall(lower))
         plain, entities = _ENTITY.subn(_character, values, count=_ENTITIES)
         notebook.note_if(entities == _ENTITIES, "text-over-limit")
         yield plain
@@ -56,13 +55,13 @@ def _pieces(text: Text, notebook: Notebook) -> Iterator[str]:
 def _character(entity: re.Match[str]) -> str:
     hexadecimal, decimal, name = entity.groups()
     if name:
-        return _NAMED[name.lower()]
+        return _NAMED[name]
     code = int(hexadecimal, 16) if hexadecimal else int(decimal)
     return chr(code) if 0x20 <= code < 0x110000 and not 0xD800 <= code < 0xE000 else ""
 
 
 def _normalised(host: str) -> str:
-    host = (unquote(host) if "%" in host else host).lower().strip(".").strip()
+    host = (unquote(host).lower() if "%" in host else host).strip(".").strip()
     if _PLAIN_HOST.fullmatch(host):
         return host
     try:

@@ -9,12 +9,12 @@ from .folding import fold
 _LONGEST = 500  # characters that count; RFC 5322 2.1.1 allows a line of 998
 # Reply and forward marks of mail programs in many languages; some are numbered: Re[2]:, Re^3:, Re(4):, RE2:
 _MARKS = (
-    "re aw antw antwort sv vs vb ref rif res rv resp odp fw fwd wg tr enc rv doorst i pd fs vl ynt ilt tr "
-    "回复 答复 转发 回覆 轉寄 回信 転送 返信 전달 회신 отв ha пересл"
-).split()
+    "re|aw|antw|antwort|sv|vs|vb|ref|rif|res|rv|resp|odp|fw|fwd|wg|tr|enc|doorst|i|pd|fs|vl|ynt|ilt|bls|"
+    "回复|答复|转发|回覆|轉寄|回信|転送|返信|전달|회신|отв|ha|пересл"
+)
 _LEADING = re.compile(
     r"(?:(?:"
-    + "|".join(sorted(map(fold, set(_MARKS)), key=len, reverse=True))
+    + fold(_MARKS)
     + r")\s?(?:\[\d{1,3}\]|\(\d{1,3}\)|\^?\d{1,3})?\s?:\s?|\[[^\[\]]{1,60}\]\s?|[^\w\s\[(#]+\s?)+"
 )
 _NUMBER = r"\d{1,4}"

@@ -11,7 +11,7 @@ from .structure import IDENTITY
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CHUNK = 1 << 18  # small enough that one call never keeps other threads waiting
-_NOT_ALPHABET = bytes(sorted(set(range(256)) - set(_ALPHABET)))
+_NOT_BASE64 = bytes(sorted(set(range(256)) - set(_ALPHABET + b"=")))
 _UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue"})
 
 
@@ -72,7 +72,7 @@ def decoded(raw: bytes, encoding: str) -> bytes:
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw)
     if encoding == "base64":
-        return b"".join(_decode_base64(run) for run in raw.translate(None, _NOT_ALPHABET.replace(b"=", b"")).split(b"="))
+        return b"".join(_decode_base64(run) for run in raw.translate(None, _NOT_BASE64).split(b"="))
     return raw
 
 
