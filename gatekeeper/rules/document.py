@@ -321,7 +321,7 @@ class Defines:
         if not isinstance(node, Mapping):
             return self.inner.read(node, reading)
         problems = [reading.error(key, text) for key, _ in node.pairs if (text := define_problem(key.text))]
-        values = [read_define(key.text, reading) for key, _ in node.pairs]
+        values = [read_define(key.text, reading).condition for key, _ in node.pairs]
         return INVALID if problems or INVALID in values else values
 
     def schema(self) -> Json:

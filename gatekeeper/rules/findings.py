@@ -25,8 +25,10 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
     nodes = rules.items if isinstance(rules, Sequence) else []
     if not nodes:
         reading.warn(rules or root, "no rules: everything is relayed")
+    told: set[str] = set()
     for rule, node in zip(values["rules"], nodes, strict=True):
-        _rule(rule, node, values, reading)
+        for text in (*_never(rule), *_without_effect(rule, node), *_asks_nobody(rule, values, told)):
+            reading.warn(node, f"rule {rule.id} {text}")
 
 
 # -- agencies and lists ------------------------------------------------------------------------------------------
@@ -64,11 +66,6 @@ def _pairs(node: Node | None) -> list[Any]:
 # -- rules -------------------------------------------------------------------------------------------------------
 
 
-def _rule(rule: Rule, node: Node, values: dict[str, Any], reading: Reading) -> None:
-    for text in (*_never(rule), *_without_effect(rule, node), *_asks_nobody(rule, values)):
-        reading.warn(node, f"rule {rule.id} {text}")
-
-
 def _never(rule: Rule) -> Iterator[str]:
     """Simple cases of rules that cannot fire."""
     tests = _conjunction(rule.when)
@@ -103,12 +100,15 @@ def _without_effect(rule: Rule, node: Node) -> Iterator[str]:
         yield f"asks somebody, which has no effect beside then: {rule.action}"
 
 
-def _asks_nobody(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
-    """A hold that nobody can clear."""
+def _asks_nobody(rule: Rule, values: dict[str, Any], told: set[str]) -> Iterator[str]:
+    """A hold that nobody can clear; told once of each role and head."""
     if rule.action is not Action.HOLD:
         return
     held_roles = {role for person in values.get("people", {}).values() for role in person.roles}
     for term in _terms(rule):
+        if str(term) in told:
+            continue
+        told.add(str(term))
         if term.kind == "role" and term.name not in held_roles:
             yield f"asks {term.name}, a role that nobody under people has"
         elif term.kind == "head" and term.name and values["agencies"][term.name].head is None:

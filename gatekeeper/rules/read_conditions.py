@@ -12,11 +12,13 @@ from typing import Any
 from .conditions import All, Any_, Condition, Not, Test, tests_of
 from .fields import FIELDS, Field, Kind
 from .operators import flips, operands
-from .shapes import INVALID, Failed, Json, Reading, did_you_mean, shown
+from .shapes import INVALID, Define, Failed, Json, Reading, did_you_mean, shown
 from .yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys
 
 COMBINATIONS = ("all", "any", "not")
 MOST_TESTS = 20_000  # of a file, those of a define counted wherever it is used
+DEEPEST_DEFINES = 10
+_TOO_DEEP = f"defines within defines more than {DEEPEST_DEFINES} deep: expected fewer"
 _EXPECTED = "conditions, such as {users: {over: 2000}}"
 
 
@@ -119,14 +121,23 @@ def _use_define(node: Scalar, reading: Reading, context: Context) -> Condition |
         return reading.error(node, f"{shown(name)}: expected {_EXPECTED}, or the name of a define{hint}")
     if name in reading.defining:
         return reading.error(node, f"define {name} refers to itself: expected an end to it")
-    condition = read_define(name, reading)
-    if isinstance(condition, Failed):
-        return condition  # told where it is defined
+    if len(reading.defining) >= DEEPEST_DEFINES:
+        return reading.error(node, _TOO_DEEP)
+    define = read_define(name, reading)
+    if isinstance(define.condition, Failed):
+        return INVALID  # told where it is defined
+    problem = _objection_to_define(define, reading, context)
+    return reading.error(node, problem.replace("{}", name)) if problem else define.condition
+
+
+def _objection_to_define(define: Define, reading: Reading, context: Context) -> str | None:
+    if define.level > DEEPEST_DEFINES:
+        return _TOO_DEEP
     if reading.tests > MOST_TESTS:
-        return reading.error(node, f"more than {MOST_TESTS} tests once defines are written out: expected far fewer")
-    problems = (_objection(FIELDS[test.field], test.operator, context) for test in tests_of(condition))
-    problem = next(filter(None, problems), None)
-    return reading.error(node, f"define {name}: {problem}") if problem else condition
+        return f"more than {MOST_TESTS} tests once defines are written out: expected far fewer"
+    assert not isinstance(define.condition, Failed)
+    problems = (_objection(FIELDS[test.field], test.operator, context) for test in tests_of(define.condition))
+    return next((f"define {{}}: {problem}" for problem in problems if problem), None)
 
 
 def define_problem(name: str) -> str | None:
@@ -135,17 +146,26 @@ def define_problem(name: str) -> str | None:
     return f"define {name}: expected a name that is not that of a field, any, all or not" if taken else None
 
 
-def read_define(name: str, reading: Reading) -> Condition | Failed:
+def read_define(name: str, reading: Reading) -> Define:
     """Read a define once; its tests are counted at each use, so that defines of defines cannot explode."""
-    if name not in reading.conditions:
-        before = reading.tests
-        reading.defining.append(name)
-        condition = _read(reading.names.defines[name], reading, Context())
-        reading.defining.pop()
-        reading.conditions[name] = (condition, reading.tests - before)
+    if name in reading.defines:
+        define = reading.defines[name]
+        reading.tests += define.tests
     else:
-        reading.tests += reading.conditions[name][1]
-    return reading.conditions[name][0]
+        define = reading.defines[name] = _read_define(name, reading)
+    reading.level = max(reading.level, define.level)
+    return define
+
+
+def _read_define(name: str, reading: Reading) -> Define:
+    tests, level = reading.tests, reading.level
+    reading.level = 0
+    reading.defining.append(name)
+    condition = _read(reading.names.defines[name], reading, Context())
+    reading.defining.pop()
+    define = Define(condition, reading.tests - tests, reading.level + 1)
+    reading.level = level
+    return define
 
 
 # -- fields ------------------------------------------------------------------------------------------------------

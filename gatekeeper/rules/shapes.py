@@ -42,6 +42,15 @@ class Names:
     timezone: tzinfo = UTC
 
 
+@dataclass(frozen=True, slots=True)
+class Define:
+    """A named condition once read: how many tests it comes to, and how deep defines stand within it, itself included."""
+
+    condition: Condition | Failed
+    tests: int
+    level: int
+
+
 @dataclass(slots=True)
 class Reading:
     """One reading of one file: its problems so far, and the names it declares."""
@@ -49,9 +58,10 @@ class Reading:
     file: str
     names: Names = field(default_factory=Names)
     problems: dict[Problem, None] = field(default_factory=dict)  # in order, each once
-    conditions: dict[str, tuple[Condition | Failed, int]] = field(default_factory=dict)  # defines, with their tests
-    defining: list[str] = field(default_factory=list)  # defines being read, to notice circles
+    defines: dict[str, Define] = field(default_factory=dict)  # those that are read already
+    defining: list[str] = field(default_factory=list)  # those being read, to notice circles
     tests: int = 0  # tests so far, those of defines counted at each use
+    level: int = 0  # how deep defines stand within defines, in what is being read
 
     def error(self, node: Node, text: str) -> Failed:
         """Note a problem at the node; raises RulesetError where there are too many to go on."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-LARGEST_FILE = 1_000_000  # octets; a ruleset of 200 rules has some 60,000
+LARGEST_FILE = 500_000  # octets; a ruleset of 200 rules has some 60,000
 DEEPEST = 40
 MOST_NODES = 100_000  # aliases written out
 
@@ -226,26 +226,38 @@ def _error(event: Any, text: str) -> YamlError:
 
 
 def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> YamlError:
+    """Say what an admin most likely meant; an error is often noticed a line late."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.split("\n")
-    hint = _hint(lines[line] if line < len(lines) else "", error.problem or "")
-    if hint is None and line > 0:  # an error is often noticed a line late
-        hint = _hint(lines[line - 1], "")
-        if hint is not None:
-            line, column = line - 1, 0
-    return YamlError(line + 1, column + 1, hint or f"this is no YAML: {error.problem or error.context}")
+    for number in (line, line - 1):
+        found = _hint(lines[number], error.problem or "") if 0 <= number < len(lines) else None
+        if found is not None:
+            return YamlError(number + 1, found[0] + 1, found[1])
+    general = next((told for part, told in _PROBLEMS if part in str(error)), None)
+    return YamlError(line + 1, column + 1, general or f"this is no YAML: {error.problem or error.context}")
 
 
-def _hint(line: str, problem: str) -> str | None:
-    """What an admin most likely meant in a line that YAML stumbles on."""
+_QUOTES = 'text that begins with {} needs quotes: write "..." around the whole of it'
+_COLON = "a colon with a space after it within a text, or an indent that does not fit: put such text in quotes"
+_SIGN = re.compile(r"(?:^\s*-|[:,\[{])\s*([*&!%@`])")
+_BRACKET = re.compile(r"(?::|^\s*-)\s+([{\[])[^{}\[\]]*[}\]]\s*[^\s#,}\]]")
+_BLOCK = re.compile(r":\s+([|>])")
+_PROBLEMS = (
+    ("while parsing a flow", "a [ or { that is opened and never closed, or a comma too few: expected ] or }"),
+    ("quoted scalar", "a quote that is opened and never closed, or a \\ within it: expected plain text between quotes"),
+    ("block", "an indent that does not fit the lines above: expected the keys of one thing below each other"),
+    ("could not find expected ':'", "a key without a colon: expected a colon and a space after it"),
+)
+
+
+def _hint(line: str, problem: str) -> tuple[int, str] | None:
+    """Where in a line YAML stumbles, and what to say of it; None where nothing stands out."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "a tab: indent with spaces"
-    value = re.search(r"(?::|-|\[|,)\s+([{\[*&!|>%@`])|[\[,]([*&!%@`])", line)
+        return line.index("\t"), "a tab: indent with spaces"
+    for pattern in (_SIGN, _BRACKET, _BLOCK):
+        if found := pattern.search(line):
+            return found.start(1), _QUOTES.format(found[1])
     if "mapping values are not allowed" in problem:
-        return "a colon with a space after it within a text, or an indent that does not fit: put such text in quotes"
-    if value:
-        return f'text that begins with {value[1] or value[2]} needs quotes: write "..." around the whole of it'
-    if "found unexpected end of stream" in problem or "quoted scalar" in problem:
-        return "a quote that is opened and never closed: expected the same quote at its end"
+        return line.find(": ", line.find(": ") + 1) if line.count(": ") > 1 else 0, _COLON
     return None
