@@ -1,6 +1,6 @@
 """The log: a line an event that a mail admin can grep, or a JSON object a line.
 
-`smtp M-17 from=<a@example.gov> nrcpt=2400 size=5120 status=held rules=approval mailing=M-17 client=192.0.2.1 ...`
+`smtp 5f1c09 from=<a@example.gov> nrcpt=2400 size=5120 status=held rules=approval mailing=M-17 client=192.0.2.1 ...`
 
 No value can break out of its line: what is not printable is escaped. Addresses are as an MTA's log has them, or keyed
 hashes (`--log-addresses hashed`), which tell two apart without telling whose they are.
@@ -43,6 +43,7 @@ class Address(str):
 class TransactionLine:
     """What the log says about one transaction."""
 
+    id: str  # as in the Received field that the gate adds
     listener: str
     sender: str
     recipients: int
@@ -55,6 +56,8 @@ class TransactionLine:
     message_id: str | None = None
     reply: str = ""  # what the client was told
     relay: str = ""  # what the next hop said, where it was asked
+    observed: str = ""  # what the status would have been, had the gate not only observed
+    repeated: bool = False  # a resend of a batch that is kept already
     delay: float = 0.0  # seconds from the final dot to our reply
 
 
@@ -74,10 +77,12 @@ def transaction(line: TransactionLine) -> None:
         "msgid": f"<{line.message_id}>" if line.message_id else "",
         "reply": line.reply,
         "relay": line.relay,
+        "observed": line.observed,
+        "repeated": "yes" if line.repeated else "",
         "delay": f"{line.delay:.3f}",
     }
     always = ("from", "rules", "mailing")  # so that a grep for what is empty finds it
-    event(f"{line.listener} {line.mailing or '-'}", {k: v for k, v in fields.items() if v != "" or k in always})
+    event(f"{line.listener} {line.id}", {k: v for k, v in fields.items() if v != "" or k in always})
 
 
 def event(subject: str, fields: Mapping[str, object] = {}, level: int = logging.INFO) -> None:

@@ -6,6 +6,7 @@ belongs to a *mailing* with *counts* and a *standing*, and gets a *verdict* with
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -145,6 +146,17 @@ class Counts:
     def people(self) -> int:
         return self.users + self.external
 
+    @classmethod
+    def of(cls, audience: Audience) -> Counts:
+        """Count one transaction as though it were its whole mailing."""
+        return cls(
+            users=len(audience.users),
+            external=len(audience.externals),
+            agencies=Counter(agency for agency in audience.users.values() if agency is not None),
+            lists=audience.lists,
+            unresolved=len(audience.unresolved),
+        )
+
 
 # -- who sends, and what the ledger says -------------------------------------------------------------------------
 
@@ -237,5 +249,6 @@ class Outcome:
     verdict: Verdict
     counts: Counts
     mailing: str | None = None  # "M-17" where it has a number
+    key: int | None = None  # of the mailing in the database; None where nothing of it was kept
     batch: int | None = None  # id of the kept batch of a hold
     repeated: bool = False  # a resend of a batch that is kept already

@@ -49,6 +49,11 @@ class OpsServer:
         self._thread: threading.Thread | None = None
 
     @property
+    def host(self) -> str:
+        """The host that it was told to listen on."""
+        return self._endpoint.host
+
+    @property
     def port(self) -> int:
         """The port it listens on: the one that was chosen where the setting is 0."""
         return self._server.server_port if self._server else self._endpoint.port

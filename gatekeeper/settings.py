@@ -179,6 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("next-hop-idle", "30s", read_time, "how long an unused connection to the next hop is kept"),
     Setting("database", "sqlite:///gatekeeper.db", read_text, "sqlite:///FILE or postgresql://user@host/name"),
     Setting("database-timeout", "5s", read_time, "how long a decision may wait for the database"),
+    Setting("lease", "20s", read_time, "how long the work of a process that died waits before another takes it over"),
     Setting("rules", "rules.yaml", Path, "the ruleset"),
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
     Setting("console", "127.0.0.1:8025", read_optional_endpoint, "web pages, once they exist; off for none"),
@@ -264,6 +265,7 @@ class Storing:
 
     database: str
     database_timeout: float
+    lease: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,4 @@ def _section(kind: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _own_name() -> str:
-    import socket
-
     return socket.getfqdn() or "localhost"

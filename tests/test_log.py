@@ -13,6 +13,7 @@ from gatekeeper.model import Action
 from gatekeeper.settings import Ops
 
 LINE = TransactionLine(
+    id="5f1c09",
     listener="smtp",
     sender="a@doa.example.gov",
     recipients=2400,
@@ -48,20 +49,20 @@ def test_one_transaction_is_one_line():
     time, level, rest = line.split(" ", 2)
     assert time.endswith("Z") and level == "info"
     assert rest == (
-        "smtp M-17 from=<a@doa.example.gov> nrcpt=2400 size=5120 status=held rules=approval,attachments mailing=M-17 "
+        "smtp 5f1c09 from=<a@doa.example.gov> nrcpt=2400 size=5120 status=held rules=approval,attachments mailing=M-17 "
         "client=192.0.2.1 msgid=<abc@doa.example.gov> "
         'reply="250 2.0.0 Held for approval as M-17: \\"not\\" sent yet" delay=0.021\n'
     )
 
 
 def test_ordinary_mail_of_the_null_sender():
-    line = logged(lambda: transaction(TransactionLine("milter", "", 1, 10, "relayed", "192.0.2.1", relay="250 ok")))
-    assert ' milter - from=<> nrcpt=1 size=10 status=relayed rules= mailing= client=192.0.2.1 relay="250 ok" ' in line
+    line = logged(lambda: transaction(TransactionLine("5f1c10", "milter", "", 1, 10, "relayed", "192.0.2.1", relay="250 ok")))
+    assert ' milter 5f1c10 from=<> nrcpt=1 size=10 status=relayed rules= mailing= client=192.0.2.1 relay="250 ok" ' in line
 
 
 def test_json_is_an_object_a_line():
     document = json.loads(logged(lambda: transaction(LINE), "json"))
-    assert document["event"] == "smtp M-17" and document["from"] == "<a@doa.example.gov>" and document["nrcpt"] == 2400
+    assert document["event"] == "smtp 5f1c09" and document["from"] == "<a@doa.example.gov>" and document["nrcpt"] == 2400
     assert document["level"] == "info" and document["rules"] == "approval,attachments"
 
 
@@ -75,7 +76,7 @@ def test_hashed_addresses_tell_two_apart_and_not_whose_they_are(log_format):
     assert one == same != other
     assert lines(b"another", "a@example.gov") != [one]
     assert "example" not in logged(
-        lambda: transaction(TransactionLine("smtp", "a@example.gov", 1, 1, "held", "-", login="b@example.gov")),
+        lambda: transaction(TransactionLine("5f1c11", "smtp", "a@example.gov", 1, 1, "held", "-", login="b@example.gov")),
         log_format,
         "hashed",
     )

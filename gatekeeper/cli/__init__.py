@@ -1,0 +1,25 @@
+"""The command line: `gatekeeper COMMAND`. One file a command; exit codes are those of sysexits.h."""
+
+from __future__ import annotations
+
+import click
+
+from gatekeeper import __version__
+from gatekeeper.cli.demo import demo
+from gatekeeper.cli.explain import explain
+from gatekeeper.cli.mailing import mailing
+from gatekeeper.cli.queue import queue
+from gatekeeper.cli.rules import rules
+from gatekeeper.cli.serve import serve
+from gatekeeper.cli.settings import settings
+from gatekeeper.cli.upgrade import db
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gatekeeper")
+def main() -> None:
+    """The gate in front of an organisation's outbound mail."""
+
+
+for _command in (serve, demo, settings, explain, rules, mailing, queue, db):
+    main.add_command(_command)

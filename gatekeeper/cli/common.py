@@ -1,0 +1,125 @@
+"""What commands share: their options, the ledger they work on, how they print and how they fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound
+from gatekeeper.in_force import InForceError
+from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
+from gatekeeper.settings import BY_NAME, SETTINGS, Settings, SettingsError, read_settings
+from gatekeeper.store import Database, Store, StoreError, StoreSetupError, ledger
+from gatekeeper.telling import Voice
+
+F = TypeVar("F", bound=Callable[..., Any])
+USAGE, DATA_ERROR, NO_INPUT, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = (
+    64, 65, 66, 69, 70, 73, 75, 77, 78,
+)  # fmt: skip  # sysexits.h
+
+
+class Failure(click.ClickException):
+    """Ends a command with a text on standard error and a code of sysexits.h."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+    def show(self, file: Any = None) -> None:
+        """Print the text as it is: it says all that there is to say."""
+        click.echo(f"gatekeeper: {self.message}", err=True, file=file)
+
+
+def setting_options(*names: str) -> Callable[[F], F]:
+    """Give a command the flags of the settings named; all of them where none is."""
+    chosen = [BY_NAME[name] for name in names] if names else list(SETTINGS)
+
+    def decorate(command: F) -> F:
+        for setting in reversed(chosen):
+            shown = f"{setting.help}  [default: {setting.default or 'none'}]"
+            command = click.option(f"--{setting.flag}", setting.name, default=None, help=shown)(command)
+        return command
+
+    return decorate
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON document")
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """The settings in force, given a command's own flags among others; ends the command where they cannot be used."""
+    try:
+        return read_settings({name: given.get(name) for name in BY_NAME})
+    except SettingsError as error:
+        raise Failure(str(error), CONFIG) from None
+
+
+def print_json(document: Any) -> None:
+    """Print one document."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def parse_number(text: str, letter: str) -> int:
+    """The 17 of M-17 (or m-17, or 17); ends the command for anything else."""
+    digits = text.upper().removeprefix(f"{letter}-")
+    if not digits.isdigit():
+        raise Failure(f"{text}: expected an id such as {letter}-17", USAGE)
+    return int(digits)
+
+
+@contextmanager
+def failing_well() -> Iterator[None]:
+    """Turn what the rooms raise into a line on standard error and a code of sysexits.h."""
+    try:
+        yield
+    except NotFound as error:
+        raise Failure(str(error), NO_INPUT) from None
+    except NotAllowed as error:
+        raise Failure(str(error), NO_PERMISSION) from None
+    except CaseworkError as error:
+        raise Failure(str(error), DATA_ERROR) from None
+    except (StoreSetupError, InForceError) as error:
+        raise Failure(str(error), CONFIG) from None
+    except StoreError as error:
+        raise Failure(str(error), TEMPORARY) from None
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """The store of these settings, for as long as the command takes."""
+    with failing_well():
+        database = Database(settings.storing.database, settings.storing.database_timeout)
+        if database.path is not None and not database.path.exists():
+            raise Failure(
+                f"{database.path}: no such database; --database names it, `gatekeeper serve` makes it", NO_INPUT
+            )
+        store = Store(database)
+        store.open(writing=False)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def ruleset_in_force(store: Store) -> Ruleset:
+    """The ruleset that the gate on this database goes by (DESIGN 8); ends the command where there is none."""
+    stored = store.call(ledger.in_force)
+    if stored is None:
+        raise Failure("no ruleset is in force on this database yet: start `gatekeeper serve` once", CONFIG)
+    try:
+        return parse_ruleset(stored.text, stored.name, Path(stored.name).parent)
+    except RulesetError as error:
+        raise Failure(f"the ruleset in force cannot be read by this program: {error}", CONFIG) from None
+
+
+@contextmanager
+def open_casework(settings: Settings) -> Iterator[Casework]:
+    """The verbs on the ledger of these settings."""
+    with open_store(settings) as store:
+        judging = settings.judging
+        yield Casework(store, Voice(ruleset_in_force(store), judging.hostname, judging.public_url))

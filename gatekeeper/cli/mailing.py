@@ -1,0 +1,222 @@
+"""`gatekeeper mailing ...`: look at mailings, decide held ones, take copies out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatekeeper.casework import Case, Casework, Decision
+from gatekeeper.cli.common import (
+    CANNOT_CREATE,
+    Failure,
+    failing_well,
+    json_option,
+    open_casework,
+    parse_number,
+    print_json,
+    setting_options,
+    settings_of,
+)
+from gatekeeper.lifecycle import MailingState
+from gatekeeper.store.views import BatchView, MailingView
+
+ledger_options = setting_options("database", "database_timeout", "public_url", "hostname")
+by_option = click.option("--by", required=True, help="who acts: an address under people in rules.yaml")
+
+
+@click.group()
+def mailing() -> None:
+    """List, show, approve, deny, withdraw and export mailings."""
+
+
+@mailing.command("list")
+@click.option("--state", type=click.Choice([state.value for state in MailingState]), help="only those in this state")
+@ledger_options
+@json_option
+def list_mailings(state: str | None, as_json: bool, **given: Any) -> None:
+    """List the mailings that have a number, newest first."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        found = casework.list(state)
+    if as_json:
+        print_json([as_document(one) for one in found])
+        return
+    for one in found:
+        click.echo(
+            f"{one.id:<8} {one.state:<10} {one.counts.users:>6} users {len(one.counts.agencies):>3} agencies  "
+            f"{_when(one.changed_at)}  {one.sender}  {one.subject!r}"
+        )
+    if not found:
+        click.echo("no mailings" + (f" that are {state}" if state else ""))
+
+
+@mailing.command()
+@click.argument("id")
+@ledger_options
+@json_option
+def show(id: str, as_json: bool, **given: Any) -> None:
+    """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        case = casework.show(parse_number(id, "M"))
+    print_json(_case_document(case)) if as_json else _print_case(case)
+
+
+@mailing.command()
+@click.argument("id")
+@by_option
+@click.option("--reason", default="", help="what the sender is to know about it")
+@ledger_options
+@json_option
+def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
+    """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        _print_decision(casework.approve(parse_number(id, "M"), by, reason), as_json)
+
+
+@mailing.command()
+@click.argument("id")
+@by_option
+@click.option("--reason", required=True, help="why not: its sender reads it")
+@ledger_options
+@json_option
+def deny(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
+    """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        _print_decision(casework.deny(parse_number(id, "M"), by, reason), as_json)
+
+
+@mailing.command()
+@click.argument("id")
+@by_option
+@click.option("--reason", default="", help="why")
+@ledger_options
+@json_option
+def withdraw(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
+    """Take a held mailing back, as its sender or an admin."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        _print_decision(casework.withdraw(parse_number(id, "M"), by, reason), as_json)
+
+
+@mailing.command()
+@click.argument("id")
+@by_option
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="a new folder")
+@ledger_options
+@json_option
+def export(id: str, by: str, folder: Path, as_json: bool, **given: Any) -> None:
+    """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        number = parse_number(id, "M")
+        case = casework.show(number)
+        written = _write_export(casework, case, folder)
+        casework.note_export(number, by)
+    if as_json:
+        print_json({"id": case.mailing.id, "folder": str(folder), "files": written})
+    else:
+        click.echo(f"{case.mailing.id}: {len(written)} files in {folder}")
+
+
+def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
+    try:
+        folder.mkdir(parents=True)
+        names = []
+        for batch in case.batches:
+            name = f"{case.mailing.id}-{batch.id}.eml"
+            (folder / name).write_bytes(casework.message(batch))
+            names.append(name)
+        (folder / "mailing.json").write_text(json.dumps(_case_document(case), indent=2, ensure_ascii=False) + "\n")
+    except FileExistsError:
+        raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE) from None
+    except OSError as error:
+        raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
+    return [*names, "mailing.json"]
+
+
+# -- how a mailing is shown --------------------------------------------------------------------------------------
+
+
+def as_document(mailing: MailingView) -> dict[str, Any]:
+    """A mailing in JSON (DESIGN 8)."""
+    return {
+        "id": mailing.id,
+        "state": mailing.state.value,
+        "sender": mailing.sender,
+        "subject": mailing.subject,
+        "users": mailing.counts.users,
+        "external": mailing.counts.external,
+        "agencies": sorted(mailing.counts.agencies),
+        "batches": mailing.batches,
+        "sent": mailing.sent,
+        "refused": mailing.refused,
+        "rules": [reason.rule for reason in mailing.reasons],
+        "started": _when(mailing.started_at),
+        "held": _when(mailing.held_at) if mailing.held_at else None,
+    }
+
+
+def _case_document(case: Case) -> dict[str, Any]:
+    return {
+        **as_document(case.mailing),
+        "users_by_agency": dict(case.mailing.counts.agencies),
+        "sent_before_hold": case.mailing.relayed,
+        "reasons": [
+            {"rule": reason.rule, "action": reason.action.value, "cite": reason.cite, "text": reason.text}
+            for reason in case.mailing.reasons
+        ],
+        "kept": [_batch_document(batch) for batch in case.batches],
+        "timeline": [
+            {"at": _when(event.at), "act": event.act, "by": event.by, "login": event.login, "text": event.text}
+            for event in case.events
+        ],
+    }
+
+
+def _batch_document(batch: BatchView) -> dict[str, Any]:
+    states = [view.state.value for view in batch.recipients]
+    return {
+        "id": batch.id,
+        "state": batch.state.value,
+        "received": _when(batch.received_at),
+        "sender": batch.sender,
+        "client": batch.client,
+        "login": batch.login,
+        "listener": batch.listener,
+        "message_id": batch.message_id,
+        "size": batch.size,
+        "recipients": {state: states.count(state) for state in sorted(set(states))},
+    }
+
+
+def _print_case(case: Case) -> None:
+    mailing = case.mailing
+    click.echo(f"{mailing.id}  {mailing.state}  {mailing.subject!r} of {mailing.sender}")
+    click.echo(f"reaches {mailing.counts.users} users and {mailing.counts.external} externals; sent: {mailing.sent}")
+    for agency, users in sorted(mailing.counts.agencies.items()):
+        click.echo(f"  {agency:<12} {users:>6}")
+    for reason in mailing.reasons:
+        click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
+    click.echo(f"sent before it was held: {mailing.relayed}")
+    for batch in case.batches:
+        click.echo(
+            f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
+            f"received {_when(batch.received_at)} from {batch.client}"
+        )
+    for event in case.events:
+        click.echo(" ".join(filter(None, (_when(event.at), event.act, event.by and f"by {event.by}", event.text))))
+
+
+def _print_decision(decision: Decision, as_json: bool) -> None:
+    if as_json:
+        missing = list(decision.missing)
+        print_json({**as_document(decision.mailing), "permit": decision.permit, "missing": missing})
+        return
+    click.echo(f"{decision.mailing.id} is {decision.mailing.state}")
+    if decision.missing:
+        click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

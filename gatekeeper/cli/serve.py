@@ -1,0 +1,31 @@
+"""`gatekeeper serve`: the gate."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import CONFIG, Failure, failing_well, setting_options, settings_of
+from gatekeeper.main import run
+from gatekeeper.settings import SettingsError
+
+
+@click.command()
+@setting_options()
+def serve(**given: Any) -> None:
+    """Run the gate until SIGTERM; SIGHUP reads rules and directory anew."""
+    settings = settings_of(given)
+    if not settings.next_hop.next_hop:
+        raise Failure("--next-hop is required: expected smtp://host:port, or maildir:DIR to try it out", CONFIG)
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    with failing_well():
+        try:
+            asyncio.run(run(settings))
+        except SettingsError as error:
+            raise Failure(str(error), CONFIG) from None

@@ -1,0 +1,37 @@
+"""`gatekeeper settings`: the settings in force, and where each comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
+from gatekeeper.settings import SETTINGS
+
+
+@click.command()
+@setting_options()
+@json_option
+@click.option("--changed", is_flag=True, help="only those that are not at their defaults")
+def settings(as_json: bool, changed: bool, **given: Any) -> None:
+    """Print the settings in force: flag, value, and where it comes from."""
+    found = settings_of(given)
+    shown = [setting for setting in SETTINGS if not changed or found.texts[setting.name] != setting.default]
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": setting.flag,
+                    "variable": setting.variable,
+                    "value": found.texts[setting.name],
+                    "default": setting.default,
+                    "origin": found.origins[setting.name],
+                }
+                for setting in shown
+            ]
+        )
+        return
+    for setting in shown:
+        value = found.texts[setting.name] or '""'
+        click.echo(f"--{setting.flag:<28} {value:<32} ({found.origins[setting.name]})")

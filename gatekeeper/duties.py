@@ -1,0 +1,80 @@
+"""What time does: rules and directory read anew, what nobody needs any more forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from gatekeeper.in_force import InForce, InForceError
+from gatekeeper.store import Store, StoreError, keeping, ledger
+
+log = logging.getLogger("gatekeeper.duties")
+RELOAD_SECONDS = 5.0
+TIDY_SECONDS = 60.0
+_UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
+_ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
+
+
+@dataclass(slots=True)
+class Duties:
+    """The loops of a running gate."""
+
+    in_force: InForce
+    store: Store
+    on_reload: Callable[[bool], None] = lambda went_well: None
+    clock: Callable[[], float] = time.time
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _problem: str = ""  # what was logged last, so that a bad file is not logged every few seconds
+
+    def start(self) -> None:
+        """Start the loops."""
+        self._tasks = [
+            asyncio.create_task(_every(RELOAD_SECONDS, self.reload)),
+            asyncio.create_task(_every(TIDY_SECONDS, self.tidy)),
+        ]
+
+    async def stop(self) -> None:
+        """End the loops."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def reload(self) -> None:
+        """Read the rules and the directory anew; bad ones leave what is in force, and are logged once."""
+        try:
+            changed = await asyncio.to_thread(self.in_force.reload)
+        except InForceError as error:
+            if str(error) != self._problem:
+                log.error("rules not reloaded, the last good ones stay in force: %s", error)
+                self.on_reload(False)
+            self._problem = str(error)
+            return
+        self._problem = ""
+        if changed:
+            self.on_reload(True)
+
+    async def tidy(self) -> None:
+        """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
+        now = self.clock()
+        age = max(_ORDINARY_SECONDS, self.in_force.current.ruleset.mailing.within.total_seconds())
+        unsealed = now - _UNSEALED_SECONDS
+        try:
+            await self.store.run(partial(keeping.forget_unsealed, before=unsealed))
+            await self.store.run(partial(keeping.forget_bodies, before=unsealed))
+            while await self.store.run(partial(ledger.forget_ordinary, before=now - age)):
+                await asyncio.sleep(0)
+        except StoreError as error:
+            log.warning("not tidied up: %s", error)
+
+
+async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await duty()
+        except Exception:  # one fault must not end a duty for good
+            log.exception("a duty failed")

@@ -1,0 +1,73 @@
+"""The ruleset and the directory in force: read together, swapped whole, kept where the new ones cannot be used.
+
+A judgment reads `current` once and goes by it to its end, so that no message is judged by half of two rulesets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatekeeper.audience import Directory
+from gatekeeper.directory import DirectoryError, load
+from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
+
+log = logging.getLogger("gatekeeper.rules")
+
+
+class InForceError(Exception):
+    """The rules or the directory cannot be used; the text has a line a problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a judgment goes by."""
+
+    ruleset: Ruleset
+    directory: Directory
+
+    def is_inside(self, address: str) -> bool:
+        """True for an address of the organisation, or of one of its `people`."""
+        return self.directory.is_inside(address) or address in self.ruleset.people
+
+
+def read_policy(path: Path) -> Policy:
+    """Read rules.yaml and every file that it names; raises InForceError with all problems."""
+    try:
+        ruleset = read_ruleset(path)
+        return Policy(ruleset, load(ruleset))
+    except RulesetError as error:
+        raise InForceError("\n".join(str(problem) for problem in error.problems)) from error
+    except (DirectoryError, OSError) as error:
+        raise InForceError(str(error)) from error
+
+
+class InForce:
+    """Holds the policy of a running gate."""
+
+    def __init__(self, path: Path, on_change: Callable[[Policy], None] = lambda policy: None) -> None:
+        """Read it for the first time; raises InForceError: a gate does not start on rules it cannot read.
+
+        Args: `on_change` is called with every policy that comes into force, the first one included.
+        """
+        self.path = path
+        self.on_change = on_change
+        self.current = read_policy(path)
+        on_change(self.current)
+
+    def reload(self) -> bool:
+        """Read everything anew; True where something changed. Raises InForceError, and keeps what is in force then."""
+        policy = read_policy(self.path)
+        if self._same(policy):
+            return False
+        self.current = policy
+        self.on_change(policy)
+        log.info("rules in force: %s, digest %s", policy.ruleset.title, policy.ruleset.digest[:12])
+        return True
+
+    def _same(self, policy: Policy) -> bool:
+        current = self.current
+        same_rules = policy.ruleset.digest == current.ruleset.digest
+        return same_rules and policy.directory.digest == current.directory.digest

@@ -1,0 +1,249 @@
+"""What arriving mail does, read downward: facts, audience, mailing, verdict, effect.
+
+Up to the decision nothing has happened: whatever fails is a 451, and the client keeps the message. The points of no
+return are marked. All of it runs in a task of its own, for a client may hang up at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+
+from gatekeeper import address, identity, notify, rules, telling
+from gatekeeper.audience import count
+from gatekeeper.faults import step
+from gatekeeper.in_force import InForce, Policy
+from gatekeeper.mail import read_facts
+from gatekeeper.model import Action, Counts, Evidence, Facts, Outcome, Source, Standing, Transaction, Verdict
+from gatekeeper.outage import Outage
+from gatekeeper.settings import Judging
+from gatekeeper.store import Arrival, Store, StoreError, StoreFull
+from gatekeeper.tasks import Tasks
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.replies import Reply, plain
+from gatekeeper.wire.trace import received_field
+
+log = logging.getLogger("gatekeeper.pipeline")
+Relay = Callable[[bytes], Awaitable[Reply]]
+_LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
+_DECISION_SECONDS = 10.0  # what a verdict may take
+_ROUNDS = 3  # how often a batch is decided anew because people decided its mailing meanwhile
+WARNING_FIELD = b"X-Gatekeeper-Warning"
+
+
+@dataclass(slots=True)
+class Passage:
+    """One transaction on its way through, and what has become of it so far: for the log line and the metrics."""
+
+    transaction: Transaction
+    policy: Policy
+    id: str
+    now: datetime
+    began: float  # of the monotonic clock
+    arrival: Arrival | None = None
+    outcome: Outcome | None = None
+    reply: Reply | None = None
+    relayed: bool = False  # the reply is the next hop's
+    failure: str = ""
+
+
+Report = Callable[[Passage], None]
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """The one way of a message, whichever listener it came by."""
+
+    settings: Judging
+    in_force: InForce
+    store: Store
+    report: Report = lambda passage: None
+    clock: Callable[[], float] = time.time
+    tasks: Tasks = field(default_factory=Tasks)
+    outage: Outage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outage = Outage(self.settings.outage_allowance)
+
+    async def receive(self, transaction: Transaction, relay: Relay) -> Reply:
+        """Judge one transaction, act on the verdict, and return the reply to its end of data.
+
+        Args: `relay` takes header fields to put before the message, passes it to the next hop and returns that one's
+        final reply; it is called at most once. Raises nothing but CancelledError, which does not stop the work.
+        """
+        return await self.tasks.shielded(self._pass(transaction, relay))
+
+    async def _pass(self, transaction: Transaction, relay: Relay) -> Reply:
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        passage = Passage(transaction, self.in_force.current, secrets.token_hex(6), now, time.perf_counter())
+        try:
+            passage.reply = await self._handle(passage, relay)
+        except StoreFull as error:
+            passage.failure, passage.reply = str(error), verdicts.disk_full()
+        except (StoreError, TimeoutError) as error:
+            passage.failure = str(error) or "no decision in time"
+            passage.reply = await self._without_store(passage, relay)
+        except Exception as error:  # a fault of ours must cost a retry, never a message
+            log.exception("%s: a fault in the gate", passage.id)
+            passage.failure, passage.reply = repr(error), verdicts.our_fault()
+        self.report(passage)
+        return passage.reply
+
+    async def _handle(self, passage: Passage, relay: Relay) -> Reply:
+        step("received")
+        passage.arrival = arrival = await self._read(passage)
+        for _ in range(_ROUNDS):
+            # Point of no return for the ledger: from the commit in here on, whom this reaches is counted.
+            passage.outcome = outcome = await self._decide(passage, arrival)
+            if outcome.verdict.action is not Action.HOLD or outcome.batch is None:
+                return await self._effect(passage, outcome, relay)
+            # Point of no return for the message: once kept, it is ours.
+            if await self.store.keep(arrival, outcome.batch):
+                await self._tell_held(passage, arrival, outcome)
+                return self._held_reply(passage, outcome)
+        raise StoreError("the mailing was decided again and again while its batch was being kept")
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    async def _read(self, passage: Passage) -> Arrival:
+        content = passage.transaction.content
+        if len(content) < _LARGE:
+            return self._arrival(passage, read_facts(content), sha256(content).digest())
+        facts, body = await asyncio.to_thread(lambda: (read_facts(content), sha256(content).digest()))
+        return self._arrival(passage, facts, body)
+
+    def _arrival(self, passage: Passage, facts: Facts, body: bytes) -> Arrival:
+        transaction, policy = passage.transaction, passage.policy
+        source = source_of(transaction, facts, policy)
+        inside = policy.is_inside(source.mailbox)
+        visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
+        return Arrival(
+            transaction=transaction,
+            facts=facts,
+            audience=count((recipient.address for recipient in transaction.recipients), visible, policy.directory),
+            source=source,
+            keys=identity.keys(transaction, facts, source),
+            identity=identity.batch_identity(transaction, facts),
+            now=passage.now,
+            within=policy.ruleset.mailing.within,
+            separate=source.mailbox in policy.ruleset.mailing.separate,
+            body=body,
+            trace=received_field(transaction, self.settings.hostname, passage.now, passage.id),
+            notify=telling.may_be_told(transaction, facts, source, inside),
+        )
+
+    # -- what is decided -----------------------------------------------------------------------------------------
+
+    async def _decide(self, passage: Passage, arrival: Arrival) -> Outcome:
+        async with asyncio.timeout(_DECISION_SECONDS):
+            return await self.store.decide(arrival, partial(self._judge, passage.policy, arrival))
+
+    def _judge(self, policy: Policy, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
+        evidence = Evidence(arrival.transaction, arrival.facts, arrival.audience, counts, standing, arrival.source)
+        verdict = rules.judge(policy.ruleset, evidence, arrival.now)
+        if self.settings.mode == "observe" and not verdict.action.passes:
+            return replace(verdict, action=Action.RELAY)
+        return verdict
+
+    # -- what is done --------------------------------------------------------------------------------------------
+
+    async def _effect(self, passage: Passage, outcome: Outcome, relay: Relay) -> Reply:
+        contact = passage.policy.ruleset.contact
+        match outcome.verdict.action:
+            case Action.REJECT:
+                return verdicts.rejected(outcome.verdict.reasons, contact)
+            case Action.DEFER:
+                return verdicts.deferred(outcome.verdict.reasons, contact)
+            case Action.WARN:
+                reply = await self._relay(passage, relay, warning_field(outcome.verdict))
+                if reply.ok:
+                    await self._tell_warned(passage, outcome)
+                return reply
+            case _:
+                return await self._relay(passage, relay)
+
+    async def _relay(self, passage: Passage, relay: Relay, added: bytes = b"") -> Reply:
+        trace = passage.arrival.trace if passage.arrival else b""
+        passage.relayed = True
+        # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
+        return await relay(trace + added)
+
+    async def _without_store(self, passage: Passage, relay: Relay) -> Reply:
+        """The database is down: small mail may pass as --outage-allowance says, mass mail never (DESIGN 10)."""
+        arrival = passage.arrival
+        if arrival is None or passage.outcome is not None or passage.relayed or not self._small(passage, arrival):
+            return verdicts.our_fault()
+        return await self._relay(passage, relay)
+
+    def _small(self, passage: Passage, arrival: Arrival) -> bool:
+        alone = Counts.of(arrival.audience)
+        verdict = self._judge(passage.policy, arrival, alone, Standing())
+        small = verdict.action.passes and not verdict.mass
+        return small and self.outage.admits(arrival.source.mailbox, alone.people, arrival.now.timestamp())
+
+    # -- what is said --------------------------------------------------------------------------------------------
+
+    def _held_reply(self, passage: Passage, outcome: Outcome) -> Reply:
+        name = outcome.mailing or ""
+        holding = [reason.text for reason in outcome.verdict.reasons if reason.action is Action.HOLD]
+        return verdicts.held(name, " ".join(holding) or "its mailing is held", self._voice(passage).link(name))
+
+    def _voice(self, passage: Passage) -> telling.Voice:
+        return telling.Voice(passage.policy.ruleset, self.settings.hostname, self.settings.public_url)
+
+    async def _tell_held(self, passage: Passage, arrival: Arrival, outcome: Outcome) -> None:
+        if arrival.notify and outcome.key is not None:
+            summary, organisation = self._summary(passage, arrival, outcome), self._voice(passage).organisation
+            content = notify.held_notice(summary, organisation, arrival.now)
+            await self._queue(arrival, f"held:{outcome.key}", content, outcome.key)
+            step("held-notice")
+
+    async def _tell_warned(self, passage: Passage, outcome: Outcome) -> None:
+        arrival = passage.arrival
+        if arrival and arrival.notify and outcome.key is not None:
+            summary, organisation = self._summary(passage, arrival, outcome), self._voice(passage).organisation
+            content = notify.warning_notice(summary, organisation, arrival.now)
+            await self._queue(arrival, f"warning:{outcome.key}", content, outcome.key)
+
+    def _summary(self, passage: Passage, arrival: Arrival, outcome: Outcome) -> notify.MailingSummary:
+        return self._voice(passage).summary(
+            outcome.mailing or "",
+            arrival.source.mailbox,
+            arrival.facts.subject,
+            outcome.counts,
+            outcome.verdict.reasons,
+            arrival.facts.message_id,
+        )
+
+    async def _queue(self, arrival: Arrival, once: str, content: bytes, key: int) -> None:
+        """Queue a notice; one that cannot be queued changes no verdict."""
+        now = arrival.now.timestamp()
+        try:
+            await self.store.run(
+                lambda connection: telling.queue_notice(connection, once, arrival.source.mailbox, content, now, key)
+            )
+        except StoreError as error:
+            log.warning("notice %s was not queued: %s", once, error)
+
+
+def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
+    """Who sends, and whether the rules cover them (DESIGN 3.3, M9)."""
+    recipients = [recipient.address for recipient in transaction.recipients]
+    mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
+    mailbox = policy.directory.user(mailbox) if policy.directory.is_inside(mailbox) else mailbox
+    agency = policy.directory.agency_of(mailbox)
+    covered = agency not in policy.ruleset.scope_except
+    return Source(mailbox, transaction.authenticated, agency, covered)
+
+
+def warning_field(verdict: Verdict) -> bytes:
+    """The header field that says what a warned message should have done otherwise, folded (RFC 5322 2.2.3)."""
+    texts = [f"{plain(reason.text)} ({plain(reason.rule)})" for reason in verdict.reasons]
+    return WARNING_FIELD + b": " + "\r\n ".join(texts).encode("ascii", "replace") + b"\r\n"

@@ -1,0 +1,99 @@
+"""The database: what is counted, kept, decided and queued. Rows stay in here.
+
+`Store` is how the rest of the gate sees it: asynchronous verbs for the running gate, and `call` for commands. What a
+verb does in its transaction is in the file of its name: decide, keeping, jobs, ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from gatekeeper.faults import step
+from gatekeeper.model import Outcome
+from gatekeeper.store import keeping
+from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.decide import Judge, decide, hash_arrival
+from gatekeeper.store.engine import Database
+from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
+from gatekeeper.store.hashing import read_secret
+from gatekeeper.store.writer import Undo, Writer
+
+__all__ = ["Arrival", "Database", "Judge", "Store", "StoreError", "StoreFull", "StoreSetupError"]
+T = TypeVar("T")
+
+
+class Store:
+    """The database as the gate sees it."""
+
+    def __init__(self, database: Database) -> None:
+        """Args: `database` need not be there yet; until it is, every verb raises StoreError."""
+        self.database = database
+        self.writer = Writer(database)
+        self._secret: bytes | None = None
+
+    def open(self, *, writing: bool = True) -> None:
+        """Migrate the database and start the writer; without `writing` only `call` is served. Raises StoreError."""
+        self.database.prepare()
+        self._secret = self.writer.call(read_secret)
+        if writing:
+            self.writer.start()
+
+    def close(self) -> None:
+        """Finish what waits, and close the connections."""
+        self.writer.stop()
+        self.database.dispose()
+
+    @property
+    def secret(self) -> bytes:
+        """The key of the database's hashes."""
+        if self._secret is None:
+            raise StoreError("database: not open yet")
+        return self._secret
+
+    async def run(self, function: Callable[[Connection], T | Undo[T]]) -> T:
+        """Run a function of store/ in a transaction, with group commit; raises StoreError or what it raises."""
+        return await self.writer.submit(function)
+
+    def call(self, function: Callable[[Connection], T | Undo[T]]) -> T:
+        """As `run`, from a thread without a loop."""
+        return self.writer.call(function)
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function that only reads, in a thread of its own beside the writer; raises StoreError."""
+        return await asyncio.to_thread(self.writer.read, function)
+
+    async def decide(self, arrival: Arrival, judge: Judge) -> Outcome:
+        """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError."""
+        hashes = hash_arrival(self.secret, arrival)
+        outcome = await self.writer.submit(
+            lambda connection: decide(connection, self.secret, arrival, hashes, judge), hashes.locks
+        )
+        step("decided")
+        return outcome
+
+    async def keep(self, arrival: Arrival, batch_id: int) -> bool:
+        """Make a held batch durable: its body in commits of their own, then the seal; raises StoreError.
+
+        Once this has returned True the batch may be acknowledged. False where its mailing was decided meanwhile: the
+        transaction must be decided again.
+        """
+        content, digest, now = arrival.transaction.content, arrival.body, arrival.now.timestamp()
+        position = await self.run(partial(keeping.open_body, digest=digest, size=len(content), now=now))
+        step("body-opened")
+        if position is not None:
+            await self._write_body(digest, content, position)
+        sealed = await self.run(partial(keeping.seal, batch_id=batch_id, digest=digest))
+        step("sealed")
+        return sealed
+
+    async def _write_body(self, digest: bytes, content: bytes, position: int) -> None:
+        for start in range(position * keeping.CHUNK, len(content), keeping.CHUNK):
+            data = content[start : start + keeping.CHUNK]
+            await self.run(partial(keeping.write_chunk, digest=digest, position=start // keeping.CHUNK, data=data))
+            step("body-chunk")
+        step("body-complete")

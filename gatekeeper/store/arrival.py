@@ -1,0 +1,26 @@
+"""A transaction as it comes to be decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gatekeeper.model import Audience, Facts, Keys, Source, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A transaction as it comes to be decided: what the core has made of it."""
+
+    transaction: Transaction
+    facts: Facts
+    audience: Audience
+    source: Source
+    keys: Keys
+    identity: str  # of the batch, should it be kept: a resend has the same
+    now: datetime
+    within: timedelta  # how long a mailing takes in what its keys join
+    separate: bool = False  # its source's messages are mailings of their own
+    body: bytes = b""  # SHA-256 of the octets
+    trace: bytes = field(default=b"", repr=False)
+    notify: bool = False  # whether the sender may be told by mail

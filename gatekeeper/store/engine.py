@@ -1,0 +1,144 @@
+"""How the database is opened: SQLite with what durability asks of it, or Postgres; migrated before it is used."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from gatekeeper.store.errors import StoreError, StoreSetupError, translate
+
+NEWEST_SCHEMA = "0001"
+_MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
+
+
+class Database:
+    """An engine, and the ways in which it differs by kind of database."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        """Open lazily. Args: `url` as in --database, `timeout` in seconds. Raises StoreSetupError for a bad URL."""
+        self.url = _read_url(url)
+        self.timeout = timeout
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.path = Path(self.url.database or "") if self.is_sqlite else None
+        self.engine = _make_engine(self.url, timeout)
+        self._inode: tuple[int, int] | None = None
+
+    def prepare(self) -> None:
+        """Bring the schema up to date; raises StoreError, or StoreSetupError for a schema newer than this program."""
+        try:
+            with self.engine.connect() as connection:
+                self._migrate(connection)
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+        self._inode = self._current_inode()
+
+    def _migrate(self, connection: Connection) -> None:
+        version = schema_version(connection)
+        if version == NEWEST_SCHEMA:
+            return
+        if version is not None and version > NEWEST_SCHEMA:
+            raise StoreSetupError(
+                f"database: its schema is {version}, this program knows {NEWEST_SCHEMA}: install the newer gatekeeper"
+            )
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        _upgrade(connection)
+        connection.commit()
+
+    def check_present(self) -> None:
+        """Raise StoreError where the SQLite file that we opened is no longer the one at its path.
+
+        A connection to a deleted file goes on working and loses all it is given.
+        """
+        if self.path is None or self._inode is None:
+            return
+        current = self._current_inode()
+        if current == self._inode:
+            return
+        self.engine.dispose()
+        if current is None:
+            raise StoreError(f"database: {self.path} is gone: put it back, or restart to begin a new one")
+        self.prepare()
+
+    def _current_inode(self) -> tuple[int, int] | None:
+        if self.path is None:
+            return None
+        with suppress(FileNotFoundError):
+            status = self.path.stat()
+            return status.st_dev, status.st_ino
+        return None
+
+    def dispose(self) -> None:
+        """Close the connections that are not in use."""
+        self.engine.dispose()
+
+
+def schema_version(connection: Connection) -> str | None:
+    """Return the schema's version ("0001"), None for a database without one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _read_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise StoreSetupError(f"--database {text!r}: expected sqlite:///FILE or postgresql://user@host/name") from None
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database:
+        return url
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    raise StoreSetupError(f"--database: {backend} cannot be used: expected sqlite:///FILE or postgresql://...")
+
+
+def _make_engine(url: URL, timeout: float) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _make_sqlite(url, timeout)
+    milliseconds = int(timeout * 1000)
+    options = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds * 2} -c synchronous_commit=on"
+    arguments = {"connect_timeout": max(1, int(timeout)), "options": options, "application_name": "gatekeeper"}
+    try:
+        return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4, connect_args=arguments)
+    except ModuleNotFoundError:
+        raise StoreSetupError(
+            "--database: postgresql needs psycopg: install gatekeeper-mail with its extra, [postgres]"
+        ) from None
+
+
+def _make_sqlite(url: URL, timeout: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # the driver would begin late, and DEFERRED
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: a transaction that reads and then writes would else fail as soon as another has written between.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN DEFERRED")
+
+    return engine
+
+
+def _writes(connection: Connection) -> bool:
+    return not connection.get_execution_options().get("readonly", False)

@@ -1,0 +1,40 @@
+"""What can go wrong with the database, as its callers see it."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+
+class StoreError(Exception):
+    """The database cannot do its part now; nothing of the work was kept. The text is for operators."""
+
+
+class StoreFull(StoreError):
+    """There is no room left where the database is."""
+
+
+class StoreSetupError(StoreError):
+    """The database cannot be used as it is; the text says what was expected and what to do."""
+
+
+_FULL = ("disk is full", "disk full", "no space left", "could not extend file")
+_CLASHES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
+
+
+def is_clash(error: BaseException) -> bool:
+    """True where Postgres gave up one of two transactions that waited for each other: running it again may do."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _CLASHES
+
+
+def is_outage(error: BaseException) -> bool:
+    """True where the database is at fault, not what was asked of it."""
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def translate(error: SQLAlchemyError) -> StoreError:
+    """Say it in a line: StoreFull where the disk is, else StoreError."""
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    kind = StoreFull if any(sign in text.lower() for sign in _FULL) else StoreError
+    return kind(f"database: {text[:300]}")

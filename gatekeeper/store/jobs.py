@@ -1,0 +1,224 @@
+"""The durable queue: releases, DSNs and notices, leased to whoever carries them out.
+
+A lease has an end and a fence. A worker that dies leaves its lease to run out; one that was only slow finds that its
+fence is old, and can no longer write. A release sends what its batch still has waiting, so that it can be cut off
+anywhere and go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from gatekeeper.lifecycle import BatchState, RecipientState
+from gatekeeper.model import Recipient
+from gatekeeper.store.rows import mailing_name, upsert
+from gatekeeper.store.schema import batch_recipients, batches, jobs, mailings
+
+RELEASE, DSN, NOTICE = "release", "dsn", "notice"
+KINDS = (RELEASE, DSN, NOTICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A leased piece of work. `fence` must still be the job's when its outcome is written."""
+
+    id: int
+    kind: str
+    fence: int
+    attempts: int
+    queued_at: float
+    mailing: str | None
+    batch_id: int | None = None
+    recipient: str | None = None
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A batch on its way: envelope, who is still waiting, and where its body is."""
+
+    batch_id: int
+    mailing_id: int
+    sender: str
+    parameters: tuple[str, ...]
+    waiting: tuple[tuple[int, Recipient], ...]  # with their positions
+    body: bytes
+    trace: bytes
+
+
+def enqueue(
+    connection: Connection,
+    kind: str,
+    now: float,
+    *,
+    once: str | None = None,
+    mailing_id: int | None = None,
+    batch_id: int | None = None,
+    recipient: str | None = None,
+    content: bytes | None = None,
+) -> bool:
+    """Queue a job that is due at once; False where one named `once` was queued before."""
+    row = {
+        "kind": kind,
+        "once": once,
+        "mailing_id": mailing_id,
+        "batch_id": batch_id,
+        "recipient": recipient,
+        "content": content,
+        "state": "due",
+        "queued_at": now,
+        "due_at": now,
+        "attempts": 0,
+        "lease_until": 0.0,
+        "fence": 0,
+    }
+    statement = upsert(connection, jobs).values(**row).on_conflict_do_nothing(index_elements=["once"])
+    return connection.execute(statement).rowcount == 1
+
+
+def lease(connection: Connection, now: float, seconds: float, limit: int) -> list[Job]:
+    """Lease up to `limit` jobs that are due and nobody's, for that many seconds."""
+    due = (
+        select(jobs.c.id)
+        .where(jobs.c.state == "due", jobs.c.due_at <= now, jobs.c.lease_until <= now)
+        .order_by(jobs.c.due_at, jobs.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(connection.execute(due).scalars())
+    if not ids:
+        return []
+    taken = update(jobs).where(jobs.c.id.in_(ids)).values(lease_until=now + seconds, fence=jobs.c.fence + 1)
+    connection.execute(taken)
+    query = (
+        select(jobs, mailings.c.number)
+        .outerjoin(mailings, jobs.c.mailing_id == mailings.c.id)
+        .where(jobs.c.id.in_(ids))
+        .order_by(jobs.c.id)
+    )
+    return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def _job(row: RowMapping) -> Job:
+    return Job(
+        id=row["id"],
+        kind=row["kind"],
+        fence=row["fence"],
+        attempts=row["attempts"],
+        queued_at=row["queued_at"],
+        mailing=mailing_name(row["number"]),
+        batch_id=row["batch_id"],
+        recipient=row["recipient"],
+        content=row["content"],
+    )
+
+
+def still_ours(connection: Connection, job: Job) -> bool:
+    """True while nobody has leased the job after us; locks it until the transaction ends."""
+    query = select(jobs.c.fence).where(jobs.c.id == job.id, jobs.c.state == "due").with_for_update()
+    return connection.execute(query).scalar() == job.fence
+
+
+def extend(connection: Connection, job: Job, until: float) -> bool:
+    """Keep a lease for longer; False where it is no longer ours."""
+    query = update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.state == "due")
+    return connection.execute(query.values(lease_until=until)).rowcount == 1
+
+
+def finish(connection: Connection, job: Job, error: str | None = None) -> None:
+    """The job is done, or with an error has failed for good; its content is no longer needed."""
+    state = "failed" if error else "done"
+    query = update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence)
+    connection.execute(query.values(state=state, error=error, content=None, lease_until=0.0))
+
+
+def put_off(connection: Connection, job: Job, due: float, error: str) -> None:
+    """Try the job again at that time."""
+    query = update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence)
+    connection.execute(query.values(due_at=due, lease_until=0.0, attempts=jobs.c.attempts + 1, error=error[:500]))
+
+
+# -- releases ----------------------------------------------------------------------------------------------------
+
+
+def open_release(connection: Connection, batch_id: int) -> Release | None:
+    """Read what a release has to send; None where the batch is not, or no longer, released."""
+    row = connection.execute(select(batches).where(batches.c.id == batch_id)).mappings().one()
+    if row["state"] != BatchState.RELEASED:
+        return None
+    query = (
+        select(batch_recipients)
+        .where(batch_recipients.c.batch_id == batch_id, batch_recipients.c.state == RecipientState.WAITING)
+        .order_by(batch_recipients.c.position)
+    )
+    waiting = tuple(
+        (found["position"], Recipient(found["address"], tuple(found["parameters"])))
+        for found in connection.execute(query).mappings()
+    )
+    return Release(
+        batch_id=batch_id,
+        mailing_id=row["mailing_id"],
+        sender=row["sender"],
+        parameters=tuple(row["parameters"]),
+        waiting=waiting,
+        body=bytes(row["body"]),
+        trace=bytes(row["trace"]),
+    )
+
+
+def record_answers(
+    connection: Connection, batch_id: int, answers: Mapping[int, tuple[RecipientState, str]], now: float
+) -> None:
+    """Write the next hop's last words about recipients, by position."""
+    table = batch_recipients
+    by_answer: dict[tuple[RecipientState, str], list[int]] = {}
+    for position, answer in answers.items():
+        by_answer.setdefault(answer, []).append(position)
+    for (state, reply), positions in by_answer.items():
+        for start in range(0, len(positions), 500):
+            chosen = table.c.position.in_(positions[start : start + 500])
+            query = update(table).where(table.c.batch_id == batch_id, chosen)
+            connection.execute(query.values(state=state.value, reply=reply[:500], told_at=now))
+
+
+def close_batch_if_done(connection: Connection, batch_id: int) -> bool:
+    """Mark a batch sent once none of its recipients waits; True where it is."""
+    waiting = select(func.count()).where(
+        batch_recipients.c.batch_id == batch_id, batch_recipients.c.state == RecipientState.WAITING
+    )
+    if connection.execute(waiting).scalar_one():
+        return False
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.SENT.value))
+    return True
+
+
+# -- what there is -----------------------------------------------------------------------------------------------
+
+
+def summary(connection: Connection) -> dict[str, int]:
+    """How many jobs of each kind wait."""
+    query = select(jobs.c.kind, func.count()).where(jobs.c.state == "due").group_by(jobs.c.kind)
+    return dict.fromkeys(KINDS, 0) | {row[0]: row[1] for row in connection.execute(query)}
+
+
+def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
+    """The jobs that wait, oldest first, for `gatekeeper queue`."""
+    query = (
+        select(jobs, mailings.c.number, mailings.c.sender)
+        .outerjoin(mailings, jobs.c.mailing_id == mailings.c.id)
+        .where(jobs.c.state == "due")
+        .order_by(jobs.c.id)
+    )
+    rows = connection.execute(query).mappings()
+    names = ("id", "kind", "recipient", "queued_at", "due_at", "attempts", "error", "sender")
+    return [{name: row[name] for name in names} | {"mailing": mailing_name(row["number"])} for row in rows]
+
+
+def next_due(connection: Connection) -> float | None:
+    """When the next job is due, in seconds since 1970; None where none waits."""
+    when: float | None = connection.execute(select(func.min(jobs.c.due_at)).where(jobs.c.state == "due")).scalar()
+    return when

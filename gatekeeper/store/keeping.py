@@ -1,0 +1,149 @@
+"""Batches that the gate keeps: written with the decision, durable and acknowledged only once their body is whole.
+
+A body is stored once a digest, in chunks, in commits of their own, so that a large one delays nobody. Between the
+decision and `seal` a batch is `storing`: a crash there leaves a batch that was never acknowledged, which the client's
+resend completes, or which `forget_unsealed` removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.model import Recipient, Verdict
+from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.hashing import Hash
+from gatekeeper.store.rows import client_to_row, reasons_to_rows, upsert
+from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, mailings
+
+CHUNK = 1 << 20  # octets of a body in one commit
+
+
+def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identity: Hash, verdict: Verdict) -> int:
+    """Write a batch and its recipients as `storing`; returns its id."""
+    transaction = arrival.transaction
+    row: dict[str, Any] = {
+        "mailing_id": mailing_id,
+        "state": BatchState.STORING.value,
+        "identity": identity,
+        "listener": transaction.listener,
+        "client": client_to_row(transaction.client),
+        "login": transaction.login,
+        "sender": transaction.sender,
+        "parameters": list(transaction.parameters),
+        "message_id": arrival.facts.message_id,
+        "content_digest": arrival.facts.content_digest,
+        "body": arrival.body,
+        "trace": arrival.trace,
+        "reasons": reasons_to_rows(verdict.reasons),
+        "received_at": arrival.now.timestamp(),
+        "notify": arrival.notify,
+    }
+    batch_id: int = connection.execute(insert(batches).values(**row).returning(batches.c.id)).scalar_one()
+    recipients = [
+        _recipient_row(batch_id, position, recipient) for position, recipient in enumerate(transaction.recipients)
+    ]
+    connection.execute(insert(batch_recipients), recipients)
+    return batch_id
+
+
+def _recipient_row(batch_id: int, position: int, recipient: Recipient) -> dict[str, Any]:
+    return {
+        "batch_id": batch_id,
+        "position": position,
+        "address": recipient.address,
+        "parameters": list(recipient.parameters),
+        "state": RecipientState.WAITING.value,
+    }
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------
+
+
+def open_body(connection: Connection, digest: bytes, size: int, now: float) -> int | None:
+    """Begin to store a body; returns the position of the first chunk that is missing, None where it is whole."""
+    row = {"digest": digest, "size": size, "complete": False, "stored_at": now}
+    statement = upsert(connection, bodies).values(**row).on_conflict_do_nothing(index_elements=["digest"])
+    connection.execute(statement)
+    if connection.execute(select(bodies.c.complete).where(bodies.c.digest == digest)).scalar_one():
+        return None
+    last = select(func.max(body_chunks.c.position)).where(body_chunks.c.digest == digest)
+    position: int | None = connection.execute(last).scalar()
+    return 0 if position is None else position + 1
+
+
+def write_chunk(connection: Connection, digest: bytes, position: int, data: bytes) -> None:
+    """Store one chunk; a second writer of the same body changes nothing."""
+    row = {"digest": digest, "position": position, "data": data}
+    statement = upsert(connection, body_chunks).values(**row)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["digest", "position"]))
+
+
+def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
+    """Mark the body whole and its batch held: from the commit of this on, the batch may be acknowledged.
+
+    The body is named anew: a resend that completes a batch may have come with another Received field. False where the
+    mailing was decided since: the batch is removed, and the transaction must be judged again as things stand now.
+    """
+    connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
+    state, mailing_state = _lock_states(connection, batch_id)
+    if state != BatchState.STORING:
+        return True
+    if mailing_state != MailingState.HELD:
+        _remove(connection, [batch_id])
+        return False
+    query = update(batches).where(batches.c.id == batch_id)
+    connection.execute(query.values(state=BatchState.HELD.value, body=digest))
+    return True
+
+
+def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str]:
+    query = (
+        select(batches.c.state, mailings.c.state)
+        .join(mailings, batches.c.mailing_id == mailings.c.id)
+        .where(batches.c.id == batch_id)
+        .with_for_update()
+    )
+    found = connection.execute(query).first()
+    return (found[0], found[1]) if found else (BatchState.STORING.value, "")
+
+
+def _remove(connection: Connection, ids: list[int]) -> None:
+    connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(ids)))
+    connection.execute(delete(batches).where(batches.c.id.in_(ids)))
+
+
+def read_chunks(connection: Connection, digest: bytes) -> Iterator[bytes]:
+    """The chunks of a body, in order."""
+    query = select(body_chunks.c.data).where(body_chunks.c.digest == digest).order_by(body_chunks.c.position)
+    for data in connection.execute(query).scalars():
+        yield bytes(data)
+
+
+# -- what is left over -------------------------------------------------------------------------------------------
+
+
+def forget_unsealed(connection: Connection, before: float) -> int:
+    """Remove batches decided before then that were never sealed: nobody was told that they are kept.
+
+    Whom they would have reached stays counted: to forget somebody who may have been reached would be the worse fault.
+    """
+    query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
+    ids = list(connection.execute(query).scalars())
+    if ids:
+        _remove(connection, ids)
+    return len(ids)
+
+
+def forget_bodies(connection: Connection, before: float) -> int:
+    """Remove bodies stored before then that no batch needs."""
+    needed = select(batches.c.id).where(batches.c.body == bodies.c.digest).exists()
+    query = select(bodies.c.digest).where(bodies.c.stored_at < before, ~needed).limit(100)
+    digests = [bytes(digest) for digest in connection.execute(query).scalars()]
+    if digests:
+        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
+        connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
+    return len(digests)

@@ -1,0 +1,164 @@
+"""What people's decisions write: approvals, denials, withdrawals, the ruleset in force, and what ops count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gatekeeper.lifecycle import BatchState, MailingState, advance
+from gatekeeper.store import jobs
+from gatekeeper.store.decide import release_keys
+from gatekeeper.store.people import mark_all_reached
+from gatekeeper.store.rows import next_number
+from gatekeeper.store.schema import batches, events, mailing_keys, mailing_people, mailings, permits, rulesets
+from gatekeeper.store.timeline import record
+from gatekeeper.store.views import BatchView, MailingView
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A person's act: when, by which identity, under which login of the operating system, and why."""
+
+    at: float
+    by: str
+    login: str
+    reason: str = ""
+
+
+def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
+    """Write a person's act to the mailing's timeline."""
+    record(connection, mailing.key, act.at, name, by=act.by, login=act.login, text=act.reason or None)
+
+
+def agreed(connection: Connection, mailing: MailingView) -> frozenset[str]:
+    """Who has said yes since the mailing was last held."""
+    query = select(events.c.by).where(
+        events.c.mailing_id == mailing.key, events.c.act == "agreed", events.c.at >= (mailing.held_at or 0)
+    )
+    return frozenset(by for by in connection.execute(query).scalars() if by)
+
+
+def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], act: Act, until: float) -> str:
+    """Give a permit that binds to what was held, and put its batches on their way; returns the permit's id.
+
+    Raises LifecycleError where the mailing is not held. From the commit of this on everyone whom it counts may be
+    reached.
+    """
+    state = advance(mailing.state, "approve")
+    number = next_number(connection, "permit")
+    connection.execute(insert(permits).values(**_permit_row(number, mailing, kept, act, until)))
+    _change(connection, mailing, state, act, "approved")
+    mark_all_reached(connection, mailing.key)
+    for batch in kept:
+        if batch.state is BatchState.HELD:
+            _send_on(connection, mailing, batch.id, act.at)
+    return f"P-{number}"
+
+
+def _permit_row(number: int, mailing: MailingView, kept: list[BatchView], act: Act, until: float) -> dict[str, object]:
+    return {
+        "number": number,
+        "kind": "approval",
+        "state": "in force",
+        "mailing_id": mailing.key,
+        "rules": [reason.rule for reason in mailing.reasons],
+        "binding": "exact",
+        "digests": sorted({batch.content_digest for batch in kept}),
+        "ceiling": mailing.counts.users,
+        "agencies": sorted(mailing.counts.agencies),
+        "until": until,
+        "given_by": act.by,
+        "given_at": act.at,
+    }
+
+
+def _send_on(connection: Connection, mailing: MailingView, batch_id: int, now: float) -> None:
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.RELEASED.value))
+    jobs.enqueue(connection, jobs.RELEASE, now, once=f"release:{batch_id}", mailing_id=mailing.key, batch_id=batch_id)
+
+
+def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:
+    """Deny, withdraw or expire a mailing: its kept batches are left `returned` or `withdrawn`, its keys detached.
+
+    Raises LifecycleError where its state does not allow it.
+    """
+    state = advance(mailing.state, name)
+    waiting = update(batches).where(batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
+    connection.execute(waiting.values(state=left.value))
+    release_keys(connection, mailing.key)
+    _change(connection, mailing, state, act, state.value)
+
+
+def _change(connection: Connection, mailing: MailingView, state: MailingState, act: Act, name: str) -> None:
+    query = update(mailings).where(mailings.c.id == mailing.key)
+    connection.execute(query.values(state=state.value, changed_at=act.at))
+    note(connection, mailing, name, act)
+
+
+# -- the ruleset in force ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRuleset:
+    """A ruleset's text as it was read, and where from."""
+
+    digest: str
+    name: str
+    text: str
+
+
+def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> None:
+    """Keep the ruleset as the one in force, unless it is already."""
+    current = in_force(connection)
+    if current == ruleset:
+        return
+    row = {"digest": ruleset.digest, "name": ruleset.name, "text": ruleset.text, "loaded_at": now}
+    connection.execute(insert(rulesets).values(**row))
+
+
+def in_force(connection: Connection) -> StoredRuleset | None:
+    """The ruleset in force; None where no gate has run on this database yet."""
+    query = select(rulesets.c.digest, rulesets.c.name, rulesets.c.text).order_by(rulesets.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
+    return StoredRuleset(*row) if row else None
+
+
+# -- what ops count ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
+
+    mailings: Mapping[str, int]
+    oldest_held: float | None
+    queue: Mapping[str, int]
+
+
+def summarise(connection: Connection) -> Summary:
+    """Count what the gauges show."""
+    counting = select(mailings.c.state, func.count()).where(mailings.c.number.is_not(None)).group_by(mailings.c.state)
+    by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
+    oldest = select(func.min(mailings.c.held_at)).where(mailings.c.state == MailingState.HELD)
+    return Summary(
+        mailings={str(state): number for state, number in by_state.items()},
+        oldest_held=connection.execute(oldest).scalar(),
+        queue=jobs.summary(connection),
+    )
+
+
+def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
+    """Remove mailings without a number that began before then: all that was kept of them are hashes."""
+    query = (
+        select(mailings.c.id)
+        .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)
+        .limit(limit)
+    )
+    ids = list(connection.execute(query).scalars())
+    if ids:
+        for table in (mailing_keys, mailing_people):
+            connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
+        connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
+    return len(ids)

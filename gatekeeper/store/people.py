@@ -1,0 +1,117 @@
+"""The exact set of people that a mailing reaches, as keyed hashes. It only grows.
+
+Only those that are new are written, and only those of the batch are looked up: a decision costs what its batch is
+large, however large the mailing has become.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from gatekeeper.model import Audience, Counts
+from gatekeeper.store.hashing import Hash, keyed
+from gatekeeper.store.schema import mailing_people
+
+_CHUNK = 400  # people looked up in one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One of an audience, and where they belong."""
+
+    inside: bool
+    agency: str | None
+    unresolved: bool
+
+
+def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
+    """Hash an audience's users and externals."""
+    people = {
+        keyed(secret, f"person {user}"): Person(True, agency, user in audience.unresolved)
+        for user, agency in audience.users.items()
+    }
+    outside = Person(False, None, False)
+    people |= {keyed(secret, f"person {external}"): outside for external in audience.externals}
+    return people
+
+
+def find_new(connection: Connection, mailing: RowMapping, people: dict[Hash, Person]) -> dict[Hash, Person]:
+    """Those of the people that the mailing has not counted yet."""
+    if mailing["users"] + mailing["external"] == 0:
+        return people
+    known: set[Hash] = set()
+    for chunk in _chunks(list(people)):
+        query = select(mailing_people.c.person).where(
+            mailing_people.c.mailing_id == mailing["id"], mailing_people.c.person.in_(chunk)
+        )
+        known.update(bytes(person) for person in connection.execute(query).scalars())
+    return {hash_: person for hash_, person in people.items() if hash_ not in known}
+
+
+def _chunks(hashes: list[Hash]) -> list[list[Hash]]:
+    return [hashes[start : start + _CHUNK] for start in range(0, len(hashes), _CHUNK)]
+
+
+def grow(counts: Counts, audience: Audience, new: dict[Hash, Person]) -> Counts:
+    """The counts with the new people in them."""
+    inside = [person for person in new.values() if person.inside]
+    agencies = Counter(counts.agencies) + Counter(person.agency for person in inside if person.agency is not None)
+    return Counts(
+        users=counts.users + len(inside),
+        external=counts.external + len(new) - len(inside),
+        agencies=dict(agencies),
+        lists=counts.lists | audience.lists,
+        unresolved=counts.unresolved + sum(person.unresolved for person in inside),
+    )
+
+
+def add_people(
+    connection: Connection,
+    mailing: RowMapping,
+    people: dict[Hash, Person],
+    new: dict[Hash, Person],
+    *,
+    reached: bool,
+) -> int:
+    """Write the new ones, and return how many people the batch reaches that nothing relayed had reached before."""
+    if new:
+        rows = [_row(mailing["id"], hash_, person, reached) for hash_, person in new.items()]
+        connection.execute(insert(mailing_people), rows)
+    if not reached:
+        return 0
+    known = [hash_ for hash_ in people if hash_ not in new]
+    return len(new) + _mark_reached(connection, mailing, known)
+
+
+def _row(mailing_id: int, hash_: Hash, person: Person, reached: bool) -> dict[str, object]:
+    return {
+        "mailing_id": mailing_id,
+        "person": hash_,
+        "reached": reached,
+        "inside": person.inside,
+        "agency": person.agency,
+    }
+
+
+def _mark_reached(connection: Connection, mailing: RowMapping, known: list[Hash]) -> int:
+    if mailing["held_at"] is None:  # nothing of it was ever kept: all that it counts it has reached
+        return 0
+    marked = 0
+    for chunk in _chunks(known):
+        query = (
+            update(mailing_people)
+            .where(mailing_people.c.mailing_id == mailing["id"], mailing_people.c.person.in_(chunk))
+            .where(mailing_people.c.reached.is_(False))
+            .values(reached=True)
+        )
+        marked += connection.execute(query).rowcount
+    return marked
+
+
+def mark_all_reached(connection: Connection, mailing_id: int) -> None:
+    """Note that all that the mailing counts may be reached from now on."""
+    query = update(mailing_people).where(mailing_people.c.mailing_id == mailing_id).values(reached=True)
+    connection.execute(query)

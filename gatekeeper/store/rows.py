@@ -1,0 +1,77 @@
+"""Rows to model values and back; only store/ knows what a row looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gatekeeper.model import Action, Client, Counts, Permit, Reason, Recipient
+from gatekeeper.store.schema import counters
+
+
+def upsert(connection: Connection, table: Any) -> Any:
+    """Return the dialect's INSERT, the one that knows ON CONFLICT."""
+    kind: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return kind.insert(table)
+
+
+def next_number(connection: Connection, name: str) -> int:
+    """Return the next number of a named row of numbers, from 1."""
+    statement = upsert(connection, counters).values(name=name, value=1)
+    counting = statement.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}).returning(
+        counters.c.value
+    )
+    return int(connection.execute(counting).scalar_one())
+
+
+def mailing_name(number: int | None) -> str | None:
+    """`M-17` of 17; None of None."""
+    return None if number is None else f"M-{number}"
+
+
+def reasons_to_rows(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
+    """Reasons as JSON."""
+    return [{**asdict(reason), "action": reason.action.value, "ask": list(reason.ask)} for reason in reasons]
+
+
+def reasons_from_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
+    """Reasons as they were stored."""
+    return tuple(Reason(**{**row, "action": Action(row["action"]), "ask": tuple(row["ask"])}) for row in rows)
+
+
+def counts_of(row: RowMapping) -> Counts:
+    """The counts of a mailing's row."""
+    return Counts(
+        users=row["users"],
+        external=row["external"],
+        agencies=dict(row["agencies"]),
+        lists=frozenset(row["lists"]),
+        unresolved=row["unresolved"],
+    )
+
+
+def permit_of(row: RowMapping) -> Permit:
+    """A permit as the judge reads it."""
+    return Permit(
+        id=f"P-{row['number']}",
+        rules=frozenset(row["rules"]),
+        digests=frozenset(row["digests"]),
+        ceiling=row["ceiling"],
+        agencies=frozenset(row["agencies"]),
+        until=datetime.fromtimestamp(row["until"], UTC),
+    )
+
+
+def client_to_row(client: Client) -> dict[str, Any]:
+    """A client as JSON."""
+    return asdict(client)
+
+
+def recipient_of(row: RowMapping) -> Recipient:
+    """A recipient as it was given to us."""
+    return Recipient(row["address"], tuple(row["parameters"]))

@@ -1,0 +1,203 @@
+"""The tables. Times are seconds since 1970 (UTC) as doubles; hashes are keyed with the database's own secret.
+
+Of ordinary mail only keyed hashes are here (policy D4): `mailings.sender` and `subject` are written when a mailing gets
+a number, and recipients' addresses only with a batch that is kept.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER PRIMARY KEY
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+counters = Table(  # what gives mailings and permits their numbers
+    "counters",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+rulesets = Table(  # every ruleset that was in force; the newest is, and is what commands on the ledger go by
+    "rulesets",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("loaded_at", Double, nullable=False),
+)
+
+mailings = Table(
+    "mailings",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True),  # the 17 of M-17; none for ordinary mail
+    Column("state", String(16), nullable=False),
+    Column("source", LargeBinary(16), nullable=False),  # keyed hash of the source's mailbox
+    Column("sender", Text),
+    Column("subject", Text),
+    Column("started_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("held_at", Double),
+    Column("users", Integer, nullable=False),
+    Column("external", Integer, nullable=False),
+    Column("unresolved", Integer, nullable=False),
+    Column("relayed", Integer, nullable=False),  # people reached without a stop
+    Column("agencies", JSON, nullable=False),  # agency id -> users
+    Column("lists", JSON, nullable=False),
+    Column("reasons", JSON, nullable=False),  # why it is held
+    Column("gather_until", Double),  # when its gather is judged, while it is gathering
+    Column("gather_since", Double),
+    Column("predecessor", _Id, ForeignKey("mailings.id")),
+)
+Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
+
+mailing_keys = Table(  # what joins a transaction to a mailing; weak keys are hashed with their source
+    "mailing_keys",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
+    Column("kind", String(8), nullable=False),  # queue, message, subject, text
+    sqlite_with_rowid=False,
+)
+Index("mailing_keys_by_mailing", mailing_keys.c.mailing_id)
+
+mailing_people = Table(  # whom a mailing reaches: the exact set, as keyed hashes
+    "mailing_people",
+    metadata,
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
+    Column("person", LargeBinary(16), primary_key=True),
+    Column("reached", Boolean, nullable=False),  # relayed, or approved: what a successor must know
+    Column("inside", Boolean, nullable=False),
+    Column("agency", String(64)),
+    sqlite_with_rowid=False,
+)
+
+bodies = Table(  # messages, once a digest
+    "bodies",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # SHA-256 of the octets as they came in
+    Column("size", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("stored_at", Double, nullable=False),
+)
+
+body_chunks = Table(
+    "body_chunks",
+    metadata,
+    Column("digest", LargeBinary(32), ForeignKey("bodies.digest"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("identity", LargeBinary(16), nullable=False),  # what makes a resend the same batch
+    Column("listener", String(8), nullable=False),
+    Column("client", JSON, nullable=False),
+    Column("login", Text),
+    Column("sender", Text, nullable=False),  # MAIL FROM
+    Column("parameters", JSON, nullable=False),
+    Column("message_id", Text),
+    Column("content_digest", String(64), nullable=False),  # what a permit binds to
+    Column("body", LargeBinary(32), nullable=False),
+    Column("trace", LargeBinary, nullable=False),  # the Received field that goes before it
+    Column("reasons", JSON, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("notify", Boolean, nullable=False),  # whether its sender may be told by mail
+)
+Index("batches_by_identity", batches.c.identity)
+Index("batches_by_mailing", batches.c.mailing_id)
+Index("batches_by_state", batches.c.state)
+Index("batches_by_body", batches.c.body)
+
+batch_recipients = Table(
+    "batch_recipients",
+    metadata,
+    Column("batch_id", _Id, ForeignKey("batches.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reply", Text),  # the next hop's last words about it
+    Column("told_at", Double),
+)
+
+permits = Table(
+    "permits",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("kind", String(16), nullable=False),  # approval
+    Column("state", String(16), nullable=False),
+    Column("mailing_id", _Id, ForeignKey("mailings.id")),
+    Column("rules", JSON, nullable=False),
+    Column("binding", String(16), nullable=False),  # exact
+    Column("digests", JSON, nullable=False),
+    Column("ceiling", Integer, nullable=False),
+    Column("agencies", JSON, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("given_at", Double, nullable=False),
+)
+Index("permits_by_mailing", permits.c.mailing_id)
+
+jobs = Table(  # the one durable queue: releases, DSNs, notices
+    "jobs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("once", String(80), unique=True),  # "held:M-17": at most one of its name is ever queued
+    Column("mailing_id", _Id, ForeignKey("mailings.id")),
+    Column("batch_id", _Id, ForeignKey("batches.id")),
+    Column("recipient", Text),
+    Column("content", LargeBinary),
+    Column("state", String(8), nullable=False),  # due, done, failed
+    Column("queued_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("fence", Integer, nullable=False),  # grows with each lease: who holds an old one can no longer write
+    Column("error", Text),
+)
+Index("jobs_by_due", jobs.c.state, jobs.c.due_at)
+Index("jobs_by_batch", jobs.c.batch_id)
+
+events = Table(  # what happened to a mailing, and who did it: its timeline
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("act", String(24), nullable=False),
+    Column("by", Text),
+    Column("login", Text),  # of the operating system
+    Column("text", Text),
+)
+Index("events_by_mailing", events.c.mailing_id)

@@ -1,0 +1,190 @@
+"""Mailings, batches and events as people see them: frozen values, made of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.model import Counts, Reason, Recipient
+from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
+from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, events, mailings
+
+
+@dataclass(frozen=True, slots=True)
+class MailingView:
+    """A numbered mailing, and how far it has come."""
+
+    key: int = field(repr=False)  # of the database; people use `id`
+    id: str
+    state: MailingState
+    sender: str
+    subject: str
+    counts: Counts
+    reasons: tuple[Reason, ...]
+    started_at: float
+    changed_at: float
+    held_at: float | None
+    relayed: int  # people reached before it was stopped, or without a stop
+    batches: int
+    sent: int  # people and recipients that it has gone to
+    refused: int  # recipients that the next hop refused for good
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientView:
+    """A recipient of a kept batch, and what became of it."""
+
+    recipient: Recipient
+    state: RecipientState
+    reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A kept batch: its envelope, and where its message is."""
+
+    id: int
+    state: BatchState
+    sender: str
+    parameters: tuple[str, ...]
+    recipients: tuple[RecipientView, ...] = field(repr=False)
+    login: str | None
+    client: str
+    listener: str
+    message_id: str | None
+    content_digest: str
+    body: bytes = field(repr=False)
+    trace: bytes = field(repr=False)
+    received_at: float
+    notify: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One thing that happened to a mailing."""
+
+    at: float
+    act: str
+    by: str | None
+    login: str | None
+    text: str | None
+
+
+def list_mailings(connection: Connection, state: str | None = None, limit: int = 1000) -> list[MailingView]:
+    """The numbered mailings, newest first; of one state, where named."""
+    query = select(mailings).where(mailings.c.number.is_not(None)).order_by(mailings.c.number.desc()).limit(limit)
+    if state:
+        query = query.where(mailings.c.state == state)
+    rows = connection.execute(query).mappings().all()
+    tallies = _tallies(connection, [row["id"] for row in rows])
+    return [_view(row, tallies.get(row["id"], {})) for row in rows]
+
+
+def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> MailingView | None:
+    """One mailing by its number; `lock` keeps others from deciding on it meanwhile (Postgres)."""
+    query = select(mailings).where(mailings.c.number == number)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {})) if row else None
+
+
+def _tallies(connection: Connection, ids: list[int]) -> dict[int, dict[str, int]]:
+    """Batches, and their recipients by state, a mailing."""
+    found: dict[int, dict[str, int]] = {}
+    acknowledged = (batches.c.mailing_id.in_(ids), batches.c.state != BatchState.STORING)
+    counting = select(batches.c.mailing_id, func.count()).where(*acknowledged).group_by(batches.c.mailing_id)
+    for mailing_id, number in connection.execute(counting):
+        found[mailing_id] = {"batches": number}
+    states = (
+        select(batches.c.mailing_id, batch_recipients.c.state, func.count())
+        .join(batch_recipients, batch_recipients.c.batch_id == batches.c.id)
+        .where(*acknowledged)
+        .group_by(batches.c.mailing_id, batch_recipients.c.state)
+    )
+    for mailing_id, state, number in connection.execute(states):
+        found[mailing_id][state] = number
+    return found
+
+
+def _view(row: RowMapping, tally: Mapping[str, int]) -> MailingView:
+    return MailingView(
+        key=row["id"],
+        id=mailing_name(row["number"]) or "",
+        state=MailingState(row["state"]),
+        sender=row["sender"] or "",
+        subject=row["subject"] or "",
+        counts=counts_of(row),
+        reasons=reasons_from_rows(row["reasons"]),
+        started_at=row["started_at"],
+        changed_at=row["changed_at"],
+        held_at=row["held_at"],
+        relayed=row["relayed"],
+        batches=tally.get("batches", 0),
+        sent=row["relayed"] + tally.get(RecipientState.SENT, 0),
+        refused=tally.get(RecipientState.REFUSED, 0) + tally.get(RecipientState.EXPIRED, 0),
+    )
+
+
+def find_batches(connection: Connection, mailing_key: int) -> list[BatchView]:
+    """The acknowledged batches of a mailing, oldest first, with their recipients."""
+    query = (
+        select(batches, bodies.c.size)
+        .join(bodies, bodies.c.digest == batches.c.body)
+        .where(batches.c.mailing_id == mailing_key, batches.c.state != BatchState.STORING)
+        .order_by(batches.c.id)
+    )
+    return [_batch_view(connection, row) for row in connection.execute(query).mappings().all()]
+
+
+def find_batch(connection: Connection, batch_id: int) -> BatchView:
+    """One batch by its id."""
+    query = select(batches, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body)
+    row = connection.execute(query.where(batches.c.id == batch_id)).mappings().one()
+    return _batch_view(connection, row)
+
+
+def _batch_view(connection: Connection, row: RowMapping) -> BatchView:
+    return BatchView(
+        id=row["id"],
+        state=BatchState(row["state"]),
+        sender=row["sender"],
+        parameters=tuple(row["parameters"]),
+        recipients=_recipients(connection, row["id"]),
+        login=row["login"],
+        client=row["client"]["address"],
+        listener=row["listener"],
+        message_id=row["message_id"],
+        content_digest=row["content_digest"],
+        body=bytes(row["body"]),
+        trace=bytes(row["trace"]),
+        received_at=row["received_at"],
+        notify=row["notify"],
+        size=row["size"],
+    )
+
+
+def _recipients(connection: Connection, batch_id: int) -> tuple[RecipientView, ...]:
+    table = batch_recipients
+    query = select(table).where(table.c.batch_id == batch_id).order_by(table.c.position)
+    return tuple(
+        RecipientView(Recipient(row["address"], tuple(row["parameters"])), RecipientState(row["state"]), row["reply"])
+        for row in connection.execute(query).mappings()
+    )
+
+
+def header_of(connection: Connection, body: bytes) -> bytes:
+    """The header block of a stored message, or as much of it as its first chunk holds."""
+    query = select(body_chunks.c.data).where(body_chunks.c.digest == body, body_chunks.c.position == 0)
+    data = bytes(connection.execute(query).scalar() or b"")
+    end = data.find(b"\r\n\r\n")
+    return data if end < 0 else data[: end + 2]
+
+
+def timeline(connection: Connection, mailing_key: int) -> list[EventView]:
+    """What happened to a mailing, oldest first."""
+    query = select(events).where(events.c.mailing_id == mailing_key).order_by(events.c.id)
+    rows = connection.execute(query).mappings()
+    return [EventView(row["at"], row["act"], row["by"], row["login"], row["text"]) for row in rows]

@@ -1,0 +1,203 @@
+"""The one writer of a process: a thread that takes what waits, runs it in one transaction, and commits once.
+
+Each piece of work has a savepoint of its own, so that one that fails or takes itself back leaves the others alone. A
+commit costs the same for one as for forty: that is what makes `synchronous=FULL` bearable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from gatekeeper.store.engine import Database
+from gatekeeper.store.errors import StoreError, is_clash, is_outage, translate
+
+log = logging.getLogger("gatekeeper.store")
+T = TypeVar("T")
+_GROUP = 64  # the most that one commit waits for
+_ATTEMPTS = 4  # of a group that Postgres gave up for another
+
+
+@dataclass(frozen=True, slots=True)
+class Undo(Generic[T]):
+    """A result whose work is to be taken back: its savepoint is rolled back, the result is still given."""
+
+    result: T
+
+
+@dataclass(slots=True)
+class _Work:
+    function: Callable[[Connection], Any]
+    locks: tuple[int, ...]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class Writer:
+    """Runs functions of a connection, in order of arrival, in groups."""
+
+    database: Database
+    _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what waits, then end the thread."""
+        if self._thread:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+
+    async def submit(self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = ()) -> T:
+        """Run the function in a transaction, and return its result once that is committed.
+
+        Args: `locks` are the 64-bit names of what the function is going to read and write on Postgres, so that a
+        group can take them in one order. Raises StoreError where the database is at fault, else what the function
+        raised; nothing of its work is kept then. A caller that stops waiting before its turn takes its work back.
+        """
+        loop = asyncio.get_running_loop()
+        work = _Work(function, tuple(locks), loop.create_future(), loop)
+        self._waiting.put(work)
+        result: T = await work.future
+        return result
+
+    def call(self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = ()) -> T:
+        """As `submit`, in a transaction of its own on the calling thread: for commands, which have no loop."""
+        work = _Work(function, tuple(locks), None, None)  # type: ignore[arg-type]
+        self._commit([work])
+        if work.error:
+            raise work.error
+        result: T = work.result
+        return result
+
+    def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function that only reads, on the calling thread, without waiting for the writer."""
+        try:
+            self.database.check_present()
+            with self.database.engine.connect() as connection:
+                return function(connection.execution_options(readonly=True))
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            self._commit(group)
+            _answer(group)
+
+    def _next_group(self) -> list[_Work]:
+        group: list[_Work] = []
+        work = self._waiting.get()
+        while work is not None:
+            if not work.future.cancelled():
+                group.append(work)
+            if len(group) >= _GROUP:
+                return group
+            try:
+                work = self._waiting.get_nowait() if group else self._waiting.get()
+            except queue.Empty:
+                return group
+        if group:
+            self._waiting.put(None)
+        return group
+
+    def _commit(self, group: list[_Work]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._attempt(group)
+                return
+            except SQLAlchemyError as error:
+                if not is_clash(error) or attempt == _ATTEMPTS:
+                    _fail(group, translate(error))
+                    return
+            except StoreError as error:
+                _fail(group, error)
+                return
+            except Exception as error:  # a fault of ours must not end the thread that everyone waits for
+                log.exception("the writer failed")
+                _fail(group, StoreError(f"database: {error}"))
+                return
+
+    def _attempt(self, group: list[_Work]) -> None:
+        self.database.check_present()
+        with self.database.engine.connect() as connection, connection.begin():
+            if not self.database.is_sqlite:
+                _lock(connection, group)
+            for work in group:
+                _run_one(connection, work)
+
+
+def _lock(connection: Connection, group: list[_Work]) -> None:
+    """Take the locks of the whole group in one order, so that two groups never wait for each other in a ring."""
+    names = sorted({name for work in group for name in work.locks})
+    if names:
+        taking = "SELECT pg_advisory_xact_lock(name) FROM unnest(CAST(:names AS bigint[])) AS name"
+        connection.execute(text(taking), {"names": names})
+
+
+def _run_one(connection: Connection, work: _Work) -> None:
+    """Run in a savepoint; only an outage of the database ends the whole group."""
+    work.result, work.error = None, None
+    savepoint = connection.begin_nested()
+    try:
+        result = work.function(connection)
+    except SQLAlchemyError as error:
+        if is_outage(error) or is_clash(error):
+            raise
+        savepoint.rollback()
+        work.error = translate(error)
+    except Exception as error:
+        savepoint.rollback()
+        work.error = error
+    else:
+        _end(savepoint, work, result)
+
+
+def _end(savepoint: Any, work: _Work, result: Any) -> None:
+    if isinstance(result, Undo):
+        savepoint.rollback()
+        work.result = result.result
+    else:
+        savepoint.commit()
+        work.result = result
+
+
+def _fail(group: list[_Work], error: StoreError) -> None:
+    for work in group:
+        work.error = error
+
+
+def _answer(group: list[_Work]) -> None:
+    """Hand the results to their loops, one wake-up a loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Work]] = {}
+    for work in group:
+        by_loop.setdefault(work.loop, []).append(work)
+    for loop, works in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve, works)
+        except RuntimeError:
+            log.warning("%d results came after their loop had ended", len(works))
+
+
+def _resolve(works: list[_Work]) -> None:
+    for work in works:
+        if work.future.cancelled():
+            continue
+        if work.error:
+            work.future.set_exception(work.error)
+        else:
+            work.future.set_result(work.result)

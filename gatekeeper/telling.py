@@ -1,0 +1,139 @@
+"""What the sender of a mailing is told by mail: which notice, to whom, and at most once. Written to the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from gatekeeper import notify
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
+from gatekeeper.notify import AgencyShare, DeliveryReport, MailingSummary, Occasion, Organisation, RecipientReport
+from gatekeeper.rules import Ruleset
+from gatekeeper.store import jobs
+from gatekeeper.store.views import BatchView, MailingView, RecipientView, header_of
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """In whose name the gate writes, and where its links lead."""
+
+    ruleset: Ruleset
+    hostname: str
+    public_url: str = ""
+
+    @property
+    def organisation(self) -> Organisation:
+        return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname)
+
+    def link(self, mailing: str) -> str:
+        """Where the mailing is to be seen; "" without --public-url."""
+        return f"{self.public_url.rstrip('/')}/mailings/{mailing}" if self.public_url else ""
+
+    def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:
+        """Users by agency, with the agencies' names."""
+        known = self.ruleset.agencies
+        return {
+            agency: AgencyShare(known[agency].name if agency in known else agency, users)
+            for agency, users in agencies.items()
+        }
+
+    def summary(
+        self,
+        number: str,
+        sender: str,
+        subject: str | None,
+        counts: Counts,
+        reasons: tuple[Reason, ...],
+        message_id: str | None = None,
+    ) -> MailingSummary:
+        """What a notice about the mailing is made from."""
+        shares = self.shares(counts.agencies)
+        link = self.link(number)
+        return MailingSummary(number, sender, subject, counts.users, counts.external, shares, reasons, message_id, link)
+
+
+def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_inside: bool) -> bool:
+    """Whether the sender may get notices (DESIGN 7): an inside person, no list, no machine, no null sender.
+
+    A sender who asked for NOTIFY=NEVER everywhere wants no mail about this message (RFC 3461 4.1).
+    """
+    wanted = any(not never_notify(recipient) for recipient in transaction.recipients)
+    by_person = bool(transaction.sender) and facts.list_id is None and not facts.automatic
+    return is_inside and by_person and wanted and "@" in source.mailbox
+
+
+def never_notify(recipient: Recipient) -> bool:
+    """True for NOTIFY=NEVER."""
+    return any(parameter.upper() == "NOTIFY=NEVER" for parameter in recipient.parameters)
+
+
+def queue_notice(connection: Connection, once: str, recipient: str, content: bytes, now: float, key: int) -> bool:
+    """Queue a notice that is sent at most once by that name; False where it was queued before."""
+    return jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=key, recipient=recipient, content=content)
+
+
+# -- DSNs --------------------------------------------------------------------------------------------------------
+
+
+def report_to(batches: list[BatchView], mailing: MailingView, inside_mailbox: bool) -> str | None:
+    """Whom the one DSN of a mailing goes to; None where nobody can be told.
+
+    Its envelope sender; where VERP gave its batches many, the mailbox that they all stand for.
+    """
+    senders = {batch.sender for batch in batches} - {""}
+    if len(senders) == 1:
+        return senders.pop()
+    return mailing.sender if senders and inside_mailbox else None
+
+
+def queue_report(
+    connection: Connection,
+    voice: Voice,
+    mailing: MailingView,
+    batches: list[BatchView],
+    recipient: str | None,
+    occasion: Occasion,
+    reasons: tuple[str, ...],
+    now: float,
+) -> bool:
+    """Queue the one DSN that ends a mailing (RFC 3464), for all recipients of these batches that still wait."""
+    waiting = [view for batch in batches for view in batch.recipients if view.state is RecipientState.WAITING]
+    if recipient is None or not batches:
+        return False
+    report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, voice)
+    content = notify.delivery_status(report, voice.organisation, datetime.fromtimestamp(now, UTC))
+    if content is None:
+        return False
+    once = f"{occasion}:{mailing.id}"
+    return jobs.enqueue(
+        connection, jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient, content=content
+    )
+
+
+def _report(
+    connection: Connection,
+    mailing: MailingView,
+    batch: BatchView,
+    waiting: list[RecipientView],
+    recipient: str,
+    occasion: Occasion,
+    reasons: tuple[str, ...],
+    voice: Voice,
+) -> DeliveryReport:
+    return DeliveryReport(
+        occasion=occasion,
+        number=mailing.id,
+        sender=recipient,
+        arrived=datetime.fromtimestamp(batch.received_at, UTC),
+        recipients=tuple(RecipientReport(view.recipient, "5.7.1") for view in waiting),
+        content=header_of(connection, batch.body),
+        parameters=batch.parameters,
+        subject=mailing.subject,
+        reasons=reasons,
+        message_id=batch.message_id,
+        link=voice.link(mailing.id),
+    )
