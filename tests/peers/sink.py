@@ -253,7 +253,7 @@ class _Session:
     async def read_line(self) -> str:
         while (end := self.buffer.find(b"\r\n")) < 0:
             await self.read_some()
-        self.sink.waiting = max(self.sink.waiting, self.buffer.count(b"\r\n"))
+            self.sink.waiting = max(self.sink.waiting, self.buffer.count(b"\r\n"))
         line = bytes(self.buffer[:end])
         del self.buffer[: end + 2]
         return line.decode("utf-8", "surrogateescape")

@@ -1,0 +1,133 @@
+"""The next hop's hosts: which to try in which order, connections to them, and what they offer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from gatekeeper.delivery.connection import Connection, Deadlines, connect
+from gatekeeper.delivery.errors import NextHopError
+from gatekeeper.delivery.pool import Pool
+from gatekeeper.delivery.routes import Host
+from gatekeeper.model import Client
+
+COOL_SECONDS = 30.0  # how long a host that failed is tried last
+OFFERS_SECONDS = 300.0  # how long what was offered holds
+_OFFERS_UNKNOWN_SECONDS = 5.0
+_PROBE_SECONDS = 10.0
+
+log = logging.getLogger("gatekeeper.delivery")
+
+
+class Hosts:
+    """All connections of this process to the next hop.
+
+    Args: `find` names the hosts in order of preference (or raises NextHopError); `hello` is what we say in EHLO;
+    `report` is called with the kind of every error, for the metric.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Awaitable[list[Host]]],
+        hello: str,
+        deadlines: Deadlines,
+        idle_seconds: float,
+        report: Callable[[str], None],
+    ) -> None:
+        self._find, self._hello, self._deadlines, self._report = find, hello, deadlines, report
+        self._pool = Pool(idle_seconds)
+        self._failed: dict[Host, float] = {}
+        self._offers: Mapping[str, str] = {}
+        self._offers_until = float("-inf")
+        self._probing: asyncio.Task[None] | None = None
+
+    def failed(self, error: NextHopError, host: Host | None = None) -> None:
+        """Log and count an error."""
+        log.warning("next hop: error kind=%s host=%s error=%s", error.kind, host or "-", error)
+        self._report(error.kind)
+
+    # -- connections --
+
+    async def connections(self, client: Client | None, kept: bool = True) -> AsyncIterator[Connection]:
+        """Connections to try one after the other: a kept one, then a fresh one to each host that answers.
+
+        A host that failed lately is tried last. Raises NextHopError where the DNS names no host; ends where no host
+        is left.
+        """
+        hosts = await self._in_order()
+        waiting = self._pool.take(hosts[0], client) if kept else None
+        if waiting:
+            yield waiting
+        for host in hosts:
+            if connection := await self._fresh(host, client):
+                yield connection
+
+    async def _in_order(self) -> list[Host]:
+        try:
+            hosts = await self._find()
+        except NextHopError as error:
+            self.failed(error)
+            raise
+        now = time.monotonic()
+        return sorted(hosts, key=lambda host: self._failed.get(host, float("-inf")) + COOL_SECONDS > now)
+
+    async def _fresh(self, host: Host, client: Client | None) -> Connection | None:
+        try:
+            connection = await connect(host, self._hello, self._deadlines, client)
+        except NextHopError as error:
+            self.failed(error, host)
+            self._failed[host] = time.monotonic()
+            return None
+        self._failed.pop(host, None)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back whose transaction is over."""
+        self._pool.give(connection)
+
+    async def close(self) -> None:
+        """Say goodbye on idle connections."""
+        if self._probing:
+            self._probing.cancel()
+        await self._pool.close()
+
+    # -- what they offer --
+
+    async def offers(self) -> Mapping[str, str]:
+        """What every host that answers offers: EHLO keyword, upper case, to its parameters; SIZE is the least.
+
+        Asked for anew every five minutes, in the background; empty while no host was ever reached.
+        """
+        if time.monotonic() >= self._offers_until and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.create_task(self._probe_all())
+        if not self._offers and self._probing and not self._probing.done():
+            await asyncio.wait([self._probing], timeout=_PROBE_SECONDS)
+        return self._offers
+
+    async def _probe_all(self) -> None:
+        try:
+            hosts = await self._in_order()
+        except NextHopError:
+            hosts = []
+        answers = [offers for offers in await asyncio.gather(*map(self._probe, hosts)) if offers is not None]
+        self._offers = common(answers) if answers else self._offers
+        self._offers_until = time.monotonic() + (OFFERS_SECONDS if answers else _OFFERS_UNKNOWN_SECONDS)
+
+    async def _probe(self, host: Host) -> Mapping[str, str] | None:
+        connection = await self._fresh(host, None)
+        if connection is None:
+            return None
+        self._pool.give(connection)
+        return dict(connection.offers)
+
+
+def common(answers: list[Mapping[str, str]]) -> dict[str, str]:
+    """The keywords that are in every answer; of SIZE the least limit, where 0 is none (RFC 1870 4)."""
+    keywords = set(answers[0]).intersection(*answers[1:])
+    offers = {keyword: answers[0][keyword] for keyword in answers[0] if keyword in keywords}
+    if "SIZE" in offers:
+        limits = [int(answer["SIZE"]) for answer in answers if answer["SIZE"].isdigit() and int(answer["SIZE"])]
+        offers["SIZE"] = str(min(limits)) if limits else ""
+    return offers

@@ -1,0 +1,98 @@
+"""A folder as next hop, to try the gate out without a mail server: every message becomes a file of a maildir.
+
+In front of the message stand trace lines: Return-Path with the envelope's sender, and an X-Original-To for each
+recipient. The rest is the message as it came in, CRLF included. A file that is in new/ is synced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gatekeeper.model import Recipient
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.replies import Reply, reply
+
+OFFERS = {"PIPELINING": "", "SIZE": "", "8BITMIME": "", "SMTPUTF8": "", "ENHANCEDSTATUSCODES": ""}
+_TAKEN = reply(250, "Sender ok", "2.1.0")
+_RECIPIENT_TAKEN = reply(250, "Recipient ok", "2.1.5")
+_NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
+
+log = logging.getLogger("gatekeeper.delivery")
+_numbers = itertools.count(1)
+
+
+class MaildirTransaction:
+    """A RelayTransaction that takes every recipient and writes one file."""
+
+    def __init__(self, folder: Path, sender: str, report: Callable[[str], None]) -> None:
+        self._folder, self._sender, self._report = folder, sender, report
+        self._recipients: list[Recipient] = []
+        self.outcome_unknown = False
+
+    async def open(self) -> Reply:
+        return _TAKEN
+
+    async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
+        self._recipients += batch
+        return [_RECIPIENT_TAKEN] * len(batch)
+
+    async def data(self, content: bytes | Sequence[bytes]) -> Reply:
+        if not self._recipients:
+            return _NO_RECIPIENTS
+        chunks = [content] if isinstance(content, bytes) else content
+        trace = _trace(self._sender, [recipient.address for recipient in self._recipients])
+        try:
+            name = await asyncio.to_thread(write_message, self._folder, [trace, *chunks])
+        except OSError as error:
+            log.warning("next hop: error kind=storage folder=%s error=%s", self._folder, error)
+            self._report("storage")
+            return verdicts.disk_full()
+        self._recipients = []
+        return reply(250, f"Written as {name}", "2.0.0")
+
+    async def abandon(self) -> None:
+        self._recipients = []
+
+
+def make_maildir(folder: Path) -> None:
+    """Make the folder and its three parts; raises OSError."""
+    for part in ("tmp", "new", "cur"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+
+
+def write_message(folder: Path, chunks: Sequence[bytes]) -> str:
+    """Write a file into new/, synced before it appears there, and return its name; raises OSError."""
+    make_maildir(folder)
+    name = f"{time.time():.6f}.P{os.getpid()}Q{next(_numbers)}.{socket.gethostname().replace('/', '_')}"
+    unfinished = folder / "tmp" / name
+    try:
+        with open(unfinished, "xb") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(unfinished, folder / "new" / name)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync_folder(folder / "new")
+    return name
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _trace(sender: str, recipients: Sequence[str]) -> bytes:
+    lines = [f"Return-Path: <{sender}>", *(f"X-Original-To: {recipient}" for recipient in recipients)]
+    return "".join(line + "\r\n" for line in lines).encode("utf-8", "surrogateescape")

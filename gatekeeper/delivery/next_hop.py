@@ -1,0 +1,74 @@
+"""The next hop: where mail goes on to, as the rest of the gate sees it. One a process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from gatekeeper import settings
+from gatekeeper.delivery import maildir
+from gatekeeper.delivery.connection import Deadlines
+from gatekeeper.delivery.exchangers import ExchangerHosts
+from gatekeeper.delivery.hosts import Hosts
+from gatekeeper.delivery.maildir import MaildirTransaction
+from gatekeeper.delivery.relay import RelayTransaction, SmtpTransaction
+from gatekeeper.delivery.routes import Exchangers, Fixed, Folder, Host, read_next_hop
+from gatekeeper.delivery.submit import RecipientResult, submit
+from gatekeeper.model import Client, Recipient
+
+
+def _unreported(_kind: str) -> None:
+    """Where nobody counts errors."""
+
+
+class NextHop:
+    """Made of the settings; raises SettingsError where --next-hop cannot be used.
+
+    Args: `report` is called with the kind (delivery.errors.KINDS) of every error.
+    """
+
+    def __init__(self, section: settings.NextHop, report: Callable[[str], None] = _unreported) -> None:
+        self._route, self._report = read_next_hop(section.next_hop), report
+        deadlines = Deadlines().capped(section.next_hop_timeout)
+        self._hosts = Hosts(_finder(self._route), section.hostname, deadlines, section.next_hop_idle, report)
+
+    async def extensions(self) -> Mapping[str, str]:
+        """What all hosts that answer offer: EHLO keywords, upper case, to their parameters (SIZE: the least limit).
+
+        Known for five minutes; empty while no host was ever reached.
+        """
+        if isinstance(self._route, Folder):
+            return maildir.OFFERS
+        return await self._hosts.offers()
+
+    async def begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
+        """Begin a proxied transaction; nothing is sent yet.
+
+        Args: `sender` without brackets, `parameters` of MAIL as they were given; `client` is for whom we speak by
+        XCLIENT or XFORWARD where the next hop offers them, None for nobody.
+        """
+        return self._begin(sender, parameters, client)
+
+    def _begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
+        if isinstance(self._route, Folder):
+            return MaildirTransaction(self._route.path, sender, self._report)
+        return SmtpTransaction(self._hosts, sender, parameters, client)
+
+    async def deliver(
+        self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
+    ) -> tuple[RecipientResult, ...]:
+        """Send a kept message; a result for each recipient, in their order. Raises nothing but cancellation."""
+        return await submit(lambda: self._begin(sender, parameters, None), recipients, content)
+
+    async def close(self) -> None:
+        """Say goodbye on all kept connections."""
+        await self._hosts.close()
+
+
+def _finder(route: Fixed | Exchangers | Folder) -> Callable[[], Awaitable[list[Host]]]:
+    if isinstance(route, Exchangers):
+        return ExchangerHosts(route).hosts
+
+    async def fixed() -> list[Host]:
+        return list(route.hosts) if isinstance(route, Fixed) else []
+
+    return fixed

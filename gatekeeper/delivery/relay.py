@@ -1,0 +1,262 @@
+"""One transaction with the next hop, as the proxy sees it: MAIL, batches of RCPT, and after the verdict the message.
+
+The rule of what happens when a connection goes (docs/flow.md):
+
+- before the dot, everything that was said is said again on another connection. Its answers must be those that our
+  client has been given already; where they are not, the answer is 451 4.4.1.
+- after the dot nobody knows whether the message was taken: 451 4.4.2, and we do not try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+from gatekeeper.delivery.connection import Connection
+from gatekeeper.delivery.envelope import content_refusal, identity_command, mail_command, rcpt_command
+from gatekeeper.delivery.errors import NextHopError
+from gatekeeper.delivery.hosts import Hosts
+from gatekeeper.model import Client, Recipient
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.replies import Reply, reply
+
+_MOST_LOST = 4  # connections that a transaction may lose before it is over: a kept one, then fresh ones
+_NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
+
+
+class RelayTransaction(Protocol):
+    """What `NextHop.begin` gives. Used by one task at a time; ends with `data` or `abandon`."""
+
+    outcome_unknown: bool  # True after `data` where the next hop may have the message, and did not say so
+
+    async def open(self) -> Reply:
+        """The next hop's reply to MAIL, where it is wanted before any recipient."""
+        ...
+
+    async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
+        """The next hop's replies to these recipients, in order; where it refused MAIL, that reply for each."""
+        ...
+
+    async def data(self, content: bytes | Sequence[bytes]) -> Reply:
+        """Send the message to the recipients that were accepted; the next hop's final reply."""
+        ...
+
+    async def abandon(self) -> None:
+        """End the transaction without a message; harmless after `data`."""
+        ...
+
+
+class SmtpTransaction:
+    """A RelayTransaction over SMTP. Nothing is sent before `open` or the first recipients."""
+
+    def __init__(self, hosts: Hosts, sender: str, parameters: Sequence[str], client: Client | None) -> None:
+        self._hosts, self._sender, self._parameters, self._client = hosts, sender, tuple(parameters), client
+        self._connection: Connection | None = None
+        self._lost = 0
+        self._mail: Reply | None = None  # the reply to MAIL that was given to our client
+        self._asked: list[Recipient] = []
+        self._answers: list[Reply] = []  # that were given to our client, one for each of `_asked`
+        self._over: Reply | None = None  # what every further step is answered with
+        self.outcome_unknown = False
+
+    async def open(self) -> Reply:
+        await self._tell([])
+        return self._over or self._mail or verdicts.next_hop_down()
+
+    async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
+        answers = await self._tell(batch)
+        self._asked += batch
+        self._answers += answers
+        return answers
+
+    async def data(self, content: bytes | Sequence[bytes]) -> Reply:
+        if self._over is None and not any(answer.ok for answer in self._answers):
+            return await self._end(_NO_RECIPIENTS)
+        chunks = [content] if isinstance(content, bytes) else content
+        while self._over is None:
+            final = await self._try_data(chunks)
+            if final is not None:
+                return await self._end(final)
+            await self._tell([])  # a fresh connection, on which all is said again
+        return await self._end(self._over)
+
+    async def abandon(self) -> None:
+        await self._end(_NO_RECIPIENTS)
+
+    # -- MAIL and RCPT --
+
+    async def _tell(self, batch: Sequence[Recipient]) -> list[Reply]:
+        """Have the next hop hear MAIL, all recipients before and this batch; the replies to the batch."""
+        if self._over is None and self._mail is not None and not self._mail.ok:
+            return [self._mail] * len(batch)
+        if self._over is None and self._connection is not None:
+            replies = await self._try(self._connection, lambda connection: self._say_more(connection, batch))
+            if replies is not None:
+                return replies
+        return await self._tell_another(batch)
+
+    async def _tell_another(self, batch: Sequence[Recipient]) -> list[Reply]:
+        """As `_tell`, on the first other connection that holds; where none does the transaction is over."""
+        while self._over is None:
+            lost = self._lost
+            async for connection in self._others():
+                replies = await self._try(connection, lambda connection: self._say_all(connection, batch))
+                if replies is not None:
+                    return replies
+                if self._over is not None:
+                    break
+            if self._lost == lost:  # none was to be had
+                self._over = self._over or verdicts.next_hop_down()
+        return [self._over] * len(batch)
+
+    async def _others(self) -> AsyncIterator[Connection]:
+        """A kept connection at first, then fresh ones; none where the DNS names no host."""
+        try:
+            async for connection in self._hosts.connections(self._client, kept=not self._lost):
+                yield connection
+        except NextHopError:
+            return  # was logged where it was raised
+
+    async def _try(self, connection: Connection, say: _Conversation) -> list[Reply] | None:
+        """Say something on the connection and keep it; None where it was lost."""
+        self._connection = connection
+        try:
+            return await say(connection)
+        except NextHopError as error:
+            self._drop(error)
+            return None
+        except BaseException:  # cancelled: replies are under way that nobody will read
+            connection.abort()
+            raise
+
+    def _drop(self, error: NextHopError) -> None:
+        """Let the connection go; a fresh one that hung is the last that we wait for."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.abort()
+        self._lost += 1
+        self._hosts.failed(error, connection.host)
+        if self._lost >= _MOST_LOST or (error.kind == "timeout" and not connection.used):
+            self._over = verdicts.next_hop_down()
+
+    async def _say_all(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
+        mail = mail_command(self._sender, self._parameters, connection.offers)
+        if isinstance(mail, Reply):
+            return self._mail_refused(mail, batch)
+        commands = [rcpt_command(each, connection.offers) for each in [*self._asked, *batch]]
+        answer, answers = await _hear(connection, [*self._identity(connection), mail], _lines(commands))
+        if not answer.ok:
+            return self._mail_refused(answer, batch)
+        return self._compared(answer, _merged(commands, answers))
+
+    def _identity(self, connection: Connection) -> list[str]:
+        """XFORWARD where it is offered: it tells the next hop's log, and lasts for one transaction."""
+        if self._client is None or connection.client is not None or "XFORWARD" not in connection.offers:
+            return []
+        line = identity_command("XFORWARD", self._client, connection.offers["XFORWARD"])
+        return [line] if line else []
+
+    async def _say_more(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
+        commands = [rcpt_command(each, connection.offers) for each in batch]
+        return _merged(commands, await connection.commands(_lines(commands)))
+
+    def _mail_refused(self, refusal: Reply, batch: Sequence[Recipient]) -> list[Reply]:
+        if self._mail is not None and _classes([self._mail]) != _classes([refusal]):
+            self._answers_differ()
+            return [verdicts.next_hop_down()] * len(batch)
+        self._mail = self._mail or refusal
+        return [self._mail] * len(batch)
+
+    def _compared(self, mail: Reply, answers: list[Reply]) -> list[Reply]:
+        """The answers to what is new; those to what is said again must be as they were."""
+        again, new = answers[: len(self._asked)], answers[len(self._asked) :]
+        if self._mail is not None and _classes([mail, *again]) != _classes([self._mail, *self._answers]):
+            self._answers_differ()
+            return [verdicts.next_hop_down()] * len(new)
+        self._mail = self._mail or mail
+        return new
+
+    def _answers_differ(self) -> None:
+        self._hosts.failed(NextHopError("replay", "asked again after a loss, the next hop answers otherwise"))
+        self._over = verdicts.next_hop_down()
+
+    # -- DATA --
+
+    async def _try_data(self, chunks: Sequence[bytes]) -> Reply | None:
+        """The final reply, or None where the connection was lost before the dot."""
+        connection = self._connection
+        if connection is None:
+            return None
+        refusal = content_refusal(self._parameters, chunks, connection.offers)
+        if refusal is not None:
+            return refusal
+        try:
+            answer = await connection.command("DATA")
+            if answer.code == 354:
+                answer = await connection.content(chunks)
+            elif not (answer.transient or answer.permanent):  # a success here is none
+                raise NextHopError("protocol", f"{connection.host} answers DATA with {answer}", answer)
+            return Reply(451, answer.lines) if answer.code == 421 else answer  # 421 would say that we close
+        except NextHopError as error:
+            return self._lost_in_data(connection, error)
+        except BaseException:
+            connection.abort()
+            raise
+
+    def _lost_in_data(self, connection: Connection, error: NextHopError) -> Reply | None:
+        if not connection.dot_sent:
+            self._drop(error)
+            return None
+        connection.abort()
+        unknown = NextHopError("unknown", f"outcome unknown: {error} after the message's end")
+        self._hosts.failed(unknown, connection.host)
+        self.outcome_unknown = True
+        return verdicts.outcome_unknown()
+
+    async def _end(self, final: Reply) -> Reply:
+        """Give the connection back, or drop it; every further step is answered with the final reply."""
+        connection, self._connection = self._connection, None
+        self._over = self._over or final
+        if connection is None:
+            return final
+        if not connection.dot_sent and connection.usable:
+            await self._reset(connection)
+        connection.dot_sent = False
+        self._hosts.give_back(connection)
+        return final
+
+    async def _reset(self, connection: Connection) -> None:
+        try:
+            await connection.reset()
+        except NextHopError as error:
+            self._hosts.failed(error, connection.host)
+            connection.abort()
+
+
+_Conversation = Callable[[Connection], Awaitable[list[Reply]]]
+
+
+def _classes(answers: Sequence[Reply]) -> list[int]:
+    """What our client makes of answers: taken, refused for now, refused (RFC 5321 4.2.1)."""
+    return [answer.code // 100 for answer in answers]
+
+
+async def _hear(connection: Connection, opening: list[str], rest: list[str]) -> tuple[Reply, list[Reply]]:
+    """The reply to MAIL, the last of the opening, and those to the rest; one write where PIPELINING is offered."""
+    if connection.pipelines:
+        replies = await connection.commands([*opening, *rest])
+        return replies[len(opening) - 1], replies[len(opening) :]
+    mail = (await connection.commands(opening))[-1]
+    return mail, await connection.commands(rest) if mail.ok else []
+
+
+def _lines(commands: Sequence[str | Reply]) -> list[str]:
+    """The commands that can be sent; the others are refused by us."""
+    return [command for command in commands if isinstance(command, str)]
+
+
+def _merged(commands: Sequence[str | Reply], answers: Sequence[Reply]) -> list[Reply]:
+    """A reply for each command: our own where it could not be sent, else the next hop's."""
+    said = iter(answers)
+    return [command if isinstance(command, Reply) else next(said) for command in commands]

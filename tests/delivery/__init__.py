@@ -1,0 +1,1 @@
+"""Tests of gatekeeper.delivery, against a real SMTP server over loopback."""
