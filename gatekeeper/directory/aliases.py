@@ -93,7 +93,7 @@ class Aliases:
             self._report(spot, f"included file {path} includes itself: it is read once")
         elif path not in spot.seen:
             spot.seen.add(path)
-            for line, targets in logical_lines(self._text(path, spot)):
+            for line, targets in _telling_lines(self._text(path, spot)):
                 yield from self._members(targets, replace(spot, place=f"{path}:{line}", way=(*spot.way, path)))
 
     def _text(self, path: Path, spot: _Spot) -> str:
@@ -121,9 +121,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with what continues them, by the number of the first; a line that starts with a blank continues."""
     begun: list[str] = []
     start = 0
-    for number, line in numbered(text):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in _telling_lines(text):
         if line[0] in " \t" and begun:
             begun.append(line)
             continue
@@ -132,6 +130,11 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         begun, start = [line], number
     if begun:
         yield start, "\n".join(begun)
+
+
+def _telling_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers, less empty ones and comments."""
+    return ((number, line) for number, line in numbered(text) if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _plain(target: str) -> str:
