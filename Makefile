@@ -1,0 +1,48 @@
+# make run     a gate on this machine, no mail server needed       make test   everything that is quick
+# make check   style, types, who imports whom                      make soak   the long campaigns
+
+PYTHON ?= python3
+BIN = .venv/bin
+READY = .venv/ready
+
+# What `make run` starts with; set one of these, or any other GATEKEEPER_* variable, to change it.
+GATEKEEPER_NEXT_HOP ?= maildir:run/maildir
+GATEKEEPER_DATABASE ?= sqlite:///run/gatekeeper.db
+
+.PHONY: run test check soak requirements
+
+run: $(READY)
+	@mkdir -p run
+	@GATEKEEPER_NEXT_HOP='$(GATEKEEPER_NEXT_HOP)' GATEKEEPER_DATABASE='$(GATEKEEPER_DATABASE)' exec $(BIN)/gatekeeper serve
+
+test: $(READY)
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+soak: $(READY)
+	$(BIN)/pytest -m soak $(PYTEST_FLAGS)
+
+# Made anew where what it is made from has changed; the stamp says that it is whole.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'expected Python 3.11 or later with venv; on Debian: apt-get install python3-venv'; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Pins everything that pyproject.toml asks for, developers' tools included. Takes minutes: it hashes every wheel.
+# The project itself is left out: its extra `dev` names it.
+requirements: $(READY)
+	$(PYTHON) -m venv .venv/pins
+	.venv/pins/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	CUSTOM_COMPILE_COMMAND='make requirements' .venv/pins/bin/pip-compile --quiet --upgrade --extra dev --extra fast \
+		--generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--no-emit-options --unsafe-package gatekeeper-mail --output-file requirements.txt pyproject.toml
+	sed -i '/^# WARNING/,$$d' requirements.txt
+	@! grep -nE '://|^--' requirements.txt || { echo 'expected names, versions and hashes only'; exit 1; }
