@@ -18,7 +18,7 @@ import idna
 from gatekeeper.model import Mailbox
 
 _BLANKS = " \t\r\n"
-_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+MOST_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
 _BEYOND_ASCII = r"\u00a1-\ud7ff\ue000-\U0010ffff"  # RFC 6531 3.3, less the C1 controls, no-break space and surrogates
@@ -79,13 +79,12 @@ def _normalise_unusual(address: str, internal: bool) -> str:
     return f"{_quoted_if_needed(name)}@{domain}"
 
 
-@lru_cache(maxsize=4096)
 def normalise_domain(domain: str) -> str:
     """Make names of one domain equal: lower case, A-labels, no trailing dot, literals in one spelling."""
     domain = domain.strip(_BLANKS).rstrip(_BLANKS + ".")
     if domain.startswith("["):
         return _normalise_literal(domain.lower())
-    if domain.isascii():
+    if domain.isascii() or len(domain) > MOST_DOMAIN_OCTETS:  # no name, no work for an attacker, no place in the cache
         return domain.lower()
     return _a_labels(domain) or _a_labels(domain.lower()) or domain.lower()
 
@@ -102,13 +101,14 @@ def valid(address: str) -> bool:
     return valid_domain(domain)
 
 
-@lru_cache(maxsize=4096)
 def valid_domain(domain: str) -> bool:
     """True for a Domain or address-literal of RFC 5321 4.1.2, or a domain with U-labels (RFC 6531 3.3)."""
+    if len(domain) > MOST_DOMAIN_OCTETS:
+        return False
     if domain.startswith("["):
         return domain.endswith("]") and _ip_address(domain[1:-1]) is not None
     ascii_domain = domain if domain.isascii() else _a_labels(domain)
-    if not _ASCII_DOMAIN.fullmatch(ascii_domain) or len(ascii_domain) > _DOMAIN_OCTETS:
+    if not _ASCII_DOMAIN.fullmatch(ascii_domain) or len(ascii_domain) > MOST_DOMAIN_OCTETS:
         return False
     return all(len(label) <= 63 for label in ascii_domain.split("."))
 
@@ -136,10 +136,9 @@ def _quoted_if_needed(name: str) -> str:
     return '"' + _SPECIAL.sub(r"\\\1", name) + '"'
 
 
+@lru_cache(maxsize=4096)
 def _a_labels(domain: str) -> str:
     """The domain in A-labels, "" where it has no such form."""
-    if len(domain) > _DOMAIN_OCTETS:
-        return ""  # and no work for an attacker
     try:
         return idna.encode(domain, uts46=True).decode("ascii").rstrip(".")
     except UnicodeError:  # idna.IDNAError is one
@@ -193,33 +192,34 @@ def envelope_origin(mail_from: str, recipients: Sequence[str]) -> str:
     of list servers tell, else the first `+` or `-`. "" for the null reverse-path.
     """
     origin = normalise(mail_from)
-    while (peeled := _peeled(origin, recipients)) != origin:
+    if "=" not in origin:
+        return origin
+    endings = tuple(_verp_endings(recipients))
+    while (peeled := _peeled(origin, endings)) != origin:
         origin = peeled
     return origin
 
 
-def _peeled(origin: str, recipients: Sequence[str]) -> str:
+def _peeled(origin: str, endings: Iterable[str]) -> str:
     """`origin` less one layer; itself where it has none."""
     local, domain = split(origin)
     name = _unquoted(local)
-    if "=" not in name:
-        return origin
     if batv := _BATV.fullmatch(name):
         return _mailbox(batv[1] or batv[2] or batv[3], domain)
     if srs := _SRS.fullmatch(name):
         return _mailbox(srs["name"], srs["domain"])
-    return _mailbox(_without_verp(name, recipients) or name, domain)
+    return _mailbox(_without_verp(name, endings) or name, domain)
 
 
 def _mailbox(name: str, domain: str) -> str:
     return normalise(f"{_quoted_if_needed(name)}@{domain}")
 
 
-def _without_verp(name: str, recipients: Sequence[str]) -> str:
+def _without_verp(name: str, endings: Iterable[str]) -> str:
     """The list's own part of a VERP local part, "" where it has none."""
     if sympa := _VERP_SYMPA.fullmatch(name):
         return sympa["list"]
-    if known := max((end for end in _verp_endings(recipients) if name.endswith(end)), key=len, default=""):
+    if known := max((end for end in endings if name.endswith(end)), key=len, default=""):
         return _COUNTER.sub("", name[: -len(known)].partition("+")[0])
     verp = _VERP.fullmatch(name)
     return _guessed_list(verp["head"]) if verp else ""

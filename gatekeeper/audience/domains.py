@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from gatekeeper.address import normalise_domain
+from gatekeeper.address import MOST_DOMAIN_OCTETS, normalise_domain
 
 _WILDCARD = "*."
 _OUTSIDE = (False, None)
@@ -22,16 +22,18 @@ class Domains:
         for agency, patterns in agencies.items():
             for pattern in map(normalise_pattern, patterns):
                 self._claim(pattern, agency)
-        # of domains asked about, which senders choose: bounded
-        self.place = lru_cache(maxsize=8192)(self._place)
+        self._cached = lru_cache(maxsize=8192)(self._match)  # bounded: senders choose what is asked
 
     def _claim(self, pattern: str, agency: str) -> None:
         owner = self._agencies.setdefault(pattern, agency)
         if owner != agency:
             self.problems += (f"domain {pattern} is listed for agency {owner} and for {agency}: it counts for {owner}",)
 
-    def _place(self, domain: str) -> tuple[bool, str | None]:
+    def place(self, domain: str) -> tuple[bool, str | None]:
         """Whether a normalised domain is inside, and its agency: that of the longest pattern that matches."""
+        return self._cached(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
+
+    def _match(self, domain: str) -> tuple[bool, str | None]:
         patterns = tuple(_patterns_of(domain))
         for pattern in patterns:
             if agency := self._agencies.get(pattern):
