@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     | (?P<junk>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_UNCLOSED = re.compile(r'"(?:[^"\\]++|\\.)*+\Z', re.DOTALL)
 _COMMENT = re.compile(r"\\.|[()]|[^()\\]+|\\", re.DOTALL)
 _INNER_COMMENT = re.compile(r"\([^()]*\)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -108,7 +109,7 @@ class _Reader:
         """RFC 5322 4.4 lets white space stand around the dots and the @ of an address."""
         joined = self.runs and self.angle is None
         if joined and (self.glued or token[0] in "@." or self.runs[-1][-1] in "@."):
-            self.runs[-1] = self.runs[-1] + token
+            self.runs[-1] += token if self.glued else " " + token
         else:
             self.malformed |= self.angle is not None
             self.runs.append(token)
@@ -159,10 +160,12 @@ class _Reader:
 
     def _add_bare(self) -> None:
         """Addresses without brackets: one word. Several words hold what looks like addresses, and are malformed."""
-        self.malformed |= len(self.runs) > 1 or self.runs[0].endswith('"')
-        found = [run for run in self.runs if "@" in run] or [run for run in self.runs if len(self.runs) == 1]
+        found = [run for run in self.runs if "@" in run and not _UNCLOSED.match(run)]
+        if not found and len(self.runs) == 1 and not self.runs[0].endswith('"') and " " not in self.runs[0]:
+            found = self.runs  # a local part alone, such as postmaster
+        self.malformed |= len(self.runs) > 1 or not found
         name = self.decode(self.comment).strip()
-        self.mailboxes += [Mailbox(name, address) for address in found]
+        self.mailboxes += [Mailbox(name, address) for address in map(_bare_address, found) if address]
 
     def _forget(self) -> None:
         self.runs, self.angle, self.comment, self.glued = [], None, "", False

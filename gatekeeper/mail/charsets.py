@@ -19,6 +19,9 @@ _ALIASES = {
     "unicode-1-1-utf-8": "utf-8",
     "unicode-1-1-utf-7": "utf-7",
     "ascii": "us-ascii",
+    "unknown-8bit": "us-ascii",  # RFC 1428
+    "x-unknown": "us-ascii",
+    "x-user-defined": "us-ascii",
     "ansi_x3.4-1968": "us-ascii",
     "iso646-us": "us-ascii",
     "latin1": "iso-8859-1",

@@ -110,8 +110,9 @@ def _check_header(
     notebook.note_if(not any(header.all("from")), "missing-from")
     notebook.note_if(any(header.all("from")) and not author, "malformed-from")
     notebook.note_if(not all(is_address(box.address) for box in author + sender), "malformed-from")
-    notebook.note_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
-    notebook.note_if(len(sender) > 1, "malformed-from")
+    if "duplicate-from" not in notebook:
+        notebook.note_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
+        notebook.note_if(len(sender) > 1, "malformed-from")
 
 
 def _subject(header: Header, notebook: Notebook) -> str | None:

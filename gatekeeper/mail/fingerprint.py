@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from .folding import fold
+from .structure import ancestors
 from .texts import Text
 
 LEAST_WORDS = 12
@@ -60,10 +61,11 @@ _ENTITY = re.compile(r"&(?:nbsp|#160|#xa0);?", re.I)
 def text_fingerprint(texts: Sequence[Text], sample: int) -> str | None:
     """Hex fingerprint of the first `sample` characters of the message's own text; None where it is too short to tell.
 
-    Plain text is preferred to HTML, which says the same in the mail that has both.
+    Plain text is preferred to HTML, which says the same in the mail that has both. Nested messages have no part in it.
     """
-    plain = "\n".join(text.text[:sample] for text in texts if not text.is_html)[:sample]
-    html = "\n".join(shown_text(text.text[: 4 * sample]) for text in texts if text.is_html)[:sample]
+    own = [text for text in texts if not any(holder.is_message for holder in ancestors(text.part))]
+    plain = "\n".join(text.text[:sample] for text in own if not text.is_html)[:sample]
+    html = "\n".join(shown_text(text.text[: 4 * sample]) for text in own if text.is_html)[:sample]
     return fingerprint(plain) or fingerprint(html)
 
 

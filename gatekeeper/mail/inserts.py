@@ -44,10 +44,22 @@ def _uuencoded(text: bytes, at: int, end: int, notebook: Notebook) -> tuple[Atta
     close = text.find(_END, match.end(), end)
     notebook.note_if(close < 0, "malformed-uuencode")
     close = end if close < 0 else close
-    data = close - match.start(2)
-    lines = text.count(b"\n", match.start(2), close) + 1
-    size = max(0, data - 3 * lines) * 3 // 4  # a length character and the line end are no data
+    size = _data_size(text, match.start(2), close, match[0].startswith(b"begin-base64"))
     return Attachment(_name(match[1]), "application/octet-stream", size), close
+
+
+def _data_size(text: bytes, start: int, end: int, base64: bool) -> int:
+    """Octets of uuencoded lines: all but the last hold as many as the first, and each says how many."""
+    end = max(start, end - 200) + len(text[max(start, end - 200) : end].rstrip(b"\r\n` "))
+    lines = text.count(b"\n", start, end)
+    if base64:
+        return (end - start - 2 * lines) * 3 // 4
+    last = max(start, text.rfind(b"\n", start, end) + 1)
+    return lines * _octets(text[start]) + _octets(text[last])
+
+
+def _octets(length_character: int) -> int:
+    return (length_character - 0x20) & 0x3F
 
 
 def _is_data(line: bytes, base64: bool) -> bool:
@@ -56,8 +68,7 @@ def _is_data(line: bytes, base64: bool) -> bool:
         return bool(re.fullmatch(rb"[A-Za-z0-9+/]{4,}=*", line))
     if not line or not 0x20 < line[0] <= 0x60:
         return False
-    octets = (line[0] - 0x20) & 0x3F
-    expected = 1 + (octets + 2) // 3 * 4
+    expected = 1 + (_octets(line[0]) + 2) // 3 * 4
     return expected - 3 <= len(line) <= expected + 2
 
 

@@ -125,8 +125,9 @@ class _Walk:
         if self.waiting:
             line, self.waiting = self.waiting, None
             return line
-        at = self.content.find(b"\n--", self.at)
-        if at < 0 or not (self.open or self.ended):
+        at = self.content.find(b"\n--", self.at) if self.open or self.ended else -1
+        if at < 0:
+            self.at = len(self.content) if self.open else self.at  # never looked for twice
             return None
         self.lines += 1
         if self.lines > self.limits.boundary_lines:
@@ -186,8 +187,8 @@ class _Walk:
             cut = self._next_delimiter(before=header_end) if self.open else None
             if cut:
                 header_end = body = cut.line.at
-            elif self.at < body - 1 and not self.waiting:
-                self.at = body - 1
+            elif not self.waiting:
+                self.at = max(self.at, body - 1)
             part = self._part(start, header_end, body)
             if not self._opens(part) or cut:
                 return cut
