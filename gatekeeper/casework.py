@@ -20,7 +20,8 @@ from gatekeeper.address import normalise
 from gatekeeper.faults import step
 from gatekeeper.lifecycle import BatchState, LifecycleError, advance
 from gatekeeper.notify import Occasion
-from gatekeeper.rules import APPROVER, Ask, AskSome, AskTerm, Ruleset
+from gatekeeper.rules import Ask, AskSome, AskTerm, Ruleset
+from gatekeeper.rules.ruleset import APPROVER
 from gatekeeper.store import Store, keeping, ledger, views
 from gatekeeper.store.ledger import Act
 from gatekeeper.store.views import BatchView, EventView, MailingView

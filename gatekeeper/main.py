@@ -39,7 +39,7 @@ class Gate:
         self.in_force = InForce(settings.judging.rules, self._came_into_force)
         self.store = Store(Database(settings.storing.database, settings.storing.database_timeout))
         self.store_is_open = False
-        self.next_hop = NextHop(settings.next_hop, on_error=self.metrics.next_hop_error)
+        self.next_hop = NextHop(settings.next_hop, self.metrics.next_hop_error)
         self.pipeline = Pipeline(settings.judging, self.in_force, self.store, Reporter(self.metrics).report)
         self.listener = SmtpListener(settings.listening, self.next_hop, self.pipeline, self._sender_allowed)
         self.queue = Queue(self.store, self.next_hop, self._voice, settings.storing.lease)

@@ -14,7 +14,7 @@ from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transacti
 from gatekeeper.notify import AgencyShare, DeliveryReport, MailingSummary, Occasion, Organisation, RecipientReport
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import jobs
-from gatekeeper.store.views import BatchView, MailingView, RecipientView, header_of
+from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +137,62 @@ def _report(
         message_id=batch.message_id,
         link=voice.link(mailing.id),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the next hop said about one recipient of a released batch."""
+
+    position: int
+    recipient: Recipient
+    result: str  # of delivery.Result
+    reply: str
+
+
+def queue_delivery_report(
+    connection: Connection,
+    voice: Voice,
+    batch_id: int,
+    *,
+    occasion: Occasion,
+    told: list[Told],
+    once: str,
+    now: float,
+    retry_until: float,
+) -> bool:
+    """Queue a DSN about recipients of a released batch that the next hop refused, or has not taken yet (RFC 3461 5.2)."""
+    batch, mailing = find_batch(connection, batch_id), mailing_of_batch(connection, batch_id)
+    if not batch.sender:
+        return False  # nothing is sent to the null sender (RFC 5321 6.1)
+    status = "4.4.7" if occasion is Occasion.DELAYED else "5.0.0"
+    report = DeliveryReport(
+        occasion=occasion,
+        number=mailing.id,
+        sender=batch.sender,
+        arrived=datetime.fromtimestamp(batch.received_at, UTC),
+        recipients=tuple(RecipientReport(each.recipient, _status(each.reply) or status, each.reply) for each in told),
+        content=header_of(connection, batch.body),
+        parameters=batch.parameters,
+        subject=mailing.subject,
+        message_id=batch.message_id,
+        link=voice.link(mailing.id),
+        retry_until=datetime.fromtimestamp(retry_until, UTC) if occasion is Occasion.DELAYED else None,
+    )
+    content = notify.delivery_status(report, voice.organisation, datetime.fromtimestamp(now, UTC))
+    if content is None:
+        return False
+    return jobs.enqueue(
+        connection,
+        jobs.DSN,
+        now,
+        once=once,
+        mailing_id=mailing.key,
+        recipient=batch.sender,
+        content=content,
+    )
+
+
+def _status(reply: str) -> str | None:
+    """The enhanced status code in the text of a reply (RFC 3463)."""
+    words = reply.split(maxsplit=2)
+    return words[1] if len(words) > 1 and words[1].count(".") == 2 and words[1][0] in "245" else None

@@ -218,7 +218,7 @@ def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
     return [{name: row[name] for name in names} | {"mailing": mailing_name(row["number"])} for row in rows]
 
 
-def next_due(connection: Connection) -> float | None:
-    """When the next job is due, in seconds since 1970; None where none waits."""
-    when: float | None = connection.execute(select(func.min(jobs.c.due_at)).where(jobs.c.state == "due")).scalar()
-    return when
+def any_due(connection: Connection, now: float) -> bool:
+    """True where a job is due that nobody has leased: a look that disturbs no writer."""
+    query = select(jobs.c.id).where(jobs.c.state == "due", jobs.c.due_at <= now, jobs.c.lease_until <= now).limit(1)
+    return connection.execute(query).first() is not None

@@ -71,6 +71,7 @@ mailings = Table(
     Column("gather_until", Double),  # when its gather is judged, while it is gathering
     Column("gather_since", Double),
     Column("predecessor", _Id, ForeignKey("mailings.id")),
+    sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
 
@@ -131,6 +132,7 @@ batches = Table(
     Column("reasons", JSON, nullable=False),
     Column("received_at", Double, nullable=False),
     Column("notify", Boolean, nullable=False),  # whether its sender may be told by mail
+    sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("batches_by_identity", batches.c.identity)
 Index("batches_by_mailing", batches.c.mailing_id)
@@ -185,6 +187,7 @@ jobs = Table(  # the one durable queue: releases, DSNs, notices
     Column("lease_until", Double, nullable=False),
     Column("fence", Integer, nullable=False),  # grows with each lease: who holds an old one can no longer write
     Column("error", Text),
+    sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("jobs_by_due", jobs.c.state, jobs.c.due_at)
 Index("jobs_by_batch", jobs.c.batch_id)

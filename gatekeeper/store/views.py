@@ -91,6 +91,13 @@ def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> 
     return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {})) if row else None
 
 
+def mailing_of_batch(connection: Connection, batch_id: int) -> MailingView:
+    """The mailing that a kept batch belongs to."""
+    query = select(mailings).join(batches, batches.c.mailing_id == mailings.c.id).where(batches.c.id == batch_id)
+    row = connection.execute(query).mappings().one()
+    return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {}))
+
+
 def _tallies(connection: Connection, ids: list[int]) -> dict[int, dict[str, int]]:
     """Batches, and their recipients by state, a mailing."""
     found: dict[int, dict[str, int]] = {}

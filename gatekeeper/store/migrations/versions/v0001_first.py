@@ -50,6 +50,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number"),
+        sqlite_autoincrement=True,
     )
     op.create_index("mailings_by_state", "mailings", ["state", "started_at"], unique=False)
     op.create_table(
@@ -90,6 +91,7 @@ def upgrade() -> None:
             ["mailings.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("batches_by_body", "batches", ["body"], unique=False)
     op.create_index("batches_by_identity", "batches", ["identity"], unique=False)
@@ -213,6 +215,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("once"),
+        sqlite_autoincrement=True,
     )
     op.create_index("jobs_by_batch", "jobs", ["batch_id"], unique=False)
     op.create_index("jobs_by_due", "jobs", ["state", "due_at"], unique=False)

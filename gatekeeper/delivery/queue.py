@@ -1,0 +1,242 @@
+"""The durable queue at work: releases, DSNs and notices, each leased, sent, and written down.
+
+A release goes out in groups, and what the next hop says is committed after each: a crash repeats at most the group
+that was in flight. What the next hop does not take is tried again with growing pauses for five days, then returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy import Connection
+
+from gatekeeper.delivery.next_hop import NextHop
+from gatekeeper.delivery.submit import RecipientResult, Result
+from gatekeeper.faults import step
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.model import Recipient
+from gatekeeper.notify import Occasion
+from gatekeeper.store import Store, StoreError, jobs, keeping
+from gatekeeper.store.jobs import Job, Release
+from gatekeeper.telling import Told, Voice, queue_delivery_report
+
+log = logging.getLogger("gatekeeper.queue")
+_AT_ONCE = 8  # jobs in hand
+_GROUP = 500  # recipients of a release between two commits
+_POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 1800.0
+DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 5321 4.5.4.1)
+END_SECONDS = 5 * 86_400.0  # after which it is returned
+_FINAL = {Result.DELIVERED: RecipientState.SENT, Result.REFUSED: RecipientState.REFUSED}
+Waiting = tuple[int, Recipient]
+
+
+@dataclass(slots=True)
+class Queue:
+    """Carries out jobs until it is stopped; any number of them, in any number of processes, share a database."""
+
+    store: Store
+    next_hop: NextHop
+    voice: Callable[[], Voice]
+    lease: float  # seconds
+    clock: Callable[[], float] = time.time
+    _loop: asyncio.Task[None] | None = None
+    _working: set[asyncio.Task[None]] = field(default_factory=set)
+    _ending: bool = False
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._loop = asyncio.create_task(self._run())
+
+    async def stop(self, grace: float) -> None:
+        """Take no more jobs; let those in hand end within `grace` seconds."""
+        self._ending = True
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=grace)
+            for task in late:
+                task.cancel()  # its lease runs out, and somebody goes on where it was
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                leased = await self._lease()
+            except StoreError as error:
+                log.warning("the queue waits for the database: %s", error)
+                leased = []
+            for job in leased:
+                self._begin(job)
+            await asyncio.sleep(0 if leased else _POLL)
+
+    async def _lease(self) -> list[Job]:
+        room = _AT_ONCE - len(self._working)
+        if room <= 0:
+            return []
+        now = self.clock()
+        if not await self.store.read(partial(jobs.any_due, now=now)):
+            return []
+        leased = await self.store.run(partial(jobs.lease, now=now, seconds=self.lease, limit=room))
+        step("leased")
+        return leased
+
+    def _begin(self, job: Job) -> None:
+        task = asyncio.create_task(self._carry_out(job))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _carry_out(self, job: Job) -> None:
+        heart = asyncio.create_task(self._keep_lease(job))
+        try:
+            await (self._release(job) if job.kind == jobs.RELEASE else self._letter(job))
+        except StoreError as error:
+            log.warning("job %d waits for the database: %s", job.id, error)
+        except Exception:  # a fault of ours: its lease runs out, and it is tried again
+            log.exception("job %d failed", job.id)
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+
+    async def _keep_lease(self, job: Job) -> None:
+        while True:
+            await asyncio.sleep(self.lease / 4)
+            with contextlib.suppress(StoreError):
+                until = self.clock() + self.lease
+                await self.store.run(partial(jobs.extend, job=job, until=until))
+
+    # -- DSNs and notices ----------------------------------------------------------------------------------------
+
+    async def _letter(self, job: Job) -> None:
+        """Send a mail of our own, from the null sender; what is refused is not answered with more mail."""
+        if job.recipient is None or job.content is None:
+            raise ValueError(f"job {job.id} has nothing to send")
+        recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
+        (result,) = await self.next_hop.deliver("", (), [recipient], job.content)
+        step("sent")
+        _log_results(job, [result])
+        final = result.result in _FINAL or self._is_over(job)
+        error = None if result.result is Result.DELIVERED else str(result.reply)
+
+        def record(connection: Connection) -> None:
+            if final:
+                jobs.finish(connection, job, error)
+            else:
+                jobs.put_off(connection, job, self._next_try(job), error or "")
+
+        await self.store.run(record)
+        step("finished")
+
+    # -- releases ------------------------------------------------------------------------------------------------
+
+    async def _release(self, job: Job) -> None:
+        release = await self.store.read(partial(jobs.open_release, batch_id=job.batch_id))
+        if release is None:
+            await self.store.run(partial(jobs.finish, job=job))
+            return
+        chunks = await self.store.read(lambda c: list(keeping.read_chunks(c, release.body)))
+        step("body-read")
+        told: list[Told] = []
+        for group in _groups(release.waiting):
+            results = await self._send(job, release, group, chunks)
+            if results is None:
+                return
+            told += results
+            if any(each.result is Result.DOWN for each in results):
+                break
+        await self._end_pass(job, release, told)
+        step("finished")
+
+    async def _send(
+        self, job: Job, release: Release, group: Sequence[Waiting], chunks: list[bytes]
+    ) -> list[Told] | None:
+        """Send to one group and write the answers down; None where somebody else has taken the job over."""
+        if not await self.store.run(partial(jobs.extend, job=job, until=self.clock() + self.lease)):
+            return None
+        recipients = [recipient for _, recipient in group]
+        # Point of no return: from here on this group may have it, whatever becomes of us.
+        content = [release.trace, *chunks]
+        results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
+        step("sent")
+        _log_results(job, results)
+        told = [
+            Told(position, recipient, each.result, str(each.reply))
+            for (position, recipient), each in zip(group, results, strict=True)
+        ]
+        if not await self.store.run(partial(self._record, job=job, release=release, told=told)):
+            return None
+        step("recorded")
+        return told
+
+    def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
+        if not jobs.still_ours(connection, job):
+            return False
+        answers = {each.position: (_FINAL[each.result], each.reply) for each in told if each.result in _FINAL}
+        jobs.record_answers(connection, release.batch_id, answers, self.clock())
+        return True
+
+    async def _end_pass(self, job: Job, release: Release, told: list[Told]) -> None:
+        await self.store.run(partial(self._write_end, job=job, release=release, told=told))
+
+    def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> None:
+        """In one transaction: who is returned, what the sender is told of it, and whether the job goes on."""
+        if not jobs.still_ours(connection, job):
+            return
+        now, voice = self.clock(), self.voice()
+        refused = [each for each in told if each.result is Result.REFUSED]
+        waiting = [each for each in told if each.result not in _FINAL]
+        if waiting and self._is_over(job):
+            answers = {each.position: (RecipientState.EXPIRED, each.reply) for each in waiting}
+            jobs.record_answers(connection, release.batch_id, answers, now)
+            refused, waiting = refused + waiting, []
+        until = job.queued_at + END_SECONDS
+        report = partial(queue_delivery_report, connection, voice, release.batch_id, now=now, retry_until=until)
+        if refused:
+            report(occasion=Occasion.UNDELIVERABLE, told=refused, once=f"undeliverable:{job.batch_id}:{job.attempts}")
+        if waiting and now - job.queued_at >= DELAY_SECONDS:
+            report(occasion=Occasion.DELAYED, told=waiting, once=f"delayed:{job.batch_id}")
+        if jobs.close_batch_if_done(connection, release.batch_id):
+            jobs.finish(connection, job)
+        else:
+            jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _is_over(self, job: Job) -> bool:
+        return self.clock() - job.queued_at >= END_SECONDS
+
+    def _next_try(self, job: Job) -> float:
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(job.attempts, 20))
+        return self.clock() + pause * random.uniform(0.8, 1.2)  # so that not all come back at once
+
+
+def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:
+    return [waiting[start : start + _GROUP] for start in range(0, len(waiting), _GROUP)]
+
+
+def _log_results(job: Job, results: Sequence[RecipientResult]) -> None:
+    """One line for each different answer, as an MTA has one a recipient."""
+    counted: dict[tuple[str, str], int] = {}
+    for each in results:
+        key = (each.result.value, str(each.reply))
+        counted[key] = counted.get(key, 0) + 1
+    for (result, answer), number in counted.items():
+        level = logging.INFO if result == Result.DELIVERED else logging.WARNING
+        log.log(
+            level,
+            "%s %s job=%d status=%s nrcpt=%d relay=%s",
+            job.kind,
+            job.mailing or "-",
+            job.id,
+            result,
+            number,
+            answer,
+        )
