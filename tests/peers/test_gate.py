@@ -4,8 +4,6 @@ import pytest
 
 from tests.peers.gate import Gate
 
-pytest.importorskip("gatekeeper.cli")
-
 
 def test_a_gate_starts_on_its_own_ports_and_ends_on_sigterm():
     with Gate("maildir:mail") as gate:
