@@ -19,6 +19,7 @@ from gatekeeper.model import Mailbox
 
 _BLANKS = " \t\r\n"
 MOST_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+_LONGEST_COMPOSED = 1000  # characters, past any mailbox: putting a row of combining marks in order takes their square
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
 _BEYOND_ASCII = r"\u00a1-\ud7ff\ue000-\U0010ffff"  # RFC 6531 3.3, less the C1 controls, no-break space and surrogates
@@ -70,9 +71,8 @@ def normalise(address: str, internal: bool = False) -> str:
 
 def _normalise_unusual(address: str, internal: bool) -> str:
     local, domain = split(address)
-    name = _fold(_unquoted(local))
-    if internal:
-        name = _untagged(name)
+    name = _unquoted(local)
+    name = _fold(_untagged(name) if internal else name)
     domain = normalise_domain(domain)
     if not domain:
         return _quoted_if_needed(name) if name else ""
@@ -121,6 +121,8 @@ def _untagged(local: str) -> str:
 def _fold(local: str) -> str:
     if local.isascii():
         return local.lower()
+    if len(local) > _LONGEST_COMPOSED:
+        return local.casefold()
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", local).casefold())
     # once more: composing may leave a letter that folds again (Unicode 5.18, the note on caseless matching)
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())

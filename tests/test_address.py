@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,6 +194,22 @@ def test_srs_leads_back_over_one_and_two_forwarders(local: str, domain: str, fir
 def test_an_origin_is_its_own_origin(mail_from: str, recipient: str) -> None:
     origin = address.envelope_origin(mail_from, [recipient])
     assert address.envelope_origin(origin, [recipient]) == origin == address.normalise(origin)
+
+
+@pytest.mark.parametrize(
+    "unit", ["@a,", "@a:", '"', '"\\', "a.", "ä.", "\u0315\u0300", "a@ä.", "+=", "-1", "prvs=a=", "-b=x.y", "=a."]
+)
+def test_the_work_on_a_hostile_address_grows_as_its_length(unit: str) -> None:
+    def work(length: int) -> float:
+        mailbox = unit * (length // len(unit)) + "@example.org"
+        begun = time.process_time()
+        address.normalise(mailbox)
+        address.valid(mailbox)
+        address.envelope_origin(mailbox[-1000:], ["b@x.y"])  # more than a MAIL command holds (RFC 5321 4.5.3.1.3)
+        return time.process_time() - begun
+
+    short, long = (min(work(length) for _ in range(3)) for length in (10_000, 80_000))
+    assert long < 30 * short + 0.01  # a square would be 64 times as long
 
 
 JO = Mailbox("Jo", "Jo@DOA.example.gov")
