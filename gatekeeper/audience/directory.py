@@ -43,16 +43,19 @@ class Directory:
         complete: bool = False,
         problems: Iterable[str] = (),
         digest: str = "",
+        mail_domain: str = "",
     ) -> None:
         """Build from what the loaders read.
 
         `agencies`: agency id -> its domain patterns. `domains`: patterns that are inside, in no agency. `lists`:
         address -> members, addresses of people and of other lists. `complete`: every inside address is in here, and
         one that is not is `unresolved`. `problems`: what the loaders found. `digest`: hex, of all that was read.
+        `mail_domain`: what the mail host adds to a name without a domain; "" where that is not known.
         """
         self.agencies = tuple(agencies or ())
         self.complete = complete
         self.digest = digest
+        self._mail_domain = normalise_domain(mail_domain)
         self._domains = Domains(agencies or {}, domains)
         members = [(normalise(address), each) for address, each in (lists or {}).items()]
         people = read_entries(entries, self._domains, {name for name, _ in members})
@@ -77,7 +80,7 @@ class Directory:
         return None if name in self._lists else self._place(name)[1]
 
     def is_inside(self, address: str) -> bool:
-        """True for users and for lists; a name without a domain is a user, as the mail host adds its own."""
+        """True for users and for lists, and for names without a domain, to which the mail host adds its own."""
         name = self.user(address)
         return name in self._lists or self._place(name)[0]
 
@@ -94,7 +97,9 @@ class Directory:
         return _union([*parts, *map(self._expand, lists)])
 
     def _look_up(self, name: str) -> str:
-        """`user` of a normalised address, which may have a tag."""
+        """`user` of a normalised address, which may have a tag, or no domain."""
+        if self._mail_domain and name and "@" not in name and name not in self._names:
+            name = f"{name}@{self._mail_domain}"
         if "+" not in name or name in self._names:
             return self._names.get(name, name)
         untagged = normalise(name, internal=True)

@@ -38,6 +38,7 @@ def load(ruleset: Ruleset) -> Directory:
         complete=any(spec.complete for spec in ruleset.directory),
         problems=[*files.problems, *files.aliases.problems, *aliased.problems],
         digest=files.reader.digest,
+        mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
     )
 
 

@@ -93,6 +93,13 @@ def test_a_tag_outside_is_part_of_the_name_but_for_an_address_that_is_known() ->
     assert reached.users == {"ann@example.org": "DOA", "jo@doa.example.gov": "DOA"}
 
 
+def test_a_name_without_a_domain_gets_that_of_the_mail_host() -> None:
+    lists = {"all@example.gov": ["jo", "ann@example.gov"]}
+    here = Directory(AGENCIES, ["example.gov"], [Entry("ann@example.gov", "E17")], lists, mail_domain="Example.gov")
+    assert count(["All+x", "jo@example.gov"], [], here).users == {"jo@example.gov": None, "e17": None}
+    assert here.user("e17") == "e17" and here.user("") == ""
+
+
 def test_a_complete_directory_counts_and_names_whom_it_does_not_know() -> None:
     here = directory({"all@example.gov": ["who@example.gov"]}, Entry("jo@doa.example.gov"), complete=True)
     reached = count(["jo@doa.example.gov", "nobody@doa.example.gov", "x@example.org", "all@example.gov"], [], here)

@@ -232,9 +232,10 @@ def test_bad_targets_are_errors(loaded: Load, tmp_path: Path) -> None:
 def test_which_domain_a_name_gets(loaded: Load, tmp_path: Path) -> None:
     files = {"aliases": "jo: ann\n"}
     here = loaded(files, directory=(ALIASES,), domains=("*.example.gov", "mail.example.gov", "example.gov"))
-    assert here.user("jo@mail.example.gov") == "ann@mail.example.gov" and here.problems == ()
+    assert here.user("jo@mail.example.gov") == here.user("jo") == "ann@mail.example.gov" and here.problems == ()
     here = loaded(files, directory=(ALIASES,), domains=())
     assert here.user("jo@doa.example.gov") == "ann@doa.example.gov"
+    assert here.user("jo") == "jo"
     assert problems(here, tmp_path)[0].startswith("aliases: names without a domain count as @doa.example.gov;")
     assert errors(loaded, tmp_path, files, directory=(ALIASES,), domains=(), agencies={}) == [
         "aliases: its names have no domain: list the mail host's own first under domains:"
