@@ -16,9 +16,10 @@ from .shapes import INVALID, Define, Failed, Json, Reading, did_you_mean, shown
 from .yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys
 
 COMBINATIONS = ("all", "any", "not")
-MOST_TESTS = 20_000  # of a file, those of a define counted wherever it is used
+MOST_TESTS = 5000  # of a file, those of a define counted wherever it is used
 DEEPEST_DEFINES = 10
 _TOO_DEEP = f"defines within defines more than {DEEPEST_DEFINES} deep: expected fewer"
+_TOO_MANY = f"more than {MOST_TESTS} tests once defines are written out: expected far fewer"
 _EXPECTED = "conditions, such as {users: {over: 2000}}"
 
 
@@ -134,7 +135,7 @@ def _objection_to_define(define: Define, reading: Reading, context: Context) -> 
     if define.level > DEEPEST_DEFINES:
         return _TOO_DEEP
     if reading.tests > MOST_TESTS:
-        return f"more than {MOST_TESTS} tests once defines are written out: expected far fewer"
+        return _TOO_MANY
     assert not isinstance(define.condition, Failed)
     problems = (_objection(FIELDS[test.field], test.operator, context) for test in tests_of(define.condition))
     return next((f"define {{}}: {problem}" for problem in problems if problem), None)
@@ -205,6 +206,9 @@ def _read_test(
     problem = _objection(field, operator, context)
     if problem:
         return reading.error(place, problem)
+    reading.tests += 1
+    if reading.tests > MOST_TESTS:
+        return reading.error(place, _TOO_MANY)
     operand = shape.read(value, reading)
     if isinstance(operand, Failed):
         return operand
@@ -212,7 +216,6 @@ def _read_test(
         return reading.error(
             value, "mass: false would turn from yes to no in mid-mailing: expected true, or no test of mass"
         )
-    reading.tests += 1
     return Test(field.name, operator, operand, _test_text(field, operator, value))
 
 

@@ -28,7 +28,7 @@ class Failed(Enum):
 
 INVALID: Final = Failed.INVALID
 MOST_PROBLEMS = 200  # of one reading; nobody mends more at once
-MOST_GUESSES = 500  # names that a misspelt one is compared with
+MOST_GUESSES = 200  # names that a misspelt one is compared with
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Define:
-    """A named condition once read: how many tests it comes to, and how deep defines stand within it, itself included."""
+    """A named condition once read: how many tests it comes to, and how deep defines stand in it, itself included."""
 
     condition: Condition | Failed
     tests: int

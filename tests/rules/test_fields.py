@@ -1,0 +1,143 @@
+"""What each field sees and what each test of it means."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatekeeper.model import Mailbox
+from gatekeeper.rules import FIELDS
+
+from .making import attached, check, errors, matched, one, verdict
+
+
+@pytest.mark.parametrize(
+    ("when", "given", "expected"),
+    [
+        # numbers
+        ("{users: {over: 5}}", {"users": 5}, False),
+        ("{users: {over: 5}}", {"users": 6}, True),
+        ("{users: {at_least: 5}}", {"users": 5}, True),
+        ("{external: {at_least: 1}}", {"external": 1}, True),
+        ("{people: {over: 10}}", {"users": 6, "external": 5}, True),
+        ("{unresolved: {over: 0}}", {"unresolved": 1}, True),
+        ("{visible: {under: 3}}", {"visible": 2}, True),
+        ("{visible: {at_most: 1}}", {"visible": 2}, False),
+        ("{recipients: 7}", {"recipients": 7}, True),
+        ("{recipients: {in: [6, 8]}}", {"recipients": 7}, False),
+        ("{visible: {over: 1, under: 4}}", {"visible": 3}, True),
+        ("{attachments: 0}", {}, True),
+        ("{attachments: {over: 1}}", {"attachments": attached("a", "b")}, True),
+        # sizes
+        ("{size: {over: 5MB}}", {"size": 5 * 1024 * 1024}, False),
+        ("{size: {over: 5MB}}", {"size": 5 * 1024 * 1024 + 1}, True),
+        ("{attachment_size: {over: 1500}}", {"attachments": attached("a", "b")}, True),  # all files together
+        # sets: numbers compare how many, names the names
+        ("{agencies: {over: 1}}", {"agencies": {"DOA": 9, "DEQ": 1}}, True),
+        ("{agencies: {over: 1}}", {"agencies": {"DOA": 9}}, False),
+        ("{agencies: {includes: DEQ}}", {"agencies": {"DOA": 9, "DEQ": 1}}, True),
+        ("{agencies: {includes: [DEQ, DOA]}}", {"agencies": {"DEQ": 1}}, True),  # at least one of them
+        ("{lists: {includes: all-staff@example.gov}}", {"lists": frozenset({"all-staff@example.gov"})}, True),
+        ("{lists: {like: 'ALL-*'}}", {"lists": frozenset({"all-staff@example.gov"})}, True),
+        ("{attachment_names: {like: ['*.exe', '*.js']}}", {"attachments": attached("a.pdf", "B.EXE")}, True),
+        ("{attachment_types: {only: application/pdf}}", {"attachments": attached("a.pdf")}, True),
+        ("{attachment_types: {only: application/pdf}}", {}, False),  # missing: every test but missing is false
+        ("{attachment_names: {under: 1}}", {}, True),  # how many there are is never missing
+        ("{attachment_names: {missing: true}}", {}, True),
+        ("{attachment_names: {missing: false}}", {}, False),
+        ("{links: forms.example.org}", {"links": frozenset({"forms.example.org", "b.example.org"})}, True),
+        ("{links: {like: '*.example.org'}}", {"links": frozenset({"forms.example.org"})}, True),  # T6
+        ("{defects: {includes: duplicate-from}}", {"defects": ("duplicate-from",)}, True),
+        ("{defects: 2}", {"defects": ("duplicate-from", "no-date")}, True),
+        ("{from: {in: [A@Example.GOV]}}", {"author": (Mailbox("", "a@example.gov"),)}, True),
+        # texts
+        ("{subject: open ENROLMENT}", {}, True),
+        ("{subject: {like: 'open*'}}", {}, True),
+        ("{subject: {like: open}}", {}, False),  # a pattern covers the whole
+        ("{subject: {like: 'o?en*'}}", {}, True),
+        ("{subject: {like: '[o]pen*'}}", {}, False),  # no other signs than * and ?
+        ("{subject: {matches: enrol}}", {}, True),
+        ("{subject: {matches: ENROL}}", {}, False),
+        ("{subject: {matches: '(?i)ENROL'}}", {}, True),
+        ("{subject: {in: [a, open enrolment]}}", {}, True),
+        ("{subject: {missing: true}}", {"subject": None}, True),
+        ("{subject: {like: '*'}}", {"subject": None}, False),
+        ("{not: {subject: {like: '*'}}}", {"subject": None}, True),
+        ("{subject: {like: '*'}}", {"subject": "lone \udc80 surrogate"}, True),
+        ("{sender: HEAD@doa.example.gov}", {}, True),  # T8
+        ("{sender_agency: DOA}", {}, True),
+        ("{sender_agency: {missing: true}}", {"agency": None}, True),
+        ("{login: {missing: true}}", {}, True),
+        ("{login: head}", {"login": "head"}, True),
+        ("{list_id: {like: '*.example.gov'}}", {"list_id": "news.example.gov"}, True),
+        # words, networks
+        ("{unsubscribe: {missing: true}}", {}, True),  # T2
+        ("{unsubscribe: one-click}", {"unsubscribe": ("https://example.gov/u",), "one_click": True}, True),
+        ("{unsubscribe: {in: [link]}}", {"unsubscribe": ("mailto:u@example.gov",)}, True),
+        ("{listener: milter}", {"listener": "milter"}, True),
+        ("{network: 192.0.2.0/24}", {}, True),
+        ("{network: {in: [198.51.100.0/24, 192.0.2.7]}}", {}, True),
+        ("{network: 192.0.2.0/24}", {"client": "::ffff:192.0.2.9"}, True),
+        ("{network: '2001:db8::/32'}", {}, False),
+        ("{network: {missing: true}}", {"client": ""}, True),
+        # combinations
+        ("{users: {over: 0}, subject: other}", {}, False),
+        ("{any: [{users: {over: 9}}, {subject: open enrolment}]}", {}, True),
+        ("{all: [{users: {over: 0}}, {users: {over: 9}}]}", {}, False),
+        ("{not: [{subject: a}, {subject: b}]}", {}, True),  # none of them
+        ("{not: {subject: open enrolment, visible: 9}}", {}, True),  # not both
+    ],
+)
+def test_a_test_means(when, given, expected):
+    assert errors(when) == []
+    assert matched(when, **given) is expected
+
+
+def test_unless_takes_a_match_back():
+    assert not matched("{users: {over: 0}}", "unless: {sender: head@doa.example.gov}")
+    assert matched("{users: {over: 0}}", "unless: {sender: head@deq.example.gov}")
+
+
+def test_defines_are_used_by_name_alone_and_as_a_key():
+    head = "version: 1\ndefine:\n  big: {users: {over: 5}}\n  survey: {links: {like: '*survey*'}, subject: big}\n"
+    for when in ("big", "{big: true}", "{any: [big, survey]}"):
+        text = f"{head}rules: [{{id: only, when: {when}, then: warn}}]\n"
+        assert check(text) == ()
+
+
+@pytest.mark.parametrize("name", [field.name for field in FIELDS.values() if not field.available])
+def test_a_field_that_cannot_be_told_yet_is_warned_of(name):
+    operand = {
+        "reach": "{of: all-staff@example.gov, at_least: 80%}",
+        "earlier": "{to: DOA, within: 7d, at_least: 1}",
+        "purpose": "marketing",
+        "sender_group": "faculty",
+    }.get(name, "true")
+    rules = one(f"{{{name}: {operand}}}")
+    assert any(f"{name} cannot be told yet" in warning.text for warning in rules.warnings)
+    assert verdict(rules).reasons[0].unknown
+    assert verdict(rules, users=300).action == "hold"
+
+
+def test_scalars_mean_what_they_look_like():
+    text = (
+        "version: 1\ntitle: 1:30\ncontact: 212.10\nagencies: {NO: {name: Off, domains: [no.example.gov]}}\n"
+        "rules: [{id: 212.10, cite: 2026-01-01, when: {agencies: {includes: NO}, subject: yes}, then: hold, say: NO}]\n"
+    )
+    from pathlib import Path
+
+    from gatekeeper.rules import parse_ruleset
+
+    rules = parse_ruleset(text, "rules.yaml", Path("."))
+    assert (rules.title, rules.contact, tuple(rules.agencies)) == ("1:30", "212.10", ("NO",))
+    assert (rules.rules[0].id, rules.rules[0].cite, rules.rules[0].say) == ("212.10", "2026-01-01", "NO")
+    assert verdict(rules, subject="Yes", agencies={"NO": 1}).rules == ("212.10",)
+
+
+def test_placeholders_tell_values_and_no_control_characters():
+    say = "say: '{users} {agencies} {size} {{{subject}}} {login} {cite} {title} {rule}'"
+    decided = verdict(one("{users: {over: 0}}", more=f"cite: M1, {say}"), subject="a\r\nb\x00", size=1536)
+    assert decided.reasons[0].text == "1 1 1.5 KB {a b } none M1 Mail rules only"
+
+
+def test_a_rule_without_say_names_itself():
+    assert verdict(one("{users: {over: 0}}")).reasons[0].text == "This mail falls under the rule only."

@@ -1,0 +1,218 @@
+"""The judge against a naive evaluator: the same verdict for every ruleset and message that hypothesis makes up.
+
+The evaluator works on plain dictionaries as a person would read the rules, and shares no code with the package.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatekeeper.rules import explain, judge
+
+from .making import NOW, attached, evidence, ruleset
+
+UNKNOWN = "unknown"
+SEVERITY = ["relay", "warn", "defer", "hold", "reject"]
+GROWING = {"users", "external", "people", "unresolved", "agencies", "lists", "mass", "reach"}
+COUNTS = ("users", "external", "people", "unresolved")
+NUMBERS = ("visible", "recipients", "size", "attachments")
+UNAVAILABLE = ("suspended", "designated", "consented", "from_allowed")
+
+# -- the naive evaluator -----------------------------------------------------------------------------------------
+
+
+def value_of(message: dict[str, Any], field: str) -> Any:
+    if field in UNAVAILABLE:
+        return UNKNOWN
+    if field == "people":
+        return message["users"] + message["external"]
+    if field == "mass":
+        return message["users"] + message["external"] > 200
+    if field == "attachments":
+        return len(message["names"])
+    return message["names"] if field == "attachment_names" else message[field]
+
+
+def one_test(value: Any, word: str, operand: Any) -> Any:
+    if value == UNKNOWN:
+        return UNKNOWN
+    if word == "missing":
+        return (value is None or value in ("", [])) == operand
+    size = len(value) if isinstance(value, list) else value
+    if word in ("over", "under", "at_least", "at_most"):
+        return {
+            "over": size > operand,
+            "under": size < operand,
+            "at_least": size >= operand,
+            "at_most": size <= operand,
+        }[word]
+    if isinstance(value, int):
+        return value == operand if word == "equal" else value in operand
+    names = [name.lower() for name in (value if isinstance(value, list) else [value] if value else [])]
+    wanted = [text.lower() for text in (operand if isinstance(operand, list) else [operand])]
+    if word == "like":
+        return any(fnmatch.fnmatchcase(name, text) for name in names for text in wanted)
+    if word == "only":
+        return bool(names) and all(name in wanted for name in names)
+    return any(name in wanted for name in names)
+
+
+def both(answers: list[Any]) -> Any:
+    return False if False in answers else UNKNOWN if UNKNOWN in answers else True
+
+
+def opposite(answer: Any) -> Any:
+    return answer if answer == UNKNOWN else not answer
+
+
+def holds(condition: dict[str, Any], message: dict[str, Any]) -> Any:
+    answers = []
+    for key, value in condition.items():
+        if key == "all":
+            answers.append(both([holds(part, message) for part in value]))
+        elif key == "any":
+            answers.append(opposite(both([opposite(holds(part, message)) for part in value])))
+        elif key == "not":
+            answers.append(opposite(holds(value, message)))
+        elif isinstance(value, dict):
+            answers += [one_test(value_of(message, key), word, operand) for word, operand in value.items()]
+        else:
+            answers.append(one_test(value_of(message, key), "equal", value))
+    return both(answers)
+
+
+def naive(rules: list[dict[str, Any]], message: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    reasons = []
+    mass = value_of(message, "mass")
+    for rule in rules:
+        answer = holds(rule["when"], message)
+        if "unless" in rule:
+            answer = both([answer, opposite(holds(rule["unless"], message))])
+        if answer == UNKNOWN and rule["then"] not in ("relay", "warn"):
+            reasons.append((rule["id"], "hold" if mass else "defer"))
+        elif answer is True or (answer == UNKNOWN and rule["then"] == "warn"):
+            reasons.append((rule["id"], rule["then"]))
+    return max((action for _, action in reasons), key=SEVERITY.index, default="relay"), reasons
+
+
+# -- what is made up ---------------------------------------------------------------------------------------------
+
+small = st.integers(0, 4)
+bounds = st.sampled_from(["over", "at_least"])
+any_bounds = st.sampled_from(["over", "at_least", "under", "at_most"])
+subjects = st.sampled_from(["Open", "closed", "OPEN now"])
+names = st.sampled_from(["a.pdf", "B.EXE", "c.pdf"])
+agencies = st.sampled_from(["DOA", "DEQ"])
+
+
+def pair(key: Any, value: Any) -> Any:
+    return st.tuples(key, value).map(lambda both: {both[0]: both[1]})
+
+
+def test_of(fields: tuple[str, ...], tests: Any) -> Any:
+    return pair(st.sampled_from(fields), tests)
+
+
+test_of.__test__ = False  # type: ignore[attr-defined]
+
+steady = st.one_of(
+    test_of(NUMBERS, st.one_of(small, pair(any_bounds, small), pair(st.just("in"), st.lists(small, min_size=1)))),
+    test_of(("subject",), st.one_of(subjects, pair(st.just("in"), st.lists(subjects, min_size=1)))),
+    test_of(("subject", "attachment_names"), pair(st.just("missing"), st.booleans())),
+    test_of(("subject",), pair(st.just("like"), st.sampled_from(["open*", "*ed", "?pen", "*"]))),
+    test_of(("attachment_names",), pair(st.sampled_from(["includes", "only", "in"]), st.lists(names, min_size=1))),
+    test_of(("attachment_names",), pair(any_bounds, small)),
+    test_of(("attachment_names",), pair(st.just("like"), st.sampled_from(["*.exe", "*"]))),
+    test_of(UNAVAILABLE, st.booleans()),
+)
+growing = st.one_of(
+    test_of(COUNTS, pair(bounds, st.sampled_from([0, 1, 2, 150, 200, 201]))),
+    test_of(("agencies",), st.one_of(pair(bounds, small), pair(st.just("includes"), agencies))),
+    st.just({"mass": True}),
+)
+
+
+def combined(tests: Any, turned: Any) -> Any:
+    """Conditions of those tests; under `not` only of those that may be turned."""
+    return st.recursive(
+        tests,
+        lambda inner: st.one_of(
+            pair(st.sampled_from(["any", "all"]), st.lists(inner, min_size=1, max_size=3)),
+            st.tuples(inner, inner).map(lambda both: {**both[0], **both[1]}),
+            turned.map(lambda part: {"not": part}),
+        ),
+        max_leaves=6,
+    )
+
+
+turnable = combined(steady, steady)
+conditions = combined(st.one_of(steady, growing), turnable)
+made_rules = st.lists(
+    st.fixed_dictionaries({"when": conditions, "then": st.sampled_from(SEVERITY)}, optional={"unless": turnable}),
+    max_size=5,
+).map(lambda rules: [{"id": f"r{number}", **rule} for number, rule in enumerate(rules)])
+messages = st.fixed_dictionaries(
+    {
+        "users": st.sampled_from([0, 1, 2, 3, 199, 200, 201]),
+        "external": small,
+        "unresolved": small,
+        "agencies": st.lists(agencies, unique=True),
+        "visible": small,
+        "recipients": small,
+        "size": small,
+        "subject": st.one_of(st.none(), subjects),
+        "names": st.lists(names, max_size=3),
+    }
+)
+
+
+def compare(rules: list[dict[str, Any]], message: dict[str, Any]) -> None:
+    read = ruleset("".join(f"  - {json.dumps(rule)}\n" for rule in rules) or "  []\n")
+    seen = {key: value for key, value in message.items() if key != "names"}
+    given_evidence = evidence(
+        **{**seen, "agencies": dict.fromkeys(seen["agencies"], 1)}, attachments=attached(*message["names"])
+    )
+    verdict = judge(read, given_evidence, NOW)
+    assert (str(verdict.action), [(reason.rule, str(reason.action)) for reason in verdict.reasons]) == naive(
+        rules, message
+    )
+    told = {trace.rule: trace.result for trace in explain(read, given_evidence, NOW).rules}
+    words = {True: "matched", False: "not", UNKNOWN: "unknown"}
+    for rule in rules:
+        unless = opposite(holds(rule["unless"], message)) if "unless" in rule else True
+        assert told[rule["id"]] == words[both([holds(rule["when"], message), unless])]
+
+
+@settings(max_examples=300, deadline=None)
+@given(made_rules, messages)
+def test_the_judge_agrees_with_a_naive_evaluator(rules, message):
+    compare(rules, message)
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000, deadline=None)
+@given(made_rules, messages)
+def test_the_judge_agrees_for_long(rules, message):
+    compare(rules, message)
+
+
+@settings(max_examples=200, deadline=None)
+@given(conditions, messages, small, st.integers(0, 300), st.lists(agencies))
+def test_what_matched_a_mailing_matches_it_still_when_it_has_grown(condition, message, external, users, more):
+    """DESIGN 5: what grows cannot turn a yes into a no in mid-mailing."""
+    grown = dict(message)
+    grown.update(users=message["users"] + users, external=message["external"] + external)
+    grown["agencies"] = sorted({*message["agencies"], *more})
+    rules = ruleset(f"  - {json.dumps({'id': 'only', 'when': condition, 'then': 'warn'})}\n")
+    answers = []
+    for each in (message, grown):
+        seen = {**each, "agencies": dict.fromkeys(each["agencies"], 1)}
+        files = attached(*seen.pop("names"))
+        answers.append(explain(rules, evidence(**seen, attachments=files), NOW).rules[0].result)
+    assert answers[0] != "matched" or answers[1] == "matched"
