@@ -55,7 +55,7 @@ def _data_size(text: bytes, start: int, end: int, base64: bool) -> int:
     if base64:
         return (end - start - 2 * lines) * 3 // 4
     last = max(start, text.rfind(b"\n", start, end) + 1)
-    return lines * _octets(text[start]) + _octets(text[last])
+    return lines * _octets(text[start]) + (_octets(text[last]) if last < end else 0)
 
 
 def _octets(length_character: int) -> int:

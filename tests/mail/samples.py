@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gatekeeper.mail import read_facts
+from gatekeeper.model import Facts
+
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus" / "ham.tar.gz"
 HEAD = ("From: Ann <ann@example.gov>", "To: bob@example.gov", "Subject: Hello")
 
@@ -30,6 +33,11 @@ def corpus() -> tuple[bytes, ...]:
     with tarfile.open(CORPUS) as archive:
         files = [archive.extractfile(entry) for entry in archive if entry.isfile() and entry.name.endswith(".eml")]
         return tuple(_as_sent(file.read()) for file in files if file)
+
+
+@cache
+def corpus_facts() -> tuple[Facts, ...]:
+    return tuple(map(read_facts, corpus()))
 
 
 def _as_sent(stored: bytes) -> bytes:

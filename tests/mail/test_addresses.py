@@ -65,7 +65,11 @@ def test_more_than_the_limit_is_said():
     assert read.over_limit
 
 
-@given(st.lists(st.tuples(st.text('ab ,;:<>()"@\\', max_size=8), st.from_regex(r"[a-z]{1,5}@[a-z]{1,5}\.gov", fullmatch=True))))
+NAMES = st.text('ab ,;:<>()"@\\', max_size=8)
+BOXES = st.from_regex(r"[a-z]{1,5}@[a-z]{1,5}\.gov", fullmatch=True)
+
+
+@given(st.lists(st.tuples(NAMES, BOXES)))
 def test_any_display_name_when_quoted_leaves_the_addresses(pairs):
     text = ", ".join('"{}" <{}>'.format(name.replace("\\", "\\\\").replace('"', '\\"'), box) for name, box in pairs)
     read = read_addresses(text, 1000)

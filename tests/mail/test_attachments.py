@@ -156,8 +156,14 @@ STRUCTURE = [
         mixed("--b", "Content-Type: multipart/mixed; boundary=c", "", "--c", "", "x", "--b--"),
         {"unclosed-multipart"},
     ),
-    (mixed("--b", "", "x", "--b--").replace(b"Subject", b"Content-Transfer-Encoding: base64\r\nSubject"), {"encoded-container"}),
-    (mixed("--b", "Content-Type: message/rfc822", "Content-Transfer-Encoding: base64", "", "QUJD", "--b--"), {"encoded-container"}),
+    (
+        mixed("--b", "", "x", "--b--").replace(b"Subject", b"Content-Transfer-Encoding: base64\r\nSubject"),
+        {"encoded-container"},
+    ),
+    (
+        mixed("--b", "Content-Type: message/rfc822", "Content-Transfer-Encoding: base64", "", "QUJD", "--b--"),
+        {"encoded-container"},
+    ),
 ]
 
 
@@ -182,7 +188,8 @@ def test_ordinary_multiparts_have_no_defects(content):
 
 
 def test_a_header_that_a_delimiter_cuts_short_is_still_a_part():
-    assert files(mixed("--b", "Content-Type: application/pdf; name=a.pdf", "--b--")) == [("a.pdf", "application/pdf", 0)]
+    content = mixed("--b", "Content-Type: application/pdf; name=a.pdf", "--b--")
+    assert files(content) == [("a.pdf", "application/pdf", 0)]
 
 
 def test_limits_on_parts_and_depth_are_defects():
