@@ -1,0 +1,63 @@
+"""One transaction under way: its envelope, and the transaction at the next hop that mirrors it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gatekeeper.listeners.seams import Pipeline, RelayTransaction
+from gatekeeper.model import Recipient, Transaction
+from gatekeeper.wire.parameters import MailArgument
+from gatekeeper.wire.replies import Reply, reply
+
+_NO_SENDER = reply(503, "expected MAIL first", "5.5.1")
+
+
+class Exchange:
+    """From MAIL to the reply to the dot. Recipients are those that the next hop takes."""
+
+    def __init__(self, mail: MailArgument, relayed: RelayTransaction) -> None:
+        self.mail = mail
+        self.opened: Reply | None = None  # the next hop's reply to MAIL, once it was asked
+        self.accepted: list[Recipient] = []
+        self.refused = 0
+        self._relayed = relayed
+        self._passed_on = False
+
+    async def open(self) -> Reply:
+        """Ask the next hop about MAIL."""
+        self.opened = await self._relayed.open()
+        return self.opened
+
+    async def ask(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
+        """Ask the next hop about recipients, and about MAIL with them where it was not asked; its replies, in order."""
+        if self.opened and not self.opened.ok:
+            return [_NO_SENDER] * len(recipients)
+        replies = await self._relayed.recipients(recipients)
+        if not self.opened and not (await self.open()).ok:  # it has been said by now; this takes no round trip
+            return [_NO_SENDER] * len(recipients)
+        self._note(recipients, replies)
+        return replies
+
+    def _note(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
+        for recipient, answer in zip(recipients, replies, strict=True):
+            if answer.ok:
+                self.accepted.append(recipient)
+            else:
+                self.refused += 1
+
+    async def finish(self, pipeline: Pipeline, transaction: Transaction) -> Reply:
+        """Have the message judged and give the reply to its dot. The next hop's transaction is over after it."""
+
+        async def relay(added: bytes) -> Reply:
+            self._passed_on = True  # from here on the next hop may have it, whatever becomes of us
+            return await self._relayed.data((added, transaction.content))
+
+        try:
+            return await pipeline.receive(transaction, relay)
+        finally:
+            await self.abandon()
+
+    async def abandon(self) -> None:
+        """End the next hop's transaction, unless the message was passed on in it."""
+        if not self._passed_on:
+            await self._relayed.abandon()

@@ -1,0 +1,51 @@
+"""What a listener asks of the rooms behind it: a next hop to mirror, and a pipeline that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.wire.replies import Reply
+
+Relay = Callable[[bytes], Awaitable[Reply]]  # passes these header bytes and the content on; called at most once
+
+
+class RelayTransaction(Protocol):
+    """One transaction at the next hop. A next hop that is down answers 451 4.4.1; nothing of it raises."""
+
+    async def open(self) -> Reply:
+        """Say MAIL where it was not said yet; the reply to it."""
+        ...
+
+    async def recipients(self, batch: Sequence[Recipient]) -> Sequence[Reply]:
+        """Say RCPT for each, pipelined, MAIL before them where it was not said yet; a reply for each, in order."""
+        ...
+
+    async def data(self, content: Sequence[bytes]) -> Reply:
+        """Pass the message on; the reply to its dot ends the transaction."""
+        ...
+
+    async def abandon(self) -> None:
+        """End the transaction without a message; harmless after `data`."""
+        ...
+
+
+class NextHop(Protocol):
+    """Where mail goes on to."""
+
+    async def extensions(self) -> Mapping[str, str]:
+        """EHLO keywords, in upper case, that every next hop offers, with their arguments."""
+        ...
+
+    async def begin(self, sender: str, parameters: Sequence[str], client: Client) -> RelayTransaction:
+        """Begin a transaction; nothing is said before `open`."""
+        ...
+
+
+class Pipeline(Protocol):
+    """What decides over a message."""
+
+    async def receive(self, transaction: Transaction, relay: Relay) -> Reply:
+        """Judge a transaction and give the reply to its dot."""
+        ...

@@ -1,0 +1,59 @@
+"""Who speaks on a connection, and for whom: HELO, XCLIENT and XFORWARD put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gatekeeper.model import Client
+
+_FIELDS = {"NAME": "name", "ADDR": "address", "HELO": "helo", "PROTO": "protocol"}
+
+
+@dataclass(slots=True)
+class Speaker:
+    """What a connection has said about who it is; `address` and `port` are those of the peer itself."""
+
+    address: str
+    port: int
+    encrypted: bool = False
+    helo: str = ""
+    extended: bool = False  # EHLO
+    login: str | None = None  # by XCLIENT
+    forwarded: Mapping[str, str] = field(default_factory=dict)  # by XFORWARD, until the transaction ends
+    _client: Client | None = None  # by XCLIENT, until the connection ends
+
+    def speak_for(self, attributes: Mapping[str, str]) -> None:
+        """Take XCLIENT's attributes: from here on the client is another, who has yet to say hello."""
+        self._client = _described(self._client or self._itself(), attributes)
+        if "LOGIN" in attributes:
+            self.login = attributes["LOGIN"] or None
+        self.helo, self.forwarded = "", {}
+
+    def client(self) -> Client:
+        """Whom a transaction that begins now is from: by XFORWARD, else by XCLIENT, else the peer."""
+        client = self._client or self._itself()
+        return _described(client if client.helo else replace(client, helo=self.helo), self.forwarded)
+
+    @property
+    def upstream(self) -> str | None:
+        """The queue id that XFORWARD gave, at the peer: "4XyZ@192.0.2.1"."""
+        ident = self.forwarded.get("IDENT")
+        return f"{ident}@{self.address}" if ident else None
+
+    def _itself(self) -> Client:
+        protocol = ("ESMTP" if self.extended else "SMTP") + ("S" if self.encrypted else "")
+        return Client(address=self.address, helo=self.helo, port=self.port, protocol=protocol)
+
+
+def _described(client: Client, attributes: Mapping[str, str]) -> Client:
+    """The client as a trusted peer describes it; where that names no address, what it leaves out stays as it is."""
+    known = {field: attributes[name] for name, field in _FIELDS.items() if attributes.get(name)}
+    base = Client(protocol=client.protocol) if "address" in known else client
+    return Client(
+        address=known.get("address", base.address),
+        name=known.get("name", base.name),
+        helo=known.get("helo", base.helo),
+        port=int(attributes.get("PORT") or base.port),
+        protocol=known.get("protocol", base.protocol),
+    )

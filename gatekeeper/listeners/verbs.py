@@ -1,0 +1,373 @@
+"""The verbs of SMTP as a transparent proxy answers them (RFC 5321 4.1.1); the I/O is in `connection.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from gatekeeper.listeners.connection import Connection, log
+from gatekeeper.listeners.exchange import Exchange
+from gatekeeper.listeners.house import House
+from gatekeeper.listeners.intake import take_in
+from gatekeeper.listeners.speaker import Speaker
+from gatekeeper.model import Recipient, Transaction
+from gatekeeper.settings import contains
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.content import Fault
+from gatekeeper.wire.parameters import (
+    XCLIENT,
+    XFORWARD,
+    ArgumentError,
+    MailArgument,
+    parse_attributes,
+    parse_mail,
+    parse_rcpt,
+)
+from gatekeeper.wire.replies import Reply, reply
+from gatekeeper.wire.trace import count_received
+
+MOST_ERRORS = 10  # commands that are none; then it is no mail client
+MOST_HOPS = 50  # Received fields
+
+_OK = reply(250, "ok", "2.0.0")
+_BYE = reply(221, "bye", "2.0.0")
+_SAY_HELLO = reply(503, "expected EHLO first", "5.5.1")
+_SAY_MAIL = reply(503, "expected MAIL first", "5.5.1")
+_SAY_RCPT = reply(503, "expected RCPT first", "5.5.1")
+_NESTED = reply(503, "expected the transaction to end before the next: DATA or RSET", "5.5.1")
+_NO_VALID = reply(554, "no valid recipients", "5.5.1")
+_UNKNOWN = reply(500, "command not known", "5.5.2")
+_NO_ARGUMENT = reply(501, "expected no argument", "5.5.4")
+_NO_NAME = reply(501, "expected the name of your host", "5.5.4")
+_NOT_TEXT = reply(501, "argument is not UTF-8", "5.5.4")
+_NOT_YOURS = reply(550, "this command is not for your network", "5.7.0")
+_TOO_MANY_RECIPIENTS = reply(452, "too many recipients: send the others in another transaction", "4.5.3")
+_TOO_MANY_COMMANDS = reply(421, "too many commands without a message, closing the connection", "4.7.0")
+_TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0")
+_PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
+_PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
+_GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
+_BAD_CONTENT = reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")
+_SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
+
+
+class SmtpConnection(Connection):
+    """One client's dialog. Recipients are gathered from pipelined commands, and asked of the next hop in batches."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.shared)
+        self._house = house
+        self._settings = house.settings
+        self._speaker = Speaker("", 0)
+        self._offered: dict[str, str] = {}
+        self._exchange: Exchange | None = None
+        self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
+        self._idle_commands = 0
+        self._errors = 0
+
+    # -- the life of a connection --
+
+    def refusal(self) -> Reply | None:
+        self._speaker = Speaker(self.peer, self.peer_port)
+        return self._house.enter(self)
+
+    def ended(self) -> None:
+        self._house.leave(self)
+        if self._exchange:
+            self._house.track(self._exchange.abandon())
+
+    async def _abandon(self) -> None:
+        """Forget the transaction, here and at the next hop, where a client that leaves meanwhile stops nothing."""
+        exchange, self._exchange = self._exchange, None
+        self._speaker.forwarded = {}
+        if exchange:
+            await asyncio.shield(self._house.track(exchange.abandon()))
+
+    # -- a pass over what the client sent --
+
+    async def run_pass(self) -> None:
+        while not self.closing and not self.winding_up and (command := self._next_command()) is not None:
+            await self._ask_recipients()
+            if isinstance(command, Reply):
+                self._answer_error(command)
+            else:
+                await self._run(command)
+        await self._ask_recipients()
+
+    def _next_command(self) -> bytes | Reply | None:
+        """The next command that is no recipient; recipients before it are noted."""
+        while True:
+            for address in self.commands.take_recipients():
+                self._note_recipient(Recipient(address))
+            command = self.commands.take()
+            if not isinstance(command, bytes) or command[:5].upper() != b"RCPT ":
+                return command
+            self._note_recipient(self._read_recipient(command))
+
+    async def _run(self, command: bytes) -> None:
+        verb, _, argument = command.partition(b" ")
+        method = _VERBS.get(bytes(verb).upper())
+        self._idle_commands += 1
+        if self._idle_commands > self._settings.max_commands:
+            self.dismiss(_TOO_MANY_COMMANDS)
+        elif method is None:
+            self._answer_error(_UNKNOWN)
+        elif (text := _decode(argument)) is None:
+            self.answer(_NOT_TEXT)
+        else:
+            await getattr(self, method)(text)
+
+    def _answer_error(self, error: Reply) -> None:
+        self._errors += 1
+        if self._errors > MOST_ERRORS:
+            self.dismiss(_TOO_MANY_ERRORS)
+        else:
+            self.answer(error)
+
+    # -- hello --
+
+    async def smtp_HELO(self, arg: str) -> None:
+        if await self._hello(arg, extended=False):
+            self.answer(Reply(250, (self.hostname,)))
+
+    async def smtp_EHLO(self, arg: str) -> None:
+        if await self._hello(arg, extended=True):
+            self._offered = await self._house.offers()
+            self.answer(Reply(250, (self.hostname, *self._offer_lines())))
+
+    async def _hello(self, name: str, extended: bool) -> bool:
+        if not name or not name.isprintable() or " " in name:
+            self.answer(_NO_NAME)
+            return False
+        await self._abandon()
+        self._offered = {}
+        self._speaker.helo, self._speaker.extended = name, extended
+        return True
+
+    def _offer_lines(self) -> list[str]:
+        lines = [f"{keyword} {argument}".rstrip() for keyword, argument in self._offered.items()]
+        if self.tls_context and not self._speaker.encrypted:
+            lines.append("STARTTLS")
+        if contains(self._settings.xforward, self.peer):
+            lines.append(" ".join(("XFORWARD", *XFORWARD)))
+        if contains(self._settings.xclient, self.peer):
+            lines.append(" ".join(("XCLIENT", *XCLIENT)))
+        return lines
+
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        """Encrypt; what was known before is forgotten (RFC 3207 4.2)."""
+        if self._speaker.encrypted or not self.tls_context:
+            self.answer(_UNKNOWN if not self.tls_context else reply(503, "encrypted already", "5.5.1"))
+        elif arg:
+            self.answer(_NO_ARGUMENT)
+        elif self.commands.pending or self.inbox.waiting:
+            self.dismiss(_PAST_TLS)  # it would be taken for encrypted
+        else:
+            await self._abandon()
+            self._offered = {}
+            await super().smtp_STARTTLS(arg)
+            self._speaker = Speaker(self.peer, self.peer_port, encrypted=True)
+
+    # -- for whom a trusted peer speaks --
+
+    async def smtp_XFORWARD(self, arg: str) -> None:
+        attributes = self._read_attributes(arg, XFORWARD, contains(self._settings.xforward, self.peer))
+        if attributes:
+            self._speaker.forwarded = {**self._speaker.forwarded, **attributes}
+            self.answer(_OK)
+
+    async def smtp_XCLIENT(self, arg: str) -> None:
+        attributes = self._read_attributes(arg, XCLIENT, contains(self._settings.xclient, self.peer))
+        if not attributes:
+            return
+        self._speaker.speak_for(attributes)
+        self.answer(self.greeting)  # a new session begins
+
+    def _read_attributes(self, argument: str, known: tuple[str, ...], allowed: bool) -> dict[str, str]:
+        """The attributes; none, and the client is told why, where there are none to take."""
+        if not allowed or self._exchange:
+            self.answer(_NESTED if allowed else _NOT_YOURS)
+            return {}
+        try:
+            return parse_attributes(argument, known)
+        except ArgumentError as error:
+            self.answer(error.reply)
+            return {}
+
+    # -- the envelope --
+
+    async def smtp_MAIL(self, arg: str) -> None:
+        refused = self._mail_refusal()
+        if refused:
+            self.answer(refused)
+            return
+        try:
+            mail = parse_mail(arg, self._offered, self._house.size_limit(self._offered))
+        except ArgumentError as error:
+            self.answer(error.reply)
+            return
+        await self._begin(mail)
+
+    def _mail_refusal(self) -> Reply | None:
+        if not self._speaker.helo:
+            return _SAY_HELLO
+        return _NESTED if self._exchange else self._house.obstacle()
+
+    async def _begin(self, mail: MailArgument) -> None:
+        if mail.address and not self._house.sender_allowed(mail.address):
+            log.info("sender refused client=%s from=<%s>", self.peer, mail.address)
+            self.answer(reply(550, _SENDER_REFUSED, "5.7.1"))
+            return
+        client = self._speaker.client()
+        self._exchange = Exchange(mail, await self._house.next_hop.begin(mail.address, mail.parameters, client))
+        if not self.commands.recipient_next:
+            await self._open(self._exchange)
+
+    async def _open(self, exchange: Exchange) -> None:
+        answer = await exchange.open()
+        self.answer(answer)
+        if not answer.ok:
+            await self._abandon()
+
+    def _read_recipient(self, command: bytes) -> Recipient | Reply:
+        argument = _decode(command[5:])
+        if argument is None:
+            return _NOT_TEXT
+        try:
+            return parse_rcpt(argument, self._offered, bool(self._exchange and self._exchange.mail.utf8))
+        except ArgumentError as error:
+            return error.reply
+
+    def _note_recipient(self, recipient: Recipient | Reply) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            recipient = _SAY_MAIL
+        elif len(exchange.accepted) + len(self._asked) >= self._settings.max_recipients:
+            recipient = _TOO_MANY_RECIPIENTS
+        self._asked.append(recipient)
+
+    async def _ask_recipients(self) -> None:
+        """Answer the recipients noted: ours at once, the others by the next hop, all in order."""
+        asked, self._asked = self._asked, []
+        exchange = self._exchange
+        if not asked:
+            return
+        wanted = [each for each in asked if isinstance(each, Recipient)]
+        if exchange is None or not wanted:
+            await self._answer_refused(exchange, asked)
+            return
+        unanswered = exchange.opened is None
+        replies = iter(await exchange.ask(wanted))
+        if unanswered and exchange.opened:
+            self.answer(exchange.opened)
+        for each in asked:
+            self.answer(each if isinstance(each, Reply) else next(replies))
+        if exchange.opened and not exchange.opened.ok:
+            await self._abandon()
+
+    async def _answer_refused(self, exchange: Exchange | None, asked: list[Recipient | Reply]) -> None:
+        """Answer recipients of which none is for the next hop, MAIL before them where that is still due."""
+        if exchange and exchange.opened is None:
+            await self._open(exchange)
+        for each in asked:
+            self.answer(each if isinstance(each, Reply) else _SAY_MAIL)
+
+    # -- the message --
+
+    async def smtp_DATA(self, arg: str) -> None:
+        exchange = self._exchange
+        if self.commands.pending or self.inbox.waiting:
+            self.dismiss(_PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+        elif arg or exchange is None or not exchange.accepted:
+            self.answer(_NO_ARGUMENT if arg else _data_refusal(exchange))
+        else:
+            await self._take_in(exchange)
+
+    async def _take_in(self, exchange: Exchange) -> None:
+        """Take in the content, then have it judged. A client that leaves before the end leaves nothing behind."""
+        self.in_data = True
+        self.answer(_GO_AHEAD)
+        await self.flush()
+        taken = await take_in(self, self._settings, self._house.size_limit(self._offered))
+        if taken is None:
+            self.closing = True
+            return
+        content, rest = taken
+        self.commands.feed(rest)
+        self.answer(await self._finish(exchange, content))
+        self.in_data = False
+
+    async def _finish(self, exchange: Exchange, content: bytes | Fault) -> Reply:
+        refused = self._content_refusal(content)
+        if refused or isinstance(content, Fault):
+            await self._abandon()
+            return refused or _BAD_CONTENT
+        transaction = self._transaction(exchange, content)
+        self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
+        answer = await asyncio.shield(self._house.track(exchange.finish(self._house.pipeline, transaction)))
+        if answer.ok:
+            self._idle_commands = 0
+        return answer
+
+    def _content_refusal(self, content: bytes | Fault) -> Reply | None:
+        if isinstance(content, Fault):
+            log.info("message refused client=%s fault=%s", self.peer, content.value)
+            limit = self._house.size_limit(self._offered)
+            too_large = reply(552, f"message too large: at most {limit} octets are taken", "5.3.4")
+            return too_large if content is Fault.SIZE else _BAD_CONTENT
+        return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else None
+
+    def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:
+        client, login = self._speaker.client(), self._speaker.login
+        return Transaction(
+            listener="smtp",
+            client=client,
+            sender=exchange.mail.address,
+            recipients=tuple(exchange.accepted),
+            content=content,
+            parameters=tuple(each for each in exchange.mail.parameters if not each.startswith("SIZE=")),
+            login=login,
+            authenticated=bool(login) or contains(self._settings.authenticated, client.address),
+            upstream=self._speaker.upstream,
+        )
+
+    # -- the others --
+
+    async def smtp_RCPT(self, arg: str) -> None:
+        """A RCPT without an argument; the others were noted in `_next_command`."""
+        self.answer(reply(501, "expected TO:<address>", "5.5.4"))
+
+    async def smtp_RSET(self, arg: str) -> None:
+        if not arg:
+            await self._abandon()
+        self.answer(_NO_ARGUMENT if arg else _OK)
+
+    async def smtp_NOOP(self, arg: str) -> None:
+        self.answer(_OK)
+
+    async def smtp_VRFY(self, arg: str) -> None:
+        self.answer(reply(252, "cannot verify, send and see", "2.1.5"))
+
+    async def smtp_HELP(self, arg: str) -> None:
+        self.answer(reply(214, "RFC 5321; this is a mail gate, ask your administrator", "2.0.0"))
+
+    async def smtp_QUIT(self, arg: str) -> None:
+        self.closing = not arg
+        self.answer(_NO_ARGUMENT if arg else _BYE)
+
+
+_NAMES = "HELO EHLO STARTTLS XFORWARD XCLIENT MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"
+_VERBS: Mapping[bytes, str] = {name.encode(): f"smtp_{name}" for name in _NAMES.split()}
+
+
+def _data_refusal(exchange: Exchange | None) -> Reply:
+    if exchange is None:
+        return _SAY_MAIL
+    return _NO_VALID if exchange.refused else _SAY_RCPT
+
+
+def _decode(argument: bytes) -> str | None:
+    try:
+        return argument.decode("utf-8").strip(" ")
+    except UnicodeDecodeError:
+        return None
