@@ -14,7 +14,11 @@ from gatekeeper.rules import RulesetError, check_ruleset, parse_ruleset, read_ru
 from .making import ROOT, check
 
 # The line that is wrong stands among these, as line 4; other errors of the file are on its own lines.
-BEFORE = "version: 1\nagencies: {DOA: {name: Administration, domains: [doa.example.gov]}}\npeople: {cio@example.gov: {roles: [approver]}}\n"
+BEFORE = """\
+version: 1
+agencies: {DOA: {name: Administration, domains: [doa.example.gov]}}
+people: {cio@example.gov: {roles: [approver]}}
+"""
 RULES = "rules:\n  - id: a\n    when: {users: {over: 1}}\n    then: hold\n"
 
 
@@ -143,7 +147,8 @@ def test_there_are_enough_of_them():
 
 
 def test_all_errors_are_told_at_once_in_the_order_of_the_file():
-    text = "version: 1\ntitel: x\nreview: never\nrules:\n  - {id: a, then: hold}\n  - {id: a, when: {user: 1}, then: hold}\n"
+    head = "version: 1\ntitel: x\nreview: never\n"
+    text = f"{head}rules:\n  - {{id: a, then: hold}}\n  - {{id: a, when: {{user: 1}}, then: hold}}\n"
     with pytest.raises(RulesetError) as raised:
         parse_ruleset(text, "my.yaml", Path("."))
     assert [(p.line, p.column) for p in raised.value.problems] == [(2, 1), (3, 9), (5, 5), (6, 10), (6, 20)]
@@ -275,9 +280,7 @@ def _an_ordinary_reading() -> float:
 
 
 SHIPPED = (ROOT / "rules.yaml").read_text(encoding="utf-8")
-PIECES = st.sampled_from(
-    ["{", "}", "[", "]", "\n", "  ", "\t", "*", "&a ", "'", '"', ": ", "- ", "\ufeff", "é", "\x00", "9"]
-)
+PIECES = st.sampled_from([*"{}[]\n\t*'\"9é\x00\ufeff", "  ", "&a ", ": ", "- "])
 
 
 @settings(max_examples=120, deadline=None)

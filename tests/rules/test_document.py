@@ -51,7 +51,10 @@ held: {remind: 48h, expire: none}
 mass: {any: [{people: {over: 200}}, {agencies: {at_least: 5}}]}
 define: {everybody: {agencies: {at_least: 2}}}
 rules:
-  - {id: a, when: everybody, then: hold, ask: [owners, head, agencies.DOA.head, {any: 2, of: [approver, cio@example.gov]}]}
+  - id: a
+    when: everybody
+    then: hold
+    ask: [owners, head, agencies.DOA.head, {any: 2, of: [approver, cio@example.gov]}]
   - {id: b, when: {users: {over: 5}}, then: warn, repair: blind}
 """
 
@@ -126,8 +129,9 @@ def test_the_digest_is_of_the_text():
 
 
 def test_yaml_anchors_may_be_used():
-    text = f"{HEAD}rules:\n  - {{id: a, when: &w {{size: {{over: 1}}}}, then: warn}}\n  - {{id: b, when: *w, then: warn}}\n"
-    assert [rule.when for rule in read(text).rules][0] == [rule.when for rule in read(text).rules][1]
+    rules = "rules: [{id: a, when: &w {size: 1}, then: warn}, {id: b, when: *w, then: warn}]\n"
+    first, second = read(HEAD + rules).rules
+    assert first.when == second.when
 
 
 # -- warnings ----------------------------------------------------------------------------------------------------
