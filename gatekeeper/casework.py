@@ -73,7 +73,7 @@ class Casework:
     def ruleset(self) -> Ruleset:
         return self.voice.ruleset
 
-    def list(self, state: str | None = None) -> list[MailingView]:
+    def mailings(self, state: str | None = None) -> list[MailingView]:
         """The numbered mailings, newest first; of one state, where named."""
         return self.store.call(partial(views.list_mailings, state=state))
 

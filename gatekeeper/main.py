@@ -23,6 +23,8 @@ from gatekeeper.reporting import Reporter
 from gatekeeper.settings import Settings
 from gatekeeper.store import Database, Store, StoreError, StoreSetupError, ledger
 from gatekeeper.telling import Voice
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.replies import Reply
 
 log = logging.getLogger("gatekeeper.main")
 _GRACE = 30.0  # seconds that mail on its way has when we are told to end
@@ -41,7 +43,9 @@ class Gate:
         self.store_is_open = False
         self.next_hop = NextHop(settings.next_hop, self.metrics.next_hop_error)
         self.pipeline = Pipeline(settings.judging, self.in_force, self.store, Reporter(self.metrics).report)
-        self.listener = SmtpListener(settings.listening, self.next_hop, self.pipeline, self._sender_allowed)
+        self.listener = SmtpListener(
+            settings.listening, self.next_hop, self.pipeline, self._sender_allowed, self._obstacle
+        )
         self.queue = Queue(self.store, self.next_hop, self._voice, settings.storing.lease)
         self.duties = Duties(self.in_force, self.store, self._reloaded)
         self.ops = OpsServer(settings.ops.ops, self.metrics.registry, self._ready) if settings.ops.ops else None
@@ -118,6 +122,10 @@ class Gate:
         domain = mail_from.rpartition("@")[2].lower()
         domains = self.settings.listening.sender_domains
         return domain in domains if domains else self.in_force.current.directory.is_inside(mail_from)
+
+    def _obstacle(self) -> Reply | None:
+        """452 at MAIL while the disk is nearly full: nothing is acknowledged that cannot be stored (DESIGN 10)."""
+        return verdicts.disk_full() if self.store.is_short_of_space(time.monotonic()) else None
 
     def _ready(self) -> tuple[bool, tuple[str, ...]]:
         if not self.store_is_open:

@@ -237,7 +237,7 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     """Who sends, and whether the rules cover them (DESIGN 3.3, M9)."""
     recipients = [recipient.address for recipient in transaction.recipients]
     mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
-    mailbox = policy.directory.user(mailbox) if policy.directory.is_inside(mailbox) else mailbox
+    mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
     agency = policy.directory.agency_of(mailbox)
     covered = agency not in policy.ruleset.scope_except
     return Source(mailbox, transaction.authenticated, agency, covered)

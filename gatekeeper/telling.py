@@ -145,7 +145,7 @@ class Told:
 
     position: int
     recipient: Recipient
-    result: str  # of delivery.Result
+    result: str  # a word of delivery.Result
     reply: str
 
 

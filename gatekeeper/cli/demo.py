@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
 from typing import Any
 
@@ -148,10 +149,10 @@ def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
                 code, text = client.rcpt(recipient)
                 if code >= 400:
                     return code, text.decode("ascii", "replace")
-            code, text = client.data(sample.message.as_bytes())
+            code, text = client.data(sample.message.as_bytes(policy=SMTP))
             return code, text.decode("ascii", "replace")
     except smtplib.SMTPResponseException as error:
-        return error.smtp_code, bytes(error.smtp_error).decode("ascii", "replace")
+        return error.smtp_code, str(error.smtp_error)
     except OSError as error:
         raise Failure(f"no gate at {listen}: {error}; start one with `gatekeeper serve`", UNAVAILABLE) from None
 

@@ -40,7 +40,7 @@ def mailing() -> None:
 def list_mailings(state: str | None, as_json: bool, **given: Any) -> None:
     """List the mailings that have a number, newest first."""
     with open_casework(settings_of(given)) as casework, failing_well():
-        found = casework.list(state)
+        found = casework.mailings(state)
     if as_json:
         print_json([as_document(one) for one in found])
         return

@@ -138,7 +138,7 @@ class Queue:
     # -- releases ------------------------------------------------------------------------------------------------
 
     async def _release(self, job: Job) -> None:
-        release = await self.store.read(partial(jobs.open_release, batch_id=job.batch_id))
+        release = await self.store.read(partial(jobs.open_release, batch_id=job.batch_id or 0))
         if release is None:
             await self.store.run(partial(jobs.finish, job=job))
             return
@@ -179,7 +179,7 @@ class Queue:
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
         if not jobs.still_ours(connection, job):
             return False
-        answers = {each.position: (_FINAL[each.result], each.reply) for each in told if each.result in _FINAL}
+        answers = {each.position: (_FINAL[Result(each.result)], each.reply) for each in told if each.result in _FINAL}
         jobs.record_answers(connection, release.batch_id, answers, self.clock())
         return True
 

@@ -48,6 +48,13 @@ class Store:
         self.writer.stop()
         self.database.dispose()
 
+    def is_short_of_space(self, now: float) -> bool:
+        """True where the database's disk has less room than a few large messages need; looks once a second.
+
+        Args: `now` in seconds of a clock that only goes forward.
+        """
+        return self.database.space.is_short(now)
+
     @property
     def secret(self) -> bytes:
         """The key of the database's hashes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,27 @@ NEWEST_SCHEMA = "0001"
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
+LEAST_FREE = 256 << 20  # octets: five messages of the largest size
+
+
+class Space:
+    """How much room there is on a disk, looked at no more than once a second."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Args: `folder` is None for a database whose disk is not ours to see."""
+        self._folder = folder
+        self._looked_at = float("-inf")
+        self._short = False
+
+    def is_short(self, now: float) -> bool:
+        """True where less than LEAST_FREE is left."""
+        if self._folder is not None and now - self._looked_at >= 1.0:
+            self._looked_at = now
+            with suppress(OSError):
+                self._short = shutil.disk_usage(self._folder).free < LEAST_FREE
+        return self._short
+
+
 class Database:
     """An engine, and the ways in which it differs by kind of database."""
 
@@ -28,6 +50,7 @@ class Database:
         self.timeout = timeout
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
+        self.space = Space(self.path.absolute().parent if self.path else None)
         self.engine = _make_engine(self.url, timeout)
         self._inode: tuple[int, int] | None = None
 

@@ -147,8 +147,9 @@ def put_off(connection: Connection, job: Job, due: float, error: str) -> None:
 
 def open_release(connection: Connection, batch_id: int) -> Release | None:
     """Read what a release has to send; None where the batch is not, or no longer, released."""
-    row = connection.execute(select(batches).where(batches.c.id == batch_id)).mappings().one()
-    if row["state"] != BatchState.RELEASED:
+    found = select(batches).where(batches.c.id == batch_id, batches.c.state == BatchState.RELEASED)
+    row = connection.execute(found).mappings().first()
+    if row is None:
         return None
     query = (
         select(batch_recipients)
