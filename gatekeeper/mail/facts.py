@@ -102,9 +102,7 @@ def _note_addresses(name: str, read: AddressList, notebook: Notebook) -> None:
     notebook.note_if(read.malformed, "malformed-from" if name in ("from", "sender") else "malformed-recipients")
 
 
-def _check_header(
-    header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], notebook: Notebook
-) -> None:
+def _check_header(header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], notebook: Notebook) -> None:
     for name, defect in _DUPLICATES.items():
         notebook.note_if(len(header.all(name)) > 1, defect)
     notebook.note_if(not any(header.all("from")), "missing-from")

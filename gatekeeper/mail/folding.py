@@ -36,9 +36,7 @@ _LOOKS = {
     '"': "“”„«»",
 }
 _INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f"  # blank letters, which no category tells
-_FOLDS = str.maketrans(
-    {look: letter for letter, looks in _LOOKS.items() for look in looks} | dict.fromkeys(_INVISIBLE)
-)
+_FOLDS = str.maketrans({look: letter for letter, looks in _LOOKS.items() for look in looks} | dict.fromkeys(_INVISIBLE))
 _ACCENTS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
 _REST = re.compile(r"[^\x20-\x7e]")
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})

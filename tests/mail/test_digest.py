@@ -8,8 +8,8 @@ from gatekeeper.mail import read_facts
 from tests.mail.samples import message
 
 BASE = (
-    *("From: Ann <ann@example.gov>", "To: bob@example.gov", "Subject: a b", "MIME-Version: 1.0", "Message-ID: <a@b>", ""),
-    *("line one", "", "line three"),
+    *("From: Ann <ann@example.gov>", "To: bob@example.gov", "Subject: a b", "MIME-Version: 1.0", "Message-ID: <a@b>"),
+    *("", "line one", "", "line three"),
 )
 
 
