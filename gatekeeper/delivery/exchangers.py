@@ -94,6 +94,7 @@ class ExchangerHosts:
                 continue
             except dns.exception.DNSException as error:
                 log.warning("next hop: DNS fails for a mail host host=%s error=%s", name, error)
+                ttls.append(LEAST_TTL)  # asked again soon
                 continue
             addresses += [record.address for record in answer]
             ttls.append(_ttl(answer))

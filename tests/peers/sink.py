@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -168,7 +167,7 @@ class Sink:
     # -- what it is told, and what it saw --
 
     def at(self, step: str, act: Act, *, times: float = float("inf"), skip: int = 0) -> None:
-        """Do `act` at a step (a verb, or CONNECT, BLOCK for the first of the content, DOT), `times` times.
+        """Do `act` at a step (a verb, or CONNECT, BLOCK for the content's first octets, DOT), `times` times.
 
         The first `skip` passes are as usual.
         """
@@ -208,8 +207,6 @@ class Sink:
         finally:
             del self._open[session.id]
             writer.close()
-            with contextlib.suppress(Exception):
-                await writer.wait_closed()
 
 
 class _Session:
@@ -259,7 +256,8 @@ class _Session:
         return line.decode("utf-8", "surrogateescape")
 
     async def say(self, text: str) -> None:
-        self.writer.write(text.encode("utf-8", "surrogateescape") + b"\r\n")
+        if text:
+            self.writer.write(text.encode("utf-8", "surrogateescape") + b"\r\n")
         if b"\r\n" not in self.buffer:  # more commands wait: their answers go together
             await self.writer.drain()
 
@@ -374,14 +372,18 @@ class _Session:
             return
         given = await self.answer("DATA", "354 go ahead")
         if given.startswith("354"):
-            await self._take(await self._read_content())
+            if not self.buffer:
+                await self.read_some()
+            early = self.sink.act_at("BLOCK")
+            if early:
+                await self.perform(early, "")
+            stuffed = await self._read_content()
+            if early and early.kind == "say":  # that was the answer; the rest is read and thrown away
+                self._forget()
+            else:
+                await self._take(stuffed)
 
     async def _read_content(self) -> bytes:
-        if not self.buffer:
-            await self.read_some()
-        early = self.sink.act_at("BLOCK")
-        if early:
-            await self.perform(early, "")
         searched = 0
         while self.buffer[:3] != b".\r\n" and (end := self.buffer.find(_END, searched)) < 0:
             searched = max(0, len(self.buffer) - len(_END))
