@@ -1,8 +1,10 @@
-"""What the tests of the listener share: the listener on a real port before a real sink, and a client that says bytes."""
+"""What tests of the listener share: the listener on a real port before a real sink, and a client that says bytes."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -56,6 +58,12 @@ class Client:
         """All that still comes until the listener closes."""
         async with asyncio.timeout(PATIENCE):
             return await self.reader.read()
+
+    def reset(self) -> None:
+        """Leave with a TCP reset."""
+        socket_ = self.writer.get_extra_info("socket")
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     def leave(self) -> None:
         self.writer.close()
@@ -131,5 +139,5 @@ async def open_door(
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what other tasks bring about."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is in another process or room
             await asyncio.sleep(0.005)
