@@ -25,6 +25,7 @@ _TOKEN = re.compile(
 _UNCLOSED = re.compile(r'"(?:[^"\\]++|\\.)*+\Z', re.DOTALL)
 _COMMENT = re.compile(r"\\.|[()]|[^()\\]+|\\", re.DOTALL)
 _INNER_COMMENT = re.compile(r"\([^()]*\)")
+_WORDS = re.compile(r"[^\s.@]\s+[^\s.@(]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\]\s]+\]|[^\s"(),:;<>@\[\]\\]+)""")
 
@@ -121,6 +122,7 @@ class _Reader:
             self.malformed = True
             self._end_mailbox()
         inner = token.removeprefix("<").removesuffix(">")
+        self.malformed |= '"' not in inner and _WORDS.search(inner) is not None
         self.angle = _bare_address(inner)
 
     def _special(self, token: str) -> None:
@@ -153,6 +155,8 @@ class _Reader:
     def _add_named(self, address: str) -> None:
         self.malformed |= any("@" in run and run[0] != '"' and run != address for run in self.runs)
         name = self.decode(" ".join(_unquote(run) for run in self.runs)) or self.decode(self.comment)
+        if address.endswith(":;"):  # an empty group in brackets, as some programs write it
+            return
         if address:
             self.mailboxes.append(Mailbox(name.strip(), address))
         else:

@@ -30,7 +30,7 @@ _QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
 _QUOTED_FROM_HERE = re.compile(
     r"-{2,}\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by)", re.I
 )
-_SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:?\s*\Z", re.I)
+_SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:\Z", re.I)
 _RULE = re.compile(r"\s{0,9}[-_=*~+#]{6,}.{0,80}\Z")
 _FOOTER_LINES = 15
 _GREETING = re.compile(
@@ -42,7 +42,6 @@ _GREETING = re.compile(
 _DISCLAIMER = re.compile(
     r"confidential|privileged|intended (?:recipient|only|for|solely)|notify the sender|received this|in error|disclos"
     r"|unsubscribe|mailing list|disclaimer|vertraulich|prohibited|opt.?out|manage your (?:preferences|subscription)",
-    re.I,
 )
 # URLs, addresses, and what holds a digit: a run of non-space that is not all letters and marks.
 _NO_WORD = re.compile(r"(?<!\S)(?=\S*?(?:[@\d]|://|www\.))\S+")
@@ -107,15 +106,16 @@ def _own_lines(lines: list[str]) -> Iterator[str]:
 
 def _without_disclaimers(lines: list[str]) -> Iterator[str]:
     for paragraph in _paragraphs(lines):
-        if len(set(map(str.lower, _DISCLAIMER.findall(" ".join(paragraph))))) < 2:
+        if len(set(_DISCLAIMER.findall(" ".join(paragraph).lower()))) < 2:
             yield from paragraph
 
 
 def _before_quote(lines: list[str]) -> Iterator[str]:
     for line in lines:
-        if line.rstrip() == "--" or _QUOTED_FROM_HERE.match(line.strip()):  # "-- ": RFC 3676 4.3
+        ended = line.strip()
+        if ended.startswith("--") and (ended == "--" or _QUOTED_FROM_HERE.match(ended)):  # "-- ": RFC 3676 4.3
             return
-        if not _SAYS.search(line[-40:]):
+        if not (ended.endswith(":") and _SAYS.search(ended[-40:])):
             yield line
 
 

@@ -237,8 +237,7 @@ class _Walk:
         if not boundary or len(boundary) >= _LONGEST_LINE - 2:
             self.notebook.note("missing-boundary")
             return
-        clash = len(part.content_type.all("boundary")) > 1 or boundary.startswith(self.prefixes)
-        clash = clash or any(other.startswith(boundary) for other in self.prefixes)
+        clash = len(part.content_type.all("boundary")) > 1 or any(_clash(boundary, other) for other in self.open)
         self.notebook.note_if(clash, "clashing-boundary")
         self.open[boundary] = len(self.stack) - 1
         self.ended.discard(boundary)
@@ -267,6 +266,12 @@ class _Walk:
         if self.gap is not None:
             self.gaps.append((self.gap, max(self.gap, at)))
             self.gap = None
+
+
+def _clash(boundary: bytes, outer: bytes) -> bool:
+    """True where one starts like the other (RFC 2046 5.1.2 forbids it); Eudora's habit of ever is let be."""
+    longer = boundary.removeprefix(outer)
+    return (longer != boundary and longer not in (b".ALT", b".REL")) or outer.startswith(boundary)
 
 
 def _describe(header: Header, parent: Part | None, limits: Limits, notebook: Notebook) -> Part:

@@ -9,7 +9,7 @@ from .folding import fold
 _LONGEST = 500  # characters that count; RFC 5322 2.1.1 allows a line of 998
 # Reply and forward marks of mail programs in many languages; some are numbered: Re[2]:, Re^3:, Re(4):, RE2:
 _MARKS = (
-    "re|aw|antw|antwort|sv|vs|vb|ref|rif|res|rv|resp|odp|fw|fwd|wg|tr|enc|doorst|i|pd|fs|vl|ynt|ilt|bls|"
+    "re|r|aw|antw|antwort|sv|vs|vb|ref|rif|res|rv|resp|odp|fw|fwd|wg|tr|enc|doorst|i|pd|fs|vl|ynt|ilt|bls|"
     "回复|答复|转发|回覆|轉寄|回信|転送|返信|전달|회신|отв|ha|пересл"
 )
 _LEADING = re.compile(

@@ -15,6 +15,8 @@ WELL_FORMED = [
     ("ann@example.gov (Ann (A.) Lee)", [("Ann (A.) Lee", "ann@example.gov")]),
     ("staff: ann@example.gov, Bob <bob@example.gov>;", [("", "ann@example.gov"), ("Bob", "bob@example.gov")]),
     ("undisclosed-recipients:;", []),
+    ("<undisclosed-recipients:;>", []),
+    ("<ann @ example . gov>", [("", "ann@example.gov")]),
     ("<@relay.example.org,@other.example.org:ann@example.gov>", [("", "ann@example.gov")]),
     ("ann @ example . gov", [("", "ann@example.gov")]),
     ('"ann lee"@example.gov', [("", '"ann lee"@example.gov')]),
@@ -40,6 +42,7 @@ GUESSED = [
     ("staff: ann@example.gov", ["ann@example.gov"]),
     ("ann@example.gov: bob@example.gov;", ["ann@example.gov", "bob@example.gov"]),
     ("Ann <>", []),
+    ("<ann lee@example.gov>", ["annlee@example.gov"]),
 ]
 
 

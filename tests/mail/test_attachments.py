@@ -177,6 +177,7 @@ ORDINARY = [
     mixed("--b", "", "-- ", "signature", "--b--"),
     mixed("--b", "", "--", "--other", "--b--"),
     message(*HEAD, "", "Content-Type: multipart/mixed; boundary=b", "", "--b", "x"),
+    mixed("--b", "Content-Type: multipart/alternative; boundary=b.ALT", "", "--b.ALT", "", "x", "--b.ALT--", "--b--"),
     mixed("--b--b", "", "x", "--b--b--", boundary="b--b"),
 ]
 

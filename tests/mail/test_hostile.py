@@ -111,7 +111,7 @@ def check_linear(make, size: int) -> None:
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_time_is_linear(make):
-    check_linear(make, 6_000)
+    check_linear(make, 4_000)
 
 
 @pytest.mark.soak
