@@ -65,8 +65,9 @@ class Duties:
         try:
             await self.store.run(partial(keeping.forget_unsealed, before=unsealed))
             await self.store.run(partial(keeping.forget_bodies, before=unsealed))
-            while await self.store.run(partial(ledger.forget_ordinary, before=now - age)):
-                await asyncio.sleep(0)
+            forgotten = 1
+            while forgotten:  # a few hundred a commit, so that mail is not kept waiting
+                forgotten = await self.store.run(partial(ledger.forget_ordinary, before=now - age))
         except StoreError as error:
             log.warning("not tidied up: %s", error)
 

@@ -17,7 +17,7 @@ STEPS = (
     "body-chunk",  # one chunk of it is committed
     "body-complete",  # it is whole
     "sealed",  # the batch is durable: from here on we may say 250
-    "held-notice",  # the notice to its sender is queued
+    "notice-queued",  # the notice to its sender is queued, or has failed
     "approved",  # the approval is committed
     "leased",  # a job is ours for a while
     "body-read",  # its message is read

@@ -55,6 +55,7 @@ class Passage:
 
 
 Report = Callable[[Passage], None]
+Render = Callable[[notify.MailingSummary, notify.Organisation, datetime], bytes]
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Pipeline:
                 return await self._effect(passage, outcome, relay)
             # Point of no return for the message: once kept, it is ours.
             if await self.store.keep(arrival, outcome.batch):
-                await self._tell_held(passage, arrival, outcome)
+                await self._tell(passage, outcome, "held", notify.held_notice)
                 return self._held_reply(passage, outcome)
         raise StoreError("the mailing was decided again and again while its batch was being kept")
 
@@ -164,7 +165,7 @@ class Pipeline:
             case Action.WARN:
                 reply = await self._relay(passage, relay, warning_field(outcome.verdict))
                 if reply.ok:
-                    await self._tell_warned(passage, outcome)
+                    await self._tell(passage, outcome, "warning", notify.warning_notice)
                 return reply
             case _:
                 return await self._relay(passage, relay)
@@ -198,19 +199,29 @@ class Pipeline:
     def _voice(self, passage: Passage) -> telling.Voice:
         return telling.Voice(passage.policy.ruleset, self.settings.hostname, self.settings.public_url)
 
-    async def _tell_held(self, passage: Passage, arrival: Arrival, outcome: Outcome) -> None:
-        if arrival.notify and outcome.key is not None:
-            summary, organisation = self._summary(passage, arrival, outcome), self._voice(passage).organisation
-            content = notify.held_notice(summary, organisation, arrival.now)
-            await self._queue(arrival, f"held:{outcome.key}", content, outcome.key)
-            step("held-notice")
+    async def _tell(self, passage: Passage, outcome: Outcome, kind: str, render: Render) -> None:
+        """Queue the one notice of its kind that the mailing's sender gets.
 
-    async def _tell_warned(self, passage: Passage, outcome: Outcome) -> None:
+        What happened has happened: a notice that fails must change neither the verdict nor the reply.
+        """
         arrival = passage.arrival
-        if arrival and arrival.notify and outcome.key is not None:
-            summary, organisation = self._summary(passage, arrival, outcome), self._voice(passage).organisation
-            content = notify.warning_notice(summary, organisation, arrival.now)
-            await self._queue(arrival, f"warning:{outcome.key}", content, outcome.key)
+        if arrival is None or not arrival.notify or outcome.key is None:
+            return
+        try:
+            content = render(self._summary(passage, arrival, outcome), self._voice(passage).organisation, arrival.now)
+            await self.store.run(
+                partial(
+                    telling.queue_notice,
+                    once=f"{kind}:{outcome.key}",
+                    recipient=arrival.source.mailbox,
+                    content=content,
+                    now=arrival.now.timestamp(),
+                    key=outcome.key,
+                )
+            )
+        except Exception:
+            log.exception("%s: the %s notice was not queued", passage.id, kind)
+        step("notice-queued")
 
     def _summary(self, passage: Passage, arrival: Arrival, outcome: Outcome) -> notify.MailingSummary:
         return self._voice(passage).summary(
@@ -221,16 +232,6 @@ class Pipeline:
             outcome.verdict.reasons,
             arrival.facts.message_id,
         )
-
-    async def _queue(self, arrival: Arrival, once: str, content: bytes, key: int) -> None:
-        """Queue a notice; one that cannot be queued changes no verdict."""
-        now = arrival.now.timestamp()
-        try:
-            await self.store.run(
-                lambda connection: telling.queue_notice(connection, once, arrival.source.mailbox, content, now, key)
-            )
-        except StoreError as error:
-            log.warning("notice %s was not queued: %s", once, error)
 
 
 def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:

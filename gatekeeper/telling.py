@@ -160,7 +160,7 @@ def queue_delivery_report(
     now: float,
     retry_until: float,
 ) -> bool:
-    """Queue a DSN about recipients of a released batch that the next hop refused, or has not taken yet (RFC 3461 5.2)."""
+    """Queue a DSN about recipients of a released batch that the next hop refused, or does not take (RFC 3461 5.2)."""
     batch, mailing = find_batch(connection, batch_id), mailing_of_batch(connection, batch_id)
     if not batch.sender:
         return False  # nothing is sent to the null sender (RFC 5321 6.1)
