@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -40,7 +39,7 @@ class NextHop:
 def message(recipients, sender="clerk@doa.example.gov", subject="lunch", rest=b"\r\nHello\r\n", **more):
     head = f"From: {sender or 'clerk@doa.example.gov'}\r\nMessage-ID: <{subject}@x>\r\n"
     head += f"Subject: {subject}\r\n" if subject else ""
-    transaction = Transaction(
+    return Transaction(
         listener="smtp",
         client=Client("127.0.0.1", "mx.example.gov", "mx.example.gov"),
         sender=sender,
@@ -48,7 +47,6 @@ def message(recipients, sender="clerk@doa.example.gov", subject="lunch", rest=b"
         content=head.encode() + rest,
         authenticated=True,
     )
-    return transaction
 
 
 @pytest.fixture
@@ -180,12 +178,16 @@ async def test_an_outage_allowance_lets_small_mail_pass_and_mass_mail_never(make
     assert len(hop.added) == 2
 
 
-async def test_senders_outside_the_scope_are_relayed_and_their_recipients_counted(store, rules):
+@pytest.fixture
+def rules_with_scope(rules):
+    outside = '  MUS: {name: University, domains: ["*.univ.example.edu"]}\nscope: {except: [MUS]}\npeople:\n'
+    rules.write_text(RULES.replace("people:\n", outside, 1))
+    return rules
+
+
+async def test_senders_outside_the_scope_are_relayed_and_their_recipients_counted(store, rules_with_scope):
     """Clause M9."""
-    text = RULES.replace(
-        "people:\n", '  MUS: {name: University, domains: ["*.univ.example.edu"]}\nscope: {except: [MUS]}\npeople:\n', 1
-    )
-    Path(rules).write_text(text)
+    rules = rules_with_scope
     pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate"), InForce(rules), store)
     hop = NextHop()
     assert await pipeline.receive(message(people(2400), sender="dean@cs.univ.example.edu"), hop) is TAKEN
