@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 _LINE_END = b"\r\n"
+_DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
 _END = b"\r\n.\r\n"
 _BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
 
@@ -41,12 +42,14 @@ class ContentReader:
         Not to be called again after the end was found.
         """
         work = self._held + block
-        end = work.find(_END)
+        # most blocks have no dot at all, which is the quickest thing to find out
+        dotted = work.find(_DOTTED) if b"." in work else -1
+        end = work.find(_END, dotted) if dotted >= 0 else -1
         if end >= 0:
-            self._take(work[: end + len(_LINE_END)])
+            self._take(work[: end + len(_LINE_END)], dotted >= 0)
             return work[end + len(_END) :]
         self._held = next((start for start in _BEGINNINGS if work.endswith(start)), b"")
-        self._take(work[: len(work) - len(self._held)] if self._held else work)
+        self._take(work[: len(work) - len(self._held)] if self._held else work, dotted >= 0)
         return None
 
     def content(self) -> bytes:
@@ -54,12 +57,12 @@ class ContentReader:
         blocks, self._blocks = self._blocks, []
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
-    def _take(self, body: bytes) -> None:
+    def _take(self, body: bytes, dotted: bool) -> None:
         if not body:
             return
         if not self.fault and not _sound(body):
             self._fail(Fault.LINE_ENDS)
-        plain = body.replace(b"\r\n.", _LINE_END)
+        plain = body.replace(_DOTTED, _LINE_END) if dotted else body
         if self._lead:
             plain, self._lead = plain[self._lead :], 0
         self.size += len(plain)

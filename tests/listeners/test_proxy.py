@@ -11,6 +11,7 @@ import pytest
 
 from gatekeeper.model import Client as ModelClient
 from gatekeeper.model import Recipient, Transaction
+from gatekeeper.wire.content import ContentReader
 from gatekeeper.wire.replies import Reply, reply
 from tests.listeners.talking import Client, Passer, open_door, until
 from tests.peers.sink import Sink, close, drop, hang, say
@@ -265,6 +266,34 @@ async def test_only_what_the_next_hop_offers_is_offered() -> None:
 # -- much at once ------------------------------------------------------------------------------------------------
 
 
+LINE = b"." + b"x" * 75 + b"\r\n"
+LARGE = LINE * (30_000_000 // len(LINE))
+STUFFED = b"." + LARGE.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+
+async def keep(_: Transaction) -> Reply:
+    return reply(250, "kept", "2.0.0")
+
+
+async def send_large(client: Client) -> None:
+    await client.envelope()
+    for start in range(0, len(STUFFED), 65_536):
+        client.say(STUFFED[start : start + 65_536])
+        await client.writer.drain()
+    assert await client.reply() == "250 2.0.0 kept"
+
+
+async def test_a_large_message_takes_less_memory_than_four_of_it() -> None:
+    async with open_door(pipeline=Passer(before=keep)) as door:
+        client = await door.client()
+        tracemalloc.start()
+        await send_large(client)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert door.pipeline.seen[0].content == LARGE
+        assert peak < 4 * len(LARGE)
+
+
 async def longest_pause(stop: asyncio.Event) -> float:
     """The longest that the loop did not come round, in seconds."""
     ticks = [time.perf_counter()]
@@ -274,27 +303,25 @@ async def longest_pause(stop: asyncio.Event) -> float:
     return max(later - earlier for earlier, later in pairwise(ticks))
 
 
-async def test_a_large_message_takes_little_memory_and_does_not_hold_up_the_loop() -> None:
-    line = b"." + b"x" * 75 + b"\r\n"
-    content = line * (30_000_000 // len(line))
-    stuffed = b"." + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+async def pause_in_large(client: Client) -> float:
+    stop = asyncio.Event()
+    pauses = asyncio.create_task(longest_pause(stop))
+    await send_large(client)
+    stop.set()
+    return await pauses
 
-    async def keep(_: Transaction) -> Reply:
-        return reply(250, "kept", "2.0.0")
 
+def seconds_in_one_go() -> float:
+    began = time.perf_counter()
+    reader = ContentReader(len(STUFFED))
+    reader.feed(STUFFED)
+    reader.content()
+    return time.perf_counter() - began
+
+
+async def test_a_large_message_does_not_hold_up_the_loop() -> None:
     async with open_door(pipeline=Passer(before=keep)) as door:
         client = await door.client()
-        await client.envelope()
-        stop = asyncio.Event()
-        pauses = asyncio.create_task(longest_pause(stop))
-        tracemalloc.start()
-        for start in range(0, len(stuffed), 65_536):
-            client.say(stuffed[start : start + 65_536])
-            await client.writer.drain()
-        assert await client.reply() == "250 2.0.0 kept"
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        stop.set()
-        assert door.pipeline.seen[0].content == content
-        assert peak < 4 * len(content)
-        assert await pauses < 0.1
+        pauses = [await pause_in_large(client) for _ in range(3)]
+        # other work of the machine only adds to a pause; the least of a few is ours
+        assert min(pauses) < seconds_in_one_go() / 2
