@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
-from .conditions import All, Condition, Not, Test
+from .conditions import All, Condition, Matcher, Not, Test
 from .fields import FIELDS, UNAVAILABLE, Field, Kind
-from .ruleset import Matcher
 
 Values = Mapping[str, Any]
 
@@ -96,6 +95,8 @@ def compile_test(test: Test) -> Matcher:
         return _comparison(test, field)
     if field.kind in (Kind.COUNT, Kind.SIZE):
         return _one_of_numbers(test)
+    if field.kind in (Kind.TEXT, Kind.WORD):
+        return _text(test, field)
     return _names(test, field)
 
 
@@ -142,8 +143,19 @@ def _one_of_numbers(test: Test) -> Matcher:
     return one_of_numbers
 
 
+def _text(test: Test, field: Field) -> Matcher:
+    """A test of one text, false where there is none; the quick way of what `_names` does."""
+    name, holds = test.field, _name_test(test, field)
+
+    def text(values: Values) -> bool | None:
+        value = values[name]
+        return None if value is UNAVAILABLE else bool(value) and holds(value)
+
+    return text
+
+
 def _names(test: Test, field: Field) -> Matcher:
-    """A test of names, where a text counts as a set of one; false where there is none at all."""
+    """A test of names, or of an address; false where there is none at all."""
     name, one, holds = test.field, field.kind is not Kind.NAMES, _name_test(test, field)
     quantifier = all if test.operator == "only" else any
 
@@ -163,6 +175,8 @@ def _name_test(test: Test, field: Field) -> Callable[[Any], bool]:
     if field.kind is Kind.NETWORK:
         return lambda address: any(address.version == network.version and address in network for network in operands)
     if test.operator in ("like", "matches"):
-        return lambda text: any(pattern.search(text) is not None for pattern in operands)
+        if len(operands) == 1:
+            return cast(Callable[[str], bool], operands[0].found_in)
+        return lambda text: any(pattern.found_in(text) for pattern in operands)
     names = frozenset(str(name).casefold() for name in operands)
     return lambda text: text.casefold() in names

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ class Test:
 
     field: str
     operator: str  # a word of tests.OPERATORS
-    operand: Any  # as the operator's reader made it: a number, a bool, names, patterns, networks
+    operand: Any  # hashable; as the operator's reader made it: a number, a bool, names, patterns, networks
     text: str  # as people read it: "users over 2000"
 
 
@@ -44,6 +44,14 @@ class Not:
 
 
 Condition = Test | All | Any_ | Not
+Matcher = Callable[[Mapping[str, Any]], bool | None]  # field values -> True, False or None for unknown
+
+
+def conjunction(condition: Condition) -> tuple[Condition, ...]:
+    """The parts of which every one must hold."""
+    if not isinstance(condition, All):
+        return (condition,)
+    return tuple(inner for part in condition.parts for inner in conjunction(part))
 
 
 def tests_of(condition: Condition) -> Iterator[Test]:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from ..model import Action
-from .conditions import All, Condition, Test
+from .conditions import Test, conjunction
 from .ruleset import AskSome, AskTerm, Rule
 from .shapes import Failed, Reading
 from .yaml_nodes import Mapping, Node, Sequence
@@ -68,20 +68,13 @@ def _pairs(node: Node | None) -> list[Any]:
 
 def _never(rule: Rule) -> Iterator[str]:
     """Simple cases of rules that cannot fire."""
-    tests = _conjunction(rule.when)
-    if rule.unless is not None and all(part in tests for part in _conjunction(rule.unless)[:MOST_BOUNDS]):
+    tests = conjunction(rule.when)
+    if rule.unless is not None and all(part in tests for part in conjunction(rule.unless)[:MOST_BOUNDS]):
         yield "can never fire: its unless takes back every match of its when"
     bounds = [test for test in tests if isinstance(test, Test)][:MOST_BOUNDS]
     for low, high in product(bounds, bounds):
         if low.field == high.field and _empty_between(low, high):
             yield f"can never fire: nothing is both {low.text} and {high.text}"
-
-
-def _conjunction(condition: Condition) -> tuple[Condition, ...]:
-    """The parts of which every one must hold."""
-    if not isinstance(condition, All):
-        return (condition,)
-    return tuple(inner for part in condition.parts for inner in _conjunction(part))
 
 
 def _empty_between(low: Test, high: Test) -> bool:

@@ -24,7 +24,11 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Verdict:
         return Verdict()
     values = field_values(ruleset, evidence)
     mass = values["mass"]
-    reasons = [reason for rule in ruleset.rules if not rule.observe and (reason := _apply(ruleset, rule, values, now))]
+    reasons = [
+        reason
+        for rule in ruleset.candidates(values)
+        if not rule.observe and (reason := _apply(ruleset, rule, values, now))
+    ]
     reasons += _held_for(evidence, reasons)
     remaining, permits = _clear(reasons, evidence, now)
     action = max((reason.action for reason in remaining), key=lambda action: action.severity, default=Action.RELAY)

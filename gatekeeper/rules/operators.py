@@ -108,7 +108,7 @@ def _exactly_one(*names: str) -> Any:
     def make(values: dict[str, Any], node: MappingNode, reading: Reading) -> Any:
         if sum(name in values for name in names) != 1:
             return reading.error(node, f"expected one of {' and '.join(names)}")
-        return values
+        return tuple(values.items())
 
     return make
 

@@ -5,18 +5,16 @@ Every default that `docs/rules.md` states is the default of a field here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..model import Action
-from .conditions import Condition, Test
+from .conditions import Condition, Matcher, Test
 from .problems import Problem
-
-Matcher = Callable[[Mapping[str, Any]], bool | None]  # field values -> True, False or None for unknown
+from .shortlist import Shortlist, make_shortlist
 
 ROLES = ("requester", "approver", "owner", "admin", "auditor")
 
@@ -207,6 +205,10 @@ class Ruleset:
     mass_matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # `mass`, compiled
     rules: tuple[Rule, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    candidates: Shortlist[Rule] = field(init=False, repr=False, compare=False)  # the rules worth a look
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "candidates", make_shortlist(self.rules))
 
     def people_with(self, role: str) -> tuple[str, ...]:
         """Addresses of those who hold the role, in the order of the file."""

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-import re2
-
 from ..address import normalise, normalise_domain, valid, valid_domain
 from .durations import parse_duration, parse_share, parse_size, parse_span
+from .patterns import PatternError, read_glob, read_regex
 from .say import PLACEHOLDERS, placeholders
 from .shapes import INVALID, Json, Reading, Reference, Value, did_you_mean, scalar_text, shown
 from .yaml_nodes import Node
@@ -182,22 +181,14 @@ class Pattern:
             return INVALID
         if len(text) > LONGEST_PATTERN:
             return reading.error(node, f"a pattern of {len(text)} characters: expected at most {LONGEST_PATTERN}")
-        options = re2.Options()
-        options.log_errors = False
         try:
-            return re2.compile(_glob(text) if self.glob else text, options=options)
-        except re2.error as error:
-            told = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-            return reading.error(node, f"{shown(text)}: expected a regular expression of RE2 ({shown(told)})")
+            return read_glob(text) if self.glob else read_regex(text)
+        except PatternError as error:
+            return reading.error(node, f"{shown(text)}: expected a regular expression of RE2 ({shown(str(error))})")
 
     def schema(self) -> Json:
         """Any text."""
         return dict(TEXT_JSON)
-
-
-def _glob(text: str) -> str:
-    special = {"*": ".*", "?": "."}
-    return "(?is)^" + "".join(special.get(letter) or str(re2.escape(letter)) for letter in text) + "$"
 
 
 class Saying:
