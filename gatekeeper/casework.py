@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from datetime import time as clock_time
 from functools import partial
 
-from sqlalchemy import Connection
-
 from gatekeeper import notify
 from gatekeeper.address import normalise
 from gatekeeper.faults import step
@@ -22,7 +20,7 @@ from gatekeeper.lifecycle import BatchState, LifecycleError, advance
 from gatekeeper.notify import Occasion
 from gatekeeper.rules import Ask, AskSome, AskTerm, Ruleset
 from gatekeeper.rules.ruleset import APPROVER
-from gatekeeper.store import Store, keeping, ledger, views
+from gatekeeper.store import Connection, Store, keeping, ledger, views
 from gatekeeper.store.ledger import Act
 from gatekeeper.store.views import BatchView, EventView, MailingView
 from gatekeeper.telling import Voice, queue_notice, queue_report, report_to

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection
-
 from gatekeeper import notify
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
 from gatekeeper.notify import AgencyShare, DeliveryReport, MailingSummary, Occasion, Organisation, RecipientReport
 from gatekeeper.rules import Ruleset
-from gatekeeper.store import jobs
+from gatekeeper.store import Connection, jobs
 from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
 
 

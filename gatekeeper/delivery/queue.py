@@ -15,15 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from sqlalchemy import Connection
-
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.submit import RecipientResult, Result
 from gatekeeper.faults import step
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.notify import Occasion
-from gatekeeper.store import Store, StoreError, jobs, keeping
+from gatekeeper.store import Connection, Store, StoreError, jobs, keeping
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.telling import Told, Voice, queue_delivery_report
 

@@ -23,7 +23,7 @@ from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
 from gatekeeper.store.hashing import read_secret
 from gatekeeper.store.writer import Undo, Writer
 
-__all__ = ["Arrival", "Database", "Judge", "Store", "StoreError", "StoreFull", "StoreSetupError"]
+__all__ = ["Arrival", "Connection", "Database", "Judge", "Store", "StoreError", "StoreFull", "StoreSetupError"]
 T = TypeVar("T")
 
 
