@@ -144,12 +144,13 @@ def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
     try:
         with smtplib.SMTP(listen.host, listen.port, timeout=60) as client:
             client.ehlo()
-            client.mail(sample.sender)
-            for recipient in sample.recipients:
+            code, text = client.mail(sample.sender)
+            for recipient in sample.recipients if code < 400 else ():
                 code, text = client.rcpt(recipient)
                 if code >= 400:
-                    return code, text.decode("ascii", "replace")
-            code, text = client.data(sample.message.as_bytes(policy=SMTP))
+                    break
+            if code < 400:
+                code, text = client.data(sample.message.as_bytes(policy=SMTP))
             return code, text.decode("ascii", "replace")
     except smtplib.SMTPResponseException as error:
         return error.smtp_code, str(error.smtp_error)
