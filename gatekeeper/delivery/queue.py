@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.submit import RecipientResult, Result
@@ -34,6 +35,7 @@ DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 
 END_SECONDS = 5 * 86_400.0  # after which it is returned
 _FINAL = {Result.DELIVERED: RecipientState.SENT, Result.REFUSED: RecipientState.REFUSED}
 Waiting = tuple[int, Recipient]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class Queue:
             else:
                 jobs.put_off(connection, job, self._next_try(job), error or "")
 
-        await self.store.run(record)
+        await self._write(record)
         step("finished")
 
     # -- releases ------------------------------------------------------------------------------------------------
@@ -148,7 +150,7 @@ class Queue:
             if results is None:
                 return
             told += results
-            if any(each.result is Result.DOWN for each in results):
+            if self._ending or any(each.result is Result.DOWN for each in results):
                 break
         await self._end_pass(job, release, told)
         step("finished")
@@ -169,7 +171,7 @@ class Queue:
             Told(position, recipient, each.result, str(each.reply))
             for (position, recipient), each in zip(group, results, strict=True)
         ]
-        if not await self.store.run(partial(self._record, job=job, release=release, told=told)):
+        if not await self._write(partial(self._record, job=job, release=release, told=told)):
             return None
         step("recorded")
         return told
@@ -182,14 +184,16 @@ class Queue:
         return True
 
     async def _end_pass(self, job: Job, release: Release, told: list[Told]) -> None:
-        await self.store.run(partial(self._write_end, job=job, release=release, told=told))
+        await self._write(partial(self._write_end, job=job, release=release, told=told))
 
     def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> None:
         """In one transaction: who is returned, what the sender is told of it, and whether the job goes on."""
         if not jobs.still_ours(connection, job):
             return
         now, voice = self.clock(), self.voice()
-        refused = [each for each in told if each.result is Result.REFUSED]
+        # from the database: a pass that was cut off, by a kill or an outage, has recorded some and reported none
+        since_due = jobs.refused_since(connection, release.batch_id, job.due_at)
+        refused = [Told(position, recipient, Result.REFUSED, reply) for position, recipient, reply in since_due]
         waiting = [each for each in told if each.result not in _FINAL]
         if waiting and self._is_over(job):
             answers = {each.position: (RecipientState.EXPIRED, each.reply) for each in waiting}
@@ -205,6 +209,15 @@ class Queue:
             jobs.finish(connection, job)
         else:
             jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        """Run it as soon as the database is there: what the next hop has said must not be forgotten while we live."""
+        while True:
+            try:
+                return await self.store.run(work)
+            except StoreError as error:
+                log.warning("an answer of the next hop waits for the database: %s", error)
+                await asyncio.sleep(_POLL)
 
     # -- time ----------------------------------------------------------------------------------------------------
 

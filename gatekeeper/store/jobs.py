@@ -31,6 +31,7 @@ class Job:
     fence: int
     attempts: int
     queued_at: float
+    due_at: float
     mailing: str | None
     batch_id: int | None = None
     recipient: str | None = None
@@ -110,6 +111,7 @@ def _job(row: RowMapping) -> Job:
         fence=row["fence"],
         attempts=row["attempts"],
         queued_at=row["queued_at"],
+        due_at=row["due_at"],
         mailing=mailing_name(row["number"]),
         batch_id=row["batch_id"],
         recipient=row["recipient"],
@@ -184,6 +186,18 @@ def record_answers(
             chosen = table.c.position.in_(positions[start : start + 500])
             query = update(table).where(table.c.batch_id == batch_id, chosen)
             connection.execute(query.values(state=state.value, reply=reply[:500], told_at=now))
+
+
+def refused_since(connection: Connection, batch_id: int, since: float) -> list[tuple[int, Recipient, str]]:
+    """Whom the next hop has refused for good since then: position, recipient, its reply."""
+    table = batch_recipients
+    query = (
+        select(table)
+        .where(table.c.batch_id == batch_id, table.c.state == RecipientState.REFUSED, table.c.told_at >= since)
+        .order_by(table.c.position)
+    )
+    found = connection.execute(query).mappings()
+    return [(row["position"], Recipient(row["address"], tuple(row["parameters"])), row["reply"]) for row in found]
 
 
 def close_batch_if_done(connection: Connection, batch_id: int) -> bool:

@@ -8,7 +8,6 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ LIMIT = 2000  # users in more than one agency that need no approval
 PATIENCE = 60.0
 T = TypeVar("T")
 
-__all__ = ["APPROVER", "LIMIT", "PATIENCE", "SENDER", "Client", "Downstream", "people"]
+__all__ = ["people"]  # and all below; people are those of the store's tests
 
 
 def message(subject: str, octets: int = 0, sender: str = SENDER) -> bytes:
@@ -153,6 +152,16 @@ def on_wire(content: bytes) -> bytes:
     return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
 
 
+@contextmanager
+def asleep(next_hop: str, **options: Any) -> Iterator[Gate]:
+    """A gate that is not started yet, and is gone at the end. Args: as Gate has them."""
+    gate = Gate(next_hop, **options)
+    try:
+        yield gate
+    finally:
+        gate.__exit__()
+
+
 def send(gate: Gate, recipients: Sequence[str], content: bytes, sender: str = SENDER) -> str:
     """One transaction on a connection of its own; its last reply, "" where the connection was lost before it."""
     with contextlib.suppress(ConnectionError), Client(gate.port) as client:
@@ -208,27 +217,3 @@ def wait_queue_empty(gate: Gate, seconds: float = PATIENCE) -> None:
         return len(left) == 3 and not any(map(float, left))
 
     wait_for(empty, lambda: f"mail is left in the queue: {gate.log()[-2000:]}", seconds, 0.1)
-
-
-@contextmanager
-def pinging(gate: Gate, seconds: float = 0.01) -> Iterator[list[float]]:
-    """Say NOOP every `seconds` on another connection; the list takes how long each answer took, in seconds."""
-    taken: list[float] = []
-    stop = threading.Event()
-
-    def ping() -> None:
-        with Client(gate.port) as client:
-            client.hello()
-            while not stop.is_set():
-                began = time.perf_counter()
-                client.ask("NOOP")
-                taken.append(time.perf_counter() - began)
-                time.sleep(seconds)
-
-    thread = threading.Thread(target=ping, name="ping")
-    thread.start()
-    try:
-        yield taken
-    finally:
-        stop.set()
-        thread.join(PATIENCE)

@@ -19,6 +19,7 @@ from tests.faults.scene import (
     SENDER,
     Downstream,
     approve,
+    asleep,
     held_as,
     insist,
     message,
@@ -57,6 +58,7 @@ class Story:
     name: str
     batches: list[list[str]] = field(default_factory=lambda: [people(2400)])
     octets: int = CHUNKS
+    refused: frozenset[str] = frozenset()  # by the sink, for good
     mailing: str = ""
 
     @property
@@ -99,16 +101,21 @@ class Story:
         return self.gate.metric("gatekeeper_queue", kind="release") == 0 and self._all_arrived()
 
     def _all_arrived(self) -> bool:
+        return all(set(self.downstream.copies(content)) == recipients for recipients, content in self._wanted())
+
+    def _wanted(self) -> list[tuple[set[str], bytes]]:
+        """Who is to get which message."""
         pairs = zip(self.batches, self.contents, strict=True)
-        return all(set(self.downstream.copies(content)) == set(recipients) for recipients, content in pairs)
+        return [(set(recipients) - self.refused, content) for recipients, content in pairs]
 
     def check_released(self) -> int:
         """Everyone has it, and nobody else; returns how many copies were too many."""
         mailing, repeated = self.find(), 0
-        assert (mailing["state"], mailing["sent"]) == ("released", sum(map(len, self.batches)))
-        for recipients, content in zip(self.batches, self.contents, strict=True):
+        wanted = self._wanted()
+        assert (mailing["state"], mailing["sent"]) == ("released", sum(len(recipients) for recipients, _ in wanted))
+        for recipients, content in wanted:
             copies = self.downstream.copies(content)
-            assert set(copies) == set(recipients)
+            assert set(copies) == recipients
             repeated += copies.total() - len(copies)
         return repeated
 
@@ -122,10 +129,9 @@ def downstream() -> Iterator[Downstream]:
 def live_through(downstream: Downstream, point: str, phase: str, **options) -> int:
     """Tell one story with one kill at the point, in its first life or after the approval; copies that were too many."""
     database = options.pop("database", None)
-    with Gate(downstream.address, flags=LEASE, database=database) as gate:
+    with asleep(downstream.address, flags=LEASE, database=database) as gate:
         story = Story(gate, downstream, f"{phase} {point}", **options)
-        if phase == "hold":
-            restart(gate, point)
+        gate.start(kill_at=point if phase == "hold" else "")
         story.hold()
         return story.release([point] if phase == "release" else [])
 
@@ -149,21 +155,25 @@ def test_the_steps_are_all_walked_through():
 
 
 def test_killed_while_it_holds_and_while_it_releases(downstream):
-    with Gate(downstream.address, flags=LEASE) as gate:
-        story = Story(gate, downstream, "many kills")
-        for point in ["decided:1", "body-chunk:2", "sealed:1"]:
-            restart(gate, point)
+    with asleep(downstream.address, flags=LEASE) as gate:
+        story = Story(gate, downstream, "many kills", refused=frozenset(people(5)[3:]))
+        for point in ["body-chunk:2", "sealed:1"]:
+            gate.start(kill_at=point)
             assert send(gate, story.batches[0], story.contents[0]) == ""
             assert gate.wait_dead() == -signal.SIGKILL
+        gate.start()
         story.hold()
-        assert story.release(["leased:1", "recorded:2", "sent:2"]) <= GROUP
+        downstream.sink.refuse = dict.fromkeys(story.refused, "550 5.1.1 no such user")
+        assert story.release(["recorded:1", "sent:2"]) <= GROUP
+        (report,) = [mail.content for mail in downstream.sink.mails if b"multipart/report" in mail.content]
+        assert all(f"Final-Recipient: rfc822; {each}".encode() in report for each in story.refused)
 
 
 def test_killed_on_postgres(downstream, postgres_url):
     """The client never saw the reply: its resend is the same batch, with the same number, and nobody is told twice."""
-    with Gate(downstream.address, flags=LEASE, database=postgres_url) as gate:
+    with asleep(downstream.address, flags=LEASE, database=postgres_url) as gate:
         story = Story(gate, downstream, "on postgres", octets=0)
-        restart(gate, "notice-queued:1")
+        gate.start(kill_at="notice-queued:1")
         story.hold()
         gate.start()
         assert held_as(send(gate, story.batches[0], story.contents[0])) == story.mailing
@@ -209,14 +219,17 @@ def test_killed_at_each_step_on_postgres(downstream, postgres_url, phase, point)
 @pytest.mark.soak
 def test_the_command_that_approves_is_killed(downstream):
     """The approval was committed: asking again says so, and everyone gets the mail once."""
-    with Gate(downstream.address, flags=LEASE) as gate:
+    with asleep(downstream.address, flags=LEASE) as gate:
         story = Story(gate, downstream, "approved")
+        gate.start()
         story.hold()
         gate.start()
         gate.environment["GATEKEEPER_KILL_AT"] = "approved:1"
         assert gate.cli("mailing", "approve", story.mailing, "--by", "cio@example.gov", check=False).returncode == -9
         del gate.environment["GATEKEEPER_KILL_AT"]
-        assert "released" in gate.cli("mailing", "approve", story.mailing, "--by", "cio@example.gov", check=False).stderr
+        assert (
+            "released" in gate.cli("mailing", "approve", story.mailing, "--by", "cio@example.gov", check=False).stderr
+        )
         wait_queue_empty(gate)
         assert story.check_released() == 0
 
@@ -227,8 +240,8 @@ def test_killed_again_and_again_at_random(downstream, seed):
     """Each kill repeats one group at most."""
     chance = random.Random(seed)
     points = [chance.choice(["leased:1", "body-read:1", "sent:1", "sent:2", "recorded:1"]) for _ in range(8)]
-    with Gate(downstream.address, flags=LEASE) as gate:
+    with asleep(downstream.address, flags=LEASE) as gate:
         story = Story(gate, downstream, "again and again", batches=two_batches())
+        gate.start()
         story.hold()
         assert story.release(points) <= GROUP * sum(point.startswith("sent:") for point in points)
-
