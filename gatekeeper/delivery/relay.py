@@ -21,6 +21,8 @@ from gatekeeper.wire import verdicts
 from gatekeeper.wire.replies import Reply, reply
 
 _MOST_LOST = 4  # connections that a transaction may lose before it is over: a kept one, then fresh ones
+_AT_A_TIME = 500  # recipients: Postfix hangs up on who goes on for a thousand beyond its limit
+_ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): those behind are not asked for at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
 
 
@@ -56,6 +58,7 @@ class SmtpTransaction:
         self._mail: Reply | None = None  # the reply to MAIL that was given to our client
         self._asked: list[Recipient] = []
         self._answers: list[Reply] = []  # that were given to our client, one for each of `_asked`
+        self._enough: Reply | None = None  # what recipients beyond the next hop's limit are answered with
         self._over: Reply | None = None  # what every further step is answered with
         self.outcome_unknown = False
 
@@ -64,6 +67,15 @@ class SmtpTransaction:
         return self._over or self._mail or verdicts.next_hop_down()
 
     async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
+        answers: list[Reply] = []
+        while len(answers) < len(batch) and self._enough is None:
+            answers += await self._ask(batch[len(answers) : len(answers) + _AT_A_TIME])
+            if answers[-1].code == 452 and answers[-1].enhanced == _ENOUGH:
+                self._enough = answers[-1]
+        rest = [self._enough] if self._enough else []
+        return answers + rest * (len(batch) - len(answers))
+
+    async def _ask(self, batch: Sequence[Recipient]) -> list[Reply]:
         answers = await self._tell(batch)
         self._asked += batch
         self._answers += answers

@@ -59,6 +59,34 @@ async def test_refused_recipients_are_mirrored_and_the_others_get_the_message(ho
     assert sink.recipients == ["a@example.org"]
 
 
+@pytest.mark.parametrize("offers", [OFFERS, BARE])
+async def test_a_next_hop_that_has_enough_recipients_is_not_asked_for_thousands_more(hop_to, offers):
+    """Postfix counts what goes far beyond its limit as errors, and hangs up: the message would never arrive."""
+    everybody = people(*map(str, range(2300)))
+    async with Sink(recipient_limit=1000, offers=offers) as sink:
+        answers, final = await hop_to(sink).send(everybody)
+        assert codes(answers) == [250] * 1000 + [452] * 1300 and final.ok
+        assert {str(answer) for answer in answers[1000:]} == {"452 4.5.3 too many recipients"}
+        assert len(sink.mails[0].addresses) == 1000
+        assert 1000 < sink.commands["RCPT"] <= 2000
+
+
+async def test_a_next_hop_that_has_enough_recipients_is_not_asked_in_later_batches(hop_to):
+    async with Sink(recipient_limit=2) as sink:
+        transaction = await hop_to(sink).begin()
+        assert codes(await transaction.recipients(people("a", "b", "c"))) == [250, 250, 452]
+        assert codes(await transaction.recipients(people("d", "e"))) == [452, 452]
+        assert await transaction.recipients([]) == []
+        assert (await transaction.data(CONTENT)).ok and sink.commands["RCPT"] == 3
+
+
+async def test_a_recipient_that_alone_is_refused_for_now_stops_nobody_else(hop_to):
+    refuse = {"0@example.org": "452 4.2.2 mailbox full"}
+    async with Sink(refuse=refuse) as sink:
+        answers, final = await hop_to(sink).send(people(*map(str, range(1200))))
+    assert codes(answers) == [452] + [250] * 1199 and final.ok
+
+
 async def test_without_a_recipient_there_is_no_data(hop_to):
     async with Sink(refuse={"a@example.org": "550 5.1.1 no"}) as sink:
         _, final = await hop_to(sink).send(people("a"))
