@@ -51,20 +51,22 @@ def _entries(text: str) -> list[str]:
     return [line for line in _CONTINUED.sub(" ", text).splitlines() if line and not line.startswith("#")]
 
 
-def relaying(gate: Gate, **more: Any) -> Postfix:
-    """A Postfix that hands its outbound mail to the gate; `more` is for Postfix, its `main` beside the page's."""
-    setup = read_setup("Relay", gate.port)
-    return Postfix(main={**setup.main, **more.pop("main", {})}, services=setup.services, **more)
+def _postfix(setup: Setup, main: Mapping[str, str] | None, port: int, more: Mapping[str, Any]) -> Postfix:
+    postfix = Postfix(main={**setup.main, **(main or {})}, services=setup.services, smtpd=setup.smtpd, **more)
+    postfix.port = port or postfix.port
+    return postfix
 
 
-def next_hop(**more: Any) -> Postfix:
-    """A Postfix behind the gate that keeps all it gets."""
-    setup = read_setup("The next hop", 0)
-    return Postfix(receives=True, main={**setup.main, **more.pop("main", {})}, services=setup.services, **more)
+def relaying(gate: Gate, *, main: Mapping[str, str] | None = None, port: int = 0, **more: Any) -> Postfix:
+    """A Postfix that hands its outbound mail to the gate; `main` is beside the page's, `more` for Postfix."""
+    return _postfix(read_setup("Relay", gate.port), main, port, more)
 
 
-def around(section: str, gate: Gate, behind: int, **more: Any) -> Postfix:
-    """A Postfix both before and behind the gate, which has `behind` as its next hop."""
-    setup = read_setup(section, gate.port, behind)
-    main = {**setup.main, **more.pop("main", {})}
-    return Postfix(main=main, services=setup.services, smtpd=setup.smtpd, **more)
+def next_hop(*, main: Mapping[str, str] | None = None, **more: Any) -> Postfix:
+    """A Postfix behind the gate; it keeps all that it gets, unless it has a relayhost."""
+    return _postfix(read_setup("The next hop", 0), main, 0, {"receives": "relayhost" not in more, **more})
+
+
+def around(section: str, gate: Gate, behind: int, *, main: Mapping[str, str] | None = None, **more: Any) -> Postfix:
+    """A Postfix both before and behind the gate, which has its smtpd at port `behind` as its next hop."""
+    return _postfix(read_setup(section, gate.port, behind), main, 0, more)
