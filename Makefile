@@ -7,7 +7,7 @@ READY = .venv/ready
 
 # What `make run` starts with; set one of these, or any other GATEKEEPER_* variable, to change it.
 GATEKEEPER_NEXT_HOP ?= maildir:run/maildir
-GATEKEEPER_DATABASE ?= sqlite:///run/gatekeeper.db
+GATEKEEPER_DATABASE ?= sqlite:///gatekeeper.db
 
 .PHONY: run test check soak requirements
 

@@ -27,6 +27,7 @@ from gatekeeper.telling import Voice, queue_notice, queue_report, report_to
 from gatekeeper.workdays import add_working_days
 
 _WINDOW = 2  # working days for which an approval stands (DESIGN 6)
+_READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 
 
 class CaseworkError(Exception):
@@ -84,13 +85,12 @@ class Casework:
         chunks = self.store.call(lambda connection: list(keeping.read_chunks(connection, batch.body)))
         return b"".join([batch.trace, *chunks])
 
-    def note_export(self, number: int, by: str) -> None:
-        """Write to the timeline that somebody took a copy of the messages (policy S4, D4)."""
+    def export(self, number: int, by: str) -> Case:
+        """The mailing for somebody who takes a copy of its messages, which its timeline notes first (policy S4, D4).
 
-        def noted(connection: Connection) -> None:
-            ledger.note(connection, self._find(connection, number), "exported", self._act(by, ""))
-
-        self.store.call(noted)
+        Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
+        """
+        return self.store.call(partial(self._export, number=number, act=self._act(by, "")))
 
     def approve(self, number: int, by: str, reason: str = "") -> Decision:
         """Say yes to a held mailing; it is sent once everyone whom its rules ask has (DESIGN 6).
@@ -123,6 +123,14 @@ class Casework:
     def _case(self, connection: Connection, number: int) -> Case:
         mailing = self._find(connection, number)
         return Case(mailing, views.find_batches(connection, mailing.key), views.timeline(connection, mailing.key))
+
+    def _export(self, connection: Connection, number: int, act: Act) -> Case:
+        mailing = self._find(connection, number)
+        person = self.ruleset.people.get(act.by)
+        if not (person and _READERS & set(person.roles)) and act.by not in self._asked(mailing):
+            raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
+        ledger.note(connection, mailing, "exported", act)
+        return self._case(connection, number)
 
     def _approve(self, connection: Connection, number: int, act: Act) -> Decision:
         mailing = self._find(connection, number)
@@ -198,10 +206,13 @@ class Casework:
     def _check_may_decide(self, mailing: MailingView, by: str) -> None:
         if by == mailing.sender:
             raise NotAllowed(f"{mailing.id}: {by} sent it; nobody decides their own")
-        asked = {person for reason in mailing.reasons for person in self._askable(mailing, self._ask(reason.rule))}
+        asked = self._asked(mailing)
         if by not in asked:
             names = ", ".join(sorted(asked)) or "nobody: name an approver under people in rules.yaml"
             raise NotAllowed(f"{mailing.id}: {by} may not decide it; who may: {names}")
+
+    def _asked(self, mailing: MailingView) -> set[str]:
+        return {person for reason in mailing.reasons for person in self._askable(mailing, self._ask(reason.rule))}
 
     def _ask(self, rule_id: str) -> Ask:
         rule = self.ruleset.rule(rule_id)

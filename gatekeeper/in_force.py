@@ -40,8 +40,10 @@ def read_policy(path: Path) -> Policy:
         return Policy(ruleset, load(ruleset))
     except RulesetError as error:
         raise InForceError("\n".join(str(problem) for problem in error.problems)) from error
-    except (DirectoryError, OSError) as error:
+    except DirectoryError as error:
         raise InForceError(str(error)) from error
+    except OSError as error:
+        raise InForceError(f"{path}: {error.strerror}; --rules names the ruleset") from error
 
 
 class InForce:

@@ -175,3 +175,11 @@ async def test_leftovers_are_forgotten(store):
     assert store.call(partial(keeping.forget_bodies, before=NOW + 1)) == 1
     again = await store.decide(one, limit(2000))
     assert not again.repeated and again.batch != outcome.batch
+
+
+async def test_an_export_is_for_who_reads_and_is_noted_before_a_byte_is_given(store, casework):
+    await hold(store)
+    with pytest.raises(NotAllowed, match=r"M-1: nobody@example\.org may not read it"):
+        casework.export(1, "nobody@example.org")
+    assert casework.show(1).events[-1].act == "held"
+    assert [event.act for event in casework.export(1, "admin@example.gov").events] == ["held", "exported"]

@@ -121,7 +121,7 @@ async def test_after_what_was_sent_only_what_stays_within_the_limit_follows(gate
 async def test_a_reject_that_is_only_known_at_the_end_is_one_report_with_all_reasons(gate):
     """Clause C9: it became mass mail only with the fifth batch, and has neither a subject nor a blind list."""
     to = b"To: " + ", ".join(people(21)).encode() + b"\r\n\r\nhello there\r\n"
-    head = dict(subject="", rest=b"Message-ID: <1@doa.example.gov>\r\n" + to)
+    head = {"subject": "", "rest": b"Message-ID: <1@doa.example.gov>\r\n" + to}
     everyone = people(250)
     for start in range(0, 200, 50):
         assert (await gate.send(everyone[start : start + 50], **head)).code == 250

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gatekeeper import __version__
+from gatekeeper.cli.common import USAGE
 from gatekeeper.cli.demo import demo
 from gatekeeper.cli.explain import explain
 from gatekeeper.cli.mailing import mailing
@@ -20,6 +21,8 @@ from gatekeeper.cli.upgrade import db
 def main() -> None:
     """The gate in front of an organisation's outbound mail."""
 
+
+click.UsageError.exit_code = USAGE  # where click has 2, which no other command of a mail server's means by it
 
 for _command in (serve, demo, settings, explain, rules, mailing, queue, db):
     main.add_command(_command)

@@ -144,17 +144,18 @@ def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
     try:
         with smtplib.SMTP(listen.host, listen.port, timeout=60) as client:
             client.ehlo()
-            client.mail(sample.sender)
-            for recipient in sample.recipients:
+            code, text = client.mail(sample.sender)
+            for recipient in sample.recipients if code < 400 else ():
                 code, text = client.rcpt(recipient)
                 if code >= 400:
-                    return code, text.decode("ascii", "replace")
-            code, text = client.data(sample.message.as_bytes(policy=SMTP))
+                    break
+            if code < 400:
+                code, text = client.data(sample.message.as_bytes(policy=SMTP))
             return code, text.decode("ascii", "replace")
     except smtplib.SMTPResponseException as error:
         return error.smtp_code, str(error.smtp_error)
     except OSError as error:
-        raise Failure(f"no gate at {listen}: {error}; start one with `gatekeeper serve`", UNAVAILABLE) from None
+        raise Failure(f"no gate at {listen}: {_cause(error)}; start one with `gatekeeper serve`", UNAVAILABLE) from None
 
 
 def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
@@ -167,7 +168,8 @@ def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
             text = page.read().decode()
     except OSError as error:
         raise Failure(
-            f"no metrics at http://{ops}/metrics: {error}; --ops must be the gate's own", UNAVAILABLE
+            f"no metrics at http://{ops}: {_cause(error)}; start `gatekeeper serve`, or name its --ops",
+            UNAVAILABLE,
         ) from None
     return {
         (one.labels["rule"], one.labels["action"]): one.value
@@ -175,6 +177,11 @@ def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
         for one in family.samples
         if one.name == "gatekeeper_rule_hits_total"
     }
+
+
+def _cause(error: OSError) -> str:
+    reason = getattr(error, "reason", error)  # urllib's wraps what went wrong
+    return str(getattr(reason, "strerror", None) or reason)
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------

@@ -109,10 +109,10 @@ def withdraw(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None
 def export(id: str, by: str, folder: Path, as_json: bool, **given: Any) -> None:
     """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
     with open_casework(settings_of(given)) as casework, failing_well():
-        number = parse_number(id, "M")
-        case = casework.show(number)
+        if folder.exists():
+            raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
+        case = casework.export(parse_number(id, "M"), by)
         written = _write_export(casework, case, folder)
-        casework.note_export(number, by)
     if as_json:
         print_json({"id": case.mailing.id, "folder": str(folder), "files": written})
     else:
@@ -124,12 +124,10 @@ def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
         folder.mkdir(parents=True)
         names = []
         for batch in case.batches:
-            name = f"{case.mailing.id}-{batch.id}.eml"
+            name = _file_name(case, batch)
             (folder / name).write_bytes(casework.message(batch))
             names.append(name)
-        (folder / "mailing.json").write_text(json.dumps(_case_document(case), indent=2, ensure_ascii=False) + "\n")
-    except FileExistsError:
-        raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE) from None
+        (folder / "mailing.json").write_text(json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
     return [*names, "mailing.json"]
@@ -174,6 +172,35 @@ def _case_document(case: Case) -> dict[str, Any]:
         "timeline": [
             {"at": _when(event.at), "act": event.act, "by": event.by, "login": event.login, "text": event.text}
             for event in case.events
+        ],
+    }
+
+
+def _file_name(case: Case, batch: BatchView) -> str:
+    return f"{case.mailing.id}-{batch.id}.eml"
+
+
+def _export_document(case: Case) -> dict[str, Any]:
+    """A case with its envelopes: to whom each message went or was to go, and what became of it."""
+    kept = [
+        {**_batch_document(batch), "file": _file_name(case, batch), "envelope": _envelope_document(batch)}
+        for batch in case.batches
+    ]
+    return {**_case_document(case), "kept": kept}
+
+
+def _envelope_document(batch: BatchView) -> dict[str, Any]:
+    return {
+        "sender": batch.sender,
+        "parameters": list(batch.parameters),
+        "recipients": [
+            {
+                "address": view.recipient.address,
+                "parameters": list(view.recipient.parameters),
+                "state": view.state.value,
+                "reply": view.reply,
+            }
+            for view in batch.recipients
         ],
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import CONFIG, Failure, failing_well, setting_options, settings_of
+from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, failing_well, setting_options, settings_of
 from gatekeeper.main import run
 from gatekeeper.settings import SettingsError
 
@@ -29,3 +29,5 @@ def serve(**given: Any) -> None:
             asyncio.run(run(settings))
         except SettingsError as error:
             raise Failure(str(error), CONFIG) from None
+        except OSError as error:  # an address that cannot be had: taken, or not of this machine
+            raise Failure(f"--listen or --ops: {error.strerror or error}", UNAVAILABLE) from None

@@ -52,6 +52,7 @@ class Connection(SMTP):
         self.winding_up = False  # the service ends: what is under way is done, nothing is begun
         self.in_data = False
         self._replies: list[bytes] = []
+        self._last, self._last_encoded = GOING_DOWN, GOING_DOWN.encode()
         self._deadline = math.inf
 
     # -- what the transport calls --
@@ -96,7 +97,9 @@ class Connection(SMTP):
 
     def answer(self, given: Reply) -> None:
         """Queue a reply; it is written when the client's pipelined commands are done (RFC 2920 3.2)."""
-        self._replies.append(given.encode())
+        if given is not self._last and given != self._last:  # thousands of recipients have the same one
+            self._last, self._last_encoded = given, given.encode()
+        self._replies.append(self._last_encoded)
 
     def write_replies(self) -> None:
         """Write what is queued, in one piece."""

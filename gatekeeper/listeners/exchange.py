@@ -29,10 +29,11 @@ class Exchange:
         return self.opened
 
     async def ask(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
-        """Ask the next hop about recipients, and about MAIL with them where it was not asked; its replies, in order."""
-        if self.opened and not self.opened.ok:
-            return [_NO_SENDER] * len(recipients)
-        replies = await self._relayed.recipients(recipients)
+        """Ask the next hop about recipients, and about MAIL with them where that was not asked; its replies, in order.
+
+        An exchange whose MAIL it refused is not to be asked again.
+        """
+        replies = await self._relayed.recipients(recipients) if recipients else ()
         if not self.opened and not (await self.open()).ok:  # it has been said by now; this takes no round trip
             return [_NO_SENDER] * len(recipients)
         self._note(recipients, replies)

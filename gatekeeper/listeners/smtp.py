@@ -11,7 +11,7 @@ from gatekeeper.listeners.connection import log, settled
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.seams import NextHop, Pipeline
 from gatekeeper.listeners.verbs import SmtpConnection
-from gatekeeper.settings import Listening
+from gatekeeper.settings import Listening, SettingsError
 from gatekeeper.wire.replies import Reply
 
 _BACKLOG = 1024
@@ -53,7 +53,7 @@ class SmtpListener:
         return len(self._house)
 
     async def start(self) -> None:
-        """Listen; raises OSError where the address cannot be had, ssl.SSLError where the certificate is bad."""
+        """Listen; raises OSError where the address cannot be had, SettingsError where the certificate is bad."""
         logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's: a line a command
         context = self._tls_context()
         self._house.shared = settled(
@@ -80,5 +80,10 @@ class SmtpListener:
         if not self._settings.tls_cert:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
+        try:
+            context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(
+                f"--tls-cert and --tls-key: {error.strerror or error}; expected a certificate and its key, PEM files"
+            ) from error
         return context

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gatekeeper.listeners.connection import Connection, log
 from gatekeeper.listeners.exchange import Exchange
@@ -249,28 +249,24 @@ class SmtpConnection(Connection):
     async def _ask_recipients(self) -> None:
         """Answer the recipients noted: ours at once, the others by the next hop, all in order."""
         asked, self._asked = self._asked, []
-        exchange = self._exchange
         if not asked:
             return
-        wanted = [each for each in asked if isinstance(each, Recipient)]
-        if exchange is None or not wanted:
-            await self._answer_refused(exchange, asked)
-            return
-        unanswered = exchange.opened is None
-        replies = iter(await exchange.ask(wanted))
-        if unanswered and exchange.opened:
-            self.answer(exchange.opened)
+        replies = iter(await self._next_hops_replies([each for each in asked if isinstance(each, Recipient)]))
         for each in asked:
             self.answer(each if isinstance(each, Reply) else next(replies))
-        if exchange.opened and not exchange.opened.ok:
-            await self._abandon()
 
-    async def _answer_refused(self, exchange: Exchange | None, asked: list[Recipient | Reply]) -> None:
-        """Answer recipients of which none is for the next hop, MAIL before them where that is still due."""
-        if exchange and exchange.opened is None:
-            await self._open(exchange)
-        for each in asked:
-            self.answer(each if isinstance(each, Reply) else _SAY_MAIL)
+    async def _next_hops_replies(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
+        """The replies to recipients; the one to MAIL is given first, where it is due still."""
+        exchange = self._exchange
+        if exchange is None:
+            return ()
+        mail_is_due = exchange.opened is None
+        replies = await exchange.ask(recipients)
+        if mail_is_due and exchange.opened:
+            self.answer(exchange.opened)
+            if not exchange.opened.ok:
+                await self._abandon()
+        return replies
 
     # -- the message --
 

@@ -1,0 +1,234 @@
+"""The gate is killed at every named step of holding and releasing: what was acknowledged is there, nothing twice.
+
+A point is `STEP:N`: the process ends by SIGKILL when it passes that step for the Nth time. Each point is a story: a
+mailing of 2,400 users in two agencies is sent by a client that does what an MTA does, the gate is killed once more
+right after the reply, the mailing is approved, and everyone must have it.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from gatekeeper.faults import STEPS
+from tests.faults.scene import (
+    SENDER,
+    Downstream,
+    approve,
+    held_as,
+    insist,
+    message,
+    people,
+    restart,
+    send,
+    wait_queue_empty,
+)
+from tests.peers import wait_for
+from tests.peers.gate import Gate
+from tests.peers.sink import Sink
+
+GROUP = 500  # recipients of a release between two commits
+LEASE = ["--lease", "1s"]
+CHUNKS = 2 << 20  # octets of a body, which makes three chunks with its header
+
+# What a mailing of one batch passes. The letters are its notices: held in the first life, released in the second.
+HOLD = ["received:1", "decided:1", "body-opened:1", "body-chunk:1", "body-chunk:2", "body-chunk:3", "body-complete:1"]
+HOLD += ["sealed:1", "notice-queued:1"]
+HELD_NOTICE = ["leased:1", "sent:1", "finished:1"]
+APPROVE = ["approved:1"]
+RELEASE = ["leased:1", "body-read:1", *(f"sent:{each}" for each in range(1, 7))]
+RELEASE += [*(f"recorded:{each}" for each in range(1, 6)), "finished:1", "finished:2"]
+# A mailing of two batches passes the steps of holding twice, and has more groups.
+SECOND = ["received:2", "decided:2", "body-opened:2", *(f"body-chunk:{each}" for each in range(4, 7)), "sealed:2"]
+SECOND_RELEASE = ["body-read:2", *(f"sent:{each}" for each in range(7, 11))]
+SECOND_RELEASE += [*(f"recorded:{each}" for each in range(6, 9)), "finished:3"]
+
+
+@dataclass
+class Story:
+    """One mailing, from its first batch to the last recipient."""
+
+    gate: Gate
+    downstream: Downstream
+    name: str
+    batches: list[list[str]] = field(default_factory=lambda: [people(2400)])
+    octets: int = CHUNKS
+    mailing: str = ""
+
+    @property
+    def contents(self) -> list[bytes]:
+        return [message(self.name, self.octets + 100 * number) for number in range(len(self.batches))]
+
+    def hold(self) -> None:
+        """Send every batch until it is acknowledged, kill at once, and see that all are there once and none was sent."""
+        for recipients, content in zip(self.batches, self.contents, strict=True):
+            self.mailing = held_as(insist(self.gate, recipients, content))
+        self.gate.kill()
+        self._check_held()
+
+    def _check_held(self) -> None:
+        mailing = self.find()
+        users = set().union(*self.batches)
+        assert (mailing["state"], mailing["users"], mailing["agencies"]) == ("held", len(users), ["DOA", "DPHHS"])
+        assert (mailing["batches"], mailing["sent"]) == (len(self.batches), 0)
+        assert not any(self.downstream.copies(content) for content in self.contents)
+
+    def find(self) -> dict[str, object]:
+        """The mailing, of which there must be one."""
+        named = [found for found in self.gate.mailings() if found["subject"] == self.name]
+        assert [found["id"] for found in named] == [self.mailing], named
+        return named[0]
+
+    def release(self, points: Sequence[str] = ()) -> int:
+        """Approve while the gate is down, and have it killed at each point in turn; how many copies were too many."""
+        self.gate.kill()
+        approve(self.gate, self.mailing)
+        for point in points:
+            restart(self.gate, point)
+            wait_for(lambda: not self.gate.running or self.is_over(), lambda: f"{point}: {self.gate.log()[-2000:]}")
+        if not self.gate.running:
+            restart(self.gate)
+        wait_queue_empty(self.gate)
+        return self.check_released()
+
+    def is_over(self) -> bool:
+        return self.gate.metric("gatekeeper_queue", kind="release") == 0 and self._all_arrived()
+
+    def _all_arrived(self) -> bool:
+        pairs = zip(self.batches, self.contents, strict=True)
+        return all(set(self.downstream.copies(content)) == set(recipients) for recipients, content in pairs)
+
+    def check_released(self) -> int:
+        """Everyone has it, and nobody else; returns how many copies were too many."""
+        mailing, repeated = self.find(), 0
+        assert (mailing["state"], mailing["sent"]) == ("released", sum(map(len, self.batches)))
+        for recipients, content in zip(self.batches, self.contents, strict=True):
+            copies = self.downstream.copies(content)
+            assert set(copies) == set(recipients)
+            repeated += copies.total() - len(copies)
+        return repeated
+
+
+@pytest.fixture
+def downstream() -> Iterator[Downstream]:
+    with Downstream(Sink()) as running:
+        yield running
+
+
+def live_through(downstream: Downstream, point: str, phase: str, **options) -> int:
+    """Tell one story with one kill at the point, in its first life or after the approval; copies that were too many."""
+    database = options.pop("database", None)
+    with Gate(downstream.address, flags=LEASE, database=database) as gate:
+        story = Story(gate, downstream, f"{phase} {point}", **options)
+        if phase == "hold":
+            restart(gate, point)
+        story.hold()
+        return story.release([point] if phase == "release" else [])
+
+
+def two_batches() -> list[list[str]]:
+    return [people(2400), people(1200, start=2400)]
+
+
+def allowed(point: str, phase: str) -> int:
+    """What was in flight may be sent again: one group, where the kill was between its answer and our commit."""
+    return GROUP if phase == "release" and point.startswith("sent:") else 0
+
+
+def test_the_steps_are_all_walked_through():
+    points = [*HOLD, *HELD_NOTICE, *APPROVE, *RELEASE]
+    assert {point.partition(":")[0] for point in points} == set(STEPS)
+    assert len([*points, *SECOND, *SECOND_RELEASE]) + len(ON_POSTGRES) >= 50
+
+
+# -- the short part: many kills in one story, each in another life of the gate -------------------------------------
+
+
+def test_killed_while_it_holds_and_while_it_releases(downstream):
+    with Gate(downstream.address, flags=LEASE) as gate:
+        story = Story(gate, downstream, "many kills")
+        for point in ["decided:1", "body-chunk:2", "sealed:1"]:
+            restart(gate, point)
+            assert send(gate, story.batches[0], story.contents[0]) == ""
+            assert gate.wait_dead() == -signal.SIGKILL
+        story.hold()
+        assert story.release(["leased:1", "recorded:2", "sent:2"]) <= GROUP
+
+
+def test_killed_on_postgres(downstream, postgres_url):
+    """The client never saw the reply: its resend is the same batch, with the same number, and nobody is told twice."""
+    with Gate(downstream.address, flags=LEASE, database=postgres_url) as gate:
+        story = Story(gate, downstream, "on postgres", octets=0)
+        restart(gate, "notice-queued:1")
+        story.hold()
+        gate.start()
+        assert held_as(send(gate, story.batches[0], story.contents[0])) == story.mailing
+        assert story.release(["sent:2"]) <= GROUP
+        assert downstream.letters == [SENDER] * 2
+
+
+# -- the whole ---------------------------------------------------------------------------------------------------
+
+ON_POSTGRES = [("hold", point) for point in HOLD] + [("release", point) for point in RELEASE[:8] + RELEASE[-2:]]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("point", [*HOLD, *HELD_NOTICE])
+def test_killed_at_each_step_of_hold(downstream, point):
+    assert live_through(downstream, point, "hold") == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("point", RELEASE)
+def test_killed_at_each_step_of_release(downstream, point):
+    assert live_through(downstream, point, "release") <= allowed(point, "release")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("point", SECOND)
+def test_killed_at_each_step_of_holding_a_second_batch(downstream, point):
+    assert live_through(downstream, point, "hold", batches=two_batches()) == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("point", SECOND_RELEASE)
+def test_killed_at_each_step_of_releasing_two_batches(downstream, point):
+    assert live_through(downstream, point, "release", batches=two_batches()) <= allowed(point, "release")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("phase", "point"), ON_POSTGRES)
+def test_killed_at_each_step_on_postgres(downstream, postgres_url, phase, point):
+    assert live_through(downstream, point, phase, database=postgres_url) <= allowed(point, phase)
+
+
+@pytest.mark.soak
+def test_the_command_that_approves_is_killed(downstream):
+    """The approval was committed: asking again says so, and everyone gets the mail once."""
+    with Gate(downstream.address, flags=LEASE) as gate:
+        story = Story(gate, downstream, "approved")
+        story.hold()
+        gate.start()
+        gate.environment["GATEKEEPER_KILL_AT"] = "approved:1"
+        assert gate.cli("mailing", "approve", story.mailing, "--by", "cio@example.gov", check=False).returncode == -9
+        del gate.environment["GATEKEEPER_KILL_AT"]
+        assert "released" in gate.cli("mailing", "approve", story.mailing, "--by", "cio@example.gov", check=False).stderr
+        wait_queue_empty(gate)
+        assert story.check_released() == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_again_and_again_at_random(downstream, seed):
+    """Each kill repeats one group at most."""
+    chance = random.Random(seed)
+    points = [chance.choice(["leased:1", "body-read:1", "sent:1", "sent:2", "recorded:1"]) for _ in range(8)]
+    with Gate(downstream.address, flags=LEASE) as gate:
+        story = Story(gate, downstream, "again and again", batches=two_batches())
+        story.hold()
+        assert story.release(points) <= GROUP * sum(point.startswith("sent:") for point in points)
+

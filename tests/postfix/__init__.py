@@ -1,0 +1,1 @@
+"""Gatekeeper between real Postfixes, in the set-ups of docs/postfix.md."""
