@@ -1,4 +1,4 @@
-"""What time does: rules and directory read anew, what nobody needs any more forgotten."""
+"""What time does: gathers end, rules and directory are read anew, what nobody needs any more is forgotten."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce, InForceError
 from gatekeeper.store import Store, StoreError, keeping, ledger
 
 log = logging.getLogger("gatekeeper.duties")
+GATHER_SECONDS = 0.25  # by which a gather may end late
 RELOAD_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
@@ -25,6 +27,7 @@ class Duties:
 
     in_force: InForce
     store: Store
+    gathers: Gathers
     on_reload: Callable[[bool], None] = lambda went_well: None
     clock: Callable[[], float] = time.time
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -32,16 +35,21 @@ class Duties:
 
     def start(self) -> None:
         """Start the loops."""
-        self._tasks = [
-            asyncio.create_task(_every(RELOAD_SECONDS, self.reload)),
-            asyncio.create_task(_every(TIDY_SECONDS, self.tidy)),
-        ]
+        duties = ((GATHER_SECONDS, self.end_gathers), (RELOAD_SECONDS, self.reload), (TIDY_SECONDS, self.tidy))
+        self._tasks = [asyncio.create_task(_every(seconds, duty)) for seconds, duty in duties]
 
     async def stop(self) -> None:
         """End the loops."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def end_gathers(self) -> None:
+        """Judge the mailings that have been quiet for long enough; with the database away they wait."""
+        try:
+            await self.gathers.end_due()
+        except StoreError as error:
+            log.debug("gathers wait for the database: %s", error)
 
     async def reload(self) -> None:
         """Read the rules and the directory anew; bad ones leave what is in force, and are logged once."""

@@ -18,6 +18,8 @@ STEPS = (
     "body-complete",  # it is whole
     "sealed",  # the batch is durable: from here on we may say 250
     "notice-queued",  # the notice to its sender is queued, or has failed
+    "gather-judged",  # a gather is due and judged, nothing is written
+    "gather-ended",  # what came of it is committed
     "approved",  # the approval is committed
     "leased",  # a job is ours for a while
     "body-read",  # its message is read

@@ -3,6 +3,7 @@
 A mailing's rules:
 - What was sent already is counted in any state.
 - Only a held mailing can be decided; one that is released or open can become held when it outgrows its permit.
+- A gathering one is judged when it has been quiet: it passes, is held, or is refused as a whole.
 - Closing (denied, withdrawn, expired) is final: what comes next starts a successor that knows who was reached.
 """
 
@@ -55,7 +56,10 @@ CLOSED_MAILINGS = frozenset(MailingState) - ACTIVE_MAILINGS
 KEPT_BATCHES = frozenset(BatchState) - {BatchState.RETURNED, BatchState.WITHDRAWN}  # whose resend is no second copy
 
 _MAILING: dict[str, dict[MailingState, MailingState]] = {
-    "gather": {MailingState.OPEN: MailingState.GATHERING},
+    "gather": {
+        MailingState.OPEN: MailingState.GATHERING,
+        MailingState.GATHERING: MailingState.GATHERING,
+    },
     "hold": {
         MailingState.OPEN: MailingState.HELD,
         MailingState.GATHERING: MailingState.HELD,
@@ -64,11 +68,19 @@ _MAILING: dict[str, dict[MailingState, MailingState]] = {
     },
     "pass": {MailingState.GATHERING: MailingState.OPEN},
     "approve": {MailingState.HELD: MailingState.RELEASED},
-    "deny": {MailingState.HELD: MailingState.DENIED, MailingState.GATHERING: MailingState.DENIED},
+    "deny": {MailingState.HELD: MailingState.DENIED},
+    "refuse": {MailingState.GATHERING: MailingState.DENIED},
     "withdraw": {MailingState.HELD: MailingState.WITHDRAWN},
     "expire": {MailingState.HELD: MailingState.EXPIRED},
 }
 MAILING_ACTS = frozenset(_MAILING)
+_STRICTEST_FIRST = (MailingState.HELD, MailingState.GATHERING, MailingState.RELEASED, MailingState.OPEN)
+DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # which a weak key never merges with each other
+
+
+def strictness(state: MailingState) -> int:
+    """Rank an active state; of two mailings that turn out to be one the lower rank is kept."""
+    return _STRICTEST_FIRST.index(state)
 
 
 def advance(state: MailingState, act: str) -> MailingState:

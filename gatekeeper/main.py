@@ -14,6 +14,7 @@ from gatekeeper import log as transaction_log
 from gatekeeper.delivery import NextHop
 from gatekeeper.delivery.queue import Queue
 from gatekeeper.duties import Duties
+from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce, Policy
 from gatekeeper.listeners.smtp import SmtpListener
 from gatekeeper.metrics import LedgerSummary, Metrics
@@ -47,7 +48,9 @@ class Gate:
             settings.listening, self.next_hop, self.pipeline, self._sender_allowed, self._obstacle
         )
         self.queue = Queue(self.store, self.next_hop, self._voice, settings.storing.lease)
-        self.duties = Duties(self.in_force, self.store, self._reloaded)
+        observes = settings.judging.mode == "observe"
+        gathers = Gathers(self.in_force, self.store, self._voice, observes, self.queue.poke)
+        self.duties = Duties(self.in_force, self.store, gathers, self._reloaded)
         self.ops = OpsServer(settings.ops.ops, self.metrics.registry, self._ready) if settings.ops.ops else None
         self.metrics.watch_ledger(self._summary)
         self._tasks: list[asyncio.Task[None]] = []

@@ -250,5 +250,6 @@ class Outcome:
     counts: Counts
     mailing: str | None = None  # "M-17" where it has a number
     key: int | None = None  # of the mailing in the database; None where nothing of it was kept
-    batch: int | None = None  # id of the kept batch of a hold
+    batch: int | None = None  # id of the batch, where it is kept
+    gathered: bool = False  # kept until its mailing is whole, not held
     repeated: bool = False  # a resend of a batch that is kept already

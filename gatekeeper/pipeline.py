@@ -16,18 +16,19 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 
-from gatekeeper import address, identity, notify, rules, telling
-from gatekeeper.audience import count
+from gatekeeper import identity, notify, rules, telling
 from gatekeeper.faults import step
 from gatekeeper.in_force import InForce, Policy
+from gatekeeper.judging import audience_of, source_of, warning_field
 from gatekeeper.mail import read_facts
 from gatekeeper.model import Action, Counts, Evidence, Facts, Outcome, Source, Standing, Transaction, Verdict
 from gatekeeper.outage import Outage
+from gatekeeper.rules import MailingRules
 from gatekeeper.settings import Judging
-from gatekeeper.store import Arrival, Store, StoreError, StoreFull
+from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull
 from gatekeeper.tasks import Tasks
 from gatekeeper.wire import verdicts
-from gatekeeper.wire.replies import Reply, plain
+from gatekeeper.wire.replies import Reply
 from gatekeeper.wire.trace import received_field
 
 log = logging.getLogger("gatekeeper.pipeline")
@@ -35,7 +36,6 @@ Relay = Callable[[bytes], Awaitable[Reply]]
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
 _DECISION_SECONDS = 10.0  # what a verdict may take
 _ROUNDS = 3  # how often a batch is decided anew because people decided its mailing meanwhile
-WARNING_FIELD = b"X-Gatekeeper-Warning"
 
 
 @dataclass(slots=True)
@@ -55,7 +55,6 @@ class Passage:
 
 
 Report = Callable[[Passage], None]
-Render = Callable[[notify.MailingSummary, notify.Organisation, datetime], bytes]
 
 
 @dataclass(slots=True)
@@ -103,12 +102,11 @@ class Pipeline:
         for _ in range(_ROUNDS):
             # Point of no return for the ledger: from the commit in here on, whom this reaches is counted.
             passage.outcome = outcome = await self._decide(passage, arrival)
-            if outcome.verdict.action is not Action.HOLD or outcome.batch is None:
+            if outcome.batch is None:
                 return await self._effect(passage, outcome, relay)
             # Point of no return for the message: once kept, it is ours.
             if await self.store.keep(arrival, outcome.batch):
-                await self._tell(passage, outcome, "held", notify.held_notice)
-                return self._held_reply(passage, outcome)
+                return await self._kept(passage, outcome)
         raise StoreError("the mailing was decided again and again while its batch was being kept")
 
     # -- what it is ----------------------------------------------------------------------------------------------
@@ -124,21 +122,34 @@ class Pipeline:
         transaction, policy = passage.transaction, passage.policy
         source = source_of(transaction, facts, policy)
         inside = policy.is_inside(source.mailbox)
-        visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
+        mailing = policy.ruleset.mailing
         return Arrival(
             transaction=transaction,
             facts=facts,
-            audience=count((recipient.address for recipient in transaction.recipients), visible, policy.directory),
+            audience=audience_of(transaction, facts, policy),
             source=source,
             keys=identity.keys(transaction, facts, source),
             identity=identity.batch_identity(transaction, facts),
             now=passage.now,
-            within=policy.ruleset.mailing.within,
-            separate=source.mailbox in policy.ruleset.mailing.separate,
+            within=mailing.within,
+            separate=source.mailbox in mailing.separate,
+            agency=source.agency if mailing.source == "agency" else None,
+            gathering=self._gathering(transaction, facts, source, mailing),
             body=body,
             trace=received_field(transaction, self.settings.hostname, passage.now, passage.id),
             notify=telling.may_be_told(transaction, facts, source, inside),
         )
+
+    def _gathering(
+        self, transaction: Transaction, facts: Facts, source: Source, mailing: MailingRules
+    ) -> Gathering | None:
+        """How the batch waits for the rest of its mailing; None where its verdict cannot depend on the rest."""
+        gather = mailing.gather
+        alone = source.mailbox in mailing.separate or not source.covered or (facts.automatic and not transaction.sender)
+        if gather is None or alone or self.settings.mode == "observe":
+            return None
+        opens = gather.takes(len(transaction.recipients))
+        return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())
 
     # -- what is decided -----------------------------------------------------------------------------------------
 
@@ -191,6 +202,13 @@ class Pipeline:
 
     # -- what is said --------------------------------------------------------------------------------------------
 
+    async def _kept(self, passage: Passage, outcome: Outcome) -> Reply:
+        if outcome.gathered:
+            gather = passage.policy.ruleset.mailing.gather
+            return verdicts.gathered(outcome.mailing or "", gather.limit.total_seconds() if gather else 0)
+        await self._tell(passage, outcome, "held", notify.held_notice)
+        return self._held_reply(passage, outcome)
+
     def _held_reply(self, passage: Passage, outcome: Outcome) -> Reply:
         name = outcome.mailing or ""
         holding = [reason.text for reason in outcome.verdict.reasons if reason.action is Action.HOLD]
@@ -199,7 +217,7 @@ class Pipeline:
     def _voice(self, passage: Passage) -> telling.Voice:
         return telling.Voice(passage.policy.ruleset, self.settings.hostname, self.settings.public_url)
 
-    async def _tell(self, passage: Passage, outcome: Outcome, kind: str, render: Render) -> None:
+    async def _tell(self, passage: Passage, outcome: Outcome, kind: str, render: telling.Render) -> None:
         """Queue the one notice of its kind that the mailing's sender gets.
 
         What happened has happened: a notice that fails must change neither the verdict nor the reply.
@@ -232,19 +250,3 @@ class Pipeline:
             outcome.verdict.reasons,
             arrival.facts.message_id,
         )
-
-
-def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
-    """Who sends, and whether the rules cover them (DESIGN 3.3, M9)."""
-    recipients = [recipient.address for recipient in transaction.recipients]
-    mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
-    mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
-    agency = policy.directory.agency_of(mailbox)
-    covered = agency not in policy.ruleset.scope_except
-    return Source(mailbox, transaction.authenticated, agency, covered)
-
-
-def warning_field(verdict: Verdict) -> bytes:
-    """The header field that says what a warned message should have done otherwise, folded (RFC 5322 2.2.3)."""
-    texts = [f"{plain(reason.text)} ({plain(reason.rule)})" for reason in verdict.reasons]
-    return WARNING_FIELD + b": " + "\r\n ".join(texts).encode("ascii", "replace") + b"\r\n"

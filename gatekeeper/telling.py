@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +13,8 @@ from gatekeeper.notify import AgencyShare, DeliveryReport, MailingSummary, Occas
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, jobs
 from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
+
+Render = Callable[[MailingSummary, Organisation, datetime], bytes]
 
 
 @dataclass(frozen=True, slots=True)

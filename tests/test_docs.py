@@ -108,7 +108,23 @@ def test_every_exit_code_that_a_command_can_end_with_is_explained():
 def test_a_mailing_in_json_is_as_the_page_shows_it():
     reasons, counts = (Reason("approval", "hold"),), Counts(users=2400, agencies={"DOA": 1200, "DPHHS": 1200})
     mailing = MailingView(
-        1, "M-2", MailingState.HELD, "deputy@doa.example.gov", "Open enrolment", counts, reasons, 0, 0, 0, 0, 1, 0, 0
+        key=1,
+        id="M-2",
+        state=MailingState.HELD,
+        sender="deputy@doa.example.gov",
+        subject="Open enrolment",
+        counts=counts,
+        reasons=reasons,
+        started_at=0,
+        changed_at=0,
+        held_at=0,
+        relayed=0,
+        reached_before=0,
+        gather_until=None,
+        joined={},
+        batches=1,
+        sent=0,
+        refused=0,
     )
     (example,) = (json.loads(each) for each in re.findall(r"^```json\n(.*?)^```", COMMANDS, re.DOTALL | re.MULTILINE))
     times = {"started": example["started"], "held": example["held"]}

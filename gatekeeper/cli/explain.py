@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from gatekeeper.audience import count
 from gatekeeper.cli.common import (
     NO_INPUT,
     Failure,
@@ -19,9 +18,9 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.in_force import Policy, read_policy
+from gatekeeper.judging import audience_of, source_of
 from gatekeeper.mail import read_facts
 from gatekeeper.model import Client, Counts, Evidence, Recipient, Standing, Transaction
-from gatekeeper.pipeline import source_of
 from gatekeeper.rules import Explanation
 from gatekeeper.rules import explain as explain_rules
 
@@ -65,8 +64,7 @@ def explain(
 
 def _explain(transaction: Transaction, policy: Policy) -> Explanation:
     facts = read_facts(transaction.content)
-    visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
-    audience = count((recipient.address for recipient in transaction.recipients), visible, policy.directory)
+    audience = audience_of(transaction, facts, policy)
     source = source_of(transaction, facts, policy)
     evidence = Evidence(transaction, facts, audience, Counts.of(audience), Standing(), source)
     return explain_rules(policy.ruleset, evidence, datetime.now(UTC))

@@ -133,6 +133,9 @@ def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
     return [*names, "mailing.json"]
 
 
+_KEYS = {"queue": "queue id", "message": "Message-ID and content", "subject": "subject", "text": "text"}
+
+
 # -- how a mailing is shown --------------------------------------------------------------------------------------
 
 
@@ -159,7 +162,8 @@ def _case_document(case: Case) -> dict[str, Any]:
     return {
         **as_document(case.mailing),
         "users_by_agency": dict(case.mailing.counts.agencies),
-        "sent_before_hold": case.mailing.relayed,
+        "reached_before_hold": case.mailing.reached_before,
+        "joined": dict(case.mailing.joined),
         "reasons": [
             {"rule": reason.rule, "action": reason.action.value, "cite": reason.cite, "text": reason.text}
             for reason in case.mailing.reasons
@@ -208,7 +212,7 @@ def _batch_document(batch: BatchView) -> dict[str, Any]:
         "state": batch.state.value,
         "received": _when(batch.received_at),
         "sender": batch.sender,
-        "client": batch.client,
+        "client": batch.client.address,
         "login": batch.login,
         "listener": batch.listener,
         "message_id": batch.message_id,
@@ -225,12 +229,14 @@ def _print_case(case: Case) -> None:
         click.echo(f"  {agency:<12} {users:>6}")
     for reason in mailing.reasons:
         click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
-    if mailing.held_at:
-        click.echo(f"sent before it was held: {mailing.relayed}")
+    if mailing.reached_before is not None:
+        click.echo(f"reached before it was held: {mailing.reached_before} people")
+    if mailing.joined:
+        click.echo("joined by " + ", ".join(f"{_KEYS[kind]}: {number}" for kind, number in mailing.joined.items()))
     for batch in case.batches:
         click.echo(
             f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
-            f"received {_when(batch.received_at)} from {batch.client}"
+            f"received {_when(batch.received_at)} from {batch.client.address}"
         )
     for event in case.events:
         click.echo(" ".join(filter(None, (_when(event.at), event.act, event.by and f"by {event.by}", event.text))))

@@ -49,7 +49,11 @@ class Queue:
     clock: Callable[[], float] = time.time
     _loop: asyncio.Task[None] | None = None
     _working: set[asyncio.Task[None]] = field(default_factory=set)
-    _ending: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def poke(self) -> None:
+        """Look at once: something was queued."""
+        self._wake.set()
 
     def start(self) -> None:
         """Begin to work."""
@@ -57,7 +61,6 @@ class Queue:
 
     async def stop(self, grace: float) -> None:
         """Take no more jobs; let those in hand end within `grace` seconds."""
-        self._ending = True
         if self._loop:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
@@ -75,7 +78,14 @@ class Queue:
                 leased = []
             for job in leased:
                 self._begin(job)
-            await asyncio.sleep(0 if leased else _POLL)
+            if not leased:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POLL):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def _lease(self) -> list[Job]:
         room = _AT_ONCE - len(self._working)
@@ -91,7 +101,11 @@ class Queue:
     def _begin(self, job: Job) -> None:
         task = asyncio.create_task(self._carry_out(job))
         self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        self.poke()
 
     async def _carry_out(self, job: Job) -> None:
         heart = asyncio.create_task(self._keep_lease(job))

@@ -16,14 +16,25 @@ from sqlalchemy import Connection
 from gatekeeper.faults import step
 from gatekeeper.model import Outcome
 from gatekeeper.store import keeping
-from gatekeeper.store.arrival import Arrival
-from gatekeeper.store.decide import Judge, decide, hash_arrival
+from gatekeeper.store.arrival import Arrival, Gathering
+from gatekeeper.store.decide import Judge, decide
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
 from gatekeeper.store.hashing import read_secret
+from gatekeeper.store.joining import hash_arrival
 from gatekeeper.store.writer import Undo, Writer
 
-__all__ = ["Arrival", "Connection", "Database", "Judge", "Store", "StoreError", "StoreFull", "StoreSetupError"]
+__all__ = [
+    "Arrival",
+    "Connection",
+    "Database",
+    "Gathering",
+    "Judge",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "StoreSetupError",
+]
 T = TypeVar("T")
 
 
@@ -84,7 +95,7 @@ class Store:
         return outcome
 
     async def keep(self, arrival: Arrival, batch_id: int) -> bool:
-        """Make a held batch durable: its body in commits of their own, then the seal; raises StoreError.
+        """Make a held or gathered batch durable: its body in commits of their own, then the seal; raises StoreError.
 
         Once this has returned True the batch may be acknowledged. False where its mailing was decided meanwhile: the
         transaction must be decided again.

@@ -9,6 +9,15 @@ from gatekeeper.model import Audience, Facts, Keys, Source, Transaction
 
 
 @dataclass(frozen=True, slots=True)
+class Gathering:
+    """How a batch is gathered (DESIGN 3.5); times in seconds."""
+
+    opens: bool  # its size is one at which MTAs cut mail up; others only join what is being gathered
+    quiet: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A transaction as it comes to be decided: what the core has made of it."""
 
@@ -21,6 +30,8 @@ class Arrival:
     now: datetime
     within: timedelta  # how long a mailing takes in what its keys join
     separate: bool = False  # its source's messages are mailings of their own
+    agency: str | None = None  # within which texts join, with `source: agency`; else None
+    gathering: Gathering | None = None  # None where it is never to wait
     body: bytes = b""  # SHA-256 of the octets
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail

@@ -7,17 +7,19 @@ batches of a mailing the second always sees the first. A refusal rolls back its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
-from gatekeeper.lifecycle import ACTIVE_MAILINGS, KEPT_BATCHES, MailingState, advance
-from gatekeeper.model import Action, Counts, Keys, Outcome, Standing, Verdict
+from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
+from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.arrival import Arrival
-from gatekeeper.store.hashing import Hash, keyed, lock_name
+from gatekeeper.store.hashing import Hash
+from gatekeeper.store.joining import Hashes, find_or_open
 from gatekeeper.store.keeping import keep_batch
-from gatekeeper.store.people import add_people, find_new, grow, hash_people
+from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
 from gatekeeper.store.rows import (
     counts_of,
     mailing_name,
@@ -25,43 +27,21 @@ from gatekeeper.store.rows import (
     permit_of,
     reasons_from_rows,
     reasons_to_rows,
-    upsert,
 )
-from gatekeeper.store.schema import batches, mailing_keys, mailings, permits
+from gatekeeper.store.schema import batches, mailings, permits
 from gatekeeper.store.timeline import record
 from gatekeeper.store.writer import Undo
 
 Judge = Callable[[Counts, Standing], Verdict]
+_RESEND_SECONDS = 5 * 86_400.0  # for which an MTA tries again (RFC 5321 4.5.4.1)
 
 
-@dataclass(frozen=True, slots=True)
-class Hashes:
-    """An arrival's names under the database's key."""
+class Fate(StrEnum):
+    """What becomes of a batch that is not refused."""
 
-    source: Hash
-    identity: Hash
-    keys: tuple[tuple[Hash, str], ...]  # with their kinds; strong ones first
-
-    @property
-    def locks(self) -> tuple[int, ...]:
-        """What to lock on Postgres: the source and whatever else may join another's mailing."""
-        return (lock_name(self.source), *(lock_name(key) for key, kind in self.keys if kind in _STRONG))
-
-
-_STRONG = ("queue", "message")
-
-
-def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
-    """Hash an arrival's source, identity and keys; weak keys together with their source."""
-    mailbox = arrival.source.mailbox
-    keys = () if arrival.separate else _hash_keys(secret, arrival.keys, mailbox)
-    return Hashes(keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}"), keys)
-
-
-def _hash_keys(secret: bytes, keys: Keys, mailbox: str) -> tuple[tuple[Hash, str], ...]:
-    strong = [(keyed(secret, key), key.partition(":")[0]) for key in keys.strong]
-    weak = [(keyed(secret, f"{mailbox} {key}"), key.partition(":")[0]) for key in keys.weak]
-    return tuple(strong + weak)
+    PASS = "pass"
+    GATHER = "gather"
+    HOLD = "hold"
 
 
 def decide(
@@ -70,110 +50,80 @@ def decide(
     """Decide one transaction (DESIGN 3.4).
 
     Returns the Outcome; wrapped in Undo for reject and defer, whose additions are taken back. What `judge` raises is
-    raised. For a hold the batch is written as `storing`: it is durable only once its body is (see bodies.seal).
+    raised. A batch that is held or gathered is written as `storing`: it is durable only once its body is (see
+    keeping.seal).
     """
-    kept = _find_kept(connection, hashes.identity)
+    kept = _find_kept(connection, hashes.identity, arrival)
     if kept is not None:
         return _repeat(kept)
-    mailing = _find_mailing(connection, arrival, hashes) or _open_mailing(connection, arrival, hashes)
+    mailing, joined_by = find_or_open(connection, arrival, hashes)
     people = hash_people(secret, arrival.audience)
     new = find_new(connection, mailing, people)
     counts = grow(counts_of(mailing), arrival.audience, new)
-    standing = _standing(connection, mailing)
+    standing = read_standing(connection, mailing)
     verdict = judge(counts, standing)
-    outcome = Outcome(verdict, counts, mailing=standing.mailing)
+    outcome = Outcome(verdict, counts, mailing=standing.mailing, key=mailing["id"])
     if verdict.action in (Action.REJECT, Action.DEFER):
-        return Undo(outcome)
-    passes = verdict.action.passes
-    relayed = add_people(connection, mailing, people, new, reached=passes)
-    number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed)
-    batch = None if passes else keep_batch(connection, mailing["id"], arrival, hashes.identity, verdict)
-    return replace(outcome, mailing=mailing_name(number), key=mailing["id"], batch=batch)
+        return Undo(replace(outcome, key=None))
+    fate = _fate(mailing, arrival, verdict)
+    relayed = add_people(connection, mailing, people, new, reached=fate is Fate.PASS)
+    number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed, fate, joined_by)
+    outcome = replace(outcome, mailing=mailing_name(number), gathered=fate is Fate.GATHER)
+    if fate is Fate.PASS:
+        return outcome
+    return replace(outcome, batch=keep_batch(connection, mailing["id"], arrival, hashes.identity, outcome))
+
+
+def _fate(mailing: RowMapping, arrival: Arrival, verdict: Verdict) -> Fate:
+    """Gathered is only what would pass, is not covered by a permit, and is cut-up mail or joins it (DESIGN 3.5)."""
+    if verdict.action is Action.HOLD:
+        return Fate.HOLD
+    gathering = arrival.gathering
+    if gathering is None or verdict.permits or mailing["state"] == MailingState.RELEASED:
+        return Fate.PASS
+    waits = gathering.opens or mailing["state"] == MailingState.GATHERING
+    return Fate.GATHER if waits else Fate.PASS
 
 
 # -- resends -----------------------------------------------------------------------------------------------------
 
 
-def _find_kept(connection: Connection, identity: Hash) -> RowMapping | None:
+def _find_kept(connection: Connection, identity: Hash, arrival: Arrival) -> RowMapping | None:
     """A batch that we keep, or kept and sent, with the same envelope, Message-ID and content."""
+    since = arrival.now.timestamp() - _RESEND_SECONDS
     query = (
-        select(batches.c.id.label("batch_id"), batches.c.reasons.label("batch_reasons"), mailings)
+        select(
+            batches.c.id.label("batch_id"),
+            batches.c.reasons.label("batch_reasons"),
+            batches.c.gathered.label("batch_gathered"),
+            mailings,
+        )
         .join(mailings, batches.c.mailing_id == mailings.c.id)
         .where(batches.c.identity == identity, batches.c.state.in_(KEPT_BATCHES))
+        .where((batches.c.state != BatchState.SENT) | (batches.c.received_at > since))
         .limit(1)
     )
     return connection.execute(query).mappings().first()
 
 
 def _repeat(kept: RowMapping) -> Outcome:
-    verdict = Verdict(Action.HOLD, reasons_from_rows(kept["batch_reasons"]), mass=True)
-    name = mailing_name(kept["number"])
-    return Outcome(verdict, counts_of(kept), name, key=kept["id"], batch=kept["batch_id"], repeated=True)
-
-
-# -- the mailing -------------------------------------------------------------------------------------------------
-
-
-def _find_mailing(connection: Connection, arrival: Arrival, hashes: Hashes) -> RowMapping | None:
-    """The mailing that a key joins; a strong key's before a weak one's, then the oldest."""
-    if not hashes.keys:
-        return None
-    since = (arrival.now - arrival.within).timestamp()
-    query = (
-        select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
-        .join(mailing_keys, mailing_keys.c.mailing_id == mailings.c.id)
-        .where(mailing_keys.c.key.in_([key for key, _ in hashes.keys]))
-        .where(mailings.c.state.in_(ACTIVE_MAILINGS), mailings.c.started_at > since)
-    )
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=mailings)
-    found = connection.execute(query).mappings().all()
-    if not found:
-        return None
-    mailing = min(found, key=lambda row: (row["kind"] not in _STRONG, row["id"]))
-    _claim_keys(connection, mailing["id"], hashes, {bytes(row["key"]) for row in found})
-    return mailing
-
-
-def _open_mailing(connection: Connection, arrival: Arrival, hashes: Hashes) -> RowMapping:
-    now = arrival.now.timestamp()
-    row = {
-        "state": MailingState.OPEN.value,
-        "source": hashes.source,
-        "started_at": now,
-        "changed_at": now,
-        "users": 0,
-        "external": 0,
-        "unresolved": 0,
-        "relayed": 0,
-        "agencies": {},
-        "lists": [],
-        "reasons": [],
-    }
-    query = insert(mailings).values(**row).returning(mailings)
-    mailing = connection.execute(query).mappings().one()
-    _claim_keys(connection, mailing["id"], hashes, set())
-    return mailing
-
-
-def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: set[Hash]) -> None:
-    """Point the keys here that lead to no mailing that still takes in batches."""
-    rows = [{"key": key, "mailing_id": mailing_id, "kind": kind} for key, kind in hashes.keys if key not in taken]
-    if not rows:
-        return
-    statement = upsert(connection, mailing_keys)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["key"], set_={"mailing_id": statement.excluded.mailing_id}),
-        rows,
+    action = Action.RELAY if kept["batch_gathered"] else Action.HOLD
+    return Outcome(
+        Verdict(action, reasons_from_rows(kept["batch_reasons"]), mass=True),
+        counts_of(kept),
+        mailing_name(kept["number"]),
+        key=kept["id"],
+        batch=kept["batch_id"],
+        gathered=kept["batch_gathered"],
+        repeated=True,
     )
 
 
-def release_keys(connection: Connection, mailing_id: int) -> None:
-    """Detach a mailing's keys: what comes next under them is another mailing (DESIGN 6)."""
-    connection.execute(delete(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id))
+# -- what is written ---------------------------------------------------------------------------------------------
 
 
-def _standing(connection: Connection, mailing: RowMapping) -> Standing:
+def read_standing(connection: Connection, mailing: RowMapping) -> Standing:
+    """What the ledger says about a mailing now."""
     if mailing["number"] is None:
         return Standing(state=mailing["state"])
     query = select(permits).where(permits.c.mailing_id == mailing["id"], permits.c.state == "in force")
@@ -183,7 +133,14 @@ def _standing(connection: Connection, mailing: RowMapping) -> Standing:
 
 
 def _write_mailing(
-    connection: Connection, mailing: RowMapping, arrival: Arrival, verdict: Verdict, counts: Counts, relayed: int
+    connection: Connection,
+    mailing: RowMapping,
+    arrival: Arrival,
+    verdict: Verdict,
+    counts: Counts,
+    relayed: int,
+    fate: Fate,
+    joined_by: str | None,
 ) -> int | None:
     now = arrival.now.timestamp()
     changes: dict[str, Any] = {
@@ -194,12 +151,16 @@ def _write_mailing(
         "agencies": dict(counts.agencies),
         "lists": sorted(counts.lists),
         "relayed": mailing["relayed"] + relayed,
+        "version": mailing["version"] + 1,
     }
-    held = verdict.action is Action.HOLD
-    if mailing["number"] is None and (verdict.mass or held):
+    if joined_by:
+        changes["joined"] = {**mailing["joined"], joined_by: mailing["joined"].get(joined_by, 0) + 1}
+    if mailing["number"] is None and (verdict.mass or fate is not Fate.PASS):
         changes |= _named(connection, arrival)
-    if held:
-        changes |= _held(connection, mailing, verdict, now)
+    if fate is Fate.HOLD:
+        changes |= held_changes(connection, mailing, verdict.reasons, now)
+    elif fate is Fate.GATHER:
+        changes |= _gathering(connection, mailing, arrival, now)
     connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
     number: int | None = changes.get("number", mailing["number"])
     return number
@@ -214,13 +175,30 @@ def _named(connection: Connection, arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _held(connection: Connection, mailing: RowMapping, verdict: Verdict, now: float) -> dict[str, Any]:
+def held_changes(
+    connection: Connection, mailing: RowMapping, reasons: tuple[Reason, ...], now: float
+) -> dict[str, Any]:
+    """What holding makes of a mailing's row; what was gathered of it is held with it."""
     state = MailingState(mailing["state"])
-    after = advance(state, "hold")
-    holding = [reason for reason in verdict.reasons if reason.action is Action.HOLD or reason.unknown]
-    changes: dict[str, Any] = {"state": after.value, "reasons": reasons_to_rows(holding)}
-    if state is not MailingState.HELD:
-        changes["held_at"] = now
-        text = ", ".join(reason.rule for reason in holding)
-        record(connection, mailing["id"], now, "held", text=text)
-    return changes
+    holding = [reason for reason in reasons if reason.action is Action.HOLD or reason.unknown]
+    changes = {"state": advance(state, "hold").value, "reasons": reasons_to_rows(holding), "gather_until": None}
+    if state is MailingState.HELD:
+        return changes
+    reached = count_reached(connection, mailing["id"])
+    text = ", ".join(reason.rule for reason in holding) + (f"; {reached} people were reached before" if reached else "")
+    record(connection, mailing["id"], now, "held", text=text)
+    gathered = update(batches).where(batches.c.mailing_id == mailing["id"], batches.c.state == BatchState.GATHERED)
+    connection.execute(gathered.values(state=BatchState.HELD.value))
+    return changes | {"held_at": now, "reached_before": reached}
+
+
+def _gathering(connection: Connection, mailing: RowMapping, arrival: Arrival, now: float) -> dict[str, Any]:
+    """Wait until nothing of the mailing has come for `quiet`, and no longer than `limit` from the first batch on."""
+    assert arrival.gathering is not None  # else its fate were another
+    state = MailingState(mailing["state"])
+    begins = state is not MailingState.GATHERING
+    since = now if begins else mailing["gather_since"]
+    if begins:
+        record(connection, mailing["id"], now, "gathering")
+    until = min(now + arrival.gathering.quiet, since + arrival.gathering.limit)
+    return {"state": advance(state, "gather").value, "gather_since": since, "gather_until": until}

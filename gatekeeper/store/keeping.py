@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.model import Recipient, Verdict
+from gatekeeper.model import Outcome, Recipient
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash
 from gatekeeper.store.rows import client_to_row, reasons_to_rows, upsert
@@ -22,23 +22,25 @@ from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chun
 CHUNK = 1 << 20  # octets of a body in one commit
 
 
-def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identity: Hash, verdict: Verdict) -> int:
+def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identity: Hash, outcome: Outcome) -> int:
     """Write a batch and its recipients as `storing`; returns its id."""
     transaction = arrival.transaction
     row: dict[str, Any] = {
         "mailing_id": mailing_id,
         "state": BatchState.STORING.value,
+        "gathered": outcome.gathered,
         "identity": identity,
         "listener": transaction.listener,
         "client": client_to_row(transaction.client),
         "login": transaction.login,
+        "authenticated": transaction.authenticated,
         "sender": transaction.sender,
         "parameters": list(transaction.parameters),
         "message_id": arrival.facts.message_id,
         "content_digest": arrival.facts.content_digest,
         "body": arrival.body,
         "trace": arrival.trace,
-        "reasons": reasons_to_rows(verdict.reasons),
+        "reasons": reasons_to_rows(outcome.verdict.reasons),
         "received_at": arrival.now.timestamp(),
         "notify": arrival.notify,
     }
@@ -83,7 +85,7 @@ def write_chunk(connection: Connection, digest: bytes, position: int, data: byte
 
 
 def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
-    """Mark the body whole and its batch held: from the commit of this on, the batch may be acknowledged.
+    """Mark the body whole and its batch held or gathered: from the commit of this on, it may be acknowledged.
 
     The body is named anew: a resend that completes a batch may have come with another Received field. False where the
     mailing was decided since: the batch is removed, and the transaction must be judged again as things stand now.
@@ -92,12 +94,15 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     state, mailing_state = _lock_states(connection, batch_id)
     if state != BatchState.STORING:
         return True
-    if mailing_state != MailingState.HELD:
+    kept = _SEALED.get(mailing_state)
+    if kept is None:
         _remove(connection, [batch_id])
         return False
-    query = update(batches).where(batches.c.id == batch_id)
-    connection.execute(query.values(state=BatchState.HELD.value, body=digest))
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(state=kept.value, body=digest))
     return True
+
+
+_SEALED = {MailingState.HELD.value: BatchState.HELD, MailingState.GATHERING.value: BatchState.GATHERED}
 
 
 def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str]:

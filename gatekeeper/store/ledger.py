@@ -9,12 +9,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.store import jobs
-from gatekeeper.store.decide import release_keys
+from gatekeeper.store.joining import succeed
 from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.rows import next_number
 from gatekeeper.store.schema import batches, events, mailing_keys, mailing_people, mailings, permits, rulesets
 from gatekeeper.store.timeline import record
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.views import NUMBERED, BatchView, MailingView
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def approve(connection: Connection, mailing: MailingView, kept: list[BatchView],
     mark_all_reached(connection, mailing.key)
     for batch in kept:
         if batch.state is BatchState.HELD:
-            _send_on(connection, mailing, batch.id, act.at)
+            send_on(connection, mailing.key, batch.id, act.at)
     return f"P-{number}"
 
 
@@ -74,9 +74,11 @@ def _permit_row(number: int, mailing: MailingView, kept: list[BatchView], act: A
     }
 
 
-def _send_on(connection: Connection, mailing: MailingView, batch_id: int, now: float) -> None:
+def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float) -> None:
+    """Hand a kept batch to the queue."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.RELEASED.value))
-    jobs.enqueue(connection, jobs.RELEASE, now, once=f"release:{batch_id}", mailing_id=mailing.key, batch_id=batch_id)
+    name = f"release:{batch_id}"
+    jobs.enqueue(connection, jobs.RELEASE, now, once=name, mailing_id=mailing_key, batch_id=batch_id)
 
 
 def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:
@@ -87,7 +89,7 @@ def close(connection: Connection, mailing: MailingView, name: str, act: Act, lef
     state = advance(mailing.state, name)
     waiting = update(batches).where(batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
     connection.execute(waiting.values(state=left.value))
-    release_keys(connection, mailing.key)
+    succeed(connection, mailing.key)
     _change(connection, mailing, state, act, state.value)
 
 
@@ -139,7 +141,7 @@ class Summary:
 
 def summarise(connection: Connection) -> Summary:
     """Count what the gauges show."""
-    counting = select(mailings.c.state, func.count()).where(mailings.c.number.is_not(None)).group_by(mailings.c.state)
+    counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
     by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
     oldest = select(func.min(mailings.c.held_at)).where(mailings.c.state == MailingState.HELD)
     return Summary(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, Integer, RowMapping, cast, delete, func, insert, literal, or_, select, true, update
 
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.hashing import Hash, keyed
+from gatekeeper.store.rows import upsert
 from gatekeeper.store.schema import mailing_people
 
 _CHUNK = 400  # people looked up in one statement
@@ -92,12 +94,13 @@ def _row(mailing_id: int, hash_: Hash, person: Person, reached: bool) -> dict[st
         "person": hash_,
         "reached": reached,
         "inside": person.inside,
+        "unresolved": person.unresolved,
         "agency": person.agency,
     }
 
 
 def _mark_reached(connection: Connection, mailing: RowMapping, known: list[Hash]) -> int:
-    if mailing["held_at"] is None:  # nothing of it was ever kept: all that it counts it has reached
+    if mailing["number"] is None:  # nothing of it was ever kept: all that it counts it has reached
         return 0
     marked = 0
     for chunk in _chunks(known):
@@ -115,3 +118,47 @@ def mark_all_reached(connection: Connection, mailing_id: int) -> None:
     """Note that all that the mailing counts may be reached from now on."""
     query = update(mailing_people).where(mailing_people.c.mailing_id == mailing_id).values(reached=True)
     connection.execute(query)
+
+
+def count_reached(connection: Connection, mailing_id: int) -> int:
+    """How many people the mailing may have reached."""
+    query = select(func.count()).where(mailing_people.c.mailing_id == mailing_id, mailing_people.c.reached)
+    return int(connection.execute(query).scalar_one())
+
+
+def recount(connection: Connection, mailing_id: int) -> dict[str, Any]:
+    """The counts of a mailing's row, made anew from its people."""
+    table = mailing_people
+    query = (
+        select(table.c.inside, table.c.agency, func.count(), func.sum(cast(table.c.unresolved, Integer)))
+        .where(table.c.mailing_id == mailing_id)
+        .group_by(table.c.inside, table.c.agency)
+    )
+    groups = connection.execute(query).all()
+    return {
+        "users": sum(number for inside, _, number, _ in groups if inside),
+        "external": sum(number for inside, _, number, _ in groups if not inside),
+        "unresolved": sum(unresolved for *_, unresolved in groups),
+        "agencies": {agency: number for inside, agency, number, _ in groups if inside and agency is not None},
+    }
+
+
+def copy_people(connection: Connection, source: int, target: int, *, only_reached: bool = False) -> None:
+    """Add one mailing's people to another's: who was reached by either was reached."""
+    table = mailing_people
+    columns = (table.c.person, table.c.reached, table.c.inside, table.c.unresolved, table.c.agency)
+    people = select(literal(target), *columns).where(
+        table.c.mailing_id == source, table.c.reached if only_reached else true()
+    )
+    statement = upsert(connection, table).from_select(
+        ["mailing_id", "person", "reached", "inside", "unresolved", "agency"], people
+    )
+    either = or_(table.c.reached, statement.excluded.reached)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["mailing_id", "person"], set_={"reached": either})
+    )
+
+
+def forget_people(connection: Connection, mailing_id: int) -> None:
+    """Remove a mailing's people: they are another's now."""
+    connection.execute(delete(mailing_people).where(mailing_people.c.mailing_id == mailing_id))

@@ -68,12 +68,17 @@ mailings = Table(
     Column("agencies", JSON, nullable=False),  # agency id -> users
     Column("lists", JSON, nullable=False),
     Column("reasons", JSON, nullable=False),  # why it is held
+    Column("joined", JSON, nullable=False),  # kind of key -> transactions that it joined
+    Column("version", Integer, nullable=False),  # grows with every batch: whether a gather is still as it was read
     Column("gather_until", Double),  # when its gather is judged, while it is gathering
     Column("gather_since", Double),
-    Column("predecessor", _Id, ForeignKey("mailings.id")),
+    Column("reached_before", Integer),  # people reached when it was last held
+    Column("predecessor", _Id, ForeignKey("mailings.id")),  # the closed one whose people it knows
+    Column("merged_into", _Id, ForeignKey("mailings.id")),  # the one that this turned out to be
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
+Index("mailings_by_gather", mailings.c.gather_until)
 
 mailing_keys = Table(  # what joins a transaction to a mailing; weak keys are hashed with their source
     "mailing_keys",
@@ -92,6 +97,7 @@ mailing_people = Table(  # whom a mailing reaches: the exact set, as keyed hashe
     Column("person", LargeBinary(16), primary_key=True),
     Column("reached", Boolean, nullable=False),  # relayed, or approved: what a successor must know
     Column("inside", Boolean, nullable=False),
+    Column("unresolved", Boolean, nullable=False),
     Column("agency", String(64)),
     sqlite_with_rowid=False,
 )
@@ -119,10 +125,12 @@ batches = Table(
     Column("id", _Id, primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
     Column("state", String(16), nullable=False),
+    Column("gathered", Boolean, nullable=False),  # kept at first only until its mailing was whole
     Column("identity", LargeBinary(16), nullable=False),  # what makes a resend the same batch
     Column("listener", String(8), nullable=False),
     Column("client", JSON, nullable=False),
     Column("login", Text),
+    Column("authenticated", Boolean, nullable=False),
     Column("sender", Text, nullable=False),  # MAIL FROM
     Column("parameters", JSON, nullable=False),
     Column("message_id", Text),

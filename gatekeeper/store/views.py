@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.model import Counts, Reason, Recipient
+from gatekeeper.model import Client, Counts, Reason, Recipient
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
 from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, events, mailings
+
+NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,10 @@ class MailingView:
     started_at: float
     changed_at: float
     held_at: float | None
-    relayed: int  # people reached before it was stopped, or without a stop
+    relayed: int  # people reached without a stop
+    reached_before: int | None  # people reached when it was last held
+    gather_until: float | None
+    joined: Mapping[str, int]  # kind of key -> transactions that it joined
     batches: int
     sent: int  # people and recipients that it has gone to
     refused: int  # recipients that the next hop refused for good
@@ -52,7 +57,8 @@ class BatchView:
     parameters: tuple[str, ...]
     recipients: tuple[RecipientView, ...] = field(repr=False)
     login: str | None
-    client: str
+    authenticated: bool
+    client: Client
     listener: str
     message_id: str | None
     content_digest: str
@@ -76,7 +82,7 @@ class EventView:
 
 def list_mailings(connection: Connection, state: str | None = None, limit: int = 1000) -> list[MailingView]:
     """The numbered mailings, newest first; of one state, where named."""
-    query = select(mailings).where(mailings.c.number.is_not(None)).order_by(mailings.c.number.desc()).limit(limit)
+    query = select(mailings).where(*NUMBERED).order_by(mailings.c.number.desc()).limit(limit)
     if state:
         query = query.where(mailings.c.state == state)
     rows = connection.execute(query).mappings().all()
@@ -85,17 +91,35 @@ def list_mailings(connection: Connection, state: str | None = None, limit: int =
 
 
 def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> MailingView | None:
-    """One mailing by its number; `lock` keeps others from deciding on it meanwhile (Postgres)."""
-    query = select(mailings).where(mailings.c.number == number)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
-    return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {})) if row else None
+    """One mailing by its number, or the one that it was merged into.
+
+    `lock` keeps others from deciding on it meanwhile (Postgres; SQLite has one writer).
+    """
+    row = _row_of(connection, mailings.c.number == number, lock)
+    while row and row["merged_into"] is not None:
+        row = _row_of(connection, mailings.c.id == row["merged_into"], lock)
+    return _with_tally(connection, row) if row else None
+
+
+def view_mailing(connection: Connection, key: int) -> MailingView:
+    """One mailing by the database's key."""
+    return _with_tally(connection, connection.execute(select(mailings).where(mailings.c.id == key)).mappings().one())
+
+
+def _row_of(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RowMapping | None:
+    query = select(mailings).where(condition)
+    return connection.execute(query.with_for_update() if lock else query).mappings().first()
+
+
+def _with_tally(connection: Connection, row: RowMapping) -> MailingView:
+    return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {}))
 
 
 def mailing_of_batch(connection: Connection, batch_id: int) -> MailingView:
     """The mailing that a kept batch belongs to."""
     query = select(mailings).join(batches, batches.c.mailing_id == mailings.c.id).where(batches.c.id == batch_id)
     row = connection.execute(query).mappings().one()
-    return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {}))
+    return _with_tally(connection, row)
 
 
 def _tallies(connection: Connection, ids: list[int]) -> dict[int, dict[str, int]]:
@@ -129,6 +153,9 @@ def _view(row: RowMapping, tally: Mapping[str, int]) -> MailingView:
         changed_at=row["changed_at"],
         held_at=row["held_at"],
         relayed=row["relayed"],
+        reached_before=row["reached_before"],
+        gather_until=row["gather_until"],
+        joined=dict(row["joined"]),
         batches=tally.get("batches", 0),
         sent=row["relayed"] + tally.get(RecipientState.SENT, 0),
         refused=tally.get(RecipientState.REFUSED, 0) + tally.get(RecipientState.EXPIRED, 0),
@@ -161,7 +188,8 @@ def _batch_view(connection: Connection, row: RowMapping) -> BatchView:
         parameters=tuple(row["parameters"]),
         recipients=_recipients(connection, row["id"]),
         login=row["login"],
-        client=row["client"]["address"],
+        authenticated=row["authenticated"],
+        client=Client(**row["client"]),
         listener=row["listener"],
         message_id=row["message_id"],
         content_digest=row["content_digest"],

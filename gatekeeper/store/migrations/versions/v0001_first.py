@@ -41,9 +41,17 @@ def upgrade() -> None:
         sa.Column("agencies", sa.JSON(), nullable=False),
         sa.Column("lists", sa.JSON(), nullable=False),
         sa.Column("reasons", sa.JSON(), nullable=False),
+        sa.Column("joined", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("gather_until", sa.Double(), nullable=True),
         sa.Column("gather_since", sa.Double(), nullable=True),
+        sa.Column("reached_before", sa.Integer(), nullable=True),
         sa.Column("predecessor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("merged_into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["merged_into"],
+            ["mailings.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["predecessor"],
             ["mailings.id"],
@@ -52,6 +60,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("number"),
         sqlite_autoincrement=True,
     )
+    op.create_index("mailings_by_gather", "mailings", ["gather_until"], unique=False)
     op.create_index("mailings_by_state", "mailings", ["state", "started_at"], unique=False)
     op.create_table(
         "rulesets",
@@ -73,10 +82,12 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("mailing_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("gathered", sa.Boolean(), nullable=False),
         sa.Column("identity", sa.LargeBinary(length=16), nullable=False),
         sa.Column("listener", sa.String(length=8), nullable=False),
         sa.Column("client", sa.JSON(), nullable=False),
         sa.Column("login", sa.Text(), nullable=True),
+        sa.Column("authenticated", sa.Boolean(), nullable=False),
         sa.Column("sender", sa.Text(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=True),
@@ -143,6 +154,7 @@ def upgrade() -> None:
         sa.Column("person", sa.LargeBinary(length=16), nullable=False),
         sa.Column("reached", sa.Boolean(), nullable=False),
         sa.Column("inside", sa.Boolean(), nullable=False),
+        sa.Column("unresolved", sa.Boolean(), nullable=False),
         sa.Column("agency", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(
             ["mailing_id"],

@@ -1,0 +1,162 @@
+"""How a gather ends: every batch judged against the final counts by the ruleset in force; the worst verdict governs.
+
+Its batches were answered 250 long ago: what passes is released by the queue, what is held waits for people, and a
+reject known only now becomes one DSN with all reasons (DESIGN 3.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from gatekeeper import notify, rules, telling
+from gatekeeper.faults import step
+from gatekeeper.in_force import InForce, Policy
+from gatekeeper.judging import audience_of, source_of, warning_field
+from gatekeeper.mail import read_facts
+from gatekeeper.model import Action, Evidence, Facts, Reason, Transaction, Verdict
+from gatekeeper.notify import Occasion
+from gatekeeper.store import Connection, Store, gather, keeping
+from gatekeeper.store.gather import Gathered
+from gatekeeper.store.views import BatchView
+from gatekeeper.telling import Voice
+
+log = logging.getLogger("gatekeeper.gather")
+
+
+@dataclass(slots=True)
+class Gathers:
+    """Ends gathers; any number of these, in any number of processes, share a database."""
+
+    in_force: InForce
+    store: Store
+    voice: Callable[[], Voice]
+    observes: bool = False
+    on_queued: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.time
+
+    async def end_due(self) -> None:
+        """End every gather that is due; raises StoreError."""
+        for key in await self.store.read(partial(gather.due_gathers, now=self.clock())):
+            await self.end(key)
+
+    async def end(self, key: int) -> None:
+        """Judge one mailing as a whole; one that changes meanwhile stays due, and is judged at the next look."""
+        gathered = await self.store.read(partial(gather.read_gathered, key=key))
+        if gathered is None:
+            return
+        verdicts = await self._judge_all(gathered, self.in_force.current)
+        step("gather-judged")
+        if await self.store.run(partial(self._write, gathered=gathered, verdicts=verdicts)):
+            step("gather-ended")
+            self.on_queued()
+            worst = _worst(verdicts.values())
+            log.info("gathered %s batches=%d verdict=%s", gathered.mailing.id, len(gathered.batches), worst)
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    async def _judge_all(self, gathered: Gathered, policy: Policy) -> dict[int, Verdict]:
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        facts: dict[bytes, Facts] = {}  # batches of one message share a body
+        verdicts = {}
+        for batch in gathered.batches:
+            if batch.body not in facts:
+                facts[batch.body] = await self._read(batch.body)
+            verdicts[batch.id] = _judge(batch, facts[batch.body], gathered, policy, now)
+        return verdicts
+
+    async def _read(self, body: bytes) -> Facts:
+        content = b"".join(await self.store.read(lambda connection: list(keeping.read_chunks(connection, body))))
+        return await asyncio.to_thread(read_facts, content)
+
+    # -- what comes of it ----------------------------------------------------------------------------------------
+
+    def _write(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict]) -> bool:
+        now, worst = self.clock(), _worst(verdicts.values())
+        if worst.passes or self.observes:
+            return self._pass(connection, gathered, verdicts, now)
+        reasons = _reasons(verdicts.values())
+        if worst is Action.REJECT:
+            return self._refuse(connection, gathered, reasons, now)
+        return self._hold(connection, gathered, reasons, now)  # what cannot be deferred any more is held
+
+    def _pass(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict], now: float) -> bool:
+        warned = {id: verdict for id, verdict in verdicts.items() if verdict.action is Action.WARN}
+        added = {id: warning_field(verdict) for id, verdict in warned.items()}
+        if not gather.end_by_passing(connection, gathered, added, now):
+            return False
+        if warned:
+            self._tell(connection, gathered, "warning", notify.warning_notice, _reasons(warned.values()), now)
+        return True
+
+    def _hold(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+        if not gather.end_by_holding(connection, gathered, reasons, now):
+            return False
+        self._tell(connection, gathered, "held", notify.held_notice, reasons, now)
+        return True
+
+    def _refuse(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+        if not gather.end_by_refusing(connection, gathered, reasons, now):
+            return False
+        kept, mailing = list(gathered.batches), gathered.mailing
+        to = telling.report_to(kept, mailing, any(batch.notify for batch in kept))
+        texts = tuple(f"{reason.text} ({reason.rule})" for reason in reasons)
+        telling.queue_report(connection, self.voice(), mailing, kept, to, Occasion.REFUSED, texts, now)
+        return True
+
+    def _tell(
+        self,
+        connection: Connection,
+        gathered: Gathered,
+        kind: str,
+        render: telling.Render,
+        reasons: tuple[Reason, ...],
+        now: float,
+    ) -> None:
+        told = next((batch for batch in gathered.batches if batch.notify), None)
+        if told is None:
+            return
+        mailing, voice = gathered.mailing, self.voice()
+        summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id)
+        content = render(summary, voice.organisation, datetime.fromtimestamp(now, UTC))
+        telling.queue_notice(connection, f"{kind}:{mailing.key}", mailing.sender, content, now, mailing.key)
+
+
+def _judge(batch: BatchView, facts: Facts, gathered: Gathered, policy: Policy, now: datetime) -> Verdict:
+    transaction = Transaction(
+        listener=batch.listener,
+        client=batch.client,
+        sender=batch.sender,
+        recipients=tuple(view.recipient for view in batch.recipients),
+        content=b"",  # its facts have been read
+        parameters=batch.parameters,
+        login=batch.login,
+        authenticated=batch.authenticated,
+    )
+    evidence = Evidence(
+        transaction,
+        facts,
+        audience_of(transaction, facts, policy),
+        gathered.mailing.counts,
+        gathered.standing,
+        source_of(transaction, facts, policy),
+    )
+    return rules.judge(policy.ruleset, evidence, now)
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Action:
+    return max((verdict.action for verdict in verdicts), key=lambda action: action.severity, default=Action.RELAY)
+
+
+def _reasons(verdicts: Iterable[Verdict]) -> tuple[Reason, ...]:
+    """Every reason once, whichever batch gave it."""
+    found: dict[str, Reason] = {}
+    for verdict in verdicts:
+        for reason in verdict.reasons:
+            found.setdefault(reason.rule, reason)
+    return tuple(found.values())

@@ -1,0 +1,36 @@
+"""From a transaction to the evidence that it is judged on: whose it is, whom it reaches, what it says.
+
+Pure. The pipeline, the duties and `gatekeeper explain` judge alike because they begin here.
+"""
+
+from __future__ import annotations
+
+from gatekeeper import address
+from gatekeeper.audience import count
+from gatekeeper.in_force import Policy
+from gatekeeper.model import Audience, Facts, Source, Transaction, Verdict
+from gatekeeper.wire.replies import plain
+
+WARNING_FIELD = b"X-Gatekeeper-Warning"
+
+
+def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
+    """Who sends, and whether the rules cover them (DESIGN 3.3, M9)."""
+    recipients = [recipient.address for recipient in transaction.recipients]
+    mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
+    mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
+    agency = policy.directory.agency_of(mailbox)
+    covered = agency not in policy.ruleset.scope_except
+    return Source(mailbox, transaction.authenticated, agency, covered)
+
+
+def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
+    """Whom it reaches, by the directory in force."""
+    visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
+    return count((recipient.address for recipient in transaction.recipients), visible, policy.directory)
+
+
+def warning_field(verdict: Verdict) -> bytes:
+    """The header field that says what a warned message should have done otherwise, folded (RFC 5322 2.2.3)."""
+    texts = [f"{plain(reason.text)} ({plain(reason.rule)})" for reason in verdict.reasons]
+    return WARNING_FIELD + b": " + "\r\n ".join(texts).encode("ascii", "replace") + b"\r\n"

@@ -1,0 +1,208 @@
+"""Which mailing a transaction belongs to: found by its keys, opened where none is, merged where two turn out to be one.
+
+A strong key joins across sources; a weak one within its source (a text, with `source: agency`, within the agency). A
+weak key never merges two mailings already decided. Merging keeps the stricter state and the union of the people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+
+from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, MailingState, strictness
+from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.hashing import Hash, keyed, lock_name
+from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
+from gatekeeper.store.rows import mailing_name, upsert
+from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permits
+from gatekeeper.store.timeline import record
+
+STRONG = ("queue", "message")
+KINDS = (*STRONG, "subject", "text")  # the most telling first
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """An arrival's names under the database's key."""
+
+    source: Hash
+    identity: Hash
+    keys: tuple[tuple[Hash, str], ...]  # with their kinds
+    wide: tuple[Hash, ...]  # those that join across sources
+
+    @property
+    def locks(self) -> tuple[int, ...]:
+        """What to lock on Postgres: the source, and whatever else may join another's mailing."""
+        return (lock_name(self.source), *(lock_name(key) for key in self.wide))
+
+
+def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
+    """Hash an arrival's source, identity and keys; weak keys together with what they join within."""
+    mailbox = arrival.source.mailbox
+    source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
+    if arrival.separate:
+        return Hashes(source, identity, (), ())
+    strong = tuple((keyed(secret, key), _kind(key)) for key in arrival.keys.strong)
+    weak = tuple((keyed(secret, f"{_within(arrival, key)} {key}"), _kind(key)) for key in arrival.keys.weak)
+    texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
+    return Hashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
+
+
+def _kind(key: str) -> str:
+    return key.partition(":")[0]
+
+
+def _within(arrival: Arrival, key: str) -> str:
+    wide = arrival.agency and _kind(key) == "text"
+    return f"agency {arrival.agency}" if wide else arrival.source.mailbox
+
+
+# -- finding -----------------------------------------------------------------------------------------------------
+
+
+def find_or_open(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[RowMapping, str | None]:
+    """The mailing of an arrival and the kind of key that joined it; a new one, and None, where no key leads to one."""
+    found = _look_up(connection, arrival, hashes)
+    if not found:
+        return _open(connection, arrival, hashes), None
+    chosen = min(found, key=_preference)
+    others = {row["id"]: row for row in sorted(found, key=_preference, reverse=True) if row["id"] != chosen["id"]}
+    merged = [row for row in others.values() if _is_one(chosen, row)]
+    for other in merged:
+        _merge(connection, chosen["id"], other, arrival.now.timestamp())
+    _claim_keys(connection, chosen["id"], hashes, {bytes(row["key"]) for row in found})
+    row = _read(connection, chosen["id"]) if merged else chosen
+    return row, chosen["kind"]
+
+
+def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[RowMapping]:
+    """A row for each key that leads to a mailing that still takes in batches."""
+    if not hashes.keys:
+        return []
+    since = (arrival.now - arrival.within).timestamp()
+    query = (
+        select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
+        .join(mailing_keys, mailing_keys.c.mailing_id == mailings.c.id)
+        .where(mailing_keys.c.key.in_([key for key, _ in hashes.keys]))
+        .where(mailings.c.state.in_(ACTIVE_MAILINGS), mailings.c.started_at > since)
+    )
+    if connection.dialect.name == "postgresql":
+        query = query.order_by(mailings.c.id).with_for_update(of=mailings)
+    return list(connection.execute(query).mappings())
+
+
+def _preference(row: RowMapping) -> tuple[int, int, int]:
+    """The stricter state first, whatever led there: nothing that joins a held mailing passes; then the older."""
+    return strictness(MailingState(row["state"])), row["id"], KINDS.index(row["kind"])
+
+
+def _is_one(chosen: RowMapping, other: RowMapping) -> bool:
+    """Whether the two mailings that an arrival belongs to are one: not, on a weak key alone, where both are decided."""
+    by_strong = chosen["kind"] in STRONG and other["kind"] in STRONG
+    return by_strong or not (chosen["state"] in DECIDED and other["state"] in DECIDED)
+
+
+def _read(connection: Connection, mailing_id: int) -> RowMapping:
+    return connection.execute(select(mailings).where(mailings.c.id == mailing_id)).mappings().one()
+
+
+def _open(connection: Connection, arrival: Arrival, hashes: Hashes) -> RowMapping:
+    row = new_row(hashes.source, arrival.now.timestamp())
+    mailing = connection.execute(insert(mailings).values(**row).returning(mailings)).mappings().one()
+    _claim_keys(connection, mailing["id"], hashes, set())
+    return mailing
+
+
+def new_row(source: Hash, now: float) -> dict[str, Any]:
+    """The row of a mailing that has nothing yet."""
+    return {
+        "state": MailingState.OPEN.value,
+        "source": source,
+        "started_at": now,
+        "changed_at": now,
+        "users": 0,
+        "external": 0,
+        "unresolved": 0,
+        "relayed": 0,
+        "agencies": {},
+        "lists": [],
+        "reasons": [],
+        "joined": {},
+        "version": 0,
+    }
+
+
+def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: set[Hash]) -> None:
+    """Point the keys here that lead to no mailing that still takes in batches."""
+    rows = [{"key": key, "mailing_id": mailing_id, "kind": kind} for key, kind in hashes.keys if key not in taken]
+    if not rows:
+        return
+    statement = upsert(connection, mailing_keys)
+    moving = statement.on_conflict_do_update(index_elements=["key"], set_={"mailing_id": statement.excluded.mailing_id})
+    connection.execute(moving, rows)
+
+
+# -- merging -----------------------------------------------------------------------------------------------------
+
+
+def _merge(connection: Connection, target: int, other: RowMapping, now: float) -> None:
+    """Make the other mailing part of the target, whose state is the stricter."""
+    before = _read(connection, target)
+    copy_people(connection, other["id"], target)
+    forget_people(connection, other["id"])
+    for table in (mailing_keys, batches, permits, jobs, events):
+        connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))
+    changes = recount(connection, target) | _union(before, other)
+    if other["number"] is None:
+        connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
+    else:
+        changes |= _take_number(connection, before, other, target)
+    connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
+    record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
+
+
+def _union(mailing: RowMapping, other: RowMapping) -> dict[str, Any]:
+    kinds = {kind: mailing["joined"].get(kind, 0) + number for kind, number in other["joined"].items()}
+    held = {reason["rule"]: reason for reason in (*other["reasons"], *mailing["reasons"])}
+    return {
+        "started_at": min(mailing["started_at"], other["started_at"]),
+        "relayed": mailing["relayed"] + other["relayed"],
+        "lists": sorted({*mailing["lists"], *other["lists"]}),
+        "reasons": list(held.values()),
+        "joined": {**mailing["joined"], **kinds},
+        "version": mailing["version"] + 1,
+    }
+
+
+def _take_number(connection: Connection, mailing: RowMapping, other: RowMapping, target: int) -> dict[str, Any]:
+    """The other's number leads to the target from now on, as its own where it has none."""
+    if mailing["number"] is not None:
+        gone = {"merged_into": target, "gather_until": None}
+        connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
+        return {}
+    connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
+    return {name: other[name] for name in ("number", "sender", "subject")}
+
+
+# -- closing -----------------------------------------------------------------------------------------------------
+
+
+def succeed(connection: Connection, mailing_id: int) -> int | None:
+    """Begin the successor of a closed mailing: it has its keys, and knows who was reached; returns its id.
+
+    None where nobody was reached: the keys are removed, and what comes next starts afresh.
+    """
+    if not count_reached(connection, mailing_id):
+        connection.execute(delete(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id))
+        return None
+    closed = _read(connection, mailing_id)
+    row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
+    successor: int = connection.execute(insert(mailings).values(**row).returning(mailings.c.id)).scalar_one()
+    copy_people(connection, mailing_id, successor, only_reached=True)
+    counts = recount(connection, successor)
+    connection.execute(update(mailings).where(mailings.c.id == successor).values(**counts))
+    moved = update(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id).values(mailing_id=successor)
+    connection.execute(moved)
+    return successor
