@@ -56,9 +56,9 @@ class Gate:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Open the database, then the doors."""
-        self._tasks.append(asyncio.create_task(self._keep_store_open()))
-        await asyncio.sleep(0)
+        """Open the database, then the doors; raises StoreSetupError where the database can never be used."""
+        if not await self._open_store():
+            self._tasks.append(asyncio.create_task(self._keep_opening_store()))
         if self.ops:
             self.ops.start()
         self.duties.start()
@@ -82,20 +82,23 @@ class Gate:
         await asyncio.to_thread(self.store.close)
         log.info("ended")
 
-    async def _keep_store_open(self) -> None:
+    async def _open_store(self) -> bool:
+        try:
+            await asyncio.to_thread(self.store.open)
+        except StoreSetupError:
+            raise
+        except StoreError as error:
+            log.error("%s; mail is answered 451 until it is there", error)
+            return False
+        await self._record_ruleset(self.in_force.current)
+        self.store_is_open = True
+        self.queue.start()
+        return True
+
+    async def _keep_opening_store(self) -> None:
         """Open the database, again and again until it is there: until then all mail is 451, and none is lost."""
-        while not self.store_is_open:
-            try:
-                await asyncio.to_thread(self.store.open)
-                await self._record_ruleset(self.in_force.current)
-            except StoreSetupError:
-                raise
-            except StoreError as error:
-                log.error("%s; mail is answered 451 until it is there", error)
-                await asyncio.sleep(_REOPEN_SECONDS)
-            else:
-                self.store_is_open = True
-                self.queue.start()
+        while not await self._open_store():
+            await asyncio.sleep(_REOPEN_SECONDS)
 
     # -- what rooms ask for --------------------------------------------------------------------------------------
 
