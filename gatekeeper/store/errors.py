@@ -18,7 +18,7 @@ class StoreSetupError(StoreError):
 
 
 _FULL = ("disk is full", "disk full", "no space left", "could not extend file")
-_CLASHES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
+_CLASHES = {"40001", "40P01"}  # serialization failure, deadlock; one who holds a lock for long is an outage
 
 
 def is_clash(error: BaseException) -> bool:

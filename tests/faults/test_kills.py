@@ -66,7 +66,7 @@ class Story:
         return [message(self.name, self.octets + 100 * number) for number in range(len(self.batches))]
 
     def hold(self) -> None:
-        """Send every batch until it is acknowledged, kill at once, and see that all are there once and none was sent."""
+        """Send every batch until it is acknowledged, kill, and see that all are there once and that none was sent."""
         for recipients, content in zip(self.batches, self.contents, strict=True):
             self.mailing = held_as(insist(self.gate, recipients, content))
         self.gate.kill()
@@ -91,7 +91,7 @@ class Story:
         approve(self.gate, self.mailing)
         for point in points:
             restart(self.gate, point)
-            wait_for(lambda: not self.gate.running or self.is_over(), lambda: f"{point}: {self.gate.log()[-2000:]}")
+            wait_for(lambda: not self.gate.running or self.is_over(), self.gate.log)
         if not self.gate.running:
             restart(self.gate)
         wait_queue_empty(self.gate)
