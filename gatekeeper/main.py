@@ -97,8 +97,10 @@ class Gate:
 
     async def _keep_opening_store(self) -> None:
         """Open the database, again and again until it is there: until then all mail is 451, and none is lost."""
-        while not await self._open_store():
+        opened = False
+        while not opened:
             await asyncio.sleep(_REOPEN_SECONDS)
+            opened = await self._open_store()
 
     # -- what rooms ask for --------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class Queue:
     _loop: asyncio.Task[None] | None = None
     _working: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: bool = False
 
     def poke(self) -> None:
         """Look at once: something was queued."""
@@ -61,6 +62,7 @@ class Queue:
 
     async def stop(self, grace: float) -> None:
         """Take no more jobs; let those in hand end within `grace` seconds."""
+        self._ending = True
         if self._loop:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
