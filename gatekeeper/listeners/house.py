@@ -11,6 +11,7 @@ from gatekeeper.listeners.seams import NextHop, Pipeline
 from gatekeeper.settings import Listening, contains
 from gatekeeper.wire.replies import Reply, reply
 
+BEFORE_QUEUE_SECONDS = 90.0  # from the dot to the reply: Postfix waits 100 for a proxy (smtpd_proxy_timeout)
 IMPLEMENTED = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 
 _STRANGER = reply(554, "your network may not send here; ask the administrator to name it in --clients", "5.7.1")
@@ -45,6 +46,7 @@ class House:
     ) -> None:
         self.settings, self.next_hop, self.pipeline = settings, next_hop, pipeline
         self.sender_allowed, self.obstacle = sender_allowed, obstacle
+        self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.shared: Mapping[str, Any] = {}  # what every connection begins with; set as the listener starts
         self._guests: set[Guest] = set()
         self._per_client: Counter[str] = Counter()

@@ -48,6 +48,7 @@ _PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the
 _PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
 _GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
 _BAD_CONTENT = reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")
+_NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
 
 
@@ -300,10 +301,18 @@ class SmtpConnection(Connection):
             return refused or _BAD_CONTENT
         transaction = self._transaction(exchange, content)
         self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
-        answer = await asyncio.shield(self._house.track(exchange.finish(self._house.pipeline, transaction)))
+        answer = await self._in_time(self._house.track(exchange.finish(self._house.pipeline, transaction)))
         if answer.ok:
             self._idle_commands = 0
         return answer
+
+    async def _in_time(self, work: asyncio.Task[Reply]) -> Reply:
+        """The reply to the dot, or that there is none yet where the client will wait no longer. The work goes on."""
+        done, _ = await asyncio.wait([work], timeout=self._house.answer_within)  # cancelled, it leaves the work alone
+        if done:
+            return work.result()
+        log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
+        return _NO_REPLY_YET
 
     def _content_refusal(self, content: bytes | Fault) -> Reply | None:
         if isinstance(content, Fault):

@@ -14,7 +14,7 @@ from gatekeeper.model import Recipient, Transaction
 from gatekeeper.wire.content import ContentReader
 from gatekeeper.wire.replies import Reply, reply
 from tests.listeners.talking import Client, Passer, open_door, until
-from tests.peers.sink import Sink, close, drop, hang, say
+from tests.peers.sink import Sink, close, delay, drop, hang, say
 
 TAKEN = "250 2.0.0 taken"
 
@@ -116,6 +116,30 @@ async def test_a_next_hop_lost_after_the_dot_is_never_a_250() -> None:
         await client.envelope()
         assert (await client.ask(b"x\r\n.\r\n")).startswith("451 4.4.2 ")
         assert len(door.sink.mails) == 1
+
+
+async def test_before_a_queue_the_reply_comes_while_postfix_still_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the next hop says later: Postfix has given up by then, and its client is to hear that nobody knows."""
+    monkeypatch.setattr("gatekeeper.listeners.house.BEFORE_QUEUE_SECONDS", 0.2)
+    async with open_door(listen="127.0.0.1:0,before-queue") as door:
+        door.sink.at("DOT", delay(1.0), times=1)
+        client = await door.client()
+        await client.envelope()
+        assert (await client.ask(b"text\r\n.\r\n")).startswith("451 4.4.2 ")
+        assert door.pipeline.answers == []  # still at work
+        await until(lambda: bool(door.pipeline.answers))
+        assert door.pipeline.answers[0].ok and len(door.sink.mails) == 1
+        await client.envelope()
+        assert await client.ask(b"text\r\n.\r\n") == "250 2.0.0 taken"
+
+
+async def test_elsewhere_the_reply_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatekeeper.listeners.house.BEFORE_QUEUE_SECONDS", 0.2)
+    async with open_door() as door:
+        door.sink.at("DOT", delay(0.6))
+        client = await door.client()
+        await client.envelope()
+        assert await client.ask(b"text\r\n.\r\n") == "250 2.0.0 taken"
 
 
 async def test_what_the_pipeline_keeps_or_refuses_reaches_no_data() -> None:
