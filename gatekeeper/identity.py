@@ -15,7 +15,7 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
 
     Strong keys are the queue id at the MTA before us, with its peer (one message there, however it was cut up), and
     the Message-ID with the content digest (one message, whichever way it came). Weak ones are the subject, never an
-    empty one, and the fingerprint of the text. Nothing of `source` is in them: the store looks weak ones up within the
+    empty one, and each fingerprint of the text. Nothing of `source` is in them: the store looks weak ones up within the
     source, or with `source: agency` within its agency.
     """
     return Keys(strong=tuple(_strong(transaction, facts)), weak=tuple(_weak(facts)))
@@ -43,5 +43,5 @@ def _strong(transaction: Transaction, facts: Facts) -> Iterator[str]:
 def _weak(facts: Facts) -> Iterator[str]:
     if facts.subject_key:
         yield f"subject:{facts.subject_key}"
-    if facts.fingerprint is not None:
-        yield f"text:{facts.fingerprint}"
+    for fingerprint in facts.fingerprints:
+        yield f"text:{fingerprint}"

@@ -114,7 +114,7 @@ class Facts:
     received: int = 0  # Received fields
     content_digest: str = ""  # hex; body and the fields that people see, never trace, DKIM or Message-ID
     subject_key: str = ""  # subject folded for comparison; "" where there is none
-    fingerprint: str | None = None  # of the text; None where it is too short to tell
+    fingerprints: tuple[str, ...] = ()  # of the text, copies share one; () where it is too short to tell
 
 
 # -- whom it reaches ---------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ from gatekeeper.identity import batch_identity, keys
 from gatekeeper.model import Client, Facts, Recipient, Source, Transaction
 
 SOURCE = Source("jo@example.gov")
-FACTS = Facts(message_id="1@example.gov", content_digest="c0ffee", subject_key="picnic", fingerprint="f00d")
+FACTS = Facts(
+    message_id="1@example.gov", content_digest="c0ffee", subject_key="picnic", fingerprints=("0-f00d", "1-cafe")
+)
 BATCH = Transaction(
     listener="smtp",
     client=Client("192.0.2.7"),
@@ -22,7 +24,7 @@ BATCH = Transaction(
 def test_keys_of_a_whole_message() -> None:
     found = keys(BATCH, FACTS, SOURCE)
     assert found.strong == ("queue:192.0.2.1:4XyZ", "message:1@example.gov:c0ffee")
-    assert found.weak == ("subject:picnic", "text:f00d")
+    assert found.weak == ("subject:picnic", "text:0-f00d", "text:1-cafe")
 
 
 def test_what_is_missing_makes_no_key() -> None:

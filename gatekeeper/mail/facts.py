@@ -13,7 +13,7 @@ from .automatic import is_automatic
 from .defects import Notebook
 from .digest import content_digest
 from .encoded import decode_words
-from .fingerprint import text_fingerprint
+from .fingerprint import text_fingerprints
 from .folding import fold
 from .headers import Header, text_of, unstructured
 from .inserts import inserted_files
@@ -77,7 +77,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         received=len(header.all("received")),
         content_digest=digest,
         subject_key=subject_key(subject),
-        fingerprint=text_fingerprint(texts, limits.sample),
+        fingerprints=text_fingerprints(texts, limits.sample),
     )
 
 

@@ -1,55 +1,52 @@
-"""The fingerprint of a text: equal for copies that differ in what a mail merge or a salt changes.
+"""Fingerprints of a text: copies that differ in what a mail merge or a salt changes share at least one of several.
 
-First everything goes that differs between copies or is no content: quotes, greeting, signature, disclaimers, addresses,
-parameters of links, anything with a digit, and names (words that start with a capital, unless that leaves too little).
-Of the words that remain the smallest hashes of all runs of three are taken (a bottom-k sketch, Broder 1997): a changed
-word reaches the sketch only by chance, and texts that share little share no sketch. A store can look it up by equality.
+Of the sender's own words those are taken that are long enough to carry meaning and hold nothing that differs between
+copies: no names (capitals), numbers, links or addresses. Every two neighbours are a pair, and pairs are points on a
+circle by their hash. A fingerprint is made of the first pairs at or after two fixed places on it (min-hash bands:
+Broder 1997; the circle as in Karger's consistent hashing, 1997). A changed word moves a fingerprint only where it lands
+between a place and its pair; texts that share few pairs hardly ever share the two of a fingerprint. docs/mailings.md
+has the figures that the constants were chosen by.
 """
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from operator import xor
+from zlib import crc32
 
 from .folding import fold
+from .own_text import DISCLAIMER_WORDS, own_text, without_disclaimers
 from .structure import ancestors
 from .texts import Text
 
-LEAST_WORDS = 12
-LEAST_CHARACTERS = 60
-_SKETCH = 4  # runs kept of a long text; more tell likely texts apart, fewer survive more changes
-_SHORT_SKETCH = 6  # of a short one, where a few words make another message of it
-_SHORT = 60  # words
-_RUN = 3  # words
-_GREETING_WORDS = 7
+FINGERPRINTS = 4
+LEAST_PAIRS = 8  # in fewer there is too little to tell texts apart
+_LEAST_WORDS = LEAST_PAIRS + 1
+_LEAST_SHOUTED = 24  # words of a text all in capitals, or with names for the most part
+_OWN = 1_536  # characters of a sender's own words that are looked at
+_WORDS = 96  # of them that count: enough to know a text by, and what it costs is bounded
+_LEAST_LETTERS = 4  # a word of fewer is in every text
 
-_QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
-_QUOTED_FROM_HERE = re.compile(
-    r"-{2,}\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by)", re.I
+_CIRCLE = 1 << 32
+_GOLDEN = 0.618_033_988_75  # steps of this share of a circle keep any number of places well apart
+_PLACES = tuple(
+    (int(number * _GOLDEN % 1 * _CIRCLE), int((number * _GOLDEN + 0.5) % 1 * _CIRCLE)) for number in range(FINGERPRINTS)
 )
-_SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:\Z", re.I)
-_RULE = re.compile(r"\s{0,9}[-_=*~+#]{6,}.{0,80}\Z")
-_FOOTER_LINES = 15
-_GREETING = re.compile(
-    r"\s*(?:dear|hello|hi|hey|hiya|greetings|good (?:morning|day|afternoon|evening)|hallo|liebe[rs]?|guten tag"
-    r"|sehr geehrte[rs]?|bonjour|ch[eè]re?s?|hola|buenos d[ií]as|estimad[oa]s?|ciao|gentile|ol[aá]|hej)\b"
-    r"[^,:!.\n]{0,60}[,:!.]",
-    re.I,
+
+# Marks of what differs between copies become a 0, so that bytes.isalpha() refuses the whole word; other punctuation
+# goes, lest a link fall apart into words.
+_MARKS = b"@/\\:=&%#$+~^0123456789"
+_PUNCTUATION = bytes(
+    set(range(0x21, 0x7F)) - set(_MARKS) - set(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 )
-_DISCLAIMER = re.compile(
-    r"confidential|privileged|intended (?:recipient|only|for|solely)|notify the sender|received this|in error|disclos"
-    r"|unsubscribe|mailing list|disclaimer|vertraulich|prohibited|opt.?out|manage your (?:preferences|subscription)",
-)
-# URLs, addresses, and what holds a digit: a run of non-space that is not all letters and marks.
-_NO_WORD = re.compile(r"(?<!\S)(?=\S*?(?:[@\d]|://|www\.))\S+")
-_WORD = re.compile(
-    "[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts without spaces: a character is a word
-    "|(?:[^\\W\\d_\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?<=\\w)'(?=\\w))+"
-)
-_LONGEST_WORD = 30
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NO_CAPITALS = bytes.maketrans(_MARKS + _CAPITALS, b"0" * (len(_MARKS) + len(_CAPITALS)))
+_CAPITALS_TOO = bytes.maketrans(_MARKS + _CAPITALS, b"0" * len(_MARKS) + _CAPITALS.lower())
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that put no space between words
+_RUN = re.compile(rf"([{_UNSPACED}]+)|[^\W\d_{_UNSPACED}]+")
 
 _UNSHOWN = re.compile(r"<!--.*?(?:-->|\Z)|<(style|script|head|title)\b.*?(?:</\1\s*>|\Z)", re.I | re.DOTALL)
 _BLOCK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?table|/?li|/?ul|/?h[1-6]|/?td|hr|/?blockquote)\b[^>]*(?:>|\Z)", re.I)
@@ -57,97 +54,79 @@ _TAG = re.compile(r"<[^>]*(?:>|\Z)")
 _ENTITY = re.compile(r"&(?:nbsp|#160|#xa0);?", re.I)
 
 
-def text_fingerprint(texts: Sequence[Text], sample: int) -> str | None:
-    """Hex fingerprint of the first `sample` characters of the message's own text; None where it is too short to tell.
+def text_fingerprints(texts: Sequence[Text], sample: int) -> tuple[str, ...]:
+    """Fingerprints by the first `sample` characters of the message's own text; none where it is too short to tell.
 
     Plain text is preferred to HTML, which says the same in the mail that has both. Nested messages have no part in it.
     """
     own = [text for text in texts if not any(holder.is_message for holder in ancestors(text.part))]
     plain = "\n".join(text.text[:sample] for text in own if not text.is_html)[:sample]
-    html = "\n".join(shown_text(text.text[: 4 * sample]) for text in own if text.is_html)[:sample]
-    return fingerprint(plain) or fingerprint(html)
+    return fingerprints(plain) or fingerprints(_html(own, sample))
 
 
-def fingerprint(text: str) -> str | None:
-    """Hex fingerprint of a plain text, None where what remains of it has too few words or characters."""
-    words = content_words(text)
-    if len(words) < LEAST_WORDS or sum(map(len, words)) < LEAST_CHARACTERS:
-        return None
-    kept = _SKETCH if len(words) >= _SHORT else _SHORT_SKETCH
-    sketch = sorted(heapq.nsmallest(kept, _runs(words), key=_rank))
-    return hashlib.sha256("\n".join(sketch).encode("utf-8", "replace")).hexdigest()[:32]
+def _html(texts: Sequence[Text], sample: int) -> str:
+    return "\n".join(shown_text(text.text[: 4 * sample]) for text in texts if text.is_html)[:sample]
 
 
-def _runs(words: list[str]) -> set[str]:
-    return set(map(" ".join, zip(*(words[start:] for start in range(_RUN)), strict=False)))
+def fingerprints(text: str) -> tuple[str, ...]:
+    """Fingerprints of a plain text, () where it has too few words. Each begins with its number."""
+    hashes = list(map(crc32, content_words(text)))
+    pairs = sorted(set(map(xor, hashes, hashes[1:])))
+    if len(pairs) < LEAST_PAIRS:
+        return ()
+    return tuple(
+        f"{number}-{_next(pairs, first):08x}{_next(pairs, second):08x}"
+        for number, (first, second) in enumerate(_PLACES)
+    )
 
 
-def _rank(run: str) -> tuple[int, str]:
-    return zlib.crc32(run.encode("utf-8", "replace")), run
+def _next(points: list[int], place: int) -> int:
+    return points[bisect_left(points, place) % len(points)]
 
 
-def content_words(text: str) -> list[str]:
-    """Folded words of what a sender says to everyone."""
-    own = "\n".join(_own_lines(text.replace("\r", "").split("\n")))
-    own = _NO_WORD.sub(" ", own)
-    words = [word for word in _WORD.findall(own) if len(word) <= _LONGEST_WORD]
-    uncapitalised = [word for word in words if not word[0].isupper()]
-    chosen = uncapitalised if len(uncapitalised) >= LEAST_WORDS else words
-    return fold(" ".join(chosen)).split()
+def content_words(text: str) -> list[bytes]:
+    """Folded words, in order and at most a fixed number, of what a sender says to everyone."""
+    own = own_text(text, _OWN)
+    words = _words(own)
+    if not DISCLAIMER_WORDS.isdisjoint(words):
+        words = _words(without_disclaimers(own))
+    return words[:_WORDS]
 
 
-def _own_lines(lines: list[str]) -> Iterator[str]:
-    own = [line for line in _before_quote(lines) if not _QUOTE.match(line)]
-    own = _without_footer(_without_footer(list(_without_disclaimers(own))))  # a list's below a writer's
-    greeting, rest = _split_greeting(own)
-    yield from greeting
-    yield from rest
+def _words(text: str) -> list[bytes]:
+    octets = text.encode("utf-8", "replace")
+    words = _split(octets.translate(_NO_CAPITALS, _PUNCTUATION))
+    if len(words) >= _LEAST_WORDS:
+        return words
+    shouted = _split(octets.translate(_CAPITALS_TOO, _PUNCTUATION))
+    return shouted if len(shouted) >= _LEAST_SHOUTED else words
 
 
-def _without_disclaimers(lines: list[str]) -> Iterator[str]:
-    for paragraph in _paragraphs(lines):
-        if len(set(_DISCLAIMER.findall(" ".join(paragraph).lower()))) < 2:
-            yield from paragraph
+def _split(octets: bytes) -> list[bytes]:
+    if octets.isascii():
+        return [word for word in octets.split() if len(word) >= _LEAST_LETTERS and word.isalpha()]
+    words: list[bytes] = []
+    for word in octets.split():
+        if not word.isascii():
+            words += _folded(word)
+        elif len(word) >= _LEAST_LETTERS and word.isalpha():
+            words.append(word)
+    return words
 
 
-def _before_quote(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        ended = line.strip()
-        if ended.startswith("--") and (ended == "--" or _QUOTED_FROM_HERE.match(ended)):  # "-- ": RFC 3676 4.3
-            return
-        if not (ended.endswith(":") and _SAYS.search(ended[-40:])):
-            yield line
-
-
-def _without_footer(lines: list[str]) -> list[str]:
-    """A short end below a drawn line is the footer of a list or a program."""
-    for above in range(len(lines) - 1, max(-1, len(lines) - 1 - _FOOTER_LINES), -1):
-        if _RULE.match(lines[above][:200]) and any(map(str.strip, lines[:above])):
-            return lines[:above]
-    return lines
-
-
-def _split_greeting(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The first line that is not empty: what is left of it once the greeting is gone, and the lines after it."""
-    for number, line in enumerate(lines):
-        if not line.strip():
-            continue
-        shortened = _GREETING.sub("", line[:200], count=1) + line[200:]
-        is_greeting = len(line) < 100 and len(line.split()) <= _GREETING_WORDS and line.rstrip()[-1] in ",:!"
-        return ([] if is_greeting else [shortened]), lines[number + 1 :]
-    return [], []
-
-
-def _paragraphs(lines: Iterable[str]) -> Iterator[list[str]]:
-    paragraph: list[str] = []
-    for line in lines:
-        if line.strip():
-            paragraph.append(line)
-        elif paragraph:
-            yield paragraph
-            paragraph = []
-    if paragraph:
-        yield paragraph
+@lru_cache(maxsize=8_192)
+def _folded(word: bytes) -> tuple[bytes, ...]:
+    """Words of one that is not all ASCII; of a script without spaces every two neighbouring characters."""
+    folded = fold(word.decode("utf-8"))
+    if any(map(str.isdigit, folded)):
+        return ()
+    found: list[str] = []
+    for run in _RUN.finditer(folded):
+        if run[1]:
+            found += map("".join, zip(run[1], run[1][1:], strict=False))
+        elif len(run[0]) >= _LEAST_LETTERS:
+            found.append(run[0])
+    return tuple(word.encode("utf-8") for word in found)
 
 
 def shown_text(html: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import tarfile
 from functools import cache
 from pathlib import Path
@@ -43,3 +44,11 @@ def corpus_facts() -> tuple[Facts, ...]:
 def _as_sent(stored: bytes) -> bytes:
     first, _, rest = stored.partition(b"\n")
     return (rest if first.startswith(b"From ") else stored).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def own_texts(content: bytes) -> str:
+    """The text of a message as a body to change: decoded, but for its HTML."""
+    parsed = email.message_from_bytes(content)
+    parts = [part for part in parsed.walk() if part.get_content_type() == "text/plain"]
+    octets = parts[0].get_payload(decode=True) if parts else b""
+    return octets.decode("latin-1") if isinstance(octets, bytes) else ""

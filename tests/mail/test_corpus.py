@@ -56,4 +56,4 @@ def test_a_line_end_more_or_less_changes_no_fact_but_the_size(pairs):
     for facts, _, content in pairs[::25]:
         other = read_facts(content.replace(b"\r\n", b"\n"))
         assert other.content_digest == facts.content_digest
-        assert (other.subject, other.fingerprint, other.links) == (facts.subject, facts.fingerprint, facts.links)
+        assert (other.subject, other.fingerprints, other.links) == (facts.subject, facts.fingerprints, facts.links)
