@@ -74,10 +74,7 @@ def fingerprints(text: str) -> tuple[str, ...]:
     pairs = sorted(set(map(xor, hashes, hashes[1:])))
     if len(pairs) < LEAST_PAIRS:
         return ()
-    return tuple(
-        f"{number}-{_next(pairs, first):08x}{_next(pairs, second):08x}"
-        for number, (first, second) in enumerate(_PLACES)
-    )
+    return tuple(f"{number}-{_next(pairs, a):08x}{_next(pairs, b):08x}" for number, (a, b) in enumerate(_PLACES))
 
 
 def _next(points: list[int], place: int) -> int:

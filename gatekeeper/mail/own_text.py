@@ -56,7 +56,7 @@ _SIGN = (
 _SIGNS = re.compile(rf"\b(?:(?P<sure>{_SURE_SIGN})|{_SIGN})")
 # Whole words, one of which nearly every such passage has: a set is a quick way to see that a text has none.
 DISCLAIMER_WORDS = frozenset(
-    """
+    b"""
     confidential confidentiality privileged addressee recipient recipients unauthorized unauthorised dissemination
     disclosure disclosed disclose prohibited error disclaimer virus viruses liability unsubscribe environment external
     outside originated sender automatically preferences subscription
@@ -66,7 +66,7 @@ DISCLAIMER_WORDS = frozenset(
     confidencial confidenciales confidenciais destinatario destinatarios remitente prohibida prohibido baja
     riservate riservato riservata errore mittente vietata vietato engano remetente proibida proibido
     vertrouwelijk vertrouwelijke geadresseerde onrechte afzender toegestaan uitschrijven
-    """.encode().split()
+    """.split()
 )
 
 

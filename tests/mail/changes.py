@@ -9,7 +9,7 @@ from collections.abc import Callable
 Change = Callable[[str, random.Random], str]
 
 NAMES = ("Robert Miller", "Ann Smith", "Jo Nguyen", "Maria Lopez", "Peter Jones")
-WORDS = """
+_VOCABULARY = """
     about action already answer autumn balance because before better bridge building business careful certain change
     chapter children choice clear common company corner country course daily decide degree detail different difficult
     distance during early education either energy enough evening evidence example exercise express family farmer
@@ -23,7 +23,8 @@ WORDS = """
     several simple sister society special station strange street strong student subject success summer support system
     teacher theory thought through together tomorrow travel trouble under usual valley value various village visitor
     weather window winter without wonder worker writing yellow
-""".split()
+"""
+WORDS = _VOCABULARY.split()
 
 
 def words(number: int, seeded: random.Random) -> str:
