@@ -23,7 +23,7 @@ _CLOSING = re.compile(
     r"|truly|faithfully|respectfully)(?: again| and \w+ regards)?|cheers|sincerely yours"
     r"|(?:mit )?(?:freundlichen?|viele|herzliche|beste|liebe) gr(?:ü|ue)(?:ß|ss)en?|cordialement|bien à vous"
     r"|(?:un cordial )?saludos?(?: cordiales)?|atentamente|(?:cordiali|distinti) saluti|atenciosamente|cumprimentos"
-    r"|(?:met )?(?:vriendelijke groeten?|hartelijke groeten?))[\s,.!]{0,9}\Z",
+    r"|(?:met )?(?:vriendelijke|hartelijke) groet(?:en)?)[\s,.!]{0,9}\Z",
     re.I,
 )
 _LONGEST_CLOSING = 40  # characters
