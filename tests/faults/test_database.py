@@ -1,4 +1,4 @@
-"""The database is locked or gone: 451 4.3.0 within ten seconds, no mass mail passes, and all is well when it is back."""
+"""The database is locked or gone: 451 4.3.0 within ten seconds, no mass mail passes, and it goes on when it is back."""
 
 from __future__ import annotations
 
