@@ -17,7 +17,7 @@ from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash
-from gatekeeper.store.joining import Hashes, find_or_open
+from gatekeeper.store.joining import Hashes, find_or_open, hold_gathered
 from gatekeeper.store.keeping import keep_batch
 from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
 from gatekeeper.store.rows import (
@@ -187,8 +187,7 @@ def held_changes(
     reached = count_reached(connection, mailing["id"])
     text = ", ".join(reason.rule for reason in holding) + (f"; {reached} people were reached before" if reached else "")
     record(connection, mailing["id"], now, "held", text=text)
-    gathered = update(batches).where(batches.c.mailing_id == mailing["id"], batches.c.state == BatchState.GATHERED)
-    connection.execute(gathered.values(state=BatchState.HELD.value))
+    hold_gathered(connection, mailing["id"])
     return changes | {"held_at": now, "reached_before": reached}
 
 

@@ -47,6 +47,7 @@ def due_gathers(connection: Connection, now: float) -> list[int]:
 def read_gathered(connection: Connection, key: int) -> Gathered | None:
     """A mailing with its gathered batches; None where somebody has ended its gather."""
     query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.GATHERING)
+    query = query.where(mailings.c.merged_into.is_(None))
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
@@ -102,9 +103,12 @@ def end_by_refusing(connection: Connection, gathered: Gathered, reasons: tuple[R
 def _unchanged(connection: Connection, gathered: Gathered) -> RowMapping | None:
     query = select(mailings).where(mailings.c.id == gathered.mailing.key).with_for_update()
     row = connection.execute(query).mappings().first()
-    if row is None or row["state"] != MailingState.GATHERING or row["version"] != gathered.version:
+    if row is None or row["state"] != MailingState.GATHERING or row["merged_into"] is not None:
         return None
-    return row
+    # a batch that was sealed since is not in the version: it was counted when it was decided
+    ids = select(batches.c.id).where(batches.c.mailing_id == row["id"], batches.c.state == BatchState.GATHERED)
+    same = set(connection.execute(ids).scalars()) == {batch.id for batch in gathered.batches}
+    return row if same and row["version"] == gathered.version else None
 
 
 def _end(connection: Connection, row: RowMapping, act: str, now: float, changes: Mapping[str, Any]) -> None:

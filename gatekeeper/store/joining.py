@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, MailingState, strictness
+from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
@@ -78,7 +78,24 @@ def find_or_open(connection: Connection, arrival: Arrival, hashes: Hashes) -> tu
 
 
 def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[RowMapping]:
-    """A row for each key that leads to a mailing that still takes in batches."""
+    """A row for each key that leads to a mailing that still takes in batches; on Postgres these are locked.
+
+    While we wait for a lock, its holder may merge the mailing or begin its successor, and then the key leads elsewhere:
+    looked up until all that it leads to is ours. No key can appear meanwhile that was not there, for who makes one
+    holds its advisory lock.
+    """
+    found = _lead_to(connection, arrival, hashes)
+    locked: set[int] = set()
+    while connection.dialect.name == "postgresql" and (ids := {row["id"] for row in found}) - locked:
+        connection.execute(
+            select(mailings.c.id).where(mailings.c.id.in_(ids)).order_by(mailings.c.id).with_for_update()
+        )
+        locked |= ids
+        found = _lead_to(connection, arrival, hashes)
+    return found
+
+
+def _lead_to(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[RowMapping]:
     if not hashes.keys:
         return []
     since = (arrival.now - arrival.within).timestamp()
@@ -88,8 +105,6 @@ def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[R
         .where(mailing_keys.c.key.in_([key for key, _ in hashes.keys]))
         .where(mailings.c.state.in_(ACTIVE_MAILINGS), mailings.c.started_at > since)
     )
-    if connection.dialect.name == "postgresql":
-        query = query.order_by(mailings.c.id).with_for_update(of=mailings)
     return list(connection.execute(query).mappings())
 
 
@@ -155,10 +170,10 @@ def _merge(connection: Connection, target: int, other: RowMapping, now: float) -
     for table in (mailing_keys, batches, permits, jobs, events):
         connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))
     changes = recount(connection, target) | _union(before, other)
-    if other["number"] is None:
-        connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
-    else:
-        changes |= _take_number(connection, before, other, target)
+    if before["state"] == MailingState.HELD:
+        hold_gathered(connection, target)
+        changes["reached_before"] = count_reached(connection, target)
+    changes |= _take_number(connection, before, other, target)
     connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
     record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
 
@@ -173,17 +188,26 @@ def _union(mailing: RowMapping, other: RowMapping) -> dict[str, Any]:
         "reasons": list(held.values()),
         "joined": {**mailing["joined"], **kinds},
         "version": mailing["version"] + 1,
+        "predecessor": mailing["predecessor"] or other["predecessor"],
     }
 
 
 def _take_number(connection: Connection, mailing: RowMapping, other: RowMapping, target: int) -> dict[str, Any]:
-    """The other's number leads to the target from now on, as its own where it has none."""
-    if mailing["number"] is not None:
+    """The other's numbers lead to the target from now on, as its own where it has none."""
+    if mailing["number"] is not None and other["number"] is not None:
         gone = {"merged_into": target, "gather_until": None}
         connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
         return {}
+    merged_before = update(mailings).where(mailings.c.merged_into == other["id"])
+    connection.execute(merged_before.values(merged_into=target))
     connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
-    return {name: other[name] for name in ("number", "sender", "subject")}
+    return {} if other["number"] is None else {name: other[name] for name in ("number", "sender", "subject")}
+
+
+def hold_gathered(connection: Connection, mailing_id: int) -> None:
+    """What was gathered of a mailing is held with it."""
+    gathered = update(batches).where(batches.c.mailing_id == mailing_id, batches.c.state == BatchState.GATHERED)
+    connection.execute(gathered.values(state=BatchState.HELD.value))
 
 
 # -- closing -----------------------------------------------------------------------------------------------------

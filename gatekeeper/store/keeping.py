@@ -68,8 +68,9 @@ def _recipient_row(batch_id: int, position: int, recipient: Recipient) -> dict[s
 def open_body(connection: Connection, digest: bytes, size: int, now: float) -> int | None:
     """Begin to store a body; returns the position of the first chunk that is missing, None where it is whole."""
     row = {"digest": digest, "size": size, "complete": False, "stored_at": now}
-    statement = upsert(connection, bodies).values(**row).on_conflict_do_nothing(index_elements=["digest"])
-    connection.execute(statement)
+    statement = upsert(connection, bodies).values(**row)
+    # one that is there and needed by nobody else is not to be forgotten before our batch is sealed
+    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"stored_at": now}))
     if connection.execute(select(bodies.c.complete).where(bodies.c.digest == digest)).scalar_one():
         return None
     last = select(func.max(body_chunks.c.position)).where(body_chunks.c.digest == digest)
@@ -91,7 +92,10 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     mailing was decided since: the batch is removed, and the transaction must be judged again as things stand now.
     """
     connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
-    state, mailing_state = _lock_states(connection, batch_id)
+    found = _lock_states(connection, batch_id)
+    if found is None:
+        return False
+    state, mailing_state = found
     if state != BatchState.STORING:
         return True
     kept = _SEALED.get(mailing_state)
@@ -105,7 +109,8 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
 _SEALED = {MailingState.HELD.value: BatchState.HELD, MailingState.GATHERING.value: BatchState.GATHERED}
 
 
-def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str]:
+def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str] | None:
+    """The states of a batch and of its mailing; None where it was removed or has just been moved (Postgres)."""
     query = (
         select(batches.c.state, mailings.c.state)
         .join(mailings, batches.c.mailing_id == mailings.c.id)
@@ -113,7 +118,7 @@ def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str]:
         .with_for_update()
     )
     found = connection.execute(query).first()
-    return (found[0], found[1]) if found else (BatchState.STORING.value, "")
+    return (found[0], found[1]) if found else None
 
 
 def _remove(connection: Connection, ids: list[int]) -> None:
@@ -137,7 +142,7 @@ def forget_unsealed(connection: Connection, before: float) -> int:
     Whom they would have reached stays counted: to forget somebody who may have been reached would be the worse fault.
     """
     query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
-    ids = list(connection.execute(query).scalars())
+    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
     if ids:
         _remove(connection, ids)
     return len(ids)

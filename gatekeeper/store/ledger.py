@@ -13,6 +13,7 @@ from gatekeeper.store.joining import succeed
 from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.rows import next_number
 from gatekeeper.store.schema import batches, events, mailing_keys, mailing_people, mailings, permits, rulesets
+from gatekeeper.store.schema import jobs as queued
 from gatekeeper.store.timeline import record
 from gatekeeper.store.views import NUMBERED, BatchView, MailingView
 
@@ -143,7 +144,7 @@ def summarise(connection: Connection) -> Summary:
     """Count what the gauges show."""
     counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
     by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
-    oldest = select(func.min(mailings.c.held_at)).where(mailings.c.state == MailingState.HELD)
+    oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
     return Summary(
         mailings={str(state): number for state, number in by_state.items()},
         oldest_held=connection.execute(oldest).scalar(),
@@ -160,7 +161,9 @@ def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> 
     )
     ids = list(connection.execute(query).scalars())
     if ids:
-        for table in (mailing_keys, mailing_people):
+        # a notice that is still to be sent does not keep the hashes of what it was about
+        connection.execute(update(queued).where(queued.c.mailing_id.in_(ids)).values(mailing_id=None))
+        for table in (mailing_keys, mailing_people, events):
             connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
         connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
     return len(ids)
