@@ -87,6 +87,8 @@ def _is_shown_image(part: Part, shown_ids: frozenset[str]) -> bool:
 def _names(part: Part, notebook: Notebook) -> tuple[str, ...]:
     """Names by Content-Disposition, then by Content-Type: the first, and any that ends differently."""
     given = part.disposition.all("filename") + part.content_type.all("name")
+    if not given:
+        return ()
     names = [name for name in (_clean(value) for value in given) if name]
     endings = {_ending(name): name for name in reversed(names)}
     notebook.note_if(len(endings) > 1, "clashing-names")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Iterator
 
 from .headers import Header
 from .transfer import chunks
 
 _FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
-_SPACE = re.compile(rb"\s+")
 _TAIL = 65_536
 
 
@@ -21,12 +20,7 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
     as LF, empty lines at its end as none, as RFC 6376 3.4.3 has it. A milter, which never sees line ends of header
     fields, thus gets what a proxy gets.
     """
-    digest = hashlib.sha256()
-    for name in sorted(header.values):
-        if name in _FIELDS or name.startswith("content-"):
-            for value in header.all(name):
-                digest.update(name.encode("ascii") + b":" + _SPACE.sub(b" ", value).strip() + b"\n")
-    digest.update(b"\n")
+    digest = hashlib.sha256(b"".join(_fields(header)) + b"\n")
     bare_cr = False
     held = b""
     for chunk in chunks(content, body, _body_end(content, body)):
@@ -37,6 +31,13 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
         digest.update(lines)
     digest.update(held)
     return digest.hexdigest(), bare_cr or bool(held)
+
+
+def _fields(header: Header) -> Iterator[bytes]:
+    for name in sorted(header.values):
+        if name in _FIELDS or name.startswith("content-"):
+            for value in header.all(name):
+                yield name.encode("ascii") + b":" + b" ".join(value.split()) + b"\n"
 
 
 def _body_end(content: bytes, body: int) -> int:

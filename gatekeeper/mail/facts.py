@@ -103,8 +103,8 @@ def _note_addresses(name: str, read: AddressList, notebook: Notebook) -> None:
 
 
 def _check_header(header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], notebook: Notebook) -> None:
-    for name, defect in _DUPLICATES.items():
-        notebook.note_if(len(header.all(name)) > 1, defect)
+    for name in header.repeated(_DUPLICATES.keys()):
+        notebook.note(_DUPLICATES[name])
     notebook.note_if(not any(header.all("from")), "missing-from")
     notebook.note_if(any(header.all("from")) and not author, "malformed-from")
     notebook.note_if(not all(is_address(box.address) for box in author + sender), "malformed-from")

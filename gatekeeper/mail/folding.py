@@ -48,6 +48,8 @@ def fold(text: str) -> str:
     White space runs become one space. Folding twice changes nothing.
     """
     folded = _once(text)
+    if text.isascii() and text.isprintable():
+        return folded
     while (again := _once(folded)) != folded:
         folded = again
     return folded

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from . import charsets
 from .defects import Notebook
 from .encoded import decode_words
 from .limits import Limits
 
-_FIELD_START = re.compile(rb"\r?\n(?![ \t])")
-_FIELD_NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 3.6.8: printable, no colon
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
-_BLANK_FOLD = re.compile(rb"\n[ \t]+\r?(?:\n|\Z)")
-_BARE_CR = re.compile(rb"\r(?!\n)")
+_FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*")  # RFC 5322 3.6.8: printable, no colon
+_LONGEST_KNOWN = 80  # characters; what is kept of names must not grow with what is sent
+_FOLD = re.compile(rb"\n(?=[ \t])")
+_BLANK_FOLD = re.compile(rb"\n[ \t]+(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,12 @@ class Header:
         return self.values.get(name, ())
 
     def first(self, name: str) -> bytes | None:
-        return next(iter(self.all(name)), None)
+        values = self.values.get(name)
+        return values[0] if values else None
+
+    def repeated(self, names: Set[str]) -> list[str]:
+        """Which of the names stand there more than once."""
+        return [name for name in names & self.values.keys() if len(self.values[name]) > 1]
 
 
 def read_header(block: bytes, limits: Limits, notebook: Notebook) -> Header:
@@ -37,32 +42,47 @@ def read_header(block: bytes, limits: Limits, notebook: Notebook) -> Header:
     Where mail programs disagree (a line without a colon, a space before it) the reading goes on and it is noted.
     """
     block = block.rstrip(b"\r\n")
-    notebook.note_if(b"\0" in block or _BARE_CR.search(block) is not None, "control-character")
-    pieces = _FIELD_START.split(block, limits.fields) if block else []
-    if len(pieces) > limits.fields:
+    notebook.note_if(b"\0" in block or _has_bare_cr(block), "control-character")
+    lines = _unfolded(block, notebook).split(b"\n", limits.fields) if block else []
+    if len(lines) > limits.fields:
         notebook.note("header-over-limit")
-        del pieces[limits.fields :]
+        del lines[limits.fields :]
     values: dict[str, list[bytes]] = {}
-    for piece in pieces:
-        _add(piece, values, notebook)
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        known = _field_name(name) if colon else None
+        if known:
+            values.setdefault(known, []).append(value.strip(b" \t\r"))
+        if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: a space there was once allowed, and is not read by all
+            notebook.note_if(bool(line.strip()), "malformed-header")
     return Header({name: tuple(found) for name, found in values.items()})
 
 
-def _add(piece: bytes, values: dict[str, list[bytes]], notebook: Notebook) -> None:
-    name, colon, value = piece.partition(b":")
-    bare = name.rstrip(b" \t")
-    if not colon or not _FIELD_NAME.fullmatch(bare):
-        notebook.note_if(bool(piece.strip()), "malformed-header")
-        return
-    notebook.note_if(len(bare) < len(name), "malformed-header")  # RFC 5322 4.5.8: once allowed, not read by all
-    values.setdefault(bare.decode("ascii").lower(), []).append(_unfold(value, notebook))
+def _has_bare_cr(block: bytes) -> bool:
+    return block.count(b"\r") != block.count(b"\r\n")
 
 
-def _unfold(value: bytes, notebook: Notebook) -> bytes:
-    if b"\n" in value:
-        notebook.note_if(_BLANK_FOLD.search(value) is not None, "malformed-header")
-        value = _FOLD.sub(b"", value)
-    return value.strip(b" \t\r\n")
+def _unfolded(block: bytes, notebook: Notebook) -> bytes:
+    """A field a line, with line ends as LF."""
+    block = block.replace(b"\r\n", b"\n")
+    if b"\n " not in block and b"\n\t" not in block:
+        return block
+    notebook.note_if(_BLANK_FOLD.search(block) is not None, "malformed-header")
+    return _FOLD.sub(b"", block)
+
+
+def _field_name(name: bytes) -> str | None:
+    return _known_name(name) if len(name) <= _LONGEST_KNOWN else _read_name(name)
+
+
+@lru_cache(maxsize=1_024)  # few names make up nearly all mail
+def _known_name(name: bytes) -> str | None:
+    return _read_name(name)
+
+
+def _read_name(name: bytes) -> str | None:
+    match = _FIELD_NAME.fullmatch(name)
+    return match[1].decode("ascii").lower() if match else None
 
 
 def text_of(value: bytes, notebook: Notebook) -> str:

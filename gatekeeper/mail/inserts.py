@@ -16,6 +16,8 @@ _END = b"\nend"
 
 def inserted_files(text: bytes, start: int, end: int, limits: Limits, notebook: Notebook) -> Iterator[Attachment]:
     """Files of `text[start:end]`; what starts like one but has no line of data is text."""
+    if text.find(b"begin", start, end) < 0:  # both marks hold it, hardly any text does
+        return
     starts = 0
     for mark, read in ((b"begin", _uuencoded), (b"=ybegin ", _yenc)):
         at = start

@@ -30,8 +30,10 @@ def linked_hosts(texts: Iterable[Text], notebook: Notebook) -> frozenset[str]:
     found: set[str] = set()
     for text in texts:
         for piece in _pieces(text, notebook):
-            found.update(_URL.findall(piece))
-            found.update(_WWW.findall(piece))
+            if "http" in piece:
+                found.update(_URL.findall(piece))
+            if "www." in piece:
+                found.update(_WWW.findall(piece))
     return frozenset(host for host in map(_normalised, found) if host)
 
 

@@ -19,14 +19,17 @@ IDENTITY = frozenset({"", "7bit", "8bit", "binary"})  # RFC 2045 6.2
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
-_ONCE = (
-    "mime-version",
-    "content-type",
-    "content-transfer-encoding",
-    "content-disposition",
-    "content-id",
-    "content-description",
+_ONCE = frozenset(
+    {
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "content-id",
+        "content-description",
+    }
 )
+_NOT_GIVEN = Parameterised()
 _LONGEST_LINE = 1_024  # of a delimiter; RFC 2046 5.1.1 allows 70 characters of boundary
 
 
@@ -275,7 +278,7 @@ def _clash(boundary: bytes, outer: bytes) -> bool:
 
 
 def _describe(header: Header, parent: Part | None, limits: Limits, notebook: Notebook) -> Part:
-    notebook.note_if(any(len(header.all(name)) > 1 for name in _ONCE), "duplicate-mime")
+    notebook.note_if(bool(header.repeated(_ONCE)), "duplicate-mime")
     disposition = _parameterised(header, "content-disposition", limits, notebook)
     encoding = (header.first("content-transfer-encoding") or b"").decode("latin-1").partition(";")[0].strip().lower()
     return Part(header, _content_type(header, parent, limits, notebook), disposition, encoding, 0, 0, parent)
@@ -293,7 +296,7 @@ def _content_type(header: Header, parent: Part | None, limits: Limits, notebook:
 
 def _parameterised(header: Header, name: str, limits: Limits, notebook: Notebook) -> Parameterised:
     value = header.first(name)
-    return read_parameterised(text_of(value, notebook), limits, notebook) if value else Parameterised()
+    return read_parameterised(text_of(value, notebook), limits, notebook) if value else _NOT_GIVEN
 
 
 def ancestors(part: Part) -> Iterator[Part]:
