@@ -11,13 +11,13 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select, update
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash
-from gatekeeper.store.joining import Hashes, find_or_open, hold_gathered
+from gatekeeper.store.joining import Hashes, find, hold_gathered, new_row, open_mailing
 from gatekeeper.store.keeping import keep_batch
 from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
 from gatekeeper.store.rows import (
@@ -29,6 +29,7 @@ from gatekeeper.store.rows import (
     reasons_to_rows,
 )
 from gatekeeper.store.schema import batches, mailings, permits
+from gatekeeper.store.statements import Row, Statement, one_of
 from gatekeeper.store.timeline import record
 from gatekeeper.store.writer import Undo
 
@@ -56,25 +57,29 @@ def decide(
     kept = _find_kept(connection, hashes.identity, arrival)
     if kept is not None:
         return _repeat(kept)
-    mailing, joined_by = find_or_open(connection, arrival, hashes)
+    mailing, joined_by = find(connection, arrival, hashes)
+    is_new = mailing is None
+    mailing = mailing or new_row(hashes.source, arrival.now.timestamp()) | {"id": None, "number": None}
     people = hash_people(secret, arrival.audience)
     new = find_new(connection, mailing, people)
     counts = grow(counts_of(mailing), arrival.audience, new)
     standing = read_standing(connection, mailing)
     verdict = judge(counts, standing)
-    outcome = Outcome(verdict, counts, mailing=standing.mailing, key=mailing["id"])
+    outcome = Outcome(verdict, counts, mailing=standing.mailing)
     if verdict.action in (Action.REJECT, Action.DEFER):
-        return Undo(replace(outcome, key=None))
+        return Undo(outcome)
     fate = _fate(mailing, arrival, verdict)
+    if is_new:
+        mailing["id"] = open_mailing(connection, mailing, hashes)
     relayed = add_people(connection, mailing, people, new, reached=fate is Fate.PASS)
     number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed, fate, joined_by)
-    outcome = replace(outcome, mailing=mailing_name(number), gathered=fate is Fate.GATHER)
+    outcome = replace(outcome, mailing=mailing_name(number), key=mailing["id"], gathered=fate is Fate.GATHER)
     if fate is Fate.PASS:
         return outcome
     return replace(outcome, batch=keep_batch(connection, mailing["id"], arrival, hashes.identity, outcome))
 
 
-def _fate(mailing: RowMapping, arrival: Arrival, verdict: Verdict) -> Fate:
+def _fate(mailing: Row, arrival: Arrival, verdict: Verdict) -> Fate:
     """Gathered is only what would pass, is not covered by a permit, and is cut-up mail or joins it (DESIGN 3.5)."""
     if verdict.action is Action.HOLD:
         return Fate.HOLD
@@ -88,10 +93,15 @@ def _fate(mailing: RowMapping, arrival: Arrival, verdict: Verdict) -> Fate:
 # -- resends -----------------------------------------------------------------------------------------------------
 
 
-def _find_kept(connection: Connection, identity: Hash, arrival: Arrival) -> RowMapping | None:
+def _find_kept(connection: Connection, identity: Hash, arrival: Arrival) -> Row | None:
     """A batch that we keep, or kept and sent, with the same envelope, Message-ID and content."""
     since = arrival.now.timestamp() - _RESEND_SECONDS
-    query = (
+    found = _KEPT.rows(connection, {"identity": identity, "since": since})
+    return found[0] if found else None
+
+
+_KEPT = Statement(
+    lambda _: (
         select(
             batches.c.id.label("batch_id"),
             batches.c.reasons.label("batch_reasons"),
@@ -99,14 +109,14 @@ def _find_kept(connection: Connection, identity: Hash, arrival: Arrival) -> RowM
             mailings,
         )
         .join(mailings, batches.c.mailing_id == mailings.c.id)
-        .where(batches.c.identity == identity, batches.c.state.in_(KEPT_BATCHES))
-        .where((batches.c.state != BatchState.SENT) | (batches.c.received_at > since))
-        .limit(1)
+        .where(batches.c.identity == bindparam("identity"), one_of(batches.c.state, KEPT_BATCHES))
+        .where((batches.c.state != BatchState.SENT.value) | (batches.c.received_at > bindparam("since")))
+        .limit(literal_column("1"))
     )
-    return connection.execute(query).mappings().first()
+)
 
 
-def _repeat(kept: RowMapping) -> Outcome:
+def _repeat(kept: Row) -> Outcome:
     action = Action.RELAY if kept["batch_gathered"] else Action.HOLD
     return Outcome(
         Verdict(action, reasons_from_rows(kept["batch_reasons"]), mass=True),
@@ -122,7 +132,7 @@ def _repeat(kept: RowMapping) -> Outcome:
 # -- what is written ---------------------------------------------------------------------------------------------
 
 
-def read_standing(connection: Connection, mailing: RowMapping) -> Standing:
+def read_standing(connection: Connection, mailing: Row | RowMapping) -> Standing:
     """What the ledger says about a mailing now."""
     if mailing["number"] is None:
         return Standing(state=mailing["state"])
@@ -134,7 +144,7 @@ def read_standing(connection: Connection, mailing: RowMapping) -> Standing:
 
 def _write_mailing(
     connection: Connection,
-    mailing: RowMapping,
+    mailing: Row,
     arrival: Arrival,
     verdict: Verdict,
     counts: Counts,
@@ -143,7 +153,11 @@ def _write_mailing(
     joined_by: str | None,
 ) -> int | None:
     now = arrival.now.timestamp()
-    changes: dict[str, Any] = {
+    joined = mailing["joined"]
+    if joined_by:
+        joined = {**joined, joined_by: joined.get(joined_by, 0) + 1}
+    grown = {
+        "id": mailing["id"],
         "changed_at": now,
         "users": counts.users,
         "external": counts.external,
@@ -151,19 +165,31 @@ def _write_mailing(
         "agencies": dict(counts.agencies),
         "lists": sorted(counts.lists),
         "relayed": mailing["relayed"] + relayed,
+        "joined": joined,
         "version": mailing["version"] + 1,
     }
-    if joined_by:
-        changes["joined"] = {**mailing["joined"], joined_by: mailing["joined"].get(joined_by, 0) + 1}
+    _GROW.run(connection, {f"new_{name}": value for name, value in grown.items()})
+    changes: dict[str, Any] = {}
     if mailing["number"] is None and (verdict.mass or fate is not Fate.PASS):
         changes |= _named(connection, arrival)
     if fate is Fate.HOLD:
         changes |= held_changes(connection, mailing, verdict.reasons, now)
     elif fate is Fate.GATHER:
         changes |= _gathering(connection, mailing, arrival, now)
-    connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
+    if changes:
+        connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
     number: int | None = changes.get("number", mailing["number"])
     return number
+
+
+_GROWING = ("changed_at", "users", "external", "unresolved", "agencies", "lists", "relayed", "joined", "version")
+_GROW = Statement(
+    lambda _: (
+        update(mailings)
+        .where(mailings.c.id == bindparam("new_id"))
+        .values({name: bindparam(f"new_{name}", type_=mailings.c[name].type) for name in _GROWING})
+    )
+)
 
 
 def _named(connection: Connection, arrival: Arrival) -> dict[str, Any]:
@@ -176,7 +202,7 @@ def _named(connection: Connection, arrival: Arrival) -> dict[str, Any]:
 
 
 def held_changes(
-    connection: Connection, mailing: RowMapping, reasons: tuple[Reason, ...], now: float
+    connection: Connection, mailing: Row | RowMapping, reasons: tuple[Reason, ...], now: float
 ) -> dict[str, Any]:
     """What holding makes of a mailing's row; what was gathered of it is held with it."""
     state = MailingState(mailing["state"])
@@ -191,7 +217,7 @@ def held_changes(
     return changes | {"held_at": now, "reached_before": reached}
 
 
-def _gathering(connection: Connection, mailing: RowMapping, arrival: Arrival, now: float) -> dict[str, Any]:
+def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: float) -> dict[str, Any]:
     """Wait until nothing of the mailing has come for `quiet`, and no longer than `limit` from the first batch on."""
     assert arrival.gathering is not None  # else its fate were another
     state = MailingState(mailing["state"])

@@ -7,9 +7,10 @@ weak key never merges two mailings already decided. Merging keeps the stricter s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, Insert, RowMapping, bindparam, delete, insert, select, update
 
 from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
 from gatekeeper.store.arrival import Arrival
@@ -17,6 +18,7 @@ from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name, upsert
 from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permits
+from gatekeeper.store.statements import Row, Statement, one_of
 from gatekeeper.store.timeline import record
 
 STRONG = ("queue", "message")
@@ -62,22 +64,22 @@ def _within(arrival: Arrival, key: str) -> str:
 # -- finding -----------------------------------------------------------------------------------------------------
 
 
-def find_or_open(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[RowMapping, str | None]:
-    """The mailing of an arrival and the kind of key that joined it; a new one, and None, where no key leads to one."""
+def find(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[Row | None, str | None]:
+    """The mailing of an arrival and the kind of key that joined it; None where no key leads to one."""
     found = _look_up(connection, arrival, hashes)
     if not found:
-        return _open(connection, arrival, hashes), None
+        return None, None
     chosen = min(found, key=_preference)
     others = {row["id"]: row for row in sorted(found, key=_preference, reverse=True) if row["id"] != chosen["id"]}
     merged = [row for row in others.values() if _is_one(chosen, row)]
     for other in merged:
         _merge(connection, chosen["id"], other, arrival.now.timestamp())
     _claim_keys(connection, chosen["id"], hashes, {bytes(row["key"]) for row in found})
-    row = _read(connection, chosen["id"]) if merged else chosen
+    row = dict(_read(connection, chosen["id"])) if merged else chosen
     return row, chosen["kind"]
 
 
-def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[RowMapping]:
+def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[Row]:
     """A row for each key that leads to a mailing that still takes in batches; on Postgres these are locked.
 
     While we wait for a lock, its holder may merge the mailing or begin its successor, and then the key leads elsewhere:
@@ -95,25 +97,32 @@ def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[R
     return found
 
 
-def _lead_to(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[RowMapping]:
+def _lead_to(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[Row]:
     if not hashes.keys:
         return []
     since = (arrival.now - arrival.within).timestamp()
+    keys = {f"key{number}": key for number, (key, _) in enumerate(hashes.keys)}
+    return _led_to(len(keys)).rows(connection, {"since": since, **keys})
+
+
+@cache
+def _led_to(number: int) -> Statement:
+    names = [bindparam(f"key{each}", type_=mailing_keys.c.key.type) for each in range(number)]
     query = (
         select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
         .join(mailing_keys, mailing_keys.c.mailing_id == mailings.c.id)
-        .where(mailing_keys.c.key.in_([key for key, _ in hashes.keys]))
-        .where(mailings.c.state.in_(ACTIVE_MAILINGS), mailings.c.started_at > since)
+        .where(mailing_keys.c.key.in_(names))
+        .where(one_of(mailings.c.state, ACTIVE_MAILINGS), mailings.c.started_at > bindparam("since"))
     )
-    return list(connection.execute(query).mappings())
+    return Statement(lambda _: query)
 
 
-def _preference(row: RowMapping) -> tuple[int, int, int]:
+def _preference(row: Row) -> tuple[int, int, int]:
     """The stricter state first, whatever led there: nothing that joins a held mailing passes; then the older."""
     return strictness(MailingState(row["state"])), row["id"], KINDS.index(row["kind"])
 
 
-def _is_one(chosen: RowMapping, other: RowMapping) -> bool:
+def _is_one(chosen: Row, other: Row) -> bool:
     """Whether the two mailings that an arrival belongs to are one: not, on a weak key alone, where both are decided."""
     by_strong = chosen["kind"] in STRONG and other["kind"] in STRONG
     return by_strong or not (chosen["state"] in DECIDED and other["state"] in DECIDED)
@@ -123,11 +132,11 @@ def _read(connection: Connection, mailing_id: int) -> RowMapping:
     return connection.execute(select(mailings).where(mailings.c.id == mailing_id)).mappings().one()
 
 
-def _open(connection: Connection, arrival: Arrival, hashes: Hashes) -> RowMapping:
-    row = new_row(hashes.source, arrival.now.timestamp())
-    mailing = connection.execute(insert(mailings).values(**row).returning(mailings)).mappings().one()
-    _claim_keys(connection, mailing["id"], hashes, set())
-    return mailing
+def open_mailing(connection: Connection, row: Row, hashes: Hashes) -> int:
+    """Write a new mailing's row, and point its keys to it; returns its id."""
+    mailing_id: int = _OPEN.rows(connection, row)[0]["id"]
+    _claim_keys(connection, mailing_id, hashes, set())
+    return mailing_id
 
 
 def new_row(source: Hash, now: float) -> dict[str, Any]:
@@ -149,20 +158,31 @@ def new_row(source: Hash, now: float) -> dict[str, Any]:
     }
 
 
+_OPEN = Statement(lambda _: insert(mailings).returning(mailings.c.id), list(new_row(b"", 0.0)))
+
+
 def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: set[Hash]) -> None:
     """Point the keys here that lead to no mailing that still takes in batches."""
     rows = [{"key": key, "mailing_id": mailing_id, "kind": kind} for key, kind in hashes.keys if key not in taken]
-    if not rows:
-        return
+    if rows:
+        _CLAIM.run_many(connection, rows)
+
+
+def _claiming(connection: Connection) -> Insert:
     statement = upsert(connection, mailing_keys)
-    moving = statement.on_conflict_do_update(index_elements=["key"], set_={"mailing_id": statement.excluded.mailing_id})
-    connection.execute(moving, rows)
+    claimed: Insert = statement.on_conflict_do_update(
+        index_elements=["key"], set_={"mailing_id": statement.excluded.mailing_id}
+    )
+    return claimed
+
+
+_CLAIM = Statement(_claiming, ["key", "mailing_id", "kind"])
 
 
 # -- merging -----------------------------------------------------------------------------------------------------
 
 
-def _merge(connection: Connection, target: int, other: RowMapping, now: float) -> None:
+def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     """Make the other mailing part of the target, whose state is the stricter."""
     before = _read(connection, target)
     copy_people(connection, other["id"], target)
@@ -178,7 +198,7 @@ def _merge(connection: Connection, target: int, other: RowMapping, now: float) -
     record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
 
 
-def _union(mailing: RowMapping, other: RowMapping) -> dict[str, Any]:
+def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
     kinds = {kind: mailing["joined"].get(kind, 0) + number for kind, number in other["joined"].items()}
     held = {reason["rule"]: reason for reason in (*other["reasons"], *mailing["reasons"])}
     return {
@@ -192,7 +212,7 @@ def _union(mailing: RowMapping, other: RowMapping) -> dict[str, Any]:
     }
 
 
-def _take_number(connection: Connection, mailing: RowMapping, other: RowMapping, target: int) -> dict[str, Any]:
+def _take_number(connection: Connection, mailing: RowMapping, other: Row, target: int) -> dict[str, Any]:
     """The other's numbers lead to the target from now on, as its own where it has none."""
     if mailing["number"] is not None and other["number"] is not None:
         gone = {"merged_into": target, "gather_until": None}

@@ -10,14 +10,28 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, RowMapping, cast, delete, func, insert, literal, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.hashing import Hash, keyed
 from gatekeeper.store.rows import upsert
 from gatekeeper.store.schema import mailing_people
-
-_CHUNK = 400  # people looked up in one statement
+from gatekeeper.store.statements import Row, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +54,49 @@ def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
     return people
 
 
-def find_new(connection: Connection, mailing: RowMapping, people: dict[Hash, Person]) -> dict[Hash, Person]:
+def find_new(connection: Connection, mailing: Row, people: dict[Hash, Person]) -> dict[Hash, Person]:
     """Those of the people that the mailing has not counted yet."""
     if mailing["users"] + mailing["external"] == 0:
         return people
     known: set[Hash] = set()
     for chunk in _chunks(list(people)):
-        query = select(mailing_people.c.person).where(
-            mailing_people.c.mailing_id == mailing["id"], mailing_people.c.person.in_(chunk)
-        )
-        known.update(bytes(person) for person in connection.execute(query).scalars())
+        values = {"mailing_id": mailing["id"], **_numbered(chunk)}
+        found = _KNOWN[len(values) - 1].rows(connection, values)
+        known.update(bytes(row["person"]) for row in found)
     return {hash_: person for hash_, person in people.items() if hash_ not in known}
 
 
 def _chunks(hashes: list[Hash]) -> list[list[Hash]]:
-    return [hashes[start : start + _CHUNK] for start in range(0, len(hashes), _CHUNK)]
+    largest = _SIZES[-1]
+    return [hashes[start : start + largest] for start in range(0, len(hashes), largest)]
+
+
+def _numbered(chunk: list[Hash]) -> dict[str, Hash]:
+    """The chunk as named values, filled up to a size that a statement was made for."""
+    size = next(size for size in _SIZES if size >= len(chunk))
+    padded = chunk + chunk[-1:] * (size - len(chunk))
+    return {f"person{number}": hash_ for number, hash_ in enumerate(padded)}
+
+
+def _among(size: int) -> ColumnElement[bool]:
+    table = mailing_people
+    names = [bindparam(f"person{number}", type_=table.c.person.type) for number in range(size)]
+    return and_(table.c.mailing_id == bindparam("mailing_id"), table.c.person.in_(names))
+
+
+def _known_statement(size: int) -> Statement:
+    return Statement(lambda _: select(mailing_people.c.person).where(_among(size)))
+
+
+def _reached_statement(size: int) -> Statement:
+    unreached = mailing_people.c.reached.is_(False)
+    return Statement(lambda _: update(mailing_people).where(_among(size), unreached).values(reached=literal(True)))
+
+
+_SIZES = (1, 16, 100, 500)  # of the chunks that are looked up in one statement
+_KNOWN = {size: _known_statement(size) for size in _SIZES}
+_REACHED = {size: _reached_statement(size) for size in _SIZES}
+_ADD = Statement(lambda _: insert(mailing_people), [column.name for column in mailing_people.columns])
 
 
 def grow(counts: Counts, audience: Audience, new: dict[Hash, Person]) -> Counts:
@@ -72,7 +114,7 @@ def grow(counts: Counts, audience: Audience, new: dict[Hash, Person]) -> Counts:
 
 def add_people(
     connection: Connection,
-    mailing: RowMapping,
+    mailing: Row,
     people: dict[Hash, Person],
     new: dict[Hash, Person],
     *,
@@ -80,8 +122,7 @@ def add_people(
 ) -> int:
     """Write the new ones, and return how many people the batch reaches that nothing relayed had reached before."""
     if new:
-        rows = [_row(mailing["id"], hash_, person, reached) for hash_, person in new.items()]
-        connection.execute(insert(mailing_people), rows)
+        _ADD.run_many(connection, [_row(mailing["id"], hash_, person, reached) for hash_, person in new.items()])
     if not reached:
         return 0
     known = [hash_ for hash_ in people if hash_ not in new]
@@ -99,18 +140,13 @@ def _row(mailing_id: int, hash_: Hash, person: Person, reached: bool) -> dict[st
     }
 
 
-def _mark_reached(connection: Connection, mailing: RowMapping, known: list[Hash]) -> int:
+def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:
     if mailing["number"] is None:  # nothing of it was ever kept: all that it counts it has reached
         return 0
     marked = 0
     for chunk in _chunks(known):
-        query = (
-            update(mailing_people)
-            .where(mailing_people.c.mailing_id == mailing["id"], mailing_people.c.person.in_(chunk))
-            .where(mailing_people.c.reached.is_(False))
-            .values(reached=True)
-        )
-        marked += connection.execute(query).rowcount
+        values = {"mailing_id": mailing["id"], **_numbered(chunk)}
+        marked += _REACHED[len(values) - 1].run(connection, values)
     return marked
 
 

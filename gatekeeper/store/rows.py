@@ -44,7 +44,7 @@ def reasons_from_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
     return tuple(Reason(**{**row, "action": Action(row["action"]), "ask": tuple(row["ask"])}) for row in rows)
 
 
-def counts_of(row: RowMapping) -> Counts:
+def counts_of(row: Mapping[str, Any] | RowMapping) -> Counts:
     """The counts of a mailing's row."""
     return Counts(
         users=row["users"],

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, is_clash, is_outage, translate
+from gatekeeper.store.statements import savepoint
 
 log = logging.getLogger("gatekeeper.store")
 T = TypeVar("T")
@@ -152,28 +153,33 @@ def _lock(connection: Connection, group: list[_Work]) -> None:
 def _run_one(connection: Connection, work: _Work) -> None:
     """Run in a savepoint; only an outage of the database ends the whole group."""
     work.result, work.error = None, None
-    savepoint = connection.begin_nested()
+    savepoint(connection, "SAVEPOINT work")
     try:
         result = work.function(connection)
     except SQLAlchemyError as error:
         if is_outage(error) or is_clash(error):
             raise
-        savepoint.rollback()
+        _take_back(connection)
         work.error = translate(error)
     except Exception as error:
-        savepoint.rollback()
+        _take_back(connection)
         work.error = error
     else:
-        _end(savepoint, work, result)
+        _end(connection, work, result)
 
 
-def _end(savepoint: Any, work: _Work, result: Any) -> None:
+def _end(connection: Connection, work: _Work, result: Any) -> None:
     if isinstance(result, Undo):
-        savepoint.rollback()
+        _take_back(connection)
         work.result = result.result
     else:
-        savepoint.commit()
+        savepoint(connection, "RELEASE SAVEPOINT work")
         work.result = result
+
+
+def _take_back(connection: Connection) -> None:
+    savepoint(connection, "ROLLBACK TO SAVEPOINT work")
+    savepoint(connection, "RELEASE SAVEPOINT work")
 
 
 def _fail(group: list[_Work], error: StoreError) -> None:

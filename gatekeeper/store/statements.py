@@ -1,0 +1,135 @@
+"""Statements for the way that every message takes: built and compiled once, then handed to the driver as they are.
+
+SQLAlchemy makes the SQL and knows the types; what it does anew at each execution (a cache key, a context, a result)
+costs several times what the database does for one row. Everything that is not on the message path uses it as usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Insert, LargeBinary, Select, Update, literal
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
+
+Built = Insert | Select[Any] | Update
+Row = dict[str, Any]
+_Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement for one dialect: its text, and how values go in and come out."""
+
+    sql: str
+    fixed: Mapping[str, Any]  # values that stand in the statement itself
+    order: tuple[str, ...] | None  # of the parameters; None where they go by name
+    inward: Mapping[str, _Convert]
+    columns: tuple[tuple[str, _Convert | None], ...]
+
+    def bind(self, values: Mapping[str, Any]) -> Any:
+        named = {**self.fixed, **values}
+        for name, convert in self.inward.items():
+            named[name] = convert(named[name])
+        return named if self.order is None else [named[name] for name in self.order]
+
+    def row(self, values: Sequence[Any]) -> Row:
+        return {
+            name: value if convert is None else convert(value)
+            for (name, convert), value in zip(self.columns, values, strict=True)
+        }
+
+
+class Statement:
+    """One statement, with a name for each value that changes (`bindparam`, or the columns of an insert)."""
+
+    def __init__(self, build: Callable[[Connection], Built], columns: Iterable[str] | None = None) -> None:
+        """Args: `build` makes it for a connection's dialect; `columns` are those that an insert fills."""
+        self._build = build
+        self._columns = list(columns) if columns is not None else None
+        self._compiled: dict[str, _Compiled] = {}
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
+        """Execute, and return what it selects or returns; raises DBAPIError as SQLAlchemy does."""
+        compiled = self._for(connection)
+        cursor = _execute(connection, compiled.sql, compiled.bind(values))
+        return [compiled.row(found) for found in cursor.fetchall()] if compiled.columns else []
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Execute, and return how many rows it touched."""
+        compiled = self._for(connection)
+        return int(_execute(connection, compiled.sql, compiled.bind(values)).rowcount)
+
+    def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Execute once for each of the rows."""
+        compiled = self._for(connection)
+        _execute_many(connection, compiled.sql, [compiled.bind(values) for values in rows])
+
+    def _for(self, connection: Connection) -> _Compiled:
+        name = connection.dialect.name
+        if name not in self._compiled:
+            self._compiled[name] = _compile(self._build(connection), connection.dialect, self._columns)
+        return self._compiled[name]
+
+
+def _compile(statement: Built, dialect: Dialect, columns: list[str] | None) -> _Compiled:
+    made: Any = statement.compile(dialect=dialect, column_keys=columns)
+    inward = {
+        name: convert
+        for bind, name in made.bind_names.items()
+        if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+    }
+    shown = () if isinstance(statement, Update) else statement.exported_columns
+    outward = tuple((str(each.key), _outward(each.type, dialect)) for each in shown)
+    order = tuple(made.positiontup) if made.positional else None
+    fixed = {name: bind.effective_value for bind, name in made.bind_names.items() if not bind.required}
+    return _Compiled(made.string, fixed, order, inward, outward)
+
+
+def _outward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
+    """What the driver does not hand out as we want it; numbers and texts it does."""
+    if not isinstance(kind, JSON | Boolean | LargeBinary):
+        return None
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def one_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """`column IN (values)`, in a form that needs nothing to be filled in at each execution."""
+    return column.in_([literal(value) for value in sorted(values)])
+
+
+def savepoint(connection: Connection, words: str) -> None:
+    """Say SAVEPOINT, RELEASE or ROLLBACK TO; raises DBAPIError."""
+    _execute(connection, words, ())
+
+
+def _execute(connection: Connection, sql: str, values: Any) -> Any:
+    driver: Any = connection.connection.driver_connection
+    try:
+        return driver.execute(sql, values)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, sql, error) from error
+
+
+def _execute_many(connection: Connection, sql: str, rows: list[Any]) -> None:
+    cursor: Any = connection.connection.cursor()
+    try:
+        cursor.executemany(sql, rows)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(connection, sql, error) from error
+    finally:
+        cursor.close()
+
+
+def _wrapped(connection: Connection, sql: str, error: Exception) -> Exception:
+    """The error as SQLAlchemy would raise it, so that callers know one kind; a connection that is lost is given up."""
+    lost = connection.dialect.is_disconnect(error, connection.connection, None)  # type: ignore[arg-type]
+    wrapped = DBAPIError.instance(
+        sql, None, error, connection.dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=connection.dialect
+    )
+    if lost:
+        connection.invalidate(error)
+    return wrapped
