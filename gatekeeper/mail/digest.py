@@ -34,10 +34,9 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
 
 
 def _fields(header: Header) -> Iterator[bytes]:
-    for name in sorted(header.values):
-        if name in _FIELDS or name.startswith("content-"):
-            for value in header.all(name):
-                yield name.encode("ascii") + b":" + b" ".join(value.split()) + b"\n"
+    for name in sorted(name for name in header.values if name in _FIELDS or name.startswith("content-")):
+        for value in header.all(name):
+            yield b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
 
 
 def _body_end(content: bytes, body: int) -> int:

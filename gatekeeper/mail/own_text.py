@@ -77,10 +77,11 @@ def own_text(text: str, most: int) -> str:
     """
     if ">" in text or "|" in text:
         text = "\n".join(_unquoted(text.split("\n")))
-    text = text[: 2 * most].replace("\r\n", "\n")  # an end of the text that is further away is not looked at
+    is_whole = len(text) <= 2 * most  # else its ending is far from what is looked at
+    text = text[: 2 * most].replace("\r\n", "\n")
     if (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
         text = text[: max(0, end.start() - 1)]
-    return _without_greeting(_without_ending(text))[:most]
+    return _without_greeting(_without_ending(text) if is_whole else text)[:most]
 
 
 def _unquoted(lines: list[str]) -> Iterator[str]:
