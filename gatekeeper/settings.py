@@ -11,7 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,14 @@ def read_count(text: str) -> int:
     return int(text)
 
 
+def read_workers(text: str) -> int:
+    """Read a whole number of at least 1."""
+    count = read_count(text)
+    if not count:
+        raise SettingsError("0 workers take in no mail: expected 1 or more")
+    return count
+
+
 def read_path(text: str) -> Path | None:
     """Read a path; None where it is empty."""
     return Path(text) if text else None
@@ -184,6 +192,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
     Setting("console", "127.0.0.1:8025", read_optional_endpoint, "web pages, once they exist; off for none"),
     Setting("public-url", "", read_text, "where links in replies and notices lead"),
+    Setting("workers", "1", read_workers, "processes that take in mail; with more than 1 others look after them"),
     Setting("mode", "enforce", one_of("enforce", "observe"), "observe: judge and count; never hold, refuse or bounce"),
     Setting("outage-allowance", "0", read_count, "people a message may reach while the database is down"),
     Setting("log-format", "text", one_of("text", "json"), "lines for people and grep, or JSON objects"),
@@ -299,6 +308,7 @@ class Settings:
     judging: Judging
     ops: Ops
     console: Endpoint | None
+    workers: int
     texts: Mapping[str, str]
     origins: Mapping[str, str]
 
@@ -310,7 +320,16 @@ class Settings:
         if bool(values["tls_cert"]) != bool(values["tls_key"]):
             raise SettingsError("--tls-cert and --tls-key go together: expected both or neither")
         sections = {name: _section(kind, values) for name, kind in _SECTIONS.items()}
-        return cls(**sections, console=values["console"], texts=texts, origins=origins)
+        return cls(**sections, console=values["console"], workers=values["workers"], texts=texts, origins=origins)
+
+    def share_of_worker(self) -> Settings:
+        """The settings of one of the workers: what holds for the gate as a whole is divided among them."""
+        connections = -(-self.listening.max_connections // self.workers)
+        return replace(
+            self,
+            listening=replace(self.listening, max_connections=connections),
+            judging=replace(self.judging, outage_allowance=self.judging.outage_allowance // self.workers),
+        )
 
 
 _SECTIONS: dict[str, Any] = {
