@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from gatekeeper.base import Base
 from gatekeeper.listeners.doors import open_sockets
+from gatekeeper.listeners.milter import MilterListener
 from gatekeeper.listeners.smtp import SmtpListener
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.reporting import Reporter
@@ -22,7 +24,9 @@ Doors = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
 
 def open_doors(settings: Settings) -> Doors:
     """Open the sockets of every listener; raises OSError, which names the flag, where an address cannot be had."""
-    return {"smtp": _open("--listen", settings.listening.listen)}
+    listening = settings.listening
+    milter = {"milter": _open("--milter", listening.milter)} if listening.milter else {}
+    return {"smtp": _open("--listen", listening.listen)} | milter
 
 
 def _open(flag: str, endpoint: Endpoint) -> list[socket.socket]:
@@ -42,14 +46,16 @@ class Front:
         self.listener = SmtpListener(
             base.settings.listening, base.next_hop, self.pipeline, self._sender_allowed, self._obstacle
         )
+        self.milter = MilterListener(base.settings.listening, self.pipeline, self._obstacle)
 
     async def start(self, doors: Doors) -> None:
         """Take connections from the sockets, which are the front's from here on."""
         await self.listener.start(doors["smtp"])
+        await self.milter.start(doors.get("milter", ()))
 
     async def stop(self, grace: float) -> None:
         """Take in no more; let what is on its way end, within `grace` seconds for clients and as many for verdicts."""
-        await self.listener.stop(grace)
+        await asyncio.gather(self.listener.stop(grace), self.milter.stop(grace))
         cut_off = await self.pipeline.tasks.drain(grace)
         if cut_off:
             log.warning("%d messages were cut off; their clients keep them", cut_off)

@@ -140,7 +140,7 @@ def announce(settings: Settings, doors: Doors, ops: OpsServer | None, ruleset: R
     log.info(
         "gatekeeper %s: mail to %s, next hop %s, rules %s (%s), mode %s",
         __version__,
-        address_of(doors["smtp"][0]),
+        " and ".join(address_of(sockets[0]) for sockets in doors.values()),
         settings.next_hop.next_hop,
         settings.judging.rules,
         ruleset.title,

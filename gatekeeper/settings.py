@@ -61,6 +61,14 @@ def read_optional_endpoint(text: str) -> Endpoint | None:
     return None if text == OFF else read_endpoint(text)
 
 
+def read_milter(text: str) -> Endpoint | None:
+    """As `read_optional_endpoint`; there is no queue that it could be before or behind."""
+    endpoint = read_optional_endpoint(text)
+    if endpoint and endpoint.before_queue:
+        raise SettingsError(f"{text!r}: before-queue is for --listen; expected off, host:port or unix:PATH")
+    return endpoint
+
+
 def read_networks(text: str) -> tuple[Network, ...]:
     """Read addresses and networks with commas between them; `none` is the empty list."""
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
@@ -166,6 +174,7 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "127.0.0.1:10025", read_endpoint, "SMTP listener; add ,before-queue behind it where it is one"),
+    Setting("milter", OFF, read_milter, "milter listener: host:port or unix:PATH; off for none"),
     Setting("clients", LOOPBACK, read_networks, "networks that may connect to a listener"),
     Setting("sender-domains", "", read_words, "domains of MAIL FROM that are let in; all inside domains where empty"),
     Setting("authenticated", LOOPBACK, read_networks, "networks whose senders are known to be who they say"),
@@ -176,7 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hostname", "", read_text, "name in greetings and trace headers; the machine's own where empty"),
     Setting("max-recipients", "10000", read_count, "recipients of a transaction"),
     Setting("max-size", "50MB", read_size, "octets of a message"),
-    Setting("max-connections", "1000", read_count, "connections to the SMTP listener at once"),
+    Setting("max-connections", "1000", read_count, "connections to a listener at once"),
     Setting("max-connections-per-client", "100", read_count, "connections of one address at once"),
     Setting("max-commands", "1000", read_count, "commands of a connection that further no mail, before it is closed"),
     Setting("command-timeout", "5m", read_time, "how long a client may take for a command (RFC 5321 4.5.3.2.7)"),
@@ -237,9 +246,10 @@ def _read_all(texts: Mapping[str, str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What the SMTP listener goes by."""
+    """What the listeners go by."""
 
     listen: Endpoint
+    milter: Endpoint | None
     hostname: str
     clients: tuple[Network, ...]
     sender_domains: tuple[str, ...]
