@@ -41,9 +41,8 @@ class Passing:
         if refusal:
             return Conclusion(refusal)
         content = await _content(message)
-        refusal = _content_refusal(content)
-        if refusal:
-            return Conclusion(refusal)
+        if isinstance(content, Reply):
+            return Conclusion(content)
         return await self._passed(self._transaction(message, content, peer))
 
     async def _passed(self, transaction: Transaction) -> Conclusion:
@@ -90,12 +89,14 @@ class Passing:
         return received_field(transaction, hostname, datetime.now(UTC), message.queue_id)
 
 
-async def _content(message: Message) -> bytes:
+async def _content(message: Message) -> bytes | Reply:
+    """The message put together, or the reply that refuses it; what is large is looked at beside the loop."""
     large = sum(map(len, message.pieces)) >= LARGE
-    return await asyncio.to_thread(message.content) if large else message.content()
+    return await asyncio.to_thread(_checked, message) if large else _checked(message)
 
 
-def _content_refusal(content: bytes) -> Reply | None:
+def _checked(message: Message) -> bytes | Reply:
+    content = message.content()
     if not sound(content):
         return verdicts.bad_content()
-    return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else None
+    return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else content

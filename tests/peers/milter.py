@@ -34,6 +34,7 @@ class Offer:
         return b"".join(number.to_bytes(4, "big") for number in (self.version, self.actions, self.steps))
 
 
+POSTFIX_3_7 = Offer()
 SENDMAIL_8_17 = Offer(6, 0x1FF, 0x1F_FFFF | 0x3000_0000)  # with its sizes of packets
 SENDMAIL_8_13 = Offer(2, 0x3F, 0x7F)
 POSTFIX_2_3 = Offer(2, 0x3D, 0x7F)
@@ -52,7 +53,7 @@ class Answer:
 class MilterClient:
     """One connection, negotiated."""
 
-    def __init__(self, connection: socket.socket, offer: Offer = Offer()) -> None:
+    def __init__(self, connection: socket.socket, offer: Offer = POSTFIX_3_7) -> None:
         self.socket = connection
         self.socket.settimeout(PATIENCE)
         self.stream = connection.makefile("rb")
@@ -63,13 +64,13 @@ class MilterClient:
         self.macros = dict(_macro_lists(data[12:]))
 
     @classmethod
-    def tcp(cls, port: int, offer: Offer = Offer()) -> MilterClient:
+    def tcp(cls, port: int, offer: Offer = POSTFIX_3_7) -> MilterClient:
         connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return cls(connection, offer)
 
     @classmethod
-    def unix(cls, path: str, offer: Offer = Offer()) -> MilterClient:
+    def unix(cls, path: str, offer: Offer = POSTFIX_3_7) -> MilterClient:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(path)
         return cls(connection, offer)
