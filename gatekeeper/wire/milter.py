@@ -203,7 +203,8 @@ class Session:
 
     def _rest(self) -> None:
         self._forget_message()
-        self._last = Command.HELO
+        if self._last is not Command.NEGOTIATE:
+            self._last = Command.HELO
 
     # -- what is told --------------------------------------------------------------------------------------------
 
