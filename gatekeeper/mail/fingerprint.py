@@ -19,7 +19,7 @@ from zlib import crc32
 
 from .folding import fold
 from .own_text import DISCLAIMER_WORDS, own_text, without_disclaimers
-from .structure import ancestors
+from .structure import Part, ancestors
 from .texts import Text
 
 FINGERPRINTS = 4
@@ -59,9 +59,13 @@ def text_fingerprints(texts: Sequence[Text], sample: int) -> tuple[str, ...]:
 
     Plain text is preferred to HTML, which says the same in the mail that has both. Nested messages have no part in it.
     """
-    own = [text for text in texts if not any(holder.is_message for holder in ancestors(text.part))]
+    own = [text for text in texts if text.part.parent is None or not _is_nested(text.part)]
     plain = "\n".join(text.text[:sample] for text in own if not text.is_html)[:sample]
     return fingerprints(plain) or fingerprints(_html(own, sample))
+
+
+def _is_nested(part: Part) -> bool:
+    return any(holder.is_message for holder in ancestors(part))
 
 
 def _html(texts: Sequence[Text], sample: int) -> str:
