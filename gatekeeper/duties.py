@@ -1,21 +1,21 @@
-"""What time does: gathers end, rules and directory are read anew, what nobody needs any more is forgotten."""
+"""What time does: gathers end, what nobody needs any more is forgotten."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.gathers import Gathers
-from gatekeeper.in_force import InForce, InForceError
+from gatekeeper.in_force import InForce
 from gatekeeper.store import Store, StoreError, keeping, ledger
+from gatekeeper.tasks import every
 
 log = logging.getLogger("gatekeeper.duties")
 GATHER_SECONDS = 0.25  # by which a gather may end late
-RELOAD_SECONDS = 5.0
 TIDY_SECONDS = 60.0
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
@@ -28,15 +28,13 @@ class Duties:
     in_force: InForce
     store: Store
     gathers: Gathers
-    on_reload: Callable[[bool], None] = lambda went_well: None
     clock: Callable[[], float] = time.time
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _problem: str = ""  # what was logged last, so that a bad file is not logged every few seconds
 
     def start(self) -> None:
         """Start the loops."""
-        duties = ((GATHER_SECONDS, self.end_gathers), (RELOAD_SECONDS, self.reload), (TIDY_SECONDS, self.tidy))
-        self._tasks = [asyncio.create_task(_every(seconds, duty)) for seconds, duty in duties]
+        duties = ((GATHER_SECONDS, self.end_gathers), (TIDY_SECONDS, self.tidy))
+        self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in duties]
 
     async def stop(self) -> None:
         """End the loops."""
@@ -51,20 +49,6 @@ class Duties:
         except StoreError as error:
             log.debug("gathers wait for the database: %s", error)
 
-    async def reload(self) -> None:
-        """Read the rules and the directory anew; bad ones leave what is in force, and are logged once."""
-        try:
-            changed = await asyncio.to_thread(self.in_force.reload)
-        except InForceError as error:
-            if str(error) != self._problem:
-                log.error("rules not reloaded, the last good ones stay in force: %s", error)
-                self.on_reload(False)
-            self._problem = str(error)
-            return
-        self._problem = ""
-        if changed:
-            self.on_reload(True)
-
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
         now = self.clock()
@@ -78,12 +62,3 @@ class Duties:
                 forgotten = await self.store.run(partial(ledger.forget_ordinary, before=now - age))
         except StoreError as error:
             log.warning("not tidied up: %s", error)
-
-
-async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await duty()
-        except Exception:  # one fault must not end a duty for good
-            log.exception("a duty failed")

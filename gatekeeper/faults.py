@@ -28,7 +28,8 @@ STEPS = (
     "finished",  # the job is done
 )
 
-_name, _, _nth = os.environ.get("GATEKEEPER_KILL_AT", "").partition(":")
+VARIABLE = "GATEKEEPER_KILL_AT"
+_name, _, _nth = os.environ.get(VARIABLE, "").partition(":")
 _passes = count(1)
 
 

@@ -1,6 +1,8 @@
 """What Prometheus sees (DESIGN 9): names, labels and the verbs that move them. docs/metrics.md explains each.
 
-No label ever holds an address: labels are closed vocabularies, ids of rules, and the ruleset's own title.
+`Counts` are what happens to mail: every process of a gate has its own, and they are summed. `Gauges` are how the gate
+is: one process has them. No label ever holds an address: labels are closed vocabularies, ids of rules, and the
+ruleset's own title.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from gatekeeper import __version__
@@ -29,46 +33,32 @@ class LedgerSummary:
     oldest_held_seconds: float = 0.0  # 0 where nothing is held
 
 
-class Metrics:
-    """One set of metrics in a registry of its own, so that a process (or a test) can have several."""
+class Counts:
+    """What happens to mail, counted where it happens.
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._messages = Counter(
-            "gatekeeper_messages", "Messages judged.", ["listener", "verdict"], registry=self.registry
-        )
+    In a process that began with PROMETHEUS_MULTIPROC_DIR in its environment the figures are kept in files of that
+    folder, which `sum_processes` sums; they outlive the process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._messages = Counter("gatekeeper_messages", "Messages judged.", ["listener", "verdict"], registry=registry)
         self._rule_hits = Counter(
-            "gatekeeper_rule_hits", "Times that a rule matched.", ["rule", "action"], registry=self.registry
+            "gatekeeper_rule_hits", "Times that a rule matched.", ["rule", "action"], registry=registry
         )
         self._decision_seconds = Histogram(
             "gatekeeper_decision_seconds",
             "Time from the final dot to the verdict.",
             buckets=DECISION_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
         self._recipients = Histogram(
-            "gatekeeper_recipients", "Recipients of a transaction.", buckets=RECIPIENT_BUCKETS, registry=self.registry
+            "gatekeeper_recipients", "Recipients of a transaction.", buckets=RECIPIENT_BUCKETS, registry=registry
         )
         self._next_hop_errors = Counter(
-            "gatekeeper_next_hop_errors", "Failures of the next hop.", ["kind"], registry=self.registry
-        )
-        self._add_ruleset()
-        Info("gatekeeper_build", "The program that runs.", registry=self.registry).info(
-            {"version": __version__, "python": platform.python_version()}
-        )
-        ProcessCollector(registry=self.registry)
-
-    def _add_ruleset(self) -> None:
-        self._ruleset = Gauge(
-            "gatekeeper_ruleset_info", "The ruleset in force; always 1.", ["digest", "title"], registry=self.registry
+            "gatekeeper_next_hop_errors", "Failures of the next hop.", ["kind"], registry=registry
         )
         self._reloads = Counter(
-            "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=self.registry
-        )
-        self._review = Gauge(
-            "gatekeeper_ruleset_review_timestamp_seconds",
-            "When the ruleset is due for review, in seconds since 1970; 0 where it does not say.",
-            registry=self.registry,
+            "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=registry
         )
 
     def message(self, listener: str, verdict: str) -> None:
@@ -88,17 +78,62 @@ class Metrics:
         """Count a failure of the next hop; `kind` is a word of the delivery room's, never a reply's text."""
         self._next_hop_errors.labels(kind).inc()
 
-    def ruleset_loaded(self, digest: str, title: str, review: date | None) -> None:
-        """Say which ruleset is in force from now on, and count its loading as a success (policy M7)."""
+    def reload(self, went_well: bool) -> None:
+        """Count an attempt to load the ruleset (policy M7); after a bad one the last good one stays in force."""
+        self._reloads.labels("ok" if went_well else "failed").inc()
+
+
+class Gauges:
+    """How the gate is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._ruleset = Gauge(
+            "gatekeeper_ruleset_info", "The ruleset in force; always 1.", ["digest", "title"], registry=registry
+        )
+        self._review = Gauge(
+            "gatekeeper_ruleset_review_timestamp_seconds",
+            "When the ruleset is due for review, in seconds since 1970; 0 where it does not say.",
+            registry=registry,
+        )
+        self._add_processes()
+        Info("gatekeeper_build", "The program that runs.", registry=registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        ProcessCollector(registry=registry)
+
+    def _add_processes(self) -> None:
+        self._processes = Gauge(
+            "gatekeeper_processes", "Processes of the gate that are ready.", ["kind"], registry=self._registry
+        )
+        self._restarts = Counter(
+            "gatekeeper_process_restarts", "Processes that ended and were replaced.", ["kind"], registry=self._registry
+        )
+        self._rules_of_processes = Gauge(
+            "gatekeeper_process_ruleset_info",
+            "The ruleset that a process judges by; always 1.",
+            ["process", "digest"],
+            registry=self._registry,
+        )
+
+    def ruleset(self, digest: str, title: str, review: date | None) -> None:
+        """Say which ruleset is in force from now on."""
         self._ruleset.clear()
         self._ruleset.labels(digest, title).set(1)
         due = datetime(review.year, review.month, review.day, tzinfo=UTC).timestamp() if review else 0
         self._review.set(due)
-        self._reloads.labels("ok").inc()
 
-    def ruleset_refused(self) -> None:
-        """Count a ruleset that could not be used: the last good one stays in force."""
-        self._reloads.labels("failed").inc()
+    def processes(self, ready: Mapping[str, int], rulesets: Mapping[str, str]) -> None:
+        """Say how many processes of each kind are ready, and the digest of the ruleset that each one judges by."""
+        for kind, number in ready.items():
+            self._processes.labels(kind).set(number)
+        self._rules_of_processes.clear()
+        for process, digest in rulesets.items():
+            self._rules_of_processes.labels(process, digest).set(1)
+
+    def restart(self, kind: str) -> None:
+        """Count a process that ended and is replaced."""
+        self._restarts.labels(kind).inc()
 
     def watch_ledger(self, summary: Callable[[], LedgerSummary | None]) -> None:
         """Ask for a summary of the store at each scrape; once.
@@ -106,7 +141,35 @@ class Metrics:
         `summary` is called in a thread of the ops server and must not raise: None means that the store cannot say,
         and its gauges are then absent from that scrape rather than wrong.
         """
-        self.registry.register(_Ledger(summary))
+        self._registry.register(_Ledger(summary))
+
+
+class Metrics(Counts, Gauges):
+    """Both, in a registry of their own, so that a process (or a test) can have several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        Counts.__init__(self, self.registry)
+        Gauges.__init__(self, self.registry)
+
+
+def sum_processes(registry: CollectorRegistry, folder: Path) -> None:
+    """Let the registry show the sums of all `Counts` whose files are, or will be, in the folder."""
+    registry.register(_Sums(folder))
+
+
+class _Sums(Collector):
+    """The counts of all processes that are and were, the dead ones included: a sum never goes back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size]  # one just made is empty
+        return MultiProcessCollector.merge(files)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Ledger(Collector):

@@ -70,6 +70,7 @@ class Transaction:
     login: str | None = None  # SASL login, where the listener knows one
     authenticated: bool = False  # a login, or a client in the --authenticated networks
     upstream: str | None = None  # queue id at the MTA before us with its address: "4XyZ@192.0.2.1"
+    trace: bytes = field(default=b"", repr=False)  # the MTA's own Received field, which it adds only behind a milter
 
 
 # -- what it says about itself -----------------------------------------------------------------------------------

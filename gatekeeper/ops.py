@@ -59,13 +59,18 @@ class OpsServer:
         return self._server.server_port if self._server else self._endpoint.port
 
     def start(self) -> None:
-        """Bind and serve. Raises OSError where the address cannot be had."""
-        kind = _Server6 if ":" in self._endpoint.host else _Server
-        self._server = make_server(
-            self._endpoint.host, self._endpoint.port, self._application, server_class=kind, handler_class=_Handler
-        )
+        """Bind and serve. Raises OSError, which names the flag, where the address cannot be had."""
+        self._server = self._bind()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="ops", daemon=True)
         self._thread.start()
+
+    def _bind(self) -> WSGIServer:
+        host, port = self._endpoint.host, self._endpoint.port
+        kind = _Server6 if ":" in host else _Server
+        try:
+            return make_server(host, port, self._application, server_class=kind, handler_class=_Handler)
+        except OSError as error:
+            raise OSError(error.errno, f"--ops {self._endpoint}: {error.strerror or error}") from error
 
     def stop(self) -> None:
         """Stop serving and give the port back; nothing to do where it was not started."""

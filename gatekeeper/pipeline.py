@@ -136,7 +136,7 @@ class Pipeline:
             agency=source.agency if mailing.source == "agency" else None,
             gathering=self._gathering(transaction, facts, source, mailing),
             body=body,
-            trace=received_field(transaction, self.settings.hostname, passage.now, passage.id),
+            trace=transaction.trace or received_field(transaction, self.settings.hostname, passage.now, passage.id),
             notify=telling.may_be_told(transaction, facts, source, inside),
         )
 

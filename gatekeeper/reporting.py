@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from gatekeeper import log
-from gatekeeper.metrics import Metrics
+from gatekeeper.metrics import Counts
 from gatekeeper.model import Action, Verdict
 from gatekeeper.pipeline import Passage
 
@@ -18,17 +18,17 @@ _LOG = logging.getLogger("gatekeeper.pipeline")
 class Reporter:
     """Counts and logs passages."""
 
-    metrics: Metrics
+    counts: Counts
 
     def report(self, passage: Passage) -> None:
         """Report one message that has had its reply."""
         seconds = time.perf_counter() - passage.began
         transaction = passage.transaction
         action = verdict_of(passage)
-        self.metrics.message(transaction.listener, action.value)
-        self.metrics.decision(seconds, len(transaction.recipients))
+        self.counts.message(transaction.listener, action.value)
+        self.counts.decision(seconds, len(transaction.recipients))
         for reason in passage.outcome.verdict.reasons if passage.outcome else ():
-            self.metrics.rule_hit(reason.rule, reason.action.value)
+            self.counts.rule_hit(reason.rule, reason.action.value)
         log.transaction(_line(passage, action, seconds))
         if passage.failure:
             _LOG.error("%s: %s", passage.id, passage.failure)

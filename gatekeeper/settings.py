@@ -11,7 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,14 @@ def read_endpoint(text: str) -> Endpoint:
 def read_optional_endpoint(text: str) -> Endpoint | None:
     """As `read_endpoint`; None for `off`."""
     return None if text == OFF else read_endpoint(text)
+
+
+def read_milter(text: str) -> Endpoint | None:
+    """As `read_optional_endpoint`; there is no queue that it could be before or behind."""
+    endpoint = read_optional_endpoint(text)
+    if endpoint and endpoint.before_queue:
+        raise SettingsError(f"{text!r}: before-queue is for --listen; expected off, host:port or unix:PATH")
+    return endpoint
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
@@ -114,6 +122,14 @@ def read_count(text: str) -> int:
     return int(text)
 
 
+def read_workers(text: str) -> int:
+    """Read a whole number of at least 1."""
+    count = read_count(text)
+    if not count:
+        raise SettingsError("0 workers take in no mail: expected 1 or more")
+    return count
+
+
 def read_path(text: str) -> Path | None:
     """Read a path; None where it is empty."""
     return Path(text) if text else None
@@ -158,6 +174,7 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("listen", "127.0.0.1:10025", read_endpoint, "SMTP listener; add ,before-queue behind it where it is one"),
+    Setting("milter", OFF, read_milter, "milter listener: host:port or unix:PATH; off for none"),
     Setting("clients", LOOPBACK, read_networks, "networks that may connect to a listener"),
     Setting("sender-domains", "", read_words, "domains of MAIL FROM that are let in; all inside domains where empty"),
     Setting("authenticated", LOOPBACK, read_networks, "networks whose senders are known to be who they say"),
@@ -168,7 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hostname", "", read_text, "name in greetings and trace headers; the machine's own where empty"),
     Setting("max-recipients", "10000", read_count, "recipients of a transaction"),
     Setting("max-size", "50MB", read_size, "octets of a message"),
-    Setting("max-connections", "1000", read_count, "connections to the SMTP listener at once"),
+    Setting("max-connections", "1000", read_count, "connections to a listener at once"),
     Setting("max-connections-per-client", "100", read_count, "connections of one address at once"),
     Setting("max-commands", "1000", read_count, "commands of a connection that further no mail, before it is closed"),
     Setting("command-timeout", "5m", read_time, "how long a client may take for a command (RFC 5321 4.5.3.2.7)"),
@@ -184,6 +201,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
     Setting("console", "127.0.0.1:8025", read_optional_endpoint, "web pages, once they exist; off for none"),
     Setting("public-url", "", read_text, "where links in replies and notices lead"),
+    Setting("workers", "1", read_workers, "processes that take in mail; with more than 1 others look after them"),
     Setting("mode", "enforce", one_of("enforce", "observe"), "observe: judge and count; never hold, refuse or bounce"),
     Setting("outage-allowance", "0", read_count, "people a message may reach while the database is down"),
     Setting("log-format", "text", one_of("text", "json"), "lines for people and grep, or JSON objects"),
@@ -228,9 +246,10 @@ def _read_all(texts: Mapping[str, str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What the SMTP listener goes by."""
+    """What the listeners go by."""
 
     listen: Endpoint
+    milter: Endpoint | None
     hostname: str
     clients: tuple[Network, ...]
     sender_domains: tuple[str, ...]
@@ -299,6 +318,7 @@ class Settings:
     judging: Judging
     ops: Ops
     console: Endpoint | None
+    workers: int
     texts: Mapping[str, str]
     origins: Mapping[str, str]
 
@@ -310,7 +330,16 @@ class Settings:
         if bool(values["tls_cert"]) != bool(values["tls_key"]):
             raise SettingsError("--tls-cert and --tls-key go together: expected both or neither")
         sections = {name: _section(kind, values) for name, kind in _SECTIONS.items()}
-        return cls(**sections, console=values["console"], texts=texts, origins=origins)
+        return cls(**sections, console=values["console"], workers=values["workers"], texts=texts, origins=origins)
+
+    def share_of_worker(self) -> Settings:
+        """The settings of one of the workers: what holds for the gate as a whole is divided among them."""
+        connections = -(-self.listening.max_connections // self.workers)
+        return replace(
+            self,
+            listening=replace(self.listening, max_connections=connections),
+            judging=replace(self.judging, outage_allowance=self.judging.outage_allowance // self.workers),
+        )
 
 
 _SECTIONS: dict[str, Any] = {

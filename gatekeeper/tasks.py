@@ -1,12 +1,24 @@
-"""Tasks that must not die with the connection that began them."""
+"""Tasks that must not die: with the connection that began them, or of a fault in what they do again and again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+log = logging.getLogger("gatekeeper.tasks")
 T = TypeVar("T")
+
+
+async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+    """Do something again and again, that many seconds after it was done; one fault does not end it for good."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await duty()
+        except Exception:
+            log.exception("a duty failed")
 
 
 class Tasks:

@@ -49,21 +49,41 @@ def test_a_decision_falls_into_its_buckets():
 
 def test_a_new_ruleset_takes_the_place_of_the_old_one():
     metrics = Metrics()
-    metrics.ruleset_loaded("aa", "Old", date(2027, 1, 1))
-    metrics.ruleset_refused()
-    metrics.ruleset_loaded("bb", "New", None)
+    metrics.ruleset("aa", "Old", date(2027, 1, 1))
+    metrics.ruleset("bb", "New", None)
     found = samples(metrics)
     assert [name for name in found if name.startswith("gatekeeper_ruleset_info")] == [
         "gatekeeper_ruleset_info digest=bb title=New"
     ]
+    assert found["gatekeeper_ruleset_review_timestamp_seconds"] == 0
+
+
+def test_attempts_to_load_the_ruleset_are_counted():
+    metrics = Metrics()
+    for went_well in (True, False, True):
+        metrics.reload(went_well)
+    found = samples(metrics)
     assert found["gatekeeper_ruleset_reloads_total result=ok"] == 2
     assert found["gatekeeper_ruleset_reloads_total result=failed"] == 1
-    assert found["gatekeeper_ruleset_review_timestamp_seconds"] == 0
+
+
+def test_processes_are_shown_as_they_are_now():
+    metrics = Metrics()
+    metrics.processes({"worker": 2, "office": 1}, {"worker-1": "aa", "worker-2": "aa", "office": "aa"})
+    metrics.processes({"worker": 1, "office": 1}, {"worker-2": "bb", "office": "aa"})
+    metrics.restart("worker")
+    found = samples(metrics)
+    assert (found["gatekeeper_processes kind=worker"], found["gatekeeper_processes kind=office"]) == (1, 1)
+    assert sorted(name for name in found if name.startswith("gatekeeper_process_ruleset_info")) == [
+        "gatekeeper_process_ruleset_info digest=aa process=office",
+        "gatekeeper_process_ruleset_info digest=bb process=worker-2",
+    ]
+    assert found["gatekeeper_process_restarts_total kind=worker"] == 1
 
 
 def test_the_review_date_is_a_time_that_can_be_compared():
     metrics = Metrics()
-    metrics.ruleset_loaded("aa", "Rules", date(2027, 1, 1))
+    metrics.ruleset("aa", "Rules", date(2027, 1, 1))
     assert samples(metrics)["gatekeeper_ruleset_review_timestamp_seconds"] == 1_798_761_600
 
 
@@ -120,4 +140,5 @@ def test_no_label_can_hold_an_address(name):
         "result",
         "version",
         "python",
+        "process",
     }

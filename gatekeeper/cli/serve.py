@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from gatekeeper import main, supervisor
 from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, failing_well, setting_options, settings_of
-from gatekeeper.main import run
 from gatekeeper.settings import SettingsError
 
 
@@ -24,10 +24,11 @@ def serve(**given: Any) -> None:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    run = main.run if settings.workers == 1 else supervisor.run
     with failing_well():
         try:
             asyncio.run(run(settings))
         except SettingsError as error:
             raise Failure(str(error), CONFIG) from None
         except OSError as error:  # an address that cannot be had: taken, or not of this machine
-            raise Failure(f"--listen or --ops: {error.strerror or error}", UNAVAILABLE) from None
+            raise Failure(error.strerror or str(error), UNAVAILABLE) from None

@@ -84,9 +84,10 @@ class Channel(asyncio.Protocol):
 
     async def reply(self, seconds: float) -> Reply:
         """The next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
-        async with _deadline(seconds):
-            while not self._replies:
-                await self._event()
+        if not self._replies:  # thousands come at once: a deadline for each would cost more than they do
+            async with _deadline(seconds):
+                while not self._replies:
+                    await self._event()
         return self._replies.popleft()
 
     async def writable(self, seconds: float) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gatekeeper.listeners.connection import log, settled
+from gatekeeper.listeners.doors import Doorkeeper, open_sockets
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.seams import NextHop, Pipeline
 from gatekeeper.listeners.verbs import SmtpConnection
 from gatekeeper.settings import Listening, SettingsError
 from gatekeeper.wire.replies import Reply
-
-_BACKLOG = 1024
 
 
 def _nothing() -> Reply | None:
@@ -27,6 +26,7 @@ class SmtpListener:
 
     Args: `next_hop` is mirrored; `pipeline` decides; `sender_allowed` tells by MAIL FROM (never the null sender) who
     is let in; `obstacle` gives the reply to MAIL where no mail can be taken now, such as 452 4.3.1 with a full disk.
+    Raises SettingsError where the certificate is bad.
     """
 
     def __init__(
@@ -39,12 +39,13 @@ class SmtpListener:
     ) -> None:
         self._settings = settings
         self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle)
-        self._server: asyncio.Server | None = None
+        self._doorkeeper: Doorkeeper | None = None
+        self._tls = _tls_context(settings)
 
     @property
     def port(self) -> int:
         """The TCP port listened on; 0 before `start`, and for a unix socket."""
-        names = [socket.getsockname() for socket in self._server.sockets] if self._server else []
+        names = [door.getsockname() for door in self._doorkeeper.sockets] if self._doorkeeper else []
         return int(names[0][1]) if names and isinstance(names[0], tuple) else 0
 
     @property
@@ -52,23 +53,21 @@ class SmtpListener:
         """Connections now."""
         return len(self._house)
 
-    async def start(self) -> None:
-        """Listen; raises OSError where the address cannot be had, SettingsError where the certificate is bad."""
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listen; raises OSError where the address cannot be had.
+
+        Args: `sockets` listen already, those of --listen where none are given; they are closed at the end.
+        """
         logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's: a line a command
-        context = self._tls_context()
         self._house.shared = settled(
-            hostname=self._settings.hostname, timeout=self._settings.command_timeout, tls_context=context
+            hostname=self._settings.hostname, timeout=self._settings.command_timeout, tls_context=self._tls
         )
-        listen, loop = self._settings.listen, asyncio.get_running_loop()
-        if listen.path:
-            self._server = await loop.create_unix_server(self._connection, listen.path, backlog=_BACKLOG)
-        else:
-            self._server = await loop.create_server(self._connection, listen.host, listen.port, backlog=_BACKLOG)
+        self._doorkeeper = Doorkeeper(sockets or open_sockets(self._settings.listen), self._connection)
 
     async def stop(self, grace: float) -> None:
         """Take no more connections, answer 421 to idle clients, let messages under way end for `grace` seconds."""
-        if self._server:
-            self._server.close()
+        if self._doorkeeper:
+            self._doorkeeper.close()
         cut = await self._house.empty(grace)
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)
@@ -76,14 +75,15 @@ class SmtpListener:
     def _connection(self) -> SmtpConnection:
         return SmtpConnection(self._house)
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if not self._settings.tls_cert:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self._settings.tls_cert, self._settings.tls_key)
-        except OSError as error:  # ssl.SSLError is one
-            raise SettingsError(
-                f"--tls-cert and --tls-key: {error.strerror or error}; expected a certificate and its key, PEM files"
-            ) from error
-        return context
+
+def _tls_context(settings: Listening) -> ssl.SSLContext | None:
+    if not settings.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f"--tls-cert and --tls-key: {error.strerror or error}; expected a certificate and its key, PEM files"
+        ) from error
+    return context

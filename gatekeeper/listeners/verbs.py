@@ -47,7 +47,7 @@ _TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0"
 _PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
 _PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
 _GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
-_BAD_CONTENT = reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")
+_BAD_CONTENT = verdicts.bad_content()
 _NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
 
@@ -317,9 +317,8 @@ class SmtpConnection(Connection):
     def _content_refusal(self, content: bytes | Fault) -> Reply | None:
         if isinstance(content, Fault):
             log.info("message refused client=%s fault=%s", self.peer, content.value)
-            limit = self._house.size_limit(self._offered)
-            too_large = reply(552, f"message too large: at most {limit} octets are taken", "5.3.4")
-            return too_large if content is Fault.SIZE else _BAD_CONTENT
+            too_large = content is Fault.SIZE
+            return verdicts.too_large(self._house.size_limit(self._offered)) if too_large else _BAD_CONTENT
         return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else None
 
     def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 DEFECTS: Mapping[str, str] = MappingProxyType(
@@ -60,6 +60,10 @@ class Notebook:
     def note_if(self, found: bool, defect: str) -> None:
         if found:
             self.note(defect)
+
+    def take(self, noted: Iterable[str]) -> None:
+        """Keep what another notebook noted."""
+        self._noted.update(noted)
 
     def __contains__(self, defect: str) -> bool:
         return defect in self._noted

@@ -10,6 +10,7 @@ from .transfer import chunks
 
 _FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
 _TAIL = 65_536
+_PIECE = 32_768  # octets split at once: a message of empty lines is many times its size then
 
 
 def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool]:
@@ -23,7 +24,7 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
     digest = hashlib.sha256(b"".join(_fields(header)) + b"\n")
     bare_cr = False
     held = b""
-    for chunk in chunks(content, body, _body_end(content, body)):
+    for chunk in chunks(content, body, _body_end(content, body), _PIECE):
         lines = b"\n".join((held + chunk).split(b"\r\n"))  # bytes.replace takes half as long again
         held = b"\r" if lines.endswith(b"\r") else b""  # its LF may start the next chunk
         lines = lines[: len(lines) - len(held)]
@@ -34,10 +35,9 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
 
 
 def _fields(header: Header) -> Iterator[bytes]:
-    for name in sorted(header.values):
-        if name in _FIELDS or name.startswith("content-"):
-            for value in header.all(name):
-                yield name.encode("ascii") + b":" + b" ".join(value.split()) + b"\n"
+    for name in sorted(name for name in header.values if name in _FIELDS or name.startswith("content-")):
+        for value in header.all(name):
+            yield b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
 
 
 def _body_end(content: bytes, body: int) -> int:

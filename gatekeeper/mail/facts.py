@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 
 from ..model import Attachment, Facts, Mailbox
@@ -35,6 +36,7 @@ _DUPLICATES = {  # RFC 5322 3.6: at most once
     "in-reply-to": "duplicate-field",
     "references": "duplicate-field",
 }
+_LONGEST_KNOWN = 200  # octets of an address field that is remembered; it has fewer mailboxes than that
 _URI = re.compile(r"<([^<>]{1,2000})>")
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
 
@@ -90,11 +92,26 @@ def _people(header: Header, name: str, limits: Limits, notebook: Notebook) -> tu
     """Mailboxes of all fields of a name: of two From fields nobody knows which one is shown."""
     found: list[Mailbox] = []
     for value in header.all(name):
-        text = text_of(value, notebook)
-        read = read_addresses(text, limits.addresses - len(found), lambda phrase: decode_words(phrase, notebook))
+        room = limits.addresses - len(found)
+        if len(value) <= min(_LONGEST_KNOWN, room):
+            read, noted = _known_people(value)
+            notebook.take(noted)
+        else:
+            read = _read_people(value, room, notebook)
         _note_addresses(name, read, notebook)
         found += read.mailboxes
     return tuple(found)
+
+
+@lru_cache(maxsize=4_096)
+def _known_people(value: bytes) -> tuple[AddressList, tuple[str, ...]]:
+    """Mailboxes of a short field, which often comes again, and the defects found on the way."""
+    notebook = Notebook()
+    return _read_people(value, _LONGEST_KNOWN, notebook), notebook.noted
+
+
+def _read_people(value: bytes, room: int, notebook: Notebook) -> AddressList:
+    return read_addresses(text_of(value, notebook), room, lambda phrase: decode_words(phrase, notebook))
 
 
 def _note_addresses(name: str, read: AddressList, notebook: Notebook) -> None:

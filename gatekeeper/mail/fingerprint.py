@@ -19,15 +19,15 @@ from zlib import crc32
 
 from .folding import fold
 from .own_text import DISCLAIMER_WORDS, own_text, without_disclaimers
-from .structure import ancestors
+from .structure import Part, ancestors
 from .texts import Text
 
 FINGERPRINTS = 4
 LEAST_PAIRS = 8  # in fewer there is too little to tell texts apart
 _LEAST_WORDS = LEAST_PAIRS + 1
 _LEAST_SHOUTED = 24  # words of a text all in capitals, or with names for the most part
-_OWN = 1_536  # characters of a sender's own words that are looked at
-_WORDS = 96  # of them that count: enough to know a text by, and what it costs is bounded
+_OWN = 1_200  # characters of a sender's own words that are looked at
+_WORDS = 72  # of them that count: enough to know a text by, and what it costs is bounded
 _LEAST_LETTERS = 4  # a word of fewer is in every text
 
 _CIRCLE = 1 << 32
@@ -59,9 +59,13 @@ def text_fingerprints(texts: Sequence[Text], sample: int) -> tuple[str, ...]:
 
     Plain text is preferred to HTML, which says the same in the mail that has both. Nested messages have no part in it.
     """
-    own = [text for text in texts if not any(holder.is_message for holder in ancestors(text.part))]
+    own = [text for text in texts if text.part.parent is None or not _is_nested(text.part)]
     plain = "\n".join(text.text[:sample] for text in own if not text.is_html)[:sample]
     return fingerprints(plain) or fingerprints(_html(own, sample))
+
+
+def _is_nested(part: Part) -> bool:
+    return any(holder.is_message for holder in ancestors(part))
 
 
 def _html(texts: Sequence[Text], sample: int) -> str:

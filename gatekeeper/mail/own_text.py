@@ -12,7 +12,7 @@ from collections.abc import Iterator
 _QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
 _SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:\Z", re.I)
 _END = re.compile(  # of a text: the mark of a signature (RFC 3676 4.3), or what stands above a quoted message
-    r"\n--(?:[ \t]*(?:\n|\Z)"
+    r"\n--(?:[ \t\r]*(?:\n|\Z)"
     r"|-*\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by))",
     re.I,
 )
@@ -35,7 +35,7 @@ _GREETING = re.compile(
 )
 _GREETING_WORDS = 7
 
-_PARAGRAPH = re.compile(r"\n[ \t]*(?=\n)")
+_PARAGRAPH = re.compile(r"\n[ \t\r]*(?=\n)")
 # One of these marks a passage that no writer wrote for this message ...
 _SURE_SIGN = (
     "unsubscrib|intended recipient|strictly prohibited|notify the sender|consider the environment|external (?:e-?mail|"
@@ -71,16 +71,14 @@ DISCLAIMER_WORDS = frozenset(
 
 
 def own_text(text: str, most: int) -> str:
-    """About the first `most` characters of a text without what it quotes, its greeting, signature and footer.
-
-    Line ends of the result are LF.
-    """
+    """At most `most` characters of a text without what it quotes, its greeting, signature and footer."""
     if ">" in text or "|" in text:
         text = "\n".join(_unquoted(text.split("\n")))
-    text = text[: 2 * most].replace("\r\n", "\n")  # an end of the text that is further away is not looked at
+    text = text[: 3 * most].replace("\r", "")
+    is_whole = len(text) <= 2 * most  # else its ending is far from what is looked at
     if (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
         text = text[: max(0, end.start() - 1)]
-    return _without_greeting(_without_ending(text))[:most]
+    return _without_greeting(_without_ending(text) if is_whole else text)[:most]
 
 
 def _unquoted(lines: list[str]) -> Iterator[str]:
@@ -110,7 +108,7 @@ def _is_closing(line: str) -> bool:
 def _without_greeting(text: str) -> str:
     """Without the whole first line if it is short and ends like a greeting, else without how it greets."""
     line, _, rest = text.lstrip().partition("\n")
-    if line[-1:] in (",", ":", "!") and len(line) < 100 and len(line.split()) <= _GREETING_WORDS:
+    if line.rstrip()[-1:] in (",", ":", "!") and len(line) < 100 and len(line.split()) <= _GREETING_WORDS:
         return rest
     greeting = _GREETING.match(line[:200])
     return text.lstrip()[greeting.end() :] if greeting else text

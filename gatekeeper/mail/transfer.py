@@ -15,10 +15,10 @@ _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_ALPHABET + b"=")))
 _UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue"})
 
 
-def chunks(content: bytes, start: int, end: int) -> Iterator[bytes]:
-    """The octets from start to end, in pieces of at most 256 KiB."""
-    for at in range(start, end, _CHUNK):
-        yield content[at : min(at + _CHUNK, end)]
+def chunks(content: bytes, start: int, end: int, size: int = _CHUNK) -> Iterator[bytes]:
+    """The octets from start to end, in pieces of at most `size` octets."""
+    for at in range(start, end, size):
+        yield content[at : min(at + size, end)]
 
 
 def decoded_size(content: bytes, start: int, end: int, encoding: str, notebook: Notebook) -> int:

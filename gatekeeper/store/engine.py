@@ -44,14 +44,17 @@ class Space:
 class Database:
     """An engine, and the ways in which it differs by kind of database."""
 
-    def __init__(self, url: str, timeout: float) -> None:
-        """Open lazily. Args: `url` as in --database, `timeout` in seconds. Raises StoreSetupError for a bad URL."""
+    def __init__(self, url: str, timeout: float, connections: int = 8) -> None:
+        """Open lazily; raises StoreSetupError for a bad URL.
+
+        Args: `url` as in --database, `timeout` in seconds; `connections` to Postgres at once, at most.
+        """
         self.url = _read_url(url)
         self.timeout = timeout
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
         self.space = Space(self.path.absolute().parent if self.path else None)
-        self.engine = _make_engine(self.url, timeout)
+        self.engine = _make_engine(self.url, timeout, connections)
         self._inode: tuple[int, int] | None = None
 
     def prepare(self) -> None:
@@ -132,14 +135,17 @@ def _read_url(text: str) -> URL:
     raise StoreSetupError(f"--database: {backend} cannot be used: expected sqlite:///FILE or postgresql://...")
 
 
-def _make_engine(url: URL, timeout: float) -> Engine:
+def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _make_sqlite(url, timeout)
     milliseconds = int(timeout * 1000)
     options = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds * 2} -c synchronous_commit=on"
     arguments = {"connect_timeout": max(1, int(timeout)), "options": options, "application_name": "gatekeeper"}
     try:
-        return create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4, connect_args=arguments)
+        kept = connections // 2
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=kept, max_overflow=connections - kept, connect_args=arguments
+        )
     except ModuleNotFoundError:
         raise StoreSetupError(
             "--database: postgresql needs psycopg: install gatekeeper-mail with its extra, [postgres]"

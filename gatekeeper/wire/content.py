@@ -15,6 +15,7 @@ class Fault(Enum):
 
     LINE_ENDS = "bare CR, bare LF or NUL"
     SIZE = "size"
+    RECIPIENTS = "recipients"
 
 
 class ContentReader:
@@ -60,7 +61,7 @@ class ContentReader:
     def _take(self, body: bytes, dotted: bool) -> None:
         if not body:
             return
-        if not self.fault and not _sound(body):
+        if not self.fault and not sound(body):
             self._fail(Fault.LINE_ENDS)
         plain = body.replace(_DOTTED, _LINE_END) if dotted else body
         if self._lead:
@@ -76,7 +77,7 @@ class ContentReader:
         self._blocks = []
 
 
-def _sound(body: bytes) -> bool:
+def sound(body: bytes) -> bool:
     """True where every CR is before an LF, every LF behind a CR, and nothing is NUL."""
     ends = body.count(_LINE_END)
     return body.count(b"\n") == ends and body.count(b"\r") == ends and b"\0" not in body

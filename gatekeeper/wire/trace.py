@@ -16,12 +16,14 @@ _TRACE_FIELD = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 def received_field(transaction: Transaction, hostname: str, now: datetime, id: str) -> bytes:
     """Build the Received field of a transaction, CRLF included (RFC 5321 4.4); no recipient is named in it.
 
-    Args: `hostname` is our own name, `now` an aware time, `id` what the log calls this transaction.
+    Args: `hostname` is our own name, `now` an aware time, `id` what the log calls this transaction, "" where it has
+    no name there.
     """
     client = transaction.client
+    named = f" id {_atom(id)}" if id else ""
     return (
         f"Received: from {_atom(client.helo) or 'unknown'} ({_peer(client)})\r\n"
-        f"\tby {_atom(hostname)} with {_protocol(transaction)} id {_atom(id)};\r\n"
+        f"\tby {_atom(hostname)} with {_protocol(transaction)}{named};\r\n"
         f"\t{format_datetime(now)}\r\n"
     ).encode("ascii")
 

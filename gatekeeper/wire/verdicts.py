@@ -64,6 +64,21 @@ def too_many_hops() -> Reply:
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
 
 
+def bad_content() -> Reply:
+    """550 for a message whose end two servers may see in different places."""
+    return reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")
+
+
+def too_large(limit: int) -> Reply:
+    """552 for a message of more octets than are taken (RFC 1870 6.1)."""
+    return reply(552, f"message too large: at most {limit} octets are taken", "5.3.4")
+
+
+def too_many_recipients(limit: int) -> Reply:
+    """550 where all recipients were taken by a mail server that cannot be told to send the others later."""
+    return reply(550, f"too many recipients: at most {limit} are taken of one message, send it in parts", "5.5.3")
+
+
 # -- a refusal with its reasons ----------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from tests.faults.scene import (
     wait_queue_empty,
 )
 from tests.peers import wait_for
-from tests.peers.gate import Gate
+from tests.peers.gate import RULES, Gate
 from tests.peers.sink import Sink
 
 GROUP = 500  # recipients of a release between two commits
@@ -41,6 +41,8 @@ HOLD = ["received:1", "decided:1", "body-opened:1", "body-chunk:1", "body-chunk:
 HOLD += ["sealed:1", "notice-queued:1"]
 HELD_NOTICE = ["leased:1", "sent:1", "finished:1"]
 APPROVE = ["approved:1"]
+GATHER = ["gather-judged:1", "gather-ended:1"]  # of a mailing that came in pieces, and is not over the limit
+GATHERING = RULES.replace("within: 24h}", "within: 24h, gather: {from: 50, quiet: 1s, limit: 10s}}")
 RELEASE = ["leased:1", "body-read:1", *(f"sent:{each}" for each in range(1, 7))]
 RELEASE += [*(f"recorded:{each}" for each in range(1, 6)), "finished:1", "finished:2"]
 # A mailing of two batches passes the steps of holding twice, and has more groups.
@@ -146,7 +148,7 @@ def allowed(point: str, phase: str) -> int:
 
 
 def test_the_steps_are_all_walked_through():
-    points = [*HOLD, *HELD_NOTICE, *APPROVE, *RELEASE]
+    points = [*HOLD, *HELD_NOTICE, *GATHER, *APPROVE, *RELEASE]
     assert {point.partition(":")[0] for point in points} == set(STEPS)
     assert len([*points, *SECOND, *SECOND_RELEASE]) + len(ON_POSTGRES) >= 50
 
@@ -214,6 +216,21 @@ def test_killed_at_each_step_of_releasing_two_batches(downstream, point):
 @pytest.mark.parametrize(("phase", "point"), ON_POSTGRES)
 def test_killed_at_each_step_on_postgres(downstream, postgres_url, phase, point):
     assert live_through(downstream, point, phase, database=postgres_url) <= allowed(point, phase)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("point", GATHER)
+def test_killed_as_a_gather_ends(downstream, point):
+    content, pieces = message("in pieces"), [people(800), people(800, start=800)]
+    with asleep(downstream.address, flags=LEASE, rules=GATHERING) as gate:
+        gate.start(kill_at=point)
+        for piece in pieces:
+            assert "not sent yet: counting recipients" in insist(gate, piece, content)
+        wait_for(lambda: not gate.running, gate.log)
+        gate.start()
+        wait_for(lambda: downstream.copies(content).total() >= 1600, gate.log)
+        wait_queue_empty(gate)
+        assert downstream.copies(content) == dict.fromkeys(people(1600), 1)
 
 
 @pytest.mark.soak

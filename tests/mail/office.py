@@ -45,9 +45,9 @@ _ENGLISH_SIGNATURE = (
     "calls answered from seven to six on working days"
 )
 _ENGLISH_NOTICE = (
-    "This e-mail and any files transmitted with it may contain confidential or privileged information and are intended\n"
-    "solely for the use of the individual or entity to whom they are addressed. If you are not the intended recipient,\n"
-    "you are hereby notified that any review, dissemination, distribution or copying of this communication is strictly\n"
+    "This e-mail and any files transmitted with it may contain confidential or privileged information, intended\n"
+    "solely for the use of the individual or entity whom they are addressed to. If you are no intended recipient,\n"
+    "you are hereby notified that any review, dissemination, distribution or copying of this message is strictly\n"
     "prohibited. If you have received it in error, please notify the sender at once and delete all copies of the\n"
     "original message from every system.\n\n"
     "Messages to and from this office may be monitored and may be disclosed to third parties under the public records\n"
@@ -111,7 +111,7 @@ OFFICES = {
         },
         "Cordiali saluti\nUfficio sistemi informativi\nrisponde nei giorni feriali dalle otto alle diciotto",
         "Le informazioni contenute in questo messaggio sono riservate e destinate esclusivamente al destinatario. Se\n"
-        "lo avete ricevuto per errore, vi preghiamo di avvisare il mittente e di cancellarlo. Qualsiasi uso o diffusione\n"
+        "lo avete ricevuto per errore, vi preghiamo di avvisare il mittente e di cancellarlo. Ogni uso o diffusione\n"
         "non autorizzata è vietata ai sensi della normativa vigente.",
     ),
     "Portuguese": Office(
@@ -119,7 +119,7 @@ OFFICES = {
             "one-time password": "A sua senha temporária é {code}. Expira dentro de dez minutos.",
             "ticket opened": "Olá,\n\nrecebemos o seu pedido {code} e vamos tratá-lo assim que possível. Pode juntar"
             " mais informações respondendo diretamente através do correio habitual.",
-            "leave request": "{name} pede férias desde {code} até {code}. Queira aprovar ou recusar este pedido antes de"
+            "leave request": "{name} pede férias desde {code} até {code}. Queira aprovar ou recusar o pedido antes de"
             " sexta-feira, para que possamos publicar as escalas.",
         },
         "Atenciosamente\nServiço de informática\natendimento todos os dias úteis desde as oito horas",

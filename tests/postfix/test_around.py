@@ -26,13 +26,10 @@ NO_SUBJECT = message("").replace(b"Subject: \r\n", b"")
 def loop(section: str, *, next_hop: int = 0, **main: str) -> Iterator[tuple[Postfix, Gate]]:
     """A Postfix that keeps all mail, and its gate, whose next hop is that Postfix again unless a port is named."""
     behind = free_port()
-    flags = ["--listen", "127.0.0.1:{},before-queue"] if section == BEFORE else []
-    with Gate(f"smtp://127.0.0.1:{next_hop or behind}", rules=RULES) as gate:
-        gate.terminate()
-        gate.flags = [flag.format(gate.port) for flag in flags]
-        with around(section, gate, behind, receives=True, main=main) as postfix:
-            gate.start()
-            yield postfix, gate
+    gate = Gate(f"smtp://127.0.0.1:{next_hop or behind}", rules=RULES)
+    gate.flags = ["--listen", f"127.0.0.1:{gate.port},before-queue"] if section == BEFORE else []
+    with around(section, gate, behind, receives=True, main=main) as postfix, gate:
+        yield postfix, gate
 
 
 def send(postfix: Postfix, recipients: list[str], content: bytes) -> tuple[dict[str, tuple[int, bytes]], bytes]:

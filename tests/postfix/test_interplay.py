@@ -6,7 +6,6 @@ import asyncio
 import re
 import smtplib
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,14 +38,14 @@ def send(postfix: Postfix, recipients: list[str], content: bytes, client: str = 
         assert line.sendmail(SENDER, recipients, content) == {}
 
 
-@pytest.mark.parametrize("told", ["yes", "no"])
+@pytest.mark.parametrize("told", ["yes", pytest.param("no", marks=pytest.mark.soak)])
 async def test_batches_that_postfix_cut_are_one_mailing_where_xforward_tells_the_queue_id(told: str) -> None:
     """120 recipients in batches of 50: over 100 it is mass mail, which must have a subject."""
     async with Sink() as sink, Gate(f"smtp://127.0.0.1:{sink.port}", rules=SMALL) as gate:
-        cut = {"gate_destination_recipient_limit": "50", "smtp_send_xforward_command": told}
         setup = read_setup("Relay", gate.port)
         services = [line.replace("xforward_command=yes", f"xforward_command={told}") for line in setup.services]
-        async with Postfix(main={**setup.main, **cut}, services=services) as postfix:
+        main = {**setup.main, "gate_destination_recipient_limit": "50"}
+        async with Postfix(main=main, services=services) as postfix:
             await asyncio.to_thread(send, postfix, people(120, "deq.example.gov"), NAMELESS)
             await asyncio.to_thread(postfix.wait_empty)
             refused = postfix.log().count("Add a subject line")
@@ -55,43 +54,53 @@ async def test_batches_that_postfix_cut_are_one_mailing_where_xforward_tells_the
         assert (len(mine), refused > 0) == ((2, True) if told == "yes" else (3, False))
 
 
-async def test_the_gate_knows_the_client_that_postfix_speaks_for() -> None:
+async def test_what_passes_between_them() -> None:
+    """One after the other, in one Postfix."""
+    more = {"mynetworks": "127.0.0.0/8 192.0.2.0/24", "smtpd_authorized_xclient_hosts": "127.0.0.1"}
     async with Sink() as sink, Gate(f"smtp://127.0.0.1:{sink.port}", rules=RULES) as gate:
-        near = {"mynetworks": "127.0.0.0/8 192.0.2.0/24", "smtpd_authorized_xclient_hosts": "127.0.0.1"}
-        async with relaying(gate, main=near) as postfix:
-            for client in ("NAME=pc7.example.gov ADDR=192.0.2.7", "NAME=[UNAVAILABLE] ADDR=192.0.2.8"):
-                await asyncio.to_thread(send, postfix, ["b@example.org"], message("who"), client + " HELO=pc7")
-            await asyncio.to_thread(postfix.wait_empty)
-        tops = [b" ".join(mail.content.split(b"\r\n")[:2]) for mail in sink.mails]
-    assert b"from pc7 (pc7.example.gov [192.0.2.7]) \tby " in tops[0]
-    assert b"from pc7 (unknown [192.0.2.8]) \tby " in tops[1]
-    assert all(b" with SMTP id " in top for top in tops)  # as the client spoke to Postfix, not Postfix to the gate
+        more["fallback_relay"] = f"[127.0.0.1]:{sink.port}"
+        async with relaying(gate, main=more) as postfix:
+            for scenario in (speaks_for_a_client, refuses_a_recipient, takes_out_bare_cr_and_nul, waits_for_the_gate):
+                sink.mails.clear()
+                await asyncio.to_thread(scenario, sink, gate, postfix)
 
 
-async def test_what_the_next_hop_refuses_comes_back_through_the_gate_as_postfix_s_own_report() -> None:
-    async with (
-        Sink(refuse={"gone@example.org": "550 5.1.1 no such user"}) as sink,
-        Gate(f"smtp://127.0.0.1:{sink.port}", rules=RULES) as gate,
-        relaying(gate) as postfix,
-    ):
-        await asyncio.to_thread(send, postfix, ["gone@example.org", "b@example.org"], message("half"))
-        await asyncio.to_thread(postfix.wait_empty)
+def speaks_for_a_client(sink: Sink, _gate: Gate, postfix: Postfix) -> None:
+    """The gate's trace field names the client of Postfix, and its protocol, not Postfix."""
+    for client in ("NAME=pc7.example.gov ADDR=192.0.2.7", "NAME=[UNAVAILABLE] ADDR=192.0.2.8"):
+        send(postfix, ["b@example.org"], message("who"), client + " HELO=pc7")
+    postfix.wait_empty()
+    tops = b"".join(b" ".join(mail.content.split(b"\r\n")[:2]) for mail in sink.mails)
+    assert tops.count(b" with SMTP id ") == 2
+    assert b"from pc7 (pc7.example.gov [192.0.2.7]) \tby " in tops and b"from pc7 (unknown [192.0.2.8]) \tby " in tops
+
+
+def refuses_a_recipient(sink: Sink, _gate: Gate, postfix: Postfix) -> None:
+    """What the next hop refuses comes back through the gate as Postfix's own report."""
+    sink.refuse["gone@example.org"] = "550 5.1.1 no such user"
+    send(postfix, ["gone@example.org", "b@example.org"], message("half"))
+    postfix.wait_empty()
     taken = {(mail.sender, *mail.addresses): mail.content for mail in sink.mails}
     assert set(taken) == {(SENDER, "b@example.org"), ("", SENDER)}
     assert b"550 5.1.1 no such user" in taken["", SENDER]
 
 
-async def test_while_the_gate_is_down_mail_waits_in_postfix_and_then_goes_once() -> None:
-    async with Sink() as sink, Gate(f"smtp://127.0.0.1:{sink.port}", rules=RULES) as gate:
-        gate.kill()
-        async with relaying(gate, main={"fallback_relay": f"[127.0.0.1]:{sink.port}"}) as postfix:
-            await asyncio.to_thread(send, postfix, ["b@example.org"], message("later"))
-            wait = partial(wait_for, lambda: "Connection refused" in str(postfix.queue()), postfix.log)
-            await asyncio.to_thread(wait)
-            assert sink.mails == []  # there is no way around the gate
-            await asyncio.to_thread(gate.start)
-            postfix.flush()
-            await asyncio.to_thread(postfix.wait_empty)
+def takes_out_bare_cr_and_nul(sink: Sink, _gate: Gate, postfix: Postfix) -> None:
+    odd = Letter("odd", SENDER, ("b@example.org",), b"Subject: odd\r\n\r\none\rtwo\0three\r\n")
+    asyncio.run(inject(postfix.port, [odd]))
+    postfix.wait_empty()
+    assert [mail.content.partition(b"\r\n\r\n")[2] for mail in sink.mails] == [b"one twothree\r\n"]
+
+
+def waits_for_the_gate(sink: Sink, gate: Gate, postfix: Postfix) -> None:
+    """While the gate is down mail waits in Postfix, takes no way around, and then goes once."""
+    gate.kill()
+    send(postfix, ["b@example.org"], message("later"))
+    wait_for(lambda: "Connection refused" in str(postfix.queue()), postfix.log)
+    assert sink.mails == []
+    gate.start()
+    postfix.flush()
+    postfix.wait_empty()
     assert sink.recipients == ["b@example.org"]
 
 

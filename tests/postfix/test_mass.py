@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import smtplib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from tests.peers import free_port, wait_for
 from tests.peers.gate import Gate
 from tests.peers.postfix import Delivered, Postfix
 from tests.peers.sink import Sink
+from tests.postfix.inject import inject
+from tests.postfix.mails import Letter
 from tests.postfix.setups import RULES, next_hop, relaying
 
 SENDER = "head@doa.example.gov"
@@ -41,8 +42,7 @@ class Way:
     sink: Sink
 
     def send(self, recipients: list[str], content: bytes) -> None:
-        with smtplib.SMTP("127.0.0.1", self.first.port, timeout=60) as client:
-            assert client.sendmail(SENDER, recipients, content) == {}
+        asyncio.run(inject(self.first.port, [Letter("mass", SENDER, tuple(recipients), content)]))
         self.first.wait_empty()
 
     def copies(self, content: bytes) -> Counter[str]:

@@ -37,22 +37,16 @@ def subjects(postfix: Postfix) -> list[str]:
 
 def test_no_fake_end_makes_a_message_behind_the_gate() -> None:
     smuggled = SMUGGLED.removesuffix(b"\r\n.\r\n")
+    stuffed = OUTER + b"\r\n..\r\nMAIL FROM:<ceo@doa.example.gov>\r\n..\r\nQUIT"  # all of it text
     with next_hop() as postfix, Gate(f"smtp://127.0.0.1:{postfix.port}", rules=RULES) as gate:
         for fake in FAKE_ENDS:
             said = speak(gate.port, OUTER + fake + smuggled)
             assert said.startswith("550 5.5.2 ") and said.count("\r\n") == 2, (fake, said)
-        assert speak(gate.port, OUTER).startswith("250 ")
+        assert speak(gate.port, stuffed).startswith("250 ")
         assert subjects(postfix) == ["Subject: outer"]
-        assert "ceo@" not in postfix.log()
+        assert postfix.mails()[0].content.endswith(stuffed.replace(b"\r\n..", b"\r\n.") + b"\r\n")
+        assert "from=<ceo@" not in postfix.log()
     assert len(FAKE_ENDS) >= 15
-
-
-def test_stuffed_dots_and_commands_within_a_message_stay_text() -> None:
-    text = OUTER + b"\r\n..\r\nMAIL FROM:<ceo@doa.example.gov>\r\n..\r\nQUIT"
-    with next_hop() as postfix, Gate(f"smtp://127.0.0.1:{postfix.port}", rules=RULES) as gate:
-        assert speak(gate.port, text).startswith("250 ")
-        assert subjects(postfix) == ["Subject: outer"]
-        assert postfix.mails()[0].content.endswith(text.replace(b"\r\n..", b"\r\n.") + b"\r\n")
 
 
 @pytest.mark.soak

@@ -43,9 +43,7 @@ def arrival(
 ) -> Arrival:
     """A transaction as the pipeline would bring it, `after` so many seconds."""
     recipients = list(recipients)
-    facts = Facts(
-        size=len(body), subject=subject, subject_key=subject, message_id=message_id, content_digest=digest
-    )
+    facts = Facts(size=len(body), subject=subject, subject_key=subject, message_id=message_id, content_digest=digest)
     transaction = Transaction(
         listener="smtp",
         client=Client("192.0.2.1", "mx.example.gov", "mx.example.gov"),

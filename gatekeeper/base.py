@@ -1,0 +1,30 @@
+"""What every process of a gate that works stands on: the rules, the database, the next hop."""
+
+from __future__ import annotations
+
+from gatekeeper.delivery import NextHop
+from gatekeeper.in_force import InForce
+from gatekeeper.metrics import Counts
+from gatekeeper.settings import Settings
+from gatekeeper.store import Database, Store
+from gatekeeper.telling import Voice
+
+
+class Base:
+    """Made of the settings; nothing is opened yet."""
+
+    def __init__(self, settings: Settings, counts: Counts, connections: int) -> None:
+        """Read the rules; raises InForceError, StoreSetupError, SettingsError.
+
+        Args: `connections` to the database at once, at most.
+        """
+        self.settings, self.counts = settings, counts
+        self.in_force = InForce(settings.judging.rules)
+        storing = settings.storing
+        self.store = Store(Database(storing.database, storing.database_timeout, connections))
+        self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)
+
+    def voice(self) -> Voice:
+        """In whose name the gate writes now."""
+        judging = self.settings.judging
+        return Voice(self.in_force.current.ruleset, judging.hostname, judging.public_url)

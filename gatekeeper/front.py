@@ -1,0 +1,70 @@
+"""The front of the gate: its listeners, and the pipeline behind them. Each worker has one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Mapping, Sequence
+
+from gatekeeper.base import Base
+from gatekeeper.listeners.doors import open_sockets
+from gatekeeper.listeners.milter import MilterListener
+from gatekeeper.listeners.smtp import SmtpListener
+from gatekeeper.pipeline import Pipeline
+from gatekeeper.reporting import Reporter
+from gatekeeper.settings import Endpoint, Settings
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.replies import Reply
+
+log = logging.getLogger("gatekeeper.main")
+Doors = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
+
+
+def open_doors(settings: Settings) -> Doors:
+    """Open the sockets of every listener; raises OSError, which names the flag, where an address cannot be had."""
+    listening = settings.listening
+    milter = {"milter": _open("--milter", listening.milter)} if listening.milter else {}
+    return {"smtp": _open("--listen", listening.listen)} | milter
+
+
+def _open(flag: str, endpoint: Endpoint) -> list[socket.socket]:
+    try:
+        return open_sockets(endpoint)
+    except OSError as error:
+        raise OSError(error.errno, f"{flag} {endpoint}: {error.strerror or error}") from error
+
+
+class Front:
+    """Takes in mail."""
+
+    def __init__(self, base: Base) -> None:
+        """Open nothing yet; raises SettingsError."""
+        self._base = base
+        self.pipeline = Pipeline(base.settings.judging, base.in_force, base.store, Reporter(base.counts).report)
+        self.listener = SmtpListener(
+            base.settings.listening, base.next_hop, self.pipeline, self._sender_allowed, self._obstacle
+        )
+        self.milter = MilterListener(base.settings.listening, self.pipeline, self._obstacle)
+
+    async def start(self, doors: Doors) -> None:
+        """Take connections from the sockets, which are the front's from here on."""
+        await self.listener.start(doors["smtp"])
+        await self.milter.start(doors.get("milter", ()))
+
+    async def stop(self, grace: float) -> None:
+        """Take in no more; let what is on its way end, within `grace` seconds for clients and as many for verdicts."""
+        await asyncio.gather(self.listener.stop(grace), self.milter.stop(grace))
+        cut_off = await self.pipeline.tasks.drain(grace)
+        if cut_off:
+            log.warning("%d messages were cut off; their clients keep them", cut_off)
+
+    def _sender_allowed(self, mail_from: str) -> bool:
+        domain = mail_from.rpartition("@")[2].lower()
+        domains = self._base.settings.listening.sender_domains
+        return domain in domains if domains else self._base.in_force.current.directory.is_inside(mail_from)
+
+    def _obstacle(self) -> Reply | None:
+        """452 at MAIL while the disk is nearly full: nothing is acknowledged that cannot be stored (DESIGN 10)."""
+        return verdicts.disk_full() if self._base.store.is_short_of_space(time.monotonic()) else None

@@ -1,0 +1,124 @@
+"""The sockets that mail comes in by: opened once, and shared by every process that takes connections from them.
+
+Workers share one socket, and connections wait in its queue in the kernel: one that waits there while a worker dies is
+taken in by another, where with SO_REUSEPORT it would be lost with the worker's own queue. asyncio's server takes all
+that wait in one go, which would give them to the worker that woke first; a `Doorkeeper` takes one a turn of its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from gatekeeper.settings import Endpoint
+
+log = logging.getLogger("gatekeeper.smtp")
+_BACKLOG = 1024
+_PAUSE = 1.0  # seconds, where there are no more file descriptors
+
+
+def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
+    """Listen on every address of the host, or on a unix socket; raises OSError where an address cannot be had."""
+    if endpoint.path:
+        return [_open_unix(endpoint.path)]
+    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    opened: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            opened.append(_open_tcp(family, address))
+    except OSError:
+        close_sockets(opened)
+        raise
+    return opened
+
+
+def close_sockets(sockets: Sequence[socket.socket]) -> None:
+    """Close them here; other processes that have them keep them."""
+    for each in sockets:
+        each.close()
+
+
+def address_of(door: socket.socket) -> str:
+    """Where it listens, as `host:port` or `unix:PATH`; with the port that was chosen where 0 was asked for."""
+    name = door.getsockname()
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix:{name}"
+
+
+def _open_tcp(family: int, address: object) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
+    return _listening(opened, address)
+
+
+def _open_unix(path: str) -> socket.socket:
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.remove(path)  # left behind by an earlier life
+    return _listening(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
+
+
+def _listening(opened: socket.socket, address: object) -> socket.socket:
+    try:
+        opened.bind(address)  # type: ignore[arg-type]  # of the kind that its family asks for
+        opened.listen(_BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    opened.setblocking(False)
+    return opened
+
+
+class Doorkeeper:
+    """Takes connections from listening sockets, one a turn of the running loop; it owns the sockets."""
+
+    def __init__(self, sockets: Sequence[socket.socket], guest: Callable[[], asyncio.Protocol]) -> None:
+        """Args: `guest` makes the protocol of a new connection."""
+        self.sockets = list(sockets)
+        self._guest = guest
+        self._loop = asyncio.get_running_loop()
+        self._arriving: set[asyncio.Task[None]] = set()
+        for each in self.sockets:
+            self._loop.add_reader(each, self._take_one, each)
+
+    def close(self) -> None:
+        """Take no more connections."""
+        for each in self.sockets:
+            self._loop.remove_reader(each)
+        close_sockets(self.sockets)
+        self.sockets = []
+
+    def _take_one(self, door: socket.socket) -> None:
+        try:
+            connection, _ = door.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was quicker, or the client has left
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                raise
+            log.error("no connection can be taken in: %s; trying again in %.0f s", error.strerror, _PAUSE)
+            self._loop.remove_reader(door)
+            self._loop.call_later(_PAUSE, self._resume, door)
+            return
+        connection.setblocking(False)
+        task = self._loop.create_task(self._let_in(connection))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    def _resume(self, door: socket.socket) -> None:
+        if door in self.sockets:
+            self._loop.add_reader(door, self._take_one, door)
+
+    async def _let_in(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._guest, connection)
+        except OSError as error:
+            log.info("connection lost before its greeting: %s", error)
+            connection.close()

@@ -1,0 +1,102 @@
+"""A message that an MTA has told of, through the pipeline, and what the MTA is to do with it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from gatekeeper.listeners.intake import LARGE
+from gatekeeper.listeners.seams import Pipeline
+from gatekeeper.listeners.verbs import MOST_HOPS
+from gatekeeper.model import Transaction
+from gatekeeper.settings import Listening, contains
+from gatekeeper.wire import verdicts
+from gatekeeper.wire.content import Fault, sound
+from gatekeeper.wire.milter import Conclusion, Message
+from gatekeeper.wire.replies import Reply, reply
+from gatekeeper.wire.trace import count_received, received_field
+
+_LEFT_TO_THE_MTA = reply(250, "left to the mail server", "2.0.0")
+_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
+# Postfix makes its short queue ids of the microsecond and the inode: the next message may have the same one, and would
+# be taken for a part of this. Long ones (enable_long_queue_ids) and Sendmail's are never used again.
+_SHORT_QUEUE_ID = re.compile(r"[0-9A-F]{6,16}")
+_HERE = "127.0.0.1"  # what the SMTP listener, too, calls the host at the other end of a unix socket
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """Judges messages that come whole."""
+
+    settings: Listening
+    pipeline: Pipeline
+    obstacle: Callable[[], Reply | None]
+
+    async def judge(self, message: Message, peer: str) -> Conclusion:
+        """Have a message judged. Args: `peer` is the MTA's IP address, "" on a unix socket."""
+        refusal = self.obstacle() or self._excess(message)
+        if refusal:
+            return Conclusion(refusal)
+        content = await _content(message)
+        if isinstance(content, Reply):
+            return Conclusion(content)
+        return await self._passed(self._transaction(message, content, peer))
+
+    async def _passed(self, transaction: Transaction) -> Conclusion:
+        added: list[bytes] = []
+
+        async def relay(fields: bytes) -> Reply:
+            added.append(fields)
+            return _LEFT_TO_THE_MTA
+
+        answer = await self.pipeline.receive(transaction, relay)
+        if not answer.ok:
+            return Conclusion(answer)
+        if not added:  # Point of no return: the message is kept, and ours alone.
+            return Conclusion(discard=True)
+        # the MTA adds its own Received field
+        return Conclusion(added=tuple(_FIELD.findall(added[0].removeprefix(transaction.trace))))
+
+    def _excess(self, message: Message) -> Reply | None:
+        match message.fault:
+            case Fault.SIZE:
+                return verdicts.too_large(self.settings.max_size)
+            case Fault.RECIPIENTS:
+                return verdicts.too_many_recipients(self.settings.max_recipients)
+        return None
+
+    def _transaction(self, message: Message, content: bytes, peer: str) -> Transaction:
+        unique = message.queue_id and not _SHORT_QUEUE_ID.fullmatch(message.queue_id)
+        transaction = Transaction(
+            listener="milter",
+            client=message.client,
+            sender=message.sender,
+            recipients=message.recipients,
+            content=content,
+            parameters=message.parameters,
+            login=message.login,
+            authenticated=bool(message.login) or contains(self.settings.authenticated, message.client.address),
+            upstream=f"{message.queue_id}@{peer or _HERE}" if unique else None,
+        )
+        return replace(transaction, trace=self._trace(transaction, message))
+
+    def _trace(self, transaction: Transaction, message: Message) -> bytes:
+        """The MTA's Received field as it would have been: what is released later begins with it."""
+        hostname = message.mta or self.settings.hostname
+        return received_field(transaction, hostname, datetime.now(UTC), message.queue_id)
+
+
+async def _content(message: Message) -> bytes | Reply:
+    """The message put together, or the reply that refuses it; what is large is looked at beside the loop."""
+    large = sum(map(len, message.pieces)) >= LARGE
+    return await asyncio.to_thread(_checked, message) if large else _checked(message)
+
+
+def _checked(message: Message) -> bytes | Reply:
+    content = message.content()
+    if not sound(content):
+        return verdicts.bad_content()
+    return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else content

@@ -1,0 +1,50 @@
+"""The office of the gate: what time does, and the queue. A gate has one, however many workers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+
+from gatekeeper.base import Base
+from gatekeeper.delivery.queue import Queue
+from gatekeeper.duties import Duties
+from gatekeeper.gathers import Gathers
+from gatekeeper.store import StoreError, ledger
+
+log = logging.getLogger("gatekeeper.main")
+
+
+class Office:
+    """Works from `start`, for which the database must be open."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self.queue = Queue(base.store, base.next_hop, base.voice, base.settings.storing.lease)
+        observes = base.settings.judging.mode == "observe"
+        gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke)
+        self.duties = Duties(base.in_force, base.store, gathers)
+        self._started = False
+
+    async def start(self) -> None:
+        """Write down which ruleset is in force, and begin."""
+        await self.record_ruleset()
+        self.queue.start()
+        self.duties.start()
+        self._started = True
+
+    async def stop(self, grace: float) -> None:
+        """Take up nothing new; let what is in hand end within `grace` seconds."""
+        if self._started:
+            await self.queue.stop(grace)
+            await self.duties.stop()
+
+    async def record_ruleset(self) -> None:
+        """Keep the ruleset in force in the store, where commands look for it."""
+        in_force = self._base.in_force
+        ruleset = in_force.current.ruleset
+        stored = ledger.StoredRuleset(ruleset.digest, str(in_force.path.resolve()), ruleset.text)
+        try:
+            await self._base.store.run(partial(ledger.put_in_force, ruleset=stored, now=time.time()))
+        except StoreError as error:
+            log.error("the ruleset in force was not recorded: %s", error)

@@ -1,0 +1,58 @@
+"""Rules and directory read anew, on SIGHUP and every few seconds: every process of a gate does it for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gatekeeper.in_force import InForce, InForceError
+from gatekeeper.tasks import every
+
+log = logging.getLogger("gatekeeper.rules")
+_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Reloading:
+    """Keeps the policy of this process at what the files say.
+
+    Args: `tried` is told of each change that was seen, True where it came into force.
+    """
+
+    in_force: InForce
+    tried: Callable[[bool], None] = lambda went_well: None
+    _loop: asyncio.Task[None] | None = None
+    _asked: asyncio.Task[None] | None = None
+    _problem: str = ""  # what was logged last, so that a bad file is not logged every few seconds
+
+    def start(self) -> None:
+        """Look at the files from now on."""
+        self._loop = asyncio.create_task(every(_SECONDS, self.reload))
+
+    async def stop(self) -> None:
+        """Look no more."""
+        tasks: list[asyncio.Task[Any]] = [task for task in (self._loop, self._asked) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def ask(self) -> None:
+        """Look now."""
+        self._asked = asyncio.create_task(self.reload())
+
+    async def reload(self) -> None:
+        """Read the rules and the directory anew; bad ones leave what is in force, and are logged once."""
+        try:
+            changed = await asyncio.to_thread(self.in_force.reload)
+        except InForceError as error:
+            if str(error) != self._problem:
+                log.error("rules not reloaded, the last good ones stay in force: %s", error)
+                self.tried(False)
+            self._problem = str(error)
+            return
+        self._problem = ""
+        if changed:
+            self.tried(True)

@@ -1,0 +1,88 @@
+"""The database of one process: opened, again and again until it is there, and asked how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from gatekeeper.metrics import LedgerSummary
+from gatekeeper.ops import Answer
+from gatekeeper.store import Store, StoreError, StoreSetupError, ledger
+
+log = logging.getLogger("gatekeeper.store")
+_REOPEN_SECONDS = 1.0
+Then = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Where nobody waits for the database."""
+
+
+class Storekeeper:
+    """Opens a store and closes it."""
+
+    def __init__(self, store: Store, *, writing: bool = True) -> None:
+        """Args: without `writing` the store is only looked at."""
+        self.store = store
+        self.is_open = False
+        self._writing = writing
+        self._opening: asyncio.Task[None] | None = None
+
+    async def open(self, then: Then = nothing) -> None:
+        """Open the database, or keep trying beside: until it is there all mail is 451, and none is lost.
+
+        Args: `then` is awaited once it is open. Raises StoreSetupError where the database can never be used.
+        """
+        if not await self._open(then):
+            self._opening = asyncio.create_task(self._keep_opening(then))
+
+    async def close(self) -> None:
+        """Finish what waits to be written, and close the connections."""
+        if self._opening:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        await asyncio.to_thread(self.store.close)
+
+    async def _open(self, then: Then) -> bool:
+        try:
+            await asyncio.to_thread(lambda: self.store.open(writing=self._writing))
+        except StoreSetupError:
+            raise
+        except StoreError as error:
+            log.error("%s; mail is answered 451 until it is there", error)
+            return False
+        self.is_open = True
+        await then()
+        return True
+
+    async def _keep_opening(self, then: Then) -> None:
+        opened = False
+        while not opened:
+            await asyncio.sleep(_REOPEN_SECONDS)
+            try:
+                opened = await self._open(then)
+            except StoreSetupError as error:
+                log.error("%s; mail is answered 451 until then", error)
+
+    # -- how it is; both are asked in threads of the ops server ----------------------------------------------------
+
+    def answers(self) -> Answer:
+        """Whether the database can be read, and why not."""
+        if not self.is_open:
+            return False, ("the database is not open",)
+        try:
+            self.store.writer.read(ledger.in_force)
+        except StoreError as error:
+            return False, (str(error),)
+        return True, ()
+
+    def summary(self) -> LedgerSummary | None:
+        """What the ledger says of itself; None where it cannot be read."""
+        try:
+            found = self.store.writer.read(ledger.summarise)
+        except StoreError:
+            return None
+        age = time.time() - found.oldest_held if found.oldest_held else 0.0
+        return LedgerSummary(found.mailings, found.queue, age)

@@ -1,0 +1,202 @@
+"""The naive model: whom a mailing reaches as plain sets of addresses, and what must hold of them and the database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy import select
+
+from gatekeeper.lifecycle import ACTIVE_MAILINGS
+from gatekeeper.model import Action
+from gatekeeper.store.hashing import keyed
+from gatekeeper.store.joining import hash_arrival
+from gatekeeper.store.schema import batches, jobs, mailing_keys, mailing_people, mailings, permits
+from tests.promises.schedule import Send
+from tests.promises.world import World
+
+ON_ITS_WAY = ("released", "sent")
+
+
+@dataclass
+class Part:
+    """A mailing, or one part of it until something links the two."""
+
+    counted: set[str] = field(default_factory=set)
+    maybe: set[str] = field(default_factory=set)  # of those cut off in mid-decision
+    reached: set[str] = field(default_factory=set)
+    tokens: dict[str, Send] = field(default_factory=dict)
+
+    def users(self, people: set[str]) -> set[str]:
+        return {person for person in people if person.endswith(".gov")}
+
+
+@dataclass
+class Model:
+    """What was sent, what was said, and what is so."""
+
+    world: World
+    parts: list[Part] = field(default_factory=lambda: [Part(), Part()])
+    acknowledged: dict[str, Send] = field(default_factory=dict)
+    acts: list[str] = field(default_factory=list)  # approve, deny, withdraw, as they were done
+    limit: int = 0  # the most in force in this round
+    unclear: set[str] = field(default_factory=set)  # tokens that a kill or a lost decision leaves open
+
+    def part(self, send: Send) -> Part:
+        return self.parts[send.part]
+
+    def link(self) -> None:
+        """From here on the two parts are one, unless both were decided: a weak key leaves those be."""
+        first, second = self.parts
+        if first is second or len(self._mailings_of(first) | self._mailings_of(second)) > 1:
+            return
+        both = Part(*(getattr(first, name) | getattr(second, name) for name in ("counted", "maybe", "reached")))
+        both.tokens = first.tokens | second.tokens
+        self.parts = [both, both]
+
+    # -- what was said -------------------------------------------------------------------------------------------
+
+    def answered(self, send: Send, answer: object) -> None:
+        """Note what became of one transaction. Property 5 is here: ordinary mail passes, at once."""
+        if send.ordinary:
+            relayed = self.world.hop.tried if self.world.schedule.busy else self.world.hop.relayed
+            assert answer is None or send.token in relayed, f"ordinary mail was not relayed: {answer}"
+            return
+        part = self.part(send)
+        part.tokens[send.token] = send
+        passage = self.world.passages.get(send.token, [None])[-1]
+        if answer is None or passage is None or (passage.failure and not passage.outcome):
+            part.maybe |= send.people
+            self.unclear.add(send.token)
+        elif passage.outcome.verdict.action not in (Action.REJECT, Action.DEFER):
+            part.counted |= send.people
+        if answer is not None and answer.ok:
+            self.acknowledged[send.token] = send
+
+    # -- properties ----------------------------------------------------------------------------------------------
+
+    def check(self, *, thoroughly: bool) -> None:
+        """All properties that hold at any time; `thoroughly` also compares every set and batch."""
+        self.check_limit()
+        if thoroughly:
+            self.check_counts()
+            self.check_kept()
+
+    def check_limit(self) -> None:
+        """Property 1: who was reached grows past the limit only under a permit, and no further than that allows."""
+        for part in {id(part): part for part in self.parts}.values():
+            reached = part.reached | self._reached(part)
+            users = part.users(reached)
+            agencies = {user.partition("@")[2] for user in users}
+            grew = len(reached) > len(part.reached)
+            allowed = max(self.limit, self._ceiling())
+            assert not grew or len(users) <= allowed or len(agencies) < 2, f"{len(users)} users reached of {allowed}"
+            part.reached = reached
+
+    def check_nobody(self) -> None:
+        """Property 2: what came in one piece and is over the limit leaves whole or not at all."""
+        everyone = set().union(*(part.users(part.counted) for part in self.parts))
+        if len(everyone) > self.world.schedule.limit and len({user.partition("@")[2] for user in everyone}) > 1:
+            assert not any(part.reached for part in self.parts), "somebody was reached by what came in one piece"
+
+    def check_kept(self) -> None:
+        """Property 3: what was acknowledged is at the next hop, kept where it can still leave, or reported back."""
+        rows = self._rows()
+        for token in self.acknowledged:
+            states = rows.get(token, [])
+            assert self.world.hop.relayed[token] or any(state != "storing" for state, _ in states), f"{token} is lost"
+            for state, mailing in states:
+                assert state not in ("gathered", "held") or mailing == {"gathered": "gathering"}.get(state, state), (
+                    f"{token} is {state} in a mailing that is {mailing}"
+                )
+
+    def check_counts(self) -> None:
+        """Property 4: the people of the mailing in the database are those of the naive sets."""
+        for part in {id(part): part for part in self.parts}.values():
+            found = self._mailings_of(part)
+            if not found:
+                continue
+            assert len(found) == 1, f"one mailing became {len(found)}"
+            people, row = self._people(*found)
+            secret = self.world.office.secret
+            hashed = {keyed(secret, f"person {person}"): person for person in part.counted | part.maybe}
+            assert len(people) == row["users"] + row["external"]
+            unknown = [person for person in people if person not in hashed]
+            assert not unknown, f"{len(unknown)} people are counted whom nobody wrote to"
+            known = {hashed[person] for person in people}
+            closed = {"deny", "withdraw"} & set(self.acts)
+            least = part.reached if closed else part.counted
+            assert known >= least, f"{len(least - known)} people are not counted"
+            assert closed or known <= part.counted | part.maybe
+
+    def check_copies(self) -> None:
+        """Properties 3 and 6, at the end: each recipient has each copy once, more only where a worker was killed."""
+        sent = {token: sum(state == "sent" for state, _ in found) for token, found in self._rows().items()}
+        copies = self.world.hop.copies
+        for part in self.parts:
+            for token, send in part.tokens.items():
+                due = self.world.hop.relayed[token] + sent.get(token, 0)
+                found = {copies[token, recipient.address] for recipient in send.transaction.recipients}
+                assert found == {due} or (self.world.kills and min(found) >= due), f"{token}: {found}, not {due} copies"
+
+    def check_settled(self) -> None:
+        """At the end nothing is under way: what is kept is held, sent or returned, and reports are out."""
+        under_way = {state for found in self._rows().values() for state, _ in found} & {"gathered", "released"}
+        assert not under_way, f"batches are still {under_way}"
+        kinds = Counter(self._call(lambda c: c.execute(select(jobs.c.kind).where(jobs.c.state == "due")).scalars()))
+        assert not kinds, f"jobs still wait: {kinds}"
+
+    # -- the database --------------------------------------------------------------------------------------------
+
+    def _call(self, query):
+        def read(connection):
+            found = query(connection)
+            return list(found) if hasattr(found, "__iter__") else found
+
+        return self.world.office.writer.read(read)
+
+    def _rows(self) -> dict[str, list[tuple[str, str]]]:
+        """Kept batches by token: their state, and their mailing's."""
+        query = select(batches.c.parameters, batches.c.state, mailings.c.state).join(mailings)
+        found: dict[str, list[tuple[str, str]]] = {}
+        for parameters, state, mailing in self._call(lambda connection: connection.execute(query)):
+            found.setdefault(parameters[0].partition("=")[2], []).append((state, mailing))
+        return found
+
+    def _reached(self, part: Part) -> set[str]:
+        rows = self._rows()
+        on_its_way = {token for token, found in rows.items() if any(state in ON_ITS_WAY for state, _ in found)}
+        tokens = (self.world.hop.tried | on_its_way) & part.tokens.keys()
+        return {person for token in tokens for person in part.tokens[token].people}
+
+    def _ceiling(self) -> int:
+        return max(self._call(lambda connection: connection.execute(select(permits.c.ceiling)).scalars()), default=0)
+
+    def _mailings_of(self, part: Part) -> set[int]:
+        """Every mailing that takes in batches and to which a key of the part leads."""
+        secret = self.world.office.secret
+        passages = [each for token in part.tokens for each in self.world.passages.get(token, ())]
+        arrivals = [each.arrival for each in passages if each.arrival]
+        keys = list({key for arrival in arrivals for key, _ in hash_arrival(secret, arrival).keys})
+        return set(self._call(partial(_lead_to, keys=keys)))
+
+    def _people(self, mailing_id: int):
+        people = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing_id)
+        row = select(mailings).where(mailings.c.id == mailing_id)
+        return (
+            {bytes(person) for person in self._call(lambda connection: connection.execute(people).scalars())},
+            self._call(lambda connection: connection.execute(row).mappings())[0],
+        )
+
+
+def _lead_to(connection, keys):
+    found: set[int] = set()
+    for start in range(0, len(keys), 500):
+        query = (
+            select(mailing_keys.c.mailing_id)
+            .join(mailings)
+            .where(mailing_keys.c.key.in_(keys[start : start + 500]), mailings.c.state.in_(ACTIVE_MAILINGS))
+        )
+        found.update(connection.execute(query).scalars())
+    return found

@@ -1,0 +1,271 @@
+"""Workers on one database, a next hop that remembers all it is given, and a time that goes on when it is told to.
+
+A worker is what a process of the gate is inside: a store with a writer thread of its own, a pipeline, gathers and a
+queue. Killed, it never takes another step: its tasks are cut off where they wait, and what its writer had not begun to
+commit is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from sqlalchemy import delete
+
+from gatekeeper.casework import Casework
+from gatekeeper.delivery.queue import Queue
+from gatekeeper.delivery.submit import RecipientResult, Result
+from gatekeeper.gathers import Gathers
+from gatekeeper.in_force import InForce
+from gatekeeper.model import Recipient
+from gatekeeper.pipeline import Passage, Pipeline
+from gatekeeper.settings import Judging
+from gatekeeper.store import Connection, Database, Store, jobs
+from gatekeeper.store.schema import metadata
+from gatekeeper.telling import Voice
+from gatekeeper.wire.replies import Reply, reply
+from tests.promises.schedule import Schedule, Send
+from tests.store.arrivals import NOON
+
+TAKEN, LATER = reply(250, "queued", "2.0.0"), reply(451, "try again", "4.3.0")
+LEASE = 60.0  # seconds
+PATCHED = ("store", "pipeline", "gathers", "delivery.queue", "casework")  # modules that pass steps
+RULES = """\
+version: 1
+title: Mass electronic mail
+contact: servicedesk@example.gov
+timezone: UTC
+agencies:
+  DOA: {{name: Administration, domains: [doa.example.gov]}}
+  DPHHS: {{name: Health, domains: [dphhs.example.gov]}}
+lists:
+{lists}people:
+  cio@example.gov: {{roles: [approver, admin], final: true}}
+mailing: {{source: sender, within: 24h, gather: {gather}}}
+mass: {{people: {{over: {mass}}}}}
+rules:
+  - id: approval
+    when: {{users: {{over: {limit}}}, agencies: {{over: 1}}}}
+    then: hold
+    say: This mailing reaches {{users}} users.
+"""
+T = TypeVar("T")
+acting: ContextVar[Worker | None] = ContextVar("acting", default=None)
+
+
+class Killed(BaseException):
+    """The process is gone; nothing in the gate may catch this."""
+
+
+class Hop:
+    """The next hop: what it was given, by token; now and then it has no time."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.tried: set[str] = set()  # by relay, whatever it answered: the gate counts them as reached
+        self.relayed = Counter[str]()
+        self.copies = Counter[tuple[str, str]]()  # (token, recipient)
+        self.letters: list[str] = []
+        self._asked = Counter[object]()
+
+    def busy(self, what: object) -> bool:
+        self._asked[what] += 1
+        chance = Random(f"{self.schedule.seed} {what} {self._asked[what]}").random()
+        return self.schedule.busy and self._asked[what] < 6 and chance < 0.1
+
+    async def relay(self, send: Send) -> Reply:
+        await asyncio.sleep(0)
+        self.tried.add(send.token)
+        if self.busy(send.token):
+            return LATER
+        self.relayed[send.token] += 1
+        self.copies.update((send.token, recipient.address) for recipient in send.transaction.recipients)
+        await asyncio.sleep(0)
+        return TAKEN
+
+    async def deliver(
+        self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: object
+    ) -> tuple[RecipientResult, ...]:
+        await asyncio.sleep(0)
+        token = next((each[6:] for each in parameters if each.startswith("ENVID=")), "")
+        if not sender and not token:
+            self.letters += [recipient.address for recipient in recipients]
+        results = [self._result(token, recipient) for recipient in recipients]
+        self.copies.update((token, each.recipient.address) for each in results if each.result is Result.DELIVERED)
+        await asyncio.sleep(0)
+        return tuple(results)
+
+    def _result(self, token: str, recipient: Recipient) -> RecipientResult:
+        busy = self.busy((token, recipient.address))
+        return RecipientResult(recipient, Result.DEFERRED if busy else Result.DELIVERED, LATER if busy else TAKEN)
+
+
+class _Gone:
+    """The writer of a worker that is no more."""
+
+    async def submit(self, *_: object) -> None:
+        raise Killed
+
+    def read(self, *_: object) -> None:
+        raise Killed
+
+
+class Worker:
+    """One process of the gate."""
+
+    def __init__(self, world: World, store: Store) -> None:
+        self.world, self.store, self.alive = world, store, True
+        self.dies_at = ""
+        self._writer = store.writer
+        self.in_force = InForce(world.rules)
+        judging = Judging(world.rules, "enforce", 0, "", "gate.example.gov")
+        clock = world.clock
+        self.pipeline = Pipeline(judging, self.in_force, store, report=world.passed, clock=clock)
+        self.queue = Queue(store, world.hop, self.voice, LEASE, clock=clock)
+        self.gathers = Gathers(self.in_force, store, self.voice, on_queued=self.queue.poke, clock=clock)
+        self.casework = Casework(store, self.voice(), clock)
+
+    def voice(self) -> Voice:
+        return Voice(self.in_force.current.ruleset, "gate.example.gov")
+
+    async def do(self, work: Callable[[], Awaitable[T]]) -> T | None:
+        """Do something as this worker; None where it was killed over it."""
+        token = acting.set(self)
+        try:
+            return await work()
+        except (Killed, asyncio.CancelledError):
+            assert not self.alive, "cut off without a kill"
+            return None
+        finally:
+            acting.reset(token)
+
+    def kill(self) -> None:
+        if not self.alive:
+            return
+        self.alive, self.dies_at = False, ""
+        self.store.writer = _Gone()
+        for task in (*self.pipeline.tasks._running, *self.queue._working, self.queue._loop):
+            if task and task is not asyncio.current_task():
+                task.cancel()
+
+    async def bury(self) -> None:
+        """Let what was being committed be committed; nothing else of it is."""
+        await asyncio.sleep(0)
+        await asyncio.to_thread(self._writer.stop)
+        self.store.database.dispose()
+
+
+@dataclass
+class World:
+    """All workers, now."""
+
+    url: str
+    schedule: Schedule
+    rules: Path
+    office: Store  # of those who look and decide
+    stores: list[Store]  # of the workers; opened when they are needed
+    now: float = NOON.timestamp()
+    workers: list[Worker] = field(default_factory=list)
+    passages: dict[str, list[Passage]] = field(default_factory=dict)
+    kills: int = 0
+    hop: Hop = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hop = Hop(self.schedule)
+        self.write_rules(self.schedule.limit)
+
+    def clock(self) -> float:
+        return self.now
+
+    def write_rules(self, limit: int) -> None:
+        members = {name: ", ".join(people) for name, people in self.schedule.lists.items()}
+        lists = "".join(f"  {name}: {{members: [{people}]}}\n" for name, people in members.items())
+        mass = max(1, self.schedule.limit // 10)
+        self.rules.write_text(RULES.format(lists=lists, gather=self.schedule.gather, mass=mass, limit=limit))
+
+    def passed(self, passage: Passage) -> None:
+        token = passage.transaction.parameters[0].partition("=")[2]
+        self.passages.setdefault(token, []).append(passage)
+
+    # -- workers -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        self.office.call(_empty)
+        while len(self.workers) < self.schedule.workers:
+            await self._hire(len(self.workers))
+
+    async def _hire(self, place: int) -> None:
+        if place == len(self.stores):
+            self.stores.append(await asyncio.to_thread(open_store, self.url))
+        worker = Worker(self, self.stores[place])
+        self.workers[place : place + 1] = [worker]
+        await asyncio.create_task(self._begin(worker))
+
+    async def _begin(self, worker: Worker) -> None:
+        acting.set(worker)  # what the queue starts is done as this worker
+        worker.queue.start()
+
+    async def replace_the_dead(self) -> None:
+        for place, worker in enumerate(self.workers):
+            if not worker.alive:
+                self.kills += 1
+                await worker.bury()
+                self.stores[place] = await asyncio.to_thread(open_store, self.url)
+                await self._hire(place)
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            worker.dies_at = ""
+            await worker.queue.stop(10)
+
+    def step(self, name: str) -> None:
+        """What faults.step is: the end of a worker that was to die here."""
+        worker = acting.get()
+        if worker is None:
+            return
+        if name == worker.dies_at:
+            worker.kill()
+        if not worker.alive:
+            raise Killed
+
+    # -- what they do --------------------------------------------------------------------------------------------
+
+    async def send(self, worker: Worker, send: Send) -> Reply | None:
+        """The reply to a transaction; None where its client lost the connection."""
+        return await worker.do(lambda: worker.pipeline.receive(send.transaction, partial(self._relay, send)))
+
+    async def _relay(self, send: Send, _added: bytes) -> Reply:
+        return await self.hop.relay(send)
+
+    async def end_gathers(self) -> None:
+        await asyncio.gather(*(worker.do(worker.gathers.end_due) for worker in self.workers))
+
+    async def carry_out(self) -> None:
+        """Until no job is due and none is in hand."""
+        while True:
+            due = await self.office.read(partial(jobs.any_due, now=self.now))
+            if not due and not any(worker.queue._working for worker in self.workers):
+                return
+            for worker in self.workers:
+                worker.queue.poke()
+            await asyncio.sleep(0.003)
+            await self.replace_the_dead()
+
+
+def open_store(url: str) -> Store:
+    store = Store(Database(url, timeout=10))
+    store.open()
+    return store
+
+
+def _empty(connection: Connection) -> None:
+    for table in reversed(metadata.sorted_tables):
+        if table.name != "secrets":
+            connection.execute(delete(table))
