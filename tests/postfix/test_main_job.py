@@ -45,9 +45,9 @@ async def sent_through(letters: list[Letter]) -> Run:
 
 
 async def arrived(witness: Sink, count: int, sink: Sink) -> None:
-    """Wait until the witness has all, as long as anything still moves: to ask Postfix for a long queue is slow."""
+    """Wait until both have all, as long as anything still moves: to ask Postfix for a long queue is slow."""
     moved, seen = time.monotonic(), -1
-    while len(witness.mails) < count and time.monotonic() < moved + 30:
+    while min(len(witness.mails), len(sink.mails)) < count and time.monotonic() < moved + 30:
         if len(witness.mails) + len(sink.mails) != seen:
             moved, seen = time.monotonic(), len(witness.mails) + len(sink.mails)
         await asyncio.sleep(0.2)

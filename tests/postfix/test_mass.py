@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from tests.peers import free_port, wait_for
 from tests.peers.gate import Gate
 from tests.peers.postfix import Delivered, Postfix
@@ -124,3 +126,20 @@ async def test_it_is_held_and_released_or_returned_or_relayed() -> None:
                 relayed_below_the_limits(mail)
 
         await asyncio.to_thread(scenarios)
+
+
+@pytest.mark.soak
+def test_a_next_hop_that_takes_a_thousand_recipients_at_a_time_gets_them_in_rounds() -> None:
+    readers = people(2300, "dphhs.example.gov")
+    with (
+        next_hop(main={"smtpd_recipient_limit": "1000"}) as last,
+        Gate(f"smtp://127.0.0.1:{last.port}", rules=RULES) as gate,
+        relaying(gate) as first,
+    ):
+        asyncio.run(inject(first.port, [Letter("mass", SENDER, tuple(readers), message("rounds"))]))
+        first.wait_empty(120)
+        # a thousand is a size that rules.yaml gathers: they leave when all have come
+        wait_for(lambda: len(last.mails()) >= 2300, lambda: gate.log()[-2000:], 120, 1.0)
+        last.wait_empty(120)
+        assert Counter(mail.recipient for mail in last.mails()) == Counter(readers)
+        assert gate.metric("gatekeeper_recipients_sum") == 2300 and gate.metric("gatekeeper_recipients_count") == 3
