@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -57,6 +58,7 @@ class MilterClient:
         self.socket = connection
         self.socket.settimeout(PATIENCE)
         self.stream = connection.makefile("rb")
+        self._unsent = bytearray()
         self.say("O", offer.encode())
         kind, data = self.answer()
         assert kind == "O", f"no terms: {kind!r}"
@@ -83,16 +85,25 @@ class MilterClient:
 
     def close(self) -> None:
         """Leave without a word."""
+        with suppress(OSError):
+            self.flush()
         self.stream.close()
         self.socket.close()
 
     # -- packets -------------------------------------------------------------------------------------------------
 
     def say(self, kind: str, data: bytes = b"") -> None:
-        self.socket.sendall((len(data) + 1).to_bytes(4, "big") + kind.encode() + data)
+        self._unsent += (len(data) + 1).to_bytes(4, "big") + kind.encode() + data
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits: an MTA, too, collects packets that need no answer."""
+        unsent, self._unsent = self._unsent, bytearray()
+        self.socket.sendall(unsent)
 
     def answer(self) -> tuple[str, bytes]:
         """The next packet; ("", b"") where the milter has closed."""
+        self.flush()
         head = self.stream.read(4)
         if len(head) < 4:
             return "", b""
@@ -101,8 +112,11 @@ class MilterClient:
 
     def step(self, kind: str, data: bytes = b"") -> str:
         """Say it, and what was answered: "c" also where nothing is to be."""
+        if self.steps & NO_REPLY[kind]:
+            self._unsent += (len(data) + 1).to_bytes(4, "big") + kind.encode() + data
+            return "c"
         self.say(kind, data)
-        return "c" if self.steps & NO_REPLY[kind] else self.answer()[0]
+        return self.answer()[0]
 
     def tell_macros(self, stage: str, **values: str) -> None:
         pairs = (text for name, value in values.items() for text in (_braced(name), value))
@@ -186,7 +200,7 @@ class MilterClient:
 def fields(head: bytes) -> list[tuple[bytes, bytes]]:
     """Header fields as MTAs tell them: name, and value with LF between its lines."""
     found: list[bytes] = []
-    for line in head.split(b"\r\n") if head else []:
+    for line in head.removesuffix(b"\r\n").split(b"\r\n") if head else []:
         if line[:1] in (b" ", b"\t") and found:
             found[-1] += b"\n" + line
         else:

@@ -342,7 +342,7 @@ class Counting(Session):
 
 
 def campaign(packets: int, seed: int) -> tuple[int, int, int]:
-    """Say mutated connections until so many packets were looked at: packets, messages, connections that were garbage."""
+    """Say mutated connections until so many packets were looked at; packets, messages, connections of garbage."""
     random_ = random.Random(seed)
     looked_at = messages = garbage = 0
     while looked_at < packets:
