@@ -17,6 +17,7 @@ from tests.promises.schedule import Send
 from tests.promises.world import World
 
 ON_ITS_WAY = ("released", "sent")
+Rows = dict[str, list[tuple[str, str]]]  # by token, the states of its batches and of their mailings
 
 
 @dataclass
@@ -78,19 +79,20 @@ class Model:
 
     def check(self, *, thoroughly: bool) -> None:
         """All properties that hold at any time; `thoroughly` also compares every set and batch."""
-        self.check_limit()
+        rows = self._rows()
+        self.check_limit(rows)
         if thoroughly:
             self.check_counts()
-            self.check_kept()
+            self.check_kept(rows)
 
-    def check_limit(self) -> None:
+    def check_limit(self, rows: Rows) -> None:
         """Property 1: who was reached grows past the limit only under a permit, and no further than that allows."""
         for part in {id(part): part for part in self.parts}.values():
-            reached = part.reached | self._reached(part)
+            reached = part.reached | self._reached(part, rows)
             users = part.users(reached)
             agencies = {user.partition("@")[2] for user in users}
             grew = len(reached) > len(part.reached)
-            allowed = max(self.limit, self._ceiling())
+            allowed = max(self.limit, self._ceiling() if "approve" in self.acts else 0)
             assert not grew or len(users) <= allowed or len(agencies) < 2, f"{len(users)} users reached of {allowed}"
             part.reached = reached
 
@@ -100,12 +102,13 @@ class Model:
         if len(everyone) > self.world.schedule.limit and len({user.partition("@")[2] for user in everyone}) > 1:
             assert not any(part.reached for part in self.parts), "somebody was reached by what came in one piece"
 
-    def check_kept(self) -> None:
+    def check_kept(self, rows: Rows) -> None:
         """Property 3: what was acknowledged is at the next hop, kept where it can still leave, or reported back."""
-        rows = self._rows()
         for token in self.acknowledged:
             states = rows.get(token, [])
             assert self.world.hop.relayed[token] or any(state != "storing" for state, _ in states), f"{token} is lost"
+            copies = [state for state, _ in states if state not in ("storing", "returned", "withdrawn")]
+            assert len(copies) < 2, f"{token} is kept twice: {copies}"
             for state, mailing in states:
                 assert state not in ("gathered", "held") or mailing == {"gathered": "gathering"}.get(state, state), (
                     f"{token} is {state} in a mailing that is {mailing}"
@@ -146,6 +149,15 @@ class Model:
         assert not under_way, f"batches are still {under_way}"
         kinds = Counter(self._call(lambda c: c.execute(select(jobs.c.kind).where(jobs.c.state == "due")).scalars()))
         assert not kinds, f"jobs still wait: {kinds}"
+        self._check_reported()
+
+    def _check_reported(self) -> None:
+        """Who sent what people would not let go is told, unless there is nobody to tell."""
+        rows = self._rows()
+        given_back = [token for token, found in rows.items() if any(state == "returned" for state, _ in found)]
+        sends = {token: send for part in self.parts for token, send in part.tokens.items()}
+        tellable = [token for token in given_back if token in sends and sends[token].transaction.sender]
+        assert not tellable or self.world.hop.letters, f"nobody was told of {len(tellable)} returned batches"
 
     # -- the database --------------------------------------------------------------------------------------------
 
@@ -156,16 +168,15 @@ class Model:
 
         return self.world.office.writer.read(read)
 
-    def _rows(self) -> dict[str, list[tuple[str, str]]]:
+    def _rows(self) -> Rows:
         """Kept batches by token: their state, and their mailing's."""
         query = select(batches.c.parameters, batches.c.state, mailings.c.state).join(mailings)
-        found: dict[str, list[tuple[str, str]]] = {}
+        found: Rows = {}
         for parameters, state, mailing in self._call(lambda connection: connection.execute(query)):
             found.setdefault(parameters[0].partition("=")[2], []).append((state, mailing))
         return found
 
-    def _reached(self, part: Part) -> set[str]:
-        rows = self._rows()
+    def _reached(self, part: Part, rows: Rows) -> set[str]:
         on_its_way = {token for token, found in rows.items() if any(state in ON_ITS_WAY for state, _ in found)}
         tokens = (self.world.hop.tried | on_its_way) & part.tokens.keys()
         return {person for token in tokens for person in part.tokens[token].people}
@@ -174,9 +185,10 @@ class Model:
         return max(self._call(lambda connection: connection.execute(select(permits.c.ceiling)).scalars()), default=0)
 
     def _mailings_of(self, part: Part) -> set[int]:
-        """Every mailing that takes in batches and to which a key of the part leads."""
+        """Every mailing that takes in batches and to which a key of the part leads; what links has keys of both."""
         secret = self.world.office.secret
-        passages = [each for token in part.tokens for each in self.world.passages.get(token, ())]
+        own = [token for token, send in part.tokens.items() if not send.links]
+        passages = [each for token in own for each in self.world.passages.get(token, ())]
         arrivals = [each.arrival for each in passages if each.arrival]
         keys = list({key for arrival in arrivals for key, _ in hash_arrival(secret, arrival).keys})
         return set(self._call(partial(_lead_to, keys=keys)))

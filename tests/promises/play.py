@@ -79,7 +79,7 @@ class Play:
         await self.world.carry_out()
         if any(send.links for send, _ in coming):
             self.model.link()
-        self.model.check(thoroughly=self.rng.random() < 8 / len(self.schedule.rounds))
+        self.model.check(thoroughly=self.rng.random() < 5 / len(self.schedule.rounds))
 
     def _change_rules(self, act: str) -> None:
         if act == "lower":

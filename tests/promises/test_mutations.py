@@ -1,0 +1,134 @@
+"""The random schedules see what they are there to see: each of these faults in the gate makes one of them fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from gatekeeper.store import decide, gather, joining, keeping, people
+from tests.promises.schedule import Schedule, make
+from tests.promises.test_random_schedules import office, play_all  # noqa: F401
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+_TRIES = 40  # schedules in which a fault must show
+
+
+def locks_nothing(patch):
+    patch.setattr(joining.Hashes, "locks", ())
+
+
+def counts_each_batch_alone(patch):
+    patch.setattr(joining, "_look_up", lambda connection, arrival, hashes: [])
+
+
+def counts_each_kind_of_key_alone(patch):
+    patch.setattr(joining, "_is_one", lambda chosen, other: False)
+
+
+def counts_people_twice(patch):
+    real = people.grow
+    patch.setattr(decide, "grow", lambda counts, audience, new: real(counts, audience, new | _doubled(audience)))
+
+
+def _doubled(audience):
+    return {b"again": people.Person(True, next(iter(audience.users.values()), None), False)}
+
+
+def notes_who_is_reached_too_late(patch):
+    real = decide.add_people
+    patch.setattr(decide, "add_people", lambda *args, reached: real(*args, reached=False))
+
+
+def forgets_who_was_reached_when_it_closes(patch):
+    patch.setattr(joining, "count_reached", lambda connection, mailing_id: 0)
+
+
+def does_not_wait(patch):
+    patch.setattr(decide, "_fate", lambda *args: decide.Fate.HOLD if args[2].action == "hold" else decide.Fate.PASS)
+
+
+def ends_a_gather_as_it_was_read(patch):
+    real = gather._unchanged
+    patch.setattr(gather, "_unchanged", lambda connection, found: _row(connection, found) or real(connection, found))
+
+
+def _row(connection, found):
+    query = gather.select(gather.mailings).where(gather.mailings.c.id == found.mailing.key)
+    row = connection.execute(query).mappings().first()
+    return row if row and row["state"] == "gathering" else None
+
+
+def leaves_what_was_gathered_when_it_holds(patch):
+    for room in (joining, decide):
+        patch.setattr(room, "hold_gathered", lambda connection, mailing_id: None)
+
+
+def seals_whatever_was_decided(patch):
+    real = keeping._SEALED
+    patch.setattr(keeping, "_SEALED", SimpleNamespace(get=lambda state: real.get(state, keeping.BatchState.HELD)))
+
+
+def keeps_a_resend_again(patch):
+    patch.setattr(decide, "_find_kept", lambda connection, identity, arrival: None)
+
+
+def says_250_before_it_is_sealed(patch):
+    async def keep(store, arrival, batch_id):
+        return True
+
+    patch.setattr("gatekeeper.store.Store.keep", keep)
+
+
+def forgets_what_the_next_hop_said(patch):
+    patch.setattr("gatekeeper.store.jobs.record_answers", lambda *args: None)
+    patch.setattr("gatekeeper.store.jobs.close_batch_if_done", lambda connection, batch_id: False)
+
+
+def looks_for_its_mailing_only_once(patch):
+    """What was so before: on Postgres, who had waited for a mailing that was denied meanwhile began afresh."""
+
+    def look_up(connection, arrival, hashes):
+        found = joining._lead_to(connection, arrival, hashes)
+        ids = {row["id"] for row in found}
+        locked = joining.select(joining.mailings.c.id).where(joining.mailings.c.id.in_(ids)).with_for_update()
+        connection.execute(locked)
+        return found
+
+    patch.setattr(joining, "_look_up", look_up)
+
+
+ANYWHERE: list[Mutation] = [
+    counts_each_batch_alone,
+    counts_each_kind_of_key_alone,
+    counts_people_twice,
+    notes_who_is_reached_too_late,
+    forgets_who_was_reached_when_it_closes,
+    does_not_wait,
+    ends_a_gather_as_it_was_read,
+    leaves_what_was_gathered_when_it_holds,
+    seals_whatever_was_decided,
+    keeps_a_resend_again,
+    says_250_before_it_is_sealed,
+    forgets_what_the_next_hop_said,
+]
+ON_POSTGRES: list[Mutation] = [locks_nothing, looks_for_its_mailing_only_once]
+
+
+def interesting() -> Iterator[Schedule]:
+    """Those in which enough happens."""
+    return (schedule for seed in range(10_000) if len((schedule := make(str(seed), "small")).rounds) > 6)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mutation", [*ANYWHERE, *ON_POSTGRES], ids=lambda mutation: mutation.__name__)
+async def test_a_fault_is_seen(mutation, database_url, tmp_path, office, monkeypatch):  # noqa: F811
+    if mutation in ON_POSTGRES and database_url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer at a time")
+    mutation(monkeypatch)
+    chosen = interesting()
+    with pytest.raises((AssertionError, TimeoutError)):
+        await play_all(
+            [("small", next(chosen).seed) for _ in range(_TRIES)], database_url, tmp_path, office, monkeypatch
+        )
