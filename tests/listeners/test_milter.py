@@ -295,7 +295,9 @@ async def test_a_unix_socket_is_open_to_its_group_and_to_nobody_else(tmp_path: P
 async def test_the_end_closes_the_idle_and_waits_for_messages() -> None:
     async with open_stand() as stand:
         idle, busy = await asyncio.to_thread(lambda: (stand.client(), stand.client()))
-        await asyncio.to_thread(lambda: (idle.connect(), busy.connect(), busy.envelope(SENDER, ["b@example.org"])))
+        await asyncio.to_thread(
+            lambda: (idle.connect(), idle.flush(), busy.connect(), busy.envelope(SENDER, ["b@example.org"]))
+        )
         await asyncio.to_thread(busy.content, CONTENT)
         ending = asyncio.create_task(stand.listener.stop(5.0))
         assert await asyncio.to_thread(idle.answer) == ("", b"")
