@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from gatekeeper.faults import STEPS
+from gatekeeper.store import Database, Store, views
+from gatekeeper.store.views import MailingView
 from tests.faults.scene import (
     SENDER,
     Downstream,
@@ -77,15 +79,25 @@ class Story:
     def _check_held(self) -> None:
         mailing = self.find()
         users = set().union(*self.batches)
-        assert (mailing["state"], mailing["users"], mailing["agencies"]) == ("held", len(users), ["DOA", "DPHHS"])
-        assert (mailing["batches"], mailing["sent"]) == (len(self.batches), 0)
+        assert (mailing.state, mailing.counts.users) == ("held", len(users))
+        assert sorted(mailing.counts.agencies) == ["DOA", "DPHHS"]
+        assert (mailing.batches, mailing.sent) == (len(self.batches), 0)
         assert not any(self.downstream.copies(content) for content in self.contents)
 
-    def find(self) -> dict[str, object]:
+    def find(self) -> MailingView:
         """The mailing, of which there must be one."""
-        named = [found for found in self.gate.mailings() if found["subject"] == self.name]
-        assert [found["id"] for found in named] == [self.mailing], named
+        named = [found for found in self._ledger() if found.subject == self.name]
+        assert [found.id for found in named] == [self.mailing], named
         return named[0]
+
+    def _ledger(self) -> list[MailingView]:
+        """All mailings, read as the commands read them, without a process for each look."""
+        store = Store(Database(self.gate.environment["GATEKEEPER_DATABASE"], timeout=5))
+        store.open(writing=False)
+        try:
+            return store.call(views.list_mailings)
+        finally:
+            store.close()
 
     def release(self, points: Sequence[str] = ()) -> int:
         """Approve while the gate is down, and have it killed at each point in turn; how many copies were too many."""
@@ -114,7 +126,7 @@ class Story:
         """Everyone has it, and nobody else; returns how many copies were too many."""
         mailing, repeated = self.find(), 0
         wanted = self._wanted()
-        assert (mailing["state"], mailing["sent"]) == ("released", sum(len(recipients) for recipients, _ in wanted))
+        assert (mailing.state, mailing.sent) == ("released", sum(len(recipients) for recipients, _ in wanted))
         for recipients, content in wanted:
             copies = self.downstream.copies(content)
             assert set(copies) == recipients
