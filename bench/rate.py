@@ -1,0 +1,78 @@
+"""The rate of small messages through a gate's SMTP listener in this process, with counting and without."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+import time
+from pathlib import Path
+
+from gatekeeper.delivery import NextHop
+from gatekeeper.in_force import InForce
+from gatekeeper.listeners.smtp import SmtpListener
+from gatekeeper.model import Counts, Outcome, Standing
+from gatekeeper.pipeline import Pipeline
+from gatekeeper.settings import Settings, read_settings
+from gatekeeper.store import Arrival, Database, Judge, Store
+from tests.peers.gate import RULES
+from tests.peers.sink import Sink
+
+SESSIONS, MESSAGES, ROUNDS = 20, 600, 5
+_numbers = itertools.count()
+
+
+class Uncounted(Store):
+    """A store that judges every message by itself and writes nothing: what counting is measured against."""
+
+    async def decide(self, arrival: Arrival, judge: Judge) -> Outcome:
+        counts = Counts.of(arrival.audience)
+        return Outcome(judge(counts, Standing()), counts)
+
+
+async def counting_ratio(folder: Path) -> tuple[float, float]:
+    """Messages a second with counting and without: medians of rounds that take turns."""
+    rules = folder / "rules.yaml"
+    rules.write_text(RULES)
+    async with Sink() as sink:
+        given = {"rules": str(rules), "listen": "127.0.0.1:0", "next_hop": f"smtp://127.0.0.1:{sink.port}"}
+        listeners = [await _open(read_settings(given, {}), kind, folder) for kind in (Store, Uncounted)]
+        rates: tuple[list[float], list[float]] = ([], [])
+        for _ in range(ROUNDS):
+            for listener, found in zip(listeners, rates, strict=True):
+                found.append(await _rate(listener.port))
+    return statistics.median(rates[0]), statistics.median(rates[1])
+
+
+async def _open(settings: Settings, kind: type[Store], folder: Path) -> SmtpListener:
+    store = kind(Database(f"sqlite:///{folder}/{kind.__name__}.db", timeout=30))
+    store.open()
+    pipeline = Pipeline(settings.judging, InForce(settings.judging.rules), store)
+    listener = SmtpListener(settings.listening, NextHop(settings.next_hop), pipeline, lambda sender: True)
+    await listener.start()
+    return listener
+
+
+async def _rate(port: int) -> float:
+    began = time.perf_counter()
+    await asyncio.gather(*(_session(port, MESSAGES // SESSIONS) for _ in range(SESSIONS)))
+    return MESSAGES / (time.perf_counter() - began)
+
+
+async def _session(port: int, messages: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await reader.readline()
+    await _say(reader, writer, "EHLO bench.example.gov")
+    for number in itertools.islice(_numbers, messages):
+        sender = f"user{number}@doa.example.gov"
+        for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<colleague{number}@dphhs.example.gov>", "DATA"):
+            await _say(reader, writer, command)
+        head = f"From: {sender}\r\nSubject: number {number}\r\nMessage-ID: <{number}@x>\r\n\r\n"
+        await _say(reader, writer, head + "A few words to fill the line with.\r\n" * 100 + ".")
+    writer.close()
+
+
+async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: str) -> None:
+    writer.write(text.encode() + b"\r\n")
+    while (await reader.readline())[3:4] == b"-":
+        continue
