@@ -79,15 +79,15 @@ class Child:
             end = await self._live()
             if self._ending.is_set():
                 return
-            pause = self._pause(loop.time() - began)
+            pause = self.pause_after(loop.time() - began)
             log.error("%s ended: %s; its replacement starts %s", self.name, end, f"in {pause:g} s" if pause else "now")
             self.replaced(self.kind)
             self.environment = {name: value for name, value in self.environment.items() if name != KILL_AT}
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)
 
-    def _pause(self, lived: float) -> float:
-        """How long to wait, in seconds: not at all at first, longer each time that it lived so shortly."""
+    def pause_after(self, lived: float) -> float:
+        """How long to wait after a life, both in seconds: not at all at first, longer each time that it was short."""
         self._short_lives = self._short_lives + 1 if lived < _LONG_LIFE else 0
         if self._short_lives < 2:
             return 0.0
