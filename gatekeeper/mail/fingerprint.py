@@ -26,8 +26,8 @@ FINGERPRINTS = 4
 LEAST_PAIRS = 8  # in fewer there is too little to tell texts apart
 _LEAST_WORDS = LEAST_PAIRS + 1
 _LEAST_SHOUTED = 24  # words of a text all in capitals, or with names for the most part
-_OWN = 1_200  # characters of a sender's own words that are looked at
-_WORDS = 72  # of them that count: enough to know a text by, and what it costs is bounded
+_OWN = 1_536  # characters of a sender's own words that are looked at
+_WORDS = 96  # of them that count: enough to know a text by, and what it costs is bounded
 _LEAST_LETTERS = 4  # a word of fewer is in every text
 
 _CIRCLE = 1 << 32
