@@ -103,7 +103,7 @@ class _Maker:
         self.domains = ("doa.example.gov",) if one_agency else ("doa.example.gov", "dphhs.example.gov")
         crew = tuple(self._user(index) for index in range(limit // 8))
         self.lists = {"crew@example.gov": crew, "all@example.gov": ("crew@example.gov", self._user(limit // 8))}
-        self.joined_by = rng.choice(("subject", "subject", "message", "text", "queue", "chain"))
+        self.joined_by = rng.choice(("subject", "subject", "message", "text", "queue", "agency", "chain"))
         self.calm = rng.random() < 0.35
         self.faulty = not self.calm and rng.random() < 0.4
         self.busy = not self.calm and rng.random() < 0.4
@@ -233,18 +233,19 @@ class _Maker:
     def _content(self, token: str, part: int, links: bool) -> bytes:
         """A message whose keys are what the schedule is joined by."""
         subject, message_id, body = f"Move {self.seed}", f"{token}@x", f"Dear {token},\r\n\r\nplease come.\r\n"
+        author = f"clerk{self.rng.randrange(3)}" if self.joined_by == "agency" else "head"
         if self.joined_by == "subject":
             subject = self.rng.choice((subject, f"Re: {subject}", subject.upper(), f"[staff] {subject}"))
         elif self.joined_by == "message":
             message_id, body = f"all-{self.seed}@x", TEXT
         elif self.joined_by == "queue":
             message_id, body = "", TEXT
-        elif self.joined_by == "text":
+        elif self.joined_by in ("text", "agency"):
             subject, body = f"{token.replace('-', ' for ')} here", TEXT
         else:  # two parts: one by its subject, one by its text; the link has the subject of one and the other's text
             subject = f"{token.replace('-', ' of ')} there" if part else f"Move {self.seed}"
             body = OTHER_TEXT if part or links else body
-        head = f"From: Head <head@doa.example.gov>\r\nSubject: {subject}\r\n"
+        head = f"From: Head <{author}@doa.example.gov>\r\nSubject: {subject}\r\n"
         head += f"Message-ID: <{message_id}>\r\n" if message_id else ""
         return f"{head}\r\n{body}\r\n".encode()
 

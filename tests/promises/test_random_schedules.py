@@ -17,7 +17,7 @@ from tests.promises.play import play
 from tests.promises.schedule import make
 
 QUICK = [("small", seed) for seed in range(12)] + [("medium", seed) for seed in range(6)] + [("full", 1)]
-LONG = {"small": 200, "medium": 150, "full": 150}
+LONG = {"small": 300, "medium": 130, "full": 70}
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ agencies:
 lists:
 {lists}people:
   cio@example.gov: {{roles: [approver, admin], final: true}}
-mailing: {{source: sender, within: 24h, gather: {gather}}}
+mailing: {{source: {source}, within: 24h, gather: {gather}}}
 mass: {{people: {{over: {mass}}}}}
 rules:
   - id: approval
@@ -188,7 +188,9 @@ class World:
         members = {name: ", ".join(people) for name, people in self.schedule.lists.items()}
         lists = "".join(f"  {name}: {{members: [{people}]}}\n" for name, people in members.items())
         mass = max(1, self.schedule.limit // 10)
-        self.rules.write_text(RULES.format(lists=lists, gather=self.schedule.gather, mass=mass, limit=limit))
+        source = "agency" if self.schedule.joined_by == "agency" else "sender"
+        text = RULES.format(lists=lists, source=source, gather=self.schedule.gather, mass=mass, limit=limit)
+        self.rules.write_text(text)
 
     def passed(self, passage: Passage) -> None:
         token = passage.transaction.parameters[0].partition("=")[2]

@@ -1,0 +1,100 @@
+"""2,300 messages of one recipient each are one mailing: at most 2,000 people get it, the rest is held with it (M1)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from gatekeeper.in_force import InForce
+from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.pipeline import Pipeline
+from gatekeeper.settings import Judging
+from gatekeeper.store import views
+from gatekeeper.wire.replies import reply
+from tests.peers.gate import RULES
+from tests.store.arrivals import NOON, people
+
+TEXT = (
+    "the benefits office opens enrolment for all employees on monday. please choose a health plan, a dental plan and\r\n"
+    "your beneficiaries before the end of the month; whoever does not choose keeps the plan of last year.\r\n"
+)
+
+
+class Reached:
+    """A next hop that remembers to whom mail went."""
+
+    def __init__(self):
+        self.people = set()
+
+    def relay(self, recipient):
+        async def taken(added):
+            self.people.add(recipient)
+            return reply(250, "ok", "2.0.0")
+
+        return taken
+
+
+def personal(number, recipient):
+    """Mail merge: a greeting, a Message-ID and a subject for each."""
+    head = f"From: Benefits <head@doa.example.gov>\r\nTo: {recipient}\r\nMessage-ID: <{number}@doa.example.gov>\r\n"
+    return "head@doa.example.gov", head + f"Subject: Open enrolment\r\n\r\nDear User {number},\r\n{TEXT}"
+
+
+def personal_subject(number, recipient):
+    """The subject names the recipient too: only the text says that it is one mailing."""
+    head = f"From: Benefits <head@doa.example.gov>\r\nTo: {recipient}\r\nMessage-ID: <{number}@doa.example.gov>\r\n"
+    word = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+    return "head@doa.example.gov", head + f"Subject: {word}, your plan\r\n\r\nDear User {number},\r\n{TEXT}"
+
+
+def verp(number, recipient):
+    sender, content = personal(number, recipient)
+    local, _, domain = recipient.partition("@")
+    return f"enrolment-bounces+{local}={domain}@doa.example.gov", content
+
+
+def verp_without_from(number, recipient):
+    sender, content = verp(number, recipient)
+    return sender, content.partition("\r\n")[2]
+
+
+def null_sender(number, recipient):
+    return "", personal(number, recipient)[1]
+
+
+def two_lists(number, recipient):
+    """One message, sent through two lists, each under its own address."""
+    sender = f"list{number % 2}-bounces@doa.example.gov"
+    head = f"From: list{number % 2}@doa.example.gov\r\nTo: everybody@doa.example.gov\r\nMessage-ID: <1@doa.example.gov>\r\n"
+    return sender, head.replace(f"list{number % 2}@", "editor@") + f"Subject: Open enrolment\r\n\r\n{TEXT}"
+
+
+async def send_all(store, rules, make, number):
+    rules.write_text(RULES)
+    judging = Judging(rules, "enforce", 0, "", "gate.example.gov")
+    now = NOON.timestamp()
+    pipeline = Pipeline(judging, InForce(rules), store, clock=lambda: now)
+    reached = Reached()
+    for index, recipient in enumerate(people(number)):
+        sender, content = make(index, recipient)
+        transaction = Transaction(
+            listener="smtp",
+            client=Client("127.0.0.1", "mx.example.gov", "mx.example.gov"),
+            sender=sender,
+            recipients=(Recipient(recipient),),
+            content=content.encode(),
+            authenticated=True,
+        )
+        assert (await pipeline.receive(transaction, reached.relay(recipient))).code == 250
+    return reached.people
+
+
+@pytest.mark.parametrize("make", [personal, personal_subject, verp, verp_without_from, null_sender, two_lists])
+async def test_what_comes_one_by_one_stops_at_the_limit(tmp_path, store, database_url, make):
+    if not database_url.startswith("sqlite") and make is not personal:
+        pytest.skip("how mail is joined does not depend on the database; one way of sending is tried on both")
+    reached = await send_all(store, tmp_path / "rules.yaml", make, 2300)
+    mailing = store.call(partial(views.find_mailing, number=1))
+    assert len(reached) == 2000 and mailing.state == "held"
+    assert (mailing.counts.users, mailing.batches, mailing.reached_before) == (2300, 300, 2000)
