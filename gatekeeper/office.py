@@ -20,7 +20,8 @@ class Office:
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        self.queue = Queue(base.store, base.next_hop, base.voice, base.settings.storing.lease)
+        marks = base.settings.listening.milter is not None
+        self.queue = Queue(base.store, base.next_hop, base.voice, base.settings.storing.lease, marks=marks)
         observes = base.settings.judging.mode == "observe"
         gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke)
         self.duties = Duties(base.in_force, base.store, gathers)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +23,10 @@ from gatekeeper.faults import step
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.notify import Occasion
-from gatekeeper.store import Connection, Store, StoreError, jobs, keeping
+from gatekeeper.store import Connection, Store, StoreError, jobs, keeping, tokens
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.telling import Told, Voice, queue_delivery_report
+from gatekeeper.wire.released import token_field, without_hidden_fields
 
 log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
@@ -47,6 +49,7 @@ class Queue:
     voice: Callable[[], Voice]
     lease: float  # seconds
     clock: Callable[[], float] = time.time
+    marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
     _loop: asyncio.Task[None] | None = None
     _working: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -159,6 +162,8 @@ class Queue:
             await self.store.run(partial(jobs.finish, job=job))
             return
         chunks = await self.store.read(lambda c: list(keeping.read_chunks(c, release.body)))
+        if release.listener == "milter":
+            chunks = without_hidden_fields(chunks)
         step("body-read")
         told: list[Told] = []
         for group in _groups(release.waiting):
@@ -175,11 +180,12 @@ class Queue:
         self, job: Job, release: Release, group: Sequence[Waiting], chunks: list[bytes]
     ) -> list[Told] | None:
         """Send to one group and write the answers down; None where somebody else has taken the job over."""
-        if not await self.store.run(partial(jobs.extend, job=job, until=self.clock() + self.lease)):
+        token = secrets.token_urlsafe(18) if self.marks else ""
+        if not await self.store.run(partial(self._claim, job=job, release=release, group=group, token=token)):
             return None
         recipients = [recipient for _, recipient in group]
         # Point of no return: from here on this group may have it, whatever becomes of us.
-        content = [release.trace, *chunks]
+        content = [token_field(token) if token else b"", release.trace, *chunks]
         results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
         step("sent")
         _log_results(job, results)
@@ -191,6 +197,15 @@ class Queue:
             return None
         step("recorded")
         return told
+
+    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> bool:
+        """Make sure that the job is still ours; a token that it is sent with is good from the commit on."""
+        if not jobs.extend(connection, job, until=self.clock() + self.lease):
+            return False
+        if token:
+            positions = [position for position, _ in group]
+            tokens.issue(connection, self.store.secret, token, release.batch_id, positions)
+        return True
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
         if not jobs.still_ours(connection, job):

@@ -16,6 +16,7 @@ from gatekeeper.settings import Listening, contains
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.content import Fault, sound
 from gatekeeper.wire.milter import Conclusion, Message
+from gatekeeper.wire.released import TOKEN_FIELD, token_of
 from gatekeeper.wire.replies import Reply, reply
 from gatekeeper.wire.trace import count_received, received_field
 
@@ -58,7 +59,8 @@ class Passing:
         if not added:  # Point of no return: the message is kept, and ours alone.
             return Conclusion(discard=True)
         # the MTA adds its own Received field
-        return Conclusion(added=tuple(_FIELD.findall(added[0].removeprefix(transaction.trace))))
+        fields = tuple(_FIELD.findall(added[0].removeprefix(transaction.trace)))
+        return Conclusion(added=fields, removed=_spent(transaction.content))
 
     def _excess(self, message: Message) -> Reply | None:
         match message.fault:
@@ -87,6 +89,11 @@ class Passing:
         """The MTA's Received field as it would have been: what is released later begins with it."""
         hostname = message.mta or self.settings.hostname
         return received_field(transaction, hostname, datetime.now(UTC), message.queue_id)
+
+
+def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
+    """The field that our own released mail came back with; it has done its work."""
+    return ((TOKEN_FIELD, 1),) if token_of(content) else ()
 
 
 async def _content(message: Message) -> bytes | Reply:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from gatekeeper.faults import step
 from gatekeeper.model import Outcome
-from gatekeeper.store import keeping
+from gatekeeper.store import keeping, tokens
 from gatekeeper.store.arrival import Arrival, Gathering
 from gatekeeper.store.decide import Judge, decide
 from gatekeeper.store.engine import Database
@@ -93,6 +93,15 @@ class Store:
         )
         step("decided")
         return outcome
+
+    async def redeem(self, arrival: Arrival, token: str) -> str | None:
+        """Use up the token of a released message that has come back; its mailing's name, None where it is not good."""
+        transaction = arrival.transaction
+        recipients = [recipient.address for recipient in transaction.recipients]
+        digest = arrival.facts.content_digest
+        return await self.run(
+            lambda connection: tokens.redeem(connection, self.secret, token, transaction.sender, digest, recipients)
+        )
 
     async def keep(self, arrival: Arrival, batch_id: int) -> bool:
         """Make a held or gathered batch durable: its body in commits of their own, then the seal; raises StoreError.

@@ -35,3 +35,4 @@ class Arrival:
     body: bytes = b""  # SHA-256 of the octets
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
+    returning: bool = False  # says that we have sent it ourselves: no resend of the batch that we keep

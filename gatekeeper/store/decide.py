@@ -54,7 +54,7 @@ def decide(
     raised. A batch that is held or gathered is written as `storing`: it is durable only once its body is (see
     keeping.seal).
     """
-    kept = _find_kept(connection, hashes.identity, arrival)
+    kept = None if arrival.returning else _find_kept(connection, hashes.identity, arrival)
     if kept is not None:
         return _repeat(kept)
     mailing, joined_by = find(connection, arrival, hashes)

@@ -49,6 +49,7 @@ class Release:
     waiting: tuple[tuple[int, Recipient], ...]  # with their positions
     body: bytes
     trace: bytes
+    listener: str  # that it came by
 
 
 def enqueue(
@@ -170,6 +171,7 @@ def open_release(connection: Connection, batch_id: int) -> Release | None:
         waiting=waiting,
         body=bytes(row["body"]),
         trace=bytes(row["trace"]),
+        listener=row["listener"],
     )
 
 

@@ -157,7 +157,9 @@ batch_recipients = Table(
     Column("state", String(16), nullable=False),
     Column("reply", Text),  # the next hop's last words about it
     Column("told_at", Double),
+    Column("token", LargeBinary(16)),  # keyed hash of the one that it was sent with, until that comes back
 )
+Index("batch_recipients_by_token", batch_recipients.c.token)
 
 permits = Table(
     "permits",

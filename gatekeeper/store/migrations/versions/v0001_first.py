@@ -195,12 +195,14 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reply", sa.Text(), nullable=True),
         sa.Column("told_at", sa.Double(), nullable=True),
+        sa.Column("token", sa.LargeBinary(length=16), nullable=True),
         sa.ForeignKeyConstraint(
             ["batch_id"],
             ["batches.id"],
         ),
         sa.PrimaryKeyConstraint("batch_id", "position"),
     )
+    op.create_index("batch_recipients_by_token", "batch_recipients", ["token"], unique=False)
     op.create_table(
         "jobs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

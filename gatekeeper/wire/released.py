@@ -1,0 +1,42 @@
+"""Mail that the gate releases: what is put before it, what is taken out, and how it is known should it come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+TOKEN_FIELD = b"X-Gatekeeper-Released"
+_HEADER_BYTES = 262_144  # within which the field is looked for; we put it first
+_TOKEN = re.compile(rb"(?:\A|\r\n)" + TOKEN_FIELD + rb":[ \t]*([A-Za-z0-9_\-]{1,64})[ \t]*\r\n")
+_HEADER_END = b"\r\n\r\n"
+# What an MTA takes out itself before mail leaves it, but only after a milter has seen it.
+_NOT_TO_LEAVE = re.compile(
+    rb"^(?:bcc|resent-bcc|return-path)[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE
+)
+
+
+def token_field(token: str) -> bytes:
+    """The header field that carries a token, CRLF included."""
+    return TOKEN_FIELD + b": " + token.encode("ascii") + b"\r\n"
+
+
+def token_of(content: bytes) -> str | None:
+    """The token in a message's header; None where it has none, or the field is malformed."""
+    if content.find(TOKEN_FIELD, 0, _HEADER_BYTES) < 0:
+        return None
+    end = content.find(_HEADER_END, 0, _HEADER_BYTES)
+    found = _TOKEN.search(content, 0, end + 2 if end >= 0 else _HEADER_BYTES)
+    return found[1].decode("ascii") if found else None
+
+
+def without_hidden_fields(chunks: Sequence[bytes]) -> list[bytes]:
+    """A message without Bcc, Resent-Bcc and Return-Path; not another octet is changed.
+
+    Args: `chunks` are the message, cut anywhere.
+    """
+    head, rest = b"", list(chunks)
+    while rest and _HEADER_END not in head and not head.startswith(b"\r\n"):
+        head += rest.pop(0)
+    end = 0 if head.startswith(b"\r\n") else head.find(_HEADER_END) + 2
+    end = len(head) if end == 1 else end  # no end of the header: all of it is header
+    return [_NOT_TO_LEAVE.sub(b"", head[:end]) + head[end:], *rest]
