@@ -1,4 +1,4 @@
-"""A day of machines' mail from shared senders, all of it with one legal disclaimer, holds nothing that is no mailing."""
+"""A day of machines' mail from shared senders, all with one legal disclaimer, holds nothing that is no mailing."""
 
 from __future__ import annotations
 
@@ -20,24 +20,8 @@ DISCLAIMER = (
     "received it in error, notify the sender and delete it; any disclosure, copying or distribution is prohibited.\r\n"
 )
 SHARED = {"noreply@doa.example.gov", "tickets@doa.example.gov", "scanner@doa.example.gov", "root@doa.example.gov"}
-WORDS = [
-    "printer",
-    "laptop",
-    "badge",
-    "payroll",
-    "door",
-    "vpn",
-    "monitor",
-    "keyboard",
-    "account",
-    "mailbox",
-    "phone",
-    "desk",
-    "network",
-    "backup",
-    "licence",
-]
-VERBS = ["fails", "stops", "blinks", "hangs", "needs", "lost", "wants", "opens", "closes", "waits", "repairs"]
+WORDS = ("printer", "laptop", "badge", "payroll", "door", "vpn", "monitor", "keyboard", "account", "phone", "desk")
+VERBS = ("fails", "stops", "blinks", "hangs", "needs", "lost", "wants", "opens", "closes", "waits", "repairs")
 
 
 def password(rng, recipient):
@@ -52,13 +36,9 @@ def ticket(rng, recipient):
 
 
 def invitation(rng, recipient):
-    organiser = f"clerk{rng.randrange(500)}@doa.example.gov"
-    subject = f"Invitation: {rng.choice(WORDS)} {rng.choice(WORDS)} review"
-    return (
-        organiser,
-        subject,
-        f"{organiser} invites you to a review of the {rng.choice(WORDS)} at {rng.randrange(8, 17)}:00.",
-    )
+    organiser, what = f"clerk{rng.randrange(500)}@doa.example.gov", rng.choice(WORDS)
+    text = f"{organiser} invites you to a review of the {what} at {rng.randrange(8, 17)}:00."
+    return organiser, f"Invitation: {rng.choice(WORDS)} {what} review", text
 
 
 def scan(rng, recipient):
@@ -67,11 +47,8 @@ def scan(rng, recipient):
 
 def cron(rng, recipient):
     command = f"{rng.choice(WORDS)}-{rng.choice(VERBS)}"
-    return (
-        "root@doa.example.gov",
-        f"Cron <root@{rng.choice(WORDS)}> {command}",
-        f"{command}: done, {rng.randrange(9**9)} rows",
-    )
+    subject = f"Cron <root@{rng.choice(WORDS)}> {command}"
+    return "root@doa.example.gov", subject, f"{command}: done, {rng.randrange(9**9)} rows"
 
 
 KINDS = (password, ticket, invitation, scan, cron)
@@ -132,11 +109,11 @@ async def check_day_without_separate(store, rules, number, limit, seed=20261122)
 
 
 async def test_with_separate_senders_nothing_is_held(tmp_path, quick_store):
-    await check_day(quick_store, tmp_path / "rules.yaml", 1500, 200)
+    await check_day(quick_store, tmp_path / "rules.yaml", 500, 60)
 
 
 async def test_without_them_only_what_is_one_mailing_is_held(tmp_path, quick_store):
-    await check_day_without_separate(quick_store, tmp_path / "rules.yaml", 1500, 200)
+    await check_day_without_separate(quick_store, tmp_path / "rules.yaml", 500, 60)
 
 
 @pytest.mark.soak
