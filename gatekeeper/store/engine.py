@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gatekeeper.store.errors import StoreError, StoreSetupError, translate
+from gatekeeper.store.turns import turn
 
 NEWEST_SCHEMA = "0001"
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
@@ -99,6 +100,10 @@ class Database:
             status = self.path.stat()
             return status.st_dev, status.st_ino
         return None
+
+    def turn(self) -> AbstractContextManager[None]:
+        """A turn at writing, among all processes that write to this database; Postgres needs none."""
+        return turn(self.path, self.timeout / 2) if self.path else nullcontext()
 
     def dispose(self) -> None:
         """Close the connections that are not in use."""

@@ -135,7 +135,7 @@ class Writer:
 
     def _attempt(self, group: list[_Work]) -> None:
         self.database.check_present()
-        with self.database.engine.connect() as connection, connection.begin():
+        with self.database.turn(), self.database.engine.connect() as connection, connection.begin():
             if not self.database.is_sqlite:
                 _lock(connection, group)
             for work in group:
