@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from gatekeeper.base import Base
 from gatekeeper.listeners.doors import open_sockets
-from gatekeeper.listeners.milter import MilterListener
+from gatekeeper.listeners.milter import SOCKET_MODE, MilterListener
 from gatekeeper.listeners.smtp import SmtpListener
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.reporting import Reporter
@@ -25,13 +25,13 @@ Doors = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
 def open_doors(settings: Settings) -> Doors:
     """Open the sockets of every listener; raises OSError, which names the flag, where an address cannot be had."""
     listening = settings.listening
-    milter = {"milter": _open("--milter", listening.milter)} if listening.milter else {}
+    milter = {"milter": _open("--milter", listening.milter, SOCKET_MODE)} if listening.milter else {}
     return {"smtp": _open("--listen", listening.listen)} | milter
 
 
-def _open(flag: str, endpoint: Endpoint) -> list[socket.socket]:
+def _open(flag: str, endpoint: Endpoint, mode: int | None = None) -> list[socket.socket]:
     try:
-        return open_sockets(endpoint)
+        return open_sockets(endpoint, mode)
     except OSError as error:
         raise OSError(error.errno, f"{flag} {endpoint}: {error.strerror or error}") from error
 

@@ -23,10 +23,13 @@ _BACKLOG = 1024
 _PAUSE = 1.0  # seconds, where there are no more file descriptors
 
 
-def open_sockets(endpoint: Endpoint) -> list[socket.socket]:
-    """Listen on every address of the host, or on a unix socket; raises OSError where an address cannot be had."""
+def open_sockets(endpoint: Endpoint, mode: int | None = None) -> list[socket.socket]:
+    """Listen on every address of the host, or on a unix socket; raises OSError where an address cannot be had.
+
+    Args: `mode` of a unix socket's file, in the place of what the umask makes of it.
+    """
     if endpoint.path:
-        return [_open_unix(endpoint.path)]
+        return [_open_unix(endpoint.path, mode)]
     found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     opened: list[socket.socket] = []
     try:
@@ -58,16 +61,18 @@ def _open_tcp(family: int, address: object) -> socket.socket:
     return _listening(opened, address)
 
 
-def _open_unix(path: str) -> socket.socket:
+def _open_unix(path: str, mode: int | None) -> socket.socket:
     with suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.remove(path)  # left behind by an earlier life
-    return _listening(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
+    return _listening(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path, mode)
 
 
-def _listening(opened: socket.socket, address: object) -> socket.socket:
+def _listening(opened: socket.socket, address: object, mode: int | None = None) -> socket.socket:
     try:
         opened.bind(address)  # type: ignore[arg-type]  # of the kind that its family asks for
+        if mode is not None:
+            os.chmod(opened.getsockname(), mode)  # before anybody can connect, and be turned away
         opened.listen(_BACKLOG)
     except OSError:
         opened.close()

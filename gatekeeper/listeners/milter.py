@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Callable, Sequence
 
@@ -25,7 +24,7 @@ log = logging.getLogger("gatekeeper.milter")
 _BLOCK = 262_144  # octets read at once
 _IDLE_SECONDS = 7210.0  # an MTA's client may take its time between commands; libmilter waits as long
 _PROGRESS_SECONDS = 10.0  # between signs of life while a verdict is made: Postfix waits 30 s for each, at least
-_SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is of its group
+SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is of its group
 
 
 class MilterListener:
@@ -48,9 +47,6 @@ class MilterListener:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections from sockets that listen already; they are closed at the end."""
-        for each in sockets:
-            if each.family == socket.AF_UNIX:
-                os.chmod(each.getsockname(), _SOCKET_MODE)
         self._doorkeeper = Doorkeeper(sockets, self._protocol)
 
     async def stop(self, grace: float) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from gatekeeper.listeners import milter as listener_module
 from gatekeeper.listeners.doors import open_sockets
-from gatekeeper.listeners.milter import MilterListener
+from gatekeeper.listeners.milter import SOCKET_MODE, MilterListener
 from gatekeeper.model import Transaction
 from gatekeeper.settings import SettingsError, read_settings
 from gatekeeper.wire.replies import Reply, reply
@@ -58,7 +58,7 @@ async def open_stand(
     passer = pipeline or Passer()
     listener = MilterListener(settings, passer, obstacle)
     assert settings.milter
-    await listener.start(open_sockets(settings.milter))
+    await listener.start(open_sockets(settings.milter, SOCKET_MODE))
     try:
         yield Stand(listener, passer, settings.milter.path)
     finally:
