@@ -128,7 +128,8 @@ class Child:
             self._say(END)
         with contextlib.suppress(ConnectionError):
             async for report in reader:
-                self._set(Report.decode(report))
+                if report.endswith(b"\n"):  # else it was killed in mid-word
+                    self._set(Report.decode(report))
         self._line.close()
         self._set(None)
 

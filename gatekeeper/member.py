@@ -26,12 +26,13 @@ from gatekeeper.settings import SettingsError
 from gatekeeper.store import StoreSetupError
 
 log = logging.getLogger("gatekeeper.member")
-FAILED = 1
+_LONGEST_ORDERS = 1 << 20  # octets; a setting may be a list of many networks
+_FAILED = 1
 
 
 async def live(name: str, line: socket.socket) -> None:
     """Be that process until told to end. Raises what Gate raises."""
-    reader, writer = await asyncio.open_unix_connection(sock=line)
+    reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
     orders = Orders.decode(await reader.readline())
     gate = _gate(name, orders, writer)
     await gate.start(_doors(orders))
@@ -87,7 +88,7 @@ def main() -> None:
         asyncio.run(live(name, socket.socket(fileno=descriptor)))
     except (SettingsError, InForceError, StoreSetupError, OSError) as error:
         log.error("%s: %s", name, error)
-        sys.exit(FAILED)
+        sys.exit(_FAILED)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ class Supervisor:
         store = Store(Database(storing.database, storing.database_timeout, _CONNECTIONS))
         self._storekeeper = Storekeeper(store, writing=False)
         self._gauges.watch_ledger(self._storekeeper.summary)
+        self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
         self._folder = Path(tempfile.mkdtemp(prefix="gatekeeper-counts-"))
         sum_processes(registry, self._folder)
-        self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
         self._doors: Doors = {}
         self.children: list[Child] = []
 
