@@ -95,7 +95,7 @@ async def test_after_a_denial_the_same_mail_is_a_new_mailing(store, casework):
 
 async def test_a_withdrawal_is_the_senders(store, casework):
     await hold(store)
-    with pytest.raises(NotAllowed, match="M-1: cio@example.gov may not withdraw it"):
+    with pytest.raises(NotAllowed, match=r"M-1: cio@example\.gov may not withdraw it"):
         casework.withdraw(1, CIO)
     assert casework.withdraw(1, "HEAD@doa.example.gov", "typo").mailing.state == "withdrawn"
 

@@ -68,9 +68,10 @@ async def approved(store, voice, clock, recipients, **more):
     return one
 
 
-async def until(condition, seconds=20.0):
+async def until(condition, seconds=60.0):
+    """Wait for what nothing announces; long enough for a machine that is busy with other things."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
