@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from gatekeeper import log as transaction_log
 from gatekeeper.child import Child, environment_of_children
+from gatekeeper.counts_folder import CountsFolder
 from gatekeeper.front import Doors, open_doors
 from gatekeeper.listeners.doors import close_sockets
 from gatekeeper.main import GRACE, Gate, announce, ends_on_signals
@@ -47,8 +45,8 @@ class Supervisor:
         self._storekeeper = Storekeeper(store, writing=False)
         self._gauges.watch_ledger(self._storekeeper.summary)
         self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
-        self._folder = Path(tempfile.mkdtemp(prefix="gatekeeper-counts-"))
-        sum_processes(registry, self._folder)
+        self._folder = CountsFolder()
+        sum_processes(registry, self._folder.path)
         self._doors: Doors = {}
         self.children: list[Child] = []
 
@@ -79,7 +77,7 @@ class Supervisor:
         self._close_doors()
         if self.ops:
             self.ops.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def reload(self) -> None:
         """Tell all to read the rules anew."""
@@ -99,7 +97,7 @@ class Supervisor:
 
     def _child(self, name: str, doors: dict[str, tuple[int, ...]]) -> Child:
         orders = Orders(self._settings.texts, self._settings.origins, self._log_key.hex(), doors)
-        return Child(name, orders, environment_of_children(self._folder), self._changed, self._gauges.restart)
+        return Child(name, orders, environment_of_children(self._folder.path), self._changed, self._gauges.restart)
 
     def _changed(self) -> None:
         """A process is ready, has other rules, or is gone."""

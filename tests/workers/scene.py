@@ -29,6 +29,7 @@ def gate_of(
     """A gate of several processes, all of them ready; none of them is there afterwards."""
     flags = ["--workers", str(workers), "--lease", "1s"]
     with asleep(downstream.address, rules=rules, flags=flags, database=database) as gate:
+        gate.environment["TMPDIR"] = str(gate.home)
         start(gate)
         yield gate
 

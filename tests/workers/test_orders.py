@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,8 @@ from tests.workers.scene import NO_GATHER, gate_of, lives, processes
 ALL = ("worker-1", "worker-2", "worker-3", "office")
 
 
-def folders_of_counts() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("gatekeeper-counts-*"))
+def folders_of_counts(gate: Gate) -> list[Path]:
+    return list(gate.home.glob("gatekeeper-counts-*"))
 
 
 def digests(gate: Gate) -> dict[str, str]:
@@ -37,10 +36,10 @@ def digests(gate: Gate) -> dict[str, str]:
 @pytest.mark.parametrize("to_all", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_sigterm_lets_messages_end(to_all):
     """Sent to the supervisor, as by a person, or to all processes, as by systemd."""
-    before = folders_of_counts()
     contents = {name: message(name, 50_000) for name in ("one", "two", "three", "four")}
     with Downstream() as downstream, gate_of(2, downstream) as gate:
         children = list(processes(gate).values())
+        assert len(folders_of_counts(gate)) == 1
         clients = {name: Client(gate.port) for name in [*contents, "idle"]}
         for client in clients.values():
             client.hello()
@@ -60,7 +59,7 @@ def test_sigterm_lets_messages_end(to_all):
             assert downstream.copies(content) == dict.fromkeys(people(2), 1), name
         for client in clients.values():
             client.close()
-    assert folders_of_counts() <= before
+        assert not folders_of_counts(gate)
 
 
 def test_sighup_reaches_all():
@@ -83,16 +82,16 @@ def test_sighup_reaches_all():
 
 def refused(gate: Gate) -> str:
     """What a gate says that does not start."""
-    before = folders_of_counts()
     gate.start(wait=False)
     code = gate.wait_dead()
     assert not processes(gate), "processes were started"
-    assert folders_of_counts() == before
+    assert not folders_of_counts(gate)
     return f"{code}: {gate.log()}"
 
 
 def test_what_cannot_be_had_ends_it_at_once():
     gate = Gate("maildir:out", flags=["--workers", "2"])
+    gate.environment["TMPDIR"] = str(gate.home)
     try:
         with socket.create_server(("127.0.0.1", gate.port)):
             assert f"69: gatekeeper: --listen 127.0.0.1:{gate.port}: Address already in use" in refused(gate)
