@@ -31,12 +31,17 @@ class Offer:
     actions: int = ALL_ACTIONS
     steps: int = EVERYTHING
 
+    @classmethod
+    def decode(cls, data: bytes) -> Offer:
+        return cls(*(int.from_bytes(data[at : at + 4], "big") for at in (0, 4, 8)))
+
     def encode(self) -> bytes:
         return b"".join(number.to_bytes(4, "big") for number in (self.version, self.actions, self.steps))
 
 
 POSTFIX_3_7 = Offer()
-SENDMAIL_8_17 = Offer(6, 0x1FF, 0x1F_FFFF | 0x3000_0000)  # with its sizes of packets
+SENDMAIL_8_17 = Offer.decode(bytes.fromhex("00000006000001ff001fffff"))  # as Debian's 8.17.1 said it
+SENDMAIL_LARGE = Offer(6, 0x1FF, 0x1F_FFFF | 0x3000_0000)  # which could send larger packets, to who wants them
 SENDMAIL_8_13 = Offer(2, 0x3F, 0x7F)
 POSTFIX_2_3 = Offer(2, 0x3D, 0x7F)
 

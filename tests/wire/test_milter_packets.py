@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gatekeeper.wire import milter_packets as packets
 from gatekeeper.wire.milter_packets import Actions, Command, Connected, GarbageError, PacketReader, Steps, Terms
 from gatekeeper.wire.replies import Reply, reply
-from tests.peers.milter import ALL_ACTIONS, EVERYTHING, POSTFIX_2_3, SENDMAIL_8_13, SENDMAIL_8_17, Offer
+from tests.peers.milter import ALL_ACTIONS, EVERYTHING, POSTFIX_2_3, SENDMAIL_8_13, SENDMAIL_8_17, SENDMAIL_LARGE, Offer
 
 BARE = Terms(2, Actions(0), Steps(0))
 FULL = packets.agree(Offer().encode())
@@ -49,7 +49,9 @@ def test_of_a_full_offer_we_take_what_we_need_and_nothing_else():
     assert not FULL.steps & 0x7F  # no step is left out
 
 
-@pytest.mark.parametrize("offer", [SENDMAIL_8_17, SENDMAIL_8_13, POSTFIX_2_3, Offer(3), Offer(4), Offer(5), Offer(9)])
+@pytest.mark.parametrize(
+    "offer", [SENDMAIL_8_17, SENDMAIL_LARGE, SENDMAIL_8_13, POSTFIX_2_3, Offer(3), Offer(4), Offer(5), Offer(9)]
+)
 def test_terms_are_within_the_offer(offer):
     """Sendmail closes the connection on anything that it did not offer, and where the version is above its own."""
     terms = packets.agree(offer.encode())
