@@ -21,12 +21,21 @@ from gatekeeper.judging import audience_of, source_of, warning_field
 from gatekeeper.mail import read_facts
 from gatekeeper.model import Action, Evidence, Facts, Reason, Transaction, Verdict
 from gatekeeper.notify import Occasion
-from gatekeeper.store import Connection, Store, gather, keeping
+from gatekeeper.store import Connection, Store, StoreError, gather, keeping
 from gatekeeper.store.gather import Gathered
 from gatekeeper.store.views import BatchView
 from gatekeeper.telling import Voice
 
 log = logging.getLogger("gatekeeper.gather")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A gather that was ended: the mailing's number, how many batches it was, and what governs them all."""
+
+    mailing: str
+    batches: int
+    verdict: Action
 
 
 @dataclass(slots=True)
@@ -43,41 +52,62 @@ class Gathers:
     async def end_due(self) -> None:
         """End every gather that is due; raises StoreError."""
         for key in await self.store.read(partial(gather.due_gathers, now=self.clock())):
-            await self.end(key)
+            try:
+                await self.end(key)
+            except StoreError:
+                raise
+            except Exception:  # a fault of ours with one mailing must not keep all others waiting
+                log.exception("a gather could not be ended")
 
     async def end(self, key: int) -> None:
-        """Judge one mailing as a whole; one that changes meanwhile stays due, and is judged at the next look."""
+        """Judge one mailing as a whole; one that more comes of meanwhile, and that may still wait, is left alone."""
         gathered = await self.store.read(partial(gather.read_gathered, key=key))
         if gathered is None:
             return
-        verdicts = await self._judge_all(gathered, self.in_force.current)
+        policy, facts = self.in_force.current, await self._facts(gathered)
+        verdicts = self._judge_all(gathered, facts, policy)
         step("gather-judged")
-        if await self.store.run(partial(self._write, gathered=gathered, verdicts=verdicts)):
+        ended = await self.store.run(partial(self._write, gathered=gathered, verdicts=verdicts))
+        ended = ended or await self.store.run(partial(self._end_at_once, key=key, facts=facts, policy=policy))
+        if ended:
             step("gather-ended")
             self.on_queued()
-            worst = _worst(verdicts.values())
-            log.info("gathered %s batches=%d verdict=%s", gathered.mailing.id, len(gathered.batches), worst)
+            log.info("gathered %s batches=%d verdict=%s", ended.mailing, ended.batches, ended.verdict)
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    async def _judge_all(self, gathered: Gathered, policy: Policy) -> dict[int, Verdict]:
-        now = datetime.fromtimestamp(self.clock(), UTC)
-        facts: dict[bytes, Facts] = {}  # batches of one message share a body
-        verdicts = {}
-        for batch in gathered.batches:
-            if batch.body not in facts:
-                facts[batch.body] = await self._read(batch.body)
-            verdicts[batch.id] = _judge(batch, facts[batch.body], gathered, policy, now)
-        return verdicts
+    async def _facts(self, gathered: Gathered) -> dict[bytes, Facts]:
+        """What the batches say, by body: those of one message share one."""
+        facts: dict[bytes, Facts] = {}
+        for body in {batch.body for batch in gathered.batches}:
+            content = await self.store.read(partial(_content, body=body))
+            facts[body] = await asyncio.to_thread(read_facts, content)
+        return facts
 
-    async def _read(self, body: bytes) -> Facts:
-        content = b"".join(await self.store.read(lambda connection: list(keeping.read_chunks(connection, body))))
-        return await asyncio.to_thread(read_facts, content)
+    def _judge_all(self, gathered: Gathered, facts: Mapping[bytes, Facts], policy: Policy) -> dict[int, Verdict]:
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        return {batch.id: _judge(batch, facts[batch.body], gathered, policy, now) for batch in gathered.batches}
+
+    def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
+        """Judge and write in one transaction, where more comes faster than it can be judged: its time is over."""
+        gathered = gather.read_gathered(connection, key, lock=True)
+        if gathered is None or (gathered.mailing.gather_until or 0) > self.clock():
+            return None
+        for body in {batch.body for batch in gathered.batches} - facts.keys():
+            facts[body] = read_facts(_content(connection, body))
+        return self._write(connection, gathered, self._judge_all(gathered, facts, policy))
 
     # -- what comes of it ----------------------------------------------------------------------------------------
 
-    def _write(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict]) -> bool:
-        now, worst = self.clock(), _worst(verdicts.values())
+    def _write(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict]) -> Ended | None:
+        worst = _worst(verdicts.values())
+        done = self._carry_out(connection, gathered, verdicts, worst)
+        return Ended(gathered.mailing.id, len(gathered.batches), worst) if done else None
+
+    def _carry_out(
+        self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict], worst: Action
+    ) -> bool:
+        now = self.clock()
         if worst.passes or self.observes:
             return self._pass(connection, gathered, verdicts, now)
         reasons = _reasons(verdicts.values())
@@ -125,6 +155,10 @@ class Gathers:
         summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id)
         content = render(summary, voice.organisation, datetime.fromtimestamp(now, UTC))
         telling.queue_notice(connection, f"{kind}:{mailing.key}", mailing.sender, content, now, mailing.key)
+
+
+def _content(connection: Connection, body: bytes) -> bytes:
+    return b"".join(keeping.read_chunks(connection, body))
 
 
 def _judge(batch: BatchView, facts: Facts, gathered: Gathered, policy: Policy, now: datetime) -> Verdict:

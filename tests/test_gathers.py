@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import itertools
 from functools import partial
 
 import pytest
@@ -173,9 +174,9 @@ async def test_a_batch_that_comes_while_the_rest_is_judged_is_judged_with_it(gat
     gate.now += 21
     (key,) = gate.store.call(partial(views_due, now=gate.now))
     read = await gate.store.read(partial(views_read, key=key))
-    verdicts = await gate.gathers._judge_all(read, gate.in_force.current)
+    verdicts = gate.gathers._judge_all(read, await gate.gathers._facts(read), gate.in_force.current)
     await gate.cut(people(100, start=1950), 50)
-    assert await gate.store.run(partial(gate.gathers._write, gathered=read, verdicts=verdicts)) is False
+    assert await gate.store.run(partial(gate.gathers._write, gathered=read, verdicts=verdicts)) is None
     assert gate.mailing().state == "held" and gate.mailing().sent == 0
 
 
@@ -214,3 +215,51 @@ async def test_a_denied_mailings_successor_knows_who_was_reached(gate):
     replies = await gate.cut(everyone[2100:2250], 50)
     assert "M-2 not sent yet: counting" in replies[0].text and "Held for approval as M-2" in replies[1].text
     assert gate.mailing(2).counts.users == 1950 + 150 and gate.mailing(2).reached_before == 1950
+
+
+class Busy:
+    """A store of which, while a gather is being judged, another batch of its mailing always comes."""
+
+    def __init__(self, store, come):
+        self.store, self.run, self.come = store, store.run, come
+
+    async def read(self, function):
+        found = await self.store.read(function)
+        await self.come()
+        return found
+
+
+@pytest.mark.parametrize(("others", "state"), [(100, "open"), (1700, "held")])
+async def test_a_gather_ends_at_its_limit_though_more_comes_whenever_it_is_judged(gate, others, state):
+    await gate.cut(people(300), 50)
+    numbers = itertools.count(300, others // 2)
+
+    async def come():
+        start = next(numbers)
+        await gate.send(people(others // 2, start=start), rest=f"\r\nHello {start}\r\n".encode())
+
+    gate.gathers.store = Busy(gate.store, come)
+    await gate.pass_time(19)
+    assert gate.mailing().state == "gathering"  # none of it is due
+    gate.now += 300
+    await gate.gathers.end_due()
+    assert (
+        gate.mailing().state == state and gate.queued().count("release") == (state == "open") * gate.mailing().batches
+    )
+
+
+async def test_a_gather_that_cannot_be_judged_does_not_keep_others_waiting(gate, monkeypatch):
+    await gate.cut(people(50), 50, subject="first")
+    await gate.cut(people(100), 50, subject="second")
+    real, faults = Gathers.end, iter([RuntimeError("a fault")])
+
+    async def end(gathers, key):
+        for fault in faults:
+            raise fault
+        await real(gathers, key)
+
+    monkeypatch.setattr(Gathers, "end", end)
+    await gate.pass_time(21)
+    assert (gate.mailing(1).state, gate.mailing(2).state) == ("gathering", "open")
+    await gate.pass_time(1)
+    assert gate.mailing(1).state == "open"

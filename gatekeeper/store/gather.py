@@ -44,14 +44,17 @@ def due_gathers(connection: Connection, now: float) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def read_gathered(connection: Connection, key: int) -> Gathered | None:
-    """A mailing with its gathered batches; None where somebody has ended its gather."""
+def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Gathered | None:
+    """A mailing with its gathered batches; None where somebody has ended its gather.
+
+    `lock` keeps it as it was read until the transaction ends (Postgres; SQLite has one writer).
+    """
     query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.GATHERING)
     query = query.where(mailings.c.merged_into.is_(None))
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
         return None
-    kept = tuple(batch for batch in find_batches(connection, key) if batch.state is BatchState.GATHERED)
+    kept = tuple(find_batches(connection, key, BatchState.GATHERED))
     return Gathered(view_mailing(connection, key), read_standing(connection, row), kept, row["version"])
 
 

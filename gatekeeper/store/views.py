@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Client, Counts, Reason, Recipient
@@ -162,31 +162,32 @@ def _view(row: RowMapping, tally: Mapping[str, int]) -> MailingView:
     )
 
 
-def find_batches(connection: Connection, mailing_key: int) -> list[BatchView]:
-    """The acknowledged batches of a mailing, oldest first, with their recipients."""
-    query = (
-        select(batches, bodies.c.size)
-        .join(bodies, bodies.c.digest == batches.c.body)
-        .where(batches.c.mailing_id == mailing_key, batches.c.state != BatchState.STORING)
-        .order_by(batches.c.id)
-    )
-    return [_batch_view(connection, row) for row in connection.execute(query).mappings().all()]
+def find_batches(connection: Connection, mailing_key: int, state: BatchState | None = None) -> list[BatchView]:
+    """The acknowledged batches of a mailing, oldest first, with their recipients; of one state, where named."""
+    kept = batches.c.state != BatchState.STORING if state is None else batches.c.state == state
+    return _batch_views(connection, and_(batches.c.mailing_id == mailing_key, kept))
 
 
 def find_batch(connection: Connection, batch_id: int) -> BatchView:
     """One batch by its id."""
-    query = select(batches, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body)
-    row = connection.execute(query.where(batches.c.id == batch_id)).mappings().one()
-    return _batch_view(connection, row)
+    (found,) = _batch_views(connection, batches.c.id == batch_id)
+    return found
 
 
-def _batch_view(connection: Connection, row: RowMapping) -> BatchView:
+def _batch_views(connection: Connection, chosen: ColumnElement[bool]) -> list[BatchView]:
+    query = select(batches, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body).where(chosen)
+    rows = connection.execute(query.order_by(batches.c.id)).mappings().all()
+    recipients = _recipients(connection, chosen)
+    return [_batch_view(row, recipients.get(row["id"], ())) for row in rows]
+
+
+def _batch_view(row: RowMapping, recipients: Sequence[RecipientView]) -> BatchView:
     return BatchView(
         id=row["id"],
         state=BatchState(row["state"]),
         sender=row["sender"],
         parameters=tuple(row["parameters"]),
-        recipients=_recipients(connection, row["id"]),
+        recipients=tuple(recipients),
         login=row["login"],
         authenticated=row["authenticated"],
         client=Client(**row["client"]),
@@ -201,13 +202,16 @@ def _batch_view(connection: Connection, row: RowMapping) -> BatchView:
     )
 
 
-def _recipients(connection: Connection, batch_id: int) -> tuple[RecipientView, ...]:
+def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int, list[RecipientView]]:
+    """Recipients by batch, in one query however many batches there are."""
     table = batch_recipients
-    query = select(table).where(table.c.batch_id == batch_id).order_by(table.c.position)
-    return tuple(
-        RecipientView(Recipient(row["address"], tuple(row["parameters"])), RecipientState(row["state"]), row["reply"])
-        for row in connection.execute(query).mappings()
-    )
+    query = select(table).join(batches, table.c.batch_id == batches.c.id).where(chosen)
+    found: dict[int, list[RecipientView]] = {}
+    for row in connection.execute(query.order_by(table.c.batch_id, table.c.position)).mappings():
+        recipient = Recipient(row["address"], tuple(row["parameters"]))
+        view = RecipientView(recipient, RecipientState(row["state"]), row["reply"])
+        found.setdefault(row["batch_id"], []).append(view)
+    return found
 
 
 def header_of(connection: Connection, body: bytes) -> bytes:
