@@ -10,7 +10,7 @@ import pytest
 
 from gatekeeper.store import gather, jobs, joining, keeping, people
 from tests.promises.schedule import Schedule, make
-from tests.promises.test_random_schedules import office, play_all  # noqa: F401
+from tests.promises.test_random_schedules import office, play_all, url  # noqa: F401
 
 decide = import_module("gatekeeper.store.decide")  # the room exports its function by that name
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -127,12 +127,10 @@ def interesting() -> Iterator[Schedule]:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("mutation", [*ANYWHERE, *ON_POSTGRES], ids=lambda mutation: mutation.__name__)
-async def test_a_fault_is_seen(mutation, database_url, tmp_path, office, monkeypatch):  # noqa: F811
-    if mutation in ON_POSTGRES and database_url.startswith("sqlite"):
+async def test_a_fault_is_seen(mutation, url, tmp_path, office, monkeypatch):  # noqa: F811
+    if mutation in ON_POSTGRES and url.startswith("sqlite"):
         pytest.skip("SQLite has one writer at a time")
     mutation(monkeypatch)
     chosen = interesting()
     with pytest.raises((AssertionError, TimeoutError)):
-        await play_all(
-            [("small", next(chosen).seed) for _ in range(_TRIES)], database_url, tmp_path, office, monkeypatch
-        )
+        await play_all([("small", next(chosen).seed) for _ in range(_TRIES)], url, tmp_path, office, monkeypatch)

@@ -257,7 +257,7 @@ class World:
                 return
             for worker in self.workers:
                 worker.queue.poke()
-            await asyncio.sleep(0.003)
+            await asyncio.sleep(0.01)
             await self.replace_the_dead()
 
 
