@@ -104,7 +104,8 @@ class Story:
         self.gate.kill()
         approve(self.gate, self.mailing)
         for point in points:
-            restart(self.gate, point)
+            self.gate.kill()
+            self.gate.start(kill_at=point, wait=False)  # it may be gone before it is ready
             wait_for(lambda: not self.gate.running or self.is_over(), self.gate.log)
         if not self.gate.running:
             restart(self.gate)
@@ -221,7 +222,8 @@ def test_killed_at_each_step_of_holding_a_second_batch(downstream, point):
 @pytest.mark.soak
 @pytest.mark.parametrize("point", SECOND_RELEASE)
 def test_killed_at_each_step_of_releasing_two_batches(downstream, point):
-    assert live_through(downstream, point, "release", batches=two_batches()) <= allowed(point, "release")
+    """Two releases are under way at once: of the other one, a group may be in flight as well."""
+    assert live_through(downstream, point, "release", batches=two_batches()) <= allowed(point, "release") + GROUP
 
 
 @pytest.mark.soak
@@ -270,7 +272,7 @@ def test_killed_again_and_again_at_random(downstream, seed):
     chance = random.Random(seed)
     points = [chance.choice(["leased:1", "body-read:1", "sent:1", "sent:2", "recorded:1"]) for _ in range(8)]
     with asleep(downstream.address, flags=LEASE) as gate:
-        story = Story(gate, downstream, "again and again", batches=two_batches())
+        story = Story(gate, downstream, "again and again", octets=0)
         gate.start()
         story.hold()
         assert story.release(points) <= GROUP * sum(point.startswith("sent:") for point in points)
