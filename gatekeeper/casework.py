@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from datetime import time as clock_time
 from functools import partial
 
 from gatekeeper import notify
 from gatekeeper.address import normalise
+from gatekeeper.calendars import calendar_of
 from gatekeeper.faults import step
 from gatekeeper.lifecycle import BatchState, LifecycleError, advance
 from gatekeeper.notify import Occasion
@@ -24,7 +24,6 @@ from gatekeeper.store import Connection, Store, keeping, ledger, views
 from gatekeeper.store.ledger import Act
 from gatekeeper.store.views import BatchView, EventView, MailingView
 from gatekeeper.telling import Voice, queue_notice, queue_report, report_to
-from gatekeeper.workdays import add_working_days
 
 _WINDOW = 2  # working days for which an approval stands (DESIGN 6)
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
@@ -268,9 +267,9 @@ class Casework:
 
     def _window_end(self, now: float) -> float:
         """The end of the second working day from now, by the organisation's clock."""
-        zone = self.ruleset.timezone
-        day = add_working_days(datetime.fromtimestamp(now, zone).date(), _WINDOW)
-        return datetime.combine(day, clock_time(23, 59, 59), zone).timestamp()
+        calendar = calendar_of(self.ruleset)
+        today = calendar.day(datetime.fromtimestamp(now, UTC))
+        return calendar.end_of(calendar.add(today, _WINDOW)).timestamp()
 
 
 class _named:

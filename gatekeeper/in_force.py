@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper.audience import Directory
+from gatekeeper.calendars import calendar_problem
 from gatekeeper.directory import DirectoryError, load
 from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 
@@ -37,6 +38,8 @@ def read_policy(path: Path) -> Policy:
     """Read rules.yaml and every file that it names; raises InForceError with all problems."""
     try:
         ruleset = read_ruleset(path)
+        if problem := calendar_problem(ruleset, str(path)):
+            raise RulesetError([problem])
         return Policy(ruleset, load(ruleset))
     except RulesetError as error:
         raise InForceError("\n".join(str(problem) for problem in error.problems)) from error

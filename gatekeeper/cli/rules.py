@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gatekeeper import rules as ruleset_room
+from gatekeeper.calendars import calendar_problem
 from gatekeeper.cli.common import (
     DATA_ERROR,
     NO_INPUT,
@@ -49,6 +50,8 @@ def check(file: Path | None, as_json: bool, **given: Any) -> None:
 def _check(path: Path) -> tuple[list[Problem | str], list[Problem | str]]:
     try:
         ruleset = ruleset_room.read_ruleset(path)
+        if problem := calendar_problem(ruleset, str(path)):
+            return [problem], []
         load(ruleset)
     except RulesetError as error:
         found = error.problems

@@ -13,7 +13,20 @@ from ..model import Action
 from .compile import compile_rule
 from .read_ask import ASK
 from .read_conditions import Conditions, Context, define_problem, read_define
-from .ruleset import ROLES, Agency, DirectorySpec, During, Gather, Held, ListSpec, MailingRules, Person, Requests, Rule
+from .ruleset import (
+    ROLES,
+    Agency,
+    DirectorySpec,
+    During,
+    Gather,
+    Held,
+    Holidays,
+    ListSpec,
+    MailingRules,
+    Person,
+    Requests,
+    Rule,
+)
 from .scalars import (
     ADDRESS,
     AGENCY,
@@ -201,14 +214,40 @@ MAILING = Record(
     ),
     _make_mailing,
 )
+
+
+def _make_holidays(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+    holidays = Holidays(**{key: frozenset(days) for key, days in values.items()})
+    both = sorted(holidays.add & holidays.remove)
+    if both:
+        return reading.error(node, f"{both[0]} in add and in remove: expected it in one of them")
+    return holidays
+
+
+HOLIDAYS = Record(
+    "days by which the calendar differs, such as {add: [2026-11-27], remove: [2026-10-12]}",
+    (
+        Key("add", ListOf(DAY), "Days on which this organisation does not work."),
+        Key("remove", ListOf(DAY), "Holidays of the calendar on which it does."),
+    ),
+    _make_holidays,
+)
+
+
+def _make_requests(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+    named = node.get("calendar")
+    return Requests(**values, calendar_at=(named.line, named.column) if named else (0, 0))
+
+
 REQUESTS = Record(
     "how early a mailing is asked for, such as {notice: 5 working days}",
     (
         Key("notice", SPAN, "How long before the planned day a request must come."),
         Key("calendar", CALENDAR, "Whose holidays are no working days; weekends alone where left out."),
+        Key("holidays", HOLIDAYS, "Days by which this organisation's holidays differ from the calendar."),
         Key("late", word_of("flag", "refuse"), "What becomes of a late request."),
     ),
-    _make(Requests),
+    _make_requests,
 )
 HELD = Record(
     "what becomes of a held mailing, such as {remind: 2 working days, expire: 10 working days}",

@@ -100,12 +100,22 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Holidays:
+    """Days by which an organisation's holidays differ from the calendar."""
+
+    add: frozenset[date] = frozenset()
+    remove: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Requests:
     """How early a mailing is asked for (M2)."""
 
     notice: Span = Span()
     calendar: str | None = None  # country and subdivision such as US-MT; None: weekends only
+    holidays: Holidays = Holidays()
     late: str = "flag"  # or "refuse"
+    calendar_at: tuple[int, int] = field(default=(0, 0), compare=False)  # line and column of the calendar's name
 
 
 @dataclass(frozen=True, slots=True)

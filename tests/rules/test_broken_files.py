@@ -89,6 +89,12 @@ BROKEN = [
     (top("mailing: {gather: {quiet: 10m, limit: 5m}}"), 4, 19, "quiet is longer than limit"),
     (top("mailing: {gather: maybe}"), 4, 19, "expected {at: [50, 100]"),
     (top("requests: {calendar: Montana}"), 4, 22, "expected a country with its state"),
+    (
+        top("requests: {holidays: {add: [2026-01-02], remove: [2026-01-02]}}"),
+        4,
+        22,
+        "2026-01-02 in add and in remove",
+    ),
     (top("requests: {notice: soon}"), 4, 20, "expected a length of time, such as 5 working days"),
     (top("mass: {size: {over: 1MB}}"), 4, 15, "over of size under mass: expected users"),
     (top("mass: {people: 200}"), 4, 16, "equal of people under mass"),
