@@ -11,11 +11,13 @@ from typing import Any
 
 from ..model import Action
 from .compile import compile_rule
+from .fields import FIELDS
 from .read_ask import ASK
 from .read_conditions import Conditions, Context, define_problem, read_define
 from .ruleset import (
     ROLES,
     Agency,
+    AuditRules,
     DirectorySpec,
     During,
     Gather,
@@ -258,6 +260,16 @@ HELD = Record(
     _make(Held),
 )
 
+RECORDED = word_of(*(name for name in FIELDS if name != "mass"))
+AUDIT = Record(
+    "what is recorded of decisions, such as {keep: 400d, ordinary: [sender]}",
+    (
+        Key("keep", DURATION, "How long a recorded decision stays."),
+        Key("ordinary", ListOf(RECORDED), "Fields of ordinary mail that are recorded by value; none where left out."),
+    ),
+    lambda values, node, reading: AuditRules(**{**values, "ordinary": frozenset(values.get("ordinary", ()))}),
+)
+
 # -- the rules ---------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +380,21 @@ class Defines:
         return self.inner.schema()
 
 
+class Enforced:
+    """The agencies that the rules act on, as a set; an empty list is nobody."""
+
+    inner = ListOf(AGENCY)
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make a frozenset of ids."""
+        values = self.inner.read(node, reading)
+        return values if values is INVALID else frozenset(values)
+
+    def schema(self) -> Json:
+        """A list of ids."""
+        return self.inner.schema()
+
+
 VERSION = Value("1, the version of this grammar", _version, {"enum": [1, "1"]})
 DOCUMENT = Record(
     "a rules file with version: 1 and rules",
@@ -387,6 +414,8 @@ DOCUMENT = Record(
         Key("mailing", MAILING, "What makes messages one mailing."),
         Key("requests", REQUESTS, "How early a mailing is asked for."),
         Key("held", HELD, "What becomes of a held mailing that nobody decides."),
+        Key("audit", AUDIT, "What is recorded of decisions, and for how long."),
+        Key("enforce", Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
         Key("mass", Conditions(Context(counts_only=True)), "When a mailing is a mass mailing: counts only."),
         Key("define", Defines(), "Conditions with names, to be used in several rules."),
         Key("rules", Rules(), "The rules; all are evaluated, the most severe wins.", required=True),

@@ -14,15 +14,17 @@ from .say import render, said
 HELD = "held"
 
 
-def judge(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Verdict:
+def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValues | None = None) -> Verdict:
     """Judge a transaction, with the counts and the standing of its mailing, at the time `now` (an aware datetime).
 
     All rules are evaluated and every matching one is a reason; the most severe action wins (DESIGN 3.6). A mailing that
     is held stays held, with the reasons it is held for. A hold is cleared by a permit that covers it.
+
+    Args: `values` are those of a past judgment that is made again; else they are drawn from the evidence.
     """
     if not _governed(evidence):
         return Verdict()
-    values = field_values(ruleset, evidence)
+    values = field_values(ruleset, evidence) if values is None else values
     mass = values["mass"]
     reasons = [
         reason

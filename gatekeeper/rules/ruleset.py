@@ -126,6 +126,17 @@ class Held:
     expire: Span = Span(working_days=10)
 
 
+# -- what is recorded of decisions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRules:
+    """How long recorded decisions stay, and which fields of ordinary mail are recorded by value (D4)."""
+
+    keep: timedelta = timedelta(days=400)
+    ordinary: frozenset[str] = frozenset()
+
+
 # -- the rules ---------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +222,8 @@ class Ruleset:
     mailing: MailingRules = MailingRules()
     requests: Requests = Requests()
     held: Held = Held()
+    audit: AuditRules = AuditRules()
+    enforce: frozenset[str] | None = None  # agencies whose senders the rules act on; None: all
     mass: Condition = MASS
     mass_matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # `mass`, compiled
     rules: tuple[Rule, ...] = ()
@@ -223,6 +236,10 @@ class Ruleset:
     def people_with(self, role: str) -> tuple[str, ...]:
         """Addresses of those who hold the role, in the order of the file."""
         return tuple(address for address, person in self.people.items() if role in person.roles)
+
+    def acts_on(self, agency: str | None) -> bool:
+        """True where the rules act on mail of that agency's senders; else they only watch it (`enforce:`)."""
+        return self.enforce is None or agency in self.enforce
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id; None where this ruleset has none (an older one may have had it)."""

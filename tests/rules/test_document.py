@@ -19,7 +19,7 @@ from gatekeeper.rules import (
     read_ruleset,
 )
 
-from .making import HEAD, ROOT, check, one
+from .making import HEAD, ROOT, check, one, ruleset
 
 LEAST = "version: 1\nrules: []\n"
 WHOLE = """\
@@ -224,3 +224,16 @@ def test_the_shipped_rules_explain_every_remark_to_yaml():
     text = (ROOT / "rules.yaml").read_text(encoding="utf-8")
     uncommented = re.sub(r"^# (directory:|lists:|  - \{|  all-staff)", r"\1", text, flags=re.MULTILINE)
     assert len(read(uncommented).directory) == 2
+
+
+def test_what_is_recorded_and_on_whom_the_rules_act():
+    """Clause D4: of ordinary mail nothing more is recorded than the file allows."""
+    silent = ruleset("  []\n")
+    assert (silent.audit.keep.days, silent.audit.ordinary, silent.enforce) == (400, frozenset(), None)
+    assert silent.acts_on("DEQ") and silent.acts_on(None)
+    told = ruleset("  []\n", HEAD + "audit: {keep: 90d, ordinary: [sender, subject]}\nenforce: DOA\n")
+    assert (told.audit.keep.days, told.audit.ordinary) == (90, {"sender", "subject"})
+    assert told.acts_on("DOA") and not told.acts_on("DEQ") and not told.acts_on(None)
+    assert not ruleset("  []\n", HEAD + "enforce: []\n").acts_on("DOA")
+    (problem,) = check(HEAD + "audit: {ordinary: [subjects]}\nenforce: [DAO]\nrules: []\n")[:1]
+    assert "expected" in problem.text
