@@ -18,8 +18,10 @@ from .ruleset import (
     ROLES,
     Agency,
     AuditRules,
+    Delegation,
     DirectorySpec,
     During,
+    Escalation,
     Gather,
     Held,
     Holidays,
@@ -137,6 +139,23 @@ LISTS = MapOf(
 )
 
 
+DELEGATE = Record(
+    "who acts in their place, such as {to: deputy@example.gov, until: 2026-12-24}",
+    (
+        Key("to", ADDRESS, "Who decides in their place.", required=True),
+        Key("until", DAY, "The last day on which they do.", required=True),
+    ),
+    _make(Delegation),
+)
+
+
+def _make_people(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+    values["when_needed"] = values.pop("asked", "always") == "when needed"
+    if values["when_needed"] and "owner" not in values["roles"]:
+        return reading.error(node, "asked: when needed beside other roles: expected it for an owner")
+    return Person(**values)
+
+
 PEOPLE = MapOf(
     "people by their addresses, such as cio@example.gov: {roles: [approver]}",
     ADDRESS,
@@ -154,8 +173,12 @@ PEOPLE = MapOf(
                 "For whom or for which data; everything where left out.",
             ),
             Key("final", FLAG, "true: a denial by them cannot be appealed."),
+            Key(
+                "asked", word_of("always", "when needed"), "when needed: an owner asked only where an approver says so."
+            ),
+            Key("delegate", DELEGATE, "Who decides in their place, and until when."),
         ),
-        _make(Person),
+        _make_people,
     ),
 )
 
@@ -251,10 +274,20 @@ REQUESTS = Record(
     ),
     _make_requests,
 )
+ESCALATE = Record(
+    "when and to whom it is passed on, such as {after: 5 working days, to: admin}",
+    (
+        Key("after", SPAN, "When it is passed on; never where left out."),
+        Key("to", ASK, "To whom; to approvers where left out, to admins where approvers are asked."),
+        Key("before", SPAN, "How long before the day by which a legal notice is needed."),
+    ),
+    _make(Escalation),
+)
 HELD = Record(
     "what becomes of a held mailing, such as {remind: 2 working days, expire: 10 working days}",
     (
         Key("remind", SPAN, "When those who are asked are reminded."),
+        Key("escalate", ESCALATE, "When others may decide in the place of those who are asked."),
         Key("expire", SPAN, "When it goes back to its sender."),
     ),
     _make(Held),

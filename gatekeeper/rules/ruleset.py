@@ -53,12 +53,22 @@ class ListSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who acts in somebody's place, until the end of a day."""
+
+    to: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who asks, decides or looks."""
 
     roles: tuple[str, ...] = ()
     of: tuple[str, ...] = ()  # agencies, list owners or list addresses that the roles are limited to; empty for all
     final: bool = False  # whose denial cannot be appealed
+    when_needed: bool = False  # an owner whose yes is waited for only where an approver asks for it (T7)
+    delegate: Delegation | None = None
 
 
 # -- how mail becomes mailings -----------------------------------------------------------------------------------
@@ -98,6 +108,10 @@ class Span:
     working_days: int = 0
     time: timedelta = timedelta()
 
+    def __bool__(self) -> bool:
+        """False for `none`."""
+        return bool(self.working_days or self.time)
+
 
 @dataclass(frozen=True, slots=True)
 class Holidays:
@@ -116,14 +130,6 @@ class Requests:
     holidays: Holidays = Holidays()
     late: str = "flag"  # or "refuse"
     calendar_at: tuple[int, int] = field(default=(0, 0), compare=False)  # line and column of the calendar's name
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What becomes of a held mailing that nobody decides."""
-
-    remind: Span = Span(working_days=2)
-    expire: Span = Span(working_days=10)
 
 
 # -- what is recorded of decisions -------------------------------------------------------------------------------
@@ -166,6 +172,24 @@ class AskSome:
 
 Ask = tuple[AskTerm | AskSome, ...]  # every one must agree
 APPROVER: Ask = (AskTerm("role", "approver"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """When, and to whom, what nobody decides is passed on."""
+
+    after: Span = Span()
+    to: Ask = ()  # nobody: to approvers, or to admins where approvers are asked already
+    before: Span = Span(working_days=1)  # the day by which a legal notice is needed
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What becomes of a held mailing that nobody decides."""
+
+    remind: Span = Span(working_days=2)
+    escalate: Escalation = Escalation()
+    expire: Span = Span(working_days=10)
 
 
 @dataclass(frozen=True, slots=True)
