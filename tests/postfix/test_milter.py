@@ -11,7 +11,7 @@ import socketserver
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,21 +64,28 @@ class Way:
 
 @contextmanager
 def open_way(
-    *, again: bool = False, main: dict[str, str] | None = None, rules: str = RULES, relayhost: str = ""
+    *,
+    again: bool = False,
+    main: dict[str, str] | None = None,
+    rules: str = RULES,
+    relayhost: str = "",
+    signer: str = "",
+    flags: Sequence[str] = (),
 ) -> Iterator[Way]:
     """Args: with `again` released mail passes the gate again, on its way to the same Postfix, which keeps all mail
-    unless it has a `relayhost`.
+    unless it has a `relayhost`; else it passes the milter `signer`.
     """
     behind = free_port()
     setup = read_setup("As a milter", 0, behind)
+    services = [line.replace("-o smtpd_milters=", f"-o smtpd_milters={signer}") for line in setup.services]
     kept = {"relayhost": relayhost, "receives": not relayhost}
-    with Postfix(main={**setup.main, **(main or {})}, services=setup.services, **kept) as postfix:  # type: ignore[arg-type]
+    with Postfix(main={**setup.main, **(main or {})}, services=services, **kept) as postfix:  # type: ignore[arg-type]
         folder = postfix.home / "queue/gatekeeper"
         folder.mkdir()
         shutil.chown(folder, "root", "postfix")
         folder.chmod(0o2750)
         next_hop = f"smtp://127.0.0.1:{postfix.port if again else behind}"
-        with Gate(next_hop, rules=rules, flags=["--milter", f"unix:{folder}/milter"]) as gate:
+        with Gate(next_hop, rules=rules, flags=["--milter", f"unix:{folder}/milter", *flags]) as gate:
             yield Way(postfix, gate)
 
 
