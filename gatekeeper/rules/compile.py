@@ -13,6 +13,7 @@ from .conditions import All, Condition, Matcher, Not, Test
 from .fields import FIELDS, UNAVAILABLE, Field, Kind
 
 Values = Mapping[str, Any]
+CompileTest = Callable[[Test], Matcher]
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "over": operator.gt,
@@ -23,21 +24,21 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def compile_condition(condition: Condition) -> Matcher:
-    """Make a function of a condition."""
+def compile_condition(condition: Condition, compile_one: CompileTest | None = None) -> Matcher:
+    """Make a function of a condition; `compile_one` makes one of a test where it is not to be `compile_test`."""
     if isinstance(condition, Test):
-        return compile_test(condition)
+        return (compile_one or compile_test)(condition)
     if isinstance(condition, Not):
-        return _negation(compile_condition(condition.part))
-    matchers = [compile_condition(part) for part in condition.parts]
+        return _negation(compile_condition(condition.part, compile_one))
+    matchers = [compile_condition(part, compile_one) for part in condition.parts]
     if len(matchers) == 1:
         return matchers[0]
     return _every(matchers) if isinstance(condition, All) else _some(matchers)
 
 
-def compile_rule(when: Condition, unless: Condition | None) -> Matcher:
+def compile_rule(when: Condition, unless: Condition | None, compile_one: CompileTest | None = None) -> Matcher:
     """Make the function of a rule: `when` holds and `unless` does not take it back."""
-    return compile_condition(when if unless is None else All((when, Not(unless))))
+    return compile_condition(when if unless is None else All((when, Not(unless))), compile_one)
 
 
 # -- how answers combine -----------------------------------------------------------------------------------------

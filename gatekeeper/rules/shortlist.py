@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from .compile import compile_test
+from .compile import CompileTest, compile_test
 from .conditions import Condition, Matcher, Test, conjunction
 
 
@@ -26,7 +26,7 @@ R = TypeVar("R", bound=HasWhen)
 Shortlist = Callable[[Mapping[str, Any]], list[R]]
 
 
-def make_shortlist(rules: Sequence[R]) -> Shortlist[R]:
+def make_shortlist(rules: Sequence[R], compile_one: CompileTest = compile_test) -> Shortlist[R]:
     """Make a function of the field values that gives the rules that may match, in the order of the file."""
     always: list[tuple[int, R]] = []
     guarded: dict[Test, list[tuple[int, R]]] = {}
@@ -34,7 +34,7 @@ def make_shortlist(rules: Sequence[R]) -> Shortlist[R]:
     for place, rule in enumerate(rules):
         guard = max(_needed(rule), key=lambda test: shared[test], default=None)
         (always if guard is None else guarded.setdefault(guard, [])).append((place, rule))
-    groups = [(compile_test(guard), members) for guard, members in guarded.items()]
+    groups = [(compile_one(guard), members) for guard, members in guarded.items()]
     return lambda values: _shortlist(always, groups, values)
 
 
