@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from functools import partial
 
 from gatekeeper.base import Base
@@ -21,10 +20,11 @@ class Office:
     def __init__(self, base: Base) -> None:
         self._base = base
         marks = base.settings.listening.milter is not None
-        self.queue = Queue(base.store, base.next_hop, base.voice, base.settings.storing.lease, marks=marks)
+        lease, now = base.settings.storing.lease, base.store.now
+        self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, marks=marks)
         observes = base.settings.judging.mode == "observe"
-        gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke)
-        self.duties = Duties(base.in_force, base.store, gathers)
+        gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke, now)
+        self.duties = Duties(base.in_force, base.store, gathers, now)
         self._started = False
 
     async def start(self) -> None:
@@ -45,7 +45,8 @@ class Office:
         in_force = self._base.in_force
         ruleset = in_force.current.ruleset
         stored = ledger.StoredRuleset(ruleset.digest, str(in_force.path.resolve()), ruleset.text)
+        store = self._base.store
         try:
-            await self._base.store.run(partial(ledger.put_in_force, ruleset=stored, now=time.time()))
+            await store.run(partial(ledger.put_in_force, ruleset=stored, now=store.now()))
         except StoreError as error:
             log.error("the ruleset in force was not recorded: %s", error)

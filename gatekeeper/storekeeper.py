@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from gatekeeper.metrics import LedgerSummary
@@ -84,5 +83,5 @@ class Storekeeper:
             found = self.store.writer.read(ledger.summarise)
         except StoreError:
             return None
-        age = time.time() - found.oldest_held if found.oldest_held else 0.0
+        age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
         return LedgerSummary(found.mailings, found.queue, age)

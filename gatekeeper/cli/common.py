@@ -127,4 +127,4 @@ def open_casework(settings: Settings) -> Iterator[Casework]:
     """The verbs on the ledger of these settings."""
     with open_store(settings) as store:
         judging = settings.judging
-        yield Casework(store, Voice(ruleset_in_force(store), judging.hostname, judging.public_url))
+        yield Casework(store, Voice(ruleset_in_force(store), judging.hostname, judging.public_url), store.now)

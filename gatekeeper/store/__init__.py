@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -45,6 +46,8 @@ class Store:
         """Args: `database` need not be there yet; until it is, every verb raises StoreError."""
         self.database = database
         self.writer = Writer(database)
+        # threads of its own: readers that wait for a database that is away must not keep others from theirs
+        self._readers = ThreadPoolExecutor(max(1, database.connections - 1), "store-reader")
         self._secret: bytes | None = None
 
     def open(self, *, writing: bool = True) -> None:
@@ -57,6 +60,7 @@ class Store:
     def close(self) -> None:
         """Finish what waits, and close the connections."""
         self.writer.stop()
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self.database.dispose()
 
     def is_short_of_space(self, now: float) -> bool:
@@ -83,7 +87,11 @@ class Store:
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function that only reads, in a thread of its own beside the writer; raises StoreError."""
-        return await asyncio.to_thread(self.writer.read, function)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.writer.read, function)
+
+    def now(self) -> float:
+        """The time that all who use this database go by, in seconds since 1970."""
+        return self.database.clock.now()
 
     async def decide(self, arrival: Arrival, judge: Judge) -> Outcome:
         """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError."""

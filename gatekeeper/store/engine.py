@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -12,9 +13,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from gatekeeper.store.clock import Clock
+from gatekeeper.store.compatibility import oldest_that_works, record_oldest
 from gatekeeper.store.errors import StoreError, StoreSetupError, translate
 from gatekeeper.store.turns import turn
 
+log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0001"
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
@@ -53,11 +57,17 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
         self.space = Space(self.path.absolute().parent if self.path else None)
+        self.connections = connections
+        self.clock = Clock(shared=not self.is_sqlite)
         self.engine = _make_engine(self.url, timeout, connections)
         self._inode: tuple[int, int] | None = None
 
     def prepare(self) -> None:
-        """Bring the schema up to date; raises StoreError, or StoreSetupError for a schema newer than this program."""
+        """Bring the schema up to date; raises StoreError, or StoreSetupError for one that this program cannot use.
+
+        A newer schema is left as it is where its migrations say that this program works on it: nodes are upgraded one
+        after the other.
+        """
         try:
             with self.engine.connect() as connection:
                 self._migrate(connection)
@@ -70,11 +80,15 @@ class Database:
         if version == NEWEST_SCHEMA:
             return
         if version is not None and version > NEWEST_SCHEMA:
+            if oldest_that_works(connection, version) <= NEWEST_SCHEMA:
+                log.warning("database: its schema is %s, newer than %s: upgrade this node soon", version, NEWEST_SCHEMA)
+                return
             raise StoreSetupError(
                 f"database: its schema is {version}, this program knows {NEWEST_SCHEMA}: install the newer gatekeeper"
             )
         if not self.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index on a large table takes its time
         _upgrade(connection)
         connection.commit()
 
@@ -121,11 +135,13 @@ def schema_version(connection: Connection) -> str | None:
 def _upgrade(connection: Connection) -> None:
     from alembic import command  # here: a process that finds its schema up to date starts a tenth sooner without it
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    record_oldest(connection, ScriptDirectory.from_config(config))
 
 
 def _read_url(text: str) -> URL:
@@ -144,18 +160,48 @@ def _read_url(text: str) -> URL:
 def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
     if url.get_backend_name() == "sqlite":
         return _make_sqlite(url, timeout)
-    milliseconds = int(timeout * 1000)
-    options = f"-c lock_timeout={milliseconds} -c statement_timeout={milliseconds * 2} -c synchronous_commit=on"
-    arguments = {"connect_timeout": max(1, int(timeout)), "options": options, "application_name": "gatekeeper"}
+    kept = connections // 2
     try:
-        kept = connections // 2
         return create_engine(
-            url, pool_pre_ping=True, pool_size=kept, max_overflow=connections - kept, connect_args=arguments
+            url,
+            pool_pre_ping=True,
+            pool_size=kept,
+            max_overflow=connections - kept,
+            pool_timeout=timeout,  # one that is not to be had is an outage, not a wait
+            connect_args=_postgres_arguments(timeout),
         )
     except ModuleNotFoundError:
         raise StoreSetupError(
             "--database: postgresql needs psycopg: install gatekeeper-mail with its extra, [postgres]"
         ) from None
+
+
+def _postgres_arguments(timeout: float) -> dict[str, Any]:
+    """How a connection to Postgres is to end when its other end is gone, on either side.
+
+    A server that vanishes behind a cut cable says nothing: the kernel has to notice. A node that vanishes in
+    mid-transaction holds its locks until the server does, and mail of the same source waits for them at every node.
+    """
+    milliseconds, seconds = int(timeout * 1000), max(1, int(timeout))
+    of_session = {
+        "lock_timeout": milliseconds,
+        "statement_timeout": milliseconds * 2,
+        "idle_in_transaction_session_timeout": milliseconds * 2,
+        "tcp_user_timeout": milliseconds * 2,
+        "tcp_keepalives_idle": seconds,
+        "tcp_keepalives_interval": max(1, seconds // 3),
+        "tcp_keepalives_count": 3,
+        "synchronous_commit": "on",
+    }
+    return {
+        "connect_timeout": seconds,
+        "application_name": "gatekeeper",
+        "options": " ".join(f"-c {name}={value}" for name, value in of_session.items()),
+        "tcp_user_timeout": milliseconds * 2,
+        "keepalives_idle": seconds,
+        "keepalives_interval": max(1, seconds // 3),
+        "keepalives_count": 3,
+    }
 
 
 def _make_sqlite(url: URL, timeout: float) -> Engine:

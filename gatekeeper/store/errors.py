@@ -18,16 +18,29 @@ class StoreSetupError(StoreError):
 
 
 _FULL = ("disk is full", "disk full", "no space left", "could not extend file")
+_READ_ONLY = "25006"  # what was our server is a standby now
 _CLASHES = {"40001", "40P01"}  # serialization failure, deadlock; one who holds a lock for long is an outage
 
 
 def is_clash(error: BaseException) -> bool:
     """True where Postgres gave up one of two transactions that waited for each other: running it again may do."""
-    return getattr(getattr(error, "orig", None), "sqlstate", None) in _CLASHES
+    return _sqlstate(error) in _CLASHES
+
+
+def has_moved(error: BaseException) -> bool:
+    """True where the server that we are connected to has become a standby: another connection may find the new one."""
+    return _sqlstate(error) == _READ_ONLY
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    found: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return found
 
 
 def is_outage(error: BaseException) -> bool:
     """True where the database is at fault, not what was asked of it."""
+    if has_moved(error):
+        return True
     if isinstance(error, (OperationalError, InterfaceError)):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated

@@ -32,7 +32,7 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
-counters = Table(  # what gives mailings and permits their numbers
+counters = Table(  # what gives mailings and permits their numbers; and which programs work on this schema
     "counters",
     metadata,
     Column("name", String(40), primary_key=True),

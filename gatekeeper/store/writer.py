@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.store.engine import Database
-from gatekeeper.store.errors import StoreError, is_clash, is_outage, translate
+from gatekeeper.store.errors import StoreError, has_moved, is_clash, is_outage, translate
 from gatekeeper.store.statements import savepoint
 
 log = logging.getLogger("gatekeeper.store")
@@ -91,7 +91,9 @@ class Writer:
         try:
             self.database.check_present()
             with self.database.engine.connect() as connection:
-                return function(connection.execution_options(readonly=True))
+                connection = connection.execution_options(readonly=True)
+                self.database.clock.tend(connection)
+                return function(connection)
         except SQLAlchemyError as error:
             raise translate(error) from error
 
@@ -122,6 +124,8 @@ class Writer:
                 self._attempt(group)
                 return
             except SQLAlchemyError as error:
+                if has_moved(error):
+                    self.database.dispose()
                 if not is_clash(error) or attempt == _ATTEMPTS:
                     _fail(group, translate(error))
                     return
@@ -136,6 +140,7 @@ class Writer:
     def _attempt(self, group: list[_Work]) -> None:
         self.database.check_present()
         with self.database.turn(), self.database.engine.connect() as connection, connection.begin():
+            self.database.clock.tend(connection)
             if not self.database.is_sqlite:
                 _lock(connection, group)
             for work in group:
