@@ -24,13 +24,19 @@ PATIENCE = 90.0  # seconds for processes to start, on a busy machine
 
 @contextmanager
 def gate_of(
-    workers: int, downstream: Downstream, *, rules: str = NO_GATHER, database: str | None = None
+    workers: int,
+    downstream: Downstream,
+    *,
+    rules: str = NO_GATHER,
+    database: str | None = None,
+    flags: Sequence[str] = (),
+    kill_at: str = "",
 ) -> Iterator[Gate]:
-    """A gate of several processes, all of them ready; none of them is there afterwards."""
-    flags = ["--workers", str(workers), "--lease", "1s"]
+    """A gate of several processes, all of them ready; none of them is there afterwards. Args: as Gate has them."""
+    flags = ["--workers", str(workers), "--lease", "1s", *flags]
     with asleep(downstream.address, rules=rules, flags=flags, database=database) as gate:
         gate.environment["TMPDIR"] = str(gate.home)
-        start(gate)
+        start(gate, kill_at=kill_at)
         yield gate
 
 
