@@ -214,3 +214,61 @@ events = Table(  # what happened to a mailing, and who did it: its timeline
     Column("text", Text),
 )
 Index("events_by_mailing", events.c.mailing_id)
+
+audit_chains = Table(  # the records of one writer, each hashed with the one before it
+    "audit_chains",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(120), nullable=False),  # of the process that writes it; `acts` is everybody's
+    Column("began_at", Double, nullable=False),
+    Column("records", Integer, nullable=False),  # written so far
+    Column("head", LargeBinary(32), nullable=False),
+    Column("aged_out", Integer, nullable=False),  # of them no longer here
+    Column("checkpoint", LargeBinary(32), nullable=False),  # the head after the last of those
+    sqlite_autoincrement=True,
+)
+
+audit_blocks = Table(  # records of one chain that were written together, or merged since
+    "audit_blocks",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("chain_id", _Id, ForeignKey("audit_chains.id"), nullable=False),
+    Column("first", Integer, nullable=False),  # number of its first record in the chain, from 1
+    Column("records", Integer, nullable=False),
+    Column("first_at", Double, nullable=False),
+    Column("last_at", Double, nullable=False),
+    Column("head", LargeBinary(32), nullable=False),  # after its last record
+    Column("payload", LargeBinary, nullable=False),  # deflated lines
+)
+Index("audit_blocks_by_chain", audit_blocks.c.chain_id, audit_blocks.c.first, unique=True)
+Index("audit_blocks_by_time", audit_blocks.c.last_at)
+
+audit_frames = Table(  # what stands where in records; named by a digest
+    "audit_frames",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+modes = Table(  # times in which the gate was to observe only; the newest counts
+    "modes",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("until", Double),
+    Column("by", Text, nullable=False),
+    Column("login", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+processes = Table(  # who runs, and by which rules; a row of a process that has died grows old
+    "processes",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("rules", String(64), nullable=False),  # digests
+    Column("directory", String(64), nullable=False),
+)
