@@ -26,5 +26,5 @@ class Base:
 
     def voice(self) -> Voice:
         """In whose name the gate writes now."""
-        judging = self.settings.judging
-        return Voice(self.in_force.current.ruleset, judging.hostname, judging.public_url)
+        judging, policy = self.settings.judging, self.in_force.current
+        return Voice(policy.ruleset, judging.hostname, judging.public_url, policy.texts)

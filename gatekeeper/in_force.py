@@ -13,6 +13,7 @@ from pathlib import Path
 from gatekeeper.audience import Directory
 from gatekeeper.calendars import calendar_problem
 from gatekeeper.directory import DirectoryError, load
+from gatekeeper.notify import BUILT_IN, Texts, TextsError, read_texts
 from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 
 log = logging.getLogger("gatekeeper.rules")
@@ -28,6 +29,7 @@ class Policy:
 
     ruleset: Ruleset
     directory: Directory
+    texts: Texts = BUILT_IN
 
     def is_inside(self, address: str) -> bool:
         """True for an address of the organisation, or of one of its `people`."""
@@ -40,13 +42,19 @@ def read_policy(path: Path) -> Policy:
         ruleset = read_ruleset(path)
         if problem := calendar_problem(ruleset, str(path)):
             raise RulesetError([problem])
-        return Policy(ruleset, load(ruleset))
+        return Policy(ruleset, load(ruleset), texts_of(ruleset))
     except RulesetError as error:
         raise InForceError("\n".join(str(problem) for problem in error.problems)) from error
-    except DirectoryError as error:
+    except (DirectoryError, TextsError) as error:
         raise InForceError(str(error)) from error
     except OSError as error:
         raise InForceError(f"{path}: {error.strerror}; --rules names the ruleset") from error
+
+
+def texts_of(ruleset: Ruleset) -> Texts:
+    """The templates of notices that the rules name; raises TextsError."""
+    templates = ruleset.notices.templates
+    return read_texts(ruleset.folder / templates if templates else None)
 
 
 class InForce:
@@ -75,4 +83,5 @@ class InForce:
     def _same(self, policy: Policy) -> bool:
         current = self.current
         same_rules = policy.ruleset.digest == current.ruleset.digest
-        return same_rules and policy.directory.digest == current.directory.digest
+        same_files = policy.directory.digest == current.directory.digest and policy.texts.digest == current.texts.digest
+        return same_rules and same_files

@@ -231,7 +231,8 @@ class Pipeline:
         return verdicts.held(name, " ".join(holding) or "its mailing is held", self._voice(passage).link(name))
 
     def _voice(self, passage: Passage) -> telling.Voice:
-        return telling.Voice(passage.policy.ruleset, self.settings.hostname, self.settings.public_url)
+        policy, settings = passage.policy, self.settings
+        return telling.Voice(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
 
     async def _tell(self, passage: Passage, outcome: Outcome, kind: str, render: telling.Render) -> None:
         """Queue the one notice of its kind that the mailing's sender gets.

@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 from gatekeeper import notify
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
-from gatekeeper.notify import AgencyShare, DeliveryReport, MailingSummary, Occasion, Organisation, RecipientReport
+from gatekeeper.notify import (
+    BUILT_IN,
+    AgencyShare,
+    DeliveryReport,
+    MailingSummary,
+    Occasion,
+    Organisation,
+    RecipientReport,
+    Texts,
+)
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, jobs
 from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
@@ -24,10 +33,11 @@ class Voice:
     ruleset: Ruleset
     hostname: str
     public_url: str = ""
+    texts: Texts = BUILT_IN
 
     @property
     def organisation(self) -> Organisation:
-        return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname)
+        return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
 
     def link(self, mailing: str) -> str:
         """Where the mailing is to be seen; "" without --public-url."""

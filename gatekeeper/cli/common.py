@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound
-from gatekeeper.in_force import InForceError
+from gatekeeper.in_force import InForceError, texts_of
+from gatekeeper.notify import BUILT_IN, Texts, TextsError
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.settings import BY_NAME, SETTINGS, Settings, SettingsError, read_settings
 from gatekeeper.store import Database, Store, StoreError, StoreSetupError, ledger
@@ -126,5 +127,14 @@ def ruleset_in_force(store: Store) -> Ruleset:
 def open_casework(settings: Settings) -> Iterator[Casework]:
     """The verbs on the ledger of these settings."""
     with open_store(settings) as store:
-        judging = settings.judging
-        yield Casework(store, Voice(ruleset_in_force(store), judging.hostname, judging.public_url), store.now)
+        judging, ruleset = settings.judging, ruleset_in_force(store)
+        yield Casework(store, Voice(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now)
+
+
+def _texts(ruleset: Ruleset) -> Texts:
+    """The organisation's own templates; the built-in ones where those cannot be read: no decision waits for them."""
+    try:
+        return texts_of(ruleset)
+    except TextsError as error:
+        click.echo(f"gatekeeper: notices are written by the built-in templates: {error}", err=True)
+        return BUILT_IN

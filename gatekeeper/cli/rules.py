@@ -20,6 +20,8 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.directory import DirectoryError, load
+from gatekeeper.in_force import texts_of
+from gatekeeper.notify import TextsError
 from gatekeeper.rules import Problem, RulesetError
 
 
@@ -53,11 +55,14 @@ def _check(path: Path) -> tuple[list[Problem | str], list[Problem | str]]:
         if problem := calendar_problem(ruleset, str(path)):
             return [problem], []
         load(ruleset)
+        texts_of(ruleset)
     except RulesetError as error:
         found = error.problems
         return [one for one in found if not one.warning], [one for one in found if one.warning]
     except DirectoryError as error:
         return [str(error)], []
+    except TextsError as error:
+        return list(error.problems), []
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}", NO_INPUT) from None
     return [], [*ruleset.warnings, *ruleset_room.date_warnings(ruleset, date.today())]

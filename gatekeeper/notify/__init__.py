@@ -4,26 +4,39 @@ Every function returns a whole message as bytes with CRLF line ends and sends no
 reverse-path (RFC 5321 4.5.5), so that nothing ever answers them with mail.
 """
 
-from gatekeeper.notify.notices import held_notice, released_notice, warning_notice
+from gatekeeper.notify.notices import held_notice, matter_notice, reach, released_notice, warning_notice
 from gatekeeper.notify.reports import delivery_status
+from gatekeeper.notify.texts import BUILT_IN, Texts, TextsError, labelled, numbered, people, plain, read_texts
 from gatekeeper.notify.values import (
     AgencyShare,
     DeliveryReport,
     MailingSummary,
+    MatterNotice,
     Occasion,
     Organisation,
     RecipientReport,
 )
 
 __all__ = [
+    "BUILT_IN",
     "AgencyShare",
     "DeliveryReport",
     "MailingSummary",
+    "MatterNotice",
     "Occasion",
     "Organisation",
     "RecipientReport",
+    "Texts",
+    "TextsError",
     "delivery_status",
     "held_notice",
+    "labelled",
+    "matter_notice",
+    "numbered",
+    "people",
+    "plain",
+    "reach",
+    "read_texts",
     "released_notice",
     "warning_notice",
 ]

@@ -37,7 +37,7 @@ def header_block(fields: Fields) -> bytes:
 def _value(name: str, value: str) -> str:
     line = value.replace("\r", " ").replace("\n", " ")
     if name == "To":
-        return line
+        return _fold(line, _FOLD_AT - len("To: "))
     if line.isascii() and "=?" not in line:
         return _fold(line, _FOLD_AT - len(name) - 2)
     return Header(line, "utf-8", header_name=name).encode(linesep="\r\n")
@@ -56,28 +56,46 @@ def _fold(line: str, room: int) -> str:
 
 
 def envelope_fields(
-    organisation: Organisation, kind: str, to: str, subject: str, message_id: str | None, now: datetime
+    organisation: Organisation,
+    kind: str,
+    to: str | Sequence[str],
+    subject: str,
+    message_id: str | None,
+    now: datetime,
+    own_id: str = "",
 ) -> Fields:
     """Make the fields that all our mails have; by the sender's Message-ID they thread with the message in question.
 
-    The Message-ID is made of what the mail says, so that a mail rendered again after a crash is the same mail.
-    Raises ValueError where `to` is no address or `now` has no time zone.
+    The mail's own Message-ID is made of what it says unless one is given, so that a mail rendered again after a crash
+    is the same mail. Raises ValueError where `to` has something that is no address, or `now` has no time zone.
     """
-    if not to or plain(to) != to:
-        raise ValueError(f"{to!r} is no address to write to: expected a mailbox without control characters")
+    addresses = [to] if isinstance(to, str) else list(to)
+    for each in addresses or [""]:
+        if not each or plain(each) != each:
+            raise ValueError(f"{each!r} is no address to write to: expected a mailbox without control characters")
     if now.tzinfo is None:
         raise ValueError("a time without a zone: expected an aware datetime")
-    identity = hashlib.sha256("\0".join((kind, to, subject, now.isoformat())).encode("utf-8", "replace")).hexdigest()
+    said = "\0".join((kind, *addresses, subject, now.isoformat()))
+    identity = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
     fields = [
         ("From", f"Gatekeeper <{organisation.address}>"),
-        ("To", f"<{to}>"),
+        ("To", ", ".join(f"<{each}>" for each in addresses)),
         ("Subject", plain(subject, SUBJECT_LENGTH + 60)),
         ("Date", format_datetime(now)),
-        ("Message-ID", f"<{kind}.{identity[:24]}@{organisation.hostname}>"),
+        ("Message-ID", f"<{own_id or f'{kind}.{identity[:24]}@{organisation.hostname}'}>"),
     ]
     if message_id and _MESSAGE_ID.fullmatch(message_id):
         fields += [("In-Reply-To", f"<{message_id}>"), ("References", f"<{message_id}>")]
     return fields
+
+
+def organisation_words(organisation: Organisation, link: str) -> dict[str, str]:
+    """Make the words that all templates may use: whose rules they are, whom to ask, where to look."""
+    return {
+        "title": plain(organisation.title),
+        "contact": plain(organisation.contact) or organisation.address,
+        "look": f"See it here: {plain(link)}" if link else "",
+    }
 
 
 def text_part(text: str) -> bytes:

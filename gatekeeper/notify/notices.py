@@ -1,15 +1,26 @@
-"""Notices to a sender: held, released, sent with a warning. Plain text, one screen, threaded with the message."""
+"""Notices: to a sender, threaded with the message, and about what people decide, in a thread of its own.
+
+Plain text, one screen. Nothing in them acts: a link leads to a page that shows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from gatekeeper.notify.compose import SUBJECT_LENGTH, envelope_fields, header_block, text_part
-from gatekeeper.notify.texts import NO_SUBJECT, fill, numbered, people, plain
-from gatekeeper.notify.values import MailingSummary, Organisation
+from gatekeeper.notify.compose import (
+    SUBJECT_LENGTH,
+    Fields,
+    envelope_fields,
+    header_block,
+    organisation_words,
+    text_part,
+)
+from gatekeeper.notify.texts import NO_SUBJECT, fill, fill_subject, numbered, people, plain
+from gatekeeper.notify.values import MailingSummary, MatterNotice, Organisation
 
 AGENCIES_NAMED = 5
+AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]  # RFC 3834 5
 
 
 def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
@@ -18,7 +29,7 @@ def held_notice(mailing: MailingSummary, organisation: Organisation, now: dateti
     Args: `now`, aware, becomes the Date field. Returns a message to `mailing.sender`. Raises ValueError where that is
     no address or `now` has no zone.
     """
-    return _notice("held", "Held for approval", mailing, organisation, now, {})
+    return _notice("held", mailing, organisation, now, {})
 
 
 def released_notice(
@@ -32,29 +43,36 @@ def released_notice(
         "by": f" by {plain(by)}" if by else "",
         "comment": f"They add: {plain(comment)}" if comment.strip() else "",
     }
-    return _notice("released", "Approved and sent", mailing, organisation, now, words)
+    return _notice("released", mailing, organisation, now, words)
 
 
 def warning_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
     """Tell the sender that the mailing was sent, and which rules it does not follow; as `held_notice`."""
-    return _notice("warning", "Sent, but please note", mailing, organisation, now, {})
+    return _notice("warning", mailing, organisation, now, {})
+
+
+def matter_notice(notice: MatterNotice, organisation: Organisation, now: datetime) -> bytes:
+    """Tell people about a mailing or a request that is decided (policy M5): that it waits, was decided, was changed.
+
+    Args: `now`, aware, becomes the Date field. Raises ValueError for what is no address, KeyError for missing words.
+    """
+    subject = plain(notice.subject or "", SUBJECT_LENGTH) or NO_SUBJECT
+    values = {"number": plain(notice.number), "subject": subject, **notice.words}
+    values |= organisation_words(organisation, notice.link)
+    text = organisation.texts.of(notice.kind)
+    kind = f"{notice.kind}-{notice.stamp}" if notice.stamp else notice.kind
+    own, thread = (notice.root, None) if notice.opens else ("", notice.root)
+    fields = envelope_fields(organisation, kind, notice.to, fill_subject(text, values), thread, now, own)
+    return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
 
 
 def _notice(
-    kind: str,
-    headline: str,
-    mailing: MailingSummary,
-    organisation: Organisation,
-    now: datetime,
-    words: Mapping[str, str],
+    kind: str, mailing: MailingSummary, organisation: Organisation, now: datetime, words: Mapping[str, str]
 ) -> bytes:
-    subject = plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT
-    fields = envelope_fields(
-        organisation, kind, mailing.sender, f"{headline} ({mailing.number}): {subject}", mailing.message_id, now
-    )
-    fields += [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]
-    values = {**summary_words(mailing, organisation), **words}
-    return header_block(fields) + text_part(fill(kind, values))
+    values = {"by": "", "comment": "", **summary_words(mailing, organisation), **words}
+    text = organisation.texts.of(kind)
+    fields = envelope_fields(organisation, kind, mailing.sender, fill_subject(text, values), mailing.message_id, now)
+    return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
 
 
 def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[str, str]:
@@ -64,9 +82,7 @@ def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[s
         "subject": plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT,
         "reach": reach(mailing),
         "reasons": numbered([reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
-        "title": plain(organisation.title),
-        "contact": plain(organisation.contact) or organisation.address,
-        "look": f"See it here: {plain(mailing.link)}" if mailing.link else "",
+        **organisation_words(organisation, mailing.link),
     }
 
 

@@ -16,9 +16,10 @@ from gatekeeper.notify.compose import (
     header_block,
     multipart,
     octets_part,
+    organisation_words,
     text_part,
 )
-from gatekeeper.notify.texts import NO_SUBJECT, ascii_text, fill, numbered, people, plain
+from gatekeeper.notify.texts import NO_SUBJECT, ascii_text, fill, fill_subject, numbered, people, plain
 from gatekeeper.notify.values import DeliveryReport, Occasion, Organisation, RecipientReport
 
 FULL_RETURN_LIMIT = 65_536  # octets of a message that RET=FULL gets back whole
@@ -26,14 +27,6 @@ HEADERS_LIMIT = 16_384  # octets of the sender's header fields that are returned
 RECIPIENTS_NAMED = 10  # in the text for people; the part for programs names all
 _STATUS = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")  # RFC 3463 2, of the classes that a report of ours can have
 _XTEXT_OCTET = re.compile(r"\+([0-9A-F]{2})")
-_HEADLINES = {
-    Occasion.DENIED: "Not sent, not approved",
-    Occasion.REFUSED: "Not sent",
-    Occasion.WITHDRAWN: "Not sent, withdrawn",
-    Occasion.LAPSED: "Not sent, not decided in time",
-    Occasion.UNDELIVERABLE: "Not delivered",
-    Occasion.DELAYED: "Not delivered yet",
-}
 
 
 def delivery_status(report: DeliveryReport, organisation: Organisation, now: datetime) -> bytes | None:
@@ -61,7 +54,9 @@ def wants_report(recipient: Recipient, occasion: Occasion) -> bool:
 
 
 def _fields(report: DeliveryReport, organisation: Organisation, now: datetime) -> Fields:
-    subject = f"{_HEADLINES[report.occasion]} ({report.number}): {_subject(report)}"
+    words = {"number": plain(report.number), "subject": _subject(report), "reasons": "", "recipients": "", "until": ""}
+    values = words | organisation_words(organisation, report.link)
+    subject = fill_subject(organisation.texts.of(report.occasion.value), values)
     fields = envelope_fields(organisation, "report", report.sender, subject, report.message_id, now)
     return [*fields, ("Auto-Submitted", "auto-replied"), ("MIME-Version", "1.0")]  # RFC 3834 5
 
@@ -79,12 +74,10 @@ def _text(report: DeliveryReport, told: Sequence[RecipientReport], organisation:
         "subject": _subject(report),
         "reasons": numbered(report.reasons),
         "recipients": _recipient_lines(told),
-        "title": plain(organisation.title),
-        "contact": plain(organisation.contact) or organisation.address,
-        "look": f"See it here: {plain(report.link)}" if report.link else "",
         "until": f" until {format_datetime(report.retry_until)}" if report.retry_until else "",
     }
-    return fill(report.occasion.value, values)
+    text = organisation.texts.of(report.occasion.value)
+    return fill(text, values | organisation_words(organisation, report.link))
 
 
 def _recipient_lines(told: Sequence[RecipientReport]) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gatekeeper.model import Reason, Recipient
+from gatekeeper.notify.texts import BUILT_IN, Texts
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z0-9]")
 
@@ -20,6 +21,7 @@ class Organisation:
     title: str
     contact: str  # as in rules.yaml: "servicedesk@example.gov, 406-555-0100"
     hostname: str
+    texts: Texts = field(default=BUILT_IN, repr=False)
 
     @property
     def address(self) -> str:
@@ -49,6 +51,24 @@ class MailingSummary:
     reasons: tuple[Reason, ...] = ()
     message_id: str | None = None  # without angle brackets, as in Facts
     link: str = ""  # where to see it; "" where there is no console
+
+
+@dataclass(frozen=True, slots=True)
+class MatterNotice:
+    """A mail about a mailing or a request that people decide: to those who decide, to its sender, to its requester.
+
+    All mails about one matter are one thread: they name the Message-ID of the first (RFC 5322 3.6.4).
+    """
+
+    kind: str  # the name of its template
+    to: tuple[str, ...]  # all who get it; each gets a copy of the same mail
+    number: str  # "M-17" or "R-4"
+    subject: str | None
+    root: str  # Message-ID of the first mail about it, without angle brackets
+    opens: bool = False  # this is the first
+    link: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)  # a line each; `details` and `reasons` may have more
+    stamp: str = ""  # tells apart two mails of one kind about one matter
 
 
 class Occasion(StrEnum):

@@ -27,6 +27,7 @@ from .ruleset import (
     Holidays,
     ListSpec,
     MailingRules,
+    Notices,
     Person,
     Requests,
     Rule,
@@ -303,6 +304,12 @@ AUDIT = Record(
     lambda values, node, reading: AuditRules(**{**values, "ordinary": frozenset(values.get("ordinary", ()))}),
 )
 
+NOTICES = Record(
+    "what the gate's own mails say, such as {templates: notices}",
+    (Key("templates", PATH, "A folder with templates of your own, such as held.txt."),),
+    _make(Notices),
+)
+
 # -- the rules ---------------------------------------------------------------------------------------------------
 
 
@@ -449,6 +456,7 @@ DOCUMENT = Record(
         Key("held", HELD, "What becomes of a held mailing that nobody decides."),
         Key("audit", AUDIT, "What is recorded of decisions, and for how long."),
         Key("enforce", Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
+        Key("notices", NOTICES, "What the gate's own mails say."),
         Key("mass", Conditions(Context(counts_only=True)), "When a mailing is a mass mailing: counts only."),
         Key("define", Defines(), "Conditions with names, to be used in several rules."),
         Key("rules", Rules(), "The rules; all are evaluated, the most severe wins.", required=True),

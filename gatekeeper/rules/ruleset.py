@@ -184,6 +184,13 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """What the gate's own mails say."""
+
+    templates: Path | None = None  # a folder with templates of this organisation; relative to the ruleset's folder
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What becomes of a held mailing that nobody decides."""
 
@@ -246,6 +253,7 @@ class Ruleset:
     mailing: MailingRules = MailingRules()
     requests: Requests = Requests()
     held: Held = Held()
+    notices: Notices = Notices()
     audit: AuditRules = AuditRules()
     enforce: frozenset[str] | None = None  # agencies whose senders the rules act on; None: all
     mass: Condition = MASS

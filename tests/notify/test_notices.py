@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.model import Action, Reason
 from gatekeeper.notify import AgencyShare, MailingSummary, Organisation, held_notice, released_notice, warning_notice
-from gatekeeper.notify.texts import NAMES, fill, plain, template
+from gatekeeper.notify.texts import KINDS, built_in, fill, plain
 from tests.notify.reading import read, text_of
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -140,17 +140,22 @@ def test_hostile_values_break_no_header_and_always_parse(subject, reason, agency
     assert octets.isascii()
     ours = {"From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version"}
     assert set(message) == ours | {"Content-Type", "Content-Transfer-Encoding"}
-    expected = plain(f"Held for approval ({number}): {plain(subject, 200) or '(no subject)'}", 260)
+    expected = plain(f"Held for approval ({plain(number)}): {plain(subject, 200) or '(no subject)'}", 260)
     assert message["Subject"].split() == expected.split()
     assert plain(title) in text_of(message)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_uses_known_names_and_says_whom_to_ask(name):
-    asked = {word for paragraph in template(name) for word in paragraph.get_identifiers()}
-    assert {"number", "subject", "contact", "title"} <= asked <= NAMES
+    text = built_in(name)
+    asked = {word for each in (text.subject, *text.paragraphs) for word in each.get_identifiers()}
+    assert {"subject", "contact"} <= asked <= KINDS[name]
+
+
+def test_every_kind_has_its_template():
+    assert sorted(KINDS) == TEMPLATES
 
 
 def test_a_missing_value_is_an_error():
     with pytest.raises(KeyError):
-        fill("held", {"number": "M-1"})
+        fill(built_in("held"), {"number": "M-1"})
