@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select, update
 
-from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
+from gatekeeper.lifecycle import COVERING, KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash
@@ -136,7 +136,7 @@ def read_standing(connection: Connection, mailing: Row | RowMapping) -> Standing
     """What the ledger says about a mailing now."""
     if mailing["number"] is None:
         return Standing(state=mailing["state"])
-    query = select(permits).where(permits.c.mailing_id == mailing["id"], permits.c.state == "in force")
+    query = select(permits).where(permits.c.mailing_id == mailing["id"], permits.c.state.in_(COVERING))
     granted = tuple(permit_of(row) for row in connection.execute(query).mappings())
     name = mailing_name(mailing["number"])
     return Standing(name, mailing["state"], reasons_from_rows(mailing["reasons"]), granted)

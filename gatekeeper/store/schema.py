@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData()
@@ -75,10 +76,15 @@ mailings = Table(
     Column("reached_before", Integer),  # people reached when it was last held
     Column("predecessor", _Id, ForeignKey("mailings.id")),  # the closed one whose people it knows
     Column("merged_into", _Id, ForeignKey("mailings.id")),  # the one that this turned out to be
+    Column("mass", Boolean, nullable=False, server_default=false()),  # by the rules' `mass:` when it was last judged
+    Column("agency", String(64)),  # of the source, once it has a number
+    Column("look_again", Double),  # when a permit was given that may cover it, while it is held
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
 Index("mailings_by_gather", mailings.c.gather_until)
+Index("mailings_by_look", mailings.c.look_again)
+Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 
 mailing_keys = Table(  # what joins a transaction to a mailing; weak keys are hashed with their source
     "mailing_keys",
@@ -140,6 +146,7 @@ batches = Table(
     Column("reasons", JSON, nullable=False),
     Column("received_at", Double, nullable=False),
     Column("notify", Boolean, nullable=False),  # whether its sender may be told by mail
+    Column("permits", JSON, nullable=False, server_default="[]"),  # ids of those under which it was released
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("batches_by_identity", batches.c.identity)
@@ -161,24 +168,118 @@ batch_recipients = Table(
 )
 Index("batch_recipients_by_token", batch_recipients.c.token)
 
+requests = Table(  # an agency asks for a mailing in advance
+    "requests",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("agency", String(64), nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("senders", JSON, nullable=False),  # mailboxes; ids of agencies; names of groups as "group:NAME"
+    Column("subject", Text, nullable=False),
+    Column("subject_key", Text, nullable=False),  # folded; "" for any subject
+    Column("purpose", Text, nullable=False),
+    Column("audiences", JSON, nullable=False),  # addresses of lists, ids of agencies
+    Column("users", Integer, nullable=False),
+    Column("planned", String(10)),  # ISO days, by the organisation's clock
+    Column("needed_by", String(10)),
+    Column("content", JSON),  # what it is bound to, where content was given: digest, fingerprints, links, attachments
+    Column("body", LargeBinary(32), ForeignKey("bodies.digest")),
+    Column("exception", Boolean, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("earliest", String(10)),  # the day that would not have been late
+    Column("rules", JSON, nullable=False),  # those that it answers
+    Column("terms", JSON, nullable=False),  # what those who agreed so far allow
+    Column("appealed", Boolean, nullable=False),
+    Column("final", Boolean, nullable=False),  # denied by somebody whose no is final
+    Column("reason", Text, nullable=False),  # of the last decision
+    Column("decided_by", Text),
+    Column("submitted_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("requests_by_state", requests.c.state, requests.c.number)
+
 permits = Table(
     "permits",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("number", Integer, unique=True, nullable=False),
-    Column("kind", String(16), nullable=False),  # approval
+    Column("kind", String(16), nullable=False),  # approval, exception, emergency
     Column("state", String(16), nullable=False),
-    Column("mailing_id", _Id, ForeignKey("mailings.id")),
+    Column("mailing_id", _Id, ForeignKey("mailings.id")),  # the held one that it was given for
+    Column("request_id", _Id, ForeignKey("requests.id")),
     Column("rules", JSON, nullable=False),
-    Column("binding", String(16), nullable=False),  # exact
+    Column("binding", String(16), nullable=False),  # exact, template, none
     Column("digests", JSON, nullable=False),
-    Column("ceiling", Integer, nullable=False),
-    Column("agencies", JSON, nullable=False),
+    Column("fingerprints", JSON, nullable=False, server_default="[]"),
+    Column("links", JSON, nullable=False, server_default="[]"),
+    Column("attachments", JSON, nullable=False, server_default="[]"),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("subject_key", Text, nullable=False, server_default=""),  # "" for any subject
+    Column("lists", JSON, nullable=False, server_default="[]"),  # that it may go to; empty for any
+    Column("ceiling", Integer),  # users; none for any number
+    Column("agencies", JSON, nullable=False),  # that it may reach; empty for any
+    Column("since", Double, nullable=False, server_default="0"),
     Column("until", Double, nullable=False),
+    Column("uses", Integer),  # mailings; none for any number
+    Column("used", Integer, nullable=False, server_default="0"),
+    Column("purpose", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("review", String(8)),  # of an emergency: open, closed
     Column("given_by", Text, nullable=False),
     Column("given_at", Double, nullable=False),
 )
 Index("permits_by_mailing", permits.c.mailing_id)
+Index("permits_by_request", permits.c.request_id)
+Index("permits_by_subject", permits.c.subject_key, permits.c.until)
+Index("permits_by_state", permits.c.state, permits.c.until)
+
+permit_scopes = Table(  # whose mail a permit is for
+    "permit_scopes",
+    metadata,
+    Column("permit_id", _Id, ForeignKey("permits.id"), primary_key=True),
+    Column("kind", String(8), primary_key=True),  # sender, agency, group
+    Column("name", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("permit_scopes_by_name", permit_scopes.c.kind, permit_scopes.c.name)
+
+permit_uses = Table(  # which mailings have claimed a permit
+    "permit_uses",
+    metadata,
+    Column("permit_id", _Id, ForeignKey("permits.id"), primary_key=True),
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
+    Column("claimed_at", Double, nullable=False),
+    Column("relayed", Integer, nullable=False),  # recipients that it let pass without a stop
+    sqlite_with_rowid=False,
+)
+Index("permit_uses_by_mailing", permit_uses.c.mailing_id)
+
+flights = Table(  # messages that a permit lets pass and the next hop has not answered yet
+    "flights",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("permits", JSON, nullable=False),  # ids
+    Column("until", Double, nullable=False),  # when it is over for certain, whatever became of who carried it
+    sqlite_autoincrement=True,
+)
+
+suspensions = Table(  # who may not send mass mail
+    "suspensions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("state", String(16), nullable=False),  # in force, ended
+    Column("kind", String(8), nullable=False),  # sender, agency, group
+    Column("name", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("given_at", Double, nullable=False),
+)
+Index("suspensions_by_name", suspensions.c.kind, suspensions.c.name)
 
 jobs = Table(  # the one durable queue: releases, DSNs, notices
     "jobs",
@@ -202,11 +303,14 @@ jobs = Table(  # the one durable queue: releases, DSNs, notices
 Index("jobs_by_due", jobs.c.state, jobs.c.due_at)
 Index("jobs_by_batch", jobs.c.batch_id)
 
-events = Table(  # what happened to a mailing, and who did it: its timeline
+events = Table(  # what happened to a mailing, a request, a permit or a suspension, and who did it: one timeline
     "events",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
+    Column("mailing_id", _Id, ForeignKey("mailings.id")),
+    Column("request_id", _Id, ForeignKey("requests.id")),
+    Column("permit_id", _Id, ForeignKey("permits.id")),
+    Column("suspension_id", _Id, ForeignKey("suspensions.id")),
     Column("at", Double, nullable=False),
     Column("act", String(24), nullable=False),
     Column("by", Text),
@@ -214,6 +318,9 @@ events = Table(  # what happened to a mailing, and who did it: its timeline
     Column("text", Text),
 )
 Index("events_by_mailing", events.c.mailing_id)
+Index("events_by_request", events.c.request_id)
+Index("events_by_permit", events.c.permit_id)
+Index("events_by_suspension", events.c.suspension_id)
 
 audit_chains = Table(  # the records of one writer, each hashed with the one before it
     "audit_chains",

@@ -1,0 +1,145 @@
+"""What people do with a held mailing: look, approve, deny, ask for changes, withdraw, take a copy.
+
+Each verb is one transaction: it reads the mailing, checks who acts, changes it, and queues what follows from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gatekeeper import notify
+from gatekeeper.casework import who
+from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.casework.who import Matter
+from gatekeeper.lifecycle import BatchState, advance
+from gatekeeper.notify import Occasion
+from gatekeeper.store import Connection, ledger, views
+from gatekeeper.store.ledger import Act
+from gatekeeper.store.views import BatchView, EventView, MailingView
+from gatekeeper.telling import queue_notice, queue_report, report_to
+
+_READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A mailing with all that belongs to it, for who decides."""
+
+    mailing: MailingView
+    batches: list[BatchView]
+    events: list[EventView]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What came of an act: the mailing afterwards, the permit that was given, whose yes is still missing."""
+
+    mailing: MailingView
+    permit: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+def show(connection: Connection, number: int) -> Case:
+    """One mailing with its batches and its timeline; raises NotFound."""
+    mailing = find(connection, number)
+    return Case(mailing, views.find_batches(connection, mailing.key), views.timeline(connection, mailing.key))
+
+
+def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
+    """The mailing for who takes a copy, which its timeline notes first (S4, D4); raises NotFound or NotAllowed."""
+    mailing, act = find(connection, number), desk.act(by)
+    person = desk.ruleset.people.get(act.by)
+    if not (person and _READERS & set(person.roles)) and act.by not in who.asked(
+        desk.ruleset, matter_of(desk, mailing)
+    ):
+        raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
+    ledger.note(connection, mailing, "exported", act)
+    return show(connection, number)
+
+
+def approve(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
+    """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError."""
+    mailing, act = find(connection, number), desk.act(by, reason)
+    matter = matter_of(desk, mailing)
+    who.check_may_decide(desk.ruleset, matter, act.by)
+    with named(mailing.id):
+        advance(mailing.state, "approve")
+    missing = who.missing(desk.ruleset, matter, ledger.agreed(connection, mailing) | {act.by})
+    if missing:
+        ledger.note(connection, mailing, "agreed", act)
+        return Decision(mailing, missing=missing)
+    return _release(connection, desk, mailing, act)
+
+
+def _release(connection: Connection, desk: Desk, mailing: MailingView, act: Act) -> Decision:
+    kept = views.find_batches(connection, mailing.key)
+    permit = ledger.approve(connection, mailing, kept, act, desk.window_end(desk.today))
+    _tell_released(connection, desk, mailing, kept, act, permit)
+    return Decision(find(connection, int(mailing.id[2:])), permit=permit)
+
+
+def _tell_released(
+    connection: Connection, desk: Desk, mailing: MailingView, kept: Iterable[BatchView], act: Act, permit: str
+) -> None:
+    told = [batch for batch in kept if batch.notify]
+    if not told:
+        return
+    summary = desk.voice.summary(
+        mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told[0].message_id
+    )
+    content = notify.released_notice(summary, desk.voice.organisation, desk.moment, act.by, act.reason)
+    queue_notice(connection, f"released:{mailing.id}:{permit}", mailing.sender, content, act.at, mailing.key)
+
+
+def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
+    """Say no: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError."""
+    require_reason(reason, "a denial needs a reason: the sender reads it")
+    mailing, act = find(connection, number), desk.act(by, reason)
+    who.check_may_decide(desk.ruleset, matter_of(desk, mailing), act.by)
+    return _close(connection, desk, mailing, "deny", act, BatchState.RETURNED, Occasion.DENIED)
+
+
+def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
+    """Take it back: its sender, or an admin. Raises NotFound, NotAllowed, CaseworkError."""
+    mailing, act = find(connection, number), desk.act(by, reason)
+    if act.by != mailing.sender and not who.holds(desk.ruleset, act.by, "admin"):
+        raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
+    return _close(connection, desk, mailing, "withdraw", act, BatchState.WITHDRAWN, Occasion.WITHDRAWN)
+
+
+def _close(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    name: str,
+    act: Act,
+    left: BatchState,
+    occasion: Occasion,
+) -> Decision:
+    kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
+    with named(mailing.id):
+        ledger.close(connection, mailing, name, act, left)
+    inside = any(batch.notify for batch in kept)
+    reasons = (act.reason,) if act.reason else ()
+    to = report_to(kept, mailing, inside)
+    queue_report(connection, desk.voice, mailing, kept, to, occasion, reasons, act.at)
+    return Decision(find(connection, int(mailing.id[2:])))
+
+
+def find(connection: Connection, number: int) -> MailingView:
+    """The mailing of a number, locked until the transaction ends; raises NotFound."""
+    found = views.find_mailing(connection, number, lock=True)
+    if found is None:
+        raise NotFound(f"M-{number}: no such mailing; `gatekeeper mailing list` shows what there is")
+    return found
+
+
+def matter_of(desk: Desk, mailing: MailingView) -> Matter:
+    """A held mailing as something to be decided."""
+    rules = tuple(reason.rule for reason in mailing.reasons)
+    agency = who.agency_of(desk.ruleset, mailing.sender)
+    return Matter(mailing.id, frozenset({mailing.sender}), agency, mailing.counts.lists, rules)
+
+
+__all__ = ["Case", "CaseworkError", "Decision", "approve", "deny", "export", "find", "matter_of", "show", "withdraw"]
