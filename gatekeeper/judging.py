@@ -5,8 +5,11 @@ Pure. The pipeline, the duties and `gatekeeper explain` judge alike because they
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gatekeeper import address
 from gatekeeper.audience import count
+from gatekeeper.from_allowed import from_problem
 from gatekeeper.in_force import Policy
 from gatekeeper.model import Audience, Facts, Source, Transaction, Verdict
 from gatekeeper.wire.replies import plain
@@ -21,13 +24,31 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
     agency = policy.directory.agency_of(mailbox)
     covered = agency not in policy.ruleset.scope_except
-    return Source(mailbox, transaction.authenticated, agency, covered)
+    groups = policy.directory.groups_of(mailbox)
+    asked = not policy.ruleset.reads.isdisjoint(("from_allowed", "from_problem"))
+    problem = from_problem(transaction, facts, mailbox, policy) if asked else None
+    return Source(mailbox, transaction.authenticated, agency, covered, groups, problem)
 
 
 def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
     """Whom it reaches, by the directory in force."""
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
-    return count((recipient.address for recipient in transaction.recipients), visible, policy.directory)
+    recipients = (recipient.address for recipient in transaction.recipients)
+    audience = count(recipients, visible, policy.directory)
+    return _looked_into(audience, policy) if policy.ruleset.looks_into else audience
+
+
+def _looked_into(audience: Audience, policy: Policy) -> Audience:
+    """With what the rules ask for beyond numbers: members of lists, people in no list, consent."""
+    ruleset, directory = policy.ruleset, policy.directory
+    consent = not ruleset.reads.isdisjoint(("consented", "unconsented"))
+    lists = ((address, directory.watched(address)) for address in ruleset.watched)
+    return replace(
+        audience,
+        unlisted=directory.unlisted((*audience.users, *audience.externals)) if "unlisted" in ruleset.reads else None,
+        unconsented=directory.unconsented(audience.externals) if consent else None,
+        watched={address: watched for address, watched in lists if watched is not None},
+    )
 
 
 def warning_field(verdict: Verdict) -> bytes:

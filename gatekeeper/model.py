@@ -100,6 +100,7 @@ class Facts:
     size: int = 0  # octets
     author: tuple[Mailbox, ...] = ()  # From
     sender: tuple[Mailbox, ...] = ()  # Sender
+    resent: tuple[Mailbox, ...] = ()  # Resent-From and Resent-Sender
     to: tuple[Mailbox, ...] = ()
     cc: tuple[Mailbox, ...] = ()
     bcc: tuple[Mailbox, ...] = ()
@@ -122,6 +123,22 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """A list of whose members a rule asks how many are reached, as the directory has it now."""
+
+    members: frozenset[str]  # users and externals, nested lists expanded
+    version: str  # another one where the members are others
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of a list's members a mailing has reached."""
+
+    reached: int
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audience:
     """Whom one transaction reaches, lists expanded; made by `audience.count`."""
 
@@ -131,6 +148,9 @@ class Audience:
     unresolved: frozenset[str] = frozenset()  # inside addresses that a complete directory does not know
     recipients: int = 0  # of the envelope
     visible: int = 0  # people in To and Cc, lists counted as their members
+    unlisted: frozenset[str] | None = None  # people in no list that the gate knows; None where no rule asks
+    unconsented: frozenset[str] | None = None  # externals without consent; None where that cannot be told
+    watched: Mapping[str, Watched] = field(default_factory=dict)  # by the list's address, where a rule asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +162,9 @@ class Counts:
     agencies: Mapping[str, int] = field(default_factory=dict)  # agency id -> users
     lists: frozenset[str] = frozenset()
     unresolved: int = 0
+    unlisted: int | None = None  # None where it has not been counted
+    unconsented: int | None = None
+    reach: Mapping[str, Share] = field(default_factory=dict)  # of the lists that a rule asks for
 
     @property
     def people(self) -> int:
@@ -150,13 +173,24 @@ class Counts:
     @classmethod
     def of(cls, audience: Audience) -> Counts:
         """Count one transaction as though it were its whole mailing."""
+        people = (audience.users.keys() | audience.externals) if audience.watched else frozenset()
         return cls(
             users=len(audience.users),
             external=len(audience.externals),
             agencies=Counter(agency for agency in audience.users.values() if agency is not None),
             lists=audience.lists,
             unresolved=len(audience.unresolved),
+            unlisted=_how_many(audience.unlisted),
+            unconsented=_how_many(audience.unconsented),
+            reach={
+                address: Share(len(people & watched.members), len(watched.members))
+                for address, watched in audience.watched.items()
+            },
         )
+
+
+def _how_many(people: frozenset[str] | None) -> int | None:
+    return None if people is None else len(people)
 
 
 # -- who sends, and what the ledger says -------------------------------------------------------------------------
@@ -170,6 +204,8 @@ class Source:
     authenticated: bool = False
     agency: str | None = None
     covered: bool = True  # False for agencies that the ruleset's scope excepts
+    groups: tuple[str, ...] = ()  # that the directory or the ruleset puts them into
+    from_problem: str | None = None  # why they may not use these names, "" where they may; None where no rule asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from gatekeeper.address import normalise, normalise_domain
+from gatekeeper.model import Watched
 
+from .consent import Consent
 from .domains import Domains
 from .entries import Entry, read_entries
+from .groups import Groups
 from .lists import Lists
 
 
@@ -44,6 +48,8 @@ class Directory:
         problems: Iterable[str] = (),
         digest: str = "",
         mail_domain: str = "",
+        groups: Mapping[str, Iterable[str]] | None = None,
+        consent: Consent | None = None,
     ) -> None:
         """Build from what the loaders read.
 
@@ -51,6 +57,7 @@ class Directory:
         address -> members, addresses of people and of other lists. `complete`: every inside address is in here, and
         one that is not is `unresolved`. `problems`: what the loaders found. `digest`: hex, of all that was read.
         `mail_domain`: what the mail host adds to a name without a domain; "" where that is not known.
+        `groups`: of senders, group -> addresses and domain patterns. `consent`: of people outside.
         """
         self.agencies = tuple(agencies or ())
         self.complete = complete
@@ -62,7 +69,11 @@ class Directory:
         self._agencies = people.agencies  # of the users that entries name
         self._names = people.names | {name: name for name, _ in members}  # address -> user or list
         self._lists = Lists(self._resolved(members))
+        self._groups = Groups(groups or {}, people.groups, self.user)
+        self._consent = consent.of(self.user) if consent else None
         self._expanded: dict[str, Reach] = {}
+        self._watched: dict[str, Watched] = {}
+        self._listed: frozenset[str] | None = None
         self.problems = (*problems, *self._domains.problems, *people.problems, *self._lists.problems)
 
     def user(self, address: str) -> str:
@@ -78,6 +89,30 @@ class Directory:
         """The agency id of a person's address; None for externals, lists, and users in no agency."""
         name = self.user(address)
         return None if name in self._lists else self._place(name)[1]
+
+    def groups_of(self, address: str) -> tuple[str, ...]:
+        """The groups of senders that a person is in, sorted: by an entry, by address or by domain."""
+        return self._groups.of(self.user(address), normalise(address))
+
+    def watched(self, address: str) -> Watched | None:
+        """Who is in a list, nested ones included; None where there is no list of that address."""
+        name = self.user(address)
+        if name in self._lists and name not in self._watched:
+            reach = self._expand(name)
+            members = frozenset(reach.users) | reach.externals
+            digest = blake2b("\n".join(sorted(members)).encode("utf-8", "surrogatepass"), digest_size=8)
+            self._watched[name] = Watched(members, digest.hexdigest())
+        return self._watched.get(name)
+
+    def unlisted(self, people: Iterable[str]) -> frozenset[str]:
+        """Those of the people (as `reach` names them) who are in no list."""
+        if self._listed is None:
+            self._listed = self._lists.people
+        return frozenset(people) - self._listed
+
+    def unconsented(self, externals: Iterable[str]) -> frozenset[str] | None:
+        """Those of the externals who have not consented; None where no list says who has."""
+        return None if self._consent is None else self._consent.missing(externals)
 
     def is_inside(self, address: str) -> bool:
         """True for users and for lists, and for names without a domain, to which the mail host adds its own."""

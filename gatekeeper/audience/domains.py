@@ -34,7 +34,7 @@ class Domains:
         return self._cached(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
 
     def _match(self, domain: str) -> tuple[bool, str | None]:
-        patterns = tuple(_patterns_of(domain))
+        patterns = tuple(patterns_of(domain))
         for pattern in patterns:
             if agency := self._agencies.get(pattern):
                 return True, agency
@@ -48,7 +48,7 @@ def normalise_pattern(pattern: str) -> str:
     return normalise_domain(pattern)
 
 
-def _patterns_of(domain: str) -> Iterator[str]:
+def patterns_of(domain: str) -> Iterator[str]:
     """Every pattern that matches a domain, the longest first."""
     yield domain
     while (dot := domain.find(".")) >= 0:

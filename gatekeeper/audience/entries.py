@@ -17,6 +17,7 @@ class Entry:
     address: str
     user: str = ""  # an address or any other name; "" where the address is the user
     agency: str | None = None
+    groups: tuple[str, ...] = ()  # of senders, that the user is in
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class People:
 
     names: dict[str, str] = field(default_factory=dict)  # address -> user, each user among the addresses
     agencies: dict[str, str | None] = field(default_factory=dict)  # user -> agency id
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # user -> groups, sorted
     problems: list[str] = field(default_factory=list)
 
 
@@ -34,7 +36,7 @@ def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[st
     Where no entry of a user states an agency, the user's own domain does, else that of an address of the user's. An
     entry for the address of one of `lists` (normalised) yields to the list.
     """
-    people = People()
+    people, entries = People(), tuple(entries)
     rows = _rows(entries, domains, lists, people)
     claims = {address: user for address, user, _ in rows}
     for address, _, agency in rows:
@@ -42,6 +44,9 @@ def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[st
         people.agencies[user] = people.agencies.get(user) or agency
     for address, _, _ in rows:
         _fill_agency(address, people, domains)
+    for entry in entries:
+        if entry.groups and (name := people.names.get(normalise(entry.address))):
+            people.groups[name] = tuple(sorted({*people.groups.get(name, ()), *entry.groups}))
     return people
 
 

@@ -24,6 +24,11 @@ class Lists:
     def __contains__(self, name: str) -> bool:
         return name in self._nested
 
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody who is in any list."""
+        return frozenset().union(*self._people.values())
+
     def expand(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
         """The list with every list that it leads to, and the people of all of them; cycles do no harm."""
         lists = {name}

@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import Path
 
 from gatekeeper.address import normalise
-from gatekeeper.audience import Directory
-from gatekeeper.rules import DirectorySpec, ListSpec, Ruleset
+from gatekeeper.audience import Consent, Directory
+from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
 
 from .aliases import Aliases
 from .files import Reader
@@ -38,6 +38,8 @@ def load(ruleset: Ruleset) -> Directory:
         complete=any(spec.complete for spec in ruleset.directory),
         problems=[*files.problems, *files.aliases.problems, *aliased.problems],
         digest=files.reader.digest,
+        groups=ruleset.groups,
+        consent=files.consent,
         mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
     )
 
@@ -55,7 +57,9 @@ class _Files:
 
     def __init__(self, ruleset: Ruleset) -> None:
         self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
-        self.reader = Reader(f"{self.domains} {ruleset.domains} {ruleset.directory} {dict(ruleset.lists)}")
+        self.consent: Consent | None = None
+        about = (ruleset.domains, ruleset.directory, dict(ruleset.lists), dict(ruleset.groups), ruleset.consent)
+        self.reader = Reader(f"{self.domains} {about}")
         self.table = Table(ruleset.agencies)
         self.aliases = Aliases(self.reader)
         self.lists: dict[str, list[str]] = {}
@@ -75,6 +79,9 @@ class _Files:
                 self._read_list(address, listed)
             except DirectoryError as error:
                 self.errors.extend(error.problems)
+        if consents := self._ruleset.consent:
+            given = self._addresses(consents.given) if consents.given else None
+            self.consent = Consent(given, self._addresses(consents.suppressed))
 
     def _read_source(self, spec: DirectorySpec) -> None:
         if spec.kind not in ("csv", "aliases") or spec.path is None:
@@ -96,6 +103,24 @@ class _Files:
             self.problems.append(f"list {address} has no file, members or alias: mail to it counts as to one address")
             return
         self.lists[address] = members
+
+    def _addresses(self, sources: Iterable[ConsentSource]) -> frozenset[str]:
+        """Everybody whom the sources of a consent list name."""
+        found: set[str] = set()
+        for source in sources:
+            try:
+                found.update(self._consent_source(source))
+            except DirectoryError as error:
+                self.errors.extend(error.problems)
+        return frozenset(found)
+
+    def _consent_source(self, source: ConsentSource) -> list[str]:
+        if source.file is None:
+            raise DirectoryError(["consent: sql cannot be read yet: expected file"])
+        path = self._ruleset.folder / source.file
+        found, errors = read_list(path, self.reader.read(path))
+        self.errors += errors
+        return found
 
     def _mail_domain(self, path: Path) -> str:
         """The domain that the mail host adds to names without one: the first that is inside and no pattern."""

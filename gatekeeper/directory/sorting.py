@@ -35,7 +35,7 @@ def sort_aliases(aliases: Iterable[Alias], rows: Iterable[Entry], domains: Direc
         if len(members) > 1:
             result.lists[address] = alias.members
         elif address not in known:
-            result.entries.append(Entry(alias.address, *ours))
+            result.entries.append(Entry(alias.address, ours[0] if ours else ""))
         elif any(known.get(each, each) != known[address] for each in ours):
             result.problems.append(_contradiction(alias, known[address], ours[0]))
     return result

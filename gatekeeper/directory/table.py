@@ -1,16 +1,18 @@
-"""CSV files: one row an address, with columns address, user and agency."""
+"""CSV files: one row an address, with columns address, user, agency and group."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from gatekeeper.address import normalise, valid
 from gatekeeper.audience import Entry
 
-COLUMNS = ("address", "user", "agency")
+COLUMNS = ("address", "user", "agency", "group")
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Row = Mapping[str, str]
 
@@ -49,10 +51,11 @@ class Table:
         problems = list(self._row_problems(row))
         self.errors.extend(f"{place}: {problem}" for problem in problems)
         if not problems:
-            self._add(Entry(row["address"], row.get("user", ""), row.get("agency") or None), place)
+            groups = tuple(row.get("group", "").split())
+            self._add(Entry(row["address"], row.get("user", ""), row.get("agency") or None, groups), place)
 
     def _row_problems(self, row: Row) -> Iterator[str]:
-        address, user, agency = (row.get(column, "") for column in COLUMNS)
+        address, user, agency = (row.get(column, "") for column in COLUMNS[:3])
         if not valid(address):
             yield f"address {address!r}: expected an address such as jo@example.gov"
         if "@" in user and not valid(user):
@@ -60,6 +63,9 @@ class Table:
         if agency and agency not in self._agencies:
             known = ", ".join(self._agencies) or "none: add agencies to the rules"
             yield f"agency {agency!r} is not in the rules: expected one of {known}"
+        for group in row.get("group", "").split():
+            if not _GROUP.fullmatch(group):
+                yield f"group {group!r}: expected words of letters, digits and . _ -, with blanks between them"
 
     def _add(self, entry: Entry, place: str) -> None:
         address = normalise(entry.address)
@@ -73,9 +79,9 @@ class Table:
 
     def _compare(self, entry: Entry, first: Entry, place: str, first_place: str) -> None:
         same_user = normalise(entry.user or entry.address) == normalise(first.user or first.address)
-        if not same_user or entry.agency != first.agency:
+        if not same_user or (entry.agency, entry.groups) != (first.agency, first.groups):
             self.errors.append(
-                f"{place}: {entry.address} has another user or agency at {first_place}: keep one of them"
+                f"{place}: {entry.address} has another user, agency or group at {first_place}: keep one of them"
             )
 
     def _state(self, user: str, agency: str, place: str) -> None:

@@ -6,7 +6,8 @@ mail program could read something else.
 
 from .defects import DEFECTS
 from .facts import read_facts
+from .folding import fold
 from .limits import Limits
 from .subject import subject_key
 
-__all__ = ["DEFECTS", "Limits", "read_facts", "subject_key"]
+__all__ = ["DEFECTS", "Limits", "fold", "read_facts", "subject_key"]

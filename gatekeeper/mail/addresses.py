@@ -37,6 +37,7 @@ class AddressList:
     mailboxes: tuple[Mailbox, ...] = ()
     malformed: bool = False
     over_limit: bool = False
+    grouped: bool = False  # a name with a colon stands for several (RFC 5322 3.4, group)
 
 
 def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) -> AddressList:
@@ -46,7 +47,7 @@ def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) ->
         reader.step()
     over = not reader.done
     reader.finish()
-    return AddressList(tuple(reader.mailboxes[:limit]), reader.malformed, over)
+    return AddressList(tuple(reader.mailboxes[:limit]), reader.malformed, over, reader.grouped)
 
 
 def is_address(address: str) -> bool:
@@ -66,6 +67,7 @@ class _Reader:
     angle: str | None = None
     comment: str = ""
     in_group: bool = False
+    grouped: bool = False
 
     @property
     def done(self) -> bool:
@@ -142,7 +144,7 @@ class _Reader:
         if self.angle is not None or any("@" in run for run in self.runs):
             self.malformed = True
             self._end_mailbox()
-        self.in_group = True
+        self.in_group = self.grouped = True
         self._forget()
 
     def _end_mailbox(self) -> None:

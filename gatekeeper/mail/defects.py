@@ -14,6 +14,7 @@ DEFECTS: Mapping[str, str] = MappingProxyType(
         "missing-from": "There is no From field, or an empty one.",
         "malformed-from": "From or Sender cannot be read as addresses without guessing.",
         "duplicate-from": "There are two From or two Sender fields, of which mail programs show either.",
+        "group-in-from": "From, Sender or a Resent field names a group, whose name people see, and not who is in it.",
         "several-authors": "From names several authors and no Sender says who of them sends.",
         "duplicate-subject": "There are two Subject fields, of which mail programs show either.",
         "duplicate-recipients": "To, Cc or Bcc is there more than once.",

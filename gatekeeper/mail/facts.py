@@ -36,6 +36,8 @@ _DUPLICATES = {  # RFC 5322 3.6: at most once
     "in-reply-to": "duplicate-field",
     "references": "duplicate-field",
 }
+_RESENT = ("resent-from", "resent-sender")
+_SENDING = ("from", "sender", *_RESENT)
 _LONGEST_KNOWN = 200  # octets of an address field that is remembered; it has fewer mailboxes than that
 _URI = re.compile(r"<([^<>]{1,2000})>")
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
@@ -52,6 +54,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     header = structure.root.header
     texts = text_parts.read_texts(content, structure.parts, limits, notebook)
     author, sender = _people(header, "from", limits, notebook), _people(header, "sender", limits, notebook)
+    resent = tuple(box for name in _RESENT for box in _people(header, name, limits, notebook))
     to, cc, bcc = (_people(header, name, limits, notebook) for name in ("to", "cc", "bcc"))
     _check_header(header, author, sender, notebook)
     subject = _subject(header, notebook)
@@ -64,6 +67,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         size=len(content),
         author=author,
         sender=sender,
+        resent=resent,
         to=to,
         cc=cc,
         bcc=bcc,
@@ -116,7 +120,8 @@ def _read_people(value: bytes, room: int, notebook: Notebook) -> AddressList:
 
 def _note_addresses(name: str, read: AddressList, notebook: Notebook) -> None:
     notebook.note_if(read.over_limit, "too-many-addresses")
-    notebook.note_if(read.malformed, "malformed-from" if name in ("from", "sender") else "malformed-recipients")
+    notebook.note_if(read.grouped and name in _SENDING, "group-in-from")
+    notebook.note_if(read.malformed, "malformed-from" if name in _SENDING else "malformed-recipients")
 
 
 def _check_header(header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], notebook: Notebook) -> None:

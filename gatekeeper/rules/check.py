@@ -126,6 +126,7 @@ def _declared(root: Mapping) -> Names:
         agencies=agencies,
         audiences=agencies | {normalise(address) for address in _keys(lists)} | set(_owners(lists)),
         people=frozenset(normalise(address) for address in _keys(root.get("people"))),
+        groups=frozenset(_keys(root.get("groups"))),
         defines={key.text: value for key, value in defines.pairs} if isinstance(defines, Mapping) else {},
     )
     if isinstance(zone, Scalar):

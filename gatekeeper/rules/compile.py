@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any, cast
 
 from .conditions import All, Condition, Matcher, Not, Test
@@ -88,7 +89,9 @@ def _some(parts: Iterable[Matcher]) -> Matcher:
 def compile_test(test: Test) -> Matcher:
     """Make a function of one test."""
     field = FIELDS[test.field]
-    if field.kind in (Kind.REACH, Kind.EARLIER):
+    if field.kind is Kind.REACH:
+        return _reach(test)
+    if field.kind is Kind.EARLIER:
         return _always_unknown
     if test.operator == "missing":
         return _missing(test)
@@ -103,6 +106,23 @@ def compile_test(test: Test) -> Matcher:
 
 def _always_unknown(values: Values) -> None:
     return None
+
+
+def _reach(test: Test) -> Matcher:
+    """So much of a list, as a share or as a number of its members; unknown for a list that nobody knows."""
+    name, options = test.field, dict(test.operand)
+    address = options.pop("of")
+    ((word, bound),) = options.items()
+    compare, is_share = _COMPARE[word], isinstance(bound, Fraction)
+
+    def reach(values: Values) -> bool | None:
+        shares = values[name]
+        share = None if shares is UNAVAILABLE else shares.get(address)
+        if share is None:
+            return None
+        return share.members > 0 and compare(share.reached, bound * share.members if is_share else bound)
+
+    return reach
 
 
 def _missing(test: Test) -> Matcher:

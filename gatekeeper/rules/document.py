@@ -11,9 +11,10 @@ from typing import Any
 
 from ..model import Action
 from .compile import compile_rule
-from .fields import FIELDS
+from .fields import BY_THE_RULESET, FIELDS
 from .read_ask import ASK
 from .read_conditions import Conditions, Context, define_problem, read_define
+from .read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
 from .ruleset import (
     ROLES,
     Agency,
@@ -294,7 +295,7 @@ HELD = Record(
     _make(Held),
 )
 
-RECORDED = word_of(*(name for name in FIELDS if name != "mass"))
+RECORDED = word_of(*(name for name in FIELDS if name not in BY_THE_RULESET))
 AUDIT = Record(
     "what is recorded of decisions, such as {keep: 400d, ordinary: [sender]}",
     (
@@ -451,6 +452,11 @@ DOCUMENT = Record(
         Key("directory", DIRECTORY, "Files that say which addresses are whose."),
         Key("lists", LISTS, "Addresses that stand for many."),
         Key("people", PEOPLE, "Who asks, decides and looks."),
+        Key("groups", GROUPS, "Groups of senders, for sender_group and used_by."),
+        Key("senders", SENDERS, "Sending addresses: who may send under them."),
+        Key("together", TOGETHER, "Whose addresses belong together by themselves, for from_allowed."),
+        Key("consent", CONSENT, "Who outside has consented to mass mail."),
+        Key("working_hours", WORKING_HOURS, "When people are at work."),
         Key("mailing", MAILING, "What makes messages one mailing."),
         Key("requests", REQUESTS, "How early a mailing is asked for."),
         Key("held", HELD, "What becomes of a held mailing that nobody decides."),

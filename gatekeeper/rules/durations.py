@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from fractions import Fraction
 
 from .ruleset import Span
 
@@ -51,9 +52,9 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * 1024 ** " kmg".index((match[2] or " ").lower()))
 
 
-def parse_share(text: str) -> float:
-    """Read a percentage as a share: `80%` is 0.8; raises ValueError."""
+def parse_share(text: str) -> Fraction:
+    """Read a percentage as a share, exactly: `80%` is 4/5; raises ValueError."""
     match = _SHARE.fullmatch(text.strip())
     if not match or not 0 < float(match[1]) <= 100:
         raise ValueError("no percentage")
-    return float(match[1]) / 100
+    return Fraction(match[1]) / 100

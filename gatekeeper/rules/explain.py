@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..model import Counts, Evidence, Verdict
+from ..model import Counts, Evidence, Share, Verdict
 from .compile import compile_condition
 from .conditions import All, Any_, Condition, Not, Test
 from .fields import FIELDS, UNAVAILABLE, FieldValues, Kind
@@ -108,7 +108,7 @@ def decision(verdict: Verdict, counts: Counts) -> dict[str, Any]:
 
 def explain(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Explanation:
     """Judge as `judge` does, and tell of each rule what its tests saw. `now` is an aware datetime."""
-    values = field_values(ruleset, evidence)
+    values = field_values(ruleset, evidence, now)
     return Explanation(
         judge(ruleset, evidence, now),
         evidence.counts,
@@ -158,10 +158,16 @@ def _show_names(names: Any) -> str:
     return f"{len(listed)}: {', '.join(listed[:SHOWN_NAMES])}{more}" if listed else "none"
 
 
+def _show_reach(shares: Mapping[str, Share]) -> str:
+    listed = (f"{share.reached} of the {share.members} of {address}" for address, share in sorted(shares.items()))
+    return ", ".join(listed) or "unavailable"
+
+
 _SHOW: Mapping[Kind, Callable[[Any], str]] = {
     Kind.NAMES: _show_names,
     Kind.SIZE: say_size,
     Kind.FLAG: lambda flag: "true" if flag else "false",
+    Kind.REACH: _show_reach,
     Kind.TEXT: lambda text: text[:LONGEST_VALUE],
 }
 

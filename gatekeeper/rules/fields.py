@@ -98,6 +98,20 @@ def _unsubscribe(evidence: Evidence) -> str | None:
     return "one-click" if evidence.facts.one_click else "link"
 
 
+def _known(value: Any) -> Any:
+    return UNAVAILABLE if value is None else value
+
+
+def _from_allowed(evidence: Evidence) -> Any:
+    problem = evidence.source.from_problem
+    return UNAVAILABLE if problem is None else not problem
+
+
+def _consented(evidence: Evidence) -> Any:
+    unconsented = evidence.counts.unconsented
+    return UNAVAILABLE if unconsented is None else unconsented == 0
+
+
 def _attachment_size(evidence: Evidence) -> int:
     return sum(attachment.size for attachment in evidence.facts.attachments)
 
@@ -154,12 +168,27 @@ _OF_THE_MAILING = (
         growing=True,
     ),
     Field(
+        "unlisted",
+        Kind.COUNT,
+        "mailing",
+        "People that it reaches who are in no list that the gate knows: a managed audience has none (T3).",
+        lambda evidence: _known(evidence.counts.unlisted),
+        growing=True,
+    ),
+    Field(
+        "unconsented",
+        Kind.COUNT,
+        "mailing",
+        "External recipients who have not given consent, or have taken it back (T2).",
+        lambda evidence: _known(evidence.counts.unconsented),
+        growing=True,
+    ),
+    Field(
         "reach",
         Kind.REACH,
         "mailing",
-        "How much of a list the mailing reaches, whether by the list or by pasted addresses.",
-        _unavailable,
-        available=False,
+        "How much of a list the mailing reaches, whether by the list or by pasted addresses (C3).",
+        lambda evidence: evidence.counts.reach,
         growing=True,
     ),
     Field(
@@ -224,19 +253,31 @@ _OF_THE_TRANSACTION = (
     ),
     Field(
         "sender_group",
-        Kind.TEXT,
+        Kind.NAMES,
         "transaction",
-        "The directory group of the sender.",
-        _unavailable,
-        available=False,
+        "The groups that the sender is in, by the directory or by `groups`.",
+        lambda evidence: evidence.source.groups,
     ),
     Field(
         "from_allowed",
         Kind.FLAG,
         "transaction",
         "Whether login, envelope, From and Sender belong together (C5).",
-        _unavailable,
-        available=False,
+        _from_allowed,
+    ),
+    Field(
+        "from_problem",
+        Kind.TEXT,
+        "transaction",
+        "Why `from_allowed` is false, in words for the sender; missing where it is true.",
+        lambda evidence: _known(evidence.source.from_problem),
+    ),
+    Field(
+        "working_hours",
+        Kind.FLAG,
+        "transaction",
+        "Whether the message came in working hours, by `working_hours` and the time zone.",
+        _unavailable,  # the judge sets it, from the ruleset and the time
     ),
     Field(
         "attachments",
@@ -349,8 +390,7 @@ _OF_THE_STANDING = (
         Kind.FLAG,
         "standing",
         "Whether every external recipient has given consent (T2).",
-        _unavailable,
-        available=False,
+        _consented,
     ),
     Field(
         "earlier",
@@ -362,4 +402,5 @@ _OF_THE_STANDING = (
     ),
 )
 
+BY_THE_RULESET = ("mass", "working_hours")  # told of the ruleset, other values and the time, not of evidence
 FIELDS: dict[str, Field] = {field.name: field for field in (*_OF_THE_MAILING, *_OF_THE_TRANSACTION, *_OF_THE_STANDING)}

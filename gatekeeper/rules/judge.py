@@ -24,7 +24,7 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     """
     if not _governed(evidence):
         return Verdict()
-    values = field_values(ruleset, evidence) if values is None else values
+    values = field_values(ruleset, evidence, now) if values is None else values
     mass = values["mass"]
     reasons = [
         reason
@@ -48,15 +48,22 @@ def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, 
     """Ids of the rules with `mode: observe` that match: they are watched and change nothing."""
     if not _governed(evidence):
         return ()
-    values = field_values(ruleset, evidence)
+    values = field_values(ruleset, evidence, now)
     return tuple(rule.id for rule in ruleset.rules if rule.observe and matches(rule, values, now))
 
 
-def field_values(ruleset: Ruleset, evidence: Evidence) -> FieldValues:
-    """The values that the rules look at, `mass` among them, which only the ruleset can tell."""
+def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldValues:
+    """The values that the rules look at, with `mass` and `working_hours`, which only the ruleset can tell."""
     values = FieldValues(evidence)
-    values["mass"] = bool(ruleset.mass_matches(values))
+    tell(ruleset, values, now)
     return values
+
+
+def tell(ruleset: Ruleset, values: FieldValues, now: datetime) -> None:
+    """Add what the ruleset tells itself: the fields `BY_THE_RULESET`."""
+    if "working_hours" in ruleset.reads:
+        values["working_hours"] = ruleset.working_hours.cover(now.astimezone(ruleset.timezone))
+    values["mass"] = bool(ruleset.mass_matches(values))
 
 
 def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
@@ -94,7 +101,7 @@ def _unknown(rule: Rule, values: FieldValues) -> Reason | None:
 
 def _unknown_text(rule: Rule, values: FieldValues) -> str:
     fields = {test.field for part in (rule.when, rule.unless) if part for test in tests_of(part)}
-    missing = sorted(name for name in fields if values[name] is UNAVAILABLE)
+    missing = sorted(name for name in fields if values[name] is UNAVAILABLE or name == "reach")
     return f"Rule {rule.id} could not be checked: {', '.join(missing)} cannot be told now."
 
 

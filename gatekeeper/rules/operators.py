@@ -12,6 +12,7 @@ from .scalars import (
     DURATION,
     FLAG,
     FOLDED_TEXT,
+    GROUP,
     NETWORK,
     POSITIVE,
     SHARE,
@@ -77,6 +78,8 @@ def _numbers(number: Shape) -> dict[str, Shape]:
 def _name(field: Field) -> Shape:
     if field.name in ("agencies", "sender_agency"):
         return AGENCY
+    if field.name == "sender_group":
+        return GROUP
     return ADDRESS if field.name in ("lists", "from", "sender") else FOLDED_TEXT
 
 
@@ -117,7 +120,7 @@ class ShareOrNumber:
     """`80%` of a list, or so many of its members."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a float for a share, an int for a number."""
+        """Make a Fraction for a share, an int for a number."""
         share = isinstance(node, Scalar) and node.text.rstrip().endswith("%")
         return (SHARE if share else WHOLE).read(node, reading)
 

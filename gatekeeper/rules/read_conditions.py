@@ -20,6 +20,10 @@ MOST_TESTS = 5000  # of a file, those of a define counted wherever it is used
 DEEPEST_DEFINES = 10
 _TOO_DEEP = f"defines within defines more than {DEEPEST_DEFINES} deep: expected fewer"
 _TOO_MANY = f"more than {MOST_TESTS} tests once defines are written out: expected far fewer"
+_CONSENTED = (
+    "consented would turn from yes to no in mid-mailing: expected consented: false under when, or consented: true "
+    "under unless or not"
+)
 _EXPECTED = "conditions, such as {users: {over: 2000}}"
 
 
@@ -137,7 +141,10 @@ def _objection_to_define(define: Define, reading: Reading, context: Context) -> 
     if reading.tests > MOST_TESTS:
         return _TOO_MANY
     assert not isinstance(define.condition, Failed)
-    problems = (_objection(FIELDS[test.field], test.operator, context) for test in tests_of(define.condition))
+    tests = tuple(tests_of(define.condition))
+    if not reading.defining and any(_flips_consent(test.field, test.operand, context) for test in tests):
+        return f"define {{}}: {_CONSENTED}"
+    problems = (_objection(FIELDS[test.field], test.operator, context) for test in tests)
     return next((f"define {{}}: {problem}" for problem in problems if problem), None)
 
 
@@ -216,6 +223,8 @@ def _read_test(
         return reading.error(
             value, "mass: false would turn from yes to no in mid-mailing: expected true, or no test of mass"
         )
+    if not reading.defining and _flips_consent(field.name, operand, context):
+        return reading.error(value, _CONSENTED)
     return Test(field.name, operator, operand, _test_text(field, operator, value))
 
 
@@ -238,6 +247,11 @@ def _objection(field: Field, operator: str, context: Context) -> str | None:
             f"in mid-mailing: expected {allowed}"
         )
     return None
+
+
+def _flips_consent(name: str, operand: Any, context: Context) -> bool:
+    """True where the answer could turn from yes to no: of a mailing that grows, consent can only get lost."""
+    return name == "consented" and operand is not bool(context.turned)
 
 
 def _is_count(field: Field) -> bool:

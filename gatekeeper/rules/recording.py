@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..model import Evidence, Reason, Standing, Verdict
 from .compile import compile_test
 from .conditions import Matcher, Test, tests_of
-from .fields import FIELDS, UNAVAILABLE, FieldValues, Kind
+from .fields import BY_THE_RULESET, FIELDS, UNAVAILABLE, FieldValues, Kind
 from .patterns import FoldedRegex, Glob, Regex
 from .permits import uncovered
 from .ruleset import Ruleset
@@ -146,7 +146,7 @@ class Recorder:
     @cached_property
     def frame(self) -> Frame:
         """What stands where in its records."""
-        known = [name for name in FIELDS if name != "mass" and is_whole(name)]
+        known = [name for name in FIELDS if name not in BY_THE_RULESET and is_whole(name)]
         always = tuple(name for name in known if _is_open(self.ruleset, name))
         rest = tuple(name for name in known if name not in always)
         return Frame(self.ruleset.digest, always, rest, tuple(self._tests))
@@ -210,7 +210,7 @@ def _answered(ruleset: Ruleset) -> Iterator[Test]:
     for rule in ruleset.rules:
         for condition in (rule.when, rule.unless):
             for test in tests_of(condition) if condition else ():
-                if test.field != "mass" and not (_is_open(ruleset, test.field) and is_whole(test.field)):
+                if test.field not in BY_THE_RULESET and not (_is_open(ruleset, test.field) and is_whole(test.field)):
                     yield test
 
 

@@ -28,8 +28,8 @@ from ..model import (
 )
 from .compile import compile_rule, compile_test
 from .conditions import Condition, Matcher, Test, tests_of
-from .fields import FIELDS, UNAVAILABLE, FieldValues
-from .judge import HELD, judge
+from .fields import BY_THE_RULESET, FIELDS, UNAVAILABLE, FieldValues
+from .judge import HELD, judge, tell
 from .recording import Frame, Record, decoder, is_whole, test_key
 from .ruleset import Rule, Ruleset
 from .shortlist import make_shortlist
@@ -90,6 +90,7 @@ class _Form:
         self._decoders = {name: decoder(name) for name in self._place}
         self._open: dict[str, Test] = {}  # rule -> a test of it that was not recorded
         self._during = tuple(rule.during for rule in draft.rules if rule.during is not None)
+        self._hours = draft.working_hours if "working_hours" in draft.reads else None
         self._draft = self._made_to_read(draft)
         # a rule that relays and cannot be told gives no reason
         self._silent = any(rule.action is Action.RELAY and rule.id in self._open for rule in draft.rules)
@@ -114,7 +115,8 @@ class _Form:
         ]
         answers = "".join(map(record.answers.__getitem__, self._answers_read))
         now = tuple(during.covers(_time(record)) for during in self._during) if self._during else ()
-        return (*read, answers, record.automatic, now)
+        hours = self._hours.cover(_time(record).astimezone(self._draft.timezone)) if self._hours else None
+        return (*read, answers, record.automatic, now, hours)
 
     def judge(self, record: Record, standing: Standing) -> Verdict:
         agency = self._value(record, "sender_agency")
@@ -125,7 +127,7 @@ class _Form:
             values[name] = self._decoders[name](record.values[place])
         for key, place in self._answer.items():
             values[f"?{key}"] = _ANSWERED[record.answers[place]]
-        values["mass"] = bool(self._draft.mass_matches(values))
+        tell(self._draft, values, _time(record))
         return judge(self._draft, evidence, _time(record), values)
 
     def _told(self, record: Record, standing: Standing) -> Replayed:
@@ -169,7 +171,7 @@ class _Form:
         return lambda values: values.get(name)
 
     def _has_value(self, test: Test) -> bool:
-        return test.field == "mass" or (test.field in self._place and is_whole(test.field))
+        return test.field in BY_THE_RULESET or (test.field in self._place and is_whole(test.field))
 
     def _reads(self, draft: Ruleset) -> tuple[list[int], list[int]]:
         """The places of the values and of the answers that the draft's verdicts hang on."""

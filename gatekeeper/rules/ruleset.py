@@ -5,15 +5,16 @@ Every default that `docs/rules.md` states is the default of a field here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ..model import Action
-from .conditions import Condition, Matcher, Test
+from .conditions import Condition, Matcher, Test, tests_of
 from .problems import Problem
+from .say import placeholders
 from .shortlist import Shortlist, make_shortlist
 
 ROLES = ("requester", "approver", "owner", "admin", "auditor")
@@ -58,6 +59,45 @@ class Delegation:
 
     to: str
     until: date
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A sending address with something to be said about it: a shared mailbox, or one that others may write under."""
+
+    used_by: tuple[str, ...] = ()  # addresses, ids of agencies and groups that may send under it (C5)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentSource:
+    """Addresses of people outside: in a file, or in a database."""
+
+    file: Path | None = None  # relative to the ruleset's folder
+    sql: str | None = None  # the database's URL
+    query: str = ""
+    password_file: Path | None = None
+    age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """Who has consented to mass mail (T2), and who is never to get any."""
+
+    given: tuple[ConsentSource, ...] = ()  # () for everybody who is not suppressed
+    suppressed: tuple[ConsentSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingHours:
+    """When people are at work, in the ruleset's time zone."""
+
+    begin: time = time(8)
+    end: time = time(17)
+    days: frozenset[int] = frozenset(range(5))  # 0 is Monday
+
+    def cover(self, local: datetime) -> bool:
+        """True in working hours; `local` is in the ruleset's time zone."""
+        return local.weekday() in self.days and self.begin <= local.time() < self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +290,11 @@ class Ruleset:
     directory: tuple[DirectorySpec, ...] = ()
     lists: Mapping[str, ListSpec] = field(default_factory=dict)
     people: Mapping[str, Person] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # group -> addresses and domain patterns
+    senders: Mapping[str, Sender] = field(default_factory=dict)
+    consent: Consents | None = None
+    working_hours: WorkingHours = WorkingHours()
+    together: str = "agency"  # or "person": whose addresses belong together by themselves
     mailing: MailingRules = MailingRules()
     requests: Requests = Requests()
     held: Held = Held()
@@ -261,9 +306,29 @@ class Ruleset:
     rules: tuple[Rule, ...] = ()
     warnings: tuple[Problem, ...] = ()
     candidates: Shortlist[Rule] = field(init=False, repr=False, compare=False)  # the rules worth a look
+    inside_domains: tuple[str, ...] = field(init=False, repr=False, compare=False)  # all patterns that are inside
+    watched: frozenset[str] = field(init=False, repr=False, compare=False)  # lists whose reach a rule asks for
+    reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that a rule looks at or tells of
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidates", make_shortlist(self.rules))
+        domains = (domain for agency in self.agencies.values() for domain in agency.domains)
+        object.__setattr__(self, "inside_domains", (*domains, *self.domains))
+        tests = tuple(self._tests())
+        said = (name for rule in self.rules for name in placeholders(rule.say))
+        object.__setattr__(self, "reads", frozenset((*(test.field for test in tests), *said)))
+        watched = (dict(test.operand)["of"] for test in tests if test.field == "reach")
+        object.__setattr__(self, "watched", frozenset(watched))
+
+    def _tests(self) -> Iterator[Test]:
+        yield from tests_of(self.mass)
+        for rule in self.rules:
+            yield from (test for part in (rule.when, rule.unless) if part for test in tests_of(part))
+
+    @property
+    def looks_into(self) -> bool:
+        """True where a rule asks more of an audience than numbers: lists reached, people in no list, consent."""
+        return bool(self.watched) or not self.reads.isdisjoint(("unlisted", "consented", "unconsented"))
 
     def people_with(self, role: str) -> tuple[str, ...]:
         """Addresses of those who hold the role, in the order of the file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -24,6 +24,7 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CALENDAR = re.compile(r"[A-Z]{2,3}(-[A-Z0-9]{1,5})?")
 _DAY = re.compile(r"(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(_DAY.pattern + r"[ T][0-9]{2}:[0-9]{2}")
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 LONGEST_PATTERN = 1000
 
@@ -82,6 +83,18 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def clock(expected: str) -> Value:
+    """A time of day by the clock, such as 8:00 or 17:30."""
+
+    def parse(text: str) -> time:
+        match = _CLOCK.fullmatch(text)
+        if match is None:
+            raise ValueError(text)
+        return time(int(match[1]), int(match[2]))
+
+    return Value(expected, parse, {"type": ["string", "number"]})
+
+
 def word_of(*words: str) -> Value:
     """A value that is one of the words named."""
 
@@ -114,6 +127,7 @@ NETWORK = Value(
     STRING_JSON,
 )
 
+GROUP = Value("the id of a group, such as contractors", lambda text: _match(_WORD)(text).casefold(), TEXT_JSON)
 AGENCY = Reference("the id of an agency under agencies", lambda names: names.agencies)
 
 

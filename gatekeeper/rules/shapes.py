@@ -38,6 +38,7 @@ class Names:
     agencies: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()  # agencies, lists and the owners that lists name
     people: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
     defines: dict[str, Node] = field(default_factory=dict)
     timezone: tzinfo = UTC
 

@@ -30,6 +30,7 @@ from gatekeeper.store.rows import (
 )
 from gatekeeper.store.schema import batches, mailings, permits
 from gatekeeper.store.statements import Row, Statement, one_of
+from gatekeeper.store.tallies import tally
 from gatekeeper.store.timeline import record
 from gatekeeper.store.writer import Undo
 
@@ -62,7 +63,8 @@ def decide(
     mailing = mailing or new_row(hashes.source, arrival.now.timestamp()) | {"id": None, "number": None}
     people = hash_people(secret, arrival.audience)
     new = find_new(connection, mailing, people)
-    counts = grow(counts_of(mailing), arrival.audience, new)
+    mailing["tallies"] = tally(connection, secret, mailing, arrival.audience, new)
+    counts = grow(counts_of(mailing), arrival.audience, new, mailing["tallies"])
     standing = read_standing(connection, mailing)
     verdict = judge(counts, standing)
     outcome = Outcome(verdict, counts, mailing=standing.mailing)
@@ -164,6 +166,7 @@ def _write_mailing(
         "unresolved": counts.unresolved,
         "agencies": dict(counts.agencies),
         "lists": sorted(counts.lists),
+        "tallies": mailing["tallies"],
         "relayed": mailing["relayed"] + relayed,
         "joined": joined,
         "version": mailing["version"] + 1,
@@ -182,7 +185,18 @@ def _write_mailing(
     return number
 
 
-_GROWING = ("changed_at", "users", "external", "unresolved", "agencies", "lists", "relayed", "joined", "version")
+_GROWING = (
+    "changed_at",
+    "users",
+    "external",
+    "unresolved",
+    "agencies",
+    "lists",
+    "tallies",
+    "relayed",
+    "joined",
+    "version",
+)
 _GROW = Statement(
     lambda _: (
         update(mailings)

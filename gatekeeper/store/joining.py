@@ -19,6 +19,7 @@ from gatekeeper.store.people import copy_people, count_reached, forget_people, r
 from gatekeeper.store.rows import mailing_name, upsert
 from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permits
 from gatekeeper.store.statements import Row, Statement, one_of
+from gatekeeper.store.tallies import together
 from gatekeeper.store.timeline import record
 
 STRONG = ("queue", "message")
@@ -154,6 +155,7 @@ def new_row(source: Hash, now: float) -> dict[str, Any]:
         "lists": [],
         "reasons": [],
         "joined": {},
+        "tallies": {},
         "version": 0,
     }
 
@@ -206,6 +208,7 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
         "relayed": mailing["relayed"] + other["relayed"],
         "lists": sorted({*mailing["lists"], *other["lists"]}),
         "reasons": list(held.values()),
+        "tallies": together((mailing["tallies"], other["tallies"])),
         "joined": {**mailing["joined"], **kinds},
         "version": mailing["version"] + 1,
         "predecessor": mailing["predecessor"] or other["predecessor"],
@@ -243,6 +246,7 @@ def succeed(connection: Connection, mailing_id: int) -> int | None:
         return None
     closed = _read(connection, mailing_id)
     row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
+    row["tallies"] = together([closed["tallies"]])
     successor: int = connection.execute(insert(mailings).values(**row).returning(mailings.c.id)).scalar_one()
     copy_people(connection, mailing_id, successor, only_reached=True)
     counts = recount(connection, successor)

@@ -7,6 +7,7 @@ large, however large the mailing has become.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from sqlalchemy import (
 
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.hashing import Hash, keyed
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.rows import tallied, upsert
 from gatekeeper.store.schema import mailing_people
 from gatekeeper.store.statements import Row, Statement
 
@@ -41,6 +42,11 @@ class Person:
     inside: bool
     agency: str | None
     unresolved: bool
+
+
+def hash_person(secret: bytes, name: str) -> Hash:
+    """Hash a user or an external."""
+    return keyed(secret, f"person {name}")
 
 
 def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
@@ -99,8 +105,8 @@ _REACHED = {size: _reached_statement(size) for size in _SIZES}
 _ADD = Statement(lambda _: insert(mailing_people), [column.name for column in mailing_people.columns])
 
 
-def grow(counts: Counts, audience: Audience, new: dict[Hash, Person]) -> Counts:
-    """The counts with the new people in them."""
+def grow(counts: Counts, audience: Audience, new: dict[Hash, Person], tallies: Mapping[str, Any]) -> Counts:
+    """The counts with the new people in them; `tallies` has them already."""
     inside = [person for person in new.values() if person.inside]
     agencies = Counter(counts.agencies) + Counter(person.agency for person in inside if person.agency is not None)
     return Counts(
@@ -109,6 +115,7 @@ def grow(counts: Counts, audience: Audience, new: dict[Hash, Person]) -> Counts:
         agencies=dict(agencies),
         lists=counts.lists | audience.lists,
         unresolved=counts.unresolved + sum(person.unresolved for person in inside),
+        **tallied(tallies),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gatekeeper.model import Action, Client, Counts, Permit, Reason, Recipient
+from gatekeeper.model import Action, Client, Counts, Permit, Reason, Recipient, Share
 from gatekeeper.store.schema import counters
 
 
@@ -52,7 +52,16 @@ def counts_of(row: Mapping[str, Any] | RowMapping) -> Counts:
         agencies=dict(row["agencies"]),
         lists=frozenset(row["lists"]),
         unresolved=row["unresolved"],
+        **tallied(row["tallies"]),
     )
+
+
+def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is tallied of a mailing (`tallies.py`), as `Counts` has it."""
+    if not tallies:
+        return {}
+    reach = {address: Share(reached, members) for address, (reached, members, _) in tallies.get("reach", {}).items()}
+    return {"unlisted": tallies.get("unlisted"), "unconsented": tallies.get("unconsented"), "reach": reach}
 
 
 def permit_of(row: RowMapping) -> Permit:

@@ -68,6 +68,7 @@ mailings = Table(
     Column("relayed", Integer, nullable=False),  # people reached without a stop
     Column("agencies", JSON, nullable=False),  # agency id -> users
     Column("lists", JSON, nullable=False),
+    Column("tallies", JSON),  # what rules ask beyond counts: reach of lists, people in no list (tallies.py)
     Column("reasons", JSON, nullable=False),  # why it is held
     Column("joined", JSON, nullable=False),  # kind of key -> transactions that it joined
     Column("version", Integer, nullable=False),  # grows with every batch: whether a gather is still as it was read

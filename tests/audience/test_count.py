@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.address import normalise
-from gatekeeper.audience import Directory, Entry, count
+from gatekeeper.audience import Consent, Directory, Entry, count
 
 AGENCIES = {
     "DOA": ["doa.example.gov", "*.doa.example.gov"],
@@ -254,3 +254,48 @@ def test_deep_and_tangled_nesting_is_no_work() -> None:
     assert len(here.reach(["l0@example.gov"]).lists) == 5000
     assert len(here.reach(["t0@example.gov"]).lists) == 60
     assert len(here.problems) == 20
+
+
+# -- lists that rules ask for, groups, consent -------------------------------------------------------------------
+
+
+def test_the_members_of_a_list_are_those_of_all_its_lists_and_have_a_version_of_their_own() -> None:
+    before = directory({"all@example.gov": ["a@doa.example.gov", "some@example.gov"], "some@example.gov": ["b@x.org"]})
+    after = directory({"all@example.gov": ["a@doa.example.gov", "some@example.gov"], "some@example.gov": ["c@x.org"]})
+    watched = before.watched("All@example.gov")
+    assert watched is not None and watched.members == {"a@doa.example.gov", "b@x.org"}
+    assert watched == directory({"all@example.gov": ["B@x.org", "a@doa.example.gov"]}).watched("all@example.gov")
+    assert watched.version != after.watched("all@example.gov").version  # type: ignore[union-attr]
+    assert before.watched("nobody@example.gov") is None
+
+
+def test_who_is_in_no_list_is_told_whether_or_not_the_list_was_written_to() -> None:  # T3
+    here = directory({"all@example.gov": ["a@doa.example.gov", "b@x.org"]}, Entry("j@example.gov", "a@doa.example.gov"))
+    reached = here.reach(["j@example.gov", "b@x.org", "c@x.org"])
+    assert here.unlisted([*reached.users, *reached.externals]) == {"c@x.org"}
+
+
+def test_groups_are_told_by_entry_address_and_domain() -> None:  # M9
+    here = Directory(
+        AGENCIES,
+        entries=[Entry("a@doa.example.gov", groups=("press", "night")), Entry("ann@x.org", "e17", "DOA")],
+        groups={"press": ["b@doa.example.gov"], "outside": ["*.x.org", "x.org"], "e": ["ann@x.org"]},
+    )
+    groups = {
+        name: here.groups_of(name) for name in ("A@doa.example.gov", "b+x@doa.example.gov", "c@m.x.org", "z@y.org")
+    }
+    assert groups == {
+        "A@doa.example.gov": ("night", "press"),
+        "b+x@doa.example.gov": ("press",),
+        "c@m.x.org": ("outside",),
+        "z@y.org": (),
+    }
+    assert here.groups_of("ann@x.org") == ("e", "outside")
+
+
+def test_suppression_wins_over_consent() -> None:  # T2
+    both = Directory(AGENCIES, consent=Consent(frozenset({"A@x.org", "b@x.org"}), frozenset({"b@x.org"})))
+    assert both.unconsented(["a@x.org", "b@x.org", "c@x.org"]) == {"b@x.org", "c@x.org"}
+    suppressed = Directory(AGENCIES, consent=Consent(None, frozenset({"b@x.org"})))
+    assert suppressed.unconsented(["a@x.org", "b@x.org"]) == {"b@x.org"}
+    assert Directory(AGENCIES).unconsented(["a@x.org"]) is None

@@ -106,7 +106,7 @@ def test_all_errors_of_all_files_come_at_once(loaded: Load, tmp_path: Path) -> N
         "people.csv:3: user 'a@b@': expected an address, or a name without @",
         "people.csv:3: agency 'HR' is not in the rules: expected one of DOA, TAX",
         "people.csv:4: 1 values: expected 3 (address, user, agency)",
-        "people.csv:6: Jo@example.gov has another user or agency at people.csv:5: keep one of them",
+        "people.csv:6: Jo@example.gov has another user, agency or group at people.csv:5: keep one of them",
         "people.csv:7: user jo@example.gov is in agency TAX here, and in DOA at people.csv:5",
         "aliases:1: expected name: target, target; or blanks first, to go on with a line",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from gatekeeper.model import (
     Mailbox,
     Permit,
     Recipient,
+    Share,
     Source,
     Standing,
     Transaction,
@@ -76,6 +78,11 @@ def evidence(
     agency: str | None = "DOA",
     covered: bool = True,
     standing: Standing | None = None,
+    unlisted: int | None = None,
+    unconsented: int | None = None,
+    reach: dict[str, Share] | None = None,
+    groups: Sequence[str] = (),
+    from_problem: str | None = None,
     **facts: Any,
 ) -> Evidence:
     """A small message from head@doa.example.gov to one user, but for what is given."""
@@ -93,9 +100,18 @@ def evidence(
         transaction,
         Facts(**facts),
         Audience(recipients=recipients, visible=visible),
-        Counts(users, external, {"DEQ": users} if agencies is None else agencies, lists, unresolved),
+        Counts(
+            users,
+            external,
+            {"DEQ": users} if agencies is None else agencies,
+            lists,
+            unresolved,
+            unlisted,
+            unconsented,
+            reach or {},
+        ),
         standing or Standing(),
-        Source(sender, agency=agency, covered=covered),
+        Source(sender, agency=agency, covered=covered, groups=tuple(groups), from_problem=from_problem),
     )
 
 

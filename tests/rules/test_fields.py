@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from gatekeeper.model import Mailbox
-from gatekeeper.rules import FIELDS
+from gatekeeper.model import Action, Mailbox, Share
+from gatekeeper.rules import FIELDS, judge
+from gatekeeper.rules.read_conditions import _CONSENTED
 
-from .making import attached, check, errors, matched, one, verdict
+from .making import HEAD, attached, check, errors, evidence, matched, one, ruleset, verdict
 
 
 @pytest.mark.parametrize(
@@ -141,3 +145,83 @@ def test_placeholders_tell_values_and_no_control_characters():
 
 def test_a_rule_without_say_names_itself():
     assert verdict(one("{users: {over: 0}}")).reasons[0].text == "This mail falls under the rule only."
+
+
+# -- fields that look at lists, consent and time -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bound", "share", "expected"),
+    [
+        ("at_least: 80%", Share(80, 100), True),
+        ("at_least: 80%", Share(79, 100), False),
+        ("over: 80%", Share(80, 100), False),
+        ("at_least: 7%", Share(7, 100), True),  # no rounding: 0.07 * 100 is more than 7 in binary
+        ("at_least: 100%", Share(0, 0), False),
+        ("over: 2", Share(3, 100), True),
+        ("at_least: 3", Share(2, 100), False),
+    ],
+)
+def test_reach_is_a_share_or_a_number_of_members(bound, share, expected):  # C3
+    when = f"{{reach: {{of: all-staff@example.gov, {bound}}}}}"
+    assert matched(when, reach={"all-staff@example.gov": share}) is expected
+
+
+def test_reach_of_a_list_that_nobody_knows_holds_mass_mail():
+    given = verdict(one("{reach: {of: all-staff@example.gov, at_least: 80%}}", "reject"), users=300)
+    assert given.action is Action.HOLD and "reach cannot be told now" in given.reasons[0].text
+
+
+def test_consent_of_all_is_none_missing_and_cannot_be_told_without_lists():  # T2
+    assert matched("{consented: false}", unconsented=1)
+    assert not matched("{consented: false}", unconsented=0)
+    assert verdict(one("{consented: false}", "reject"), users=300).action is Action.HOLD
+    assert not matched("{external: {over: 0}}", more="unless: {consented: true}", external=3, unconsented=0)
+    assert matched("{external: {over: 0}}", more="unless: {consented: true}", external=3, unconsented=1)
+
+
+@pytest.mark.parametrize(
+    ("when", "more"),
+    [
+        ("{consented: true}", ""),
+        ("{mass: true}", "unless: {consented: false}"),
+        ("{not: {consented: false}}", ""),
+    ],
+)
+def test_consent_can_only_get_lost_so_the_tests_that_would_flip_are_refused(when, more):
+    assert errors(when, more) == [_CONSENTED]
+
+
+def test_a_define_of_consent_is_checked_where_it_is_used():
+    text = f"{HEAD}define: {{agreed: {{consented: true}}}}\nrules:\n  - {{id: only, then: hold, when: "
+    assert [str(each) for each in check(text + "{mass: true}, unless: agreed}\n") if not each.warning] == []
+    assert [each.text for each in check(text + "agreed}\n") if not each.warning] == [f"define agreed: {_CONSENTED}"]
+
+
+@pytest.mark.parametrize(
+    ("hour", "day", "expected"), [(6, 1, False), (7, 1, True), (16, 1, True), (17, 1, False), (12, 6, False)]
+)
+def test_working_hours_are_in_the_time_zone_of_the_rules(hour, day, expected):
+    zone = "timezone: America/Denver\nworking_hours: {from: 7:00, until: 17:00}\n"
+    rules = ruleset("  - {id: only, then: warn, when: {working_hours: true}}\n", head=HEAD + zone)
+    now = datetime(2026, 6, day, hour, 30, tzinfo=ZoneInfo("America/Denver")).astimezone(UTC)  # the 1st is a Monday
+    assert (judge(rules, evidence(), now).rules == ("only",)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("working_hours: {from: 17:00, until: 8:00}", "until is not after from"),
+        ("working_hours: {from: 25:00}", "such as 8:00"),
+        ("working_hours: {from: 630}", "such as 8:00"),
+        ("consent: {}", "expected given or suppressed"),
+        ("consent: {given: {sql: 'sqlite:///x.db'}}", "sql without a query"),
+        ("consent: {given: {file: a.txt, query: SELECT 1}}", "query beside file"),
+        ("groups: {press: [not a domain]}", "expected an address, or a domain"),
+        ("senders: {a@example.gov: {used_by: [pres]}}\ngroups: {press: [b@example.gov]}", "did you mean press?"),
+        ("together: everybody", "expected agency or person"),
+    ],
+)
+def test_what_is_wrong_about_senders_consent_and_hours_is_told(text, told):
+    found = [problem.text for problem in check(f"{HEAD}{text}\nrules: []\n") if not problem.warning]
+    assert len(found) == 1 and told in found[0]

@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatekeeper.model import Evidence, Share
 from gatekeeper.rules import explain, judge
 
 from .making import NOW, attached, evidence, ruleset
 
 UNKNOWN = "unknown"
 SEVERITY = ["relay", "warn", "defer", "hold", "reject"]
-GROWING = {"users", "external", "people", "unresolved", "agencies", "lists", "mass", "reach"}
-COUNTS = ("users", "external", "people", "unresolved")
+COUNTS = ("users", "external", "people", "unresolved", "unlisted", "unconsented")  # of the last two, None is unknown
+LIST = "all-staff@example.gov"
 NUMBERS = ("visible", "recipients", "size", "attachments")
-UNAVAILABLE = ("suspended", "designated", "consented", "from_allowed")
+UNAVAILABLE = ("suspended", "designated")
 
 # -- the naive evaluator -----------------------------------------------------------------------------------------
 
@@ -36,7 +37,28 @@ def value_of(message: dict[str, Any], field: str) -> Any:
         return message["users"] + message["external"] > 200
     if field == "attachments":
         return len(message["names"])
+    if field in ("unlisted", "unconsented", "from_problem"):
+        return UNKNOWN if message[field] is None else message[field]
+    if field == "from_allowed":
+        return UNKNOWN if message["from_problem"] is None else message["from_problem"] == ""
+    if field == "consented":
+        return UNKNOWN if message["unconsented"] is None else message["unconsented"] == 0
+    if field == "sender_group":
+        return message["groups"]
     return message["names"] if field == "attachment_names" else message[field]
+
+
+def reached(share: tuple[int, int] | None, test: dict[str, Any]) -> Any:
+    """Of a list of which so many of so many members are reached."""
+    if share is None or test["of"] != LIST:
+        return UNKNOWN
+    word = "over" if "over" in test else "at_least"
+    number, members = share
+    if isinstance(test[word], str):
+        number, bound = number * 100, int(test[word].removesuffix("%")) * members
+    else:
+        bound = test[word]
+    return members > 0 and (number > bound if word == "over" else number >= bound)
 
 
 def one_test(value: Any, word: str, operand: Any) -> Any:
@@ -80,6 +102,8 @@ def holds(condition: dict[str, Any], message: dict[str, Any]) -> Any:
             answers.append(opposite(both([opposite(holds(part, message)) for part in value])))
         elif key == "not":
             answers.append(opposite(holds(value, message)))
+        elif key == "reach":
+            answers.append(reached(message["reach"], value))
         elif isinstance(value, dict):
             answers += [one_test(value_of(message, key), word, operand) for word, operand in value.items()]
         else:
@@ -109,6 +133,7 @@ any_bounds = st.sampled_from(["over", "at_least", "under", "at_most"])
 subjects = st.sampled_from(["Open", "closed", "OPEN now"])
 names = st.sampled_from(["a.pdf", "B.EXE", "c.pdf"])
 agencies = st.sampled_from(["DOA", "DEQ"])
+groups = st.sampled_from(["press", "contractors"])
 
 
 def pair(key: Any, value: Any) -> Any:
@@ -129,12 +154,19 @@ steady = st.one_of(
     test_of(("attachment_names",), pair(st.sampled_from(["includes", "only", "in"]), st.lists(names, min_size=1))),
     test_of(("attachment_names",), pair(any_bounds, small)),
     test_of(("attachment_names",), pair(st.just("like"), st.sampled_from(["*.exe", "*"]))),
-    test_of(UNAVAILABLE, st.booleans()),
+    test_of((*UNAVAILABLE, "from_allowed"), st.booleans()),
+    test_of(("from_problem",), st.one_of(pair(st.just("missing"), st.booleans()), st.just("not yours"))),
+    test_of(("sender_group",), st.one_of(groups, pair(st.just("includes"), st.lists(groups, min_size=1)))),
 )
+shares = st.one_of(small, st.sampled_from(["1%", "7%", "50%", "100%"]))
 growing = st.one_of(
     test_of(COUNTS, pair(bounds, st.sampled_from([0, 1, 2, 150, 200, 201]))),
     test_of(("agencies",), st.one_of(pair(bounds, small), pair(st.just("includes"), agencies))),
     st.just({"mass": True}),
+    st.just({"consented": False}),
+    st.tuples(st.sampled_from([LIST, "others@example.gov"]), bounds, shares).map(
+        lambda each: {"reach": {"of": each[0], each[1]: each[2]}}
+    ),
 )
 
 
@@ -151,7 +183,7 @@ def combined(tests: Any, turned: Any) -> Any:
     )
 
 
-turnable = combined(steady, steady)
+turnable = combined(st.one_of(steady, st.just({"consented": True})), steady)
 conditions = combined(st.one_of(steady, growing), turnable)
 made_rules = st.lists(
     st.fixed_dictionaries({"when": conditions, "then": st.sampled_from(SEVERITY)}, optional={"unless": turnable}),
@@ -168,16 +200,25 @@ messages = st.fixed_dictionaries(
         "size": small,
         "subject": st.one_of(st.none(), subjects),
         "names": st.lists(names, max_size=3),
+        "unlisted": st.one_of(st.none(), small),
+        "unconsented": st.one_of(st.none(), small),
+        "reach": st.one_of(st.none(), st.tuples(st.integers(0, 3), st.integers(3, 4)), st.just((0, 0))),
+        "groups": st.lists(groups, unique=True),
+        "from_problem": st.sampled_from([None, "", "not yours"]),
     }
 )
 
 
+def evidence_of(message: dict[str, Any]) -> Evidence:
+    seen = {**message, "agencies": dict.fromkeys(message["agencies"], 1)}
+    seen["attachments"] = attached(*seen.pop("names"))
+    seen["reach"] = {} if message["reach"] is None else {LIST: Share(*message["reach"])}
+    return evidence(**seen)
+
+
 def compare(rules: list[dict[str, Any]], message: dict[str, Any]) -> None:
     read = ruleset("".join(f"  - {json.dumps(rule)}\n" for rule in rules) or "  []\n")
-    seen = {key: value for key, value in message.items() if key != "names"}
-    given_evidence = evidence(
-        **{**seen, "agencies": dict.fromkeys(seen["agencies"], 1)}, attachments=attached(*message["names"])
-    )
+    given_evidence = evidence_of(message)
     verdict = judge(read, given_evidence, NOW)
     assert (str(verdict.action), [(reason.rule, str(reason.action)) for reason in verdict.reasons]) == naive(
         rules, message
@@ -209,10 +250,13 @@ def test_what_matched_a_mailing_matches_it_still_when_it_has_grown(condition, me
     grown = dict(message)
     grown.update(users=message["users"] + users, external=message["external"] + external)
     grown["agencies"] = sorted({*message["agencies"], *more})
+    for field in ("unlisted", "unconsented"):
+        grown[field] = None if message[field] is None else message[field] + external
+    if message["reach"] is not None:
+        number, members = message["reach"]
+        grown["reach"] = (min(members, number + external), members)
     rules = ruleset(f"  - {json.dumps({'id': 'only', 'when': condition, 'then': 'warn'})}\n")
     answers = []
     for each in (message, grown):
-        seen = {**each, "agencies": dict.fromkeys(each["agencies"], 1)}
-        files = attached(*seen.pop("names"))
-        answers.append(explain(rules, evidence(**seen, attachments=files), NOW).rules[0].result)
+        answers.append(explain(rules, evidence_of(each), NOW).rules[0].result)
     assert answers[0] != "matched" or answers[1] == "matched"

@@ -17,7 +17,7 @@ from gatekeeper.rules.recording import About, Frame, Record, Recorder
 from gatekeeper.rules.replaying import Replayer
 
 from .making import HEAD, NOW, attached, evidence, one, permit, ruleset
-from .test_reference import made_rules, messages
+from .test_reference import evidence_of, made_rules, messages
 
 MASS = "mass: {people: {over: 200}}\n"
 
@@ -44,18 +44,11 @@ def read(rules):
     return ruleset("".join(f"  - {json.dumps(rule)}\n" for rule in rules) or "  []\n")
 
 
-def message(made):
-    files, agencies = attached(*made["names"]), dict.fromkeys(made["agencies"], 1)
-    return evidence(
-        **{key: value for key, value in made.items() if key != "names"} | {"agencies": agencies}, attachments=files
-    )
-
-
 @settings(max_examples=200, deadline=None)
 @given(made_rules, messages, st.booleans())
 def test_the_same_rules_say_the_same_of_what_was_recorded(made, about, numbered):
     """DESIGN 1.6, whether the mail is ordinary or has a number."""
-    rules, seen = read(made), message(about)
+    rules, seen = read(made), evidence_of(about)
     again = replayed(rules, recorded(rules, seen, mailing="M-1" if numbered else None))
     assert (again.action, again.rules, again.hung_on) == (*told(rules, seen), "")
 
@@ -63,15 +56,18 @@ def test_the_same_rules_say_the_same_of_what_was_recorded(made, about, numbered)
 @settings(max_examples=200, deadline=None)
 @given(made_rules, made_rules, messages)
 def test_a_draft_says_of_mail_with_a_number_what_it_would_have_said(made, drafted, about):
-    rules, draft, seen = read(made), read(drafted), message(about)
+    rules, draft, seen = read(made), read(drafted), evidence_of(about)
     again = replayed(draft, recorded(rules, seen, mailing="M-1"))
-    assert (again.action, again.rules, again.hung_on) == (*told(draft, seen), "")
+    if again.hung_on.startswith("reach"):  # of a list of which the rules in force did not ask
+        return
+    assert again.hung_on == "" and again.action == told(draft, seen)[0]
+    assert not again.whole or again.rules == told(draft, seen)[1]
 
 
 @settings(max_examples=200, deadline=None)
 @given(made_rules, made_rules, messages)
 def test_a_draft_says_of_ordinary_mail_what_it_would_have_said_or_on_what_it_hung(made, drafted, about):
-    rules, draft, seen = read(made), read(drafted), message(about)
+    rules, draft, seen = read(made), read(drafted), evidence_of(about)
     again = replayed(draft, recorded(rules, seen))
     assert again.hung_on or again.action == told(draft, seen)[0]
     assert again.hung_on or not again.whole or again.rules == told(draft, seen)[1]
@@ -234,3 +230,11 @@ def test_a_rule_that_reads_what_no_longer_exists_leaves_the_rest_to_be_judged():
     record, frame = recorded(one("{users: {over: 0}}"), evidence())
     older = replace(frame, fields=("gone", *frame.fields))
     assert replayed(one("{users: {over: 0}}"), (record._replace(values=[5, *record.values]), older)).action == "hold"
+
+
+def test_working_hours_are_those_of_the_draft_at_the_time_of_the_decision():
+    hours = "working_hours: {from: 8:00, until: 17:00}\n"
+    late = ruleset("  - {id: only, then: hold, when: {working_hours: false}}\n", HEAD + hours)
+    kept = recorded(one("{users: {over: 5000}}"), evidence(), NOW.replace(hour=20))
+    assert replayed(late, kept).action is Action.HOLD
+    assert replayed(late, recorded(one("{users: {over: 5000}}"), evidence(), NOW)).action is Action.RELAY
