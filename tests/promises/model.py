@@ -42,7 +42,6 @@ class Model:
     acknowledged: dict[str, Send] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)  # approve, deny, withdraw, as they were done
     limit: int = 0  # the most in force in this round
-    unclear: set[str] = field(default_factory=set)  # tokens that a kill or a lost decision leaves open
 
     def part(self, send: Send) -> Part:
         return self.parts[send.part]
@@ -69,7 +68,6 @@ class Model:
         passage = self.world.passages.get(send.token, [None])[-1]
         if answer is None or passage is None or (passage.failure and not passage.outcome):
             part.maybe |= send.people
-            self.unclear.add(send.token)
         elif passage.outcome.verdict.action not in (Action.REJECT, Action.DEFER):
             part.counted |= send.people
         if answer is not None and answer.ok:
@@ -87,12 +85,15 @@ class Model:
 
     def check_limit(self, rows: Rows) -> None:
         """Property 1: who was reached grows past the limit only under a permit, and no further than that allows."""
+        ceiling = self._ceiling() if "approve" in self.acts else 0
+        known = set().union(*(part.users(part.counted | part.maybe) for part in self.parts))
+        assert ceiling <= len(known), f"a permit for {ceiling} users, of {len(known)} that were seen"
+        allowed = max(self.limit, ceiling)
         for part in {id(part): part for part in self.parts}.values():
             reached = part.reached | self._reached(part, rows)
             users = part.users(reached)
             agencies = {user.partition("@")[2] for user in users}
             grew = len(reached) > len(part.reached)
-            allowed = max(self.limit, self._ceiling() if "approve" in self.acts else 0)
             assert not grew or len(users) <= allowed or len(agencies) < 2, f"{len(users)} users reached of {allowed}"
             part.reached = reached
 

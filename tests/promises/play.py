@@ -12,13 +12,13 @@ from random import Random
 
 from sqlalchemy import func, select
 
-from gatekeeper.casework import CaseworkError
+from gatekeeper.casework import Casework, CaseworkError
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store import Store, views
 from gatekeeper.store.schema import jobs, mailings
 from tests.promises.model import Model
 from tests.promises.schedule import RETRY, Round, Schedule, Send
-from tests.promises.world import Killed, World
+from tests.promises.world import PATCHED, Killed, World
 
 _PATIENCE = 900.0  # real seconds for one schedule, on a busy machine
 _TRIES = 12
@@ -118,10 +118,9 @@ class Play:
                 self.model.acts.append(act)
 
     def _act(self, act: str, number: int) -> None:
-        casework, reasons = self.world.workers[0].casework, () if act == "approve" else ("not now",)
-        getattr(type(casework)(self.world.office, casework.voice, self.world.clock), act)(
-            number, "cio@example.gov", *reasons
-        )
+        casework = Casework(self.world.office, self.world.workers[0].voice(), self.world.clock)
+        acts = {"approve": casework.approve, "deny": casework.deny, "withdraw": casework.withdraw}
+        acts[act](number, "cio@example.gov", "it is so")
 
     # -- until nothing is under way ------------------------------------------------------------------------------
 
@@ -155,7 +154,7 @@ class Play:
 async def play(schedule: Schedule, url: str, folder: Path, office: Store, stores: list[Store], patch) -> Counter[str]:
     """Play a schedule to its end, with all checks; returns its figures. Raises AssertionError."""
     world = World(url, schedule, folder / "rules.yaml", office, stores)
-    for module in ("store", "pipeline", "gathers", "delivery.queue", "casework"):
+    for module in PATCHED:
         patch.setattr(f"gatekeeper.{module}.step", world.step)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_unless_killed)

@@ -19,7 +19,6 @@ from typing import TypeVar
 
 from sqlalchemy import delete
 
-from gatekeeper.casework import Casework
 from gatekeeper.delivery.queue import Queue
 from gatekeeper.delivery.submit import RecipientResult, Result
 from gatekeeper.gathers import Gathers
@@ -130,7 +129,6 @@ class Worker:
         self.pipeline = Pipeline(judging, self.in_force, store, report=world.passed, clock=clock)
         self.queue = Queue(store, world.hop, self.voice, LEASE, clock=clock)
         self.gathers = Gathers(self.in_force, store, self.voice, on_queued=self.queue.poke, clock=clock)
-        self.casework = Casework(store, self.voice(), clock)
 
     def voice(self) -> Voice:
         return Voice(self.in_force.current.ruleset, "gate.example.gov")
@@ -141,6 +139,8 @@ class Worker:
         try:
             return await work()
         except (Killed, asyncio.CancelledError):
+            if self.alive and (here := asyncio.current_task()) and here.cancelling():
+                raise  # the whole schedule is given up
             assert not self.alive, "cut off without a kill"
             return None
         finally:
