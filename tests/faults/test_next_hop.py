@@ -6,6 +6,7 @@ DESIGN 7: what is lost before the dot is said again on another connection; after
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,12 +30,14 @@ DOWN = "451 4.4.1 Not sent yet: the next mail server does not answer, try again 
 UNKNOWN = "451 4.4.2 The next mail server was lost before it answered; the message may have been sent"
 TAKEN = "250 2.0.0 taken"
 TWO = people(2)
-LARGE = 1 << 20  # octets that no buffer between us hides
+SEND_BUFFER = int(Path("/proc/sys/net/ipv4/tcp_wmem").read_text().split()[2])  # the most that the kernel takes ahead
+RECEIVE_BUFFER = 1 << 16
+LARGE = SEND_BUFFER + (1 << 20)  # octets, of which some are not written yet while the next hop has read but the first
 
 
 @pytest.fixture(scope="module")
 def downstream() -> Iterator[Downstream]:
-    with Downstream(Sink()) as running:
+    with Downstream(Sink(receive_buffer=RECEIVE_BUFFER)) as running:
         yield running
 
 

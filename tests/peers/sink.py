@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -104,7 +105,7 @@ class Sink:
     Args: `offers` are the EHLO keywords; `refuse` maps addresses to replies of their RCPT; `recipient_limit` answers
     452 4.5.3 to what is over it; `certificate` is a tests.peers.certificates.Certificate, which offers STARTTLS
     (`implicit_tls`: TLS from the start); `login` is (user, password) for AUTH PLAIN, then demanded before MAIL;
-    `ehlo` False answers 502 to EHLO.
+    `ehlo` False answers 502 to EHLO; `receive_buffer` are the octets that may wait for it in the kernel.
     """
 
     def __init__(
@@ -118,13 +119,14 @@ class Sink:
         login: tuple[str, str] | None = None,
         xclient: bool = False,
         ehlo: bool = True,
+        receive_buffer: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self.offers, self.refuse, self.recipient_limit = list(offers), dict(refuse or {}), recipient_limit
         self.tls: ssl.SSLContext | None = certificate.server_context() if certificate else None
         self.implicit_tls, self.login, self.xclient, self.ehlo = implicit_tls, login, xclient, ehlo
-        self.host, self.port = host, port
+        self.host, self.port, self.receive_buffer = host, port, receive_buffer
         self.mails: list[Mail] = []
         self.connections = 0
         self.commands: Counter[str] = Counter()
@@ -147,8 +149,11 @@ class Sink:
     async def up(self) -> None:
         """Listen; after down() again on the same port."""
         context = self.tls if self.implicit_tls else None
-        self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=context, backlog=512)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listening = socket.create_server((self.host, self.port), backlog=512)
+        if self.receive_buffer:  # connections get it from the socket that they come to
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self._server = await asyncio.start_server(self._serve, sock=listening, ssl=context, backlog=512)
+        self.port = listening.getsockname()[1]
 
     async def down(self) -> None:
         """Stop listening and drop all connections."""
