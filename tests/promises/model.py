@@ -44,7 +44,10 @@ class Model:
     limit: int = 0  # the most in force in this round
 
     def part(self, send: Send) -> Part:
-        return self.parts[send.part]
+        """Where it counts. What would link two mailings that are both held goes with the older one."""
+        if not send.links or len(self._mailings_of(self.parts[0]) | self._mailings_of(self.parts[1])) < 2:
+            return self.parts[send.part]
+        return min(self.parts, key=lambda part: min(self._mailings_of(part)))
 
     def link(self) -> None:
         """From here on the two parts are one, unless both were decided: a weak key leaves those be."""
