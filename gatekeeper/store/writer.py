@@ -24,7 +24,7 @@ from gatekeeper.store.statements import savepoint
 log = logging.getLogger("gatekeeper.store")
 T = TypeVar("T")
 _GROUP = 64  # the most that one commit waits for
-_ATTEMPTS = 4  # of a group that Postgres gave up for another
+_ATTEMPTS = 4  # at a piece of work that Postgres gave up for another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,11 @@ class Writer:
         return group
 
     def _commit(self, group: list[_Work]) -> None:
+        """Do the group's work in one transaction, or piece by piece where Postgres gave that up for another's.
+
+        A group has locks for all of its work at once, in the order in which the work came: two groups may wait for each
+        other again and again. A piece alone seldom does.
+        """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 self._attempt(group)
@@ -126,6 +131,10 @@ class Writer:
             except SQLAlchemyError as error:
                 if has_moved(error):
                     self.database.dispose()
+                if is_clash(error) and len(group) > 1:
+                    for work in group:
+                        self._commit([work])
+                    return
                 if not is_clash(error) or attempt == _ATTEMPTS:
                     _fail(group, translate(error))
                     return
