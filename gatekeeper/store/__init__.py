@@ -21,7 +21,7 @@ from gatekeeper.store.arrival import Arrival, Gathering
 from gatekeeper.store.decide import Judge, decide
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
-from gatekeeper.store.hashing import read_secret
+from gatekeeper.store.hashing import lock_name, read_secret
 from gatekeeper.store.joining import hash_arrival
 from gatekeeper.store.writer import Undo, Writer
 
@@ -118,11 +118,13 @@ class Store:
         transaction must be decided again.
         """
         content, digest, now = arrival.transaction.content, arrival.body, arrival.now.timestamp()
-        position = await self.run(partial(keeping.open_body, digest=digest, size=len(content), now=now))
+        locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))  # those of who decides or keeps its like
+        opening = partial(keeping.open_body, digest=digest, size=len(content), now=now)
+        position = await self.writer.submit(opening, locks)
         step("body-opened")
         if position is not None:
             await self._write_body(digest, content, position)
-        sealed = await self.run(partial(keeping.seal, batch_id=batch_id, digest=digest))
+        sealed = await self.writer.submit(partial(keeping.seal, batch_id=batch_id, digest=digest), locks)
         step("sealed")
         return sealed
 

@@ -17,7 +17,7 @@ from gatekeeper.store.schema import bodies
 from tests.store.arrivals import arrival, limit, people
 
 NAMES = (b"one", b"two")
-WRITERS, TIMES = 6, 60
+WRITERS, TIMES = 5, 50
 
 
 @contextmanager
@@ -69,3 +69,18 @@ async def test_writers_that_lock_the_same_in_other_orders(impatient_url: str) ->
         found = stores[0].call(lambda connection: list(connection.execute(select(bodies.c.size)).scalars()))
         assert found == [WRITERS * TIMES] * 2
         assert deadlocks(impatient_url) > 0
+
+
+async def decide_and_keep(store: Store, number: int) -> None:
+    everyone = people(10, start=10 * number)
+    mail = arrival(everyone, message_id=f"{number}@doa.example.gov")
+    outcome = await store.decide(mail, limit(5))
+    assert outcome.batch is not None and await store.keep(mail, outcome.batch)
+
+
+async def test_workers_that_keep_batches_of_one_mailing_do_not_wait_for_each_other_in_a_ring(postgres_url) -> None:
+    with ExitStack() as opening:
+        stores = [opening.enter_context(opened(postgres_url)) for _ in range(3)]
+        await asyncio.gather(*(decide_and_keep(stores[number % 3], number) for number in range(150)))
+    await asyncio.sleep(1.1)  # the server tells its counts once a second
+    assert deadlocks(postgres_url) == 0
