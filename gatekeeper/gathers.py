@@ -48,16 +48,23 @@ class Gathers:
     observes: bool = False
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
+    lease: float = 20.0  # seconds in which nobody else looks at a mailing that we have found due
 
     async def end_due(self) -> None:
         """End every gather that is due; raises StoreError."""
-        for key in await self.store.read(partial(gather.due_gathers, now=self.clock())):
+        while (key := await self._lease()) is not None:
             try:
                 await self.end(key)
             except StoreError:
                 raise
             except Exception:  # a fault of ours with one mailing must not keep all others waiting
-                log.exception("a gather could not be ended")
+                log.exception("a gather could not be ended; it is tried again in %.0f s", self.lease)
+
+    async def _lease(self) -> int | None:
+        now = self.clock()
+        if not await self.store.read(partial(gather.any_due, now=now)):
+            return None
+        return await self.store.run(partial(gather.lease_gather, now=now, seconds=self.lease))
 
     async def end(self, key: int) -> None:
         """Judge one mailing as a whole; one that more comes of meanwhile, and that may still wait, is left alone."""
@@ -69,10 +76,12 @@ class Gathers:
         step("gather-judged")
         ended = await self.store.run(partial(self._write, gathered=gathered, verdicts=verdicts))
         ended = ended or await self.store.run(partial(self._end_at_once, key=key, facts=facts, policy=policy))
-        if ended:
-            step("gather-ended")
-            self.on_queued()
-            log.info("gathered %s batches=%d verdict=%s", ended.mailing, ended.batches, ended.verdict)
+        if not ended:
+            await self.store.run(partial(gather.give_back, key=key))
+            return
+        step("gather-ended")
+        self.on_queued()
+        log.info("gathered %s batches=%d verdict=%s", ended.mailing, ended.batches, ended.verdict)
 
     # -- judging -------------------------------------------------------------------------------------------------
 

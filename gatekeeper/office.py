@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 
@@ -9,7 +10,7 @@ from gatekeeper.base import Base
 from gatekeeper.delivery.queue import Queue
 from gatekeeper.duties import Duties
 from gatekeeper.gathers import Gathers
-from gatekeeper.store import StoreError, ledger
+from gatekeeper.store import Bell, StoreError, ledger
 
 log = logging.getLogger("gatekeeper.main")
 
@@ -21,9 +22,11 @@ class Office:
         self._base = base
         marks = base.settings.listening.milter is not None
         lease, now = base.settings.storing.lease, base.store.now
-        self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, marks=marks)
+        self.bell = Bell(base.store.database, self._rung)
+        self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
+        self._loop: asyncio.AbstractEventLoop | None = None
         observes = base.settings.judging.mode == "observe"
-        gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke, now)
+        gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke, now, lease)
         self.duties = Duties(base.in_force, base.store, gathers, now)
         self._started = False
 
@@ -31,14 +34,22 @@ class Office:
         """Write down which ruleset is in force, and begin."""
         await self.record_ruleset()
         self.queue.start()
+        self._loop = asyncio.get_running_loop()
+        self.bell.start()
         self.duties.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
         """Take up nothing new; let what is in hand end within `grace` seconds."""
         if self._started:
+            await asyncio.to_thread(self.bell.stop)
             await self.queue.stop(grace)
             await self.duties.stop()
+
+    def _rung(self) -> None:
+        """In the bell's thread."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.queue.poke)
 
     async def record_ruleset(self) -> None:
         """Keep the ruleset in force in the store, where commands look for it."""

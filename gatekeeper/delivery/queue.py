@@ -32,6 +32,7 @@ log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
 _GROUP = 500  # recipients of a release between two commits
 _POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
+_POLL_WOKEN = 2.0  # seconds, where the database wakes us: what is left is jobs that become due, and leases that run out
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 1800.0
 DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 5321 4.5.4.1)
 END_SECONDS = 5 * 86_400.0  # after which it is returned
@@ -49,6 +50,7 @@ class Queue:
     voice: Callable[[], Voice]
     lease: float  # seconds
     clock: Callable[[], float] = time.time
+    is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
     marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
     _loop: asyncio.Task[None] | None = None
     _working: set[asyncio.Task[None]] = field(default_factory=set)
@@ -88,7 +90,7 @@ class Queue:
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_POLL):
+            async with asyncio.timeout(_POLL_WOKEN if self.is_woken() else _POLL):
                 await self._wake.wait()
         self._wake.clear()
 
@@ -129,8 +131,10 @@ class Queue:
         while True:
             await asyncio.sleep(self.lease / 4)
             with contextlib.suppress(StoreError):
-                until = self.clock() + self.lease
-                await self.store.run(partial(jobs.extend, job=job, until=until))
+                await self.store.run(partial(self._extend, job=job))
+
+    def _extend(self, connection: Connection, job: Job) -> bool:
+        return jobs.extend(connection, job, until=self.clock() + self.lease)
 
     # -- DSNs and notices ----------------------------------------------------------------------------------------
 
@@ -138,6 +142,8 @@ class Queue:
         """Send a mail of our own, from the null sender; what is refused is not answered with more mail."""
         if job.recipient is None or job.content is None:
             raise ValueError(f"job {job.id} has nothing to send")
+        if not await self.store.run(partial(self._extend, job=job)):
+            return  # we were away for so long that somebody else has it
         recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
         (result,) = await self.next_hop.deliver("", (), [recipient], job.content)
         step("sent")
@@ -200,7 +206,7 @@ class Queue:
 
     def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> bool:
         """Make sure that the job is still ours; a token that it is sent with is good from the commit on."""
-        if not jobs.extend(connection, job, until=self.clock() + self.lease):
+        if not self._extend(connection, job):
             return False
         if token:
             positions = [position for position, _ in group]

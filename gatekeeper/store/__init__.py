@@ -18,6 +18,7 @@ from gatekeeper.faults import step
 from gatekeeper.model import Outcome
 from gatekeeper.store import keeping, tokens
 from gatekeeper.store.arrival import Arrival, Gathering
+from gatekeeper.store.bell import Bell
 from gatekeeper.store.decide import Judge, decide
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
@@ -27,6 +28,7 @@ from gatekeeper.store.writer import Undo, Writer
 
 __all__ = [
     "Arrival",
+    "Bell",
     "Connection",
     "Database",
     "Gathering",

@@ -240,4 +240,9 @@ def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: floa
     if begins:
         record(connection, mailing["id"], now, "gathering")
     until = min(now + arrival.gathering.quiet, since + arrival.gathering.limit)
-    return {"state": advance(state, "gather").value, "gather_since": since, "gather_until": until}
+    return {
+        "state": advance(state, "gather").value,
+        "gather_since": since,
+        "gather_until": until,
+        "gather_leased": None,  # who judges it now has not seen this batch
+    }

@@ -1,7 +1,8 @@
 """Mailings that are being gathered: which are due, what is in them, and how a gather ends, once.
 
-Whoever finds one due reads it, judges it outside of any transaction, and ends it only if nothing has changed since: of
-several workers one succeeds, and a worker that is killed leaves nothing to take over but the mailing itself.
+Whoever finds one due leases it, reads it, judges it outside of any transaction, and ends it only if nothing has changed
+since. The lease only spares the other nodes the work: of two that judge one mailing, because a lease ran out, one
+succeeds (its version is the fence), and one that is killed leaves nothing to take over but the mailing itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, Select, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
@@ -33,15 +34,29 @@ class Gathered:
     version: int
 
 
-def due_gathers(connection: Connection, now: float) -> list[int]:
-    """Keys of the mailings that have been quiet for long enough, or gathered for as long as they may."""
-    query = (
-        select(mailings.c.id)
-        .where(mailings.c.gather_until <= now, mailings.c.state == MailingState.GATHERING)
-        .order_by(mailings.c.gather_until)
-        .limit(20)
-    )
-    return list(connection.execute(query).scalars())
+def any_due(connection: Connection, now: float) -> bool:
+    """True where a gather is due that nobody has leased: a look that disturbs no writer."""
+    return connection.execute(_due(now).limit(1)).first() is not None
+
+
+def lease_gather(connection: Connection, now: float, seconds: float) -> int | None:
+    """Lease a mailing that has been quiet for long enough, or gathered for as long as it may; its key."""
+    # a row that is locked is one that more comes of, or that another node leases
+    due = _due(now).order_by(mailings.c.gather_until).limit(1).with_for_update(skip_locked=True)
+    key: int | None = connection.execute(due).scalar()
+    if key is not None:
+        connection.execute(update(mailings).where(mailings.c.id == key).values(gather_leased=now + seconds))
+    return key
+
+
+def give_back(connection: Connection, key: int) -> None:
+    """End the lease of a mailing that goes on gathering."""
+    connection.execute(update(mailings).where(mailings.c.id == key).values(gather_leased=None))
+
+
+def _due(now: float) -> Select[Any]:
+    free = mailings.c.gather_leased.is_(None) | (mailings.c.gather_leased <= now)
+    return select(mailings.c.id).where(mailings.c.gather_until <= now, mailings.c.state == MailingState.GATHERING, free)
 
 
 def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Gathered | None:
@@ -116,5 +131,11 @@ def _unchanged(connection: Connection, gathered: Gathered) -> RowMapping | None:
 
 def _end(connection: Connection, row: RowMapping, act: str, now: float, changes: Mapping[str, Any]) -> None:
     state = advance(MailingState(row["state"]), act).value
-    ended = {"state": state, "gather_until": None, "changed_at": now, "version": row["version"] + 1}
+    ended = {
+        "state": state,
+        "gather_until": None,
+        "gather_leased": None,
+        "changed_at": now,
+        "version": row["version"] + 1,
+    }
     connection.execute(update(mailings).where(mailings.c.id == row["id"]).values(**{**ended, **changes}))

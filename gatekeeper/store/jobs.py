@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 
 from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
+from gatekeeper.store.bell import ring
 from gatekeeper.store.rows import mailing_name, upsert
 from gatekeeper.store.schema import batch_recipients, batches, jobs, mailings
 
@@ -79,7 +80,10 @@ def enqueue(
         "fence": 0,
     }
     statement = upsert(connection, jobs).values(**row).on_conflict_do_nothing(index_elements=["once"])
-    return connection.execute(statement).rowcount == 1
+    is_new = connection.execute(statement.returning(jobs.c.id)).first() is not None
+    if is_new:
+        ring(connection)
+    return is_new
 
 
 def lease(connection: Connection, now: float, seconds: float, limit: int) -> list[Job]:

@@ -74,6 +74,7 @@ mailings = Table(
     Column("version", Integer, nullable=False),  # grows with every batch: whether a gather is still as it was read
     Column("gather_until", Double),  # when its gather is judged, while it is gathering
     Column("gather_since", Double),
+    Column("gather_leased", Double),  # until when one node judges it, and the others leave it alone
     Column("reached_before", Integer),  # people reached when it was last held
     Column("predecessor", _Id, ForeignKey("mailings.id")),  # the closed one whose people it knows
     Column("merged_into", _Id, ForeignKey("mailings.id")),  # the one that this turned out to be
