@@ -69,6 +69,11 @@ def two_lists(number, recipient):
     return f"list{number % 2}-bounces@doa.example.gov", head + f"Subject: Open enrolment\r\n\r\n{TEXT}"
 
 
+def two_logins(number, recipient):
+    """The same by two list servers that log in: two sources, and one Message-ID with one content."""
+    return two_lists(number, recipient)
+
+
 async def send_all(store, rules, make, number, limit):
     scaled = RULES.replace("over: 2000", f"over: {limit}").replace("over: 200}", f"over: {limit // 10}}}")
     rules.write_text(scaled)
@@ -84,13 +89,14 @@ async def send_all(store, rules, make, number, limit):
             sender=sender,
             recipients=(Recipient(recipient),),
             content=content.encode(),
+            login=f"list{index % 2}@doa.example.gov" if make is two_logins else None,
             authenticated=True,
         )
         assert (await pipeline.receive(transaction, reached.relay(recipient))).code == 250
     return reached.people
 
 
-WAYS = [personal, personal_subject, verp, verp_without_from, null_sender, two_lists]
+WAYS = [personal, personal_subject, verp, verp_without_from, null_sender, two_lists, two_logins]
 
 
 async def check(store, rules, make, limit):
