@@ -188,7 +188,7 @@ async def assert_parity(tmp_path: Path, letter: Letter, login: str = "") -> tupl
 
 
 def times(gate: Gate) -> dict[str, Any]:
-    names = ("key", "started_at", "changed_at", "held_at")
+    names = ("key", "started_at", "changed_at", "held_at", "gather_until")
     return {name: getattr(gate.mailings()[0], name) for name in names}
 
 
@@ -206,6 +206,11 @@ async def test_the_listeners_agree_on_odd_mail(tmp_path: Path, letter: Letter) -
 
 async def test_the_listeners_agree_on_who_is_logged_in(tmp_path: Path) -> None:
     await assert_parity(tmp_path, mail(), login="clerk@doa.example.gov")
+
+
+async def test_the_listeners_agree_on_what_is_gathered(tmp_path: Path) -> None:
+    reply, answer = await assert_parity(tmp_path, mail(*people(50)))
+    assert reply.startswith("250 2.0.0 M-1 not sent yet: counting recipients") and answer.verdict == "discard"
 
 
 # -- a mailing half by each --------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ from tests.postfix.setups import read_setup
 from tests.store.arrivals import people
 
 HEAD = "head@doa.example.gov"
-DEFERRING = "  - {id: later, when: {subject: {like: '*winner*'}}, then: defer, say: Not today.}\n"
+DEFERRING = "  - {id: later, when: {subject: {like: '*winner*'}}, then: defer, say: 100% of this waits.}\n"
+GATHERING = RULES.replace("within: 24h}", "within: 24h, gather: {at: [50], quiet: 1s, limit: 60s}}")
 PDF = "MIME-Version: 1.0\r\nContent-Type: application/pdf; name=a.pdf\r\n"
 
 
@@ -91,7 +92,7 @@ def open_way(
 
 @pytest.fixture(scope="module")
 def way() -> Iterator[Way]:
-    with open_way(rules=RULES + DEFERRING) as way:
+    with open_way(rules=GATHERING + DEFERRING) as way:
         yield way
 
 
@@ -133,7 +134,18 @@ def test_a_refusal_is_the_clients_reply_with_all_reasons(way: Way) -> None:
 
 
 def test_what_is_deferred_stays_with_the_client(way: Way) -> None:
-    assert way.send(["one@example.org"], message("a winner")).startswith("451 4.7.1 Not sent yet")
+    reply = way.send(["one@example.org"], message("a winner"))
+    assert reply.startswith("451 4.7.1 Not sent yet, will be tried again. 1) 100% of this waits. Help:")
+
+
+def test_what_is_gathered_comes_back_in_once_it_is_whole(way: Way) -> None:
+    readers = people(100)
+    for batch in (readers[:50], readers[50:]):
+        assert " queued as " in way.send(batch, message("notes"))
+    wait_for(lambda: len(of(way.postfix.mails(), "notes")) >= 100, way.gate.log, 60, 0.2)
+    way.postfix.wait_empty()
+    assert Counter(mail.recipient for mail in of(way.postfix.mails(), "notes")) == Counter(readers)
+    assert len(re.findall(r"info gathered M-\d+ batches=2 verdict=relay$", way.gate.log(), re.MULTILINE)) == 1
 
 
 async def test_mass_mail_is_held_and_later_released() -> None:
