@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, TLSSetupException
 
+from gatekeeper.listeners.guests import GONE
 from gatekeeper.listeners.inbox import Inbox
 from gatekeeper.wire.commands import CommandReader
 from gatekeeper.wire.replies import Reply, reply
@@ -210,8 +211,10 @@ class Connection(SMTP):
 
     @property
     def peer(self) -> str:
-        """The IP address of the host that is connected; a unix socket's is this host."""
+        """The IP address of the host that is connected; a unix socket's is this host, GONE who has left already."""
         name: object = self.session.peer if self.session else None
+        if name is None:
+            return GONE
         return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else "127.0.0.1"
 
     @property

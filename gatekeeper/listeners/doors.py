@@ -64,8 +64,23 @@ def _open_tcp(family: int, address: object) -> socket.socket:
 def _open_unix(path: str, mode: int | None) -> socket.socket:
     with suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
+            if _answers(path):
+                raise OSError(errno.EADDRINUSE, "another process listens there")
             os.remove(path)  # left behind by an earlier life
     return _listening(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path, mode)
+
+
+def _answers(path: str) -> bool:
+    """True where somebody listens on that unix socket, be it that they take nobody in just now."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.setblocking(False)
+        try:
+            caller.connect(path)
+        except ConnectionRefusedError:
+            return False
+        except BlockingIOError:
+            return True
+    return True
 
 
 def _listening(opened: socket.socket, address: object, mode: int | None = None) -> socket.socket:

@@ -15,6 +15,10 @@ _FULL = reply(421, "too many connections, try again later", "4.3.2")
 _TOO_MANY = reply(421, "too many connections from your address, try again later", "4.7.0")
 _CLOSED = reply(421, "going down, try again later", "4.3.2")
 
+# Who has reset its connection before it was let in has no address any more, but what it sent can still be read: it is
+# nobody's, and no unix socket's.
+GONE = "unknown"
+
 T = TypeVar("T")
 
 
@@ -23,7 +27,7 @@ class Guest(Protocol):
 
     @property
     def peer(self) -> str:
-        """Its IP address; "" where the mode of a unix socket's file has let it in already."""
+        """Its IP address; "" where the mode of a unix socket's file has let it in already, GONE where it has none."""
         ...
 
     def wind_up(self) -> None: ...
@@ -37,7 +41,7 @@ class Guests:
     def __init__(self, settings: Listening, most_per_client: int) -> None:
         self.settings = settings
         self._most_per_client = most_per_client
-        self._guests: set[Guest] = set()
+        self._guests: dict[Guest, str] = {}  # and where each came from, which may be gone when it leaves
         self._per_client: Counter[str] = Counter()
         self._work: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -52,8 +56,8 @@ class Guests:
         """Let a connection in, or give the reply that it is refused with."""
         refusal = self._refusal(guest.peer)
         if refusal is None:
-            self._guests.add(guest)
-            self._per_client[guest.peer] += 1
+            peer = self._guests[guest] = guest.peer
+            self._per_client[peer] += 1
         return refusal
 
     def _refusal(self, peer: str) -> Reply | None:
@@ -67,13 +71,13 @@ class Guests:
 
     def leave(self, guest: Guest) -> None:
         """Let a connection go; harmless for one that was refused."""
-        if guest not in self._guests:
+        peer = self._guests.pop(guest, None)
+        if peer is None:
             return
-        self._guests.discard(guest)
         self._still.set()
-        self._per_client[guest.peer] -= 1
-        if not self._per_client[guest.peer]:
-            del self._per_client[guest.peer]
+        self._per_client[peer] -= 1
+        if not self._per_client[peer]:
+            del self._per_client[peer]
 
     async def empty(self, grace: float) -> int:
         """Send all away: the idle at once, the others when their message is done, at most `grace` seconds.

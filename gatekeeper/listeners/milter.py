@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from gatekeeper.listeners.doors import Doorkeeper
-from gatekeeper.listeners.guests import Guests
+from gatekeeper.listeners.guests import GONE, Guests
 from gatekeeper.listeners.passing import Passing
 from gatekeeper.listeners.seams import Pipeline
 from gatekeeper.settings import Listening
@@ -21,7 +22,7 @@ from gatekeeper.wire.milter_packets import GarbageError
 from gatekeeper.wire.replies import Reply
 
 log = logging.getLogger("gatekeeper.milter")
-_BLOCK = 262_144  # octets read at once
+_BLOCK = 65_536  # octets read, and gone through, at once: thousands of packets where these are small
 _IDLE_SECONDS = 7210.0  # an MTA's client may take its time between commands; libmilter waits as long
 _PROGRESS_SECONDS = 10.0  # between signs of life while a verdict is made: Postfix waits 30 s for each, at least
 SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is of its group
@@ -60,8 +61,9 @@ class MilterListener:
     def _protocol(self) -> asyncio.Protocol:
         return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=_BLOCK), self._serve)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await MilterConnection(self._settings, self.guests, self.passing, reader, writer).run()
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
+        """Called as the connection is made: later on, nobody may be there to ask who it was."""
+        return MilterConnection(self._settings, self.guests, self.passing, reader, writer).run()
 
 
 class MilterConnection:
@@ -77,15 +79,10 @@ class MilterConnection:
     ) -> None:
         self._settings, self._guests, self._passing = settings, guests, passing
         self._reader, self._writer = reader, writer
+        self.peer = _peer(writer)
         self._session = Session(Caps(settings.max_recipients, settings.max_size))
         self._judging = False
         self._winding_up = False
-
-    @property
-    def peer(self) -> str:
-        """The MTA's IP address; "" on a unix socket."""
-        name: object = self._writer.get_extra_info("peername")
-        return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""
 
     async def run(self) -> None:
         """Serve it to its end. Whatever goes wrong closes this connection, and no other."""
@@ -98,7 +95,8 @@ class MilterConnection:
         except GarbageError as error:
             log.info("not the milter protocol client=%s error=%s", self.peer, error)
         except TimeoutError:
-            log.info("nothing came in time client=%s", self.peer)
+            log.info("nothing came, or was read, in time client=%s", self.peer)
+            self.abort()
         except ConnectionError as error:
             log.info("connection lost client=%s error=%s", self.peer, error)
         except Exception:
@@ -113,6 +111,7 @@ class MilterConnection:
             octets = await self._receive()
             if not octets:
                 return
+            await asyncio.sleep(0)  # others are served between its blocks, however fast they come
             session.feed(octets)
             while (message := session.run()) is not None:
                 await self._write(session.answers())
@@ -128,7 +127,8 @@ class MilterConnection:
     async def _write(self, octets: bytes) -> None:
         if octets:
             self._writer.write(octets)
-            await self._writer.drain()
+            async with asyncio.timeout(self._settings.command_timeout):
+                await self._writer.drain()
 
     async def _judged(self, message: Message) -> Conclusion:
         """Have it judged, in a task that an MTA which hangs up does not stop."""
@@ -148,3 +148,11 @@ class MilterConnection:
     def abort(self) -> None:
         """End without a word."""
         self._writer.transport.abort()
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """The MTA's IP address; "" on a unix socket, GONE where it has left already."""
+    name: object = writer.get_extra_info("peername")
+    if name is None:
+        return GONE
+    return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""

@@ -38,7 +38,7 @@ class Passing:
 
     async def judge(self, message: Message, peer: str) -> Conclusion:
         """Have a message judged. Args: `peer` is the MTA's IP address, "" on a unix socket."""
-        refusal = self.obstacle() or self._excess(message)
+        refusal = self.obstacle() or self._fault(message)
         if refusal:
             return Conclusion(refusal)
         content = await _content(message)
@@ -62,12 +62,16 @@ class Passing:
         fields = tuple(_FIELD.findall(added[0].removeprefix(transaction.trace)))
         return Conclusion(added=fields, removed=_spent(transaction.content))
 
-    def _excess(self, message: Message) -> Reply | None:
+    def _fault(self, message: Message) -> Reply | None:
         match message.fault:
             case Fault.SIZE:
                 return verdicts.too_large(self.settings.max_size)
             case Fault.RECIPIENTS:
                 return verdicts.too_many_recipients(self.settings.max_recipients)
+            case Fault.ADDRESS:
+                return verdicts.bad_address()
+            case Fault.LINE_ENDS:
+                return verdicts.bad_content()
         return None
 
     def _transaction(self, message: Message, content: bytes, peer: str) -> Transaction:
@@ -98,7 +102,7 @@ def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
 
 async def _content(message: Message) -> bytes | Reply:
     """The message put together, or the reply that refuses it; what is large is looked at beside the loop."""
-    large = sum(map(len, message.pieces)) >= LARGE
+    large = len(message.pieces) >= LARGE
     return await asyncio.to_thread(_checked, message) if large else _checked(message)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from gatekeeper.wire.pieces import Pieces
+
 _LINE_END = b"\r\n"
 _DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
 _END = b"\r\n.\r\n"
@@ -16,6 +18,7 @@ class Fault(Enum):
     LINE_ENDS = "bare CR, bare LF or NUL"
     SIZE = "size"
     RECIPIENTS = "recipients"
+    ADDRESS = "address"
 
 
 class ContentReader:
@@ -33,7 +36,7 @@ class ContentReader:
         self.fault: Fault | None = None
         self.size = 0
         self._limit = limit
-        self._blocks: list[bytes] = []
+        self._pieces = Pieces()
         self._held = _LINE_END  # the line of the DATA command has ended: a dot here is the first of a line
         self._lead = len(_LINE_END)  # octets of that line end that are still to be taken off
 
@@ -55,8 +58,7 @@ class ContentReader:
 
     def content(self) -> bytes:
         """Give the content once, with CRLF line ends as it came in; the reader keeps nothing of it."""
-        blocks, self._blocks = self._blocks, []
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return self._pieces.take()
 
     def _take(self, body: bytes, dotted: bool) -> None:
         if not body:
@@ -70,11 +72,11 @@ class ContentReader:
         if not self.fault and self.size > self._limit:
             self._fail(Fault.SIZE)
         if not self.fault:
-            self._blocks.append(plain)
+            self._pieces.add(plain)
 
     def _fail(self, fault: Fault) -> None:
         self.fault = fault
-        self._blocks = []
+        self._pieces.clear()
 
 
 def sound(body: bytes) -> bool:

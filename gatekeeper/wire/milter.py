@@ -16,6 +16,7 @@ from gatekeeper.wire import milter_packets as packets
 from gatekeeper.wire import parameters
 from gatekeeper.wire.content import Fault
 from gatekeeper.wire.milter_packets import Command, Connected, GarbageError, Steps, Terms
+from gatekeeper.wire.pieces import Pieces
 from gatekeeper.wire.replies import Reply
 
 
@@ -39,11 +40,11 @@ class Message:
     parameters: tuple[str, ...]
     recipients: tuple[Recipient, ...]
     fault: Fault | None
-    pieces: Sequence[bytes] = field(repr=False)
+    pieces: Pieces = field(repr=False)
 
     def content(self) -> bytes:
-        """The message put together, with CRLF line ends."""
-        content = b"".join(self.pieces)
+        """Give the message once, put together, with CRLF line ends; nothing of it is kept here."""
+        content = self.pieces.take()
         return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
@@ -90,20 +91,30 @@ _UNKNOWN_NAMES = ("", "unknown")
 class _Draft:
     """A message that is being told."""
 
-    sender: str
     parameters: tuple[str, ...]
+    sender: str = ""
     recipients: list[Recipient] = field(default_factory=list)
-    pieces: list[bytes] = field(default_factory=list)
-    octets: int = 0
+    pieces: Pieces = field(default_factory=Pieces)
     fault: Fault | None = None
 
     def add(self, piece: bytes, limit: int) -> None:
-        self.octets += len(piece)
-        if self.octets > limit:
-            self.fault = self.fault or Fault.SIZE
-            self.pieces.clear()
+        if len(self.pieces) + len(piece) > limit:
+            self.fail(Fault.SIZE)
         if not self.fault:
-            self.pieces.append(piece)
+            self.pieces.add(piece)
+
+    def fail(self, fault: Fault) -> None:
+        """Take no more of it; the first fault is the one that is told."""
+        self.fault = self.fault or fault
+        self.pieces.clear()
+
+    def address(self, path: str) -> str:
+        """An address of the envelope; "" for one that cannot be taken, which is a fault."""
+        address = _address(path)
+        if _UNFIT.search(address) or len(address) > _MOST_ADDRESS_CHARACTERS:
+            self.fail(Fault.ADDRESS)
+            return ""
+        return address
 
 
 class Session:
@@ -228,18 +239,21 @@ class Session:
 
     def _mail(self, data: bytes) -> None:
         path, *words = packets.read_words(data)
-        self._draft = _Draft(_address(path), _kept(words, _read_of_mail))
+        self._draft = draft = _Draft(_kept(words, _read_of_mail))
+        draft.sender = draft.address(path)
 
     def _rcpt(self, data: bytes) -> None:
         draft = self._open()
         path, *words = packets.read_words(data)
         if len(draft.recipients) >= self._caps.recipients:
-            draft.fault = Fault.RECIPIENTS
+            draft.fail(Fault.RECIPIENTS)
             return
-        draft.recipients.append(Recipient(_address(path), _kept(words, _read_of_rcpt)))
+        draft.recipients.append(Recipient(draft.address(path), _kept(words, _read_of_rcpt)))
 
     def _header(self, data: bytes) -> None:
         name, value = packets.read_header(data)
+        if _UNFOLDED.search(value) or b"\n" in name:
+            self._open().fail(Fault.LINE_ENDS)  # what it tells is not one field: the MTA reads it otherwise than others
         lead = b":" if self._agreed().steps & Steps.HDR_LEADSPC else b": "
         line = name + lead + _LINE_END.sub(b"\r\n", value) + b"\r\n"
         self._open().add(line, self._caps.octets)
@@ -317,6 +331,7 @@ _METHODS: dict[Command, Callable[[Session, bytes], None]] = {
 # -- envelopes ---------------------------------------------------------------------------------------------------
 
 _LINE_END = re.compile(rb"\r?\n")
+_UNFOLDED = re.compile(rb"\n(?![ \t])")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # controls, and what is not UTF-8
 _MOST_ADDRESS_CHARACTERS = 1000
 _OF_MAIL = ("8BITMIME", "SMTPUTF8", "DSN")  # whose parameters are kept; SIZE is the MTA's own matter
@@ -326,8 +341,6 @@ _OF_RCPT = ("DSN",)
 def _address(path: str) -> str:
     """An address without brackets and source route. The MTA has taken it: what else is odd in it stays as it is."""
     address = path[1:-1] if path.startswith("<") and path.endswith(">") else path
-    if _UNFIT.search(address) or len(address) > _MOST_ADDRESS_CHARACTERS:
-        raise GarbageError("an address that no mail server takes: expected UTF-8 without control characters")
     if not address:
         return ""
     try:

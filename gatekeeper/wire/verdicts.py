@@ -64,6 +64,11 @@ def too_many_hops() -> Reply:
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
 
 
+def bad_address() -> Reply:
+    """553 for an envelope with an address that no next hop would take."""
+    return reply(553, "an address that is too long or not UTF-8: expected one that mail can be sent to", "5.1.3")
+
+
 def bad_content() -> Reply:
     """550 for a message whose end two servers may see in different places."""
     return reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")

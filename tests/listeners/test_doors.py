@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,17 @@ async def test_strangers_are_told_so_and_closed() -> None:
     async with open_door(clients="192.0.2.0/24") as door:
         assert (await (await door.silent()).rest()).startswith(b"554 5.7.1 ")
         assert door.listener.connections == 0
+
+
+async def test_who_has_left_before_the_greeting_is_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Its address cannot be told any more: it is not taken for this host, which may connect."""
+    caplog.set_level("INFO")
+    async with open_door() as door:
+        early = socket.create_connection(("127.0.0.1", door.listener.port))
+        early.sendall(b"EHLO client.example.gov\r\n")
+        early.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        early.close()  # before the loop has had a turn
+        await until(lambda: "connection refused client=unknown reply=554 5.7.1" in caplog.text)
 
 
 async def test_senders_that_are_not_let_in() -> None:

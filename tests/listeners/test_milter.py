@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,16 @@ async def test_what_the_smtp_listener_refuses_is_refused(content: bytes, verdict
         answer = await stand.send(content)
         assert answer.verdict.startswith(verdict)
         assert answer.skipped == (1 if verdict.startswith("552") else 0)
+        assert not stand.pipeline.seen
+
+
+async def test_an_address_that_is_none_is_refused_rather_than_tried_again() -> None:
+    def send(stand: Stand) -> str:
+        with stand.client() as mta:
+            return mta.message(SENDER, ["b\udcfccher@example.org"], CONTENT).verdict  # one octet that is not UTF-8
+
+    async with open_stand() as stand:
+        assert (await asyncio.to_thread(send, stand)).startswith("553 5.1.3 ")
         assert not stand.pipeline.seen
 
 
@@ -281,6 +292,77 @@ async def test_strangers_and_who_is_one_too_many_are_closed() -> None:
             with socket.create_connection(("127.0.0.1", stand.listener.port)) as stranger:
                 stranger.settimeout(10)
                 assert await asyncio.to_thread(stranger.recv, 1) == b""
+
+
+def reset(client: socket.socket) -> None:
+    """Leave by a TCP reset, so that nobody can ask any more who this was."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def on(loop: str, scenario: Coroutine[None, None, None]) -> None:
+    """Run it on a loop of that kind."""
+    factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(scenario)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_who_has_left_before_it_is_let_in_is_a_stranger(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with open_stand(clients="192.0.2.0/24") as stand:
+            early = socket.create_connection(("127.0.0.1", stand.listener.port))
+            early.sendall(b"\0\0\0\x0dO" + POSTFIX_3_7.encode())
+            reset(early)  # before the loop has had a turn
+            await until(lambda: "connection" in caplog.text)
+            await until(lambda: not len(stand.listener.guests))
+
+    caplog.set_level("INFO")
+    on(loop, scenario())
+    assert "connection refused client=unknown reply=554 5.7.1" in caplog.text
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_connection_that_is_reset_leaves_its_place_to_another(loop: str) -> None:
+    def begin(stand: Stand) -> MilterClient:
+        mta = stand.client()
+        mta.connect()
+        mta.envelope(SENDER, ["b@example.org"])
+        mta.content(CONTENT)
+        mta.say("E")
+        return mta
+
+    async def scenario() -> None:
+        gone = asyncio.Event()
+
+        async def wait(transaction: Transaction) -> None:
+            await gone.wait()
+            await asyncio.sleep(0.05)  # for the reset to come
+
+        async with open_stand(Passer(before=wait), max_connections="1") as stand:
+            for seen in (1, 2):
+                mta = await asyncio.to_thread(begin, stand)
+                await until(lambda: len(stand.pipeline.seen) == seen)  # noqa: B023 - called at once
+                mta.stream.close()
+                reset(mta.socket)
+                gone.set()
+                await until(lambda: not len(stand.listener.guests))
+                gone.clear()
+            gone.set()
+            assert await stand.send() == Answer("accept")
+
+    on(loop, scenario())
+
+
+async def test_an_mta_that_does_not_read_is_not_waited_for() -> None:
+    def flood(stand: Stand) -> None:
+        with stand.client(SENDMAIL_8_13) as mta, suppress(ConnectionError):
+            while True:
+                mta.socket.sendall(b"\0\0\0\x15M<a@doa.example.gov>\0" * 100)  # an answer is due to each
+
+    async with open_stand(command_timeout="0.2s") as stand:
+        await asyncio.to_thread(flood, stand)
+        await until(lambda: not len(stand.listener.guests))
 
 
 async def test_a_unix_socket_is_open_to_its_group_and_to_nobody_else(tmp_path: Path) -> None:

@@ -96,6 +96,16 @@ def test_a_unix_socket_that_an_earlier_life_has_left(tmp_path):
     close_sockets(sockets)
 
 
+def test_a_unix_socket_that_another_process_listens_on_stays_its_own(tmp_path):
+    endpoint = Endpoint(path=str(tmp_path / "door"))
+    sockets = open_sockets(endpoint)
+    with pytest.raises(OSError, match="another process listens there"):
+        open_sockets(endpoint)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(endpoint.path)
+    close_sockets(sockets)
+
+
 def test_a_file_in_the_way_of_a_unix_socket_stays(tmp_path):
     (tmp_path / "door").write_text("precious")
     with pytest.raises(OSError, match="in use"):

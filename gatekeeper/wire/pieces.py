@@ -1,0 +1,44 @@
+"""Octets that come in pieces of any size, kept in few objects: each has a cost of its own, some fifty octets."""
+
+from __future__ import annotations
+
+_SMALL = 4_096  # octets; smaller pieces are put together
+_ENOUGH = 65_536  # octets of small ones, which are then a piece
+
+
+class Pieces:
+    """Octets in the order in which they came; `len` tells how many there are."""
+
+    def __init__(self) -> None:
+        self._whole: list[bytes] = []
+        self._small = bytearray()
+        self._octets = 0
+
+    def __len__(self) -> int:
+        return self._octets
+
+    def add(self, piece: bytes) -> None:
+        """Keep octets behind those that are there."""
+        self._octets += len(piece)
+        if len(piece) < _SMALL:
+            self._small += piece
+        if self._small and (len(piece) >= _SMALL or len(self._small) >= _ENOUGH):
+            self._settle()
+        if len(piece) >= _SMALL:
+            self._whole.append(piece)
+
+    def take(self) -> bytes:
+        """Give all of it, and keep nothing."""
+        self._settle()
+        whole = self._whole
+        self.clear()
+        return whole[0] if len(whole) == 1 else b"".join(whole)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._whole, self._small, self._octets = [], bytearray(), 0
+
+    def _settle(self) -> None:
+        if self._small:
+            self._whole.append(bytes(self._small))
+            self._small = bytearray()
