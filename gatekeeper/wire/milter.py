@@ -129,6 +129,8 @@ class Session:
         self._caps = caps
         self._reader = packets.PacketReader()
         self._terms: Terms | None = None
+        self._answered: frozenset[Command] = frozenset()  # by the terms, which thousands of packets go by
+        self._lead = b": "  # between a header field's name and its value
         self._answers: list[bytes] = []
         self._forget_connection()
 
@@ -187,8 +189,7 @@ class Session:
         _METHODS[command](self, data)
         if command in _AFTER:
             self._last = command
-        unanswered = _UNANSWERED.get(command)
-        if unanswered is not None and not self._agreed().steps & unanswered:
+        if command in self._answered:
             self._answers.append(self._answer(command))
 
     def _answer(self, command: Command) -> bytes:
@@ -220,7 +221,9 @@ class Session:
     # -- what is told --------------------------------------------------------------------------------------------
 
     def _negotiate(self, data: bytes) -> None:
-        self._terms = packets.agree(data)
+        self._terms = terms = packets.agree(data)
+        self._answered = frozenset(each for each, unanswered in _UNANSWERED.items() if not terms.steps & unanswered)
+        self._lead = b":" if terms.steps & Steps.HDR_LEADSPC else b": "
         self._answers.append(packets.acceptance(self._terms))
 
     def _macros(self, data: bytes) -> None:
@@ -254,8 +257,7 @@ class Session:
         name, value = packets.read_header(data)
         if _UNFOLDED.search(value) or b"\n" in name:
             self._open().fail(Fault.LINE_ENDS)  # what it tells is not one field: the MTA reads it otherwise than others
-        lead = b":" if self._agreed().steps & Steps.HDR_LEADSPC else b": "
-        line = name + lead + _LINE_END.sub(b"\r\n", value) + b"\r\n"
+        line = name + self._lead + _LINE_END.sub(b"\r\n", value) + b"\r\n"
         self._open().add(line, self._caps.octets)
 
     def _end_of_header(self, data: bytes) -> None:

@@ -100,10 +100,13 @@ class PacketReader:
         return _command(self._octets[start]), bytes(self._octets[start + 1 : self._at])
 
 
+_COMMANDS = {ord(command): command for command in Command}
+
+
 def _command(letter: int) -> Command:
     try:
-        return Command(chr(letter))
-    except ValueError:
+        return _COMMANDS[letter]
+    except KeyError:
         raise GarbageError(f"command {letter:#04x}: expected one of the milter protocol") from None
 
 
