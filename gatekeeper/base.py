@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gatekeeper.auditing import Auditor
 from gatekeeper.delivery import NextHop
 from gatekeeper.in_force import InForce
 from gatekeeper.metrics import Counts
+from gatekeeper.mode import Mode
 from gatekeeper.settings import Settings
 from gatekeeper.store import Database, Store
 from gatekeeper.telling import Voice
@@ -13,15 +15,17 @@ from gatekeeper.telling import Voice
 class Base:
     """Made of the settings; nothing is opened yet."""
 
-    def __init__(self, settings: Settings, counts: Counts, connections: int) -> None:
+    def __init__(self, settings: Settings, counts: Counts, connections: int, name: str = "gate") -> None:
         """Read the rules; raises InForceError, StoreSetupError, SettingsError.
 
-        Args: `connections` to the database at once, at most.
+        Args: `connections` to the database at once, at most; `name` is the process's.
         """
         self.settings, self.counts = settings, counts
         self.in_force = InForce(settings.judging.rules)
         storing = settings.storing
         self.store = Store(Database(storing.database, storing.database_timeout, connections))
+        self.mode = Mode(settings.judging.mode, self.store.now)
+        self.auditor = Auditor(self.store, name, counts.audited)
         self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)
 
     def voice(self) -> Voice:

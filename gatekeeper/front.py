@@ -42,9 +42,9 @@ class Front:
     def __init__(self, base: Base) -> None:
         """Open nothing yet; raises SettingsError."""
         self._base = base
-        self.pipeline = Pipeline(
-            base.settings.judging, base.in_force, base.store, Reporter(base.counts).report, base.store.now
-        )
+        report = Reporter(base.counts, base.auditor).report
+        judging, store = base.settings.judging, base.store
+        self.pipeline = Pipeline(judging, base.in_force, store, report, store.now, mode=base.mode)
         self.listener = SmtpListener(
             base.settings.listening, base.next_hop, self.pipeline, self._sender_allowed, self._obstacle
         )

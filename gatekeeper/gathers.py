@@ -10,17 +10,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
 from gatekeeper import notify, rules, telling
+from gatekeeper.auditing import Auditor, Judged
 from gatekeeper.faults import step
 from gatekeeper.in_force import InForce, Policy
 from gatekeeper.judging import audience_of, source_of, warning_field
 from gatekeeper.mail import read_facts
+from gatekeeper.mode import Mode
 from gatekeeper.model import Action, Evidence, Facts, Reason, Transaction, Verdict
 from gatekeeper.notify import Occasion
+from gatekeeper.rules.recording import GATHERED, About
 from gatekeeper.store import Connection, Store, StoreError, gather, keeping
 from gatekeeper.store.gather import Gathered
 from gatekeeper.store.views import BatchView
@@ -36,6 +39,9 @@ class Ended:
     mailing: str
     batches: int
     verdict: Action
+    done: Action
+    key: int
+    judged: Mapping[int, Judged] = field(repr=False)  # by batch
 
 
 @dataclass(slots=True)
@@ -45,10 +51,11 @@ class Gathers:
     in_force: InForce
     store: Store
     voice: Callable[[], Voice]
-    observes: bool = False
+    mode: Mode = field(default_factory=Mode)
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
     lease: float = 20.0  # seconds in which nobody else looks at a mailing that we have found due
+    auditor: Auditor | None = None
 
     async def end_due(self) -> None:
         """End every gather that is due; raises StoreError."""
@@ -72,16 +79,26 @@ class Gathers:
         if gathered is None:
             return
         policy, facts = self.in_force.current, await self._facts(gathered)
-        verdicts = self._judge_all(gathered, facts, policy)
+        judged = self._judge_all(gathered, facts, policy)
         step("gather-judged")
-        ended = await self.store.run(partial(self._write, gathered=gathered, verdicts=verdicts))
+        ended = await self.store.run(partial(self._write, gathered=gathered, judged=judged))
         ended = ended or await self.store.run(partial(self._end_at_once, key=key, facts=facts, policy=policy))
         if not ended:
             await self.store.run(partial(gather.give_back, key=key))
             return
         step("gather-ended")
         self.on_queued()
+        self._record(ended)
         log.info("gathered %s batches=%d verdict=%s", ended.mailing, ended.batches, ended.verdict)
+
+    def _record(self, ended: Ended) -> None:
+        if self.auditor is None:
+            return
+        for batch, judged in ended.judged.items():
+            watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
+            name, done = f"batch-{batch}", ended.done.value
+            about = About(name, "", done, GATHERED, ended.key, ended.mailing, watched)
+            self.auditor.judged(judged, about)
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -93,7 +110,7 @@ class Gathers:
             facts[body] = await asyncio.to_thread(read_facts, content)
         return facts
 
-    def _judge_all(self, gathered: Gathered, facts: Mapping[bytes, Facts], policy: Policy) -> dict[int, Verdict]:
+    def _judge_all(self, gathered: Gathered, facts: Mapping[bytes, Facts], policy: Policy) -> dict[int, Judged]:
         now = datetime.fromtimestamp(self.clock(), UTC)
         return {batch.id: _judge(batch, facts[batch.body], gathered, policy, now) for batch in gathered.batches}
 
@@ -108,16 +125,32 @@ class Gathers:
 
     # -- what comes of it ----------------------------------------------------------------------------------------
 
-    def _write(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict]) -> Ended | None:
+    def _write(self, connection: Connection, gathered: Gathered, judged: Mapping[int, Judged]) -> Ended | None:
+        verdicts = {batch: each.verdict for batch, each in judged.items()}
         worst = _worst(verdicts.values())
-        done = self._carry_out(connection, gathered, verdicts, worst)
-        return Ended(gathered.mailing.id, len(gathered.batches), worst) if done else None
+        passes = worst.passes or self._observes(judged.values())
+        done = self._carry_out(connection, gathered, verdicts, worst, passes=passes)
+        if not done:
+            return None
+        carried_out = Action.RELAY if passes and not worst.passes else worst
+        mailing = gathered.mailing
+        return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged)
+
+    def _observes(self, judged: Iterable[Judged]) -> bool:
+        """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
+        return self.mode.observes or not any(each.ruleset.acts_on(each.evidence.source.agency) for each in judged)
 
     def _carry_out(
-        self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict], worst: Action
+        self,
+        connection: Connection,
+        gathered: Gathered,
+        verdicts: Mapping[int, Verdict],
+        worst: Action,
+        *,
+        passes: bool,
     ) -> bool:
         now = self.clock()
-        if worst.passes or self.observes:
+        if passes:
             return self._pass(connection, gathered, verdicts, now)
         reasons = _reasons(verdicts.values())
         if worst is Action.REJECT:
@@ -170,7 +203,7 @@ def _content(connection: Connection, body: bytes) -> bytes:
     return b"".join(keeping.read_chunks(connection, body))
 
 
-def _judge(batch: BatchView, facts: Facts, gathered: Gathered, policy: Policy, now: datetime) -> Verdict:
+def _judge(batch: BatchView, facts: Facts, gathered: Gathered, policy: Policy, now: datetime) -> Judged:
     transaction = Transaction(
         listener=batch.listener,
         client=batch.client,
@@ -189,7 +222,7 @@ def _judge(batch: BatchView, facts: Facts, gathered: Gathered, policy: Policy, n
         gathered.standing,
         source_of(transaction, facts, policy),
     )
-    return rules.judge(policy.ruleset, evidence, now)
+    return Judged(policy.ruleset, evidence, rules.judge(policy.ruleset, evidence, now), now)
 
 
 def _worst(verdicts: Iterable[Verdict]) -> Action:

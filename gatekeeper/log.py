@@ -57,6 +57,7 @@ class TransactionLine:
     reply: str = ""  # what the client was told
     relay: str = ""  # what the next hop said, where it was asked
     observed: str = ""  # what the status would have been, had the gate not only observed
+    watched: tuple[str, ...] = ()  # rules that are only observed, and matched
     repeated: bool = False  # a resend of a batch that is kept already
     delay: float = 0.0  # seconds from the final dot to our reply
 
@@ -78,6 +79,7 @@ def transaction(line: TransactionLine) -> None:
         "reply": line.reply,
         "relay": line.relay,
         "observed": line.observed,
+        "watched": ",".join(line.watched),
         "repeated": "yes" if line.repeated else "",
         "delay": f"{line.delay:.3f}",
     }

@@ -20,6 +20,7 @@ from gatekeeper.listeners.doors import address_of
 from gatekeeper.metrics import Counts, Metrics
 from gatekeeper.office import Office
 from gatekeeper.ops import OpsServer
+from gatekeeper.presence import Presence
 from gatekeeper.reloading import Reloading
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
@@ -47,16 +48,19 @@ class Gate:
         counts: Counts,
         parts: Part = Part.ALL,
         on_ruleset: Callable[[Ruleset], None] = lambda ruleset: None,
+        name: str = "gate",
     ) -> None:
         """Read the rules, open nothing yet; raises InForceError, StoreSetupError, SettingsError.
 
-        Args: `on_ruleset` is called with each ruleset that comes into force after the first.
+        Args: `on_ruleset` is called with each ruleset that comes into force after the first; `name` is the process's.
         """
-        self.base = Base(settings, counts, _CONNECTIONS if Part.OFFICE in parts else _WORKER_CONNECTIONS)
+        connections = _CONNECTIONS if Part.OFFICE in parts else _WORKER_CONNECTIONS
+        self.base = base = Base(settings, counts, connections, name)
         self.front = Front(self.base) if Part.FRONT in parts else None
         self.office = Office(self.base) if Part.OFFICE in parts else None
         self.storekeeper = Storekeeper(self.base.store)
         self.reloading = Reloading(self.base.in_force, self._reload_tried)
+        self.presence = Presence(name, base.in_force, base.mode, base.store)
         self._on_ruleset = on_ruleset
         self._recording: asyncio.Task[None] | None = None
 
@@ -69,12 +73,19 @@ class Gate:
         """Open the database, then the doors; raises StoreSetupError where the database can never be used."""
         if self.office:
             self.base.counts.reload(True)
-            await self.storekeeper.open(self.office.start)
-        else:
-            await self.storekeeper.open()
+        await self.storekeeper.open(self._opened)
         self.reloading.start()
+        self.base.auditor.start()
         if self.front:
             await self.front.start(doors)
+
+    async def _opened(self) -> None:
+        """The database is there."""
+        await self.base.mode.look(self.base.store)  # before the first message
+        self.base.mode.watch(self.base.store)
+        self.presence.start()
+        if self.office:
+            await self.office.start()
 
     async def stop(self) -> None:
         """Let what is on its way end, then close."""
@@ -84,6 +95,9 @@ class Gate:
         if self.office:
             await self.office.stop(GRACE)
         await self.reloading.stop()
+        await self.base.mode.stop()
+        await self.presence.stop()
+        await asyncio.to_thread(self.base.auditor.stop)
         await self.base.next_hop.close()
         await self.storekeeper.close()
         log.info("ended")
@@ -93,9 +107,14 @@ class Gate:
             self.base.counts.reload(went_well)
         if not went_well:
             return
-        if self.office and self.storekeeper.is_open:
-            self._recording = asyncio.create_task(self.office.record_ruleset())
+        if self.storekeeper.is_open:
+            self._recording = asyncio.create_task(self._tell_ruleset())
         self._on_ruleset(self.ruleset)
+
+    async def _tell_ruleset(self) -> None:
+        if self.office:
+            await self.office.record_ruleset()
+        await self.presence.tell()
 
 
 class WholeGate:

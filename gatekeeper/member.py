@@ -49,7 +49,7 @@ def _gate(name: str, orders: Orders, writer: asyncio.StreamWriter) -> Gate:
     transaction_log.configure(settings.ops, bytes.fromhex(orders.log_key))
     part = Part.OFFICE if name == OFFICE else Part.FRONT
     share = settings if part is Part.OFFICE else settings.share_of_worker()
-    return Gate(share, Counts(CollectorRegistry()), part, lambda ruleset: _report(writer, ruleset))
+    return Gate(share, Counts(CollectorRegistry()), part, lambda ruleset: _report(writer, ruleset), name)
 
 
 def _doors(orders: Orders) -> Doors:

@@ -61,6 +61,26 @@ class Counts:
             "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=registry
         )
 
+        self._observed = Counter(
+            "gatekeeper_observed", "Messages that passed since the gate only observed.", ["verdict"], registry=registry
+        )
+        self._audited = Counter(
+            "gatekeeper_audit_records",
+            "Decisions recorded, and those that could not be.",
+            ["result"],
+            registry=registry,
+        )
+
+    def observed(self, verdict: str) -> None:
+        """Count a message that passed though the rules say otherwise; `verdict` is what they say."""
+        self._observed.labels(verdict).inc()
+
+    def audited(self, written: int, lost: int) -> None:
+        """Count decisions that were recorded, and those that could not be."""
+        self._audited.labels("written").inc(written)
+        if lost:
+            self._audited.labels("lost").inc(lost)
+
     def message(self, listener: str, verdict: str) -> None:
         """Count a message that was judged; `listener` is smtp or milter, `verdict` one of model.Action."""
         self._messages.labels(listener, verdict).inc()

@@ -10,6 +10,7 @@ from gatekeeper.base import Base
 from gatekeeper.delivery.queue import Queue
 from gatekeeper.duties import Duties
 from gatekeeper.gathers import Gathers
+from gatekeeper.retention import Retention
 from gatekeeper.store import Bell, StoreError, ledger
 
 log = logging.getLogger("gatekeeper.main")
@@ -25,9 +26,9 @@ class Office:
         self.bell = Bell(base.store.database, self._rung)
         self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
         self._loop: asyncio.AbstractEventLoop | None = None
-        observes = base.settings.judging.mode == "observe"
-        gathers = Gathers(base.in_force, base.store, base.voice, observes, self.queue.poke, now, lease)
+        gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
         self.duties = Duties(base.in_force, base.store, gathers, now)
+        self.retention = Retention(base.in_force, base.store)
         self._started = False
 
     async def start(self) -> None:
@@ -37,6 +38,7 @@ class Office:
         self._loop = asyncio.get_running_loop()
         self.bell.start()
         self.duties.start()
+        self.retention.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -45,6 +47,7 @@ class Office:
             await asyncio.to_thread(self.bell.stop)
             await self.queue.stop(grace)
             await self.duties.stop()
+            await self.retention.stop()
 
     def _rung(self) -> None:
         """In the bell's thread."""

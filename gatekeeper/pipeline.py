@@ -17,10 +17,12 @@ from functools import partial
 from hashlib import sha256
 
 from gatekeeper import identity, notify, rules, telling
+from gatekeeper.auditing import Judged
 from gatekeeper.faults import step
 from gatekeeper.in_force import InForce, Policy
 from gatekeeper.judging import audience_of, source_of, warning_field
 from gatekeeper.mail import read_facts
+from gatekeeper.mode import OBSERVE, Mode
 from gatekeeper.model import Action, Counts, Evidence, Facts, Outcome, Source, Standing, Transaction, Verdict
 from gatekeeper.outage import Outage
 from gatekeeper.rules import MailingRules
@@ -49,6 +51,8 @@ class Passage:
     now: datetime
     began: float  # of the monotonic clock
     arrival: Arrival | None = None
+    observes: bool = False  # whatever the verdict, the message passes
+    judged: Judged | None = None  # the last judgment, which is what was committed
     outcome: Outcome | None = None
     reply: Reply | None = None
     relayed: bool = False  # the reply is the next hop's
@@ -68,9 +72,12 @@ class Pipeline:
     report: Report = lambda passage: None
     clock: Callable[[], float] = time.time
     tasks: Tasks = field(default_factory=Tasks)
+    mode: Mode = field(default_factory=Mode)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.settings.mode == OBSERVE:
+            self.mode.setting = OBSERVE
         self.outage = Outage(self.settings.outage_allowance)
 
     async def receive(self, transaction: Transaction, relay: Relay) -> Reply:
@@ -125,6 +132,7 @@ class Pipeline:
         transaction, policy = passage.transaction, passage.policy
         source = source_of(transaction, facts, policy)
         inside = policy.is_inside(source.mailbox)
+        passage.observes = self.mode.observes or not policy.ruleset.acts_on(source.agency)
         mailing = policy.ruleset.mailing
         return Arrival(
             transaction=transaction,
@@ -137,7 +145,7 @@ class Pipeline:
             within=mailing.within,
             separate=source.mailbox in mailing.separate,
             agency=source.agency if mailing.source == "agency" else None,
-            gathering=self._gathering(transaction, facts, source, mailing),
+            gathering=None if passage.observes else self._gathering(transaction, facts, source, mailing),
             body=body,
             trace=transaction.trace or received_field(transaction, self.settings.hostname, passage.now, passage.id),
             notify=telling.may_be_told(transaction, facts, source, inside),
@@ -150,7 +158,7 @@ class Pipeline:
         """How the batch waits for the rest of its mailing; None where its verdict cannot depend on the rest."""
         gather = mailing.gather
         alone = source.mailbox in mailing.separate or not source.covered or (facts.automatic and not transaction.sender)
-        if gather is None or alone or self.settings.mode == "observe":
+        if gather is None or alone:
             return None
         opens = gather.takes(len(transaction.recipients))
         return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())
@@ -171,12 +179,14 @@ class Pipeline:
 
     async def _decide(self, passage: Passage, arrival: Arrival) -> Outcome:
         async with asyncio.timeout(_DECISION_SECONDS):
-            return await self.store.decide(arrival, partial(self._judge, passage.policy, arrival))
+            return await self.store.decide(arrival, partial(self._judge, passage, arrival))
 
-    def _judge(self, policy: Policy, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
+    def _judge(self, passage: Passage, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
         evidence = Evidence(arrival.transaction, arrival.facts, arrival.audience, counts, standing, arrival.source)
-        verdict = rules.judge(policy.ruleset, evidence, arrival.now)
-        if self.settings.mode == "observe" and not verdict.action.passes:
+        ruleset = passage.policy.ruleset
+        verdict = rules.judge(ruleset, evidence, arrival.now)
+        passage.judged = Judged(ruleset, evidence, verdict, arrival.now)
+        if passage.observes and not verdict.action.passes:
             return replace(verdict, action=Action.RELAY)
         return verdict
 
@@ -212,7 +222,7 @@ class Pipeline:
 
     def _small(self, passage: Passage, arrival: Arrival) -> bool:
         alone = Counts.of(arrival.audience)
-        verdict = self._judge(passage.policy, arrival, alone, Standing())
+        verdict = self._judge(passage, arrival, alone, Standing())
         small = verdict.action.passes and not verdict.mass
         return small and self.outage.admits(arrival.source.mailbox, alone.people, arrival.now.timestamp())
 

@@ -7,18 +7,22 @@ import time
 from dataclasses import dataclass
 
 from gatekeeper import log
+from gatekeeper.auditing import Auditor
 from gatekeeper.metrics import Counts
-from gatekeeper.model import Action, Verdict
+from gatekeeper.model import Action
 from gatekeeper.pipeline import Passage
+from gatekeeper.rules import observed
+from gatekeeper.rules.recording import ARRIVED, FAILED, RESENT, RETURNED, About
 
 _LOG = logging.getLogger("gatekeeper.pipeline")
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Counts and logs passages."""
+    """Counts, logs and records passages."""
 
     counts: Counts
+    auditor: Auditor | None = None
 
     def report(self, passage: Passage) -> None:
         """Report one message that has had its reply."""
@@ -29,7 +33,15 @@ class Reporter:
         self.counts.decision(seconds, len(transaction.recipients))
         for reason in passage.outcome.verdict.reasons if passage.outcome else ():
             self.counts.rule_hit(reason.rule, reason.action.value)
-        log.transaction(_line(passage, action, seconds))
+        watched = _watched(passage)
+        for rule in watched:
+            self.counts.rule_hit(rule, "observe")
+        would_be = _would_be(passage)
+        if would_be:
+            self.counts.observed(would_be.value)
+        log.transaction(_line(passage, action, seconds, watched, would_be))
+        if self.auditor:
+            _record(self.auditor, passage, action, watched)
         if passage.failure:
             _LOG.error("%s: %s", passage.id, passage.failure)
 
@@ -41,7 +53,9 @@ def verdict_of(passage: Passage) -> Action:
     return passage.outcome.verdict.action
 
 
-def _line(passage: Passage, action: Action, seconds: float) -> log.TransactionLine:
+def _line(
+    passage: Passage, action: Action, seconds: float, watched: tuple[str, ...], would_be: Action | None
+) -> log.TransactionLine:
     transaction, outcome, reply = passage.transaction, passage.outcome, passage.reply
     return log.TransactionLine(
         id=passage.id,
@@ -57,13 +71,49 @@ def _line(passage: Passage, action: Action, seconds: float) -> log.TransactionLi
         message_id=passage.arrival.facts.message_id if passage.arrival else None,
         reply="" if passage.relayed or reply is None else str(reply),
         relay=str(reply) if passage.relayed and reply is not None else "",
-        observed=_observed(outcome.verdict) if outcome else "",
+        observed=log.STATUSES[would_be] if would_be else "",
+        watched=watched,
         repeated=bool(outcome and outcome.repeated),
         delay=seconds,
     )
 
 
-def _observed(verdict: Verdict) -> str:
-    """What the verdict would have been, where the gate only observes."""
-    worst = max((reason.action for reason in verdict.reasons), key=lambda action: action.severity, default=Action.RELAY)
-    return log.STATUSES[worst] if worst.severity > max(verdict.action.severity, Action.WARN.severity) else ""
+def _would_be(passage: Passage) -> Action | None:
+    """What would have been done, where the gate only observed and let pass what it would have stopped."""
+    judged, outcome = passage.judged, passage.outcome
+    if judged is None or outcome is None or not passage.observes:
+        return None
+    return None if judged.verdict.action is outcome.verdict.action else judged.verdict.action
+
+
+def _watched(passage: Passage) -> tuple[str, ...]:
+    """Rules with `mode: observe` that matched."""
+    judged = passage.judged
+    return observed(judged.ruleset, judged.evidence, judged.now) if judged else ()
+
+
+def _record(auditor: Auditor, passage: Passage, action: Action, watched: tuple[str, ...]) -> None:
+    outcome, judged, source = passage.outcome, passage.judged, passage.arrival and passage.arrival.source
+    about = About(
+        id=passage.id,
+        source="",
+        done="gather" if outcome and outcome.gathered else action.value,
+        moment=_moment(passage),
+        key=outcome.key if outcome else None,
+        mailing=outcome.mailing if outcome else None,
+        watched=watched,
+    )
+    if judged and about.moment == ARRIVED:
+        auditor.judged(judged, about)
+    else:
+        mailbox = source.mailbox if source else passage.transaction.sender
+        auditor.unjudged(passage.now, action.value, mailbox, about)
+
+
+def _moment(passage: Passage) -> str:
+    outcome = passage.outcome
+    if outcome is None or passage.failure:
+        return FAILED
+    if not outcome.repeated:
+        return ARRIVED
+    return RESENT if outcome.batch is not None else RETURNED

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import email
 import itertools
+import json
 from functools import partial
 
 import pytest
 
+from gatekeeper.auditing import Auditor
 from gatekeeper.casework import Casework
 from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
+from gatekeeper.mode import Mode
 from gatekeeper.pipeline import Pipeline
+from gatekeeper.rules.recording import Frame, Record
+from gatekeeper.rules.replaying import Replayer
 from gatekeeper.settings import Judging
-from gatekeeper.store import gather, jobs, views
+from gatekeeper.store import audit, gather, jobs, views
 from gatekeeper.telling import Voice
 from tests.peers.gate import RULES
 from tests.store.arrivals import NOON, people
@@ -174,9 +179,9 @@ async def test_a_batch_that_comes_while_the_rest_is_judged_is_judged_with_it(gat
     gate.now += 21
     key = gate.store.call(partial(gather.lease_gather, now=gate.now, seconds=20))
     read = await gate.store.read(partial(gather.read_gathered, key=key))
-    verdicts = gate.gathers._judge_all(read, await gate.gathers._facts(read), gate.in_force.current)
+    judged = gate.gathers._judge_all(read, await gate.gathers._facts(read), gate.in_force.current)
     await gate.cut(people(100, start=1950), 50)
-    assert await gate.store.run(partial(gate.gathers._write, gathered=read, verdicts=verdicts)) is None
+    assert await gate.store.run(partial(gate.gathers._write, gathered=read, judged=judged)) is None
     assert gate.mailing().state == "held" and gate.mailing().sent == 0
 
 
@@ -277,3 +282,49 @@ async def test_a_gather_that_cannot_be_judged_does_not_keep_others_waiting(gate,
     assert (gate.mailing(1).state, gate.mailing(2).state) == ("gathering", "open")
     await gate.pass_time(gate.gathers.lease)
     assert gate.mailing(1).state == "open"
+
+
+async def test_the_end_of_a_gather_is_recorded_batch_by_batch(gate, rules_with_links):
+    """Judged again from the records alone, every batch gets the verdict it got."""
+    auditor = gate.gathers.auditor = Auditor(gate.store)
+    await gate.cut(people(150), 50)
+    gate.rules.write_text(gate.rules.read_text() + rules_with_links)
+    gate.in_force.reload()
+    await gate.pass_time(21)
+    auditor.flush()
+    records = recorded(gate.store)
+    assert [(record.moment, record.verdict, record.done, record.mailing) for record in records] == [
+        ("gathered", "hold", "hold", "M-1")
+    ] * 3
+    frames = {name: Frame.read(text) for name, text in gate.store.call(audit.read_frames).items()}
+    again = Replayer(gate.in_force.current.ruleset)
+    assert {again.replay(record, frames[record.frame]).action for record in records} == {"hold"}
+
+
+@pytest.fixture
+def rules_with_links():
+    return "  - {id: new, when: {users: {over: 100}}, then: hold}\n"
+
+
+def recorded(store):
+    blocks = store.call(partial(audit.blocks_between, since=0, until=1e12))
+    lines = [line for block in blocks for line in store.call(partial(audit.lines_of, block=block))]
+    return [Record(*json.loads(line)) for line in lines]
+
+
+async def test_what_was_gathered_passes_when_the_gate_begins_to_observe(gate):
+    await gate.cut(people(1950), 50)
+    gate.rules.write_text(gate.rules.read_text() + "  - {id: new, when: {users: {over: 100}}, then: hold}\n")
+    gate.in_force.reload()
+    gate.gathers.mode = Mode(clock=gate.clock, until=gate.now + 60)
+    await gate.pass_time(21)
+    assert gate.mailing().state == "open" and gate.queued() == ["release"] * 39
+
+
+async def test_what_was_gathered_passes_where_the_rules_no_longer_act_on_its_agency(gate):
+    await gate.cut(people(150), 50)
+    rules = gate.rules.read_text() + "  - {id: new, when: {users: {over: 100}}, then: reject}\nenforce: [DPHHS]\n"
+    gate.rules.write_text(rules)
+    gate.in_force.reload()
+    await gate.pass_time(21)
+    assert gate.mailing().state == "open" and gate.queued() == ["release"] * 3

@@ -70,9 +70,9 @@ def follow(head: Head, lines: Iterable[bytes]) -> Head:
     return head
 
 
-def pack(lines: Iterable[bytes]) -> bytes:
-    """Lines as a block keeps them."""
-    return zlib.compress(b"\n".join(lines), 6)
+def pack(lines: Iterable[bytes], level: int = 1) -> bytes:
+    """Lines as a block keeps them; `level` is zlib's."""
+    return zlib.compress(b"\n".join(lines), level)
 
 
 def unpack(payload: bytes) -> list[bytes]:
@@ -308,7 +308,7 @@ def find_merger(connection: Connection, before: float) -> Merger | None:
         run = _run(map(_block, connection.execute(query.limit(4 * _FEW)).all()))
         if len(run) >= _LEAST_RUN:
             with suppress(zlib.error):  # what was damaged is left for `verify` to find
-                return Merger(run, pack(line for block in run for line in lines_of(connection, block)))
+                return Merger(run, pack((line for block in run for line in lines_of(connection, block)), 9))
     return None
 
 
