@@ -198,7 +198,7 @@ async def test_a_leased_gather_is_left_alone_until_the_lease_runs_out(gate):
     await gate.pass_time(1)
     assert gate.mailing().state == "open" and gate.queued().count("release") == 4
     verdicts = gate.gathers._judge_all(read, await gate.gathers._facts(read), gate.in_force.current)
-    assert await gate.store.run(partial(gate.gathers._write, gathered=read, verdicts=verdicts)) is None
+    assert await gate.store.run(partial(gate.gathers._write, gathered=read, judged=verdicts)) is None
 
 
 async def test_a_batch_that_comes_ends_the_lease_of_who_has_not_seen_it(gate):
