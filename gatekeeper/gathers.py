@@ -159,7 +159,7 @@ class Gathers:
 
     def _pass(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict], now: float) -> bool:
         warned = {id: verdict for id, verdict in verdicts.items() if verdict.action is Action.WARN}
-        added = {id: warning_field(verdict) for id, verdict in warned.items()}
+        added = {id: gather.Warned(warning_field(verdict), verdict.reasons) for id, verdict in warned.items()}
         if not gather.end_by_passing(connection, gathered, added, now):
             return False
         if warned:

@@ -251,6 +251,7 @@ class Reason:
     text: str = ""
     ask: tuple[str, ...] = ()  # whose yes a hold needs
     unknown: bool = False  # the rule could not be told: a field of it was unavailable
+    repair: str = ""  # what is done to the message where it passes: "blind" hides a visible list
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,11 @@ class Verdict:
     @property
     def rules(self) -> tuple[str, ...]:
         return tuple(reason.rule for reason in self.reasons)
+
+    @property
+    def blind(self) -> bool:
+        """True where a visible list is hidden before the message passes."""
+        return any(reason.repair == "blind" for reason in self.reasons)
 
 
 @dataclass(frozen=True, slots=True)

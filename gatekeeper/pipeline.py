@@ -10,11 +10,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
+from typing import Protocol
 
 from gatekeeper import identity, notify, rules, telling
 from gatekeeper.auditing import Judged
@@ -35,7 +36,16 @@ from gatekeeper.wire.replies import Reply
 from gatekeeper.wire.trace import received_field
 
 log = logging.getLogger("gatekeeper.pipeline")
-Relay = Callable[[bytes], Awaitable[Reply]]
+
+
+class Relay(Protocol):
+    """Passes the message on to the next hop; called at most once."""
+
+    async def __call__(self, added: bytes, *, blind: bool = False) -> Reply:
+        """Put these header fields before it, with `blind` hide To and Cc, and return the next hop's final reply."""
+        ...
+
+
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
 _DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included (DESIGN 7)
 _ROUNDS = 3  # how often a batch is decided anew because people decided its mailing meanwhile
@@ -200,18 +210,19 @@ class Pipeline:
             case Action.DEFER:
                 return verdicts.deferred(outcome.verdict.reasons, contact)
             case Action.WARN:
-                reply = await self._relay(passage, relay, warning_field(outcome.verdict))
+                blind = outcome.verdict.blind and self.settings.mode != "observe"
+                reply = await self._relay(passage, relay, warning_field(outcome.verdict), blind=blind)
                 if reply.ok:
                     await self._tell(passage, outcome, "warning", notify.warning_notice)
                 return reply
             case _:
                 return await self._relay(passage, relay)
 
-    async def _relay(self, passage: Passage, relay: Relay, added: bytes = b"") -> Reply:
+    async def _relay(self, passage: Passage, relay: Relay, added: bytes = b"", *, blind: bool = False) -> Reply:
         trace = passage.arrival.trace if passage.arrival else b""
         passage.relayed = True
         # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
-        return await relay(trace + added)
+        return await (relay(trace + added, blind=True) if blind else relay(trace + added))
 
     async def _without_store(self, passage: Passage, relay: Relay) -> Reply:
         """The database is down: small mail may pass as --outage-allowance says, mass mail never (DESIGN 10)."""

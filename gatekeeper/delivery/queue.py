@@ -27,6 +27,7 @@ from gatekeeper.store import Connection, Store, StoreError, jobs, keeping, token
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.telling import Told, Voice, queue_delivery_report
 from gatekeeper.wire.released import token_field, without_hidden_fields
+from gatekeeper.wire.repair import hide_recipients
 
 log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
@@ -170,6 +171,8 @@ class Queue:
         chunks = await self.store.read(lambda c: list(keeping.read_chunks(c, release.body)))
         if release.listener == "milter":
             chunks = without_hidden_fields(chunks)
+        if release.blind:
+            chunks = hide_recipients(chunks)
         step("body-read")
         told: list[Told] = []
         for group in _groups(release.waiting):

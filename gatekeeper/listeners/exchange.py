@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gatekeeper.listeners.seams import Pipeline, RelayTransaction
 from gatekeeper.model import Recipient, Transaction
 from gatekeeper.wire.parameters import MailArgument
+from gatekeeper.wire.repair import hide_recipients
 from gatekeeper.wire.replies import Reply, reply
 
 _NO_SENDER = reply(503, "expected MAIL first", "5.5.1")
@@ -49,9 +50,10 @@ class Exchange:
     async def finish(self, pipeline: Pipeline, transaction: Transaction) -> Reply:
         """Have the message judged and give the reply to its dot. The next hop's transaction is over after it."""
 
-        async def relay(added: bytes) -> Reply:
+        async def relay(added: bytes, *, blind: bool = False) -> Reply:
             self._passed_on = True  # from here on the next hop may have it, whatever becomes of us
-            return await self._relayed.data((added, transaction.content))
+            content = hide_recipients([transaction.content]) if blind else [transaction.content]
+            return await self._relayed.data((added, *content))
 
         try:
             return await pipeline.receive(transaction, relay)

@@ -17,6 +17,7 @@ from gatekeeper.wire import verdicts
 from gatekeeper.wire.content import Fault, sound
 from gatekeeper.wire.milter import Conclusion, Message
 from gatekeeper.wire.released import TOKEN_FIELD, token_of
+from gatekeeper.wire.repair import HIDDEN, shown_fields
 from gatekeeper.wire.replies import Reply, reply
 from gatekeeper.wire.trace import count_received, received_field
 
@@ -47,20 +48,24 @@ class Passing:
         return await self._passed(self._transaction(message, content, peer))
 
     async def _passed(self, transaction: Transaction) -> Conclusion:
-        added: list[bytes] = []
+        passed: list[tuple[bytes, bool]] = []
 
-        async def relay(fields: bytes) -> Reply:
-            added.append(fields)
+        async def relay(added: bytes, *, blind: bool = False) -> Reply:
+            passed.append((added, blind))
             return _LEFT_TO_THE_MTA
 
         answer = await self.pipeline.receive(transaction, relay)
         if not answer.ok:
             return Conclusion(answer)
-        if not added:  # Point of no return: the message is kept, and ours alone.
+        if not passed:  # Point of no return: the message is kept, and ours alone.
             return Conclusion(discard=True)
         # the MTA adds its own Received field
-        fields = tuple(_FIELD.findall(added[0].removeprefix(transaction.trace)))
-        return Conclusion(added=fields, removed=_spent(transaction.content))
+        ((added, blind),) = passed
+        fields = tuple(_FIELD.findall(added.removeprefix(transaction.trace)))
+        removed = _spent(transaction.content)
+        if blind and (shown := tuple(shown_fields(transaction.content))):
+            return Conclusion(added=(*fields, HIDDEN), removed=(*removed, *shown))
+        return Conclusion(added=fields, removed=removed)
 
     def _fault(self, message: Message) -> Reply | None:
         match message.fault:

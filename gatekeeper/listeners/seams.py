@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.wire.replies import Reply
 
-Relay = Callable[[bytes], Awaitable[Reply]]  # passes these header bytes and the content on; called at most once
+
+class Relay(Protocol):
+    """Passes a message on; called at most once."""
+
+    async def __call__(self, added: bytes, *, blind: bool = False) -> Reply:
+        """Put these header fields before the content; with `blind` hide its To and Cc (rules: `repair: blind`)."""
+        ...
 
 
 class RelayTransaction(Protocol):

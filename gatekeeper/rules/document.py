@@ -365,7 +365,7 @@ RULE = Record(
         Key("say", Saying(), "What the sender is told, with {placeholders}."),
         Key("during", DURING, "When it is in force; always where left out."),
         Key("mode", word_of("enforce", "observe"), "observe: it is watched and changes nothing."),
-        Key("repair", word_of("blind"), "blind, beside then: warn, hides a visible list (not acted on yet)."),
+        Key("repair", word_of("blind"), "blind, beside then: warn: hides a visible list."),
     ),
     _make_rule,
 )

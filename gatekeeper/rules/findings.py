@@ -87,8 +87,6 @@ def _empty_between(low: Test, high: Test) -> bool:
 def _without_effect(rule: Rule, node: Node) -> Iterator[str]:
     if rule.action is Action.RELAY:
         yield "relays, and lets nothing past the other rules: write unless in those"
-    if rule.repair:
-        yield "names a repair, which is not acted on yet: it warns"
     if rule.action is not Action.HOLD and isinstance(node, Mapping) and node.get("ask"):
         yield f"asks somebody, which has no effect beside then: {rule.action}"
 

@@ -87,7 +87,8 @@ def _apply(ruleset: Ruleset, rule: Rule, values: FieldValues, now: datetime) -> 
         return None
     if matched is None:
         return _unknown(rule, values)
-    return Reason(rule.id, rule.action, rule.cite, _text(ruleset, rule, values), _ask(rule, rule.action))
+    text = _text(ruleset, rule, values)
+    return Reason(rule.id, rule.action, rule.cite, text, _ask(rule, rule.action), repair=rule.repair or "")
 
 
 def _unknown(rule: Rule, values: FieldValues) -> Reason | None:

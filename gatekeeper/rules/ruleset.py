@@ -264,7 +264,7 @@ class Rule:
     ask: Ask = APPROVER
     during: During | None = None
     observe: bool = False
-    repair: str | None = None  # "blind": parsed, not acted on yet
+    repair: str | None = None  # "blind": a visible list is hidden before the message passes
     line: int = 0
     matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # when and not unless, compiled
 

@@ -19,6 +19,7 @@ from gatekeeper.store.decide import held_changes, read_standing
 from gatekeeper.store.joining import succeed
 from gatekeeper.store.ledger import send_on
 from gatekeeper.store.people import mark_all_reached
+from gatekeeper.store.rows import reasons_to_rows
 from gatekeeper.store.schema import batches, mailings
 from gatekeeper.store.timeline import record
 from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
@@ -32,6 +33,14 @@ class Gathered:
     standing: Standing
     batches: tuple[BatchView, ...]
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What a batch passes with: the header fields of a warning, and the reasons, which may name a repair."""
+
+    fields: bytes
+    reasons: tuple[Reason, ...]
 
 
 def any_due(connection: Connection, now: float) -> bool:
@@ -73,10 +82,10 @@ def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Ga
     return Gathered(view_mailing(connection, key), read_standing(connection, row), kept, row["version"])
 
 
-def end_by_passing(connection: Connection, gathered: Gathered, added: Mapping[int, bytes], now: float) -> bool:
+def end_by_passing(connection: Connection, gathered: Gathered, added: Mapping[int, Warned], now: float) -> bool:
     """Send all that was gathered; False where the mailing has changed since it was read.
 
-    Args: `added` has, by batch, the header fields of a warning.
+    Args: `added` has, by batch, what is warned of.
     """
     row = _unchanged(connection, gathered)
     if row is None:
@@ -85,8 +94,9 @@ def end_by_passing(connection: Connection, gathered: Gathered, added: Mapping[in
     mark_all_reached(connection, row["id"])
     for batch in gathered.batches:
         if batch.id in added:
-            trace = batch.trace + added[batch.id]
-            connection.execute(update(batches).where(batches.c.id == batch.id).values(trace=trace))
+            warned = added[batch.id]
+            values = {"trace": batch.trace + warned.fields, "reasons": reasons_to_rows(warned.reasons)}
+            connection.execute(update(batches).where(batches.c.id == batch.id).values(**values))
         send_on(connection, row["id"], batch.id, now)
     _end(connection, row, "pass", now, {})
     record(connection, row["id"], now, "gathered", text=f"{len(gathered.batches)} batches sent on")

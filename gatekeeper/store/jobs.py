@@ -51,6 +51,7 @@ class Release:
     body: bytes
     trace: bytes
     listener: str  # that it came by
+    blind: bool = False  # its visible list is to be hidden
 
 
 def enqueue(
@@ -176,6 +177,7 @@ def open_release(connection: Connection, batch_id: int) -> Release | None:
         body=bytes(row["body"]),
         trace=bytes(row["trace"]),
         listener=row["listener"],
+        blind=any(reason.get("repair") == "blind" for reason in row["reasons"]),
     )
 
 

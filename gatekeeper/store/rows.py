@@ -35,8 +35,15 @@ def mailing_name(number: int | None) -> str | None:
 
 
 def reasons_to_rows(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
-    """Reasons as JSON."""
-    return [{**asdict(reason), "action": reason.action.value, "ask": list(reason.ask)} for reason in reasons]
+    """Reasons as JSON; without a repair they are as programs know them that know no repair."""
+    return [_reason_row(reason) for reason in reasons]
+
+
+def _reason_row(reason: Reason) -> dict[str, Any]:
+    row = {**asdict(reason), "action": reason.action.value, "ask": list(reason.ask)}
+    if not reason.repair:
+        del row["repair"]
+    return row
 
 
 def reasons_from_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:

@@ -169,7 +169,6 @@ def test_a_warning_has_its_place(text, told):
         ("{visible: {over: 5}, all: [{visible: {at_most: 5}}]}", "warn", "", "can never fire"),
         ("{visible: {over: 5}, size: 1}", "warn", "unless: {visible: {over: 5}}", "its unless takes back every match"),
         ("{visible: {over: 5}}", "relay", "", "lets nothing past the other rules"),
-        ("{visible: {over: 5}}", "warn", "repair: blind", "names a repair, which is not acted on yet"),
         ("{visible: {over: 5}}", "reject", "ask: approver", "asks somebody, which has no effect"),
         ("{visible: {over: 5}}", "hold", "ask: admin", "asks admin, a role that nobody under people has"),
         ("{visible: {over: 5}}", "hold", "ask: agencies.DEQ.head", "asks the head of DEQ"),
