@@ -5,7 +5,8 @@ Start with `judge.py`; `fields.py` is the registry of what a rule can look at.
 
 from __future__ import annotations
 
-from .check import check_ruleset, date_warnings, parse_ruleset, read_ruleset
+from .cases import Case, read_cases, spread
+from .check import check_ruleset, date_problems, date_warnings, parse_ruleset, read_ruleset
 from .explain import Explanation, RuleTrace, TestTrace, decision, explain
 from .fields import FIELDS, Field
 from .judge import is_mass, judge, observed
@@ -39,6 +40,7 @@ __all__ = [
     "AskSome",
     "AskTerm",
     "AuditRules",
+    "Case",
     "ConsentSource",
     "DirectorySpec",
     "During",
@@ -58,6 +60,7 @@ __all__ = [
     "Span",
     "TestTrace",
     "check_ruleset",
+    "date_problems",
     "date_warnings",
     "decision",
     "explain",
@@ -65,7 +68,9 @@ __all__ = [
     "judge",
     "observed",
     "parse_ruleset",
+    "read_cases",
     "read_ruleset",
     "schema",
+    "spread",
     "uncovered",
 ]

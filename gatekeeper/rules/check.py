@@ -64,6 +64,23 @@ def date_warnings(ruleset: Ruleset, today: date) -> tuple[str, ...]:
     return (*told, *(f"rule {rule.id} is over: its last day has passed" for rule in ended))
 
 
+def date_problems(ruleset: Ruleset, today: date, name: str) -> tuple[Problem, ...]:
+    """The same as warnings, each at its line of the file of that name."""
+    lines = {key: _line_of(ruleset.text, key) for key in ("effective", "review")}
+    found = []
+    for text in date_warnings(ruleset, today):
+        rule = next((rule for rule in ruleset.rules if text.startswith(f"rule {rule.id} ")), None)
+        line = rule.line if rule else lines["review" if "review" in text else "effective"]
+        found.append(Problem(line, 1, text, name, warning=True))
+    return tuple(found)
+
+
+def _line_of(text: str, key: str) -> int:
+    """Where a key of the first level stands; 1 for a file written in braces."""
+    lines = (number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key}:"))
+    return next(lines, 1)
+
+
 # -- how it is read ----------------------------------------------------------------------------------------------
 
 

@@ -7,11 +7,12 @@ from itertools import product
 from typing import Any
 
 from ..model import Action
-from .conditions import Test, conjunction
+from .conditions import Condition, Test, conjunction, tests_of
 from .ruleset import AskSome, AskTerm, Rule
 from .shapes import Failed, Reading
 from .yaml_nodes import Mapping, Node, Sequence
 
+MOST_COMPARED = 300  # rules that are compared with each other
 MOST_BOUNDS = 50  # tests of one rule that are compared with each other
 
 
@@ -20,6 +21,7 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
     if isinstance(values, Failed):
         return
     _agencies(values, root.get("agencies"), reading)
+    _nested_domains(values, root.get("agencies"), reading)
     _list_owners(values, root.get("lists"), reading)
     rules = root.get("rules")
     nodes = rules.items if isinstance(rules, Sequence) else []
@@ -27,7 +29,13 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
         reading.warn(rules or root, "no rules: everything is relayed")
     told: set[str] = set()
     for rule, node in zip(values["rules"], nodes, strict=True):
-        for text in (*_never(rule), *_without_effect(rule, node), *_asks_nobody(rule, values, told)):
+        for text in (
+            *_never(rule),
+            *_without_effect(rule, node),
+            *_asks_nobody(rule, values, told),
+            *_cannot_be_told(rule, values),
+            *_shadowed(rule, values["rules"][:MOST_COMPARED]),
+        ):
             reading.warn(node, f"rule {rule.id} {text}")
 
 
@@ -48,6 +56,22 @@ def _agencies(values: dict[str, Any], node: Node | None, reading: Reading) -> No
                 )
             if domain in inside:
                 reading.warn(place, f"domain {domain} of {agency_id} stands under domains as well: expected it once")
+
+
+def _nested_domains(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    """Domains of one agency below those of another: the longest pattern wins, which may surprise."""
+    owners = {domain: name for name, agency in values.get("agencies", {}).items() for domain in agency.domains}
+    for (agency_id, agency), (place, _) in zip(values.get("agencies", {}).items(), _pairs(node), strict=True):
+        for domain in agency.domains:
+            above = domain.removeprefix("*.").partition(".")[2]
+            while above:
+                other = owners.get(f"*.{above}")
+                if other is not None and other != agency_id:
+                    reading.warn(
+                        place, f"domain {domain} of {agency_id} lies below *.{above} of {other}: it is {agency_id}'s"
+                    )
+                    break
+                above = above.partition(".")[2]
 
 
 def _list_owners(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
@@ -109,3 +133,55 @@ def _asks_nobody(rule: Rule, values: dict[str, Any], told: set[str]) -> Iterator
 def _terms(rule: Rule) -> Iterator[AskTerm]:
     for term in rule.ask:
         yield from term.of if isinstance(term, AskSome) else (term,)
+
+
+def _cannot_be_told(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
+    """Fields that need something the file does not have: what hangs on them is unknown, and holds mass mail."""
+    tests = [test for part in (rule.when, rule.unless) if part for test in tests_of(part)]
+    fields = {test.field for test in tests}
+    asked = sorted(fields & {"consented", "unconsented"})
+    if asked and values.get("consent") is None:
+        yield f"asks for {asked[0]}, and consent does not say who has consented: it cannot be told"
+    if values.get("directory"):
+        return  # which may know more lists and groups
+    if "unlisted" in fields and not values.get("lists"):
+        yield "asks for unlisted, and there are no lists: everybody is"
+    for test in tests:
+        address = dict(test.operand)["of"] if test.field == "reach" else None
+        if address is not None and address not in values.get("lists", {}):
+            yield f"asks for the reach of {address}, which is no list: it cannot be told"
+        named = set(test.operand) if test.field == "sender_group" and isinstance(test.operand, tuple) else set()
+        for group in sorted(named - {group.casefold() for group in values.get("groups", {})}, key=str):
+            if isinstance(group, str):
+                yield f"asks for the group {group}, which nothing declares"
+
+
+# -- rules that others leave nothing to decide -------------------------------------------------------------------
+
+
+def _shadowed(rule: Rule, rules: tuple[Rule, ...]) -> Iterator[str]:
+    """Another rule that matches whenever this one does, and asks for more, or for the same."""
+    for other in rules:
+        if other is rule or other.unless is not None or other.during is not None or other.observe:
+            continue
+        if other.action.severity < rule.action.severity or rule.action is Action.RELAY:
+            continue
+        same = other.action is rule.action
+        if same and (rule.ask != other.ask or other.line > rule.line or rule.repair or rule.unless or rule.during):
+            continue
+        if all(any(_implies(part, wanted) for part in conjunction(rule.when)) for wanted in conjunction(other.when)):
+            why = "asks for the same" if same else f"asks for {other.action}, which is more"
+            yield f"decides nothing: {other.id} in line {other.line} matches whenever it does, and {why}"
+            return
+
+
+def _implies(part: Condition, wanted: Condition) -> bool:
+    """True where what makes `part` true makes `wanted` true as well: the same, or a higher bound."""
+    if part == wanted:
+        return True
+    if not isinstance(part, Test) or not isinstance(wanted, Test) or part.field != wanted.field:
+        return False
+    least = {"over": 1, "at_least": 0}
+    if part.operator not in least or wanted.operator not in least or part.field == "reach":
+        return False
+    return bool(part.operand + least[part.operator] >= wanted.operand + least[wanted.operator])

@@ -1,0 +1,117 @@
+"""Rules tried on their cases: each message is made, read and judged as the gate would, and what comes of it compared.
+
+Pure but for the files of messages: nothing is sent, counted or kept.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, time
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+
+from gatekeeper.in_force import Policy
+from gatekeeper.judging import audience_of, source_of
+from gatekeeper.mail import read_facts
+from gatekeeper.model import Client, Counts, Evidence, Recipient, Standing, Transaction
+from gatekeeper.rules import Case, Explanation, explain, spread
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A case, what came of it, and how that differs from what was expected."""
+
+    case: Case
+    explanation: Explanation
+    differences: tuple[str, ...] = ()
+
+
+def try_case(case: Case, policy: Policy, folder: Path, today: datetime) -> Tried:
+    """Judge one case. Args: `folder` is where its message's file is; `today` is aware, for cases that name no time.
+
+    Raises OSError where its message cannot be read.
+    """
+    transaction = _transaction(case, folder)
+    facts = read_facts(transaction.content)
+    audience = audience_of(transaction, facts, policy)
+    source = source_of(transaction, facts, policy)
+    evidence = Evidence(transaction, facts, audience, Counts.of(audience), Standing(), source)
+    explanation = explain(policy.ruleset, evidence, _moment(case, policy, today))
+    return Tried(case, explanation, tuple(_differences(case, explanation)))
+
+
+def silent_rules(tried: Iterable[Tried], policy: Policy) -> tuple[str, ...]:
+    """Rules that match in no case."""
+    fired = {trace.rule for each in tried for trace in each.explanation.rules if trace.answer is True}
+    return tuple(rule.id for rule in policy.ruleset.rules if rule.id not in fired)
+
+
+def _moment(case: Case, policy: Policy, today: datetime) -> datetime:
+    zone = policy.ruleset.timezone
+    if isinstance(case.at, datetime):
+        return case.at
+    return datetime.combine(case.at or today.astimezone(zone).date(), time(12), zone)
+
+
+def _differences(case: Case, explanation: Explanation) -> Iterator[str]:
+    verdict, counts, expect = explanation.verdict, explanation.counts, case.expect
+    found = {
+        "verdict": verdict.action,
+        "users": counts.users,
+        "external": counts.external,
+    }
+    for name, value in found.items():
+        wanted = getattr(expect, name)
+        if wanted is not None and wanted != value:
+            yield f"{name}: expected {wanted}, got {value}"
+    for name, names in (("rules", verdict.rules), ("agencies", counts.agencies)):
+        wanted = getattr(expect, name)
+        if wanted is not None and wanted != frozenset(names):
+            yield f"{name}: expected {_listed(wanted)}, got {_listed(names)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+# -- messages ----------------------------------------------------------------------------------------------------
+
+
+def _transaction(case: Case, folder: Path) -> Transaction:
+    content = _message_of(folder / case.mail) if case.mail else _made(case)
+    sender = case.sender
+    if sender is None:
+        author = read_facts(content).author
+        sender = author[0].address if author else ""
+    return Transaction(
+        listener=case.listener,
+        client=Client(case.client, "client.example.gov", "client.example.gov"),
+        sender=sender,
+        recipients=tuple(map(Recipient, case.recipients)),
+        content=content,
+        login=case.login,
+        authenticated=case.login is not None,
+    )
+
+
+def _message_of(path: Path) -> bytes:
+    return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _made(case: Case) -> bytes:
+    """The message that a case tells of; From and further fields stand in it as they were written."""
+    message = EmailMessage()
+    message.set_content(case.text)
+    for file in case.files:
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        main, _, sub = kind.partition("/")
+        message.add_attachment(bytes(file.size), maintype=main, subtype=sub, filename=file.name)
+    shown = ",\r\n ".join(spread(case.show)) or "undisclosed-recipients:;"
+    fields = {"From": case.author, "To": shown, "Message-ID": "<case@example.gov>"}
+    if case.subject is not None:
+        fields["Subject"] = case.subject
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **case.header}.items())
+    return head.encode() + message.as_bytes(policy=SMTP)
