@@ -20,16 +20,17 @@ _NOBODY = "nobody: name an approver under people in rules.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What is decided about: whose it is, whom it reaches, and what its rules ask for."""
+    """What is to be decided: a held mailing, a request, a permit."""
 
-    id: str  # "M-17" or "R-4"
-    own: frozenset[str]  # mailboxes of those whose it is: nobody decides their own
-    agency: str | None  # that sends it
+    id: str  # M-17, R-4 or P-9
+    own: frozenset[str]  # whose it is: identities that cannot decide it
+    agency: str | None  # of who sends or asks
     lists: frozenset[str] = frozenset()  # addresses of the lists that it reaches
+    rules: tuple[str, ...] = ()  # whose `ask` says who must agree; an approver where there is none
     agencies: frozenset[str] = frozenset()  # ids of the agencies that it reaches
-    ask: Ask = APPROVER
+    today: date = date.max  # the day on which it is looked at: which delegations count
     also: frozenset[str] = frozenset()  # owners asked only when needed, whom an approver has asked
-    escalated: tuple[AskTerm, ...] = ()  # who may decide in the place of those who have not answered
+    escalated: Ask = ()  # who may decide in the place of those who have not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,13 @@ class Asking:
 
     # -- who -----------------------------------------------------------------------------------------------------
 
-    def refusal(self, matter: Matter, by: str, today: date) -> str | None:
+    def refusal(self, matter: Matter, by: str) -> str | None:
         """Why somebody may not decide about it; None where they may."""
         if by in matter.own:
             return f"{matter.id}: it is {by}'s own; nobody decides their own"
-        if (self._hats(by, today) - matter.own) & self.deciders(matter):
+        if (self._hats(by, matter.today) - matter.own) & self.deciders(matter):
             return None
-        names = ", ".join(sorted(self._present(self.deciders(matter), matter, today)))
+        names = ", ".join(sorted(self.able(matter)))
         return f"{matter.id}: {by} may not decide it; who may: {names or _NOBODY}"
 
     def deciders(self, matter: Matter) -> frozenset[str]:
@@ -62,29 +63,37 @@ class Asking:
         terms = (*self._terms(matter), *matter.escalated)
         return frozenset(person for term in terms for person in self._pool(matter, term))
 
-    def told(self, matter: Matter, today: date) -> frozenset[str]:
+    def able(self, matter: Matter) -> frozenset[str]:
+        """Everybody who may decide on that day, delegates among them."""
+        return self._present(self.deciders(matter), matter)
+
+    def told(self, matter: Matter) -> frozenset[str]:
         """Everybody to tell that it waits: those whose yes it needs, who has escalated it, and their delegates."""
         needed = (self._needed(matter, term) for term in (*self._terms(matter), *matter.escalated))
-        return self._present({person for groups in needed for group in groups for person in group}, matter, today)
+        return self._present({person for groups in needed for group in groups for person in group}, matter)
 
     def missing(self, matter: Matter, agreed: Iterable[Yes]) -> tuple[str, ...]:
         """Whose yes is still missing, in the words of `ask`; () where everyone has agreed."""
         hats = {yes.by: self._hats(yes.by, yes.on) - matter.own for yes in agreed if yes.by not in matter.own}
-        worn = frozenset(hat for each in hats.values() for hat in each)
-        if any(group & worn for term in matter.escalated for group in self._groups(matter, term)):
+        if any(self._satisfied(matter, term, hats) for term in matter.escalated):
             return ()
         named = {str(term): self._satisfied(matter, term, hats) for term in self._terms(matter)}
         return tuple(name for name, satisfied in named.items() if not satisfied)
 
     def next_role(self, matter: Matter) -> Ask:
         """Whom it is escalated to where rules.yaml does not say: approvers, or admins where approvers are asked."""
-        asked = {each for term in matter.ask for each in _flat(term)}
+        asked = {each for term in self._ask(matter) for each in _flat(term)}
         return (AskTerm("role", "admin"),) if APPROVER[0] in asked else APPROVER
+
+    def _ask(self, matter: Matter) -> Ask:
+        """What its rules ask for, each once; an approver for a rule that says nothing or is not there any more."""
+        rules = (self.ruleset.rule(each) for each in matter.rules)
+        return tuple(dict.fromkeys(term for rule in rules for term in (rule.ask if rule else APPROVER))) or APPROVER
 
     # -- whose yes -----------------------------------------------------------------------------------------------
 
     def _terms(self, matter: Matter) -> tuple[AskTerm | AskSome, ...]:
-        return (*matter.ask, *(AskTerm("person", each) for each in sorted(matter.also)))
+        return (*self._ask(matter), *(AskTerm("person", each) for each in sorted(matter.also)))
 
     def _satisfied(self, matter: Matter, term: AskTerm | AskSome, hats: Mapping[str, frozenset[str]]) -> bool:
         if isinstance(term, AskSome):  # so many different people: a delegate is one, whoever they act for
@@ -101,7 +110,7 @@ class Asking:
         if term.kind != "owners":
             return groups
         always = [needed for group in groups if (needed := self._always(group))]
-        return always if always or len(matter.ask) > 1 else groups
+        return always if always or len(self._ask(matter)) > 1 else groups
 
     def _always(self, group: frozenset[str]) -> frozenset[str]:
         people = self.ruleset.people
@@ -165,10 +174,10 @@ class Asking:
         delegated = (each for each, person in self.ruleset.people.items() if _stands_in(person.delegate, today) == by)
         return frozenset({by, *delegated})
 
-    def _present(self, people: Iterable[str], matter: Matter, today: date) -> frozenset[str]:
+    def _present(self, people: Iterable[str], matter: Matter) -> frozenset[str]:
         """These and their delegates, without those whose own it is."""
         known, found = self.ruleset.people, set(people)
-        delegates = {_stands_in(known[each].delegate, today) for each in found if each in known}
+        delegates = {_stands_in(known[each].delegate, matter.today) for each in found if each in known}
         return frozenset(each for each in found | delegates if each) - matter.own
 
 
@@ -176,13 +185,6 @@ def agency_of(ruleset: Ruleset, mailbox: str) -> str | None:
     """The agency that a mailbox belongs to by its domain, the longest that matches; None outside all of them."""
     domains = Domains({name: agency.domains for name, agency in ruleset.agencies.items()}, ())
     return domains.place(mailbox.rpartition("@")[2])[1]
-
-
-def ask_of(ruleset: Ruleset, rule_ids: Iterable[str]) -> Ask:
-    """What these rules ask for, each once; an approver for a rule that says nothing or is not there any more."""
-    rules = (ruleset.rule(each) for each in rule_ids)
-    asked = dict.fromkeys(term for rule in rules for term in (rule.ask if rule and rule.ask else APPROVER))
-    return tuple(asked) or APPROVER
 
 
 def _stands_in(delegation: Delegation | None, today: date) -> str | None:

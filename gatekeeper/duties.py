@@ -1,4 +1,4 @@
-"""What time does: gathers end, what nobody needs any more is forgotten."""
+"""What time does: gathers end, held mailings are brought to mind and expire, what nobody needs is forgotten."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
 from gatekeeper.store import Store, StoreError, keeping, ledger
 from gatekeeper.tasks import every
+from gatekeeper.waiting import Patience
 
 log = logging.getLogger("gatekeeper.duties")
 GATHER_SECONDS = 0.25  # by which a gather may end late
+ATTEND_SECONDS = 2.0  # by which somebody may be told late that a mailing waits
 TIDY_SECONDS = 60.0
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
@@ -28,12 +30,17 @@ class Duties:
     in_force: InForce
     store: Store
     gathers: Gathers
+    patience: Patience
     clock: Callable[[], float] = time.time
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the loops."""
-        duties = ((GATHER_SECONDS, self.end_gathers), (TIDY_SECONDS, self.tidy))
+        duties = (
+            (GATHER_SECONDS, self.end_gathers),
+            (ATTEND_SECONDS, self.attend),
+            (TIDY_SECONDS, self.tidy),
+        )
         self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in duties]
 
     async def stop(self) -> None:
@@ -48,6 +55,13 @@ class Duties:
             await self.gathers.end_due()
         except StoreError as error:
             log.debug("gathers wait for the database: %s", error)
+
+    async def attend(self) -> None:
+        """Look after the mailings that are held."""
+        try:
+            await self.patience.attend()
+        except StoreError as error:
+            log.debug("held mailings wait for the database: %s", error)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""

@@ -12,6 +12,7 @@ from gatekeeper.duties import Duties
 from gatekeeper.gathers import Gathers
 from gatekeeper.retention import Retention
 from gatekeeper.store import Bell, StoreError, ledger
+from gatekeeper.waiting import Patience
 
 log = logging.getLogger("gatekeeper.main")
 
@@ -27,7 +28,8 @@ class Office:
         self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
-        self.duties = Duties(base.in_force, base.store, gathers, now)
+        patience = Patience(base.store, base.voice, self.queue.poke, now)
+        self.duties = Duties(base.in_force, base.store, gathers, patience, now)
         self.retention = Retention(base.in_force, base.store)
         self._started = False
 

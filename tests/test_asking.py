@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.asking import Asking, Matter, Yes, agency_of, ask_of
+from gatekeeper.asking import Asking, Matter, Yes, agency_of
 from gatekeeper.rules import AskTerm, parse_ruleset
 
 RULES = """\
@@ -45,14 +45,15 @@ AFTER_CHRISTMAS = date(2026, 12, 28)
 CIO, DEPUTY, HR, REGISTRAR, CLERK = (f"{name}@example.gov" for name in ("cio", "deputy", "hr", "registrar", "clerk"))
 
 
-def matter(*rules, sender="ann@dphhs.example.gov", lists=(), agencies=(), also=(), escalated=()):
+def matter(*rules, sender="ann@dphhs.example.gov", lists=(), agencies=(), also=(), escalated=(), on=TODAY):
     return Matter(
         id="M-17",
         own=frozenset({sender}),
         agency=agency_of(RULESET, sender),
         lists=frozenset(lists),
         agencies=frozenset(agencies),
-        ask=ask_of(RULESET, rules),
+        rules=rules,
+        today=on,
         also=frozenset(also),
         escalated=escalated,
     )
@@ -69,16 +70,16 @@ def test_a_role_is_anyone_who_holds_it():
 
 
 def test_an_approver_of_one_agency_decides_about_what_that_agency_sends():
-    assert ASKING.refusal(matter("plain", sender="ann@doa.example.gov"), "doa@example.gov", TODAY) is None
-    refusal = ASKING.refusal(matter("plain"), "doa@example.gov", TODAY)
+    assert ASKING.refusal(matter("plain", sender="ann@doa.example.gov"), "doa@example.gov") is None
+    refusal = ASKING.refusal(matter("plain"), "doa@example.gov")
     assert refusal == f"M-17: doa@example.gov may not decide it; who may: {CIO}, {DEPUTY}"
 
 
 def test_nobody_decides_their_own():
     own = matter("plain", sender=CIO)
-    assert ASKING.refusal(own, CIO, TODAY) == f"M-17: it is {CIO}'s own; nobody decides their own"
+    assert ASKING.refusal(own, CIO) == f"M-17: it is {CIO}'s own; nobody decides their own"
     assert missing(own, CIO) == ("approver",) and missing(own, DEPUTY) == ()
-    assert CIO not in ASKING.told(own, TODAY)
+    assert CIO not in ASKING.told(own)
 
 
 def test_each_person_named_must_agree():
@@ -94,29 +95,29 @@ def test_rules_together_ask_each_of_theirs_once():
 
 def test_the_owner_of_each_audience_reached_must_agree():
     held = matter("owned", lists=["students@example.gov"], agencies=["DPHHS"])  # T7
-    assert ASKING.told(held, TODAY) == {REGISTRAR, CLERK, "health@example.gov"}
+    assert ASKING.told(held) == {REGISTRAR, CLERK, "health@example.gov"}
     assert missing(held, REGISTRAR) == ("owners",) and missing(held, REGISTRAR, "health@example.gov") == ()
 
 
 def test_an_owner_asked_only_when_needed_is_not_waited_for():
     held = matter("both", lists=["staff@example.gov"])  # T7: staff to human resources when necessary
-    assert missing(held, CIO) == () and HR not in ASKING.told(held, TODAY)
-    assert ASKING.refusal(held, HR, TODAY) is None  # but may say no
+    assert missing(held, CIO) == () and HR not in ASKING.told(held)
+    assert ASKING.refusal(held, HR) is None  # but may say no
 
 
 def test_unless_an_approver_asks_them():
     held = matter("both", lists=["staff@example.gov"], also=[HR])  # T7
-    assert missing(held, CIO) == (HR,) and missing(held, CIO, HR) == () and HR in ASKING.told(held, TODAY)
+    assert missing(held, CIO) == (HR,) and missing(held, CIO, HR) == () and HR in ASKING.told(held)
 
 
 def test_or_nobody_else_is_asked():
     held = matter("owned", lists=["staff@example.gov"])
-    assert missing(held) == ("owners",) and missing(held, HR) == () and ASKING.told(held, TODAY) == {HR}
+    assert missing(held) == ("owners",) and missing(held, HR) == () and ASKING.told(held) == {HR}
 
 
 def test_where_no_audience_has_an_owner_an_approver_is_asked():
     held = matter("owned", lists=["odd@example.gov"], agencies=["LABS"])
-    assert missing(held, CIO) == () and ASKING.told(held, TODAY) == {CIO, DEPUTY}
+    assert missing(held, CIO) == () and ASKING.told(held) == {CIO, DEPUTY}
 
 
 def test_an_owner_who_sends_is_replaced_by_an_approver():
@@ -129,7 +130,7 @@ def test_an_owner_who_sends_is_replaced_by_an_approver():
 
 def test_the_head_of_the_senders_agency_must_agree():
     held = matter("head", sender="ann@sub.doa.example.gov")  # C8
-    assert ASKING.told(held, TODAY) == {"head@doa.example.gov"}
+    assert ASKING.told(held) == {"head@doa.example.gov"}
     assert missing(held, "head@doa.example.gov") == () and missing(held, CIO) == ("head",)
 
 
@@ -154,11 +155,11 @@ def test_so_many_of_several_are_different_people():
 
 
 def test_a_delegate_acts_in_somebodys_place_until_the_day_is_over():
-    held = matter("named")
-    assert ASKING.refusal(held, CLERK, date(2026, 12, 24)) is None
-    assert ASKING.refusal(held, CLERK, date(2026, 12, 25)) is not None
+    held, later = matter("named"), matter("named", on=AFTER_CHRISTMAS)
+    assert ASKING.refusal(matter("named", on=date(2026, 12, 24)), CLERK) is None
+    assert ASKING.refusal(matter("named", on=date(2026, 12, 25)), CLERK) is not None
     assert missing(held, CIO, CLERK) == () and missing(held, CIO, CLERK, on=AFTER_CHRISTMAS) == (REGISTRAR,)
-    assert CLERK in ASKING.told(held, TODAY) and CLERK not in ASKING.told(held, AFTER_CHRISTMAS)
+    assert CLERK in ASKING.told(held) and CLERK not in ASKING.told(later)
 
 
 def test_a_yes_of_a_delegate_counts_by_the_day_on_which_it_was_said():
@@ -171,9 +172,9 @@ def test_a_delegate_and_whom_they_stand_for_are_one_of_two():
 
 def test_a_delegate_decides_neither_their_own_nor_what_the_absent_one_sent():
     own = matter("named", sender=CLERK)
-    assert "nobody decides their own" in ASKING.refusal(own, CLERK, TODAY)
+    assert "nobody decides their own" in ASKING.refusal(own, CLERK)
     theirs = matter("owned", sender=REGISTRAR, lists=["students@example.gov"])
-    assert ASKING.refusal(theirs, CLERK, TODAY) is not None and CLERK not in ASKING.told(theirs, TODAY)
+    assert ASKING.refusal(theirs, CLERK) is not None and CLERK not in ASKING.told(theirs)
 
 
 # -- escalation --------------------------------------------------------------------------------------------------
@@ -182,8 +183,8 @@ def test_a_delegate_decides_neither_their_own_nor_what_the_absent_one_sent():
 def test_who_it_was_passed_on_to_decides_in_the_place_of_those_who_did_not_answer():
     held = matter("named", escalated=(AskTerm("role", "admin"),))
     assert missing(held, "admin@example.gov") == () and missing(held, CIO) == (REGISTRAR,)
-    assert "admin@example.gov" in ASKING.told(held, TODAY)
-    assert ASKING.refusal(matter("named"), "admin@example.gov", TODAY) is not None
+    assert "admin@example.gov" in ASKING.told(held)
+    assert ASKING.refusal(matter("named"), "admin@example.gov") is not None
 
 
 def test_the_next_role_after_owners_are_approvers_and_after_approvers_admins():
@@ -206,10 +207,10 @@ IDS = [rule.id for rule in RULESET.rules]
 def test_all_who_are_told_can_settle_it_and_one_yes_more_never_takes_one_back(
     rules, lists, agencies, sender, agreed, on
 ):
-    held = matter(*rules, sender=sender, lists=lists, agencies=agencies)
-    told = ASKING.told(held, on)
+    held = matter(*rules, sender=sender, lists=lists, agencies=agencies, on=on)
+    told = ASKING.told(held)
     assert told and sender not in told and missing(held, *told, on=on) == ()
-    assert all(ASKING.refusal(held, each, on) is None for each in told)
+    assert all(ASKING.refusal(held, each) is None for each in told)
     fewer = set(missing(held, *agreed, on=on))
     assert fewer >= set(missing(held, *agreed, CIO, on=on))
     assert missing(held, sender, on=on) == missing(held, on=on)  # one's own yes counts for nothing

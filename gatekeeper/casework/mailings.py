@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gatekeeper import notify
+from gatekeeper import affairs, notify
 from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
 from gatekeeper.casework.who import Matter
@@ -17,8 +17,10 @@ from gatekeeper.notify import Occasion
 from gatekeeper.store import Connection, ledger, views
 from gatekeeper.store.ledger import Act
 from gatekeeper.store.views import BatchView, EventView, MailingView
+from gatekeeper.store.waiting import origin_of
 from gatekeeper.telling import queue_notice, queue_report, report_to
 
+_OUTCOMES = {"deny": "denied, and is not sent", "withdraw": "withdrawn, and is not sent"}
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 
 
@@ -51,7 +53,7 @@ def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
     mailing, act = find(connection, number), desk.act(by)
     person = desk.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in who.asked(
-        desk.ruleset, matter_of(desk, mailing)
+        desk.ruleset, matter_of(connection, desk, mailing)
     ):
         raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
     ledger.note(connection, mailing, "exported", act)
@@ -61,11 +63,12 @@ def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
 def approve(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
     """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError."""
     mailing, act = find(connection, number), desk.act(by, reason)
-    matter = matter_of(desk, mailing)
+    matter = matter_of(connection, desk, mailing)
     who.check_may_decide(desk.ruleset, matter, act.by)
     with named(mailing.id):
         advance(mailing.state, "approve")
-    missing = who.missing(desk.ruleset, matter, ledger.agreed(connection, mailing) | {act.by})
+    yeses = affairs.agreed_since(desk.voice, views.timeline(connection, mailing.key), mailing.held_at)
+    missing = who.missing(desk.ruleset, matter, (*yeses, act.by))
     if missing:
         ledger.note(connection, mailing, "agreed", act)
         return Decision(mailing, missing=missing)
@@ -74,7 +77,9 @@ def approve(connection: Connection, desk: Desk, number: int, by: str, reason: st
 
 def _release(connection: Connection, desk: Desk, mailing: MailingView, act: Act) -> Decision:
     kept = views.find_batches(connection, mailing.key)
+    affair = affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at)
     permit = ledger.approve(connection, mailing, kept, act, desk.window_end(desk.today))
+    affairs.tell_decided(connection, affair, "approved, and is being sent", act.by, act.reason, act.at)
     _tell_released(connection, desk, mailing, kept, act, permit)
     return Decision(find(connection, int(mailing.id[2:])), permit=permit)
 
@@ -96,7 +101,7 @@ def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str) 
     """Say no: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError."""
     require_reason(reason, "a denial needs a reason: the sender reads it")
     mailing, act = find(connection, number), desk.act(by, reason)
-    who.check_may_decide(desk.ruleset, matter_of(desk, mailing), act.by)
+    who.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
     return _close(connection, desk, mailing, "deny", act, BatchState.RETURNED, Occasion.DENIED)
 
 
@@ -118,8 +123,10 @@ def _close(
     occasion: Occasion,
 ) -> Decision:
     kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
+    affair = affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at)
     with named(mailing.id):
         ledger.close(connection, mailing, name, act, left)
+    affairs.tell_decided(connection, affair, _OUTCOMES[name], act.by, act.reason, act.at)
     inside = any(batch.notify for batch in kept)
     reasons = (act.reason,) if act.reason else ()
     to = report_to(kept, mailing, inside)
@@ -135,11 +142,11 @@ def find(connection: Connection, number: int) -> MailingView:
     return found
 
 
-def matter_of(desk: Desk, mailing: MailingView) -> Matter:
-    """A held mailing as something to be decided."""
-    rules = tuple(reason.rule for reason in mailing.reasons)
-    agency = who.agency_of(desk.ruleset, mailing.sender)
-    return Matter(mailing.id, frozenset({mailing.sender}), agency, mailing.counts.lists, rules)
+def matter_of(connection: Connection, desk: Desk, mailing: MailingView) -> Matter:
+    """A held mailing as something to be decided, today."""
+    origin, events = origin_of(connection, mailing.key), views.timeline(connection, mailing.key)
+    logins = origin.logins if origin else frozenset()
+    return affairs.matter_of_mailing(desk.voice, mailing, logins, events, desk.today)
 
 
 __all__ = ["Case", "CaseworkError", "Decision", "approve", "deny", "export", "find", "matter_of", "show", "withdraw"]

@@ -30,7 +30,7 @@ class Act:
 
 def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
     """Write a person's act to the mailing's timeline."""
-    record(connection, mailing.key, act.at, name, by=act.by, login=act.login, text=act.reason or None)
+    record(connection, mailing.key, act.at, name, by=act.by or None, login=act.login or None, text=act.reason or None)
 
 
 def agreed(connection: Connection, mailing: MailingView) -> frozenset[str]:

@@ -1,0 +1,256 @@
+"""What people are told about a matter that waits for them, and that it is decided: rendered, and put into the queue.
+
+A matter is a held mailing or a request. All mails about one are one thread; none is sent twice, whoever queues it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from hashlib import sha256
+
+from gatekeeper import notify
+from gatekeeper.address import normalise
+from gatekeeper.asking import Asking, Matter, Yes, agency_of
+from gatekeeper.calendars import calendar_of
+from gatekeeper.model import Attachment
+from gatekeeper.notify import MatterNotice, labelled, numbered
+from gatekeeper.rules import Ask
+from gatekeeper.store import Connection, jobs, views, waiting
+from gatekeeper.store.views import EventView, MailingView
+from gatekeeper.store.waiting import ASKED, PASSED_ON, REMINDED, TOLD, Origin
+from gatekeeper.telling import Voice
+
+_TEMPLATES = {TOLD: "waiting", REMINDED: "reminder", PASSED_ON: "passed-on"}
+_FILES_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Affair:
+    """A matter with all that a notice says about it."""
+
+    voice: Voice
+    matter: Matter
+    what: str  # "mailing" or "request"
+    key: int  # of the mailing in the database
+    subject: str
+    details: str
+    reasons: str
+    since: datetime
+    cycle: str  # tells apart the times that it waited
+    root: str  # Message-ID of the first notice about it
+    opened: bool  # whether that one has been sent
+    agreed: tuple[Yes, ...]
+    events: Sequence[EventView]
+    sender: str  # whose it is, "" where they may not be told
+    message_id: str | None  # of the message that they know
+    silent: bool = False  # a mail of the gate itself: nobody is told by more mail
+
+    def passed_on(self) -> Affair:
+        """The same, as those may decide it to whom it is passed on."""
+        return replace(self, matter=replace(self.matter, escalated=escalated_to(self.voice, self.matter)))
+
+
+def of_mailing(
+    connection: Connection, voice: Voice, key: int, files: Iterable[Attachment], now: float
+) -> Affair | None:
+    """A held mailing as people are told of it; None while none of its batches is acknowledged."""
+    origin = waiting.origin_of(connection, key)
+    if origin is None:
+        return None
+    mailing, today = views.view_mailing(connection, key), calendar_of(voice.ruleset).day(_moment(now))
+    events = views.timeline(connection, key)
+    summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons)
+    texts = [f"{reason.text} ({reason.cite})" if reason.cite else reason.text for reason in mailing.reasons]
+    held_at = mailing.held_at or mailing.started_at
+    return Affair(
+        voice=voice,
+        matter=matter_of_mailing(voice, mailing, origin.logins, events, today),
+        what="mailing",
+        key=key,
+        subject=mailing.subject,
+        details=labelled(
+            {
+                "Mailing": mailing.id,
+                "Subject": mailing.subject or "(none)",
+                "Sender": mailing.sender,
+                "Reaches": notify.reach(summary),
+                "Files": _files(tuple(files)),
+                "Size": f"{_octets(origin.octets)} in {notify.people(origin.batches, 'batch', 'batches')}",
+            }
+        ),
+        reasons=numbered(texts),
+        since=_moment(held_at),
+        cycle=f"{held_at:.3f}",
+        root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
+        opened=any(event.act == TOLD for event in events),
+        agreed=agreed_since(voice, events, mailing.held_at),
+        events=events,
+        sender=mailing.sender if origin.notify else "",
+        message_id=origin.message_id,
+        silent=_is_ours(origin, voice),
+    )
+
+
+def matter_of_mailing(
+    voice: Voice, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
+) -> Matter:
+    """A held mailing as something to be decided; its sender is whose mailbox or login it came from."""
+    since = mailing.held_at or 0.0
+    matter = Matter(
+        id=mailing.id,
+        own=frozenset({mailing.sender, *(normalise(login) for login in logins)}),
+        agency=agency_of(voice.ruleset, mailing.sender),
+        lists=mailing.counts.lists,
+        agencies=frozenset(mailing.counts.agencies),
+        rules=tuple(reason.rule for reason in mailing.reasons),
+        today=today,
+        also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
+    )
+    passed_on = any(event.act == PASSED_ON and event.at >= since for event in events)
+    return replace(matter, escalated=escalated_to(voice, matter)) if passed_on else matter
+
+
+def escalated_to(voice: Voice, matter: Matter) -> Ask:
+    """To whom it is passed on: as rules.yaml says, else to the next role."""
+    return voice.ruleset.held.escalate.to or Asking(voice.ruleset).next_role(matter)
+
+
+def agreed_since(voice: Voice, events: Iterable[EventView], since: float | None) -> tuple[Yes, ...]:
+    """Who has said yes since then, and on which day by the organisation's clock."""
+    calendar = calendar_of(voice.ruleset)
+    yeses = (event for event in events if event.act == "agreed" and event.by and event.at >= (since or 0.0))
+    return tuple(Yes(event.by or "", calendar.day(_moment(event.at))) for event in yeses)
+
+
+# -- told --------------------------------------------------------------------------------------------------------
+
+
+def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozenset[str]:
+    """Tell those who decide that it waits, again, or now for them; returns whom.
+
+    Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
+    """
+    asking = Asking(affair.voice.ruleset)
+    told = frozenset() if affair.silent else asking.told(affair.matter) - {yes.by for yes in affair.agreed}
+    if told:
+        opens = step == TOLD and not affair.opened
+        words = _words(affair) | {"how": _how(affair)}
+        notice = _notice(affair, _TEMPLATES[step], sorted(told), words, now, opens=opens)
+        _queue(connection, affair, f"{step}:{now:.3f}", notice, now)
+    return told
+
+
+def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterable[str], now: float) -> None:
+    """Tell whose it is that it waits still, and who was reminded of it or has it now."""
+    if not affair.sender or affair.silent:
+        return
+    people = ", ".join(sorted(told)) or "nobody, for nobody could decide"
+    done = f"It was passed on to {people}." if step == PASSED_ON else f"Reminded: {people}."
+    words = _words(affair) | {"how": "", "done": done}
+    notice = _notice(affair, "still-waiting", [affair.sender], words, now)
+    notice = replace(notice, root=affair.message_id or affair.root)
+    _queue(connection, affair, f"still:{now:.3f}", notice, now)
+
+
+def tell_decided(
+    connection: Connection, affair: Affair | None, outcome: str, by: str, comment: str, now: float
+) -> None:
+    """Tell those who were asked that it needs nothing more of them; never who decided it."""
+    told = _told_before(affair) - {by} if affair else frozenset()
+    if affair is None or not told or affair.silent:
+        return
+    words = {
+        "what": affair.what,
+        "details": affair.details,
+        "outcome": outcome,
+        "by": f" by {notify.plain(by)}" if by else "",
+        "comment": f"The reason: {notify.plain(comment)}" if comment.strip() else "",
+    }
+    notice = _notice(affair, "decided", sorted(told), words, now)
+    _queue(connection, affair, f"decided:{now:.3f}", notice, now)
+
+
+def _words(affair: Affair) -> dict[str, str]:
+    return {
+        "what": affair.what,
+        "details": affair.details,
+        "reasons": affair.reasons,
+        "asked": ", ".join(Asking(affair.voice.ruleset).missing(affair.matter, affair.agreed)) or "nobody's any more",
+        "otherwise": _otherwise(affair),
+        "since": said(affair.since, affair.voice),
+    }
+
+
+def _otherwise(affair: Affair) -> str:
+    span = affair.voice.ruleset.held.expire
+    if not span:
+        return "it goes on waiting, and nothing of it is sent."
+    end = calendar_of(affair.voice.ruleset).after(affair.since, span.working_days, span.time)
+    return f"it goes back to its sender on {said(end, affair.voice)}, and is not sent."
+
+
+def _how(affair: Affair) -> str:
+    verbs = f"gatekeeper {affair.what}"
+    return f"With a shell on the gate: {verbs} show {affair.matter.id}, then {verbs} approve or deny."
+
+
+def _notice(
+    affair: Affair, kind: str, to: Sequence[str], words: dict[str, str], now: float, *, opens: bool = False
+) -> MatterNotice:
+    return MatterNotice(
+        kind=kind,
+        to=tuple(to),
+        number=affair.matter.id,
+        subject=affair.subject,
+        root=affair.root,
+        opens=opens,
+        link=affair.voice.link(affair.matter.id),
+        words=words,
+        stamp=f"{now:.0f}",
+    )
+
+
+def _queue(connection: Connection, affair: Affair, name: str, notice: MatterNotice, now: float) -> None:
+    """Queue a copy for each; a name once, whoever tries."""
+    content = notify.matter_notice(notice, affair.voice.organisation, _moment(now))
+    for each in notice.to:
+        once = f"{name}:{affair.matter.id}:{sha256(each.encode()).hexdigest()[:16]}"
+        jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
+
+
+def _told_before(affair: Affair) -> frozenset[str]:
+    since = affair.since.timestamp() - 0.001
+    texts = (event.text or "" for event in affair.events if event.act in _TEMPLATES and event.at >= since)
+    return frozenset(each for text in texts for each in text.split(", ") if each)
+
+
+# -- how things are said -----------------------------------------------------------------------------------------
+
+
+def said(moment: datetime, voice: Voice) -> str:
+    """A moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
+    local = moment.astimezone(voice.ruleset.timezone)
+    return f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z}"
+
+
+def _files(files: tuple[Attachment, ...]) -> str:
+    if not files:
+        return "none"
+    named = [f"{each.name or each.type} ({_octets(each.size)})" for each in files[:_FILES_NAMED]]
+    left = len(files) - len(named)
+    return ", ".join([*named, f"{left} more"] if left else named)
+
+
+def _octets(number: int) -> str:
+    return f"{number / 1_048_576:.1f} MB" if number >= 1_048_576 else f"{max(1, round(number / 1024))} kB"
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _is_ours(origin: Origin, voice: Voice) -> bool:
+    """True for what the gate itself has written: told of by more mail, it would never end."""
+    return origin.senders == {""} and (origin.message_id or "").endswith(f"@{voice.hostname}")
