@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from gatekeeper.wire.pieces import Pieces
+
 HIGH_WATER = 262_144  # octets; a client that is faster than we are waits
 
 
@@ -17,8 +19,7 @@ class Inbox:
     def __init__(self, transport: Callable[[], asyncio.ReadTransport | None]) -> None:
         """Args: `transport` gives the transport that octets come from now (STARTTLS puts another in its place)."""
         self._transport = transport
-        self._blocks: list[bytes] = []
-        self._size = 0
+        self._pieces = Pieces()
         self._eof = False
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -26,13 +27,12 @@ class Inbox:
     @property
     def waiting(self) -> bool:
         """True where there is something to take."""
-        return self._size > 0
+        return len(self._pieces) > 0
 
     def feed(self, data: bytes) -> None:
         """Keep octets."""
-        self._blocks.append(data)
-        self._size += len(data)
-        if self._size > HIGH_WATER and not self._paused:
+        self._pieces.add(data)
+        if len(self._pieces) > HIGH_WATER and not self._paused:
             self._pause()
         self._wake()
 
@@ -43,18 +43,17 @@ class Inbox:
 
     def clear(self) -> None:
         """Forget what was kept."""
-        self._blocks, self._size = [], 0
+        self._pieces.clear()
 
     async def take(self) -> bytes:
         """Wait for octets and take all there are; b"" where the client has sent its last."""
-        if not self._size and not self._eof:
+        if not self._pieces and not self._eof:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        blocks = self._blocks
-        self.clear()
+        data = self._pieces.take()
         if self._paused:
             self._resume()
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        return data
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

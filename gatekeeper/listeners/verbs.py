@@ -243,6 +243,7 @@ class SmtpConnection(Connection):
         exchange = self._exchange
         if exchange is None:
             recipient = _SAY_MAIL
+            self._idle_commands += 1
         elif len(exchange.accepted) + len(self._asked) >= self._settings.max_recipients:
             recipient = _TOO_MANY_RECIPIENTS
         self._asked.append(recipient)
@@ -255,6 +256,8 @@ class SmtpConnection(Connection):
         replies = iter(await self._next_hops_replies([each for each in asked if isinstance(each, Recipient)]))
         for each in asked:
             self.answer(each if isinstance(each, Reply) else next(replies))
+        if self._idle_commands > self._settings.max_commands:
+            self.dismiss(_TOO_MANY_COMMANDS)
 
     async def _next_hops_replies(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
         """The replies to recipients; the one to MAIL is given first, where it is due still."""

@@ -34,9 +34,9 @@ def without_hidden_fields(chunks: Sequence[bytes]) -> list[bytes]:
 
     Args: `chunks` are the message, cut anywhere.
     """
-    head, rest = b"", list(chunks)
-    while rest and _HEADER_END not in head and not head.startswith(b"\r\n"):
-        head += rest.pop(0)
+    head, *rest = chunks or (b"",)
+    if _HEADER_END not in head and not head.startswith(b"\r\n"):  # the rare header that is larger than a chunk
+        head, rest = b"".join((head, *rest)), []
     end = 0 if head.startswith(b"\r\n") else head.find(_HEADER_END) + 2
     end = len(head) if end == 1 else end  # no end of the header: all of it is header
     return [_NOT_TO_LEAVE.sub(b"", head[:end]) + head[end:], *rest]

@@ -115,6 +115,15 @@ async def test_many_refused_recipients_are_no_reason_to_close() -> None:
         assert await client.ask("NOOP") == "250 2.0.0 ok"
 
 
+async def test_recipients_without_a_sender_are_commands_that_further_no_mail() -> None:
+    async with open_door(max_commands="20") as door:
+        client = await door.client()
+        client.say("RCPT TO:<a@example.org>\r\n" * 100)
+        answers = (await client.rest()).splitlines()
+        assert {each[:9] for each in answers[:-1]} == {b"503 5.5.1"}
+        assert answers[-1].startswith(b"421 4.7.0 ")
+
+
 # -- size --------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +44,14 @@ def test_hidden_fields_are_taken_out_and_not_another_octet(fields, body, size):
     chunks = [content[start : start + size] for start in range(0, len(content), size)]
     expected = "".join(field for field in fields if field not in FIELDS) + body
     assert b"".join(without_hidden_fields(chunks)) == expected.encode()
+
+
+def test_a_header_of_many_chunks_takes_time_in_proportion_to_its_size():
+    def seconds(octets: int) -> float:
+        chunks = [b"X-A: " + b"x" * 1017 + b"\r\n"] * (octets // 1024)
+        began = process_time()
+        without_hidden_fields(chunks)
+        return process_time() - began
+
+    small, large = (min(seconds(octets) for _ in range(3)) for octets in (500_000, 8_000_000))
+    assert large < 64 * small  # 16 times the size; 256 times where each chunk is copied again and again
