@@ -10,6 +10,7 @@ from gatekeeper.listeners.exchange import Exchange
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.intake import take_in
 from gatekeeper.listeners.speaker import Speaker
+from gatekeeper.log import Address, event
 from gatekeeper.model import Recipient, Transaction
 from gatekeeper.settings import contains
 from gatekeeper.wire import verdicts
@@ -216,7 +217,7 @@ class SmtpConnection(Connection):
 
     async def _begin(self, mail: MailArgument) -> None:
         if mail.address and not self._house.sender_allowed(mail.address):
-            log.info("sender refused client=%s from=<%s>", self.peer, mail.address)
+            event("sender refused", {"client": self.peer, "from": Address(mail.address)})
             self.answer(reply(550, _SENDER_REFUSED, "5.7.1"))
             return
         client = self._speaker.client()

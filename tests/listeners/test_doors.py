@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.listeners import intake
+from gatekeeper.log import Address
 from gatekeeper.model import Transaction
 from gatekeeper.wire.replies import Reply, reply
 from tests.listeners.talking import Client, Passer, open_door, until
@@ -34,6 +35,17 @@ async def test_who_has_left_before_the_greeting_is_nobody(caplog: pytest.LogCapt
         early.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         early.close()  # before the loop has had a turn
         await until(lambda: "connection refused client=unknown reply=554 5.7.1" in caplog.text)
+
+
+async def test_a_sender_that_is_not_let_in_is_logged_as_addresses_are(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with open_door(sender_allowed=lambda sender: False) as door:
+        client = await door.client()
+        await client.ask("EHLO client.example.gov")
+        await client.ask("MAIL FROM:<a@example.org>")
+    (record,) = (each for each in caplog.records if "sender refused" in each.getMessage())
+    assert record.__dict__["fields"]["from"] == Address("a@example.org")
+    assert "a@example.org" not in record.getMessage()  # which is never hashed
 
 
 async def test_senders_that_are_not_let_in() -> None:
