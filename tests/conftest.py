@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from gatekeeper.store import Database, Store
+from tests.store.databases import lay_out
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +53,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     """An open store on it."""
+    if database_url.startswith("sqlite:///"):
+        lay_out(Path(database_url.removeprefix("sqlite:///")))
     opened = Store(Database(database_url, timeout=5))
     opened.open()
     yield opened

@@ -31,6 +31,7 @@ from tests.peers.milter import Answer, MilterClient
 from tests.peers.sink import Sink
 from tests.postfix.mails import KINDS, Letter, odd
 from tests.store.arrivals import people
+from tests.store.databases import lay_out
 
 HEAD = "head@doa.example.gov"
 MORE_RULES = """
@@ -99,7 +100,7 @@ def settings_of(folder: Path, sink: Sink) -> Settings:
 @asynccontextmanager
 async def open_gate(folder: Path, sink: Sink) -> AsyncIterator[Gate]:
     settings = settings_of(folder, sink)
-    store = Store(Database(f"sqlite:///{folder}/gate.db", 5))
+    store = Store(Database(lay_out(folder / "gate.db"), 5))
     store.open()
     next_hop = NextHop(settings.next_hop)
     pipeline = Pipeline(settings.judging, InForce(settings.judging.rules), store)
