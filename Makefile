@@ -17,7 +17,7 @@ run: $(READY)
 
 # Three at a time, a file each: half of the tests wait for a daemon rather than for a core.
 test: $(READY)
-	$(BIN)/pytest --numprocesses 3 --dist loadfile $(PYTEST_FLAGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --clauses $(PYTEST_FLAGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

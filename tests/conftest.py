@@ -13,7 +13,19 @@ import psycopg
 import pytest
 
 from gatekeeper.store import Database, Store
+from tests.clauses import listing
 from tests.store.databases import lay_out
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--clauses", action="store_true", help="list which policy clause is tested by what, at the end")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--clauses"):
+        terminalreporter.section("clauses of the policies, and the tests that name them")
+        for line in listing():
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

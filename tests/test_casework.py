@@ -178,6 +178,7 @@ async def test_leftovers_are_forgotten(store):
 
 
 async def test_an_export_is_for_who_reads_and_is_noted_before_a_byte_is_given(store, casework):
+    """Access to content is itself on record (policies S4, D4)."""
     await hold(store)
     with pytest.raises(NotAllowed, match=r"M-1: nobody@example\.org may not read it"):
         casework.export(1, "nobody@example.org")

@@ -190,6 +190,7 @@ async def test_passed_on_to_the_next_role_who_may_decide_then(office):
 
 
 async def test_it_expires_to_its_sender_and_those_who_were_asked_know(office):
+    """How it stands is told at each change (policy M5)."""
     await office.hold()
     await office.at("2026-11-25 15:05")
     assert office.casework.show(1).mailing.state == "held"
