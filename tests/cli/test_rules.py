@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 
 import pytest
 from click.testing import CliRunner
 
 from gatekeeper.cli import main
+from gatekeeper.rules import read_cases, read_ruleset
 from tests.peers.gate import RULES
 from tests.rules.making import HEAD, ROOT
 
@@ -217,3 +219,28 @@ def test_the_schema_that_the_modeline_names_is_the_one_that_is_printed():
         first = path.read_text().splitlines()[0]
         assert first.startswith("# yaml-language-server: $schema=")
         assert (path.parent / first.partition("$schema=")[2]).resolve() == ROOT / "rules.schema.json"
+
+
+CLAUSES = {"1220-xs2": "M", "social-media": "S", "212-police": "C", "university": "T", "5450-schools": "D"}
+
+
+@pytest.mark.parametrize("name", CLAUSES)
+def test_an_example_cites_its_own_policy_alone(name):
+    folder = ROOT / "examples" / name
+    texts = [(folder / file).read_text() for file in ("rules.yaml", "rules.test.yaml")]
+    cited = [line.partition("cite:")[2] for text in texts for line in text.splitlines() if "cite:" in line]
+    clauses = {clause for cite in cited for clause in re.findall(r"\b[MSCTD][0-9]+\b", cite)}
+    assert clauses and {clause[0] for clause in clauses} == {CLAUSES[name]}
+    if name == "social-media":  # it governs tools, not mail: no reply to a sender cites it
+        assert "cite:" not in texts[0]
+    others = "".join(CLAUSES.values()).replace(CLAUSES[name], "")
+    assert not re.findall(rf"\b[{others}][0-9]+\b", "".join(texts))
+    titles = [read_ruleset(path).title for path in SHIPPED]
+    assert len(set(titles)) == len(SHIPPED) == 6
+
+
+def test_every_clause_that_a_rule_cites_has_a_case():
+    for path in SHIPPED[1:]:
+        cases = {case.cite for case in read_cases(path.with_name("rules.test.yaml"), read_ruleset(path))}
+        for rule in read_ruleset(path).rules:
+            assert not rule.cite or rule.cite.rpartition(" ")[2] in cases, (path, rule.id)

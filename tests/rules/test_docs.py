@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
-from gatekeeper.rules import FIELDS, schema
+from gatekeeper.directory import load
+from gatekeeper.in_force import Policy
+from gatekeeper.rules import FIELDS, parse_ruleset, schema
+from gatekeeper.rules.cases import _document, parse_cases
 from gatekeeper.rules.operators import OPERATORS
 from gatekeeper.rules.say import PLACEHOLDERS
 from gatekeeper.rules.yaml_nodes import LARGEST_FILE
+from gatekeeper.trial import silent_rules, try_case
 
 from .making import HEAD, ROOT, check
 
 PAGE = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = [
+    example for example in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if not example.startswith("cases:")
+]
+BEGINNING, *RECIPES = re.findall(r"```yaml\n(.*?)```", PAGE.partition("\n## Cookbook\n")[2], re.DOTALL)
 
 
 def keys_of(part: object) -> set[str]:
@@ -63,3 +71,28 @@ def test_an_example_loads(example):
 def test_there_are_examples_and_the_limit_is_told():
     assert len(EXAMPLES) > 10
     assert f"at most {LARGEST_FILE // 1000} kB" in PAGE
+
+
+@pytest.mark.parametrize("recipe", range(0, len(RECIPES), 2))
+def test_every_case_of_the_cookbook_comes_out_as_it_says(recipe, tmp_path):
+    rules, cases = RECIPES[recipe : recipe + 2]
+    (tmp_path / "consented.txt").write_text("yes@example.net\n")
+    ruleset = parse_ruleset(BEGINNING.replace("rules: []\n", f"rules:\n{rules}"), "docs/rules.md", tmp_path)
+    policy, now = Policy(ruleset, load(ruleset)), datetime(2026, 11, 25, 12, tzinfo=UTC)
+    tried = [try_case(case, policy, tmp_path, now) for case in parse_cases(cases, "docs/rules.md", ruleset)]
+    assert [each.differences for each in tried if each.differences] == []
+    if all(FIELDS[field].available for field in ruleset.reads & FIELDS.keys()) and "earlier" not in ruleset.reads:
+        assert silent_rules(tried, policy) == ()
+    assert not ruleset.warnings or "earlier" in ruleset.reads
+
+
+def test_the_cookbook_has_what_was_asked_for():
+    assert len(RECIPES) >= 16 and len(RECIPES) % 2 == 0
+
+
+def test_every_key_of_a_case_is_documented():
+    page = (ROOT / "docs" / "editing-rules.md").read_text(encoding="utf-8")
+    document = _document(frozenset()).schema()
+    case = document["properties"]["cases"]["anyOf"][0]["properties"]
+    for name in {*case, *case["expect"]["properties"]}:
+        assert re.search(rf"^\| .*`{name}`.* \|", page, re.MULTILINE), name

@@ -42,6 +42,10 @@ rules:
     then: reject
     say: Mass mail must have a subject line.
 """
+SHIPPED = [
+    path.read_text(encoding="utf-8")
+    for path in (ROOT / "rules.yaml", *sorted((ROOT / "examples").glob("*/rules.yaml")))
+]
 CONDITIONS = """
 rules:
   - {id: a, when: {any: [big, {not: [{subject: NO}, {network: 192.0.2.0/24}]}]}, then: hold, ask: approver}
@@ -62,9 +66,7 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema())
 
 
-@pytest.mark.parametrize(
-    "text", [LEAST, WHOLE, OTHERS, HEAD + CONDITIONS, (ROOT / "rules.yaml").read_text(encoding="utf-8")]
-)
+@pytest.mark.parametrize("text", [LEAST, WHOLE, OTHERS, HEAD + CONDITIONS, *SHIPPED])
 def test_what_the_reader_takes_the_schema_takes(validator, text):
     assert [problem for problem in check(text) if not problem.warning] == []
     validator.validate(as_an_editor_sees_it(text))
