@@ -35,11 +35,6 @@ class Mode:
         """True where nothing is to be held, gathered, refused or bounced now."""
         return self.setting == OBSERVE or self.clock() < self.until
 
-    @property
-    def word(self) -> str:
-        """observe or enforce."""
-        return OBSERVE if self.observes else ENFORCE
-
     def watch(self, store: Store) -> None:
         """Look every second whether somebody has changed it."""
         self._loop = asyncio.create_task(every(_LOOK_SECONDS, partial(self.look, store)))

@@ -46,7 +46,7 @@ class Presence:
         """Say so now; what cannot be said is said the next time."""
         now, policy = self.store.now(), self.in_force.current
         digests = policy.ruleset.digest, policy.directory.digest
-        process = modes.Process(self._full_name, self._started_at, now, self.mode.word, *digests)
+        process = modes.Process(self._full_name, self._started_at, now, self.mode.setting, *digests)
         await self._run(partial(modes.report_process, process=process))
         await self._run(partial(modes.forget_processes, before=now - _FORGOTTEN_SECONDS))
 

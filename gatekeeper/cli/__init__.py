@@ -5,11 +5,15 @@ from __future__ import annotations
 import click
 
 from gatekeeper import __version__
+from gatekeeper.cli.audit import audit
 from gatekeeper.cli.common import USAGE
 from gatekeeper.cli.demo import demo
 from gatekeeper.cli.explain import explain
 from gatekeeper.cli.mailing import mailing
+from gatekeeper.cli.mode import mode
 from gatekeeper.cli.queue import queue
+from gatekeeper.cli.replay import replay
+from gatekeeper.cli.report import report
 from gatekeeper.cli.rules import rules
 from gatekeeper.cli.serve import serve
 from gatekeeper.cli.settings import settings
@@ -24,5 +28,6 @@ def main() -> None:
 
 click.UsageError.exit_code = USAGE  # where click has 2, which no other command of a mail server's means by it
 
-for _command in (serve, demo, settings, explain, rules, mailing, queue, db):
+for _command in (serve, demo, settings, explain, rules, mailing, mode, queue, report, audit, db):
     main.add_command(_command)
+rules.add_command(replay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,14 @@ def settings_of(given: dict[str, Any]) -> Settings:
 def print_json(document: Any) -> None:
     """Print one document."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def login_name() -> str:
+    """Of the operating system: whoever `--by` says they are."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def parse_number(text: str, letter: str) -> int:

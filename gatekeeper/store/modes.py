@@ -50,7 +50,7 @@ class Process:
     name: str
     started_at: float
     seen_at: float
-    mode: str
+    mode: str  # its setting
     rules: str
     directory: str
 

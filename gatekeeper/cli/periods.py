@@ -1,0 +1,55 @@
+"""Times on the command line: `30d` ago, a day, or a moment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import click
+
+from gatekeeper.cli.common import USAGE, Failure
+from gatekeeper.rules.durations import parse_duration
+
+since_option = click.option("--since", default="30d", show_default=True, help="from when: 30d ago, a day, a moment")
+until_option = click.option("--until", default=None, help="until when: a day (included), a moment; now where left out")
+
+
+def period(since: str, until: str | None, now: float, zone: tzinfo = UTC) -> tuple[float, float]:
+    """Both as seconds since 1970; ends the command where they cannot be read.
+
+    Args: `zone` is that of days.
+    """
+    begin = _moment(since, now, zone, "--since")
+    end = _moment(until, now, zone, "--until", last=True) if until else now
+    if begin > end:
+        raise Failure(f"--since {since} is after --until {until}: expected a time before it", USAGE)
+    return begin, end
+
+
+def _moment(text: str, now: float, zone: tzinfo, flag: str, *, last: bool = False) -> float:
+    try:
+        return now - parse_duration(text).total_seconds()
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        expected = "expected a length of time such as 30d, or a day such as 2026-11-01"
+        raise Failure(f"{flag} {text}: {expected}", USAGE) from None
+    if last and len(text) == len("2026-11-01"):
+        moment += timedelta(days=1)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def when(seconds: float) -> str:
+    """A time as commands print it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where that is a terminal; what it gives is told of each step."""
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield bar.update
