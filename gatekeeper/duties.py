@@ -11,7 +11,7 @@ from functools import partial
 
 from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
-from gatekeeper.store import Store, StoreError, keeping, ledger
+from gatekeeper.store import Store, StoreError, keeping, ledger, preflights
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
 
@@ -71,6 +71,7 @@ class Duties:
         try:
             await self.store.run(partial(keeping.forget_unsealed, before=unsealed))
             await self.store.run(partial(keeping.forget_bodies, before=unsealed))
+            await self.store.run(partial(preflights.forget, before=unsealed))
             forgotten = 1
             while forgotten:  # a few hundred a commit, so that mail is not kept waiting
                 forgotten = await self.store.run(partial(ledger.forget_ordinary, before=now - age))

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 
+from gatekeeper.address import normalise
 from gatekeeper.base import Base
 from gatekeeper.listeners.doors import open_sockets
 from gatekeeper.listeners.milter import SOCKET_MODE, MilterListener
@@ -46,7 +47,12 @@ class Front:
         judging, store = base.settings.judging, base.store
         self.pipeline = Pipeline(judging, base.in_force, store, report, store.now, mode=base.mode)
         self.listener = SmtpListener(
-            base.settings.listening, base.next_hop, self.pipeline, self._sender_allowed, self._obstacle
+            base.settings.listening,
+            base.next_hop,
+            self.pipeline,
+            self._sender_allowed,
+            self._obstacle,
+            self._is_preflight,
         )
         self.milter = MilterListener(base.settings.listening, self.pipeline, self._obstacle)
 
@@ -66,6 +72,10 @@ class Front:
         domain = mail_from.rpartition("@")[2].lower()
         domains = self._base.settings.listening.sender_domains
         return domain in domains if domains else self._base.in_force.current.directory.is_inside(mail_from)
+
+    def _is_preflight(self, address: str) -> bool:
+        preflight = self._base.in_force.current.ruleset.preflight
+        return preflight is not None and normalise(address) == preflight
 
     def _obstacle(self) -> Reply | None:
         """452 at MAIL while the disk is nearly full: nothing is acknowledged that cannot be stored (DESIGN 10)."""

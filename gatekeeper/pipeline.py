@@ -17,7 +17,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
-from gatekeeper import identity, notify, rules, telling
+from gatekeeper import identity, notify, preflight, rules, telling
 from gatekeeper.auditing import Judged
 from gatekeeper.faults import step
 from gatekeeper.in_force import InForce, Policy
@@ -62,6 +62,7 @@ class Passage:
     began: float  # of the monotonic clock
     arrival: Arrival | None = None
     observes: bool = False  # whatever the verdict, the message passes
+    asks: bool = False  # what would become of it: it goes nowhere
     judged: Judged | None = None  # the last judgment, which is what was committed
     outcome: Outcome | None = None
     reply: Reply | None = None
@@ -119,6 +120,8 @@ class Pipeline:
         passage.arrival = arrival = await self._read(passage)
         if await self._is_released(passage, arrival):
             return await self._relay(passage, relay)
+        if preflight.is_asked(passage.policy, passage.transaction, arrival.facts):
+            return await self._preflight(passage, arrival)
         for _ in range(_ROUNDS):
             # Point of no return for the ledger: from the commit in here on, whom this reaches is counted.
             passage.outcome = outcome = await self._decide(passage, arrival)
@@ -128,6 +131,18 @@ class Pipeline:
             if await self.store.keep(arrival, outcome.batch):
                 return await self._kept(passage, outcome)
         raise StoreError("the mailing was decided again and again while its batch was being kept")
+
+    async def _preflight(self, passage: Passage, arrival: Arrival) -> Reply:
+        """Answer what would become of it, by mail to its sender; it goes nowhere, whatever happens (C3)."""
+        passage.asks = True
+        if not arrival.notify:
+            return verdicts.preflight_of_nobody()
+        voice, secret = self._voice(passage), self.store.secret
+        async with asyncio.timeout(_DECISION_SECONDS):
+            await self.store.run(
+                partial(preflight.take, secret=secret, arrival=arrival, policy=passage.policy, voice=voice)
+            )
+        return verdicts.preflight()
 
     # -- what it is ----------------------------------------------------------------------------------------------
 
@@ -226,8 +241,8 @@ class Pipeline:
 
     async def _without_store(self, passage: Passage, relay: Relay) -> Reply:
         """The database is down: small mail may pass as --outage-allowance says, mass mail never (DESIGN 10)."""
-        arrival = passage.arrival
-        if arrival is None or passage.outcome is not None or passage.relayed or not self._small(passage, arrival):
+        arrival, done = passage.arrival, passage.outcome is not None or passage.relayed or passage.asks
+        if arrival is None or done or not self._small(passage, arrival):
             return verdicts.our_fault()
         return await self._relay(passage, relay)
 

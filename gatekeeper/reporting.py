@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatekeeper import log
 from gatekeeper.auditing import Auditor
@@ -29,6 +29,11 @@ class Reporter:
         seconds = time.perf_counter() - passage.began
         transaction = passage.transaction
         action = verdict_of(passage)
+        if passage.asks:
+            log.transaction(replace(_line(passage, action, seconds, (), None), status="answered"))
+            if passage.failure:
+                _LOG.error("%s: %s", passage.id, passage.failure)
+            return
         self.counts.message(transaction.listener, action.value)
         self.counts.decision(seconds, len(transaction.recipients))
         for reason in passage.outcome.verdict.reasons if passage.outcome else ():

@@ -10,6 +10,7 @@ from gatekeeper.wire.parameters import MailArgument
 from gatekeeper.wire.repair import hide_recipients
 from gatekeeper.wire.replies import Reply, reply
 
+_TAKEN = reply(250, "recipient ok", "2.1.5")
 _NO_SENDER = reply(503, "expected MAIL first", "5.5.1")
 
 
@@ -39,6 +40,11 @@ class Exchange:
             return [_NO_SENDER] * len(recipients)
         self._note(recipients, replies)
         return replies
+
+    def accept(self, recipient: Recipient) -> Reply:
+        """Take a recipient that the gate itself answers."""
+        self.accepted.append(recipient)
+        return _TAKEN
 
     def _note(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
         for recipient, answer in zip(recipients, replies, strict=True):

@@ -25,7 +25,8 @@ class SmtpListener:
     """Takes in mail by SMTP.
 
     Args: `next_hop` is mirrored; `pipeline` decides; `sender_allowed` tells by MAIL FROM (never the null sender) who
-    is let in; `obstacle` gives the reply to MAIL where no mail can be taken now, such as 452 4.3.1 with a full disk.
+    is let in; `obstacle` gives the reply to MAIL where no mail can be taken now, such as 452 4.3.1 with a full disk;
+    `is_ours` tells of a recipient's address that the gate itself answers, so that no next hop is asked about it.
     Raises SettingsError where the certificate is bad.
     """
 
@@ -36,9 +37,10 @@ class SmtpListener:
         pipeline: Pipeline,
         sender_allowed: Callable[[str], bool],
         obstacle: Callable[[], Reply | None] = _nothing,
+        is_ours: Callable[[str], bool] = lambda address: False,
     ) -> None:
         self._settings = settings
-        self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle)
+        self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours)
         self._doorkeeper: Doorkeeper | None = None
         self._tls = _tls_context(settings)
 

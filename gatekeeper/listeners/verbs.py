@@ -254,11 +254,18 @@ class SmtpConnection(Connection):
         asked, self._asked = self._asked, []
         if not asked:
             return
-        replies = iter(await self._next_hops_replies([each for each in asked if isinstance(each, Recipient)]))
+        theirs = [each for each in asked if isinstance(each, Recipient) and not self._house.is_ours(each.address)]
+        replies = iter(await self._next_hops_replies(theirs))
         for each in asked:
-            self.answer(each if isinstance(each, Reply) else next(replies))
+            self.answer(self._own_reply(each) or next(replies))
         if self._idle_commands > self._settings.max_commands:
             self.dismiss(_TOO_MANY_COMMANDS)
+
+    def _own_reply(self, asked: Recipient | Reply) -> Reply | None:
+        """The reply that is not the next hop's; None where that one was asked."""
+        if isinstance(asked, Reply) or not self._house.is_ours(asked.address):
+            return asked if isinstance(asked, Reply) else None
+        return self._exchange.accept(asked) if self._exchange else _SAY_MAIL
 
     async def _next_hops_replies(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
         """The replies to recipients; the one to MAIL is given first, where it is due still."""

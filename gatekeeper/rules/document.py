@@ -463,6 +463,7 @@ DOCUMENT = Record(
         Key("audit", AUDIT, "What is recorded of decisions, and for how long."),
         Key("enforce", Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
         Key("notices", NOTICES, "What the gate's own mails say."),
+        Key("preflight", ADDRESS, "Mail to this address is judged and answered, and goes nowhere."),
         Key("mass", Conditions(Context(counts_only=True)), "When a mailing is a mass mailing: counts only."),
         Key("define", Defines(), "Conditions with names, to be used in several rules."),
         Key("rules", Rules(), "The rules; all are evaluated, the most severe wins.", required=True),

@@ -299,6 +299,7 @@ class Ruleset:
     requests: Requests = Requests()
     held: Held = Held()
     notices: Notices = Notices()
+    preflight: str | None = None  # mail to this address is judged, answered, and goes nowhere (C3)
     audit: AuditRules = AuditRules()
     enforce: frozenset[str] | None = None  # agencies whose senders the rules act on; None: all
     mass: Condition = MASS

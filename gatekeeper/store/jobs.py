@@ -64,8 +64,9 @@ def enqueue(
     batch_id: int | None = None,
     recipient: str | None = None,
     content: bytes | None = None,
+    due: float | None = None,
 ) -> bool:
-    """Queue a job that is due at once; False where one named `once` was queued before."""
+    """Queue a job that is due at once, or at `due`; False where one named `once` was queued before."""
     row = {
         "kind": kind,
         "once": once,
@@ -75,7 +76,7 @@ def enqueue(
         "content": content,
         "state": "due",
         "queued_at": now,
-        "due_at": now,
+        "due_at": now if due is None else due,
         "attempts": 0,
         "lease_until": 0.0,
         "fence": 0,

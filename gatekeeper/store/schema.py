@@ -381,3 +381,12 @@ processes = Table(  # who runs, and by which rules; a row of a process that has 
     Column("rules", String(64), nullable=False),  # digests
     Column("directory", String(64), nullable=False),
 )
+
+preflights = Table(  # what was asked of the preflight address, for minutes; addresses, for they are to be counted
+    "preflights",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("addresses", JSON, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("asked_at", Double, nullable=False),
+)

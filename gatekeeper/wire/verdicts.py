@@ -59,6 +59,16 @@ def disk_full() -> Reply:
     return reply(452, "Not sent yet: the mail gate's storage is full, try again later", "4.3.1")
 
 
+def preflight() -> Reply:
+    """250 for mail that asks what would become of it."""
+    return reply(250, "Judged as you asked, and sent to nobody: the answer comes by mail", "2.0.0")
+
+
+def preflight_of_nobody() -> Reply:
+    """550 where the answer could go to nobody."""
+    return reply(550, "Not judged: who asks must be an inside person, to whom the answer goes", "5.7.1")
+
+
 def too_many_hops() -> Reply:
     """554 for a message with more Received fields than a way without a loop has (RFC 5321 6.3)."""
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
