@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.wire.replies import ProtocolError, Reply, ReplyParser
 
 _UNREAD_REPLIES = 20_000  # more than we ever have commands under way
+Then = Callable[[Reply | NextHopError], None]
 
 
 class Channel(asyncio.Protocol):
@@ -25,6 +28,11 @@ class Channel(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._then: Then | None = None  # who is given the next reply as it comes, instead of a waiter
+        self._loop = asyncio.get_running_loop()
+        self._due = math.inf  # when the next hop must have spoken; the timer finds out itself whether that has changed
+        self._awaited_seconds = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._full = False
         self._lost: NextHopError | None = None
 
@@ -54,6 +62,8 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lose(NextHopError("closed", f"the connection was lost: {error or 'closed'}"))
+        if self._timer:
+            self._timer.cancel()
 
     def pause_writing(self) -> None:
         self._full = True
@@ -67,8 +77,40 @@ class Channel(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
+        if self._then is not None:
+            self._give()
+        elif self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _give(self) -> None:
+        said = self._replies.popleft() if self._replies else self._lost
+        if said is not None and self._then is not None:
+            then, self._then, self._due = self._then, None, math.inf
+            then(said)
+
+    # -- time: one coarse timer a connection, since thousands of replies come in time for each that does not --
+
+    def _await_until(self, seconds: float) -> None:
+        self._due, self._awaited_seconds = self._loop.time() + seconds, seconds
+        if self._timer is None or self._timer.when() > self._due:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._due, self._look_at_the_time)
+
+    def _look_at_the_time(self) -> None:
+        self._timer = None
+        if self._due == math.inf:
+            return
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._look_at_the_time)
+            return
+        error = NextHopError("timeout", f"no answer within {self._awaited_seconds:g} s")
+        self._due = math.inf
+        if self._then is not None:
+            then, self._then = self._then, None
+            then(error)
+        elif self._waiter and not self._waiter.done():
+            self._waiter.set_exception(error)
 
     # -- what a connection calls --
 
@@ -84,20 +126,28 @@ class Channel(asyncio.Protocol):
 
     async def reply(self, seconds: float) -> Reply:
         """The next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
-        if not self._replies:  # thousands come at once: a deadline for each would cost more than they do
-            async with _deadline(seconds):
-                while not self._replies:
-                    await self._event()
+        if not self._replies:
+            self._await_until(seconds)
+            while not self._replies:
+                await self._event()
+            self._due = math.inf
         return self._replies.popleft()
+
+    def listen(self, then: Then, seconds: float) -> None:
+        """Have the next reply given to `then` as it comes, or the error that `reply` would raise."""
+        self._then = then
+        self._await_until(seconds)
 
     async def writable(self, seconds: float) -> bool:
         """Wait until more can be written: True; False where the next hop spoke first.
 
         Raises NextHopError "timeout" or "closed".
         """
-        async with _deadline(seconds):
+        if self._full and not self._replies:
+            self._await_until(seconds)
             while self._full and not self._replies:
                 await self._event()
+            self._due = math.inf
         if self._lost and not self._replies:
             raise self._lost
         return not self._replies
@@ -105,9 +155,12 @@ class Channel(asyncio.Protocol):
     async def _event(self) -> None:
         if self._lost:
             raise self._lost
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
+        except BaseException:
+            self._due = math.inf
+            raise
         finally:
             self._waiter = None
 
@@ -133,19 +186,3 @@ class Channel(asyncio.Protocol):
         """Close the connection once everything is written."""
         if self._transport:
             self._transport.close()
-
-
-class _deadline:
-    """`asyncio.timeout` whose end is a NextHopError."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._timeout = seconds, asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, trace)  # type: ignore[arg-type]
-        except TimeoutError:
-            raise NextHopError("timeout", f"no answer within {self._seconds:g} s") from None

@@ -12,8 +12,9 @@ import contextlib
 import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
-from gatekeeper.delivery.channel import Channel
+from gatekeeper.delivery.channel import Channel, Then
 from gatekeeper.delivery.envelope import identity_command
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.routes import Host, Security
@@ -44,8 +45,10 @@ class Deadlines:
 
     def of(self, command: str) -> float:
         """The deadline for a command's reply."""
-        verbs = {"MAIL": self.mail, "RCPT": self.rcpt, "DATA": self.data, "RSET": self.reset}
-        return verbs.get(command[:4], self.other)
+        verb = command[:4]
+        if verb == "RCPT":
+            return self.rcpt
+        return {"MAIL": self.mail, "DATA": self.data, "RSET": self.reset}.get(verb, self.other)
 
 
 class Connection:
@@ -89,7 +92,24 @@ class Connection:
         return (await self._batch([line]))[0]
 
     async def _reply(self, line: str) -> Reply:
-        reply = await self._channel.reply(self.deadlines.of(line))
+        return self._checked(line, await self._channel.reply(self.deadlines.of(line)))
+
+    def say(self, line: str, then: Then) -> None:
+        """As `command`, without waiting: `then` is given the reply as it comes, or the error that would be raised."""
+        self._broken = True
+        self._channel.listen(partial(self._said, line, then), self.deadlines.of(line))
+        self._channel.write(line.encode("utf-8", "surrogateescape") + b"\r\n")
+
+    def _said(self, line: str, then: Then, said: Reply | NextHopError) -> None:
+        if isinstance(said, Reply):
+            try:
+                self._checked(line, said)
+                self._broken = False
+            except NextHopError as error:
+                said = error
+        then(said)
+
+    def _checked(self, line: str, reply: Reply) -> Reply:
         if reply.code == 421:
             raise NextHopError("closed", f"{self.host} said {reply}", reply)
         if 300 <= reply.code < 400 and line != "DATA":

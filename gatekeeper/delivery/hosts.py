@@ -25,7 +25,8 @@ class Hosts:
     """All connections of this process to the next hop.
 
     Args: `find` names the hosts in order of preference (or raises NextHopError); `hello` is what we say in EHLO;
-    `report` is called with the kind of every error, for the metric.
+    `report` is called with the kind of every error, for the metric; `first` is the host that is tried first, where that
+    is known once and for all.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class Hosts:
         deadlines: Deadlines,
         idle_seconds: float,
         report: Callable[[str], None],
+        first: Host | None = None,
     ) -> None:
+        self._first = first
         self._find, self._hello, self._deadlines, self._report = find, hello, deadlines, report
         self._pool = Pool(idle_seconds)
         self._failed: dict[Host, float] = {}
@@ -63,6 +66,12 @@ class Hosts:
         for host in hosts:
             if connection := await self._fresh(host, client):
                 yield connection
+
+    def kept(self, client: Client | None) -> Connection | None:
+        """The kept connection that `connections` would give first, where that can be told without asking the DNS."""
+        if self._first is None or self._first in self._failed:
+            return None
+        return self._pool.take(self._first, client)
 
     async def _in_order(self) -> list[Host]:
         try:

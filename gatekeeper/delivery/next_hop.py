@@ -10,7 +10,7 @@ from gatekeeper.delivery.connection import Deadlines
 from gatekeeper.delivery.exchangers import ExchangerHosts
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
-from gatekeeper.delivery.relay import RelayTransaction, SmtpTransaction
+from gatekeeper.delivery.relay import Heard, RelayTransaction, SmtpTransaction
 from gatekeeper.delivery.routes import Exchangers, Fixed, Folder, Host, read_next_hop
 from gatekeeper.delivery.submit import RecipientResult, submit
 from gatekeeper.model import Client, Recipient
@@ -29,7 +29,8 @@ class NextHop:
     def __init__(self, section: settings.NextHop, report: Callable[[str], None] = _unreported) -> None:
         self._route, self._report = read_next_hop(section.next_hop), report
         deadlines = Deadlines().capped(section.next_hop_timeout)
-        self._hosts = Hosts(_finder(self._route), section.hostname, deadlines, section.next_hop_idle, report)
+        first = self._route.hosts[0] if isinstance(self._route, Fixed) else None
+        self._hosts = Hosts(_finder(self._route), section.hostname, deadlines, section.next_hop_idle, report, first)
 
     async def extensions(self) -> Mapping[str, str]:
         """What all hosts that answer offer: EHLO keywords, upper case, to their parameters (SIZE: the least limit).
@@ -47,6 +48,18 @@ class NextHop:
         XCLIENT or XFORWARD where the next hop offers them, None for nobody.
         """
         return self._begin(sender, parameters, client)
+
+    def resume(
+        self, sender: str, parameters: Sequence[str], client: Client | None, then: Heard
+    ) -> RelayTransaction | None:
+        """Begin a transaction over a kept connection and say MAIL, at once; None where it must be begun otherwise.
+
+        Args: as of `begin`; `then` is given the reply, or None where the connection was lost: `open` asks another one.
+        """
+        if isinstance(self._route, Folder):
+            return None
+        transaction = SmtpTransaction(self._hosts, sender, parameters, client)
+        return transaction if transaction.open_at_once(then) else None
 
     def _begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
         if isinstance(self._route, Folder):

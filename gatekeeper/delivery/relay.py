@@ -10,6 +10,7 @@ The rule of what happens when a connection goes (docs/flow.md):
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from gatekeeper.delivery.connection import Connection
@@ -24,6 +25,7 @@ _MOST_LOST = 4  # connections that a transaction may lose before it is over: a k
 _AT_A_TIME = 500  # recipients: Postfix hangs up on who goes on for a thousand beyond its limit
 _ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): those behind are not asked for at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
+Heard = Callable[[Reply | None], None]
 
 
 class RelayTransaction(Protocol):
@@ -37,6 +39,13 @@ class RelayTransaction(Protocol):
 
     async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
         """The next hop's replies to these recipients, in order; where it refused MAIL, that reply for each."""
+        ...
+
+    def ask_at_once(self, recipient: Recipient, then: Heard) -> bool:
+        """As `recipients` with one, without waiting: `then` is given the reply; None where `recipients` is to be asked.
+
+        False where nothing was said and `recipients` is to be asked at once.
+        """
         ...
 
     async def data(self, content: bytes | Sequence[bytes]) -> Reply:
@@ -94,6 +103,50 @@ class SmtpTransaction:
 
     async def abandon(self) -> None:
         await self._end(_NO_RECIPIENTS)
+
+    # -- at once: on a connection in hand, without a task; whatever goes wrong is left to the way below --
+
+    def open_at_once(self, then: Heard) -> bool:
+        """Say MAIL on a kept connection; False where there is none, or more is to be said before it."""
+        connection = self._hosts.kept(self._client)
+        if connection is None:
+            return False
+        mail = mail_command(self._sender, self._parameters, connection.offers)
+        if isinstance(mail, Reply) or self._identity(connection):
+            self._hosts.give_back(connection)
+            return False
+        self._connection = connection
+        connection.say(mail, partial(self._opened, then))
+        return True
+
+    def _opened(self, then: Heard, said: Reply | NextHopError) -> None:
+        if isinstance(said, Reply):
+            self._mail = said
+            then(said)
+        else:
+            self._drop(said)
+            then(None)
+
+    def ask_at_once(self, recipient: Recipient, then: Heard) -> bool:
+        connection, opened = self._connection, self._mail is not None and self._mail.ok
+        if connection is None or not connection.usable or not opened or self._over or self._enough:
+            return False
+        command = rcpt_command(recipient, connection.offers)
+        if isinstance(command, Reply):
+            return False
+        connection.say(command, partial(self._asked_at_once, recipient, then))
+        return True
+
+    def _asked_at_once(self, recipient: Recipient, then: Heard, said: Reply | NextHopError) -> None:
+        if not isinstance(said, Reply):
+            self._drop(said)
+            then(None)
+            return
+        self._asked.append(recipient)
+        self._answers.append(said)
+        if said.code == 452 and said.enhanced == _ENOUGH:
+            self._enough = said
+        then(said)
 
     # -- MAIL and RCPT --
 

@@ -52,6 +52,7 @@ class Connection(SMTP):
         self.closing = False  # no more commands are run
         self.winding_up = False  # the service ends: what is under way is done, nothing is begun
         self.in_data = False
+        self.unfinished = False  # something was begun at once, and waits for the connection's task (at_once.py)
         self._replies: list[bytes] = []
         self._last, self._last_encoded = GOING_DOWN, GOING_DOWN.encode()
         self._deadline = math.inf
@@ -106,7 +107,7 @@ class Connection(SMTP):
         """Write what is queued, in one piece."""
         replies, self._replies = self._replies, []
         if replies and self.transport is not None:
-            self._writer.write(b"".join(replies))
+            cast(asyncio.WriteTransport, self.transport).write(replies[0] if len(replies) == 1 else b"".join(replies))
 
     async def flush(self) -> None:
         """Write what is queued, and wait where the client does not read."""
@@ -173,7 +174,7 @@ class Connection(SMTP):
         """Run what the client sends, pass by pass, until one side ends it."""
         while not self.closing and not self.winding_up:
             data = await self.receive(self._timeout_duration)
-            if not data:
+            if not data and not self.unfinished:
                 return
             self.commands.feed(data)
             await self.run_pass()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gatekeeper.listeners.seams import Pipeline, RelayTransaction
 from gatekeeper.model import Recipient, Transaction
@@ -24,6 +24,19 @@ class Exchange:
         self.refused = 0
         self._relayed = relayed
         self._passed_on = False
+
+    def ask_at_once(self, recipient: Recipient, then: Callable[[Reply | None], None]) -> bool:
+        """Ask about one recipient without waiting; False where that cannot be done at once.
+
+        Args: `then` is given the reply, or None where it must be asked the other way after all.
+        """
+
+        def heard(answer: Reply | None) -> None:
+            if answer is not None:
+                self._note([recipient], [answer])
+            then(answer)
+
+        return self._relayed.ask_at_once(recipient, heard)
 
     async def open(self) -> Reply:
         """Ask the next hop about MAIL."""

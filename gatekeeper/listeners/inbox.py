@@ -23,6 +23,12 @@ class Inbox:
         self._eof = False
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self._held = False
+
+    @property
+    def awaited(self) -> bool:
+        """True where the connection's task waits for octets, and would be woken by them."""
+        return self._waiter is not None and not self._held
 
     @property
     def waiting(self) -> bool:
@@ -55,7 +61,19 @@ class Inbox:
             self._resume()
         return data
 
+    def hold(self) -> None:
+        """Let whoever waits go on waiting, whatever comes, until `release`."""
+        self._held = True
+
+    def release(self, *, wake: bool = False) -> None:
+        """End `hold`: wake who waits where something has come meanwhile, or with `wake` anyway."""
+        self._held = False
+        if wake or self._size or self._eof:
+            self._wake()
+
     def _wake(self) -> None:
+        if self._held:
+            return
         waiter, self._waiter = self._waiter, None
         if waiter and not waiter.done():
             waiter.set_result(None)

@@ -25,24 +25,46 @@ class Sender(Protocol):
     def dismiss(self, farewell: Reply) -> None: ...
 
 
+class Intake:
+    """One message on its way in."""
+
+    def __init__(self, sender: Sender, settings: Listening, limit: int) -> None:
+        """Args: `limit` in octets."""
+        self._sender, self._rate = sender, settings.data_rate
+        self._reader, self._received, self._began = ContentReader(limit), 0, sender.now()
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take in octets; None where the end is still to come, else the octets behind it."""
+        self._received += len(data)
+        return self._reader.feed(data)
+
+    def too_slow(self) -> bool:
+        """True, once it has been dismissed, for a sender that was slower than --data-rate on average."""
+        seconds = self._sender.now() - self._began
+        if seconds <= GRACE_SECONDS or self._received >= self._rate * seconds:
+            return False
+        self._sender.dismiss(_TOO_SLOW)
+        return True
+
+    async def content(self) -> bytes | Fault:
+        """The content, once, or why it is refused."""
+        reader = self._reader
+        if reader.fault:
+            return reader.fault
+        return reader.content() if reader.size < LARGE else await asyncio.to_thread(reader.content)
+
+
 async def take_in(sender: Sender, settings: Listening, limit: int) -> tuple[bytes | Fault, bytes] | None:
     """Read up to the end of data: the content or why it is refused, and the octets behind the end.
 
     None where the client left, paused for longer than --data-timeout, or was slower than --data-rate on average.
     Args: `limit` in octets.
     """
-    reader, received, began = ContentReader(limit), 0, sender.now()
+    intake = Intake(sender, settings, limit)
     while data := await sender.receive(settings.data_timeout):
-        rest = reader.feed(data)
+        rest = intake.feed(data)
         if rest is not None:
-            return reader.fault or await _content(reader), rest
-        received += len(data)
-        seconds = sender.now() - began
-        if seconds > GRACE_SECONDS and received < settings.data_rate * seconds:
-            sender.dismiss(_TOO_SLOW)
+            return await intake.content(), rest
+        if intake.too_slow():
             return None
     return None
-
-
-async def _content(reader: ContentReader) -> bytes:
-    return reader.content() if reader.size < LARGE else await asyncio.to_thread(reader.content)

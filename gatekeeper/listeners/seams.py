@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from gatekeeper.model import Client, Recipient, Transaction
@@ -17,6 +17,9 @@ class Relay(Protocol):
         ...
 
 
+Heard = Callable[[Reply | None], None]
+
+
 class RelayTransaction(Protocol):
     """One transaction at the next hop. A next hop that is down answers 451 4.4.1; nothing of it raises."""
 
@@ -26,6 +29,13 @@ class RelayTransaction(Protocol):
 
     async def recipients(self, batch: Sequence[Recipient]) -> Sequence[Reply]:
         """Say RCPT for each, pipelined, MAIL before them where it was not said yet; a reply for each, in order."""
+        ...
+
+    def ask_at_once(self, recipient: Recipient, then: Heard) -> bool:
+        """Say RCPT without waiting; False where that cannot be done now.
+
+        `then` is given the reply, or None where `recipients` is to be asked after all.
+        """
         ...
 
     async def data(self, content: Sequence[bytes]) -> Reply:
@@ -46,6 +56,13 @@ class NextHop(Protocol):
 
     async def begin(self, sender: str, parameters: Sequence[str], client: Client) -> RelayTransaction:
         """Begin a transaction; nothing is said before `open`."""
+        ...
+
+    def resume(self, sender: str, parameters: Sequence[str], client: Client, then: Heard) -> RelayTransaction | None:
+        """Begin a transaction over a connection that is there, and say MAIL; None where that cannot be done now.
+
+        `then` is given the reply, or None where the connection was lost and `open` is to be awaited.
+        """
         ...
 
 

@@ -7,11 +7,11 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
+from gatekeeper.listeners.at_once import QuickConnection
 from gatekeeper.listeners.connection import log, settled
 from gatekeeper.listeners.doors import Doorkeeper, open_sockets
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.seams import NextHop, Pipeline
-from gatekeeper.listeners.verbs import SmtpConnection
 from gatekeeper.settings import Listening, SettingsError
 from gatekeeper.wire.replies import Reply
 
@@ -74,8 +74,8 @@ class SmtpListener:
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)
 
-    def _connection(self) -> SmtpConnection:
-        return SmtpConnection(self._house)
+    def _connection(self) -> QuickConnection:
+        return QuickConnection(self._house)
 
 
 def _tls_context(settings: Listening) -> ssl.SSLContext | None:

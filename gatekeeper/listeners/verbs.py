@@ -47,7 +47,7 @@ _TOO_MANY_COMMANDS = reply(421, "too many commands without a message, closing th
 _TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0")
 _PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
 _PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
-_GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
+GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
 _BAD_CONTENT = verdicts.bad_content()
 _NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
@@ -204,7 +204,7 @@ class SmtpConnection(Connection):
             self.answer(refused)
             return
         try:
-            mail = parse_mail(arg, self._offered, self._house.size_limit(self._offered))
+            mail = parse_mail(arg, self._offered, self._size_limit)
         except ArgumentError as error:
             self.answer(error.reply)
             return
@@ -294,9 +294,9 @@ class SmtpConnection(Connection):
     async def _take_in(self, exchange: Exchange) -> None:
         """Take in the content, then have it judged. A client that leaves before the end leaves nothing behind."""
         self.in_data = True
-        self.answer(_GO_AHEAD)
+        self.answer(GO_AHEAD)
         await self.flush()
-        taken = await take_in(self, self._settings, self._house.size_limit(self._offered))
+        taken = await take_in(self, self._settings, self._size_limit)
         if taken is None:
             self.closing = True
             return
@@ -304,6 +304,10 @@ class SmtpConnection(Connection):
         self.commands.feed(rest)
         self.answer(await self._finish(exchange, content))
         self.in_data = False
+
+    @property
+    def _size_limit(self) -> int:
+        return self._house.size_limit(self._offered)
 
     async def _finish(self, exchange: Exchange, content: bytes | Fault) -> Reply:
         refused = self._content_refusal(content)
@@ -329,7 +333,7 @@ class SmtpConnection(Connection):
         if isinstance(content, Fault):
             log.info("message refused client=%s fault=%s", self.peer, content.value)
             too_large = content is Fault.SIZE
-            return verdicts.too_large(self._house.size_limit(self._offered)) if too_large else _BAD_CONTENT
+            return verdicts.too_large(self._size_limit) if too_large else _BAD_CONTENT
         return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else None
 
     def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:

@@ -20,6 +20,25 @@ _BAD_OCTET = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\0")
 _ADDRESS = rb"[a-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@(?:[a-z0-9\-]{1,63}\.){1,8}[a-z0-9\-]{1,63}"
 _RECIPIENT_RUN = re.compile(rb"(?:RCPT TO:<" + _ADDRESS + rb">\r\n)+", re.IGNORECASE)
 _RECIPIENT = re.compile(r"<([^>]+)>")
+_LONE_RECIPIENT = re.compile(rb"RCPT TO:<(" + _ADDRESS + rb")>\r\n", re.IGNORECASE)
+_LONE_MAIL = re.compile(rb"MAIL (FROM:[^\r\n\0]{1,400})\r\n", re.IGNORECASE)
+
+
+def lone_recipient(octets: bytes) -> str | None:
+    """The address, where the octets are one RCPT such as `take_recipients` takes, and nothing else."""
+    found = _LONE_RECIPIENT.fullmatch(octets)
+    return found[1].decode("ascii") if found else None
+
+
+def lone_mail(octets: bytes) -> bytes | None:
+    """The argument, where the octets are one MAIL of ordinary length, and nothing else."""
+    found = _LONE_MAIL.fullmatch(octets)
+    return found[1] if found else None
+
+
+def is_data(octets: bytes) -> bool:
+    """True where the octets are DATA, and nothing else."""
+    return len(octets) == 6 and octets.upper() == b"DATA\r\n"
 
 
 class CommandReader:
