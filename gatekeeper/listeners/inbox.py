@@ -68,7 +68,7 @@ class Inbox:
     def release(self, *, wake: bool = False) -> None:
         """End `hold`: wake who waits where something has come meanwhile, or with `wake` anyway."""
         self._held = False
-        if wake or self._size or self._eof:
+        if wake or self._pieces or self._eof:
             self._wake()
 
     def _wake(self) -> None:
