@@ -15,7 +15,8 @@ from gatekeeper.listeners.milter import SOCKET_MODE, MilterListener
 from gatekeeper.listeners.smtp import SmtpListener
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.reporting import Reporter
-from gatekeeper.settings import Endpoint, Settings
+from gatekeeper.service_manager import passed_sockets
+from gatekeeper.settings import Endpoint, Settings, SettingsError
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.replies import Reply
 
@@ -24,10 +25,17 @@ Doors = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
 
 
 def open_doors(settings: Settings) -> Doors:
-    """Open the sockets of every listener; raises OSError, which names the flag, where an address cannot be had."""
-    listening = settings.listening
-    milter = {"milter": _open("--milter", listening.milter, SOCKET_MODE)} if listening.milter else {}
-    return {"smtp": _open("--listen", listening.listen)} | milter
+    """The sockets of every listener: those that a service manager holds for us, else opened.
+
+    Raises OSError, which names the flag, where an address cannot be had; SettingsError for a socket of no listener.
+    """
+    listening, passed = settings.listening, passed_sockets()
+    if "milter" in passed and not listening.milter:
+        raise SettingsError("--milter: a socket for it was passed, and it is off: expected the address of that socket")
+    doors = {"smtp": passed.get("smtp") or _open("--listen", listening.listen)}
+    if listening.milter:
+        doors["milter"] = passed.get("milter") or _open("--milter", listening.milter, SOCKET_MODE)
+    return doors
 
 
 def _open(flag: str, endpoint: Endpoint, mode: int | None = None) -> list[socket.socket]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from enum import Flag, auto
 
-from gatekeeper import __version__
+from gatekeeper import __version__, service_manager
 from gatekeeper import log as transaction_log
 from gatekeeper.base import Base
 from gatekeeper.front import Doors, Front, open_doors
@@ -176,8 +177,21 @@ async def run(settings: Settings) -> None:
     gate = WholeGate(settings)
     ending = ends_on_signals(gate.reload)
     await gate.start()
-    await ending.wait()
+    async with in_service():
+        await ending.wait()
     await gate.stop()
+
+
+@asynccontextmanager
+async def in_service() -> AsyncIterator[None]:
+    """While it lasts, the service manager knows that we take in mail; afterwards, that we end."""
+    service_manager.tell("READY=1")
+    watched = asyncio.create_task(service_manager.keep_alive())
+    try:
+        yield
+    finally:
+        service_manager.tell("STOPPING=1")
+        watched.cancel()
 
 
 def ends_on_signals(reload: Callable[[], None]) -> asyncio.Event:

@@ -18,7 +18,7 @@ from gatekeeper.child import Child, environment_of_children
 from gatekeeper.counts_folder import CountsFolder
 from gatekeeper.front import Doors, open_doors
 from gatekeeper.listeners.doors import close_sockets
-from gatekeeper.main import GRACE, Gate, announce, ends_on_signals
+from gatekeeper.main import GRACE, Gate, announce, ends_on_signals, in_service
 from gatekeeper.metrics import Counts, Gauges, sum_processes
 from gatekeeper.ops import Answer, OpsServer
 from gatekeeper.orders import OFFICE, Orders
@@ -125,7 +125,8 @@ async def run(settings: Settings) -> None:
     ending = ends_on_signals(supervisor.reload)
     try:
         await supervisor.start()
-        await ending.wait()
+        async with in_service():
+            await ending.wait()
         await supervisor.stop()
     finally:
         supervisor.close()

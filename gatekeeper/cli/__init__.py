@@ -7,6 +7,7 @@ import click
 from gatekeeper import __version__
 from gatekeeper.cli.audit import audit
 from gatekeeper.cli.common import USAGE
+from gatekeeper.cli.database import db
 from gatekeeper.cli.demo import demo
 from gatekeeper.cli.explain import explain
 from gatekeeper.cli.mailing import mailing
@@ -17,7 +18,6 @@ from gatekeeper.cli.report import report
 from gatekeeper.cli.rules import rules
 from gatekeeper.cli.serve import serve
 from gatekeeper.cli.settings import settings
-from gatekeeper.cli.upgrade import db
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -69,7 +69,7 @@ class Downstream:
 
     @property
     def address(self) -> str:
-        return f"smtp://127.0.0.1:{self.sink.port}"
+        return f"smtp://{self.sink.host}:{self.sink.port}"
 
     def copies(self, content: bytes) -> Counter[str]:
         """How often each recipient got the message, whose octets must be those that came in, behind trace fields."""
@@ -89,8 +89,8 @@ class Downstream:
 class Client:
     """An SMTP client that pipelines, and can leave in every way. Replies have "|" between their lines."""
 
-    def __init__(self, port: int, timeout: float = PATIENCE) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port: int, timeout: float = PATIENCE, host: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection((host, port), timeout)
         self._buffer = self.socket.makefile("rb")
 
     def __enter__(self) -> Client:
@@ -164,7 +164,7 @@ def asleep(next_hop: str, **options: Any) -> Iterator[Gate]:
 
 def send(gate: Gate, recipients: Sequence[str], content: bytes, sender: str = SENDER) -> str:
     """One transaction on a connection of its own; its last reply, "" where the connection was lost before it."""
-    with contextlib.suppress(ConnectionError), Client(gate.port) as client:
+    with contextlib.suppress(ConnectionError), Client(gate.port, host=gate.host) as client:
         client.hello()
         answer = client.envelope(recipients, sender)
         return client.content(content) if answer.startswith("354") else answer

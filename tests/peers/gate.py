@@ -70,7 +70,7 @@ class Gate:
 
     Args: `next_hop` as `--next-hop` has it; `rules` the text of rules.yaml; `flags` of `serve`; `database` an address,
     else an SQLite file in the folder; `environment` adds to or overrides GATEKEEPER_*; `files` are further files of the
-    folder, such as lists/all-staff.txt.
+    folder, such as lists/all-staff.txt; `host` is where it listens; `within` is what `gatekeeper serve` is run by.
     """
 
     def __init__(
@@ -82,8 +82,11 @@ class Gate:
         database: str | None = None,
         environment: Mapping[str, str] | None = None,
         files: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gate-"))
+        self.host, self.within = host, list(within)
         self.port, self.ops = free_port(), free_port()
         self.flags = list(flags)
         self.environment = self._environment(next_hop, database) | dict(environment or {})
@@ -95,8 +98,8 @@ class Gate:
     def _environment(self, next_hop: str, database: str | None) -> dict[str, str]:
         outside = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}
         return outside | {
-            "GATEKEEPER_LISTEN": f"127.0.0.1:{self.port}",
-            "GATEKEEPER_OPS": f"127.0.0.1:{self.ops}",
+            "GATEKEEPER_LISTEN": f"{self.host}:{self.port}",
+            "GATEKEEPER_OPS": f"{self.host}:{self.ops}",
             "GATEKEEPER_CONSOLE": "off",
             "GATEKEEPER_RULES": str(self.home / "rules.yaml"),
             "GATEKEEPER_DATABASE": database or f"sqlite:///{self.home / 'gate.db'}",
@@ -138,7 +141,7 @@ class Gate:
         environment = self.environment | ({"GATEKEEPER_KILL_AT": kill_at} if kill_at else {})
         self._output = (self.home / "log").open("ab")
         self.process = subprocess.Popen(
-            [str(PROGRAM), "serve", *self.flags],
+            [*self.within, str(PROGRAM), "serve", *self.flags],
             cwd=self.home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -221,7 +224,7 @@ class Gate:
 
     def send(self, sender: str, recipients: Sequence[str], content: bytes) -> tuple[int, str]:
         """One transaction; code and text of its end, or of the step that was refused."""
-        with smtplib.SMTP("127.0.0.1", self.port, "client.example.gov", timeout=60) as client:
+        with smtplib.SMTP(self.host, self.port, "client.example.gov", timeout=60) as client:
             client.ehlo()
             code, text = client.mail(sender)
             for recipient in recipients if code == 250 else ():
@@ -241,7 +244,7 @@ class Gate:
     def page(self, path: str) -> tuple[int, str]:
         """Status and text of a page of the ops port; (0, why) where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ops}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.host}:{self.ops}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
