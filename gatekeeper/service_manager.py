@@ -28,10 +28,11 @@ def passed_sockets(environment: MutableMapping[str, str] = os.environ) -> dict[s
         return {}
     found: dict[str, list[socket.socket]] = {}
     for number, name in zip(range(int(count or 0)), [*names.split(":"), *[""] * int(count or 0)], strict=False):
+        listener = _listener(name)
         os.set_inheritable(_FIRST + number, False)
         opened = socket.socket(fileno=_FIRST + number)
         opened.setblocking(False)
-        found.setdefault(_listener(name), []).append(opened)
+        found.setdefault(listener, []).append(opened)
     return found
 
 

@@ -7,10 +7,13 @@ import click
 from gatekeeper import __version__
 from gatekeeper.cli.audit import audit
 from gatekeeper.cli.common import USAGE
+from gatekeeper.cli.completion import completion
 from gatekeeper.cli.database import db
 from gatekeeper.cli.demo import demo
 from gatekeeper.cli.explain import explain
+from gatekeeper.cli.init import init
 from gatekeeper.cli.mailing import mailing
+from gatekeeper.cli.man import man
 from gatekeeper.cli.mode import mode
 from gatekeeper.cli.queue import queue
 from gatekeeper.cli.replay import replay
@@ -28,6 +31,6 @@ def main() -> None:
 
 click.UsageError.exit_code = USAGE  # where click has 2, which no other command of a mail server's means by it
 
-for _command in (serve, demo, settings, explain, rules, mailing, mode, queue, report, audit, db):
+for _command in (init, serve, demo, settings, explain, rules, mailing, mode, queue, report, audit, db, completion, man):
     main.add_command(_command)
 rules.add_command(replay)

@@ -17,7 +17,7 @@ from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.store.bell import ring
 from gatekeeper.store.rows import mailing_name, upsert
-from gatekeeper.store.schema import batch_recipients, batches, jobs, mailings
+from gatekeeper.store.schema import batch_recipients, batches, bodies, jobs, mailings
 
 RELEASE, DSN, NOTICE = "release", "dsn", "notice"
 KINDS = (RELEASE, DSN, NOTICE)
@@ -230,16 +230,34 @@ def summary(connection: Connection) -> dict[str, int]:
 
 
 def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
-    """The jobs that wait, oldest first, for `gatekeeper queue`."""
+    """The jobs that wait, oldest first, for `gatekeeper queue`; `recipients` are those who have not got it yet."""
     query = (
-        select(jobs, mailings.c.number, mailings.c.sender)
+        select(
+            jobs,
+            mailings.c.number,
+            batches.c.sender,
+            func.coalesce(bodies.c.size, func.length(jobs.c.content), 0).label("size"),
+        )
         .outerjoin(mailings, jobs.c.mailing_id == mailings.c.id)
+        .outerjoin(batches, jobs.c.batch_id == batches.c.id)
+        .outerjoin(bodies, batches.c.body == bodies.c.digest)
         .where(jobs.c.state == "due")
         .order_by(jobs.c.id)
     )
-    rows = connection.execute(query).mappings()
-    names = ("id", "kind", "recipient", "queued_at", "due_at", "attempts", "error", "sender")
-    return [{name: row[name] for name in names} | {"mailing": mailing_name(row["number"])} for row in rows]
+    names = ("id", "kind", "recipient", "queued_at", "due_at", "attempts", "error", "sender", "size", "lease_until")
+    return [
+        {name: row[name] for name in names}
+        | {"mailing": mailing_name(row["number"]), "recipients": _still_waiting(connection, row)}
+        for row in list(connection.execute(query).mappings())
+    ]
+
+
+def _still_waiting(connection: Connection, row: RowMapping) -> list[str]:
+    if row["batch_id"] is None:
+        return [row["recipient"]] if row["recipient"] else []
+    table = batch_recipients
+    waits = (table.c.batch_id == row["batch_id"], table.c.state == RecipientState.WAITING)
+    return list(connection.execute(select(table.c.address).where(*waits).order_by(table.c.position)).scalars())
 
 
 def any_due(connection: Connection, now: float) -> bool:

@@ -87,6 +87,7 @@ class Gate:
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gate-"))
         self.host, self.within = host, list(within)
+        self.pass_fds: list[int] = []
         self.port, self.ops = free_port(), free_port()
         self.flags = list(flags)
         self.environment = self._environment(next_hop, database) | dict(environment or {})
@@ -148,6 +149,7 @@ class Gate:
             stdout=self._output,
             stderr=self._output,
             start_new_session=True,
+            pass_fds=self.pass_fds,
         )
         if wait:
             self.wait_ready()

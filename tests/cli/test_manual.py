@@ -1,0 +1,77 @@
+"""Manual pages and completion are made of the commands themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gatekeeper.cli import main
+from gatekeeper.settings import SETTINGS
+from tests.test_docs import LEAVES, flags_of
+
+PROGRAM = Path(sys.executable).with_name("gatekeeper")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("man")
+    assert CliRunner().invoke(main, ["man", str(folder)]).exit_code == 0
+    return {path.stem: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_command_has_a_page_with_all_its_flags(pages, name):
+    page = pages["gatekeeper-" + name.replace(" ", "-")]
+    assert {flag for flag in flags_of(LEAVES[name]) if flag.replace("-", "\\-") not in page} == set()
+    about = " ".join((LEAVES[name].help or "").split()).partition(". ")[0].rstrip(".")
+    assert about.replace("-", "\\-") in page
+
+
+def test_pages_of_groups_lead_to_their_commands(pages):
+    assert all(f".BR gatekeeper\\-{name} (1)" in pages["gatekeeper"] for name in main.commands)
+    assert ".BR gatekeeper\\-mailing\\-approve (1)" in pages["gatekeeper-mailing"]
+    assert ".BR gatekeeper\\-mailing (1)" in pages["gatekeeper-mailing-approve"]
+
+
+def test_the_page_of_serve_names_every_variable(pages):
+    assert all(each.variable in pages["gatekeeper-serve"] for each in SETTINGS)
+
+
+def test_a_page_is_roff_without_faults(pages, tmp_path):
+    man = shutil.which("groff") or pytest.skip("no groff")
+    for name, page in pages.items():
+        done = subprocess.run([man, "-man", "-ww", "-z", "-Tutf8"], input=page, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), name
+
+
+def complete(words: str) -> list[str]:
+    """What a shell is told when TAB is pressed behind these words."""
+    parts = words.split(" ")
+    asked = {"COMP_WORDS": " ".join(parts), "COMP_CWORD": str(len(parts) - 1), "_GATEKEEPER_COMPLETE": "bash_complete"}
+    done = subprocess.run([PROGRAM], env=os.environ | asked, capture_output=True, text=True, check=True)
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+def test_a_shell_completes_commands_and_flags():
+    assert {"mailing", "man"} <= set(complete("gatekeeper ma"))
+    assert "--next-hop" in complete("gatekeeper serve --next")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_calls_us(shell):
+    text = CliRunner().invoke(main, ["completion", shell]).output
+    assert "_GATEKEEPER_COMPLETE" in text and "gatekeeper" in text
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_commands_have_help():
+    assert isinstance(main, click.Group)
+    assert all(command.help for command in LEAVES.values())
