@@ -93,7 +93,7 @@ class QuickConnection(SmtpConnection):
         self._pass_on(answer)
 
     def _recipient_at_once(self, exchange: Exchange, recipient: Recipient) -> bool:
-        if len(exchange.accepted) >= self._settings.max_recipients:
+        if len(exchange.accepted) >= self._settings.max_recipients or self._house.is_ours(recipient.address):
             return False
 
         def heard(answer: Reply | None) -> None:
