@@ -29,7 +29,8 @@ from sqlalchemy import (
 )
 
 from gatekeeper.model import Audience, Counts
-from gatekeeper.store.hashing import Hash, keyed
+from gatekeeper.store.hashing import Hash, keyed, keyed_all
+from gatekeeper.store.packed import add, is_packed, known_of
 from gatekeeper.store.rows import tallied, upsert
 from gatekeeper.store.schema import mailing_people
 from gatekeeper.store.statements import Row, Statement
@@ -51,12 +52,12 @@ def hash_person(secret: bytes, name: str) -> Hash:
 
 def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
     """Hash an audience's users and externals."""
-    people = {
-        keyed(secret, f"person {user}"): Person(True, agency, user in audience.unresolved)
-        for user, agency in audience.users.items()
-    }
+    hashed, unresolved = keyed_all(secret, "person "), audience.unresolved
+    known = {agency: Person(True, agency, False) for agency in set(audience.users.values())}
+    people = {hashed(user): known[agency] for user, agency in audience.users.items()}
+    people |= {hashed(user): Person(True, audience.users[user], True) for user in unresolved}
     outside = Person(False, None, False)
-    people |= {keyed(secret, f"person {external}"): outside for external in audience.externals}
+    people |= {hashed(external): outside for external in audience.externals}
     return people
 
 
@@ -65,6 +66,9 @@ def find_new(connection: Connection, mailing: Row, people: dict[Hash, Person]) -
     if mailing["users"] + mailing["external"] == 0:
         return people
     known: set[Hash] = set()
+    if is_packed(connection, people):
+        known.update(known_of(connection, mailing["id"], list(people)))
+        return {hash_: person for hash_, person in people.items() if hash_ not in known}
     for chunk in _chunks(list(people)):
         values = {"mailing_id": mailing["id"], **_numbered(chunk)}
         found = _KNOWN[len(values) - 1].rows(connection, values)
@@ -102,7 +106,9 @@ def _reached_statement(size: int) -> Statement:
 _SIZES = (1, 16, 100, 500)  # of the chunks that are looked up in one statement
 _KNOWN = {size: _known_statement(size) for size in _SIZES}
 _REACHED = {size: _reached_statement(size) for size in _SIZES}
-_ADD = Statement(lambda _: insert(mailing_people), [column.name for column in mailing_people.columns])
+_ADD = Statement(
+    lambda _: insert(mailing_people), ["mailing_id", "person", "reached", "inside", "unresolved", "agency"]
+)
 
 
 def grow(counts: Counts, audience: Audience, new: dict[Hash, Person], tallies: Mapping[str, Any]) -> Counts:
@@ -128,23 +134,17 @@ def add_people(
     reached: bool,
 ) -> int:
     """Write the new ones, and return how many people the batch reaches that nothing relayed had reached before."""
-    if new:
-        _ADD.run_many(connection, [_row(mailing["id"], hash_, person, reached) for hash_, person in new.items()])
+    own = mailing["id"]
+    if is_packed(connection, new):
+        places = ((hash_, (each.inside, each.unresolved, each.agency)) for hash_, each in new.items())
+        add(connection, own, places, reached=reached)
+    elif new:
+        rows = [(own, hash_, reached, each.inside, each.unresolved, each.agency) for hash_, each in new.items()]
+        _ADD.run_tuples(connection, sorted(rows))  # in the order of the table's key: a page is written once
     if not reached:
         return 0
     known = [hash_ for hash_ in people if hash_ not in new]
     return len(new) + _mark_reached(connection, mailing, known)
-
-
-def _row(mailing_id: int, hash_: Hash, person: Person, reached: bool) -> dict[str, object]:
-    return {
-        "mailing_id": mailing_id,
-        "person": hash_,
-        "reached": reached,
-        "inside": person.inside,
-        "unresolved": person.unresolved,
-        "agency": person.agency,
-    }
 
 
 def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:

@@ -68,6 +68,14 @@ class Statement:
         compiled = self._for(connection)
         _execute_many(connection, compiled.sql, [compiled.bind(values) for values in rows])
 
+    def run_tuples(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows of numbers, texts, octets and truths, in the order of the columns that the statement fills."""
+        compiled, columns = self._for(connection), tuple(self._columns or ())
+        if compiled.order == columns:  # the driver takes them as they are
+            _execute_many(connection, compiled.sql, rows)
+        else:
+            self.run_many(connection, (dict(zip(columns, row, strict=True)) for row in rows))
+
     def _for(self, connection: Connection) -> _Compiled:
         name = connection.dialect.name
         if name not in self._compiled:
@@ -101,6 +109,12 @@ def one_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[b
     return column.in_([literal(value) for value in sorted(values)])
 
 
+def driver_rows(connection: Connection, sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
+    """Execute SQL of the driver's own kind, and return the rows it gives; raises DBAPIError."""
+    rows: list[Sequence[Any]] = _execute(connection, sql, values).fetchall()
+    return rows
+
+
 def savepoint(connection: Connection, words: str) -> None:
     """Say SAVEPOINT, RELEASE or ROLLBACK TO; raises DBAPIError."""
     _execute(connection, words, ())
@@ -114,7 +128,7 @@ def _execute(connection: Connection, sql: str, values: Any) -> Any:
         raise _wrapped(connection, sql, error) from error
 
 
-def _execute_many(connection: Connection, sql: str, rows: list[Any]) -> None:
+def _execute_many(connection: Connection, sql: str, rows: Sequence[Any]) -> None:
     cursor: Any = connection.connection.cursor()
     try:
         cursor.executemany(sql, rows)
