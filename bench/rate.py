@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper.delivery import NextHop
@@ -30,18 +31,30 @@ class Uncounted(Store):
         return Outcome(judge(counts, Standing()), counts)
 
 
-async def counting_ratio(folder: Path) -> tuple[float, float]:
-    """Messages a second with counting and without: medians of rounds that take turns."""
+@dataclass(frozen=True)
+class Cost:
+    """What messages cost: how many a second, and milliseconds of CPU each, of client, gate and sink together."""
+
+    rate: float
+    cpu: float
+
+
+async def counting_ratio(folder: Path) -> tuple[Cost, Cost]:
+    """With counting and without: medians of rounds that take turns."""
     rules = folder / "rules.yaml"
     rules.write_text(RULES)
     async with Sink() as sink:
         given = {"rules": str(rules), "listen": "127.0.0.1:0", "next_hop": f"smtp://127.0.0.1:{sink.port}"}
         listeners = [await _open(read_settings(given, {}), kind, folder) for kind in (Store, Uncounted)]
-        rates: tuple[list[float], list[float]] = ([], [])
+        costs: tuple[list[Cost], list[Cost]] = ([], [])
         for _ in range(ROUNDS):
-            for listener, found in zip(listeners, rates, strict=True):
-                found.append(await _rate(listener.port))
-    return statistics.median(rates[0]), statistics.median(rates[1])
+            for listener, found in zip(listeners, costs, strict=True):
+                found.append(await _cost(listener.port))
+    return _median(costs[0]), _median(costs[1])
+
+
+def _median(costs: list[Cost]) -> Cost:
+    return Cost(statistics.median(each.rate for each in costs), statistics.median(each.cpu for each in costs))
 
 
 async def _open(settings: Settings, kind: type[Store], folder: Path) -> SmtpListener:
@@ -53,10 +66,11 @@ async def _open(settings: Settings, kind: type[Store], folder: Path) -> SmtpList
     return listener
 
 
-async def _rate(port: int) -> float:
-    began = time.perf_counter()
+async def _cost(port: int) -> Cost:
+    began, spent = time.perf_counter(), time.process_time()
     await asyncio.gather(*(_session(port, MESSAGES // SESSIONS) for _ in range(SESSIONS)))
-    return MESSAGES / (time.perf_counter() - began)
+    cpu = (time.process_time() - spent) * 1000 / MESSAGES
+    return Cost(MESSAGES / (time.perf_counter() - began), cpu)
 
 
 async def _session(port: int, messages: int) -> None:
