@@ -10,6 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -24,6 +25,9 @@ from gatekeeper.store.statements import savepoint
 log = logging.getLogger("gatekeeper.store")
 T = TypeVar("T")
 _GROUP = 64  # the most that one commit waits for
+# Seconds that a group waits for more while many write at once. A commit costs the CPU time of three decisions: in groups
+# of two, each decision costs twice what it does in groups of eight.
+_LINGER = 0.005
 _ATTEMPTS = 4  # at a piece of work that Postgres gave up for another's
 
 
@@ -51,6 +55,7 @@ class Writer:
     database: Database
     _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
+    _busy: bool = False  # the last group was more than one piece of work
 
     def start(self) -> None:
         """Start the thread."""
@@ -103,19 +108,23 @@ class Writer:
             _answer(group)
 
     def _next_group(self) -> list[_Work]:
+        """What waits, up to a group; [] at the end. Where the last group was one, a little is waited for more."""
         group: list[_Work] = []
         work = self._waiting.get()
+        until = time.monotonic() + (_LINGER if self._busy else 0.0)
         while work is not None:
             if not work.future.cancelled():
                 group.append(work)
             if len(group) >= _GROUP:
-                return group
+                break
             try:
-                work = self._waiting.get_nowait() if group else self._waiting.get()
+                work = self._waiting.get(timeout=max(0.0, until - time.monotonic()) if group else None)
             except queue.Empty:
-                return group
-        if group:
-            self._waiting.put(None)
+                break
+        else:
+            if group:
+                self._waiting.put(None)
+        self._busy = len(group) > 1
         return group
 
     def _commit(self, group: list[_Work]) -> None:
