@@ -25,8 +25,8 @@ from gatekeeper.store.statements import savepoint
 log = logging.getLogger("gatekeeper.store")
 T = TypeVar("T")
 _GROUP = 64  # the most that one commit waits for
-# Seconds that a group waits for more while many write at once. A commit costs the CPU time of three decisions: in groups
-# of two, each decision costs twice what it does in groups of eight.
+# Seconds that a group waits for more while many write at once. A commit costs the CPU time of three decisions: in
+# groups of two, each decision costs twice what it does in groups of eight.
 _LINGER = 0.005
 _ATTEMPTS = 4  # at a piece of work that Postgres gave up for another's
 
