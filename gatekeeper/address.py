@@ -27,6 +27,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
 # what most addresses look like: nothing to do but lower case. One class a side is three times as fast as exact labels
 _is_plain = re.compile(r"(?!\.)[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]++(?<!\.)@[a-zA-Z0-9.-]++(?<!\.)").fullmatch
+_are_plain = re.compile(r"(?:[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+@[a-z0-9-]++(?:\.[a-z0-9-]++)*+(?:\n|\Z))++").fullmatch
 _ROUTE = re.compile(r"(?:@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?:,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
 _DOT_ATOM = re.compile(rf"[{_ATEXT}{_BEYOND_ASCII}]++(?:\.[{_ATEXT}{_BEYOND_ASCII}]++)*+")
 _QUOTED = re.compile(rf'"(?:[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*+"')  # RFC 5321 4.1.2 Quoted-string, RFC 6531 3.3
@@ -67,6 +68,14 @@ def normalise(address: str, internal: bool = False) -> str:
         local, _, domain = lower.partition("@")
         return f"{_quoted_if_needed(_untagged(local))}@{domain}"
     return lower
+
+
+def normalise_all(addresses: Sequence[str]) -> Sequence[str]:
+    """As `normalise` of each, in their order; for thousands that look like most addresses, at one go."""
+    joined = "\n".join(addresses)
+    if joined.isascii() and joined.count("\n") == len(addresses) - 1 and _are_plain(lower := joined.lower()):
+        return lower.split("\n")
+    return [normalise(address) for address in addresses]
 
 
 def _normalise_unusual(address: str, internal: bool) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 
-from gatekeeper.address import normalise
+from gatekeeper.address import normalise, normalise_all
 from gatekeeper.model import Facts, Keys, Source, Transaction
 
 
@@ -26,7 +26,7 @@ def batch_identity(transaction: Transaction, facts: Facts) -> str:
 
     Envelope sender, recipients in any order, Message-ID and content; not ESMTP parameters, trace fields, the client.
     """
-    recipients = sorted({normalise(recipient.address) for recipient in transaction.recipients})
+    recipients = sorted(set(normalise_all([recipient.address for recipient in transaction.recipients])))
     # as JSON, so that no value can run into the next
     parts = json.dumps([normalise(transaction.sender), recipients, facts.message_id, facts.content_digest])
     return sha256(parts.encode("ascii")).hexdigest()

@@ -230,3 +230,13 @@ def test_a_login_without_a_domain_finds_one() -> None:
     assert address.source("ann", [JO], "", []) == "ann"
     assert address.source("ann", [JO], "", [], login_domain="Example.gov") == "ann@example.gov"
     assert address.source("jo", [JO], "", [], login_domain="example.gov") == "jo@example.gov"
+
+
+ODD = st.sampled_from(
+    ["", "A@B.c", "a+b@c.d", "a..b@c", "a@b\nc@d", "\u212a@x.y", '"q q"@x.y', "@a:b@c", "a@b.", "a@b.c\n"]
+)
+
+
+@given(st.lists(ODD | AWKWARD | MAILBOXES, max_size=8))
+def test_many_are_normalised_as_each_is(addresses: list[str]) -> None:
+    assert list(address.normalise_all(addresses)) == [address.normalise(each) for each in addresses]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from gatekeeper.address import normalise, normalise_domain
+from gatekeeper.address import normalise, normalise_all, normalise_domain
 from gatekeeper.model import Watched
 
 from .consent import Consent
@@ -125,11 +125,20 @@ class Directory:
 
     def reach(self, addresses: Iterable[str]) -> Reach:
         """Whom addresses reach, each person once; "" is nobody. Lists count as their members, nested ones too."""
-        names = dict.fromkeys(map(self.user, addresses))
+        names = self._users(tuple(addresses))
         lists = [name for name in names if name in self._lists]
         people = self._tell_apart(name for name in names if name and name not in self._lists)
         parts = [people] if people.people or not lists else []
         return _union([*parts, *map(self._expand, lists)])
+
+    def _users(self, addresses: tuple[str, ...]) -> Iterable[str]:
+        """`user` of each, repeats left out."""
+        if not self._names:  # all that can be known of them is how they are written
+            look_up = self._look_up
+            return dict.fromkeys(
+                name if "+" not in name and "@" in name else look_up(name) for name in normalise_all(addresses)
+            )
+        return dict.fromkeys(map(self.user, addresses))
 
     def _look_up(self, name: str) -> str:
         """`user` of a normalised address, which may have a tag, or no domain."""
@@ -152,8 +161,10 @@ class Directory:
         """Reach of people: users by entry or domain, and externals."""
         users: dict[str, str | None] = {}
         externals: list[str] = []
+        entries, place = self._agencies, self._domains.placer()
         for name in names:
-            inside, agency = self._place(name)
+            _, at, domain = name.rpartition("@")
+            inside, agency = self._place(name) if name in entries or not at else place(domain)
             if inside:
                 users[name] = agency
             else:

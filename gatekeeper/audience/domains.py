@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from gatekeeper.address import MOST_DOMAIN_OCTETS, normalise_domain
@@ -32,6 +32,17 @@ class Domains:
     def place(self, domain: str) -> tuple[bool, str | None]:
         """Whether a normalised domain is inside, and its agency: that of the longest pattern that matches."""
         return self._cached(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
+
+    def placer(self) -> Callable[[str], tuple[bool, str | None]]:
+        """`place`, for many names at once, which have few domains."""
+        found: dict[str, tuple[bool, str | None]] = {}
+
+        def place(domain: str) -> tuple[bool, str | None]:
+            if domain not in found:
+                found[domain] = self.place(domain)
+            return found[domain]
+
+        return place
 
     def _match(self, domain: str) -> tuple[bool, str | None]:
         patterns = tuple(patterns_of(domain))

@@ -124,6 +124,10 @@ class Channel(asyncio.Protocol):
         if self._transport and self._lost is None:
             self._transport.write(data)
 
+    def heard(self) -> Reply | None:
+        """The next reply, where it is there already."""
+        return self._replies.popleft() if self._replies else None
+
     async def reply(self, seconds: float) -> Reply:
         """The next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
         if not self._replies:

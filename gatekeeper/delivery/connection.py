@@ -83,7 +83,10 @@ class Connection:
     async def _batch(self, lines: Sequence[str]) -> list[Reply]:
         self._broken = True  # until every reply is read: cancelled between, the connection is of no use
         self._channel.write("".join(line + "\r\n" for line in lines).encode("utf-8", "surrogateescape"))
-        replies = [await self._reply(line) for line in lines]
+        heard, replies = self._channel.heard, []
+        for line in lines:
+            reply = heard()
+            replies.append(reply if reply and reply.ok else await self._rest_of_reply(line, reply))
         self._broken = False
         return replies
 
@@ -91,8 +94,11 @@ class Connection:
         """Send one command; raises NextHopError."""
         return (await self._batch([line]))[0]
 
+    async def _rest_of_reply(self, line: str, reply: Reply | None) -> Reply:
+        return await self._reply(line) if reply is None else self._checked(line, reply)
+
     async def _reply(self, line: str) -> Reply:
-        return self._checked(line, await self._channel.reply(self.deadlines.of(line)))
+        return self._checked(line, self._channel.heard() or await self._channel.reply(self.deadlines.of(line)))
 
     def say(self, line: str, then: Then) -> None:
         """As `command`, without waiting: `then` is given the reply as it comes, or the error that would be raised."""

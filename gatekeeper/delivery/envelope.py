@@ -24,6 +24,7 @@ _NEEDS = {  # parameter -> what must be offered for it
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACKET = re.compile(r"[<> ]")
+_is_plain = re.compile(r"[!-;=?-~]*").fullmatch  # printable ASCII but space and angle brackets
 _NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
 
 
@@ -38,6 +39,8 @@ def rcpt_command(recipient: Recipient, offers: Mapping[str, str]) -> str | Reply
 
 
 def _command(verb: str, address: str, parameters: Sequence[str], offers: Mapping[str, str]) -> str | Reply:
+    if not parameters and _is_plain(address):
+        return f"{verb}:<{address}>"
     kept = [each for each in parameters if _NEEDS.get(_keyword(each), "") in {"", *offers}]
     line = " ".join([f"{verb}:<{address}>", *kept])
     if _CONTROL.search(line) or (_BRACKET.search(address) and not address.startswith('"')):

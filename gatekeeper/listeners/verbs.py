@@ -255,9 +255,14 @@ class SmtpConnection(Connection):
         if not asked:
             return
         theirs = [each for each in asked if isinstance(each, Recipient) and not self._house.is_ours(each.address)]
-        replies = iter(await self._next_hops_replies(theirs))
-        for each in asked:
-            self.answer(self._own_reply(each) or next(replies))
+        replies = await self._next_hops_replies(theirs)
+        if len(replies) == len(asked):  # thousands, for the most part
+            for answer in replies:
+                self.answer(answer)
+        else:
+            rest = iter(replies)
+            for each in asked:
+                self.answer(self._own_reply(each) or next(rest))
         if self._idle_commands > self._settings.max_commands:
             self.dismiss(_TOO_MANY_COMMANDS)
 

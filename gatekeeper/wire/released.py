@@ -22,9 +22,9 @@ def token_field(token: str) -> bytes:
 
 def token_of(content: bytes) -> str | None:
     """The token in a message's header; None where it has none, or the field is malformed."""
-    if content.find(TOKEN_FIELD, 0, _HEADER_BYTES) < 0:
-        return None
     end = content.find(_HEADER_END, 0, _HEADER_BYTES)
+    if content.find(TOKEN_FIELD, 0, end + 2 if end >= 0 else _HEADER_BYTES) < 0:
+        return None
     found = _TOKEN.search(content, 0, end + 2 if end >= 0 else _HEADER_BYTES)
     return found[1].decode("ascii") if found else None
 

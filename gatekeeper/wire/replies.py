@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
 _TAKEN_LINE_OCTETS = 2048  # what we take from a next hop; real ones go beyond 512
@@ -14,6 +15,7 @@ _MORE = "..."
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")  # RFC 3463 2
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_ORDINARY_REPLY = re.compile(rb"([2-5][0-9]{2}) ([ -~]*)\r?")
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
 _PLAIN = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "ß": "ss"})
 
@@ -129,8 +131,10 @@ class ReplyParser:
 
         Raises ProtocolError at what is no reply; replies before it are returned first, the error at the next call.
         """
-        self._rest += data
         replies: list[Reply] = []
+        if self.idle:
+            data = _take_known(data, replies)
+        self._rest += data
         try:
             while (end := self._rest.find(b"\n")) >= 0:
                 self._take_line(bytes(self._rest[:end]).removesuffix(b"\r"), replies)
@@ -158,6 +162,23 @@ class ReplyParser:
             raise ProtocolError(f"a line with code {code} within a reply of {self._code}: expected one code a reply")
         if len(self._lines) >= _TAKEN_LINES:
             raise ProtocolError(f"a reply of more than {_TAKEN_LINES} lines: expected an end of it")
+
+
+def _take_known(data: bytes, replies: list[Reply]) -> bytes:
+    """Take whole replies of one ordinary line from the front; what is left. Thousands of them are the same."""
+    lines = data.split(b"\n")
+    for number, line in enumerate(lines[:-1]):
+        known = _known_reply(line) if len(line) <= LINE_OCTETS else None
+        if known is None:
+            return b"\n".join(lines[number:])
+        replies.append(known)
+    return lines[-1]
+
+
+@lru_cache(maxsize=256)
+def _known_reply(line: bytes) -> Reply | None:
+    found = _ORDINARY_REPLY.fullmatch(line)
+    return Reply(int(found[1]), (found[2].decode("ascii"),)) if found else None
 
 
 def _check_length(octets: int) -> None:
