@@ -11,7 +11,8 @@ from functools import partial
 
 from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
-from gatekeeper.store import Store, StoreError, keeping, ledger, preflights
+from gatekeeper.meetings import Meetings
+from gatekeeper.store import Store, StoreError, claims, keeping, ledger, permits, preflights
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
 
@@ -31,6 +32,7 @@ class Duties:
     store: Store
     gathers: Gathers
     patience: Patience
+    meetings: Meetings
     clock: Callable[[], float] = time.time
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -38,6 +40,7 @@ class Duties:
         """Start the loops."""
         duties = (
             (GATHER_SECONDS, self.end_gathers),
+            (GATHER_SECONDS, self.meet),
             (ATTEND_SECONDS, self.attend),
             (TIDY_SECONDS, self.tidy),
         )
@@ -56,6 +59,13 @@ class Duties:
         except StoreError as error:
             log.debug("gathers wait for the database: %s", error)
 
+    async def meet(self) -> None:
+        """Look again at the held mailings that a permit may cover; with the database away they wait."""
+        try:
+            await self.meetings.hold()
+        except StoreError as error:
+            log.debug("held mailings wait for the database: %s", error)
+
     async def attend(self) -> None:
         """Look after the mailings that are held."""
         try:
@@ -72,6 +82,8 @@ class Duties:
             await self.store.run(partial(keeping.forget_unsealed, before=unsealed))
             await self.store.run(partial(keeping.forget_bodies, before=unsealed))
             await self.store.run(partial(preflights.forget, before=unsealed))
+            await self.store.run(partial(permits.expire_permits, now=now))
+            await self.store.run(partial(claims.forget_flights, now=now))
             forgotten = 1
             while forgotten:  # a few hundred a commit, so that mail is not kept waiting
                 forgotten = await self.store.run(partial(ledger.forget_ordinary, before=now - age))

@@ -18,15 +18,15 @@ from gatekeeper import notify, rules, telling
 from gatekeeper.auditing import Auditor, Judged
 from gatekeeper.faults import step
 from gatekeeper.in_force import InForce, Policy
-from gatekeeper.judging import audience_of, source_of, warning_field
+from gatekeeper.judging import warning_field
 from gatekeeper.mail import read_facts
 from gatekeeper.mode import Mode
-from gatekeeper.model import Action, Evidence, Facts, Reason, Transaction, Verdict
+from gatekeeper.model import Action, Facts, Reason
 from gatekeeper.notify import Occasion
+from gatekeeper.rejudging import Rejudged, read_kept, rejudge
 from gatekeeper.rules.recording import GATHERED, About
 from gatekeeper.store import Connection, Store, StoreError, gather, keeping
 from gatekeeper.store.gather import Gathered
-from gatekeeper.store.views import BatchView
 from gatekeeper.telling import Voice
 
 log = logging.getLogger("gatekeeper.gather")
@@ -79,7 +79,7 @@ class Gathers:
         if gathered is None:
             return
         policy, facts = self.in_force.current, await self._facts(gathered)
-        judged = self._judge_all(gathered, facts, policy)
+        judged = await self.store.read(partial(self._judge, gathered=gathered, facts=facts, policy=policy))
         step("gather-judged")
         ended = await self.store.run(partial(self._write, gathered=gathered, judged=judged))
         ended = ended or await self.store.run(partial(self._end_at_once, key=key, facts=facts, policy=policy))
@@ -110,60 +110,52 @@ class Gathers:
             facts[body] = await asyncio.to_thread(read_facts, content)
         return facts
 
-    def _judge_all(self, gathered: Gathered, facts: Mapping[bytes, Facts], policy: Policy) -> dict[int, Judged]:
-        now = datetime.fromtimestamp(self.clock(), UTC)
-        return {batch.id: _judge(batch, facts[batch.body], gathered, policy, now) for batch in gathered.batches}
+    def _judge(self, connection: Connection, gathered: Gathered, facts: dict[bytes, Facts], policy: Policy) -> Rejudged:
+        kept = read_kept(connection, gathered.batches, facts, policy)
+        return rejudge(connection, gathered, kept, policy, self.clock())
 
     def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
         """Judge and write in one transaction, where more comes faster than it can be judged: its time is over."""
         gathered = gather.read_gathered(connection, key, lock=True)
         if gathered is None or (gathered.mailing.gather_until or 0) > self.clock():
             return None
-        for body in {batch.body for batch in gathered.batches} - facts.keys():
-            facts[body] = read_facts(_content(connection, body))
-        return self._write(connection, gathered, self._judge_all(gathered, facts, policy))
+        judged = self._judge(connection, gathered, facts, policy)
+        while not judged.still_so(connection, key):  # of those that it has locked now, none can change any more
+            judged = self._judge(connection, gathered, facts, policy)
+        return self._write(connection, gathered, judged)
 
     # -- what comes of it ----------------------------------------------------------------------------------------
 
-    def _write(self, connection: Connection, gathered: Gathered, judged: Mapping[int, Judged]) -> Ended | None:
-        verdicts = {batch: each.verdict for batch, each in judged.items()}
-        worst = _worst(verdicts.values())
-        passes = worst.passes or self._observes(judged.values())
-        done = self._carry_out(connection, gathered, verdicts, worst, passes=passes)
-        if not done:
+    def _write(self, connection: Connection, gathered: Gathered, judged: Rejudged) -> Ended | None:
+        mailing, worst = gathered.mailing, judged.action
+        passes = worst.passes or self._observes(judged.each.values())
+        if not judged.still_so(connection, mailing.key):
+            return None
+        if not self._carry_out(connection, gathered, judged, passes=passes):
             return None
         carried_out = Action.RELAY if passes and not worst.passes else worst
-        mailing = gathered.mailing
-        return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged)
+        return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged.each)
 
     def _observes(self, judged: Iterable[Judged]) -> bool:
         """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
         return self.mode.observes or not any(each.ruleset.acts_on(each.evidence.source.agency) for each in judged)
 
-    def _carry_out(
-        self,
-        connection: Connection,
-        gathered: Gathered,
-        verdicts: Mapping[int, Verdict],
-        worst: Action,
-        *,
-        passes: bool,
-    ) -> bool:
+    def _carry_out(self, connection: Connection, gathered: Gathered, judged: Rejudged, *, passes: bool) -> bool:
         now = self.clock()
         if passes:
-            return self._pass(connection, gathered, verdicts, now)
-        reasons = _reasons(verdicts.values())
-        if worst is Action.REJECT:
-            return self._refuse(connection, gathered, reasons, now)
-        return self._hold(connection, gathered, reasons, now)  # what cannot be deferred any more is held
+            return self._pass(connection, gathered, judged, now)
+        if judged.action is Action.REJECT:
+            return self._refuse(connection, gathered, judged.reasons, now)
+        return self._hold(connection, gathered, judged.reasons, now)  # what cannot be deferred any more is held
 
-    def _pass(self, connection: Connection, gathered: Gathered, verdicts: Mapping[int, Verdict], now: float) -> bool:
-        warned = {id: verdict for id, verdict in verdicts.items() if verdict.action is Action.WARN}
-        added = {id: gather.Warned(warning_field(verdict), verdict.reasons) for id, verdict in warned.items()}
-        if not gather.end_by_passing(connection, gathered, added, now):
+    def _pass(self, connection: Connection, gathered: Gathered, judged: Rejudged, now: float) -> bool:
+        warned = {id: each for id, each in judged.each.items() if each.verdict.action is Action.WARN}
+        added = {id: gather.Warned(warning_field(each.verdict), each.verdict.reasons) for id, each in warned.items()}
+        if not gather.end_by_passing(connection, gathered, added, judged.permits, now):
             return False
         if warned:
-            self._tell(connection, gathered, "warning", notify.warning_notice, _reasons(warned.values()), now)
+            reasons = Rejudged(warned, judged.standing).reasons
+            self._tell(connection, gathered, "warning", notify.warning_notice, reasons, now)
         return True
 
     def _hold(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
@@ -201,38 +193,3 @@ class Gathers:
 
 def _content(connection: Connection, body: bytes) -> bytes:
     return b"".join(keeping.read_chunks(connection, body))
-
-
-def _judge(batch: BatchView, facts: Facts, gathered: Gathered, policy: Policy, now: datetime) -> Judged:
-    transaction = Transaction(
-        listener=batch.listener,
-        client=batch.client,
-        sender=batch.sender,
-        recipients=tuple(view.recipient for view in batch.recipients),
-        content=b"",  # its facts have been read
-        parameters=batch.parameters,
-        login=batch.login,
-        authenticated=batch.authenticated,
-    )
-    evidence = Evidence(
-        transaction,
-        facts,
-        audience_of(transaction, facts, policy),
-        gathered.mailing.counts,
-        gathered.standing,
-        source_of(transaction, facts, policy),
-    )
-    return Judged(policy.ruleset, evidence, rules.judge(policy.ruleset, evidence, now), now)
-
-
-def _worst(verdicts: Iterable[Verdict]) -> Action:
-    return max((verdict.action for verdict in verdicts), key=lambda action: action.severity, default=Action.RELAY)
-
-
-def _reasons(verdicts: Iterable[Verdict]) -> tuple[Reason, ...]:
-    """Every reason once, whichever batch gave it."""
-    found: dict[str, Reason] = {}
-    for verdict in verdicts:
-        for reason in verdict.reasons:
-            found.setdefault(reason.rule, reason)
-    return tuple(found.values())

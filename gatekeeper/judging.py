@@ -11,7 +11,8 @@ from gatekeeper import address
 from gatekeeper.audience import count
 from gatekeeper.from_allowed import from_problem
 from gatekeeper.in_force import Policy
-from gatekeeper.model import Audience, Facts, Source, Transaction, Verdict
+from gatekeeper.mail import read_likeness
+from gatekeeper.model import Audience, Facts, Likeness, Source, Standing, Transaction, Verdict
 from gatekeeper.wire.replies import plain
 
 WARNING_FIELD = b"X-Gatekeeper-Warning"
@@ -49,6 +50,11 @@ def _looked_into(audience: Audience, policy: Policy) -> Audience:
         unconsented=directory.unconsented(audience.externals) if consent else None,
         watched={address: watched for address, watched in lists if watched is not None},
     )
+
+
+def likeness_for(standing: Standing, content: bytes) -> Likeness | None:
+    """What a message has in common with others like it; read only where a permit is bound to that."""
+    return read_likeness(content) if any(permit.likeness for permit in standing.permits) else None
 
 
 def warning_field(verdict: Verdict) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -151,6 +151,7 @@ class Audience:
     unlisted: frozenset[str] | None = None  # people in no list that the gate knows; None where no rule asks
     unconsented: frozenset[str] | None = None  # externals without consent; None where that cannot be told
     watched: Mapping[str, Watched] = field(default_factory=dict)  # by the list's address, where a rule asks
+    beside: int = 0  # people whom none of its lists has as a member
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,15 +218,69 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose mail something is about; empty for anybody's."""
+
+    senders: frozenset[str] = frozenset()  # mailboxes
+    agencies: frozenset[str] = frozenset()  # ids
+    groups: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.senders or self.agencies or self.groups)
+
+    def __str__(self) -> str:
+        """`head@doa.example.gov`, `agency DOA`, `group teachers`, or several of them."""
+        named = [*sorted(self.senders), *(f"agency {name}" for name in sorted(self.agencies))]
+        return ", ".join([*named, *(f"group {name}" for name in sorted(self.groups))])
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What messages that vary have in common: what a `template` permit is bound to (DESIGN 6)."""
+
+    fingerprints: frozenset[str] = frozenset()  # a message shares at least one of them
+    links: frozenset[str] = frozenset()  # and has exactly these: host and path, for their parameters vary
+    attachments: frozenset[str] = frozenset()  # and these: name, type, and a digest of what is in them
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
-    """What clears a hold: it answers the named rules, within its binding, window and ceiling."""
+    """What clears a hold: it answers the named rules, within its scope, binding, window, ceiling and uses."""
 
     id: str  # "P-9"
     rules: frozenset[str]
     digests: frozenset[str]  # content digests it is bound to (exact); empty where it binds by all else
-    ceiling: int  # users
-    agencies: frozenset[str]
+    ceiling: int | None  # users; None for any number
+    agencies: frozenset[str]  # that it may reach; empty for any
     until: datetime
+    kind: str = "approval"  # or "exception", "emergency"
+    state: str = "in force"  # a word of lifecycle.PermitState
+    scope: Scope = Scope()
+    subject: str = ""  # as it was asked for
+    subject_key: str = ""  # folded for comparison; "" for any subject
+    lists: frozenset[str] = frozenset()  # that it may go to; empty for any
+    likeness: Likeness | None = None  # what it is bound to (template); None where it binds by all else
+    since: datetime | None = None  # the beginning of its window
+    purpose: str = ""  # of the request that it was given for
+    claimed: bool = False  # the mailing that is judged has used it already
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Somebody may not send mass mail until then (C10)."""
+
+    id: str  # "S-2"
+    who: Scope
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Which mass mailings before this one are counted: to an audience, or where that is "" of the same source (T4)."""
+
+    to: str  # a list's address, an agency's id, or ""
+    within: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +291,9 @@ class Standing:
     state: str = "open"
     reasons: tuple[Reason, ...] = ()  # why it is held, where it is
     permits: tuple[Permit, ...] = ()
+    whole: bool = False  # True where all of the ledger was asked, False where only the mailing's own state was
+    suspensions: tuple[Suspension, ...] = ()
+    earlier: Mapping[Earlier, int] = field(default_factory=dict)  # mailings, as the ruleset asks
 
 
 # -- what is decided ---------------------------------------------------------------------------------------------
@@ -283,6 +341,8 @@ class Evidence:
     counts: Counts
     standing: Standing
     source: Source
+    arrived: datetime | None = None  # when it came in, where it is judged later
+    likeness: Likeness | None = None  # of its content, where a permit is bound to one
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,3 +356,4 @@ class Outcome:
     batch: int | None = None  # id of the batch, where it is kept
     gathered: bool = False  # kept until its mailing is whole, not held
     repeated: bool = False  # a resend of a batch that is kept already
+    flight: int | None = None  # by which a revocation knows that it is on its way; None where no permit lets it pass

@@ -10,6 +10,7 @@ from gatekeeper.base import Base
 from gatekeeper.delivery.queue import Queue
 from gatekeeper.duties import Duties
 from gatekeeper.gathers import Gathers
+from gatekeeper.meetings import Meetings
 from gatekeeper.retention import Retention
 from gatekeeper.store import Bell, StoreError, ledger
 from gatekeeper.waiting import Patience
@@ -29,7 +30,8 @@ class Office:
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
         patience = Patience(base.store, base.voice, self.queue.poke, now)
-        self.duties = Duties(base.in_force, base.store, gathers, patience, now)
+        meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now)
+        self.duties = Duties(base.in_force, base.store, gathers, patience, meetings, now)
         self.retention = Retention(base.in_force, base.store)
         self._started = False
 

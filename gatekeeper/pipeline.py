@@ -7,6 +7,7 @@ return are marked. All of it runs in a task of its own, for a client may hang up
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -21,14 +22,14 @@ from gatekeeper import identity, notify, preflight, rules, telling
 from gatekeeper.auditing import Judged
 from gatekeeper.faults import step
 from gatekeeper.in_force import InForce, Policy
-from gatekeeper.judging import audience_of, source_of, warning_field
+from gatekeeper.judging import audience_of, likeness_for, source_of, warning_field
 from gatekeeper.mail import read_facts
 from gatekeeper.mode import OBSERVE, Mode
 from gatekeeper.model import Action, Counts, Evidence, Facts, Outcome, Source, Standing, Transaction, Verdict
 from gatekeeper.outage import Outage
 from gatekeeper.rules import MailingRules
 from gatekeeper.settings import Judging
-from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull
+from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, claims
 from gatekeeper.tasks import Tasks
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.released import token_of
@@ -126,7 +127,7 @@ class Pipeline:
             # Point of no return for the ledger: from the commit in here on, whom this reaches is counted.
             passage.outcome = outcome = await self._decide(passage, arrival)
             if outcome.batch is None:
-                return await self._effect(passage, outcome, relay)
+                return await self._fly(passage, outcome, relay)
             # Point of no return for the message: once kept, it is ours.
             if await self.store.keep(arrival, outcome.batch):
                 return await self._kept(passage, outcome)
@@ -174,6 +175,7 @@ class Pipeline:
             body=body,
             trace=transaction.trace or received_field(transaction, self.settings.hostname, passage.now, passage.id),
             notify=telling.may_be_told(transaction, facts, source, inside),
+            earlier=policy.ruleset.earlier,
             returning=transaction.authenticated and token_of(transaction.content) is not None,
         )
 
@@ -207,13 +209,29 @@ class Pipeline:
             return await self.store.decide(arrival, partial(self._judge, passage, arrival))
 
     def _judge(self, passage: Passage, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
-        evidence = Evidence(arrival.transaction, arrival.facts, arrival.audience, counts, standing, arrival.source)
+        likeness = likeness_for(standing, arrival.transaction.content)
+        evidence = Evidence(
+            arrival.transaction, arrival.facts, arrival.audience, counts, standing, arrival.source, likeness=likeness
+        )
         ruleset = passage.policy.ruleset
         verdict = rules.judge(ruleset, evidence, arrival.now)
         passage.judged = Judged(ruleset, evidence, verdict, arrival.now)
         if passage.observes and not verdict.action.passes:
             return replace(verdict, action=Action.RELAY)
         return verdict
+
+    async def _fly(self, passage: Passage, outcome: Outcome, relay: Relay) -> Reply:
+        """Act on the verdict; what a permit lets pass is on its way until the next hop has answered (S5)."""
+        try:
+            return await self._effect(passage, outcome, relay)
+        finally:
+            if outcome.flight is not None:
+                await self._land(outcome.flight)
+
+    async def _land(self, flight: int) -> None:
+        """Who waits for it to land waits no longer; without the database they wait until its time is over."""
+        with contextlib.suppress(StoreError):
+            await self.store.run(partial(claims.land, flight=flight))
 
     # -- what is done --------------------------------------------------------------------------------------------
 

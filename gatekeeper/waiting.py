@@ -22,7 +22,7 @@ from gatekeeper.notify import Occasion
 from gatekeeper.rules.ruleset import Held, Span
 from gatekeeper.store import Connection, Store, StoreError, keeping, ledger, views
 from gatekeeper.store import waiting as steps
-from gatekeeper.store.ledger import Act
+from gatekeeper.store.act import Act
 from gatekeeper.store.waiting import PASSED_ON, REMINDED, TOLD, Waiting
 from gatekeeper.telling import Voice, queue_report, report_to
 from gatekeeper.workdays import Calendar

@@ -179,7 +179,8 @@ async def test_a_batch_that_comes_while_the_rest_is_judged_is_judged_with_it(gat
     gate.now += 21
     key = gate.store.call(partial(gather.lease_gather, now=gate.now, seconds=20))
     read = await gate.store.read(partial(gather.read_gathered, key=key))
-    judged = gate.gathers._judge_all(read, await gate.gathers._facts(read), gate.in_force.current)
+    judging = partial(gate.gathers._judge, gathered=read, facts={}, policy=gate.in_force.current)
+    judged = await gate.store.read(judging)
     await gate.cut(people(100, start=1950), 50)
     assert await gate.store.run(partial(gate.gathers._write, gathered=read, judged=judged)) is None
     assert gate.mailing().state == "held" and gate.mailing().sent == 0
@@ -197,7 +198,8 @@ async def test_a_leased_gather_is_left_alone_until_the_lease_runs_out(gate):
     assert gate.mailing().state == "gathering"
     await gate.pass_time(1)
     assert gate.mailing().state == "open" and gate.queued().count("release") == 4
-    verdicts = gate.gathers._judge_all(read, await gate.gathers._facts(read), gate.in_force.current)
+    judging = partial(gate.gathers._judge, gathered=read, facts={}, policy=gate.in_force.current)
+    verdicts = await gate.store.read(judging)
     assert await gate.store.run(partial(gate.gathers._write, gathered=read, judged=verdicts)) is None
 
 

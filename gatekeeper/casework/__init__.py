@@ -8,21 +8,48 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from gatekeeper.casework import mailings
+from gatekeeper.casework import mailings, permits, requests, suspensions
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound
 from gatekeeper.casework.mailings import Case, Decision
+from gatekeeper.casework.permits import Exempted, Narrowed, PermitCase
+from gatekeeper.casework.requests import RequestCase, Wanted
+from gatekeeper.casework.terms import Terms
 from gatekeeper.faults import step
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, keeping, views
+from gatekeeper.store import permits as granted
+from gatekeeper.store import requests as asked
+from gatekeeper.store import suspensions as suspended
+from gatekeeper.store.permits import PermitView, Stopped
+from gatekeeper.store.requests import RequestView
+from gatekeeper.store.suspensions import SuspensionView
 from gatekeeper.store.views import BatchView, MailingView
 from gatekeeper.telling import Voice
 
-__all__ = ["Case", "Casework", "CaseworkError", "Decision", "NotAllowed", "NotFound"]
+__all__ = [
+    "Case",
+    "Casework",
+    "CaseworkError",
+    "Decision",
+    "Exempted",
+    "Narrowed",
+    "NotAllowed",
+    "NotFound",
+    "PermitCase",
+    "RequestCase",
+    "Terms",
+    "Wanted",
+]
 T = TypeVar("T")
+
+
+_AS_ASKED = Terms()
+_LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +59,7 @@ class Casework:
     store: Store
     voice: Voice
     clock: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
 
     @property
     def ruleset(self) -> Ruleset:
@@ -70,12 +98,12 @@ class Casework:
         """
         return self._do(mailings.export, number, by)
 
-    def approve(self, number: int, by: str, reason: str = "") -> Decision:
+    def approve(self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED) -> Decision:
         """Say yes to a held mailing; it is sent once everyone whom its rules ask has (DESIGN 6).
 
         Raises NotFound, NotAllowed, or CaseworkError where it is not held.
         """
-        decision = self._do(mailings.approve, number, by, reason)
+        decision = self._do(mailings.approve, number, by, reason, terms)
         step("approved")
         return decision
 
@@ -92,3 +120,117 @@ class Casework:
         Raises NotFound, NotAllowed, or CaseworkError where it is not held.
         """
         return self._do(mailings.withdraw, number, by, reason)
+
+    def ask_changes(self, number: int, by: str, reason: str) -> Decision:
+        """Send a held mailing back to its sender with what should be changed; nothing of it is sent.
+
+        Raises NotFound, NotAllowed, or CaseworkError where it is not held or no text is given.
+        """
+        return self._do(mailings.ask_changes, number, by, reason)
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def requests(self, state: str | None = None) -> list[RequestView]:
+        """The requests, newest first; of one state, where named."""
+        return self.store.call(partial(asked.list_requests, state=state))
+
+    def show_request(self, number: int) -> RequestCase:
+        """One request with who must agree, its permits and its timeline; raises NotFound."""
+        return self._do(requests.show, number)
+
+    def request_content(self, number: int) -> bytes | None:
+        """The message that a request is bound to; None where it has none. Raises NotFound."""
+        return self._do(requests.content, number)
+
+    def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
+        """Ask for a mailing in advance. Raises NotAllowed, or CaseworkError where something is wrong or too late."""
+        return self._do(requests.submit, wanted, by, reason)
+
+    def submit_again(
+        self, number: int, wanted: Wanted, by: str, reason: str = "", *, appeal: bool = False
+    ) -> RequestCase:
+        """Answer changes asked, or appeal a denial, under the request's number. Raises as `submit`, and NotFound."""
+        return self._do(partial(requests.submit_again, appeal=appeal), number, wanted, by, reason)
+
+    def approve_request(self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED) -> RequestCase:
+        """Say yes; it has a permit once everyone asked has. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(requests.approve, number, by, reason, terms)
+
+    def deny_request(self, number: int, by: str, reason: str) -> RequestCase:
+        """Say no. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(requests.deny, number, by, reason)
+
+    def ask_changes_of_request(self, number: int, by: str, reason: str) -> RequestCase:
+        """Send it back with what should be changed. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(requests.ask_changes, number, by, reason)
+
+    def withdraw_request(self, number: int, by: str, reason: str = "") -> RequestCase:
+        """Take it back, as who asked. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._settled(self._do(requests.withdraw, number, by, reason))
+
+    def revoke_request(self, number: int, by: str, reason: str) -> RequestCase:
+        """Take back what was approved; once this has returned nothing more leaves under it. Raises as `revoke`."""
+        return self._settled(self._do(requests.revoke, number, by, reason))
+
+    # -- permits -------------------------------------------------------------------------------------------------
+
+    def permits(self, state: str | None = None, review: str | None = None) -> list[PermitView]:
+        """The permits, newest first; of one state, or whose review is so, where named."""
+        return self.store.call(partial(granted.list_permits, state=state, review=review))
+
+    def show_permit(self, number: int) -> PermitCase:
+        """One permit with its timeline; raises NotFound."""
+        return self.store.call(partial(permits.show, number=number))
+
+    def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
+        """Let an agency's mail pass for some hours. Raises NotAllowed, CaseworkError."""
+        return self._do(permits.declare_emergency, agency, by, reason, hours)
+
+    def grant_exception(self, wanted: Exempted, by: str, reason: str) -> PermitCase:
+        """Let somebody's mail pass until a day. Raises NotAllowed, CaseworkError."""
+        return self._do(permits.grant_exception, wanted, by, reason)
+
+    def review_permit(self, number: int, by: str, reason: str) -> PermitCase:
+        """Close the review of an emergency. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(permits.review, number, by, reason)
+
+    def narrow(self, number: int, by: str, reason: str, to: Narrowed) -> PermitCase:
+        """Allow less; once this has returned nothing leaves that is not covered any more. Raises as `revoke`."""
+        return self._landed(self._do(permits.narrow, number, by, reason, to))
+
+    def revoke(self, number: int, by: str, reason: str) -> PermitCase:
+        """Take a permit back, wait for what is on its way, and say what was sent and what stopped (S5).
+
+        Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, CaseworkError.
+        """
+        return self._landed(self._do(permits.revoke, number, by, reason))
+
+    def _landed(self, case: PermitCase) -> PermitCase:
+        return replace(case, stopped=self._wait(case.permit))
+
+    def _settled(self, case: RequestCase) -> RequestCase:
+        stopped = [self._wait(permit) for permit in case.permits]
+        total = Stopped(sum(each.stopped for each in stopped), sum(each.sent for each in stopped))
+        return replace(case, stopped=total if stopped else None)
+
+    def _wait(self, permit: PermitView) -> Stopped:
+        """What was sent and stopped under a permit, once nothing under it is on its way."""
+        while True:
+            found = self.store.call(lambda connection: granted.tally(connection, permit, self.clock()))
+            if not found.flying:
+                return found
+            self.pause(_LOOK_SECONDS)
+
+    # -- suspensions ---------------------------------------------------------------------------------------------
+
+    def suspensions(self, state: str | None = None) -> list[SuspensionView]:
+        """The suspensions, newest first; of one state, where named."""
+        return self.store.call(partial(suspended.list_suspensions, now=self.clock(), state=state))
+
+    def suspend(self, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
+        """Keep a sender, group or agency from sending mass mail until a day. Raises NotAllowed, CaseworkError."""
+        return self._do(suspensions.suspend, kind, name, by, reason, until)
+
+    def end_suspension(self, number: int, by: str, reason: str = "") -> SuspensionView:
+        """End a suspension before its time. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(suspensions.end, number, by, reason)

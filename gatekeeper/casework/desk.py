@@ -12,7 +12,7 @@ from gatekeeper.address import normalise
 from gatekeeper.calendars import calendar_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.rules import Ruleset
-from gatekeeper.store.ledger import Act
+from gatekeeper.store.act import Act
 from gatekeeper.telling import Voice
 from gatekeeper.workdays import Calendar
 

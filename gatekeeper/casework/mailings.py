@@ -11,16 +11,24 @@ from dataclasses import dataclass
 from gatekeeper import affairs, notify
 from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.casework.terms import Terms
 from gatekeeper.casework.who import Matter
 from gatekeeper.lifecycle import BatchState, advance
+from gatekeeper.mail import read_likeness, subject_key
+from gatekeeper.model import Likeness, Scope
 from gatekeeper.notify import Occasion
-from gatekeeper.store import Connection, ledger, views
-from gatekeeper.store.ledger import Act
+from gatekeeper.store import Connection, keeping, ledger, views
+from gatekeeper.store.act import Act
+from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.views import BatchView, EventView, MailingView
 from gatekeeper.store.waiting import origin_of
 from gatekeeper.telling import queue_notice, queue_report, report_to
 
-_OUTCOMES = {"deny": "denied, and is not sent", "withdraw": "withdrawn, and is not sent"}
+_OUTCOMES = {
+    "deny": "denied, and is not sent",
+    "changes": "sent back with changes asked, and is not sent",
+    "withdraw": "withdrawn, and is not sent",
+}
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 
 
@@ -60,7 +68,7 @@ def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
     return show(connection, number)
 
 
-def approve(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
+def approve(connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms) -> Decision:
     """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError."""
     mailing, act = find(connection, number), desk.act(by, reason)
     matter = matter_of(connection, desk, mailing)
@@ -72,16 +80,61 @@ def approve(connection: Connection, desk: Desk, number: int, by: str, reason: st
     if missing:
         ledger.note(connection, mailing, "agreed", act)
         return Decision(mailing, missing=missing)
-    return _release(connection, desk, mailing, act)
+    return _release(connection, desk, mailing, act, terms)
 
 
-def _release(connection: Connection, desk: Desk, mailing: MailingView, act: Act) -> Decision:
+def _release(connection: Connection, desk: Desk, mailing: MailingView, act: Act, terms: Terms) -> Decision:
     kept = views.find_batches(connection, mailing.key)
+    given = _grant(connection, desk, mailing, kept, terms)
     affair = affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at)
-    permit = ledger.approve(connection, mailing, kept, act, desk.window_end(desk.today))
+    permit = ledger.approve(connection, mailing, kept, given, act)
     affairs.tell_decided(connection, affair, "approved, and is being sent", act.by, act.reason, act.at)
     _tell_released(connection, desk, mailing, kept, act, permit)
     return Decision(find(connection, int(mailing.id[2:])), permit=permit)
+
+
+def _grant(connection: Connection, desk: Desk, mailing: MailingView, kept: list[BatchView], terms: Terms) -> Grant:
+    """What was reviewed: what is held now, and nothing more unless the terms say so (DESIGN 6)."""
+    until = desk.end_of(terms.until) if terms.until else desk.window_end(desk.today)
+    if until <= desk.now:
+        raise CaseworkError(f"{mailing.id}: --until {terms.until} has passed: expected the last day of the permit")
+    ceiling = mailing.counts.users if terms.max_users is None else terms.max_users
+    if ceiling < mailing.counts.users:
+        raise CaseworkError(f"{mailing.id}: it reaches {mailing.counts.users} users; expected --max-users not below")
+    template = terms.binding == "template"
+    return Grant(
+        kind=APPROVAL,
+        rules=tuple(reason.rule for reason in mailing.reasons),
+        scope=Scope(senders=frozenset({mailing.sender})),
+        since=desk.now,
+        until=until,
+        binding="template" if template else "exact",
+        digests=() if template else tuple(sorted({batch.content_digest for batch in kept})),
+        likeness=_likeness(connection, mailing, kept) if template else None,
+        subject=mailing.subject,
+        subject_key=subject_key(mailing.subject) if template else "",
+        ceiling=ceiling,
+        agencies=tuple(sorted(mailing.counts.agencies)),
+        uses=terms.uses or 1,
+        mailing_key=mailing.key,
+    )
+
+
+def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
+    """What all of its messages have in common; raises CaseworkError where they differ in more than their texts."""
+    bodies = {batch.body for batch in kept}
+    found = [read_likeness(b"".join(keeping.read_chunks(connection, body))) for body in sorted(bodies)]
+    if len({(each.links, each.attachments) for each in found}) != 1:
+        raise CaseworkError(f"{mailing.id}: its messages differ in links or attachments: expected --binding exact")
+    return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
+
+
+def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
+    """Send it back to its sender with what should be changed. Raises NotFound, NotAllowed, CaseworkError."""
+    require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
+    mailing, act = find(connection, number), desk.act(by, reason)
+    who.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
+    return _close(connection, desk, mailing, "changes", act, BatchState.RETURNED, Occasion.DENIED)
 
 
 def _tell_released(
@@ -128,7 +181,8 @@ def _close(
         ledger.close(connection, mailing, name, act, left)
     affairs.tell_decided(connection, affair, _OUTCOMES[name], act.by, act.reason, act.at)
     inside = any(batch.notify for batch in kept)
-    reasons = (act.reason,) if act.reason else ()
+    asked = "changes asked: " if name == "changes" else ""
+    reasons = (asked + act.reason,) if act.reason else ()
     to = report_to(kept, mailing, inside)
     queue_report(connection, desk.voice, mailing, kept, to, occasion, reasons, act.at)
     return Decision(find(connection, int(mailing.id[2:])))

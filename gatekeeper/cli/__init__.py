@@ -15,12 +15,15 @@ from gatekeeper.cli.init import init
 from gatekeeper.cli.mailing import mailing
 from gatekeeper.cli.man import man
 from gatekeeper.cli.mode import mode
+from gatekeeper.cli.permit import permit
 from gatekeeper.cli.queue import queue
 from gatekeeper.cli.replay import replay
 from gatekeeper.cli.report import report
+from gatekeeper.cli.request import request
 from gatekeeper.cli.rules import rules
 from gatekeeper.cli.serve import serve
 from gatekeeper.cli.settings import settings
+from gatekeeper.cli.suspend import suspend
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +34,23 @@ def main() -> None:
 
 click.UsageError.exit_code = USAGE  # where click has 2, which no other command of a mail server's means by it
 
-for _command in (init, serve, demo, settings, explain, rules, mailing, mode, queue, report, audit, db, completion, man):
+_COMMANDS = (
+    init,
+    serve,
+    demo,
+    settings,
+    explain,
+    rules,
+    mailing,
+    request,
+    permit,
+    suspend,
+    mode,
+    queue,
+    report,
+    audit,
+    db,
+)
+for _command in (*_COMMANDS, completion, man):
     main.add_command(_command)
 rules.add_command(replay)

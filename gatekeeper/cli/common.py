@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound
+from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound, Terms
+from gatekeeper.casework.terms import BINDINGS
 from gatekeeper.in_force import InForceError, texts_of
 from gatekeeper.notify import BUILT_IN, Texts, TextsError
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.settings import BY_NAME, SETTINGS, Settings, SettingsError, read_settings
 from gatekeeper.store import Database, Store, StoreError, StoreSetupError, ledger
+from gatekeeper.store.views import EventView
 from gatekeeper.telling import Voice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,6 +59,64 @@ def setting_options(*names: str) -> Callable[[F], F]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON document")
+
+
+by_option = click.option("--by", required=True, help="who acts: an address under people in rules.yaml")
+ledger_options = setting_options("database", "database_timeout", "public_url", "hostname")
+
+
+class Day(click.ParamType[Any]):
+    """A day, such as 2026-12-31."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Make a date; ends the command for what is none."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: expected a day, such as 2026-12-31", param, ctx)
+
+
+def terms_options(command: F) -> F:
+    """Give a command the flags of what a yes allows."""
+    for option in reversed(
+        (
+            click.option("--max-users", type=click.IntRange(1), help="users that it may reach"),
+            click.option("--until", type=Day(), help="its last day; else the second working day after"),
+            click.option("--uses", type=click.IntRange(1), help="mailings that may use it; else one"),
+            click.option("--binding", type=click.Choice(BINDINGS), help="to this very content, or to its like"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def terms_of(given: dict[str, Any]) -> Terms:
+    """What a yes allows, of a command's flags."""
+    return Terms(*(given.pop(name) for name in ("max_users", "until", "uses", "binding")))
+
+
+def when(seconds: float | None) -> str | None:
+    """A time as documents and lines show it: UTC, to the second."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
+    """What happened, in JSON."""
+    return [
+        {"at": when(event.at), "act": event.act, "by": event.by, "login": event.login, "text": event.text}
+        for event in events
+    ]
+
+
+def print_timeline(events: Iterable[EventView]) -> None:
+    """What happened, a line each."""
+    for event in events:
+        words = (when(event.at), event.act, event.by and f"by {event.by}", event.text)
+        click.echo(" ".join(filter(None, words)))
 
 
 def settings_of(given: dict[str, Any]) -> Settings:

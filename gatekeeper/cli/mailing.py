@@ -13,19 +13,19 @@ from gatekeeper.casework import Case, Casework, Decision
 from gatekeeper.cli.common import (
     CANNOT_CREATE,
     Failure,
+    by_option,
     failing_well,
     json_option,
+    ledger_options,
     open_casework,
     parse_number,
     print_json,
-    setting_options,
     settings_of,
+    terms_of,
+    terms_options,
 )
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.views import BatchView, MailingView
-
-ledger_options = setting_options("database", "database_timeout", "public_url", "hostname")
-by_option = click.option("--by", required=True, help="who acts: an address under people in rules.yaml")
 
 
 @click.group()
@@ -68,12 +68,13 @@ def show(id: str, as_json: bool, **given: Any) -> None:
 @click.argument("id")
 @by_option
 @click.option("--reason", default="", help="what the sender is to know about it")
+@terms_options
 @ledger_options
 @json_option
 def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
     with open_casework(settings_of(given)) as casework, failing_well():
-        _print_decision(casework.approve(parse_number(id, "M"), by, reason), as_json)
+        _print_decision(casework.approve(parse_number(id, "M"), by, reason, terms_of(given)), as_json)
 
 
 @mailing.command()
@@ -86,6 +87,18 @@ def deny(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
     with open_casework(settings_of(given)) as casework, failing_well():
         _print_decision(casework.deny(parse_number(id, "M"), by, reason), as_json)
+
+
+@mailing.command()
+@click.argument("id")
+@by_option
+@click.option("--reason", required=True, help="what should be changed: its sender reads it")
+@ledger_options
+@json_option
+def changes(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
+    """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        _print_decision(casework.ask_changes(parse_number(id, "M"), by, reason), as_json)
 
 
 @mailing.command()

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
 
@@ -40,6 +41,14 @@ END_SECONDS = 5 * 86_400.0  # after which it is returned
 _FINAL = {Result.DELIVERED: RecipientState.SENT, Result.REFUSED: RecipientState.REFUSED}
 Waiting = tuple[int, Recipient]
 T = TypeVar("T")
+
+
+class Claim(Enum):
+    """What a worker finds when it is about to send to the next group of a release."""
+
+    OURS = auto()
+    STOPPED = auto()  # the batch is held again: its permit was revoked or narrowed
+    LOST = auto()  # somebody else has the job
 
 
 @dataclass(slots=True)
@@ -180,7 +189,7 @@ class Queue:
             if results is None:
                 return
             told += results
-            if self._ending or any(each.result is Result.DOWN for each in results):
+            if not results or self._ending or any(each.result is Result.DOWN for each in results):
                 break
         await self._end_pass(job, release, told)
         step("finished")
@@ -188,10 +197,14 @@ class Queue:
     async def _send(
         self, job: Job, release: Release, group: Sequence[Waiting], chunks: list[bytes]
     ) -> list[Told] | None:
-        """Send to one group and write the answers down; None where somebody else has taken the job over."""
+        """Send to one group and write the answers down.
+
+        Nothing is sent, and () returned, where the release was stopped; None where somebody else has the job.
+        """
         token = secrets.token_urlsafe(18) if self.marks else ""
-        if not await self.store.run(partial(self._claim, job=job, release=release, group=group, token=token)):
-            return None
+        claimed = await self.store.run(partial(self._claim, job=job, release=release, group=group, token=token))
+        if claimed is not Claim.OURS:
+            return None if claimed is Claim.LOST else []
         recipients = [recipient for _, recipient in group]
         # Point of no return: from here on this group may have it, whatever becomes of us.
         content = [token_field(token) if token else b"", release.trace, *chunks]
@@ -207,14 +220,19 @@ class Queue:
         step("recorded")
         return told
 
-    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> bool:
-        """Make sure that the job is still ours; a token that it is sent with is good from the commit on."""
+    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> Claim:
+        """Make sure that the job is still ours and may go on; a token that it is sent with is good from the commit on.
+
+        Who revokes a permit stops its batches, and then waits until nobody has a lease on them (S5).
+        """
+        if not jobs.is_released(connection, release.batch_id):
+            return Claim.STOPPED
         if not self._extend(connection, job):
-            return False
+            return Claim.LOST
         if token:
             positions = [position for position, _ in group]
             tokens.issue(connection, self.store.secret, token, release.batch_id, positions)
-        return True
+        return Claim.OURS
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
         if not jobs.still_ours(connection, job):
@@ -245,7 +263,8 @@ class Queue:
             report(occasion=Occasion.UNDELIVERABLE, told=refused, once=f"undeliverable:{job.batch_id}:{job.attempts}")
         if waiting and now - job.queued_at >= DELAY_SECONDS:
             report(occasion=Occasion.DELAYED, told=waiting, once=f"delayed:{job.batch_id}")
-        if jobs.close_batch_if_done(connection, release.batch_id):
+        done = jobs.close_batch_if_done(connection, release.batch_id)
+        if done or not jobs.is_released(connection, release.batch_id):
             jobs.finish(connection, job)
         else:
             jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")

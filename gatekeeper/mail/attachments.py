@@ -57,6 +57,19 @@ def read_attachments(
             yield from (Attachment(name, part.type, 0) for name in names[1:])
 
 
+def attached_parts(
+    content: bytes, structure: Structure, shown_ids: frozenset[str], notebook: Notebook
+) -> Iterator[tuple[Part, str]]:
+    """The parts that `read_attachments` tells of, with their names."""
+    for part in structure.parts:
+        if part.is_multipart and part.children:
+            continue
+        size = part.end - part.start if part.is_message else _size(content, part, notebook)
+        names = _names(part, notebook)
+        if _is_file(part, names, size, shown_ids):
+            yield part, names[0] if names else ""
+
+
 def _size(content: bytes, part: Part, notebook: Notebook) -> int:
     return decoded_size(content, part.start, part.end, part.encoding, notebook)
 

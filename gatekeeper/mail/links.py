@@ -29,12 +29,12 @@ def linked_hosts(texts: Iterable[Text], notebook: Notebook) -> frozenset[str]:
     """Hosts in lower case, international ones as A-labels (RFC 5891), without a final dot."""
     found: set[str] = set()
     for text in texts:
-        for piece in _pieces(text, notebook):
+        for piece in linked_pieces(text, notebook):
             if "http" in piece:
                 found.update(_URL.findall(piece))
             if "www." in piece:
                 found.update(_WWW.findall(piece))
-    return frozenset(host for host in map(_normalised, found) if host)
+    return frozenset(host for host in map(normalised_host, found) if host)
 
 
 def shown_content_ids(texts: Iterable[Text]) -> frozenset[str]:
@@ -43,7 +43,7 @@ def shown_content_ids(texts: Iterable[Text]) -> frozenset[str]:
     return frozenset(unquote(found) for ids in shown for found in ids)
 
 
-def _pieces(text: Text, notebook: Notebook) -> Iterator[str]:
+def linked_pieces(text: Text, notebook: Notebook) -> Iterator[str]:
     """The text in lower case, and of HTML the values of its attributes as a browser reads them."""
     lower = text.text.lower()
     yield lower
@@ -62,7 +62,8 @@ def _character(entity: re.Match[str]) -> str:
     return chr(code) if 0x20 <= code < 0x110000 and not 0xD800 <= code < 0xE000 else ""
 
 
-def _normalised(host: str) -> str:
+def normalised_host(host: str) -> str:
+    """A host in lower case, as A-labels, without a final dot."""
     host = (unquote(host).lower() if "%" in host else host).strip(".").strip()
     if _PLAIN_HOST.fullmatch(host):
         return host

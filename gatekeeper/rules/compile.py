@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, cast
 
-from .conditions import All, Condition, Matcher, Not, Test
+from .conditions import All, Condition, Matcher, Not, Test, earlier_of
 from .fields import FIELDS, UNAVAILABLE, Field, Kind
 
 Values = Mapping[str, Any]
@@ -92,7 +92,7 @@ def compile_test(test: Test) -> Matcher:
     if field.kind is Kind.REACH:
         return _reach(test)
     if field.kind is Kind.EARLIER:
-        return _always_unknown
+        return _earlier(test)
     if test.operator == "missing":
         return _missing(test)
     if isinstance(test.operand, int):  # a number or a flag
@@ -102,10 +102,6 @@ def compile_test(test: Test) -> Matcher:
     if field.kind in (Kind.TEXT, Kind.WORD):
         return _text(test, field)
     return _names(test, field)
-
-
-def _always_unknown(values: Values) -> None:
-    return None
 
 
 def _reach(test: Test) -> Matcher:
@@ -123,6 +119,17 @@ def _reach(test: Test) -> Matcher:
         return share.members > 0 and compare(share.reached, bound * share.members if is_share else bound)
 
     return reach
+
+
+def _earlier(test: Test) -> Matcher:
+    asked, given = earlier_of(test), dict(test.operand)
+    compare, limit = (operator.gt, given["over"]) if "over" in given else (operator.ge, given["at_least"])
+
+    def earlier(values: Values) -> bool | None:
+        counted = values["earlier"]
+        return None if counted is UNAVAILABLE or asked not in counted else compare(counted[asked], limit)
+
+    return earlier
 
 
 def _missing(test: Test) -> Matcher:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..model import Earlier
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -63,3 +65,9 @@ def tests_of(condition: Condition) -> Iterator[Test]:
     else:
         for part in condition.parts:
             yield from tests_of(part)
+
+
+def earlier_of(test: Test) -> Earlier:
+    """What a test of earlier mailings asks the ledger: to whom, and how far back."""
+    given = dict(test.operand)
+    return Earlier(given.get("to", ""), given["within"])

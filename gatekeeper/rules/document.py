@@ -62,6 +62,11 @@ def _make(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Mapping, Readin
 
 # -- who belongs to the organisation -----------------------------------------------------------------------------
 
+
+def _make_agency(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+    return Agency(**{**values, "senders": frozenset(values.get("senders", ()))})
+
+
 AGENCIES = MapOf(
     "agencies by their ids, such as DOA: {name: Administration, domains: [doa.example.gov]}",
     WORD,
@@ -71,8 +76,9 @@ AGENCIES = MapOf(
             Key("name", TEXT, "Its name, for people.", required=True),
             Key("domains", ListOf(DOMAIN), 'Its mail domains; "*.x" for all below x.'),
             Key("head", ADDRESS, "Who heads it: asked where a rule asks head."),
+            Key("senders", ListOf(ADDRESS), "Its designated senders, who send its mass mail."),
         ),
-        _make(Agency),
+        _make_agency,
     ),
 )
 SCOPE = Record(

@@ -6,13 +6,13 @@ A field's value is None or empty where it is *missing*, and UNAVAILABLE where th
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from ..address import normalise
-from ..model import Evidence
+from ..model import Evidence, Standing
 
 Extractor = Callable[[Evidence], Any]
 
@@ -57,14 +57,16 @@ class Field:
 class FieldValues(dict[str, Any]):
     """The values of one judgment's fields, each drawn from the evidence when it is first asked for."""
 
-    __slots__ = ("evidence",)
+    __slots__ = ("evidence", "of_ruleset")
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, of_ruleset: Mapping[str, Extractor] = {}) -> None:
+        """Args: `of_ruleset` draws those fields that a ruleset has a part in."""
         super().__init__()
-        self.evidence = evidence
+        self.evidence, self.of_ruleset = evidence, of_ruleset
 
     def __missing__(self, name: str) -> Any:
-        value = self[name] = FIELDS[name].extract(self.evidence)
+        extract = self.of_ruleset.get(name) or FIELDS[name].extract
+        value = self[name] = extract(self.evidence)
         return value
 
 
@@ -73,6 +75,15 @@ class FieldValues(dict[str, Any]):
 
 def _unavailable(evidence: Evidence) -> Any:
     return UNAVAILABLE
+
+
+def _of_the_ledger(read: Callable[[Standing], Any]) -> Extractor:
+    """What only the whole ledger can tell; the store asks it where a verdict hangs on it."""
+
+    def extract(evidence: Evidence) -> Any:
+        return read(evidence.standing) if evidence.standing.whole else UNAVAILABLE
+
+    return extract
 
 
 def _clean(text: str | None) -> str | None:
@@ -365,25 +376,22 @@ _OF_THE_STANDING = (
         "designated",
         Kind.FLAG,
         "standing",
-        "Whether the sender is a designated sender of every list that the mailing goes to (C8).",
-        _unavailable,
-        available=False,
+        "Whether the sender is a designated sender of its agency, or of every list that the mailing goes to (C8).",
+        _unavailable,  # the judge sets it, from the ruleset
     ),
     Field(
         "suspended",
         Kind.FLAG,
         "standing",
-        "Whether the sender is suspended from mass mail (C10).",
-        _unavailable,
-        available=False,
+        "Whether the sender, its group or its agency is suspended from mass mail (C10).",
+        _of_the_ledger(lambda standing: bool(standing.suspensions)),
     ),
     Field(
         "purpose",
         Kind.TEXT,
         "standing",
-        "What the mailing is for, by its request or by the sender's entry (T2).",
-        _unavailable,
-        available=False,
+        "What the mailing is for, by its approved request, else by the sender's entry under senders (T2).",
+        _unavailable,  # the judge sets it, from the ledger and the ruleset
     ),
     Field(
         "consented",
@@ -397,8 +405,7 @@ _OF_THE_STANDING = (
         Kind.EARLIER,
         "standing",
         "Mass mailings of this source, or to the audience named, in the time before (T4).",
-        _unavailable,
-        available=False,
+        _of_the_ledger(lambda standing: standing.earlier),
     ),
 )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from ..model import Action, Evidence, Reason, Verdict
+from ..model import Action, Evidence, Permit, Reason, Verdict
 from .conditions import tests_of
 from .fields import UNAVAILABLE, FieldValues
-from .permits import uncovered
+from .permits import by_preference, is_meant, uncovered
 from .ruleset import Rule, Ruleset
 from .say import render, said
 
 HELD = "held"
+SUSPENDED = "suspended"  # the one rule that no file needs to have
 
 
 def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValues | None = None) -> Verdict:
@@ -31,6 +33,7 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
         for rule in ruleset.candidates(values)
         if not rule.observe and (reason := _apply(ruleset, rule, values, now))
     ]
+    reasons += _suspended(ruleset, evidence, mass)
     reasons += _held_for(evidence, reasons)
     remaining, permits = _clear(reasons, evidence, now)
     action = max((reason.action for reason in remaining), key=lambda action: action.severity, default=Action.RELAY)
@@ -54,7 +57,7 @@ def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, 
 
 def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldValues:
     """The values that the rules look at, with `mass` and `working_hours`, which only the ruleset can tell."""
-    values = FieldValues(evidence)
+    values = FieldValues(evidence, ruleset.draws)
     tell(ruleset, values, now)
     return values
 
@@ -131,33 +134,55 @@ def _held_without_a_reason(evidence: Evidence, reasons: list[Reason]) -> bool:
     return evidence.standing.state == HELD and not any(reason.action is Action.HOLD for reason in reasons)
 
 
+def _suspended(ruleset: Ruleset, evidence: Evidence, mass: bool) -> list[Reason]:
+    """A suspended sender's mass mail is refused (C10), unless the ruleset has a rule of its own about it."""
+    if not mass or ruleset.reads_suspended:
+        return []
+    return [
+        Reason(
+            SUSPENDED,
+            Action.REJECT,
+            text=f"Mass mail from {suspension.who} is suspended until {suspension.until:%Y-%m-%d}: {suspension.reason}",
+        )
+        for suspension in evidence.standing.suspensions[:1]
+    ]
+
+
 def _clear(reasons: list[Reason], evidence: Evidence, now: datetime) -> tuple[list[Reason], tuple[str, ...]]:
     """Take away the holds that a permit covers; tell the others how they differ from what was permitted."""
     remaining, permits = [], dict[str, None]()
+    tried = by_preference(evidence.standing.permits)
     for reason in reasons:
-        permit = _covering(reason, evidence, now)
+        permit = _covering(reason, tried, evidence, now)
         if permit is None:
-            remaining.append(_with_differences(reason, evidence, now))
+            remaining.append(_with_differences(reason, tried, evidence, now))
         else:
             permits[permit] = None
     return remaining, tuple(permits)
 
 
-def _covering(reason: Reason, evidence: Evidence, now: datetime) -> str | None:
+def _covering(reason: Reason, permits: list[Permit], evidence: Evidence, now: datetime) -> str | None:
     if reason.action is not Action.HOLD:
         return None
-    covering = (permit.id for permit in evidence.standing.permits if not uncovered(permit, evidence, reason.rule, now))
-    return next(covering, None)
+    return next((permit.id for permit in permits if not uncovered(permit, evidence, reason.rule, now)), None)
 
 
-def _with_differences(reason: Reason, evidence: Evidence, now: datetime) -> Reason:
+def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence, now: datetime) -> Reason:
+    """Say how the mailing differs from the permits that were meant for it: of several, the nearest two."""
     if reason.action is not Action.HOLD:
         return reason
-    notes = [
-        f"not covered by {permit.id}: {'; '.join(uncovered(permit, evidence, reason.rule, now))}"
-        for permit in evidence.standing.permits
-        if reason.rule in permit.rules
+    told = [
+        (len(found), f"not covered by {permit.id}: {'; '.join(found)}")
+        for permit in permits
+        if reason.rule in permit.rules and is_meant(permit, evidence, now)
+        for found in [uncovered(permit, evidence, reason.rule, now)]
     ]
-    new = "; ".join(note for note in notes if note not in reason.text)  # a standing reason may carry it already
-    text = f"{reason.text} ({new})".lstrip() if new else reason.text
-    return Reason(reason.rule, reason.action, reason.cite, text, reason.ask, reason.unknown)
+    nearest = [note for _, note in sorted(told, key=lambda each: each[0])[:2]]
+    bare = _without_notes(reason.text)
+    text = f"{bare} ({'; '.join(nearest)})".lstrip() if nearest else bare
+    return replace(reason, text=text)
+
+
+def _without_notes(text: str) -> str:
+    """A standing reason may carry notes of an earlier judgment."""
+    return text.partition(" (not covered by P-")[0] if text.endswith(")") else text

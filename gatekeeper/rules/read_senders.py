@@ -67,7 +67,10 @@ SENDERS = MapOf(
     ADDRESS,
     Record(
         "what is to be known about a sending address, such as {used_by: [jo@example.gov]}",
-        (Key("used_by", ListOf(User(), 1), "Who may send under it: addresses, agencies, groups."),),
+        (
+            Key("used_by", ListOf(User(), 1), "Who may send under it: addresses, agencies, groups."),
+            Key("purpose", TEXT, "What its mailings are for, unless an approved request says otherwise."),
+        ),
         lambda values, node, reading: Sender(**values),
     ),
 )

@@ -153,7 +153,7 @@ class Recorder:
 
     def seen(self, evidence: Evidence, *, named: bool) -> tuple[list[Any], str]:
         """The values that the rules saw and the answers of their tests, as a record has them."""
-        values = FieldValues(evidence)
+        values = FieldValues(evidence, self.ruleset.draws)
         encoders = (*self._always, *self._rest) if named else self._always
         answers = [_ANSWERS[test(values)] for test in self._matchers]
         return [encode(values[name]) for name, encode in encoders], "".join(answers)

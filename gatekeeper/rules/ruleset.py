@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ..model import Action
-from .conditions import Condition, Matcher, Test, tests_of
+from ..model import Action, Earlier
+from .conditions import Condition, Matcher, Test, earlier_of, tests_of
+from .designated import is_designated, purpose_of
+from .fields import Extractor
 from .problems import Problem
 from .say import placeholders
 from .shortlist import Shortlist, make_shortlist
@@ -30,6 +33,7 @@ class Agency:
     name: str
     domains: tuple[str, ...] = ()
     head: str | None = None  # address of who heads it
+    senders: frozenset[str] = frozenset()  # designated senders: key individuals who send its mass mail (C8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Sender:
     """A sending address with something to be said about it: a shared mailbox, or one that others may write under."""
 
     used_by: tuple[str, ...] = ()  # addresses, ids of agencies and groups that may send under it (C5)
+    purpose: str = ""  # what its mailings are for (T2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +273,11 @@ class Rule:
     line: int = 0
     matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # when and not unless, compiled
 
+    def tests(self) -> Iterator[Test]:
+        """Every test of `when` and `unless`."""
+        yield from tests_of(self.when)
+        yield from tests_of(self.unless) if self.unless else ()
+
 
 MASS = Test("people", "over", 200, "people over 200")
 
@@ -311,6 +321,10 @@ class Ruleset:
     watched: frozenset[str] = field(init=False, repr=False, compare=False)  # lists whose reach a rule asks for
     reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that a rule looks at or tells of
 
+    reads_suspended: bool = field(init=False, repr=False, compare=False)  # a rule of its own is about it
+    earlier: frozenset[Earlier] = field(init=False, repr=False, compare=False)  # what its rules ask the ledger
+    draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that it has a part in
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidates", make_shortlist(self.rules))
         domains = (domain for agency in self.agencies.values() for domain in agency.domains)
@@ -320,6 +334,15 @@ class Ruleset:
         object.__setattr__(self, "reads", frozenset((*(test.field for test in tests), *said)))
         watched = (dict(test.operand)["of"] for test in tests if test.field == "reach")
         object.__setattr__(self, "watched", frozenset(watched))
+
+        draws = {
+            "designated": partial(is_designated, self.agencies, self.lists),
+            "purpose": partial(purpose_of, self.senders),
+        }
+        object.__setattr__(self, "draws", draws)
+        acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
+        object.__setattr__(self, "reads_suspended", any(test.field == "suspended" for test in acting))
+        object.__setattr__(self, "earlier", frozenset(earlier_of(test) for test in acting if test.field == "earlier"))
 
     def _tests(self) -> Iterator[Test]:
         yield from tests_of(self.mass)

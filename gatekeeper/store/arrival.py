@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gatekeeper.model import Audience, Facts, Keys, Source, Transaction
+from gatekeeper.model import Audience, Earlier, Facts, Keys, Source, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +35,5 @@ class Arrival:
     body: bytes = b""  # SHA-256 of the octets
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
+    earlier: frozenset[Earlier] = frozenset()  # what the rules ask about earlier mailings
     returning: bool = False  # says that we have sent it ourselves: no resend of the batch that we keep

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select, update
 
-from gatekeeper.lifecycle import COVERING, KEPT_BATCHES, BatchState, MailingState, advance
+from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.claims import claim, settle, take_off
 from gatekeeper.store.hashing import Hash
 from gatekeeper.store.joining import Hashes, find, hold_gathered, new_row, open_mailing
 from gatekeeper.store.keeping import keep_batch
@@ -24,11 +26,11 @@ from gatekeeper.store.rows import (
     counts_of,
     mailing_name,
     next_number,
-    permit_of,
     reasons_from_rows,
     reasons_to_rows,
 )
-from gatekeeper.store.schema import batches, mailings, permits
+from gatekeeper.store.schema import batches, mailings
+from gatekeeper.store.standing import Claimant, hangs_on_ledger, own_standing, whole_standing
 from gatekeeper.store.statements import Row, Statement, one_of
 from gatekeeper.store.tallies import tally
 from gatekeeper.store.timeline import record
@@ -65,9 +67,8 @@ def decide(
     new = find_new(connection, mailing, people)
     mailing["tallies"] = tally(connection, secret, mailing, arrival.audience, new)
     counts = grow(counts_of(mailing), arrival.audience, new, mailing["tallies"])
-    standing = read_standing(connection, mailing)
-    verdict = judge(counts, standing)
-    outcome = Outcome(verdict, counts, mailing=standing.mailing)
+    verdict = _judge(connection, mailing, arrival, partial(judge, counts))
+    outcome = Outcome(verdict, counts, mailing=mailing_name(mailing["number"]))
     if verdict.action in (Action.REJECT, Action.DEFER):
         return Undo(outcome)
     fate = _fate(mailing, arrival, verdict)
@@ -75,10 +76,32 @@ def decide(
         mailing["id"] = open_mailing(connection, mailing, hashes)
     relayed = add_people(connection, mailing, people, new, reached=fate is Fate.PASS)
     number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed, fate, joined_by)
+    flight = _claim(connection, mailing["id"], arrival, verdict, fate)
     outcome = replace(outcome, mailing=mailing_name(number), key=mailing["id"], gathered=fate is Fate.GATHER)
     if fate is Fate.PASS:
-        return outcome
+        return replace(outcome, flight=flight)
     return replace(outcome, batch=keep_batch(connection, mailing["id"], arrival, hashes.identity, outcome))
+
+
+def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callable[[Standing], Verdict]) -> Verdict:
+    """Judge by what the mailing itself says; where the verdict may hang on the rest of the ledger, by all of it."""
+    own = own_standing(connection, mailing)
+    verdict = judge(own)
+    if not hangs_on_ledger(verdict):
+        return verdict
+    claimant = Claimant(arrival.source, arrival.facts.subject_key)
+    whole = whole_standing(connection, mailing, own, [claimant], arrival.earlier, arrival.now.timestamp())
+    return settle(connection, mailing["id"], whole, judge, lambda verdict: verdict.permits)
+
+
+def _claim(connection: Connection, mailing_id: int, arrival: Arrival, verdict: Verdict, fate: Fate) -> int | None:
+    """Use the permits that cleared holds; what passes by them is on its way from here on: returns its flight."""
+    if not verdict.permits:
+        return None
+    now, passes = arrival.now.timestamp(), fate is Fate.PASS
+    relayed = len(arrival.transaction.recipients) if passes else 0
+    permits = claim(connection, verdict.permits, mailing_id, now, relayed=relayed)
+    return take_off(connection, permits, now) if passes else None
 
 
 def _fate(mailing: Row, arrival: Arrival, verdict: Verdict) -> Fate:
@@ -134,16 +157,6 @@ def _repeat(kept: Row) -> Outcome:
 # -- what is written ---------------------------------------------------------------------------------------------
 
 
-def read_standing(connection: Connection, mailing: Row | RowMapping) -> Standing:
-    """What the ledger says about a mailing now."""
-    if mailing["number"] is None:
-        return Standing(state=mailing["state"])
-    query = select(permits).where(permits.c.mailing_id == mailing["id"], permits.c.state.in_(COVERING))
-    granted = tuple(permit_of(row) for row in connection.execute(query).mappings())
-    name = mailing_name(mailing["number"])
-    return Standing(name, mailing["state"], reasons_from_rows(mailing["reasons"]), granted)
-
-
 def _write_mailing(
     connection: Connection,
     mailing: Row,
@@ -173,8 +186,10 @@ def _write_mailing(
     }
     _GROW.run(connection, {f"new_{name}": value for name, value in grown.items()})
     changes: dict[str, Any] = {}
-    if mailing["number"] is None and (verdict.mass or fate is not Fate.PASS):
+    if mailing["number"] is None and (verdict.mass or verdict.permits or fate is not Fate.PASS):
         changes |= _named(connection, arrival)
+    if verdict.mass and not mailing["mass"]:
+        changes["mass"] = True
     if fate is Fate.HOLD:
         changes |= held_changes(connection, mailing, verdict.reasons, now)
     elif fate is Fate.GATHER:
@@ -212,6 +227,7 @@ def _named(connection: Connection, arrival: Arrival) -> dict[str, Any]:
         "number": next_number(connection, "mailing"),
         "sender": arrival.source.mailbox,
         "subject": arrival.facts.subject or "",
+        "agency": arrival.source.agency,
     }
 
 

@@ -7,20 +7,22 @@ succeeds (its version is the fence), and one that is killed leaves nothing to ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
-from gatekeeper.store.decide import held_changes, read_standing
+from gatekeeper.store.claims import claim
+from gatekeeper.store.decide import held_changes
 from gatekeeper.store.joining import succeed
 from gatekeeper.store.ledger import send_on
 from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.rows import reasons_to_rows
 from gatekeeper.store.schema import batches, mailings
+from gatekeeper.store.standing import own_standing
 from gatekeeper.store.timeline import record
 from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
 
@@ -33,6 +35,7 @@ class Gathered:
     standing: Standing
     batches: tuple[BatchView, ...]
     version: int
+    source: bytes = field(repr=False)  # keyed hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +82,20 @@ def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Ga
     if row is None:
         return None
     kept = tuple(find_batches(connection, key, BatchState.GATHERED))
-    return Gathered(view_mailing(connection, key), read_standing(connection, row), kept, row["version"])
+    return Gathered(view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"])
 
 
-def end_by_passing(connection: Connection, gathered: Gathered, added: Mapping[int, Warned], now: float) -> bool:
+def end_by_passing(
+    connection: Connection, gathered: Gathered, added: Mapping[int, Warned], permits: Collection[str], now: float
+) -> bool:
     """Send all that was gathered; False where the mailing has changed since it was read.
 
-    Args: `added` has, by batch, what is warned of.
+    Args: `added` has, by batch, what is warned of; `permits` are those that let it pass, locked.
     """
     row = _unchanged(connection, gathered)
     if row is None:
         return False
+    under = claim(connection, permits, row["id"], now)
     # Point of no return: from this commit on everyone whom the mailing counts may be reached.
     mark_all_reached(connection, row["id"])
     for batch in gathered.batches:
@@ -97,7 +103,7 @@ def end_by_passing(connection: Connection, gathered: Gathered, added: Mapping[in
             warned = added[batch.id]
             values = {"trace": batch.trace + warned.fields, "reasons": reasons_to_rows(warned.reasons)}
             connection.execute(update(batches).where(batches.c.id == batch.id).values(**values))
-        send_on(connection, row["id"], batch.id, now)
+        send_on(connection, row["id"], batch.id, now, under)
     _end(connection, row, "pass", now, {})
     record(connection, row["id"], now, "gathered", text=f"{len(gathered.batches)} batches sent on")
     return True

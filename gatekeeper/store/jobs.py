@@ -88,6 +88,17 @@ def enqueue(
     return is_new
 
 
+def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batch_id: int) -> None:
+    """Queue the release of a batch: one job a batch, which is due again where it was stopped before it had ended.
+
+    Whoever still has it in hand goes on with it, so that nobody is sent it twice.
+    """
+    name = f"release:{batch_id}"
+    if not enqueue(connection, RELEASE, now, once=name, mailing_id=mailing_id, batch_id=batch_id):
+        again = update(jobs).where(jobs.c.once == name)
+        connection.execute(again.values(state="due", queued_at=now, due_at=now, attempts=0, error=None))
+
+
 def lease(connection: Connection, now: float, seconds: float, limit: int) -> list[Job]:
     """Lease up to `limit` jobs that are due and nobody's, for that many seconds."""
     due = (
@@ -180,6 +191,12 @@ def open_release(connection: Connection, batch_id: int) -> Release | None:
         listener=row["listener"],
         blind=any(reason.get("repair") == "blind" for reason in row["reasons"]),
     )
+
+
+def is_released(connection: Connection, batch_id: int) -> bool:
+    """True while nobody has stopped the batch; it stays so until the transaction ends."""
+    query = select(batches.c.state).where(batches.c.id == batch_id).with_for_update(read=True)
+    return connection.execute(query).scalar() == BatchState.RELEASED
 
 
 def record_answers(

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Insert, RowMapping, bindparam, delete, insert, literal, select, update
 
 from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name, upsert
-from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permits
+from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
 from gatekeeper.store.statements import Row, Statement, one_of
 from gatekeeper.store.tallies import together
 from gatekeeper.store.timeline import record
@@ -157,6 +157,7 @@ def new_row(source: Hash, now: float) -> dict[str, Any]:
         "joined": {},
         "tallies": {},
         "version": 0,
+        "mass": False,
     }
 
 
@@ -191,6 +192,7 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     forget_people(connection, other["id"])
     for table in (mailing_keys, batches, permits, jobs, events):
         connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))
+    _merge_uses(connection, other["id"], target)
     changes = recount(connection, target) | _union(before, other)
     if before["state"] == MailingState.HELD:
         hold_gathered(connection, target)
@@ -198,6 +200,18 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     changes |= _take_number(connection, before, other, target)
     connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
     record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
+
+
+def _merge_uses(connection: Connection, other: int, target: int) -> None:
+    """What either has used, the mailing that they turn out to be has used."""
+    table = permit_uses
+    used = select(table.c.permit_id, literal(target), table.c.claimed_at, table.c.relayed)
+    statement = upsert(connection, table).from_select(
+        ["permit_id", "mailing_id", "claimed_at", "relayed"], used.where(table.c.mailing_id == other)
+    )
+    both = {"relayed": table.c.relayed + statement.excluded.relayed}
+    connection.execute(statement.on_conflict_do_update(index_elements=["permit_id", "mailing_id"], set_=both))
+    connection.execute(delete(table).where(table.c.mailing_id == other))
 
 
 def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
@@ -212,6 +226,8 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
         "joined": {**mailing["joined"], **kinds},
         "version": mailing["version"] + 1,
         "predecessor": mailing["predecessor"] or other["predecessor"],
+        "mass": mailing["mass"] or other["mass"],
+        "look_again": min(filter(None, (mailing["look_again"], other["look_again"])), default=None),
     }
 
 
@@ -224,7 +240,7 @@ def _take_number(connection: Connection, mailing: RowMapping, other: Row, target
     merged_before = update(mailings).where(mailings.c.merged_into == other["id"])
     connection.execute(merged_before.values(merged_into=target))
     connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
-    return {} if other["number"] is None else {name: other[name] for name in ("number", "sender", "subject")}
+    return {} if other["number"] is None else {name: other[name] for name in ("number", "sender", "subject", "agency")}
 
 
 def hold_gathered(connection: Connection, mailing_id: int) -> None:

@@ -17,7 +17,7 @@ from gatekeeper.model import Outcome, Recipient
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash
 from gatekeeper.store.rows import client_to_row, reasons_to_rows, upsert
-from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, mailings
+from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, mailings, requests
 
 CHUNK = 1 << 20  # octets of a body in one commit
 
@@ -85,6 +85,14 @@ def write_chunk(connection: Connection, digest: bytes, position: int, data: byte
     connection.execute(statement.on_conflict_do_nothing(index_elements=["digest", "position"]))
 
 
+def store_whole(connection: Connection, digest: bytes, content: bytes, now: float) -> None:
+    """Store a body in one transaction, for who is no batch and need not be quick."""
+    position = open_body(connection, digest, len(content), now)
+    for start in range(len(content) if position is None else position * CHUNK, len(content), CHUNK):
+        write_chunk(connection, digest, start // CHUNK, content[start : start + CHUNK])
+    connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
+
+
 def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     """Mark the body whole and its batch held or gathered: from the commit of this on, it may be acknowledged.
 
@@ -149,9 +157,10 @@ def forget_unsealed(connection: Connection, before: float) -> int:
 
 
 def forget_bodies(connection: Connection, before: float) -> int:
-    """Remove bodies stored before then that no batch needs."""
+    """Remove bodies stored before then that no batch and no request needs."""
     needed = select(batches.c.id).where(batches.c.body == bodies.c.digest).exists()
-    query = select(bodies.c.digest).where(bodies.c.stored_at < before, ~needed).limit(100)
+    asked = select(requests.c.id).where(requests.c.body == bodies.c.digest).exists()
+    query = select(bodies.c.digest).where(bodies.c.stored_at < before, ~needed, ~asked).limit(100)
     digests = [bytes(digest) for digest in connection.execute(query).scalars()]
     if digests:
         connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))

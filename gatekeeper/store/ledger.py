@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.store import jobs
+from gatekeeper.store.act import Act
+from gatekeeper.store.claims import give_back
 from gatekeeper.store.joining import succeed
 from gatekeeper.store.people import mark_all_reached
-from gatekeeper.store.rows import next_number
-from gatekeeper.store.schema import batches, events, mailing_keys, mailing_people, mailings, permits, rulesets
+from gatekeeper.store.permits import Grant, grant, keys_of, names_used
+from gatekeeper.store.schema import batches, events, mailing_keys, mailing_people, mailings, rulesets
 from gatekeeper.store.schema import jobs as queued
 from gatekeeper.store.timeline import record
 from gatekeeper.store.views import NUMBERED, BatchView, MailingView
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A person's act: when, by which identity, under which login of the operating system, and why."""
-
-    at: float
-    by: str
-    login: str
-    reason: str = ""
 
 
 def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
@@ -41,45 +33,33 @@ def agreed(connection: Connection, mailing: MailingView) -> frozenset[str]:
     return frozenset(by for by in connection.execute(query).scalars() if by)
 
 
-def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], act: Act, until: float) -> str:
-    """Give a permit that binds to what was held, and put its batches on their way; returns the permit's id.
+def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], given: Grant, act: Act) -> str:
+    """Give a permit for a held mailing, and put its batches on their way under it; returns the permit's id.
 
     Raises LifecycleError where the mailing is not held. From the commit of this on everyone whom it counts may be
     reached.
     """
     state = advance(mailing.state, "approve")
-    number = next_number(connection, "permit")
-    connection.execute(insert(permits).values(**_permit_row(number, mailing, kept, act, until)))
+    permit = grant(connection, given, act)
     _change(connection, mailing, state, act, "approved")
-    mark_all_reached(connection, mailing.key)
+    release(connection, mailing.key, kept, [permit], act.at)
+    return permit
+
+
+def release(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
+    """Put the held batches of a mailing on their way under these permits."""
+    mark_all_reached(connection, mailing_key)
+    under = keys_of(connection, [*permits, *names_used(connection, mailing_key)])
     for batch in kept:
         if batch.state is BatchState.HELD:
-            send_on(connection, mailing.key, batch.id, act.at)
-    return f"P-{number}"
+            send_on(connection, mailing_key, batch.id, now, under)
 
 
-def _permit_row(number: int, mailing: MailingView, kept: list[BatchView], act: Act, until: float) -> dict[str, object]:
-    return {
-        "number": number,
-        "kind": "approval",
-        "state": "in force",
-        "mailing_id": mailing.key,
-        "rules": [reason.rule for reason in mailing.reasons],
-        "binding": "exact",
-        "digests": sorted({batch.content_digest for batch in kept}),
-        "ceiling": mailing.counts.users,
-        "agencies": sorted(mailing.counts.agencies),
-        "until": until,
-        "given_by": act.by,
-        "given_at": act.at,
-    }
-
-
-def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float) -> None:
-    """Hand a kept batch to the queue."""
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.RELEASED.value))
-    name = f"release:{batch_id}"
-    jobs.enqueue(connection, jobs.RELEASE, now, once=name, mailing_id=mailing_key, batch_id=batch_id)
+def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float, under: Sequence[int] = ()) -> None:
+    """Hand a kept batch to the queue; `under` are the keys of the permits that let it go."""
+    changes = {"state": BatchState.RELEASED.value, "permits": list(under)}
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
+    jobs.enqueue_release(connection, now, mailing_id=mailing_key, batch_id=batch_id)
 
 
 def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:
@@ -90,13 +70,14 @@ def close(connection: Connection, mailing: MailingView, name: str, act: Act, lef
     state = advance(mailing.state, name)
     waiting = update(batches).where(batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
     connection.execute(waiting.values(state=left.value))
+    give_back(connection, mailing.key, act.at)
     succeed(connection, mailing.key)
     _change(connection, mailing, state, act, state.value)
 
 
 def _change(connection: Connection, mailing: MailingView, state: MailingState, act: Act, name: str) -> None:
     query = update(mailings).where(mailings.c.id == mailing.key)
-    connection.execute(query.values(state=state.value, changed_at=act.at))
+    connection.execute(query.values(state=state.value, changed_at=act.at, look_again=None))
     note(connection, mailing, name, act)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gatekeeper.model import Action, Client, Counts, Permit, Reason, Recipient, Share
+from gatekeeper.model import Action, Client, Counts, Likeness, Permit, Reason, Recipient, Scope, Share
 from gatekeeper.store.schema import counters
 
 
@@ -71,7 +71,7 @@ def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"unlisted": tallies.get("unlisted"), "unconsented": tallies.get("unconsented"), "reach": reach}
 
 
-def permit_of(row: RowMapping) -> Permit:
+def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit:
     """A permit as the judge reads it."""
     return Permit(
         id=f"P-{row['number']}",
@@ -80,7 +80,41 @@ def permit_of(row: RowMapping) -> Permit:
         ceiling=row["ceiling"],
         agencies=frozenset(row["agencies"]),
         until=datetime.fromtimestamp(row["until"], UTC),
+        kind=row["kind"],
+        state=row["state"],
+        scope=scope,
+        subject=row["subject"],
+        subject_key=row["subject_key"],
+        lists=frozenset(row["lists"]),
+        likeness=likeness_of(row) if row["binding"] == "template" else None,
+        since=datetime.fromtimestamp(row["since"], UTC) if row["since"] else None,
+        purpose=row["purpose"],
+        claimed=claimed,
     )
+
+
+def likeness_of(row: Mapping[str, Any] | RowMapping) -> Likeness:
+    """What messages that vary have in common, as it was stored."""
+    return Likeness(*(frozenset(row[name]) for name in ("fingerprints", "links", "attachments")))
+
+
+def likeness_to_row(likeness: Likeness) -> dict[str, Any]:
+    """What messages that vary have in common, as JSON."""
+    return {name: sorted(getattr(likeness, name)) for name in ("fingerprints", "links", "attachments")}
+
+
+def scope_of(names: Iterable[tuple[str, str]]) -> Scope:
+    """A scope of its kinds and names."""
+    found: dict[str, set[str]] = {"sender": set(), "agency": set(), "group": set()}
+    for kind, name in names:
+        found[kind].add(name)
+    return Scope(frozenset(found["sender"]), frozenset(found["agency"]), frozenset(found["group"]))
+
+
+def scope_names(scope: Scope) -> list[tuple[str, str]]:
+    """The kinds and names of a scope, in order."""
+    kinds = (("sender", scope.senders), ("agency", scope.agencies), ("group", scope.groups))
+    return [(kind, name) for kind, names in kinds for name in sorted(names)]
 
 
 def client_to_row(client: Client) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What happened to a mailing, and who did it."""
+"""What happened to a mailing, a request, a permit or a suspension, and who did it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from gatekeeper.store.schema import events
 
 def record(
     connection: Connection,
-    mailing_id: int,
+    mailing_id: int | None,
     at: float,
     act: str,
     *,
     by: str | None = None,
     login: str | None = None,
     text: str | None = None,
+    request_id: int | None = None,
+    permit_id: int | None = None,
+    suspension_id: int | None = None,
 ) -> None:
-    """Write one event of a mailing's timeline; `login` is the operating system's, of a person's act."""
+    """Write one event of a timeline; `login` is the operating system's, of a person's act."""
     row = {"mailing_id": mailing_id, "at": at, "act": act, "by": by, "login": login, "text": text}
-    connection.execute(insert(events).values(**row))
+    about = {"request_id": request_id, "permit_id": permit_id, "suspension_id": suspension_id}
+    connection.execute(insert(events).values(**row, **about))

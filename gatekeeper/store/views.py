@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Client, Counts, Reason, Recipient
@@ -224,6 +224,17 @@ def header_of(connection: Connection, body: bytes) -> bytes:
 
 def timeline(connection: Connection, mailing_key: int) -> list[EventView]:
     """What happened to a mailing, oldest first."""
-    query = select(events).where(events.c.mailing_id == mailing_key).order_by(events.c.id)
-    rows = connection.execute(query).mappings()
+    return _events(connection, events.c.mailing_id == mailing_key)
+
+
+def events_of(
+    connection: Connection, *, request: int | None = None, permit: int | None = None, suspension: int | None = None
+) -> list[EventView]:
+    """What happened to the request, permit or suspension of that key, oldest first."""
+    about = ((events.c.request_id, request), (events.c.permit_id, permit), (events.c.suspension_id, suspension))
+    return _events(connection, or_(*(column == key for column, key in about if key is not None)))
+
+
+def _events(connection: Connection, chosen: ColumnElement[bool]) -> list[EventView]:
+    rows = connection.execute(select(events).where(chosen).order_by(events.c.id)).mappings()
     return [EventView(row["at"], row["act"], row["by"], row["login"], row["text"]) for row in rows]

@@ -180,8 +180,8 @@ COVERED = {"users": 2400, "agencies": {"DOA": 2000, "DEQ": 400}, "content_digest
         ({"until": NOW}, None),
         ({"ceiling": 2399}, "2400 users, permit allows 2399"),
         ({"digests": frozenset({"d2"})}, "the content is not what was approved"),
-        ({"agencies": frozenset({"DOA"})}, "reaches DEQ, which it does not name"),
-        ({"until": datetime(2026, 5, 31, tzinfo=UTC)}, "it ended 2026-05-31 00:00 UTC"),
+        ({"agencies": frozenset({"DOA"})}, "reaches agencies that it does not name: DEQ"),
+        ({"until": datetime(2026, 5, 31, tzinfo=UTC)}, "its last day is over: it ended 2026-05-31 00:00 UTC"),
     ],
 )
 @pytest.mark.parametrize("state", ["open", "held"])

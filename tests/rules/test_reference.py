@@ -23,7 +23,7 @@ SEVERITY = ["relay", "warn", "defer", "hold", "reject"]
 COUNTS = ("users", "external", "people", "unresolved", "unlisted", "unconsented")  # of the last two, None is unknown
 LIST = "all-staff@example.gov"
 NUMBERS = ("visible", "recipients", "size", "attachments")
-UNAVAILABLE = ("suspended", "designated")
+UNAVAILABLE = ("suspended", "purpose")
 
 # -- the naive evaluator -----------------------------------------------------------------------------------------
 

@@ -10,11 +10,12 @@ import pytest
 
 from gatekeeper.identity import keys
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.model import Action
+from gatekeeper.model import Action, Scope
 from gatekeeper.store import Database, Gathering, Store, gather, jobs, keeping, ledger, views
+from gatekeeper.store.act import Act
 from gatekeeper.store.decide import decide
 from gatekeeper.store.joining import hash_arrival
-from gatekeeper.store.ledger import Act
+from gatekeeper.store.permits import Grant
 from tests.store.arrivals import NOON, always, arrival, limit, people
 
 CIO = Act(NOON.timestamp() + 60, "cio@example.gov", "root", "no")
@@ -72,7 +73,8 @@ async def test_what_was_gathered_is_held_when_it_turns_out_to_be_of_a_held_maili
     (found,) = numbered(store)
     kept = store.call(partial(views.find_batches, mailing_key=found.key))
     assert [batch.state for batch in kept] == ["held"] * 3 and (found.id, found.counts.users) == ("M-1", 2300)
-    store.call(partial(ledger.approve, mailing=found, kept=kept, act=CIO, until=CIO.at + 60))
+    given = Grant("approval", ("approval",), Scope(), CIO.at, CIO.at + 60, ceiling=2300, uses=1, mailing_key=found.key)
+    store.call(partial(ledger.approve, mailing=found, kept=kept, given=given, act=CIO))
     assert store.call(jobs.summary)["release"] == 3
 
 
@@ -82,7 +84,7 @@ async def test_a_gather_read_before_its_mailing_was_merged_releases_nothing(stor
     await keep(store, gathered(everyone[2100:2200], "b", "2"), limit(2000))
     read = store.call(partial(gather.read_gathered, key=mailing(store, 2).key))
     await keep(store, one(everyone[2200:2300], "a", "2"), limit(2000))
-    assert not store.call(partial(gather.end_by_passing, gathered=read, added={}, now=CIO.at))
+    assert not store.call(partial(gather.end_by_passing, gathered=read, added={}, permits=(), now=CIO.at))
     assert store.call(jobs.summary)["release"] == 0
 
 
@@ -94,9 +96,9 @@ async def test_a_batch_sealed_while_its_gather_is_judged_is_not_left_behind(stor
     outcome = await store.decide(late, limit(2000))
     read = store.call(partial(gather.read_gathered, key=outcome.key))
     assert await store.keep(late, outcome.batch)
-    assert not store.call(partial(gather.end_by_passing, gathered=read, added={}, now=CIO.at))
+    assert not store.call(partial(gather.end_by_passing, gathered=read, added={}, permits=(), now=CIO.at))
     read = store.call(partial(gather.read_gathered, key=outcome.key))
-    assert store.call(partial(gather.end_by_passing, gathered=read, added={}, now=CIO.at))
+    assert store.call(partial(gather.end_by_passing, gathered=read, added={}, permits=(), now=CIO.at))
     assert store.call(jobs.summary)["release"] == 2
 
 

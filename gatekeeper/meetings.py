@@ -1,0 +1,94 @@
+"""How a permit meets what waits for it: held mailings are judged again, and released where all of them is covered.
+
+A mailing leaves whole or not at all, as a gather does (DESIGN 1.1): where one of its batches differs from the permit,
+all of it waits, and its reasons say how that one differs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from gatekeeper import notify, telling
+from gatekeeper.in_force import InForce
+from gatekeeper.model import Action, Facts, Reason, Standing
+from gatekeeper.rejudging import Rejudged, read_kept, rejudge
+from gatekeeper.store import Connection, Store, StoreError, meetings
+from gatekeeper.store.meetings import Waiting
+from gatekeeper.telling import Voice
+
+log = logging.getLogger("gatekeeper.meetings")
+
+
+@dataclass(slots=True)
+class Meetings:
+    """Looks at held mailings again; any number of these, in any number of processes, share a database."""
+
+    in_force: InForce
+    store: Store
+    voice: Callable[[], Voice]
+    on_queued: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.time
+
+    async def hold(self) -> None:
+        """Look at every mailing that is due; raises StoreError."""
+        for key in await self.store.read(partial(meetings.due_looks, now=self.clock())):
+            try:
+                released = await self.store.run(partial(self._look, key=key))
+            except StoreError:
+                raise
+            except Exception:  # a fault of ours with one mailing must not keep all others waiting
+                log.exception("a held mailing could not be looked at again")
+                continue
+            if released:
+                self.on_queued()
+                log.info("released %s by %s", *released)
+
+    def _look(self, connection: Connection, key: int) -> tuple[str, str] | None:
+        """Judge one mailing as things stand; its id and permits where it is released, None where it stays held."""
+        waiting = meetings.read_waiting(connection, key)
+        if waiting is None:
+            return None
+        judged = self._judge(connection, waiting)
+        while not judged.still_so(connection, key):  # of those that it has locked now, none can change any more
+            judged = self._judge(connection, waiting)
+        now = self.clock()
+        if waiting.batches and judged.action.passes and judged.permits:
+            meetings.end_by_releasing(connection, waiting, judged.permits, now)
+            self._tell(connection, waiting, judged.permits, now)
+            return waiting.mailing.id, ", ".join(judged.permits)
+        meetings.end_by_waiting(connection, waiting, _holding(judged), _begins(judged.standing, now))
+        return None
+
+    def _judge(self, connection: Connection, waiting: Waiting) -> Rejudged:
+        facts: dict[bytes, Facts] = {}
+        policy = self.in_force.current
+        kept = read_kept(connection, waiting.batches, facts, policy)
+        return rejudge(connection, waiting, kept, policy, self.clock())
+
+    def _tell(self, connection: Connection, waiting: Waiting, permits: tuple[str, ...], now: float) -> None:
+        told = next((batch for batch in waiting.batches if batch.notify), None)
+        if told is None:
+            return
+        mailing, voice = waiting.mailing, self.voice()
+        summary = voice.summary(
+            mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
+        )
+        moment = datetime.fromtimestamp(now, UTC)
+        content = notify.released_notice(summary, voice.organisation, moment, f"permit {', '.join(permits)}")
+        once = f"released:{mailing.id}:{','.join(permits)}"
+        telling.queue_notice(connection, once, mailing.sender, content, now, mailing.key)
+
+
+def _holding(judged: Rejudged) -> tuple[Reason, ...]:
+    return tuple(reason for reason in judged.reasons if reason.action is Action.HOLD)
+
+
+def _begins(standing: Standing, now: float) -> datetime | None:
+    """When the first of the permits that are still to begin does."""
+    coming = [permit.since for permit in standing.permits if permit.since and permit.since.timestamp() > now]
+    return min(coming, default=None)

@@ -1,0 +1,369 @@
+"""Permits: given, narrowed, taken back; and what was sent, stopped and is on its way under them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
+
+from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, advance
+from gatekeeper.model import Likeness, Reason, Scope
+from gatekeeper.store.act import Act
+from gatekeeper.store.claims import in_flight
+from gatekeeper.store.rows import (
+    likeness_of,
+    likeness_to_row,
+    mailing_name,
+    next_number,
+    reasons_to_rows,
+    scope_names,
+)
+from gatekeeper.store.schema import (
+    batch_recipients,
+    batches,
+    jobs,
+    mailings,
+    permit_scopes,
+    permit_uses,
+    permits,
+    requests,
+)
+from gatekeeper.store.standing import read_scopes
+from gatekeeper.store.timeline import record
+
+APPROVAL, EXCEPTION, EMERGENCY = "approval", "exception", "emergency"
+OPEN, CLOSED = "open", "closed"  # the review of an emergency
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What is permitted; None and empty where it does not bind."""
+
+    kind: str
+    rules: tuple[str, ...]
+    scope: Scope
+    since: float
+    until: float
+    binding: str = "none"  # or "exact", "template"
+    digests: tuple[str, ...] = ()
+    likeness: Likeness | None = None
+    subject: str = ""
+    subject_key: str = ""
+    lists: tuple[str, ...] = ()
+    agencies: tuple[str, ...] = ()
+    ceiling: int | None = None
+    uses: int | None = None
+    purpose: str = ""
+    mailing_key: int | None = None  # the held one that it is given for, and that uses it at once
+    request_key: int | None = None
+    review: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PermitView:
+    """A permit as people see it."""
+
+    key: int = field(repr=False)
+    id: str
+    kind: str
+    state: PermitState
+    request: str | None
+    rules: tuple[str, ...]
+    scope: Scope
+    binding: str
+    digests: tuple[str, ...]
+    likeness: Likeness
+    subject: str
+    lists: tuple[str, ...]
+    agencies: tuple[str, ...]
+    ceiling: int | None
+    since: float
+    until: float
+    uses: int | None
+    used: int
+    purpose: str
+    reason: str
+    review: str | None
+    given_by: str
+    given_at: float
+    mailings: tuple[str, ...]  # that have used it
+
+
+def grant(connection: Connection, given: Grant, act: Act) -> str:
+    """Give a permit; returns its id. Held mailings that it may cover are looked at again."""
+    number = next_number(connection, "permit")
+    key: int = connection.execute(
+        insert(permits).values(**_row(number, given, act)).returning(permits.c.id)
+    ).scalar_one()
+    names = [{"permit_id": key, "kind": kind, "name": name} for kind, name in scope_names(given.scope)]
+    if names:
+        connection.execute(insert(permit_scopes), names)
+    if given.mailing_key is not None:
+        use = {"permit_id": key, "mailing_id": given.mailing_key, "claimed_at": act.at, "relayed": 0}
+        connection.execute(insert(permit_uses).values(**use))
+    note(connection, key, "given", act)
+    if given.kind != EMERGENCY:  # that one acts on mail that arrives after it
+        _look_again(connection, given, act.at)
+    return f"P-{number}"
+
+
+def _row(number: int, given: Grant, act: Act) -> dict[str, Any]:
+    used = 0 if given.mailing_key is None else 1
+    spent = given.uses is not None and used >= given.uses
+    return {
+        "number": number,
+        "kind": given.kind,
+        "state": (PermitState.USED if spent else PermitState.IN_FORCE).value,
+        "mailing_id": given.mailing_key,
+        "request_id": given.request_key,
+        "rules": list(given.rules),
+        "binding": given.binding,
+        "digests": list(given.digests),
+        **likeness_to_row(given.likeness or Likeness()),
+        "subject": given.subject,
+        "subject_key": given.subject_key,
+        "lists": list(given.lists),
+        "agencies": list(given.agencies),
+        "ceiling": given.ceiling,
+        "since": given.since,
+        "until": given.until,
+        "uses": given.uses,
+        "used": used,
+        "purpose": given.purpose,
+        "reason": act.reason,
+        "review": given.review,
+        "given_by": act.by,
+        "given_at": act.at,
+    }
+
+
+def _look_again(connection: Connection, given: Grant, now: float) -> None:
+    content = select(batches.c.mailing_id).where(batches.c.content_digest.in_(given.digests))
+    theirs = or_(
+        mailings.c.sender.in_(sorted(given.scope.senders)),
+        mailings.c.agency.in_(sorted(given.scope.agencies)),
+        mailings.c.id.in_(content),
+    )
+    if given.scope.groups:
+        theirs = mailings.c.id == mailings.c.id
+    waiting = update(mailings).where(mailings.c.state == MailingState.HELD, theirs, mailings.c.id != given.mailing_key)
+    if given.mailing_key is None:
+        waiting = update(mailings).where(mailings.c.state == MailingState.HELD, theirs)
+    connection.execute(waiting.values(look_again=max(now, given.since)))
+
+
+def note(connection: Connection, key: int, name: str, act: Act) -> None:
+    """Write a person's act to the permit's timeline."""
+    record(connection, None, act.at, name, by=act.by, login=act.login, text=act.reason or None, permit_id=key)
+
+
+# -- looking -----------------------------------------------------------------------------------------------------
+
+
+def list_permits(
+    connection: Connection, state: str | None = None, review: str | None = None, limit: int = 1000
+) -> list[PermitView]:
+    """Permits, newest first; of one state, or whose review is so, where named."""
+    query = select(permits).order_by(permits.c.number.desc()).limit(limit)
+    if state:
+        query = query.where(permits.c.state == state)
+    if review:
+        query = query.where(permits.c.review == review)
+    return _views(connection, connection.execute(query).mappings().all())
+
+
+def find_permit(connection: Connection, number: int) -> PermitView | None:
+    """One permit by its number."""
+    return _one(connection, permits.c.number == number)
+
+
+def permits_of(connection: Connection, request_key: int) -> list[PermitView]:
+    """The permits that a request was given."""
+    query = select(permits).where(permits.c.request_id == request_key).order_by(permits.c.id)
+    return _views(connection, connection.execute(query).mappings().all())
+
+
+def _one(connection: Connection, condition: ColumnElement[bool]) -> PermitView | None:
+    rows = connection.execute(select(permits).where(condition)).mappings().all()
+    return next(iter(_views(connection, rows)), None)
+
+
+def _views(connection: Connection, rows: Collection[RowMapping]) -> list[PermitView]:
+    ids = [row["id"] for row in rows]
+    scopes = read_scopes(connection, ids)
+    used: dict[int, list[str]] = {id: [] for id in ids}
+    query = select(permit_uses.c.permit_id, mailings.c.number).join(mailings, permit_uses.c.mailing_id == mailings.c.id)
+    for permit_id, number in connection.execute(query.where(permit_uses.c.permit_id.in_(ids)).order_by(mailings.c.id)):
+        used[permit_id].append(mailing_name(number) or "")
+    numbers = select(requests.c.id, requests.c.number)
+    numbers = numbers.where(requests.c.id.in_([row["request_id"] for row in rows]))
+    asked: dict[int, int] = dict(map(tuple, connection.execute(numbers)))
+    return [_view(row, scopes[row["id"]], used[row["id"]], asked.get(row["request_id"])) for row in rows]
+
+
+def _view(row: RowMapping, scope: Scope, used: list[str], request: int | None) -> PermitView:
+    return PermitView(
+        key=row["id"],
+        id=f"P-{row['number']}",
+        kind=row["kind"],
+        state=PermitState(row["state"]),
+        request=None if request is None else f"R-{request}",
+        rules=tuple(row["rules"]),
+        scope=scope,
+        binding=row["binding"],
+        digests=tuple(row["digests"]),
+        likeness=likeness_of(row),
+        subject=row["subject"],
+        lists=tuple(row["lists"]),
+        agencies=tuple(row["agencies"]),
+        ceiling=row["ceiling"],
+        since=row["since"],
+        until=row["until"],
+        uses=row["uses"],
+        used=row["used"],
+        purpose=row["purpose"],
+        reason=row["reason"],
+        review=row["review"],
+        given_by=row["given_by"],
+        given_at=row["given_at"],
+        mailings=tuple(used),
+    )
+
+
+def names_used(connection: Connection, mailing_key: int) -> list[str]:
+    """The permits in force or used up that a mailing has used."""
+    query = select(permits.c.number).join(permit_uses, permit_uses.c.permit_id == permits.c.id)
+    query = query.where(permit_uses.c.mailing_id == mailing_key, permits.c.state.in_(COVERING))
+    return [f"P-{number}" for number in connection.execute(query).scalars()]
+
+
+def keys_of(connection: Connection, names: Collection[str]) -> list[int]:
+    """The keys of permits by their ids."""
+    numbers = [int(name[2:]) for name in names]
+    return sorted(connection.execute(select(permits.c.id).where(permits.c.number.in_(numbers))).scalars())
+
+
+# -- changing what was given -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a change to a permit stopped, and what had been sent under it, in recipients; and what is on its way."""
+
+    stopped: int = 0
+    sent: int = 0
+    flying: int = 0  # messages, and batches whose answer is not known yet
+
+
+def lock_with_mailings(connection: Connection, key: int) -> list[int]:
+    """Lock every mailing that has used the permit, then the permit; returns the mailings' keys.
+
+    In that order, which is that of who decides about mail: a mailing first, then its permits.
+    """
+    locked: set[int] = set()
+    while True:
+        used = select(permit_uses.c.mailing_id).where(permit_uses.c.permit_id == key)
+        found = set(connection.execute(used).scalars())
+        for mailing_id in sorted(found - locked):
+            connection.execute(select(mailings.c.id).where(mailings.c.id == mailing_id).with_for_update())
+        locked |= found
+        connection.execute(select(permits.c.id).where(permits.c.id == key).with_for_update())
+        if set(connection.execute(used).scalars()) <= locked:
+            return sorted(locked)
+
+
+def change(connection: Connection, permit: PermitView, name: str, act: Act, **values: Any) -> None:
+    """Narrow, revoke or expire a permit, or close its review; raises LifecycleError where its state forbids it."""
+    state = advance(permit.state, name)
+    connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value, **values))
+    note(connection, permit.key, {"narrow": "narrowed", "revoke": "revoked"}.get(name, name), act)
+
+
+def close_review(connection: Connection, permit: PermitView, act: Act) -> None:
+    """Somebody has looked at what was sent in the emergency (M1)."""
+    connection.execute(update(permits).where(permits.c.id == permit.key).values(review=CLOSED))
+    note(connection, permit.key, "reviewed", act)
+
+
+def stop(
+    connection: Connection, permit: PermitView, mailing_keys: Collection[int], why: tuple[Reason, ...], act: Act
+) -> None:
+    """Hold again what was released under the permit and has not left (S3, S5).
+
+    Args: `why` are the reasons that its mailings are held for from now on.
+    """
+    for mailing_key in mailing_keys:
+        ids = _released_under(connection, permit.key, mailing_key)
+        if ids:
+            _hold_again(connection, permit, mailing_key, ids, why, act)
+
+
+def _released_under(connection: Connection, permit_key: int, mailing_key: int) -> list[int]:
+    query = select(batches.c.id, batches.c.permits).where(
+        batches.c.mailing_id == mailing_key, batches.c.state == BatchState.RELEASED
+    )
+    return [id for id, under in connection.execute(query.with_for_update()) if permit_key in under]
+
+
+def _hold_again(
+    connection: Connection, permit: PermitView, mailing_key: int, ids: list[int], why: tuple[Reason, ...], act: Act
+) -> None:
+    connection.execute(update(batches).where(batches.c.id.in_(ids)).values(state=BatchState.HELD.value))
+    # one that nobody has in hand is done; one that is leased is ended by whoever has it, after the group on its way
+    idle = update(jobs).where(jobs.c.batch_id.in_(ids), jobs.c.state == "due", jobs.c.lease_until <= act.at)
+    connection.execute(idle.values(state="done", lease_until=0.0))
+    row = connection.execute(select(mailings).where(mailings.c.id == mailing_key)).mappings().one()
+    kept = [reason for reason in row["reasons"] if reason["rule"] not in {each.rule for each in why}]
+    changes = {
+        "state": advance(MailingState(row["state"]), "hold").value,
+        "reasons": [*kept, *reasons_to_rows(why)],
+        "held_at": act.at,
+        "changed_at": act.at,
+        "look_again": act.at,  # another permit, or what is left of this one, may cover it
+        "version": row["version"] + 1,
+    }
+    connection.execute(update(mailings).where(mailings.c.id == mailing_key).values(**changes))
+    record(connection, mailing_key, act.at, "stopped", by=act.by, login=act.login, text=permit.id, permit_id=permit.key)
+
+
+def tally(connection: Connection, permit: PermitView, now: float) -> Stopped:
+    """What was sent under the permit, what of it waits, and what is on its way at this moment."""
+    used = select(permit_uses.c.mailing_id, permit_uses.c.relayed).where(permit_uses.c.permit_id == permit.key)
+    uses: dict[int, int] = dict(map(tuple, connection.execute(used)))
+    kept = select(batches.c.id, batches.c.permits, batches.c.state).where(batches.c.mailing_id.in_(uses))
+    under = {id: state for id, ids, state in connection.execute(kept) if permit.key in ids}
+    states = (
+        select(batch_recipients.c.batch_id, batch_recipients.c.state, func.count())
+        .where(batch_recipients.c.batch_id.in_(under))
+        .group_by(batch_recipients.c.batch_id, batch_recipients.c.state)
+    )
+    found = Stopped(sent=sum(uses.values()))
+    for batch_id, state, number in connection.execute(states):
+        if state == RecipientState.SENT:
+            found = replace(found, sent=found.sent + number)
+        elif state == RecipientState.WAITING and under[batch_id] == BatchState.HELD:
+            found = replace(found, stopped=found.stopped + number)
+    return replace(found, flying=in_flight(connection, permit.key, now) + _leased(connection, list(under), now))
+
+
+def _leased(connection: Connection, batch_ids: list[int], now: float) -> int:
+    stopped = select(batches.c.id).where(batches.c.id.in_(batch_ids), batches.c.state == BatchState.HELD)
+    leased = and_(jobs.c.batch_id.in_(stopped), jobs.c.state == "due", jobs.c.lease_until > now)
+    return int(connection.execute(select(func.count()).select_from(jobs).where(leased)).scalar_one())
+
+
+# -- time --------------------------------------------------------------------------------------------------------
+
+
+def expire_permits(connection: Connection, now: float) -> list[PermitView]:
+    """Permits whose window is over are expired; returns them as they were."""
+    over = select(permits).where(permits.c.state.in_(COVERING), permits.c.until < now).order_by(permits.c.id)
+    rows = connection.execute(over.limit(500).with_for_update(skip_locked=True)).mappings().all()
+    found = _views(connection, rows)
+    for permit in found:
+        state = advance(permit.state, "expire")
+        connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value))
+        record(connection, None, now, "expired", permit_id=permit.key)
+    return found

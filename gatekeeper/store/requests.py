@@ -1,0 +1,229 @@
+"""Requests: written, decided, read (DESIGN 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
+
+from gatekeeper.lifecycle import RequestState, advance
+from gatekeeper.model import Likeness
+from gatekeeper.store.act import Act
+from gatekeeper.store.rows import likeness_of, likeness_to_row, next_number
+from gatekeeper.store.schema import events, permits, requests
+from gatekeeper.store.timeline import record
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a request is bound to: a message, and what others like it would have in common."""
+
+    digest: str
+    likeness: Likeness
+    body: bytes = field(repr=False)  # SHA-256 of its octets, under which it is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is asked for."""
+
+    agency: str
+    senders: tuple[str, ...]  # mailboxes, ids of agencies, or "group:NAME"
+    subject: str
+    subject_key: str
+    purpose: str
+    audiences: tuple[str, ...]
+    users: int
+    planned: date | None = None
+    needed_by: date | None = None
+    exception: bool = False
+    content: Content | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request, and how it stands."""
+
+    key: int = field(repr=False)
+    id: str
+    state: RequestState
+    requester: str
+    draft: Draft
+    late: bool
+    earliest: date | None  # the day that would not have been late
+    rules: tuple[str, ...]  # that it answers
+    terms: Mapping[str, Any]  # what those who agreed so far allow
+    appealed: bool
+    final: bool
+    reason: str  # of the last decision
+    decided_by: str | None
+    submitted_at: float
+    changed_at: float
+    permits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules make of a draft."""
+
+    rules: tuple[str, ...]
+    late: bool
+    earliest: date | None
+
+
+def submit(connection: Connection, draft: Draft, assessed: Assessment, act: Act) -> int:
+    """Write a new request; returns its number."""
+    number = next_number(connection, "request")
+    row = {
+        "number": number,
+        "state": RequestState.SUBMITTED.value,
+        "requester": act.by,
+        "terms": {},
+        "appealed": False,
+        "final": False,
+        "reason": "",
+        "submitted_at": act.at,
+        "changed_at": act.at,
+        **_drafted(draft, assessed),
+    }
+    key: int = connection.execute(insert(requests).values(**row).returning(requests.c.id)).scalar_one()
+    _note(connection, key, "submitted", act)
+    return number
+
+
+def submit_again(
+    connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, name: str, act: Act
+) -> None:
+    """`revise` or `appeal` a request, under its number; raises LifecycleError where its state forbids it."""
+    changes = {"terms": {}, "submitted_at": act.at, "requester": act.by, **_drafted(draft, assessed)}
+    if name == "appeal":
+        changes["appealed"] = True
+    change(connection, request, name, act, {"revise": "submitted again", "appeal": "appealed"}[name], **changes)
+
+
+def _drafted(draft: Draft, assessed: Assessment) -> dict[str, Any]:
+    content = draft.content
+    return {
+        "agency": draft.agency,
+        "senders": list(draft.senders),
+        "subject": draft.subject,
+        "subject_key": draft.subject_key,
+        "purpose": draft.purpose,
+        "audiences": list(draft.audiences),
+        "users": draft.users,
+        "planned": draft.planned and draft.planned.isoformat(),
+        "needed_by": draft.needed_by and draft.needed_by.isoformat(),
+        "content": content and {"digest": content.digest, **likeness_to_row(content.likeness)},
+        "body": content and content.body,
+        "exception": draft.exception,
+        "late": assessed.late,
+        "earliest": assessed.earliest and assessed.earliest.isoformat(),
+        "rules": list(assessed.rules),
+    }
+
+
+def change(connection: Connection, request: RequestView, name: str, act: Act, noted: str, **values: Any) -> None:
+    """Let an act change a request; raises LifecycleError where its state forbids it."""
+    state = advance(request.state, name)
+    query = update(requests).where(requests.c.id == request.key)
+    connection.execute(query.values(state=state.value, changed_at=act.at, **values))
+    _note(connection, request.key, noted, act)
+
+
+def note_yes(connection: Connection, request: RequestView, terms: Mapping[str, Any], act: Act) -> None:
+    """One of several who must agree has; `terms` are what all so far allow."""
+    connection.execute(update(requests).where(requests.c.id == request.key).values(terms=dict(terms)))
+    _note(connection, request.key, "agreed", act)
+
+
+def _note(connection: Connection, key: int, name: str, act: Act) -> None:
+    record(connection, None, act.at, name, by=act.by, login=act.login, text=act.reason or None, request_id=key)
+
+
+# -- looking -----------------------------------------------------------------------------------------------------
+
+
+def agreed(connection: Connection, request: RequestView) -> list[tuple[str, float]]:
+    """Who has said yes since it was last submitted, and when."""
+    query = select(events.c.by, events.c.at).where(
+        events.c.request_id == request.key, events.c.act == "agreed", events.c.at >= request.submitted_at
+    )
+    return [(by, at) for by, at in connection.execute(query.order_by(events.c.id)) if by]
+
+
+def list_requests(connection: Connection, state: str | None = None, limit: int = 1000) -> list[RequestView]:
+    """Requests, newest first; of one state, where named."""
+    query = select(requests).order_by(requests.c.number.desc()).limit(limit)
+    if state:
+        query = query.where(requests.c.state == state)
+    return _views(connection, connection.execute(query).mappings().all())
+
+
+def find_request(connection: Connection, number: int, *, lock: bool = False) -> RequestView | None:
+    """One request by its number; `lock` keeps others from deciding on it meanwhile."""
+    return _one(connection, requests.c.number == number, lock)
+
+
+def request_of(connection: Connection, key: int) -> RequestView | None:
+    """One request by the database's key."""
+    return _one(connection, requests.c.id == key, False)
+
+
+def _one(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RequestView | None:
+    query = select(requests).where(condition)
+    rows = connection.execute(query.with_for_update() if lock else query).mappings().all()
+    return next(iter(_views(connection, rows)), None)
+
+
+def _views(connection: Connection, rows: Collection[RowMapping]) -> list[RequestView]:
+    given: dict[int, list[str]] = {row["id"]: [] for row in rows}
+    query = select(permits.c.request_id, permits.c.number).where(permits.c.request_id.in_(list(given)))
+    for key, number in connection.execute(query.order_by(permits.c.id)):
+        given[key].append(f"P-{number}")
+    return [_view(row, given[row["id"]]) for row in rows]
+
+
+def _view(row: RowMapping, given: Collection[str]) -> RequestView:
+    return RequestView(
+        key=row["id"],
+        id=f"R-{row['number']}",
+        state=RequestState(row["state"]),
+        requester=row["requester"],
+        draft=_draft(row),
+        late=row["late"],
+        earliest=_day(row["earliest"]),
+        rules=tuple(row["rules"]),
+        terms=row["terms"],
+        appealed=row["appealed"],
+        final=row["final"],
+        reason=row["reason"],
+        decided_by=row["decided_by"],
+        submitted_at=row["submitted_at"],
+        changed_at=row["changed_at"],
+        permits=tuple(given),
+    )
+
+
+def _draft(row: RowMapping) -> Draft:
+    content = row["content"]
+    bound = Content(content["digest"], likeness_of(content), bytes(row["body"] or b"")) if content else None
+    return Draft(
+        agency=row["agency"],
+        senders=tuple(row["senders"]),
+        subject=row["subject"],
+        subject_key=row["subject_key"],
+        purpose=row["purpose"],
+        audiences=tuple(row["audiences"]),
+        users=row["users"],
+        planned=_day(row["planned"]),
+        needed_by=_day(row["needed_by"]),
+        exception=row["exception"],
+        content=bound,
+    )
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

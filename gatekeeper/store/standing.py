@@ -1,0 +1,148 @@
+"""What the ledger says about a mailing: its own state at first, all else only where a verdict hangs on it.
+
+Ordinary mail pays for nothing of the second (DESIGN 1.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, or_, select
+
+from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
+from gatekeeper.model import Action, Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
+from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
+from gatekeeper.store.schema import mailings, permit_scopes, permit_uses, permits, suspensions
+
+_RECENT = 14 * 86_400.0  # seconds after its end for which a sender hears of a permit for the same subject
+_LEFT = (MailingState.OPEN, MailingState.GATHERING, MailingState.RELEASED)  # mailings that were or are being sent
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who sends and on which subject: by what a permit or a suspension may be about a mailing."""
+
+    source: Source
+    subject_key: str
+
+
+def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping) -> Standing:
+    """What the mailing itself says: its state, why it is held, the permits that it has used."""
+    if mailing["number"] is None:
+        return Standing(state=mailing["state"])
+    used = select(permits).join(permit_uses, permit_uses.c.permit_id == permits.c.id)
+    used = used.where(permit_uses.c.mailing_id == mailing["id"]).order_by(permits.c.id)
+    rows = connection.execute(used).mappings().all()
+    name = mailing_name(mailing["number"])
+    known = _with_scopes(connection, rows, {row["id"] for row in rows})
+    return Standing(name, mailing["state"], reasons_from_rows(mailing["reasons"]), known)
+
+
+def hangs_on_ledger(verdict: Verdict) -> bool:
+    """Whether the rest of the ledger could make it another: mass mail, holds, and what could not be told."""
+    return verdict.mass or any(reason.action is Action.HOLD or reason.unknown for reason in verdict.reasons)
+
+
+def whole_standing(
+    connection: Connection,
+    mailing: Mapping[str, Any] | RowMapping,
+    own: Standing,
+    claimants: Collection[Claimant],
+    earlier: Collection[Earlier],
+    now: float,
+) -> Standing:
+    """All that the ledger says: the permits that may be about it, suspensions, earlier mailings."""
+    names = {pair for claimant in claimants for pair in _names(claimant.source)}
+    subjects = {claimant.subject_key for claimant in claimants} - {""}
+    return replace(
+        own,
+        whole=True,
+        permits=_permits(connection, mailing["id"], names, subjects, now),
+        suspensions=_suspensions(connection, names, now),
+        earlier={question: _count_earlier(connection, mailing, question, now) for question in earlier},
+    )
+
+
+def _names(source: Source) -> Iterable[tuple[str, str]]:
+    yield "sender", source.mailbox
+    if source.agency:
+        yield "agency", source.agency
+    yield from (("group", group) for group in source.groups)
+
+
+def _one_of(table: Any, names: Collection[tuple[str, str]]) -> ColumnElement[bool]:
+    pairs = (and_(table.c.kind == kind, table.c.name == name) for kind, name in sorted(names))
+    return or_(false(), *pairs)
+
+
+# -- permits -----------------------------------------------------------------------------------------------------
+
+
+def _permits(
+    connection: Connection, mailing_id: int | None, names: Collection[tuple[str, str]], subjects: set[str], now: float
+) -> tuple[Permit, ...]:
+    """Those that the mailing has used, those for its sender, and those for its subject, though they cannot cover it."""
+    used = select(permit_uses.c.permit_id).where(permit_uses.c.mailing_id == mailing_id)
+    claimed = set(connection.execute(used).scalars()) if mailing_id is not None else set()
+    scoped = select(permit_scopes.c.permit_id).where(_one_of(permit_scopes, names))
+    in_force = and_(permits.c.state == PermitState.IN_FORCE, permits.c.until >= now, permits.c.id.in_(scoped))
+    named = and_(permits.c.subject_key.in_(sorted(subjects)), permits.c.until >= now - _RECENT)
+    query = select(permits).where(or_(permits.c.id.in_(sorted(claimed)), in_force, named)).order_by(permits.c.id)
+    return _with_scopes(connection, connection.execute(query).mappings().all(), claimed)
+
+
+def _with_scopes(connection: Connection, rows: Collection[RowMapping], claimed: set[int]) -> tuple[Permit, ...]:
+    scopes = read_scopes(connection, [row["id"] for row in rows])
+    return tuple(permit_of(row, scopes[row["id"]], claimed=row["id"] in claimed) for row in rows)
+
+
+def read_scopes(connection: Connection, ids: Collection[int]) -> dict[int, Scope]:
+    """Whose mail these permits are for."""
+    found: dict[int, list[tuple[str, str]]] = {id: [] for id in ids}
+    if found:
+        query = select(permit_scopes).where(permit_scopes.c.permit_id.in_(list(ids)))
+        for row in connection.execute(query).mappings():
+            found[row["permit_id"]].append((row["kind"], row["name"]))
+    return {id: scope_of(names) for id, names in found.items()}
+
+
+# -- suspensions, earlier mailings -------------------------------------------------------------------------------
+
+
+def _suspensions(connection: Connection, names: Collection[tuple[str, str]], now: float) -> tuple[Suspension, ...]:
+    query = select(suspensions).where(
+        suspensions.c.state == SuspensionState.IN_FORCE, suspensions.c.until > now, _one_of(suspensions, names)
+    )
+    rows = connection.execute(query.order_by(suspensions.c.id)).mappings()
+    return tuple(
+        Suspension(
+            f"S-{row['number']}",
+            scope_of([(row["kind"], row["name"])]),
+            row["reason"],
+            datetime.fromtimestamp(row["until"], UTC),
+        )
+        for row in rows
+    )
+
+
+def _count_earlier(
+    connection: Connection, mailing: Mapping[str, Any] | RowMapping, question: Earlier, now: float
+) -> int:
+    """Mass mailings that began within that time before now, and that somebody got or is to get (T4)."""
+    since = now - question.within.total_seconds()
+    sent = or_(mailings.c.state.in_(_LEFT), mailings.c.relayed > 0)
+    chosen = [mailings.c.mass, mailings.c.started_at > since, mailings.c.merged_into.is_(None), sent]
+    if mailing["id"] is not None:
+        chosen.append(mailings.c.id != mailing["id"])
+    if not question.to:
+        chosen.append(mailings.c.source == mailing["source"])
+    rows = connection.execute(select(mailings.c.lists, mailings.c.agencies).where(*chosen))
+    return sum(not question.to or _goes_to(question.to, lists, agencies) for lists, agencies in rows)
+
+
+def _goes_to(audience: str, lists: Iterable[str], agencies: Iterable[str]) -> bool:
+    """Whether these have the audience among them; rules write it in any case."""
+    return any(audience.casefold() == name.casefold() for name in (*lists, *agencies))
