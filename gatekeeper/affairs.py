@@ -33,15 +33,15 @@ class Affair:
     voice: Voice
     matter: Matter
     what: str  # "mailing" or "request"
-    key: int  # of the mailing in the database
+    key: int | None  # of the mailing in the database
     subject: str
     details: str
     reasons: str
     since: datetime
-    cycle: str  # tells apart the times that it waited
     root: str  # Message-ID of the first notice about it
     opened: bool  # whether that one has been sent
     agreed: tuple[Yes, ...]
+    otherwise: str  # what happens if nobody decides
     events: Sequence[EventView]
     sender: str  # whose it is, "" where they may not be told
     message_id: str | None  # of the message that they know
@@ -59,7 +59,7 @@ def of_mailing(
     origin = waiting.origin_of(connection, key)
     if origin is None:
         return None
-    mailing, today = views.view_mailing(connection, key), calendar_of(voice.ruleset).day(_moment(now))
+    mailing, today = views.view_mailing(connection, key), calendar_of(voice.ruleset).day(moment_of(now))
     events = views.timeline(connection, key)
     summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons)
     texts = [f"{reason.text} ({reason.cite})" if reason.cite else reason.text for reason in mailing.reasons]
@@ -81,11 +81,11 @@ def of_mailing(
             }
         ),
         reasons=numbered(texts),
-        since=_moment(held_at),
-        cycle=f"{held_at:.3f}",
+        since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
         opened=any(event.act == TOLD for event in events),
         agreed=agreed_since(voice, events, mailing.held_at),
+        otherwise=_returned(voice, moment_of(held_at)),
         events=events,
         sender=mailing.sender if origin.notify else "",
         message_id=origin.message_id,
@@ -121,7 +121,7 @@ def agreed_since(voice: Voice, events: Iterable[EventView], since: float | None)
     """Who has said yes since then, and on which day by the organisation's clock."""
     calendar = calendar_of(voice.ruleset)
     yeses = (event for event in events if event.act == "agreed" and event.by and event.at >= (since or 0.0))
-    return tuple(Yes(event.by or "", calendar.day(_moment(event.at))) for event in yeses)
+    return tuple(Yes(event.by or "", calendar.day(moment_of(event.at))) for event in yeses)
 
 
 # -- told --------------------------------------------------------------------------------------------------------
@@ -138,8 +138,17 @@ def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozen
         opens = step == TOLD and not affair.opened
         words = _words(affair) | {"how": _how(affair)}
         notice = _notice(affair, _TEMPLATES[step], sorted(told), words, now, opens=opens)
-        _queue(connection, affair, f"{step}:{now:.3f}", notice, now)
+        send(connection, affair, f"{step}:{now:.3f}", notice, now)
     return told
+
+
+def ask_also(connection: Connection, affair: Affair | None, whom: str, now: float) -> None:
+    """Tell one more whose yes it needs, since an approver says so."""
+    if affair is None or affair.silent:
+        return
+    words = _words(affair) | {"how": _how(affair)}
+    notice = _notice(affair, _TEMPLATES[TOLD], [whom], words, now)
+    send(connection, affair, f"{ASKED}:{now:.3f}", notice, now)
 
 
 def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterable[str], now: float) -> None:
@@ -151,7 +160,7 @@ def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterabl
     words = _words(affair) | {"how": "", "done": done}
     notice = _notice(affair, "still-waiting", [affair.sender], words, now)
     notice = replace(notice, root=affair.message_id or affair.root)
-    _queue(connection, affair, f"still:{now:.3f}", notice, now)
+    send(connection, affair, f"still:{now:.3f}", notice, now)
 
 
 def tell_decided(
@@ -169,7 +178,7 @@ def tell_decided(
         "comment": f"The reason: {notify.plain(comment)}" if comment.strip() else "",
     }
     notice = _notice(affair, "decided", sorted(told), words, now)
-    _queue(connection, affair, f"decided:{now:.3f}", notice, now)
+    send(connection, affair, f"decided:{now:.3f}", notice, now)
 
 
 def _words(affair: Affair) -> dict[str, str]:
@@ -178,17 +187,17 @@ def _words(affair: Affair) -> dict[str, str]:
         "details": affair.details,
         "reasons": affair.reasons,
         "asked": ", ".join(Asking(affair.voice.ruleset).missing(affair.matter, affair.agreed)) or "nobody's any more",
-        "otherwise": _otherwise(affair),
+        "otherwise": affair.otherwise,
         "since": said(affair.since, affair.voice),
     }
 
 
-def _otherwise(affair: Affair) -> str:
-    span = affair.voice.ruleset.held.expire
+def _returned(voice: Voice, since: datetime) -> str:
+    span = voice.ruleset.held.expire
     if not span:
         return "it goes on waiting, and nothing of it is sent."
-    end = calendar_of(affair.voice.ruleset).after(affair.since, span.working_days, span.time)
-    return f"it goes back to its sender on {said(end, affair.voice)}, and is not sent."
+    end = calendar_of(voice.ruleset).after(since, span.working_days, span.time)
+    return f"it goes back to its sender on {said(end, voice)}, and is not sent."
 
 
 def _how(affair: Affair) -> str:
@@ -212,9 +221,9 @@ def _notice(
     )
 
 
-def _queue(connection: Connection, affair: Affair, name: str, notice: MatterNotice, now: float) -> None:
-    """Queue a copy for each; a name once, whoever tries."""
-    content = notify.matter_notice(notice, affair.voice.organisation, _moment(now))
+def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice, now: float) -> None:
+    """Queue a copy for each; under a name once, whoever tries."""
+    content = notify.matter_notice(notice, affair.voice.organisation, moment_of(now))
     for each in notice.to:
         once = f"{name}:{affair.matter.id}:{sha256(each.encode()).hexdigest()[:16]}"
         jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
@@ -247,7 +256,8 @@ def _octets(number: int) -> str:
     return f"{number / 1_048_576:.1f} MB" if number >= 1_048_576 else f"{max(1, round(number / 1024))} kB"
 
 
-def _moment(seconds: float) -> datetime:
+def moment_of(seconds: float) -> datetime:
+    """The aware moment of seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
 from gatekeeper.meetings import Meetings
+from gatekeeper.request_news import RequestNews
 from gatekeeper.store import Store, StoreError, claims, keeping, ledger, permits, preflights
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
@@ -32,6 +33,7 @@ class Duties:
     store: Store
     gathers: Gathers
     patience: Patience
+    news: RequestNews
     meetings: Meetings
     clock: Callable[[], float] = time.time
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -67,11 +69,12 @@ class Duties:
             log.debug("held mailings wait for the database: %s", error)
 
     async def attend(self) -> None:
-        """Look after the mailings that are held."""
+        """Look after the mailings that are held, and after requests."""
         try:
             await self.patience.attend()
+            await self.news.attend()
         except StoreError as error:
-            log.debug("held mailings wait for the database: %s", error)
+            log.debug("what waits for people waits for the database: %s", error)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""

@@ -11,6 +11,7 @@ from gatekeeper.delivery.queue import Queue
 from gatekeeper.duties import Duties
 from gatekeeper.gathers import Gathers
 from gatekeeper.meetings import Meetings
+from gatekeeper.request_news import RequestNews
 from gatekeeper.retention import Retention
 from gatekeeper.store import Bell, StoreError, ledger
 from gatekeeper.waiting import Patience
@@ -31,7 +32,8 @@ class Office:
         gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
         patience = Patience(base.store, base.voice, self.queue.poke, now)
         meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now)
-        self.duties = Duties(base.in_force, base.store, gathers, patience, meetings, now)
+        news = RequestNews(base.store, base.voice, self.queue.poke, now)
+        self.duties = Duties(base.in_force, base.store, gathers, patience, news, meetings, now)
         self.retention = Retention(base.in_force, base.store)
         self._started = False
 

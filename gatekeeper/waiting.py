@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -16,13 +16,14 @@ from functools import partial
 from gatekeeper import affairs
 from gatekeeper.calendars import calendar_of
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.mail import read_facts
+from gatekeeper.mail import read_facts, subject_key
 from gatekeeper.model import Attachment
 from gatekeeper.notify import Occasion
 from gatekeeper.rules.ruleset import Held, Span
-from gatekeeper.store import Connection, Store, StoreError, keeping, ledger, views
+from gatekeeper.store import Connection, Store, StoreError, keeping, ledger, requests, views
 from gatekeeper.store import waiting as steps
 from gatekeeper.store.act import Act
+from gatekeeper.store.requests import RequestView
 from gatekeeper.store.waiting import PASSED_ON, REMINDED, TOLD, Waiting
 from gatekeeper.telling import Voice, queue_report, report_to
 from gatekeeper.workdays import Calendar
@@ -60,6 +61,13 @@ def _over(calendar: Calendar, since: datetime, span: Span, now: datetime) -> boo
     return bool(span) and now >= calendar.after(since, span.working_days, span.time)
 
 
+def needed_by(waiting: Waiting, legal: Iterable[RequestView]) -> date | None:
+    """The first day by which a held mailing is needed: what a request says of a legal notice of that name."""
+    key = subject_key(waiting.subject)
+    asked = (each.draft for each in legal if each.draft.subject_key == key and waiting.sender in each.draft.senders)
+    return min((draft.needed_by for draft in asked if draft.needed_by), default=None)
+
+
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -72,9 +80,11 @@ class Patience:
     voice: Callable[[], Voice]
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
+    _legal_notices: Sequence[RequestView] = ()
 
     async def attend(self) -> None:
         """Do what is due; raises StoreError."""
+        self._legal_notices = await self.store.read(partial(requests.with_purpose, purpose=LEGAL_NOTICE))
         for waiting in await self.store.read(steps.waiting_mailings):
             if self._due(waiting):
                 await self._attend(waiting.key)
@@ -93,8 +103,8 @@ class Patience:
             self.on_queued()
 
     def _due(self, waiting: Waiting) -> str | None:
-        ruleset = self.voice().ruleset
-        return due(waiting, ruleset.held, calendar_of(ruleset), _moment(self.clock()))
+        ruleset, day = self.voice().ruleset, needed_by(waiting, self._legal_notices)
+        return due(waiting, ruleset.held, calendar_of(ruleset), _moment(self.clock()), day)
 
     async def _files(self, key: int) -> tuple[Attachment, ...]:
         """What is attached to the oldest batch of it."""

@@ -128,6 +128,13 @@ class Casework:
         """
         return self._do(mailings.ask_changes, number, by, reason)
 
+    def ask(self, number: int, by: str, whom: str) -> Decision:
+        """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).
+
+        Raises NotFound, NotAllowed, or CaseworkError where it is not held.
+        """
+        return self._do(mailings.ask, number, by, whom)
+
     # -- requests ------------------------------------------------------------------------------------------------
 
     def requests(self, state: str | None = None) -> list[RequestView]:
@@ -163,6 +170,10 @@ class Casework:
     def ask_changes_of_request(self, number: int, by: str, reason: str) -> RequestCase:
         """Send it back with what should be changed. Raises NotFound, NotAllowed, CaseworkError."""
         return self._do(requests.ask_changes, number, by, reason)
+
+    def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
+        """Have one more agree to it (policy T7). Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(requests.ask, number, by, whom)
 
     def withdraw_request(self, number: int, by: str, reason: str = "") -> RequestCase:
         """Take it back, as who asked. Raises NotFound, NotAllowed, CaseworkError."""

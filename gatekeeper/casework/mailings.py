@@ -6,9 +6,10 @@ Each verb is one transaction: it reads the mailing, checks who acts, changes it,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatekeeper import affairs, notify
+from gatekeeper.address import normalise
 from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
 from gatekeeper.casework.terms import Terms
@@ -21,7 +22,7 @@ from gatekeeper.store import Connection, keeping, ledger, views
 from gatekeeper.store.act import Act
 from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.views import BatchView, EventView, MailingView
-from gatekeeper.store.waiting import origin_of
+from gatekeeper.store.waiting import ASKED, origin_of
 from gatekeeper.telling import queue_notice, queue_report, report_to
 
 _OUTCOMES = {
@@ -135,6 +136,21 @@ def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason
     mailing, act = find(connection, number), desk.act(by, reason)
     who.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
     return _close(connection, desk, mailing, "changes", act, BatchState.RETURNED, Occasion.DENIED)
+
+
+def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> Decision:
+    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, CaseworkError."""
+    mailing, act, also = find(connection, number), desk.act(by), normalise(whom)
+    matter = matter_of(connection, desk, mailing)
+    who.check_may_decide(desk.ruleset, matter, act.by)
+    who.check_may_be_asked(desk.ruleset, matter, also)
+    with named(mailing.id):
+        advance(mailing.state, "approve")
+    ledger.note(connection, mailing, ASKED, replace(act, reason=also))
+    affairs.ask_also(connection, affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at), also, act.at)
+    events = views.timeline(connection, mailing.key)
+    yeses = affairs.agreed_since(desk.voice, events, mailing.held_at)
+    return Decision(mailing, missing=who.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses))
 
 
 def _tell_released(

@@ -10,6 +10,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
+from gatekeeper import affairs, request_affairs
 from gatekeeper.address import normalise, valid
 from gatekeeper.asking import Yes
 from gatekeeper.casework import permits as permitting
@@ -28,6 +29,7 @@ from gatekeeper.store.act import Act
 from gatekeeper.store.permits import Grant, PermitView
 from gatekeeper.store.requests import Assessment, Content, Draft, RequestView
 from gatekeeper.store.views import EventView
+from gatekeeper.store.waiting import ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def approve(connection: Connection, desk: Desk, number: int, by: str, reason: st
         advance(request.state, "approve")
     terms = Terms.from_row(request.terms).and_also(terms)
     rules = rules_for(desk, request.draft, terms.max_users or request.draft.users)
-    matter = matter_of(desk, request, rules)
+    matter = matter_of(connection, desk, request, rules)
     who.check_may_decide(desk.ruleset, matter, act.by)
     given = _grant(desk, request, rules, terms)
     if who.missing(desk.ruleset, matter, [*_yeses(connection, desk, request), act.by]):
@@ -281,7 +283,7 @@ def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str) 
     """Say no; for good where their no is final (S2). Raises NotFound, NotAllowed, CaseworkError."""
     require_reason(reason, "a denial needs a reason: the requester reads it")
     request, act = find(connection, number), desk.act(by, reason)
-    who.check_may_decide(desk.ruleset, matter_of(desk, request, request.rules), act.by)
+    who.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
     final = who.is_final(desk.ruleset, act.by)
     with named(request.id):
         asked.change(connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final)
@@ -292,9 +294,23 @@ def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason
     """Send it back with what should be changed (S2). Raises NotFound, NotAllowed, CaseworkError."""
     require_reason(reason, "changes need a text that says what should be changed: the requester reads it")
     request, act = find(connection, number), desk.act(by, reason)
-    who.check_may_decide(desk.ruleset, matter_of(desk, request, request.rules), act.by)
+    who.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
     with named(request.id):
         asked.change(connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by)
+    return show(connection, desk, number)
+
+
+def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> RequestCase:
+    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, CaseworkError."""
+    request, act, also = find(connection, number), desk.act(by), normalise(whom)
+    matter = matter_of(connection, desk, request, request.rules)
+    who.check_may_decide(desk.ruleset, matter, act.by)
+    who.check_may_be_asked(desk.ruleset, matter, also)
+    with named(request.id):
+        advance(request.state, "approve")
+    asked.note(connection, request.key, ASKED, replace(act, reason=also))
+    events = views.events_of(connection, request=request.key)
+    affairs.ask_also(connection, request_affairs.of_request(desk.voice, request, events, act.at), also, act.at)
     return show(connection, desk, number)
 
 
@@ -313,7 +329,7 @@ def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str
     """Take back what was approved (S5). Raises NotFound, NotAllowed, CaseworkError."""
     require_reason(reason, "revoking needs a reason: who sends it reads it")
     request, act = find(connection, number), desk.act(by, reason)
-    who.may_revoke(desk.ruleset, matter_of(desk, request, request.rules), act.by)
+    who.may_revoke(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
     return _take_back(connection, desk, request, "revoke", "revoked", act)
 
 
@@ -337,7 +353,7 @@ def _take_back(
 def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
     """One request with who must agree, its permits and its timeline; raises NotFound."""
     request = find(connection, number)
-    matter = matter_of(desk, request, request.rules)
+    matter = matter_of(connection, desk, request, request.rules)
     needs = who.wanted(desk.ruleset, matter) if request.rules else ()
     yes = _yeses(connection, desk, request)
     waits = request.state is RequestState.SUBMITTED
@@ -369,14 +385,7 @@ def _yeses(connection: Connection, desk: Desk, request: RequestView) -> list[Yes
     return [Yes(by, desk.day_of(at)) for by, at in asked.agreed(connection, request)]
 
 
-def matter_of(desk: Desk, request: RequestView, rules: tuple[str, ...]) -> Matter:
-    """A request as something to be decided; an appeal is decided by somebody else, where there is somebody else."""
-    draft = request.draft
-    own = frozenset({request.requester, *(each for each in draft.senders if "@" in each)})
-    lists = frozenset(each for each in draft.audiences if each not in desk.ruleset.agencies)
-    agencies = frozenset(draft.audiences) - lists
-    matter = Matter(request.id, own, draft.agency, lists, rules, agencies, desk.today)
-    if request.appealed and request.decided_by and request.state is RequestState.SUBMITTED:
-        others = replace(matter, own=own | {request.decided_by})
-        return others if who.asked(desk.ruleset, others) else matter
-    return matter
+def matter_of(connection: Connection, desk: Desk, request: RequestView, rules: tuple[str, ...]) -> Matter:
+    """A request as something to be decided, today."""
+    events = views.events_of(connection, request=request.key)
+    return request_affairs.matter_of(desk.voice, request, rules, events, desk.today)

@@ -12,6 +12,7 @@ __all__ = [
     "Matter",
     "agency_of",
     "asked",
+    "check_may_be_asked",
     "check_may_decide",
     "holds",
     "is_final",
@@ -25,6 +26,15 @@ def check_may_decide(ruleset: Ruleset, matter: Matter, by: str) -> None:
     """Raise NotAllowed where `by` may not say yes or no: it is their own (DESIGN 6), or no rule asks them."""
     if refusal := Asking(ruleset).refusal(matter, by):
         raise NotAllowed(refusal)
+
+
+def check_may_be_asked(ruleset: Ruleset, matter: Matter, whom: str) -> None:
+    """Raise NotAllowed where nobody of that name is known to the rules, or it is their own."""
+    if whom not in ruleset.people:
+        known = ", ".join(ruleset.people_with("owner")) or "nobody is an owner"
+        raise NotAllowed(f"{matter.id}: {whom} does not stand under people in rules.yaml; owners: {known}")
+    if whom in matter.own:
+        raise NotAllowed(f"{matter.id}: it is {whom}'s own; nobody decides their own")
 
 
 def asked(ruleset: Ruleset, matter: Matter) -> frozenset[str]:

@@ -104,6 +104,18 @@ def changes(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @mailing.command()
 @click.argument("id")
 @by_option
+@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@ledger_options
+@json_option
+def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
+    """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        _print_decision(casework.ask(parse_number(id, "M"), by, whom), as_json)
+
+
+@mailing.command()
+@click.argument("id")
+@by_option
 @click.option("--reason", default="", help="why")
 @ledger_options
 @json_option

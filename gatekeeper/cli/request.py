@@ -142,6 +142,18 @@ def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 Verb = Callable[[Casework, int, str, str], RequestCase]
 
 
+@request.command()
+@click.argument("id")
+@by_option
+@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@ledger_options
+@json_option
+def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
+    """Have one more agree, such as an owner who is asked only when needed."""
+    with open_casework(settings_of(given)) as casework, failing_well():
+        _print_outcome(casework.ask_about_request(parse_number(id, "R"), by, whom), as_json)
+
+
 def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
     """A command that takes a request, who acts, and why."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 
 from gatekeeper.lifecycle import RequestState, advance
 from gatekeeper.model import Likeness
@@ -15,6 +15,7 @@ from gatekeeper.store.act import Act
 from gatekeeper.store.rows import likeness_of, likeness_to_row, next_number
 from gatekeeper.store.schema import events, permits, requests
 from gatekeeper.store.timeline import record
+from gatekeeper.store.views import EventView
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def submit(connection: Connection, draft: Draft, assessed: Assessment, act: Act)
         **_drafted(draft, assessed),
     }
     key: int = connection.execute(insert(requests).values(**row).returning(requests.c.id)).scalar_one()
-    _note(connection, key, "submitted", act)
+    note(connection, key, "submitted", act)
     return number
 
 
@@ -130,17 +131,27 @@ def change(connection: Connection, request: RequestView, name: str, act: Act, no
     state = advance(request.state, name)
     query = update(requests).where(requests.c.id == request.key)
     connection.execute(query.values(state=state.value, changed_at=act.at, **values))
-    _note(connection, request.key, noted, act)
+    note(connection, request.key, noted, act)
 
 
 def note_yes(connection: Connection, request: RequestView, terms: Mapping[str, Any], act: Act) -> None:
     """One of several who must agree has; `terms` are what all so far allow."""
     connection.execute(update(requests).where(requests.c.id == request.key).values(terms=dict(terms)))
-    _note(connection, request.key, "agreed", act)
+    note(connection, request.key, "agreed", act)
 
 
-def _note(connection: Connection, key: int, name: str, act: Act) -> None:
-    record(connection, None, act.at, name, by=act.by, login=act.login, text=act.reason or None, request_id=key)
+def note(connection: Connection, key: int, name: str, act: Act) -> None:
+    """Write a person's act to the request's timeline."""
+    record(
+        connection,
+        None,
+        act.at,
+        name,
+        by=act.by or None,
+        login=act.login or None,
+        text=act.reason or None,
+        request_id=key,
+    )
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
@@ -170,6 +181,36 @@ def find_request(connection: Connection, number: int, *, lock: bool = False) -> 
 def request_of(connection: Connection, key: int) -> RequestView | None:
     """One request by the database's key."""
     return _one(connection, requests.c.id == key, False)
+
+
+def lock_request(connection: Connection, key: int) -> RequestView | None:
+    """One request by the database's key, which nobody else can change until the transaction ends."""
+    return _one(connection, requests.c.id == key, True)
+
+
+def to_look_after(connection: Connection, since: float) -> list[tuple[RequestView, list[EventView]]]:
+    """Requests that wait, and those that changed since then, each with what happened to it."""
+    waits = requests.c.state.in_((RequestState.SUBMITTED, RequestState.CHANGES))
+    rows = connection.execute(select(requests).where(or_(waits, requests.c.changed_at >= since))).mappings().all()
+    keys = [row["id"] for row in rows]
+    happened: dict[int, list[EventView]] = {key: [] for key in keys}
+    query = select(events).where(events.c.request_id.in_(keys)).order_by(events.c.id)
+    for row in connection.execute(query).mappings() if keys else ():
+        happened[row["request_id"]].append(EventView(row["at"], row["act"], row["by"], row["login"], row["text"]))
+    return [(view, happened[view.key]) for view in _views(connection, rows)]
+
+
+def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
+    """Requests of a purpose (in lower case) that are or may be approved, and name a day by which they are needed."""
+    states = (RequestState.SUBMITTED, RequestState.CHANGES, RequestState.APPROVED)
+    query = select(requests).where(requests.c.state.in_(states), requests.c.needed_by.is_not(None))
+    rows = connection.execute(query.where(func.lower(requests.c.purpose) == purpose)).mappings().all()
+    return _views(connection, rows)
+
+
+def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
+    """Write down what was told about it, and to whom."""
+    record(connection, None, now, step, text=", ".join(sorted(people)) or None, request_id=key)
 
 
 def _one(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RequestView | None:

@@ -7,7 +7,8 @@ whether it is still to be done, and notes it in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
@@ -16,7 +17,8 @@ from gatekeeper.store.schema import batches, bodies, events, mailings
 from gatekeeper.store.timeline import record
 from gatekeeper.store.views import NUMBERED
 
-TOLD, REMINDED, PASSED_ON, ASKED = "told", "reminded", "passed on", "asked"
+_SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
+TOLD, REMINDED, PASSED_ON, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Waiting:
     told: float | None = None
     reminded: float | None = None
     passed_on: float | None = None
+    sender: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def waiting_mailings(connection: Connection) -> list[Waiting]:
     """All that are held, the oldest first."""
     found: dict[int, Waiting] = {}
     for row in connection.execute(_steps().order_by(mailings.c.held_at)):
-        known = found.get(row.id, Waiting(row.id, row.held_at))
+        known = found.get(row.id, _untouched(row))
         found[row.id] = _with_step(known, row)
     return list(found.values())
 
@@ -57,27 +61,31 @@ def lock_waiting(connection: Connection, key: int) -> Waiting | None:
     locked = connection.execute(select(mailings.c.id).where(mailings.c.id == key).with_for_update()).first()
     found = None
     for row in connection.execute(_steps().where(mailings.c.id == key)) if locked else ():
-        found = _with_step(found or Waiting(row.id, row.held_at), row)
+        found = _with_step(found or _untouched(row), row)
     return found
 
 
-def _steps() -> Select[tuple[int, float, str, float]]:
+def _steps() -> Select[Any]:
     since = and_(
         events.c.mailing_id == mailings.c.id,
         events.c.at >= mailings.c.held_at,
         events.c.act.in_((TOLD, REMINDED, PASSED_ON)),
     )
     return (
-        select(mailings.c.id, mailings.c.held_at, events.c.act, func.max(events.c.at).label("at"))
+        select(*_SHOWN, events.c.act, func.max(events.c.at).label("at"))
         .outerjoin(events, since)
         .where(*NUMBERED, mailings.c.state == MailingState.HELD, mailings.c.held_at.is_not(None))
-        .group_by(mailings.c.id, mailings.c.held_at, events.c.act)
+        .group_by(*_SHOWN, events.c.act)
     )
 
 
-def _with_step(waiting: Waiting, row: Row[tuple[int, float, str, float]]) -> Waiting:
+def _with_step(waiting: Waiting, row: Row[Any]) -> Waiting:
     done = {TOLD: waiting.told, REMINDED: waiting.reminded, PASSED_ON: waiting.passed_on} | {row.act: row.at}
-    return Waiting(waiting.key, waiting.since, done[TOLD], done[REMINDED], done[PASSED_ON])
+    return replace(waiting, told=done[TOLD], reminded=done[REMINDED], passed_on=done[PASSED_ON])
+
+
+def _untouched(row: Row[Any]) -> Waiting:
+    return Waiting(row.id, row.held_at, sender=row.sender or "", subject=row.subject or "")
 
 
 def origin_of(connection: Connection, key: int) -> Origin | None:
