@@ -25,8 +25,8 @@ from gatekeeper.store.statements import savepoint
 log = logging.getLogger("gatekeeper.store")
 T = TypeVar("T")
 _GROUP = 64  # the most that one commit waits for
-# Seconds that a group waits for more while many write at once. A commit costs the CPU time of three decisions: in
-# groups of two, each decision costs twice what it does in groups of eight.
+# Seconds that a group waits for more while many write at once, and never longer than the last commit took. A commit
+# costs the CPU time of three decisions: in groups of two, each decision costs twice what it does in groups of eight.
 _LINGER = 0.005
 _ATTEMPTS = 4  # at a piece of work that Postgres gave up for another's
 
@@ -55,7 +55,7 @@ class Writer:
     database: Database
     _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
-    _busy: bool = False  # the last group was more than one piece of work
+    _linger: float = 0.0  # seconds that the next group waits for more
 
     def start(self) -> None:
         """Start the thread."""
@@ -104,14 +104,16 @@ class Writer:
 
     def _run(self) -> None:
         while group := self._next_group():
+            began = time.monotonic()
             self._commit(group)
             _answer(group)
+            self._linger = min(_LINGER, time.monotonic() - began) if len(group) > 1 else 0.0
 
     def _next_group(self) -> list[_Work]:
         """What waits, up to a group; [] at the end. Where the last group was one, a little is waited for more."""
         group: list[_Work] = []
         work = self._waiting.get()
-        until = time.monotonic() + (_LINGER if self._busy else 0.0)
+        until = time.monotonic() + self._linger
         while work is not None:
             if not work.future.cancelled():
                 group.append(work)
@@ -124,7 +126,6 @@ class Writer:
         else:
             if group:
                 self._waiting.put(None)
-        self._busy = len(group) > 1
         return group
 
     def _commit(self, group: list[_Work]) -> None:

@@ -35,4 +35,4 @@ async def test_who_writes_at_once_shares_a_commit(store: Store, monkeypatch) -> 
 
 async def test_who_writes_alone_waits_for_nobody(store: Store, monkeypatch) -> None:
     assert await commits(store, monkeypatch, 1) == [1] * EACH
-    assert not store.writer._busy
+    assert store.writer._linger == 0
