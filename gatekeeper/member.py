@@ -16,6 +16,7 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from gatekeeper import log as transaction_log
+from gatekeeper import runtime
 from gatekeeper.front import Doors
 from gatekeeper.in_force import InForceError
 from gatekeeper.main import Gate, Part
@@ -80,10 +81,7 @@ def main() -> None:
     name, descriptor = sys.argv[1], int(sys.argv[2])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    runtime.prepare()
     try:
         asyncio.run(live(name, socket.socket(fileno=descriptor)))
     except (SettingsError, InForceError, StoreSetupError, OSError) as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import click
 
-from gatekeeper import main, supervisor
+from gatekeeper import main, runtime, supervisor
 from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, failing_well, setting_options, settings_of
 from gatekeeper.settings import SettingsError
 
@@ -20,10 +19,7 @@ def serve(**given: Any) -> None:
     settings = settings_of(given)
     if not settings.next_hop.next_hop:
         raise Failure("--next-hop is required: expected smtp://host:port, or maildir:DIR to try it out", CONFIG)
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    runtime.prepare()
     run = main.run if settings.workers == 1 else supervisor.run
     with failing_well():
         try:

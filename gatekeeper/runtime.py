@@ -1,0 +1,26 @@
+"""How Python is set up for a process that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+
+_YOUNG = 20_000  # objects: hardly any that a message makes are in a ring, and looking for them takes a twentieth
+
+
+def prepare() -> None:
+    """Set up this process before its event loop is made: uvloop where it is installed, few rounds of the collector.
+
+    Log records say neither file nor thread, which no format of ours shows (logging HOWTO, Optimization).
+    """
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    gc.collect()
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(_YOUNG, 20, 20)
+    logging._srcfile = None  # type: ignore[attr-defined]
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
