@@ -151,8 +151,7 @@ class Pipeline:
         content = passage.transaction.content
         if len(content) < _LARGE:
             return self._arrival(passage, read_facts(content), sha256(content).digest())
-        facts, body = await asyncio.to_thread(lambda: (read_facts(content), sha256(content).digest()))
-        return self._arrival(passage, facts, body)
+        return self._arrival(passage, await asyncio.to_thread(read_facts, content), b"")  # hashed where it is kept
 
     def _arrival(self, passage: Passage, facts: Facts, body: bytes) -> Arrival:
         transaction, policy = passage.transaction, passage.policy

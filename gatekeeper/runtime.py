@@ -22,5 +22,5 @@ def prepare() -> None:
     gc.collect()
     gc.freeze()  # what was imported stays
     gc.set_threshold(_YOUNG, 20, 20)
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

@@ -119,7 +119,7 @@ class Channel(asyncio.Protocol):
         """True while the connection stands and everything that was said has been read."""
         return self._lost is None and not self._replies and self._parser.idle
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Hand over octets; never waits."""
         if self._transport and self._lost is None:
             self._transport.write(data)

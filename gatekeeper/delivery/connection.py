@@ -10,7 +10,7 @@ import asyncio
 import base64
 import contextlib
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from gatekeeper.model import Client
 from gatekeeper.wire.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
+_ONE_WRITE = 65_536  # octets of a message that are put together rather than written one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,15 @@ class Connection:
             raise NextHopError("protocol", f"{self.host} answers {line[:4]} with {reply}", reply)
         return reply
 
-    async def content(self, chunks: Iterable[bytes]) -> Reply:
+    async def content(self, chunks: Sequence[bytes]) -> Reply:
         """Send the message and its dot after 354, and return the final reply.
 
         A 4xx or 5xx that comes before the dot is returned too, and ends the connection. Raises NextHopError; then
         `dot_sent` tells whether the next hop may have the message.
         """
         self._broken = True
-        blocks = stuffed(chunks)
+        small = sum(map(len, chunks)) <= _ONE_WRITE
+        blocks = stuffed([b"".join(chunks)] if small else chunks)
         waiting = next(blocks)
         for block in blocks:
             if not await self._channel.writable(self.deadlines.block):

@@ -25,13 +25,27 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
     bare_cr = False
     held = b""
     for chunk in chunks(content, body, _body_end(content, body), _PIECE):
-        lines = b"\n".join((held + chunk).split(b"\r\n"))  # bytes.replace takes half as long again
-        held = b"\r" if lines.endswith(b"\r") else b""  # its LF may start the next chunk
-        lines = lines[: len(lines) - len(held)]
+        piece = held + chunk
+        held = b"\r" if piece.endswith(b"\r") else b""  # its LF may start the next chunk
+        lines = _with_lf(piece[:-1] if held else piece)
         bare_cr |= b"\r" in lines
         digest.update(lines)
     digest.update(held)
     return digest.hexdigest(), bare_cr or bool(held)
+
+
+def _with_lf(piece: bytes) -> bytes | bytearray:
+    """CR LF as LF. In base64 and its like line ends lie at even steps, and need no search: a tenth of the time."""
+    first = piece.find(b"\r\n")
+    step = piece.find(b"\r\n", first + 2) - first
+    if first >= 0 and step >= 2:
+        even = bytearray(piece)
+        ends = even[first + 1 :: step]
+        if ends == b"\n" * len(ends) and even[first::step] == b"\r" * len(ends):
+            del even[first::step]
+            if b"\r" not in even:
+                return even
+    return b"\n".join(piece.split(b"\r\n"))  # bytes.replace takes half as long again
 
 
 def _fields(header: Header) -> Iterator[bytes]:

@@ -128,7 +128,7 @@ class _Walk:
         if self.waiting:
             line, self.waiting = self.waiting, None
             return line
-        at = self.content.find(b"\n--", self.at) if self.open or self.ended else -1
+        at = self._find_hyphens() if self.open or self.ended else -1
         if at < 0:
             self.at = len(self.content) if self.open else self.at  # never looked for twice
             return None
@@ -140,6 +140,11 @@ class _Walk:
         end = min(at + 3 + _LONGEST_LINE, len(self.content)) if end < 0 else end
         self.at = end
         return _Line(at, self.content[at + 3 : end].rstrip(b" \t\r"), end)
+
+    def _find_hyphens(self) -> int:
+        """Where the next line begins with two; a lone octet is sought first, of which base64 has none."""
+        hyphen = self.content.find(b"-", self.at)
+        return self.content.find(b"\n--", max(self.at, hyphen - 1)) if hyphen >= 0 else -1
 
     def _next_delimiter(self, before: int | None = None) -> _Delimiter | None:
         """The next line that is a delimiter of an open multipart, up to the offset `before`."""

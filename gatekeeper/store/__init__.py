@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from gatekeeper.faults import step
 from gatekeeper.model import Outcome
 from gatekeeper.store import keeping, tokens
-from gatekeeper.store.arrival import Arrival, Gathering
+from gatekeeper.store.arrival import Arrival, Gathering, body_digest
 from gatekeeper.store.bell import Bell
 from gatekeeper.store.decide import Judge, decide
 from gatekeeper.store.engine import Database
@@ -119,7 +119,8 @@ class Store:
         Once this has returned True the batch may be acknowledged. False where its mailing was decided meanwhile: the
         transaction must be decided again.
         """
-        content, digest, now = arrival.transaction.content, arrival.body, arrival.now.timestamp()
+        content, now = arrival.transaction.content, arrival.now.timestamp()
+        digest = arrival.body or await asyncio.to_thread(body_digest, arrival)
         locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))  # those of who decides or keeps its like
         opening = partial(keeping.open_body, digest=digest, size=len(content), now=now)
         position = await self.writer.submit(opening, locks)

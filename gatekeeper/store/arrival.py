@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from gatekeeper.model import Audience, Earlier, Facts, Keys, Source, Transaction
 
@@ -15,6 +16,11 @@ class Gathering:
     opens: bool  # its size is one at which MTAs cut mail up; others only join what is being gathered
     quiet: float
     limit: float
+
+
+def body_digest(arrival: Arrival) -> bytes:
+    """SHA-256 of the octets, worked out where nobody has yet."""
+    return arrival.body or sha256(arrival.transaction.content).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Arrival:
     separate: bool = False  # its source's messages are mailings of their own
     agency: str | None = None  # within which texts join, with `source: agency`; else None
     gathering: Gathering | None = None  # None where it is never to wait
-    body: bytes = b""  # SHA-256 of the octets
+    body: bytes = b""  # SHA-256 of the octets; b"" where that is worked out only if they are kept
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
     earlier: frozenset[Earlier] = frozenset()  # what the rules ask about earlier mailings

