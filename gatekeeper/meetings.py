@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from gatekeeper import notify, telling
+from gatekeeper import affairs, notify, telling
 from gatekeeper.in_force import InForce
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.rejudging import Rejudged, read_kept, rejudge
@@ -58,8 +58,11 @@ class Meetings:
             judged = self._judge(connection, waiting)
         now = self.clock()
         if waiting.batches and judged.action.passes and judged.permits:
+            affair = affairs.of_mailing(connection, self.voice(), key, (), now)
             meetings.end_by_releasing(connection, waiting, judged.permits, now)
             self._tell(connection, waiting, judged.permits, now)
+            by = f"approved by {', '.join(judged.permits)}, and is being sent"
+            affairs.tell_decided(connection, affair, by, "", "", now)
             return waiting.mailing.id, ", ".join(judged.permits)
         meetings.end_by_waiting(connection, waiting, _holding(judged), _begins(judged.standing, now))
         return None

@@ -94,6 +94,19 @@ async def test_who_was_asked_learns_who_decided(scene):
     assert mails[HEAD]["Subject"] == "Approved (R-1): Open enrolment"
 
 
+async def test_what_a_permit_releases_needs_nothing_more_of_who_was_asked(scene):
+    await scene.send()
+    assert {recipient for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]} == {CIO, DEPUTY, SENDER}
+    scene.ask()
+    scene.casework.approve_request(1, CIO, "fine", Terms())
+    await scene.meetings.hold()
+    mails = [(recipient, mail) for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]]
+    assert {mail["Subject"].partition(" (")[0] for _, mail in mails} == {"Decided", "Approved and sent"}
+    assert all(
+        "approved by P-1, and is being sent" in text_of(mail) for _, mail in mails if "Decided" in mail["Subject"]
+    )
+
+
 async def test_a_final_denial_says_so(scene):
     scene.ask()
     scene.casework.deny_request(1, CIO, "not this year")  # S2

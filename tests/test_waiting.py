@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gatekeeper.calendars import calendar_of
-from gatekeeper.casework import Casework
+from gatekeeper.casework import Casework, NotAllowed
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import Escalation, Held, Span
 from gatekeeper.store import Database, Store, jobs
@@ -181,7 +181,7 @@ async def test_passed_on_to_the_next_role_who_may_decide_then(office):
     await office.hold()
     await office.at("2026-11-25 15:05")
     await office.at("2026-11-30 15:00")
-    with pytest.raises(Exception, match="may not decide it"):
+    with pytest.raises(NotAllowed, match="may not decide it"):
         office.casework.approve(1, ADMIN)
     told = await office.at("2026-12-02 15:00")
     assert f"{ADMIN}: Passed on to you (M-1): Open enrolment" in told
@@ -213,6 +213,23 @@ async def test_who_has_agreed_already_is_not_reminded(store):
     await office.at("2026-11-25 15:05")
     office.casework.approve(1, SECOND)
     assert [each for each in await office.at("2026-11-30 15:00") if each.startswith(SECOND)] == []
+
+
+async def test_an_owner_asked_only_when_needed_is_asked_by_an_approver(store):
+    """Staff mail goes by human resources when necessary (policy T7)."""
+    hr = "hr@example.gov"
+    rules = RULES.replace("  admin@", f"  {hr}: {{roles: [owner], of: [DPHHS], asked: when needed}}\n  admin@")
+    office = Office(store, rules + "    ask: [approver, owners]\n")
+    await office.hold()
+    assert hr not in "".join(await office.at("2026-11-25 15:05"))
+    with pytest.raises(NotAllowed, match="does not stand under people"):
+        office.casework.ask(1, CIO, "nobody@example.gov")
+    with pytest.raises(NotAllowed, match="may not decide it"):
+        office.casework.ask(1, ADMIN, hr)
+    assert hr in office.casework.ask(1, CIO, hr).missing
+    assert office.sent() == [f"{hr}: Waits for your decision (M-1): Open enrolment"]
+    assert office.casework.approve(1, CIO).missing == (hr,)
+    assert office.casework.approve(1, hr).mailing.state == "released"
 
 
 async def test_held_again_after_a_release_is_told_again(office):
