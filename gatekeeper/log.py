@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 from gatekeeper.model import Action
@@ -128,13 +129,18 @@ def hashed(key: bytes) -> Callable[[str], str]:
 # -- lines -------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4)  # many lines a second have it
+def _second(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, show_address: Callable[[str], str]) -> None:
         super().__init__()
         self._show_address = show_address
 
     def _time(self, record: logging.LogRecord) -> str:
-        return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         return {name: self._shown(value) for name, value in getattr(record, "fields", {}).items()}

@@ -86,15 +86,28 @@ class Statement:
 def _compile(statement: Built, dialect: Dialect, columns: list[str] | None) -> _Compiled:
     made: Any = statement.compile(dialect=dialect, column_keys=columns)
     inward = {
-        name: convert
-        for bind, name in made.bind_names.items()
-        if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+        name: convert for bind, name in made.bind_names.items() if (convert := _inward(bind.type, dialect)) is not None
     }
     shown = () if isinstance(statement, Update) else statement.exported_columns
     outward = tuple((str(each.key), _outward(each.type, dialect)) for each in shown)
     order = tuple(made.positiontup) if made.positional else None
     fixed = {name: bind.effective_value for bind, name in made.bind_names.items() if not bind.required}
     return _Compiled(made.string, fixed, order, inward, outward)
+
+
+def _inward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
+    convert = kind.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None or not isinstance(kind, JSON):
+        return convert
+    empty: dict[type, Any] = {
+        dict: convert({}),
+        list: convert([]),
+    }  # most are, and making JSON of them is most of their cost
+
+    def quick(value: Any) -> Any:
+        return empty[type(value)] if not value and type(value) in empty else convert(value)
+
+    return quick
 
 
 def _outward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 
 from gatekeeper.model import Client, Transaction
 
@@ -24,8 +25,14 @@ def received_field(transaction: Transaction, hostname: str, now: datetime, id: s
     return (
         f"Received: from {_atom(client.helo) or 'unknown'} ({_peer(client)})\r\n"
         f"\tby {_atom(hostname)} with {_protocol(transaction)}{named};\r\n"
-        f"\t{format_datetime(now)}\r\n"
+        f"\t{_date(now.replace(microsecond=0), now.utcoffset())}\r\n"
     ).encode("ascii")
+
+
+@lru_cache(maxsize=4)  # many messages a second have it
+def _date(now: datetime, _offset: timedelta | None) -> str:
+    """The offset is part of what is remembered: equal times of two zones are written otherwise."""
+    return format_datetime(now)
 
 
 def count_received(content: bytes) -> int:
