@@ -36,7 +36,7 @@ def sink() -> Iterator[Contender]:
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []  # it refuses to run as root
     # without -C and -F it offers XCLIENT and XFORWARD, and answers the first wrongly
-    running = subprocess.Popen([require("smtp-sink"), *user, "-C", "-F", f"127.0.0.1:{port}", "1024"])
+    running = subprocess.Popen([require("smtp-sink"), *user, "-C", "-F", "-m", "2048", f"127.0.0.1:{port}", "1024"])
     with _running(running, port):
         yield Contender("direct", port, running.pid)
 

@@ -1,0 +1,94 @@
+"""What the gate adds to the time of ordinary mail while large things pass by.
+
+    python -m bench.latency [--seconds 20] [--rate 50]
+
+Ordinary mail of 5 KB, a connection each, is sent at a steady rate, straight to the sink and through the gate in turns;
+meanwhile a mailing to 2,500 comes in five batches of 500, which the gate gathers, and a message of 30 MB. A message's
+time is from connecting to the reply to its dot. What is added is the difference of the medians, and of the 99th
+percentiles to the median of the straight way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import threading
+import time
+
+from bench import contenders
+from bench.client import Session, transaction
+
+_TURNS = 3
+
+
+def send_one(port: int, taken: list[float]) -> None:
+    """One ordinary message."""
+    envelope, content = transaction(1, 5000)
+    began = time.perf_counter()
+    session = Session(port)
+    session.send(envelope, 1, content)
+    taken.append(time.perf_counter() - began)
+    session.close()
+
+
+def steady(port: int, rate: float, seconds: float) -> list[float]:
+    """Times of messages that are begun at a steady rate, whatever became of those before."""
+    taken: list[float] = []
+    threads = []
+    began = time.perf_counter()
+    for number in range(int(rate * seconds)):
+        time.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        threads.append(threading.Thread(target=send_one, args=(port, taken)))
+        threads[-1].start()
+    for each in threads:
+        each.join()
+    return taken
+
+
+def large(port: int, until: float) -> None:
+    """A mailing in five batches and a message of 30 MB, again and again."""
+    while time.perf_counter() < until:
+        for recipients, size in ((500, 20_000),) * 5 + ((1, 30_000_000),):
+            envelope, content = transaction(recipients, size)
+            session = Session(port)
+            session.send(envelope, recipients, content)
+            session.close()
+        time.sleep(1.0)
+
+
+def measured(port: int, rate: float, seconds: float, *, disturbed: bool) -> list[float]:
+    """Milliseconds of each message."""
+    disturbing = threading.Thread(target=large, args=(port, time.perf_counter() + seconds))
+    if disturbed:
+        disturbing.start()
+    found = [1000 * each for each in steady(port, rate, seconds)]
+    if disturbed:
+        disturbing.join()
+    return found
+
+
+def percentile(times: list[float], share: float) -> float:
+    """The time that so great a share stays below."""
+    return sorted(times)[min(len(times) - 1, int(len(times) * share))]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--rate", type=float, default=50)
+    given = parser.parse_args()
+    found: dict[str, list[float]] = {"direct": [], "gate, undisturbed": [], "gate, large things pass by": []}
+    with contenders.sink() as sink, contenders.gate(sink.port, gathered=True) as gate:
+        for _ in range(_TURNS):
+            for name, port, disturbed in zip(found, (sink.port, gate.port, gate.port), (0, 0, 1), strict=True):
+                found[name] += measured(port, given.rate, given.seconds / _TURNS, disturbed=bool(disturbed))
+    base = statistics.median(found["direct"])
+    print("| | median ms | p99 ms | p99 added |\n| --- | ---: | ---: | ---: |")
+    for name, times in found.items():
+        tail = percentile(times, 0.99)
+        print(f"| {name} | {statistics.median(times):.1f} | {tail:.1f} | {tail - base:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
