@@ -27,6 +27,7 @@ from gatekeeper.store.hashing import keyed
 log = logging.getLogger("gatekeeper.audit")
 _SECONDS = 0.5  # between two groups
 _MOST = 20_000  # records that wait; those beyond are lost, and counted
+_LARGE = 4_096  # octets of a message that is not kept for its record
 _GROUP = 2_000  # records a commit
 _ANCHOR_SECONDS = 3600.0  # between two lines in the log that say where the chain has come to
 
@@ -44,7 +45,7 @@ class Judged:
 class _Entry(NamedTuple):
     now: datetime
     mailbox: str
-    about: About  # its source is hashed when it is written
+    about: About
     judged: Judged | None
     verdict: str
 
@@ -94,9 +95,10 @@ class Auditor:
     def judged(self, judged: Judged, about: About) -> None:
         """Take a decision; returns at once."""
         evidence = judged.evidence
-        light = replace(evidence.transaction, content=b"", trace=b"")  # a body must not wait here
-        kept = replace(judged, evidence=replace(evidence, transaction=light))
-        self._take(_Entry(judged.now, evidence.source.mailbox, about, kept, judged.verdict.action.value))
+        if evidence.facts.size > _LARGE:  # a body must not wait here
+            light = replace(evidence, transaction=replace(evidence.transaction, content=b""))
+            judged = Judged(judged.ruleset, light, judged.verdict, judged.now)
+        self._take(_Entry(judged.now, evidence.source.mailbox, about, judged, judged.verdict.action.value))
 
     def unjudged(self, now: datetime, verdict: str, mailbox: str, about: About) -> None:
         """Take a transaction about which no rule was asked; returns at once."""
@@ -145,11 +147,12 @@ class Auditor:
                 self._failed += 1
 
     def _line(self, entry: _Entry, source: str) -> _Line:
-        about, judged = replace(entry.about, source=source), entry.judged
+        about, judged = entry.about, entry.judged
         if judged is None:
-            record = record_unjudged(entry.now, entry.verdict, about)
+            record = record_unjudged(entry.now, entry.verdict, about, source)
         else:
-            record = self._recorder(judged.ruleset).record(judged.evidence, judged.verdict, judged.now, about)
+            recorder = self._recorder(judged.ruleset)
+            record = recorder.record(judged.evidence, judged.verdict, judged.now, about, source)
         return _Line(record.at, record.line())
 
     def _recorder(self, ruleset: Ruleset) -> Recorder:

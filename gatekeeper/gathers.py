@@ -97,7 +97,7 @@ class Gathers:
         for batch, judged in ended.judged.items():
             watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
             name, done = f"batch-{batch}", ended.done.value
-            about = About(name, "", done, GATHERED, ended.key, ended.mailing, watched)
+            about = About(name, done, GATHERED, ended.key, ended.mailing, watched)
             self.auditor.judged(judged, about)
 
     # -- judging -------------------------------------------------------------------------------------------------

@@ -6,17 +6,22 @@ A judgment reads `current` once and goes by it to its end, so that no message is
 from __future__ import annotations
 
 import logging
+import time
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from gatekeeper.audience import Directory
 from gatekeeper.calendars import calendar_problem
 from gatekeeper.directory import DirectoryError, load
+from gatekeeper.directory import unchanged as files_unchanged
 from gatekeeper.notify import BUILT_IN, Texts, TextsError, read_texts
 from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 
 log = logging.getLogger("gatekeeper.rules")
+_SETTLED_SECONDS = 0.2
 
 
 class InForceError(Exception):
@@ -51,6 +56,16 @@ def read_policy(path: Path) -> Policy:
         raise InForceError(f"{path}: {error.strerror}; --rules names the ruleset") from error
 
 
+def unchanged(path: Path, policy: Policy) -> bool:
+    """True where the rules and every file that they name hold what the policy was made of; nothing is parsed."""
+    try:
+        same_rules = sha256(path.read_bytes().removeprefix(BOM_UTF8)).hexdigest() == policy.ruleset.digest
+        same_texts = same_rules and texts_of(policy.ruleset).digest == policy.texts.digest
+    except (OSError, TextsError):
+        return False
+    return same_texts and files_unchanged(policy.ruleset, policy.directory)
+
+
 def texts_of(ruleset: Ruleset) -> Texts:
     """The templates of notices that the rules name; raises TextsError."""
     templates = ruleset.notices.templates
@@ -72,13 +87,31 @@ class InForce:
 
     def reload(self) -> bool:
         """Read everything anew; True where something changed. Raises InForceError, and keeps what is in force then."""
-        policy = read_policy(self.path)
+        return self._put(read_policy(self.path))
+
+    def _put(self, policy: Policy) -> bool:
         if self._same(policy):
             return False
         self.current = policy
         self.on_change(policy)
         log.info("rules in force: %s, digest %s", policy.ruleset.title, policy.ruleset.digest[:12])
         return True
+
+    def poll(self) -> bool:
+        """As `reload`, but only where a file holds something else, and holds it still a moment later.
+
+        Contents are compared, not times: a ConfigMap exchanges a link to a folder. Who looks at the right moment sees
+        half a file, which may well be a valid one.
+        """
+        if unchanged(self.path, self.current):
+            return False
+        try:
+            policy = read_policy(self.path)
+        except InForceError:
+            time.sleep(_SETTLED_SECONDS)
+            return self.reload()
+        time.sleep(_SETTLED_SECONDS)
+        return unchanged(self.path, policy) and self._put(policy)
 
     def _same(self, policy: Policy) -> bool:
         current = self.current

@@ -12,7 +12,7 @@ from gatekeeper.in_force import InForce, InForceError
 from gatekeeper.tasks import every
 
 log = logging.getLogger("gatekeeper.rules")
-_SECONDS = 5.0
+_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Reloading:
 
     def start(self) -> None:
         """Look at the files from now on."""
-        self._loop = asyncio.create_task(every(_SECONDS, self.reload))
+        self._loop = asyncio.create_task(every(_SECONDS, self.poll))
 
     async def stop(self) -> None:
         """Look no more."""
@@ -45,8 +45,15 @@ class Reloading:
 
     async def reload(self) -> None:
         """Read the rules and the directory anew; bad ones leave what is in force, and are logged once."""
+        await self._try(self.in_force.reload)
+
+    async def poll(self) -> None:
+        """As `reload`, where a file has changed."""
+        await self._try(self.in_force.poll)
+
+    async def _try(self, read: Callable[[], bool]) -> None:
         try:
-            changed = await asyncio.to_thread(self.in_force.reload)
+            changed = await asyncio.to_thread(read)
         except InForceError as error:
             if str(error) != self._problem:
                 log.error("rules not reloaded, the last good ones stay in force: %s", error)

@@ -101,7 +101,6 @@ def _record(auditor: Auditor, passage: Passage, action: Action, watched: tuple[s
     outcome, judged, source = passage.outcome, passage.judged, passage.arrival and passage.arrival.source
     about = About(
         id=passage.id,
-        source="",
         done="gather" if outcome and outcome.gathered else action.value,
         moment=_moment(passage),
         key=outcome.key if outcome else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 
 from gatekeeper.address import normalise, normalise_all, normalise_domain
 from gatekeeper.model import Watched
@@ -50,6 +51,7 @@ class Directory:
         mail_domain: str = "",
         groups: Mapping[str, Iterable[str]] | None = None,
         consent: Consent | None = None,
+        files: Iterable[Path] = (),
     ) -> None:
         """Build from what the loaders read.
 
@@ -57,11 +59,13 @@ class Directory:
         address -> members, addresses of people and of other lists. `complete`: every inside address is in here, and
         one that is not is `unresolved`. `problems`: what the loaders found. `digest`: hex, of all that was read.
         `mail_domain`: what the mail host adds to a name without a domain; "" where that is not known.
-        `groups`: of senders, group -> addresses and domain patterns. `consent`: of people outside.
+        `groups`: of senders, group -> addresses and domain patterns. `consent`: of people outside. `files`: those that
+        it was made of, in the order in which they were read.
         """
         self.agencies = tuple(agencies or ())
         self.complete = complete
         self.digest = digest
+        self.files = tuple(files)
         self._mail_domain = normalise_domain(mail_domain)
         self._domains = Domains(agencies or {}, domains)
         members = [(normalise(address), each) for address, each in (lists or {}).items()]

@@ -16,6 +16,12 @@ class Reader:
         """`about` stands for whatever else the snapshot is made of."""
         self._digest = sha256(about.encode())
         self._texts: dict[Path, str] = {}
+        self._asked: dict[Path, None] = {}
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that was asked for, in order, those that are missing included."""
+        return tuple(self._asked)
 
     @property
     def digest(self) -> str:
@@ -24,6 +30,7 @@ class Reader:
 
     def read(self, path: Path) -> str:
         """The text of a file in UTF-8, with or without a byte order mark; raises DirectoryError, MissingFile."""
+        self._asked[path] = None
         if path not in self._texts:
             content = _content(path)
             self._digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)

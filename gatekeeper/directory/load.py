@@ -13,7 +13,7 @@ from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
 from .aliases import Aliases
 from .files import Reader
 from .listing import read_list
-from .problems import DirectoryError
+from .problems import DirectoryError, MissingFile
 from .sorting import Sorted, sort_aliases
 from .table import Table
 
@@ -38,10 +38,29 @@ def load(ruleset: Ruleset) -> Directory:
         complete=any(spec.complete for spec in ruleset.directory),
         problems=[*files.problems, *files.aliases.problems, *aliased.problems],
         digest=files.reader.digest,
+        files=files.reader.paths,
         groups=ruleset.groups,
         consent=files.consent,
         mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
     )
+
+
+def unchanged(ruleset: Ruleset, directory: Directory) -> bool:
+    """True where the files hold what they held when `load` made the directory of the ruleset; only reads them.
+
+    False for a directory with sources that are no files.
+    """
+    if any(spec.path is None for spec in ruleset.directory):
+        return False
+    reader = _Files(ruleset).reader
+    for path in directory.files:
+        try:
+            reader.read(path)
+        except MissingFile:  # it was missing then, or the digest says so
+            continue
+        except DirectoryError:
+            return False
+    return reader.digest == directory.digest
 
 
 def _lists(files: _Files, aliased: Sorted) -> dict[str, list[str]]:

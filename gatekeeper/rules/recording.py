@@ -15,7 +15,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from ..model import Evidence, Reason, Standing, Verdict
+from ..model import Evidence, Reason, Standing, Suspension, Verdict
 from .compile import compile_test
 from .conditions import Matcher, Test, tests_of
 from .fields import BY_THE_RULESET, FIELDS, UNAVAILABLE, FieldValues, Kind
@@ -24,6 +24,7 @@ from .permits import uncovered
 from .ruleset import Ruleset
 
 ARRIVED, GATHERED, RESENT, RETURNED, FAILED = "arrived", "gathered", "resent", "returned", "failed"
+_OPEN_STATE = Standing().state
 NOT_AVAILABLE = -1  # no field has it for a value: counts and sizes are at least 0
 
 # Fields that name nobody: numbers, flags, parts of the organisation. Any other field is recorded by value only of mail
@@ -31,9 +32,10 @@ NOT_AVAILABLE = -1  # no field has it for a value: counts and sizes are at least
 _OPEN = (
     *("users", "external", "people", "agencies", "unresolved", "recipients", "visible", "sender_agency"),
     *("attachments", "attachment_size", "attachment_types", "size", "defects", "unsubscribe", "listener"),
-    *("from_allowed", "designated", "suspended", "consented"),
+    *("from_allowed", "designated", "suspended", "consented", "unlisted", "unconsented"),
 )
 Encoder = Callable[[Any], Any]
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _WHOLE = (Kind.COUNT, Kind.SIZE, Kind.TEXT, Kind.WORD, Kind.FLAG)
 
 
@@ -64,7 +66,7 @@ class Record(NamedTuple):
 
     def line(self) -> bytes:
         """The record as it is kept."""
-        return json.dumps(self, ensure_ascii=True, separators=(",", ":")).encode()
+        return _JSON(self).encode()
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,6 @@ class About:
     """What the rules do not know of a decision."""
 
     id: str
-    source: str  # keyed hash
     done: str
     moment: str = ARRIVED
     key: int | None = None
@@ -127,12 +128,14 @@ class About:
     watched: tuple[str, ...] = ()
 
 
-def record_unjudged(now: datetime, verdict: str, about: About) -> Record:
+def record_unjudged(now: datetime, verdict: str, about: About, source: str) -> Record:
     """A transaction about which no rule was asked: a resend, a failure."""
-    at, mailing = round(now.timestamp(), 6), about.mailing
-    head = (at, "", about.id, about.moment, about.key, mailing, about.source, False, False, verdict, about.done)
+    at, mailing = now.timestamp(), about.mailing
+    head = (at, "", about.id, about.moment, about.key, mailing, source, False, False, verdict, about.done)
     return Record(*head, reasons=[], watched=[], standing=None, answers="", values=[])
 
+
+_Steps = tuple[tuple[Callable[[Evidence], Any], Encoder], ...]
 
 # -- making records ----------------------------------------------------------------------------------------------
 
@@ -153,32 +156,33 @@ class Recorder:
 
     def seen(self, evidence: Evidence, *, named: bool) -> tuple[list[Any], str]:
         """The values that the rules saw and the answers of their tests, as a record has them."""
+        kept = [encode(extract(evidence)) for extract, encode in (self._all if named else self._always)]
+        if not self._matchers:
+            return kept, ""
         values = FieldValues(evidence, self.ruleset.draws)
-        encoders = (*self._always, *self._rest) if named else self._always
-        answers = [_ANSWERS[test(values)] for test in self._matchers]
-        return [encode(values[name]) for name, encode in encoders], "".join(answers)
+        return kept, "".join([_ANSWERS[test(values)] for test in self._matchers])
 
-    def record(self, evidence: Evidence, verdict: Verdict, now: datetime, about: About) -> Record:
-        """A judgment and what became of it."""
+    def record(self, evidence: Evidence, verdict: Verdict, now: datetime, about: About, source: str) -> Record:
+        """A judgment and what became of it; `source` is the keyed hash of the mailbox."""
         named = verdict.mass or about.mailing is not None
         values, answers = self.seen(evidence, named=named)
         return Record(
-            at=round(now.timestamp(), 6),
-            frame=self.frame.name,
-            id=about.id,
-            moment=about.moment,
-            key=about.key,
-            mailing=about.mailing,
-            source=about.source,
-            mass=verdict.mass,
-            automatic=evidence.facts.automatic and evidence.transaction.sender == "",
-            verdict=verdict.action.value,
-            done=about.done,
-            reasons=record_reasons(verdict, named=named),
-            watched=list(about.watched),
-            standing=record_standing(evidence, now),
-            answers=answers,
-            values=values,
+            now.timestamp(),
+            self.frame.name,
+            about.id,
+            about.moment,
+            about.key,
+            about.mailing,
+            source,
+            verdict.mass,
+            evidence.facts.automatic and evidence.transaction.sender == "",
+            verdict.action.value,
+            about.done,
+            record_reasons(verdict, named=named) if verdict.reasons else [],
+            list(about.watched),
+            record_standing(evidence, now),
+            answers,
+            values,
         )
 
     @cached_property
@@ -190,12 +194,16 @@ class Recorder:
         return tuple(map(compile_test, self._tests.values()))
 
     @cached_property
-    def _always(self) -> tuple[tuple[str, Encoder], ...]:
-        return tuple((name, encoder(name)) for name in self.frame.fields)
+    def _always(self) -> _Steps:
+        return self._steps(self.frame.fields)
 
     @cached_property
-    def _rest(self) -> tuple[tuple[str, Encoder], ...]:
-        return tuple((name, encoder(name)) for name in self.frame.named)
+    def _all(self) -> _Steps:
+        return (*self._always, *self._steps(self.frame.named))
+
+    def _steps(self, names: tuple[str, ...]) -> _Steps:
+        draws = self.ruleset.draws
+        return tuple((draws.get(name) or FIELDS[name].extract, encoder(name)) for name in names)
 
 
 _ANSWERS = {True: "1", False: "0", None: "?"}
@@ -223,15 +231,22 @@ def record_reasons(verdict: Verdict, *, named: bool) -> list[list[Any]]:
 
 
 def record_standing(evidence: Evidence, now: datetime) -> list[Any] | None:
-    """State, what it is held for, and which rules each permit covered; None for a mailing of no standing."""
+    """State, what it is held for, which rules each permit covered, suspensions; None for a mailing of no standing."""
     standing = evidence.standing
-    if standing.state == Standing().state and not standing.reasons and not standing.permits:
+    if standing.state == _OPEN_STATE and not (standing.reasons or standing.permits or standing.suspensions):
         return None
     permits = [
         [permit.id, sorted(rule for rule in permit.rules if not uncovered(permit, evidence, rule, now))]
         for permit in standing.permits
     ]
-    return [str(standing.state), [_reason_row(reason) for reason in standing.reasons], permits]
+    suspensions = [_suspension_row(suspension) for suspension in standing.suspensions]
+    return [str(standing.state), [_reason_row(reason) for reason in standing.reasons], permits, suspensions]
+
+
+def _suspension_row(suspension: Suspension) -> list[Any]:
+    who = suspension.who
+    scope = [sorted(who.senders), sorted(who.agencies), sorted(who.groups)]
+    return [suspension.id, scope, suspension.reason, suspension.until.timestamp()]
 
 
 def _reason_row(reason: Reason) -> list[Any]:

@@ -21,8 +21,10 @@ from ..model import (
     Facts,
     Permit,
     Reason,
+    Scope,
     Source,
     Standing,
+    Suspension,
     Transaction,
     Verdict,
 )
@@ -209,18 +211,26 @@ def standing_of(record: Record) -> Standing:
     """The standing that was recorded; a permit covers exactly the rules that it was found to cover."""
     if record.standing is None:
         return Standing()
-    state, reasons, permits = record.standing
+    state, reasons, permits, *more = record.standing
     return Standing(
         record.mailing,
         state,
         tuple(_reason(row) for row in reasons),
         tuple(_permit(record, id, rules) for id, rules in permits),
+        whole=True,
+        suspensions=tuple(_suspension(row) for row in (more[0] if more else ())),
     )
 
 
 def _reason(row: list[Any]) -> Reason:
     rule, action, cite, text, ask, unknown = row
     return Reason(rule, Action(action), cite, text, tuple(ask), unknown)
+
+
+def _suspension(row: list[Any]) -> Suspension:
+    id, (senders, agencies, groups), reason, until = row
+    scope = Scope(frozenset(senders), frozenset(agencies), frozenset(groups))
+    return Suspension(id, scope, reason, datetime.fromtimestamp(until, UTC))
 
 
 def _permit(record: Record, id: str, rules: list[str]) -> Permit:

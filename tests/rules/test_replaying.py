@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.model import Action, Reason, Standing
+from gatekeeper.model import Action, Reason, Scope, Standing, Suspension
 from gatekeeper.rules import judge
 from gatekeeper.rules.comparing import Comparison
 from gatekeeper.rules.recording import About, Frame, Record, Recorder
@@ -26,8 +26,8 @@ def recorded(rules, seen, now=NOW, **about):
     """A judgment as it was kept and read again, with its frame."""
     recorder = Recorder(rules)
     verdict = judge(rules, seen, now)
-    known = {"id": "5f1c09", "source": "00ff", "done": verdict.action.value, **about}
-    line = recorder.record(seen, verdict, now, About(**known)).line()
+    known = {"id": "5f1c09", "done": verdict.action.value, **about}
+    line = recorder.record(seen, verdict, now, About(**known), "00ff").line()
     return Record(*json.loads(line)), Frame.read(recorder.frame.text)
 
 
@@ -238,3 +238,14 @@ def test_working_hours_are_those_of_the_draft_at_the_time_of_the_decision():
     kept = recorded(one("{users: {over: 5000}}"), evidence(), NOW.replace(hour=20))
     assert replayed(late, kept).action is Action.HOLD
     assert replayed(late, recorded(one("{users: {over: 5000}}"), evidence(), NOW)).action is Action.RELAY
+
+
+def test_a_suspended_sender_is_suspended_again():
+    """Clause C10."""
+    suspension = Suspension("S-2", Scope(agencies=frozenset({"DOA"})), "spam", NOW + timedelta(days=9))
+    rules = ruleset("  []\n")
+    seen = evidence(users=300, standing=Standing(whole=True, suspensions=(suspension,)))
+    kept = recorded(rules, seen)
+    again = replayed(rules, kept)
+    assert (again.action, again.rules) == told(rules, seen) == ("reject", ("suspended",))
+    assert "agency DOA is suspended" in Replayer(rules).verdict(*kept).reasons[0].text
