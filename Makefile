@@ -42,7 +42,7 @@ $(READY): requirements.txt pyproject.toml
 requirements: $(READY)
 	$(PYTHON) -m venv .venv/pins
 	.venv/pins/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
-	CUSTOM_COMPILE_COMMAND='make requirements' .venv/pins/bin/pip-compile --quiet --upgrade --extra dev --extra fast \
+	CUSTOM_COMPILE_COMMAND='make requirements' .venv/pins/bin/pip-compile --quiet --upgrade --extra dev \
 		--generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		--no-emit-options --unsafe-package gatekeeper-mail --output-file requirements.txt pyproject.toml
 	sed -i '/^# WARNING/,$$d' requirements.txt
