@@ -39,9 +39,10 @@ class Voice:
     def organisation(self) -> Organisation:
         return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
 
-    def link(self, mailing: str) -> str:
-        """Where the mailing is to be seen; "" without --public-url."""
-        return f"{self.public_url.rstrip('/')}/mailings/{mailing}" if self.public_url else ""
+    def link(self, id: str) -> str:
+        """Where a mailing (M-17) or request (R-4) is to be seen; "" without --public-url."""
+        folder = "requests" if id.startswith("R-") else "mailings"
+        return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
 
     def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:
         """Users by agency, with the agencies' names."""

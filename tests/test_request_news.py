@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from gatekeeper.casework.terms import Terms
 from gatekeeper.request_news import RequestNews
-from gatekeeper.store import jobs
+from gatekeeper.store import jobs, permits
 from gatekeeper.waiting import Patience
 from tests.casework.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TODAY, Scene
 from tests.notify.reading import read, text_of
@@ -123,6 +124,19 @@ async def test_who_decides_is_reminded_and_it_lapses_after_its_days(scene):
     assert f"{HEAD}: Expired (R-1): Open enrolment" in await scene.subjects()
     assert scene.casework.show_request(1).request.state == "expired"
     assert await scene.after(10) == []
+
+
+async def test_a_request_that_was_used_and_one_that_never_was(scene):
+    for subject in ("Open enrolment", "Never sent"):
+        scene.ask(subject=subject)
+    for number in (1, 2):
+        scene.casework.approve_request(number, CIO, "fine", Terms())
+    await scene.send()
+    assert f"{HEAD}: Used (R-1): Open enrolment" in await scene.subjects()
+    scene.now += 5 * DAY
+    scene.store.call(partial(permits.expire_permits, now=scene.now))
+    assert await scene.subjects() == [f"{HEAD}: Expired (R-2): Never sent"]
+    assert [scene.casework.show_request(number).request.state for number in (1, 2)] == ["used", "expired"]
 
 
 async def test_a_legal_notice_is_passed_on_before_it_is_needed(store, tmp_path):

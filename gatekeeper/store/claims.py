@@ -103,6 +103,7 @@ def _use_request(connection: Connection, request_id: int | None, now: float) -> 
     if state == RequestState.APPROVED:
         follows = advance(RequestState(state), "use").value
         connection.execute(update(requests).where(requests.c.id == request_id).values(state=follows, changed_at=now))
+        record(connection, None, now, "used", request_id=request_id)
 
 
 def give_back(connection: Connection, mailing_id: int, now: float) -> None:

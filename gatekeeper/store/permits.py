@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
 
-from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, advance
+from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Likeness, Reason, Scope
 from gatekeeper.store.act import Act
 from gatekeeper.store.claims import in_flight
@@ -366,4 +366,14 @@ def expire_permits(connection: Connection, now: float) -> list[PermitView]:
         state = advance(permit.state, "expire")
         connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value))
         record(connection, None, now, "expired", permit_id=permit.key)
+    _expire_requests(connection, [row["request_id"] for row in rows if row["request_id"] is not None], now)
     return found
+
+
+def _expire_requests(connection: Connection, keys: Collection[int], now: float) -> None:
+    """Requests that were approved and never used are over with their permits."""
+    unused = select(requests.c.id).where(requests.c.id.in_(keys), requests.c.state == RequestState.APPROVED)
+    for key in connection.execute(unused.order_by(requests.c.id).with_for_update()).scalars().all():
+        state = advance(RequestState.APPROVED, "expire")
+        connection.execute(update(requests).where(requests.c.id == key).values(state=state.value, changed_at=now))
+        record(connection, None, now, "expired", request_id=key)
