@@ -8,6 +8,7 @@ import subprocess
 from contextlib import closing
 
 import psycopg
+import pytest
 
 from gatekeeper.store import Database, Store, keeping, views
 from tests.faults.scene import Downstream, message, people, send
@@ -51,6 +52,7 @@ def test_sqlite_backed_up_under_load(tmp_path):
     see_all_of_it(f"sqlite:///{tmp_path}/b.db")
 
 
+@pytest.mark.soak
 def test_postgres_dumped_under_load(postgres_url, postgres_server, tmp_path):
     require("pg_dump") if not (BIN / "pg_dump").exists() else None
     name = "restored" + tmp_path.name.replace("-", "_")[-20:]
