@@ -30,6 +30,7 @@ _ONCE = frozenset(
     }
 )
 _NOT_GIVEN = Parameterised()
+_LONE_HYPHENS = 64  # that are looked at one by one: a part's header has some
 _LONGEST_LINE = 1_024  # of a delimiter; RFC 2046 5.1.1 allows 70 characters of boundary
 
 
@@ -142,9 +143,14 @@ class _Walk:
         return _Line(at, self.content[at + 3 : end].rstrip(b" \t\r"), end)
 
     def _find_hyphens(self) -> int:
-        """Where the next line begins with two; a lone octet is sought first, of which base64 has none."""
-        hyphen = self.content.find(b"-", self.at)
-        return self.content.find(b"\n--", max(self.at, hyphen - 1)) if hyphen >= 0 else -1
+        """Where the next line begins with two; lone octets are sought first, of which base64 has none."""
+        content, at = self.content, self.at
+        for _ in range(_LONE_HYPHENS):
+            hyphen = content.find(b"-", at + 1)
+            if hyphen < 0 or content.startswith(b"\n--", hyphen - 1):
+                return hyphen - 1 if hyphen >= 0 else -1
+            at = hyphen
+        return content.find(b"\n--", at)
 
     def _next_delimiter(self, before: int | None = None) -> _Delimiter | None:
         """The next line that is a delimiter of an open multipart, up to the offset `before`."""
