@@ -23,6 +23,7 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
     _agencies(values, root.get("agencies"), reading)
     _nested_domains(values, root.get("agencies"), reading)
     _list_owners(values, root.get("lists"), reading)
+    _delegates(values, root.get("people"), reading)
     rules = root.get("rules")
     nodes = rules.items if isinstance(rules, Sequence) else []
     if not nodes:
@@ -72,6 +73,12 @@ def _nested_domains(values: dict[str, Any], node: Node | None, reading: Reading)
                     )
                     break
                 above = above.partition(".")[2]
+
+
+def _delegates(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    for (address, person), (place, _) in zip(values.get("people", {}).items(), _pairs(node), strict=True):
+        if person.delegate and person.delegate.to == address:
+            reading.warn(place, f"{address} delegates to nobody else: expected the address of somebody in their place")
 
 
 def _list_owners(values: dict[str, Any], node: Node | None, reading: Reading) -> None:

@@ -236,3 +236,10 @@ def test_what_is_recorded_and_on_whom_the_rules_act():
     assert not ruleset("  []\n", HEAD + "enforce: []\n").acts_on("DOA")
     (problem,) = check(HEAD + "audit: {ordinary: [subjects]}\nenforce: [DAO]\nrules: []\n")[:1]
     assert "expected" in problem.text
+
+
+def test_a_delegate_who_is_the_same_person_is_warned_of():
+    delegate = "{to: CIO@example.gov, until: 2026-12-24}"
+    text = f"version: 1\npeople:\n  cio@example.gov: {{roles: [approver], delegate: {delegate}}}\nrules: []\n"
+    told = [(problem.line, problem.column) for problem in check(text) if "delegates to nobody else" in problem.text]
+    assert told == [(3, 3)]
