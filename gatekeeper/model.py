@@ -148,6 +148,7 @@ class Audience:
     unresolved: frozenset[str] = frozenset()  # inside addresses that a complete directory does not know
     recipients: int = 0  # of the envelope
     visible: int = 0  # people in To and Cc, lists counted as their members
+    certain: bool = True  # False where the directory has not answered for too long
     unlisted: frozenset[str] | None = None  # people in no list that the gate knows; None where no rule asks
     unconsented: frozenset[str] | None = None  # externals without consent; None where that cannot be told
     watched: Mapping[str, Watched] = field(default_factory=dict)  # by the list's address, where a rule asks

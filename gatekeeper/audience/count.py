@@ -25,4 +25,5 @@ def count(recipients: Iterable[str], visible: Iterable[str], directory: Director
         recipients=len(envelope),
         visible=directory.reach(visible).people,
         beside=reached.people - (directory.reach(reached.lists).people if reached.lists else 0),
+        certain=not directory.expired,
     )

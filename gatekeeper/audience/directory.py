@@ -52,6 +52,7 @@ class Directory:
         groups: Mapping[str, Iterable[str]] | None = None,
         consent: Consent | None = None,
         files: Iterable[Path] = (),
+        expired: bool = False,
     ) -> None:
         """Build from what the loaders read.
 
@@ -61,9 +62,11 @@ class Directory:
         `mail_domain`: what the mail host adds to a name without a domain; "" where that is not known.
         `groups`: of senders, group -> addresses and domain patterns. `consent`: of people outside. `files`: those that
         it was made of, in the order in which they were read.
+        `expired`: a source has not answered for too long, so that nothing can be told for certain.
         """
         self.agencies = tuple(agencies or ())
         self.complete = complete
+        self.expired = expired
         self.digest = digest
         self.files = tuple(files)
         self._mail_domain = normalise_domain(mail_domain)

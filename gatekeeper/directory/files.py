@@ -15,6 +15,7 @@ class Reader:
     def __init__(self, about: str) -> None:
         """`about` stands for whatever else the snapshot is made of."""
         self._digest = sha256(about.encode())
+        self._said = sha256()  # by servers
         self._texts: dict[Path, str] = {}
         self._asked: dict[Path, None] = {}
 
@@ -25,8 +26,12 @@ class Reader:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of what was read, in order: equal digests mean that nothing has changed."""
-        return self._digest.hexdigest()
+        """Hex SHA-256 of what was read, in order, and what servers said: equal ones mean that nothing has changed."""
+        return f"{self._digest.hexdigest()}.{self._said.hexdigest()}"
+
+    def note(self, text: str) -> None:
+        """Make what a server said part of the digest."""
+        self._said.update(text.encode("utf-8", "surrogateescape"))
 
     def read(self, path: Path) -> str:
         """The text of a file in UTF-8, with or without a byte order mark; raises DirectoryError, MissingFile."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -11,21 +13,25 @@ from gatekeeper.audience import Consent, Directory
 from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
 
 from .aliases import Aliases
+from .copies import COPIES, REFRESH, Ask, Copies, Copy
 from .files import Reader
+from .ldap import ask_ldap
 from .listing import read_list
 from .problems import DirectoryError, MissingFile
 from .sorting import Sorted, sort_aliases
+from .sql import ask_sql
 from .table import Table
 
 
-def load(ruleset: Ruleset) -> Directory:
+def load(ruleset: Ruleset, copies: Copies = COPIES) -> Directory:
     """Read everything that the ruleset says about who is who, and build the snapshot.
 
     Blocks, for a second or two with hundreds of thousands of addresses: call it in a thread. `digest` of what comes
     back tells whether anything has changed since another load; `problems` is what an admin should know and the gate
-    can live with. Raises DirectoryError with all errors of all files as `file:line: text`.
+    can live with. `copies` are what servers said before. Raises DirectoryError with all errors of all files as
+    `file:line: text`.
     """
-    files = _Files(ruleset)
+    files = _Files(ruleset, copies)
     files.read()
     if errors := [*files.errors, *files.table.errors, *files.aliases.errors]:
         raise DirectoryError(errors)
@@ -41,18 +47,18 @@ def load(ruleset: Ruleset) -> Directory:
         files=files.reader.paths,
         groups=ruleset.groups,
         consent=files.consent,
+        expired=files.expired,
         mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
     )
 
 
-def unchanged(ruleset: Ruleset, directory: Directory) -> bool:
-    """True where the files hold what they held when `load` made the directory of the ruleset; only reads them.
+def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES) -> bool:
+    """True where files and servers say what they said when `load` made the directory of the ruleset.
 
-    False for a directory with sources that are no files.
+    Files are read and nothing is made of them; servers are asked where it is time to.
     """
-    if any(spec.path is None for spec in ruleset.directory):
-        return False
-    reader = _Files(ruleset).reader
+    files = _Files(ruleset, copies)
+    reader = files.reader
     for path in directory.files:
         try:
             reader.read(path)
@@ -60,6 +66,10 @@ def unchanged(ruleset: Ruleset, directory: Directory) -> bool:
             continue
         except DirectoryError:
             return False
+    try:
+        files.ask_servers()
+    except DirectoryError:
+        return False
     return reader.digest == directory.digest
 
 
@@ -74,9 +84,10 @@ def _lists(files: _Files, aliased: Sorted) -> dict[str, list[str]]:
 class _Files:
     """What the files of one ruleset hold, with their errors."""
 
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Ruleset, copies: Copies) -> None:
         self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
         self.consent: Consent | None = None
+        self.expired = False  # a server does not answer, and there is no copy to go by
         about = (ruleset.domains, ruleset.directory, dict(ruleset.lists), dict(ruleset.groups), ruleset.consent)
         self.reader = Reader(f"{self.domains} {about}")
         self.table = Table(ruleset.agencies)
@@ -84,7 +95,7 @@ class _Files:
         self.lists: dict[str, list[str]] = {}
         self.errors: list[str] = []
         self.problems: list[str] = []
-        self._ruleset = ruleset
+        self._ruleset, self._copies = ruleset, copies
 
     def read(self) -> None:
         """Read all of them; the error of one is kept, so that those of the others are found as well."""
@@ -99,17 +110,60 @@ class _Files:
             except DirectoryError as error:
                 self.errors.extend(error.problems)
         if consents := self._ruleset.consent:
-            given = self._addresses(consents.given) if consents.given else None
-            self.consent = Consent(given, self._addresses(consents.suppressed))
+            given, suppressed = (self._addresses(each) for each in (consents.given, consents.suppressed))
+            if given is not None and suppressed is not None:
+                self.consent = Consent(given if consents.given else None, suppressed)
 
     def _read_source(self, spec: DirectorySpec) -> None:
-        if spec.kind not in ("csv", "aliases") or spec.path is None:
-            raise DirectoryError([f"directory: {spec.kind} cannot be read yet: expected csv or aliases, with a path"])
+        if spec.path is None:
+            self._read_server(spec)
+            return
         path = self._ruleset.folder / spec.path
         if spec.kind == "csv":
             self.table.take(path, self.reader.read(path))
         else:
             self.aliases.take(path, self._mail_domain(path))
+
+    def ask_servers(self) -> None:
+        """Have copies that are due taken anew; raises DirectoryError."""
+        for spec in self._ruleset.directory:
+            if spec.path is None:
+                self._server_copy(spec)
+        consents = self._ruleset.consent
+        for source in (*consents.given, *consents.suppressed) if consents else ():
+            if source.file is None:
+                self._consent_in_database(source)
+
+    def _read_server(self, spec: DirectorySpec) -> None:
+        name, copy = self._server_copy(spec)
+        if copy is None:
+            self.expired = True
+        elif copy.rows and "address" not in copy.rows[0]:
+            raise DirectoryError([f"{name}: no column address: expected address, and any of user, agency, group"])
+        else:
+            self.problems += self.table.take_rows(name, copy.rows)
+
+    def _server_copy(self, spec: DirectorySpec) -> tuple[str, Copy | None]:
+        options = spec.options
+        url, password = options["url"], self._secret(options.get("password_file"))
+        ask = partial(ask_ldap, url, options, password)
+        if spec.kind == "sql":
+            ask = partial(ask_sql, url, options["query"], password, self._ruleset.folder)
+        name = f"directory {spec.kind} {url}"
+        return name, self._copy(name, f"{name} {sorted(options.items())}", ask, spec.refresh, spec.age)
+
+    def _copy(self, name: str, key: str, ask: Ask, refresh: timedelta | None, age: timedelta | None) -> Copy | None:
+        """What a server says, or said last; None where that is too old to go by."""
+        copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh or REFRESH)
+        expired = self._copies.expired(copy, age)
+        self.reader.note(f"{key} {copy.digest} {expired} {copy.problem}")
+        if copy.problem:
+            stands = "what hangs on it cannot be told" if expired else "its last copy stands"
+            self.problems.append(f"{name}: {copy.problem}: {stands}")
+        return None if expired else copy
+
+    def _secret(self, file: str | Path | None) -> str:
+        return self.reader.read(self._ruleset.folder / file).strip() if file else ""
 
     def _read_list(self, address: str, listed: ListSpec) -> None:
         members = list(listed.members)
@@ -123,23 +177,33 @@ class _Files:
             return
         self.lists[address] = members
 
-    def _addresses(self, sources: Iterable[ConsentSource]) -> frozenset[str]:
-        """Everybody whom the sources of a consent list name."""
+    def _addresses(self, sources: Iterable[ConsentSource]) -> frozenset[str] | None:
+        """Everybody whom the sources of a consent list name; None where one of them cannot be told."""
         found: set[str] = set()
+        told = True
         for source in sources:
             try:
-                found.update(self._consent_source(source))
+                addresses = self._consent_source(source)
+                told = told and addresses is not None
+                found.update(addresses or ())
             except DirectoryError as error:
                 self.errors.extend(error.problems)
-        return frozenset(found)
+        return frozenset(found) if told else None
 
-    def _consent_source(self, source: ConsentSource) -> list[str]:
+    def _consent_source(self, source: ConsentSource) -> list[str] | None:
         if source.file is None:
-            raise DirectoryError(["consent: sql cannot be read yet: expected file"])
+            return self._consent_in_database(source)
         path = self._ruleset.folder / source.file
         found, errors = read_list(path, self.reader.read(path))
         self.errors += errors
         return found
+
+    def _consent_in_database(self, source: ConsentSource) -> list[str] | None:
+        url, password = source.sql or "", self._secret(source.password_file)
+        ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
+        name = f"consent sql {url}"
+        copy = self._copy(name, f"{name} {source.query}", ask, None, source.age)
+        return None if copy is None else [next(iter(row.values()), "") for row in copy.rows]
 
     def _mail_domain(self, path: Path) -> str:
         """The domain that the mail host adds to names without one: the first that is inside and no pattern."""

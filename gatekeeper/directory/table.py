@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gatekeeper.address import normalise, valid
 from gatekeeper.audience import Entry
 
 COLUMNS = ("address", "user", "agency", "group")
+_SHOWN = 20  # problems of a server
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Row = Mapping[str, str]
@@ -40,6 +41,18 @@ class Table:
                 self._take_row(f"{path}:{reader.line_num}", header, [cell.strip() for cell in cells])
         except csv.Error as error:
             self.errors.append(f"{path}:{reader.line_num}: {error}: expected comma-separated values (RFC 4180)")
+
+    def take_rows(self, name: str, rows: Iterable[Row]) -> list[str]:
+        """Read rows of a server; returns what is wrong with them, and leaves those out: nobody here can mend them."""
+        before = len(self.errors)
+        for number, row in enumerate(rows, 1):
+            known = {column: row.get(column, "") for column in COLUMNS}
+            if known["agency"] not in self._agencies:
+                known["agency"] = ""  # the domain says it
+            self._take_row(f"{name}: row {number}", list(known), list(known.values()))
+        wrong = self.errors[before:]
+        del self.errors[before:]
+        return [*wrong[:_SHOWN], *([f"{name}: and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else [])]
 
     def _take_row(self, place: str, header: list[str], cells: list[str]) -> None:
         if not any(cells):

@@ -88,7 +88,20 @@ SCOPE = Record(
 )
 
 DIRECTORY_KINDS = ("csv", "aliases", "ldap", "sql")
-_DIRECTORY_OPTIONS = ("base", "filter", "query", "user", "agency", "password_file")
+_LDAP_OPTIONS = ("base", "filter", "address", "user", "agency", "group", "bind", "password_file")
+_SQL_OPTIONS = ("query", "password_file")
+_NEEDED = {"ldap": "base", "sql": "query"}
+_DIRECTORY_OPTIONS = {
+    "base": "Of ldap: below which entry to look.",
+    "filter": "Of ldap: which entries; those with an address where left out.",
+    "address": "Of ldap: the attribute with the addresses; mail where left out.",
+    "user": "Of ldap: the attribute by which two addresses are one person; the first address where left out.",
+    "agency": "Of ldap: the attribute with the id of the agency.",
+    "group": "Of ldap: the attribute with groups of senders.",
+    "bind": "Of ldap: the entry to log in as; nobody where left out.",
+    "query": "Of sql: what to ask; its columns are address, user, agency, group.",
+    "password_file": "Of ldap and sql: a file with the password.",
+}
 
 
 def _make_source(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
@@ -98,14 +111,19 @@ def _make_source(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
     (kind,) = kinds
     place = values[kind]
     options = {name: values[name] for name in _DIRECTORY_OPTIONS if name in values}
-    if kind in ("ldap", "sql"):
-        reading.warn(node, f"a directory in {kind} cannot be read yet: it is left out")
-        path, options = None, options | {"url": place}
-    elif options:
-        return reading.error(node, f"{' and '.join(options)} beside {kind}: expected these with ldap or sql only")
-    else:
-        path = place
-    return DirectorySpec(kind, path, values.get("complete", False), values.get("age"), options)
+    allowed = {"ldap": _LDAP_OPTIONS, "sql": _SQL_OPTIONS}.get(kind, ())
+    times = [name for name in ("refresh",) if name in values and not allowed]
+    if others := [*(name for name in options if name not in allowed), *times]:
+        return reading.error(node, f"{' and '.join(others)} beside {kind}: expected {_listed(allowed)} only")
+    if kind in _NEEDED and _NEEDED[kind] not in options:
+        return reading.error(node, f"{kind} without {_NEEDED[kind]}: expected it beside {kind}")
+    path = None if allowed else place
+    options |= {"url": place} if allowed else {}
+    return DirectorySpec(kind, path, values.get("complete", False), values.get("age"), options, values.get("refresh"))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(("complete", "age", *names, "refresh") if names else ("complete", "age"))
 
 
 DIRECTORY = ListOf(
@@ -114,11 +132,12 @@ DIRECTORY = ListOf(
         (
             Key("csv", PATH, "A file with the columns address, user, agency."),
             Key("aliases", PATH, "A file in Postfix alias syntax."),
-            Key("ldap", TEXT, "The URL of an LDAP server (not read yet)."),
-            Key("sql", TEXT, "The URL of a database (not read yet)."),
+            Key("ldap", TEXT, "An LDAP server: ldaps://host, ldap+starttls://host or ldap://host."),
+            Key("sql", TEXT, "A database: postgresql://user@host/name or sqlite:///FILE."),
             Key("complete", FLAG, "true: an inside address that it does not know is unresolved."),
             Key("age", DURATION, "How old a copy may grow while the source is down."),
-            *(Key(name, TEXT, f"The {name} of ldap or sql.") for name in _DIRECTORY_OPTIONS),
+            Key("refresh", DURATION, "How often ldap and sql are asked again; 5m where left out."),
+            *(Key(name, TEXT, doc) for name, doc in _DIRECTORY_OPTIONS.items()),
         ),
         _make_source,
     )

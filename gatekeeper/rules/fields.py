@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -410,4 +410,21 @@ _OF_THE_STANDING = (
 )
 
 BY_THE_RULESET = ("mass", "working_hours")  # told of the ruleset, other values and the time, not of evidence
-FIELDS: dict[str, Field] = {field.name: field for field in (*_OF_THE_MAILING, *_OF_THE_TRANSACTION, *_OF_THE_STANDING)}
+_OF_THE_DIRECTORY = frozenset(
+    (
+        *("users", "external", "people", "agencies", "lists", "unresolved", "unlisted", "reach", "visible"),
+        *("sender_agency", "sender_group", "from_allowed", "from_problem"),
+    )
+)
+
+
+def _if_certain(field: Field) -> Field:
+    """The field, unavailable where the directory has not answered for too long (DESIGN 10)."""
+    extract = field.extract
+    return replace(field, extract=lambda evidence: extract(evidence) if evidence.audience.certain else UNAVAILABLE)
+
+
+_ALL = (*_OF_THE_MAILING, *_OF_THE_TRANSACTION, *_OF_THE_STANDING)
+FIELDS: dict[str, Field] = {
+    field.name: _if_certain(field) if field.name in _OF_THE_DIRECTORY else field for field in _ALL
+}

@@ -27,7 +27,7 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     if not _governed(evidence):
         return Verdict()
     values = field_values(ruleset, evidence, now) if values is None else values
-    mass = values["mass"]
+    mass = values["mass"] is True
     reasons = [
         reason
         for rule in ruleset.candidates(values)
@@ -66,7 +66,8 @@ def tell(ruleset: Ruleset, values: FieldValues, now: datetime) -> None:
     """Add what the ruleset tells itself: the fields `BY_THE_RULESET`."""
     if "working_hours" in ruleset.reads:
         values["working_hours"] = ruleset.working_hours.cover(now.astimezone(ruleset.timezone))
-    values["mass"] = bool(ruleset.mass_matches(values))
+    mass = ruleset.mass_matches(values)
+    values["mass"] = UNAVAILABLE if mass is None else mass
 
 
 def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
@@ -98,7 +99,7 @@ def _unknown(rule: Rule, values: FieldValues) -> Reason | None:
     """A rule that cannot be told errs to the safe side: mass mail waits for people, other mail is tried again."""
     if rule.action is Action.RELAY:
         return None
-    careful = Action.HOLD if values["mass"] else Action.DEFER
+    careful = Action.HOLD if values["mass"] is True else Action.DEFER
     action = Action.WARN if rule.action is Action.WARN else careful
     return Reason(rule.id, action, rule.cite, _unknown_text(rule, values), _ask(rule, action), unknown=True)
 

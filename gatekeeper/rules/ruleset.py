@@ -44,7 +44,8 @@ class DirectorySpec:
     path: Path | None = None  # of csv and aliases; relative to the ruleset's folder
     complete: bool = False  # True where an inside address that it does not know is `unresolved`
     age: timedelta | None = None  # how old a snapshot may grow while its source is down
-    options: Mapping[str, str] = field(default_factory=dict)  # of ldap and sql
+    options: Mapping[str, str] = field(default_factory=dict)  # of ldap and sql, `url` among them
+    refresh: timedelta | None = None  # how often ldap and sql are asked again
 
 
 @dataclass(frozen=True, slots=True)

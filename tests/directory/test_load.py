@@ -94,12 +94,11 @@ def test_all_errors_of_all_files_come_at_once(loaded: Load, tmp_path: Path) -> N
         loaded,
         tmp_path,
         {"people.csv": "\n".join(rows), "aliases": "what is this\n", "staff.txt": "jo@example.gov ann@example.gov\n"},
-        directory=(DirectorySpec("csv", Path("gone.csv")), CSV, ALIASES, DirectorySpec("ldap")),
+        directory=(DirectorySpec("csv", Path("gone.csv")), CSV, ALIASES),
         lists={"staff@example.gov": ListSpec(Path("staff.txt")), "all@example.gov": ListSpec(Path("all.txt"))},
     )
     assert found == [
         "gone.csv: no such file: check the path",
-        "directory: ldap cannot be read yet: expected csv or aliases, with a path",
         "staff.txt:1: 'jo@example.gov ann@example.gov': expected one address, such as jo@example.gov",
         "all.txt: no such file: check the path",
         "people.csv:2: address 'jo': expected an address such as jo@example.gov",

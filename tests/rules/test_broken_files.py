@@ -78,6 +78,14 @@ BROKEN = [
     (top("domains: [not a domain]"), 4, 11, "expected a domain"),
     (top("scope: {except: [DOB]}"), 4, 18, "did you mean DOA?"),
     (top("directory: [{csv: a.csv, aliases: b}]"), 4, 13, "expected exactly one of"),
+    (top("directory: [{csv: a.csv, base: b}]"), 4, 13, "base beside csv: expected complete, age only"),
+    (top("directory: [{ldap: 'ldaps://h'}]"), 4, 13, "ldap without base"),
+    (
+        top("directory: [{sql: 'sqlite:///a', query: q, base: b}]"),
+        4,
+        13,
+        "base beside sql: expected complete, age, query",
+    ),
     (top("directory: [{csv: a.csv, query: b}]"), 4, 13, "query beside csv"),
     (top("lists: {staff: {owner: hr}}"), 4, 9, "expected an address"),
     (top("lists: {a@example.gov: {file: a, members: [b@example.gov]}}"), 4, 24, "file and members together"),
@@ -281,8 +289,8 @@ def test_a_file_made_to_hurt_is_an_error_in_no_time(text, told):
 
 def _an_ordinary_reading() -> float:
     """Seconds that a sound file of 200 kB takes here and now."""
-    line = "  - {id: r%d, when: {mass: true, subject: {like: '*a*'}}, then: warn, say: 'No {users}.'}\n"
-    text = "version: 1\nrules:\n" + "".join(line % number for number in range(2200))
+    line = "  - {id: r%d, when: {mass: true, subject: {like: '*a%d*'}}, then: warn, say: 'No {users}.'}\n"
+    text = "version: 1\nrules:\n" + "".join(line % (number, number) for number in range(2200))
     begin = time.process_time()
     assert not check(text)
     return time.process_time() - begin

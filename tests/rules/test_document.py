@@ -151,7 +151,6 @@ def test_yaml_anchors_may_be_used():
             "4:12: warning: domain a.example.gov of A stands under domains as well",
         ),
         (LEAST + "lists: {a@example.gov: {owner: hr}}\n", "3:9: warning: nobody answers for hr"),
-        (LEAST + "directory: [{sql: 'postgresql://h/d', query: q}]\n", "3:13: warning: a directory in sql cannot be"),
         (LEAST + "mailing: {within: 1m}\n", "3:10: warning: gather.limit is longer than within"),
     ],
 )
