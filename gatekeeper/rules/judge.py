@@ -143,10 +143,16 @@ def _suspended(ruleset: Ruleset, evidence: Evidence, mass: bool) -> list[Reason]
         Reason(
             SUSPENDED,
             Action.REJECT,
-            text=f"Mass mail from {suspension.who} is suspended until {suspension.until:%Y-%m-%d}: {suspension.reason}",
+            text=f"Mass mail from {suspension.who} is suspended until {_day(ruleset, suspension.until)}: "
+            f"{suspension.reason}",
         )
         for suspension in evidence.standing.suspensions[:1]
     ]
+
+
+def _day(ruleset: Ruleset, moment: datetime) -> str:
+    """The day of a moment, by the organisation's clock."""
+    return f"{moment.astimezone(ruleset.timezone):%Y-%m-%d}"
 
 
 def _clear(reasons: list[Reason], evidence: Evidence, now: datetime) -> tuple[list[Reason], tuple[str, ...]]:

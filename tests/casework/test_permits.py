@@ -1,0 +1,262 @@
+"""Emergencies, exceptions, suspensions, narrowing and revoking; what the ledger tells rules."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from functools import partial
+
+import pytest
+
+from gatekeeper.casework import CaseworkError, Exempted, Narrowed, NotAllowed, Terms
+from gatekeeper.delivery.queue import Queue
+from gatekeeper.delivery.submit import RecipientResult, Result
+from gatekeeper.model import Scope
+from gatekeeper.store import jobs
+from gatekeeper.wire.replies import reply
+from tests.casework.scene import CIO, DEPUTY, HEAD, RULES, SENDER, Scene
+from tests.store.arrivals import people
+
+DAY, UNTIL = 86_400.0, date(2026, 12, 31)
+
+
+@pytest.fixture
+def scene(store, tmp_path):
+    return Scene(store, tmp_path)
+
+
+class Hop:
+    """A next hop that takes its time, and remembers whom it was given."""
+
+    def __init__(self):
+        self.taken, self.busy, self.go = [], asyncio.Event(), asyncio.Event()
+
+    async def deliver(self, sender, parameters, recipients, content):
+        if not sender:
+            return tuple(RecipientResult(each, Result.DELIVERED, reply(250, "ok", "2.0.0")) for each in recipients)
+        self.busy.set()
+        await self.go.wait()
+        self.taken += [each.address for each in recipients]
+        return tuple(RecipientResult(each, Result.DELIVERED, reply(250, "ok", "2.0.0")) for each in recipients)
+
+
+async def until(condition):
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+# -- emergencies -------------------------------------------------------------------------------------------------
+
+
+async def test_an_emergency_acts_on_mail_that_arrives_after_it_and_waits_for_its_review(scene):
+    """Clause M1: except in an emergency, which the agency declares itself and which is reviewed afterwards."""
+    await scene.send(people(2400))
+    scene.now += 1
+    case = scene.casework.declare_emergency("DOA", HEAD, "Flood", 4)
+    assert (case.permit.kind, case.permit.review, case.permit.uses) == ("emergency", "open", None)
+    await scene.meetings.hold()
+    assert scene.mailing().state == "held"  # it came before
+    assert "queued" in (await scene.send(people(2300))).text
+    assert "queued" in (await scene.send(people(3000), subject="Another", text=b"Stay away from the river")).text
+    assert [each.id for each in scene.casework.permits(review="open")] == ["P-1"]
+    scene.now += 4 * 3600 + 1
+    assert "Held" in (await scene.send(people(3000), subject="Third", text=b"The water has gone")).text
+    with pytest.raises(NotAllowed, match="nobody decides their own"):
+        scene.casework.review_permit(1, HEAD, "fine")
+    assert scene.casework.review_permit(1, CIO, "fine").permit.review == "closed"
+    assert scene.casework.permits(review="open") == []
+
+
+async def test_who_may_declare_an_emergency_and_for_how_long(scene):
+    with pytest.raises(NotAllowed, match="may not declare an emergency of DPHHS"):
+        scene.casework.declare_emergency("DPHHS", HEAD, "Flood", 4)
+    with pytest.raises(CaseworkError, match="an emergency is short"):
+        scene.casework.declare_emergency("DOA", HEAD, "Flood", 100)
+    with pytest.raises(CaseworkError, match="needs a reason"):
+        scene.casework.declare_emergency("DOA", CIO, " ", 1)
+
+
+# -- exceptions, designated senders ------------------------------------------------------------------------------
+
+
+async def test_an_instructor_may_write_to_the_students_of_a_class_and_to_nobody_else(store, tmp_path):
+    """Clause T8: exemption by sender and list; clause C8: designated senders by list."""
+    rule = RULES.replace("{users: {over: 2000}, agencies: {over: 1}}", "{users: {over: 1}}")
+    rule = rule.replace("    then: hold\n", "    unless: {designated: true}\n    then: hold\n")
+    scene = Scene(store, tmp_path, rule)
+    send = partial(scene.send, sender="clerk@doa.example.gov")
+    assert "queued" in (await send(["class@univ.example.edu"], subject="one")).text
+    assert "Held" in (await send(["class@univ.example.edu"], subject="two", authenticated=False)).text
+    assert "Held" in (await send(["class@univ.example.edu", *people(9)], subject="three")).text
+    assert "Held" in (await scene.send(["class@univ.example.edu"], subject="four")).text
+    exempted = Exempted(Scope(frozenset({SENDER})), UNTIL, lists=("class@univ.example.edu",))
+    scene.casework.grant_exception(exempted, CIO, "teaches")
+    assert "queued" in (await scene.send(["class@univ.example.edu"], subject="five")).text
+
+
+async def test_designated_senders_of_an_agency(store, tmp_path):
+    """Clause C8: a department head names the key individuals who send mass mail."""
+    rules = RULES.replace("head: chief@doa.example.gov", f"head: chief@doa.example.gov, senders: [{SENDER}]")
+    scene = Scene(
+        store, tmp_path, rules.replace("    then: hold\n", "    unless: {designated: true}\n    then: hold\n")
+    )
+    assert "queued" in (await scene.send()).text
+    assert "Held" in (await scene.send(sender="jo@doa.example.gov")).text
+
+
+async def test_an_exception_needs_everyone_whom_the_rules_ask(store, tmp_path):
+    scene = Scene(store, tmp_path, RULES.replace("    then: hold\n", f"    then: hold\n    ask: [approver, {HEAD}]\n"))
+    with pytest.raises(NotAllowed, match=r"also needs the yes of head@doa\.example\.gov"):
+        scene.casework.grant_exception(Exempted(Scope(frozenset({SENDER})), UNTIL), CIO, "why not")
+
+
+# -- suspensions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sender", SENDER), ("agency", "DOA")])
+async def test_mass_mail_of_who_is_suspended_is_refused_and_other_mail_passes(scene, kind, name):
+    """Clause C10: violations have consequences."""
+    scene.casework.suspend(kind, name, CIO, "Chain letters", UNTIL)
+    refused = await scene.send(people(300))
+    assert refused.code == 550 and "suspended until 2026-12-31: Chain letters" in refused.text
+    assert "queued" in (await scene.send(people(3), subject="lunch")).text
+    assert "queued" in (await scene.send(people(300), sender="x@dphhs.example.gov")).text
+    assert [each.state for each in scene.casework.suspensions("in force")] == ["in force"]
+    scene.casework.end_suspension(1, DEPUTY)
+    assert "queued" in (await scene.send(people(300))).text
+
+
+async def test_a_suspension_ends_by_itself_and_a_rule_of_its_own_decides(store, tmp_path):
+    rule = "  - {id: chains, when: {mass: true, suspended: true}, then: hold, say: Ask us first.}\n"
+    scene = Scene(store, tmp_path, RULES + rule)
+    scene.casework.suspend("sender", SENDER, CIO, "Chain letters", date(2026, 11, 24))
+    assert "Held for approval" in (await scene.send(people(300))).text
+    scene.now += 3 * DAY
+    assert "queued" in (await scene.send(people(300), subject="new", text=b"something else")).text
+    with pytest.raises(NotAllowed, match="may not suspend anybody"):
+        scene.casework.suspend("sender", SENDER, HEAD, "Chain letters", UNTIL)
+
+
+# -- what rules see ----------------------------------------------------------------------------------------------
+
+
+async def test_earlier_mass_mailings_of_the_source_and_to_an_audience_are_counted(store, tmp_path):
+    """Clause T4: the office may limit number and frequency."""
+    rules = RULES + (
+        "  - {id: often, when: {mass: true, earlier: {within: 7d, at_least: 2}}, then: reject, say: Twice a week.}\n"
+        "  - {id: tired, when: {mass: true, agencies: {includes: DPHHS}, earlier: {to: DPHHS, within: 7d, at_least: 3}}"
+        ", then: reject, say: DPHHS has had enough.}\n"
+    )
+    scene = Scene(store, tmp_path, rules)
+    for number in range(2):
+        text = b"text number %d" % number
+        assert (await scene.send(people(300), subject=f"no {number}", text=text)).code == 250
+    again = await scene.send(people(300), subject="no 3", text=b"and again")
+    assert again.code == 550 and "(often)" in again.text
+    other = partial(scene.send, people(300), sender="jo@dphhs.example.gov")
+    assert (await other(subject="ours", text=b"ours")).code == 250
+    assert "(tired)" in (await other(subject="more of ours", text=b"more")).text
+    assert (await scene.send(people(5), subject="lunch")).code == 250
+    scene.now += 8 * DAY
+    assert (await scene.send(people(300), subject="no 4", text=b"a new week")).code == 250
+
+
+async def test_the_purpose_is_the_approved_requests_else_the_senders(store, tmp_path):
+    """Clause T2: what a mailing is for."""
+    rules = RULES.replace("people:\n", f"senders:\n  {SENDER}: {{purpose: newsletter}}\npeople:\n", 1)
+    rules += "  - {id: news, when: {mass: true, purpose: newsletter}, then: reject, say: No newsletters.}\n"
+    scene = Scene(store, tmp_path, rules)
+    assert "(news)" in (await scene.send(people(300))).text
+    scene.ask(users=2300)
+    assert "(news)" in (await scene.send(people(300))).text  # M3: asking is not being allowed
+    scene.casework.approve_request(1, CIO)
+    assert (await scene.send(people(300))).code == 250
+
+
+# -- taking back -------------------------------------------------------------------------------------------------
+
+
+async def test_revoking_stops_what_has_not_left_waits_for_what_is_on_its_way_and_says_both(scene, monkeypatch):
+    """Clause S5: the CIO may cancel any use; clause S3: what is not yet sent obeys at once."""
+    monkeypatch.setattr("gatekeeper.delivery.queue._GROUP", 500)
+    await scene.send(people(2400))
+    scene.casework.approve(1, CIO)
+    hop = Hop()
+    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue.start()
+    await asyncio.wait_for(hop.busy.wait(), 30)  # the first group is on its way
+    looks = []
+    casework = scene.casework
+    object.__setattr__(casework, "pause", lambda seconds: looks.append(len(hop.taken)))
+    revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
+    await until(lambda: looks)
+    assert not revoking.done() and hop.taken == []
+    hop.go.set()
+    case = await asyncio.wait_for(revoking, 30)
+    sent = len(hop.taken)
+    assert (case.stopped.sent, case.stopped.stopped) == (sent, 2400 - sent) == (500, 1900)
+    await asyncio.sleep(0.1)
+    assert len(hop.taken) == sent and scene.mailing().state == "held"
+    assert "P-1 was revoked: The form is wrong" in scene.mailing().reasons[0].text
+    scene.casework.approve(1, CIO)  # anew: to the others, and to nobody twice
+    queue.poke()
+    await until(lambda: len(hop.taken) == 2400)
+    await queue.stop(10)
+    assert sorted(hop.taken) == sorted(people(2400))
+
+
+async def test_a_message_that_a_permit_lets_pass_is_waited_for(scene):
+    scene.ask()
+    scene.casework.approve_request(1, CIO)
+    scene.hop.pause = 0.2
+    sending = asyncio.create_task(scene.send(people(2400)))
+    await until(lambda: scene.permit().used)
+    seen = []
+    casework = scene.casework
+    object.__setattr__(casework, "pause", lambda seconds: seen.append(len(scene.hop.added)))
+    case = await asyncio.to_thread(casework.revoke_request, 1, CIO, "No")
+    assert (await sending).code == 250 and len(scene.hop.added) == 1
+    assert (case.stopped.sent, case.stopped.stopped, case.request.state) == (2400, 0, "revoked")
+    assert "it was revoked" in (await _held(scene, people(2400)))[0].text
+
+
+async def _held(scene, recipients):
+    await scene.send(recipients)
+    return scene.mailing().reasons
+
+
+async def test_narrowing_holds_what_is_covered_no_more_and_releases_what_still_is(scene):
+    """Clause S3: the CIO may re-evaluate and modify an approved use."""
+    await scene.send(people(2400))
+    scene.casework.approve(1, CIO)
+    case = scene.casework.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))
+    assert (case.stopped.sent, case.stopped.stopped) == (0, 2400) and scene.mailing().state == "held"
+    await scene.meetings.hold()
+    assert "2400 users, permit allows 2300" in scene.mailing().reasons[0].text
+    with pytest.raises(CaseworkError, match="P-1: it allows 2300 users; narrowing cannot allow more"):
+        scene.casework.narrow(1, CIO, "More", Narrowed(max_users=9000))
+    scene.casework.approve(1, CIO)
+    scene.casework.narrow(2, CIO, "Sooner", Narrowed(until=date(2026, 11, 24)))
+    await scene.meetings.hold()
+    assert scene.mailing().state == "released" and len(scene.releases()) == 1
+
+
+async def test_an_approval_on_the_spot_may_allow_more_and_be_used_again(scene):
+    await scene.send(people(2400))
+    with pytest.raises(CaseworkError, match="it reaches 2400 users; expected --max-users not below"):
+        scene.casework.approve(1, CIO, terms=Terms(max_users=2000))
+    scene.casework.approve(1, CIO, terms=Terms(max_users=2500, uses=2, until=UNTIL, binding="template"))
+    assert "queued" in (await scene.send(people(2500))).text
+    scene.now += 2 * DAY
+    assert "queued" in (await scene.send(people(2500))).text  # another mailing
+    assert (scene.permit().used, scene.permit().state) == (2, "used")
+
+
+async def test_changes_asked_of_a_held_mailing_send_it_back(scene):
+    """Clause S2: the CIO recommends changes."""
+    await scene.send(people(2400))
+    assert scene.casework.ask_changes(1, CIO, "Say whom to call").mailing.state == "denied"
+    leased = scene.store.call(partial(jobs.lease, now=scene.now + 1, seconds=60, limit=50))
+    reports = [job.content for job in leased if job.kind == jobs.DSN]
+    assert len(reports) == 1 and b"changes asked: Say whom to call" in reports[0]
