@@ -38,7 +38,8 @@ def try_case(case: Case, policy: Policy, folder: Path, today: datetime) -> Tried
     facts = read_facts(transaction.content)
     audience = audience_of(transaction, facts, policy)
     source = source_of(transaction, facts, policy)
-    evidence = Evidence(transaction, facts, audience, Counts.of(audience), Standing(), source)
+    nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # a ledger without a word
+    evidence = Evidence(transaction, facts, audience, Counts.of(audience), nothing, source)
     explanation = explain(policy.ruleset, evidence, _moment(case, policy, today))
     return Tried(case, explanation, tuple(_differences(case, explanation)))
 

@@ -66,7 +66,8 @@ def _explain(transaction: Transaction, policy: Policy) -> Explanation:
     facts = read_facts(transaction.content)
     audience = audience_of(transaction, facts, policy)
     source = source_of(transaction, facts, policy)
-    evidence = Evidence(transaction, facts, audience, Counts.of(audience), Standing(), source)
+    nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # a ledger without a word
+    evidence = Evidence(transaction, facts, audience, Counts.of(audience), nothing, source)
     return explain_rules(policy.ruleset, evidence, datetime.now(UTC))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import pytest
 
 from gatekeeper.casework import CaseworkError, Exempted, NotAllowed, NotFound, Terms, Wanted
 from gatekeeper.model import Scope
+from gatekeeper.store import permits
 from tests.casework.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TEXT, TODAY, Scene, written
 from tests.store.arrivals import people
 
@@ -206,3 +208,13 @@ async def test_of_several_permits_that_cover_one_without_a_count_of_uses_is_used
     assert scene.permit(2).rules == ("approval", "pdf")
     await scene.send(text=TEXT)
     assert scene.permit(1).mailings == ("M-1",) and scene.permit(2).mailings == ()  # the standing one first
+
+
+async def test_an_approved_request_that_nobody_used_in_time_expires_with_its_permit(scene):
+    scene.ask()
+    scene.casework.approve_request(1, CIO)
+    scene.now += 5 * DAY
+    scene.store.call(partial(permits.expire_permits, now=scene.now))
+    assert (scene.casework.show_request(1).request.state, scene.permit().state) == ("expired", "expired")
+    await scene.send()
+    assert "its last day is over" in scene.mailing().reasons[0].text
