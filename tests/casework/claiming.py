@@ -24,7 +24,9 @@ def main(url: str, rules: str, first: int, number: int) -> None:
     """Open the store, wait for the word, claim, say how it went."""
     store = Store(Database(url, timeout=30))
     store.open()
-    scene = Scene(store, Path(rules).parent, Path(rules).read_text())
+    folder = Path(rules).parent / f"claiming-{first}"
+    folder.mkdir()
+    scene = Scene(store, folder, Path(rules).read_text())
     print("ready", flush=True)
     sys.stdin.readline()
     print(asyncio.run(claim(scene, first, number)), flush=True)
