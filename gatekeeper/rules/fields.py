@@ -49,7 +49,6 @@ class Field:
     subject: str  # "mailing", "transaction" or "standing"
     doc: str
     extract: Extractor
-    available: bool = True
     growing: bool = False  # True where it only grows while a mailing comes in
     words: tuple[str, ...] = ()  # of a WORD
 

@@ -181,8 +181,6 @@ def _read_define(name: str, reading: Reading) -> Define:
 
 def _read_field(key: Scalar, value: Node, reading: Reading, context: Context) -> Condition | Failed:
     field = FIELDS[key.text]
-    if not field.available:
-        reading.warn(key, f"{field.name} cannot be told yet: rules that look at it are unknown, and hold mass mail")
     admitted = operands(field)
     if "whole" in admitted:
         return _read_test(field, "whole", value, value, reading, context)
@@ -255,7 +253,7 @@ def _flips_consent(name: str, operand: Any, context: Context) -> bool:
 
 
 def _is_count(field: Field) -> bool:
-    return field.growing and field.available and field.kind in (Kind.COUNT, Kind.NAMES)
+    return field.growing and field.kind in (Kind.COUNT, Kind.NAMES)
 
 
 # -- how a test reads --------------------------------------------------------------------------------------------

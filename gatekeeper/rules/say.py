@@ -14,7 +14,7 @@ LONGEST_VALUE = 200  # characters that a header may put into a reply
 
 _SAID = (Kind.COUNT, Kind.SIZE, Kind.NAMES, Kind.TEXT, Kind.WORD)
 PLACEHOLDERS: tuple[str, ...] = (
-    *(field.name for field in FIELDS.values() if field.kind in _SAID and field.available),
+    *(field.name for field in FIELDS.values() if field.kind in _SAID),
     "contact",
     "title",
     "cite",

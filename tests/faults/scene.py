@@ -80,10 +80,13 @@ class Downstream:
             for address in mail.addresses
         )
 
-    @property
-    def letters(self) -> list[str]:
-        """To whom mail of the gate's own went: notices and DSNs."""
-        return [address for mail in list(self.sink.mails) if not mail.sender for address in mail.addresses]
+    def letters_to(self, recipient: str) -> Counter[bytes]:
+        """Mail of the gate's own, notices and DSNs, that somebody got: how often each, by what is in it."""
+        return Counter(
+            mail.content.partition(b"\r\n\r\n")[2]
+            for mail in list(self.sink.mails)
+            if not mail.sender and recipient in mail.addresses
+        )
 
 
 class Client:

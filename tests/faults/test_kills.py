@@ -193,7 +193,9 @@ def test_killed_on_postgres(downstream, postgres_url):
         gate.start()
         assert held_as(send(gate, story.batches[0], story.contents[0])) == story.mailing
         assert story.release(["sent:2"]) <= GROUP
-        assert downstream.letters == [SENDER] * 2
+        told = downstream.letters_to(SENDER)
+        assert len(told) == 2, "held, and released"
+        assert told.total() <= 3, "one letter may have been on its way when it was killed"
 
 
 # -- the whole ---------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from typing import IO, Any
 from tests.peers import free_port, wait_for
 
 PROGRAM = Path(sys.executable).with_name("gatekeeper")
-PATIENCE = 30.0  # seconds that a process may take to get ready or to end, on a busy machine
+PATIENCE = 90.0  # seconds that a process may take to get ready or to end, on a busy machine
 RULES = """\
 version: 1
 title: Mass electronic mail

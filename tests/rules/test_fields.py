@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gatekeeper.model import Action, Mailbox, Share
-from gatekeeper.rules import FIELDS, judge
+from gatekeeper.rules import judge
 from gatekeeper.rules.read_conditions import _CONSENTED
 
 from .making import HEAD, attached, check, errors, evidence, matched, one, ruleset, verdict
@@ -106,20 +106,6 @@ def test_defines_are_used_by_name_alone_and_as_a_key():
     for when in ("big", "{big: true}", "{any: [big, survey]}"):
         text = f"{head}rules: [{{id: only, when: {when}, then: warn}}]\n"
         assert check(text) == ()
-
-
-@pytest.mark.parametrize("name", [field.name for field in FIELDS.values() if not field.available])
-def test_a_field_that_cannot_be_told_yet_is_warned_of(name):
-    operand = {
-        "reach": "{of: all-staff@example.gov, at_least: 80%}",
-        "earlier": "{to: DOA, within: 7d, at_least: 1}",
-        "purpose": "marketing",
-        "sender_group": "faculty",
-    }.get(name, "true")
-    rules = one(f"{{{name}: {operand}}}")
-    assert any(f"{name} cannot be told yet" in warning.text for warning in rules.warnings)
-    assert verdict(rules).reasons[0].unknown
-    assert verdict(rules, users=300).action == "hold"
 
 
 def test_scalars_mean_what_they_look_like():
