@@ -29,13 +29,14 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
     if not nodes:
         reading.warn(rules or root, "no rules: everything is relayed")
     told: set[str] = set()
+    compared = [(other, conjunction(other.when)) for other in values["rules"][:MOST_COMPARED]]
     for rule, node in zip(values["rules"], nodes, strict=True):
         for text in (
             *_never(rule),
             *_without_effect(rule, node),
             *_asks_nobody(rule, values, told),
             *_cannot_be_told(rule, values),
-            *_shadowed(rule, values["rules"][:MOST_COMPARED]),
+            *_shadowed(rule, compared),
         ):
             reading.warn(node, f"rule {rule.id} {text}")
 
@@ -166,29 +167,34 @@ def _cannot_be_told(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
 # -- rules that others leave nothing to decide -------------------------------------------------------------------
 
 
-def _shadowed(rule: Rule, rules: tuple[Rule, ...]) -> Iterator[str]:
-    """Another rule that matches whenever this one does, and asks for more, or for the same."""
-    for other in rules:
-        if other is rule or other.unless is not None or other.during is not None or other.observe:
+def _shadowed(rule: Rule, rules: list[tuple[Rule, tuple[Condition, ...]]]) -> Iterator[str]:
+    """Another rule, each with what it needs, that matches whenever this one does, and asks for more or the same."""
+    needs = conjunction(rule.when)
+    known, bounds = frozenset(needs), [part for part in needs if isinstance(part, Test) and part.operator in _LEAST]
+    for other, wanted in rules:
+        if not all(part in known or _is_bounded(part, bounds) for part in wanted) or not _may_shadow(other, rule):
             continue
-        if other.action.severity < rule.action.severity or rule.action is Action.RELAY:
-            continue
-        same = other.action is rule.action
-        if same and (rule.ask != other.ask or other.line > rule.line or rule.repair or rule.unless or rule.during):
-            continue
-        if all(any(_implies(part, wanted) for part in conjunction(rule.when)) for wanted in conjunction(other.when)):
-            why = "asks for the same" if same else f"asks for {other.action}, which is more"
-            yield f"decides nothing: {other.id} in line {other.line} matches whenever it does, and {why}"
-            return
+        why = "asks for the same" if other.action is rule.action else f"asks for {other.action}, which is more"
+        yield f"decides nothing: {other.id} in line {other.line} matches whenever it does, and {why}"
+        return
 
 
-def _implies(part: Condition, wanted: Condition) -> bool:
-    """True where what makes `part` true makes `wanted` true as well: the same, or a higher bound."""
-    if part == wanted:
+def _may_shadow(other: Rule, rule: Rule) -> bool:
+    if other is rule or other.unless is not None or other.during is not None or other.observe:
+        return False
+    if other.action.severity < rule.action.severity or rule.action is Action.RELAY:
+        return False
+    if other.action is not rule.action:
         return True
-    if not isinstance(part, Test) or not isinstance(wanted, Test) or part.field != wanted.field:
+    return not (rule.ask != other.ask or other.line > rule.line or rule.repair or rule.unless or rule.during)
+
+
+_LEAST = {"over": 1, "at_least": 0}  # what the smallest number that passes has above the bound
+
+
+def _is_bounded(wanted: Condition, bounds: list[Test]) -> bool:
+    """True where one of the bounds is as high as the one that is wanted."""
+    if not isinstance(wanted, Test) or wanted.operator not in _LEAST or wanted.field == "reach":
         return False
-    least = {"over": 1, "at_least": 0}
-    if part.operator not in least or wanted.operator not in least or part.field == "reach":
-        return False
-    return bool(part.operand + least[part.operator] >= wanted.operand + least[wanted.operator])
+    least = wanted.operand + _LEAST[wanted.operator]
+    return any(part.field == wanted.field and part.operand + _LEAST[part.operator] >= least for part in bounds)

@@ -366,7 +366,6 @@ def expire_permits(connection: Connection, now: float) -> list[PermitView]:
         state = advance(permit.state, "expire")
         connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value))
         record(connection, None, now, "expired", permit_id=permit.key)
-        _expire_request(connection, permit.key, now)
     _expire_requests(connection, [row["request_id"] for row in rows if row["request_id"] is not None], now)
     return found
 
@@ -378,10 +377,3 @@ def _expire_requests(connection: Connection, keys: Collection[int], now: float) 
         state = advance(RequestState.APPROVED, "expire")
         connection.execute(update(requests).where(requests.c.id == key).values(state=state.value, changed_at=now))
         record(connection, None, now, "expired", request_id=key)
-
-
-def _expire_request(connection: Connection, permit_key: int, now: float) -> None:
-    """A request whose permit nobody has used up in time."""
-    asked = select(permits.c.request_id).where(permits.c.id == permit_key).scalar_subquery()
-    over = update(requests).where(requests.c.id == asked, requests.c.state == RequestState.APPROVED)
-    connection.execute(over.values(state=advance(RequestState.APPROVED, "expire").value, changed_at=now))

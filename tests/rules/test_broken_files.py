@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,7 @@ def test_a_file_made_to_hurt_is_an_error_in_no_time(text, told):
     assert time.process_time() - begin < 10 * _an_ordinary_reading()
 
 
+@cache
 def _an_ordinary_reading() -> float:
     """Seconds that a sound file of 200 kB takes here and now."""
     line = "  - {id: r%d, when: {mass: true, subject: {like: '*a%d*'}}, then: warn, say: 'No {users}.'}\n"
