@@ -174,6 +174,7 @@ def test_mass_mail_is_held_and_later_released(way: Way) -> None:
     assert all(b"\r\nX-Odd:   two\r\n  lines \r\n\r\n.Hello" in mail.content for mail in mails)
 
 
+@pytest.mark.soak
 def test_a_signer_behind_the_gate_signs_its_warning_too_and_what_is_released(way: Way) -> None:
     behind = free_port()
     with (
