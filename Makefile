@@ -9,6 +9,9 @@ READY = .venv/ready
 GATEKEEPER_NEXT_HOP ?= maildir:run/maildir
 GATEKEEPER_DATABASE ?= sqlite:///gatekeeper.db
 
+# The tests start hundreds of processes: what Python compiles is kept, whatever this machine's habit is.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check soak requirements
 
 run: $(READY)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, lru_cache
 
-import holidays as library
-
 from gatekeeper.rules import Problem, Ruleset
 from gatekeeper.workdays import Calendar
 
@@ -51,6 +49,8 @@ class _Own:
 def _public(name: str) -> Container[date]:
     if name in _STATUTES:
         return _ByYear(_STATUTES[name])
+    import holidays as library  # here: a command starts a twentieth sooner without it
+
     country, _, subdivision = name.partition("-")
     known = library.list_supported_countries()
     if country not in known:

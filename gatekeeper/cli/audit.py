@@ -16,16 +16,14 @@ from gatekeeper.cli.common import (
     NO_PERMISSION,
     USAGE,
     Failure,
-    failing_well,
     json_option,
     login_name,
-    open_store,
     print_json,
-    ruleset_in_force,
     setting_options,
     settings_of,
 )
 from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.cli.stored import open_store, ruleset_in_force
 from gatekeeper.compliance import value_of
 from gatekeeper.history import History
 from gatekeeper.model import Action
@@ -51,7 +49,7 @@ def audit() -> None:
 def verify(heads: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Follow every chain of records from its beginning, or its checkpoint, to its end; exit 65 where one is broken."""
     wanted = [_head(text) for text in heads]
-    with open_store(settings_of(given)) as store, failing_well():
+    with open_store(settings_of(given)) as store:
         found = _verify(store)
         problems = [f"chain {one.id} ({one.name}): {one.problem}" for one in found if one.problem]
         problems += [problem for head in wanted if (problem := _check_head(store, *head))]
@@ -131,7 +129,7 @@ def search(
 ) -> None:
     """Find recorded decisions. That somebody looked, and for what, is recorded too."""
     wanted = {name: given[name] for name in _WANTED if given[name] is not None}
-    with open_store(settings_of(given)) as store, failing_well():
+    with open_store(settings_of(given)) as store:
         ruleset = ruleset_in_force(store)
         _check_auditor(ruleset, normalise(by))
         begin, end = period(since, until, store.now(), ruleset.timezone)

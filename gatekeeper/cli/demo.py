@@ -16,16 +16,8 @@ from typing import Any
 import click
 from prometheus_client.parser import text_string_to_metric_families
 
-from gatekeeper.cli.common import (
-    UNAVAILABLE,
-    Failure,
-    failing_well,
-    json_option,
-    print_json,
-    setting_options,
-    settings_of,
-)
-from gatekeeper.in_force import read_policy
+from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.policies import policy_at
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
 
@@ -67,8 +59,7 @@ class Answer:
 def demo(as_json: bool, **given: Any) -> None:
     """Send a sample day through the running gate, and show what becomes of it."""
     settings = settings_of(given)
-    with failing_well():
-        ruleset = read_policy(settings.judging.rules).ruleset
+    ruleset = policy_at(settings.judging.rules).ruleset
     answers = [_send(sample, settings) for sample in _sample_day(_domains(ruleset))]
     if as_json:
         print_json([_document(answer) for answer in answers])

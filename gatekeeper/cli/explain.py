@@ -8,16 +8,9 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import (
-    NO_INPUT,
-    Failure,
-    failing_well,
-    json_option,
-    print_json,
-    setting_options,
-    settings_of,
-)
-from gatekeeper.in_force import Policy, read_policy
+from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.policies import policy_at
+from gatekeeper.in_force import Policy
 from gatekeeper.judging import audience_of, source_of
 from gatekeeper.mail import read_facts
 from gatekeeper.model import Client, Counts, Evidence, Recipient, Standing, Transaction
@@ -44,8 +37,7 @@ def explain(
 ) -> None:
     """Judge MESSAGE (a file) as the first of its mailing, and tell of every rule what it saw."""
     settings = settings_of(given)
-    with failing_well():
-        policy = read_policy(settings.judging.rules)
+    policy = policy_at(settings.judging.rules)
     transaction = Transaction(
         listener="smtp",
         client=Client("127.0.0.1", "localhost", "localhost"),

@@ -10,20 +10,8 @@ from typing import Any
 import click
 
 from gatekeeper.casework import Case, Casework, Decision
-from gatekeeper.cli.common import (
-    CANNOT_CREATE,
-    Failure,
-    by_option,
-    failing_well,
-    json_option,
-    ledger_options,
-    open_casework,
-    parse_number,
-    print_json,
-    settings_of,
-    terms_of,
-    terms_options,
-)
+from gatekeeper.cli.cases import ledger_options, open_casework, terms_of, terms_options
+from gatekeeper.cli.common import CANNOT_CREATE, Failure, by_option, json_option, parse_number, print_json, settings_of
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.views import BatchView, MailingView
 
@@ -39,7 +27,7 @@ def mailing() -> None:
 @json_option
 def list_mailings(state: str | None, as_json: bool, **given: Any) -> None:
     """List the mailings that have a number, newest first."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         found = casework.mailings(state)
     if as_json:
         print_json([as_document(one) for one in found])
@@ -59,7 +47,7 @@ def list_mailings(state: str | None, as_json: bool, **given: Any) -> None:
 @json_option
 def show(id: str, as_json: bool, **given: Any) -> None:
     """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         case = casework.show(parse_number(id, "M"))
     print_json(_case_document(case)) if as_json else _print_case(case)
 
@@ -73,7 +61,7 @@ def show(id: str, as_json: bool, **given: Any) -> None:
 @json_option
 def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_decision(casework.approve(parse_number(id, "M"), by, reason, terms_of(given)), as_json)
 
 
@@ -85,7 +73,7 @@ def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def deny(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_decision(casework.deny(parse_number(id, "M"), by, reason), as_json)
 
 
@@ -97,7 +85,7 @@ def deny(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def changes(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_decision(casework.ask_changes(parse_number(id, "M"), by, reason), as_json)
 
 
@@ -109,7 +97,7 @@ def changes(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
     """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_decision(casework.ask(parse_number(id, "M"), by, whom), as_json)
 
 
@@ -121,7 +109,7 @@ def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
 @json_option
 def withdraw(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Take a held mailing back, as its sender or an admin."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_decision(casework.withdraw(parse_number(id, "M"), by, reason), as_json)
 
 
@@ -133,7 +121,7 @@ def withdraw(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None
 @json_option
 def export(id: str, by: str, folder: Path, as_json: bool, **given: Any) -> None:
     """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         if folder.exists():
             raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
         case = casework.export(parse_number(id, "M"), by)

@@ -13,16 +13,14 @@ from gatekeeper.cli.common import (
     NO_PERMISSION,
     USAGE,
     Failure,
-    failing_well,
     json_option,
     login_name,
-    open_store,
     print_json,
-    ruleset_in_force,
     setting_options,
     settings_of,
 )
 from gatekeeper.cli.periods import when
+from gatekeeper.cli.stored import open_store, ruleset_in_force
 from gatekeeper.mode import ENFORCE, OBSERVE
 from gatekeeper.presence import SEEN_SECONDS
 from gatekeeper.rules import Ruleset
@@ -39,7 +37,7 @@ _ROLES = ("admin", "approver")
 def mode(as_json: bool, **given: Any) -> None:
     """Show whether the gate acts on its verdicts, who said so, and which process goes by which rules."""
     if click.get_current_context().invoked_subcommand is None:
-        with open_store(settings_of(given)) as store, failing_well():
+        with open_store(settings_of(given)) as store:
             _show(store, settings_of(given).judging.mode, as_json)
 
 
@@ -52,7 +50,7 @@ def mode(as_json: bool, **given: Any) -> None:
 def observe(length: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Let everything pass for a while, judged, counted and recorded, but not held, gathered or refused."""
     seconds = _seconds(length)
-    with open_store(settings_of(given)) as store, failing_well():
+    with open_store(settings_of(given)) as store:
         _say(store, OBSERVE, by, reason, seconds)
         _show(store, settings_of(given).judging.mode, as_json)
 
@@ -64,7 +62,7 @@ def observe(length: str, by: str, reason: str, as_json: bool, **given: Any) -> N
 @json_option
 def enforce(by: str, reason: str, as_json: bool, **given: Any) -> None:
     """End an observing before its time."""
-    with open_store(settings_of(given)) as store, failing_well():
+    with open_store(settings_of(given)) as store:
         _say(store, ENFORCE, by, reason, None)
         _show(store, settings_of(given).judging.mode, as_json)
 

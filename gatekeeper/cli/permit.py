@@ -7,20 +7,8 @@ from typing import Any
 import click
 
 from gatekeeper.casework import Exempted, Narrowed, PermitCase
-from gatekeeper.cli.common import (
-    Day,
-    by_option,
-    failing_well,
-    json_option,
-    ledger_options,
-    open_casework,
-    parse_number,
-    print_json,
-    print_timeline,
-    settings_of,
-    timeline_document,
-    when,
-)
+from gatekeeper.cli.cases import ledger_options, open_casework, print_timeline, timeline_document
+from gatekeeper.cli.common import Day, by_option, json_option, parse_number, print_json, settings_of, when
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
 from gatekeeper.store.permits import PermitView
@@ -42,7 +30,7 @@ def permit() -> None:
 @json_option
 def emergency(agency: str, by: str, reason: str, hours: float, as_json: bool, **given: Any) -> None:
     """Let an agency's mail pass for some hours; it is reviewed afterwards."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.declare_emergency(agency, by, reason, hours), as_json)
 
 
@@ -64,7 +52,7 @@ def exception(by: str, reason: str, as_json: bool, **given: Any) -> None:
     scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
     names = ("until", "rules", "subject", "lists", "max_users")
     wanted = Exempted(scope, **{name: given.pop(name) for name in names})
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.grant_exception(wanted, by, reason), as_json)
 
 
@@ -75,7 +63,7 @@ def exception(by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def list_permits(state: str | None, review: str | None, as_json: bool, **given: Any) -> None:
     """List the permits, newest first."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         found = casework.permits(state, review)
     if as_json:
         print_json([as_document(one) for one in found])
@@ -93,7 +81,7 @@ def list_permits(state: str | None, review: str | None, as_json: bool, **given: 
 @json_option
 def show(id: str, as_json: bool, **given: Any) -> None:
     """Show one permit: whose mail it is for, what binds it, what has used it."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         case = casework.show_permit(parse_number(id, "P"))
     print_json(case_document(case)) if as_json else _print_case(case)
 
@@ -110,7 +98,7 @@ def show(id: str, as_json: bool, **given: Any) -> None:
 def narrow(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
     to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.narrow(parse_number(id, "P"), by, reason, to), as_json)
 
 
@@ -122,7 +110,7 @@ def narrow(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def revoke(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Take it back; what has not left is held. Returns when nothing is on its way any more."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.revoke(parse_number(id, "P"), by, reason), as_json)
 
 
@@ -134,7 +122,7 @@ def revoke(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def review(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Close the review of an emergency, as an approver who did not declare it."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.review_permit(parse_number(id, "P"), by, reason), as_json)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import json_option, open_store, print_json, setting_options, settings_of
+from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.stored import open_store
 from gatekeeper.store import jobs
 
 

@@ -8,17 +8,9 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import (
-    DATA_ERROR,
-    NO_INPUT,
-    Failure,
-    json_option,
-    open_store,
-    print_json,
-    setting_options,
-    settings_of,
-)
+from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.cli.stored import open_store
 from gatekeeper.history import History
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset, read_ruleset
 from gatekeeper.rules.comparing import Change, Comparison, Example

@@ -7,18 +7,9 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import (
-    NO_INPUT,
-    Failure,
-    failing_well,
-    json_option,
-    open_store,
-    print_json,
-    ruleset_in_force,
-    setting_options,
-    settings_of,
-)
+from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.cli.stored import open_store, ruleset_in_force
 from gatekeeper.compliance import Compliance, Part, Stopped
 from gatekeeper.history import History
 from gatekeeper.store import Store, modes, reports
@@ -36,7 +27,7 @@ _SHOWN = 50  # mailings that would have been stopped
 @json_option
 def report(since: str, until: str | None, agency: str | None, as_json: bool, **given: Any) -> None:
     """Say what each agency has sent, what was held, denied or broke a rule, and what would have been held."""
-    with open_store(settings_of(given)) as store, failing_well():
+    with open_store(settings_of(given)) as store:
         ruleset = ruleset_in_force(store)
         if agency is not None and agency not in ruleset.agencies:
             raise Failure(f"{agency}: no such agency in the rules in force", NO_INPUT)

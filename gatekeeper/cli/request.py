@@ -9,23 +9,24 @@ from typing import Any
 import click
 
 from gatekeeper.casework import Casework, RequestCase, Wanted
+from gatekeeper.cli.cases import (
+    ledger_options,
+    open_casework,
+    print_timeline,
+    terms_of,
+    terms_options,
+    timeline_document,
+)
 from gatekeeper.cli.common import (
     NO_INPUT,
     USAGE,
     Day,
     Failure,
     by_option,
-    failing_well,
     json_option,
-    ledger_options,
-    open_casework,
     parse_number,
     print_json,
-    print_timeline,
     settings_of,
-    terms_of,
-    terms_options,
-    timeline_document,
     when,
 )
 from gatekeeper.lifecycle import RequestState
@@ -59,7 +60,7 @@ def submit(by: str, reason: str, revise: str | None, appeal: str | None, as_json
     if revise and appeal:
         raise Failure("--revise and --appeal: expected one of them", USAGE)
     wanted = _wanted(given)
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         if revise or appeal:
             number = parse_number(revise or appeal or "", "R")
             case = casework.submit_again(number, wanted, by, reason, appeal=bool(appeal))
@@ -89,7 +90,7 @@ def _read(path: Path) -> bytes:
 @json_option
 def list_requests(state: str | None, as_json: bool, **given: Any) -> None:
     """List the requests, newest first."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         found = casework.requests(state)
     if as_json:
         print_json([as_document(one) for one in found])
@@ -113,7 +114,7 @@ def list_requests(state: str | None, as_json: bool, **given: Any) -> None:
 def show(id: str, content: bool, as_json: bool, **given: Any) -> None:
     """Show one request: what is asked, who must agree, its permit and its timeline."""
     number = parse_number(id, "R")
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         if content:
             message = casework.request_content(number)
             if message is None:
@@ -134,7 +135,7 @@ def show(id: str, content: bool, as_json: bool, **given: Any) -> None:
 def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Say yes; once everyone who is asked has, the request has a permit."""
     terms = terms_of(given)
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         case = casework.approve_request(parse_number(id, "R"), by, reason, terms)
     _print_outcome(case, as_json)
 
@@ -150,7 +151,7 @@ Verb = Callable[[Casework, int, str, str], RequestCase]
 @json_option
 def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
     """Have one more agree, such as an owner who is asked only when needed."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.ask_about_request(parse_number(id, "R"), by, whom), as_json)
 
 
@@ -164,7 +165,7 @@ def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None
     @ledger_options
     @json_option
     def command(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-        with open_casework(settings_of(given)) as casework, failing_well():
+        with open_casework(settings_of(given)) as casework:
             case = verb(casework, parse_number(id, "R"), by, reason)
         _print_outcome(case, as_json)
 

@@ -12,15 +12,8 @@ import click
 from gatekeeper import rules as ruleset_room
 from gatekeeper.calendars import calendar_problem
 from gatekeeper.cli.annotations import DOCUMENTS, FORMATS, lines, placed
-from gatekeeper.cli.common import (
-    DATA_ERROR,
-    NO_INPUT,
-    Failure,
-    json_option,
-    print_json,
-    setting_options,
-    settings_of,
-)
+from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.deferred import Deferred
 from gatekeeper.directory import DirectoryError, load
 from gatekeeper.in_force import Policy, texts_of
 from gatekeeper.notify import TextsError
@@ -32,7 +25,7 @@ format_option = click.option(
 )
 
 
-@click.group()
+@click.group(commands=Deferred({"replay": "gatekeeper.cli.replay"}))
 def rules() -> None:
     """Check rules.yaml and try it on cases; print its JSON Schema."""
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, failing_well, setting_options, settings_of
+from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, setting_options, settings_of
+from gatekeeper.cli.policies import reading_well
+from gatekeeper.cli.stored import failing_well
 from gatekeeper.settings import SettingsError
 
 
@@ -15,14 +17,14 @@ from gatekeeper.settings import SettingsError
 @setting_options()
 def serve(**given: Any) -> None:
     """Run the gate until SIGTERM; SIGHUP reads rules and directory anew."""
-    from gatekeeper import main, runtime, supervisor  # here: every other command starts a fifth sooner without them
+    from gatekeeper import main, runtime, supervisor  # here: --help lists this command without them
 
     settings = settings_of(given)
     if not settings.next_hop.next_hop:
         raise Failure("--next-hop is required: expected smtp://host:port, or maildir:DIR to try it out", CONFIG)
     runtime.prepare()
     run = main.run if settings.workers == 1 else supervisor.run
-    with failing_well():
+    with failing_well(), reading_well():
         try:
             asyncio.run(run(settings))
         except SettingsError as error:

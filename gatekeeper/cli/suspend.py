@@ -8,18 +8,8 @@ from typing import Any
 import click
 
 from gatekeeper.casework.suspensions import KINDS
-from gatekeeper.cli.common import (
-    Day,
-    by_option,
-    failing_well,
-    json_option,
-    ledger_options,
-    open_casework,
-    parse_number,
-    print_json,
-    settings_of,
-    when,
-)
+from gatekeeper.cli.cases import ledger_options, open_casework
+from gatekeeper.cli.common import Day, by_option, json_option, parse_number, print_json, settings_of, when
 from gatekeeper.lifecycle import SuspensionState
 from gatekeeper.store.suspensions import SuspensionView
 
@@ -38,7 +28,7 @@ def _add(kind: str) -> None:
     @ledger_options
     @json_option
     def command(name: str, by: str, reason: str, until: date, as_json: bool, **given: Any) -> None:
-        with open_casework(settings_of(given)) as casework, failing_well():
+        with open_casework(settings_of(given)) as casework:
             _print_outcome(casework.suspend(kind, name, by, reason, until), as_json)
 
 
@@ -54,7 +44,7 @@ for _kind in KINDS:
 @json_option
 def end(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """End a suspension before its time."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         _print_outcome(casework.end_suspension(parse_number(id, "S"), by, reason), as_json)
 
 
@@ -64,7 +54,7 @@ def end(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
 @json_option
 def list_suspensions(state: str | None, as_json: bool, **given: Any) -> None:
     """List the suspensions, newest first."""
-    with open_casework(settings_of(given)) as casework, failing_well():
+    with open_casework(settings_of(given)) as casework:
         found = casework.suspensions(state)
     if as_json:
         print_json([as_document(one) for one in found])

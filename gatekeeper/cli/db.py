@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import NO_INPUT, Failure, failing_well, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.stored import failing_well
 from gatekeeper.store import Database, copying
 from gatekeeper.store.engine import NEWEST_SCHEMA
 

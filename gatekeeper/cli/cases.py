@@ -1,0 +1,86 @@
+"""The verbs of people on the ledger, as commands have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound, Terms
+from gatekeeper.casework.terms import BINDINGS
+from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, NO_PERMISSION, Day, Failure, setting_options, when
+from gatekeeper.cli.stored import open_store, ruleset_in_force
+from gatekeeper.in_force import texts_of
+from gatekeeper.notify import BUILT_IN, Texts, TextsError
+from gatekeeper.rules import Ruleset
+from gatekeeper.settings import Settings
+from gatekeeper.store.views import EventView
+from gatekeeper.telling import Voice
+
+F = TypeVar("F", bound=Callable[..., Any])
+ledger_options = setting_options("database", "database_timeout", "public_url", "hostname")
+
+
+@contextmanager
+def _failing_well() -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        raise Failure(str(error), NO_INPUT) from None
+    except NotAllowed as error:
+        raise Failure(str(error), NO_PERMISSION) from None
+    except CaseworkError as error:
+        raise Failure(str(error), DATA_ERROR) from None
+
+
+@contextmanager
+def open_casework(settings: Settings) -> Iterator[Casework]:
+    """The verbs on the ledger of these settings."""
+    with open_store(settings) as store, _failing_well():
+        judging, ruleset = settings.judging, ruleset_in_force(store)
+        yield Casework(store, Voice(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now)
+
+
+def _texts(ruleset: Ruleset) -> Texts:
+    """The organisation's own templates; the built-in ones where those cannot be read: no decision waits for them."""
+    try:
+        return texts_of(ruleset)
+    except TextsError as error:
+        click.echo(f"gatekeeper: notices are written by the built-in templates: {error}", err=True)
+        return BUILT_IN
+
+
+def terms_options(command: F) -> F:
+    """Give a command the flags of what a yes allows."""
+    for option in reversed(
+        (
+            click.option("--max-users", type=click.IntRange(1), help="users that it may reach"),
+            click.option("--until", type=Day(), help="its last day; else the second working day after"),
+            click.option("--uses", type=click.IntRange(1), help="mailings that may use it; else one"),
+            click.option("--binding", type=click.Choice(BINDINGS), help="to this very content, or to its like"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def terms_of(given: dict[str, Any]) -> Terms:
+    """What a yes allows, of a command's flags."""
+    return Terms(*(given.pop(name) for name in ("max_users", "until", "uses", "binding")))
+
+
+def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
+    """What happened, in JSON."""
+    return [
+        {"at": when(event.at), "act": event.act, "by": event.by, "login": event.login, "text": event.text}
+        for event in events
+    ]
+
+
+def print_timeline(events: Iterable[EventView]) -> None:
+    """What happened, a line each."""
+    for event in events:
+        words = (when(event.at), event.act, event.by and f"by {event.by}", event.text)
+        click.echo(" ".join(filter(None, words)))
