@@ -1,7 +1,8 @@
 """How long judging one message takes by a compiled set of 200 rules: `python -m bench.judging`.
 
 The rules are what a large organisation has: many ask for mass mail first, others for the subject, files or links. Of
-each kind of message the best and the median of many rounds are printed, in microseconds of CPU.
+each kind of message the best and the median of many rounds are printed, in microseconds of CPU; and the same by the
+rules that are shipped, of which the mass mail breaks one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gatekeeper.model import (
     Standing,
     Transaction,
 )
-from gatekeeper.rules import Ruleset, judge, parse_ruleset
+from gatekeeper.rules import Ruleset, judge, parse_ruleset, read_ruleset
 
 RULES = 200
 ROUNDS, TIMES = 50, 200
@@ -74,10 +75,10 @@ def measure(rules: Ruleset, evidence: Evidence) -> list[float]:
 
 def main() -> None:
     """Measure and print."""
-    rules = ruleset()
-    for name, evidence in (("ordinary, to one", message(1)), ("mass, to 300", message(300))):
-        found = measure(rules, evidence)
-        print(f"{name:20} best {found[0]:6.1f} us   median {statistics.median(found):6.1f} us   of {RULES} rules")
+    for rules in (ruleset(), read_ruleset(Path(__file__).parents[1] / "rules.yaml")):
+        for name, evidence in (("ordinary, to one", message(1)), ("mass, to 300", message(300))):
+            found, many = measure(rules, evidence), len(rules.rules)
+            print(f"{name:20} best {found[0]:6.1f} us   median {statistics.median(found):6.1f} us   {many} rules")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from .say import render, said
 
 HELD = "held"
 SUSPENDED = "suspended"  # the one rule that no file needs to have
+_NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)
 
 
 def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValues | None = None) -> Verdict:
@@ -25,7 +26,7 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     Args: `values` are those of a past judgment that is made again; else they are drawn from the evidence.
     """
     if not _governed(evidence):
-        return Verdict()
+        return _NOTHING
     values = field_values(ruleset, evidence, now) if values is None else values
     mass = values["mass"] is True
     reasons = [
@@ -35,6 +36,8 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     ]
     reasons += _suspended(ruleset, evidence, mass)
     reasons += _held_for(evidence, reasons)
+    if not reasons and evidence.standing.state != HELD:
+        return _NOTHING_OF_MASS_MAIL if mass else _NOTHING
     remaining, permits = _clear(reasons, evidence, now)
     action = max((reason.action for reason in remaining), key=lambda action: action.severity, default=Action.RELAY)
     if _held_without_a_reason(evidence, reasons) and action.severity < Action.HOLD.severity:
@@ -49,10 +52,10 @@ def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:
 
 def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, ...]:
     """Ids of the rules with `mode: observe` that match: they are watched and change nothing."""
-    if not _governed(evidence):
+    if not ruleset.observes or not _governed(evidence):
         return ()
     values = field_values(ruleset, evidence, now)
-    return tuple(rule.id for rule in ruleset.rules if rule.observe and matches(rule, values, now))
+    return tuple(rule.id for rule in ruleset.candidates(values) if rule.observe and matches(rule, values, now))
 
 
 def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldValues:

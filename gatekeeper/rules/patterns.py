@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,11 @@ class Glob:
 
     pieces: tuple[str, ...]  # casefolded; at least two
 
+    @property
+    def piece(self) -> str:
+        """The longest piece; it is found in no casefolded text without this."""
+        return max(self.pieces, key=len)
+
     def found_in(self, text: str) -> bool:
         """True where the whole text is the pieces in their order."""
         folded = text.casefold()
@@ -50,6 +56,7 @@ class FoldedRegex:
     """A glob with `?`, or without `*`, which RE2 does on the casefolded text."""
 
     regex: Regex
+    piece: str  # the longest that is literal; it is found in no casefolded text without this
 
     def found_in(self, text: str) -> bool:
         """True where the whole text is what the glob describes."""
@@ -74,4 +81,7 @@ def read_glob(text: str) -> Glob | FoldedRegex:
         return Glob(tuple(folded.split("*")))
     special = {"*": ".*", "?": "."}
     source = "".join(special.get(letter) or str(re2.escape(letter)) for letter in folded)
-    return FoldedRegex(read_regex(f"(?s)^{source}$"))
+    return FoldedRegex(read_regex(f"(?s)^{source}$"), max(re.split(r"[*?]", folded), key=len))
+
+
+AnyPattern = Regex | Glob | FoldedRegex

@@ -321,7 +321,7 @@ class Ruleset:
     inside_domains: tuple[str, ...] = field(init=False, repr=False, compare=False)  # all patterns that are inside
     watched: frozenset[str] = field(init=False, repr=False, compare=False)  # lists whose reach a rule asks for
     reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that a rule looks at or tells of
-
+    observes: bool = field(init=False, repr=False, compare=False)  # it has a rule that only watches
     reads_suspended: bool = field(init=False, repr=False, compare=False)  # a rule of its own is about it
     earlier: frozenset[Earlier] = field(init=False, repr=False, compare=False)  # what its rules ask the ledger
     draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that it has a part in
@@ -335,12 +335,12 @@ class Ruleset:
         object.__setattr__(self, "reads", frozenset((*(test.field for test in tests), *said)))
         watched = (dict(test.operand)["of"] for test in tests if test.field == "reach")
         object.__setattr__(self, "watched", frozenset(watched))
-
         draws = {
             "designated": partial(is_designated, self.agencies, self.lists),
             "purpose": partial(purpose_of, self.senders),
         }
         object.__setattr__(self, "draws", draws)
+        object.__setattr__(self, "observes", any(rule.observe for rule in self.rules))
         acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
         object.__setattr__(self, "reads_suspended", any(test.field == "suspended" for test in acting))
         object.__setattr__(self, "earlier", frozenset(earlier_of(test) for test in acting if test.field == "earlier"))

@@ -1,8 +1,9 @@
 """Which rules are worth a look: those of which one necessary test is false are passed over, many at one go.
 
-A set of hundreds of rules mostly asks the same few things: is it mass? more than so many users? this sender? Rules that
-want a name are found by the names that the message has, those that want more than a number by one search among their
-numbers, and others share a test that stands before them. The verdict is the same with and without.
+A set of hundreds of rules mostly asks the same few things: is it mass? more than so many users? this sender? So each
+rule stands behind a door. Rules that share a test stand behind it, and behind further doors there. Those that want a
+name are found by the names that the message has, those that want more than a number by one search among their numbers,
+those that want a text to look like something by one look for all their patterns. The verdict is the same without doors.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .compile import CompileTest, compile_test
 from .conditions import Condition, Test, conjunction
 from .fields import FIELDS, UNAVAILABLE, Kind
+from .patterns import AnyPattern
+from .sieve import Sieve
 
 
 class HasWhen(Protocol):
@@ -26,11 +31,13 @@ class HasWhen(Protocol):
 
 
 R = TypeVar("R", bound=HasWhen)
-Shortlist = Callable[[Mapping[str, Any]], list[R]]
+Shortlist = Callable[[Mapping[str, Any]], Sequence[R]]
 _Member = tuple[int, Any]  # a rule, and its place in the file
 _Door = Callable[[Mapping[str, Any]], Iterable[_Member]]  # field values -> the rules behind it that may match
 _NUMBERS = (Kind.COUNT, Kind.SIZE, Kind.NAMES)
 _BY_NAME = {Kind.NAMES: ("equal", "in", "includes"), Kind.TEXT: ("equal", "in"), Kind.WORD: ("equal", "in")}
+_DEEPEST = 4  # doors behind doors
+_FEW = 3  # patterns that are as soon looked for one by one
 
 
 def make_shortlist(rules: Sequence[R], compile_one: CompileTest | None = None) -> Shortlist[R]:
@@ -38,86 +45,151 @@ def make_shortlist(rules: Sequence[R], compile_one: CompileTest | None = None) -
 
     Args: `compile_one` makes the function of a single test, where tests are not answered by the fields' values.
     """
-    by_values = compile_one is None
-    shared = Counter(test for rule in rules for test in set(_needed(rule)))
-    always: list[_Member] = []
-    behind: dict[Any, list[tuple[Test, _Member]]] = {}
-    for place, rule in enumerate(rules):
-        test = _best(_needed(rule), shared, by_values)
-        if test is None:
-            always.append((place, rule))
-        else:
-            behind.setdefault(_door_of(test, by_values), []).append((test, (place, rule)))
-    doors = [_open(kind, members, compile_one or compile_test) for kind, members in behind.items()]
-    return lambda values: _shortlist(always, doors, values)
+    seekers = [_Seeker((place, rule), _needed(rule)) for place, rule in enumerate(rules)]
+    doors = _Plan(seekers, compile_one or compile_test, compile_one is None).doors()
+    return lambda values: _shortlist(doors, values)
 
 
-def _needed(rule: HasWhen) -> list[Test]:
-    """The tests without which the rule cannot match."""
-    return [part for part in conjunction(rule.when) if isinstance(part, Test)]
+def _shortlist(doors: list[_Door], values: Mapping[str, Any]) -> Sequence[Any]:
+    found = dict[int, Any]()
+    for door in doors:
+        if behind := door(values):
+            found.update(behind)
+    return [found[place] for place in sorted(found)] if found else ()
 
 
-def _best(tests: list[Test], shared: Counter[Test], by_values: bool) -> Test | None:
-    """The test to look for the rule by: a name passes the fewest, then a number, then what most rules ask."""
-
-    def worth(test: Test) -> tuple[bool, bool, int]:
-        return by_values and _by_name(test), by_values and _by_number(test), shared[test]
-
-    return max(tests, key=worth, default=None)
+# -- which door a rule stands behind -----------------------------------------------------------------------------
 
 
-def _by_name(test: Test) -> bool:
-    return test.operator in _BY_NAME.get(FIELDS[test.field].kind, ()) and not isinstance(test.operand, int)
+class _By(IntEnum):
+    """What rules are found by, the best last: the same look does for the most of them, or passes the fewest."""
+
+    TEST = 1
+    PATTERN = 2
+    NUMBER = 3
+    NAME = 4
+    SHARED_FLAG = 5
 
 
-def _by_number(test: Test) -> bool:
-    return test.operator in ("over", "at_least") and FIELDS[test.field].kind in _NUMBERS
+class _Seeker(NamedTuple):
+    """A rule, and the tests without which it cannot match and which no door before has asked."""
+
+    member: _Member
+    tests: tuple[Test, ...]
+
+    def less(self, test: Test) -> _Seeker:
+        return _Seeker(self.member, tuple(each for each in self.tests if each != test))
 
 
-def _door_of(test: Test, by_values: bool) -> Any:
-    """What rules have in common that are found together."""
-    if by_values and _by_name(test):
-        return "name", test.field
-    if by_values and _by_number(test):
-        return test.operator, test.field
-    return test
+_Group = list[tuple[Test, _Seeker]]  # rules with one door, each with the test that it is found by
 
 
-def _open(kind: Any, members: list[tuple[Test, _Member]], compile_one: CompileTest) -> _Door:
-    if isinstance(kind, Test):
-        return _guarded(kind, [member for _, member in members], compile_one)
-    operator, field = kind
-    return _named(field, members) if operator == "name" else _numbered(operator, field, members)
+def _needed(rule: HasWhen) -> tuple[Test, ...]:
+    return tuple(dict.fromkeys(part for part in conjunction(rule.when) if isinstance(part, Test)))
 
 
-def _guarded(guard: Test, members: list[_Member], compile_one: CompileTest) -> _Door:
-    """Rules that share a test; an unknown one leaves them open."""
-    answer = compile_one(guard)
-    return lambda values: members if answer(values) is not False else ()
+@dataclass
+class _Plan:
+    """Puts every one of some rules behind one door."""
+
+    seekers: Sequence[_Seeker]
+    compile_one: CompileTest
+    by_values: bool
+    depth: int = _DEEPEST
+    shared: Counter[Test] = field(init=False)  # by how many rules
+    patterns: Counter[str] = field(init=False)  # field -> how many tests of its looks
+
+    def __post_init__(self) -> None:
+        self.shared = Counter(test for seeker in self.seekers for test in seeker.tests)
+        looks = (test.field for test in self.shared.elements() if test.operator in ("like", "matches"))
+        self.patterns = Counter(looks)
+
+    def doors(self) -> list[_Door]:
+        always: list[_Member] = [seeker.member for seeker in self.seekers if not seeker.tests]
+        groups: dict[Any, _Group] = {}
+        for seeker in self.seekers:
+            if seeker.tests:
+                test = max(seeker.tests, key=lambda test: (self.by(test), self.shared[test]))
+                groups.setdefault(self.door_of(test), []).append((test, seeker))
+        doors = [self.door(by, group) for (by, _), group in groups.items()]
+        return [lambda values: always, *doors] if always else doors
+
+    def by(self, test: Test) -> _By:
+        kind = FIELDS[test.field].kind
+        if kind is Kind.FLAG and self.shared[test] > 1:
+            return _By.SHARED_FLAG
+        if not self.by_values:
+            return _By.TEST
+        if test.operator in _BY_NAME.get(kind, ()) and not isinstance(test.operand, int):
+            return _By.NAME
+        if test.operator in ("over", "at_least") and kind in _NUMBERS:
+            return _By.NUMBER
+        looks = test.operator in ("like", "matches") and self.patterns[test.field] > _FEW
+        return _By.PATTERN if looks else _By.TEST
+
+    def door_of(self, test: Test) -> tuple[_By, Any]:
+        """What rules have in common that stand behind one door."""
+        by = self.by(test)
+        if by is _By.NUMBER:
+            return by, (test.field, test.operator)
+        return by, test.field if by in (_By.NAME, _By.PATTERN) else test
+
+    def door(self, by: _By, group: _Group) -> _Door:
+        make = {_By.NUMBER: _numbered, _By.NAME: _named, _By.PATTERN: _patterned}.get(by)
+        return make(group) if make else self.guarded(group)
+
+    def guarded(self, group: _Group) -> _Door:
+        """Rules that share a test; an unknown one leaves them open."""
+        test = group[0][0]
+        answer, members = self.compile_one(test), _members(group)
+        if len(group) == 1 or not self.depth:
+            return lambda values: members if answer(values) is not False else ()
+        behind = [seeker.less(test) for _, seeker in group]
+        doors = _Plan(behind, self.compile_one, self.by_values, self.depth - 1).doors()
+
+        def guarded(values: Mapping[str, Any]) -> Iterable[_Member]:
+            if answer(values) is False:
+                return ()
+            return [member for door in doors for member in door(values)]
+
+        return guarded
 
 
-def _named(field: str, members: list[tuple[Test, _Member]]) -> _Door:
+# -- doors by values ---------------------------------------------------------------------------------------------
+
+
+def _members(group: _Group) -> list[_Member]:
+    return [seeker.member for _, seeker in group]
+
+
+def _operands(test: Test) -> tuple[Any, ...]:
+    return test.operand if isinstance(test.operand, tuple) else (test.operand,)
+
+
+def _named(group: _Group) -> _Door:
     """Rules that want one of some names."""
-    everyone = [member for _, member in members]
+    field, everyone = group[0][0].field, _members(group)
     wanting: dict[str, list[_Member]] = {}
-    for test, member in members:
-        for name in test.operand if isinstance(test.operand, tuple) else (test.operand,):
-            wanting.setdefault(str(name).casefold(), []).append(member)
+    for test, seeker in group:
+        for name in _operands(test):
+            wanting.setdefault(str(name).casefold(), []).append(seeker.member)
 
     def named(values: Mapping[str, Any]) -> Iterable[_Member]:
         value = values[field]
         if value is UNAVAILABLE:
             return everyone
-        names = (value,) if isinstance(value, str) else value or ()
-        return [member for name in names for member in wanting.get(name.casefold(), ())]
+        if isinstance(value, str):
+            return wanting.get(value.casefold(), ())
+        return [member for name in value or () for member in wanting.get(name.casefold(), ())]
 
     return named
 
 
-def _numbered(operator: str, field: str, members: list[tuple[Test, _Member]]) -> _Door:
+def _numbered(group: _Group) -> _Door:
     """Rules that want more than a number, the smallest number first."""
-    rising = sorted(members, key=lambda each: int(each[0].operand))
-    limits, ordered = [test.operand for test, _ in rising], [member for _, member in rising]
+    field, operator = group[0][0].field, group[0][0].operator
+    rising = sorted(group, key=lambda each: int(each[0].operand))
+    limits, ordered = [test.operand for test, _ in rising], _members(rising)
     how_many = FIELDS[field].kind is Kind.NAMES
     cut = bisect_left if operator == "over" else bisect_right
 
@@ -130,8 +202,17 @@ def _numbered(operator: str, field: str, members: list[tuple[Test, _Member]]) ->
     return numbered
 
 
-def _shortlist(always: list[_Member], doors: list[_Door], values: Mapping[str, Any]) -> list[Any]:
-    found = dict(always)
-    for door in doors:
-        found.update(door(values))
-    return [found[place] for place in sorted(found)]
+def _patterned(group: _Group) -> _Door:
+    """Rules that want a text to look like something."""
+    field, everyone = group[0][0].field, _members(group)
+    looks: list[tuple[AnyPattern, _Member]] = [(each, s.member) for test, s in group for each in _operands(test)]
+    sieve, wanting = Sieve([pattern for pattern, _ in looks]), [member for _, member in looks]
+
+    def patterned(values: Mapping[str, Any]) -> Iterable[_Member]:
+        value = values[field]
+        if value is UNAVAILABLE:
+            return everyone
+        texts = (value,) if isinstance(value, str) else value or ()
+        return [wanting[place] for text in texts for place in sieve.through(text)]
+
+    return patterned
