@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatekeeper.model import Action
-from gatekeeper.rules.recording import Frame, Record
+from gatekeeper.rules.recording import MET, Frame, Record
 
 _STOPS = (Action.HOLD.value, Action.REJECT.value, Action.DEFER.value)
 _VIOLATIONS = (Action.HOLD.value, Action.REJECT.value, Action.WARN.value)
@@ -63,8 +63,8 @@ class Compliance:
     stopped: dict[str, Stopped] = field(default_factory=dict)
 
     def take(self, record: Record, frame: Frame | None) -> None:
-        """Take one decision; resends and failures count for nothing."""
-        if frame is None:
+        """Take one decision; resends, failures, and looks at what was held and counted before count for nothing."""
+        if frame is None or record.moment == MET:
             return
         agency = value_of(record, frame, "sender_agency") or NO_AGENCY
         if self.agency not in (None, agency):

@@ -8,20 +8,36 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from gatekeeper import affairs, notify, telling
+from gatekeeper import affairs, notify, rules, telling
+from gatekeeper.auditing import Auditor, Judged
 from gatekeeper.in_force import InForce
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.rejudging import Rejudged, read_kept, rejudge
+from gatekeeper.rules.recording import MET, About
 from gatekeeper.store import Connection, Store, StoreError, meetings
 from gatekeeper.store.meetings import Waiting
 from gatekeeper.telling import Voice
 
 log = logging.getLogger("gatekeeper.meetings")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A held mailing that was looked at: the permits that it was released by, () where it stays held."""
+
+    mailing: str
+    key: int
+    permits: tuple[str, ...]
+    judged: Mapping[int, Judged]  # by batch
+
+    def done(self, judged: Judged) -> str:
+        """What became of a batch: where one of them has to wait, all do."""
+        return judged.verdict.action.value if self.permits else Action.HOLD.value
 
 
 @dataclass(slots=True)
@@ -33,23 +49,34 @@ class Meetings:
     voice: Callable[[], Voice]
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
+    auditor: Auditor | None = None
 
     async def hold(self) -> None:
         """Look at every mailing that is due; raises StoreError."""
         for key in await self.store.read(partial(meetings.due_looks, now=self.clock())):
             try:
-                released = await self.store.run(partial(self._look, key=key))
+                looked = await self.store.run(partial(self._look, key=key))
             except StoreError:
                 raise
             except Exception:  # a fault of ours with one mailing must not keep all others waiting
                 log.exception("a held mailing could not be looked at again")
                 continue
-            if released:
+            if looked is not None:
+                self._record(looked)
+            if looked and looked.permits:
                 self.on_queued()
-                log.info("released %s by %s", *released)
+                log.info("released %s by %s", looked.mailing, ", ".join(looked.permits))
 
-    def _look(self, connection: Connection, key: int) -> tuple[str, str] | None:
-        """Judge one mailing as things stand; its id and permits where it is released, None where it stays held."""
+    def _record(self, looked: Looked) -> None:
+        if self.auditor is None:
+            return
+        for batch, judged in looked.judged.items():
+            watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
+            about = About(f"batch-{batch}", looked.done(judged), MET, looked.key, looked.mailing, watched)
+            self.auditor.judged(judged, about)
+
+    def _look(self, connection: Connection, key: int) -> Looked | None:
+        """Judge one mailing as things stand, and release it where all of it is covered; None where it waits no more."""
         waiting = meetings.read_waiting(connection, key)
         if waiting is None:
             return None
@@ -63,9 +90,9 @@ class Meetings:
             self._tell(connection, waiting, judged.permits, now)
             by = f"approved by {', '.join(judged.permits)}, and is being sent"
             affairs.tell_decided(connection, affair, by, "", "", now)
-            return waiting.mailing.id, ", ".join(judged.permits)
+            return Looked(waiting.mailing.id, key, judged.permits, judged.each)
         meetings.end_by_waiting(connection, waiting, _holding(judged), _begins(judged.standing, now))
-        return None
+        return Looked(waiting.mailing.id, key, (), judged.each)
 
     def _judge(self, connection: Connection, waiting: Waiting) -> Rejudged:
         facts: dict[bytes, Facts] = {}

@@ -327,6 +327,11 @@ class Verdict:
         return tuple(reason.rule for reason in self.reasons)
 
     @property
+    def hangs_on_ledger(self) -> bool:
+        """True where all of the ledger could make it another: mass mail, holds, and what could not be told."""
+        return self.mass or any(reason.action is Action.HOLD or reason.unknown for reason in self.reasons)
+
+    @property
     def blind(self) -> bool:
         """True where a visible list is hidden before the message passes."""
         return any(reason.repair == "blind" for reason in self.reasons)

@@ -31,7 +31,7 @@ class Office:
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
         patience = Patience(base.store, base.voice, self.queue.poke, now)
-        meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now)
+        meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now, base.auditor)
         news = RequestNews(base.store, base.voice, self.queue.poke, now)
         self.duties = Duties(base.in_force, base.store, gathers, patience, news, meetings, now)
         self.retention = Retention(base.in_force, base.store)

@@ -98,6 +98,7 @@ def _document(path: Path, found: Comparison, begin: float, end: float, notes: li
             "decisions": found.hung_on.total(),
             "tests": dict(found.hung_on.most_common()),
         },
+        "ledger_not_asked": found.unasked,
         "not_asked": dict(found.not_asked),
         "rulesets": dict(found.rulesets),
         "notes": notes,
@@ -156,6 +157,11 @@ def _print(document: dict[str, Any], found: Comparison) -> None:
         _print_change(change)
     for test, decisions in document["cannot_be_judged"]["tests"].items():
         click.echo(f"cannot be judged: {decisions} decisions hang on {test!r}, which was not recorded of them")
+    if found.unasked:
+        click.echo(
+            f"judged as though there were no permits and suspensions: {found.unasked} decisions, mass mail or held "
+            "under the draft alone, about which the ledger was not asked"
+        )
     for moment, decisions in found.not_asked.items():
         click.echo(f"no rule was asked: {decisions} {moment}")
     for note in document["notes"]:

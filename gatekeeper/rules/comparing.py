@@ -60,6 +60,7 @@ class Comparison:
     judged: int = 0
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     hung_on: Counter[str] = field(default_factory=Counter)  # test -> decisions that could not be judged for it
+    unasked: int = 0  # judged by the draft as though there were no permits and suspensions: the ledger was not asked
     not_asked: Counter[str] = field(default_factory=Counter)  # moment -> decisions that asked no rule
     rulesets: Counter[str] = field(default_factory=Counter)  # digest -> decisions under it
     _held: dict[int, tuple[Reason, ...]] = field(default_factory=dict)  # mailings whose state would be another
@@ -80,6 +81,7 @@ class Comparison:
             self.hung_on[replayed.hung_on] += 1
             return
         self.judged += 1
+        self.unasked += replayed.unasked
         if replayed.action.value != record.verdict or not _same_rules(record, replayed) or standing is not None:
             self._differs(record, frame, standing, replayed)
 

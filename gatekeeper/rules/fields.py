@@ -408,6 +408,7 @@ _OF_THE_STANDING = (
     ),
 )
 
+OF_THE_LEDGER = ("suspended", "purpose", "earlier")
 BY_THE_RULESET = ("mass", "working_hours")  # told of the ruleset, other values and the time, not of evidence
 _OF_THE_DIRECTORY = frozenset(
     (

@@ -23,7 +23,8 @@ from .patterns import FoldedRegex, Glob, Regex
 from .permits import uncovered
 from .ruleset import Ruleset
 
-ARRIVED, GATHERED, RESENT, RETURNED, FAILED = "arrived", "gathered", "resent", "returned", "failed"
+ARRIVED, GATHERED, MET = "arrived", "gathered", "met"  # when rules were asked: last, as a permit may cover it
+RESENT, RETURNED, FAILED = "resent", "returned", "failed"
 _OPEN_STATE = Standing().state
 NOT_AVAILABLE = -1  # no field has it for a value: counts and sizes are at least 0
 
@@ -45,7 +46,7 @@ class Record(NamedTuple):
     at: float  # when it was judged, seconds since 1970
     frame: str
     id: str  # of the transaction, as in the log
-    moment: str  # one of the words above; only `arrived` and `gathered` were judged
+    moment: str  # one of the words above
     key: int | None  # of the mailing in the database
     mailing: str | None  # its number
     source: str  # keyed hash of the source's mailbox

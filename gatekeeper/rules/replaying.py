@@ -30,14 +30,15 @@ from ..model import (
 )
 from .compile import compile_rule, compile_test
 from .conditions import Condition, Matcher, Test, tests_of
-from .fields import BY_THE_RULESET, FIELDS, UNAVAILABLE, FieldValues
+from .fields import BY_THE_RULESET, FIELDS, OF_THE_LEDGER, UNAVAILABLE, FieldValues
 from .judge import HELD, judge, tell
-from .recording import Frame, Record, decoder, is_whole, test_key
+from .recording import NOT_AVAILABLE, Frame, Record, decoder, is_whole, test_key
 from .ruleset import Rule, Ruleset
 from .shortlist import make_shortlist
 
 _NOBODY = Audience()
 _ANY_NUMBER = 1 << 62
+_LEDGER = "suspended"  # recorded of every judgment, and known where the ledger was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Replayed:
     rules: tuple[str, ...] = ()
     hung_on: str = ""
     whole: bool = True  # False where a rule could not be told, but could not have changed the verdict
+    unasked: bool = False  # the draft would have asked the ledger for permits and suspensions, which nobody did then
 
 
 class _Recorded(FieldValues):
@@ -91,6 +93,7 @@ class _Form:
         self._answer = {key: place for place, key in enumerate(frame.tests)}
         self._decoders = {name: decoder(name) for name in self._place}
         self._open: dict[str, Test] = {}  # rule -> a test of it that was not recorded
+        self._of_ledger: dict[str, Test] = {}  # rule -> a test of it that only the ledger can tell
         self._during = tuple(rule.during for rule in draft.rules if rule.during is not None)
         self._hours = draft.working_hours if "working_hours" in draft.reads else None
         self._draft = self._made_to_read(draft)
@@ -133,16 +136,23 @@ class _Form:
         return judge(self._draft, evidence, _time(record), values)
 
     def _told(self, record: Record, standing: Standing) -> Replayed:
-        verdict = self.judge(record, standing)
-        doubtful = [reason for reason in verdict.reasons if reason.unknown and reason.rule in self._open]
+        verdict, asked = self.judge(record, standing), self._was_ledger_asked(record)
+        missing = self._open if asked else {**self._of_ledger, **self._open}
+        doubtful = [reason for reason in verdict.reasons if reason.unknown and reason.rule in missing]
+        unasked = not asked and verdict.hangs_on_ledger
         if not doubtful:
-            return Replayed(verdict.action, verdict.rules, whole=not self._silent)
+            return Replayed(verdict.action, verdict.rules, whole=not self._silent, unasked=unasked)
         certain = [reason for reason in verdict.reasons if reason not in doubtful]
         action = _worst(certain, held=standing.state == HELD)
         for reason in doubtful:
             if self._would_be(reason).severity > action.severity:
-                return Replayed(action, tuple(each.rule for each in certain), self._open[reason.rule].text)
-        return Replayed(action, tuple(reason.rule for reason in certain), whole=False)
+                return Replayed(action, tuple(each.rule for each in certain), missing[reason.rule].text)
+        return Replayed(action, tuple(reason.rule for reason in certain), whole=False, unasked=unasked)
+
+    def _was_ledger_asked(self, record: Record) -> bool:
+        """Nobody asks it about mail of which no verdict hangs on it; what it alone can tell is then unavailable."""
+        place = self._place.get(_LEDGER)
+        return place is None or record.values[place] != NOT_AVAILABLE
 
     def _would_be(self, reason: Reason) -> Action:
         rule = self._draft.rule(reason.rule)
@@ -164,6 +174,8 @@ class _Form:
         for test in _tests(rule):
             if not self._has_value(test) and test_key(test) not in self._answer:
                 self._open.setdefault(rule.id, test)
+            if test.field in OF_THE_LEDGER:
+                self._of_ledger.setdefault(rule.id, test)
         return replace(rule, matches=compile_rule(rule.when, rule.unless, self._compile))
 
     def _compile(self, test: Test) -> Matcher:
@@ -178,7 +190,7 @@ class _Form:
     def _reads(self, draft: Ruleset) -> tuple[list[int], list[int]]:
         """The places of the values and of the answers that the draft's verdicts hang on."""
         tests = [test for rule in draft.rules for test in _tests(rule)]
-        fields = {test.field for test in (*tests, *tests_of(draft.mass))} | {"sender_agency"}
+        fields = {test.field for test in (*tests, *tests_of(draft.mass))} | {"sender_agency", _LEDGER}
         keys = {test_key(test) for test in tests if not self._has_value(test)}
         return (
             sorted(place for name, place in self._place.items() if name in fields),

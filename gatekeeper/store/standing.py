@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, literal_column, or_, select
 
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
-from gatekeeper.model import Action, Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
+from gatekeeper.model import Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
 from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
 from gatekeeper.store.schema import mailings, permit_scopes, permit_uses, permits, suspensions
 from gatekeeper.store.statements import Statement
@@ -50,7 +50,7 @@ def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping
 
 def hangs_on_ledger(verdict: Verdict) -> bool:
     """Whether the rest of the ledger could make it another: mass mail, holds, and what could not be told."""
-    return verdict.mass or any(reason.action is Action.HOLD or reason.unknown for reason in verdict.reasons)
+    return verdict.hangs_on_ledger
 
 
 def whole_standing(
