@@ -35,6 +35,7 @@ class Channel(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._full = False
         self._lost: NextHopError | None = None
+        self.quiet = True  # the connection stands, and everything that was said has been read
 
     # -- what asyncio calls --
 
@@ -43,19 +44,28 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._take(data)
+            replies = self._parser.feed(data)
+            then = self._then
+            if then is not None and len(replies) == 1 and self._parser.idle and not self._replies:
+                self._then, self._due = None, math.inf
+                then(replies[0])
+                return
+            self._keep(replies)
         except ProtocolError as error:
             self._lose(NextHopError("protocol", str(error)))
             self.abort()
         self._wake()
 
-    def _take(self, data: bytes) -> None:
-        replies = self._parser.feed(data)
+    def _keep(self, replies: list[Reply]) -> None:
         while replies:
             self._replies.extend(replies)
             replies = self._parser.feed(b"")
+        self._note_quiet()
         if len(self._replies) > _UNREAD_REPLIES:
             raise ProtocolError(f"{_UNREAD_REPLIES} replies to nothing: expected one a command")
+
+    def _note_quiet(self) -> None:
+        self.quiet = self._lost is None and not self._replies and self._parser.idle
 
     def eof_received(self) -> None:
         self._lose(NextHopError("closed", "the next hop closed the connection"))
@@ -73,7 +83,7 @@ class Channel(asyncio.Protocol):
         self._wake()
 
     def _lose(self, error: NextHopError) -> None:
-        self._lost = self._lost or error
+        self._lost, self.quiet = self._lost or error, False
         self._wake()
 
     def _wake(self) -> None:
@@ -83,10 +93,19 @@ class Channel(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _give(self) -> None:
-        said = self._replies.popleft() if self._replies else self._lost
-        if said is not None and self._then is not None:
-            then, self._then, self._due = self._then, None, math.inf
+        then = self._then
+        said = (self._next() or self._lost) if then else None
+        if then and said:
+            self._then, self._due = None, math.inf
             then(said)
+
+    def _next(self) -> Reply | None:
+        if not self._replies:
+            return None
+        said = self._replies.popleft()
+        if not self._replies:
+            self._note_quiet()
+        return said
 
     # -- time: one coarse timer a connection, since thousands of replies come in time for each that does not --
 
@@ -114,11 +133,6 @@ class Channel(asyncio.Protocol):
 
     # -- what a connection calls --
 
-    @property
-    def quiet(self) -> bool:
-        """True while the connection stands and everything that was said has been read."""
-        return self._lost is None and not self._replies and self._parser.idle
-
     def write(self, data: bytes | memoryview) -> None:
         """Hand over octets; never waits."""
         if self._transport and self._lost is None:
@@ -126,7 +140,7 @@ class Channel(asyncio.Protocol):
 
     def heard(self) -> Reply | None:
         """The next reply, where it is there already."""
-        return self._replies.popleft() if self._replies else None
+        return self._next()
 
     async def reply(self, seconds: float) -> Reply:
         """The next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
@@ -135,12 +149,17 @@ class Channel(asyncio.Protocol):
             while not self._replies:
                 await self._event()
             self._due = math.inf
-        return self._replies.popleft()
+        said = self._replies.popleft()
+        self._note_quiet()
+        return said
 
-    def listen(self, then: Then, seconds: float) -> None:
-        """Have the next reply given to `then` as it comes, or the error that `reply` would raise."""
+    def ask(self, octets: bytes, seconds: float, then: Then) -> None:
+        """Write, and have the next reply given to `then` as it comes, or the error that `reply` would raise."""
         self._then = then
         self._await_until(seconds)
+        self.write(octets)
+        if not self.quiet:  # there is something to be given already
+            self._loop.call_soon(self._give)
 
     async def writable(self, seconds: float) -> bool:
         """Wait until more can be written: True; False where the next hop spoke first.

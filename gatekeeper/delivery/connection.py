@@ -10,7 +10,7 @@ import asyncio
 import base64
 import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -24,6 +24,11 @@ from gatekeeper.wire.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
 _ONE_WRITE = 65_536  # octets of a message that are put together rather than written one after the other
+
+
+def wire_line(line: str) -> bytes:
+    """A command's line as it goes over the wire."""
+    return line.encode("utf-8", "surrogateescape") + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Connection:
         self.used = False  # a transaction went over it before
         self.dot_sent = False  # of the transaction under way
         self._broken = False
+        self._asking: tuple[bytes, Then] = (b"", lambda said: None)  # what `say` said, and who is told the reply
 
     @property
     def usable(self) -> bool:
@@ -83,7 +89,8 @@ class Connection:
 
     async def _batch(self, lines: Sequence[str]) -> list[Reply]:
         self._broken = True  # until every reply is read: cancelled between, the connection is of no use
-        self._channel.write("".join(line + "\r\n" for line in lines).encode("utf-8", "surrogateescape"))
+        if lines:
+            self._channel.write(wire_line("\r\n".join(lines)))
         heard, replies = self._channel.heard, []
         for line in lines:
             reply = heard()
@@ -101,16 +108,19 @@ class Connection:
     async def _reply(self, line: str) -> Reply:
         return self._checked(line, self._channel.heard() or await self._channel.reply(self.deadlines.of(line)))
 
-    def say(self, line: str, then: Then) -> None:
-        """As `command`, without waiting: `then` is given the reply as it comes, or the error that would be raised."""
-        self._broken = True
-        self._channel.listen(partial(self._said, line, then), self.deadlines.of(line))
-        self._channel.write(line.encode("utf-8", "surrogateescape") + b"\r\n")
+    def say(self, command: bytes, seconds: float, then: Then) -> None:
+        """As `command`, without waiting: `then` is given the reply as it comes, or the error that would be raised.
 
-    def _said(self, line: str, then: Then, said: Reply | NextHopError) -> None:
+        Args: `command` with its CRLF; `seconds` that the reply may take.
+        """
+        self._broken, self._asking = True, (command, then)
+        self._channel.ask(command, seconds, self._said)
+
+    def _said(self, said: Reply | NextHopError) -> None:
+        command, then = self._asking
         if isinstance(said, Reply):
             try:
-                self._checked(line, said)
+                self._checked(command[:4].decode(), said)
                 self._broken = False
             except NextHopError as error:
                 said = error
@@ -123,15 +133,56 @@ class Connection:
             raise NextHopError("protocol", f"{self.host} answers {line[:4]} with {reply}", reply)
         return reply
 
-    async def content(self, chunks: Sequence[bytes]) -> Reply:
-        """Send the message and its dot after 354, and return the final reply.
+    # -- the message --
+
+    async def message(self, chunks: Sequence[bytes]) -> Reply:
+        """Say DATA, then send the message and its dot: the reply that refuses DATA, or the final one.
 
         A 4xx or 5xx that comes before the dot is returned too, and ends the connection. Raises NextHopError; then
         `dot_sent` tells whether the next hop may have the message.
         """
-        self._broken = True
         small = sum(map(len, chunks)) <= _ONE_WRITE
         blocks = stuffed([b"".join(chunks)] if small else chunks)
+        reply = await self._data(bytes(next(blocks)) if small else b"")
+        if reply.code == 354 and not self.dot_sent:
+            reply = await self._content(stuffed(chunks) if small else blocks)
+        if not (reply.transient or reply.permanent or (reply.ok and self.dot_sent)):  # a success without it is none
+            raise NextHopError("protocol", f"{self.host} answers the message with {reply}", reply)
+        return reply
+
+    async def _data(self, octets: bytes) -> Reply:
+        """Say DATA, and at 354 all these octets, so that a small message waits for one reply rather than two.
+
+        The final reply, or that to DATA where there are no octets, or the next hop has said more than that.
+        """
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._broken = True
+        self._channel.ask(b"DATA\r\n", self.deadlines.data, partial(self._go_ahead, octets, answered))
+        return await answered
+
+    def _go_ahead(self, octets: bytes, answered: asyncio.Future[Reply], said: Reply | NextHopError) -> None:
+        if answered.done():  # cancelled
+            return
+        if isinstance(said, Reply) and said.code == 354 and octets and self._channel.quiet:
+            self.dot_sent = True  # point of no return: from here on the next hop may have the message
+            self._channel.ask(octets, self.deadlines.dot, partial(self._settle, answered))
+        else:
+            self._settle(answered, said)
+
+    def _settle(self, answered: asyncio.Future[Reply], said: Reply | NextHopError) -> None:
+        if answered.done():
+            return
+        if isinstance(said, NextHopError):
+            answered.set_exception(said)
+        elif said.code == 421 and not self.dot_sent:
+            answered.set_exception(NextHopError("closed", f"{self.host} said {said}", said))
+        else:
+            self._broken = said.code == 421
+            answered.set_result(said)
+
+    async def _content(self, blocks: Iterator[bytes | memoryview]) -> Reply:
+        """Send the message after 354."""
+        self._broken = True
         waiting = next(blocks)
         for block in blocks:
             if not await self._channel.writable(self.deadlines.block):
@@ -144,8 +195,6 @@ class Connection:
         self.dot_sent = True  # point of no return: from here on the next hop may have the message
         self._channel.write(waiting)
         reply = await self._channel.reply(self.deadlines.dot)
-        if not (reply.ok or reply.transient or reply.permanent):
-            raise NextHopError("protocol", f"{self.host} answers the message with {reply}", reply)
         self._broken = reply.code == 421
         return reply
 

@@ -41,6 +41,7 @@ class Hosts:
         self._first = first
         self._find, self._hello, self._deadlines, self._report = find, hello, deadlines, report
         self._pool = Pool(idle_seconds)
+        self._first_shelf = self._pool.shelf(first) if first else None
         self._failed: dict[Host, float] = {}
         self._offers: Mapping[str, str] = {}
         self._offers_until = float("-inf")
@@ -69,9 +70,11 @@ class Hosts:
 
     def kept(self, client: Client | None) -> Connection | None:
         """The kept connection that `connections` would give first, where that can be told without asking the DNS."""
-        if self._first is None or self._first in self._failed:
+        if self._first is None or self._first_shelf is None or (self._failed and self._first in self._failed):
             return None
-        return self._pool.take(self._first, client)
+        if client and (not self._first_shelf or self._first_shelf.offers_xclient):
+            return self._pool.take(self._first, client)
+        return self._first_shelf.take()
 
     async def _in_order(self) -> list[Host]:
         try:

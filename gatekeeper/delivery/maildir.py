@@ -43,7 +43,7 @@ class MaildirTransaction:
         self._recipients += batch
         return [_RECIPIENT_TAKEN] * len(batch)
 
-    def ask_at_once(self, recipient: Recipient, then: Callable[[Reply | None], None]) -> bool:
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: Callable[[Reply | None], None]) -> bool:
         return False
 
     async def data(self, content: bytes | Sequence[bytes]) -> Reply:

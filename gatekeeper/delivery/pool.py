@@ -7,9 +7,8 @@ than --next-hop-idle: what an MTA would close soon is better closed by us than f
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
-from collections.abc import Hashable
-from dataclasses import dataclass
 
 from gatekeeper.delivery.connection import Connection
 from gatekeeper.delivery.routes import Host
@@ -18,58 +17,92 @@ from gatekeeper.model import Client
 MOST_KEPT = 100
 
 
-@dataclass(slots=True)
-class _Kept:
-    connection: Connection
-    expiry: asyncio.TimerHandle
+class Shelf:
+    """Idle connections of one kind, the one that was used last at the end, and since when each is idle."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Connection, float]] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, connection: Connection, now: float) -> None:
+        self._kept.append((connection, now))
+
+    def take(self) -> Connection | None:
+        """The one that was used last, of those that still stand."""
+        while self._kept:
+            connection, _ = self._kept.pop()
+            if connection.usable:
+                return connection
+            connection.abort()
+        return None
+
+    @property
+    def offers_xclient(self) -> bool:
+        return bool(self._kept) and "XCLIENT" in self._kept[-1][0].offers
+
+    @property
+    def oldest(self) -> float:
+        """Since when the first of them is idle; infinity where there is none."""
+        return self._kept[0][1] if self._kept else math.inf
+
+    def idle_since(self, moment: float) -> list[Connection]:
+        """Take those that are idle since then, or longer."""
+        old = [connection for connection, since in self._kept if since <= moment]
+        del self._kept[: len(old)]
+        return old
 
 
 class Pool:
-    """Idle connections by host and client, the last one used first."""
+    """Idle connections by host and client, the last one used first. One timer finds out which are idle too long."""
 
     def __init__(self, idle_seconds: float, most: int = MOST_KEPT) -> None:
         self._idle_seconds, self._most, self._closed = idle_seconds, most, False
-        self._kept: dict[Hashable, list[_Kept]] = defaultdict(list)
+        self._shelves: defaultdict[tuple[Host, Client | None], Shelf] = defaultdict(Shelf)
         self._goodbyes: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return sum(len(kept) for kept in self._kept.values())
+        return sum(map(len, self._shelves.values()))
+
+    def shelf(self, host: Host) -> Shelf:
+        """Where a host's connections that speak for nobody are."""
+        return self._shelves[host, None]
 
     def take(self, host: Host, client: Client | None) -> Connection | None:
         """A kept connection that still stands, or None."""
-        for key in ((host, client), (host, None)) if client else ((host, None),):
-            while self._kept[key]:
-                kept = self._kept[key].pop()
-                kept.expiry.cancel()
-                if kept.connection.usable and self._suits(kept.connection, client):
-                    return kept.connection
-                kept.connection.abort()
-            del self._kept[key]
-        return None
-
-    @staticmethod
-    def _suits(connection: Connection, client: Client | None) -> bool:
-        """A connection without identity will not do for a client whom we could speak for by XCLIENT."""
-        return client is None or connection.client == client or "XCLIENT" not in connection.offers
+        own = self._shelves.get((host, client)) if client else None
+        connection = own.take() if own else None
+        if own is not None and not own:
+            del self._shelves[host, client]
+        if connection or (client and self.shelf(host).offers_xclient):
+            return connection  # one that speaks for nobody will not do for whom it could speak
+        return self.shelf(host).take()
 
     def give(self, connection: Connection) -> None:
         """Keep a connection whose transaction is over, or close it where it cannot be used again."""
         if not connection.usable:
             connection.abort()
-        elif self._closed or len(self) >= self._most or self._idle_seconds <= 0:
+        elif self._closed or self._idle_seconds <= 0 or len(self) >= self._most:
             self._leave(connection)
         else:
             connection.used = True
-            kept = self._kept[(connection.host, connection.client)]
-            expiry = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, connection)
-            kept.append(_Kept(connection, expiry))
+            loop = asyncio.get_running_loop()
+            self._shelves[connection.host, connection.client].add(connection, loop.time())
+            if self._timer is None:
+                self._timer = loop.call_later(self._idle_seconds, self._expire)
 
-    def _expire(self, connection: Connection) -> None:
-        key = (connection.host, connection.client)
-        self._kept[key] = [kept for kept in self._kept[key] if kept.connection is not connection]
-        if not self._kept[key]:
-            del self._kept[key]
-        self._leave(connection)
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        moment = loop.time() - self._idle_seconds
+        for key, shelf in list(self._shelves.items()):
+            for connection in shelf.idle_since(moment):
+                self._leave(connection)
+            if not shelf and key[1]:
+                del self._shelves[key]
+        oldest = min((shelf.oldest for shelf in self._shelves.values()), default=math.inf)
+        self._timer = None if oldest == math.inf else loop.call_at(oldest + self._idle_seconds, self._expire)
 
     def _leave(self, connection: Connection) -> None:
         task = asyncio.create_task(connection.quit())
@@ -79,8 +112,9 @@ class Pool:
     async def close(self) -> None:
         """Say goodbye on all idle connections; those under way are closed as they come back."""
         self._closed = True
-        for kept in [kept for several in self._kept.values() for kept in several]:
-            kept.expiry.cancel()
-            self._leave(kept.connection)
-        self._kept.clear()
+        if self._timer:
+            self._timer.cancel()
+        for shelf in self._shelves.values():
+            for connection in shelf.idle_since(math.inf):
+                self._leave(connection)
         await asyncio.gather(*self._goodbyes, return_exceptions=True)

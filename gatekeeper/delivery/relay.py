@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from gatekeeper.delivery.connection import Connection
+from gatekeeper.delivery.connection import Connection, wire_line
 from gatekeeper.delivery.envelope import content_refusal, identity_command, mail_command, rcpt_command
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.hosts import Hosts
@@ -25,6 +25,7 @@ _MOST_LOST = 4  # connections that a transaction may lose before it is over: a k
 _AT_A_TIME = 500  # recipients: Postfix hangs up on who goes on for a thousand beyond its limit
 _ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): those behind are not asked for at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
+_NOBODY = Recipient("")
 Heard = Callable[[Reply | None], None]
 
 
@@ -41,10 +42,11 @@ class RelayTransaction(Protocol):
         """The next hop's replies to these recipients, in order; where it refused MAIL, that reply for each."""
         ...
 
-    def ask_at_once(self, recipient: Recipient, then: Heard) -> bool:
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
         """As `recipients` with one, without waiting: `then` is given the reply; None where `recipients` is to be asked.
 
-        False where nothing was said and `recipients` is to be asked at once.
+        Args: `command` is the RCPT as it is said, CRLF included. False where nothing was said and `recipients` is to be
+        asked at once.
         """
         ...
 
@@ -69,6 +71,7 @@ class SmtpTransaction:
         self._answers: list[Reply] = []  # that were given to our client, one for each of `_asked`
         self._enough: Reply | None = None  # what recipients beyond the next hop's limit are answered with
         self._over: Reply | None = None  # what every further step is answered with
+        self._asking: tuple[Recipient, Heard] = (_NOBODY, lambda said: None)  # who was asked about at once
         self.outcome_unknown = False
 
     async def open(self) -> Reply:
@@ -116,7 +119,7 @@ class SmtpTransaction:
             self._hosts.give_back(connection)
             return False
         self._connection = connection
-        connection.say(mail, partial(self._opened, then))
+        connection.say(wire_line(mail), connection.deadlines.mail, partial(self._opened, then))
         return True
 
     def _opened(self, then: Heard, said: Reply | NextHopError) -> None:
@@ -127,26 +130,27 @@ class SmtpTransaction:
             self._drop(said)
             then(None)
 
-    def ask_at_once(self, recipient: Recipient, then: Heard) -> bool:
-        connection, opened = self._connection, self._mail is not None and self._mail.ok
-        if connection is None or not connection.usable or not opened or self._over or self._enough:
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
+        connection = self._connection
+        if connection is None or not connection.usable or self._over or self._enough:
             return False
-        command = rcpt_command(recipient, connection.offers)
-        if isinstance(command, Reply):
+        if self._mail is None or not self._mail.ok:
             return False
-        connection.say(command, partial(self._asked_at_once, recipient, then))
+        self._asking = (recipient, then)
+        connection.say(command, connection.deadlines.rcpt, self._asked_at_once)
         return True
 
-    def _asked_at_once(self, recipient: Recipient, then: Heard, said: Reply | NextHopError) -> None:
-        if not isinstance(said, Reply):
+    def _asked_at_once(self, said: Reply | NextHopError) -> None:
+        recipient, then = self._asking
+        if isinstance(said, Reply):
+            self._asked.append(recipient)
+            self._answers.append(said)
+            if said.code == 452 and said.enhanced == _ENOUGH:
+                self._enough = said
+            then(said)
+        else:
             self._drop(said)
             then(None)
-            return
-        self._asked.append(recipient)
-        self._answers.append(said)
-        if said.code == 452 and said.enhanced == _ENOUGH:
-            self._enough = said
-        then(said)
 
     # -- MAIL and RCPT --
 
@@ -257,11 +261,7 @@ class SmtpTransaction:
         if refusal is not None:
             return refusal
         try:
-            answer = await connection.command("DATA")
-            if answer.code == 354:
-                answer = await connection.content(chunks)
-            elif not (answer.transient or answer.permanent):  # a success here is none
-                raise NextHopError("protocol", f"{connection.host} answers DATA with {answer}", answer)
+            answer = await connection.message(chunks)
             return Reply(451, answer.lines) if answer.code == 421 else answer  # 421 would say that we close
         except NextHopError as error:
             return self._lost_in_data(connection, error)

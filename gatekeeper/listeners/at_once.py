@@ -50,7 +50,7 @@ class QuickConnection(SmtpConnection):
             return self._mail_at_once(data)
         address = lone_recipient(data)
         if address is not None:
-            return self._recipient_at_once(exchange, Recipient(address))
+            return self._recipient_at_once(exchange, Recipient(address), data)
         return is_data(data) and self._data_at_once(exchange)
 
     # -- MAIL and RCPT: the next hop is asked, and its reply passed on as it comes --
@@ -92,7 +92,7 @@ class QuickConnection(SmtpConnection):
             self._house.track(exchange.abandon())
         self._pass_on(answer)
 
-    def _recipient_at_once(self, exchange: Exchange, recipient: Recipient) -> bool:
+    def _recipient_at_once(self, exchange: Exchange, recipient: Recipient, command: bytes) -> bool:
         if len(exchange.accepted) >= self._settings.max_recipients or self._house.is_ours(recipient.address):
             return False
 
@@ -103,9 +103,10 @@ class QuickConnection(SmtpConnection):
                 self._asked.append(recipient)
                 self._leave_to_the_task()
             else:
+                exchange.note(recipient, answer)
                 self._pass_on(answer)
 
-        if not exchange.ask_at_once(recipient, heard):
+        if not exchange.ask_at_once(recipient, command, heard):
             return False
         self._wait()
         return True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from gatekeeper.listeners.seams import Pipeline, RelayTransaction
+from gatekeeper.listeners.seams import Heard, Pipeline, RelayTransaction
 from gatekeeper.model import Recipient, Transaction
 from gatekeeper.wire.parameters import MailArgument
 from gatekeeper.wire.repair import hide_recipients
@@ -25,18 +25,20 @@ class Exchange:
         self._relayed = relayed
         self._passed_on = False
 
-    def ask_at_once(self, recipient: Recipient, then: Callable[[Reply | None], None]) -> bool:
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
         """Ask about one recipient without waiting; False where that cannot be done at once.
 
-        Args: `then` is given the reply, or None where it must be asked the other way after all.
+        Args: `command` is the client's own; `then` is given the reply, or None where it must be asked the other way
+        after all. What was answered is to be noted.
         """
+        return self._relayed.ask_at_once(recipient, command, then)
 
-        def heard(answer: Reply | None) -> None:
-            if answer is not None:
-                self._note([recipient], [answer])
-            then(answer)
-
-        return self._relayed.ask_at_once(recipient, heard)
+    def note(self, recipient: Recipient, answer: Reply) -> None:
+        """Note what the next hop says about a recipient."""
+        if answer.ok:
+            self.accepted.append(recipient)
+        else:
+            self.refused += 1
 
     async def open(self) -> Reply:
         """Ask the next hop about MAIL."""
@@ -61,10 +63,7 @@ class Exchange:
 
     def _note(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
         for recipient, answer in zip(recipients, replies, strict=True):
-            if answer.ok:
-                self.accepted.append(recipient)
-            else:
-                self.refused += 1
+            self.note(recipient, answer)
 
     async def finish(self, pipeline: Pipeline, transaction: Transaction) -> Reply:
         """Have the message judged and give the reply to its dot. The next hop's transaction is over after it."""

@@ -31,8 +31,8 @@ class RelayTransaction(Protocol):
         """Say RCPT for each, pipelined, MAIL before them where it was not said yet; a reply for each, in order."""
         ...
 
-    def ask_at_once(self, recipient: Recipient, then: Heard) -> bool:
-        """Say RCPT without waiting; False where that cannot be done now.
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
+        """Say RCPT without waiting, as the client's line has it; False where that cannot be done now.
 
         `then` is given the reply, or None where `recipients` is to be asked after all.
         """

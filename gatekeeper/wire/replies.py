@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
@@ -15,7 +15,7 @@ _MORE = "..."
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")  # RFC 3463 2
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
-_ORDINARY_REPLY = re.compile(rb"([2-5][0-9]{2}) ([ -~]*)\r?")
+_ORDINARY_REPLY = re.compile(rb"([2-5][0-9]{2}) ([ -~]*)\r?\n")
 _CONTROLS = dict.fromkeys([*range(32), *range(127, 160)], " ")
 _PLAIN = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "ß": "ss"})
 
@@ -30,6 +30,7 @@ class Reply:
 
     code: int
     lines: tuple[str, ...] = ("",)
+    _wire: bytes = field(default=b"", init=False, repr=False, compare=False)  # as it was encoded last
 
     @property
     def ok(self) -> bool:
@@ -62,14 +63,20 @@ class Reply:
 
     def encode(self) -> bytes:
         """As it is written to the wire, CRLF included: every line ASCII, without controls, of at most 512 octets."""
-        lines = self.lines or ("",)
-        marks = ["-"] * (len(lines) - 1) + [" "]
-        return b"".join(_wire_line(self.code, mark, text) for mark, text in zip(marks, lines, strict=True))
+        if not self._wire:
+            object.__setattr__(self, "_wire", _wire(self.code, self.lines or ("",)))
+        return self._wire
 
 
-def _wire_line(code: int, mark: str, text: str) -> bytes:
-    clean = text.translate(_CONTROLS).encode("ascii", "replace")[:_TEXT_OCTETS]
-    return b"%d%s%s\r\n" % (code, mark.encode(), clean)
+def _wire(code: int, lines: tuple[str, ...]) -> bytes:
+    if len(lines) == 1:
+        return _wire_line(code, b" ", lines[0])
+    return b"".join(_wire_line(code, b"-", text) for text in lines[:-1]) + _wire_line(code, b" ", lines[-1])
+
+
+def _wire_line(code: int, mark: bytes, text: str) -> bytes:
+    plain = text if text.isprintable() else text.translate(_CONTROLS)
+    return b"%d%b%b\r\n" % (code, mark, plain.encode("ascii", "replace")[:_TEXT_OCTETS])
 
 
 # -- replies of our own ------------------------------------------------------------------------------------------
@@ -117,23 +124,26 @@ class ReplyParser:
     """Makes replies of a next hop's octets, however they are cut up. Does no I/O."""
 
     def __init__(self) -> None:
+        self.idle = True  # nothing was begun: no octet is left over
         self._rest = bytearray()
         self._code = 0
         self._lines: list[str] = []
-
-    @property
-    def idle(self) -> bool:
-        """True where nothing was begun: no octet is left over."""
-        return not self._rest and not self._lines
 
     def feed(self, data: bytes) -> list[Reply]:
         """Take in octets and return the replies that they complete, in order.
 
         Raises ProtocolError at what is no reply; replies before it are returned first, the error at the next call.
         """
+        if self.idle:
+            whole = _ordinary_reply(data) if len(data) <= LINE_OCTETS else None
+            if whole:
+                return [whole]
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> list[Reply]:
         replies: list[Reply] = []
         if self.idle:
-            data = _take_known(data, replies)
+            data = _take_ordinary(data, replies)
         self._rest += data
         try:
             while (end := self._rest.find(b"\n")) >= 0:
@@ -143,6 +153,8 @@ class ReplyParser:
         except ProtocolError:
             if not replies:
                 raise
+        finally:
+            self.idle = not self._rest and not self._lines
         return replies
 
     def _take_line(self, line: bytes, replies: list[Reply]) -> None:
@@ -164,19 +176,31 @@ class ReplyParser:
             raise ProtocolError(f"a reply of more than {_TAKEN_LINES} lines: expected an end of it")
 
 
-def _take_known(data: bytes, replies: list[Reply]) -> bytes:
+def _take_ordinary(data: bytes, replies: list[Reply]) -> bytes:
     """Take whole replies of one ordinary line from the front; what is left. Thousands of them are the same."""
-    lines = data.split(b"\n")
-    for number, line in enumerate(lines[:-1]):
-        known = _known_reply(line) if len(line) <= LINE_OCTETS else None
-        if known is None:
-            return b"\n".join(lines[number:])
-        replies.append(known)
-    return lines[-1]
+    at = 0
+    while end := data.find(b"\n", at) + 1:
+        line = data[at:end]
+        reply = _ordinary_reply(line) if len(line) <= LINE_OCTETS else None
+        if reply is None:
+            break
+        alike = _how_often(data, at, line)
+        replies += [reply] * alike
+        at += alike * len(line)
+    return data[at:] if at else data
+
+
+def _how_often(data: bytes, at: int, line: bytes) -> int:
+    """How often the line comes from there on, one after the other; at least once."""
+    times, step = 1, len(line)
+    while data.startswith(line * times, at + times * step):
+        times *= 2
+    return times
 
 
 @lru_cache(maxsize=256)
-def _known_reply(line: bytes) -> Reply | None:
+def _ordinary_reply(line: bytes) -> Reply | None:
+    """What an ordinary line says, its end included; None for any other."""
     found = _ORDINARY_REPLY.fullmatch(line)
     return Reply(int(found[1]), (found[2].decode("ascii"),)) if found else None
 
