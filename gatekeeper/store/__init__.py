@@ -17,13 +17,14 @@ from sqlalchemy import Connection
 from gatekeeper.faults import step
 from gatekeeper.model import Outcome
 from gatekeeper.store import keeping, tokens
-from gatekeeper.store.arrival import Arrival, Gathering, body_digest
+from gatekeeper.store.arrival import Arrival, Gathering, Judge, body_digest
 from gatekeeper.store.bell import Bell
-from gatekeeper.store.decide import Judge, decide
+from gatekeeper.store.decide import decide
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
 from gatekeeper.store.hashing import lock_name, read_secret
 from gatekeeper.store.joining import hash_arrival
+from gatekeeper.store.ordinary import Case, decide_together
 from gatekeeper.store.writer import Undo, Writer
 
 __all__ = [
@@ -47,7 +48,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Args: `database` need not be there yet; until it is, every verb raises StoreError."""
         self.database = database
-        self.writer = Writer(database)
+        self.writer = Writer(database, together=self._decide_together)
         # threads of its own: readers that wait for a database that is away must not keep others from theirs
         self._readers = ThreadPoolExecutor(max(1, database.connections - 1), "store-reader")
         self._secret: bytes | None = None
@@ -98,11 +99,15 @@ class Store:
     async def decide(self, arrival: Arrival, judge: Judge) -> Outcome:
         """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError."""
         hashes = hash_arrival(self.secret, arrival)
+        case = Case(arrival, hashes, judge)
         outcome = await self.writer.submit(
-            lambda connection: decide(connection, self.secret, arrival, hashes, judge), hashes.locks
+            lambda connection: decide(connection, self.secret, arrival, hashes, judge), hashes.locks, case
         )
         step("decided")
         return outcome
+
+    def _decide_together(self, connection: Connection, cases: list[Case]) -> list[Outcome | Exception | None]:
+        return decide_together(connection, self.secret, cases)
 
     async def redeem(self, arrival: Arrival, token: str) -> str | None:
         """Use up the token of a released message that has come back; its mailing's name, None where it is not good."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from gatekeeper.model import Audience, Earlier, Facts, Keys, Source, Transaction
+from gatekeeper.model import Audience, Counts, Earlier, Facts, Keys, Source, Standing, Transaction, Verdict
+
+Judge = Callable[[Counts, Standing], Verdict]
 
 
 @dataclass(frozen=True, slots=True)

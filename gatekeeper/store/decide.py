@@ -16,8 +16,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
-from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.arrival import Arrival, Judge
 from gatekeeper.store.claims import claim, settle, take_off
+from gatekeeper.store.growing import grow_mailings, grown_row
 from gatekeeper.store.hashing import Hash
 from gatekeeper.store.joining import Hashes, find, hold_gathered, new_row, open_mailing
 from gatekeeper.store.keeping import keep_batch
@@ -36,7 +37,6 @@ from gatekeeper.store.tallies import tally
 from gatekeeper.store.timeline import record
 from gatekeeper.store.writer import Undo
 
-Judge = Callable[[Counts, Standing], Verdict]
 _RESEND_SECONDS = 5 * 86_400.0  # for which an MTA tries again (RFC 5321 4.5.4.1)
 
 
@@ -168,23 +168,8 @@ def _write_mailing(
     joined_by: str | None,
 ) -> int | None:
     now = arrival.now.timestamp()
-    joined = mailing["joined"]
-    if joined_by:
-        joined = {**joined, joined_by: joined.get(joined_by, 0) + 1}
-    grown = {
-        "id": mailing["id"],
-        "changed_at": now,
-        "users": counts.users,
-        "external": counts.external,
-        "unresolved": counts.unresolved,
-        "agencies": dict(counts.agencies),
-        "lists": sorted(counts.lists),
-        "tallies": mailing["tallies"],
-        "relayed": mailing["relayed"] + relayed,
-        "joined": joined,
-        "version": mailing["version"] + 1,
-    }
-    _GROW.run(connection, {f"new_{name}": value for name, value in grown.items()})
+    mailing |= grown_row(mailing, counts, now, relayed=relayed, joined_by=joined_by)
+    grow_mailings(connection, [mailing])
     changes: dict[str, Any] = {}
     if mailing["number"] is None and (verdict.mass or verdict.permits or fate is not Fate.PASS):
         changes |= _named(connection, arrival)
@@ -198,27 +183,6 @@ def _write_mailing(
         connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
     number: int | None = changes.get("number", mailing["number"])
     return number
-
-
-_GROWING = (
-    "changed_at",
-    "users",
-    "external",
-    "unresolved",
-    "agencies",
-    "lists",
-    "tallies",
-    "relayed",
-    "joined",
-    "version",
-)
-_GROW = Statement(
-    lambda _: (
-        update(mailings)
-        .where(mailings.c.id == bindparam("new_id"))
-        .values({name: bindparam(f"new_{name}", type_=mailings.c[name].type) for name in _GROWING})
-    )
-)
 
 
 def _named(connection: Connection, arrival: Arrival) -> dict[str, Any]:

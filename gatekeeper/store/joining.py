@@ -6,11 +6,11 @@ weak key never merges two mailings already decided. Merging keeps the stricter s
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, Insert, RowMapping, delete, insert, literal, select, update
 
 from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
 from gatekeeper.store.arrival import Arrival
@@ -18,7 +18,7 @@ from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name, upsert
 from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
-from gatekeeper.store.statements import Row, Statement, one_of
+from gatekeeper.store.statements import Among, Row, Statement
 from gatekeeper.store.tallies import together
 from gatekeeper.store.timeline import record
 
@@ -42,23 +42,36 @@ class Hashes:
 
 
 def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
-    """Hash an arrival's source, identity and keys; weak keys together with what they join within."""
+    """Hash an arrival's source, identity and keys; weak keys together with what they join within.
+
+    Weak keys begin with a part that those of one source share: they lie side by side in the table, and a message's are
+    written to one of its pages rather than to five. What is left, 96 bits, tells texts apart.
+    """
     mailbox = arrival.source.mailbox
     source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
     if arrival.separate:
         return Hashes(source, identity, (), ())
     strong = tuple((keyed(secret, key), _kind(key)) for key in arrival.keys.strong)
-    weak = tuple((keyed(secret, f"{_within(arrival, key)} {key}"), _kind(key)) for key in arrival.keys.weak)
+    near = source[:_SHARED]
+    wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
+    weak = tuple(
+        ((wide if kind == "text" else near) + keyed(secret, f"{_within(arrival, kind)} {key}")[_SHARED:], kind)
+        for key in arrival.keys.weak
+        if (kind := _kind(key))
+    )
     texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
     return Hashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
+
+
+_SHARED = 4  # octets
 
 
 def _kind(key: str) -> str:
     return key.partition(":")[0]
 
 
-def _within(arrival: Arrival, key: str) -> str:
-    wide = arrival.agency and _kind(key) == "text"
+def _within(arrival: Arrival, kind: str) -> str:
+    wide = arrival.agency and kind == "text"
     return f"agency {arrival.agency}" if wide else arrival.source.mailbox
 
 
@@ -67,7 +80,8 @@ def _within(arrival: Arrival, key: str) -> str:
 
 def find(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[Row | None, str | None]:
     """The mailing of an arrival and the kind of key that joined it; None where no key leads to one."""
-    found = _look_up(connection, arrival, hashes)
+    since = (arrival.now - arrival.within).timestamp()
+    found = look_up(connection, [key for key, _ in hashes.keys], since)
     if not found:
         return None, None
     chosen = min(found, key=_preference)
@@ -80,42 +94,39 @@ def find(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[Row 
     return row, chosen["kind"]
 
 
-def _look_up(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[Row]:
+def look_up(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
     """A row for each key that leads to a mailing that still takes in batches; on Postgres these are locked.
 
     While we wait for a lock, its holder may merge the mailing or begin its successor, and then the key leads elsewhere:
     looked up until all that it leads to is ours. No key can appear meanwhile that was not there, for who makes one
     holds its advisory lock.
     """
-    found = _lead_to(connection, arrival, hashes)
+    found = lead_to(connection, keys, since)
     locked: set[int] = set()
     while connection.dialect.name == "postgresql" and (ids := {row["id"] for row in found}) - locked:
         connection.execute(
             select(mailings.c.id).where(mailings.c.id.in_(ids)).order_by(mailings.c.id).with_for_update()
         )
         locked |= ids
-        found = _lead_to(connection, arrival, hashes)
+        found = lead_to(connection, keys, since)
     return found
 
 
-def _lead_to(connection: Connection, arrival: Arrival, hashes: Hashes) -> list[Row]:
-    if not hashes.keys:
-        return []
-    since = (arrival.now - arrival.within).timestamp()
-    keys = {f"key{number}": key for number, (key, _) in enumerate(hashes.keys)}
-    return _led_to(len(keys)).rows(connection, {"since": since, **keys})
+def lead_to(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
+    """The rows of mailings begun after `since` that the keys lead to, each with the key and its kind."""
+    found = _LEADING.rows(connection, keys) if keys else []
+    return [row for row in found if row["state"] in ACTIVE_MAILINGS and row["started_at"] > since]
 
 
-@cache
-def _led_to(number: int) -> Statement:
-    names = [bindparam(f"key{each}", type_=mailing_keys.c.key.type) for each in range(number)]
-    query = (
+# By its keys alone: SQLite, told of the state too, goes through all mailings once the keys are many.
+_LEADING = Among(
+    mailing_keys.c.key,
+    lambda among: (
         select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
         .join(mailing_keys, mailing_keys.c.mailing_id == mailings.c.id)
-        .where(mailing_keys.c.key.in_(names))
-        .where(one_of(mailings.c.state, ACTIVE_MAILINGS), mailings.c.started_at > bindparam("since"))
-    )
-    return Statement(lambda _: query)
+        .where(among)
+    ),
+)
 
 
 def _preference(row: Row) -> tuple[int, int, int]:
@@ -166,9 +177,13 @@ _OPEN = Statement(lambda _: insert(mailings).returning(mailings.c.id), list(new_
 
 def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: set[Hash]) -> None:
     """Point the keys here that lead to no mailing that still takes in batches."""
-    rows = [{"key": key, "mailing_id": mailing_id, "kind": kind} for key, kind in hashes.keys if key not in taken]
-    if rows:
-        _CLAIM.run_many(connection, rows)
+    point_keys(connection, ((key, mailing_id, kind) for key, kind in hashes.keys if key not in taken))
+
+
+def point_keys(connection: Connection, leading: Iterable[tuple[Hash, int, str]]) -> None:
+    """Let keys lead to mailings: key, id of the mailing, kind of the key; raises DBAPIError."""
+    if rows := sorted(leading):
+        _CLAIM.run_tuples(connection, rows)
 
 
 def _claiming(connection: Connection) -> Insert:

@@ -7,7 +7,7 @@ large, however large the mailing has become.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,6 +145,13 @@ def add_people(
         return 0
     known = [hash_ for hash_ in people if hash_ not in new]
     return len(new) + _mark_reached(connection, mailing, known)
+
+
+def add_everyone(connection: Connection, added: Iterable[tuple[int, Hash, Person]]) -> None:
+    """Write people of several mailings, all of them reached: a mailing's id, and one whom it does not have yet."""
+    rows = sorted((own, hash_, True, each.inside, each.unresolved, each.agency) for own, hash_, each in added)
+    if rows:
+        _ADD.run_tuples(connection, rows)
 
 
 def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:

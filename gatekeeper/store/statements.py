@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Insert, LargeBinary, Select, Update, literal
+from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Insert, LargeBinary, Select, Update, bindparam, literal
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -81,6 +81,36 @@ class Statement:
         if name not in self._compiled:
             self._compiled[name] = _compile(self._build(connection), connection.dialect, self._columns)
         return self._compiled[name]
+
+
+class Among:
+    """A SELECT of what has one of some values in a column, however many they are."""
+
+    def __init__(self, column: ColumnElement[Any], build: Callable[[ColumnElement[bool]], Select[Any]]) -> None:
+        """Args: `build` makes the SELECT of the condition that the column's value is among the given."""
+        self._column = column
+        self._build = build
+        self._by_size: dict[int, Statement] = {}
+
+    def rows(self, connection: Connection, among: Sequence[Any], values: Mapping[str, Any] | None = None) -> list[Row]:
+        """Execute for at least one value, with `values` for what else changes; raises DBAPIError."""
+        rows: list[Row] = []
+        for start in range(0, len(among), _LARGEST):
+            chunk = among[start : start + _LARGEST]
+            size = 1 << (len(chunk) - 1).bit_length()  # of few sizes each is compiled once; the last value fills up
+            named = {f"among{number}": chunk[min(number, len(chunk) - 1)] for number in range(size)}
+            rows += self._sized(size).rows(connection, {**(values or {}), **named})
+        return rows
+
+    def _sized(self, size: int) -> Statement:
+        if size not in self._by_size:
+            names = [bindparam(f"among{number}", type_=self._column.type) for number in range(size)]
+            query = self._build(self._column.in_(names))
+            self._by_size[size] = Statement(lambda _: query)
+        return self._by_size[size]
+
+
+_LARGEST = 512  # values in one statement
 
 
 def _compile(statement: Built, dialect: Dialect, columns: list[str] | None) -> _Compiled:

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -44,15 +44,24 @@ class _Work:
     locks: tuple[int, ...]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    case: Any = None  # what `Writer.together` may do along with others of its kind
     result: Any = None
     error: BaseException | None = None
 
 
+Together = Callable[[Connection, list[Any]], Sequence[Any]]
+
+
 @dataclass(slots=True)
 class Writer:
-    """Runs functions of a connection, in order of arrival, in groups."""
+    """Runs functions of a connection, in order of arrival, in groups.
+
+    Args: `together`, where given, does the work of several cases at once, before all else in their group: a result or
+    an exception for each, None for one whose function is to be run all the same.
+    """
 
     database: Database
+    together: Together | None = None
     _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _linger: float = 0.0  # seconds that the next group waits for more
@@ -69,15 +78,18 @@ class Writer:
             self._thread.join()
             self._thread = None
 
-    async def submit(self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = ()) -> T:
+    async def submit(
+        self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = (), case: object = None
+    ) -> T:
         """Run the function in a transaction, and return its result once that is committed.
 
         Args: `locks` are the 64-bit names of what the function is going to read and write on Postgres, so that a
-        group can take them in one order. Raises StoreError where the database is at fault, else what the function
-        raised; nothing of its work is kept then. A caller that stops waiting before its turn takes its work back.
+        group can take them in one order; `case` is what `together` may settle instead of the function. Raises
+        StoreError where the database is at fault, else what the function raised; nothing of its work is kept then. A
+        caller that stops waiting before its turn takes its work back.
         """
         loop = asyncio.get_running_loop()
-        work = _Work(function, tuple(locks), loop.create_future(), loop)
+        work = _Work(function, tuple(locks), loop.create_future(), loop, case)
         self._waiting.put(work)
         result: T = await work.future
         return result
@@ -162,8 +174,30 @@ class Writer:
             self.database.clock.tend(connection)
             if not self.database.is_sqlite:
                 _lock(connection, group)
-            for work in group:
+            for work in self._settle_cases(connection, group):
                 _run_one(connection, work)
+
+    def _settle_cases(self, connection: Connection, group: list[_Work]) -> list[_Work]:
+        """Do together what can be; returns what is left to be run one by one."""
+        cases = [work for work in group if work.case is not None]
+        if not cases or self.together is None:
+            return group
+        savepoint(connection, "SAVEPOINT work")
+        try:
+            results = self.together(connection, [work.case for work in cases])
+        except SQLAlchemyError as error:
+            if is_outage(error) or is_clash(error):
+                raise
+            log.warning("what waited together is done one by one: %s", translate(error))
+            _take_back(connection)
+            return group
+        savepoint(connection, "RELEASE SAVEPOINT work")
+        settled = set()
+        for work, result in zip(cases, results, strict=True):
+            if result is not None:
+                work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
+                settled.add(id(work))
+        return [work for work in group if id(work) not in settled]
 
 
 def _lock(connection: Connection, group: list[_Work]) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gatekeeper.store import gather, jobs, joining, keeping, people
+from gatekeeper.store import gather, jobs, joining, keeping, ordinary, people
 from tests.promises.schedule import Schedule, make
 from tests.promises.test_random_schedules import office, play_all, url  # noqa: F401
 
@@ -22,7 +22,8 @@ def locks_nothing(patch):
 
 
 def counts_each_batch_alone(patch):
-    patch.setattr(joining, "_look_up", lambda connection, arrival, hashes: [])
+    for room in (joining, ordinary):
+        patch.setattr(room, "look_up", lambda connection, keys, since: [])
 
 
 def counts_each_kind_of_key_alone(patch):
@@ -31,7 +32,12 @@ def counts_each_kind_of_key_alone(patch):
 
 def counts_people_twice(patch):
     real = people.grow
-    patch.setattr(decide, "grow", lambda counts, audience, new: real(counts, audience, new | _doubled(audience)))
+
+    def grow(counts, audience, new, tallies):
+        return real(counts, audience, new | _doubled(audience), tallies)
+
+    for room in (decide, ordinary):
+        patch.setattr(room, "grow", grow)
 
 
 def _doubled(audience):
@@ -72,8 +78,18 @@ def seals_whatever_was_decided(patch):
     patch.setattr(keeping, "_SEALED", SimpleNamespace(get=lambda state: real.get(state, keeping.BatchState.HELD)))
 
 
+def forgets_ordinary_mail(patch):
+    patch.setattr(ordinary._Sweep, "write", lambda sweep: [row.update(id=1) for row in sweep.opened])
+
+
+def takes_all_mail_for_ordinary(patch):
+    patch.setattr(ordinary, "_is_ordinary", lambda mailing: True)
+    patch.setattr(ordinary, "hangs_on_ledger", lambda verdict: False)
+
+
 def keeps_a_resend_again(patch):
     patch.setattr(decide, "_find_kept", lambda connection, identity, arrival: None)
+    patch.setattr(ordinary._KEPT, "rows", lambda connection, identities: [])
 
 
 def says_250_before_it_is_sealed(patch):
@@ -93,14 +109,15 @@ def leases_to_everyone(patch):
 def looks_for_its_mailing_only_once(patch):
     """What was so before: on Postgres, who had waited for a mailing that was denied meanwhile began afresh."""
 
-    def look_up(connection, arrival, hashes):
-        found = joining._lead_to(connection, arrival, hashes)
+    def look_up(connection, keys, since):
+        found = joining.lead_to(connection, keys, since)
         ids = {row["id"] for row in found}
         locked = joining.select(joining.mailings.c.id).where(joining.mailings.c.id.in_(ids)).with_for_update()
         connection.execute(locked)
         return found
 
-    patch.setattr(joining, "_look_up", look_up)
+    for room in (joining, ordinary):
+        patch.setattr(room, "look_up", look_up)
 
 
 ANYWHERE: list[Mutation] = [
@@ -113,6 +130,8 @@ ANYWHERE: list[Mutation] = [
     ends_a_gather_as_it_was_read,
     leaves_what_was_gathered_when_it_holds,
     seals_whatever_was_decided,
+    forgets_ordinary_mail,
+    takes_all_mail_for_ordinary,
     keeps_a_resend_again,
     says_250_before_it_is_sealed,
     leases_to_everyone,

@@ -1,0 +1,197 @@
+"""Ordinary mail, decided together: all that waits at the writer, in half a dozen statements.
+
+Nine messages of ten are of mailings that nobody asks about: never kept, no mass mail, no permit, no two mailings that
+turn out to be one. What `decide` would read and write for them one by one is read at once, followed in memory in the
+order of arrival, and written at once. Whatever turns out to be anything else is left to `decide`, which comes after:
+what waits together has no order among itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, insert, select
+
+from gatekeeper.lifecycle import KEPT_BATCHES, MailingState
+from gatekeeper.model import Action, Counts, Outcome, Standing, Verdict
+from gatekeeper.store.arrival import Arrival, Judge
+from gatekeeper.store.growing import grow_mailings, grown_row
+from gatekeeper.store.hashing import Hash
+from gatekeeper.store.joining import KINDS, Hashes, look_up, new_row, point_keys
+from gatekeeper.store.people import Person, add_everyone, find_new, grow, hash_people
+from gatekeeper.store.rows import counts_of
+from gatekeeper.store.schema import batches, mailings
+from gatekeeper.store.standing import hangs_on_ledger
+from gatekeeper.store.statements import Among, Row, Statement, driver_rows
+
+_MOST = 16  # people of a batch; larger ones are looked up and written packed
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One transaction that waits to be decided."""
+
+    arrival: Arrival
+    hashes: Hashes
+    judge: Judge
+
+    @property
+    def may_be_ordinary(self) -> bool:
+        """False where it is certain from the transaction alone that more must be read, or that it will be kept."""
+        arrival, audience = self.arrival, self.arrival.audience
+        opens = arrival.gathering is not None and arrival.gathering.opens
+        tallied = audience.unlisted is not None or audience.unconsented is not None or bool(audience.watched)
+        few = len(audience.users) + len(audience.externals) <= _MOST
+        return few and not (opens or tallied or arrival.returning)
+
+
+@dataclass(slots=True)
+class _Passed:
+    """What was found of a case that passes, for when its mailing has an id."""
+
+    place: int
+    verdict: Verdict
+    counts: Counts
+    mailing: Row
+
+
+@dataclass(slots=True)
+class _Sweep:
+    """The mailings that the cases lead to, and what is to be written of them."""
+
+    connection: Connection
+    secret: bytes
+    kept: set[Hash] = field(default_factory=set)  # identities of batches that are kept
+    leads: dict[Hash, Row] = field(default_factory=dict)  # key -> a mailing that takes in batches
+    opened: list[Row] = field(default_factory=list)
+    grown: dict[int, Row] = field(default_factory=dict)
+    keys: dict[Hash, tuple[Row, str]] = field(default_factory=dict)  # that are to lead to a mailing
+    added: list[tuple[Row, Hash, Person]] = field(default_factory=list)
+    seen: dict[int, set[Hash]] = field(default_factory=dict)  # people added here, by the identity of the row
+
+    def decide(self, place: int, case: Case) -> _Passed | Outcome | None:
+        """An Outcome for what is refused, None for what is not ordinary."""
+        mailing, kind = self._find(case)
+        if case.hashes.identity in self.kept or (mailing is not None and not _is_ordinary(mailing)):
+            return None
+        people = hash_people(self.secret, case.arrival.audience)
+        if mailing is None:
+            new, counts = people, Counts.of(case.arrival.audience)
+        else:
+            new = self._find_new(mailing, people)
+            counts = grow(counts_of(mailing), case.arrival.audience, new, mailing["tallies"])
+        verdict = case.judge(counts, Standing(state=MailingState.OPEN.value))
+        if hangs_on_ledger(verdict) or verdict.permits:
+            return None
+        if verdict.action in (Action.REJECT, Action.DEFER):
+            return Outcome(verdict, counts)
+        mailing = mailing if mailing is not None else self._open(case)
+        self._note(case, mailing, new, counts, kind)
+        return _Passed(place, verdict, counts, mailing)
+
+    def _find(self, case: Case) -> tuple[Row | None, str | None]:
+        """The one mailing that the case's keys lead to, and the kind that tells most; of several one that is none."""
+        since = (case.arrival.now - case.arrival.within).timestamp()
+        found = [
+            (self.leads[key], kind)
+            for key, kind in case.hashes.keys
+            if key in self.leads and self.leads[key]["started_at"] > since
+        ]
+        if not found:
+            return None, None
+        first = found[0][0]
+        if any(row is not first for row, _ in found):
+            return {"state": None}, None
+        return first, min((kind for _, kind in found), key=KINDS.index)
+
+    def _find_new(self, mailing: Row, people: dict[Hash, Person]) -> dict[Hash, Person]:
+        seen = self.seen.get(id(mailing), set())
+        unseen = {hash_: person for hash_, person in people.items() if hash_ not in seen} if seen else people
+        return find_new(self.connection, mailing, unseen) if mailing["id"] is not None else unseen
+
+    def _open(self, case: Case) -> Row:
+        mailing = new_row(case.hashes.source, case.arrival.now.timestamp()) | {"id": None, "number": None}
+        self.opened.append(mailing)
+        return mailing
+
+    def _note(self, case: Case, mailing: Row, new: dict[Hash, Person], counts: Counts, kind: str | None) -> None:
+        now = case.arrival.now.timestamp()
+        mailing |= grown_row(mailing, counts, now, relayed=len(new), joined_by=kind)
+        if mailing["id"] is not None:
+            self.grown[mailing["id"]] = mailing
+        self.added += [(mailing, hash_, person) for hash_, person in new.items()]
+        self.seen.setdefault(id(mailing), set()).update(new)
+        for key, kind_ in case.hashes.keys:
+            if self.leads.get(key) is not mailing:
+                self.leads[key] = mailing
+                self.keys[key] = mailing, kind_
+
+    def write(self) -> None:
+        """Write what was followed in memory; from here on the mailings have ids."""
+        for mailing, mailing_id in zip(self.opened, _reserve(self.connection, len(self.opened)), strict=True):
+            mailing["id"] = mailing_id
+        if self.opened:
+            _OPEN.run_many(self.connection, self.opened)
+        grow_mailings(self.connection, self.grown.values())
+        point_keys(self.connection, ((key, row["id"], kind) for key, (row, kind) in self.keys.items()))
+        add_everyone(self.connection, ((row["id"], hash_, person) for row, hash_, person in self.added))
+
+
+def decide_together(connection: Connection, secret: bytes, cases: Sequence[Case]) -> list[Outcome | Exception | None]:
+    """Decide those that are ordinary: for each its Outcome, or what its judge raised; None is left to `decide`.
+
+    Raises DBAPIError; what was written is to be taken back then.
+    """
+    results: list[Outcome | Exception | None] = [None] * len(cases)
+    ordinary = [(place, case) for place, case in enumerate(cases) if case.may_be_ordinary]
+    if not ordinary:
+        return results
+    sweep = _Sweep(connection, secret)
+    sweep.kept, sweep.leads = _read(connection, [case for _, case in ordinary])
+    passed: list[_Passed] = []
+    for place, case in ordinary:
+        try:
+            found = sweep.decide(place, case)
+        except Exception as error:
+            results[place] = error
+            continue
+        if isinstance(found, _Passed):
+            passed.append(found)
+        else:
+            results[place] = found
+    sweep.write()
+    for each in passed:
+        results[each.place] = Outcome(each.verdict, each.counts, key=each.mailing["id"])
+    return results
+
+
+def _is_ordinary(mailing: Row) -> bool:
+    return mailing["state"] == MailingState.OPEN and mailing["number"] is None and not mailing["mass"]
+
+
+def _read(connection: Connection, cases: Sequence[Case]) -> tuple[set[Hash], dict[Hash, Row]]:
+    """What is kept of these already, and the mailings that their keys lead to, each as one row however many do."""
+    identities = [case.hashes.identity for case in cases]
+    kept = {bytes(row["identity"]) for row in _KEPT.rows(connection, identities) if row["state"] in KEPT_BATCHES}
+    keys = list({key: None for case in cases for key, _ in case.hashes.keys})
+    since = min((case.arrival.now - case.arrival.within).timestamp() for case in cases)
+    rows: dict[int, Row] = {}
+    leads = {bytes(row["key"]): rows.setdefault(row["id"], row) for row in look_up(connection, keys, since)}
+    return kept, leads
+
+
+def _reserve(connection: Connection, number: int) -> Iterable[int]:
+    """That many ids of mailings that nobody else gets."""
+    if not number:
+        return ()
+    if connection.dialect.name == "sqlite":  # of which we are the only writer until we commit
+        last = driver_rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (mailings.name,))
+        first = last[0][0] + 1 if last else 1
+        return range(first, first + number)
+    taking = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+    return [row[0] for row in driver_rows(connection, taking, (mailings.name, number))]
+
+
+_OPEN = Statement(lambda _: insert(mailings), ["id", *new_row(b"", 0.0)])
+_KEPT = Among(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))

@@ -1,0 +1,178 @@
+"""Ordinary mail is decided together as it would be one by one: the same outcomes, the same rows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from sqlalchemy import func, select
+
+from gatekeeper.model import Action, Counts, Reason, Standing, Verdict
+from gatekeeper.store import Arrival, Gathering, Store, statements
+from gatekeeper.store.schema import mailing_keys, mailing_people, mailings
+from tests.store.arrivals import arrival, limit, people
+
+_WORLDS = itertools.count()
+_ROW = ("state", "users", "external", "unresolved", "agencies", "lists", "relayed", "joined", "version", "mass")
+
+
+class Mail(NamedTuple):
+    """One transaction, with small numbers for what may be the same in another."""
+
+    sender: int
+    subject: int
+    message: int
+    people: frozenset[int]
+    outside: bool
+    late: bool
+    separate: bool
+    gathers: bool
+    says: int
+
+
+MAIL = some.builds(
+    Mail,
+    sender=some.integers(0, 1),
+    subject=some.integers(0, 2),
+    message=some.integers(0, 5),
+    people=some.frozensets(some.integers(0, 20), min_size=1, max_size=6),
+    outside=some.booleans(),
+    late=some.sampled_from([False, False, False, True]),
+    separate=some.sampled_from([False, False, False, True]),
+    gathers=some.sampled_from([False, False, False, True]),
+    says=some.sampled_from([0, 0, 0, 0, 1, 2, 3]),
+)
+
+
+def judge(mail: Mail):
+    """Over 12 users are held, over 8 are mass mail; some messages are refused, put off or warned about."""
+
+    def judged(counts: Counts, standing: Standing) -> Verdict:
+        mass = counts.people > 8
+        if counts.users > 12 or standing.state == "held":
+            return Verdict(Action.HOLD, (Reason("approval", Action.HOLD),), mass)
+        action = (Action.RELAY, Action.WARN, Action.REJECT, Action.DEFER)[mail.says]
+        return Verdict(action, (Reason("some", action),) if mail.says else (), mass)
+
+    return judged
+
+
+def brought(mail: Mail, world: str) -> Arrival:
+    """The transaction as the pipeline brings it; nothing of one world joins anything of another."""
+    names = [f"user{number}@doa.example.gov" for number in sorted(mail.people)]
+    names += [f"guest{min(mail.people)}@example.com"] if mail.outside else []
+    one = arrival(
+        names,
+        sender=f"{world}-{mail.sender}@doa.example.gov",
+        subject=f"subject {mail.subject}" if mail.subject else "",
+        message_id=f"{world}-{mail.message}@x" if mail.message else "",
+        after=90_000.0 if mail.late else 0.0,
+    )
+    gathering = Gathering(opens=True, quiet=20, limit=300) if mail.gathers else None
+    return replace(one, separate=mail.separate, gathering=gathering)
+
+
+def rows(store: Store, keys: list[int | None]) -> list[dict[str, object]]:
+    """What the database has of these mailings."""
+
+    def read(connection):
+        found = []
+        for key in dict.fromkeys(filter(None, keys)):
+            row = connection.execute(select(mailings).where(mailings.c.id == key)).mappings().first()
+            people = select(func.count()).where(mailing_people.c.mailing_id == key)
+            leads = select(mailing_keys.c.kind).where(mailing_keys.c.mailing_id == key)
+            kinds = sorted(connection.execute(leads).scalars())
+            found.append(
+                row and {name: row[name] for name in _ROW} | {"people": connection.scalar(people), "keys": kinds}
+            )
+        return found
+
+    return store.writer.read(read)
+
+
+async def decided(store: Store, mails: list[Mail], world: str) -> tuple[list[object], list[dict[str, object]]]:
+    """Outcomes one after another, and what the database has of them at the end."""
+    outcomes = [await store.decide(brought(mail, world), judge(mail)) for mail in mails]
+    keys = [outcome.key for outcome in outcomes]
+    numbered = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    seen = [
+        (each.verdict, each.counts, each.mailing is None, numbered[each.key], each.batch is None, each.repeated)
+        for each in outcomes
+    ]
+    return seen, rows(store, keys)
+
+
+@pytest.fixture
+def one_by_one(store: Store) -> Iterator[Store]:
+    """A store that decides nothing together, on the database of `store`."""
+    alone = Store(store.database)
+    alone.open()
+    alone.writer.together = None
+    yield alone
+    alone.writer.stop()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mails=some.lists(MAIL, min_size=1, max_size=12))
+def test_it_is_as_one_by_one(store: Store, one_by_one: Store, mails: list[Mail]) -> None:
+    world = f"w{next(_WORLDS)}"
+    together = asyncio.run(decided(store, mails, world))
+    assert together == asyncio.run(decided(one_by_one, mails, f"{world}x"))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mails=some.lists(MAIL, min_size=2, max_size=12))
+def test_what_waits_together_counts_as_if_it_had_not(store: Store, one_by_one: Store, mails: list[Mail]) -> None:
+    """In whatever order: whom mail reaches that passes, and is no resend, is the same."""
+    passing = [mail._replace(says=0, gathers=False, people=frozenset(list(mail.people)[:1])) for mail in mails]
+    world = f"w{next(_WORLDS)}"
+
+    async def at_once(store: Store, world: str) -> list[int | None]:
+        outcomes = await asyncio.gather(*(store.decide(brought(each, world), judge(each)) for each in passing))
+        return [outcome.key for outcome in outcomes]
+
+    def reached(store: Store, world: str) -> list[tuple[object, ...]]:
+        found = filter(None, rows(store, asyncio.run(at_once(store, world))))
+        return sorted((row["users"], row["external"], row["people"], row["relayed"], row["keys"]) for row in found)
+
+    assert reached(store, world) == reached(one_by_one, f"{world}x")
+
+
+async def test_twenty_share_their_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for name in ("_execute", "_execute_many"):
+        real = getattr(statements, name)
+        monkeypatch.setattr(statements, name, lambda *args, real=real: said.append(args[1]) or real(*args))
+    ones = [arrival(people(2, start=10 * n), subject=f"s{n}", message_id=f"{n}@x") for n in range(20)]
+    outcomes = await asyncio.gather(*(store.decide(one, limit(2000)) for one in ones))
+    assert len({outcome.key for outcome in outcomes}) == 20
+    assert all(outcome.counts.users == 2 for outcome in outcomes)
+    assert len(said) < 2 * len(ones), "one after another they are seven each"
+
+
+async def test_a_judge_that_fails_fails_alone(store: Store) -> None:
+    def broken(counts: Counts, standing: Standing) -> Verdict:
+        raise ValueError("a fault in a rule")
+
+    one, other = (arrival(people(1, start=n), subject=f"s{n}", message_id=f"{n}@x") for n in range(2))
+    failed, passed = await asyncio.gather(
+        store.decide(one, broken), store.decide(other, limit(2000)), return_exceptions=True
+    )
+    assert isinstance(failed, ValueError)
+    assert passed.key is not None and passed.counts.users == 1
+    assert (await store.decide(one, limit(2000))).counts.users == 1
+
+
+async def test_ids_are_never_given_twice(store: Store) -> None:
+    """Also where `decide` alone opens mailings between: its ids are the database's own."""
+    keys = []
+    for number in range(6):
+        one = arrival(people(40 if number % 2 else 1), subject=f"s{number}", message_id=f"{number}@x")
+        keys.append((await store.decide(one, limit(2000))).key)
+    assert len(set(keys)) == 6
