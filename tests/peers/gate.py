@@ -1,4 +1,4 @@
-"""A running gate: `gatekeeper serve` as a process of its own, on free ports, in a folder of its own.
+"""A running gate: `gatekeeper serve` as a process of its own (`nursery.py`), on free ports, in a folder of its own.
 
 with Gate(next_hop=f"smtp://127.0.0.1:{sink.port}", rules=RULES) as gate:
     code, text = gate.send("head@doa.example.gov", people, content)
@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tests.peers import free_port, wait_for
+from tests.peers import free_port, nursery, wait_for
 
 PROGRAM = Path(sys.executable).with_name("gatekeeper")
 PATIENCE = 90.0  # seconds that a process may take to get ready or to end, on a busy machine
@@ -91,7 +91,7 @@ class Gate:
         self.port, self.ops = free_port(), free_port()
         self.flags = list(flags)
         self.environment = self._environment(next_hop, database) | dict(environment or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | nursery.Started | None = None
         self._output: IO[bytes] | None = None
         for name, text in {"rules.yaml": rules, **(files or {})}.items():
             self.write(name, text)
@@ -141,8 +141,18 @@ class Gate:
         assert not self.running, "the gate runs already"
         environment = self.environment | ({"GATEKEEPER_KILL_AT": kill_at} if kill_at else {})
         self._output = (self.home / "log").open("ab")
-        self.process = subprocess.Popen(
-            [*self.within, str(PROGRAM), "serve", *self.flags],
+        words = ["serve", *self.flags]
+        self.process = self._run_within(words, environment) if self.within else self._fork(words, environment)
+        if wait:
+            self.wait_ready()
+
+    def _fork(self, words: list[str], environment: dict[str, str]) -> nursery.Started:
+        assert self._output is not None
+        return nursery.start(words, self.home, environment, self._output.fileno(), self._output.fileno())
+
+    def _run_within(self, words: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self.within, str(PROGRAM), *words],
             cwd=self.home,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -151,8 +161,6 @@ class Gate:
             start_new_session=True,
             pass_fds=self.pass_fds,
         )
-        if wait:
-            self.wait_ready()
 
     @property
     def running(self) -> bool:
@@ -208,9 +216,7 @@ class Gate:
 
     def cli(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run another `gatekeeper` command on the same settings; with `check`, AssertionError where it fails."""
-        done = subprocess.run(
-            [str(PROGRAM), *words], cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=120
-        )
+        done = nursery.run(words, self.home, self.environment, 120)
         assert not check or done.returncode == 0, f"{' '.join(words)}: {done.returncode}: {done.stdout}{done.stderr}"
         return done
 
