@@ -2,6 +2,11 @@
 
 with Postgres("10.77.0.1") as postgres:
     postgres.restart("immediate")
+
+with Postgres() as primary, primary.standby() as standby:
+    primary.wait_for_standby()              # from now on a commit is one when the standby has it, too
+    primary.stop("immediate")
+    standby.promote()
 """
 
 from __future__ import annotations
@@ -30,11 +35,11 @@ _PATIENCE = 60.0
 class Postgres:
     """One server with one empty database; its folder is directly under /tmp because its user needs the way to it.
 
-    Args: `host` is where it listens, and whose network is let in.
+    Args: `host` is where it listens, and whose network is let in; `primary` is whom it follows.
     """
 
-    def __init__(self, host: str = "127.0.0.1", **settings: str) -> None:
-        self.host, self.port = host, free_port()
+    def __init__(self, host: str = "127.0.0.1", primary: Postgres | None = None, **settings: str) -> None:
+        self.host, self.port, self.primary = host, free_port(), primary
         self.home = Path(tempfile.mkdtemp(prefix="gk-pg-", dir="/tmp"))
         self.data = self.home / "data"
         self.settings = settings
@@ -49,11 +54,31 @@ class Postgres:
             ensure_user_exists(_USER)
             ensure_prefix_permissions(BIN)
             shutil.chown(self.home, _USER)
-        self._run("initdb", "--username=postgres", "--auth=trust", "--no-sync", f"--pgdata={self.data}")
-        with (self.data / "pg_hba.conf").open("a") as rules:
-            rules.write("host all all 0.0.0.0/0 trust\n")
+        if self.primary is None:
+            self._run("initdb", "--username=postgres", "--auth=trust", "--no-sync", f"--pgdata={self.data}")
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 0.0.0.0/0 trust\nhost replication all 0.0.0.0/0 trust\n")
+        else:
+            copying = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync", f"--dbname={self.primary.url}")
+            self._run("pg_basebackup", *copying, f"--pgdata={self.data}")
         self.start()
         return self
+
+    def standby(self) -> Postgres:
+        """Another server, which copies this one and follows it once it is entered."""
+        return Postgres(self.host, self, **self.settings)
+
+    def wait_for_standby(self) -> None:
+        """Acknowledge no commit from now on that a standby has not written, too."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+            follows = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+            wait_for(lambda: connection.execute(follows).fetchone() == (1,), lambda: "no standby follows", _PATIENCE)
+
+    def promote(self) -> None:
+        """Follow nobody any more, and take writes."""
+        self._run("pg_ctl", "promote", f"--pgdata={self.data}")
 
     def __exit__(self, *_: object) -> None:
         self.stop("immediate")
