@@ -1,0 +1,38 @@
+"""`gatekeeper settings`: what is in force, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from gatekeeper.cli import main
+from gatekeeper.settings import SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.variable, raising=False)
+    monkeypatch.setenv("GATEKEEPER_NEXT_HOP", "maildir:out")
+    monkeypatch.setenv("GATEKEEPER_WORKERS", "1")  # as it is anyway
+
+
+def run(*words):
+    done = CliRunner().invoke(main, ["settings", *words])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_all_are_shown_with_where_they_come_from():
+    shown = run("--mode", "observe").splitlines()
+    assert len(shown) == len(SETTINGS)
+    assert [line.split() for line in shown if line.startswith("--mode ")] == [["--mode", "observe", "(flag)"]]
+    assert [line.split()[-1] for line in shown if line.startswith("--next-hop ")] == ["(environment)"]
+
+
+def test_what_was_changed_is_what_is_not_at_its_default():
+    assert [line.split()[0] for line in run("--changed", "--mode", "observe").splitlines()] == ["--next-hop", "--mode"]
+    (changed,) = json.loads(run("--changed", "--json"))
+    assert (changed["name"], changed["value"], changed["origin"]) == ("next-hop", "maildir:out", "environment")
