@@ -142,4 +142,7 @@ def test_the_rules_and_settings_of_the_cluster_can_be_used():
 
 
 def test_scripts_are_sound():
-    run(tool("shellcheck"), DEPLOY / "build-deb", DEPLOY / "debian/gatekeeper.sh", ROOT / ".ci/run")
+    debian = [
+        DEPLOY / "debian" / name for name in ("gatekeeper.sh", "postinst", "prerm", "postrm", "try", "try-within")
+    ]
+    run(tool("shellcheck"), DEPLOY / "build-deb", *debian, ROOT / ".ci/run")
