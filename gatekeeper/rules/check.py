@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -135,27 +136,30 @@ def _problem(error: YamlError, name: str) -> Problem:
 
 
 def _declared(root: Mapping) -> Names:
-    lists = root.get("lists")
-    defines = root.get("define")
     zone = root.get("timezone")
-    agencies = frozenset(_keys(root.get("agencies")))
+    agencies = frozenset(key for key, _ in _pairs(root, "agencies"))
+    lists = [*_pairs(root, "lists")]
     names = Names(
         agencies=agencies,
-        audiences=agencies | {normalise(address) for address in _keys(lists)} | set(_owners(lists)),
-        people=frozenset(normalise(address) for address in _keys(root.get("people"))),
-        groups=frozenset(_keys(root.get("groups"))),
-        defines={key.text: value for key, value in defines.pairs} if isinstance(defines, Mapping) else {},
+        audiences=agencies | {normalise(address) for address, _ in lists} | {*_owners(spec for _, spec in lists)},
+        people=frozenset(normalise(address) for address, _ in _pairs(root, "people")),
+        groups=frozenset(key for key, _ in _pairs(root, "groups")),
+        defines=dict(_pairs(root, "define")),
     )
     if isinstance(zone, Scalar):
         names.timezone = find_zone(zone.text) or names.timezone
     return names
 
 
-def _keys(node: Node | None) -> tuple[str, ...]:
-    return tuple(key.text for key, _ in node.pairs) if isinstance(node, Mapping) else ()
+def _pairs(root: Mapping, name: str) -> Iterator[tuple[str, Node]]:
+    """What stands under a key of the first level; all of it where the key is there twice, which is told elsewhere."""
+    for key, value in root.pairs:
+        if key.text == name and isinstance(value, Mapping):
+            yield from ((inner.text, node) for inner, node in value.pairs)
 
 
-def _owners(lists: Node | None) -> tuple[str, ...]:
-    specs = (value for _, value in lists.pairs) if isinstance(lists, Mapping) else ()
-    owners = (spec.get("owner") for spec in specs if isinstance(spec, Mapping))
-    return tuple(owner.text for owner in owners if isinstance(owner, Scalar))
+def _owners(specs: Iterable[Node]) -> Iterator[str]:
+    for spec in specs:
+        owner = spec.get("owner") if isinstance(spec, Mapping) else None
+        if isinstance(owner, Scalar):
+            yield owner.text
