@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gatekeeper.calendars import calendar_problem
 from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.periods import period, progress, since_option, until_option, when
 from gatekeeper.cli.stored import open_store
@@ -40,7 +41,10 @@ def replay(draft: Path, since: str, until: str | None, examples: int, as_json: b
 
 def _read(draft: Path) -> Ruleset:
     try:
-        return read_ruleset(draft)
+        drafted = read_ruleset(draft)
+        if problem := calendar_problem(drafted, str(draft)):
+            raise RulesetError([problem])
+        return drafted
     except RulesetError as error:
         raise Failure("\n".join(str(problem) for problem in error.problems), DATA_ERROR) from None
     except OSError as error:

@@ -132,6 +132,8 @@ def _paths(file: Path) -> tuple[Path, Path]:
 def _read(rules_path: Path, cases_path: Path) -> tuple[Policy, tuple[ruleset_room.Case, ...]]:
     try:
         ruleset = ruleset_room.read_ruleset(rules_path)
+        if problem := calendar_problem(ruleset, str(rules_path)):
+            raise RulesetError([problem])
         policy = Policy(ruleset, load(ruleset))
         return policy, ruleset_room.read_cases(cases_path, ruleset)
     except RulesetError as error:

@@ -68,7 +68,7 @@ def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldVa
 def tell(ruleset: Ruleset, values: FieldValues, now: datetime) -> None:
     """Add what the ruleset tells itself: the fields `BY_THE_RULESET`."""
     if "working_hours" in ruleset.reads:
-        values["working_hours"] = ruleset.working_hours.cover(now.astimezone(ruleset.timezone))
+        values["working_hours"] = ruleset.at_work(now)
     mass = ruleset.mass_matches(values)
     values["mass"] = UNAVAILABLE if mass is None else mass
 

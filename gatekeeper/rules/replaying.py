@@ -95,7 +95,7 @@ class _Form:
         self._open: dict[str, Test] = {}  # rule -> a test of it that was not recorded
         self._of_ledger: dict[str, Test] = {}  # rule -> a test of it that only the ledger can tell
         self._during = tuple(rule.during for rule in draft.rules if rule.during is not None)
-        self._hours = draft.working_hours if "working_hours" in draft.reads else None
+        self._asks_hours = "working_hours" in draft.reads
         self._draft = self._made_to_read(draft)
         # a rule that relays and cannot be told gives no reason
         self._silent = any(rule.action is Action.RELAY and rule.id in self._open for rule in draft.rules)
@@ -120,7 +120,7 @@ class _Form:
         ]
         answers = "".join(map(record.answers.__getitem__, self._answers_read))
         now = tuple(during.covers(_time(record)) for during in self._during) if self._during else ()
-        hours = self._hours.cover(_time(record).astimezone(self._draft.timezone)) if self._hours else None
+        hours = self._draft.at_work(_time(record)) if self._asks_hours else None
         return (*read, answers, record.automatic, now, hours)
 
     def judge(self, record: Record, standing: Standing) -> Verdict:

@@ -5,7 +5,7 @@ Every default that `docs/rules.md` states is the default of a field here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from ..model import Action, Earlier
 from .conditions import Condition, Matcher, Test, earlier_of, tests_of
 from .designated import is_designated, purpose_of
 from .fields import Extractor
+from .holidays import holidays_of
 from .problems import Problem
 from .say import placeholders
 from .shortlist import Shortlist, make_shortlist
@@ -101,9 +102,10 @@ class WorkingHours:
     end: time = time(17)
     days: frozenset[int] = frozenset(range(5))  # 0 is Monday
 
-    def cover(self, local: datetime) -> bool:
+    def cover(self, local: datetime, holidays: Container[date] = ()) -> bool:
         """True in working hours; `local` is in the ruleset's time zone."""
-        return local.weekday() in self.days and self.begin <= local.time() < self.end
+        at_work = local.weekday() in self.days and self.begin <= local.time() < self.end
+        return at_work and local.date() not in holidays
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +351,10 @@ class Ruleset:
         yield from tests_of(self.mass)
         for rule in self.rules:
             yield from (test for part in (rule.when, rule.unless) if part for test in tests_of(part))
+
+    def at_work(self, moment: datetime) -> bool:
+        """True in working hours, which are none on holidays; raises ValueError for a calendar that is unknown."""
+        return self.working_hours.cover(moment.astimezone(self.timezone), holidays_of(self.requests))
 
     @property
     def looks_into(self) -> bool:

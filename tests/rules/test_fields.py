@@ -195,6 +195,23 @@ def test_working_hours_are_in_the_time_zone_of_the_rules(hour, day, expected):
 
 
 @pytest.mark.parametrize(
+    ("requests", "day", "expected"),
+    [
+        ("{calendar: US-MT}", 25, False),  # Memorial Day
+        ("{calendar: US-MT, holidays: {remove: [2026-05-25]}}", 25, True),
+        ("{holidays: {add: [2026-05-26]}}", 26, False),
+        ("{}", 25, True),
+    ],
+)
+def test_nobody_is_at_work_on_a_holiday(requests, day, expected):
+    """Clause M2: the calendar of the organisation."""
+    hours = f"timezone: America/Denver\nworking_hours: {{from: 7:00, until: 17:00}}\nrequests: {requests}\n"
+    rules = ruleset("  - {id: only, then: warn, when: {working_hours: true}}\n", head=HEAD + hours)
+    noon = datetime(2026, 5, day, 12, tzinfo=ZoneInfo("America/Denver")).astimezone(UTC)
+    assert (judge(rules, evidence(), noon).rules == ("only",)) is expected
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("working_hours: {from: 17:00, until: 8:00}", "until is not after from"),
