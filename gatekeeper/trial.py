@@ -7,17 +7,33 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, time
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
 from gatekeeper.in_force import Policy
 from gatekeeper.judging import audience_of, source_of
-from gatekeeper.mail import read_facts
-from gatekeeper.model import Client, Counts, Evidence, Recipient, Standing, Transaction
+from gatekeeper.mail import read_facts, subject_key
+from gatekeeper.model import (
+    Audience,
+    Client,
+    Counts,
+    Evidence,
+    Facts,
+    Permit,
+    Recipient,
+    Scope,
+    Source,
+    Standing,
+    Suspension,
+    Transaction,
+)
 from gatekeeper.rules import Case, Explanation, explain, spread
+from gatekeeper.rules.case_standing import Permitted
+
+_A_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +54,9 @@ def try_case(case: Case, policy: Policy, folder: Path, today: datetime) -> Tried
     facts = read_facts(transaction.content)
     audience = audience_of(transaction, facts, policy)
     source = source_of(transaction, facts, policy)
-    nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # a ledger without a word
-    evidence = Evidence(transaction, facts, audience, Counts.of(audience), nothing, source)
-    explanation = explain(policy.ruleset, evidence, _moment(case, policy, today))
+    moment, counts = _moment(case, policy, today), Counts.of(_reached(case, transaction, facts, policy))
+    standing = _standing(case, policy, source, moment)
+    explanation = explain(policy.ruleset, Evidence(transaction, facts, audience, counts, standing, source), moment)
     return Tried(case, explanation, tuple(_differences(case, explanation)))
 
 
@@ -55,6 +71,46 @@ def _moment(case: Case, policy: Policy, today: datetime) -> datetime:
     if isinstance(case.at, datetime):
         return case.at
     return datetime.combine(case.at or today.astimezone(zone).date(), time(12), zone)
+
+
+# -- what was before it ------------------------------------------------------------------------------------------
+
+
+def _reached(case: Case, transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
+    """Whom the mailing has reached with this message."""
+    earlier = tuple(map(Recipient, spread(case.reached)))
+    return audience_of(replace(transaction, recipients=(*earlier, *transaction.recipients)), facts, policy)
+
+
+def _standing(case: Case, policy: Policy, source: Source, moment: datetime) -> Standing:
+    told = case.standing
+    permits = (_permit(f"P-{number}", given, moment) for number, given in enumerate(told.permits, 1))
+    suspended = Suspension("S-1", Scope(senders=frozenset({source.mailbox})), "as the case says", moment + _A_WEEK)
+    return Standing(
+        permits=tuple(permits),
+        whole=True,
+        suspensions=(suspended,) if told.suspended else (),
+        earlier=told.how_many(policy.ruleset.earlier, source.mailbox),
+    )
+
+
+def _permit(id: str, given: Permitted, moment: datetime) -> Permit:
+    return Permit(
+        id,
+        given.rules,
+        digests=frozenset(),
+        ceiling=given.users,
+        agencies=given.agencies,
+        until=moment + _A_WEEK,
+        kind=given.kind,
+        subject=given.subject,
+        subject_key=subject_key(given.subject),
+        lists=given.lists,
+        purpose=given.purpose,
+    )
+
+
+# -- what came of it ---------------------------------------------------------------------------------------------
 
 
 def _differences(case: Case, explanation: Explanation) -> Iterator[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Action
+from .case_standing import CaseStanding, standing_of_rules
 from .problems import Problem, RulesetError
 from .ruleset import Ruleset
 from .scalars import ADDRESS, DOMAIN, NETWORK, PATH, POSITIVE, SIZE, TEXT, TEXT_JSON, WHOLE, WORD, Moment, word_of
@@ -53,7 +55,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One message: a file, or what is said of it here; the first of its mailing."""
+    """One message: a file, or what is said of it here; the first of its mailing, unless it says whom that reached."""
 
     name: str
     to: tuple[str | Many, ...]
@@ -73,6 +75,8 @@ class Case:
     client: str = "127.0.0.1"
     listener: str = "smtp"
     at: date | datetime | None = None
+    reached: tuple[str | Many, ...] = ()  # by earlier messages of its mailing
+    standing: CaseStanding = field(default_factory=CaseStanding)
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -114,6 +118,20 @@ def parse_cases(text: str, name: str, ruleset: Ruleset) -> tuple[Case, ...]:
 # -- the grammar -------------------------------------------------------------------------------------------------
 
 ANY_TEXT = Value("a text", str, TEXT_JSON)
+_MOST, _LARGEST = 1_000_000, 100 << 20  # so that a case cannot take all memory
+
+
+def _at_most(most: int, inner: Value) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        if (value := inner.parse(text)) > most:
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+_AS_MANY = Value("a whole number from 1 to 1000000", _at_most(_MOST, POSITIVE), POSITIVE.json)
+_AS_LARGE = Value("a size of at most 100MB, such as 5MB", _at_most(_LARGEST, SIZE), SIZE.json)
 
 
 class Recipients:
@@ -122,7 +140,7 @@ class Recipients:
     many = Record(
         "an address, or so many of a domain, such as {number: 2001, at: [doa.example.gov]}",
         (
-            Key("number", POSITIVE, "How many.", required=True),
+            Key("number", _AS_MANY, "How many.", required=True),
             Key("at", ListOf(DOMAIN, 1), "At which domains.", required=True),
         ),
         lambda values, node, reading: Many(**values),
@@ -142,7 +160,7 @@ class Attached:
 
     sized = Record(
         "the name of a file, or {name: a.pdf, size: 6MB}",
-        (Key("name", TEXT, "Its name.", required=True), Key("size", SIZE, "Its size.")),
+        (Key("name", TEXT, "Its name.", required=True), Key("size", _AS_LARGE, "Its size.")),
         lambda values, node, reading: File(**values),
     )
 
@@ -188,6 +206,7 @@ _MESSAGE = (
     Key("client", NETWORK, "The client's address."),
     Key("listener", word_of("smtp", "milter"), "Where it comes in."),
     Key("at", Moment(), "When it comes; today at noon where left out."),
+    Key("reached", ListOf(Recipients(), 1), "Whom earlier messages of its mailing have reached."),
 )
 
 
@@ -218,7 +237,8 @@ def _case(rules: frozenset[str]) -> Record:
         ),
         _expectation,
     )
-    keys = (*_MESSAGE, Key("expect", expect, "What must come of it.", required=True))
+    standing = Key("standing", standing_of_rules(known), "What the ledger says; nothing where left out.")
+    keys = (*_MESSAGE, standing, Key("expect", expect, "What must come of it.", required=True))
     return Record("a case with name, to and expect", keys, _make)
 
 

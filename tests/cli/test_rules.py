@@ -166,6 +166,42 @@ def test_cases_that_do_not(tried):
     assert "::error file=rules.test.yaml,line=2,col=5::few pass" in run("test", "--format", "github").output
 
 
+LARGE = "to: {number: 1200, at: [doa.example.gov, dphhs.example.gov]}"
+REST = f"{LARGE}, reached: {{number: 1200, at: [dphhs.example.gov, doa.example.gov]}}"
+PERMIT = "{rules: [approval], users: 2400}"
+
+
+@pytest.mark.parametrize(
+    ("case", "expect"),
+    [
+        (LARGE, "{verdict: relay, users: 1200}"),
+        (REST, "{verdict: hold, rules: [approval], users: 2400}"),
+        (f"{REST}, standing: {{permits: {PERMIT}}}", "{verdict: relay, users: 2400}"),
+        (f"{REST}, standing: {{permits: {PERMIT.replace('2400', '2399')}}}", "{verdict: hold}"),
+        (
+            f"{REST}, standing: {{permits: {PERMIT.replace('users: 2400', 'subject: Enrolment')}}}",
+            "{verdict: hold}",
+        ),
+        (
+            f"{REST}, subject: ENROLMENT, standing: {{permits: {{rules: [approval], subject: Enrolment}}}}",
+            "{verdict: relay}",
+        ),
+        (f"{LARGE}, standing: {{suspended: true}}", "{verdict: reject}"),
+        ("to: a@doa.example.gov, standing: {suspended: true}", "{verdict: relay}"),
+        (f"{LARGE}, standing: {{earlier: {{ago: 6d}}}}", "{verdict: warn, rules: [often]}"),
+        (f"{LARGE}, standing: {{earlier: {{ago: 7d}}}}", "{verdict: relay}"),
+        (f"{LARGE}, standing: {{earlier: {{ago: 6d, sender: jo@doa.example.gov}}}}", "{verdict: relay}"),
+    ],
+)
+def test_a_case_says_what_was_before_its_message(tried, case, expect):
+    """Clauses M1, C10, T4: what earlier messages reached, permits, suspensions, earlier mailings."""
+    often = "  - {id: often, when: {mass: true, earlier: {within: 7d, at_least: 1}}, then: warn}\n"
+    (tried / "rules.yaml").write_text(RULES + often)
+    (tried / "rules.test.yaml").write_text(f"cases:\n  - {{name: it, {case}, expect: {expect}}}\n")
+    result = run("test")
+    assert result.exit_code == 0, result.output
+
+
 @pytest.mark.parametrize(
     ("cases", "code", "told"),
     [
@@ -184,6 +220,14 @@ def test_cases_that_do_not(tried):
         ),
         ("cases: [{name: a, to: x@example.gov, mail: a.eml, expect: {users: 1}}]", 66, "a.eml: No such file"),
         ("cases: [", 65, "rules.test.yaml:"),
+        ("cases: [{name: a, to: {number: 2000000, at: x.org}, expect: {users: 1}}]", 65, "from 1 to 1000000"),
+        ("cases: [{name: a, to: x@x.org, attachments: {name: a, size: 1GB}, expect: {users: 1}}]", 65, "at most 100MB"),
+        (
+            "cases: [{name: a, to: x@x.org, standing: {permits: {rules: aproval}}, expect: {users: 1}}]",
+            65,
+            "'aproval': expected the id of a rule",
+        ),
+        ("cases: [{name: a, to: x@x.org, standing: {earlier: {to: DOA}}, expect: {users: 1}}]", 65, "ago missing"),
         ("", 65, "expected cases"),
     ],
 )
