@@ -118,6 +118,10 @@ class Hosts:
             await asyncio.wait([self._probing], timeout=_PROBE_SECONDS)
         return self._offers
 
+    def offers_known(self) -> Mapping[str, str] | None:
+        """As `offers`, at once; None where it is time to ask."""
+        return self._offers if self._offers and time.monotonic() < self._offers_until else None
+
     async def _probe_all(self) -> None:
         try:
             hosts = await self._in_order()

@@ -41,6 +41,10 @@ class NextHop:
             return maildir.OFFERS
         return await self._hosts.offers()
 
+    def extensions_known(self) -> Mapping[str, str] | None:
+        """As `extensions`, at once; None where they are not known, or for too long."""
+        return maildir.OFFERS if isinstance(self._route, Folder) else self._hosts.offers_known()
+
     async def begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
         """Begin a proxied transaction; nothing is sent yet.
 

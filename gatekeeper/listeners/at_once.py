@@ -1,26 +1,38 @@
-"""What most clients say most of the time, done as it comes in: one MAIL, one RCPT, DATA, and the message.
+"""What most clients say most of the time, done as it comes in: from the greeting to the reply to the dot, and QUIT.
 
-`verbs.py` has the dialog, in a task that is woken for each line; this does the same things without waking it, where
-they can be done at once: the line is one of these and all that there is, the next hop has a connection in hand, and its
-reply is passed on by whoever reads it. Everything else, and all that goes wrong, is left to the task: what was begun
-here is finished there (`unfinished`). tests/listeners/test_at_once.py holds the same dialogs both ways.
+`verbs.py` has the dialog, in a task that is woken for each line; this does the same things without a task, where they
+can be done at once: the line is one of these and all that there is, the next hop has a connection in hand, and its
+reply is passed on by whoever reads it. Everything else, and all that goes wrong, is left to a task that ends when there
+is nothing left to do; what was begun here is finished there. tests/listeners/test_at_once.py holds the same dialogs
+both ways.
+
+What comes in goes to `_take`, which says what is under way:
+
+- `_at_rest`: nothing; the client is to speak next;
+- `_take_block`: its message;
+- `inbox.feed`: the next hop, the pipeline or the task is at work, and what the client says meanwhile waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from typing import cast
+from collections.abc import Callable
+from functools import partial
 
-from gatekeeper.listeners.connection import GOING_DOWN
+from gatekeeper.listeners.connection import EARLY, FAULT, GOING_DOWN, log
 from gatekeeper.listeners.exchange import Exchange
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.intake import Intake
-from gatekeeper.listeners.verbs import GO_AHEAD, SmtpConnection
+from gatekeeper.listeners.verbs import BAD_CONTENT, BYE, GO_AHEAD, NO_REPLY_YET, SmtpConnection
 from gatekeeper.model import Recipient
-from gatekeeper.wire.commands import is_data, lone_mail, lone_recipient
+from gatekeeper.wire.commands import lone_hello, lone_mail, lone_recipient, lone_sender
+from gatekeeper.wire.content import Fault
 from gatekeeper.wire.parameters import ArgumentError, MailArgument, parse_mail
 from gatekeeper.wire.replies import Reply
+
+_TURNS = 2  # of the loop, in which what a client sends without waiting for the greeting is read
+_DATA, _QUIT = b"DATA\r\n", b"QUIT\r\n"
 
 
 class QuickConnection(SmtpConnection):
@@ -28,56 +40,120 @@ class QuickConnection(SmtpConnection):
 
     def __init__(self, house: House) -> None:
         super().__init__(house)
+        self._take: Callable[[bytes], None] = self.inbox.feed
         self._intake: Intake | None = None  # the message that comes in, block by block
-        self._taken: Intake | None = None  # the message that has come in, for the task to finish
+        self._recipient = Recipient("")  # whom the next hop is asked about
+        self._work: asyncio.Task[Reply] | None = None  # the message that is judged
 
     def data_received(self, data: bytes) -> None:
-        if self._intake is not None:
-            self._take_block(self._intake, data)
-        elif not (self._at_rest and self._at_once(data)):
-            self.inbox.feed(data)
+        self._take(data)
 
-    @property
-    def _at_rest(self) -> bool:
-        """True where the task waits for a command, nothing else is under way, and the client reads its replies."""
-        if not self.inbox.awaited or self.in_data or self.closing or self.winding_up or self.commands.pending:
-            return False
-        return not cast(asyncio.WriteTransport, self.transport).get_write_buffer_size()
+    def eof_received(self) -> bool:
+        half_open = super().eof_received()
+        if self._take != self.inbox.feed:
+            self.leave()  # else what is under way is answered first
+        return half_open
+
+    # -- the greeting --
+
+    def begin(self) -> None:
+        self.loop.call_soon(self._welcome, self.refusal(), _TURNS)
+
+    def _welcome(self, refused: Reply | None, turns: int) -> None:
+        if self.closing:
+            return  # it has left already, or the service has ended
+        if turns:
+            self.loop.call_soon(self._welcome, refused, turns - 1)
+            return
+        if not refused and self.inbox.waiting:
+            refused = EARLY
+        if refused:
+            log.info("connection refused client=%s reply=%s", self.peer, refused)
+            self.dismiss(refused)
+        else:
+            self.write(self.greeting.encode())
+            self._rest()
+
+    # -- one command --
+
+    def _rest(self) -> None:
+        """Nothing is under way: go on with what has come meanwhile, or wait for the client."""
+        if self.winding_up and not self.closing:
+            self.dismiss(GOING_DOWN)
+        if self.closing:
+            return
+        self._reset_timeout()
+        self._take = self._at_rest
+        if self.inbox.waiting:
+            self._at_rest(self.inbox.take_now())
+        elif self.inbox.eof:
+            self.leave()
+
+    def _at_rest(self, data: bytes) -> None:
+        if self.deaf or self.commands.pending or not self._at_once(data):
+            self.inbox.feed(data)
+            self._leave_to_the_task()
 
     def _at_once(self, data: bytes) -> bool:
         exchange = self._exchange
         if exchange is None:
-            return self._mail_at_once(data)
+            return self._mail_at_once(data) or self._hello_at_once(data) or self._goodbye(data)
         address = lone_recipient(data)
         if address is not None:
             return self._recipient_at_once(exchange, Recipient(address), data)
-        return is_data(data) and self._data_at_once(exchange)
+        return len(data) == len(_DATA) and data.upper() == _DATA and self._data_at_once(exchange)
+
+    def _say(self, answer: Reply) -> None:
+        self.write(answer.encode())
+        self._rest()
+
+    def _hello_at_once(self, data: bytes) -> bool:
+        name = lone_hello(data)
+        offered = self._house.offers_at_once() if name else None
+        if name is None or offered is None or self._idle_commands >= self._settings.max_commands:
+            return False
+        self._idle_commands += 1
+        self._offered, speaker = offered, self._speaker
+        speaker.helo, speaker.extended, speaker.forwarded = name, True, {}
+        self._say(self._hello_reply())
+        return True
+
+    def _goodbye(self, data: bytes) -> bool:
+        if len(data) != len(_QUIT) or data.upper() != _QUIT:
+            return False
+        self.write(BYE.encode())
+        self.leave()
+        return True
 
     # -- MAIL and RCPT: the next hop is asked, and its reply passed on as it comes --
 
     def _mail_at_once(self, data: bytes) -> bool:
         mail = self._plain_mail(data)
-        if mail is None:
+        if mail is None or self._mail_refusal() or self._idle_commands >= self._settings.max_commands:
+            return False
+        if mail.address and not self._house.sender_allowed(mail.address):
             return False
         client = self._speaker.client()
         relayed = self._house.next_hop.resume(mail.address, mail.parameters, client, self._mail_heard)
         if relayed is None:
             return False
-        self._exchange = Exchange(mail, relayed)
         self._idle_commands += 1
+        self._exchange = Exchange(mail, relayed)
         self._wait()
         return True
 
     def _plain_mail(self, data: bytes) -> MailArgument | None:
-        """MAIL read, where there is nothing to be said against it."""
+        """MAIL read, where that is no trouble."""
+        address = lone_sender(data)
+        if address is not None:
+            return MailArgument(address)
         argument = lone_mail(data)
-        if argument is None or self._mail_refusal() or self._idle_commands >= self._settings.max_commands:
+        if argument is None:
             return None
         try:
-            mail = parse_mail(argument.decode("utf-8").strip(" "), self._offered, self._size_limit)
+            return parse_mail(argument.decode("utf-8").strip(" "), self._offered, self._size_limit)
         except (ArgumentError, UnicodeDecodeError):
             return None
-        return mail if not mail.address or self._house.sender_allowed(mail.address) else None
 
     def _mail_heard(self, answer: Reply | None) -> None:
         exchange = self._exchange
@@ -90,43 +166,32 @@ class QuickConnection(SmtpConnection):
         if not answer.ok:
             self._exchange, self._speaker.forwarded = None, {}
             self._house.track(exchange.abandon())
-        self._pass_on(answer)
+        self._say(answer)
 
     def _recipient_at_once(self, exchange: Exchange, recipient: Recipient, command: bytes) -> bool:
         if len(exchange.accepted) >= self._settings.max_recipients or self._house.is_ours(recipient.address):
             return False
-
-        def heard(answer: Reply | None) -> None:
-            if self._exchange is not exchange:
-                return  # the client has left
-            if answer is None:
-                self._asked.append(recipient)
-                self._leave_to_the_task()
-            else:
-                exchange.note(recipient, answer)
-                self._pass_on(answer)
-
-        if not exchange.ask_at_once(recipient, command, heard):
+        self._recipient = recipient
+        if not exchange.ask_at_once(recipient, command, self._recipient_heard):
             return False
         self._wait()
         return True
 
+    def _recipient_heard(self, answer: Reply | None) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return  # the client has left
+        if answer is None:
+            self._asked.append(self._recipient)
+            self._leave_to_the_task()
+        else:
+            exchange.note(self._recipient, answer)
+            self._say(answer)
+
     def _wait(self) -> None:
-        """Until the next hop has answered: what the client says meanwhile waits, and time is not the client's."""
-        self.inbox.hold()
+        """Until another has answered: what the client says meanwhile waits, and time is not the client's."""
+        self._take = self.inbox.feed
         self._deadline = math.inf
-
-    def _pass_on(self, answer: Reply) -> None:
-        self.answer(answer)
-        self.write_replies()
-        self._reset_timeout()
-        self.inbox.release()
-        if self.winding_up:
-            self.dismiss(GOING_DOWN)
-
-    def _leave_to_the_task(self) -> None:
-        self.unfinished = True
-        self.inbox.release(wake=True)
 
     # -- the message --
 
@@ -134,38 +199,108 @@ class QuickConnection(SmtpConnection):
         if not exchange.accepted or self._idle_commands >= self._settings.max_commands:
             return False
         self._idle_commands += 1
+        self._take_message()
+        return True
+
+    def _take_message(self) -> None:
         self.in_data = True
-        self._intake = Intake(self, self._settings, self._size_limit)
         self.answer(GO_AHEAD)
         self.write_replies()
         self._reset_timeout(self._settings.data_timeout)
-        return True
+        self._intake = Intake(self, self._settings, self._size_limit)
+        self._take = self._take_block
 
-    def _take_block(self, intake: Intake, data: bytes) -> None:
-        rest = intake.feed(data)
-        if rest is None:
+    async def _take_in(self, exchange: Exchange) -> None:
+        """As the task's, which is told of the message's end rather than of each block."""
+        self._take_message()
+
+    def _take_block(self, data: bytes) -> None:
+        intake = self._intake
+        rest = intake.feed(data) if intake else None
+        if intake is None or rest is None:
             self._reset_timeout(self._settings.data_timeout)
-            if intake.too_slow():
+            if intake and intake.too_slow():
                 self._intake = None
             return
-        self._intake, self._taken = None, intake
-        self._deadline = math.inf
+        self._wait()
+        self._intake = None
         if rest:
             self.inbox.feed(rest)
-        self._leave_to_the_task()
+        if intake.is_small:
+            self._judge(intake.take())
+        else:
+            self.run(partial(self._put_together, intake))
+
+    async def _put_together(self, intake: Intake) -> None:
+        self._judge(await intake.content())
+
+    def _judge(self, content: bytes | Fault) -> None:
+        """Have the message judged; its task outlives the client."""
+        exchange = self._exchange
+        if exchange is None:
+            return  # the client has left
+        refused = self._content_refusal(content)
+        if refused or isinstance(content, Fault):
+            self.run(partial(self._refuse, refused or BAD_CONTENT))
+            return
+        self._work = work = self._begin_judging(exchange, content)
+        work.add_done_callback(self._judged)
+        if self._house.answer_within is not None:
+            self.loop.call_later(self._house.answer_within, self._no_reply_yet, work)
+
+    async def _refuse(self, refused: Reply) -> None:
+        await self._abandon()
+        self.in_data = False
+        self.answer(refused)
+
+    def _judged(self, work: asyncio.Task[Reply]) -> None:
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            log.error("fault in a connection client=%s", self.peer, exc_info=error)
+        if self._work is not work:
+            return  # the client was told that there is no reply yet
+        self._work = None
+        if error is not None or work.cancelled():
+            self.dismiss(FAULT)
+        else:
+            self._answer_message(work.result())
+
+    def _no_reply_yet(self, work: asyncio.Task[Reply]) -> None:
+        if self._work is not work:
+            return
+        self._work = None
+        log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
+        self._answer_message(NO_REPLY_YET)
+
+    def _answer_message(self, answer: Reply) -> None:
+        if answer.ok:
+            self._idle_commands = 0
+        self.in_data = False
+        self._say(answer)
 
     # -- what is left to the task --
 
-    async def run_pass(self) -> None:
-        if self.unfinished:
-            self.unfinished = False
-            await self._go_on()
-        await super().run_pass()
+    def _leave_to_the_task(self) -> None:
+        self._wait()
+        self.run(self._go_on)
 
     async def _go_on(self) -> None:
-        intake, self._taken = self._taken, None
-        if intake is not None and self._exchange is not None:
-            self.answer(await self._finish(self._exchange, await intake.content()))
-            self.in_data = False
-        elif self._exchange is not None and self._exchange.opened is None:
+        """Finish what was begun at once, then run all that has come in."""
+        if self._exchange is not None and self._exchange.opened is None:
             await self._open(self._exchange)
+        await self.run_pass()
+        await self.flush()
+        while self.inbox.waiting and self._intake is None and not self.closing and not self.winding_up:
+            self._deadline = math.inf
+            self.commands.feed(self.inbox.take_now())
+            await self.run_pass()
+            await self.flush()
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        self._handler_coroutine = None
+        if self.closing or task.cancelled():
+            self.leave()
+        elif self._intake is not None:
+            self._reset_timeout(self._settings.data_timeout)
+        elif self._work is None:
+            self._rest()

@@ -2,10 +2,10 @@
 
 aiosmtpd keeps the life of a connection: transports, sessions, STARTTLS. Overridden are
 
-- its set-up, which looks through every method of the class for each connection;
+- its set-up, which looks through every method of the class for each connection, and makes a stream reader and a writer;
 - reading: all that is buffered is run in one pass, and its replies go in one write, where aiosmtpd has a task step, a
   write and a timer a command;
-- time: one coarse timer a connection, that looks at a deadline when it fires;
+- time: a deadline, which the house looks at from time to time;
 - a client that closes its side: what it said before is still done and answered (aiosmtpd cancels its handler).
 """
 
@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
-from aiosmtpd.smtp import SMTP, Envelope, TLSSetupException
+from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from gatekeeper.listeners.guests import GONE
 from gatekeeper.listeners.inbox import Inbox
@@ -43,21 +44,33 @@ class Connection(SMTP):
     def __init__(self, shared: Mapping[str, Any]) -> None:
         """Args: `shared` is what `settled` gave."""
         self.__dict__.update(shared)
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)  # aiosmtpd wants one; nothing is read from it
-        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, loop)
-        self.loop = loop
+        self.loop = asyncio.get_running_loop()
         self.inbox = Inbox(lambda: cast("asyncio.ReadTransport | None", self.transport))
         self.commands = CommandReader()
+        self.peer, self.peer_port = GONE, 0  # the host that is connected; 0 for a unix socket
         self.closing = False  # no more commands are run
         self.winding_up = False  # the service ends: what is under way is done, nothing is begun
         self.in_data = False
-        self.unfinished = False  # something was begun at once, and waits for the connection's task (at_once.py)
+        self.deaf = False  # the client does not read what we write
+        self._room: asyncio.Future[None] | None = None  # until it does
         self._replies: list[bytes] = []
-        self._last, self._last_encoded = GOING_DOWN, GOING_DOWN.encode()
         self._deadline = math.inf
+        self._left = False
 
     # -- what the transport calls --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.session = self._create_session()
+        self.session.peer = transport.get_extra_info("peername")
+        if self._original_transport is not None:  # STARTTLS put this transport over another
+            assert self._tls_protocol is not None
+            self.session.ssl = self._tls_protocol._extra
+            self.inbox.clear()  # what came in the clear (RFC 3207 4.2)
+            return
+        self.peer, self.peer_port = _host_and_port(self.session.peer)
+        self._reset_timeout()
+        self.begin()
 
     def data_received(self, data: bytes) -> None:
         self.inbox.feed(data)
@@ -68,27 +81,35 @@ class Connection(SMTP):
         return self.session is None or self.session.ssl is None
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.closing, self.transport = True, None
+        if self._original_transport is not None:
+            self._original_transport.close()
         self.inbox.feed_eof()
-        super().connection_lost(error)
+        if self._handler_coroutine is not None:
+            self._handler_coroutine.cancel()
+        else:
+            self.leave()
+
+    def pause_writing(self) -> None:
+        self.deaf = True
+
+    def resume_writing(self) -> None:
+        self.deaf = False
+        if self._room and not self._room.done():
+            self._room.set_result(None)
 
     # -- time --
 
     def _reset_timeout(self, duration: float | None = None) -> None:
-        """Give the client so many seconds. A timer that fires before the deadline is left to find that out itself."""
+        """Give the client so many seconds."""
         self._deadline = self.loop.time() + (duration or self._timeout_duration)
-        timer = self._timeout_handle
-        if timer is None or timer.when() > self._deadline:
-            if timer:
-                timer.cancel()
-            self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
 
-    def _timeout_cb(self) -> None:
-        left = self._deadline - self.loop.time()
-        if left > 0:
-            self._timeout_handle = self.loop.call_later(min(left, self._timeout_duration), self._timeout_cb)
-            return
-        log.info("client too slow client=%s", self.peer)
-        self.dismiss(TOO_SLOW)
+    def look_at_the_time(self, now: float) -> None:
+        """Send away a client whose time is over. Args: `now` by the loop's clock."""
+        if now >= self._deadline:
+            self._deadline = math.inf
+            log.info("client too slow client=%s", self.peer)
+            self.dismiss(TOO_SLOW)
 
     # -- what is written --
 
@@ -99,21 +120,26 @@ class Connection(SMTP):
 
     def answer(self, given: Reply) -> None:
         """Queue a reply; it is written when the client's pipelined commands are done (RFC 2920 3.2)."""
-        if given is not self._last and given != self._last:  # thousands of recipients have the same one
-            self._last, self._last_encoded = given, given.encode()
-        self._replies.append(self._last_encoded)
+        self._replies.append(given.encode())
 
     def write_replies(self) -> None:
         """Write what is queued, in one piece."""
-        replies, self._replies = self._replies, []
-        if replies and self.transport is not None:
-            cast(asyncio.WriteTransport, self.transport).write(replies[0] if len(replies) == 1 else b"".join(replies))
+        if self._replies:
+            self.write(b"".join(self._replies))
+            self._replies = []
+
+    def write(self, octets: bytes) -> None:
+        """Write, where the client is still there."""
+        if self.transport is not None:
+            cast(asyncio.WriteTransport, self.transport).write(octets)
 
     async def flush(self) -> None:
         """Write what is queued, and wait where the client does not read."""
         self.write_replies()
         self._reset_timeout()
-        await self._writer.drain()
+        if self.deaf:
+            self._room = self.loop.create_future()
+            await self._room
 
     def dismiss(self, farewell: Reply) -> None:
         """Say a last word and close, at once: at the end of time, or where the service ends."""
@@ -135,27 +161,45 @@ class Connection(SMTP):
 
     # -- the dialog --
 
-    async def _handle_client(self) -> None:
+    def begin(self) -> None:
+        """A client has come."""
+        self.run(self._talk)
+
+    async def _talk(self) -> None:
+        if await self._greet():
+            await self._converse()
+
+    def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run work in the connection's task."""
+        self._handler_coroutine = self.loop.create_task(self._guarded(work))
+        self._handler_coroutine.add_done_callback(self._ran)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            if await self._greet():
-                await self._converse()
+            await work()
             self.write_replies()
         except TLSSetupException as error:
             log.info("no TLS client=%s error=%s", self.peer, error.__cause__)
             self.connection_lost(None)  # which a transport that never was does not call
         except ConnectionError as error:
             log.info("connection lost client=%s error=%s", self.peer, error)
+            self.closing = True
         except Exception:
             log.exception("fault in a connection client=%s", self.peer)
             self.dismiss(FAULT)
-        finally:
-            self.hang_up()
-            self._end()
 
-    def _end(self) -> None:
-        if self._timeout_handle:
-            self._timeout_handle.cancel()
-        self.ended()
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        """The connection's task has ended, or was cancelled before it had begun."""
+        self._handler_coroutine = None
+        self.leave()
+
+    def leave(self) -> None:
+        """Close, and let go of everything; once."""
+        self.closing = True
+        self.hang_up()
+        if not self._left:
+            self._left = True
+            self.ended()
 
     async def _greet(self) -> bool:
         """Greet the client, unless it is refused or has spoken before its turn."""
@@ -174,7 +218,7 @@ class Connection(SMTP):
         """Run what the client sends, pass by pass, until one side ends it."""
         while not self.closing and not self.winding_up:
             data = await self.receive(self._timeout_duration)
-            if not data and not self.unfinished:
+            if not data:
                 return
             self.commands.feed(data)
             await self.run_pass()
@@ -208,21 +252,7 @@ class Connection(SMTP):
     @property
     def greeting(self) -> Reply:
         """What a session begins with."""
-        return Reply(220, (f"{self.hostname} ESMTP Gatekeeper",))
-
-    @property
-    def peer(self) -> str:
-        """The IP address of the host that is connected; a unix socket's is this host, GONE who has left already."""
-        name: object = self.session.peer if self.session else None
-        if name is None:
-            return GONE
-        return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else "127.0.0.1"
-
-    @property
-    def peer_port(self) -> int:
-        """Its TCP port; 0 for a unix socket."""
-        name: object = self.session.peer if self.session else None
-        return int(name[1]) if isinstance(name, tuple) else 0
+        return greeting_of(self.hostname)
 
     # -- what verbs.py does --
 
@@ -238,8 +268,15 @@ class Connection(SMTP):
         """Let go of everything."""
         raise NotImplementedError
 
-    def _create_envelope(self) -> Envelope:
-        return _NO_ENVELOPE  # ours is the exchange
+
+@lru_cache
+def greeting_of(hostname: str) -> Reply:
+    """What a session begins with, on a host of that name."""
+    return Reply(220, (f"{hostname} ESMTP Gatekeeper",))
 
 
-_NO_ENVELOPE = Envelope()
+def _host_and_port(name: object) -> tuple[str, int]:
+    """Of a transport's peer: a unix socket's is this host, GONE who has left already."""
+    if isinstance(name, tuple):
+        return str(name[0]).removeprefix("::ffff:"), int(name[1])
+    return (GONE if name is None else "127.0.0.1"), 0

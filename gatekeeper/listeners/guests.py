@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 
-from gatekeeper.settings import Listening, contains
+from gatekeeper.settings import Listening, Network, contains
 from gatekeeper.wire.replies import Reply, reply
 
 _STRANGER = reply(554, "your network may not send here; ask the administrator to name it in --clients", "5.7.1")
@@ -20,6 +21,11 @@ _CLOSED = reply(421, "going down, try again later", "4.3.2")
 GONE = "unknown"
 
 T = TypeVar("T")
+
+
+def among(networks: tuple[Network, ...]) -> Callable[[str], bool]:
+    """Tells whether an IP address is in one of the networks, and remembers it of those that come again and again."""
+    return lru_cache(maxsize=4096)(partial(contains, networks))
 
 
 class Guest(Protocol):
@@ -41,6 +47,7 @@ class Guests:
     def __init__(self, settings: Listening, most_per_client: int) -> None:
         self.settings = settings
         self._most_per_client = most_per_client
+        self._may_connect = among(settings.clients)
         self._guests: dict[Guest, str] = {}  # and where each came from, which may be gone when it leaves
         self._per_client: Counter[str] = Counter()
         self._work: set[asyncio.Task[Any]] = set()
@@ -52,6 +59,10 @@ class Guests:
     def __len__(self) -> int:
         return len(self._guests)
 
+    def guests(self) -> list[Guest]:
+        """Who is connected."""
+        return list(self._guests)
+
     def enter(self, guest: Guest) -> Reply | None:
         """Let a connection in, or give the reply that it is refused with."""
         refusal = self._refusal(guest.peer)
@@ -61,7 +72,7 @@ class Guests:
         return refusal
 
     def _refusal(self, peer: str) -> Reply | None:
-        if peer and not contains(self.settings.clients, peer):
+        if peer and not self._may_connect(peer):
             return _STRANGER
         if self._closed:
             return _CLOSED

@@ -20,23 +20,14 @@ class Inbox:
         """Args: `transport` gives the transport that octets come from now (STARTTLS puts another in its place)."""
         self._transport = transport
         self._pieces = Pieces()
-        self._eof = False
+        self.waiting = False  # there is something to take
+        self.eof = False  # nothing more will come
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
-        self._held = False
-
-    @property
-    def awaited(self) -> bool:
-        """True where the connection's task waits for octets, and would be woken by them."""
-        return self._waiter is not None and not self._held
-
-    @property
-    def waiting(self) -> bool:
-        """True where there is something to take."""
-        return len(self._pieces) > 0
 
     def feed(self, data: bytes) -> None:
         """Keep octets."""
+        self.waiting = True
         self._pieces.add(data)
         if len(self._pieces) > HIGH_WATER and not self._paused:
             self._pause()
@@ -44,36 +35,30 @@ class Inbox:
 
     def feed_eof(self) -> None:
         """Nothing more will come."""
-        self._eof = True
+        self.eof = True
         self._wake()
 
     def clear(self) -> None:
         """Forget what was kept."""
         self._pieces.clear()
+        self.waiting = False
 
     async def take(self) -> bytes:
         """Wait for octets and take all there are; b"" where the client has sent its last."""
-        if not self._pieces and not self._eof:
+        if not self.waiting and not self.eof:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        return self.take_now()
+
+    def take_now(self) -> bytes:
+        """Take all there are; b"" where there are none."""
         data = self._pieces.take()
+        self.waiting = False
         if self._paused:
             self._resume()
         return data
 
-    def hold(self) -> None:
-        """Let whoever waits go on waiting, whatever comes, until `release`."""
-        self._held = True
-
-    def release(self, *, wake: bool = False) -> None:
-        """End `hold`: wake who waits where something has come meanwhile, or with `wake` anyway."""
-        self._held = False
-        if wake or self._pieces or self._eof:
-            self._wake()
-
     def _wake(self) -> None:
-        if self._held:
-            return
         waiter, self._waiter = self._waiter, None
         if waiter and not waiter.done():
             waiter.set_result(None)

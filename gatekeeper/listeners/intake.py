@@ -46,12 +46,18 @@ class Intake:
         self._sender.dismiss(_TOO_SLOW)
         return True
 
-    async def content(self) -> bytes | Fault:
+    @property
+    def is_small(self) -> bool:
+        """True where the content is put together in no time."""
+        return self._reader.fault is not None or self._reader.size < LARGE
+
+    def take(self) -> bytes | Fault:
         """The content, once, or why it is refused."""
-        reader = self._reader
-        if reader.fault:
-            return reader.fault
-        return reader.content() if reader.size < LARGE else await asyncio.to_thread(reader.content)
+        return self._reader.fault or self._reader.content()
+
+    async def content(self) -> bytes | Fault:
+        """As `take`, beside the loop where that takes time."""
+        return self.take() if self.is_small else await asyncio.to_thread(self.take)
 
 
 async def take_in(sender: Sender, settings: Listening, limit: int) -> tuple[bytes | Fault, bytes] | None:

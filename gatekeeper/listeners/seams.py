@@ -54,6 +54,10 @@ class NextHop(Protocol):
         """EHLO keywords, in upper case, that every next hop offers, with their arguments."""
         ...
 
+    def extensions_known(self) -> Mapping[str, str] | None:
+        """As `extensions`, where they are known already; the same mapping as long as they are the same."""
+        ...
+
     async def begin(self, sender: str, parameters: Sequence[str], client: Client) -> RelayTransaction:
         """Begin a transaction; nothing is said before `open`."""
         ...

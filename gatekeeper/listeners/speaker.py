@@ -22,6 +22,7 @@ class Speaker:
     login: str | None = None  # by XCLIENT
     forwarded: Mapping[str, str] = field(default_factory=dict)  # by XFORWARD, until the transaction ends
     _client: Client | None = None  # by XCLIENT, until the connection ends
+    _own: Client | None = None  # the peer itself, as it was described last
 
     def speak_for(self, attributes: Mapping[str, str]) -> None:
         """Take XCLIENT's attributes: from here on the client is another, who has yet to say hello."""
@@ -32,8 +33,12 @@ class Speaker:
 
     def client(self) -> Client:
         """Whom a transaction that begins now is from: by XFORWARD, else by XCLIENT, else the peer."""
-        client = self._client or self._itself()
-        return _described(client if client.helo else replace(client, helo=self.helo), self.forwarded)
+        client = self._client
+        if client is None:
+            client = self._itself()
+        elif not client.helo:
+            client = replace(client, helo=self.helo)
+        return _described(client, self.forwarded) if self.forwarded else client
 
     @property
     def upstream(self) -> str | None:
@@ -43,7 +48,9 @@ class Speaker:
 
     def _itself(self) -> Client:
         protocol = ("ESMTP" if self.extended else "SMTP") + ("S" if self.encrypted else "")
-        return Client(address=self.address, helo=self.helo, port=self.port, protocol=protocol)
+        if self._own is None or (self._own.helo, self._own.protocol) != (self.helo, protocol):
+            self._own = Client(address=self.address, helo=self.helo, port=self.port, protocol=protocol)
+        return self._own
 
 
 def _described(client: Client, attributes: Mapping[str, str]) -> Client:

@@ -12,7 +12,6 @@ from gatekeeper.listeners.intake import take_in
 from gatekeeper.listeners.speaker import Speaker
 from gatekeeper.log import Address, event
 from gatekeeper.model import Recipient, Transaction
-from gatekeeper.settings import contains
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.content import Fault
 from gatekeeper.wire.parameters import (
@@ -31,7 +30,7 @@ MOST_ERRORS = 10  # commands that are none; then it is no mail client
 MOST_HOPS = 50  # Received fields
 
 _OK = reply(250, "ok", "2.0.0")
-_BYE = reply(221, "bye", "2.0.0")
+BYE = reply(221, "bye", "2.0.0")
 _SAY_HELLO = reply(503, "expected EHLO first", "5.5.1")
 _SAY_MAIL = reply(503, "expected MAIL first", "5.5.1")
 _SAY_RCPT = reply(503, "expected RCPT first", "5.5.1")
@@ -48,8 +47,8 @@ _TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0"
 _PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
 _PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
 GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
-_BAD_CONTENT = verdicts.bad_content()
-_NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
+BAD_CONTENT = verdicts.bad_content()
+NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
 
 
@@ -61,7 +60,7 @@ class SmtpConnection(Connection):
         self._house = house
         self._settings = house.settings
         self._speaker = Speaker("", 0)
-        self._offered: dict[str, str] = {}
+        self._offered: Mapping[str, str] = {}
         self._exchange: Exchange | None = None
         self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
         self._idle_commands = 0
@@ -75,8 +74,9 @@ class SmtpConnection(Connection):
 
     def ended(self) -> None:
         self._house.leave(self)
-        if self._exchange:
-            self._house.track(self._exchange.abandon())
+        exchange, self._exchange = self._exchange, None
+        if exchange:
+            self._house.track(exchange.abandon())
 
     async def _abandon(self) -> None:
         """Forget the transaction, here and at the next hop, where a client that leaves meanwhile stops nothing."""
@@ -135,7 +135,7 @@ class SmtpConnection(Connection):
     async def smtp_EHLO(self, arg: str) -> None:
         if await self._hello(arg, extended=True):
             self._offered = await self._house.offers()
-            self.answer(Reply(250, (self.hostname, *self._offer_lines())))
+            self.answer(self._hello_reply())
 
     async def _hello(self, name: str, extended: bool) -> bool:
         if not name or not name.isprintable() or " " in name:
@@ -146,15 +146,9 @@ class SmtpConnection(Connection):
         self._speaker.helo, self._speaker.extended = name, extended
         return True
 
-    def _offer_lines(self) -> list[str]:
-        lines = [f"{keyword} {argument}".rstrip() for keyword, argument in self._offered.items()]
-        if self.tls_context and not self._speaker.encrypted:
-            lines.append("STARTTLS")
-        if contains(self._settings.xforward, self.peer):
-            lines.append(" ".join(("XFORWARD", *XFORWARD)))
-        if contains(self._settings.xclient, self.peer):
-            lines.append(" ".join(("XCLIENT", *XCLIENT)))
-        return lines
+    def _hello_reply(self) -> Reply:
+        starttls = bool(self.tls_context) and not self._speaker.encrypted
+        return self._house.hello(self._offered, self.hostname, self.peer, starttls=starttls)
 
     async def smtp_STARTTLS(self, arg: str) -> None:
         """Encrypt; what was known before is forgotten (RFC 3207 4.2)."""
@@ -173,13 +167,13 @@ class SmtpConnection(Connection):
     # -- for whom a trusted peer speaks --
 
     async def smtp_XFORWARD(self, arg: str) -> None:
-        attributes = self._read_attributes(arg, XFORWARD, contains(self._settings.xforward, self.peer))
+        attributes = self._read_attributes(arg, XFORWARD, self._house.may_xforward(self.peer))
         if attributes:
             self._speaker.forwarded = {**self._speaker.forwarded, **attributes}
             self.answer(_OK)
 
     async def smtp_XCLIENT(self, arg: str) -> None:
-        attributes = self._read_attributes(arg, XCLIENT, contains(self._settings.xclient, self.peer))
+        attributes = self._read_attributes(arg, XCLIENT, self._house.may_xclient(self.peer))
         if not attributes:
             return
         self._speaker.speak_for(attributes)
@@ -318,13 +312,17 @@ class SmtpConnection(Connection):
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
             await self._abandon()
-            return refused or _BAD_CONTENT
-        transaction = self._transaction(exchange, content)
-        self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
-        answer = await self._in_time(self._house.track(exchange.finish(self._house.pipeline, transaction)))
+            return refused or BAD_CONTENT
+        answer = await self._in_time(self._begin_judging(exchange, content))
         if answer.ok:
             self._idle_commands = 0
         return answer
+
+    def _begin_judging(self, exchange: Exchange, content: bytes) -> asyncio.Task[Reply]:
+        """Have the message judged, in a task that outlives the connection."""
+        transaction = self._transaction(exchange, content)
+        self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
+        return self._house.track(exchange.finish(self._house.pipeline, transaction))
 
     async def _in_time(self, work: asyncio.Task[Reply]) -> Reply:
         """The reply to the dot, or that there is none yet where the client will wait no longer. The work goes on."""
@@ -332,13 +330,13 @@ class SmtpConnection(Connection):
         if done:
             return work.result()
         log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
-        return _NO_REPLY_YET
+        return NO_REPLY_YET
 
     def _content_refusal(self, content: bytes | Fault) -> Reply | None:
         if isinstance(content, Fault):
             log.info("message refused client=%s fault=%s", self.peer, content.value)
             too_large = content is Fault.SIZE
-            return verdicts.too_large(self._size_limit) if too_large else _BAD_CONTENT
+            return verdicts.too_large(self._size_limit) if too_large else BAD_CONTENT
         return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else None
 
     def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:
@@ -351,7 +349,7 @@ class SmtpConnection(Connection):
             content=content,
             parameters=tuple(each for each in exchange.mail.parameters if not each.startswith("SIZE=")),
             login=login,
-            authenticated=bool(login) or contains(self._settings.authenticated, client.address),
+            authenticated=bool(login) or self._house.is_authenticated(client.address),
             upstream=self._speaker.upstream,
         )
 
@@ -377,7 +375,7 @@ class SmtpConnection(Connection):
 
     async def smtp_QUIT(self, arg: str) -> None:
         self.closing = not arg
-        self.answer(_NO_ARGUMENT if arg else _BYE)
+        self.answer(_NO_ARGUMENT if arg else BYE)
 
 
 _NAMES = "HELO EHLO STARTTLS XFORWARD XCLIENT MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"

@@ -9,6 +9,8 @@ from gatekeeper.wire.pieces import Pieces
 _LINE_END = b"\r\n"
 _DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
 _END = b"\r\n.\r\n"
+_DOT = b".\r\n"
+_MARKS = b"\r\n\0"  # none of which is anywhere but in a line's end
 _MANY = 16_384  # octets, from which on it pays to ask whether all lines are of one length
 _BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
 
@@ -46,6 +48,10 @@ class ContentReader:
 
         Not to be called again after the end was found.
         """
+        if self._is_whole(block):
+            self._held, self._lead = b"", 0
+            self._take(block[: -len(_DOT)], False)
+            return b""
         work = self._held + block
         # most blocks have no dot at all, which is the quickest thing to find out
         dotted = work.find(_DOTTED) if b"." in work else -1
@@ -56,6 +62,12 @@ class ContentReader:
         self._held = next((start for start in _BEGINNINGS if work.endswith(start)), b"")
         self._take(work[: len(work) - len(self._held)] if self._held else work, dotted >= 0)
         return None
+
+    def _is_whole(self, block: bytes) -> bool:
+        """True for the first block where it is all of a message without a stuffed dot, as most messages come."""
+        if not block.endswith(_END) or not self._lead or len(self._held) != self._lead:
+            return False
+        return block[:1] != b"." and block.find(_DOTTED) == len(block) - len(_END)
 
     def content(self) -> bytes:
         """Give the content once, with CRLF line ends as it came in; the reader keeps nothing of it."""
@@ -84,8 +96,7 @@ def sound(body: bytes) -> bool:
     """True where every CR is before an LF, every LF behind a CR, and nothing is NUL."""
     if len(body) >= _MANY and _is_even(body):
         return True
-    ends = body.count(_LINE_END)
-    return body.count(b"\n") == ends and body.count(b"\r") == ends and b"\0" not in body
+    return len(body) == len(body.translate(None, _MARKS)) + len(_LINE_END) * body.count(_LINE_END)
 
 
 def _is_even(body: bytes) -> bool:
