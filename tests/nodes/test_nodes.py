@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import pytest
 
+from gatekeeper.store import audit
 from tests.faults.scene import LIMIT, message, people
 from tests.nodes.fleet import PATIENCE, QUIET, Fleet, fleet
 from tests.nodes.network import network
@@ -93,6 +94,13 @@ def longest_gap(taken: list[float]) -> float:
     return max((later - sooner for sooner, later in pairwise(times)), default=0.0)
 
 
+def each_node_has_a_chain_of_its_own(fleet: Fleet) -> None:
+    """What each of them decided is recorded by itself, and nothing of it was changed or cut off by the crash."""
+    chains = fleet.store.call(audit.verify)
+    assert {chain.name: chain.problem for chain in chains} == dict.fromkeys((chain.name for chain in chains), "")
+    assert len({chain.name for chain in chains if chain.name != audit.ACTS and chain.records}) == len(fleet.gates)
+
+
 def rounds(fleet: Fleet, number: int, seed: int) -> Counter[str]:
     chance, twice = random.Random(seed), Counter()
     for each in range(number):
@@ -109,6 +117,7 @@ def test_a_mailing_cut_over_three_nodes_is_one_and_each_fault_loses_nothing():
             in_three_thousand_pieces_of_fifty(three)
             chance = random.Random(3)
             play(three, 2, "hold", "crash", chance)
+            each_node_has_a_chain_of_its_own(three)
 
     with network(3) as net:
         net.run(scenario, net)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from click.testing import CliRunner
+
+from gatekeeper.cli import main
 from tests.faults.scene import LIMIT, Downstream, message, people
+from tests.peers import wait_for
 from tests.peers.gate import Gate
 from tests.workers.scene import gate_of, send_at_once
 
@@ -52,6 +57,18 @@ def whole_load(gate: Gate, downstream: Downstream, streams: int, mailings: int, 
     assert "locked" not in log and " error " not in log
     assert gate.metric("gatekeeper_decision_seconds_count") == mailings * 45 + number
     assert gate.metric("gatekeeper_ruleset_reloads_total", result="ok") == 1
+    each_worker_has_a_chain_of_its_own(gate, mailings * 45 + number)
+
+
+def each_worker_has_a_chain_of_its_own(gate: Gate, decisions: int) -> None:
+    """Every decision is recorded once, whoever took it, and nothing in the chains was changed."""
+    wait_for(lambda: gate.metric("gatekeeper_audit_records_total", result="written") == decisions, gate.log)
+    done = CliRunner().invoke(main, ["audit", "verify", "--json"], env=gate.environment, catch_exceptions=False)
+    found = json.loads(done.stdout)
+    assert found["whole"] and done.exit_code == 0, found
+    written = {chain["name"]: chain["records"] for chain in found["chains"] if chain["name"] != "acts"}
+    assert sum(written.values()) == decisions
+    assert len(written) > 1 and {name.split()[0] for name in written} <= {f"worker-{each}" for each in range(1, 9)}
 
 
 def test_four_workers_and_forty_sessions():
