@@ -8,8 +8,9 @@ from __future__ import annotations
 from .cases import Case, read_cases, spread
 from .check import check_ruleset, date_problems, date_warnings, parse_ruleset, read_ruleset
 from .explain import Explanation, RuleTrace, TestTrace, decision, explain
-from .fields import FIELDS, Field
+from .fields import FIELDS
 from .judge import is_mass, judge, observed
+from .kinds import Field
 from .permits import uncovered
 from .problems import Problem, RulesetError
 from .ruleset import (

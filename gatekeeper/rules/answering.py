@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..model import Action
-from .fields import UNAVAILABLE
+from .kinds import UNAVAILABLE
 from .ruleset import Ruleset
 
 

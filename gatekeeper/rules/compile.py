@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import Any, cast
 
 from .conditions import All, Condition, Matcher, Not, Test, earlier_of
-from .fields import FIELDS, UNAVAILABLE, Field, Kind
+from .fields import FIELDS
+from .kinds import UNAVAILABLE, Field, Kind
 
 Values = Mapping[str, Any]
 CompileTest = Callable[[Test], Matcher]

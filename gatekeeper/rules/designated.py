@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model import Evidence
-from .fields import UNAVAILABLE
+from .kinds import UNAVAILABLE
 from .permits import is_for
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any
 from ..model import Counts, Evidence, Share, Verdict
 from .compile import compile_condition
 from .conditions import All, Any_, Condition, Not, Test
-from .fields import FIELDS, UNAVAILABLE, FieldValues, Kind
+from .fields import FIELDS, FieldValues
 from .judge import field_values, judge, matches
+from .kinds import UNAVAILABLE, Kind
 from .ruleset import Rule, Ruleset
 from .say import LONGEST_VALUE, say_size
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from ..model import Action, Evidence, Permit, Reason, Verdict
 from .conditions import tests_of
-from .fields import UNAVAILABLE, FieldValues
+from .fields import FieldValues
+from .kinds import UNAVAILABLE
 from .permits import by_preference, is_meant, uncovered
 from .ruleset import Rule, Ruleset
 from .say import render, said

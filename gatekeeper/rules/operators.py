@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .fields import Field, Kind
+from .kinds import Field, Kind
 from .scalars import (
     ADDRESS,
     AGENCY,

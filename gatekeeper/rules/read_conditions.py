@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .conditions import All, Any_, Condition, Not, Test, tests_of
-from .fields import FIELDS, Field, Kind
+from .fields import FIELDS
+from .kinds import Field, Kind
 from .operators import flips, operands
 from .shapes import INVALID, Define, Failed, Json, Reading, did_you_mean, shown
 from .yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys

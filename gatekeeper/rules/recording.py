@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from ..model import Evidence, Reason, Standing, Suspension, Verdict
 from .compile import compile_test
 from .conditions import Matcher, Test, tests_of
-from .fields import BY_THE_RULESET, FIELDS, UNAVAILABLE, FieldValues, Kind
+from .fields import BY_THE_RULESET, FIELDS, FieldValues
+from .kinds import UNAVAILABLE, Kind
 from .patterns import FoldedRegex, Glob, Regex
 from .permits import uncovered
 from .ruleset import Ruleset

@@ -30,8 +30,9 @@ from ..model import (
 )
 from .compile import compile_rule, compile_test
 from .conditions import Condition, Matcher, Test, tests_of
-from .fields import BY_THE_RULESET, FIELDS, OF_THE_LEDGER, UNAVAILABLE, FieldValues
+from .fields import BY_THE_RULESET, FIELDS, OF_THE_LEDGER, FieldValues
 from .judge import HELD, judge, tell
+from .kinds import UNAVAILABLE
 from .recording import NOT_AVAILABLE, Frame, Record, decoder, is_whole, test_key
 from .ruleset import Rule, Ruleset
 from .shortlist import make_shortlist

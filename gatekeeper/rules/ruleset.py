@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from ..model import Action, Earlier
 from .conditions import Condition, Matcher, Test, earlier_of, tests_of
 from .designated import is_designated, purpose_of
-from .fields import Extractor
 from .holidays import holidays_of
+from .kinds import Extractor
 from .problems import Problem
 from .say import placeholders
 from .shortlist import Shortlist, make_shortlist

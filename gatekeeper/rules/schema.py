@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .document import DOCUMENT
-from .fields import FIELDS, Field
+from .fields import FIELDS
+from .kinds import Field
 from .operators import operands
 from .read_conditions import COMBINATIONS
 from .shapes import Json

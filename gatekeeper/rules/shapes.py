@@ -228,6 +228,11 @@ def _as_they_are(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
     return values
 
 
+def made_into(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Mapping, Reading], Any]:
+    """Put a record's values into a dataclass, whose own defaults stand for what was left out."""
+    return lambda values, node, reading: kind(**values)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """Fixed keys, each of its own shape. `make` puts the given values together, or reports and gives INVALID."""

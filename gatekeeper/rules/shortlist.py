@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from .compile import CompileTest, compile_test
 from .conditions import Condition, Test, conjunction
-from .fields import FIELDS, UNAVAILABLE, Kind
+from .fields import FIELDS
+from .kinds import UNAVAILABLE, Kind
 from .patterns import AnyPattern
 from .sieve import Sieve
 
