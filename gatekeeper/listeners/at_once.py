@@ -239,6 +239,7 @@ class QuickConnection(SmtpConnection):
         exchange = self._exchange
         if exchange is None:
             return  # the client has left
+        self._note_message()
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
             self.run(partial(self._refuse, refused or BAD_CONTENT))

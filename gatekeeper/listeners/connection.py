@@ -31,6 +31,7 @@ TOO_SLOW = reply(421, "nothing came in time, closing the connection", "4.4.2")
 GOING_DOWN = reply(421, "going down, try again later", "4.3.2")
 EARLY = reply(554, "input before the greeting: expected a client that waits for it", "5.5.1")
 FAULT = reply(421, "a fault of the gate, try again later", "4.3.0")
+_LINGER_SECONDS = 1.0  # of a client's silence, once the service ends
 
 
 def settled(**arguments: Any) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Connection(SMTP):
         self.peer, self.peer_port = GONE, 0  # the host that is connected; 0 for a unix socket
         self.closing = False  # no more commands are run
         self.winding_up = False  # the service ends: what is under way is done, nothing is begun
+        self.lingering = False  # the service ends: one message may come still
         self.in_data = False
         self.deaf = False  # the client does not read what we write
         self._room: asyncio.Future[None] | None = None  # until it does
@@ -102,12 +104,17 @@ class Connection(SMTP):
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Give the client so many seconds."""
+        if self.lingering and not self.in_data:
+            duration = _LINGER_SECONDS
         self._deadline = self.loop.time() + (duration or self._timeout_duration)
 
     def look_at_the_time(self, now: float) -> None:
         """Send away a client whose time is over. Args: `now` by the loop's clock."""
         if now >= self._deadline:
             self._deadline = math.inf
+            if self.lingering and not self.in_data:
+                self.dismiss(GOING_DOWN)
+                return
             log.info("client too slow client=%s", self.peer)
             self.dismiss(TOO_SLOW)
 
@@ -234,9 +241,18 @@ class Connection(SMTP):
         return data
 
     def wind_up(self) -> None:
-        """End: at once where the client is to speak next, else when its message is done."""
-        self.winding_up = True
-        if self._deadline < math.inf and not self.in_data:
+        """End: when the message that is under way, or that who was let in for it is about to send, is done.
+
+        Who is to speak next and does not within a moment is sent away, and so is at once who has sent a message before
+        and has begun no other.
+        """
+        self.lingering = self.is_owed_a_message and not self.in_data
+        self.winding_up = not self.lingering
+        if self._deadline == math.inf or self.in_data:
+            return  # it is not the client's turn
+        if self.lingering:
+            self._reset_timeout()
+        else:
             self.dismiss(GOING_DOWN)
 
     def abort(self) -> None:
@@ -255,6 +271,11 @@ class Connection(SMTP):
         return greeting_of(self.hostname)
 
     # -- what verbs.py does --
+
+    @property
+    def is_owed_a_message(self) -> bool:
+        """True where the client has begun a message, or has connected and sent none yet."""
+        raise NotImplementedError
 
     def refusal(self) -> Reply | None:
         """The reply to a client that may not connect."""

@@ -115,6 +115,11 @@ class Doorkeeper:
         close_sockets(self.sockets)
         self.sockets = []
 
+    async def arrived(self) -> None:
+        """Wait until those who were taken in are inside, and have begun."""
+        await asyncio.gather(*self._arriving)
+        await asyncio.sleep(0)  # the first turn of a connection's own task, in which it is counted as a guest
+
     def _take_one(self, door: socket.socket) -> None:
         try:
             connection, _ = door.accept()

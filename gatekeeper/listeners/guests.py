@@ -14,7 +14,6 @@ from gatekeeper.wire.replies import Reply, reply
 _STRANGER = reply(554, "your network may not send here; ask the administrator to name it in --clients", "5.7.1")
 _FULL = reply(421, "too many connections, try again later", "4.3.2")
 _TOO_MANY = reply(421, "too many connections from your address, try again later", "4.7.0")
-_CLOSED = reply(421, "going down, try again later", "4.3.2")
 
 # Who has reset its connection before it was let in has no address any more, but what it sent can still be read: it is
 # nobody's, and no unix socket's.
@@ -69,13 +68,13 @@ class Guests:
         if refusal is None:
             peer = self._guests[guest] = guest.peer
             self._per_client[peer] += 1
+            if self._closed:
+                guest.wind_up()
         return refusal
 
     def _refusal(self, peer: str) -> Reply | None:
         if peer and not self._may_connect(peer):
             return _STRANGER
-        if self._closed:
-            return _CLOSED
         if len(self._guests) >= self.settings.max_connections:
             return _FULL
         return _TOO_MANY if self._per_client[peer] >= self._most_per_client else None

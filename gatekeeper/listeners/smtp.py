@@ -67,9 +67,13 @@ class SmtpListener:
         self._doorkeeper = Doorkeeper(sockets or open_sockets(self._settings.listen), self._connection)
 
     async def stop(self, grace: float) -> None:
-        """Take no more connections, answer 421 to idle clients, let messages under way end for `grace` seconds."""
+        """Take no more connections, answer 421 to idle clients, let messages under way end for `grace` seconds.
+
+        Who was let in and has sent none yet may send one: a restart behind a socket that stays costs no client a retry.
+        """
         if self._doorkeeper:
             self._doorkeeper.close()
+            await self._doorkeeper.arrived()
         cut = await self._house.empty(grace)
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)

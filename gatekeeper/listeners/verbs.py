@@ -65,12 +65,17 @@ class SmtpConnection(Connection):
         self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
         self._idle_commands = 0
         self._errors = 0
+        self._messages = 0
 
     # -- the life of a connection --
 
     def refusal(self) -> Reply | None:
         self._speaker = Speaker(self.peer, self.peer_port)
         return self._house.enter(self)
+
+    @property
+    def is_owed_a_message(self) -> bool:
+        return self._exchange is not None or not self._messages
 
     def ended(self) -> None:
         self._house.leave(self)
@@ -84,6 +89,11 @@ class SmtpConnection(Connection):
         self._speaker.forwarded = {}
         if exchange:
             await asyncio.shield(self._house.track(exchange.abandon()))
+
+    def _note_message(self) -> None:
+        """A message has come, whole or cut off: where the service ends, it was the last."""
+        self._messages += 1
+        self.winding_up = self.winding_up or self.lingering
 
     # -- a pass over what the client sent --
 
@@ -309,6 +319,7 @@ class SmtpConnection(Connection):
         return self._house.size_limit(self._offered)
 
     async def _finish(self, exchange: Exchange, content: bytes | Fault) -> Reply:
+        self._note_message()
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
             await self._abandon()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,40 @@ async def test_at_the_end_the_idle_are_sent_away_and_messages_under_way_are_done
             assert (await client.rest()).startswith(b"421 4.3.2 ")
         await stopping
         assert len(door.sink.mails) == 2
+
+
+async def test_at_the_end_who_has_begun_may_send_one_message() -> None:
+    """A restart costs nobody a message that is about to come: who was let in says it, then goes."""
+    async with open_door() as door:
+        greeted, begun, done = await door.client(), await door.client(), await door.client()
+        await begun.ask("EHLO client.example.gov")
+        assert (await begun.ask("MAIL FROM:<a@doa.example.gov>")).startswith("250")
+        await done.envelope()
+        assert await done.ask(b"one\r\n.\r\n") == TAKEN
+        stopping = asyncio.create_task(door.listener.stop(5.0))
+        assert (await done.rest()).startswith(b"421 4.3.2 ")
+        await greeted.envelope()
+        assert (await begun.ask("RCPT TO:<b@dphhs.example.gov>")).startswith("250")
+        assert (await begun.ask("DATA")).startswith("354")
+        for client in (greeted, begun):
+            assert await client.ask(b"two\r\n.\r\n") == TAKEN
+            assert (await client.rest()).startswith(b"421 4.3.2 ")
+        await stopping
+        assert len(door.sink.mails) == 3
+
+
+async def test_at_the_end_nobody_is_taken_in_only_to_be_sent_away() -> None:
+    async with open_door() as door:
+        coming = [asyncio.create_task(door.silent()) for _ in range(20)]
+        await until(lambda: door.listener.connections > 0)
+        await door.listener.stop(5.0)
+        greetings = Counter[str]()
+        for client in await asyncio.gather(*coming):
+            try:
+                greetings[(await client.reply())[:4]] += 1
+            except ConnectionResetError:  # never taken in: where the socket stays, it waits there
+                greetings["lost"] += 1
+        assert greetings["220 "] > 0 and greetings.keys() <= {"220 ", "lost"}
 
 
 async def test_a_client_that_does_not_end_is_cut_off() -> None:

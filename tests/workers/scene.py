@@ -90,7 +90,9 @@ class Stream:
 
     def __init__(self, gate: Gate, name: str, contents: dict[str, bytes]) -> None:
         self.acknowledged: list[str] = []
-        self.error: OSError | None = None  # that ended it, such as a connection that was refused
+        self.error: Exception | None = (
+            None  # that ended it: a connection that was refused, a 421 in place of a greeting
+        )
         self._gate, self._name, self._contents = gate, name, contents
         self._enough = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -110,7 +112,7 @@ class Stream:
             reply = send(self._gate, [f"{name}@example.org"], content, sender)
         except TimeoutError:
             reply = ""
-        except OSError as error:
+        except (OSError, AssertionError) as error:
             self.error = error
             self._enough.set()
             raise
