@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from typing import Protocol
 
 from gatekeeper import identity, notify, preflight, rules, telling
@@ -27,6 +25,7 @@ from gatekeeper.mail import read_facts
 from gatekeeper.mode import OBSERVE, Mode
 from gatekeeper.model import Action, Counts, Evidence, Facts, Outcome, Source, Standing, Transaction, Verdict
 from gatekeeper.outage import Outage
+from gatekeeper.passage_ids import passage_ids
 from gatekeeper.rules import MailingRules
 from gatekeeper.settings import Judging
 from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, claims
@@ -47,6 +46,7 @@ class Relay(Protocol):
         ...
 
 
+_ids = passage_ids()  # of this process
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
 _DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included (DESIGN 7)
 _ROUNDS = 3  # how often a batch is decided anew because people decided its mailing meanwhile
@@ -102,7 +102,7 @@ class Pipeline:
 
     async def _pass(self, transaction: Transaction, relay: Relay) -> Reply:
         now = datetime.fromtimestamp(self.clock(), UTC)
-        passage = Passage(transaction, self.in_force.current, secrets.token_hex(6), now, time.perf_counter())
+        passage = Passage(transaction, self.in_force.current, next(_ids), now, time.perf_counter())
         try:
             passage.reply = await self._handle(passage, relay)
         except StoreFull as error:
@@ -150,10 +150,10 @@ class Pipeline:
     async def _read(self, passage: Passage) -> Arrival:
         content = passage.transaction.content
         if len(content) < _LARGE:
-            return self._arrival(passage, read_facts(content), sha256(content).digest())
-        return self._arrival(passage, await asyncio.to_thread(read_facts, content), b"")  # hashed where it is kept
+            return self._arrival(passage, read_facts(content))
+        return self._arrival(passage, await asyncio.to_thread(read_facts, content))
 
-    def _arrival(self, passage: Passage, facts: Facts, body: bytes) -> Arrival:
+    def _arrival(self, passage: Passage, facts: Facts) -> Arrival:
         transaction, policy = passage.transaction, passage.policy
         source = source_of(transaction, facts, policy)
         inside = policy.is_inside(source.mailbox)
@@ -171,7 +171,6 @@ class Pipeline:
             separate=source.mailbox in mailing.separate,
             agency=source.agency if mailing.source == "agency" else None,
             gathering=None if passage.observes else self._gathering(transaction, facts, source, mailing),
-            body=body,
             trace=transaction.trace or received_field(transaction, self.settings.hostname, passage.now, passage.id),
             notify=telling.may_be_told(transaction, facts, source, inside),
             earlier=policy.ruleset.earlier,

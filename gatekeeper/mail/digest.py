@@ -10,6 +10,10 @@ from .transfer import chunks
 
 _FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
 _TAIL = 65_536
+_SHORT = 8_192
+# hashlib lets other threads run while it hashes 2,048 octets or more: for a short message to wait until they let it
+# run again takes longer than to hash it
+_WHILE_OTHERS_WAIT = 2_047
 _PIECE = 32_768  # octets split at once: a message of empty lines is many times its size then
 
 
@@ -29,7 +33,8 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
         held = b"\r" if piece.endswith(b"\r") else b""  # its LF may start the next chunk
         lines = _with_lf(piece[:-1] if held else piece)
         bare_cr |= b"\r" in lines
-        digest.update(lines)
+        for start in range(0, len(lines), step := _WHILE_OTHERS_WAIT if len(lines) <= _SHORT else _PIECE):
+            digest.update(lines[start : start + step])
     digest.update(held)
     return digest.hexdigest(), bare_cr or bool(held)
 

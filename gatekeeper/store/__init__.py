@@ -40,6 +40,7 @@ __all__ = [
     "StoreSetupError",
 ]
 T = TypeVar("T")
+_QUICK = 65_536  # octets that are hashed sooner than a thread is asked to
 
 
 class Store:
@@ -125,7 +126,8 @@ class Store:
         transaction must be decided again.
         """
         content, now = arrival.transaction.content, arrival.now.timestamp()
-        digest = arrival.body or await asyncio.to_thread(body_digest, arrival)
+        quick = len(content) <= _QUICK or arrival.body
+        digest = body_digest(arrival) if quick else await asyncio.to_thread(body_digest, arrival)
         locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))  # those of who decides or keeps its like
         opening = partial(keeping.open_body, digest=digest, size=len(content), now=now)
         position = await self.writer.submit(opening, locks)

@@ -122,22 +122,22 @@ class Writer:
             self._linger = min(_LINGER, time.monotonic() - began) if len(group) > 1 else 0.0
 
     def _next_group(self) -> list[_Work]:
-        """What waits, up to a group; [] at the end. Where the last group was one, a little is waited for more."""
+        """What waits, up to a group; [] at the end. Where the last group was many, more are waited for, asleep.
+
+        To be woken by each of them would cost each a change of threads.
+        """
         group: list[_Work] = []
         work = self._waiting.get()
-        until = time.monotonic() + self._linger
+        if self._linger:
+            time.sleep(self._linger)
         while work is not None:
             if not work.future.cancelled():
                 group.append(work)
-            if len(group) >= _GROUP:
-                break
-            try:
-                work = self._waiting.get(timeout=max(0.0, until - time.monotonic()) if group else None)
-            except queue.Empty:
-                break
-        else:
-            if group:
-                self._waiting.put(None)
+            if len(group) == _GROUP or (group and self._waiting.empty()):
+                return group
+            work = self._waiting.get()
+        if group:
+            self._waiting.put(None)
         return group
 
     def _commit(self, group: list[_Work]) -> None:
