@@ -4,9 +4,10 @@
     python -m bench.nodes --one-source           all of it of one source: the hottest row there can be
     python -m bench.nodes --rounds 1 --messages 20
 
-Each count of nodes has its turn in each round, on a Postgres of its own; the figures are medians. The senders and the
-next hop are the bench's own process, which counts too: on a machine with few cores all four share them, and the rate
-stops growing where they are taken. `busy` says how much of the machine was, by us and by others together.
+Each count of nodes has its turn in each round, on a Postgres of its own; the figures are medians. A node has twelve
+sessions, however many nodes there are: each is as busy as one alone would be. The senders and the next hop are the
+bench's own process, which counts too: on a machine with few cores all four share them, and the rate stops growing where
+they are taken. `busy` says how much of the machine was, by us and by others together.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from tests.faults.scene import Client
 from tests.nodes.fleet import Fleet, fleet
 from tests.nodes.network import Network, network
 
-SESSIONS, WARM_UP = 12, 5  # messages a session that are not counted
+SESSIONS = 12  # a node
+WARM_UP = 5  # messages a session that are not counted
 NODES = (1, 2, 3)
 
 
@@ -88,8 +90,9 @@ def send_many(running: Fleet, session: int, numbers: range, one_source: bool) ->
 
 def send_all(running: Fleet, numbers: range, one_source: bool) -> None:
     """All sessions at once."""
-    with ThreadPoolExecutor(SESSIONS) as pool:
-        list(pool.map(lambda session: send_many(running, session, numbers, one_source), range(SESSIONS)))
+    sessions = SESSIONS * len(running.gates)
+    with ThreadPoolExecutor(sessions) as pool:
+        list(pool.map(lambda session: send_many(running, session, numbers, one_source), range(sessions)))
 
 
 def measure(net: Network, nodes: int, messages: int, one_source: bool) -> Figures:
@@ -100,7 +103,7 @@ def measure(net: Network, nodes: int, messages: int, one_source: bool) -> Figure
         send_all(running, range(WARM_UP, WARM_UP + messages), one_source)
         after = read(running)
     took, gates, postgres, bench, machine = (b - a for a, b in zip(astuple(before), astuple(after), strict=True))
-    each = SESSIONS * messages
+    each = SESSIONS * nodes * messages
     per_message = (1000 * part / each for part in (gates, postgres, bench))
     return Figures(each / took, *per_message, machine / took / (os.cpu_count() or 1))
 
@@ -123,7 +126,7 @@ def main() -> None:
     """Measure, a line a turn, and the table of medians at the end."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--messages", type=int, default=200, help="a session, of twelve")
+    parser.add_argument("--messages", type=int, default=200, help="a session; each node has twelve")
     parser.add_argument("--one-source", action="store_true")
     given = parser.parse_args()
     turns: dict[int, list[Figures]] = {nodes: [] for nodes in NODES}
