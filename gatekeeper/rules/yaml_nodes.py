@@ -18,6 +18,7 @@ DEEPEST = 40
 MOST_NODES = 100_000  # aliases written out
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TOO_DEEP = f"nested more than {DEEPEST} deep: expected no more than a few levels"
 _EMPTY = frozenset({"", "~", "null"})
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
@@ -158,7 +159,7 @@ class _Composer:
         collection = kind(*_start(event))
         self._new(event, collection)
         if len(self.open) >= DEEPEST:
-            raise _error(event, f"nested more than {DEEPEST} deep: expected no more than a few levels")
+            raise _error(event, _TOO_DEEP)
         if self.open and isinstance(self.open[-1], Mapping) and self.keys[-1] is None:
             raise _error(event, "a list or keys with values in the place of a key: put text that begins so in quotes")
         self.open.append(collection)
@@ -244,6 +245,7 @@ _SIGN = re.compile(r"(?:^\s*-|[:,\[{])\s*([*&!%@`])")
 _BRACKET = re.compile(r"(?::|^\s*-)\s+([{\[])[^{}\[\]]*[}\]]\s*[^\s#,}\]]")
 _BLOCK = re.compile(r":\s+([|>])")
 _PROBLEMS = (
+    ("maximum nesting depth", _TOO_DEEP),  # libyaml looks ahead, and may stop there before we do
     ("while parsing a flow", "a [ or { that is opened and never closed, or a comma too few: expected ] or }"),
     ("quoted scalar", "a quote that is opened and never closed, or a \\ within it: expected plain text between quotes"),
     ("block", "an indent that does not fit the lines above: expected the keys of one thing below each other"),
