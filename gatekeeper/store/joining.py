@@ -18,7 +18,7 @@ from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name, upsert
 from gatekeeper.store.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
-from gatekeeper.store.statements import Among, Row, Statement
+from gatekeeper.store.statements import Among, Insertion, Row, Statement
 from gatekeeper.store.tallies import together
 from gatekeeper.store.timeline import record
 
@@ -183,7 +183,7 @@ def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: 
 def point_keys(connection: Connection, leading: Iterable[tuple[Hash, int, str]]) -> None:
     """Let keys lead to mailings: key, id of the mailing, kind of the key; raises DBAPIError."""
     if rows := sorted(leading):
-        _CLAIM.run_tuples(connection, rows)
+        _CLAIM.run(connection, rows)
 
 
 def _claiming(connection: Connection) -> Insert:
@@ -194,7 +194,7 @@ def _claiming(connection: Connection) -> Insert:
     return claimed
 
 
-_CLAIM = Statement(_claiming, ["key", "mailing_id", "kind"])
+_CLAIM = Insertion(_claiming, ["key", "mailing_id", "kind"])
 
 
 # -- merging -----------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from gatekeeper.store.people import Person, add_everyone, find_new, grow, hash_p
 from gatekeeper.store.rows import counts_of
 from gatekeeper.store.schema import batches, mailings
 from gatekeeper.store.standing import hangs_on_ledger
-from gatekeeper.store.statements import Among, Row, Statement, driver_rows
+from gatekeeper.store.statements import Among, Insertion, Row, driver_rows
 
 _MOST = 16  # people of a batch; larger ones are looked up and written packed
 
@@ -131,8 +131,7 @@ class _Sweep:
         """Write what was followed in memory; from here on the mailings have ids."""
         for mailing, mailing_id in zip(self.opened, _reserve(self.connection, len(self.opened)), strict=True):
             mailing["id"] = mailing_id
-        if self.opened:
-            _OPEN.run_many(self.connection, self.opened)
+        _OPEN.run(self.connection, [tuple(map(mailing.__getitem__, _COLUMNS)) for mailing in self.opened])
         grow_mailings(self.connection, self.grown.values())
         point_keys(self.connection, ((key, row["id"], kind) for key, (row, kind) in self.keys.items()))
         add_everyone(self.connection, ((row["id"], hash_, person) for row, hash_, person in self.added))
@@ -193,5 +192,6 @@ def _reserve(connection: Connection, number: int) -> Iterable[int]:
     return [row[0] for row in driver_rows(connection, taking, (mailings.name, number))]
 
 
-_OPEN = Statement(lambda _: insert(mailings), ["id", *new_row(b"", 0.0)])
+_COLUMNS = ("id", *new_row(b"", 0.0))
+_OPEN = Insertion(lambda _: insert(mailings), _COLUMNS)
 _KEPT = Among(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))

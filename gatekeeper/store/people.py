@@ -33,7 +33,7 @@ from gatekeeper.store.hashing import Hash, keyed, keyed_all
 from gatekeeper.store.packed import add, is_packed, known_of
 from gatekeeper.store.rows import tallied, upsert
 from gatekeeper.store.schema import mailing_people
-from gatekeeper.store.statements import Row, Statement
+from gatekeeper.store.statements import Insertion, Row, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _reached_statement(size: int) -> Statement:
 _SIZES = (1, 16, 100, 500)  # of the chunks that are looked up in one statement
 _KNOWN = {size: _known_statement(size) for size in _SIZES}
 _REACHED = {size: _reached_statement(size) for size in _SIZES}
-_ADD = Statement(
+_ADD = Insertion(
     lambda _: insert(mailing_people), ["mailing_id", "person", "reached", "inside", "unresolved", "agency"]
 )
 
@@ -140,7 +140,7 @@ def add_people(
         add(connection, own, places, reached=reached)
     elif new:
         rows = [(own, hash_, reached, each.inside, each.unresolved, each.agency) for hash_, each in new.items()]
-        _ADD.run_tuples(connection, sorted(rows))  # in the order of the table's key: a page is written once
+        _ADD.run(connection, sorted(rows))  # in the order of the table's key: a page is written once
     if not reached:
         return 0
     known = [hash_ for hash_ in people if hash_ not in new]
@@ -151,7 +151,7 @@ def add_everyone(connection: Connection, added: Iterable[tuple[int, Hash, Person
     """Write people of several mailings, all of them reached: a mailing's id, and one whom it does not have yet."""
     rows = sorted((own, hash_, True, each.inside, each.unresolved, each.agency) for own, hash_, each in added)
     if rows:
-        _ADD.run_tuples(connection, rows)
+        _ADD.run(connection, rows)
 
 
 def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Insert, LargeBinary, Select, Update, bindparam, literal
@@ -68,19 +70,55 @@ class Statement:
         compiled = self._for(connection)
         _execute_many(connection, compiled.sql, [compiled.bind(values) for values in rows])
 
-    def run_tuples(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of numbers, texts, octets and truths, in the order of the columns that the statement fills."""
-        compiled, columns = self._for(connection), tuple(self._columns or ())
-        if compiled.order == columns:  # the driver takes them as they are
-            _execute_many(connection, compiled.sql, rows)
-        else:
-            self.run_many(connection, (dict(zip(columns, row, strict=True)) for row in rows))
-
     def _for(self, connection: Connection) -> _Compiled:
         name = connection.dialect.name
         if name not in self._compiled:
             self._compiled[name] = _compile(self._build(connection), connection.dialect, self._columns)
         return self._compiled[name]
+
+
+class Insertion:
+    """An INSERT of many rows in few statements.
+
+    SQLite's driver lets other threads run at each row that it is given by itself, and then waits for its own turn.
+    """
+
+    def __init__(self, build: Callable[[Connection], Insert], columns: Sequence[str]) -> None:
+        """Args: `build` makes it for a connection's dialect; `columns` are those of the rows, in order."""
+        self._build = build
+        self._columns = tuple(columns)
+        self._by_size: dict[int, Statement] = {}
+
+    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert the rows; raises DBAPIError."""
+        start = 0
+        for size in _ROWS:
+            while len(rows) - start >= size:
+                values = chain.from_iterable(rows[start : start + size])
+                self._sized(size).run(connection, dict(zip(self._names(size), values, strict=True)))
+                start += size
+
+    def _names(self, size: int) -> Sequence[str]:
+        return _numbered(self._columns, size)
+
+    def _sized(self, size: int) -> Statement:
+        if size not in self._by_size:
+            self._by_size[size] = Statement(lambda connection: self._of_rows(connection, size))
+        return self._by_size[size]
+
+    def _of_rows(self, connection: Connection, size: int) -> Insert:
+        built = self._build(connection)
+        kinds = {name: built.table.c[name].type for name in self._columns}
+        rows = ({name: bindparam(f"{name}_{row}", type_=kind) for name, kind in kinds.items()} for row in range(size))
+        return built.values(list(rows))
+
+
+_ROWS = (64, 16, 4, 1)  # in one statement
+
+
+@cache
+def _numbered(columns: tuple[str, ...], size: int) -> Sequence[str]:
+    return [f"{name}_{row}" for row in range(size) for name in columns]
 
 
 class Among:
@@ -126,9 +164,10 @@ def _compile(statement: Built, dialect: Dialect, columns: list[str] | None) -> _
 
 
 def _inward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
+    """What the drivers do not take as it is; octets and truths they do."""
     convert = kind.dialect_impl(dialect).bind_processor(dialect)
     if convert is None or not isinstance(kind, JSON):
-        return convert
+        return None
     empty: dict[type, Any] = {
         dict: convert({}),
         list: convert([]),
