@@ -23,6 +23,7 @@ from .kinds import UNAVAILABLE, Kind
 from .patterns import FoldedRegex, Glob, Regex
 from .permits import uncovered
 from .ruleset import Ruleset
+from .shortlist import Shortlist, make_shortlist
 
 ARRIVED, GATHERED, MET = "arrived", "gathered", "met"  # when rules were asked: last, as a permit may cover it
 RESENT, RETURNED, FAILED = "resent", "returned", "failed"
@@ -137,6 +138,15 @@ def record_unjudged(now: datetime, verdict: str, about: About, source: str) -> R
     return Record(*head, reasons=[], watched=[], standing=None, answers="", values=[])
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A test whose answer is recorded, and its place among them."""
+
+    place: int
+    when: Test
+    matches: Matcher
+
+
 _Steps = tuple[tuple[Callable[[Evidence], Any], Encoder], ...]
 
 # -- making records ----------------------------------------------------------------------------------------------
@@ -159,10 +169,14 @@ class Recorder:
     def seen(self, evidence: Evidence, *, named: bool) -> tuple[list[Any], str]:
         """The values that the rules saw and the answers of their tests, as a record has them."""
         kept = [encode(extract(evidence)) for extract, encode in (self._all if named else self._always)]
-        if not self._matchers:
-            return kept, ""
-        values = FieldValues(evidence, self.ruleset.draws)
-        return kept, "".join([_ANSWERS[test(values)] for test in self._matchers])
+        return kept, self._answers(FieldValues(evidence, self.ruleset.draws)) if self._tests else ""
+
+    def _answers(self, values: FieldValues) -> str:
+        """Most tests are false of most mail, which one look tells of many (`shortlist.py`)."""
+        answers = [_ANSWERS[False]] * len(self._tests)
+        for asked in self._worth_asking(values):
+            answers[asked.place] = _ANSWERS[asked.matches(values)]
+        return "".join(answers)
 
     def record(self, evidence: Evidence, verdict: Verdict, now: datetime, about: About, source: str) -> Record:
         """A judgment and what became of it; `source` is the keyed hash of the mailbox."""
@@ -192,8 +206,9 @@ class Recorder:
         return {test_key(test): test for test in _answered(self.ruleset)}
 
     @cached_property
-    def _matchers(self) -> tuple[Matcher, ...]:
-        return tuple(map(compile_test, self._tests.values()))
+    def _worth_asking(self) -> Shortlist[_Asked]:
+        tests = enumerate(self._tests.values())
+        return make_shortlist([_Asked(place, test, compile_test(test)) for place, test in tests])
 
     @cached_property
     def _always(self) -> _Steps:

@@ -259,7 +259,7 @@ def test_the_judge_agrees_with_a_naive_evaluator(rules, message):
     compare(rules, message)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rules_much_alike, messages)
 def test_rules_that_share_what_they_ask_are_found_as_if_each_were_asked(rules, message):
     """Those of which one look tells that they do not match are passed over, many at one go."""
