@@ -30,13 +30,13 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
         reading.warn(rules or root, "no rules: everything is relayed")
     told: set[str] = set()
     compared = [(other, conjunction(other.when)) for other in values["rules"][:MOST_COMPARED]]
-    for rule, node in zip(values["rules"], nodes, strict=True):
+    for place, (rule, node) in enumerate(zip(values["rules"], nodes, strict=True)):
         for text in (
             *_never(rule),
             *_without_effect(rule, node),
             *_asks_nobody(rule, values, told),
             *_cannot_be_told(rule, values),
-            *_shadowed(rule, compared),
+            *_shadowed(rule, compared if place < MOST_COMPARED else []),
         ):
             reading.warn(node, f"rule {rule.id} {text}")
 
