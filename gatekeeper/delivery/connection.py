@@ -18,7 +18,7 @@ from gatekeeper.delivery.channel import Channel, Then
 from gatekeeper.delivery.envelope import identity_command
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.routes import Host, Security
-from gatekeeper.delivery.stuffing import stuffed
+from gatekeeper.delivery.stuffing import small, stuffed
 from gatekeeper.model import Client
 from gatekeeper.wire.replies import Reply
 
@@ -141,11 +141,10 @@ class Connection:
         A 4xx or 5xx that comes before the dot is returned too, and ends the connection. Raises NextHopError; then
         `dot_sent` tells whether the next hop may have the message.
         """
-        small = sum(map(len, chunks)) <= _ONE_WRITE
-        blocks = stuffed([b"".join(chunks)] if small else chunks)
-        reply = await self._data(bytes(next(blocks)) if small else b"")
+        is_small = sum(map(len, chunks)) <= _ONE_WRITE
+        reply = await self._data(small(chunks) if is_small else b"")
         if reply.code == 354 and not self.dot_sent:
-            reply = await self._content(stuffed(chunks) if small else blocks)
+            reply = await self._content(stuffed(chunks))
         if not (reply.transient or reply.permanent or (reply.ok and self.dot_sent)):  # a success without it is none
             raise NextHopError("protocol", f"{self.host} answers the message with {reply}", reply)
         return reply

@@ -32,3 +32,11 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
     for chunk in chunks:
         for start in range(0, len(chunk), BLOCK_OCTETS):
             yield chunk, start, min(start + BLOCK_OCTETS, len(chunk))
+
+
+def small(chunks: Iterable[bytes]) -> bytes:
+    """As `stuffed`, all in one piece."""
+    octets = b"".join(chunks)
+    if octets.find(b"\r\n.") >= 0 or octets[:1] == b".":
+        octets = (b"\r\n" + octets).replace(b"\r\n.", b"\r\n..")[2:]
+    return octets + (DOT if octets.endswith(b"\r\n") or not octets else b"\r\n" + DOT)

@@ -24,7 +24,7 @@ from gatekeeper.listeners.connection import EARLY, FAULT, GOING_DOWN, log
 from gatekeeper.listeners.exchange import Exchange
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.intake import Intake
-from gatekeeper.listeners.verbs import BAD_CONTENT, BYE, GO_AHEAD, NO_REPLY_YET, SmtpConnection
+from gatekeeper.listeners.verbs import BAD_CONTENT, BYE, GO_AHEAD, NO_REPLY_YET, SmtpConnection, helo_reply
 from gatekeeper.model import Recipient
 from gatekeeper.wire.commands import lone_hello, lone_mail, lone_recipient, lone_sender
 from gatekeeper.wire.content import Fault
@@ -108,14 +108,17 @@ class QuickConnection(SmtpConnection):
         self._rest()
 
     def _hello_at_once(self, data: bytes) -> bool:
-        name = lone_hello(data)
-        offered = self._house.offers_at_once() if name else None
-        if name is None or offered is None or self._idle_commands >= self._settings.max_commands:
+        hello = lone_hello(data)
+        if hello is None or self._idle_commands >= self._settings.max_commands:
+            return False
+        offered = self._house.offers_at_once() if hello[1] else {}
+        if offered is None:
             return False
         self._idle_commands += 1
-        self._offered, speaker = offered, self._speaker
-        speaker.helo, speaker.extended, speaker.forwarded = name, True, {}
-        self._say(self._hello_reply())
+        speaker = self._speaker
+        (speaker.helo, speaker.extended), speaker.forwarded = hello, {}
+        self._offered = offered
+        self._say(self._hello_reply() if speaker.extended else helo_reply(self.hostname))
         return True
 
     def _goodbye(self, data: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from gatekeeper.listeners.connection import Connection, log
 from gatekeeper.listeners.exchange import Exchange
@@ -140,7 +141,7 @@ class SmtpConnection(Connection):
 
     async def smtp_HELO(self, arg: str) -> None:
         if await self._hello(arg, extended=False):
-            self.answer(Reply(250, (self.hostname,)))
+            self.answer(helo_reply(self.hostname))
 
     async def smtp_EHLO(self, arg: str) -> None:
         if await self._hello(arg, extended=True):
@@ -391,6 +392,12 @@ class SmtpConnection(Connection):
 
 _NAMES = "HELO EHLO STARTTLS XFORWARD XCLIENT MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"
 _VERBS: Mapping[bytes, str] = {name.encode(): f"smtp_{name}" for name in _NAMES.split()}
+
+
+@lru_cache
+def helo_reply(hostname: str) -> Reply:
+    """The reply to HELO, of a host of that name."""
+    return Reply(250, (hostname,))
 
 
 def _data_refusal(exchange: Exchange | None) -> Reply:

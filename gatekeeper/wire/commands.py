@@ -24,7 +24,7 @@ _RECIPIENT = re.compile(r"<([^>]+)>")
 _LONE_RECIPIENT = re.compile(_RCPT + rb"(" + _ADDRESS + rb")>\r\n")
 _LONE_SENDER = re.compile(rb"(?:MAIL FROM|mail from|Mail From):<(" + _ADDRESS + rb")>\r\n")
 _LONE_MAIL = re.compile(rb"MAIL (FROM:[^\r\n\0]{1,400})\r\n", re.IGNORECASE)
-_LONE_HELLO = re.compile(rb"(?:EHLO|ehlo|Ehlo) ([!-~]{1,255})\r\n")
+_LONE_HELLO = re.compile(rb"([Ee][Hh]|[Hh][Ee])[Ll][Oo] ([!-~]{1,255})\r\n")
 
 
 def lone_recipient(octets: bytes) -> str | None:
@@ -45,10 +45,10 @@ def lone_mail(octets: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def lone_hello(octets: bytes) -> str | None:
-    """The client's name, where the octets are one EHLO with one that can be printed, and nothing else."""
+def lone_hello(octets: bytes) -> tuple[str, bool] | None:
+    """The client's name, and True for EHLO, where the octets are one HELO or EHLO with a name that can be printed."""
     found = _LONE_HELLO.fullmatch(octets)
-    return found[1].decode("ascii") if found else None
+    return (found[2].decode("ascii"), found[1].upper() == b"EH") if found else None
 
 
 class CommandReader:

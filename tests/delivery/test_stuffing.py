@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatekeeper.delivery import stuffing
-from gatekeeper.delivery.stuffing import stuffed
+from gatekeeper.delivery.stuffing import small, stuffed
 from tests.peers.sink import Sink
 
 PIECES = st.sampled_from(
@@ -34,6 +34,7 @@ def test_a_message_comes_out_as_it_went_in_however_it_is_cut_up(content, cuts):
     for cut in cuts:
         chunks, rest = [*chunks, rest[:cut]], rest[cut:]
     assert taken(b"".join(stuffed([*chunks, rest]))) == ended(content)
+    assert small([*chunks, rest]) == b"".join(stuffed([*chunks, rest]))
 
 
 @pytest.mark.parametrize("octets", [1, 2, 3, 5])
