@@ -43,11 +43,12 @@ class Open:
         return await relay(b"Received: from bench (bench [127.0.0.1])\r\n\tby gate with ESMTP id 1; now\r\n")
 
 
-async def serve(port: int, next_hop: int) -> None:
+async def serve(port: int, sink: int) -> None:
     """Pass on until killed."""
-    given = {"listen": f"127.0.0.1:{port}", "next_hop": f"smtp://127.0.0.1:{next_hop}"}
+    given = {"listen": f"127.0.0.1:{port}", "next_hop": f"smtp://127.0.0.1:{sink}"}
     settings = read_settings(given | {"max_connections_per_client": "2000"}, {})
-    listener = SmtpListener(settings.listening, NextHop(settings.next_hop), Open(), lambda sender: True)
+    next_hop = NextHop(settings.next_hop)
+    listener = SmtpListener(settings.listening, next_hop, Open(), lambda sender: True, has_own=lambda: False)
     await listener.start()
     await asyncio.Event().wait()
 

@@ -61,6 +61,7 @@ class Front:
             self._sender_allowed,
             self._obstacle,
             self._is_preflight,
+            self._has_preflight,
         )
         self.milter = MilterListener(base.settings.listening, self.pipeline, self._obstacle)
 
@@ -80,6 +81,9 @@ class Front:
         domain = mail_from.rpartition("@")[2].lower()
         domains = self._base.settings.listening.sender_domains
         return domain in domains if domains else self._base.in_force.current.directory.is_inside(mail_from)
+
+    def _has_preflight(self) -> bool:
+        return self._base.in_force.current.ruleset.preflight is not None
 
     def _is_preflight(self, address: str) -> bool:
         preflight = self._base.in_force.current.ruleset.preflight

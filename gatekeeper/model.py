@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Action(StrEnum):
@@ -49,9 +50,11 @@ class Client:
     protocol: str = "ESMTP"  # as in a Received field's "with"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """One RCPT: the address without brackets, and its ESMTP parameters as they were given (RFC 3461 4)."""
+class Recipient(NamedTuple):
+    """One RCPT: the address without brackets, and its ESMTP parameters as they were given (RFC 3461 4).
+
+    There are thousands of a message; a named tuple is made in half the time.
+    """
 
     address: str
     parameters: tuple[str, ...] = ()  # such as ("NOTIFY=NEVER", "ORCPT=rfc822;a@example.gov")

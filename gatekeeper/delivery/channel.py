@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -26,7 +25,7 @@ class Channel(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser = ReplyParser()
-        self._replies: deque[Reply] = deque()
+        self._replies: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
         self._then: Then | None = None  # who is given the next reply as it comes, instead of a waiter
         self._loop = asyncio.get_running_loop()
@@ -100,12 +99,7 @@ class Channel(asyncio.Protocol):
             then(said)
 
     def _next(self) -> Reply | None:
-        if not self._replies:
-            return None
-        said = self._replies.popleft()
-        if not self._replies:
-            self._note_quiet()
-        return said
+        return self.heard(1)[0] if self._replies else None
 
     # -- time: one coarse timer a connection, since thousands of replies come in time for each that does not --
 
@@ -138,20 +132,25 @@ class Channel(asyncio.Protocol):
         if self._transport and self._lost is None:
             self._transport.write(data)
 
-    def heard(self) -> Reply | None:
-        """The next reply, where it is there already."""
-        return self._next()
+    def heard(self, most: int) -> list[Reply]:
+        """So many replies, or as many as are there already."""
+        heard = self._replies[:most]
+        del self._replies[:most]
+        self._note_quiet()
+        return heard
 
     async def reply(self, seconds: float) -> Reply:
         """The next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
+        return (await self.replies(1, seconds))[0]
+
+    async def replies(self, most: int, seconds: float) -> list[Reply]:
+        """The next replies, at most so many, one at least. Raises NextHopError as `reply` does."""
         if not self._replies:
             self._await_until(seconds)
             while not self._replies:
                 await self._event()
             self._due = math.inf
-        said = self._replies.popleft()
-        self._note_quiet()
-        return said
+        return self.heard(most)
 
     def ask(self, octets: bytes, seconds: float, then: Then) -> None:
         """Write, and have the next reply given to `then` as it comes, or the error that `reply` would raise."""

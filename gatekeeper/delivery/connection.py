@@ -84,29 +84,31 @@ class Connection:
         Raises NextHopError; 421 counts as the connection's end (RFC 5321 3.8).
         """
         if self.pipelines:
-            return await self._batch(lines)
-        return [reply for line in lines for reply in await self._batch([line])]
+            return await self.batch(b"".join(map(wire_line, lines)), lines)
+        return [await self.command(line) for line in lines]
 
-    async def _batch(self, lines: Sequence[str]) -> list[Reply]:
+    async def batch(self, octets: bytes, commands: Sequence[str]) -> list[Reply]:
+        """Send commands in one write, whether or not PIPELINING is offered; a reply for each, in order.
+
+        Args: `octets` of all of them; `commands` are what they begin with. Raises as `commands` does.
+        """
         self._broken = True  # until every reply is read: cancelled between, the connection is of no use
-        if lines:
-            self._channel.write(wire_line("\r\n".join(lines)))
-        heard, replies = self._channel.heard, []
-        for line in lines:
-            reply = heard()
-            replies.append(reply if reply and reply.ok else await self._rest_of_reply(line, reply))
+        if octets:
+            self._channel.write(octets)
+        replies: list[Reply] = []
+        while len(replies) < len(commands):
+            seconds = self.deadlines.of(commands[len(replies)])
+            some = await self._channel.replies(len(commands) - len(replies), seconds)
+            if not (some[0].ok and some.count(some[0]) == len(some)):  # thousands are the same, for the most part
+                for command, reply in zip(commands[len(replies) :], some, strict=False):
+                    self._checked(command, reply)
+            replies += some
         self._broken = False
         return replies
 
     async def command(self, line: str) -> Reply:
         """Send one command; raises NextHopError."""
-        return (await self._batch([line]))[0]
-
-    async def _rest_of_reply(self, line: str, reply: Reply | None) -> Reply:
-        return await self._reply(line) if reply is None else self._checked(line, reply)
-
-    async def _reply(self, line: str) -> Reply:
-        return self._checked(line, self._channel.heard() or await self._channel.reply(self.deadlines.of(line)))
+        return (await self.batch(wire_line(line), [line]))[0]
 
     def say(self, command: bytes, seconds: float, then: Then) -> None:
         """As `command`, without waiting: `then` is given the reply as it comes, or the error that would be raised.

@@ -25,6 +25,7 @@ _NEEDS = {  # parameter -> what must be offered for it
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACKET = re.compile(r"[<> ]")
 _is_plain = re.compile(r"[!-;=?-~]*").fullmatch  # printable ASCII but space and angle brackets
+_PLAIN = bytes(octet for octet in range(ord("!"), ord("~") + 1) if chr(octet) not in "<>")
 _NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
 
 
@@ -36,6 +37,17 @@ def mail_command(sender: str, parameters: Sequence[str], offers: Mapping[str, st
 def rcpt_command(recipient: Recipient, offers: Mapping[str, str]) -> str | Reply:
     """The RCPT command for a next hop with these offers, or the reply that refuses it."""
     return _command("RCPT TO", recipient.address, recipient.parameters, offers)
+
+
+def plain_rcpt_commands(recipients: Sequence[Recipient]) -> bytes | None:
+    """The RCPT commands for all of them, as they go over the wire; None where `rcpt_command` is to look at each."""
+    if not recipients:
+        return b""
+    addresses = [recipient.address for recipient in recipients if not recipient.parameters]
+    joined = "".join(addresses)
+    if len(addresses) < len(recipients) or not joined.isascii() or joined.encode("ascii").translate(None, _PLAIN):
+        return None
+    return b"RCPT TO:<%b>\r\n" % ">\r\nRCPT TO:<".join(addresses).encode("ascii")
 
 
 def _command(verb: str, address: str, parameters: Sequence[str], offers: Mapping[str, str]) -> str | Reply:

@@ -14,7 +14,13 @@ from functools import partial
 from typing import Protocol
 
 from gatekeeper.delivery.connection import Connection, wire_line
-from gatekeeper.delivery.envelope import content_refusal, identity_command, mail_command, rcpt_command
+from gatekeeper.delivery.envelope import (
+    content_refusal,
+    identity_command,
+    mail_command,
+    plain_rcpt_commands,
+    rcpt_command,
+)
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.model import Client, Recipient
@@ -23,6 +29,7 @@ from gatekeeper.wire.replies import Reply, reply
 
 _MOST_LOST = 4  # connections that a transaction may lose before it is over: a kept one, then fresh ones
 _AT_A_TIME = 500  # recipients: Postfix hangs up on who goes on for a thousand beyond its limit
+_RCPT = "RCPT"
 _ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): those behind are not asked for at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
 _NOBODY = Recipient("")
@@ -213,11 +220,9 @@ class SmtpTransaction:
         mail = mail_command(self._sender, self._parameters, connection.offers)
         if isinstance(mail, Reply):
             return self._mail_refused(mail, batch)
-        commands = [rcpt_command(each, connection.offers) for each in [*self._asked, *batch]]
-        answer, answers = await _hear(connection, [*self._identity(connection), mail], _lines(commands))
-        if not answer.ok:
-            return self._mail_refused(answer, batch)
-        return self._compared(answer, _merged(commands, answers))
+        opening = [*self._identity(connection), mail]
+        answer, answers = await _hear(connection, opening, [*self._asked, *batch])
+        return self._compared(answer, answers) if answer.ok else self._mail_refused(answer, batch)
 
     def _identity(self, connection: Connection) -> list[str]:
         """XFORWARD where it is offered: it tells the next hop's log, and lasts for one transaction."""
@@ -227,6 +232,9 @@ class SmtpTransaction:
         return [line] if line else []
 
     async def _say_more(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
+        plain = plain_rcpt_commands(batch) if connection.pipelines else None
+        if plain is not None:
+            return await connection.batch(plain, [_RCPT] * len(batch))
         commands = [rcpt_command(each, connection.offers) for each in batch]
         return _merged(commands, await connection.commands(_lines(commands)))
 
@@ -307,13 +315,21 @@ def _classes(answers: Sequence[Reply]) -> list[int]:
     return [answer.code // 100 for answer in answers]
 
 
-async def _hear(connection: Connection, opening: list[str], rest: list[str]) -> tuple[Reply, list[Reply]]:
-    """The reply to MAIL, the last of the opening, and those to the rest; one write where PIPELINING is offered."""
-    if connection.pipelines:
-        replies = await connection.commands([*opening, *rest])
+async def _hear(
+    connection: Connection, opening: list[str], recipients: Sequence[Recipient]
+) -> tuple[Reply, list[Reply]]:
+    """The reply to MAIL, the last of the opening, and those to RCPT; one write where PIPELINING is offered."""
+    plain = plain_rcpt_commands(recipients) if connection.pipelines else None
+    if plain is not None:
+        octets = b"".join(map(wire_line, opening)) + plain
+        replies = await connection.batch(octets, [*opening, *([_RCPT] * len(recipients))])
         return replies[len(opening) - 1], replies[len(opening) :]
+    commands = [rcpt_command(each, connection.offers) for each in recipients]
+    if connection.pipelines:
+        replies = await connection.commands([*opening, *_lines(commands)])
+        return replies[len(opening) - 1], _merged(commands, replies[len(opening) :])
     mail = (await connection.commands(opening))[-1]
-    return mail, await connection.commands(rest) if mail.ok else []
+    return mail, _merged(commands, await connection.commands(_lines(commands))) if mail.ok else []
 
 
 def _lines(commands: Sequence[str | Reply]) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -128,6 +128,13 @@ class Connection(SMTP):
     def answer(self, given: Reply) -> None:
         """Queue a reply; it is written when the client's pipelined commands are done (RFC 2920 3.2)."""
         self._replies.append(given.encode())
+
+    def answer_all(self, given: Sequence[Reply]) -> None:
+        """Queue replies, which may be thousands, most of them the same."""
+        if given and given.count(given[0]) == len(given):
+            self._replies.append(given[0].encode() * len(given))
+        else:
+            self._replies += [each.encode() for each in given]
 
     def write_replies(self) -> None:
         """Write what is queued, in one piece."""

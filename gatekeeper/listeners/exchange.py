@@ -62,6 +62,9 @@ class Exchange:
         return _TAKEN
 
     def _note(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
+        if replies and replies[0].ok and replies.count(replies[0]) == len(replies):  # thousands, for the most part
+            self.accepted += recipients
+            return
         for recipient, answer in zip(recipients, replies, strict=True):
             self.note(recipient, answer)
 

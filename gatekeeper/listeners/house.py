@@ -34,10 +34,12 @@ class House(Guests):
         sender_allowed: Callable[[str], bool],
         obstacle: Callable[[], Reply | None],
         is_ours: Callable[[str], bool],
+        has_own: Callable[[], bool],
     ) -> None:
         super().__init__(settings, settings.max_connections_per_client)
         self.next_hop, self.pipeline = next_hop, pipeline
-        self.sender_allowed, self.obstacle, self.is_ours = sender_allowed, obstacle, is_ours
+        self.sender_allowed, self.obstacle = sender_allowed, obstacle
+        self.is_ours, self.has_own = is_ours, has_own
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.shared: Mapping[str, Any] = {}  # what every connection begins with; set as the listener starts
         self.may_xforward, self.may_xclient = among(settings.xforward), among(settings.xclient)

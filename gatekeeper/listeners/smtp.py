@@ -26,7 +26,8 @@ class SmtpListener:
 
     Args: `next_hop` is mirrored; `pipeline` decides; `sender_allowed` tells by MAIL FROM (never the null sender) who
     is let in; `obstacle` gives the reply to MAIL where no mail can be taken now, such as 452 4.3.1 with a full disk;
-    `is_ours` tells of a recipient's address that the gate itself answers, so that no next hop is asked about it.
+    `is_ours` tells of a recipient's address that the gate itself answers, so that no next hop is asked about it;
+    `has_own` that there are such addresses at all.
     Raises SettingsError where the certificate is bad.
     """
 
@@ -38,9 +39,10 @@ class SmtpListener:
         sender_allowed: Callable[[str], bool],
         obstacle: Callable[[], Reply | None] = _nothing,
         is_ours: Callable[[str], bool] = lambda address: False,
+        has_own: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
-        self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours)
+        self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours, has_own)
         self._doorkeeper: Doorkeeper | None = None
         self._tls = _tls_context(settings)
 

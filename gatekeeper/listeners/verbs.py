@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TypeGuard, cast
 
 from gatekeeper.listeners.connection import Connection, log
 from gatekeeper.listeners.exchange import Exchange
@@ -64,6 +65,7 @@ class SmtpConnection(Connection):
         self._offered: Mapping[str, str] = {}
         self._exchange: Exchange | None = None
         self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
+        self._all_theirs = True  # the next hop answers each of them
         self._idle_commands = 0
         self._errors = 0
         self._messages = 0
@@ -110,8 +112,7 @@ class SmtpConnection(Connection):
     def _next_command(self) -> bytes | Reply | None:
         """The next command that is no recipient; recipients before it are noted."""
         while True:
-            for address in self.commands.take_recipients():
-                self._note_recipient(Recipient(address))
+            self._note_recipients(self.commands.take_recipients())
             command = self.commands.take()
             if not isinstance(command, bytes) or command[:5].upper() != b"RCPT ":
                 return command
@@ -252,24 +253,38 @@ class SmtpConnection(Connection):
             self._idle_commands += 1
         elif len(exchange.accepted) + len(self._asked) >= self._settings.max_recipients:
             recipient = _TOO_MANY_RECIPIENTS
+        if isinstance(recipient, Reply) or self._house.is_ours(recipient.address):
+            self._all_theirs = False
         self._asked.append(recipient)
+
+    def _note_recipients(self, addresses: Sequence[str]) -> None:
+        """As `_note_recipient`, thousands of them."""
+        exchange = self._exchange
+        if exchange is not None and self._all_theirs and not self._house.has_own():
+            room = max(0, self._settings.max_recipients - len(exchange.accepted) - len(self._asked))
+            self._asked += map(Recipient, addresses[:room])
+            addresses = addresses[room:]
+        for address in addresses:
+            self._note_recipient(Recipient(address))
 
     async def _ask_recipients(self) -> None:
         """Answer the recipients noted: ours at once, the others by the next hop, all in order."""
-        asked, self._asked = self._asked, []
+        asked, self._asked, all_theirs, self._all_theirs = self._asked, [], self._all_theirs, True
         if not asked:
             return
-        theirs = [each for each in asked if isinstance(each, Recipient) and not self._house.is_ours(each.address)]
+        theirs = cast(list[Recipient], asked) if all_theirs else list(filter(self._is_theirs, asked))
         replies = await self._next_hops_replies(theirs)
-        if len(replies) == len(asked):  # thousands, for the most part
-            for answer in replies:
-                self.answer(answer)
+        if len(replies) == len(asked):
+            self.answer_all(replies)
         else:
             rest = iter(replies)
             for each in asked:
                 self.answer(self._own_reply(each) or next(rest))
         if self._idle_commands > self._settings.max_commands:
             self.dismiss(_TOO_MANY_COMMANDS)
+
+    def _is_theirs(self, asked: Recipient | Reply) -> TypeGuard[Recipient]:
+        return isinstance(asked, Recipient) and not self._house.is_ours(asked.address)
 
     def _own_reply(self, asked: Recipient | Reply) -> Reply | None:
         """The reply that is not the next hop's; None where that one was asked."""

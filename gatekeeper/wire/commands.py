@@ -18,10 +18,10 @@ _BAD_OCTET = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\0")
 # A run of the commonest commands, so that thousands of them cost one match: only what `parse_rcpt` surely takes, as
 # it stands, without parameters. Everything else goes the long way. IGNORECASE would cost four times as much.
 _ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z0-9\-]{1,63}"
-_RCPT = rb"(?:RCPT TO|rcpt to|Rcpt To):<"
+_RCPT = rb"(?:RCPT TO|[Rr][Cc][Pp][Tt] [Tt][Oo]):<"
 _RECIPIENT_RUN = re.compile(rb"(?:" + _RCPT + _ADDRESS + rb">\r\n)+")
-_RECIPIENT = re.compile(r"<([^>]+)>")
 _LONE_RECIPIENT = re.compile(_RCPT + rb"(" + _ADDRESS + rb")>\r\n")
+_BETWEEN_RECIPIENTS = re.compile(r">\r\n[^<]+<")
 _LONE_SENDER = re.compile(rb"(?:MAIL FROM|mail from|Mail From):<(" + _ADDRESS + rb")>\r\n")
 _LONE_MAIL = re.compile(rb"MAIL (FROM:[^\r\n\0]{1,400})\r\n", re.IGNORECASE)
 _LONE_HELLO = re.compile(rb"([Ee][Hh]|[Hh][Ee])[Ll][Oo] ([!-~]{1,255})\r\n")
@@ -83,7 +83,10 @@ class CommandReader:
         if not run:
             return []
         self._at = run.end()
-        return _RECIPIENT.findall(run[0].decode("ascii"))
+        addresses = run[0][len("RCPT TO:<") : -len(">\r\n")].decode("ascii")
+        if addresses.count("\r") == addresses.count(">\r\nRCPT TO:<"):
+            return addresses.split(">\r\nRCPT TO:<")
+        return _BETWEEN_RECIPIENTS.split(addresses)
 
     def take(self) -> bytes | Reply | None:
         """Take the next command without its CRLF; the reply for a bad one; None where more octets are wanted."""
