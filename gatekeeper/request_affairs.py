@@ -97,9 +97,15 @@ def _lapses(voice: Voice, request: RequestView) -> str:
 
 
 def last_day(voice: Voice, request: RequestView) -> date | None:
-    """The last day on which what it asks for could be sent; None where no day is planned."""
-    planned = request.draft.planned
-    return calendar_of(voice.ruleset).add(planned, WINDOW) if planned else None
+    """The last day on which it waits: of its window, or as `held.expire` says where no day is planned; None for none.
+
+    Without a day it waits from when it was asked, or was sent back.
+    """
+    calendar, span = calendar_of(voice.ruleset), voice.ruleset.held.expire
+    if request.draft.planned:
+        return calendar.add(request.draft.planned, WINDOW)
+    since = request.changed_at if request.state is RequestState.CHANGES else request.submitted_at
+    return calendar.day(calendar.after(moment_of(since), span.working_days, span.time)) if span else None
 
 
 def details(request: RequestView) -> str:

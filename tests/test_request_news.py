@@ -126,6 +126,30 @@ async def test_who_decides_is_reminded_and_it_lapses_after_its_days(scene):
     assert await scene.after(10) == []
 
 
+async def test_an_exception_without_a_planned_day_lapses_as_a_held_mailing_does(scene):
+    """Asked for by M8; `held.expire` of the rules counts from when it was asked, and anew when it is sent back."""
+    for subject in ("left lying", "sent back"):
+        scene.ask(subject=subject, planned=None, exception=True)
+    text = text_of(dict(await scene.after())[CIO])
+    assert "it lapses after Monday 7 December 2026" in text  # ten working days
+    scene.now += 8 * DAY
+    scene.casework.ask_changes_of_request(2, CIO, "until when?")
+    await scene.after(6)
+    assert [scene.casework.show_request(number).request.state for number in (1, 2)] == ["submitted", "changes"]
+    await scene.after(1)
+    assert f"{HEAD}: Expired (R-1): left lying" in await scene.subjects()
+    await scene.after(8)
+    assert f"{HEAD}: Expired (R-2): sent back" in await scene.subjects()
+
+
+async def test_where_nothing_held_expires_no_exception_that_is_asked_does(store, tmp_path):
+    scene = Told(store, tmp_path, RULES + "held: {expire: none}\n")
+    scene.ask(planned=None, exception=True)
+    assert "it goes on waiting" in text_of(dict(await scene.after())[CIO])
+    await scene.after(365)
+    assert scene.casework.show_request(1).request.state == "submitted"
+
+
 async def test_a_request_that_was_used_and_one_that_never_was(scene):
     for subject in ("Open enrolment", "Never sent"):
         scene.ask(subject=subject)
