@@ -111,12 +111,75 @@ async def test_an_exception_needs_everyone_whom_the_rules_ask(store, tmp_path):
         scene.casework.grant_exception(Exempted(Scope(frozenset({SENDER})), UNTIL), CIO, "why not")
 
 
+async def test_what_is_for_a_group_of_senders_is_for_its_members_alone(store, tmp_path):
+    """Clause S1: approval may be agency-wide, for groups of employees, or for one employee."""
+    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}, editor@doa.example.gov]\n")
+    scene.casework.grant_exception(Exempted(Scope(groups=frozenset({"newsroom"})), UNTIL), CIO, "writes the news")
+    assert scene.permit().scope == Scope(groups=frozenset({"newsroom"}))
+    for number, sender in enumerate((SENDER, "editor@doa.example.gov")):
+        text = b"The news of day %d" % number
+        assert "queued" in (await scene.send(sender=sender, subject=f"news {number}", text=text)).text
+    assert "Held" in (await scene.send(sender="clerk@doa.example.gov", subject="no news", text=b"Anything")).text
+    forged = await scene.send(sender="editor@doa.example.gov", subject="forged", text=b"Pay here", authenticated=False)
+    assert "Held" in forged.text
+    assert scene.mailing(4).reasons[0].rule == "approval"
+    scene.casework.revoke(1, CIO, "No longer")
+    assert "Held" in (await scene.send(subject="more news", text=b"And yet more")).text
+
+
+async def test_a_request_for_a_group_gives_a_permit_for_the_group(store, tmp_path):
+    """Clause S1."""
+    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n  desk: [clerk@doa.example.gov]\n")
+    scene.ask(senders=("group:newsroom",))
+    scene.casework.approve_request(1, CIO)
+    other = await scene.send(sender="clerk@doa.example.gov")
+    assert "Held" in other.text and "the sender is not" in scene.mailing().reasons[0].text
+    assert "queued" in (await scene.send()).text
+    assert scene.permit().mailings == ("M-2",)
+
+
+# -- a use that goes back ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", ["deny", "withdraw"])
+async def test_a_mailing_that_is_closed_before_any_of_it_was_sent_gives_its_use_back(scene, closed):
+    colleague = "jo@doa.example.gov"
+    await scene.send(people(2400))
+    scene.ask(senders=(SENDER, colleague))
+    scene.casework.approve_request(1, CIO)
+    await scene.meetings.hold()
+    assert (scene.permit().used, scene.permit().state, scene.mailing().state) == (1, "used", "released")
+    scene.casework.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))  # before the queue has sent any of it
+    assert scene.mailing().state == "held"
+    if closed == "deny":
+        scene.casework.deny(1, DEPUTY, "Too many")
+    else:
+        scene.casework.withdraw(1, SENDER, "Never mind")
+    assert (scene.permit().used, scene.permit().state, scene.permit().mailings) == (0, "in force", ())
+    assert scene.casework.show_request(1).request.state == "approved"
+    assert "queued" in (await scene.send(people(2300), sender=colleague)).text
+    assert (scene.permit().used, scene.permit().state) == (1, "used")
+    assert scene.casework.show_request(1).request.state == "used"
+
+
+async def test_a_mailing_of_which_something_was_sent_keeps_its_use(scene):
+    scene.ask()
+    scene.casework.approve_request(1, CIO)
+    assert "queued" in (await scene.send(people(2100))).text
+    assert "Held" in (await scene.send(people(2500))).text  # the same mailing has outgrown its permit
+    assert scene.mailing().state == "held"
+    scene.casework.deny(1, DEPUTY, "Too many")
+    assert (scene.permit().used, scene.permit().state) == (1, "used")
+    assert "Held" in (await scene.send(people(2400), text=b"Once more")).text
+
+
 # -- suspensions -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "name"), [("sender", SENDER), ("agency", "DOA")])
-async def test_mass_mail_of_who_is_suspended_is_refused_and_other_mail_passes(scene, kind, name):
+@pytest.mark.parametrize(("kind", "name"), [("sender", SENDER), ("agency", "DOA"), ("group", "newsroom")])
+async def test_mass_mail_of_who_is_suspended_is_refused_and_other_mail_passes(store, tmp_path, kind, name):
     """Clause C10: violations have consequences."""
+    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n")
     scene.casework.suspend(kind, name, CIO, "Chain letters", UNTIL)
     refused = await scene.send(people(300))
     assert refused.code == 550 and "suspended until 2026-12-31: Chain letters" in refused.text
