@@ -95,6 +95,8 @@ class Patience:
             done = await self.store.run(partial(self._step, key=key, files=files))
         except StoreError:
             raise
+        except ledger.OnItsWay:
+            return  # it expires when the next hop has answered
         except Exception:  # a fault of ours with one mailing must not keep the others waiting
             log.exception("a held mailing could not be looked after")
             return

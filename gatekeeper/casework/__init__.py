@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -21,7 +22,7 @@ from gatekeeper.casework.requests import RequestCase, Wanted
 from gatekeeper.casework.terms import Terms
 from gatekeeper.faults import step
 from gatekeeper.rules import Ruleset
-from gatekeeper.store import Store, keeping, views
+from gatekeeper.store import Store, keeping, ledger, views
 from gatekeeper.store import permits as granted
 from gatekeeper.store import requests as asked
 from gatekeeper.store import suspensions as suspended
@@ -76,6 +77,13 @@ class Casework:
         desk = self.desk
         return self.store.call(lambda connection: verb(connection, desk, *arguments))
 
+    def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
+        """As `_do`, once nothing of the mailing is on its way: what was revoked may be, when it is denied at once."""
+        while True:
+            with suppress(ledger.OnItsWay):
+                return self._do(verb, *arguments)
+            self.pause(_LOOK_SECONDS)
+
     # -- mailings ------------------------------------------------------------------------------------------------
 
     def mailings(self, state: str | None = None) -> list[MailingView]:
@@ -112,21 +120,21 @@ class Casework:
 
         Raises NotFound, NotAllowed, or CaseworkError where it is not held or no reason is given.
         """
-        return self._do(mailings.deny, number, by, reason)
+        return self._close(mailings.deny, number, by, reason)
 
     def withdraw(self, number: int, by: str, reason: str = "") -> Decision:
         """Take a held mailing back: its sender, or an admin; nothing of what is held is sent.
 
         Raises NotFound, NotAllowed, or CaseworkError where it is not held.
         """
-        return self._do(mailings.withdraw, number, by, reason)
+        return self._close(mailings.withdraw, number, by, reason)
 
     def ask_changes(self, number: int, by: str, reason: str) -> Decision:
         """Send a held mailing back to its sender with what should be changed; nothing of it is sent.
 
         Raises NotFound, NotAllowed, or CaseworkError where it is not held or no text is given.
         """
-        return self._do(mailings.ask_changes, number, by, reason)
+        return self._close(mailings.ask_changes, number, by, reason)
 
     def ask(self, number: int, by: str, whom: str) -> Decision:
         """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, exists, insert, or_, select, update
 
-from gatekeeper.lifecycle import BatchState, PermitState, RequestState, advance
+from gatekeeper.lifecycle import BatchState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Permit, Standing
 from gatekeeper.store.rows import permit_of
-from gatekeeper.store.schema import batches, flights, permit_uses, permits, requests
+from gatekeeper.store.schema import batch_recipients, batches, flights, permit_uses, permits, requests
 from gatekeeper.store.standing import read_scopes
 from gatekeeper.store.timeline import record
 
@@ -128,9 +128,10 @@ def give_back(connection: Connection, mailing_id: int, now: float) -> None:
 
 
 def _was_sent(connection: Connection, mailing_id: int) -> bool:
-    sent = select(batches.c.id).where(
-        batches.c.mailing_id == mailing_id, batches.c.state.in_((BatchState.RELEASED, BatchState.SENT))
-    )
+    """True where some of it is on its way, or somebody has got it, even of a batch that was stopped."""
+    gone = batches.c.state.in_((BatchState.RELEASED, BatchState.SENT))
+    told = exists().where(batch_recipients.c.batch_id == batches.c.id, batch_recipients.c.state == RecipientState.SENT)
+    sent = select(batches.c.id).where(batches.c.mailing_id == mailing_id, or_(gone, told))
     return connection.execute(sent.limit(1)).first() is not None
 
 

@@ -7,11 +7,11 @@ anywhere and go on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
 from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
@@ -197,6 +197,12 @@ def is_released(connection: Connection, batch_id: int) -> bool:
     """True while nobody has stopped the batch; it stays so until the transaction ends."""
     query = select(batches.c.state).where(batches.c.id == batch_id).with_for_update(read=True)
     return connection.execute(query).scalar() == BatchState.RELEASED
+
+
+def in_hand(connection: Connection, batch_ids: Collection[int], now: float) -> int:
+    """How many of these batches somebody is sending at this moment, stopped or not."""
+    leased = and_(jobs.c.batch_id.in_(batch_ids), jobs.c.state == "due", jobs.c.lease_until > now)
+    return int(connection.execute(select(func.count()).select_from(jobs).where(leased)).scalar_one())
 
 
 def record_answers(

@@ -62,14 +62,22 @@ def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float,
     jobs.enqueue_release(connection, now, mailing_id=mailing_key, batch_id=batch_id)
 
 
+class OnItsWay(Exception):
+    """A group of the mailing is on its way to the next hop: what becomes of it is known when that has answered."""
+
+
 def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:
     """Deny, withdraw or expire a mailing: its kept batches are left `returned` or `withdrawn`, its keys detached.
 
-    Raises LifecycleError where its state does not allow it.
+    Raises LifecycleError where its state does not allow it, and OnItsWay where something that was stopped has still to
+    be answered: nobody may be told that it was not sent.
     """
     state = advance(mailing.state, name)
-    waiting = update(batches).where(batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
-    connection.execute(waiting.values(state=left.value))
+    held = (batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
+    ids = list(connection.execute(select(batches.c.id).where(*held)).scalars())
+    if jobs.in_hand(connection, ids, act.at):
+        raise OnItsWay
+    connection.execute(update(batches).where(*held).values(state=left.value))
     give_back(connection, mailing.key, act.at)
     succeed(connection, mailing.key)
     _change(connection, mailing, state, act, state.value)

@@ -6,12 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 
 from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Likeness, Reason, Scope
 from gatekeeper.store.act import Act
 from gatekeeper.store.claims import in_flight
+from gatekeeper.store.jobs import in_hand
 from gatekeeper.store.rows import (
     likeness_of,
     likeness_to_row,
@@ -248,6 +249,9 @@ def keys_of(connection: Connection, names: Collection[str]) -> list[int]:
 # -- changing what was given -------------------------------------------------------------------------------------
 
 
+_STOPPED = frozenset({BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN})  # the last two: closed since
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """What a change to a permit stopped, and what had been sent under it, in recipients; and what is on its way."""
@@ -332,7 +336,10 @@ def tally(connection: Connection, permit: PermitView, now: float) -> Stopped:
     """What was sent under the permit, what of it waits, and what is on its way at this moment."""
     used = select(permit_uses.c.mailing_id, permit_uses.c.relayed).where(permit_uses.c.permit_id == permit.key)
     uses: dict[int, int] = dict(map(tuple, connection.execute(used)))
-    kept = select(batches.c.id, batches.c.permits, batches.c.state).where(batches.c.mailing_id.in_(uses))
+    # a mailing that was closed since may have given its use back
+    had = select(mailings.c.id).where(mailings.c.number.in_([int(name[2:]) for name in permit.mailings]))
+    known = {*uses, *connection.execute(had).scalars()}
+    kept = select(batches.c.id, batches.c.permits, batches.c.state).where(batches.c.mailing_id.in_(known))
     under = {id: state for id, ids, state in connection.execute(kept) if permit.key in ids}
     states = (
         select(batch_recipients.c.batch_id, batch_recipients.c.state, func.count())
@@ -343,15 +350,10 @@ def tally(connection: Connection, permit: PermitView, now: float) -> Stopped:
     for batch_id, state, number in connection.execute(states):
         if state == RecipientState.SENT:
             found = replace(found, sent=found.sent + number)
-        elif state == RecipientState.WAITING and under[batch_id] == BatchState.HELD:
+        elif state == RecipientState.WAITING and under[batch_id] in _STOPPED:
             found = replace(found, stopped=found.stopped + number)
-    return replace(found, flying=in_flight(connection, permit.key, now) + _leased(connection, list(under), now))
-
-
-def _leased(connection: Connection, batch_ids: list[int], now: float) -> int:
-    stopped = select(batches.c.id).where(batches.c.id.in_(batch_ids), batches.c.state == BatchState.HELD)
-    leased = and_(jobs.c.batch_id.in_(stopped), jobs.c.state == "due", jobs.c.lease_until > now)
-    return int(connection.execute(select(func.count()).select_from(jobs).where(leased)).scalar_one())
+    stopped = [id for id, state in under.items() if state in _STOPPED]
+    return replace(found, flying=in_flight(connection, permit.key, now) + in_hand(connection, stopped, now))
 
 
 # -- time --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import date
 from functools import partial
 
@@ -13,6 +14,7 @@ from gatekeeper.delivery.queue import Queue
 from gatekeeper.delivery.submit import RecipientResult, Result
 from gatekeeper.model import Scope
 from gatekeeper.store import jobs
+from gatekeeper.waiting import Patience
 from gatekeeper.wire.replies import reply
 from tests.casework.scene import CIO, DEPUTY, HEAD, RULES, SENDER, Scene
 from tests.store.arrivals import people
@@ -267,6 +269,77 @@ async def test_revoking_stops_what_has_not_left_waits_for_what_is_on_its_way_and
     await until(lambda: len(hop.taken) == 2400)
     await queue.stop(10)
     assert sorted(hop.taken) == sorted(people(2400))
+
+
+@pytest.mark.parametrize("closed", ["deny", "withdraw"])
+async def test_closing_waits_for_what_is_on_its_way_and_reports_only_the_others(scene, monkeypatch, closed):
+    """What a revoke stopped is denied before the group that was on its way has been answered (S5)."""
+    monkeypatch.setattr("gatekeeper.delivery.queue._GROUP", 500)
+    await scene.send(people(2400))
+    scene.casework.approve(1, CIO)
+    hop, looks = Hop(), []
+    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue.start()
+    await asyncio.wait_for(hop.busy.wait(), 30)
+    casework = scene.casework
+    object.__setattr__(casework, "pause", lambda seconds: looks.append(time.sleep(0.01)))
+    revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
+    await until(lambda: looks)
+    verb = partial(casework.deny, 1, CIO, "No") if closed == "deny" else partial(casework.withdraw, 1, SENDER, "No")
+    closing = asyncio.create_task(asyncio.to_thread(verb))
+    await asyncio.sleep(0.1)
+    assert not closing.done() and not revoking.done()
+    hop.go.set()
+    stopped = (await asyncio.wait_for(revoking, 30)).stopped
+    await asyncio.wait_for(closing, 30)
+    assert (stopped.sent, stopped.stopped, len(hop.taken)) == (500, 1900, 500)
+    await queue.stop(10)
+    recipients = [view for batch in scene.casework.show(1).batches for view in batch.recipients]
+    assert sum(view.state == "sent" for view in recipients) == 500
+    assert (scene.permit().used, scene.permit().state) == (1, "revoked")
+
+
+async def test_time_does_not_end_what_is_on_its_way(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("gatekeeper.delivery.queue._GROUP", 500)
+    scene = Scene(store, tmp_path, RULES + "held: {expire: 1h}\n")
+    await scene.send(people(2400))
+    scene.casework.approve(1, CIO)
+    hop = Hop()
+    queue = Queue(store, hop, scene.voice, 9e9, clock=scene.clock)
+    queue.start()
+    await asyncio.wait_for(hop.busy.wait(), 30)
+    casework = scene.casework
+    revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
+    await until(lambda: scene.mailing().state == "held")
+    scene.now += 2 * 3600
+    patience = Patience(store, scene.voice, clock=scene.clock)
+    await patience.attend()
+    assert scene.mailing().state == "held"
+    hop.go.set()
+    await asyncio.wait_for(revoking, 30)
+    await patience.attend()
+    assert scene.mailing().state == "expired"
+    await queue.stop(10)
+
+
+async def test_a_mailing_of_which_a_part_was_sent_keeps_its_use_when_the_rest_is_denied(scene, monkeypatch):
+    monkeypatch.setattr("gatekeeper.delivery.queue._GROUP", 500)
+    await scene.send(people(2400))
+    scene.ask()
+    scene.casework.approve_request(1, CIO)
+    await scene.meetings.hold()
+    hop = Hop()
+    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue.start()
+    await asyncio.wait_for(hop.busy.wait(), 30)
+    narrowing = asyncio.create_task(asyncio.to_thread(scene.casework.narrow, 1, CIO, "Fewer", Narrowed(max_users=2300)))
+    await until(lambda: scene.mailing().state == "held")
+    hop.go.set()
+    assert (await asyncio.wait_for(narrowing, 30)).stopped.sent == 500
+    await queue.stop(10)
+    scene.casework.deny(1, DEPUTY, "Too many")
+    assert (scene.permit().used, scene.permit().state) == (1, "used")
+    assert scene.casework.show_request(1).request.state == "used"
 
 
 async def test_a_message_that_a_permit_lets_pass_is_waited_for(scene):
