@@ -316,7 +316,7 @@ def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> 
 
 def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> RequestCase:
     """Take it back: its requester, another of its agency, or an admin. Raises NotFound, NotAllowed, CaseworkError."""
-    request, act = find(connection, number), desk.act(by, reason)
+    request, act = find(connection, number, lock=False), desk.act(by, reason)
     theirs = act.by == request.requester or (
         who.holds(desk.ruleset, act.by, "requester") and _asks_for(desk, act.by, request.draft.agency)
     )
@@ -328,7 +328,7 @@ def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: s
 def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> RequestCase:
     """Take back what was approved (S5). Raises NotFound, NotAllowed, CaseworkError."""
     require_reason(reason, "revoking needs a reason: who sends it reads it")
-    request, act = find(connection, number), desk.act(by, reason)
+    request, act = find(connection, number, lock=False), desk.act(by, reason)
     who.may_revoke(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
     return _take_back(connection, desk, request, "revoke", "revoked", act)
 
@@ -336,6 +336,7 @@ def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str
 def _take_back(
     connection: Connection, desk: Desk, request: RequestView, name: str, noted: str, act: Act
 ) -> RequestCase:
+    # mailings, permit, request: in the order of mail that uses it up
     given = granted.permits_of(connection, request.key)
     locked = {permit.id: granted.lock_with_mailings(connection, permit.key) for permit in given}
     request = find(connection, int(request.id[2:]))
@@ -343,7 +344,8 @@ def _take_back(
         asked.change(connection, request, name, act, noted, reason=act.reason, decided_by=act.by)
     for permit in granted.permits_of(connection, request.key):
         if permit.state in (PermitState.IN_FORCE, PermitState.USED):
-            permitting.take_back(connection, desk, permit, locked[permit.id], act)
+            of_it = locked.get(permit.id) or granted.lock_with_mailings(connection, permit.key)  # approved meanwhile
+            permitting.take_back(connection, desk, permit, of_it, act)
     return show(connection, desk, int(request.id[2:]))
 
 
@@ -372,9 +374,9 @@ def content(connection: Connection, desk: Desk, number: int) -> bytes | None:
     return b"".join(keeping.read_chunks(connection, bound.body)) if bound else None
 
 
-def find(connection: Connection, number: int) -> RequestView:
-    """The request of a number, locked until the transaction ends; raises NotFound."""
-    found = asked.find_request(connection, number, lock=True)
+def find(connection: Connection, number: int, *, lock: bool = True) -> RequestView:
+    """The request of a number, locked until the transaction ends unless told not to; raises NotFound."""
+    found = asked.find_request(connection, number, lock=lock)
     if found is None:
         raise NotFound(f"R-{number}: no such request; `gatekeeper request list` shows what there is")
     return found
