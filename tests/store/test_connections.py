@@ -15,8 +15,8 @@ SECONDS = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 
 @pytest.fixture
-def store(postgres_url):
-    opened = Store(Database(postgres_url, timeout=0.5, connections=2))
+def store(laid_out_url):
+    opened = Store(Database(laid_out_url, timeout=0.5, connections=2))
     opened.open()
     yield opened
     opened.close()
@@ -40,14 +40,14 @@ async def test_a_pool_with_nothing_left_is_an_outage_and_not_a_wait(store):
     assert await store.run(lambda connection: 1) == await store.read(lambda connection: 1) == 1
 
 
-async def test_a_server_that_takes_no_more_connections_is_an_outage(store, postgres_url):
+async def test_a_server_that_takes_no_more_connections_is_an_outage(store, laid_out_url):
     name = store.database.url.database
     store.database.dispose()
-    with psycopg.connect(postgres_url.replace(f"/{name}?", "/postgres?"), autocommit=True) as admin:
+    with psycopg.connect(laid_out_url.replace(f"/{name}?", "/postgres?"), autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
         admin.execute("CREATE ROLE gate LOGIN")
         try:
-            limited = Store(Database(postgres_url.replace("postgres:@", "gate:@"), timeout=0.5))
+            limited = Store(Database(laid_out_url.replace("postgres:@", "gate:@"), timeout=0.5))
             with pytest.raises(StoreError, match="too many connections"):
                 limited.writer.call(lambda connection: None)
         finally:
@@ -124,8 +124,8 @@ def test_the_database_is_not_asked_for_the_time_at_every_message(store):
     assert sum(asked) <= 3, "once, or more where the machine is so slow that ten seconds pass"
 
 
-def test_time_stands_still_for_nobody_while_the_database_is_away(postgres_url):
-    store = Store(Database(postgres_url, timeout=0.5))
+def test_time_stands_still_for_nobody_while_the_database_is_away(laid_out_url):
+    store = Store(Database(laid_out_url, timeout=0.5))
     before = time.time()
     assert store.now() >= before, "never asked: this machine's"
     store.open()
