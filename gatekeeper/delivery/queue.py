@@ -66,6 +66,7 @@ class Queue:
     _working: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
+    _outage: bool = False  # the database was away when it was last asked
 
     def poke(self) -> None:
         """Look at once: something was queued."""
@@ -92,7 +93,7 @@ class Queue:
                 leased = await self._lease()
             except StoreError as error:
                 log.warning("the queue waits for the database: %s", error)
-                leased = []
+                leased, self._outage = [], True
             for job in leased:
                 self._begin(job)
             if not leased:
@@ -109,7 +110,12 @@ class Queue:
         if room <= 0:
             return []
         now = self.clock()
-        if not await self.store.read(partial(jobs.any_due, now=now)):
+        due = await self.store.read(partial(jobs.any_due, now=now))
+        if self._outage:  # leases have run out of those who live, and have an answer of the next hop to write
+            self._outage = False
+            await asyncio.sleep(2 * _POLL)
+            now = self.clock()
+        if not due:
             return []
         leased = await self.store.run(partial(jobs.lease, now=now, seconds=self.lease, limit=room))
         step("leased")
@@ -235,11 +241,11 @@ class Queue:
         return Claim.OURS
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
-        if not jobs.still_ours(connection, job):
-            return False
+        """True where the job is still ours. Whose it is now, what the next hop has taken is not to be sent again."""
+        ours = jobs.still_ours(connection, job)
         answers = {each.position: (_FINAL[Result(each.result)], each.reply) for each in told if each.result in _FINAL}
         jobs.record_answers(connection, release.batch_id, answers, self.clock())
-        return True
+        return ours
 
     async def _end_pass(self, job: Job, release: Release, told: list[Told]) -> None:
         await self._write(partial(self._write_end, job=job, release=release, told=told))

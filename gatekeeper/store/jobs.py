@@ -208,7 +208,7 @@ def in_hand(connection: Connection, batch_ids: Collection[int], now: float) -> i
 def record_answers(
     connection: Connection, batch_id: int, answers: Mapping[int, tuple[RecipientState, str]], now: float
 ) -> None:
-    """Write the next hop's last words about recipients, by position."""
+    """Write the next hop's last words about recipients who wait still, by position."""
     table = batch_recipients
     by_answer: dict[tuple[RecipientState, str], list[int]] = {}
     for position, answer in answers.items():
@@ -216,7 +216,7 @@ def record_answers(
     for (state, reply), positions in by_answer.items():
         for start in range(0, len(positions), 500):
             chosen = table.c.position.in_(positions[start : start + 500])
-            query = update(table).where(table.c.batch_id == batch_id, chosen)
+            query = update(table).where(table.c.batch_id == batch_id, chosen, table.c.state == RecipientState.WAITING)
             connection.execute(query.values(state=state.value, reply=reply[:500], told_at=now))
 
 

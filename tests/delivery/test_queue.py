@@ -14,9 +14,10 @@ from gatekeeper.delivery import NextHop
 from gatekeeper.delivery.queue import Queue
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.settings import NextHop as NextHopSettings
-from gatekeeper.store import jobs
+from gatekeeper.store import Database, Store, jobs
 from gatekeeper.telling import Voice
-from tests.peers.sink import Sink, drop, hang, say
+from tests.peers.postgres import Postgres
+from tests.peers.sink import Sink, delay, drop, hang, say
 from tests.store.arrivals import NOON, arrival, limit, people
 from tests.test_casework import CIO, RULES
 
@@ -188,6 +189,49 @@ async def test_a_slow_worker_whose_lease_ran_out_writes_nothing(store, queue, si
     assert not store.call(partial(jobs.still_ours, job=slow)) and store.call(partial(jobs.still_ours, job=quick))
     store.call(partial(jobs.finish, job=slow))
     assert store.call(partial(jobs.still_ours, job=quick))
+
+
+async def test_who_has_got_it_is_written_down_though_the_lease_ran_out(store, queue, sink, clock, voice):
+    """The job is another's by then; what the next hop has taken is taken all the same, and is not sent again."""
+    sink.at("DOT", delay(0.5))
+    await approved(store, voice, clock, people(2100))
+    queue.start()
+    await until(lambda: len(of_the_mailing(sink)) == 1)
+    clock.now += 31
+    leased = store.call(partial(jobs.lease, now=clock(), seconds=30, limit=9))
+    (quick,) = (job for job in leased if job.kind == jobs.RELEASE)
+    waiting = partial(jobs.open_release, batch_id=quick.batch_id)
+    await until(lambda: len(store.call(waiting).waiting) == 1600)
+    assert store.call(partial(jobs.still_ours, job=quick))
+    clock.now += 31  # that one is gone; the queue goes on where both were
+    await until(lambda: Casework(store, voice, clock).show(1).batches[0].state == "sent")
+    assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(people(2100))
+
+
+@pytest.mark.soak
+async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_out_in_an_outage(sink, voice):
+    everyone = people(2100)
+    with Postgres() as postgres:
+        stores = [Store(Database(postgres.url, timeout=2)) for _ in range(2)]
+        for each in stores:
+            each.open()
+        await approved(stores[0], voice, stores[0].now, everyone)
+        next_hop = NextHop(NextHopSettings(f"smtp://127.0.0.1:{sink.port}", 2.0, 5.0, "gate.example.gov"))
+        one, other = (Queue(each, next_hop, lambda: voice, lease=1.0, clock=each.now) for each in stores)
+        sink.at("DOT", delay(1.0))
+        one.start()
+        await until(lambda: len(of_the_mailing(sink)) == 1)
+        other.start()
+        postgres.stop("immediate")
+        await asyncio.sleep(3)
+        await asyncio.to_thread(postgres.start)
+        await until(lambda: Casework(stores[0], voice, stores[0].now).show(1).batches[0].state == "sent")
+        for each in (one, other):
+            await each.stop(5)
+        await next_hop.close()
+        for each in stores:
+            each.close()
+    assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(everyone)
 
 
 async def test_two_queues_on_one_database_send_each_recipient_once(store, queue, sink, clock, voice):
