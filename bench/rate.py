@@ -16,6 +16,7 @@ from gatekeeper.model import Counts, Outcome, Standing
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.settings import Settings, read_settings
 from gatekeeper.store import Arrival, Database, Judge, Store
+from gatekeeper.tasks import Patience
 from tests.peers.gate import RULES
 from tests.peers.sink import Sink
 
@@ -26,7 +27,7 @@ _numbers = itertools.count()
 class Uncounted(Store):
     """A store that judges every message by itself and writes nothing: what counting is measured against."""
 
-    async def decide(self, arrival: Arrival, judge: Judge) -> Outcome:
+    async def decide(self, arrival: Arrival, judge: Judge, patience: Patience | None = None) -> Outcome:
         counts = Counts.of(arrival.audience)
         return Outcome(judge(counts, Standing()), counts)
 

@@ -29,7 +29,7 @@ from gatekeeper.passage_ids import passage_ids
 from gatekeeper.rules import MailingRules
 from gatekeeper.settings import Judging
 from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, claims
-from gatekeeper.tasks import Tasks
+from gatekeeper.tasks import Patience, Tasks
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.released import token_of
 from gatekeeper.wire.replies import Reply
@@ -86,6 +86,7 @@ class Pipeline:
     tasks: Tasks = field(default_factory=Tasks)
     mode: Mode = field(default_factory=Mode)
     outage: Outage = field(init=False)
+    patience: Patience = field(default_factory=lambda: Patience(_DECISION_SECONDS))
 
     def __post_init__(self) -> None:
         if self.settings.mode == OBSERVE:
@@ -99,6 +100,11 @@ class Pipeline:
         final reply; it is called at most once. Raises nothing but CancelledError, which does not stop the work.
         """
         return await self.tasks.shielded(self._pass(transaction, relay))
+
+    async def carry(self, transaction: Transaction, relay: Relay) -> Reply:
+        """As `receive`, in the task of a caller that nobody cancels."""
+        self.tasks.adopt()
+        return await self._pass(transaction, relay)
 
     async def _pass(self, transaction: Transaction, relay: Relay) -> Reply:
         now = datetime.fromtimestamp(self.clock(), UTC)
@@ -203,8 +209,7 @@ class Pipeline:
     # -- what is decided -----------------------------------------------------------------------------------------
 
     async def _decide(self, passage: Passage, arrival: Arrival) -> Outcome:
-        async with asyncio.timeout(_DECISION_SECONDS):
-            return await self.store.decide(arrival, partial(self._judge, passage, arrival))
+        return await self.store.decide(arrival, partial(self._judge, passage, arrival), self.patience)
 
     def _judge(self, passage: Passage, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
         likeness = likeness_for(standing, arrival.transaction.content)

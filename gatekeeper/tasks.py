@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -42,6 +43,13 @@ class Tasks:
         if not task.cancelled():
             task.exception()  # it was raised to the caller, or logged by the work itself
 
+    def adopt(self) -> None:
+        """Wait at the end for the task that runs, too: it is one that nobody else cancels."""
+        task = asyncio.current_task()
+        if task is not None and task not in self._running:
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
     async def drain(self, grace: float) -> int:
         """Wait up to `grace` seconds for what runs, then cancel it; returns how many were cut off."""
         if not self._running:
@@ -52,3 +60,29 @@ class Tasks:
         if late:
             await asyncio.wait(late, timeout=1)
         return len(late)
+
+
+class Patience:
+    """How long is waited for each of many things, looked at now and then: a timer for each would cost each."""
+
+    def __init__(self, seconds: float, look: float = 0.5) -> None:
+        """Args: `seconds` to wait for each at least, and up to `look` seconds more."""
+        self._seconds = seconds
+        self._look = look
+        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # in the order of their ends
+
+    def watch(self, future: asyncio.Future[Any]) -> None:
+        """Set TimeoutError on the future once its time is over."""
+        loop = future.get_loop()
+        if not self._waiting:
+            loop.call_later(self._look, self._look_at_all, loop)
+        self._waiting.append((loop.time() + self._seconds, future))
+
+    def _look_at_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        while self._waiting and (self._waiting[0][1].done() or self._waiting[0][0] <= now):
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(TimeoutError())
+        if self._waiting:
+            loop.call_later(self._look, self._look_at_all, loop)

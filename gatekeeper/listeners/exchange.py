@@ -77,7 +77,7 @@ class Exchange:
             return await self._relayed.data((added, *content))
 
         try:
-            return await pipeline.receive(transaction, relay)
+            return await pipeline.carry(transaction, relay)
         finally:
             await self.abandon()
 

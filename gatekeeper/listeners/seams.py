@@ -73,6 +73,6 @@ class NextHop(Protocol):
 class Pipeline(Protocol):
     """What decides over a message."""
 
-    async def receive(self, transaction: Transaction, relay: Relay) -> Reply:
-        """Judge a transaction and give the reply to its dot."""
+    async def carry(self, transaction: Transaction, relay: Relay) -> Reply:
+        """Judge a transaction and give the reply to its dot; the caller's task is one that nobody cancels."""
         ...

@@ -26,6 +26,7 @@ from gatekeeper.store.hashing import lock_name, read_secret
 from gatekeeper.store.joining import hash_arrival
 from gatekeeper.store.ordinary import Case, decide_together
 from gatekeeper.store.writer import Undo, Writer
+from gatekeeper.tasks import Patience
 
 __all__ = [
     "Arrival",
@@ -97,12 +98,18 @@ class Store:
         """The time that all who use this database go by, in seconds since 1970."""
         return self.database.clock.now()
 
-    async def decide(self, arrival: Arrival, judge: Judge) -> Outcome:
-        """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError."""
+    async def decide(self, arrival: Arrival, judge: Judge, patience: Patience | None = None) -> Outcome:
+        """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError.
+
+        Also TimeoutError where `patience` is at its end; a decision that has not begun is not made then.
+        """
         hashes = hash_arrival(self.secret, arrival)
         case = Case(arrival, hashes, judge)
         outcome = await self.writer.submit(
-            lambda connection: decide(connection, self.secret, arrival, hashes, judge), hashes.locks, case
+            lambda connection: decide(connection, self.secret, arrival, hashes, judge),
+            hashes.locks,
+            case,
+            patience.watch if patience else None,
         )
         step("decided")
         return outcome

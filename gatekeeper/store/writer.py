@@ -79,18 +79,25 @@ class Writer:
             self._thread = None
 
     async def submit(
-        self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = (), case: object = None
+        self,
+        function: Callable[[Connection], T | Undo[T]],
+        locks: Iterable[int] = (),
+        case: object = None,
+        watch: Callable[[asyncio.Future[Any]], None] | None = None,
     ) -> T:
         """Run the function in a transaction, and return its result once that is committed.
 
         Args: `locks` are the 64-bit names of what the function is going to read and write on Postgres, so that a
-        group can take them in one order; `case` is what `together` may settle instead of the function. Raises
+        group can take them in one order; `case` is what `together` may settle instead of the function; `watch` may set
+        an exception on the future whose result is waited for. Raises
         StoreError where the database is at fault, else what the function raised; nothing of its work is kept then. A
         caller that stops waiting before its turn takes its work back.
         """
         loop = asyncio.get_running_loop()
         work = _Work(function, tuple(locks), loop.create_future(), loop, case)
         self._waiting.put(work)
+        if watch:
+            watch(work.future)
         result: T = await work.future
         return result
 
@@ -131,7 +138,7 @@ class Writer:
         if self._linger:
             time.sleep(self._linger)
         while work is not None:
-            if not work.future.cancelled():
+            if not work.future.done():
                 group.append(work)
             if len(group) == _GROUP or (group and self._waiting.empty()):
                 return group
@@ -259,7 +266,7 @@ def _answer(group: list[_Work]) -> None:
 
 def _resolve(works: list[_Work]) -> None:
     for work in works:
-        if work.future.cancelled():
+        if work.future.done():
             continue
         if work.error:
             work.future.set_exception(work.error)
