@@ -43,8 +43,10 @@ class Manager:
         self.socket.close()
 
 
-def test_a_restart_under_load_refuses_no_connection_and_loses_nothing():
-    with Downstream() as downstream, asleep(downstream.address) as gate, Manager(gate):
+@pytest.mark.parametrize("workers", ["1", pytest.param("3", marks=pytest.mark.soak)])
+def test_a_restart_under_load_refuses_no_connection_and_loses_nothing(workers):
+    with Downstream() as downstream, asleep(downstream.address, flags=["--workers", workers]) as gate, Manager(gate):
+        gate.environment["TMPDIR"] = str(gate.home)
         gate.start()
         with streams(gate, 20) as (running, contents):
             for _ in range(2):
