@@ -73,6 +73,8 @@ def content_refusal(parameters: Sequence[str], content: Sequence[bytes], offers:
     refused where that is not offered (RFC 6152 3), as is one with a header beyond ASCII (RFC 6531 3.5). 8-bit octets
     that nobody declared pass, as they do through most MTAs.
     """
+    if not parameters:
+        return None
     declared = {parameter.upper() for parameter in parameters}
     if "SMTPUTF8" in declared and "SMTPUTF8" not in offers and not _header_is_ascii(content):
         return reply(550, "The next mail server does not take headers beyond ASCII", "5.6.9")

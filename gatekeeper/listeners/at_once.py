@@ -9,7 +9,7 @@ both ways.
 What comes in goes to `_take`, which says what is under way:
 
 - `_at_rest`: nothing; the client is to speak next;
-- `_take_block`: its message;
+- `_take_message_or_block`, then `_take_block`: its message;
 - `inbox.feed`: the next hop, the pipeline or the task is at work, and what the client says meanwhile waits.
 """
 
@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import ClassVar
 
 from gatekeeper.listeners.connection import EARLY, FAULT, GOING_DOWN, log
 from gatekeeper.listeners.exchange import Exchange
@@ -27,10 +28,11 @@ from gatekeeper.listeners.intake import Intake
 from gatekeeper.listeners.verbs import BAD_CONTENT, BYE, GO_AHEAD, NO_REPLY_YET, SmtpConnection, helo_reply
 from gatekeeper.model import Recipient
 from gatekeeper.wire.commands import lone_hello, lone_mail, lone_recipient, lone_sender
-from gatekeeper.wire.content import Fault
+from gatekeeper.wire.content import Fault, whole_content
 from gatekeeper.wire.parameters import ArgumentError, MailArgument, parse_mail
 from gatekeeper.wire.replies import Reply
 
+_NOBODY = Recipient("")
 _TURNS = 2  # of the loop, in which what a client sends without waiting for the greeting is read
 _DATA, _QUIT = b"DATA\r\n", b"QUIT\r\n"
 
@@ -42,7 +44,9 @@ class QuickConnection(SmtpConnection):
         super().__init__(house)
         self._take: Callable[[bytes], None] = self.inbox.feed
         self._intake: Intake | None = None  # the message that comes in, block by block
-        self._recipient = Recipient("")  # whom the next hop is asked about
+        self._half_a_command = False  # has come, and waits for its end
+        self._recipient = _NOBODY  # whom the next hop is asked about
+        self._began = 0.0  # when it was told to go ahead with it
         self._work: asyncio.Task[Reply] | None = None  # the message that is judged
 
     def data_received(self, data: bytes) -> None:
@@ -90,14 +94,15 @@ class QuickConnection(SmtpConnection):
             self.leave()
 
     def _at_rest(self, data: bytes) -> None:
-        if self.deaf or self.commands.pending or not self._at_once(data):
+        if self.deaf or self._half_a_command or not self._at_once(data):
             self.inbox.feed(data)
             self._leave_to_the_task()
 
     def _at_once(self, data: bytes) -> bool:
         exchange = self._exchange
         if exchange is None:
-            return self._mail_at_once(data) or self._hello_at_once(data) or self._goodbye(data)
+            do = self._alone.get(data[:1])
+            return do is not None and do(self, data)
         address = lone_recipient(data)
         if address is not None:
             return self._recipient_at_once(exchange, Recipient(address), data)
@@ -117,7 +122,7 @@ class QuickConnection(SmtpConnection):
         self._idle_commands += 1
         speaker = self._speaker
         (speaker.helo, speaker.extended), speaker.forwarded = hello, {}
-        self._offered = offered
+        self._offer(offered)
         self._say(self._hello_reply() if speaker.extended else helo_reply(self.hostname))
         return True
 
@@ -210,47 +215,64 @@ class QuickConnection(SmtpConnection):
         self.answer(GO_AHEAD)
         self.write_replies()
         self._reset_timeout(self._settings.data_timeout)
-        self._intake = Intake(self, self._settings, self._size_limit)
-        self._take = self._take_block
+        self._began = self.now()
+        self._take = self._take_message_or_block
 
     async def _take_in(self, exchange: Exchange) -> None:
         """As the task's, which is told of the message's end rather than of each block."""
         self._take_message()
 
+    def _take_message_or_block(self, data: bytes) -> None:
+        content = whole_content(data, self._size_limit)
+        if content is not None:
+            self._wait()
+            self._judge_or_refuse(content)
+            return
+        self._intake = Intake(self, self._settings, self._size_limit, self._began)
+        self._take = self._take_block
+        self._take_block(data)
+
     def _take_block(self, data: bytes) -> None:
+        assert self._intake is not None
         intake = self._intake
-        rest = intake.feed(data) if intake else None
-        if intake is None or rest is None:
+        rest = intake.feed(data)
+        if rest is None:
             self._reset_timeout(self._settings.data_timeout)
-            if intake and intake.too_slow():
-                self._intake = None
+            intake.too_slow()
             return
         self._wait()
         self._intake = None
         if rest:
             self.inbox.feed(rest)
         if intake.is_small:
-            self._judge(intake.take())
+            self._judge_or_refuse(intake.take())
         else:
             self.run(partial(self._put_together, intake))
 
     async def _put_together(self, intake: Intake) -> None:
-        self._judge(await intake.content())
+        refused = self._judge(await intake.content())
+        if refused:
+            await self._refuse(refused)
 
-    def _judge(self, content: bytes | Fault) -> None:
-        """Have the message judged; its task outlives the client."""
+    def _judge_or_refuse(self, content: bytes | Fault) -> None:
+        refused = self._judge(content)
+        if refused:
+            self.run(partial(self._refuse, refused))
+
+    def _judge(self, content: bytes | Fault) -> Reply | None:
+        """Have the message judged, in a task that outlives the client; or why it is refused."""
         exchange = self._exchange
         if exchange is None:
-            return  # the client has left
+            return None  # the client has left
         self._note_message()
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
-            self.run(partial(self._refuse, refused or BAD_CONTENT))
-            return
+            return refused or BAD_CONTENT
         self._work = work = self._begin_judging(exchange, content)
         work.add_done_callback(self._judged)
         if self._house.answer_within is not None:
             self.loop.call_later(self._house.answer_within, self._no_reply_yet, work)
+        return None
 
     async def _refuse(self, refused: Reply) -> None:
         await self._abandon()
@@ -294,17 +316,36 @@ class QuickConnection(SmtpConnection):
             await self._open(self._exchange)
         await self.run_pass()
         await self.flush()
-        while self.inbox.waiting and self._intake is None and not self.closing and not self.winding_up:
+        while self.inbox.waiting and not self.in_data and not self.closing and not self.winding_up:
             self._deadline = math.inf
             self.commands.feed(self.inbox.take_now())
             await self.run_pass()
             await self.flush()
 
     def _ran(self, task: asyncio.Task[None]) -> None:
-        self._handler_coroutine = None
+        self._handler_coroutine, self._half_a_command = None, self.commands.pending
         if self.closing or task.cancelled():
             self.leave()
-        elif self._intake is not None:
-            self._reset_timeout(self._settings.data_timeout)
-        elif self._work is None:
+        elif not self.in_data:
             self._rest()
+        elif self._work is None:
+            self._reset_timeout(self._settings.data_timeout)
+
+    def leave(self) -> None:
+        super().leave()
+        self._take = _nothing  # rather than a method of its own, which would leave a ring to the garbage collector
+
+    _alone: ClassVar[Mapping[bytes, Callable[[QuickConnection, bytes], bool]]] = {
+        b"M": _mail_at_once,
+        b"m": _mail_at_once,
+        b"E": _hello_at_once,
+        b"e": _hello_at_once,
+        b"H": _hello_at_once,
+        b"h": _hello_at_once,
+        b"Q": _goodbye,
+        b"q": _goodbye,
+    }  # what a client says where no transaction is under way, by how it begins
+
+
+def _nothing(data: bytes) -> None:
+    """What comes in when all is over."""

@@ -46,7 +46,7 @@ class Connection(SMTP):
         """Args: `shared` is what `settled` gave."""
         self.__dict__.update(shared)
         self.loop = asyncio.get_running_loop()
-        self.inbox = Inbox(lambda: cast("asyncio.ReadTransport | None", self.transport))
+        self.inbox = Inbox()
         self.commands = CommandReader()
         self.peer, self.peer_port = GONE, 0  # the host that is connected; 0 for a unix socket
         self.closing = False  # no more commands are run
@@ -63,6 +63,7 @@ class Connection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+        self.inbox.transport = cast(asyncio.ReadTransport, transport)
         self.session = self._create_session()
         self.session.peer = transport.get_extra_info("peername")
         if self._original_transport is not None:  # STARTTLS put this transport over another
@@ -83,7 +84,7 @@ class Connection(SMTP):
         return self.session is None or self.session.ssl is None
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.closing, self.transport = True, None
+        self.closing, self.transport, self.inbox.transport = True, None, None
         if self._original_transport is not None:
             self._original_transport.close()
         self.inbox.feed_eof()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from gatekeeper.wire.pieces import Pieces
 
@@ -16,9 +15,8 @@ class Inbox:
     Instead of the stream reader of aiosmtpd, which copies everything twice and is asked line by line.
     """
 
-    def __init__(self, transport: Callable[[], asyncio.ReadTransport | None]) -> None:
-        """Args: `transport` gives the transport that octets come from now (STARTTLS puts another in its place)."""
-        self._transport = transport
+    def __init__(self) -> None:
+        self.transport: asyncio.ReadTransport | None = None  # that octets come from; STARTTLS puts another in its place
         self._pieces = Pieces()
         self.waiting = False  # there is something to take
         self.eof = False  # nothing more will come
@@ -64,13 +62,11 @@ class Inbox:
             waiter.set_result(None)
 
     def _pause(self) -> None:
-        transport = self._transport()
-        if transport is not None and not transport.is_closing():
-            transport.pause_reading()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
             self._paused = True
 
     def _resume(self) -> None:
-        transport = self._transport()
-        if transport is not None and not transport.is_closing():
-            transport.resume_reading()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
         self._paused = False

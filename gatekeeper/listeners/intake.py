@@ -28,10 +28,10 @@ class Sender(Protocol):
 class Intake:
     """One message on its way in."""
 
-    def __init__(self, sender: Sender, settings: Listening, limit: int) -> None:
-        """Args: `limit` in octets."""
+    def __init__(self, sender: Sender, settings: Listening, limit: int, began: float) -> None:
+        """Args: `limit` in octets; `began` when the sender was told to go ahead."""
         self._sender, self._rate = sender, settings.data_rate
-        self._reader, self._received, self._began = ContentReader(limit), 0, sender.now()
+        self._reader, self._received, self._began = ContentReader(limit), 0, began
 
     def feed(self, data: bytes) -> bytes | None:
         """Take in octets; None where the end is still to come, else the octets behind it."""
@@ -66,7 +66,7 @@ async def take_in(sender: Sender, settings: Listening, limit: int) -> tuple[byte
     None where the client left, paused for longer than --data-timeout, or was slower than --data-rate on average.
     Args: `limit` in octets.
     """
-    intake = Intake(sender, settings, limit)
+    intake = Intake(sender, settings, limit, sender.now())
     while data := await sender.receive(settings.data_timeout):
         rest = intake.feed(data)
         if rest is not None:

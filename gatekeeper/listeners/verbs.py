@@ -26,7 +26,7 @@ from gatekeeper.wire.parameters import (
     parse_rcpt,
 )
 from gatekeeper.wire.replies import Reply, reply
-from gatekeeper.wire.trace import count_received
+from gatekeeper.wire.trace import goes_round
 
 MOST_ERRORS = 10  # commands that are none; then it is no mail client
 MOST_HOPS = 50  # Received fields
@@ -61,8 +61,9 @@ class SmtpConnection(Connection):
         super().__init__(house.shared)
         self._house = house
         self._settings = house.settings
-        self._speaker = Speaker("", 0)
+        self._speaker: Speaker  # set as the client comes
         self._offered: Mapping[str, str] = {}
+        self._size_limit = house.size_limit({})  # octets of a message
         self._exchange: Exchange | None = None
         self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
         self._all_theirs = True  # the next hop answers each of them
@@ -146,7 +147,7 @@ class SmtpConnection(Connection):
 
     async def smtp_EHLO(self, arg: str) -> None:
         if await self._hello(arg, extended=True):
-            self._offered = await self._house.offers()
+            self._offer(await self._house.offers())
             self.answer(self._hello_reply())
 
     async def _hello(self, name: str, extended: bool) -> bool:
@@ -154,9 +155,12 @@ class SmtpConnection(Connection):
             self.answer(_NO_NAME)
             return False
         await self._abandon()
-        self._offered = {}
+        self._offer({})
         self._speaker.helo, self._speaker.extended = name, extended
         return True
+
+    def _offer(self, offered: Mapping[str, str]) -> None:
+        self._offered, self._size_limit = offered, self._house.size_limit(offered)
 
     def _hello_reply(self) -> Reply:
         starttls = bool(self.tls_context) and not self._speaker.encrypted
@@ -172,7 +176,7 @@ class SmtpConnection(Connection):
             self.dismiss(_PAST_TLS)  # it would be taken for encrypted
         else:
             await self._abandon()
-            self._offered = {}
+            self._offer({})
             await super().smtp_STARTTLS(arg)
             self._speaker = Speaker(self.peer, self.peer_port, encrypted=True)
 
@@ -330,10 +334,6 @@ class SmtpConnection(Connection):
         self.answer(await self._finish(exchange, content))
         self.in_data = False
 
-    @property
-    def _size_limit(self) -> int:
-        return self._house.size_limit(self._offered)
-
     async def _finish(self, exchange: Exchange, content: bytes | Fault) -> Reply:
         self._note_message()
         refused = self._content_refusal(content)
@@ -364,17 +364,19 @@ class SmtpConnection(Connection):
             log.info("message refused client=%s fault=%s", self.peer, content.value)
             too_large = content is Fault.SIZE
             return verdicts.too_large(self._size_limit) if too_large else BAD_CONTENT
-        return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else None
+        return verdicts.too_many_hops() if goes_round(content, MOST_HOPS) else None
 
     def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:
-        client, login = self._speaker.client(), self._speaker.login
+        client, login, parameters = self._speaker.client(), self._speaker.login, exchange.mail.parameters
+        if parameters:
+            parameters = tuple(each for each in parameters if not each.startswith("SIZE="))
         return Transaction(
             listener="smtp",
             client=client,
             sender=exchange.mail.address,
             recipients=tuple(exchange.accepted),
             content=content,
-            parameters=tuple(each for each in exchange.mail.parameters if not each.startswith("SIZE=")),
+            parameters=parameters,
             login=login,
             authenticated=bool(login) or self._house.is_authenticated(client.address),
             upstream=self._speaker.upstream,

@@ -48,10 +48,6 @@ class ContentReader:
 
         Not to be called again after the end was found.
         """
-        if self._is_whole(block):
-            self._held, self._lead = b"", 0
-            self._take(block[: -len(_DOT)], False)
-            return b""
         work = self._held + block
         # most blocks have no dot at all, which is the quickest thing to find out
         dotted = work.find(_DOTTED) if b"." in work else -1
@@ -62,12 +58,6 @@ class ContentReader:
         self._held = next((start for start in _BEGINNINGS if work.endswith(start)), b"")
         self._take(work[: len(work) - len(self._held)] if self._held else work, dotted >= 0)
         return None
-
-    def _is_whole(self, block: bytes) -> bool:
-        """True for the first block where it is all of a message without a stuffed dot, as most messages come."""
-        if not block.endswith(_END) or not self._lead or len(self._held) != self._lead:
-            return False
-        return block[:1] != b"." and block.find(_DOTTED) == len(block) - len(_END)
 
     def content(self) -> bytes:
         """Give the content once, with CRLF line ends as it came in; the reader keeps nothing of it."""
@@ -90,6 +80,17 @@ class ContentReader:
     def _fail(self, fault: Fault) -> None:
         self.fault = fault
         self._pieces.clear()
+
+
+def whole_content(octets: bytes, limit: int) -> bytes | None:
+    """The content, where the octets behind 354 are all of a faultless message without a stuffed dot; most come so.
+
+    None where `ContentReader` is to look at them. Args: `limit` as there.
+    """
+    if not octets.endswith(_END) or octets[:1] == b"." or octets.find(_DOTTED) != len(octets) - len(_END):
+        return None
+    content = octets[: -len(_DOT)]
+    return content if len(content) <= limit and sound(content) else None
 
 
 def sound(body: bytes) -> bool:

@@ -35,6 +35,14 @@ def _date(now: datetime, _offset: timedelta | None) -> str:
     return format_datetime(now)
 
 
+def goes_round(content: bytes, most: int) -> bool:
+    """True for a message with more Received fields than that: it goes round in a loop (RFC 5321 6.3)."""
+    # a short header cannot have as many, which is quicker to see
+    return (
+        content.count(b"\n", 0, content.find(b"\r\n\r\n", 0, _HEADER_BYTES)) >= most and count_received(content) > most
+    )
+
+
 def count_received(content: bytes) -> int:
     """Count the Received fields of a message's header, which tell how many hops it has come (RFC 5321 6.3)."""
     if content.startswith(b"\r\n"):
