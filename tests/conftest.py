@@ -22,6 +22,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--clauses", action="store_true", help="list which policy clause is tested by what, at the end")
 
 
+# Rooms and files whose tests take longest, the longest first: begun last, one of them would be waited for by all others.
+LONGEST_FIRST = (
+    "workers/test_deaths",
+    "postfix/test_milter",
+    "promises/test_random_schedules",
+    "test_service_manager",
+    "workers",
+    "nodes",
+    "faults/test_database",
+    "faults",
+    "postfix",
+    "sendmail",
+    "delivery/test_queue",
+    "casework/test_races",
+    "cli/test_people_told",
+    "promises",
+    "store/test_ordinary",
+    "casework",
+    "listeners/test_milter",
+    "store",
+    "rules/test_replaying",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, long ones come first; run one after another they stay as they are."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _place(item.path.relative_to(Path(__file__).parent).as_posix()))
+
+
+def _place(path: str) -> int:
+    return next((place for place, long in enumerate(LONGEST_FIRST) if path.startswith(long)), len(LONGEST_FIRST))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("--clauses"):
         terminalreporter.section("clauses of the policies, and the tests that name them")
