@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--clauses", action="store_true", help="list which policy clause is tested by what, at the end")
 
 
-# Rooms and files whose tests take longest, the longest first: begun last, one of them would be waited for by all others.
+# Rooms and files whose tests take longest, the longest first: begun last, one of them is waited for by all others.
 LONGEST_FIRST = (
     "workers/test_deaths",
     "postfix/test_milter",
