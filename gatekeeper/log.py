@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TextIO
 
 from gatekeeper.model import Action
@@ -31,6 +32,9 @@ STATUSES: Mapping[Action, str] = {
 }
 _LOGGER = logging.getLogger("gatekeeper")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;@_+-/<>()[]*#%&!?~$^|{}'")
+_IN_TEXT = re.compile(
+    r"""(?:"(?:[^"\\]|\\.){1,300}"|[^\s<>()\[\],;:"=@\\]{1,300})@(?:\[[^\]\s]{1,80}\]|[\w.-]{0,300}\w)"""
+)
 _LONGEST_VALUE = 1000  # characters; a Message-ID may be as long as a header
 
 
@@ -100,9 +104,11 @@ def configure(settings: Ops, key: bytes = b"", stream: TextIO | None = None) -> 
     Args: `key` keys the hashes of addresses; keep it to be able to compare logs over restarts. Without one a key is
     made up for this process.
     """
-    show = hashed(key or secrets.token_bytes(16)) if settings.log_addresses == "hashed" else plain_address
+    is_hashed = settings.log_addresses == "hashed"
+    show = hashed(key or secrets.token_bytes(16)) if is_hashed else plain_address
+    kind = JsonFormatter if settings.log_format == "json" else TextFormatter
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter(show) if settings.log_format == "json" else TextFormatter(show))
+    handler.setFormatter(kind(show, partial(hashed_in, show=show) if is_hashed else str))
     _LOGGER.handlers[:] = [handler]
     _LOGGER.setLevel(settings.log_level.upper())
     _LOGGER.propagate = False
@@ -126,6 +132,13 @@ def hashed(key: bytes) -> Callable[[str], str]:
     return show
 
 
+def hashed_in(text: str, show: Callable[[str], str]) -> str:
+    """A text in which every address is shown so, without brackets: what others say, a next hop's reply, names some."""
+    if "@" not in text:
+        return text
+    return _IN_TEXT.sub(lambda found: show(found[0])[1:-1], text)
+
+
 # -- lines -------------------------------------------------------------------------------------------------------
 
 
@@ -135,18 +148,24 @@ def _second(timestamp: int) -> str:
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, show_address: Callable[[str], str]) -> None:
+    def __init__(self, show_address: Callable[[str], str], show_text: Callable[[str], str] = str) -> None:
         super().__init__()
-        self._show_address = show_address
+        self._show_address, self._show_text = show_address, show_text
 
     def _time(self, record: logging.LogRecord) -> str:
         return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
-        return {name: self._shown(value) for name, value in getattr(record, "fields", {}).items()}
+        return {name: self._shown(name, value) for name, value in getattr(record, "fields", {}).items()}
 
-    def _shown(self, value: object) -> object:
-        return self._show_address(value) if isinstance(value, Address) else value
+    def _shown(self, name: str, value: object) -> object:
+        if isinstance(value, Address):
+            return self._show_address(value)
+        return self._show_text(value) if isinstance(value, str) and name != "msgid" else value
+
+    def _traced(self, record: logging.LogRecord) -> str:
+        assert record.exc_info
+        return self._show_text(self.formatException(record.exc_info))
 
 
 class TextFormatter(_Formatter):
@@ -154,10 +173,12 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = [f"{name}={_quoted(str(value))}" for name, value in self._fields(record).items()]
-        line = " ".join([self._time(record), record.levelname.lower(), _escaped(record.getMessage()), *fields])
+        line = " ".join(
+            [self._time(record), record.levelname.lower(), _escaped(self._show_text(record.getMessage())), *fields]
+        )
         if not record.exc_info:
             return line
-        traced = self.formatException(record.exc_info).splitlines()
+        traced = self._traced(record).splitlines()
         return "\n\t".join([line, *map(_escaped, traced)])
 
 
@@ -165,10 +186,14 @@ class JsonFormatter(_Formatter):
     """One object a line: time, level, event, the fields, and `error` with the traceback where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        document = {"time": self._time(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        document = {
+            "time": self._time(record),
+            "level": record.levelname.lower(),
+            "event": self._show_text(record.getMessage()),
+        }
         document |= self._fields(record)
         if record.exc_info:
-            document["error"] = self.formatException(record.exc_info)
+            document["error"] = self._traced(record)
         return json.dumps(document, default=str)
 
 

@@ -82,6 +82,30 @@ def test_hashed_addresses_tell_two_apart_and_not_whose_they_are(log_format):
     assert "example" not in logged(lambda: transaction(named), log_format, "hashed")
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_addresses_in_what_others_say_are_hashed_too(log_format):
+    """Replies of a next hop name the recipient, as do errors, and what the log says in words."""
+    said = (
+        '550 5.1.1 <Ann.Hara+x@example.gov>: no such user; "odd one"@example.gov, ann@bücher.example, ann@[192.0.2.7]'
+    )
+
+    def say():
+        named = TransactionLine("5f1c11", "smtp", "a@example.gov", 1, 1, "rejected", "-", reply=said, relay=said)
+        transaction(named)
+        logging.getLogger("gatekeeper.queue").warning("release job=%d status=%s relay=%s", 7, "refused", said)
+        try:
+            raise ValueError(said)
+        except ValueError:
+            logging.getLogger("gatekeeper.x").exception("fault")
+
+    shown = logged(say, log_format, "hashed")
+    assert "example" not in shown and "192.0.2.7" not in shown and "odd" not in shown and "Hara" not in shown
+    assert "no such user" in shown and "550 5.1.1 <#" in shown
+    one = logged(lambda: event("x", {"to": Address("a@example.gov")}), log_format, "hashed").partition("<#")[2][:16]
+    assert f"refused by #{one} at" in logged(lambda: event("refused by A@example.gov at noon"), log_format, "hashed")
+    assert "Hara" in logged(say, log_format)
+
+
 def test_below_the_level_nothing_is_formatted():
     class Costly:
         def __str__(self):
