@@ -31,7 +31,7 @@ TOO_SLOW = reply(421, "nothing came in time, closing the connection", "4.4.2")
 GOING_DOWN = reply(421, "going down, try again later", "4.3.2")
 EARLY = reply(554, "input before the greeting: expected a client that waits for it", "5.5.1")
 FAULT = reply(421, "a fault of the gate, try again later", "4.3.0")
-_LINGER_SECONDS = 1.0  # of a client's silence, once the service ends
+_LINGER_SECONDS = 3.0  # of a client's silence, once the service ends
 
 
 def settled(**arguments: Any) -> dict[str, Any]:
