@@ -25,7 +25,7 @@ from gatekeeper.store.schema import batches, mailings
 from gatekeeper.store.standing import hangs_on_ledger
 from gatekeeper.store.statements import Among, Insertion, Row, driver_rows
 
-_MOST = 16  # people of a batch; larger ones are looked up and written packed
+_MOST = 200  # people of a batch; more are mass mail by most rules, and would be looked at twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,7 @@ class _Sweep:
     opened: list[Row] = field(default_factory=list)
     grown: dict[int, Row] = field(default_factory=dict)
     keys: dict[Hash, tuple[Row, str]] = field(default_factory=dict)  # that are to lead to a mailing
-    added: list[tuple[Row, Hash, Person]] = field(default_factory=list)
-    seen: dict[int, set[Hash]] = field(default_factory=dict)  # people added here, by the identity of the row
+    added: dict[int, tuple[Row, dict[Hash, Person]]] = field(default_factory=dict)  # by the identity of the row
 
     def decide(self, place: int, case: Case) -> _Passed | Outcome | None:
         """An Outcome for what is refused, None for what is not ordinary."""
@@ -106,8 +105,8 @@ class _Sweep:
         return first, min((kind for _, kind in found), key=KINDS.index)
 
     def _find_new(self, mailing: Row, people: dict[Hash, Person]) -> dict[Hash, Person]:
-        seen = self.seen.get(id(mailing), set())
-        unseen = {hash_: person for hash_, person in people.items() if hash_ not in seen} if seen else people
+        _, added = self.added.get(id(mailing), (mailing, {}))
+        unseen = {hash_: person for hash_, person in people.items() if hash_ not in added} if added else people
         return find_new(self.connection, mailing, unseen) if mailing["id"] is not None else unseen
 
     def _open(self, case: Case) -> Row:
@@ -120,8 +119,7 @@ class _Sweep:
         mailing |= grown_row(mailing, counts, now, relayed=len(new), joined_by=kind)
         if mailing["id"] is not None:
             self.grown[mailing["id"]] = mailing
-        self.added += [(mailing, hash_, person) for hash_, person in new.items()]
-        self.seen.setdefault(id(mailing), set()).update(new)
+        self.added.setdefault(id(mailing), (mailing, {}))[1].update(new)
         for key, kind_ in case.hashes.keys:
             if self.leads.get(key) is not mailing:
                 self.leads[key] = mailing
@@ -134,7 +132,7 @@ class _Sweep:
         _OPEN.run(self.connection, [tuple(map(mailing.__getitem__, _COLUMNS)) for mailing in self.opened])
         grow_mailings(self.connection, self.grown.values())
         point_keys(self.connection, ((key, row["id"], kind) for key, (row, kind) in self.keys.items()))
-        add_everyone(self.connection, ((row["id"], hash_, person) for row, hash_, person in self.added))
+        add_everyone(self.connection, {mailing["id"]: new for mailing, new in self.added.values()})
 
 
 def decide_together(connection: Connection, secret: bytes, cases: Sequence[Case]) -> list[Outcome | Exception | None]:

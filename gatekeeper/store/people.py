@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.hashing import Hash, keyed, keyed_all
-from gatekeeper.store.packed import add, is_packed, known_of
+from gatekeeper.store.packed import Place, add, is_packed, known_of
 from gatekeeper.store.rows import tallied, upsert
 from gatekeeper.store.schema import mailing_people
 from gatekeeper.store.statements import Insertion, Row, Statement
@@ -136,22 +136,32 @@ def add_people(
     """Write the new ones, and return how many people the batch reaches that nothing relayed had reached before."""
     own = mailing["id"]
     if is_packed(connection, new):
-        places = ((hash_, (each.inside, each.unresolved, each.agency)) for hash_, each in new.items())
-        add(connection, own, places, reached=reached)
-    elif new:
-        rows = [(own, hash_, reached, each.inside, each.unresolved, each.agency) for hash_, each in new.items()]
-        _ADD.run(connection, sorted(rows))  # in the order of the table's key: a page is written once
+        add(connection, own, _places(new), reached=reached)
+    else:
+        _ADD.run(connection, sorted(_rows(own, new, reached=reached)))  # in the table's order: a page is written once
     if not reached:
         return 0
     known = [hash_ for hash_ in people if hash_ not in new]
     return len(new) + _mark_reached(connection, mailing, known)
 
 
-def add_everyone(connection: Connection, added: Iterable[tuple[int, Hash, Person]]) -> None:
-    """Write people of several mailings, all of them reached: a mailing's id, and one whom it does not have yet."""
-    rows = sorted((own, hash_, True, each.inside, each.unresolved, each.agency) for own, hash_, each in added)
-    if rows:
-        _ADD.run(connection, rows)
+def add_everyone(connection: Connection, added: Mapping[int, Mapping[Hash, Person]]) -> None:
+    """Write people of several mailings, all of them reached: by a mailing's id those whom it does not have yet."""
+    rows: list[tuple[Any, ...]] = []
+    for own, new in added.items():
+        if is_packed(connection, new):
+            add(connection, own, _places(new), reached=True)
+        else:
+            rows += _rows(own, new, reached=True)
+    _ADD.run(connection, sorted(rows))
+
+
+def _places(new: Mapping[Hash, Person]) -> Iterable[tuple[Hash, Place]]:
+    return ((hash_, (each.inside, each.unresolved, each.agency)) for hash_, each in new.items())
+
+
+def _rows(own: int, new: Mapping[Hash, Person], *, reached: bool) -> list[tuple[Any, ...]]:
+    return [(own, hash_, reached, each.inside, each.unresolved, each.agency) for hash_, each in new.items()]
 
 
 def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:
