@@ -9,7 +9,7 @@ from ..model import Action, Evidence, Permit, Reason, Verdict
 from .conditions import tests_of
 from .fields import FieldValues
 from .kinds import UNAVAILABLE
-from .permits import by_preference, is_meant, uncovered
+from .permits import by_preference, is_meant, is_of, uncovered
 from .ruleset import Rule, Ruleset
 from .say import render, said
 
@@ -179,11 +179,14 @@ def _covering(reason: Reason, permits: list[Permit], evidence: Evidence, now: da
 
 
 def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence, now: datetime) -> Reason:
-    """Say how the mailing differs from the permits that were meant for it: of several, the nearest two."""
+    """Say how the mailing differs from the permits that were meant for it: of several, the nearest two.
+
+    Nearest is one of its own subject, or that it has used, however much differs.
+    """
     if reason.action is not Action.HOLD:
         return reason
     told = [
-        (len(found), f"not covered by {permit.id}: {'; '.join(found)}")
+        ((not is_of(permit, evidence), len(found)), f"not covered by {permit.id}: {'; '.join(found)}")
         for permit in permits
         if reason.rule in permit.rules and is_meant(permit, evidence, now)
         for found in [uncovered(permit, evidence, reason.rule, now)]

@@ -44,12 +44,17 @@ def is_meant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
 
     It was given to the mailing, or for its subject; or only what is written differs.
     """
-    if permit.claimed or (permit.subject_key and permit.subject_key == evidence.facts.subject_key):
+    if is_of(permit, evidence):
         return True
     if not permit.subject_key:
         return not _sender(permit, evidence) and permit.state == "in force"
     told = set(differences(permit, evidence, now))
     return told <= {_subject(permit, evidence), _content(permit, evidence)}
+
+
+def is_of(permit: Permit, evidence: Evidence) -> bool:
+    """True for a permit that the mailing has used, or that was given for its subject."""
+    return permit.claimed or (permit.subject_key != "" and permit.subject_key == evidence.facts.subject_key)
 
 
 # -- one difference each -----------------------------------------------------------------------------------------

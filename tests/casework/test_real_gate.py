@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -33,7 +34,8 @@ def submit(gate, subject, *more):
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory):
     rules = RULES.replace("within: 24h", "within: 24h, gather: off")
-    with Gate(f"maildir:{tmp_path_factory.mktemp('hop')}", rules=rules) as running:
+    known = ("--authenticated", "127.0.0.1/32")  # whose senders are who they say; the others of this machine are not
+    with Gate(f"maildir:{tmp_path_factory.mktemp('hop')}", rules=rules, flags=known) as running:
         yield running
 
 
@@ -81,6 +83,30 @@ def test_each_difference_is_named_through_the_gate(gate, tmp_path):
     other = "jo@doa.example.gov"
     assert "the sender is not" in held_for(gate, gate.send(other, people(2400), message("Plain", TEXT, other)))
     assert "2401 users, permit allows 2400" in held_for(gate, gate.send(SENDER, people(2401), message("Plain", b"x")))
+
+
+def test_the_approved_subject_forged_by_a_host_that_nobody_vouches_for_is_held(gate):
+    asked = submit(gate, "Forged")
+    gate.ask("request", "approve", asked["id"], "--by", CIO)
+    forged = gate.send(SENDER, people(2400), message("Forged", b"Pay here"), client_address="127.0.0.66")
+    assert "the sender is not authenticated" in held_for(gate, forged)
+    code, text = gate.send(SENDER, people(2400), message("Forged"))
+    assert code == 250 and "Held" not in text
+
+
+def test_one_day_late_is_held_and_said(gate):
+    """DESIGN 6: the planned day and two working days more. What passes here is a ledger that was written days ago."""
+    asked = submit(gate, "A day late")
+    permit = gate.ask("request", "approve", asked["id"], "--by", CIO)["permit"]
+    days = (datetime.fromisoformat(gate.ask("permit", "show", permit)["until"]) - datetime.now(UTC)).days + 1
+    with sqlite3.connect(gate.home / "gate.db", timeout=30) as ledger:
+        moved = "UPDATE permits SET since = since - :seconds, until = until - :seconds WHERE number = :number"
+        ledger.execute(moved, {"seconds": days * 86_400, "number": int(permit.removeprefix("P-"))})
+    ledger.close()
+    ended = gate.ask("permit", "show", permit)["until"]
+    assert ended[:10] == f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    late = held_for(gate, gate.send(SENDER, people(2400), message("A day late")))
+    assert f"its last day is over: it ended {ended[:10]}" in late
 
 
 def test_the_other_commands_of_the_ledger(gate):

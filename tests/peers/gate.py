@@ -230,9 +230,10 @@ class Gate:
         assert isinstance(listed, list), listed
         return listed
 
-    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> tuple[int, str]:
+    def send(self, sender: str, recipients: Sequence[str], content: bytes, client_address: str = "") -> tuple[int, str]:
         """One transaction; code and text of its end, or of the step that was refused."""
-        with smtplib.SMTP(self.host, self.port, "client.example.gov", timeout=60) as client:
+        bound = (client_address, 0) if client_address else None
+        with smtplib.SMTP(self.host, self.port, "client.example.gov", 60, bound) as client:
             client.ehlo()
             code, text = client.mail(sender)
             for recipient in recipients if code == 250 else ():
