@@ -11,6 +11,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -42,6 +43,7 @@ class Counts:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._messages = Counter("gatekeeper_messages", "Messages judged.", ["listener", "verdict"], registry=registry)
+        self._messages_of = lru_cache(maxsize=None)(self._messages.labels)  # few, and there is one a message
         self._rule_hits = Counter(
             "gatekeeper_rule_hits", "Times that a rule matched.", ["rule", "action"], registry=registry
         )
@@ -83,7 +85,7 @@ class Counts:
 
     def message(self, listener: str, verdict: str) -> None:
         """Count a message that was judged; `listener` is smtp or milter, `verdict` one of model.Action."""
-        self._messages.labels(listener, verdict).inc()
+        self._messages_of(listener, verdict).inc()
 
     def rule_hit(self, rule: str, action: str) -> None:
         """Count a rule that matched, by its id and what it asks for."""

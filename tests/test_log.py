@@ -1,5 +1,6 @@
 """The log: lines that a mail admin can grep, and that nobody's subject or address can break."""
 
+import asyncio
 import io
 import json
 import logging
@@ -114,6 +115,45 @@ def test_below_the_level_nothing_is_formatted():
     assert logged(lambda: event("queue", {"x": Costly()}), level="warning") == ""
     assert logged(lambda: transaction(LINE), level="warning") == ""
     assert "queue x=1" in logged(lambda: event("queue", {"x": 1}, logging.ERROR), level="warning")
+
+
+class Pieces(io.StringIO):
+    """A stream that knows in how many pieces it was written."""
+
+    def __init__(self):
+        super().__init__()
+        self.pieces = []
+
+    def write(self, text):
+        self.pieces.append(text)
+        return super().write(text)
+
+
+async def test_lines_of_one_turn_of_the_loop_are_one_piece_and_a_warning_waits_for_nobody():
+    stream = Pieces()
+    configure(Ops(None, "text", "plain", "info"), KEY, stream)
+    event("one")
+    logging.getLogger("gatekeeper.x").info("two")
+    assert stream.pieces == []
+    await asyncio.sleep(0)
+    event("three")
+    logging.getLogger("gatekeeper.x").warning("four")
+    assert [[line.split(" ", 2)[2] for line in piece.splitlines()] for piece in stream.pieces] == [
+        ["one", "two"],
+        ["three", "four"],
+    ]
+    await asyncio.sleep(0)
+    await asyncio.to_thread(event, "from a thread that has no loop")
+    assert len(stream.pieces) == 3
+
+
+async def test_a_log_that_cannot_be_written_stops_nothing():
+    stream = Pieces()
+    configure(Ops(None, "text", "plain", "info"), KEY, stream)
+    stream.close()
+    transaction(LINE)
+    logging.getLogger("gatekeeper.x").error("gone")
+    await asyncio.sleep(0)
 
 
 def test_a_traceback_stays_behind_its_line():

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 
-from gatekeeper.model import Client, Transaction
+from gatekeeper.model import Transaction
 
 _UNFIT = re.compile(r"[^A-Za-z0-9.:_\-\[\]]")  # what would end an atom, open a comment or fold the field
 _HEADER_BYTES = 262_144  # where the counting of trace fields ends; a longer header is a defect of its own
@@ -21,12 +21,15 @@ def received_field(transaction: Transaction, hostname: str, now: datetime, id: s
     no name there.
     """
     client = transaction.client
+    way = _way(client.helo, client.name, client.address, hostname, _protocol(transaction))
     named = f" id {_atom(id)}" if id else ""
-    return (
-        f"Received: from {_atom(client.helo) or 'unknown'} ({_peer(client)})\r\n"
-        f"\tby {_atom(hostname)} with {_protocol(transaction)}{named};\r\n"
-        f"\t{_date(now.replace(microsecond=0), now.utcoffset())}\r\n"
-    ).encode("ascii")
+    return f"{way}{named};\r\n\t{_date(now.replace(microsecond=0), now.utcoffset())}\r\n".encode("ascii")
+
+
+@lru_cache(maxsize=256)  # a few mail servers send nearly all of it
+def _way(helo: str, name: str, address: str, hostname: str, protocol: str) -> str:
+    peer = _peer(name, address)
+    return f"Received: from {_atom(helo) or 'unknown'} ({peer})\r\n\tby {_atom(hostname)} with {protocol}"
 
 
 @lru_cache(maxsize=4)  # many messages a second have it
@@ -37,10 +40,9 @@ def _date(now: datetime, _offset: timedelta | None) -> str:
 
 def goes_round(content: bytes, most: int) -> bool:
     """True for a message with more Received fields than that: it goes round in a loop (RFC 5321 6.3)."""
-    # a short header cannot have as many, which is quicker to see
-    return (
-        content.count(b"\n", 0, content.find(b"\r\n\r\n", 0, _HEADER_BYTES)) >= most and count_received(content) > most
-    )
+    end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
+    lines = content.count(b"\n", 0, end if end >= 0 else _HEADER_BYTES)
+    return lines >= most and count_received(content) > most  # a short header cannot have as many
 
 
 def count_received(content: bytes) -> int:
@@ -51,12 +53,12 @@ def count_received(content: bytes) -> int:
     return len(_TRACE_FIELD.findall(content, 0, end if end >= 0 else _HEADER_BYTES))
 
 
-def _peer(client: Client) -> str:
-    name = _atom(client.name) or "unknown"
-    if not client.address:
-        return name
-    prefix = "IPv6:" if ":" in client.address else ""
-    return f"{name} [{prefix}{_atom(client.address)}]"
+def _peer(name: str, address: str) -> str:
+    known = _atom(name) or "unknown"
+    if not address:
+        return known
+    prefix = "IPv6:" if ":" in address else ""
+    return f"{known} [{prefix}{_atom(address)}]"
 
 
 def _protocol(transaction: Transaction) -> str:
