@@ -12,10 +12,13 @@ from datetime import UTC, datetime, timedelta
 from gatekeeper import notify, rules
 from gatekeeper.address import normalise
 from gatekeeper.in_force import Policy
-from gatekeeper.judging import audience_of
-from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Recipient, Standing, Transaction, Verdict
+from gatekeeper.judging import audience_of, likeness_for
+from gatekeeper.mail import subject_key
+from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Permit, Recipient, Standing, Transaction, Verdict
 from gatekeeper.notify import MatterNotice, numbered
 from gatekeeper.store import Arrival, Connection, preflights
+from gatekeeper.store.joining import hash_arrival
+from gatekeeper.store.standing import Claimant, whole_standing
 from gatekeeper.telling import Voice
 
 _AT_ONCE = timedelta(seconds=1)
@@ -60,21 +63,40 @@ def take(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy
     transaction, facts, now = arrival.transaction, arrival.facts, arrival.now.timestamp()
     name = f"{arrival.source.mailbox}\0{facts.message_id or facts.content_digest}"
     asked = preflights.join(connection, secret, name, whom(policy, transaction, facts), now)
-    verdict, counts = _judge(arrival, policy, asked.addresses)
+    verdict, counts = _judge(connection, secret, arrival, policy, asked.addresses)
     content = _render(arrival, voice, verdict, counts)
     wait = timedelta(seconds=arrival.gathering.quiet) if arrival.gathering and arrival.gathering.opens else _AT_ONCE
     preflights.answer(connection, asked, arrival.source.mailbox, content, now, now + wait.total_seconds())
     return verdict
 
 
-def _judge(arrival: Arrival, policy: Policy, addresses: frozenset[str]) -> tuple[Verdict, Counts]:
+def _judge(
+    connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, addresses: frozenset[str]
+) -> tuple[Verdict, Counts]:
+    """As a mailing that has still to begin, by the ledger of now; nothing is used up."""
     recipients = tuple(Recipient(address) for address in sorted(addresses))
     transaction = replace(arrival.transaction, recipients=recipients)
     facts = replace(arrival.facts, to=_without(arrival.facts.to, policy), cc=_without(arrival.facts.cc, policy))
-    audience = audience_of(transaction, facts, policy)
+    audience, standing = audience_of(transaction, facts, policy), _standing(connection, secret, arrival, policy)
     counts = Counts.of(audience)
-    evidence = Evidence(transaction, facts, audience, counts, Standing(), arrival.source)
+    likeness = likeness_for(standing, transaction.content)
+    evidence = Evidence(transaction, facts, audience, counts, standing, arrival.source, likeness=likeness)
     return rules.judge(policy.ruleset, evidence, arrival.now), counts
+
+
+def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy) -> Standing:
+    """What the ledger says of it."""
+    claimant, now = Claimant(arrival.source, arrival.facts.subject_key), arrival.now.timestamp()
+    row = {"id": None, "source": hash_arrival(secret, arrival).source}
+    found = whole_standing(connection, row, Standing(), [claimant], policy.ruleset.earlier, now)
+    return replace(found, permits=tuple(map(_by_subject, found.permits)))
+
+
+def _by_subject(permit: Permit) -> Permit:
+    """One for exact content is taken by its subject: the address that is asked is in what is asked about."""
+    if not permit.digests:
+        return permit
+    return replace(permit, digests=frozenset(), subject_key=subject_key(permit.subject))
 
 
 def _without(mailboxes: tuple[Mailbox, ...], policy: Policy) -> tuple[Mailbox, ...]:
@@ -84,6 +106,7 @@ def _without(mailboxes: tuple[Mailbox, ...], policy: Policy) -> tuple[Mailbox, .
 def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) -> bytes:
     source, facts = arrival.source.mailbox, arrival.facts
     headline, said = _SAID[verdict.action]
+    said = said.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else said
     texts = [f"{reason.text} ({reason.cite or reason.rule})" for reason in verdict.reasons]
     words = {
         "headline": headline,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, timedelta
 from functools import partial
 
 import pytest
 
+from gatekeeper.casework import Casework, Exempted, Terms
 from gatekeeper.in_force import InForce
-from gatekeeper.model import Recipient
+from gatekeeper.model import Recipient, Scope
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.settings import Judging
 from gatekeeper.store import jobs, views
+from gatekeeper.telling import Voice
 from tests.listeners.talking import open_door
 from tests.notify.reading import read, text_of
 from tests.peers.gate import RULES
@@ -67,6 +70,43 @@ async def test_what_comes_after_the_answer_was_sent_is_answered_with_all_of_it(p
     await pipeline.receive(message(people(100, start=100), subject="late", rest=TO), NextHop())
     (answer,) = answers(store)
     assert "200 users" in text_of(answer)
+
+
+async def test_what_people_have_decided_and_what_was_sent_before_count(store, tmp_path):
+    """Clause T4, and permits: whoever asks hears what would happen now, and using nothing up."""
+    often = "  - {id: often, when: {mass: true, earlier: {within: 7d, at_least: 1}}, then: reject, say: Once a week.}\n"
+    path = tmp_path / "rules.yaml"
+    path.write_text(f"{RULES}{often}preflight: {ASK}\n")
+    in_force = InForce(path)
+    pipeline = Pipeline(Judging(path, "enforce", 100, "", "gate.example.gov"), in_force, store)
+    casework = Casework(store, Voice(in_force.current.ruleset, "gate.example.gov"))
+    wanted = Exempted(Scope(frozenset({SENDER})), date.today() + timedelta(days=30), subject="enrolment")
+    casework.grant_exception(wanted, "cio@example.gov", "every year")
+    await pipeline.receive(message([ASK, *people(2400)], subject="enrolment"), NextHop())
+    await pipeline.receive(message([ASK, *people(2400)], subject="other"), NextHop())
+    covered, other = sorted(answers(store), key=lambda answer: answer["Subject"], reverse=True)
+    assert covered["Subject"] == "You may send this: enrolment" and "allowed by P-1" in text_of(covered)
+    assert other["Subject"] == "This needs approval: other"
+    assert casework.show_permit(1).permit.used == 0
+    hop = NextHop()
+    await pipeline.receive(message(people(300), subject="news"), hop)
+    assert len(hop.added) == 1
+    await pipeline.receive(message([ASK, *people(300, start=9)], subject="more news"), NextHop())
+    assert "Please do not send this: more news" in [answer["Subject"] for answer in answers(store)]
+
+
+async def test_a_permit_for_exact_content_is_taken_by_its_subject(pipeline, store):
+    """The address that is asked changes the message."""
+    casework = Casework(store, Voice(pipeline.in_force.current.ruleset, "gate.example.gov"))
+    await pipeline.receive(message(people(2400), subject="enrolment"), NextHop())
+    casework.approve(1, "cio@example.gov", terms=Terms(uses=2))
+    store.call(lambda connection: [jobs.finish(connection, job) for job in jobs.lease(connection, 9e9, 0, 50)])
+    for subject in ("enrolment", "other"):
+        await pipeline.receive(message([ASK, *people(2400)], subject=subject), NextHop())
+    assert {answer["Subject"] for answer in answers(store)} == {
+        "You may send this: enrolment",
+        "This needs approval: other",
+    }
 
 
 @pytest.mark.parametrize(
