@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
 from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound, Terms
 from gatekeeper.casework.terms import BINDINGS
-from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, NO_PERMISSION, Day, Failure, setting_options, when
+from gatekeeper.cli.common import (
+    DATA_ERROR,
+    NO_INPUT,
+    NO_PERMISSION,
+    Day,
+    Failure,
+    json_option,
+    parse_number,
+    print_json,
+    setting_options,
+    settings_of,
+    when,
+)
 from gatekeeper.cli.stored import open_store, ruleset_in_force
 from gatekeeper.in_force import texts_of
 from gatekeeper.notify import BUILT_IN, Texts, TextsError
@@ -20,7 +34,8 @@ from gatekeeper.store.views import EventView
 from gatekeeper.telling import Voice
 
 F = TypeVar("F", bound=Callable[..., Any])
-ledger_options = setting_options("database", "database_timeout", "public_url", "hostname")
+_LEDGER = ("database", "database_timeout", "public_url", "hostname")
+ledger_options = setting_options(*_LEDGER)
 
 
 @contextmanager
@@ -50,6 +65,64 @@ def _texts(ruleset: Ruleset) -> Texts:
     except TextsError as error:
         click.echo(f"gatekeeper: notices are written by the built-in templates: {error}", err=True)
         return BUILT_IN
+
+
+def _settings_and_own(given: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """The settings that a command's flags set, and its own flags: one may have the name of a setting, such as rules."""
+    own = {name: value for name, value in given.items() if name not in _LEDGER}
+    return settings_of({name: given[name] for name in _LEDGER}), own
+
+
+def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Make a command of a verb, which is given the ledger and the command's own flags.
+
+    Args: `show` prints what the verb returns; True asks for JSON.
+    """
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., None]:
+        @ledger_options
+        @json_option
+        @wraps(verb)
+        def command(as_json: bool, **given: Any) -> None:
+            settings, own = _settings_and_own(given)
+            with open_casework(settings) as casework:
+                show(verb(casework, **own), as_json)
+
+        return command
+
+    return decorate
+
+
+def listing(
+    noun: str, states: type[StrEnum], document: Callable[[Any], Any], line: Callable[[Any], str]
+) -> Callable[[Callable[..., Sequence[Any]]], Callable[..., None]]:
+    """Make a command of a verb that lists, by state, things that are a document in JSON, and a line each for people."""
+
+    def decorate(verb: Callable[..., Sequence[Any]]) -> Callable[..., None]:
+        @wraps(verb)
+        def command(state: str | None, as_json: bool, **given: Any) -> None:
+            settings, own = _settings_and_own(given)
+            with open_casework(settings) as casework:
+                found = verb(casework, state, **own)
+            if as_json:
+                print_json([document(one) for one in found])
+                return
+            for one in found:
+                click.echo(line(one))
+            if not found:
+                click.echo(f"no {noun}" + (f" that are {state}" if state else ""))
+
+        choice = click.Choice([each.value for each in states])
+        return click.option("--state", type=choice, help="only those in this state")(
+            ledger_options(json_option(command))
+        )
+
+    return decorate
+
+
+def id_argument(letter: str) -> Callable[[F], F]:
+    """The number of an id such as M-17, as the argument `id`."""
+    return click.argument("id", callback=lambda _context, _parameter, text: parse_number(text, letter))
 
 
 def terms_options(command: F) -> F:

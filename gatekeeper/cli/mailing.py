@@ -10,144 +10,16 @@ from typing import Any
 import click
 
 from gatekeeper.casework import Case, Casework, Decision
-from gatekeeper.cli.cases import ledger_options, open_casework, terms_of, terms_options
-from gatekeeper.cli.common import CANNOT_CREATE, Failure, by_option, json_option, parse_number, print_json, settings_of
+from gatekeeper.cli.cases import (
+    id_argument,
+    listing,
+    on_the_ledger,
+    terms_of,
+    terms_options,
+)
+from gatekeeper.cli.common import CANNOT_CREATE, Failure, by_option, print_json
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.views import BatchView, MailingView
-
-
-@click.group()
-def mailing() -> None:
-    """List, show, approve, deny, withdraw and export mailings."""
-
-
-@mailing.command("list")
-@click.option("--state", type=click.Choice([state.value for state in MailingState]), help="only those in this state")
-@ledger_options
-@json_option
-def list_mailings(state: str | None, as_json: bool, **given: Any) -> None:
-    """List the mailings that have a number, newest first."""
-    with open_casework(settings_of(given)) as casework:
-        found = casework.mailings(state)
-    if as_json:
-        print_json([as_document(one) for one in found])
-        return
-    for one in found:
-        click.echo(
-            f"{one.id:<8} {one.state:<10} {one.counts.users:>6} users {len(one.counts.agencies):>3} agencies  "
-            f"{_when(one.changed_at)}  {one.sender}  {one.subject!r}"
-        )
-    if not found:
-        click.echo("no mailings" + (f" that are {state}" if state else ""))
-
-
-@mailing.command()
-@click.argument("id")
-@ledger_options
-@json_option
-def show(id: str, as_json: bool, **given: Any) -> None:
-    """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
-    with open_casework(settings_of(given)) as casework:
-        case = casework.show(parse_number(id, "M"))
-    print_json(_case_document(case)) if as_json else _print_case(case)
-
-
-@mailing.command()
-@click.argument("id")
-@by_option
-@click.option("--reason", default="", help="what the sender is to know about it")
-@terms_options
-@ledger_options
-@json_option
-def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
-    with open_casework(settings_of(given)) as casework:
-        _print_decision(casework.approve(parse_number(id, "M"), by, reason, terms_of(given)), as_json)
-
-
-@mailing.command()
-@click.argument("id")
-@by_option
-@click.option("--reason", required=True, help="why not: its sender reads it")
-@ledger_options
-@json_option
-def deny(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
-    with open_casework(settings_of(given)) as casework:
-        _print_decision(casework.deny(parse_number(id, "M"), by, reason), as_json)
-
-
-@mailing.command()
-@click.argument("id")
-@by_option
-@click.option("--reason", required=True, help="what should be changed: its sender reads it")
-@ledger_options
-@json_option
-def changes(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
-    with open_casework(settings_of(given)) as casework:
-        _print_decision(casework.ask_changes(parse_number(id, "M"), by, reason), as_json)
-
-
-@mailing.command()
-@click.argument("id")
-@by_option
-@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
-@ledger_options
-@json_option
-def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
-    """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
-    with open_casework(settings_of(given)) as casework:
-        _print_decision(casework.ask(parse_number(id, "M"), by, whom), as_json)
-
-
-@mailing.command()
-@click.argument("id")
-@by_option
-@click.option("--reason", default="", help="why")
-@ledger_options
-@json_option
-def withdraw(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Take a held mailing back, as its sender or an admin."""
-    with open_casework(settings_of(given)) as casework:
-        _print_decision(casework.withdraw(parse_number(id, "M"), by, reason), as_json)
-
-
-@mailing.command()
-@click.argument("id")
-@by_option
-@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="a new folder")
-@ledger_options
-@json_option
-def export(id: str, by: str, folder: Path, as_json: bool, **given: Any) -> None:
-    """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
-    with open_casework(settings_of(given)) as casework:
-        if folder.exists():
-            raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
-        case = casework.export(parse_number(id, "M"), by)
-        written = _write_export(casework, case, folder)
-    if as_json:
-        print_json({"id": case.mailing.id, "folder": str(folder), "files": written})
-    else:
-        click.echo(f"{case.mailing.id}: {len(written)} files in {folder}")
-
-
-def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
-    try:
-        folder.mkdir(parents=True)
-        names = []
-        for batch in case.batches:
-            name = _file_name(case, batch)
-            (folder / name).write_bytes(casework.message(batch))
-            names.append(name)
-        (folder / "mailing.json").write_text(json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
-    return [*names, "mailing.json"]
-
-
-_KEYS = {"queue": "queue id", "message": "Message-ID and content", "subject": "subject", "text": "text"}
-
 
 # -- how a mailing is shown --------------------------------------------------------------------------------------
 
@@ -267,3 +139,127 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
 
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _show_case(case: Case, as_json: bool) -> None:
+    print_json(_case_document(case)) if as_json else _print_case(case)
+
+
+def _line(one: MailingView) -> str:
+    reach = f"{one.counts.users:>6} users {len(one.counts.agencies):>3} agencies"
+    return f"{one.id:<8} {one.state:<10} {reach}  {_when(one.changed_at)}  {one.sender}  {one.subject!r}"
+
+
+Export = tuple[str, Path, list[str]]  # of which mailing, where to, names of files
+
+
+def _show_export(export: Export, as_json: bool) -> None:
+    id, folder, written = export
+    if as_json:
+        print_json({"id": id, "folder": str(folder), "files": written})
+    else:
+        click.echo(f"{id}: {len(written)} files in {folder}")
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def mailing() -> None:
+    """List, show, approve, deny, withdraw and export mailings."""
+
+
+@mailing.command("list")
+@listing("mailings", MailingState, as_document, _line)
+def list_mailings(casework: Casework, state: str | None) -> list[MailingView]:
+    """List the mailings that have a number, newest first."""
+    return casework.mailings(state)
+
+
+@mailing.command()
+@id_argument("M")
+@on_the_ledger(_show_case)
+def show(casework: Casework, id: int) -> Case:
+    """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
+    return casework.show(id)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", default="", help="what the sender is to know about it")
+@terms_options
+@on_the_ledger(_print_decision)
+def approve(casework: Casework, id: int, by: str, reason: str, **given: Any) -> Decision:
+    """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
+    return casework.approve(id, by, reason, terms_of(given))
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", required=True, help="why not: its sender reads it")
+@on_the_ledger(_print_decision)
+def deny(casework: Casework, id: int, by: str, reason: str) -> Decision:
+    """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
+    return casework.deny(id, by, reason)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", required=True, help="what should be changed: its sender reads it")
+@on_the_ledger(_print_decision)
+def changes(casework: Casework, id: int, by: str, reason: str) -> Decision:
+    """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
+    return casework.ask_changes(id, by, reason)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@on_the_ledger(_print_decision)
+def ask(casework: Casework, id: int, by: str, whom: str) -> Decision:
+    """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
+    return casework.ask(id, by, whom)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", default="", help="why")
+@on_the_ledger(_print_decision)
+def withdraw(casework: Casework, id: int, by: str, reason: str) -> Decision:
+    """Take a held mailing back, as its sender or an admin."""
+    return casework.withdraw(id, by, reason)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="a new folder")
+@on_the_ledger(_show_export)
+def export(casework: Casework, id: int, by: str, folder: Path) -> Export:
+    """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
+    if folder.exists():
+        raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
+    case = casework.export(id, by)
+    return case.mailing.id, folder, _write_export(casework, case, folder)
+
+
+def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
+    try:
+        folder.mkdir(parents=True)
+        names = []
+        for batch in case.batches:
+            name = _file_name(case, batch)
+            (folder / name).write_bytes(casework.message(batch))
+            names.append(name)
+        (folder / "mailing.json").write_text(json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
+    return [*names, "mailing.json"]
+
+
+_KEYS = {"queue": "queue id", "message": "Message-ID and content", "subject": "subject", "text": "text"}

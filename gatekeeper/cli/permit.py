@@ -6,124 +6,20 @@ from typing import Any
 
 import click
 
-from gatekeeper.casework import Exempted, Narrowed, PermitCase
-from gatekeeper.cli.cases import ledger_options, open_casework, print_timeline, timeline_document
-from gatekeeper.cli.common import Day, by_option, json_option, parse_number, print_json, settings_of, when
+from gatekeeper.casework import Casework, Exempted, Narrowed, PermitCase
+from gatekeeper.cli.cases import (
+    id_argument,
+    listing,
+    on_the_ledger,
+    print_timeline,
+    timeline_document,
+)
+from gatekeeper.cli.common import Day, by_option, print_json, when
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
 from gatekeeper.store.permits import PermitView
 
 reason_option = click.option("--reason", required=True, help="why")
-
-
-@click.group()
-def permit() -> None:
-    """Declare an emergency, grant an exception; list, show, narrow and revoke what is permitted."""
-
-
-@permit.command()
-@click.option("--agency", required=True, help="whose mail passes: an agency's id")
-@by_option
-@reason_option
-@click.option("--hours", type=float, required=True, help="for how long")
-@ledger_options
-@json_option
-def emergency(agency: str, by: str, reason: str, hours: float, as_json: bool, **given: Any) -> None:
-    """Let an agency's mail pass for some hours; it is reviewed afterwards."""
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.declare_emergency(agency, by, reason, hours), as_json)
-
-
-@permit.command()
-@click.option("--sender", "senders", multiple=True, help="whose mail passes: an address")
-@click.option("--agency", "agencies", multiple=True, help="or an agency's id")
-@click.option("--group", "groups", multiple=True, help="or a group of senders")
-@click.option("--list", "lists", multiple=True, help="only to these lists")
-@click.option("--rule", "rules", multiple=True, help="only for these rules; else for all that hold")
-@click.option("--subject", default="", help="only with this subject")
-@click.option("--max-users", type=click.IntRange(1), help="users that a mailing may reach; else any number")
-@click.option("--until", type=Day(), required=True, help="its last day")
-@by_option
-@reason_option
-@ledger_options
-@json_option
-def exception(by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Let somebody's mail pass until a day, without a count of uses."""
-    scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
-    names = ("until", "rules", "subject", "lists", "max_users")
-    wanted = Exempted(scope, **{name: given.pop(name) for name in names})
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.grant_exception(wanted, by, reason), as_json)
-
-
-@permit.command("list")
-@click.option("--state", type=click.Choice([state.value for state in PermitState]), help="only those in this state")
-@click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
-@ledger_options
-@json_option
-def list_permits(state: str | None, review: str | None, as_json: bool, **given: Any) -> None:
-    """List the permits, newest first."""
-    with open_casework(settings_of(given)) as casework:
-        found = casework.permits(state, review)
-    if as_json:
-        print_json([as_document(one) for one in found])
-        return
-    for one in found:
-        review_shown = f"  review {one.review}" if one.review else ""
-        click.echo(f"{one.id:<8} {one.state:<9} {one.kind:<9} until {when(one.until)}  {one.scope}{review_shown}")
-    if not found:
-        click.echo("no permits" + (f" that are {state}" if state else ""))
-
-
-@permit.command()
-@click.argument("id")
-@ledger_options
-@json_option
-def show(id: str, as_json: bool, **given: Any) -> None:
-    """Show one permit: whose mail it is for, what binds it, what has used it."""
-    with open_casework(settings_of(given)) as casework:
-        case = casework.show_permit(parse_number(id, "P"))
-    print_json(case_document(case)) if as_json else _print_case(case)
-
-
-@permit.command()
-@click.argument("id")
-@by_option
-@reason_option
-@click.option("--max-users", type=click.IntRange(1), help="users that it allows from now on")
-@click.option("--until", type=Day(), help="its last day from now on")
-@click.option("--uses", type=click.IntRange(1), help="mailings that may use it, those that have among them")
-@ledger_options
-@json_option
-def narrow(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
-    to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.narrow(parse_number(id, "P"), by, reason, to), as_json)
-
-
-@permit.command()
-@click.argument("id")
-@by_option
-@reason_option
-@ledger_options
-@json_option
-def revoke(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Take it back; what has not left is held. Returns when nothing is on its way any more."""
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.revoke(parse_number(id, "P"), by, reason), as_json)
-
-
-@permit.command()
-@click.argument("id")
-@by_option
-@reason_option
-@ledger_options
-@json_option
-def review(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Close the review of an emergency, as an approver who did not declare it."""
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.review_permit(parse_number(id, "P"), by, reason), as_json)
 
 
 # -- how a permit is shown ---------------------------------------------------------------------------------------
@@ -193,3 +89,101 @@ def _print_case(case: PermitCase) -> None:
     if permit.review:
         click.echo(f"review: {permit.review}")
     print_timeline(case.events)
+
+
+def _show_case(case: PermitCase, as_json: bool) -> None:
+    print_json(case_document(case)) if as_json else _print_case(case)
+
+
+def _line(one: PermitView) -> str:
+    review = f"  review {one.review}" if one.review else ""
+    return f"{one.id:<8} {one.state:<9} {one.kind:<9} until {when(one.until)}  {one.scope}{review}"
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def permit() -> None:
+    """Declare an emergency, grant an exception; list, show, narrow and revoke what is permitted."""
+
+
+@permit.command()
+@click.option("--agency", required=True, help="whose mail passes: an agency's id")
+@by_option
+@reason_option
+@click.option("--hours", type=float, required=True, help="for how long")
+@on_the_ledger(_print_outcome)
+def emergency(casework: Casework, agency: str, by: str, reason: str, hours: float) -> PermitCase:
+    """Let an agency's mail pass for some hours; it is reviewed afterwards."""
+    return casework.declare_emergency(agency, by, reason, hours)
+
+
+@permit.command()
+@click.option("--sender", "senders", multiple=True, help="whose mail passes: an address")
+@click.option("--agency", "agencies", multiple=True, help="or an agency's id")
+@click.option("--group", "groups", multiple=True, help="or a group of senders")
+@click.option("--list", "lists", multiple=True, help="only to these lists")
+@click.option("--rule", "rules", multiple=True, help="only for these rules; else for all that hold")
+@click.option("--subject", default="", help="only with this subject")
+@click.option("--max-users", type=click.IntRange(1), help="users that a mailing may reach; else any number")
+@click.option("--until", type=Day(), required=True, help="its last day")
+@by_option
+@reason_option
+@on_the_ledger(_print_outcome)
+def exception(casework: Casework, by: str, reason: str, **given: Any) -> PermitCase:
+    """Let somebody's mail pass until a day, without a count of uses."""
+    scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
+    names = ("until", "rules", "subject", "lists", "max_users")
+    wanted = Exempted(scope, **{name: given.pop(name) for name in names})
+    return casework.grant_exception(wanted, by, reason)
+
+
+@permit.command("list")
+@click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
+@listing("permits", PermitState, as_document, _line)
+def list_permits(casework: Casework, state: str | None, review: str | None) -> list[PermitView]:
+    """List the permits, newest first."""
+    return casework.permits(state, review)
+
+
+@permit.command()
+@id_argument("P")
+@on_the_ledger(_show_case)
+def show(casework: Casework, id: int) -> PermitCase:
+    """Show one permit: whose mail it is for, what binds it, what has used it."""
+    return casework.show_permit(id)
+
+
+@permit.command()
+@id_argument("P")
+@by_option
+@reason_option
+@click.option("--max-users", type=click.IntRange(1), help="users that it allows from now on")
+@click.option("--until", type=Day(), help="its last day from now on")
+@click.option("--uses", type=click.IntRange(1), help="mailings that may use it, those that have among them")
+@on_the_ledger(_print_outcome)
+def narrow(casework: Casework, id: int, by: str, reason: str, **given: Any) -> PermitCase:
+    """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
+    to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
+    return casework.narrow(id, by, reason, to)
+
+
+@permit.command()
+@id_argument("P")
+@by_option
+@reason_option
+@on_the_ledger(_print_outcome)
+def revoke(casework: Casework, id: int, by: str, reason: str) -> PermitCase:
+    """Take it back; what has not left is held. Returns when nothing is on its way any more."""
+    return casework.revoke(id, by, reason)
+
+
+@permit.command()
+@id_argument("P")
+@by_option
+@reason_option
+@on_the_ledger(_print_outcome)
+def review(casework: Casework, id: int, by: str, reason: str) -> PermitCase:
+    """Close the review of an emergency, as an approver who did not declare it."""
+    return casework.review_permit(id, by, reason)

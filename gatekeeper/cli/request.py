@@ -10,8 +10,9 @@ import click
 
 from gatekeeper.casework import Casework, RequestCase, Wanted
 from gatekeeper.cli.cases import (
-    ledger_options,
-    open_casework,
+    id_argument,
+    listing,
+    on_the_ledger,
     print_timeline,
     terms_of,
     terms_options,
@@ -23,165 +24,12 @@ from gatekeeper.cli.common import (
     Day,
     Failure,
     by_option,
-    json_option,
     parse_number,
     print_json,
-    settings_of,
     when,
 )
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.store.requests import RequestView
-
-
-@click.group()
-def request() -> None:
-    """Ask for a mailing in advance; list, show and decide what is asked."""
-
-
-@request.command()
-@click.option("--agency", help="the id of the agency that asks")
-@by_option
-@click.option("--sender", "senders", multiple=True, help="who sends it: an address, an agency's id, or group:NAME")
-@click.option("--subject", help="its subject line")
-@click.option("--planned", type=Day(), help="the day on which it is planned to be sent")
-@click.option("--users", type=click.IntRange(1), help="users that it is to reach at most")
-@click.option("--audience", "audiences", multiple=True, help="whom: a list's address, or an agency's id")
-@click.option("--purpose", help="what it is for, such as survey or legal notice")
-@click.option("--needed-by", type=Day(), help="the day by which it must have been sent")
-@click.option("--content", type=click.Path(dir_okay=False, path_type=Path), help="the message itself, as a file")
-@click.option("--exception", is_flag=True, default=None, help="ask for a standing permit, until a day")
-@click.option("--revise", help="the request that this submits again, changed as was asked; flags left out stay")
-@click.option("--appeal", help="the denied request that this appeals; flags left out stay")
-@click.option("--reason", default="", help="what those who decide should know")
-@ledger_options
-@json_option
-def submit(by: str, reason: str, revise: str | None, appeal: str | None, as_json: bool, **given: Any) -> None:
-    """Ask for a mailing; prints its number, and whose yes it needs."""
-    if revise and appeal:
-        raise Failure("--revise and --appeal: expected one of them", USAGE)
-    wanted = _wanted(given)
-    with open_casework(settings_of(given)) as casework:
-        if revise or appeal:
-            number = parse_number(revise or appeal or "", "R")
-            case = casework.submit_again(number, wanted, by, reason, appeal=bool(appeal))
-        else:
-            case = casework.submit(wanted, by, reason)
-    _print_outcome(case, as_json)
-
-
-def _wanted(given: dict[str, Any]) -> Wanted:
-    names = ("agency", "subject", "purpose", "users", "planned", "needed_by", "exception")
-    values = {name: given.pop(name) for name in names}
-    lists = {name: given.pop(name) or None for name in ("senders", "audiences")}
-    path: Path | None = given.pop("content")
-    return Wanted(**values, **lists, content=_read(path) if path else None)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}", NO_INPUT) from None
-
-
-@request.command("list")
-@click.option("--state", type=click.Choice([state.value for state in RequestState]), help="only those in this state")
-@ledger_options
-@json_option
-def list_requests(state: str | None, as_json: bool, **given: Any) -> None:
-    """List the requests, newest first."""
-    with open_casework(settings_of(given)) as casework:
-        found = casework.requests(state)
-    if as_json:
-        print_json([as_document(one) for one in found])
-        return
-    for one in found:
-        draft = one.draft
-        late = "  late" if one.late else ""
-        click.echo(
-            f"{one.id:<8} {one.state:<10} {draft.agency:<8} {draft.users:>6} users  {draft.planned or '-'}{late}  "
-            f"{', '.join(draft.senders)}  {draft.subject!r}"
-        )
-    if not found:
-        click.echo("no requests" + (f" that are {state}" if state else ""))
-
-
-@request.command()
-@click.argument("id")
-@click.option("--content", is_flag=True, help="print the message that it is bound to, instead")
-@ledger_options
-@json_option
-def show(id: str, content: bool, as_json: bool, **given: Any) -> None:
-    """Show one request: what is asked, who must agree, its permit and its timeline."""
-    number = parse_number(id, "R")
-    with open_casework(settings_of(given)) as casework:
-        if content:
-            message = casework.request_content(number)
-            if message is None:
-                raise Failure(f"R-{number}: it was submitted without content", NO_INPUT)
-            click.echo(message, nl=False)
-            return
-        case = casework.show_request(number)
-    print_json(case_document(case)) if as_json else _print_case(case)
-
-
-@request.command()
-@click.argument("id")
-@by_option
-@click.option("--reason", default="", help="what the requester is to know about it")
-@terms_options
-@ledger_options
-@json_option
-def approve(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Say yes; once everyone who is asked has, the request has a permit."""
-    terms = terms_of(given)
-    with open_casework(settings_of(given)) as casework:
-        case = casework.approve_request(parse_number(id, "R"), by, reason, terms)
-    _print_outcome(case, as_json)
-
-
-Verb = Callable[[Casework, int, str, str], RequestCase]
-
-
-@request.command()
-@click.argument("id")
-@by_option
-@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
-@ledger_options
-@json_option
-def ask(id: str, by: str, whom: str, as_json: bool, **given: Any) -> None:
-    """Have one more agree, such as an owner who is asked only when needed."""
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.ask_about_request(parse_number(id, "R"), by, whom), as_json)
-
-
-def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
-    """A command that takes a request, who acts, and why."""
-
-    @request.command(name, help=help)
-    @click.argument("id")
-    @by_option
-    @_reason_option(needs_reason)
-    @ledger_options
-    @json_option
-    def command(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-        with open_casework(settings_of(given)) as casework:
-            case = verb(casework, parse_number(id, "R"), by, reason)
-        _print_outcome(case, as_json)
-
-
-def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    text = "why: those whom it concerns read it"
-    if required:
-        return click.option("--reason", required=True, help=text)
-    return click.option("--reason", default="", help=text)
-
-
-_add("deny", Casework.deny_request, "Say no; for good, where your decision is final.")
-_add("changes", Casework.ask_changes_of_request, "Send it back with what should be changed.")
-_add("withdraw", Casework.withdraw_request, "Take it back, as who asked for it.", needs_reason=False)
-_add("revoke", Casework.revoke_request, "Take back what was approved; returns when nothing is on its way any more.")
-
 
 # -- how a request is shown --------------------------------------------------------------------------------------
 
@@ -271,3 +119,140 @@ def _print_content(case: RequestCase) -> None:
     for name, values in (("links", content.likeness.links), ("attachments", content.likeness.attachments)):
         if values:
             click.echo(f"{name}: {', '.join(sorted(values))}")
+
+
+def _show_case(found: RequestCase | bytes, as_json: bool) -> None:
+    if isinstance(found, bytes):
+        click.echo(found, nl=False)
+    else:
+        print_json(case_document(found)) if as_json else _print_case(found)
+
+
+def _line(one: RequestView) -> str:
+    draft, late = one.draft, "  late" if one.late else ""
+    return (
+        f"{one.id:<8} {one.state:<10} {draft.agency:<8} {draft.users:>6} users  {draft.planned or '-'}{late}  "
+        f"{', '.join(draft.senders)}  {draft.subject!r}"
+    )
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def request() -> None:
+    """Ask for a mailing in advance; list, show and decide what is asked."""
+
+
+@request.command()
+@click.option("--agency", help="the id of the agency that asks")
+@by_option
+@click.option("--sender", "senders", multiple=True, help="who sends it: an address, an agency's id, or group:NAME")
+@click.option("--subject", help="its subject line")
+@click.option("--planned", type=Day(), help="the day on which it is planned to be sent")
+@click.option("--users", type=click.IntRange(1), help="users that it is to reach at most")
+@click.option("--audience", "audiences", multiple=True, help="whom: a list's address, or an agency's id")
+@click.option("--purpose", help="what it is for, such as survey or legal notice")
+@click.option("--needed-by", type=Day(), help="the day by which it must have been sent")
+@click.option("--content", type=click.Path(dir_okay=False, path_type=Path), help="the message itself, as a file")
+@click.option("--exception", is_flag=True, default=None, help="ask for a standing permit, until a day")
+@click.option("--revise", help="the request that this submits again, changed as was asked; flags left out stay")
+@click.option("--appeal", help="the denied request that this appeals; flags left out stay")
+@click.option("--reason", default="", help="what those who decide should know")
+@on_the_ledger(_print_outcome)
+def submit(
+    casework: Casework, by: str, reason: str, revise: str | None, appeal: str | None, **given: Any
+) -> RequestCase:
+    """Ask for a mailing; prints its number, and whose yes it needs."""
+    if revise and appeal:
+        raise Failure("--revise and --appeal: expected one of them", USAGE)
+    wanted = _wanted(given)
+    if revise or appeal:
+        number = parse_number(revise or appeal or "", "R")
+        return casework.submit_again(number, wanted, by, reason, appeal=bool(appeal))
+    return casework.submit(wanted, by, reason)
+
+
+def _wanted(given: dict[str, Any]) -> Wanted:
+    names = ("agency", "subject", "purpose", "users", "planned", "needed_by", "exception")
+    values = {name: given.pop(name) for name in names}
+    lists = {name: given.pop(name) or None for name in ("senders", "audiences")}
+    path: Path | None = given.pop("content")
+    return Wanted(**values, **lists, content=_read(path) if path else None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}", NO_INPUT) from None
+
+
+@request.command("list")
+@listing("requests", RequestState, as_document, _line)
+def list_requests(casework: Casework, state: str | None) -> list[RequestView]:
+    """List the requests, newest first."""
+    return casework.requests(state)
+
+
+@request.command()
+@id_argument("R")
+@click.option("--content", is_flag=True, help="print the message that it is bound to, instead")
+@on_the_ledger(_show_case)
+def show(casework: Casework, id: int, content: bool) -> RequestCase | bytes:
+    """Show one request: what is asked, who must agree, its permit and its timeline."""
+    if not content:
+        return casework.show_request(id)
+    message = casework.request_content(id)
+    if message is None:
+        raise Failure(f"R-{id}: it was submitted without content", NO_INPUT)
+    return message
+
+
+@request.command()
+@id_argument("R")
+@by_option
+@click.option("--reason", default="", help="what the requester is to know about it")
+@terms_options
+@on_the_ledger(_print_outcome)
+def approve(casework: Casework, id: int, by: str, reason: str, **given: Any) -> RequestCase:
+    """Say yes; once everyone who is asked has, the request has a permit."""
+    return casework.approve_request(id, by, reason, terms_of(given))
+
+
+Verb = Callable[[Casework, int, str, str], RequestCase]
+
+
+@request.command()
+@id_argument("R")
+@by_option
+@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@on_the_ledger(_print_outcome)
+def ask(casework: Casework, id: int, by: str, whom: str) -> RequestCase:
+    """Have one more agree, such as an owner who is asked only when needed."""
+    return casework.ask_about_request(id, by, whom)
+
+
+def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
+    """A command that takes a request, who acts, and why."""
+
+    @request.command(name, help=help)
+    @id_argument("R")
+    @by_option
+    @_reason_option(needs_reason)
+    @on_the_ledger(_print_outcome)
+    def command(casework: Casework, id: int, by: str, reason: str) -> RequestCase:
+        return verb(casework, id, by, reason)
+
+
+def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    text = "why: those whom it concerns read it"
+    if required:
+        return click.option("--reason", required=True, help=text)
+    return click.option("--reason", default="", help=text)
+
+
+_add("deny", Casework.deny_request, "Say no; for good, where your decision is final.")
+_add("changes", Casework.ask_changes_of_request, "Send it back with what should be changed.")
+_add("withdraw", Casework.withdraw_request, "Take it back, as who asked for it.", needs_reason=False)
+_add("revoke", Casework.revoke_request, "Take back what was approved; returns when nothing is on its way any more.")

@@ -7,62 +7,16 @@ from typing import Any
 
 import click
 
+from gatekeeper.casework import Casework
 from gatekeeper.casework.suspensions import KINDS
-from gatekeeper.cli.cases import ledger_options, open_casework
-from gatekeeper.cli.common import Day, by_option, json_option, parse_number, print_json, settings_of, when
+from gatekeeper.cli.cases import (
+    id_argument,
+    listing,
+    on_the_ledger,
+)
+from gatekeeper.cli.common import Day, by_option, print_json, when
 from gatekeeper.lifecycle import SuspensionState
 from gatekeeper.store.suspensions import SuspensionView
-
-
-@click.group()
-def suspend() -> None:
-    """Suspend a sender, a group or an agency from mass mail; list suspensions, and end them."""
-
-
-def _add(kind: str) -> None:
-    @suspend.command(kind, help=f"Suspend {'an' if kind == 'agency' else 'a'} {kind} from mass mail until a day.")
-    @click.argument("name")
-    @by_option
-    @click.option("--reason", required=True, help="why: who is suspended reads it")
-    @click.option("--until", type=Day(), required=True, help="the last day of the suspension")
-    @ledger_options
-    @json_option
-    def command(name: str, by: str, reason: str, until: date, as_json: bool, **given: Any) -> None:
-        with open_casework(settings_of(given)) as casework:
-            _print_outcome(casework.suspend(kind, name, by, reason, until), as_json)
-
-
-for _kind in KINDS:
-    _add(_kind)
-
-
-@suspend.command()
-@click.argument("id")
-@by_option
-@click.option("--reason", default="", help="why")
-@ledger_options
-@json_option
-def end(id: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """End a suspension before its time."""
-    with open_casework(settings_of(given)) as casework:
-        _print_outcome(casework.end_suspension(parse_number(id, "S"), by, reason), as_json)
-
-
-@suspend.command("list")
-@click.option("--state", type=click.Choice([state.value for state in SuspensionState]), help="only those in this state")
-@ledger_options
-@json_option
-def list_suspensions(state: str | None, as_json: bool, **given: Any) -> None:
-    """List the suspensions, newest first."""
-    with open_casework(settings_of(given)) as casework:
-        found = casework.suspensions(state)
-    if as_json:
-        print_json([as_document(one) for one in found])
-        return
-    for one in found:
-        click.echo(f"{one.id:<8} {one.state:<9} {one.kind} {one.name} until {when(one.until)}  {one.reason}")
-    if not found:
-        click.echo("no suspensions" + (f" that are {state}" if state else ""))
 
 
 def as_document(suspension: SuspensionView) -> dict[str, Any]:
@@ -85,3 +39,47 @@ def _print_outcome(suspension: SuspensionView, as_json: bool) -> None:
         return
     about = f"{suspension.kind} {suspension.name}"
     click.echo(f"{suspension.id}: {about}, {suspension.state} until {when(suspension.until)}")
+
+
+def _line(one: SuspensionView) -> str:
+    return f"{one.id:<8} {one.state:<9} {one.kind} {one.name} until {when(one.until)}  {one.reason}"
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def suspend() -> None:
+    """Suspend a sender, a group or an agency from mass mail; list suspensions, and end them."""
+
+
+def _add(kind: str) -> None:
+    @suspend.command(kind, help=f"Suspend {'an' if kind == 'agency' else 'a'} {kind} from mass mail until a day.")
+    @click.argument("name")
+    @by_option
+    @click.option("--reason", required=True, help="why: who is suspended reads it")
+    @click.option("--until", type=Day(), required=True, help="the last day of the suspension")
+    @on_the_ledger(_print_outcome)
+    def command(casework: Casework, name: str, by: str, reason: str, until: date) -> SuspensionView:
+        return casework.suspend(kind, name, by, reason, until)
+
+
+for _kind in KINDS:
+    _add(_kind)
+
+
+@suspend.command()
+@id_argument("S")
+@by_option
+@click.option("--reason", default="", help="why")
+@on_the_ledger(_print_outcome)
+def end(casework: Casework, id: int, by: str, reason: str) -> SuspensionView:
+    """End a suspension before its time."""
+    return casework.end_suspension(id, by, reason)
+
+
+@suspend.command("list")
+@listing("suspensions", SuspensionState, as_document, _line)
+def list_suspensions(casework: Casework, state: str | None) -> list[SuspensionView]:
+    """List the suspensions, newest first."""
+    return casework.suspensions(state)
