@@ -2,8 +2,8 @@
 
 Nine messages of ten are of mailings that nobody asks about: never kept, no mass mail, no permit, no two mailings that
 turn out to be one. What `decide` would read and write for them one by one is read at once, followed in memory in the
-order of arrival, and written at once. Whatever turns out to be anything else is left to `decide`, which comes after:
-what waits together has no order among itself.
+order of arrival, and written at once. Whatever turns out to be anything else is left to `decide`, which comes after,
+and so is what follows it in the same mailing: the small rest of cut-up mail must not overtake it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.lifecycle import KEPT_BATCHES, MailingState
 from gatekeeper.model import Action, Counts, Outcome, Standing, Verdict
@@ -45,6 +46,11 @@ class Case:
         few = len(audience.users) + len(audience.externals) <= _MOST
         return few and not (opens or tallied or arrival.returning)
 
+    @property
+    def names(self) -> set[Hash]:
+        """What it has in common with others of its mailing, and with a resend of it."""
+        return {self.hashes.identity, *(key for key, _ in self.hashes.keys)}
+
 
 @dataclass(slots=True)
 class _Passed:
@@ -68,8 +74,25 @@ class _Sweep:
     grown: dict[int, Row] = field(default_factory=dict)
     keys: dict[Hash, tuple[Row, str]] = field(default_factory=dict)  # that are to lead to a mailing
     added: dict[int, tuple[Row, dict[Hash, Person]]] = field(default_factory=dict)  # by the identity of the row
+    left: set[Hash] = field(default_factory=set)  # names of what is left to `decide`
+    left_rows: set[int] = field(default_factory=set)  # and its mailings, by the identity of their rows
 
-    def decide(self, place: int, case: Case) -> _Passed | Outcome | None:
+    def decide_in_turn(self, place: int, case: Case) -> _Passed | Outcome | None:
+        """An Outcome for what is refused, None for what is not ordinary or comes after such of its mailing."""
+        found = self._decide(place, case) if case.may_be_ordinary and not self._follows(case) else None
+        if found is None:
+            self.left |= case.names
+            self.left_rows.update(id(self.leads[name]) for name in case.names if name in self.leads)
+        return found
+
+    def _follows(self, case: Case) -> bool:
+        """Whether something of its mailing was left before it, or itself, sent twice."""
+        return bool(self.left) and (
+            not self.left.isdisjoint(case.names)
+            or any(id(self.leads[key]) in self.left_rows for key, _ in case.hashes.keys if key in self.leads)
+        )
+
+    def _decide(self, place: int, case: Case) -> _Passed | Outcome | None:
         """An Outcome for what is refused, None for what is not ordinary."""
         mailing, kind = self._find(case)
         if case.hashes.identity in self.kept or (mailing is not None and not _is_ordinary(mailing)):
@@ -141,18 +164,18 @@ def decide_together(connection: Connection, secret: bytes, cases: Sequence[Case]
     Raises DBAPIError; what was written is to be taken back then.
     """
     results: list[Outcome | Exception | None] = [None] * len(cases)
-    ordinary = [(place, case) for place, case in enumerate(cases) if case.may_be_ordinary]
-    if not ordinary:
+    if not any(case.may_be_ordinary for case in cases):
         return results
-    sweep = _Sweep(connection, secret)
-    sweep.kept, sweep.leads = _read(connection, [case for _, case in ordinary])
+    sweep = _Sweep(connection, secret, *_read(connection, cases))
     passed: list[_Passed] = []
-    for place, case in ordinary:
+    for place, case in enumerate(cases):
+        found: _Passed | Outcome | Exception | None
         try:
-            found = sweep.decide(place, case)
+            found = sweep.decide_in_turn(place, case)
+        except SQLAlchemyError:
+            raise  # the database's fault is everyone's
         except Exception as error:
-            results[place] = error
-            continue
+            found = error
         if isinstance(found, _Passed):
             passed.append(found)
         else:

@@ -192,10 +192,10 @@ class Writer:
         savepoint(connection, "SAVEPOINT work")
         try:
             results = self.together(connection, [work.case for work in cases])
-        except SQLAlchemyError as error:
+        except Exception as error:
             if is_outage(error) or is_clash(error):
                 raise
-            log.warning("what waited together is done one by one: %s", translate(error))
+            log.warning("what waited together is done one by one", exc_info=error)
             _take_back(connection)
             return group
         savepoint(connection, "RELEASE SAVEPOINT work")

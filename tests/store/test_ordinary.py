@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from sqlalchemy import func, select
 
-from gatekeeper.model import Action, Counts, Reason, Standing, Verdict
+from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store import Arrival, Gathering, Store, statements
 from gatekeeper.store.schema import mailing_keys, mailing_people, mailings
 from tests.store.arrivals import arrival, limit, people
@@ -98,14 +99,18 @@ def rows(store: Store, keys: list[int | None]) -> list[dict[str, object]]:
 
 async def decided(store: Store, mails: list[Mail], world: str) -> tuple[list[object], list[dict[str, object]]]:
     """Outcomes one after another, and what the database has of them at the end."""
-    outcomes = [await store.decide(brought(mail, world), judge(mail)) for mail in mails]
+    return seen(store, [await store.decide(brought(mail, world), judge(mail)) for mail in mails])
+
+
+def seen(store: Store, outcomes: list[Outcome]) -> tuple[list[object], list[dict[str, object]]]:
+    """Outcomes without what is another's in another world, and what the database has of their mailings."""
     keys = [outcome.key for outcome in outcomes]
     numbered = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    seen = [
+    told = [
         (each.verdict, each.counts, each.mailing is None, numbered[each.key], each.batch is None, each.repeated)
         for each in outcomes
     ]
-    return seen, rows(store, keys)
+    return told, rows(store, keys)
 
 
 @pytest.fixture
@@ -126,27 +131,25 @@ def test_it_is_as_one_by_one(store: Store, one_by_one: Store, mails: list[Mail])
     assert together == asyncio.run(decided(one_by_one, mails, f"{world}x"))
 
 
+async def decided_at_once(store: Store, mails: list[Mail], world: str) -> list[Outcome]:
+    """Outcomes of what comes in this order while the writer is at work on something else."""
+    begun, over = threading.Event(), threading.Event()
+    work = asyncio.create_task(store.run(lambda connection: begun.set() or over.wait(10)))
+    await asyncio.to_thread(begun.wait, 10)
+    waiting = [asyncio.create_task(store.decide(brought(mail, world), judge(mail))) for mail in mails]
+    await asyncio.sleep(0)
+    over.set()
+    await work
+    return await asyncio.gather(*waiting)
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mails=some.lists(MAIL, min_size=2, max_size=12))
-def test_what_waits_together_counts_as_if_it_had_not(store: Store, one_by_one: Store, mails: list[Mail]) -> None:
-    """In whatever order: whom mail reaches that passes, within the time in which it joins, is the same.
-
-    Not `relayed`: somebody whom two mailings reached before they turned out to be one is in it twice.
-    """
-    passing = [
-        mail._replace(says=0, gathers=False, late=False, people=frozenset(list(mail.people)[:1])) for mail in mails
-    ]
+def test_what_waits_together_is_as_one_by_one(store: Store, one_by_one: Store, mails: list[Mail]) -> None:
+    """Also what is held, gathered, refused, sent twice, or joins two mailings in the midst of it."""
     world = f"w{next(_WORLDS)}"
-
-    async def at_once(store: Store, world: str) -> list[int | None]:
-        outcomes = await asyncio.gather(*(store.decide(brought(each, world), judge(each)) for each in passing))
-        return [outcome.key for outcome in outcomes]
-
-    def reached(store: Store, world: str) -> list[tuple[object, ...]]:
-        found = filter(None, rows(store, asyncio.run(at_once(store, world))))
-        return sorted((row["users"], row["external"], row["people"], row["keys"]) for row in found)
-
-    assert reached(store, world) == reached(one_by_one, f"{world}x")
+    together = seen(store, asyncio.run(decided_at_once(store, mails, world)))
+    assert together == asyncio.run(decided(one_by_one, mails, f"{world}x"))
 
 
 async def test_twenty_share_their_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
