@@ -46,7 +46,7 @@ class Channel(asyncio.Protocol):
             replies = self._parser.feed(data)
             then = self._then
             if then is not None and len(replies) == 1 and self._parser.idle and not self._replies:
-                self._then, self._due = None, math.inf
+                self._then, self._due, self.quiet = None, math.inf, self._lost is None
                 then(replies[0])
                 return
             self._keep(replies)

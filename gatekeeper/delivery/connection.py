@@ -23,6 +23,7 @@ from gatekeeper.model import Client
 from gatekeeper.wire.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
+_NOTHING: tuple[bytes, Then] = (b"", lambda said: None)
 _ONE_WRITE = 65_536  # octets of a message that are put together rather than written one after the other
 
 
@@ -67,7 +68,7 @@ class Connection:
         self.used = False  # a transaction went over it before
         self.dot_sent = False  # of the transaction under way
         self._broken = False
-        self._asking: tuple[bytes, Then] = (b"", lambda said: None)  # what `say` said, and who is told the reply
+        self._asking: tuple[bytes, Then] = _NOTHING  # what `say` said, and who is told the reply
 
     @property
     def usable(self) -> bool:
@@ -119,7 +120,7 @@ class Connection:
         self._channel.ask(command, seconds, self._said)
 
     def _said(self, said: Reply | NextHopError) -> None:
-        command, then = self._asking
+        (command, then), self._asking = self._asking, _NOTHING  # a kept connection keeps nobody
         if isinstance(said, Reply):
             try:
                 self._checked(command[:4].decode(), said)

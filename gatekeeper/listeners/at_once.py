@@ -48,6 +48,7 @@ class QuickConnection(SmtpConnection):
         self._recipient = _NOBODY  # whom the next hop is asked about
         self._began = 0.0  # when it was told to go ahead with it
         self._work: asyncio.Task[Reply] | None = None  # the message that is judged
+        self._latest: asyncio.TimerHandle | None = None  # when its client is to be told that there is no reply yet
 
     def data_received(self, data: bytes) -> None:
         self._take(data)
@@ -262,8 +263,8 @@ class QuickConnection(SmtpConnection):
     def _judge(self, content: bytes | Fault) -> Reply | None:
         """Have the message judged, in a task that outlives the client; or why it is refused."""
         exchange = self._exchange
-        if exchange is None:
-            return None  # the client has left
+        if exchange is None or self.closing:
+            return None  # the client has left, or was sent away
         self._note_message()
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
@@ -271,7 +272,7 @@ class QuickConnection(SmtpConnection):
         self._work = work = self._begin_judging(exchange, content)
         work.add_done_callback(self._judged)
         if self._house.answer_within is not None:
-            self.loop.call_later(self._house.answer_within, self._no_reply_yet, work)
+            self._latest = self.loop.call_later(self._house.answer_within, self._no_reply_yet, work)
         return None
 
     async def _refuse(self, refused: Reply) -> None:
@@ -286,6 +287,8 @@ class QuickConnection(SmtpConnection):
         if self._work is not work:
             return  # the client was told that there is no reply yet
         self._work = None
+        if self._latest:
+            self._latest.cancel()  # else it keeps us for as long as it would have waited
         if error is not None or work.cancelled():
             self.dismiss(FAULT)
         else:
@@ -315,12 +318,13 @@ class QuickConnection(SmtpConnection):
         if self._exchange is not None and self._exchange.opened is None:
             await self._open(self._exchange)
         await self.run_pass()
-        await self.flush()
-        while self.inbox.waiting and not self.in_data and not self.closing and not self.winding_up:
+        while not self.in_data:  # whose content comes without the task, and may be judged before a wait here is over
+            await self.flush()
+            if not self.inbox.waiting or self.closing or self.winding_up:
+                return
             self._deadline = math.inf
             self.commands.feed(self.inbox.take_now())
             await self.run_pass()
-            await self.flush()
 
     def _ran(self, task: asyncio.Task[None]) -> None:
         self._handler_coroutine, self._half_a_command = None, self.commands.pending
