@@ -33,11 +33,21 @@ LINES = [
     "RSET",
     "NOOP",
     "EHLO again.example.gov",
+    "helo again.example.gov",
+    "EHLO two names",
+    "MAIL FROM:<a@doa.example.gov>\r\nRCPT TO:<b@example.org>\r\nrcpt to:<gone@example.org>\r\nDATA",
+    "MAIL FROM:<a@doa.example.gov>\r\nRCPT TO:<gone@example.org>\r\nDATA",
     "RCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>",
     "MAIL FROM:<a@doa.example.gov>\r\nRCPT TO:<b@example.org>",
     "NONSENSE",
 ]
 TEXTS = [b"Subject: x\r\n\r\nHello\r\n.\r\n", b"..\r\n\r\n.\r\n", b".\r\n", b"bare\n\r\n.\r\n", b"x\r\n.\r\nNOOP\r\n"]
+TEXTS += [
+    b"x\r\n..y\r\n.\r\n",
+    b"nul \0\r\n.\r\n",
+    b"x\r\n.\r\nMAIL FROM:<a@doa.example.gov>\r\n",
+    b"Received: x\r\n" * 60 + b".\r\n",
+]
 
 
 @dataclass
@@ -64,7 +74,7 @@ async def hold(lines: list[str], texts: list[bytes], *, at_once: bool) -> Held:
             if held.replies[-1].startswith("354"):
                 text = next(contents)
                 client.say(text)
-                held.replies += await client.replies(2 if text.endswith(b"NOOP\r\n") else 1)
+                held.replies += await client.replies(1 if text.endswith(b"\r\n.\r\n") or text == b".\r\n" else 2)
         held.replies.append(await client.ask("QUIT"))
         held.mails = [(mail.sender, mail.mail_parameters, mail.recipients, mail.content) for mail in sink.mails]
     return held
