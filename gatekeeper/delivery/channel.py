@@ -13,6 +13,7 @@ from gatekeeper.wire.replies import ProtocolError, Reply, ReplyParser
 
 _UNREAD_REPLIES = 20_000  # more than we ever have commands under way
 Then = Callable[[Reply | NextHopError], None]
+ThenAll = Callable[[list[Reply] | NextHopError], None]
 
 
 class Channel(asyncio.Protocol):
@@ -28,6 +29,7 @@ class Channel(asyncio.Protocol):
         self._replies: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
         self._then: Then | None = None  # who is given the next reply as it comes, instead of a waiter
+        self._then_all: tuple[int, ThenAll] | None = None  # who is given so many of them
         self._loop = asyncio.get_running_loop()
         self._due = math.inf  # when the next hop must have spoken; the timer finds out itself whether that has changed
         self._awaited_seconds = 0.0
@@ -88,6 +90,8 @@ class Channel(asyncio.Protocol):
     def _wake(self) -> None:
         if self._then is not None:
             self._give()
+        elif self._then_all is not None:
+            self._give_all()
         elif self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -97,6 +101,15 @@ class Channel(asyncio.Protocol):
         if then and said:
             self._then, self._due = None, math.inf
             then(said)
+
+    def _give_all(self) -> None:
+        if self._then_all is None:
+            return
+        count, then = self._then_all
+        whole = len(self._replies) >= count or any(reply.code == 421 for reply in self._replies)
+        if whole or self._lost is not None:
+            self._then_all, self._due = None, math.inf
+            then(self.heard(count) if whole or self._lost is None else self._lost)
 
     def _next(self) -> Reply | None:
         return self.heard(1)[0] if self._replies else None
@@ -122,6 +135,9 @@ class Channel(asyncio.Protocol):
         if self._then is not None:
             then, self._then = self._then, None
             then(error)
+        elif self._then_all is not None:
+            (_, then_all), self._then_all = self._then_all, None
+            then_all(error)
         elif self._waiter and not self._waiter.done():
             self._waiter.set_exception(error)
 
@@ -159,6 +175,14 @@ class Channel(asyncio.Protocol):
         self.write(octets)
         if not self.quiet:  # there is something to be given already
             self._loop.call_soon(self._give)
+
+    def ask_all(self, octets: bytes, count: int, seconds: float, then: ThenAll) -> None:
+        """As `ask`, with so many replies at once; fewer, where the last of them is 421."""
+        self._then_all = (count, then)
+        self._await_until(seconds)
+        self.write(octets)
+        if not self.quiet:
+            self._loop.call_soon(self._give_all)
 
     async def writable(self, seconds: float) -> bool:
         """Wait until more can be written: True; False where the next hop spoke first.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
-from gatekeeper.delivery.channel import Channel, Then
+from gatekeeper.delivery.channel import Channel, Then, ThenAll
 from gatekeeper.delivery.envelope import identity_command
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.routes import Host, Security
@@ -124,6 +124,21 @@ class Connection:
         if isinstance(said, Reply):
             try:
                 self._checked(command[:4].decode(), said)
+                self._broken = False
+            except NextHopError as error:
+                said = error
+        then(said)
+
+    def say_all(self, octets: bytes, commands: Sequence[str], seconds: float, then: ThenAll) -> None:
+        """As `batch`, without waiting: `then` is given all replies, or the error that would be raised."""
+        self._broken = True
+        self._channel.ask_all(octets, len(commands), seconds, partial(self._all_said, commands, then))
+
+    def _all_said(self, commands: Sequence[str], then: ThenAll, said: list[Reply] | NextHopError) -> None:
+        if not isinstance(said, NextHopError):
+            try:
+                for command, reply in zip(commands, said, strict=False):
+                    self._checked(command, reply)
                 self._broken = False
             except NextHopError as error:
                 said = error

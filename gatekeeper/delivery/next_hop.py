@@ -10,7 +10,7 @@ from gatekeeper.delivery.connection import Deadlines
 from gatekeeper.delivery.exchangers import ExchangerHosts
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
-from gatekeeper.delivery.relay import Heard, RelayTransaction, SmtpTransaction
+from gatekeeper.delivery.relay import HeardAll, RelayTransaction, SmtpTransaction
 from gatekeeper.delivery.routes import Exchangers, Fixed, Folder, Host, read_next_hop
 from gatekeeper.delivery.submit import RecipientResult, submit
 from gatekeeper.model import Client, Recipient
@@ -54,16 +54,22 @@ class NextHop:
         return self._begin(sender, parameters, client)
 
     def resume(
-        self, sender: str, parameters: Sequence[str], client: Client | None, then: Heard
+        self,
+        sender: str,
+        parameters: Sequence[str],
+        client: Client | None,
+        recipients: Sequence[Recipient],
+        then: HeardAll,
     ) -> RelayTransaction | None:
-        """Begin a transaction over a kept connection and say MAIL, at once; None where it must be begun otherwise.
+        """Begin a transaction over a kept connection, and say MAIL and RCPT; None where it must be begun otherwise.
 
-        Args: as of `begin`; `then` is given the reply, or None where the connection was lost: `open` asks another one.
+        Args: as of `begin`; `then` is given all replies, or None where the connection was lost: `open` and `recipients`
+        ask another one.
         """
         if isinstance(self._route, Folder):
             return None
         transaction = SmtpTransaction(self._hosts, sender, parameters, client)
-        return transaction if transaction.open_at_once(then) else None
+        return transaction if transaction.open_at_once(recipients, then) else None
 
     def _begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
         if isinstance(self._route, Folder):

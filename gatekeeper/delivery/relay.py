@@ -34,6 +34,7 @@ _ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): th
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
 _NOBODY = Recipient("")
 Heard = Callable[[Reply | None], None]
+HeardAll = Callable[[Sequence[Reply] | None], None]
 
 
 class RelayTransaction(Protocol):
@@ -89,8 +90,7 @@ class SmtpTransaction:
         answers: list[Reply] = []
         while len(answers) < len(batch) and self._enough is None:
             answers += await self._ask(batch[len(answers) : len(answers) + _AT_A_TIME])
-            if answers[-1].code == 452 and answers[-1].enhanced == _ENOUGH:
-                self._enough = answers[-1]
+            self._note_enough(answers[-1])
         rest = [self._enough] if self._enough else []
         return answers + rest * (len(batch) - len(answers))
 
@@ -116,26 +116,43 @@ class SmtpTransaction:
 
     # -- at once: on a connection in hand, without a task; whatever goes wrong is left to the way below --
 
-    def open_at_once(self, then: Heard) -> bool:
-        """Say MAIL on a kept connection; False where there is none, or more is to be said before it."""
+    def open_at_once(self, recipients: Sequence[Recipient], then: HeardAll) -> bool:
+        """Say MAIL and RCPT on a kept connection; False where there is none that takes all of it in one go."""
         connection = self._hosts.kept(self._client)
         if connection is None:
             return False
         mail = mail_command(self._sender, self._parameters, connection.offers)
-        if isinstance(mail, Reply) or self._identity(connection):
+        plain = plain_rcpt_commands(recipients) if connection.pipelines or not recipients else None
+        if isinstance(mail, Reply) or plain is None or self._identity(connection):
             self._hosts.give_back(connection)
             return False
         self._connection = connection
-        connection.say(wire_line(mail), connection.deadlines.mail, partial(self._opened, then))
+        if recipients:
+            commands = [mail, *([_RCPT] * len(recipients))]
+            opened = partial(self._opened, recipients, then)
+            connection.say_all(wire_line(mail) + plain, commands, connection.deadlines.mail, opened)
+        else:
+            connection.say(wire_line(mail), connection.deadlines.mail, partial(self._opened_alone, then))
         return True
 
-    def _opened(self, then: Heard, said: Reply | NextHopError) -> None:
-        if isinstance(said, Reply):
-            self._mail = said
-            then(said)
-        else:
+    def _opened_alone(self, then: HeardAll, said: Reply | NextHopError) -> None:
+        self._opened((), then, [said] if isinstance(said, Reply) else said)
+
+    def _opened(self, recipients: Sequence[Recipient], then: HeardAll, said: list[Reply] | NextHopError) -> None:
+        if isinstance(said, NextHopError):
             self._drop(said)
             then(None)
+            return
+        self._mail = said[0]
+        if self._mail.ok:
+            self._asked += recipients
+            self._answers += said[1:]
+        self._note_enough(said[-1])
+        then(said)
+
+    def _note_enough(self, last: Reply) -> None:
+        if last.code == 452 and last.enhanced == _ENOUGH:
+            self._enough = last
 
     def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
         connection = self._connection
@@ -152,8 +169,7 @@ class SmtpTransaction:
         if isinstance(said, Reply):
             self._asked.append(recipient)
             self._answers.append(said)
-            if said.code == 452 and said.enhanced == _ENOUGH:
-                self._enough = said
+            self._note_enough(said)
             then(said)
         else:
             self._drop(said)

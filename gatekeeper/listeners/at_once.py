@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -25,15 +25,27 @@ from gatekeeper.listeners.connection import EARLY, FAULT, GOING_DOWN, log
 from gatekeeper.listeners.exchange import Exchange
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.intake import Intake
-from gatekeeper.listeners.verbs import BAD_CONTENT, BYE, GO_AHEAD, NO_REPLY_YET, SmtpConnection, helo_reply
+from gatekeeper.listeners.seams import HeardAll
+from gatekeeper.listeners.verbs import (
+    BAD_CONTENT,
+    BYE,
+    GO_AHEAD,
+    NO_REPLY_YET,
+    PAST_DATA,
+    SAY_MAIL,
+    SmtpConnection,
+    data_refusal,
+    helo_reply,
+)
 from gatekeeper.model import Recipient
-from gatekeeper.wire.commands import lone_hello, lone_mail, lone_recipient, lone_sender
+from gatekeeper.wire.commands import lone_group, lone_hello, lone_mail, lone_recipient, lone_sender
 from gatekeeper.wire.content import Fault, whole_content
 from gatekeeper.wire.parameters import ArgumentError, MailArgument, parse_mail
 from gatekeeper.wire.replies import Reply
 
 _NOBODY = Recipient("")
 _TURNS = 2  # of the loop, in which what a client sends without waiting for the greeting is read
+_GROUP_OCTETS = 16_384  # beyond it recipients are asked about in parts, by the task
 _DATA, _QUIT = b"DATA\r\n", b"QUIT\r\n"
 
 
@@ -46,6 +58,7 @@ class QuickConnection(SmtpConnection):
         self._intake: Intake | None = None  # the message that comes in, block by block
         self._half_a_command = False  # has come, and waits for its end
         self._recipient = _NOBODY  # whom the next hop is asked about
+        self._recipients: list[Recipient] = []  # or all of them
         self._began = 0.0  # when it was told to go ahead with it
         self._work: asyncio.Task[Reply] | None = None  # the message that is judged
         self._latest: asyncio.TimerHandle | None = None  # when its client is to be told that there is no reply yet
@@ -138,15 +151,28 @@ class QuickConnection(SmtpConnection):
 
     def _mail_at_once(self, data: bytes) -> bool:
         mail = self._plain_mail(data)
-        if mail is None or self._mail_refusal() or self._idle_commands >= self._settings.max_commands:
+        if mail is not None:
+            return self._begin_at_once(mail, [], self._mail_heard)
+        group = lone_group(data) if len(data) <= _GROUP_OCTETS else None
+        mail = self._plain_mail(group[0]) if group else None
+        if group is None or mail is None or len(group[1]) > self._settings.max_recipients:
+            return False
+        if self._house.owns_any(group[1]):
+            return False
+        self._recipients = list(map(Recipient, group[1]))
+        return self._begin_at_once(mail, self._recipients, self._group_heard)
+
+    def _begin_at_once(self, mail: MailArgument, recipients: list[Recipient], heard: HeardAll) -> bool:
+        counted = 2 if recipients else 1  # DATA is one, too
+        if self._mail_refusal() or self._idle_commands + counted > self._settings.max_commands:
             return False
         if mail.address and not self._house.sender_allowed(mail.address):
             return False
         client = self._speaker.client()
-        relayed = self._house.next_hop.resume(mail.address, mail.parameters, client, self._mail_heard)
+        relayed = self._house.next_hop.resume(mail.address, mail.parameters, client, recipients, heard)
         if relayed is None:
             return False
-        self._idle_commands += 1
+        self._idle_commands += counted
         self._exchange = Exchange(mail, relayed)
         self._wait()
         return True
@@ -164,18 +190,47 @@ class QuickConnection(SmtpConnection):
         except (ArgumentError, UnicodeDecodeError):
             return None
 
-    def _mail_heard(self, answer: Reply | None) -> None:
-        exchange = self._exchange
-        if exchange is None:
+    def _mail_heard(self, answers: Sequence[Reply] | None) -> None:
+        if self._exchange is None:
             return  # the client has left
-        if answer is None:
+        if answers is None:
             self._leave_to_the_task()
             return
+        self._opened(self._exchange, answers[0])
+        self._say(answers[0])
+
+    def _opened(self, exchange: Exchange, answer: Reply) -> None:
         exchange.opened = answer
         if not answer.ok:
             self._exchange, self._speaker.forwarded = None, {}
             self._house.track(exchange.abandon())
-        self._say(answer)
+
+    def _group_heard(self, answers: Sequence[Reply] | None) -> None:
+        """MAIL and all RCPT are answered; DATA is due."""
+        exchange = self._exchange
+        if exchange is None:
+            return  # the client has left
+        if answers is None:
+            self._asked += self._recipients
+            self.commands.feed(_DATA)
+            self._leave_to_the_task()
+            return
+        self._opened(exchange, answers[0])
+        self.answer(answers[0])
+        if self._exchange is None:
+            self.answer_all([SAY_MAIL] * len(answers))  # RCPT and DATA, as there was no MAIL
+        else:
+            exchange.note_all(self._recipients, answers[1:])
+            self.answer_all(answers[1:])
+            if self.inbox.waiting:
+                self.dismiss(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+            elif exchange.accepted and not self.winding_up:
+                self._take_message()
+                return
+            else:
+                self.answer(data_refusal(exchange))
+        self.write_replies()
+        self._rest()
 
     def _recipient_at_once(self, exchange: Exchange, recipient: Recipient, command: bytes) -> bool:
         if len(exchange.accepted) >= self._settings.max_recipients or self._house.is_ours(recipient.address):

@@ -53,7 +53,7 @@ class Exchange:
         replies = await self._relayed.recipients(recipients) if recipients else ()
         if not self.opened and not (await self.open()).ok:  # it has been said by now; this takes no round trip
             return [_NO_SENDER] * len(recipients)
-        self._note(recipients, replies)
+        self.note_all(recipients, replies)
         return replies
 
     def accept(self, recipient: Recipient) -> Reply:
@@ -61,7 +61,8 @@ class Exchange:
         self.accepted.append(recipient)
         return _TAKEN
 
-    def _note(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
+    def note_all(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
+        """As `note`, thousands."""
         if replies and replies[0].ok and replies.count(replies[0]) == len(replies):  # thousands, for the most part
             self.accepted += recipients
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from gatekeeper.listeners.guests import Guest, Guests, among
@@ -39,7 +39,7 @@ class House(Guests):
         super().__init__(settings, settings.max_connections_per_client)
         self.next_hop, self.pipeline = next_hop, pipeline
         self.sender_allowed, self.obstacle = sender_allowed, obstacle
-        self.is_ours, self.has_own = is_ours, has_own
+        self.is_ours, self._has_own = is_ours, has_own
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.shared: Mapping[str, Any] = {}  # what every connection begins with; set as the listener starts
         self.may_xforward, self.may_xclient = among(settings.xforward), among(settings.xclient)
@@ -68,6 +68,10 @@ class House(Guests):
             cast(_Timed, guest).look_at_the_time(now)
         if len(self):
             self._look_later()
+
+    def owns_any(self, addresses: Sequence[str]) -> bool:
+        """True where the gate itself answers one of these recipients."""
+        return self._has_own() and any(map(self.is_ours, addresses))
 
     # -- what is offered --
 

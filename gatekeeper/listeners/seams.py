@@ -18,6 +18,7 @@ class Relay(Protocol):
 
 
 Heard = Callable[[Reply | None], None]
+HeardAll = Callable[[Sequence[Reply] | None], None]
 
 
 class RelayTransaction(Protocol):
@@ -62,10 +63,17 @@ class NextHop(Protocol):
         """Begin a transaction; nothing is said before `open`."""
         ...
 
-    def resume(self, sender: str, parameters: Sequence[str], client: Client, then: Heard) -> RelayTransaction | None:
-        """Begin a transaction over a connection that is there, and say MAIL; None where that cannot be done now.
+    def resume(
+        self,
+        sender: str,
+        parameters: Sequence[str],
+        client: Client,
+        recipients: Sequence[Recipient],
+        then: HeardAll,
+    ) -> RelayTransaction | None:
+        """Begin a transaction over a connection that is there, say MAIL and RCPT; None where that cannot be done now.
 
-        `then` is given the reply, or None where the connection was lost and `open` is to be awaited.
+        `then` is given all replies, or None where the connection was lost: `open` and `recipients` are to be awaited.
         """
         ...
 

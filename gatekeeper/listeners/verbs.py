@@ -34,7 +34,7 @@ MOST_HOPS = 50  # Received fields
 _OK = reply(250, "ok", "2.0.0")
 BYE = reply(221, "bye", "2.0.0")
 _SAY_HELLO = reply(503, "expected EHLO first", "5.5.1")
-_SAY_MAIL = reply(503, "expected MAIL first", "5.5.1")
+SAY_MAIL = reply(503, "expected MAIL first", "5.5.1")
 _SAY_RCPT = reply(503, "expected RCPT first", "5.5.1")
 _NESTED = reply(503, "expected the transaction to end before the next: DATA or RSET", "5.5.1")
 _NO_VALID = reply(554, "no valid recipients", "5.5.1")
@@ -46,7 +46,7 @@ _NOT_YOURS = reply(550, "this command is not for your network", "5.7.0")
 _TOO_MANY_RECIPIENTS = reply(452, "too many recipients: send the others in another transaction", "4.5.3")
 _TOO_MANY_COMMANDS = reply(421, "too many commands without a message, closing the connection", "4.7.0")
 _TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0")
-_PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
+PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
 _PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
 GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
 BAD_CONTENT = verdicts.bad_content()
@@ -253,7 +253,7 @@ class SmtpConnection(Connection):
     def _note_recipient(self, recipient: Recipient | Reply) -> None:
         exchange = self._exchange
         if exchange is None:
-            recipient = _SAY_MAIL
+            recipient = SAY_MAIL
             self._idle_commands += 1
         elif len(exchange.accepted) + len(self._asked) >= self._settings.max_recipients:
             recipient = _TOO_MANY_RECIPIENTS
@@ -264,7 +264,7 @@ class SmtpConnection(Connection):
     def _note_recipients(self, addresses: Sequence[str]) -> None:
         """As `_note_recipient`, thousands of them."""
         exchange = self._exchange
-        if exchange is not None and self._all_theirs and not self._house.has_own():
+        if exchange is not None and self._all_theirs and not self._house.owns_any(addresses):
             room = max(0, self._settings.max_recipients - len(exchange.accepted) - len(self._asked))
             self._asked += map(Recipient, addresses[:room])
             addresses = addresses[room:]
@@ -294,7 +294,7 @@ class SmtpConnection(Connection):
         """The reply that is not the next hop's; None where that one was asked."""
         if isinstance(asked, Reply) or not self._house.is_ours(asked.address):
             return asked if isinstance(asked, Reply) else None
-        return self._exchange.accept(asked) if self._exchange else _SAY_MAIL
+        return self._exchange.accept(asked) if self._exchange else SAY_MAIL
 
     async def _next_hops_replies(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
         """The replies to recipients; the one to MAIL is given first, where it is due still."""
@@ -314,9 +314,9 @@ class SmtpConnection(Connection):
     async def smtp_DATA(self, arg: str) -> None:
         exchange = self._exchange
         if self.commands.pending or self.inbox.waiting:
-            self.dismiss(_PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+            self.dismiss(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
         elif arg or exchange is None or not exchange.accepted:
-            self.answer(_NO_ARGUMENT if arg else _data_refusal(exchange))
+            self.answer(_NO_ARGUMENT if arg else data_refusal(exchange))
         else:
             await self._take_in(exchange)
 
@@ -417,9 +417,10 @@ def helo_reply(hostname: str) -> Reply:
     return Reply(250, (hostname,))
 
 
-def _data_refusal(exchange: Exchange | None) -> Reply:
+def data_refusal(exchange: Exchange | None) -> Reply:
+    """The reply to DATA where there is nobody to take a message."""
     if exchange is None:
-        return _SAY_MAIL
+        return SAY_MAIL
     return _NO_VALID if exchange.refused else _SAY_RCPT
 
 

@@ -18,12 +18,14 @@ _BAD_OCTET = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\0")
 # A run of the commonest commands, so that thousands of them cost one match: only what `parse_rcpt` surely takes, as
 # it stands, without parameters. Everything else goes the long way. IGNORECASE would cost four times as much.
 _ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z0-9\-]{1,63}"
-_RCPT = rb"(?:RCPT TO|[Rr][Cc][Pp][Tt] [Tt][Oo]):<"
-_RECIPIENT_RUN = re.compile(rb"(?:" + _RCPT + _ADDRESS + rb">\r\n)+")
+_RCPT = rb"(?:RCPT TO|rcpt to|Rcpt To):<"  # of which no two begin alike: nothing is tried twice
+_RUN = rb"(?>(?:" + _RCPT + _ADDRESS + rb">\r\n)+)"  # which gives nothing back, however it goes on
+_RECIPIENT_RUN = re.compile(_RUN)
 _LONE_RECIPIENT = re.compile(_RCPT + rb"(" + _ADDRESS + rb")>\r\n")
 _BETWEEN_RECIPIENTS = re.compile(r">\r\n[^<]+<")
 _LONE_SENDER = re.compile(rb"(?:MAIL FROM|mail from|Mail From):<(" + _ADDRESS + rb")>\r\n")
 _LONE_MAIL = re.compile(rb"MAIL (FROM:[^\r\n\0]{1,400})\r\n", re.IGNORECASE)
+_LONE_GROUP = re.compile(rb"(MAIL FROM:[^\r\n\0]{1,400}\r\n)(" + _RUN + rb")DATA\r\n")
 _LONE_HELLO = re.compile(rb"([Ee][Hh]|[Hh][Ee])[Ll][Oo] ([!-~]{1,255})\r\n")
 
 
@@ -43,6 +45,19 @@ def lone_mail(octets: bytes) -> bytes | None:
     """The argument, where the octets are one MAIL of ordinary length, and nothing else."""
     found = _LONE_MAIL.fullmatch(octets)
     return found[1] if found else None
+
+
+def lone_group(octets: bytes) -> tuple[bytes, list[str]] | None:
+    """The line of MAIL and the addresses of RCPT, where the octets are MAIL, some RCPT, DATA, and nothing else."""
+    found = _LONE_GROUP.fullmatch(octets)
+    return (found[1], _addresses(found[2])) if found else None
+
+
+def _addresses(run: bytes) -> list[str]:
+    text = run[len("RCPT TO:<") : -len(">\r\n")].decode("ascii")
+    if text.count("\r") == text.count(">\r\nRCPT TO:<"):
+        return text.split(">\r\nRCPT TO:<")
+    return _BETWEEN_RECIPIENTS.split(text)
 
 
 def lone_hello(octets: bytes) -> tuple[str, bool] | None:
@@ -83,10 +98,7 @@ class CommandReader:
         if not run:
             return []
         self._at = run.end()
-        addresses = run[0][len("RCPT TO:<") : -len(">\r\n")].decode("ascii")
-        if addresses.count("\r") == addresses.count(">\r\nRCPT TO:<"):
-            return addresses.split(">\r\nRCPT TO:<")
-        return _BETWEEN_RECIPIENTS.split(addresses)
+        return _addresses(run[0])
 
     def take(self) -> bytes | Reply | None:
         """Take the next command without its CRLF; the reply for a bad one; None where more octets are wanted."""

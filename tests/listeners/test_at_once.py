@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gatekeeper.listeners.smtp import SmtpListener
 from gatekeeper.listeners.verbs import SmtpConnection
-from tests.listeners.talking import Client, open_door
-from tests.peers.sink import Sink, close, say
+from tests.listeners.talking import Client, open_door, until
+from tests.peers.sink import Sink, close, delay, say
 
 GONE = {"gone@example.org": "550 5.1.1 no such user", "later@example.org": "450 4.2.0 busy"}
 LINES = [
@@ -115,6 +115,48 @@ async def test_what_goes_wrong_at_the_next_hop_is_the_same_both_ways(step: str, 
             replies.append(await client.ask(b"y\r\n.\r\n") if replies[-1].startswith("354") else "")
             found.append((replies, [mail.recipients for mail in sink.mails]))
     assert found[0] == found[1]
+
+
+GROUP = "MAIL FROM:<a@doa.example.gov>\r\nRCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\r\nDATA"
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("what", ["closes", "says 421", "refuses for now"])
+async def test_what_goes_wrong_with_a_group_is_the_same_both_ways(step: str, what: str) -> None:
+    act = {"closes": close(), "says 421": say("421 4.3.2 bye"), "refuses for now": say("450 4.2.1 not now")}[what]
+    found = []
+    for at_once in (True, False):
+        sink = Sink()
+        async with open_door(sink) as door:
+            if not at_once:
+                door.listener._doorkeeper._guest = lambda house=door.listener._house: SmtpConnection(house)  # type: ignore[union-attr]
+            client = await door.client()
+            await client.envelope()
+            replies = [await client.ask(b"x\r\n.\r\n")]
+            sink.at(step, act, times=1)
+            client.say(GROUP + "\r\n")
+            replies += await client.replies(4)
+            replies.append(await client.ask(b"y\r\n.\r\n") if replies[-1].startswith("354") else "")
+            found.append((replies, [mail.recipients for mail in sink.mails]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_comes_behind_a_group_before_its_replies_is_no_message(at_once: bool) -> None:
+    """RFC 2920 3.1: a client that does not wait for 354 may mean something else by it."""
+    sink = Sink()
+    async with open_door(sink) as door:
+        if not at_once:
+            door.listener._doorkeeper._guest = lambda: SmtpConnection(door.listener._house)  # type: ignore[union-attr]
+        client = await door.client()
+        await client.envelope()
+        await client.ask(b"x\r\n.\r\n")
+        sink.at("RCPT", delay(0.2), times=1)
+        client.say(GROUP + "\r\n")
+        await until(lambda: sink.commands["RCPT"] > 1)
+        client.say(b"y\r\n.\r\n")
+        assert (await client.rest()).splitlines()[-1].startswith(b"554 5.5.1 ")
+        assert len(sink.mails) == 1
 
 
 # -- beside aiosmtpd ---------------------------------------------------------------------------------------------

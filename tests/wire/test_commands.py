@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.wire.commands import BARE, PARAMETERS_LIMIT, TOO_LONG, CommandReader
+from gatekeeper.wire.commands import BARE, PARAMETERS_LIMIT, TOO_LONG, CommandReader, lone_group
 from gatekeeper.wire.parameters import parse_rcpt
 from gatekeeper.wire.replies import Reply
 
@@ -68,6 +68,17 @@ def test_a_run_of_recipients_is_taken_whole_and_ends_at_what_is_unusual() -> Non
     assert reader.take() is None
     assert reader.pending
     assert not reader.recipient_next
+
+
+@given(
+    st.integers(1, 400), st.sampled_from([b"DATA\r\n", b"data\r\n", b"DATA", b"", b"DATA\r\nx", b"RCPT TO:<a@b>\r\n"])
+)
+def test_a_group_is_told_whatever_it_ends_with(recipients: int, end: bytes) -> None:
+    """A pattern that went back over all recipients would not come to an end here."""
+    names = [f"user{number}@mail.example.gov" for number in range(recipients)]
+    mail = b"MAIL FROM:<a@doa.example.gov> SIZE=100\r\n"
+    octets = mail + b"".join(b"RCPT TO:<%b>\r\n" % name.encode() for name in names) + end
+    assert lone_group(octets) == ((mail, names) if end == b"DATA\r\n" else None)
 
 
 def test_a_run_within_the_rest_of_a_bad_line_is_not_taken() -> None:
