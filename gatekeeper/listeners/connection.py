@@ -166,9 +166,9 @@ class Connection(SMTP):
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Close; what the client does not read within its time is dropped."""
+        """Close, once; what the client does not read within its time is dropped."""
         transport = cast("asyncio.WriteTransport | None", self.transport)
-        if transport is None:
+        if transport is None or transport.is_closing():  # TLS's, closed again, is none any more
             return
         transport.close()
         if transport.get_write_buffer_size():

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import weakref
+from pathlib import Path
+
+import pytest
 
 from gatekeeper.listeners.connection import TOO_SLOW
 from tests.listeners.talking import Client, Door, open_door, until
+from tests.peers.certificates import make_certificate
 from tests.peers.sink import Sink, delay
 
 
@@ -102,3 +107,20 @@ async def test_a_next_hop_whose_last_reply_comes_in_pieces_keeps_its_connection(
         client.leave()
         await until(lambda: not door.listener.connections)
     server.close()
+
+
+@pytest.mark.parametrize("last", ["QUIT\r\n", "", "MAIL FROM:<a@doa.example.gov>\r\nQUIT\r\n"])
+async def test_who_leaves_by_tls_leaves_no_fault_behind(
+    last: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its goodbye comes together with that of TLS; a transport of TLS that is closed twice is broken."""
+    certificate = make_certificate(tmp_path)
+    async with open_door(tls_cert=str(certificate.certificate), tls_key=str(certificate.key)) as door:
+        client = await warm(door)
+        assert (await client.ask("STARTTLS")).startswith("220")
+        await client.writer.start_tls(certificate.client_context(), server_hostname="localhost")
+        assert (await client.ask("EHLO client.example.gov")).startswith("250")
+        client.say(last)
+        client.leave()
+        await until(lambda: not door.listener.connections)
+    assert not [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
