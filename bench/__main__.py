@@ -18,6 +18,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench import contenders, plot
@@ -46,6 +47,14 @@ def run(given: argparse.Namespace, folder: Path) -> Results:
         return measure(chosen, lambda load: _who(load, proxies, servers), given.rounds, given.seconds, folder)
 
 
+def _loop() -> str:
+    """What the gate's processes run on."""
+    try:
+        return f"uvloop {version('uvloop')}"
+    except PackageNotFoundError:
+        return "asyncio's own, uvloop is not installed"
+
+
 def _who(load: Workload, proxies: Sequence[Contender], servers: Sequence[Contender]) -> list[Contender]:
     """Who is measured with a load: gathering is of 100 recipients only, milters of few and of very many."""
     chosen = [each for each in proxies if each.name != _GATHERED or load.name == "W4"]
@@ -66,7 +75,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         results = run(given, Path(folder))
-    print(f"\nload of this machine before: {before:.2f} on {os.cpu_count()} cores\n")
+    print(f"\nload of this machine before: {before:.2f} on {os.cpu_count()} cores; the gate's loop: {_loop()}\n")
     print(results.table())
     if given.json:
         given.json.write_text(json.dumps(results.document(), indent=1))
