@@ -13,7 +13,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -96,8 +96,7 @@ class Auditor:
         """Take a decision; returns at once."""
         evidence = judged.evidence
         if evidence.facts.size > _LARGE:  # a body must not wait here
-            light = replace(evidence, transaction=replace(evidence.transaction, content=b""))
-            judged = Judged(judged.ruleset, light, judged.verdict, judged.now)
+            judged = Judged(judged.ruleset, evidence.without_content(), judged.verdict, judged.now)
         self._take(_Entry(judged.now, evidence.source.mailbox, about, judged, judged.verdict.action.value))
 
     def unjudged(self, now: datetime, verdict: str, mailbox: str, about: About) -> None:

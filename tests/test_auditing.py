@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,6 +12,18 @@ from sqlalchemy import text
 from gatekeeper.auditing import Auditor
 from gatekeeper.in_force import InForce
 from gatekeeper.metrics import Metrics
+from gatekeeper.model import (
+    Audience,
+    Client,
+    Counts,
+    Evidence,
+    Facts,
+    Likeness,
+    Recipient,
+    Source,
+    Standing,
+    Transaction,
+)
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.reporting import Reporter
 from gatekeeper.rules.recording import Frame, Record
@@ -18,7 +31,7 @@ from gatekeeper.rules.replaying import Replayer
 from gatekeeper.settings import Judging
 from gatekeeper.store import Database, Store, audit
 from tests.peers.gate import RULES
-from tests.store.arrivals import people
+from tests.store.arrivals import NOON, people
 from tests.test_pipeline import TAKEN, NextHop, message
 
 
@@ -194,3 +207,13 @@ async def test_one_rule_that_is_only_observed_is_recorded_counted_and_logged(sto
         "gatekeeper_rule_hits_total", {"rule": "subject", "action": "observe"}
     )
     assert hits == 1
+
+
+def test_what_waits_to_be_recorded_lacks_nothing_but_the_octets():
+    transaction = Transaction(
+        *("milter", Client("192.0.2.1"), "a@x", (Recipient("b@x"),), b"Subject: x\r\n\r\n", ("SIZE=1",)),
+        *("login", True, "Q@192.0.2.1", b"Received: x\r\n"),
+    )
+    reason = Likeness(frozenset("f"), frozenset("l"), frozenset("a"))
+    evidence = Evidence(transaction, Facts(), Audience(), Counts(1), Standing("M-1"), Source("a@x"), NOON, reason)
+    assert evidence.without_content() == replace(evidence, transaction=replace(transaction, content=b""))
