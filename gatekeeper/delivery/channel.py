@@ -110,6 +110,8 @@ class Channel(asyncio.Protocol):
         if whole or self._lost is not None:
             self._then_all, self._due = None, math.inf
             then(self.heard(count) if whole or self._lost is None else self._lost)
+        elif self._replies:
+            self._await_until(self._awaited_seconds)  # the time is for each of them
 
     def _next(self) -> Reply | None:
         return self.heard(1)[0] if self._replies else None

@@ -213,6 +213,7 @@ class QuickConnection(SmtpConnection):
         if answers is None:
             self._asked += self._recipients
             self.commands.feed(_DATA)
+            self._idle_commands -= 1  # as it is counted there
             self._leave_to_the_task()
             return
         self._opened(exchange, answers[0])
@@ -370,7 +371,7 @@ class QuickConnection(SmtpConnection):
 
     async def _go_on(self) -> None:
         """Finish what was begun at once, then run all that has come in."""
-        if self._exchange is not None and self._exchange.opened is None:
+        if self._exchange is not None and self._exchange.opened is None and not self._asked:  # with which it is asked
             await self._open(self._exchange)
         await self.run_pass()
         while not self.in_data:  # whose content comes without the task, and may be judged before a wait here is over

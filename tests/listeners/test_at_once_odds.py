@@ -13,7 +13,7 @@ import pytest
 from gatekeeper.listeners.connection import TOO_SLOW
 from tests.listeners.talking import Client, Door, open_door, until
 from tests.peers.certificates import make_certificate
-from tests.peers.sink import Sink, delay
+from tests.peers.sink import Sink, close, delay, say
 
 
 async def warm(door: Door) -> Client:
@@ -124,3 +124,30 @@ async def test_who_leaves_by_tls_leaves_no_fault_behind(
         client.leave()
         await until(lambda: not door.listener.connections)
     assert not [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR]
+
+
+GROUP = "MAIL FROM:<a@doa.example.gov>\r\nRCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\r\nDATA\r\n"
+
+
+async def test_a_group_whose_connection_is_lost_and_whose_sender_is_refused_then() -> None:
+    """The kept connection was old; the fresh one does not take the sender now."""
+    sink = Sink()
+    async with open_door(sink) as door:
+        client = await warm(door)
+        sink.at("MAIL", close(), times=1)
+        sink.at("MAIL", say("450 4.7.1 not now"), times=1)
+        client.say(GROUP)
+        assert [reply[:3] for reply in await client.replies(4)] == ["450", "503", "503", "503"]
+        client.say(GROUP)
+        assert (await client.replies(4))[3].startswith("354")
+
+
+async def test_a_group_of_which_each_recipient_takes_its_time() -> None:
+    """The next hop has so many seconds for each reply, not for all (RFC 5321 4.5.3.2)."""
+    sink = Sink()
+    async with open_door(sink, next_hop_timeout="1s") as door:
+        client = await warm(door)
+        sink.at("RCPT", delay(0.4), times=4)
+        client.say(GROUP.replace("DATA", "RCPT TO:<d@example.org>\r\nRCPT TO:<e@example.org>\r\nDATA"))
+        assert (await client.replies(6))[5].startswith("354")
+        assert sink.commands["RCPT"] == 5, "none was asked twice"
