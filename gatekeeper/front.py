@@ -13,6 +13,7 @@ from gatekeeper.base import Base
 from gatekeeper.listeners.doors import open_sockets
 from gatekeeper.listeners.milter import SOCKET_MODE, MilterListener
 from gatekeeper.listeners.smtp import SmtpListener
+from gatekeeper.listeners.spool import Contents
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.reporting import Reporter
 from gatekeeper.service_manager import passed_sockets
@@ -54,16 +55,19 @@ class Front:
         report = Reporter(base.counts, base.auditor).report
         judging, store = base.settings.judging, base.store
         self.pipeline = Pipeline(judging, base.in_force, store, report, store.now, mode=base.mode)
+        listening = base.settings.listening
+        contents = Contents(listening.memory_for_content, base.counts.content)
         self.listener = SmtpListener(
-            base.settings.listening,
+            listening,
             base.next_hop,
             self.pipeline,
             self._sender_allowed,
             self._obstacle,
             self._is_preflight,
             self._has_preflight,
+            contents,
         )
-        self.milter = MilterListener(base.settings.listening, self.pipeline, self._obstacle)
+        self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
 
     async def start(self, doors: Doors) -> None:
         """Take connections from the sockets, which are the front's from here on."""

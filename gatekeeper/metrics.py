@@ -73,6 +73,19 @@ class Counts:
             registry=registry,
         )
 
+        self._content = Gauge(
+            "gatekeeper_content_bytes",
+            "Octets of large messages on their way, by where they are.",
+            ["where"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._content_of = {where: self._content.labels(where) for where in ("memory", "disk")}
+
+    def content(self, where: str, octets: int) -> None:
+        """Note that so many more (or fewer) octets of large messages are in `memory`, or on `disk`."""
+        self._content_of[where].inc(octets)
+
     def observed(self, verdict: str) -> None:
         """Count a message that passed though the rules say otherwise; `verdict` is what they say."""
         self._observed.labels(verdict).inc()
@@ -190,8 +203,15 @@ class _Sums(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size]  # one just made is empty
+        made = (path for path in self._folder.glob("*.db") if path.stat().st_size)  # one just made is empty
+        files = [str(path) for path in made if not _is_of_the_dead(path)]
         return MultiProcessCollector.merge(files)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _is_of_the_dead(path: Path) -> bool:
+    """True for the file of gauges of a process that is no more: what it counted stands, how it was does not."""
+    kind, _, number = path.stem.rpartition("_")
+    return kind.startswith("gauge_live") and not Path("/proc", number).exists()
 
 
 class _Ledger(Collector):

@@ -185,6 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hostname", "", read_text, "name in greetings and trace headers; the machine's own where empty"),
     Setting("max-recipients", "10000", read_count, "recipients of a transaction"),
     Setting("max-size", "50MB", read_size, "octets of a message"),
+    Setting("memory-for-content", "64MB", read_size, "octets of large messages that come in, and of those judged"),
     Setting("max-connections", "1000", read_count, "connections to a listener at once"),
     Setting("max-connections-per-client", "100", read_count, "connections of one address at once"),
     Setting("max-commands", "1000", read_count, "commands of a connection that further no mail, before it is closed"),
@@ -260,6 +261,7 @@ class Listening:
     tls_key: Path | None
     max_recipients: int
     max_size: int
+    memory_for_content: int
     max_connections: int
     max_connections_per_client: int
     max_commands: int
@@ -335,9 +337,10 @@ class Settings:
     def share_of_worker(self) -> Settings:
         """The settings of one of the workers: what holds for the gate as a whole is divided among them."""
         connections = -(-self.listening.max_connections // self.workers)
+        memory = self.listening.memory_for_content // self.workers
         return replace(
             self,
-            listening=replace(self.listening, max_connections=connections),
+            listening=replace(self.listening, max_connections=connections, memory_for_content=memory),
             judging=replace(self.judging, outage_allowance=self.judging.outage_allowance // self.workers),
         )
 

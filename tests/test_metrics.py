@@ -138,6 +138,7 @@ def test_no_label_can_hold_an_address(name):
         "digest",
         "title",
         "result",
+        "where",
         "version",
         "python",
         "process",

@@ -55,7 +55,6 @@ class QuickConnection(SmtpConnection):
     def __init__(self, house: House) -> None:
         super().__init__(house)
         self._take: Callable[[bytes], None] = self.inbox.feed
-        self._intake: Intake | None = None  # the message that comes in, block by block
         self._half_a_command = False  # has come, and waits for its end
         self._recipient = _NOBODY  # whom the next hop is asked about
         self._recipients: list[Recipient] = []  # or all of them
@@ -285,7 +284,7 @@ class QuickConnection(SmtpConnection):
             self._wait()
             self._judge_or_refuse(content)
             return
-        self._intake = Intake(self, self._settings, self._size_limit, self._began)
+        self._intake = self._new_intake(self._began)
         self._take = self._take_block
         self._take_block(data)
 
@@ -298,16 +297,17 @@ class QuickConnection(SmtpConnection):
             intake.too_slow()
             return
         self._wait()
-        self._intake = None
         if rest:
             self.inbox.feed(rest)
         if intake.is_small:
+            self._intake = None  # it takes up no room
             self._judge_or_refuse(intake.take())
         else:
             self.run(partial(self._put_together, intake))
 
     async def _put_together(self, intake: Intake) -> None:
-        refused = self._judge(await intake.content())
+        dot = self.now()
+        refused = self._judge(await intake.content(self._house.answer_within), dot)
         if refused:
             await self._refuse(refused)
 
@@ -316,8 +316,11 @@ class QuickConnection(SmtpConnection):
         if refused:
             self.run(partial(self._refuse, refused))
 
-    def _judge(self, content: bytes | Fault) -> Reply | None:
-        """Have the message judged, in a task that outlives the client; or why it is refused."""
+    def _judge(self, content: bytes | Fault, dot: float | None = None) -> Reply | None:
+        """Have the message judged, in a task that outlives the client; or why it is refused.
+
+        Args: `dot` is when it had come, where that is not now.
+        """
         exchange = self._exchange
         if exchange is None or self.closing:
             return None  # the client has left, or was sent away
@@ -328,7 +331,8 @@ class QuickConnection(SmtpConnection):
         self._work = work = self._begin_judging(exchange, content)
         work.add_done_callback(self._judged)
         if self._house.answer_within is not None:
-            self._latest = self.loop.call_later(self._house.answer_within, self._no_reply_yet, work)
+            end = (self.now() if dot is None else dot) + self._house.answer_within
+            self._latest = self.loop.call_at(end, self._no_reply_yet, work)
         return None
 
     async def _refuse(self, refused: Reply) -> None:

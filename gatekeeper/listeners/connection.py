@@ -57,6 +57,7 @@ class Connection(SMTP):
         self._room: asyncio.Future[None] | None = None  # until it does
         self._replies: list[bytes] = []
         self._deadline = math.inf
+        self._held_since = 0.0
         self._left = False
 
     # -- what the transport calls --
@@ -111,13 +112,23 @@ class Connection(SMTP):
 
     def look_at_the_time(self, now: float) -> None:
         """Send away a client whose time is over. Args: `now` by the loop's clock."""
-        if now >= self._deadline:
+        if now >= self._deadline and not self.inbox.held:
             self._deadline = math.inf
             if self.lingering and not self.in_data:
                 self.dismiss(GOING_DOWN)
                 return
             log.info("client too slow client=%s", self.peer)
             self.dismiss(TOO_SLOW)
+
+    def hold(self) -> None:
+        """Read nothing from the client until `release`; its time stands still."""
+        self._held_since = self.now()
+        self.inbox.hold()
+
+    def release(self) -> None:
+        """Read on."""
+        self.inbox.release()
+        self._deadline += self.now() - self._held_since
 
     # -- what is written --
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 from gatekeeper.listeners.guests import Guest, Guests, among
 from gatekeeper.listeners.seams import NextHop, Pipeline
+from gatekeeper.listeners.spool import Contents
 from gatekeeper.settings import Listening
 from gatekeeper.wire.parameters import XCLIENT, XFORWARD
 from gatekeeper.wire.replies import Reply
@@ -35,11 +36,13 @@ class House(Guests):
         obstacle: Callable[[], Reply | None],
         is_ours: Callable[[str], bool],
         has_own: Callable[[], bool],
+        contents: Contents,
     ) -> None:
         super().__init__(settings, settings.max_connections_per_client)
         self.next_hop, self.pipeline = next_hop, pipeline
         self.sender_allowed, self.obstacle = sender_allowed, obstacle
         self.is_ours, self._has_own = is_ours, has_own
+        self.contents = contents
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.shared: Mapping[str, Any] = {}  # what every connection begins with; set as the listener starts
         self.may_xforward, self.may_xclient = among(settings.xforward), among(settings.xclient)

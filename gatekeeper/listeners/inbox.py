@@ -20,6 +20,7 @@ class Inbox:
         self._pieces = Pieces()
         self.waiting = False  # there is something to take
         self.eof = False  # nothing more will come
+        self.held = False  # nothing is to come in until `release`
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -27,7 +28,7 @@ class Inbox:
         """Keep octets."""
         self.waiting = True
         self._pieces.add(data)
-        if len(self._pieces) > HIGH_WATER and not self._paused:
+        if len(self._pieces) > HIGH_WATER:
             self._pause()
         self._wake()
 
@@ -52,9 +53,20 @@ class Inbox:
         """Take all there are; b"" where there are none."""
         data = self._pieces.take()
         self.waiting = False
-        if self._paused:
+        if self._paused and not self.held:
             self._resume()
         return data
+
+    def hold(self) -> None:
+        """Hold the transport back until `release`, whatever is taken."""
+        self.held = True
+        self._pause()
+
+    def release(self) -> None:
+        """Let it go on, where what is kept is not too much."""
+        self.held = False
+        if self._paused and len(self._pieces) <= HIGH_WATER:
+            self._resume()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -62,7 +74,7 @@ class Inbox:
             waiter.set_result(None)
 
     def _pause(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is not None and not self._paused and not self.transport.is_closing():
             self.transport.pause_reading()
             self._paused = True
 

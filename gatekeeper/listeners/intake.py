@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
+from gatekeeper.listeners.spool import Contents
 from gatekeeper.settings import Listening
 from gatekeeper.wire.content import ContentReader, Fault
 from gatekeeper.wire.replies import Reply, reply
 
-LARGE = 4_194_304  # octets; what puts more than this together does so beside the loop, and without holding the GIL
 GRACE_SECONDS = 60.0  # in which a sender may be as slow as it likes, but for pauses
 
 _TOO_SLOW = reply(421, "the message comes too slowly, closing the connection", "4.4.2")
@@ -24,14 +23,19 @@ class Sender(Protocol):
 
     def dismiss(self, farewell: Reply) -> None: ...
 
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
 
 class Intake:
-    """One message on its way in."""
+    """One message on its way in. It is to be cleared when it has been judged, or given up."""
 
-    def __init__(self, sender: Sender, settings: Listening, limit: int, began: float) -> None:
+    def __init__(self, sender: Sender, settings: Listening, limit: int, began: float, contents: Contents) -> None:
         """Args: `limit` in octets; `began` when the sender was told to go ahead."""
         self._sender, self._rate = sender, settings.data_rate
-        self._reader, self._received, self._began = ContentReader(limit), 0, began
+        self._spool = contents.spool(sender.hold, sender.release)
+        self._reader, self._received, self._began = ContentReader(limit, self._spool), 0, began
 
     def feed(self, data: bytes) -> bytes | None:
         """Take in octets; None where the end is still to come, else the octets behind it."""
@@ -48,29 +52,37 @@ class Intake:
 
     @property
     def is_small(self) -> bool:
-        """True where the content is put together in no time."""
-        return self._reader.fault is not None or self._reader.size < LARGE
+        """True where `take` gives the content at once."""
+        return self._reader.fault is not None or self._spool.is_small
 
     def take(self) -> bytes | Fault:
-        """The content, once, or why it is refused."""
+        """The content of a small one, once, or why it is refused."""
         return self._reader.fault or self._reader.content()
 
-    async def content(self) -> bytes | Fault:
-        """As `take`, beside the loop where that takes time."""
-        return self.take() if self.is_small else await asyncio.to_thread(self.take)
+    async def content(self, within: float | None) -> bytes | Fault:
+        """As `take`, of any; a large one waits for its turn, and is refused where that takes so many seconds."""
+        if self.is_small:
+            return self.take()
+        try:
+            content = await self._spool.whole(within)
+        except TimeoutError:
+            return Fault.MEMORY
+        return Fault.DISK if content is None else content
+
+    def clear(self) -> None:
+        """Let go of the content, and of the room that it takes; harmless where that was done."""
+        self._spool.clear()
 
 
-async def take_in(sender: Sender, settings: Listening, limit: int) -> tuple[bytes | Fault, bytes] | None:
-    """Read up to the end of data: the content or why it is refused, and the octets behind the end.
+async def take_in(intake: Intake, sender: Sender, data_timeout: float) -> bytes | None:
+    """Read up to the end of data: the octets behind the end.
 
-    None where the client left, paused for longer than --data-timeout, or was slower than --data-rate on average.
-    Args: `limit` in octets.
+    None where the client left, paused for longer than so many seconds, or was slower than --data-rate on average.
     """
-    intake = Intake(sender, settings, limit, sender.now())
-    while data := await sender.receive(settings.data_timeout):
+    while data := await sender.receive(data_timeout):
         rest = intake.feed(data)
         if rest is not None:
-            return await intake.content(), rest
+            return rest
         if intake.too_slow():
             return None
     return None

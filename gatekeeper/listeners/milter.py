@@ -15,6 +15,7 @@ from gatekeeper.listeners.doors import Doorkeeper
 from gatekeeper.listeners.guests import GONE, Guests
 from gatekeeper.listeners.passing import Passing
 from gatekeeper.listeners.seams import Pipeline
+from gatekeeper.listeners.spool import Contents
 from gatekeeper.settings import Listening
 from gatekeeper.wire import milter_packets
 from gatekeeper.wire.milter import Caps, Conclusion, Message, Session
@@ -31,13 +32,21 @@ SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is of its group
 class MilterListener:
     """Takes in what MTAs tell of messages.
 
-    Args: `pipeline` decides; `obstacle` gives the reply where no mail can be taken now, such as 452 4.3.1.
+    Args: `pipeline` decides; `obstacle` gives the reply where no mail can be taken now, such as 452 4.3.1; `contents`
+    is what large messages share with other listeners.
     """
 
-    def __init__(self, settings: Listening, pipeline: Pipeline, obstacle: Callable[[], Reply | None]) -> None:
+    def __init__(
+        self,
+        settings: Listening,
+        pipeline: Pipeline,
+        obstacle: Callable[[], Reply | None],
+        contents: Contents | None = None,
+    ) -> None:
         self._settings = settings
         self.guests = Guests(settings, settings.max_connections)  # an MTA has one for each of its own clients
         self.passing = Passing(settings, pipeline, obstacle)
+        self._contents = contents or Contents(settings.memory_for_content)
         self._doorkeeper: Doorkeeper | None = None
 
     @property
@@ -63,7 +72,7 @@ class MilterListener:
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
         """Called as the connection is made: later on, nobody may be there to ask who it was."""
-        return MilterConnection(self._settings, self.guests, self.passing, reader, writer).run()
+        return MilterConnection(self._settings, self.guests, self.passing, self._contents, reader, writer).run()
 
 
 class MilterConnection:
@@ -74,13 +83,17 @@ class MilterConnection:
         settings: Listening,
         guests: Guests,
         passing: Passing,
+        contents: Contents,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self._settings, self._guests, self._passing = settings, guests, passing
         self._reader, self._writer = reader, writer
         self.peer = _peer(writer)
-        self._session = Session(Caps(settings.max_recipients, settings.max_size))
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        caps = Caps(settings.max_recipients, settings.max_size)
+        self._session = Session(caps, lambda: contents.spool(self._may_read.clear, self._may_read.set))
         self._judging = False
         self._winding_up = False
 
@@ -103,6 +116,7 @@ class MilterConnection:
             log.exception("fault in a connection client=%s", self.peer)
         finally:
             self._guests.leave(self)
+            self._session.close()
             self._writer.close()
 
     async def _converse(self) -> None:
@@ -120,6 +134,7 @@ class MilterConnection:
 
     async def _receive(self) -> bytes:
         """What has come in; b"" at the end. Raises TimeoutError."""
+        await self._may_read.wait()  # until what was told before has found its place
         seconds = self._settings.data_timeout if self._session.in_content else _IDLE_SECONDS
         async with asyncio.timeout(seconds):
             return await self._reader.read(_BLOCK)

@@ -7,15 +7,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import cast
 
-from gatekeeper.listeners.intake import LARGE
 from gatekeeper.listeners.seams import Pipeline
+from gatekeeper.listeners.spool import LARGE, Spool
 from gatekeeper.listeners.verbs import MOST_HOPS
 from gatekeeper.model import Transaction
 from gatekeeper.settings import Listening, contains
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.content import Fault, sound
-from gatekeeper.wire.milter import Conclusion, Message
+from gatekeeper.wire.milter import Conclusion, Message, ended
 from gatekeeper.wire.released import TOKEN_FIELD, token_of
 from gatekeeper.wire.repair import HIDDEN, shown_fields
 from gatekeeper.wire.replies import Reply, reply
@@ -39,6 +40,12 @@ class Passing:
 
     async def judge(self, message: Message, peer: str) -> Conclusion:
         """Have a message judged. Args: `peer` is the MTA's IP address, "" on a unix socket."""
+        try:
+            return await self._judged(message, peer)
+        finally:
+            message.pieces.clear()  # and what it has of the memory
+
+    async def _judged(self, message: Message, peer: str) -> Conclusion:
         refusal = self.obstacle() or self._fault(message)
         if refusal:
             return Conclusion(refusal)
@@ -107,12 +114,17 @@ def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
 
 async def _content(message: Message) -> bytes | Reply:
     """The message put together, or the reply that refuses it; what is large is looked at beside the loop."""
-    large = len(message.pieces) >= LARGE
-    return await asyncio.to_thread(_checked, message) if large else _checked(message)
+    try:
+        content = await cast(Spool, message.pieces).whole()  # the connection's
+    except TimeoutError:
+        return verdicts.too_many_large()
+    if content is None:
+        return verdicts.disk_full()
+    return await asyncio.to_thread(_checked, content) if len(content) >= LARGE else _checked(content)
 
 
-def _checked(message: Message) -> bytes | Reply:
-    content = message.content()
+def _checked(content: bytes) -> bytes | Reply:
+    content = ended(content)
     if not sound(content):
         return verdicts.bad_content()
     return verdicts.too_many_hops() if count_received(content) > MOST_HOPS else content

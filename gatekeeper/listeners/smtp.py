@@ -12,6 +12,7 @@ from gatekeeper.listeners.connection import log, settled
 from gatekeeper.listeners.doors import Doorkeeper, open_sockets
 from gatekeeper.listeners.house import House
 from gatekeeper.listeners.seams import NextHop, Pipeline
+from gatekeeper.listeners.spool import Contents
 from gatekeeper.settings import Listening, SettingsError
 from gatekeeper.wire.replies import Reply
 
@@ -27,7 +28,7 @@ class SmtpListener:
     Args: `next_hop` is mirrored; `pipeline` decides; `sender_allowed` tells by MAIL FROM (never the null sender) who
     is let in; `obstacle` gives the reply to MAIL where no mail can be taken now, such as 452 4.3.1 with a full disk;
     `is_ours` tells of a recipient's address that the gate itself answers, so that no next hop is asked about it;
-    `has_own` that there are such addresses at all.
+    `has_own` that there are such addresses at all; `contents` is what large messages share with other listeners.
     Raises SettingsError where the certificate is bad.
     """
 
@@ -40,9 +41,11 @@ class SmtpListener:
         obstacle: Callable[[], Reply | None] = _nothing,
         is_ours: Callable[[str], bool] = lambda address: False,
         has_own: Callable[[], bool] = lambda: True,
+        contents: Contents | None = None,
     ) -> None:
         self._settings = settings
-        self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours, has_own)
+        shared = contents or Contents(settings.memory_for_content)
+        self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours, has_own, shared)
         self._doorkeeper: Doorkeeper | None = None
         self._tls = _tls_context(settings)
 

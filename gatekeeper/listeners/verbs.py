@@ -10,7 +10,7 @@ from typing import TypeGuard, cast
 from gatekeeper.listeners.connection import Connection, log
 from gatekeeper.listeners.exchange import Exchange
 from gatekeeper.listeners.house import House
-from gatekeeper.listeners.intake import take_in
+from gatekeeper.listeners.intake import Intake, take_in
 from gatekeeper.listeners.speaker import Speaker
 from gatekeeper.log import Address, event
 from gatekeeper.model import Recipient, Transaction
@@ -50,6 +50,7 @@ PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the 
 _PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
 GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
 BAD_CONTENT = verdicts.bad_content()
+_FAULTS = {Fault.DISK: verdicts.disk_full(), Fault.MEMORY: verdicts.too_many_large()}
 NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
 
@@ -65,6 +66,7 @@ class SmtpConnection(Connection):
         self._offered: Mapping[str, str] = {}
         self._size_limit = house.size_limit({})  # octets of a message
         self._exchange: Exchange | None = None
+        self._intake: Intake | None = None  # the message that comes in, block by block
         self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
         self._all_theirs = True  # the next hop answers each of them
         self._idle_commands = 0
@@ -83,16 +85,23 @@ class SmtpConnection(Connection):
 
     def ended(self) -> None:
         self._house.leave(self)
+        self._clear_intake()
         exchange, self._exchange = self._exchange, None
         if exchange:
             self._house.track(exchange.abandon())
 
     async def _abandon(self) -> None:
         """Forget the transaction, here and at the next hop, where a client that leaves meanwhile stops nothing."""
+        self._clear_intake()
         exchange, self._exchange = self._exchange, None
         self._speaker.forwarded = {}
         if exchange:
             await asyncio.shield(self._house.track(exchange.abandon()))
+
+    def _clear_intake(self) -> None:
+        intake, self._intake = self._intake, None
+        if intake:
+            intake.clear()
 
     def _note_message(self) -> None:
         """A message has come, whole or cut off: where the service ends, it was the last."""
@@ -325,35 +334,45 @@ class SmtpConnection(Connection):
         self.in_data = True
         self.answer(GO_AHEAD)
         await self.flush()
-        taken = await take_in(self, self._settings, self._size_limit)
-        if taken is None:
+        self._intake = intake = self._new_intake(self.now())
+        rest = await take_in(intake, self, self._settings.data_timeout)
+        if rest is None:
             self.closing = True
             return
-        content, rest = taken
+        dot = self.now()
         self.commands.feed(rest)
-        self.answer(await self._finish(exchange, content))
+        self.answer(await self._finish(exchange, await intake.content(self._house.answer_within), dot))
         self.in_data = False
 
-    async def _finish(self, exchange: Exchange, content: bytes | Fault) -> Reply:
+    def _new_intake(self, began: float) -> Intake:
+        return Intake(self, self._settings, self._size_limit, began, self._house.contents)
+
+    async def _finish(self, exchange: Exchange, content: bytes | Fault, dot: float) -> Reply:
         self._note_message()
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
             await self._abandon()
             return refused or BAD_CONTENT
-        answer = await self._in_time(self._begin_judging(exchange, content))
+        answer = await self._in_time(self._begin_judging(exchange, content), dot)
         if answer.ok:
             self._idle_commands = 0
         return answer
 
     def _begin_judging(self, exchange: Exchange, content: bytes) -> asyncio.Task[Reply]:
-        """Have the message judged, in a task that outlives the connection."""
+        """Have the message judged, in a task that outlives the connection, and has the room of a large one."""
         transaction = self._transaction(exchange, content)
         self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
-        return self._house.track(exchange.finish(self._house.pipeline, transaction))
+        work = self._house.track(exchange.finish(self._house.pipeline, transaction))
+        intake, self._intake = self._intake, None
+        if intake:
+            work.add_done_callback(lambda done: intake.clear())
+        return work
 
-    async def _in_time(self, work: asyncio.Task[Reply]) -> Reply:
+    async def _in_time(self, work: asyncio.Task[Reply], dot: float) -> Reply:
         """The reply to the dot, or that there is none yet where the client will wait no longer. The work goes on."""
-        done, _ = await asyncio.wait([work], timeout=self._house.answer_within)  # cancelled, it leaves the work alone
+        within = self._house.answer_within
+        left = None if within is None else max(0.0, dot + within - self.now())
+        done, _ = await asyncio.wait([work], timeout=left)  # cancelled, it leaves the work alone
         if done:
             return work.result()
         log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
@@ -362,8 +381,7 @@ class SmtpConnection(Connection):
     def _content_refusal(self, content: bytes | Fault) -> Reply | None:
         if isinstance(content, Fault):
             log.info("message refused client=%s fault=%s", self.peer, content.value)
-            too_large = content is Fault.SIZE
-            return verdicts.too_large(self._size_limit) if too_large else BAD_CONTENT
+            return verdicts.too_large(self._size_limit) if content is Fault.SIZE else _FAULTS.get(content, BAD_CONTENT)
         return verdicts.too_many_hops() if goes_round(content, MOST_HOPS) else None
 
     def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from gatekeeper.wire.pieces import Pieces
+from gatekeeper.wire.pieces import Keep, Pieces
 
 _LINE_END = b"\r\n"
 _DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
@@ -22,6 +22,8 @@ class Fault(Enum):
     SIZE = "size"
     RECIPIENTS = "recipients"
     ADDRESS = "address"
+    DISK = "no room on the disk"
+    MEMORY = "no room in memory in time"
 
 
 class ContentReader:
@@ -34,12 +36,12 @@ class ContentReader:
     whole within what is looked at: blocks can be searched, checked and unstuffed each for itself.
     """
 
-    def __init__(self, limit: int) -> None:
-        """Args: `limit` in octets, of the content without stuffed dots and without the end."""
+    def __init__(self, limit: int, keep: Keep | None = None) -> None:
+        """Args: `limit` in octets, of the content without stuffed dots and without the end; `keep` is where it goes."""
         self.fault: Fault | None = None
         self.size = 0
         self._limit = limit
-        self._pieces = Pieces()
+        self._pieces: Keep = Pieces() if keep is None else keep
         self._held = _LINE_END  # the line of the DATA command has ended: a dot here is the first of a line
         self._lead = len(_LINE_END)  # octets of that line end that are still to be taken off
 

@@ -16,7 +16,7 @@ from gatekeeper.wire import milter_packets as packets
 from gatekeeper.wire import parameters
 from gatekeeper.wire.content import Fault
 from gatekeeper.wire.milter_packets import Command, Connected, GarbageError, Steps, Terms
-from gatekeeper.wire.pieces import Pieces
+from gatekeeper.wire.pieces import Keep, Pieces
 from gatekeeper.wire.replies import Reply
 
 
@@ -40,12 +40,16 @@ class Message:
     parameters: tuple[str, ...]
     recipients: tuple[Recipient, ...]
     fault: Fault | None
-    pieces: Pieces = field(repr=False)
+    pieces: Keep = field(repr=False)
 
     def content(self) -> bytes:
         """Give the message once, put together, with CRLF line ends; nothing of it is kept here."""
-        content = self.pieces.take()
-        return content if content.endswith(b"\r\n") else content + b"\r\n"
+        return ended(self.pieces.take())
+
+
+def ended(content: bytes) -> bytes:
+    """Give content a CRLF as its end, where it has none."""
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,9 @@ class _Draft:
     """A message that is being told."""
 
     parameters: tuple[str, ...]
+    pieces: Keep
     sender: str = ""
     recipients: list[Recipient] = field(default_factory=list)
-    pieces: Pieces = field(default_factory=Pieces)
     fault: Fault | None = None
 
     def add(self, piece: bytes, limit: int) -> None:
@@ -124,9 +128,11 @@ class Session:
     concluded before `run` is called again. All of them raise GarbageError, after which the connection must be closed.
     """
 
-    def __init__(self, caps: Caps) -> None:
+    def __init__(self, caps: Caps, keep: Callable[[], Keep] = Pieces) -> None:
+        """Args: `keep` makes what a message's content goes to."""
         self.ended = False  # the MTA has said goodbye
-        self._caps = caps
+        self._caps, self._keep = caps, keep
+        self._draft: _Draft | None = None
         self._reader = packets.PacketReader()
         self._terms: Terms | None = None
         self._answered: frozenset[Command] = frozenset()  # by the terms, which thousands of packets go by
@@ -157,6 +163,10 @@ class Session:
                 return self._finish(data)
             self._follow(command, data)
         return None
+
+    def close(self) -> None:
+        """Keep nothing of a message that was not told to its end."""
+        self._drop_draft()
 
     def answers(self) -> bytes:
         """What is to be written now."""
@@ -211,7 +221,12 @@ class Session:
 
     def _forget_message(self) -> None:
         self._passing: dict[str, str] = {}  # macros of the message
-        self._draft: _Draft | None = None
+        self._drop_draft()
+
+    def _drop_draft(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.pieces.clear()
 
     def _rest(self) -> None:
         self._forget_message()
@@ -238,11 +253,12 @@ class Session:
 
     def _hello(self, data: bytes) -> None:
         self._helo = packets.read_words(data)[0]
-        self._draft = None  # RFC 5321 4.1.4: the transaction under way is void
+        self._drop_draft()  # RFC 5321 4.1.4: the transaction under way is void
 
     def _mail(self, data: bytes) -> None:
         path, *words = packets.read_words(data)
-        self._draft = draft = _Draft(_kept(words, _read_of_mail))
+        self._drop_draft()
+        self._draft = draft = _Draft(_kept(words, _read_of_mail), self._keep())
         draft.sender = draft.address(path)
 
     def _rcpt(self, data: bytes) -> None:
@@ -281,6 +297,7 @@ class Session:
             fault=draft.fault,
             pieces=draft.pieces,
         )
+        self._draft = None  # its content is the message's now
         self._rest()
         return message
 

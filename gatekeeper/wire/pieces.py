@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 _SMALL = 4_096  # octets; smaller pieces are put together
 _ENOUGH = 65_536  # octets of small ones, which are then a piece
+
+
+class Keep(Protocol):
+    """Keeps octets in the order in which they came, wherever that is; `len` tells how many there are."""
+
+    def __len__(self) -> int: ...
+
+    def add(self, piece: bytes) -> None:
+        """Keep octets behind those that are there."""
+        ...
+
+    def take(self) -> bytes:
+        """Give all of it, and keep nothing."""
+        ...
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        ...
 
 
 class Pieces:
@@ -29,10 +49,15 @@ class Pieces:
 
     def take(self) -> bytes:
         """Give all of it, and keep nothing."""
+        whole = self.take_apart()
+        return whole[0] if len(whole) == 1 else b"".join(whole)
+
+    def take_apart(self) -> list[bytes]:
+        """Give all of it as the pieces that it is in, which copies little, and keep nothing."""
         self._settle()
         whole = self._whole
         self.clear()
-        return whole[0] if len(whole) == 1 else b"".join(whole)
+        return whole
 
     def clear(self) -> None:
         """Keep nothing."""

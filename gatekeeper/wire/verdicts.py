@@ -59,6 +59,11 @@ def disk_full() -> Reply:
     return reply(452, "Not sent yet: the mail gate's storage is full, try again later", "4.3.1")
 
 
+def too_many_large() -> Reply:
+    """451 where a large message waited too long for its turn (RFC 3463 X.3.2); nothing was done with it."""
+    return reply(451, "Not sent yet: too many large messages at once, try again later", "4.3.2")
+
+
 def preflight() -> Reply:
     """250 for mail that asks what would become of it."""
     return reply(250, "Judged as you asked, and sent to nobody: the answer comes by mail", "2.0.0")

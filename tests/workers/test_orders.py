@@ -112,3 +112,4 @@ def test_what_holds_for_the_gate_is_divided_among_workers():
     settings = read_settings(given, {}).share_of_worker()
     assert (settings.listening.max_connections, settings.listening.max_connections_per_client) == (34, 20)
     assert settings.judging.outage_allowance == 33
+    assert settings.listening.memory_for_content == (64 << 20) // 3
