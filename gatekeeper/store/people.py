@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -50,10 +51,19 @@ def hash_person(secret: bytes, name: str) -> Hash:
     return keyed(secret, f"person {name}")
 
 
+@lru_cache(maxsize=1_024)
+def _inside(agency: str | None) -> Person:
+    return Person(True, agency, False)
+
+
 def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
     """Hash an audience's users and externals."""
-    hashed, unresolved = keyed_all(secret, "person "), audience.unresolved
-    known = {agency: Person(True, agency, False) for agency in set(audience.users.values())}
+    unresolved = audience.unresolved
+    if not unresolved and not audience.externals and len(audience.users) == 1:  # as most messages are
+        ((user, agency),) = audience.users.items()
+        return {hash_person(secret, user): _inside(agency)}
+    hashed = keyed_all(secret, "person ")
+    known = {agency: _inside(agency) for agency in set(audience.users.values())}
     people = {hashed(user): known[agency] for user, agency in audience.users.items()}
     people |= {hashed(user): Person(True, audience.users[user], True) for user in unresolved}
     outside = Person(False, None, False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Insert, LargeBinary, Select, Update, bindparam, literal
@@ -113,7 +113,7 @@ class Insertion:
         return built.values(list(rows))
 
 
-_ROWS = (64, 16, 4, 1)  # in one statement
+_ROWS = (128, 64, 32, 16, 8, 4, 2, 1)  # in one statement
 
 
 @cache
@@ -136,13 +136,14 @@ class Among:
         for start in range(0, len(among), _LARGEST):
             chunk = among[start : start + _LARGEST]
             size = 1 << (len(chunk) - 1).bit_length()  # of few sizes each is compiled once; the last value fills up
-            named = {f"among{number}": chunk[min(number, len(chunk) - 1)] for number in range(size)}
+            filled = chain(chunk, repeat(chunk[-1], size - len(chunk)))
+            named = dict(zip(_numbered(("among",), size), filled, strict=True))
             rows += self._sized(size).rows(connection, {**(values or {}), **named})
         return rows
 
     def _sized(self, size: int) -> Statement:
         if size not in self._by_size:
-            names = [bindparam(f"among{number}", type_=self._column.type) for number in range(size)]
+            names = [bindparam(name, type_=self._column.type) for name in _numbered(("among",), size)]
             query = self._build(self._column.in_(names))
             self._by_size[size] = Statement(lambda _: query)
         return self._by_size[size]
