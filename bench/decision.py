@@ -5,7 +5,7 @@
 First a table: microseconds of CPU a decision (find the mailing, count, judge, write) at 1, 50 and 1000 recipients, in
 mailings that have 1, 1000 and 100,000 users already. A column must stay much the same down the page: the cost grows
 with the batch, not with the mailing. Then the rate of small messages through a gate, with counting against without,
-and the CPU time of each, which says more where others use the machine.
+and the CPU time of each: for a few sessions, which now and then all wait for one commit, and for many.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.store.arrivals import arrival, people
 
 BATCHES, MAILINGS = (1, 50, 1000), (1, 1000, 100_000)
 ROUNDS = 15
+SESSIONS = (20, 60)  # a few that each wait for their commit, and enough to keep a gate busy all the time
 _RULESET = parse_ruleset(RULES.replace("over: 2000", "over: 2000000"), "rules.yaml", Path("."))
 
 
@@ -72,17 +73,19 @@ async def table(url: str) -> None:
 
 
 def main() -> None:
-    """Print the table and the ratio."""
+    """Print the table and the ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--database", help="a database to use; a new SQLite file where not named")
     with tempfile.TemporaryDirectory() as folder:
         url = parser.parse_args().database or f"sqlite:///{folder}/bench.db"
         asyncio.run(table(url))
-        with_counting, without = asyncio.run(counting_ratio(Path(folder)))
-    ratio = with_counting.rate / without.rate
-    print(f"\nmessages a second: {with_counting.rate:.0f} with counting, {without.rate:.0f} without: {ratio:.2f}")
-    ratio = without.cpu / with_counting.cpu
-    print(f"ms of CPU a message: {with_counting.cpu:.2f} with counting, {without.cpu:.2f} without: {ratio:.2f}")
+        for sessions in SESSIONS:
+            with_counting, without = asyncio.run(counting_ratio(Path(folder), sessions))
+            ratio = with_counting.rate / without.rate
+            print(f"\n{sessions} sessions at once")
+            print(f"messages a second: {with_counting.rate:.0f} with, {without.rate:.0f} without: {ratio:.2f}")
+            ratio = without.cpu / with_counting.cpu
+            print(f"ms of CPU a message: {with_counting.cpu:.2f} with, {without.cpu:.2f} without: {ratio:.2f}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from gatekeeper.tasks import Patience
 from tests.peers.gate import RULES
 from tests.peers.sink import Sink
 
-SESSIONS, MESSAGES, ROUNDS = 20, 600, 5
+MESSAGES, ROUNDS = 60, 7  # messages a session
 _numbers = itertools.count()
 
 
@@ -40,17 +40,23 @@ class Cost:
     cpu: float
 
 
-async def counting_ratio(folder: Path) -> tuple[Cost, Cost]:
-    """With counting and without: medians of rounds that take turns."""
+async def counting_ratio(folder: Path, sessions: int) -> tuple[Cost, Cost]:
+    """With counting and without: medians of rounds that take turns, each with so many sessions at once."""
     rules = folder / "rules.yaml"
     rules.write_text(RULES)
     async with Sink() as sink:
-        given = {"rules": str(rules), "listen": "127.0.0.1:0", "next_hop": f"smtp://127.0.0.1:{sink.port}"}
-        listeners = [await _open(read_settings(given, {}), kind, folder) for kind in (Store, Uncounted)]
+        given = {
+            "max_connections_per_client": "1000",
+            "rules": str(rules),
+            "listen": "127.0.0.1:0",
+            "next_hop": f"smtp://127.0.0.1:{sink.port}",
+        }
+        (folder / str(sessions)).mkdir()
+        listeners = [await _open(read_settings(given, {}), kind, folder / str(sessions)) for kind in (Store, Uncounted)]
         costs: tuple[list[Cost], list[Cost]] = ([], [])
         for _ in range(ROUNDS):
             for listener, found in zip(listeners, costs, strict=True):
-                found.append(await _cost(listener.port))
+                found.append(await _cost(listener.port, sessions))
     return _median(costs[0]), _median(costs[1])
 
 
@@ -67,11 +73,11 @@ async def _open(settings: Settings, kind: type[Store], folder: Path) -> SmtpList
     return listener
 
 
-async def _cost(port: int) -> Cost:
-    began, spent = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(_session(port, MESSAGES // SESSIONS) for _ in range(SESSIONS)))
-    cpu = (time.process_time() - spent) * 1000 / MESSAGES
-    return Cost(MESSAGES / (time.perf_counter() - began), cpu)
+async def _cost(port: int, sessions: int) -> Cost:
+    began, spent, sent = time.perf_counter(), time.process_time(), sessions * MESSAGES
+    await asyncio.gather(*(_session(port, MESSAGES) for _ in range(sessions)))
+    cpu = (time.process_time() - spent) * 1000 / sent
+    return Cost(sent / (time.perf_counter() - began), cpu)
 
 
 async def _session(port: int, messages: int) -> None:
