@@ -73,7 +73,7 @@ async def test_a_mailing_that_outgrows_its_permit_is_held_again(store, casework)
     assert more.verdict.action == "hold" and more.mailing == "M-1" and casework.show(1).mailing.state == "held"
 
 
-async def test_a_denial_is_one_report_with_the_reason_whatever_the_number_of_batches(store, casework):
+async def test_a_denial_is_one_report_with_the_reason_whatever_the_number_of_batches(store, casework):  # C4
     everyone = people(2600)
     await hold(store, everyone[:2400])
     await hold(store, everyone[2400:2500])

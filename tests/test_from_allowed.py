@@ -89,7 +89,7 @@ def send(policy: Policy, header: str, mail_from: str = ME, login: str | None = N
         ("From: governor@example.gov", {}, "does not belong"),  # lent to others
     ],
 )
-def test_sending_under_another_name_is_held(tmp_path, header, given, told):
+def test_sending_under_another_name_is_held(tmp_path, header, given, told):  # C5
     _, action, text = send(policy(tmp_path), header, **given)
     assert (action, told in text) == (Action.HOLD, True), text
 
@@ -116,7 +116,7 @@ def test_sending_under_another_name_is_held(tmp_path, header, given, told):
         (f"Resent-From: {ME}\nFrom: payroll@doa.example.gov", {}),
     ],
 )
-def test_what_belongs_together_passes(tmp_path, header, given):
+def test_what_belongs_together_passes(tmp_path, header, given):  # C5
     assert send(policy(tmp_path), header, **given)[1:] == (Action.RELAY, "")
 
 

@@ -194,7 +194,7 @@ def times(gate: Gate) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", TABLE)
-async def test_the_listeners_agree(tmp_path: Path, name: str) -> None:
+async def test_the_listeners_agree(tmp_path: Path, name: str) -> None:  # T9, D6
     reply, answer = await assert_parity(tmp_path, TABLE[name])
     expected = {"accept": "250 2.0.0 ", "discard": "250 2.0.0 Held for approval as M-1"}
     assert reply.startswith(expected.get(answer.verdict, answer.verdict))
@@ -217,7 +217,7 @@ async def test_the_listeners_agree_on_what_is_gathered(tmp_path: Path) -> None:
 # -- a mailing half by each --------------------------------------------------------------------------------------
 
 
-async def test_a_mailing_half_by_each_is_one(tmp_path: Path) -> None:
+async def test_a_mailing_half_by_each_is_one(tmp_path: Path) -> None:  # T1, T9
     readers = people(2600)
     async with Sink() as sink, open_gate(tmp_path / "a", sink) as gate:
         assert (await gate.by_smtp(mail(*readers[:1300])))[:3] == "250"
