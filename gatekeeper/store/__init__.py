@@ -133,7 +133,7 @@ class Store:
         transaction must be decided again.
         """
         content, now = arrival.transaction.content, arrival.now.timestamp()
-        quick = len(content) <= _QUICK or arrival.body
+        quick = len(content) <= _QUICK
         digest = body_digest(arrival) if quick else await asyncio.to_thread(body_digest, arrival)
         locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))  # those of who decides or keeps its like
         opening = partial(keeping.open_body, digest=digest, size=len(content), now=now)

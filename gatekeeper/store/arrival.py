@@ -22,8 +22,8 @@ class Gathering:
 
 
 def body_digest(arrival: Arrival) -> bytes:
-    """SHA-256 of the octets, worked out where nobody has yet."""
-    return arrival.body or sha256(arrival.transaction.content).digest()
+    """SHA-256 of the octets: worked out only for what is kept."""
+    return sha256(arrival.transaction.content).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,6 @@ class Arrival:
     separate: bool = False  # its source's messages are mailings of their own
     agency: str | None = None  # within which texts join, with `source: agency`; else None
     gathering: Gathering | None = None  # None where it is never to wait
-    body: bytes = b""  # SHA-256 of the octets; b"" where that is worked out only if they are kept
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
     earlier: frozenset[Earlier] = frozenset()  # what the rules ask about earlier mailings

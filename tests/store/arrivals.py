@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 from gatekeeper.identity import batch_identity, keys
 from gatekeeper.model import (
@@ -63,7 +62,6 @@ def arrival(
         identity=batch_identity(transaction, facts),
         now=NOON + timedelta(seconds=after),
         within=timedelta(hours=24),
-        body=sha256(body).digest(),
         trace=b"Received: from a by b; now\r\n",
         notify=True,
     )

@@ -13,6 +13,7 @@ from gatekeeper.lifecycle import BatchState
 from gatekeeper.model import Action, Scope
 from gatekeeper.store import Database, Gathering, Store, gather, jobs, keeping, ledger, views
 from gatekeeper.store.act import Act
+from gatekeeper.store.arrival import body_digest
 from gatekeeper.store.decide import decide
 from gatekeeper.store.joining import hash_arrival
 from gatekeeper.store.permits import Grant
@@ -226,6 +227,6 @@ async def test_who_waits_for_a_mailing_that_is_being_merged_joins_what_it_became
 
 async def test_a_body_that_is_needed_again_is_not_forgotten(store):
     came = one(people(2100), "a", "1")
-    await store.run(partial(keeping.open_body, digest=came.body, size=3, now=1.0))
-    await store.run(partial(keeping.open_body, digest=came.body, size=3, now=5000.0))
+    await store.run(partial(keeping.open_body, digest=body_digest(came), size=3, now=1.0))
+    await store.run(partial(keeping.open_body, digest=body_digest(came), size=3, now=5000.0))
     assert store.call(partial(keeping.forget_bodies, before=4000.0)) == 0
