@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from bench.rate import counting_ratio
+from gatekeeper import runtime
 from gatekeeper.model import Counts, Evidence, Standing, Verdict
 from gatekeeper.rules import judge, parse_ruleset
 from gatekeeper.store import Database, Store
@@ -76,6 +77,7 @@ def main() -> None:
     """Print the table and the ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--database", help="a database to use; a new SQLite file where not named")
+    runtime.prepare()  # as a gate that serves
     with tempfile.TemporaryDirectory() as folder:
         url = parser.parse_args().database or f"sqlite:///{folder}/bench.db"
         asyncio.run(table(url))

@@ -31,6 +31,16 @@ class _Compiled:
     order: tuple[str, ...] | None  # of the parameters; None where they go by name
     inward: Mapping[str, _Convert]
     columns: tuple[tuple[str, _Convert | None], ...]
+    names: tuple[str, ...]  # in whose order values may be given
+    inward_at: tuple[tuple[int, _Convert], ...] | None  # by place among these; None where parameters have another order
+
+    def bind_in_order(self, values: list[Any]) -> Any:
+        """As `bind`, with a value for each of the names, and without looking at each of them."""
+        if self.inward_at is None:
+            return self.bind(dict(zip(self.names, values, strict=True)))
+        for place, convert in self.inward_at:
+            values[place] = convert(values[place])
+        return values
 
     def bind(self, values: Mapping[str, Any]) -> Any:
         named = {**self.fixed, **values}
@@ -48,10 +58,16 @@ class _Compiled:
 class Statement:
     """One statement, with a name for each value that changes (`bindparam`, or the columns of an insert)."""
 
-    def __init__(self, build: Callable[[Connection], Built], columns: Iterable[str] | None = None) -> None:
-        """Args: `build` makes it for a connection's dialect; `columns` are those that an insert fills."""
+    def __init__(
+        self, build: Callable[[Connection], Built], columns: Iterable[str] | None = None, names: Sequence[str] = ()
+    ) -> None:
+        """Args: `build` makes it for a connection's dialect; `columns` are those that an insert fills.
+
+        `names` are those of all values, in the order in which they are given where they are given in order.
+        """
         self._build = build
         self._columns = list(columns) if columns is not None else None
+        self._names = tuple(names)
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
@@ -59,6 +75,17 @@ class Statement:
         compiled = self._for(connection)
         cursor = _execute(connection, compiled.sql, compiled.bind(values))
         return [compiled.row(found) for found in cursor.fetchall()] if compiled.columns else []
+
+    def rows_in_order(self, connection: Connection, values: list[Any]) -> list[Row]:
+        """As `rows`, with the values in order."""
+        compiled = self._for(connection)
+        cursor = _execute(connection, compiled.sql, compiled.bind_in_order(values))
+        return [compiled.row(found) for found in cursor.fetchall()]
+
+    def run_in_order(self, connection: Connection, values: list[Any]) -> None:
+        """Execute with the values in order."""
+        compiled = self._for(connection)
+        _execute(connection, compiled.sql, compiled.bind_in_order(values))
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Execute, and return how many rows it touched."""
@@ -73,7 +100,7 @@ class Statement:
     def _for(self, connection: Connection) -> _Compiled:
         name = connection.dialect.name
         if name not in self._compiled:
-            self._compiled[name] = _compile(self._build(connection), connection.dialect, self._columns)
+            self._compiled[name] = _compile(self._build(connection), connection.dialect, self._columns, self._names)
         return self._compiled[name]
 
 
@@ -94,16 +121,14 @@ class Insertion:
         start = 0
         for size in _ROWS:
             while len(rows) - start >= size:
-                values = chain.from_iterable(rows[start : start + size])
-                self._sized(size).run(connection, dict(zip(self._names(size), values, strict=True)))
+                values = list(chain.from_iterable(rows[start : start + size]))
+                self._sized(size).run_in_order(connection, values)
                 start += size
-
-    def _names(self, size: int) -> Sequence[str]:
-        return _numbered(self._columns, size)
 
     def _sized(self, size: int) -> Statement:
         if size not in self._by_size:
-            self._by_size[size] = Statement(lambda connection: self._of_rows(connection, size))
+            names = _numbered(self._columns, size)
+            self._by_size[size] = Statement(lambda connection: self._of_rows(connection, size), names=names)
         return self._by_size[size]
 
     def _of_rows(self, connection: Connection, size: int) -> Insert:
@@ -130,29 +155,28 @@ class Among:
         self._build = build
         self._by_size: dict[int, Statement] = {}
 
-    def rows(self, connection: Connection, among: Sequence[Any], values: Mapping[str, Any] | None = None) -> list[Row]:
-        """Execute for at least one value, with `values` for what else changes; raises DBAPIError."""
+    def rows(self, connection: Connection, among: Sequence[Any]) -> list[Row]:
+        """Execute for at least one value; raises DBAPIError."""
         rows: list[Row] = []
         for start in range(0, len(among), _LARGEST):
             chunk = among[start : start + _LARGEST]
             size = 1 << (len(chunk) - 1).bit_length()  # of few sizes each is compiled once; the last value fills up
-            filled = chain(chunk, repeat(chunk[-1], size - len(chunk)))
-            named = dict(zip(_numbered(("among",), size), filled, strict=True))
-            rows += self._sized(size).rows(connection, {**(values or {}), **named})
+            filled = [*chunk, *repeat(chunk[-1], size - len(chunk))]
+            rows += self._sized(size).rows_in_order(connection, filled)
         return rows
 
     def _sized(self, size: int) -> Statement:
         if size not in self._by_size:
-            names = [bindparam(name, type_=self._column.type) for name in _numbered(("among",), size)]
-            query = self._build(self._column.in_(names))
-            self._by_size[size] = Statement(lambda _: query)
+            names = _numbered(("among",), size)
+            query = self._build(self._column.in_([bindparam(name, type_=self._column.type) for name in names]))
+            self._by_size[size] = Statement(lambda _: query, names=names)
         return self._by_size[size]
 
 
 _LARGEST = 512  # values in one statement
 
 
-def _compile(statement: Built, dialect: Dialect, columns: list[str] | None) -> _Compiled:
+def _compile(statement: Built, dialect: Dialect, columns: list[str] | None, names: tuple[str, ...]) -> _Compiled:
     made: Any = statement.compile(dialect=dialect, column_keys=columns)
     inward = {
         name: convert for bind, name in made.bind_names.items() if (convert := _inward(bind.type, dialect)) is not None
@@ -161,7 +185,9 @@ def _compile(statement: Built, dialect: Dialect, columns: list[str] | None) -> _
     outward = tuple((str(each.key), _outward(each.type, dialect)) for each in shown)
     order = tuple(made.positiontup) if made.positional else None
     fixed = {name: bind.effective_value for bind, name in made.bind_names.items() if not bind.required}
-    return _Compiled(made.string, fixed, order, inward, outward)
+    straight = order == names and not fixed
+    inward_at = tuple((names.index(name), convert) for name, convert in inward.items()) if straight else None
+    return _Compiled(made.string, fixed, order, inward, outward, names, inward_at)
 
 
 def _inward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
