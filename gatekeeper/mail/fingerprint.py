@@ -61,7 +61,8 @@ def text_fingerprints(texts: Sequence[Text], sample: int) -> tuple[str, ...]:
     """
     own = [text for text in texts if text.part.parent is None or not _is_nested(text.part)]
     plain = "\n".join(text.text[:sample] for text in own if not text.is_html)[:sample]
-    return fingerprints(plain) or fingerprints(_html(own, sample))
+    found = fingerprints(plain)
+    return fingerprints(_html(own, sample)) if not found and any(text.is_html for text in own) else found
 
 
 def _is_nested(part: Part) -> bool:

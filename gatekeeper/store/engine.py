@@ -19,7 +19,7 @@ from gatekeeper.store.errors import StoreError, StoreSetupError, translate
 from gatekeeper.store.turns import turn
 
 log = logging.getLogger("gatekeeper.store")
-NEWEST_SCHEMA = "0006"
+NEWEST_SCHEMA = "0007"
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 

@@ -152,7 +152,7 @@ def open_mailing(connection: Connection, row: Row, hashes: Hashes) -> int:
 
 
 def new_row(source: Hash, now: float) -> dict[str, Any]:
-    """The row of a mailing that has nothing yet."""
+    """The row of a mailing that has nothing yet, in the order of the table's columns."""
     return {
         "state": MailingState.OPEN.value,
         "source": source,
@@ -164,9 +164,9 @@ def new_row(source: Hash, now: float) -> dict[str, Any]:
         "relayed": 0,
         "agencies": {},
         "lists": [],
+        "tallies": {},
         "reasons": [],
         "joined": {},
-        "tallies": {},
         "version": 0,
         "mass": False,
     }

@@ -84,8 +84,9 @@ mailings = Table(
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
-Index("mailings_by_gather", mailings.c.gather_until)
-Index("mailings_by_look", mailings.c.look_again)
+_gathering, _looked_for = mailings.c.gather_until.is_not(None), mailings.c.look_again.is_not(None)
+Index("mailings_by_gather", mailings.c.gather_until, sqlite_where=_gathering, postgresql_where=_gathering)
+Index("mailings_by_look", mailings.c.look_again, sqlite_where=_looked_for, postgresql_where=_looked_for)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 
 mailing_keys = Table(  # what joins a transaction to a mailing; weak keys are hashed with their source
