@@ -15,6 +15,7 @@ _SHORT = 8_192
 # run again takes longer than to hash it
 _WHILE_OTHERS_WAIT = 2_047
 _PIECE = 32_768  # octets split at once: a message of empty lines is many times its size then
+_GATHERED = 262_144  # octets hashed at once: each time another thread may run, and ours waits for its turn again
 
 
 def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool]:
@@ -27,15 +28,19 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
     """
     digest = hashlib.sha256(b"".join(_fields(header)) + b"\n")
     bare_cr = False
-    held = b""
+    held, gathered = b"", bytearray()
     for chunk in chunks(content, body, _body_end(content, body), _PIECE):
         piece = held + chunk
         held = b"\r" if piece.endswith(b"\r") else b""  # its LF may start the next chunk
         lines = _with_lf(piece[:-1] if held else piece)
         bare_cr |= b"\r" in lines
-        for start in range(0, len(lines), step := _WHILE_OTHERS_WAIT if len(lines) <= _SHORT else _PIECE):
-            digest.update(lines[start : start + step])
-    digest.update(held)
+        gathered += lines
+        if len(gathered) >= _GATHERED:
+            digest.update(gathered)
+            gathered.clear()
+    gathered += held
+    for start in range(0, len(gathered), step := _WHILE_OTHERS_WAIT if len(gathered) <= _SHORT else _GATHERED):
+        digest.update(gathered[start : start + step])
     return digest.hexdigest(), bare_cr or bool(held)
 
 
