@@ -41,7 +41,6 @@ __all__ = [
     "StoreSetupError",
 ]
 T = TypeVar("T")
-_SHORT = 100  # people whom the event loop counts at one go
 _QUICK = 65_536  # octets that are hashed sooner than a thread is asked to
 
 
@@ -51,7 +50,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Args: `database` need not be there yet; until it is, every verb raises StoreError."""
         self.database = database
-        self.writer = Writer(database, self._decide_together, self._is_short)
+        self.writer = Writer(database, together=self._decide_together)
         # threads of its own: readers that wait for a database that is away must not keep others from theirs
         self._readers = ThreadPoolExecutor(max(1, database.connections - 1), "store-reader")
         self._secret: bytes | None = None
@@ -117,10 +116,6 @@ class Store:
 
     def _decide_together(self, connection: Connection, cases: list[Case]) -> list[Outcome | Exception | None]:
         return decide_together(connection, self.secret, cases)
-
-    def _is_short(self, cases: list[Case]) -> bool:
-        """Whether to decide these takes the event loop a few milliseconds at most; the network takes longer."""
-        return self.database.is_sqlite and sum(case.weight for case in cases) <= _SHORT
 
     async def redeem(self, arrival: Arrival, token: str) -> str | None:
         """Use up the token of a released message that has come back; its mailing's name, None where it is not good."""

@@ -47,12 +47,6 @@ class Case:
         return few and not (opens or tallied or arrival.returning)
 
     @property
-    def weight(self) -> int:
-        """How many people must be looked at."""
-        audience = self.arrival.audience
-        return len(audience.users) + len(audience.externals) if self.may_be_ordinary else 0
-
-    @property
     def names(self) -> set[Hash]:
         """What it has in common with others of its mailing, and with a resend of it."""
         return {self.hashes.identity, *(key for key, _ in self.hashes.keys)}

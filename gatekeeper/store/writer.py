@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, text
@@ -21,7 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, has_moved, is_clash, is_outage, translate
-from gatekeeper.store.lending import Lending
 from gatekeeper.store.statements import savepoint
 
 log = logging.getLogger("gatekeeper.store")
@@ -59,16 +57,13 @@ class Writer:
     """Runs functions of a connection, in order of arrival, in groups.
 
     Args: `together`, where given, does the work of several cases at once, before all else in their group: a result or
-    an exception for each, None for one whose function is to be run all the same; `lends` says of cases whether that is
-    short enough to be done by their event loop.
+    an exception for each, None for one whose function is to be run all the same.
     """
 
     database: Database
     together: Together | None = None
-    lends: Callable[[list[Any]], bool] = lambda cases: False
     _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
-    _lending: Lending = field(default_factory=Lending)
     _linger: float = 0.0  # seconds that the next group waits for more
 
     def start(self) -> None:
@@ -191,33 +186,25 @@ class Writer:
 
     def _settle_cases(self, connection: Connection, group: list[_Work]) -> list[_Work]:
         """Do together what can be; returns what is left to be run one by one."""
-        working = [work for work in group if work.case is not None]
-        if not working or self.together is None:
+        cases = [work for work in group if work.case is not None]
+        if not cases or self.together is None:
             return group
-        cases = [work.case for work in working]
-        doing = partial(self._try_together, connection, cases)
-        results = self._lending.do(working[0].loop, doing) if self.lends(cases) else doing()
-        settled = set()
-        for work, result in zip(working, results, strict=True):
-            if result is not None:
-                work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
-                settled.add(id(work))
-        return [work for work in group if id(work) not in settled]
-
-    def _try_together(self, connection: Connection, cases: list[Any]) -> Sequence[Any]:
-        """A result for each case, in a savepoint; only an outage or a clash ends the whole group."""
-        assert self.together is not None, "nothing is done together"
         savepoint(connection, "SAVEPOINT work")
         try:
-            results = self.together(connection, cases)
+            results = self.together(connection, [work.case for work in cases])
         except Exception as error:
             if is_outage(error) or is_clash(error):
                 raise
             log.warning("what waited together is done one by one", exc_info=error)
             _take_back(connection)
-            return [None] * len(cases)
+            return group
         savepoint(connection, "RELEASE SAVEPOINT work")
-        return results
+        settled = set()
+        for work, result in zip(cases, results, strict=True):
+            if result is not None:
+                work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
+                settled.add(id(work))
+        return [work for work in group if id(work) not in settled]
 
 
 def _lock(connection: Connection, group: list[_Work]) -> None:
