@@ -20,6 +20,7 @@ from gatekeeper.store.turns import turn
 
 log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0007"
+_STATEMENTS = 512  # that SQLite's driver keeps prepared: all of the message path, in each of their sizes
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
@@ -205,7 +206,8 @@ def _postgres_arguments(timeout: float) -> dict[str, Any]:
 
 
 def _make_sqlite(url: URL, timeout: float) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
+    arguments = {"timeout": timeout, "check_same_thread": False, "cached_statements": _STATEMENTS}
+    engine = create_engine(url, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: sqlite3.Connection, _: Any) -> None:

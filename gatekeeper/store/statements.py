@@ -119,11 +119,11 @@ class Insertion:
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert the rows; raises DBAPIError."""
         start = 0
-        for size in _ROWS:
-            while len(rows) - start >= size:
-                values = list(chain.from_iterable(rows[start : start + size]))
-                self._sized(size).run_in_order(connection, values)
-                start += size
+        while left := len(rows) - start:
+            size = left if left <= _FEW else min(1 << (left.bit_length() - 1), _MANY)
+            values = list(chain.from_iterable(rows[start : start + size]))
+            self._sized(size).run_in_order(connection, values)
+            start += size
 
     def _sized(self, size: int) -> Statement:
         if size not in self._by_size:
@@ -138,7 +138,8 @@ class Insertion:
         return built.values(list(rows))
 
 
-_ROWS = (128, 64, 32, 16, 8, 4, 2, 1)  # in one statement
+_FEW = 16  # rows, up to which there is a statement for each number of them; for more, one for each power of two
+_MANY = 128  # rows of the largest
 
 
 @cache

@@ -49,6 +49,10 @@ class _Work:
     error: BaseException | None = None
 
 
+class _NotTogether(Exception):
+    """What was to be done together failed: each is to be tried by itself."""
+
+
 Together = Callable[[Connection, list[Any]], Sequence[Any]]
 
 
@@ -176,29 +180,35 @@ class Writer:
                 return
 
     def _attempt(self, group: list[_Work]) -> None:
+        try:
+            self._transact(group, together=True)
+        except _NotTogether as error:
+            log.warning("what waited together is done one by one", exc_info=error.__cause__)
+            self._transact(group, together=False)
+
+    def _transact(self, group: list[_Work], *, together: bool) -> None:
         self.database.check_present()
         with self.database.turn(), self.database.engine.connect() as connection, connection.begin():
             self.database.clock.tend(connection)
             if not self.database.is_sqlite:
                 _lock(connection, group)
-            for work in self._settle_cases(connection, group):
+            for work in self._settle_cases(connection, group) if together else group:
                 _run_one(connection, work)
 
     def _settle_cases(self, connection: Connection, group: list[_Work]) -> list[_Work]:
-        """Do together what can be; returns what is left to be run one by one."""
+        """Do together what can be; returns what is left to be run one by one.
+
+        Raises _NotTogether where that failed. It comes first in its transaction, which is taken back then.
+        """
         cases = [work for work in group if work.case is not None]
         if not cases or self.together is None:
             return group
-        savepoint(connection, "SAVEPOINT work")
         try:
             results = self.together(connection, [work.case for work in cases])
         except Exception as error:
             if is_outage(error) or is_clash(error):
                 raise
-            log.warning("what waited together is done one by one", exc_info=error)
-            _take_back(connection)
-            return group
-        savepoint(connection, "RELEASE SAVEPOINT work")
+            raise _NotTogether from error
         settled = set()
         for work, result in zip(cases, results, strict=True):
             if result is not None:
