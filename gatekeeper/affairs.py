@@ -6,7 +6,7 @@ A matter is a held mailing or a request. All mails about one are one thread; non
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 
@@ -14,6 +14,7 @@ from gatekeeper import notify
 from gatekeeper.address import normalise
 from gatekeeper.asking import Asking, Matter, Yes, agency_of
 from gatekeeper.calendars import calendar_of
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Attachment
 from gatekeeper.notify import MatterNotice, labelled, numbered
 from gatekeeper.rules import Ask
@@ -26,7 +27,7 @@ _TEMPLATES = {TOLD: "waiting", REMINDED: "reminder", PASSED_ON: "passed-on"}
 _FILES_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Affair:
     """A matter with all that a notice says about it."""
 

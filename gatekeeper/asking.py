@@ -7,10 +7,10 @@ people of whom one must agree; a *hat* is a person in whose place somebody acts,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 
 from gatekeeper.audience.domains import Domains
+from gatekeeper.immutable import immutable
 from gatekeeper.rules import Ask, AskSome, AskTerm, Ruleset
 from gatekeeper.rules.ruleset import APPROVER, Delegation
 
@@ -18,7 +18,7 @@ _NEXT_ROLES = ("approver", "admin")  # who stands in for a group in which nobody
 _NOBODY = "nobody: name an approver under people in rules.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Matter:
     """What is to be decided: a held mailing, a request, a permit."""
 
@@ -33,7 +33,7 @@ class Matter:
     escalated: Ask = ()  # who may decide in the place of those who have not answered
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Yes:
     """That somebody has agreed, and on which day."""
 
@@ -41,7 +41,7 @@ class Yes:
     on: date
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Asking:
     """Answers who, by one ruleset."""
 

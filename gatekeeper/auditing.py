@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Evidence, Verdict
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.recording import About, Recorder, record_unjudged
@@ -32,7 +33,7 @@ _GROUP = 2_000  # records a commit
 _ANCHOR_SECONDS = 3600.0  # between two lines in the log that say where the chain has come to
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Judged:
     """One judgment: by which rules, on what, when, and what they said."""
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Action
 from gatekeeper.rules.recording import MET, Frame, Record
 
@@ -36,7 +37,7 @@ class Part:
         return self.held | self.refused | self.warned | self.would_be_held | self.would_be_refused
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Stopped:
     """A mailing that passed though a rule would have stopped it, since the gate only observed."""
 

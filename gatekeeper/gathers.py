@@ -17,6 +17,7 @@ from functools import partial
 from gatekeeper import notify, rules, telling
 from gatekeeper.auditing import Auditor, Judged
 from gatekeeper.faults import step
+from gatekeeper.immutable import immutable
 from gatekeeper.in_force import InForce, Policy
 from gatekeeper.judging import warning_field
 from gatekeeper.mail import read_facts
@@ -32,7 +33,7 @@ from gatekeeper.telling import Voice
 log = logging.getLogger("gatekeeper.gather")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Ended:
     """A gather that was ended: the mailing's number, how many batches it was, and what governs them all."""
 

@@ -9,7 +9,6 @@ import logging
 import time
 from codecs import BOM_UTF8
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from gatekeeper.audience import Directory
 from gatekeeper.calendars import calendar_problem
 from gatekeeper.directory import DirectoryError, load
 from gatekeeper.directory import unchanged as files_unchanged
+from gatekeeper.immutable import immutable
 from gatekeeper.notify import BUILT_IN, Texts, TextsError, read_texts
 from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 
@@ -28,7 +28,7 @@ class InForceError(Exception):
     """The rules or the directory cannot be used; the text has a line a problem."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Policy:
     """What a judgment goes by."""
 

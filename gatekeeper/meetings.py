@@ -15,6 +15,7 @@ from functools import partial
 
 from gatekeeper import affairs, notify, rules, telling
 from gatekeeper.auditing import Auditor, Judged
+from gatekeeper.immutable import immutable
 from gatekeeper.in_force import InForce
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.rejudging import Rejudged, read_kept, rejudge
@@ -26,7 +27,7 @@ from gatekeeper.telling import Voice
 log = logging.getLogger("gatekeeper.meetings")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Looked:
     """A held mailing that was looked at: the permits that it was released by, () where it stays held."""
 

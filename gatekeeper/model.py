@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
+
+from gatekeeper.immutable import immutable
 
 
 class Action(StrEnum):
@@ -39,7 +41,7 @@ _SEVERITY = {action: rank for rank, action in enumerate(Action)}
 # -- what came in ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Client:
     """The host that speaks to a listener, or for which a trusted one speaks by XCLIENT or XFORWARD."""
 
@@ -60,7 +62,7 @@ class Recipient(NamedTuple):
     parameters: tuple[str, ...] = ()  # such as ("NOTIFY=NEVER", "ORCPT=rfc822;a@example.gov")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Transaction:
     """One SMTP mail transaction (RFC 5321 3.3): envelope and message."""
 
@@ -94,7 +96,7 @@ class Transaction:
 # -- what it says about itself -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Mailbox:
     """One address of a header field: display name (decoded) and addr-spec."""
 
@@ -102,7 +104,7 @@ class Mailbox:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attachment:
     """A part that a mail program would offer as a file."""
 
@@ -111,7 +113,7 @@ class Attachment:
     size: int  # octets once decoded, to within a transfer encoding's padding
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Facts:
     """What a message says about itself; made by `mail.read_facts`, in time linear in its size."""
 
@@ -140,7 +142,7 @@ class Facts:
 # -- whom it reaches ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Watched:
     """A list of whose members a rule asks how many are reached, as the directory has it now."""
 
@@ -148,7 +150,7 @@ class Watched:
     version: str  # another one where the members are others
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Share:
     """How many of a list's members a mailing has reached."""
 
@@ -156,7 +158,7 @@ class Share:
     members: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Audience:
     """Whom one transaction reaches, lists expanded; made by `audience.count`."""
 
@@ -173,7 +175,7 @@ class Audience:
     beside: int = 0  # people whom none of its lists has as a member
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Counts:
     """Whom a mailing reaches so far, the transaction being judged included."""
 
@@ -216,7 +218,7 @@ def _how_many(people: frozenset[str] | None) -> int | None:
 # -- who sends, and what the ledger says -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Source:
     """Who sends: the login's mailbox, else From, else MAIL FROM less VERP, BATV and SRS."""
 
@@ -228,7 +230,7 @@ class Source:
     from_problem: str | None = None  # why they may not use these names, "" where they may; None where no rule asks
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Keys:
     """What makes two transactions one mailing. Strong keys join across sources, weak ones within a source."""
 
@@ -236,7 +238,7 @@ class Keys:
     weak: tuple[str, ...] = ()  # "subject:..." and "text:..."
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Scope:
     """Whose mail something is about; empty for anybody's."""
 
@@ -253,7 +255,7 @@ class Scope:
         return ", ".join([*named, *(f"group {name}" for name in sorted(self.groups))])
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Likeness:
     """What messages that vary have in common: what a `template` permit is bound to (DESIGN 6)."""
 
@@ -262,7 +264,7 @@ class Likeness:
     attachments: frozenset[str] = frozenset()  # and these: name, type, and a digest of what is in them
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Permit:
     """What clears a hold: it answers the named rules, within its scope, binding, window, ceiling and uses."""
 
@@ -284,7 +286,7 @@ class Permit:
     claimed: bool = False  # the mailing that is judged has used it already
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Suspension:
     """Somebody may not send mass mail until then (C10)."""
 
@@ -294,7 +296,7 @@ class Suspension:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Earlier:
     """Which mass mailings before this one are counted: to an audience, or where that is "" of the same source (T4)."""
 
@@ -302,7 +304,7 @@ class Earlier:
     within: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Standing:
     """What the ledger says about a mailing when a transaction of it is judged."""
 
@@ -318,7 +320,7 @@ class Standing:
 # -- what is decided ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reason:
     """One matching rule, and what the sender is told."""
 
@@ -331,7 +333,7 @@ class Reason:
     repair: str = ""  # what is done to the message where it passes: "blind" hides a visible list
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Verdict:
     """The most severe action, and every matching rule as a reason."""
 
@@ -355,7 +357,7 @@ class Verdict:
         return any(reason.repair == "blind" for reason in self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Evidence:
     """Everything a judgment reads, but for the ruleset and the time."""
 
@@ -383,7 +385,7 @@ class Evidence:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outcome:
     """What the store made of a transaction: the verdict, the counts it was given on, and what is kept of it."""
 

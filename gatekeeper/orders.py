@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import date
 
+from gatekeeper.immutable import immutable
 from gatekeeper.settings import Settings
 
 OFFICE = "office"  # its name; workers are worker-1 and so on
 RELOAD, END = b"reload\n", b"end\n"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Orders:
     """How a process is to be what it is."""
 
@@ -40,7 +41,7 @@ class Orders:
         return Settings.from_texts(self.texts, self.origins)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Report:
     """How a process is: it works, and judges by this ruleset."""
 

@@ -6,12 +6,12 @@ What gathers end with, and what held mailings are looked at again by when a perm
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 from gatekeeper import rules
 from gatekeeper.auditing import Judged
+from gatekeeper.immutable import immutable
 from gatekeeper.in_force import Policy
 from gatekeeper.judging import audience_of, likeness_for, source_of
 from gatekeeper.mail import read_facts
@@ -22,7 +22,7 @@ from gatekeeper.store.standing import Claimant, hangs_on_ledger, whole_standing
 from gatekeeper.store.views import BatchView, MailingView
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Kept:
     """A kept batch as it came in: envelope, what its message says, who sent it."""
 
@@ -62,7 +62,7 @@ def _kept(connection: Connection, batch: BatchView, facts: dict[bytes, Facts], p
     return Kept(batch, transaction, facts[batch.body], source_of(transaction, facts[batch.body], policy))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Rejudged:
     """The judgments on all batches of a mailing, by the batches' ids, and the standing that they were given on."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gatekeeper import log
 from gatekeeper.auditing import Auditor
+from gatekeeper.immutable import immutable
 from gatekeeper.metrics import Counts
 from gatekeeper.model import Action
 from gatekeeper.pipeline import Passage
@@ -17,7 +18,7 @@ from gatekeeper.rules.recording import ARRIVED, FAILED, RESENT, RETURNED, About
 _LOG = logging.getLogger("gatekeeper.pipeline")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reporter:
     """Counts, logs and records passages."""
 

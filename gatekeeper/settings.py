@@ -11,9 +11,11 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from gatekeeper.immutable import immutable
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = "127.0.0.0/8,::1/128"
@@ -27,7 +29,7 @@ class SettingsError(ValueError):
 # -- how a value is read -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Endpoint:
     """Where to listen: host and port, or a unix socket's path."""
 
@@ -154,7 +156,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 # -- the table ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Setting:
     """One setting: its flag without the dashes, its default as it would be typed, how it is read, what it is for."""
 
@@ -245,7 +247,7 @@ def _read_all(texts: Mapping[str, str]) -> dict[str, Any]:
 # -- a section a room --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Listening:
     """What the listeners go by."""
 
@@ -270,7 +272,7 @@ class Listening:
     data_rate: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NextHop:
     """Where mail goes on to; `hostname` is what we say in EHLO."""
 
@@ -280,7 +282,7 @@ class NextHop:
     hostname: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Storing:
     """The database."""
 
@@ -289,7 +291,7 @@ class Storing:
     lease: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Judging:
     """What the pipeline goes by."""
 
@@ -300,7 +302,7 @@ class Judging:
     hostname: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Ops:
     """What ops look at."""
 
@@ -310,7 +312,7 @@ class Ops:
     log_level: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Settings:
     """All settings in force, by section; `texts` and `origins` are what `gatekeeper settings` prints."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gatekeeper import notify
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
 from gatekeeper.notify import (
@@ -26,7 +26,7 @@ from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_b
 Render = Callable[[MailingSummary, Organisation, datetime], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Voice:
     """In whose name the gate writes, and where its links lead."""
 
@@ -150,7 +150,7 @@ def _report(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Told:
     """What the next hop said about one recipient of a released batch."""
 

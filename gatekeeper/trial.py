@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
+from gatekeeper.immutable import immutable
 from gatekeeper.in_force import Policy
 from gatekeeper.judging import audience_of, source_of
 from gatekeeper.mail import read_facts, subject_key
@@ -36,7 +37,7 @@ from gatekeeper.rules.case_standing import Permitted
 _A_WEEK = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Tried:
     """A case, what came of it, and how that differs from what was expected."""
 

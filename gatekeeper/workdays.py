@@ -5,9 +5,10 @@ what time it is, are arguments.
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock_time
+
+from gatekeeper.immutable import immutable
 
 _SATURDAY = 5
 _LONGEST_SEARCH = 366  # days without a working day among them: a calendar that has none is a mistake
@@ -34,7 +35,7 @@ def add_working_days(start: date, days: int, holidays: Container[date] = ()) -> 
     return day
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Calendar:
     """The working days of an organisation, and the time zone whose clock it goes by."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tests import freezing  # noqa: F401 - imported for what it does
+
+# isort: split
 import secrets
 import shutil
 import tempfile

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from gatekeeper.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Consent:
     """Addresses of people outside; `given` is None where everybody has consented who is not suppressed."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import blake2b
 from pathlib import Path
 
 from gatekeeper.address import normalise, normalise_all, normalise_domain
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Watched
 
 from .consent import Consent
@@ -17,7 +18,7 @@ from .groups import Groups
 from .lists import Lists
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reach:
     """Whom some addresses reach, lists expanded."""
 

@@ -6,11 +6,12 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gatekeeper.address import normalise
+from gatekeeper.immutable import immutable
 
 from .domains import Domains
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Entry:
     """One row of the directory: an address, whose it is, and the agency where that is not the domain's."""
 

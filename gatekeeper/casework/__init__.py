@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import TypeVar
@@ -21,6 +21,7 @@ from gatekeeper.casework.permits import Exempted, Narrowed, PermitCase
 from gatekeeper.casework.requests import RequestCase, Wanted
 from gatekeeper.casework.terms import Terms
 from gatekeeper.faults import step
+from gatekeeper.immutable import immutable
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, keeping, ledger, views
 from gatekeeper.store import permits as granted
@@ -53,7 +54,7 @@ _AS_ASKED = Terms()
 _LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Casework:
     """The verbs, on one store, under one ruleset."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from gatekeeper.address import normalise
 from gatekeeper.calendars import calendar_of
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.rules import Ruleset
 from gatekeeper.store.act import Act
@@ -31,7 +31,7 @@ class NotFound(CaseworkError):
     """A mailing, request, permit or suspension that is not there."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Desk:
     """The rules in force, the voice in which people are told, and the time of the act in seconds since 1970."""
 

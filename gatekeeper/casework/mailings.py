@@ -6,7 +6,7 @@ Each verb is one transaction: it reads the mailing, checks who acts, changes it,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gatekeeper import affairs, notify
 from gatekeeper.address import normalise
@@ -14,6 +14,7 @@ from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
 from gatekeeper.casework.terms import Terms
 from gatekeeper.casework.who import Matter
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, advance
 from gatekeeper.mail import read_likeness, subject_key
 from gatekeeper.model import Likeness, Scope
@@ -33,7 +34,7 @@ _OUTCOMES = {
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Case:
     """A mailing with all that belongs to it, for who decides."""
 
@@ -42,7 +43,7 @@ class Case:
     events: list[EventView]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Decision:
     """What came of an act: the mailing afterwards, the permit that was given, whose yes is still missing."""
 

@@ -6,13 +6,13 @@ released under it; then whoever calls waits until nothing is on its way any more
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
 from gatekeeper.casework.who import Matter
+from gatekeeper.immutable import immutable
 from gatekeeper.mail import subject_key
 from gatekeeper.model import Action, Reason, Scope
 from gatekeeper.store import Connection, views
@@ -24,7 +24,7 @@ from gatekeeper.store.views import EventView
 LONGEST_EMERGENCY = 72  # hours: an emergency is short (DESIGN 6)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PermitCase:
     """A permit with its timeline, and what was stopped by the act that it is shown after."""
 
@@ -33,7 +33,7 @@ class PermitCase:
     stopped: Stopped | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Exempted:
     """What a standing exception is to be for."""
 
@@ -45,7 +45,7 @@ class Exempted:
     max_users: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Narrowed:
     """What a permit is to be narrowed to; None where it stays as it is."""
 

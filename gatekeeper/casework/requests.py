@@ -5,7 +5,7 @@ Each verb is one transaction. A request that was received lets nothing pass; onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -18,6 +18,7 @@ from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
 from gatekeeper.casework.terms import Terms
 from gatekeeper.casework.who import Matter
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import PermitState, RequestState, advance
 from gatekeeper.mail import read_facts, read_likeness, subject_key
 from gatekeeper.model import Scope
@@ -32,7 +33,7 @@ from gatekeeper.store.views import EventView
 from gatekeeper.store.waiting import ASKED
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Wanted:
     """What somebody asks for, as they wrote it; None where a request that is submitted again stays as it was."""
 
@@ -48,7 +49,7 @@ class Wanted:
     content: bytes | None = None  # a message, lines ending in CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RequestCase:
     """A request with all that belongs to it, for who decides."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+from gatekeeper.immutable import immutable
 
 BINDINGS = ("exact", "template")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Terms:
     """What a yes allows; None where it is as was asked."""
 

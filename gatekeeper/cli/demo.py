@@ -6,7 +6,6 @@ import smtplib
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -18,13 +17,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.policies import policy_at
+from gatekeeper.immutable import immutable
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
 
 MASS, OVER = 300, 2400  # people: more than a mass mailing has, more than an agency may reach unasked (policy M1)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Sample:
     """One message of the sample day."""
 
@@ -34,7 +34,7 @@ class Sample:
     message: EmailMessage
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Answer:
     """What the gate said to it, and which rules its counters say matched."""
 

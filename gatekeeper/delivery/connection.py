@@ -11,7 +11,7 @@ import base64
 import contextlib
 import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 
 from gatekeeper.delivery.channel import Channel, Then, ThenAll
@@ -19,6 +19,7 @@ from gatekeeper.delivery.envelope import identity_command
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.routes import Host, Security
 from gatekeeper.delivery.stuffing import small, stuffed
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Client
 from gatekeeper.wire.replies import Reply
 
@@ -32,7 +33,7 @@ def wire_line(line: str) -> bytes:
     return line.encode("utf-8", "surrogateescape") + b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Deadlines:
     """Seconds that a next hop may take for its answer to each step (RFC 5321 4.5.3.2)."""
 

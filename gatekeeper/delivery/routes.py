@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
+from gatekeeper.immutable import immutable
 from gatekeeper.settings import SettingsError
 
 EXPECTED = "expected smtp://host:port,host2:port2 or smtps:// or smtp+starttls:// or mx://domain or maildir:DIR"
@@ -33,7 +34,7 @@ class Security(Enum):
     TLS = "tls"  # from the start, verified
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Login:
     """A SASL login."""
 
@@ -41,7 +42,7 @@ class Login:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Host:
     """One host to connect to. `address` is its IP address where that is known already."""
 
@@ -56,14 +57,14 @@ class Host:
         return f"{self.name}[{self.address}]:{self.port}" if self.address else f"{self.name}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Fixed:
     """Hosts as they were named, in order."""
 
     hosts: tuple[Host, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Exchangers:
     """The MX hosts of a domain."""
 
@@ -71,7 +72,7 @@ class Exchangers:
     port: int = 25
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Folder:
     """A maildir."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from gatekeeper.delivery.relay import RelayTransaction
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Recipient
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.replies import Reply
@@ -25,7 +25,7 @@ class Result(StrEnum):
     DOWN = "down"  # no next hop was to be had: to be tried again, with all other mail
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RecipientResult:
     """What became of one recipient, and the reply that said so (for `unknown` and `down`, ours)."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gatekeeper.address import normalise, valid
+from gatekeeper.immutable import immutable
 
 from .files import Reader
 from .listing import numbered
@@ -22,7 +23,7 @@ _IN_BRACKETS = re.compile(r".*<(?P<address>[^<>]*)>\s*", re.DOTALL)
 _INCLUDE = ":include:"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Alias:
     """One alias: its address, and what stands behind it, each with its domain."""
 
@@ -31,7 +32,7 @@ class Alias:
     place: str  # file:line
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Spot:
     """Where a right-hand side stands."""
 

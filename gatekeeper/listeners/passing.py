@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
+from gatekeeper.immutable import immutable
 from gatekeeper.listeners.seams import Pipeline
 from gatekeeper.listeners.spool import LARGE, Spool
 from gatekeeper.listeners.verbs import MOST_HOPS
@@ -30,7 +31,7 @@ _SHORT_QUEUE_ID = re.compile(r"[0-9A-F]{6,16}")
 _HERE = "127.0.0.1"  # what the SMTP listener, too, calls the host at the other end of a unix socket
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Passing:
     """Judges messages that come whole."""
 

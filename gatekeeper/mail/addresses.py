@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..immutable import immutable
 from ..model import Mailbox
 
 # Every alternative takes at least a character and none gives back what it took: one pass, whatever the text.
@@ -30,7 +31,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\]\s]+\]|[^\s"(),:;<>@\[\]\\]+)""")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AddressList:
     """Mailboxes in order; `malformed` where another reader could find others, `over_limit` where more follow."""
 

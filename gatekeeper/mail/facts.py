@@ -43,7 +43,7 @@ _URI = re.compile(r"<([^<>]{1,2000})>")
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
 
 
-def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B008 - frozen
+def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B008 - immutable
     """What a message (CRLF or LF line ends) says about itself. Never raises, whatever the octets.
 
     Time is linear in the size under `limits`; what is over one of them, or can be read in two ways, is among

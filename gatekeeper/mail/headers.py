@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
+from ..immutable import immutable
 from . import charsets
 from .defects import Notebook
 from .encoded import decode_words
@@ -18,7 +19,7 @@ _FOLD = re.compile(rb"\n(?=[ \t])")
 _BLANK_FOLD = re.compile(rb"\n[ \t]+(?:\n|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Header:
     """Fields by lower-case name, each with its values in order: unfolded octets without outer white space."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from gatekeeper.immutable import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Limits:
     """Bounds that keep the reading of one message linear and small, whatever it holds."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote_to_bytes
 
+from ..immutable import immutable
 from . import charsets
 from .defects import Notebook
 from .encoded import decode_words
@@ -24,7 +25,7 @@ _TRAILING_COMMENT = re.compile(r"\s*+\([^()]*\)\s*+\Z")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Parameterised:
     """A main value in lower case, and all readings of each parameter, the best one (RFC 2231's) first."""
 
@@ -38,7 +39,7 @@ class Parameterised:
         return self.parameters.get(name, ())
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Piece:
     text: str
     encoded: bool

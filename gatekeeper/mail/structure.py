@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..immutable import immutable
 from .defects import Notebook
 from .headers import Header, read_header, text_of
 from .limits import Limits
@@ -65,7 +66,7 @@ class Part:
         return self.parent.type if self.parent else ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Structure:
     """All parts in order, the message itself first; `gaps` are the preambles and epilogues of multiparts."""
 
@@ -82,7 +83,7 @@ def read_structure(content: bytes, limits: Limits, notebook: Notebook) -> Struct
     return _Walk(content, limits, notebook).whole()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Line:
     """A line that starts with "--": where its line begins (its "\\n" before), the text after "--", where it ends."""
 
@@ -91,7 +92,7 @@ class _Line:
     after: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Delimiter:
     line: _Line
     level: int  # of the multipart in the stack of open parts

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from ..immutable import immutable
 from . import charsets, transfer
 from .defects import Notebook
 from .limits import Limits
 from .structure import IDENTITY, Part
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Text:
     """A text part: its octets less the transfer encoding, and as characters."""
 

@@ -8,11 +8,13 @@ import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from string import Template
+
+from gatekeeper.immutable import immutable
 
 WIDTH = 76
 _ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
@@ -52,7 +54,7 @@ def ascii_text(value: str, limit: int = 512) -> str:
 # -- templates ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Text:
     """One template: its subject line, and its paragraphs."""
 
@@ -60,7 +62,7 @@ class Text:
     paragraphs: tuple[Template, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Texts:
     """The templates that an organisation goes by: its own, and the built-in ones for the others."""
 

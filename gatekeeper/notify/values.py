@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Reason, Recipient
 from gatekeeper.notify.texts import BUILT_IN, Texts
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z0-9]")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Organisation:
     """In whose name the gate writes: the ruleset's title and contact, and the gate's own host name."""
 
@@ -30,7 +31,7 @@ class Organisation:
         return found[0] if found else f"postmaster@{self.hostname}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AgencyShare:
     """How many users of a mailing one agency has."""
 
@@ -38,7 +39,7 @@ class AgencyShare:
     users: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MailingSummary:
     """What a sender is told about a mailing."""
 
@@ -53,7 +54,7 @@ class MailingSummary:
     link: str = ""  # where to see it; "" where there is no console
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MatterNotice:
     """A mail about a mailing or a request that people decide: to those who decide, to its sender, to its requester.
 
@@ -82,7 +83,7 @@ class Occasion(StrEnum):
     DELAYED = "delayed"  # the next hop does not take it yet
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RecipientReport:
     """What became of one recipient (RFC 3464 2.3)."""
 
@@ -92,7 +93,7 @@ class RecipientReport:
     remote: str = ""  # host name of the next hop that gave it
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeliveryReport:
     """One delivery status notification: to whom, about what, and why."""
 

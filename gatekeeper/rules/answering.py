@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..immutable import immutable
 from ..model import Action
 from .kinds import UNAVAILABLE
 from .ruleset import Ruleset
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Plan:
     """What is known of a mailing before there is any of it."""
 

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from ..immutable import immutable
 from ..model import Earlier
 from .scalars import ADDRESS, AGENCY, DURATION, FLAG, TEXT, TEXT_JSON, WHOLE, word_of
 from .shapes import Key, ListOf, Reading, Record, Value
 from .yaml_nodes import Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SentBefore:
     """A mass mailing that was sent so long before this one."""
 
@@ -33,7 +33,7 @@ class SentBefore:
         return question.to.casefold() in {name.casefold() for name in self.to}
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Permitted:
     """A permit for this sender, in force when the message comes."""
 
@@ -46,7 +46,7 @@ class Permitted:
     purpose: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CaseStanding:
     """What the ledger says when the message of a case comes; by itself nothing."""
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from ..immutable import immutable
 from ..model import Action
 from .case_standing import CaseStanding, standing_of_rules
 from .problems import Problem, RulesetError
@@ -21,7 +22,7 @@ from .shapes import INVALID, Failed, Json, Key, ListOf, MapOf, Names, Reading, R
 from .yaml_nodes import LARGEST_FILE, Mapping, Node, YamlError, compose, decode
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Many:
     """So many made-up recipients, spread evenly over the domains: user1@, user2@ ..."""
 
@@ -34,7 +35,7 @@ class Many:
         return tuple(f"user{each}@{self.at[each % len(self.at)]}" for each in range(self.number))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class File:
     """An attachment: its name tells its type."""
 
@@ -42,7 +43,7 @@ class File:
     size: int = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Expectation:
     """What the rules must say; None where a case leaves it open."""
 
@@ -53,7 +54,7 @@ class Expectation:
     agencies: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Case:
     """One message: a file, or what is said of it here; the first of its mailing, unless it says whom that reached."""
 

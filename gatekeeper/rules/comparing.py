@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..immutable import immutable
 from ..model import Action, Reason, Standing, Verdict
 from .judge import HELD
 from .recording import Frame, Record
@@ -17,7 +18,7 @@ from .replaying import Replayed, Replayer, standing_of
 from .ruleset import Ruleset
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Example:
     """One decision that the draft would have made otherwise."""
 

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..immutable import immutable
 from ..model import Earlier
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Test:
     """One test of one field, such as `users: {over: 2000}`."""
 
@@ -24,21 +24,21 @@ class Test:
     text: str  # as people read it: "users over 2000"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class All:
     """True where every part is."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Any_:
     """True where at least one part is."""
 
     parts: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Not:
     """True where the part is false."""
 

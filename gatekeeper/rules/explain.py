@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..immutable import immutable
 from ..model import Counts, Evidence, Share, Verdict
 from .compile import compile_condition
 from .conditions import All, Any_, Condition, Not, Test
@@ -19,7 +19,7 @@ from .say import LONGEST_VALUE, say_size
 SHOWN_NAMES = 20  # of a set, before "and more"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TestTrace:
     """One test or one combination of tests: what it says, the value it saw, its answer (None: unknown)."""
 
@@ -31,7 +31,7 @@ class TestTrace:
     parts: tuple[TestTrace, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RuleTrace:
     """One rule: whether it matched (None: unknown), and why."""
 
@@ -50,7 +50,7 @@ class RuleTrace:
         return {True: "matched", False: "not", None: "unknown"}[self.answer]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Explanation:
     """A verdict with all that led to it."""
 

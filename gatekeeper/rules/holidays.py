@@ -6,10 +6,11 @@ The `holidays` library knows the calendars. Where a statute says otherwise than 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
+
+from gatekeeper.immutable import immutable
 
 if TYPE_CHECKING:
     from .ruleset import Requests
@@ -23,7 +24,7 @@ def holidays_of(requests: Requests) -> Container[date]:
     return _Own(public, requests.holidays.add, requests.holidays.remove)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Own:
     """A public calendar as an organisation keeps it."""
 
@@ -54,7 +55,7 @@ def _public(name: str) -> Container[date]:
 # -- by statute --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _ByYear:
     """The holidays of a statute, worked out a year at a time."""
 

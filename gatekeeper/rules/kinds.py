@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from ..immutable import immutable
 from ..model import Evidence
 
 Extractor = Callable[[Evidence], Any]
@@ -35,7 +35,7 @@ class Kind(Enum):
     EARLIER = "a number of earlier mailings"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Field:
     """One field: where it comes from, what kind of value it has, what it means to an admin."""
 

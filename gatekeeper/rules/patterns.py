@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import re2
+
+from gatekeeper.immutable import immutable
 
 
 class PatternError(ValueError):
     """The pattern has no meaning; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Regex:
     """A regular expression of RE2, found anywhere in a text."""
 
@@ -25,7 +26,7 @@ class Regex:
         return self.compiled.search(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Glob:
     """Literal pieces with anything between them, from end to end, in any case."""
 
@@ -51,7 +52,7 @@ class Glob:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FoldedRegex:
     """A glob with `?`, or without `*`, which RE2 does on the casefolded text."""
 

@@ -6,9 +6,9 @@ test of it that `not` or `unless` turns round (DESIGN 5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ..immutable import immutable
 from .conditions import All, Any_, Condition, Not, Test, tests_of
 from .fields import FIELDS
 from .kinds import Field, Kind
@@ -28,7 +28,7 @@ _CONSENTED = (
 _EXPECTED = "conditions, such as {users: {over: 2000}}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Context:
     """What surrounds the condition being read."""
 
@@ -39,7 +39,7 @@ class Context:
 class Conditions:
     """The shape of a condition."""
 
-    def __init__(self, context: Context = Context()) -> None:
+    def __init__(self, context: Context = Context()) -> None:  # noqa: B008 - immutable
         self.context = context
 
     def read(self, node: Node, reading: Reading) -> Any:

@@ -15,6 +15,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from ..immutable import immutable
 from ..model import Evidence, Reason, Standing, Suspension, Verdict
 from .compile import compile_test
 from .conditions import Matcher, Test, tests_of
@@ -119,7 +120,7 @@ def _canonical(operand: Any) -> str:
     return f"glob {operand.pieces!r}" if isinstance(operand, Glob) else f"{operand!r}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class About:
     """What the rules do not know of a decision."""
 
@@ -138,7 +139,7 @@ def record_unjudged(now: datetime, verdict: str, about: About, source: str) -> R
     return Record(*head, reasons=[], watched=[], standing=None, answers="", values=[])
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Asked:
     """A test whose answer is recorded, and its place among them."""
 

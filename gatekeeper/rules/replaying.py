@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..immutable import immutable
 from ..model import (
     Action,
     Audience,
@@ -42,7 +43,7 @@ _ANY_NUMBER = 1 << 62
 _LEDGER = "suspended"  # recorded of every judgment, and known where the ledger was asked
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Replayed:
     """A decision made again: its verdict, or the test that it hung on and whose answer was not recorded."""
 

@@ -6,12 +6,13 @@ Every default that `docs/rules.md` states is the default of a field here.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ..immutable import immutable
 from ..model import Action, Earlier
 from .conditions import Condition, Matcher, Test, earlier_of, tests_of
 from .designated import is_designated, purpose_of
@@ -27,7 +28,7 @@ ROLES = ("requester", "approver", "owner", "admin", "auditor")
 # -- whom mail reaches -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Agency:
     """A part of the organisation; domains are lower case A-labels, `*.x` for everything below x."""
 
@@ -37,7 +38,7 @@ class Agency:
     senders: frozenset[str] = frozenset()  # designated senders: key individuals who send its mass mail (C8)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DirectorySpec:
     """One source of the directory."""
 
@@ -49,7 +50,7 @@ class DirectorySpec:
     refresh: timedelta | None = None  # how often ldap and sql are asked again
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ListSpec:
     """A distribution list: its members stand in a file or here, or in the directory where neither is given."""
 
@@ -59,7 +60,7 @@ class ListSpec:
     senders: tuple[str, ...] = ()  # designated senders
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Delegation:
     """Who acts in somebody's place, until the end of a day."""
 
@@ -67,7 +68,7 @@ class Delegation:
     until: date
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Sender:
     """A sending address with something to be said about it: a shared mailbox, or one that others may write under."""
 
@@ -75,7 +76,7 @@ class Sender:
     purpose: str = ""  # what its mailings are for (T2)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ConsentSource:
     """Addresses of people outside: in a file, or in a database."""
 
@@ -86,7 +87,7 @@ class ConsentSource:
     age: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Consents:
     """Who has consented to mass mail (T2), and who is never to get any."""
 
@@ -94,7 +95,7 @@ class Consents:
     suppressed: tuple[ConsentSource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class WorkingHours:
     """When people are at work, in the ruleset's time zone."""
 
@@ -108,7 +109,7 @@ class WorkingHours:
         return at_work and local.date() not in holidays
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Person:
     """Somebody who asks, decides or looks."""
 
@@ -122,7 +123,7 @@ class Person:
 # -- how mail becomes mailings -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Gather:
     """Which batches wait until their mailing is whole, and for how long."""
 
@@ -136,7 +137,7 @@ class Gather:
         return recipients in self.sizes or (self.at_least is not None and recipients >= self.at_least)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MailingRules:
     """What makes transactions one mailing."""
 
@@ -149,7 +150,7 @@ class MailingRules:
 # -- how long people have ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Span:
     """A length of time for people: working days of the calendar, or time by the clock; one of them is zero."""
 
@@ -161,7 +162,7 @@ class Span:
         return bool(self.working_days or self.time)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Holidays:
     """Days by which an organisation's holidays differ from the calendar."""
 
@@ -169,7 +170,7 @@ class Holidays:
     remove: frozenset[date] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Requests:
     """How early a mailing is asked for (M2)."""
 
@@ -183,7 +184,7 @@ class Requests:
 # -- what is recorded of decisions -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AuditRules:
     """How long recorded decisions stay, and which fields of ordinary mail are recorded by value (D4)."""
 
@@ -194,7 +195,7 @@ class AuditRules:
 # -- the rules ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AskTerm:
     """One who must agree: a role (any one holder), a person, the audience's `owners`, the `head` of an agency."""
 
@@ -207,7 +208,7 @@ class AskTerm:
         return self.name or self.kind
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AskSome:
     """n of m: so many of these must agree."""
 
@@ -222,7 +223,7 @@ Ask = tuple[AskTerm | AskSome, ...]  # every one must agree
 APPROVER: Ask = (AskTerm("role", "approver"),)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Escalation:
     """When, and to whom, what nobody decides is passed on."""
 
@@ -231,14 +232,14 @@ class Escalation:
     before: Span = Span(working_days=1)  # the day by which a legal notice is needed
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Notices:
     """What the gate's own mails say."""
 
     templates: Path | None = None  # a folder with templates of this organisation; relative to the ruleset's folder
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Held:
     """What becomes of a held mailing that nobody decides."""
 
@@ -247,7 +248,7 @@ class Held:
     expire: Span = Span(working_days=10)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class During:
     """When a rule is in force: from a moment on (included), until another (not included)."""
 
@@ -259,7 +260,7 @@ class During:
         return (self.begin is None or self.begin <= now) and (self.end is None or now < self.end)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Rule:
     """One rule: what it looks for, what it asks for, what the sender is told."""
 
@@ -285,7 +286,7 @@ class Rule:
 MASS = Test("people", "over", 200, "people over 200")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Ruleset:
     """A whole rules file; made by `read_ruleset` or `parse_ruleset` and never changed."""
 

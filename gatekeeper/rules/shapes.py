@@ -13,6 +13,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any, Final, Protocol
 
+from ..immutable import immutable
 from .conditions import Condition
 from .problems import Problem, RulesetError
 from .yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys
@@ -43,7 +44,7 @@ class Names:
     timezone: tzinfo = UTC
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Define:
     """A named condition once read: how many tests it comes to, and how deep defines stand in it, itself included."""
 
@@ -102,7 +103,7 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
 # -- single values -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Value:
     """A single value; `parse` makes it of the text and raises ValueError."""
 
@@ -141,7 +142,7 @@ def _braces(node: Node) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reference:
     """The name of something that the file declares elsewhere."""
 
@@ -166,7 +167,7 @@ class Reference:
 # -- collections -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ListOf:
     """A list; one value alone stands for a list of one."""
 
@@ -187,7 +188,7 @@ class ListOf:
         return {"anyOf": [item, {"type": "array", "items": item, "minItems": self.least}]}
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MapOf:
     """Keys that the admin chooses, each with a value of one shape."""
 
@@ -213,7 +214,7 @@ class MapOf:
         return {"type": "object", "additionalProperties": self.value.schema()}
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Key:
     """One key of a record: its name in the file, what may stand there, what it is for."""
 
@@ -233,7 +234,7 @@ def made_into(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Mapping, Re
     return lambda values, node, reading: kind(**values)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Record:
     """Fixed keys, each of its own shape. `make` puts the given values together, or reports and gives INVALID."""
 

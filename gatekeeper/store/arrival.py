@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Audience, Counts, Earlier, Facts, Keys, Source, Standing, Transaction, Verdict
 
 Judge = Callable[[Counts, Standing], Verdict]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Gathering:
     """How a batch is gathered (DESIGN 3.5); times in seconds."""
 
@@ -26,7 +27,7 @@ def body_digest(arrival: Arrival) -> bytes:
     return sha256(arrival.transaction.content).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Arrival:
     """A transaction as it comes to be decided: what the core has made of it."""
 

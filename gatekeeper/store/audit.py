@@ -10,12 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.store.rows import upsert
 from gatekeeper.store.schema import audit_blocks, audit_chains, audit_frames
 
@@ -27,7 +27,7 @@ class ChainLost(Exception):
     """The chain does not end where its writer left it: a backup was put back, or somebody else wrote to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ChainEnd:
     """Where a writer has come to."""
 
@@ -36,7 +36,7 @@ class ChainEnd:
     head: Head
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Lines:
     """Records to be written together, with the times (seconds since 1970) of the earliest and the latest."""
 
@@ -45,7 +45,7 @@ class Lines:
     last_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Block:
     """Records that are kept together; `first` is the number of its first one in the chain."""
 
@@ -181,7 +181,7 @@ def _block(row: Any) -> Block:
 # -- verifying ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ChainReport:
     """What became of verifying one chain."""
 
@@ -291,7 +291,7 @@ _FEW, _MOST, _LEAST_RUN = 2048, 8192, 8  # records of a block worth merging, of 
 _LONGEST = 86_400.0  # seconds that a merged block may span, so that it can age out
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Merger:
     """Blocks that follow each other, and what they come to as one."""
 

@@ -8,11 +8,12 @@ succeeds (its version is the fence), and one that is killed leaves nothing to ta
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
 from gatekeeper.store.claims import claim
@@ -27,7 +28,7 @@ from gatekeeper.store.timeline import record
 from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Gathered:
     """A mailing whose gather is due, as it was read."""
 
@@ -38,7 +39,7 @@ class Gathered:
     source: bytes = field(repr=False)  # keyed hash
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Warned:
     """What a batch passes with: the header fields of a warning, and the reasons, which may name a repair."""
 

@@ -8,11 +8,12 @@ anywhere and go on.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.store.bell import ring
@@ -23,7 +24,7 @@ RELEASE, DSN, NOTICE = "release", "dsn", "notice"
 KINDS = (RELEASE, DSN, NOTICE)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Job:
     """A leased piece of work. `fence` must still be the job's when its outcome is written."""
 
@@ -39,7 +40,7 @@ class Job:
     content: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Release:
     """A batch on its way: envelope, who is still waiting, and where its body is."""
 

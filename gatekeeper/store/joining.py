@@ -7,11 +7,11 @@ weak key never merges two mailings already decided. Merging keeps the stricter s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Insert, RowMapping, delete, insert, literal, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash, keyed, lock_name
@@ -26,7 +26,7 @@ STRONG = ("queue", "message")
 KINDS = (*STRONG, "subject", "text")  # the most telling first
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Hashes:
     """An arrival's names under the database's key."""
 

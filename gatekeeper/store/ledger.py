@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.store import jobs
 from gatekeeper.store.act import Act
@@ -92,7 +92,7 @@ def _change(connection: Connection, mailing: MailingView, state: MailingState, a
 # -- the ruleset in force ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StoredRuleset:
     """A ruleset's text as it was read, and where from."""
 
@@ -120,7 +120,7 @@ def in_force(connection: Connection) -> StoredRuleset | None:
 # -- what ops count ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Summary:
     """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
 from gatekeeper.store.claims import claim
@@ -20,7 +21,7 @@ from gatekeeper.store.timeline import record
 from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Waiting:
     """A held mailing, as it was read."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, insert, select
 
+from gatekeeper.immutable import immutable
 from gatekeeper.store import audit
 from gatekeeper.store.rows import upsert
 from gatekeeper.store.schema import modes, processes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Said:
     """What somebody said about the mode: since when, until when (seconds since 1970), and why."""
 
@@ -43,7 +44,7 @@ def all_said(connection: Connection, since: float) -> list[Said]:
     return [Said(row.at, row.mode, row.until, row.by, row.login, row.reason) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Process:
     """A process of the gate, and by what it judges (digests)."""
 

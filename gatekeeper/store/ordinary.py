@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, MailingState
 from gatekeeper.model import Action, Counts, Outcome, Standing, Verdict
 from gatekeeper.store.arrival import Arrival, Judge
@@ -29,7 +30,7 @@ from gatekeeper.store.statements import Among, Insertion, Row, driver_rows
 _MOST = 200  # people of a batch; more are mass mail by most rules, and would be looked at twice
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Case:
     """One transaction that waits to be decided."""
 

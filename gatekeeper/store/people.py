@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.hashing import Hash, keyed, keyed_all
 from gatekeeper.store.packed import Place, add, is_packed, known_of
@@ -37,7 +37,7 @@ from gatekeeper.store.schema import mailing_people
 from gatekeeper.store.statements import Insertion, Row, Statement
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Person:
     """One of an audience, and where they belong."""
 

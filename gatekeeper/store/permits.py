@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Likeness, Reason, Scope
 from gatekeeper.store.act import Act
@@ -38,7 +39,7 @@ APPROVAL, EXCEPTION, EMERGENCY = "approval", "exception", "emergency"
 OPEN, CLOSED = "open", "closed"  # the review of an emergency
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Grant:
     """What is permitted; None and empty where it does not bind."""
 
@@ -62,7 +63,7 @@ class Grant:
     review: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PermitView:
     """A permit as people see it."""
 
@@ -252,7 +253,7 @@ def keys_of(connection: Connection, names: Collection[str]) -> list[int]:
 _STOPPED = frozenset({BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN})  # the last two: closed since
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Stopped:
     """What a change to a permit stopped, and what had been sent under it, in recipients; and what is on its way."""
 

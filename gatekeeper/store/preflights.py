@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.store import jobs
 from gatekeeper.store.hashing import keyed
 from gatekeeper.store.rows import upsert
@@ -16,7 +16,7 @@ from gatekeeper.store.schema import preflights
 MOST_ADDRESSES = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Asked:
     """One message that asks: everybody whom it would reach by what has come of it, and how often it was answered."""
 

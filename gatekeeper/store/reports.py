@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, RowMapping, select
 
+from gatekeeper.immutable import immutable
 from gatekeeper.store.schema import mailings, permit_scopes, permits
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Fate:
     """How a mailing stands now."""
 
@@ -19,7 +18,7 @@ class Fate:
     external: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Emergency:
     """An emergency whose review is open (M1)."""
 

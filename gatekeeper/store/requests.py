@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import RequestState, advance
 from gatekeeper.model import Likeness
 from gatekeeper.store.act import Act
@@ -18,7 +19,7 @@ from gatekeeper.store.timeline import record
 from gatekeeper.store.views import EventView
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Content:
     """What a request is bound to: a message, and what others like it would have in common."""
 
@@ -27,7 +28,7 @@ class Content:
     body: bytes = field(repr=False)  # SHA-256 of its octets, under which it is kept
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Draft:
     """What is asked for."""
 
@@ -44,7 +45,7 @@ class Draft:
     content: Content | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RequestView:
     """A request, and how it stands."""
 
@@ -66,7 +67,7 @@ class RequestView:
     permits: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Assessment:
     """What the rules make of a draft."""
 

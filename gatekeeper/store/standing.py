@@ -6,12 +6,13 @@ Ordinary mail pays for nothing of the second (DESIGN 1.5).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, literal_column, or_, select
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
 from gatekeeper.model import Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
 from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
@@ -26,7 +27,7 @@ _A_PERMIT = Statement(lambda _: select(permits.c.id).limit(literal_column("1")))
 _A_SUSPENSION = Statement(lambda _: select(suspensions.c.id).limit(literal_column("1")))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Claimant:
     """Who sends and on which subject: by what a permit or a suspension may be about a mailing."""
 

@@ -7,7 +7,6 @@ costs several times what the database does for one row. Everything that is not o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain, repeat
 from typing import Any
@@ -17,12 +16,14 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from gatekeeper.immutable import immutable
+
 Built = Insert | Select[Any] | Update
 Row = dict[str, Any]
 _Convert = Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Compiled:
     """A statement for one dialect: its text, and how values go in and come out."""
 

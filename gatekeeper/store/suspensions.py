@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import SuspensionState, advance
 from gatekeeper.store.act import Act
 from gatekeeper.store.rows import next_number
@@ -13,7 +14,7 @@ from gatekeeper.store.schema import suspensions
 from gatekeeper.store.timeline import record
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SuspensionView:
     """A suspension as people see it."""
 

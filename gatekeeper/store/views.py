@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Client, Counts, Reason, Recipient
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
@@ -15,7 +16,7 @@ from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chun
 NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MailingView:
     """A numbered mailing, and how far it has come."""
 
@@ -38,7 +39,7 @@ class MailingView:
     refused: int  # recipients that the next hop refused for good
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RecipientView:
     """A recipient of a kept batch, and what became of it."""
 
@@ -47,7 +48,7 @@ class RecipientView:
     reply: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class BatchView:
     """A kept batch: its envelope, and where its message is."""
 
@@ -69,7 +70,7 @@ class BatchView:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EventView:
     """One thing that happened to a mailing."""
 

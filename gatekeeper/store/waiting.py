@@ -7,11 +7,12 @@ whether it is still to be done, and notes it in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
+from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store.schema import batches, bodies, events, mailings
 from gatekeeper.store.timeline import record
@@ -21,7 +22,7 @@ _SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subje
 TOLD, REMINDED, PASSED_ON, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Waiting:
     """A held mailing: since when, and when each step was last done for this hold; in seconds since 1970."""
 
@@ -34,7 +35,7 @@ class Waiting:
     subject: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Origin:
     """Where the held batches of a mailing came from, and what they say."""
 

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from gatekeeper.immutable import immutable
 from gatekeeper.store.engine import Database
 from gatekeeper.store.errors import StoreError, has_moved, is_clash, is_outage, translate
 from gatekeeper.store.statements import savepoint
@@ -31,7 +32,7 @@ _LINGER = 0.005
 _ATTEMPTS = 4  # at a piece of work that Postgres gave up for another's
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Undo(Generic[T]):
     """A result whose work is to be taken back: its savepoint is rolled back, the result is still given."""
 

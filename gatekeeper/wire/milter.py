@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Client, Recipient
 from gatekeeper.wire import milter_packets as packets
 from gatekeeper.wire import parameters
@@ -20,7 +21,7 @@ from gatekeeper.wire.pieces import Keep, Pieces
 from gatekeeper.wire.replies import Reply
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Caps:
     """What is taken of one message."""
 
@@ -28,7 +29,7 @@ class Caps:
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Message:
     """One message at its end, as the MTA told it; `fault` where it was more than is taken, and content is missing."""
 
@@ -52,7 +53,7 @@ def ended(content: bytes) -> bytes:
     return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Conclusion:
     """What the MTA is to do: with a `refusal` give that reply, with `discard` drop the message, else let it pass."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 
+from gatekeeper.immutable import immutable
 from gatekeeper.wire.replies import Reply
 
 NEWEST, OLDEST = 6, 2  # versions of the protocol
@@ -118,7 +118,7 @@ def packet(letter: str, data: bytes = b"") -> bytes:
 # -- negotiation -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Terms:
     """What the two sides agree on."""
 
@@ -176,7 +176,7 @@ def acceptance(terms: Terms) -> bytes:
 # -- what an MTA tells -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Connected:
     """Who has connected to the MTA: name and address as it gives them, "" where it knows none."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+from gatekeeper.immutable import immutable
 from gatekeeper.model import Recipient
 from gatekeeper.wire.replies import Reply, reply
 
@@ -28,7 +28,7 @@ class ArgumentError(ValueError):
         self.reply = answer
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MailArgument:
     """What MAIL said: the reverse-path without brackets ("" for the null one) and the parameters in canonical case."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
+
+from gatekeeper.immutable import immutable
 
 LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
 _TAKEN_LINE_OCTETS = 2048  # what we take from a next hop; real ones go beyond 512
@@ -24,7 +26,7 @@ class ProtocolError(Exception):
     """A next hop said what is no SMTP reply; the text tells what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reply:
     """A reply: its three-digit code, and the text of each of its lines (at least one)."""
 

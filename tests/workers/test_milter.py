@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gatekeeper.store.turns import turn
 from tests.faults.scene import LIMIT, SENDER, Downstream, message, people, send
 from tests.peers import free_port
 from tests.peers.gate import Gate
@@ -33,10 +34,11 @@ def caller(milter: str) -> MilterClient:
 
 @contextmanager
 def only(gate: Gate, name: str) -> Iterator[None]:
-    """Let no other worker take anything in."""
+    """Let no other worker take anything in. None is stopped with the database in its hands: all would wait for it."""
     others = [process for each, process in processes(gate).items() if each not in (name, "office")]
-    for process in others:
-        os.kill(process, signal.SIGSTOP)
+    with turn(gate.home / "gate.db", 30):
+        for process in others:
+            os.kill(process, signal.SIGSTOP)
     try:
         yield
     finally:

@@ -1,15 +1,10 @@
-"""Indexes of what few mailings have leave out the others, which are nearly all that are written.
-
-WORKS_WITH: weak keys are hashed otherwise than by earlier programs, and begin with a part that those of one source
-share. A node that is older would count mail of the same text apart from what the others count.
-"""
+"""Indexes of what few mailings have leave out the others, which are nearly all that are written."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-WORKS_WITH = "0007"
 
 
 def upgrade() -> None:
