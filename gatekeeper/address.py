@@ -19,6 +19,7 @@ from gatekeeper.model import Mailbox
 
 _BLANKS = " \t\r\n"
 MOST_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+_LONGEST_KNOWN = 100  # characters of an address that is remembered
 _LONGEST_COMPOSED = 1000  # characters, past any mailbox: putting a row of combining marks in order takes their square
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
@@ -61,6 +62,10 @@ def normalise(address: str, internal: bool = False) -> str:
     part has its case folded (RFC 5321 2.4 lets hosts tell cases apart; in practice none do), needless quotes removed,
     and NFC (RFC 6532 3.1). `internal` also cuts `+tag` (RFC 5233), as our own mail hosts do. "" stays "".
     """
+    return _known(address, internal) if len(address) <= _LONGEST_KNOWN else _normalise(address, internal)
+
+
+def _normalise(address: str, internal: bool) -> str:
     if ".." in address or not _is_plain(address):
         return _normalise_unusual(address, internal)
     lower = address.lower()
@@ -68,6 +73,9 @@ def normalise(address: str, internal: bool = False) -> str:
         local, _, domain = lower.partition("@")
         return f"{_quoted_if_needed(_untagged(local))}@{domain}"
     return lower
+
+
+_known = lru_cache(maxsize=8_192)(_normalise)  # a message names its sender again and again
 
 
 def normalise_all(addresses: Sequence[str]) -> Sequence[str]:

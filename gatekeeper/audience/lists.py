@@ -17,7 +17,7 @@ class Lists:
         A list that names itself means the mailbox of that name, as in aliases(5): `jo: jo, jo@example.org`.
         """
         addresses = members.keys()
-        self._nested = {name: (each & addresses) - {name} for name, each in members.items()}
+        self._nested = {name: each.intersection(addresses) - {name} for name, each in members.items()}
         self._people = {name: each - self._nested[name] for name, each in members.items()}
         self.problems = (*self._empty(members), *islice(self._circular(), _MOST_CYCLES))
 
