@@ -119,7 +119,7 @@ def seen(store: Store, outcomes: list[Outcome]) -> tuple[list[object], list[dict
         for each in outcomes
     ]
     left = [row if numbered else row | {"joined": sum(row["joined"].values()), "version": 0} for row in found if row]
-    return told, sorted(left, key=repr)
+    return told, left if numbered else sorted(left, key=repr)
 
 
 @pytest.fixture

@@ -78,14 +78,3 @@ async def test_a_locked_database_is_an_outage_that_ends_by_itself(tmp_path):
         other.execute("ROLLBACK")
     assert await store.run(lambda connection: 1) == 1
     store.close()
-
-
-@pytest.mark.parametrize(
-    ("column", "index"), [("gather_until", "mailings_by_gather"), ("look_again", "mailings_by_look")]
-)
-def test_an_index_of_what_few_mailings_have_serves_a_look_for_it(tmp_path, column, index):
-    Database(f"sqlite:///{tmp_path}/gate.db", 5).prepare()
-    with sqlite3.connect(tmp_path / "gate.db") as connection:
-        query = f"EXPLAIN QUERY PLAN SELECT id FROM mailings WHERE {column} <= ? ORDER BY {column}"
-        plan = connection.execute(query, (1.0,)).fetchall()
-    assert index in plan[0][-1]

@@ -7,13 +7,14 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gatekeeper.store.turns import turn
 from tests.faults.scene import LIMIT, SENDER, Downstream, message, people, send
-from tests.peers import free_port
+from tests.peers import free_port, wait_for
 from tests.peers.gate import Gate
 from tests.peers.milter import Answer, MilterClient
 from tests.workers.scene import gate_of, kill, processes, wait_replaced
@@ -39,11 +40,16 @@ def only(gate: Gate, name: str) -> Iterator[None]:
     with turn(gate.home / "gate.db", 30):
         for process in others:
             os.kill(process, signal.SIGSTOP)
+        wait_for(lambda: all(_is_stopped(process) for process in others), gate.log)
     try:
         yield
     finally:
         for process in others:
             os.kill(process, signal.SIGCONT)
+
+
+def _is_stopped(process: int) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def held_mailing(gate: Gate, subject: str) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Indexes of what few mailings have leave out the others, which are nearly all that are written."""
+"""Indexes of what few mailings have leave out the others, which are nearly all that are written.
+
+Programs of earlier schemas work on this one. (Some from before the first release hashed weak keys otherwise; they must
+not share a database with later ones.)
+"""
 
 import sqlalchemy as sa
 from alembic import op
