@@ -7,6 +7,7 @@ costs several times what the database does for one row. Everything that is not o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import chain, repeat
 from typing import Any
@@ -42,6 +43,15 @@ class _Compiled:
         for place, convert in self.inward_at:
             values[place] = convert(values[place])
         return values
+
+    def of_rows(self, number: int) -> _Compiled:
+        """This INSERT of one row for so many, where values are given in order: SQLAlchemy takes 3 ms for sixteen."""
+        width, inward_at = len(self.names), self.inward_at or ()
+        row = f"({', '.join('?' * width)})"
+        head, found, tail = self.sql.partition(row)
+        assert found, "not an INSERT of one row with a value for each column"
+        at = tuple((width * each + place, convert) for each in range(number) for place, convert in inward_at)
+        return replace(self, sql=head + ", ".join([row] * number) + tail, inward_at=at)
 
     def bind(self, values: Mapping[str, Any]) -> Any:
         named = {**self.fixed, **values}
@@ -83,11 +93,6 @@ class Statement:
         cursor = _execute(connection, compiled.sql, compiled.bind_in_order(values))
         return [compiled.row(found) for found in cursor.fetchall()]
 
-    def run_in_order(self, connection: Connection, values: list[Any]) -> None:
-        """Execute with the values in order."""
-        compiled = self._for(connection)
-        _execute(connection, compiled.sql, compiled.bind_in_order(values))
-
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Execute, and return how many rows it touched."""
         compiled = self._for(connection)
@@ -115,7 +120,7 @@ class Insertion:
         """Args: `build` makes it for a connection's dialect; `columns` are those of the rows, in order."""
         self._build = build
         self._columns = tuple(columns)
-        self._by_size: dict[int, Statement] = {}
+        self._compiled: dict[tuple[str, int], _Compiled] = {}  # by dialect and number of rows
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert the rows; raises DBAPIError."""
@@ -123,14 +128,21 @@ class Insertion:
         while left := len(rows) - start:
             size = left if left <= _FEW else min(1 << (left.bit_length() - 1), _MANY)
             values = list(chain.from_iterable(rows[start : start + size]))
-            self._sized(size).run_in_order(connection, values)
+            compiled = self._sized(connection, size)
+            _execute(connection, compiled.sql, compiled.bind_in_order(values))
             start += size
 
-    def _sized(self, size: int) -> Statement:
-        if size not in self._by_size:
-            names = _numbered(self._columns, size)
-            self._by_size[size] = Statement(lambda connection: self._of_rows(connection, size), names=names)
-        return self._by_size[size]
+    def _sized(self, connection: Connection, size: int) -> _Compiled:
+        made = connection.dialect.name, size
+        if made not in self._compiled:
+            self._compiled[made] = self._compile(connection, size)
+        return self._compiled[made]
+
+    def _compile(self, connection: Connection, size: int) -> _Compiled:
+        if size > 1 and (one := self._sized(connection, 1)).inward_at is not None:
+            return one.of_rows(size)
+        names = _numbered(self._columns, size)
+        return _compile(self._of_rows(connection, size), connection.dialect, None, tuple(names))
 
     def _of_rows(self, connection: Connection, size: int) -> Insert:
         built = self._build(connection)
@@ -139,7 +151,7 @@ class Insertion:
         return built.values(list(rows))
 
 
-_FEW = 16  # rows, up to which there is a statement for each number of them; for more, one for each power of two
+_FEW = 32  # rows, up to which there is a statement for each number of them; for more, one for each power of two
 _MANY = 128  # rows of the largest
 
 
