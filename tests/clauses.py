@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 POLICIES = {"M": 9, "S": 5, "C": 10, "T": 10, "D": 6}  # clauses by policy
 CLAUSES = tuple(f"{letter}{number}" for letter, last in POLICIES.items() for number in range(1, last + 1))
 LEDGER = ("M1", "M2", "M3", "M5", "M8", "S1", "S2", "S3", "S4", "S5", "C3", "C8", "C10", "T7", "T8")  # of the ledger
-_NAMED = re.compile(r"(?<![\w.@\"'$-])(?:[MSCTD]\d{1,2})(?![\w.@-])")
+_NAMED = re.compile(r"(?<![\w.@\"'$-])(?:[MSCTD]\d{1,2})(?![\w@-]|\.\w)")
 
 
 def clauses_of_tests(folder: Path = TESTS) -> Mapping[str, tuple[str, ...]]:

@@ -82,6 +82,7 @@ def test_processes_are_shown_as_they_are_now():
 
 
 def test_the_review_date_is_a_time_that_can_be_compared():
+    """Clause M7: ops see it coming."""
     metrics = Metrics()
     metrics.ruleset("aa", "Rules", date(2027, 1, 1))
     assert samples(metrics)["gatekeeper_ruleset_review_timestamp_seconds"] == 1_798_761_600

@@ -90,7 +90,7 @@ def test_the_chains_are_whole_and_so_they_stay(gate):
 
 
 def test_the_compliance_report_by_agency(gate):
-    """Clause M6."""
+    """Clause M6: what came of its mail, and who sends mass mail again and again."""
     found = ask(gate, "report")
     agency = found["agencies"]["DOA"]
     assert (agency["messages"], agency["mailings"], agency["held"], agency["refused"]) == (3, 2, 1, 1)
@@ -109,7 +109,7 @@ def test_the_compliance_report_by_agency(gate):
 
 
 def test_a_search_is_for_auditors_and_is_itself_recorded(gate):
-    """Clause D4: who looked, and for which case, is in the audit."""
+    """Clauses D2 and D4: found by sender, mailing, subject and case; who looked, and for which, is in the audit."""
     refused = cli(gate, "audit", "search", "--by", "head@doa.example.gov", check=False)
     assert refused.exit_code == 77 and "who may: cio@example.gov" in refused.stderr
     search = ("audit", "search", "--by", "cio@example.gov", "--case", "2026-17")

@@ -8,6 +8,7 @@ from tests.peers.gate import Gate
 
 
 def test_an_export_has_the_messages_their_envelopes_and_what_happened():
+    """Clauses C1 and C6: a record is given out whole, for a store that keeps it."""
     content = b"From: head@doa.example.gov\r\nSubject: Open enrolment\r\n\r\nHello\r\n"
     people = [f"user{i}@{'doa' if i % 2 else 'dphhs'}.example.gov" for i in range(2100)]
     with Gate("maildir:out") as gate:
