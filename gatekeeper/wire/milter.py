@@ -43,10 +43,6 @@ class Message:
     fault: Fault | None
     pieces: Keep = field(repr=False)
 
-    def content(self) -> bytes:
-        """Give the message once, put together, with CRLF line ends; nothing of it is kept here."""
-        return ended(self.pieces.take())
-
 
 def ended(content: bytes) -> bytes:
     """Give content a CRLF as its end, where it has none."""

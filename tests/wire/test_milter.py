@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.model import Recipient
 from gatekeeper.wire.content import Fault
-from gatekeeper.wire.milter import Caps, Conclusion, Message, Session
+from gatekeeper.wire.milter import Caps, Conclusion, Message, Session, ended
 from gatekeeper.wire.milter_packets import (
     ACCEPT,
     CONTINUE,
@@ -53,6 +53,11 @@ def run(session: Session, told: Told) -> Message | None:
     return session.run()
 
 
+def content_of(message: Message) -> bytes:
+    """The message put together, as the listener does."""
+    return ended(message.pieces.take())
+
+
 def message_of(told: Told, offer: Offer = POSTFIX_3_7, caps: Caps = CAPS) -> Message:
     message = run(begun(offer, caps), told)
     assert message is not None
@@ -65,7 +70,7 @@ def message_of(told: Told, offer: Offer = POSTFIX_3_7, caps: Caps = CAPS) -> Mes
 def test_a_message_is_put_together():
     macros = [("D", b"Mi\0QX\0{auth_authen}\0clerk\0"), ("D", b"Cj\0mx1.example.gov\0{tls_version}\0TLSv1.3\0")]
     message = message_of([*CONNECTED, *macros, *MESSAGE])
-    assert message.content() == b"Subject: one\r\n two\r\nTo:b@example.org\r\n\r\nHello\r\n"
+    assert content_of(message) == b"Subject: one\r\n two\r\nTo:b@example.org\r\n\r\nHello\r\n"
     assert (message.sender, message.recipients) == ("a@doa.example.gov", (Recipient("b@example.org"),))
     assert (message.login, message.queue_id, message.mta) == ("clerk", "QX", "mx1.example.gov")
     client = message.client
@@ -75,12 +80,12 @@ def test_a_message_is_put_together():
 
 def test_without_leading_spaces_each_field_gets_its_own():
     told = [*ENVELOPE, ("L", b"Subject\0one\n two\0"), ("N", b""), ("E", b"")]
-    assert message_of(told, OLD).content() == b"Subject: one\r\n two\r\n\r\n"
+    assert content_of(message_of(told, OLD)) == b"Subject: one\r\n two\r\n\r\n"
 
 
 def test_the_last_piece_may_come_with_the_end():
     told = [*ENVELOPE, ("N", b""), ("B", b"one\r\n"), ("E", b"two")]
-    assert message_of(told).content() == b"\r\none\r\ntwo\r\n"
+    assert content_of(message_of(told)) == b"\r\none\r\ntwo\r\n"
 
 
 def test_the_mta_knows_the_client_better_than_the_connection():
@@ -208,7 +213,7 @@ def test_messages_follow_each_other_and_leave_nothing_to_each_other():
     assert first is not None and second is not None
     assert (first.queue_id, second.queue_id) == ("Q1", "Q2")
     assert (first.login, second.login) == ("clerk", None)
-    assert first.content() == second.content()
+    assert content_of(first) == content_of(second)
     assert second.client.address == "192.0.2.1"
 
 
@@ -219,7 +224,7 @@ def test_an_abort_at_any_step_leaves_nothing(length):
     message = run(session, [*CONNECTED, ("D", b"M{auth_authen}\0z\0"), *MESSAGE[:length], ("A", b""), *other])
     assert message is not None
     assert (message.sender, len(message.recipients), message.login) == ("x@doa.example.gov", 1, None)
-    assert message.content() == b"\r\nother\r\n"
+    assert content_of(message) == b"\r\nother\r\n"
 
 
 def test_helo_voids_the_message_under_way():
@@ -287,7 +292,7 @@ def talk(session: Session, stream: bytes, size: int) -> tuple[int, bool]:
                 messages += 1
                 assert len(message.recipients) <= CAPS.recipients
                 assert len(message.pieces) <= CAPS.octets
-                message.content()
+                content_of(message)
                 session.conclude(Conclusion(added=(b"X: y\r\n",)))
             read_back(session.answers())
     except GarbageError as error:
@@ -401,5 +406,5 @@ def test_a_message_of_many_small_packets_is_not_kept_in_many_objects():
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     message = run(session, [("N", b""), ("E", b"")])
-    assert message is not None and message.content() == b"a:\r\n" * 100_000 + b"\r\n"
+    assert message is not None and content_of(message) == b"a:\r\n" * 100_000 + b"\r\n"
     assert kept < 3 * 400_000  # octets of the message
