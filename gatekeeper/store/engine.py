@@ -20,7 +20,7 @@ from gatekeeper.store.turns import turn
 
 log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0007"
-_STATEMENTS = 512  # that SQLite's driver keeps prepared: all of the message path, in each of their sizes
+_STATEMENTS = 512  # that a driver keeps prepared: all of the message path, in each of their sizes
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
@@ -163,7 +163,7 @@ def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
         return _make_sqlite(url, timeout)
     kept = connections // 2
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             pool_pre_ping=True,
             pool_size=kept,
@@ -175,6 +175,12 @@ def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
         raise StoreSetupError(
             "--database: postgresql needs psycopg: install gatekeeper-mail with its extra, [postgres]"
         ) from None
+
+    @event.listens_for(engine, "connect")
+    def keep_prepared(connection: Any, _: Any) -> None:
+        connection.prepared_max = _STATEMENTS
+
+    return engine
 
 
 def _postgres_arguments(timeout: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from gatekeeper.store import Database, Store, StoreError
+from gatekeeper.store import Database, Store, StoreError, statements
 
 SECONDS = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
@@ -133,3 +133,9 @@ def test_time_stands_still_for_nobody_while_the_database_is_away(laid_out_url):
     assert store.now() >= first
     store.close()
     assert store.now() >= first
+
+
+def test_no_statement_of_the_message_path_is_prepared_again_and_again(postgres_url):
+    """Of many rows there is a statement for each number of them: more than psycopg keeps of itself."""
+    with Database(postgres_url, 5).engine.connect() as connection:
+        assert connection.connection.driver_connection.prepared_max > 3 * statements._FEW + 100
