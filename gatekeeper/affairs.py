@@ -19,12 +19,21 @@ from gatekeeper.model import Attachment
 from gatekeeper.notify import MatterNotice, labelled, numbered
 from gatekeeper.rules import Ask
 from gatekeeper.store import Connection, jobs, views, waiting
-from gatekeeper.store.views import EventView, MailingView
+from gatekeeper.store.views import EventView, MailingView, OnTheWay
 from gatekeeper.store.waiting import ASKED, PASSED_ON, REMINDED, TOLD, Origin
 from gatekeeper.telling import Voice
 
 _TEMPLATES = {TOLD: "waiting", REMINDED: "reminder", PASSED_ON: "passed-on"}
 _FILES_NAMED = 5
+
+
+@immutable
+class Files:
+    """What is attached to a mailing's messages, as far as somebody has looked."""
+
+    attached: tuple[Attachment, ...] = ()
+    looked: int = 1  # messages of different content
+    messages: int = 1
 
 
 @immutable
@@ -37,6 +46,7 @@ class Affair:
     key: int | None  # of the mailing in the database
     subject: str
     details: str
+    sent: str  # a sentence: how many have it already
     reasons: str
     since: datetime
     root: str  # Message-ID of the first notice about it
@@ -53,10 +63,11 @@ class Affair:
         return replace(self, matter=replace(self.matter, escalated=escalated_to(self.voice, self.matter)))
 
 
-def of_mailing(
-    connection: Connection, voice: Voice, key: int, files: Iterable[Attachment], now: float
-) -> Affair | None:
-    """A held mailing as people are told of it; None while none of its batches is acknowledged."""
+def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files: Files | None = None) -> Affair | None:
+    """A held mailing as people are told of it; None while none of its batches is acknowledged.
+
+    Args: `files` are what is attached to it; None where nobody has looked, and then nothing is said about files.
+    """
     origin = waiting.origin_of(connection, key)
     if origin is None:
         return None
@@ -77,10 +88,11 @@ def of_mailing(
                 "Subject": mailing.subject or "(none)",
                 "Sender": mailing.sender,
                 "Reaches": notify.reach(summary),
-                "Files": _files(tuple(files)),
+                "Files": _files(files) if files else "",
                 "Size": f"{_octets(origin.octets)} in {notify.people(origin.batches, 'batch', 'batches')}",
             }
         ),
+        sent=_sent(mailing, views.on_its_way(connection, key, now)),
         reasons=numbered(texts),
         since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
@@ -186,6 +198,7 @@ def _words(affair: Affair) -> dict[str, str]:
     return {
         "what": affair.what,
         "details": affair.details,
+        "sent": affair.sent,
         "reasons": affair.reasons,
         "asked": ", ".join(Asking(affair.voice.ruleset).missing(affair.matter, affair.agreed)) or "nobody's any more",
         "otherwise": affair.otherwise,
@@ -196,9 +209,9 @@ def _words(affair: Affair) -> dict[str, str]:
 def _returned(voice: Voice, since: datetime) -> str:
     span = voice.ruleset.held.expire
     if not span:
-        return "it goes on waiting, and nothing of it is sent."
+        return "it goes on waiting, and what is held of it is not sent."
     end = calendar_of(voice.ruleset).after(since, span.working_days, span.time)
-    return f"it goes back to its sender on {said(end, voice)}, and is not sent."
+    return f"what is held of it goes back to its sender on {said(end, voice)}, and is not sent."
 
 
 def _how(affair: Affair) -> str:
@@ -245,12 +258,25 @@ def said(moment: datetime, voice: Voice) -> str:
     return f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z}"
 
 
-def _files(files: tuple[Attachment, ...]) -> str:
-    if not files:
-        return "none"
-    named = [f"{each.name or each.type} ({_octets(each.size)})" for each in files[:_FILES_NAMED]]
-    left = len(files) - len(named)
-    return ", ".join([*named, f"{left} more"] if left else named)
+def _files(files: Files) -> str:
+    """Say what is attached, and how far was looked where that is not all."""
+    if not files.attached:
+        found = "none"
+    else:
+        named = [f"{each.name or each.type} ({_octets(each.size)})" for each in files.attached[:_FILES_NAMED]]
+        left = len(files.attached) - len(named)
+        found = ", ".join([*named, f"{left} more"] if left else named)
+    return found if files.looked >= files.messages else f"{found} in {files.looked} of {files.messages:,} messages"
+
+
+def _sent(mailing: MailingView, way: OnTheWay) -> str:
+    """Say how many have it already: reached without a stop, or by what was approved of it before."""
+    before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
+    have = max(mailing.sent, before)
+    sentences = [f"{notify.people(have, 'person has', 'people have')} it already."] if have else []
+    if way.going:
+        sentences.append(f"It is on its way to {notify.people(way.going, 'recipient', 'recipients')}.")
+    return " ".join(sentences) or "Nothing of it has been sent."
 
 
 def _octets(number: int) -> str:

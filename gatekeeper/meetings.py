@@ -86,7 +86,7 @@ class Meetings:
             judged = self._judge(connection, waiting)
         now = self.clock()
         if waiting.batches and judged.action.passes and judged.permits:
-            affair = affairs.of_mailing(connection, self.voice(), key, (), now)
+            affair = affairs.of_mailing(connection, self.voice(), key, now)
             meetings.end_by_releasing(connection, waiting, judged.permits, now)
             self._tell(connection, waiting, judged.permits, now)
             by = f"approved by {', '.join(judged.permits)}, and is being sent"

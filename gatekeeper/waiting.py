@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from gatekeeper import affairs
+from gatekeeper.affairs import Files
 from gatekeeper.calendars import calendar_of
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.mail import read_facts, subject_key
@@ -32,6 +33,7 @@ log = logging.getLogger("gatekeeper.waiting")
 EXPIRE = "expire"
 SETTLE = timedelta(seconds=2)  # so that of a mailing of many batches the first notice says what most of it is
 LEGAL_NOTICE = "legal notice"
+_LOOKED_AT = 20  # messages of different content that are searched for files: all of many would delay other notices
 
 
 def due(waiting: Waiting, held: Held, calendar: Calendar, now: datetime, needed_by: date | None = None) -> str | None:
@@ -108,17 +110,18 @@ class Patience:
         ruleset, day = self.voice().ruleset, needed_by(waiting, self._legal_notices)
         return due(waiting, ruleset.held, calendar_of(ruleset), _moment(self.clock()), day)
 
-    async def _files(self, key: int) -> tuple[Attachment, ...]:
-        """What is attached to the oldest batch of it."""
-        origin = await self.store.read(partial(steps.origin_of, key=key))
-        if origin is None:
-            return ()
-        content = await self.store.read(lambda connection: b"".join(keeping.read_chunks(connection, origin.body)))
-        return (await asyncio.to_thread(read_facts, content)).attachments
+    async def _files(self, key: int) -> Files | None:
+        """What is attached to its messages, each file once; of very many different ones the first are looked at."""
+        bodies = await self.store.read(partial(steps.bodies_of, key=key))
+        found: dict[Attachment, None] = {}
+        for body in bodies[:_LOOKED_AT]:
+            content = await self.store.read(partial(_content, body=body))
+            found |= dict.fromkeys((await asyncio.to_thread(read_facts, content)).attachments)
+        return Files(tuple(found), len(bodies[:_LOOKED_AT]), len(bodies)) if bodies else None
 
     # -- one step, in one transaction ----------------------------------------------------------------------------
 
-    def _step(self, connection: Connection, key: int, files: tuple[Attachment, ...]) -> str | None:
+    def _step(self, connection: Connection, key: int, files: Files | None) -> str | None:
         """Do the step that is due, if it is still; returns what to log."""
         waiting = steps.lock_waiting(connection, key)
         step = self._due(waiting) if waiting else None
@@ -127,7 +130,7 @@ class Patience:
         if step == EXPIRE:
             return self._expire(connection, key)
         now = self.clock()
-        affair = affairs.of_mailing(connection, self.voice(), key, files, now)
+        affair = affairs.of_mailing(connection, self.voice(), key, now, files)
         if affair is None:
             return None  # not one batch of it has been acknowledged yet
         affair = affair.passed_on() if step == PASSED_ON else affair
@@ -141,10 +144,14 @@ class Patience:
         """Return it to its sender: one delivery report for all of it, and a word to those who were asked."""
         mailing, voice, now = views.view_mailing(connection, key), self.voice(), self.clock()
         kept = views.find_batches(connection, key, BatchState.HELD)
-        affair = affairs.of_mailing(connection, voice, key, (), now)
+        affair = affairs.of_mailing(connection, voice, key, now)
         ledger.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)
         reasons = tuple(reason.text for reason in mailing.reasons)
         to = report_to(kept, mailing, any(batch.notify for batch in kept))
         queue_report(connection, voice, mailing, kept, to, Occasion.LAPSED, reasons, now)
         affairs.tell_decided(connection, affair, "not decided in time, and went back to its sender", "", "", now)
         return f"{mailing.id} expired"
+
+
+def _content(connection: Connection, body: bytes) -> bytes:
+    return b"".join(keeping.read_chunks(connection, body))

@@ -143,12 +143,58 @@ async def test_the_notice_says_all_that_a_decision_needs(office):
         "Files: plan.pdf (4 kB)",
         "over the limit (1220.XS2 III.A)",
         "Whose yes it needs: approver",
-        "If nobody decides: it goes back to its sender on Friday 4 December 2026, 15:00 MST, and is not sent.",
+        "If nobody decides: what is held of it goes back to its sender on Friday 4 December 2026, 15:00 MST",
         "gatekeeper mailing show M-1",
         "Ask servicedesk@example.gov",
     ):
         assert words in text, words
     assert len(mail.get_content().splitlines()) <= 32
+
+
+async def test_the_notices_say_how_many_have_it_already(office):
+    """A mailing that passed until it was too large: to say that nothing of it was sent would be false (DESIGN 1.9)."""
+    passed = arrival(people(1500), subject="Open enrolment", message_id="0@x")
+    assert (await office.store.decide(replace(passed, now=office.clock.now), limit(2000))).verdict.action == "relay"
+    await office.hold(people(900, start=1500))
+    waiting = text_of(await office.letter("2026-11-25 15:05", CIO))
+    assert "waits for your decision. 1,500 people have it already." in waiting and "Nothing of it" not in waiting
+    reminder = text_of(await office.letter("2026-11-30 15:05", CIO))
+    assert "1,500 people have it already." in " ".join(reminder.split()) and "Nothing of it" not in reminder
+    office.letters()
+    office.clock.set("2026-12-02 15:05")
+    await office.patience.attend()
+    letters = {job.recipient: " ".join(text_of(read(job.content)).split()) for job in office.letters()}
+    assert all("1,500 people have it already." in letters[each] for each in (ADMIN, SENDER))
+    assert not any("Nothing of it" in each for each in letters.values())
+
+
+async def test_the_notices_tell_what_is_still_on_its_way_of_what_was_approved_before(office):
+    await office.hold()
+    office.casework.approve(1, CIO)
+    await office.hold(people(100, start=2400), message_id="2@x")
+    text = " ".join(text_of(await office.letter("2026-11-25 15:05", CIO)).split())
+    assert "It is on its way to 2,400 recipients." in text and "Nothing of it" not in text and "already" not in text
+
+
+async def test_files_are_told_of_every_message_of_it_and_nothing_is_said_where_nobody_has_looked(office):
+    await office.hold()
+    await office.hold(people(100, start=2400), body=WITH_FILE, message_id="2@x", digest="f11e")
+    text = text_of(await office.letter("2026-11-25 15:05", CIO))
+    assert "Files: plan.pdf (4 kB)" in " ".join(text.split())
+    office.letters()
+    office.casework.deny(1, CIO, "no")
+    told = [text_of(read(job.content)) for job in office.letters() if job.recipient == SECOND]
+    assert len(told) == 1 and "Files" not in told[0]
+
+
+async def test_of_very_many_messages_the_notice_says_how_many_were_searched_for_files(office):
+    for number in range(25):
+        first = people(2400) if not number else people(1, start=2400 + number)
+        await office.hold(
+            first, message_id=f"{number}@x", digest=f"{number:04x}", body=b"Subject: %d\r\n\r\nHi" % number
+        )
+    text = " ".join(text_of(await office.letter("2026-11-25 15:05", CIO)).split())
+    assert "Files: none in 20 of 25 messages" in text
 
 
 async def test_all_mails_about_a_mailing_are_one_thread(office):

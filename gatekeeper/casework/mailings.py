@@ -27,9 +27,9 @@ from gatekeeper.store.waiting import ASKED, origin_of
 from gatekeeper.telling import queue_notice, queue_report, report_to
 
 _OUTCOMES = {
-    "deny": "denied, and is not sent",
-    "changes": "sent back with changes asked, and is not sent",
-    "withdraw": "withdrawn, and is not sent",
+    "deny": "denied, and what was held of it is not sent",
+    "changes": "sent back with changes asked, and what was held of it is not sent",
+    "withdraw": "withdrawn, and what was held of it is not sent",
 }
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 
@@ -88,7 +88,7 @@ def approve(connection: Connection, desk: Desk, number: int, by: str, reason: st
 def _release(connection: Connection, desk: Desk, mailing: MailingView, act: Act, terms: Terms) -> Decision:
     kept = views.find_batches(connection, mailing.key)
     given = _grant(connection, desk, mailing, kept, terms)
-    affair = affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at)
+    affair = affairs.of_mailing(connection, desk.voice, mailing.key, act.at)
     permit = ledger.approve(connection, mailing, kept, given, act)
     affairs.tell_decided(connection, affair, "approved, and is being sent", act.by, act.reason, act.at)
     _tell_released(connection, desk, mailing, kept, act, permit)
@@ -148,7 +148,7 @@ def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> 
     with named(mailing.id):
         advance(mailing.state, "approve")
     ledger.note(connection, mailing, ASKED, replace(act, reason=also))
-    affairs.ask_also(connection, affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at), also, act.at)
+    affairs.ask_also(connection, affairs.of_mailing(connection, desk.voice, mailing.key, act.at), also, act.at)
     events = views.timeline(connection, mailing.key)
     yeses = affairs.agreed_since(desk.voice, events, mailing.held_at)
     return Decision(mailing, missing=who.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses))
@@ -193,7 +193,7 @@ def _close(
     occasion: Occasion,
 ) -> Decision:
     kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
-    affair = affairs.of_mailing(connection, desk.voice, mailing.key, (), act.at)
+    affair = affairs.of_mailing(connection, desk.voice, mailing.key, act.at)
     with named(mailing.id):
         ledger.close(connection, mailing, name, act, left)
     affairs.tell_decided(connection, affair, _OUTCOMES[name], act.by, act.reason, act.at)

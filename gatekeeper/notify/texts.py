@@ -20,7 +20,7 @@ WIDTH = 76
 _ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
 _REPORT = _ALWAYS | {"reasons", "recipients", "until"}
 _NOTICE = _ALWAYS | {"reach", "reasons", "by", "comment"}
-_MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since"}
+_MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since", "sent"}
 KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, and the names that it may use
     **dict.fromkeys(("held", "released", "warning"), _NOTICE),
     **dict.fromkeys(("denied", "refused", "withdrawn", "lapsed", "undeliverable", "delayed"), _REPORT),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, s
 from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Client, Counts, Reason, Recipient
+from gatekeeper.store.jobs import in_hand
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
 from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, events, mailings
 
@@ -213,6 +214,32 @@ def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int
         view = RecipientView(recipient, RecipientState(row["state"]), row["reply"])
         found.setdefault(row["batch_id"], []).append(view)
     return found
+
+
+@immutable
+class OnTheWay:
+    """Recipients of a mailing's released batches who wait for them still, and of those that were stopped."""
+
+    going: int = 0
+    stopped: int = 0
+
+
+def on_its_way(connection: Connection, mailing_key: int, now: float) -> OnTheWay:
+    """How many recipients it is on its way to; one that was stopped while somebody sends it is, too."""
+    waits = batch_recipients.c.state == RecipientState.WAITING
+    query = (
+        select(batches.c.id, batches.c.state, batches.c.permits, func.count())
+        .join(batch_recipients, batch_recipients.c.batch_id == batches.c.id)
+        .where(batches.c.mailing_id == mailing_key, batches.c.state.in_((BatchState.RELEASED, BatchState.HELD)), waits)
+        .group_by(batches.c.id)
+    )
+    going = stopped = 0
+    for id, state, permits, number in connection.execute(query):
+        if state == BatchState.RELEASED or (permits and in_hand(connection, [id], now)):
+            going += number
+        elif permits:
+            stopped += number
+    return OnTheWay(going, stopped)
 
 
 def header_of(connection: Connection, body: bytes) -> bytes:

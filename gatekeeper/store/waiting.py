@@ -108,6 +108,17 @@ def origin_of(connection: Connection, key: int) -> Origin | None:
     )
 
 
+def bodies_of(connection: Connection, key: int) -> list[bytes]:
+    """A body of each different content that is held of it, in the order in which they came."""
+    query = select(batches.c.content_digest, batches.c.body).order_by(batches.c.id)
+    found: dict[str, bytes] = {}
+    for digest, body in connection.execute(
+        query.where(batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
+    ):
+        found.setdefault(digest, bytes(body))
+    return list(found.values())
+
+
 def note(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
     """Write down that a step was done, and to whom it was told."""
     record(connection, key, now, step, text=", ".join(sorted(people)) or None)
