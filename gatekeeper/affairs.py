@@ -239,8 +239,13 @@ def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice
     """Queue a copy for each; under a name once, whoever tries."""
     content = notify.matter_notice(notice, affair.voice.organisation, moment_of(now))
     for each in notice.to:
-        once = f"{name}:{affair.matter.id}:{sha256(each.encode()).hexdigest()[:16]}"
+        once = once_name(name, affair.matter.id, each)
         jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
+
+
+def once_name(name: str, number: str, address: str) -> str:
+    """The name of a notice to one person; short, however long the address is."""
+    return f"{name}:{number}:{sha256(address.encode()).hexdigest()[:16]}"
 
 
 def _told_before(affair: Affair) -> frozenset[str]:

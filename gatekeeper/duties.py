@@ -13,7 +13,7 @@ from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
 from gatekeeper.meetings import Meetings
 from gatekeeper.request_news import RequestNews
-from gatekeeper.store import Store, StoreError, claims, keeping, ledger, permits, preflights
+from gatekeeper.store import OutageLog, Store, claims, keeping, ledger, permits, preflights
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
 
@@ -21,6 +21,7 @@ log = logging.getLogger("gatekeeper.duties")
 GATHER_SECONDS = 0.25  # by which a gather may end late
 ATTEND_SECONDS = 2.0  # by which somebody may be told late that a mailing waits
 TIDY_SECONDS = 60.0
+_LOOPS = ("gathers", "held mailings", "reminders", "the tidying up")
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
 
@@ -37,6 +38,7 @@ class Duties:
     meetings: Meetings
     clock: Callable[[], float] = time.time
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _outages: dict[str, OutageLog] = field(default_factory=lambda: {name: OutageLog(log, name) for name in _LOOPS})
 
     def start(self) -> None:
         """Start the loops."""
@@ -56,32 +58,26 @@ class Duties:
 
     async def end_gathers(self) -> None:
         """Judge the mailings that have been quiet for long enough; with the database away they wait."""
-        try:
+        with self._outages["gathers"].survived():
             await self.gathers.end_due()
-        except StoreError as error:
-            log.debug("gathers wait for the database: %s", error)
 
     async def meet(self) -> None:
         """Look again at the held mailings that a permit may cover; with the database away they wait."""
-        try:
+        with self._outages["held mailings"].survived():
             await self.meetings.hold()
-        except StoreError as error:
-            log.debug("held mailings wait for the database: %s", error)
 
     async def attend(self) -> None:
         """Look after the mailings that are held, and after requests."""
-        try:
+        with self._outages["reminders"].survived():
             await self.patience.attend()
             await self.news.attend()
-        except StoreError as error:
-            log.debug("what waits for people waits for the database: %s", error)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
         now = self.clock()
         age = max(_ORDINARY_SECONDS, self.in_force.current.ruleset.mailing.within.total_seconds())
         unsealed = now - _UNSEALED_SECONDS
-        try:
+        with self._outages["the tidying up"].survived():
             await self.store.run(partial(keeping.forget_unsealed, before=unsealed))
             await self.store.run(partial(keeping.forget_bodies, before=unsealed))
             await self.store.run(partial(preflights.forget, before=unsealed))
@@ -90,5 +86,3 @@ class Duties:
             forgotten = 1
             while forgotten:  # a few hundred a commit, so that mail is not kept waiting
                 forgotten = await self.store.run(partial(ledger.forget_ordinary, before=now - age))
-        except StoreError as error:
-            log.warning("not tidied up: %s", error)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 
 from gatekeeper import affairs, notify, rules, telling
 from gatekeeper.auditing import Auditor, Judged
@@ -111,8 +112,13 @@ class Meetings:
         )
         moment = datetime.fromtimestamp(now, UTC)
         content = notify.released_notice(summary, voice.organisation, moment, f"permit {', '.join(permits)}")
-        once = f"released:{mailing.id}:{','.join(permits)}"
+        once = once_name(mailing.id, permits)
         telling.queue_notice(connection, once, mailing.sender, content, now, mailing.key)
+
+
+def once_name(mailing: str, permits: Sequence[str]) -> str:
+    """The name of the notice that these permits released the mailing; short, however many they are."""
+    return f"released:{mailing}:{sha256(','.join(permits).encode()).hexdigest()[:16]}"
 
 
 def _holding(judged: Rejudged) -> tuple[Reason, ...]:

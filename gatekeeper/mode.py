@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from gatekeeper.store import Store, StoreError, modes
+from gatekeeper.store import OutageLog, Store, modes
 from gatekeeper.tasks import every
 
 log = logging.getLogger("gatekeeper.mode")
@@ -29,6 +29,7 @@ class Mode:
     clock: Callable[[], float] = time.time
     until: float = 0.0  # of an observing that somebody began; seconds since 1970
     _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the mode"), repr=False)
 
     @property
     def observes(self) -> bool:
@@ -47,10 +48,10 @@ class Mode:
 
     async def look(self, store: Store) -> None:
         """Read what was said last; what was said before holds while the database is away, until its end."""
-        try:
-            said = await store.read(modes.newest)
-        except StoreError:
-            return
+        with self._outage.survived():
+            self._follow(await store.read(modes.newest))
+
+    def _follow(self, said: modes.Said | None) -> None:
         until = said.until or 0.0 if said and said.mode == OBSERVE else 0.0
         if said and until != self.until:
             self.until = until

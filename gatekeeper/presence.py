@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ from functools import partial
 
 from gatekeeper.in_force import InForce
 from gatekeeper.mode import Mode
-from gatekeeper.store import Store, StoreError, modes
+from gatekeeper.store import OutageLog, Store, modes
 from gatekeeper.tasks import every
 
+log = logging.getLogger("gatekeeper.presence")
 _SECONDS = 15.0
 SEEN_SECONDS = 60.0  # after which a process that has said nothing is taken for dead
 _FORGOTTEN_SECONDS = 86_400.0
@@ -28,6 +30,7 @@ class Presence:
     store: Store
     _loop: asyncio.Task[None] | None = field(default=None, repr=False)
     _started_at: float = 0.0
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the list of running processes"), repr=False)
 
     def start(self) -> None:
         """Say so now, and every few seconds."""
@@ -59,7 +62,5 @@ class Presence:
         await every(_SECONDS, self.tell)
 
     async def _run(self, function: partial[None]) -> None:
-        try:
+        with self._outage.survived():
             await self.store.run(function)
-        except StoreError:
-            return

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.in_force import InForce
-from gatekeeper.store import Connection, Store, StoreError, audit
+from gatekeeper.store import Connection, OutageLog, Store, audit
 from gatekeeper.tasks import every
 
 log = logging.getLogger("gatekeeper.audit")
@@ -27,6 +27,7 @@ class Retention:
     in_force: InForce
     store: Store
     _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the tidying up of the audit"), repr=False)
 
     def start(self) -> None:
         """Work from now on."""
@@ -40,11 +41,9 @@ class Retention:
 
     async def tidy(self) -> None:
         """Merge and remove what there is."""
-        try:
+        with self._outage.survived():
             await self._merge()
             await self._age_out()
-        except StoreError as error:
-            log.warning("the audit was not tidied up: %s", error)
 
     async def _merge(self) -> None:
         before = self.store.now() - _SETTLED_SECONDS

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from gatekeeper.metrics import LedgerSummary
 from gatekeeper.ops import Answer
-from gatekeeper.store import Store, StoreError, StoreSetupError, ledger
+from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, ledger
 
 log = logging.getLogger("gatekeeper.store")
 _REOPEN_SECONDS = 1.0
@@ -28,6 +28,7 @@ class Storekeeper:
         self.is_open = False
         self._writing = writing
         self._opening: asyncio.Task[None] | None = None
+        self._outage = OutageLog(log, "the metrics of the ledger")
 
     async def open(self, then: Then = nothing) -> None:
         """Open the database, or keep trying beside: until it is there all mail is 451, and none is lost.
@@ -79,9 +80,8 @@ class Storekeeper:
 
     def summary(self) -> LedgerSummary | None:
         """What the ledger says of itself; None where it cannot be read."""
-        try:
+        with self._outage.survived():
             found = self.store.writer.read(ledger.summarise)
-        except StoreError:
-            return None
-        age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
-        return LedgerSummary(found.mailings, found.queue, age)
+            age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
+            return LedgerSummary(found.mailings, found.queue, age)
+        return None

@@ -24,7 +24,7 @@ from gatekeeper.faults import step
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.notify import Occasion
-from gatekeeper.store import Connection, Store, StoreError, jobs, keeping, tokens
+from gatekeeper.store import Connection, OutageLog, Store, StoreError, jobs, keeping, tokens
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.telling import Told, Voice, queue_delivery_report
 from gatekeeper.wire.released import token_field, without_hidden_fields
@@ -66,7 +66,7 @@ class Queue:
     _working: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
-    _outage: bool = False  # the database was away when it was last asked
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
 
     def poke(self) -> None:
         """Look at once: something was queued."""
@@ -89,11 +89,9 @@ class Queue:
 
     async def _run(self) -> None:
         while True:
-            try:
+            leased: list[Job] = []
+            with self._outage.survived():
                 leased = await self._lease()
-            except StoreError as error:
-                log.warning("the queue waits for the database: %s", error)
-                leased, self._outage = [], True
             for job in leased:
                 self._begin(job)
             if not leased:
@@ -111,8 +109,7 @@ class Queue:
             return []
         now = self.clock()
         due = await self.store.read(partial(jobs.any_due, now=now))
-        if self._outage:  # leases have run out of those who live, and have an answer of the next hop to write
-            self._outage = False
+        if self._outage.lasts:  # leases have run out of those who live, and have an answer of the next hop to write
             await asyncio.sleep(2 * _POLL)
             now = self.clock()
         if not due:
@@ -277,12 +274,11 @@ class Queue:
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         """Run it as soon as the database is there: what the next hop has said must not be forgotten while we live."""
+        outage = OutageLog(log, "an answer of the next hop")
         while True:
-            try:
+            with outage.survived():
                 return await self.store.run(work)
-            except StoreError as error:
-                log.warning("an answer of the next hop waits for the database: %s", error)
-                await asyncio.sleep(_POLL)
+            await asyncio.sleep(_POLL)
 
     # -- time ----------------------------------------------------------------------------------------------------
 

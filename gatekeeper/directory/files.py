@@ -27,7 +27,7 @@ class Reader:
     @property
     def digest(self) -> str:
         """Hex SHA-256 of what was read, in order, and what servers said: equal ones mean that nothing has changed."""
-        return f"{self._digest.hexdigest()}.{self._said.hexdigest()}"
+        return sha256(self._digest.digest() + self._said.digest()).hexdigest()
 
     def note(self, text: str) -> None:
         """Make what a server said part of the digest."""

@@ -25,6 +25,7 @@ from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
 from gatekeeper.store.hashing import lock_name, read_secret
 from gatekeeper.store.joining import hash_arrival
 from gatekeeper.store.ordinary import Case, decide_together
+from gatekeeper.store.outage_log import OutageLog
 from gatekeeper.store.writer import Undo, Writer
 from gatekeeper.tasks import Patience
 
@@ -35,6 +36,7 @@ __all__ = [
     "Database",
     "Gathering",
     "Judge",
+    "OutageLog",
     "Store",
     "StoreError",
     "StoreFull",
