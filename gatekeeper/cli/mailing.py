@@ -19,6 +19,7 @@ from gatekeeper.cli.cases import (
 )
 from gatekeeper.cli.common import CANNOT_CREATE, Failure, by_option, print_json
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.private_files import make_private_folder, write_private_file
 from gatekeeper.store.views import BatchView, MailingView
 
 # -- how a mailing is shown --------------------------------------------------------------------------------------
@@ -250,13 +251,14 @@ def export(casework: Casework, id: int, by: str, folder: Path) -> Export:
 
 def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
     try:
-        folder.mkdir(parents=True)
+        make_private_folder(folder)
         names = []
         for batch in case.batches:
             name = _file_name(case, batch)
-            (folder / name).write_bytes(casework.message(batch))
+            write_private_file(folder / name, casework.message(batch))
             names.append(name)
-        (folder / "mailing.json").write_text(json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n")
+        document = json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n"
+        write_private_file(folder / "mailing.json", document.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
     return [*names, "mailing.json"]

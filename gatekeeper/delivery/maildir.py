@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gatekeeper.model import Recipient
+from gatekeeper.private_files import create_private_file, make_private_folder
 from gatekeeper.wire import verdicts
 from gatekeeper.wire.replies import Reply, reply
 
@@ -65,9 +66,9 @@ class MaildirTransaction:
 
 
 def make_maildir(folder: Path) -> None:
-    """Make the folder and its three parts; raises OSError."""
+    """Make the folder and its three parts, of mode 0700; raises OSError."""
     for part in ("tmp", "new", "cur"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder / part)
 
 
 def write_message(folder: Path, chunks: Sequence[bytes]) -> str:
@@ -76,7 +77,7 @@ def write_message(folder: Path, chunks: Sequence[bytes]) -> str:
     name = f"{time.time():.6f}.P{os.getpid()}Q{next(_numbers)}.{socket.gethostname().replace('/', '_')}"
     unfinished = folder / "tmp" / name
     try:
-        with open(unfinished, "xb") as file:
+        with create_private_file(unfinished) as file:
             file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from gatekeeper.private_files import create_private_file, make_private
 from gatekeeper.store.clock import Clock
 from gatekeeper.store.compatibility import oldest_that_works, record_oldest
 from gatekeeper.store.errors import StoreError, StoreSetupError, translate
@@ -69,12 +70,25 @@ class Database:
         A newer schema is left as it is where its migrations say that this program works on it: nodes are upgraded one
         after the other.
         """
+        self._keep_private()
         try:
             with self.engine.connect() as connection:
                 self._migrate(connection)
         except SQLAlchemyError as error:
             raise translate(error) from error
         self._inode = self._current_inode()
+
+    def _keep_private(self) -> None:
+        """Let nobody but the owner read an SQLite database; what SQLite puts beside it takes after its file.
+
+        One that is there is not opened: to close it would drop the locks that SQLite has on it.
+        """
+        if self.path is None:
+            return
+        with suppress(OSError):  # it is there; or it cannot be made, which SQLite says better
+            create_private_file(self.path).close()
+        for suffix in ("", "-wal", "-shm"):
+            make_private(Path(f"{self.path}{suffix}"))
 
     def _migrate(self, connection: Connection) -> None:
         version = schema_version(connection)
