@@ -194,6 +194,8 @@ _BATV = re.compile(r"(?:prvs|msprvs1)=[^=]+=(.+)|btv1==[^=]+==(.+)|prvs=([^=]+)/
 # Exchange Online writes bounces+SRS=hash=day=domain=user.
 _SRS = re.compile(rf"(?:srs0[=+-]|srs1[=+-][^=]+=[^=]+=[=+-]|[^+]+\+srs=)[^=]+=[^=]+=(?P<domain>{_HOST})=(?P<name>.+)")
 
+_SRS_LEFT = re.compile(r'"?(?:srs[01][=+-]|[^+@]*\+srs=)')
+
 # VERP, https://cr.yp.to/proto/verp.txt: owner-list-user=domain. Postfix (VERP_README), Mailman (VERP_FORMAT) write
 # owner-list+user=domain; ezmlm (ezmlm-send) list-return-123-user=domain; Sympa bounce+user==a==domain==list.
 _VERP = re.compile(rf"(?P<head>.+)={_HOST}")
@@ -217,6 +219,14 @@ def envelope_origin(mail_from: str, recipients: Sequence[str]) -> str:
     while (peeled := _peeled(origin, endings)) != origin:
         origin = peeled
     return origin
+
+
+def names_somebody(origin: str) -> bool:
+    """False for "" and for what an SRS rewriter made that keeps no address (`bounces+SRS=44ldt=IX@`).
+
+    Args: `origin` is what `envelope_origin` returned.
+    """
+    return bool(origin) and not _SRS_LEFT.match(origin)
 
 
 def _peeled(origin: str, endings: Iterable[str]) -> str:

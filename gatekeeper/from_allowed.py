@@ -17,7 +17,7 @@ from gatekeeper.in_force import Policy
 from gatekeeper.mail import fold
 from gatekeeper.model import Facts, Mailbox, Transaction
 
-_UNTRUSTED = (  # defects with which mail programs may show another From than we read
+_DOUBTS = (  # defects with which mail programs may show another From than we read, in the order in which they are told
     "duplicate-from",
     "malformed-from",
     "missing-from",
@@ -29,6 +29,7 @@ _UNTRUSTED = (  # defects with which mail programs may show another From than we
     "control-character",
     "malformed-encoded-word",
 )
+UNTRUSTED = frozenset(_DOUBTS)
 _SHOWN_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@]+ ?@ ?[^\s<>()\[\]\",;:@]+\.[^\s<>()\[\]\",;:@]+")
 _DIGITS = str.maketrans("015", "ols")  # read as letters in many typefaces
 
@@ -42,9 +43,7 @@ def from_problem(transaction: Transaction, facts: Facts, mailbox: str, policy: P
 
 
 def _problems(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> Iterator[str]:
-    yield from (
-        f"the sender's names cannot be told for certain ({name})" for name in _UNTRUSTED if name in facts.defects
-    )
+    yield from (f"the sender's names cannot be told for certain ({name})" for name in _DOUBTS if name in facts.defects)
     recipients = [recipient.address for recipient in transaction.recipients]
     envelope = address.envelope_origin(transaction.sender, recipients)
     sender = _of_login(transaction.login, mailbox, policy) if transaction.login else envelope
@@ -62,8 +61,12 @@ def _problems(transaction: Transaction, facts: Facts, mailbox: str, policy: Poli
 
 def _of_login(login: str, mailbox: str, policy: Policy) -> str:
     """A login without a domain vouches for an inside mailbox of its name only: that it is ours is all we know of it."""
-    bare = "@" not in login.rpartition("\\")[2]
-    return login if bare and not policy.directory.is_inside(mailbox) else mailbox
+    return login if is_without_domain(login) and not policy.directory.is_inside(mailbox) else mailbox
+
+
+def is_without_domain(login: str) -> bool:
+    """True for `jdoe` and `CORP\\jdoe`."""
+    return "@" not in login.rpartition("\\")[2]
 
 
 def _names(facts: Facts, envelope: str) -> Iterator[tuple[str, str]]:
@@ -86,11 +89,19 @@ def belong_together(sender: str, other: str, policy: Policy) -> bool:
     agency = directory.agency_of(sender)
     if ruleset.together == "agency" and agency is not None and agency == directory.agency_of(other):
         return True
-    entry = ruleset.senders.get(other) or ruleset.senders.get(owner)
+    return is_lent(sender, other, policy)
+
+
+def is_lent(sender: str, other: str, policy: Policy) -> bool:
+    """True where an entry under `senders` lets `sender` use the address `other`: both normalised."""
+    directory, senders = policy.directory, policy.ruleset.senders
+    entry = senders.get(other) or senders.get(directory.user(other))
     lent = entry.used_by if entry else ()
     if not lent:
         return False
-    return agency in lent or not set(directory.groups_of(sender)).isdisjoint(lent) or user in map(directory.user, lent)
+    if directory.agency_of(sender) in lent or not set(directory.groups_of(sender)).isdisjoint(lent):
+        return True
+    return directory.user(sender) in map(directory.user, lent)
 
 
 # -- what only looks like somebody -------------------------------------------------------------------------------

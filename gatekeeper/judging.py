@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatekeeper import address
+from gatekeeper import address, exempt
 from gatekeeper.audience import count
 from gatekeeper.from_allowed import from_problem
 from gatekeeper.in_force import Policy
@@ -24,11 +24,22 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
     mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
     agency = policy.directory.agency_of(mailbox)
-    covered = agency not in policy.ruleset.scope_except
+    names = exempt.names_of(transaction, facts, mailbox, policy)
+    proven = exempt.are_of_agency(names, agency, transaction, policy)
     groups = policy.directory.groups_of(mailbox)
     asked = not policy.ruleset.reads.isdisjoint(("from_allowed", "from_problem"))
     problem = from_problem(transaction, facts, mailbox, policy) if asked else None
-    return Source(mailbox, transaction.authenticated, agency, covered, groups, problem)
+    return Source(
+        mailbox,
+        authenticated=transaction.authenticated,
+        agency=agency,
+        covered=not (proven and agency in policy.ruleset.scope_except),
+        groups=groups,
+        from_problem=problem,
+        names=exempt.without_lent(names, policy),
+        proven=proven,
+        separate=exempt.is_separate(names, policy),
+    )
 
 
 def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audience:

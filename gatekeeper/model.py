@@ -138,6 +138,11 @@ class Facts:
     fingerprints: tuple[str, ...] = ()  # of the text, copies share one; () where it is too short to tell
 
 
+def is_automatic(transaction: Transaction, facts: Facts) -> bool:
+    """True for a DSN, MDN or auto-reply as it should be sent: from the null sender, to one recipient (RFC 3834 2)."""
+    return facts.automatic and not transaction.sender and len(transaction.recipients) == 1
+
+
 # -- whom it reaches ---------------------------------------------------------------------------------------------
 
 
@@ -236,6 +241,9 @@ class Source:
     covered: bool = True  # False for agencies that the ruleset's scope excepts
     groups: tuple[str, ...] = ()  # that the directory or the ruleset puts them into
     from_problem: str | None = None  # why they may not use these names, "" where they may; None where no rule asks
+    names: tuple[str, ...] = ()  # all that it is sent under, but for a lent From; the voucher's first, () without one
+    proven: bool = False  # every name belongs to `agency`, by more than From alone
+    separate: bool = False  # each of its messages is a mailing of its own
 
 
 @immutable
@@ -323,6 +331,7 @@ class Standing:
     whole: bool = False  # True where all of the ledger was asked, False where only the mailing's own state was
     suspensions: tuple[Suspension, ...] = ()
     earlier: Mapping[Earlier, int] = field(default_factory=dict)  # mailings, as the ruleset asks
+    answers: bool = False  # automatic mail, to the sender of mail that the gate passed, about that mail
 
 
 # -- what is decided ---------------------------------------------------------------------------------------------
@@ -365,6 +374,15 @@ class Verdict:
         return any(reason.repair == "blind" for reason in self.reasons)
 
 
+class Asked(StrEnum):
+    """Which rules are asked about a message."""
+
+    ALL = "all"
+    NAMES = "names"  # those about the names that it is sent under
+    COUNTS = "counts"  # those about nothing but how many people a mailing reaches
+    NONE = "none"
+
+
 @immutable
 class Evidence:
     """Everything a judgment reads, but for the ruleset and the time."""
@@ -377,6 +395,13 @@ class Evidence:
     source: Source
     arrived: datetime | None = None  # when it came in, where it is judged later
     likeness: Likeness | None = None  # of its content, where a permit is bound to one
+
+    @property
+    def asked(self) -> Asked:
+        """Which rules are asked about it (DESIGN 3.3): of mail that is exempt or automatic, not all."""
+        if is_automatic(self.transaction, self.facts):
+            return Asked.COUNTS if self.source.covered and not self.standing.answers else Asked.NONE
+        return Asked.ALL if self.source.covered else Asked.NAMES
 
     def without_content(self) -> Evidence:
         """The same less the message's octets: what may wait to be recorded, where a body must not."""

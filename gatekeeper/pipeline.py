@@ -23,7 +23,18 @@ from gatekeeper.in_force import InForce, Policy
 from gatekeeper.judging import audience_of, likeness_for, source_of, warning_field
 from gatekeeper.mail import read_facts
 from gatekeeper.mode import OBSERVE, Mode
-from gatekeeper.model import Action, Counts, Evidence, Facts, Outcome, Source, Standing, Transaction, Verdict
+from gatekeeper.model import (
+    Action,
+    Counts,
+    Evidence,
+    Facts,
+    Outcome,
+    Source,
+    Standing,
+    Transaction,
+    Verdict,
+    is_automatic,
+)
 from gatekeeper.outage import Outage
 from gatekeeper.passage_ids import passage_ids
 from gatekeeper.rules import MailingRules
@@ -174,7 +185,7 @@ class Pipeline:
             identity=identity.batch_identity(transaction, facts),
             now=passage.now,
             within=mailing.within,
-            separate=source.mailbox in mailing.separate,
+            separate=source.separate,
             agency=source.agency if mailing.source == "agency" else None,
             gathering=None if passage.observes else self._gathering(transaction, facts, source, mailing),
             trace=transaction.trace or received_field(transaction, self.settings.hostname, passage.now, passage.id),
@@ -183,13 +194,12 @@ class Pipeline:
             returning=transaction.authenticated and token_of(transaction.content) is not None,
         )
 
-    def _gathering(
-        self, transaction: Transaction, facts: Facts, source: Source, mailing: MailingRules
-    ) -> Gathering | None:
+    @staticmethod
+    def _gathering(transaction: Transaction, facts: Facts, source: Source, mailing: MailingRules) -> Gathering | None:
         """How the batch waits for the rest of its mailing; None where its verdict cannot depend on the rest."""
         gather = mailing.gather
-        alone = source.mailbox in mailing.separate or not source.covered or (facts.automatic and not transaction.sender)
-        if gather is None or alone:
+        unasked = not source.covered and source.from_problem is None  # no rule is asked about who sends it
+        if gather is None or source.separate or unasked or is_automatic(transaction, facts):
             return None
         opens = gather.takes(len(transaction.recipients))
         return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())

@@ -23,14 +23,13 @@ def placed(text: str, file: str, *, warning: bool = False) -> Problem:
 
 def as_document(problem: Problem) -> dict[str, Any]:
     """A problem as JSON."""
-    severity = "warning" if problem.warning else "error"
     place = {"file": problem.file, "line": problem.line, "column": problem.column}
-    return {**place, "text": problem.text, "severity": severity}
+    return {**place, "text": problem.text, "severity": problem.severity}
 
 
 def github(problem: Problem) -> str:
     """A workflow command, which GitHub and those who follow it show beside the line."""
-    kind = "warning" if problem.warning else "error"
+    kind = "notice" if problem.note else problem.severity
     file = _escaped(problem.file).replace(":", "%3A").replace(",", "%2C")
     return f"::{kind} file={file},line={problem.line},col={problem.column}::{_escaped(problem.text)}"
 
@@ -45,7 +44,7 @@ def gitlab(problem: Problem) -> dict[str, Any]:
         "description": problem.text,
         "check_name": "gatekeeper-rules",
         "fingerprint": hashlib.sha256(f"{problem.file} {problem.text}".encode()).hexdigest(),
-        "severity": "minor" if problem.warning else "critical",
+        "severity": {"note": "info", "warning": "minor", "error": "critical"}[problem.severity],
         "location": {"path": problem.file, "lines": {"begin": problem.line}},
     }
 

@@ -13,9 +13,15 @@ from gatekeeper.cli.policies import policy_at
 from gatekeeper.in_force import Policy
 from gatekeeper.judging import audience_of, source_of
 from gatekeeper.mail import read_facts
-from gatekeeper.model import Client, Counts, Evidence, Recipient, Standing, Transaction
+from gatekeeper.model import Asked, Client, Counts, Evidence, Recipient, Standing, Transaction
 from gatekeeper.rules import Explanation
 from gatekeeper.rules import explain as explain_rules
+
+_SAID = {
+    Asked.NAMES: "the sender's agency is outside the scope of these rules: only rules about from_allowed are asked",
+    Asked.COUNTS: "an automatic mail to one recipient: only rules that look at nothing but counts are asked",
+    Asked.NONE: "no rule is asked",
+}
 
 
 @click.command()
@@ -86,8 +92,8 @@ def _print(explanation: Explanation) -> None:
     verdict, counts = explanation.verdict, explanation.counts
     click.echo(f"verdict: {verdict.action}")
     click.echo(f"reaches: {counts.users} users in {len(counts.agencies)} agencies, {counts.external} externals")
-    if not explanation.covered:
-        click.echo("the sender's agency is outside the scope of these rules")
+    if explanation.asked in _SAID:
+        click.echo(_SAID[explanation.asked])
     for reason in verdict.reasons:
         click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
     click.echo("")

@@ -49,15 +49,17 @@ def check(files: tuple[Path, ...], strict: bool, form: str, as_json: bool, **giv
     else:
         for path, problems in found.items():
             _print(path, problems, form)
-    if any(strict or not problem.warning for problems in found.values() for problem in problems):
+    severe = ("error", "warning") if strict else ("error",)
+    if any(problem.severity in severe for problems in found.values() for problem in problems):
         raise SystemExit(DATA_ERROR)
 
 
 def _print(path: Path, problems: tuple[Problem, ...], form: str) -> None:
     for line in lines(problems, form):
         click.echo(line)
-    if all(problem.warning for problem in problems):
-        click.echo(f"{path}: good" + (f", {len(problems)} warnings" if problems else ""))
+    if all(problem.severity != "error" for problem in problems):
+        warnings = sum(problem.severity == "warning" for problem in problems)
+        click.echo(f"{path}: good" + (f", {warnings} warnings" if warnings else ""))
 
 
 def _problems(path: Path) -> Iterator[Problem]:
@@ -88,6 +90,7 @@ def _of_the_rules(path: Path) -> Iterator[Problem]:
         if directory.watched(address) is None:
             yield placed(f"reach of {address}: nobody knows a list of that address", str(path), warning=True)
     yield from ruleset_room.date_problems(ruleset, date.today(), str(path))
+    yield from ruleset_room.scope_notes(ruleset, str(path))
 
 
 # -- schema ------------------------------------------------------------------------------------------------------

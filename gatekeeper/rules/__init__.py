@@ -6,7 +6,7 @@ Start with `judge.py`; `fields.py` is the registry of what a rule can look at.
 from __future__ import annotations
 
 from .cases import Case, read_cases, spread
-from .check import check_ruleset, date_problems, date_warnings, parse_ruleset, read_ruleset
+from .check import check_ruleset, date_problems, date_warnings, parse_ruleset, read_ruleset, scope_notes
 from .explain import Explanation, RuleTrace, TestTrace, decision, explain
 from .fields import FIELDS
 from .judge import is_mass, judge, observed
@@ -72,6 +72,7 @@ __all__ = [
     "read_cases",
     "read_ruleset",
     "schema",
+    "scope_notes",
     "spread",
     "uncovered",
 ]

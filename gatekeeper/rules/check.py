@@ -76,6 +76,18 @@ def date_problems(ruleset: Ruleset, today: date, name: str) -> tuple[Problem, ..
     return tuple(found)
 
 
+def scope_notes(ruleset: Ruleset, name: str) -> tuple[Problem, ...]:
+    """What `scope` rests on (M9), as a note at its line of the file of that name; () where there is no scope."""
+    if not ruleset.scope_except:
+        return ()
+    agencies = ", ".join(sorted(ruleset.scope_except))
+    text = (
+        f"scope: where the gate knows no login, senders of {agencies} are told by MAIL FROM and From, addresses that "
+        "anybody can write: expected a mail server before the gate that checks MAIL FROM (docs/postfix.md)"
+    )
+    return (Problem(_line_of(ruleset.text, "scope"), 1, text, name, warning=True, note=True),)
+
+
 def _line_of(text: str, key: str) -> int:
     """Where a key of the first level stands; 1 for a file written in braces."""
     lines = (number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key}:"))

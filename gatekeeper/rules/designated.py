@@ -18,17 +18,32 @@ _BESIDE = 1  # people beside the lists of a designated sender: a copy to oneself
 def is_designated(agencies: Mapping[str, Agency], lists: Mapping[str, ListSpec], evidence: Evidence) -> bool:
     """Whether the sender is designated by its agency, or by every list that the mailing goes to and to nobody beside.
 
-    A sender whom nothing vouches for is none: anybody can write a From.
+    A sender whom nothing vouches for is none: anybody can write a From. So every name that the message is sent under
+    must be one of a designated sender.
     """
-    source = evidence.source
-    if not source.authenticated:
+    source, audience = evidence.source, evidence.audience
+    if not source.authenticated or not source.names:
         return False
     agency = agencies.get(source.agency or "")
-    if agency and source.mailbox in agency.senders:
+    if agency and agency.senders.issuperset(source.names):
         return True
-    reached = [lists.get(address) for address in evidence.counts.lists | evidence.audience.lists]
-    named = all(spec is not None and source.mailbox in spec.senders for spec in reached)
-    return bool(reached) and named and bool(evidence.audience.lists) and evidence.audience.beside <= _BESIDE
+    reached = evidence.counts.lists | audience.lists
+    named = all(address in lists and _may_send_to(address, lists[address], source.names) for address in reached)
+    return bool(reached) and named and bool(audience.lists) and audience.beside <= _BESIDE
+
+
+def _may_send_to(address: str, spec: ListSpec, names: tuple[str, ...]) -> bool:
+    """Whether all of the names may; the list's own addresses say nothing either way, so they cannot vouch."""
+    voucher, *others = names
+    own = _own_addresses(address)
+    return voucher in spec.senders and all(name in spec.senders or name in own for name in others)
+
+
+def _own_addresses(address: str) -> tuple[str, ...]:
+    """What list servers write into Sender beside the author's From."""
+    local, _, domain = address.rpartition("@")
+    own = (local, f"{local}-bounces", f"{local}-bounce", f"{local}-owner", f"owner-{local}", f"{local}-request")
+    return tuple(f"{each}@{domain}" for each in own)
 
 
 def purpose_of(senders: Mapping[str, Sender], evidence: Evidence) -> Any:

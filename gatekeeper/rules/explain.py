@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..immutable import immutable
-from ..model import Counts, Evidence, Share, Verdict
+from ..model import Asked, Counts, Evidence, Share, Verdict
 from .compile import compile_condition
 from .conditions import All, Any_, Condition, Not, Test
 from .fields import FIELDS, FieldValues
@@ -59,6 +59,7 @@ class Explanation:
     mass: TestTrace
     rules: tuple[RuleTrace, ...]
     covered: bool
+    asked: Asked
 
     def as_dict(self) -> dict[str, Any]:
         """The decision (DESIGN 8) with `mass`, `covered` and a trace of every rule, ready for JSON."""
@@ -77,6 +78,7 @@ class Explanation:
         return decision(self.verdict, self.counts) | {
             "mass": bool(self.mass.answer),
             "covered": self.covered,
+            "asked": self.asked.value,
             "trace": traces,
         }
 
@@ -116,6 +118,7 @@ def explain(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Explanation:
         _trace(ruleset.mass, values),
         tuple(_trace_rule(rule, values, now) for rule in ruleset.rules),
         evidence.source.covered,
+        evidence.asked,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ..model import Action, Evidence, Permit, Reason, Verdict
+from ..model import Action, Asked, Evidence, Permit, Reason, Verdict
 from .conditions import tests_of
-from .fields import FieldValues
+from .fields import FIELDS, FieldValues
 from .kinds import UNAVAILABLE
 from .permits import by_preference, is_meant, is_of, uncovered
 from .ruleset import Rule, Ruleset
@@ -15,6 +15,7 @@ from .say import render, said
 
 HELD = "held"
 SUSPENDED = "suspended"  # the one rule that no file needs to have
+_OF_NAMES = ("from_allowed", "from_problem")
 _NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)
 
 
@@ -26,16 +27,19 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
 
     Args: `values` are those of a past judgment that is made again; else they are drawn from the evidence.
     """
-    if not _governed(evidence):
+    asked = evidence.asked
+    if asked is Asked.NONE:
         return _NOTHING
     values = field_values(ruleset, evidence, now) if values is None else values
     mass = values["mass"] is True
     reasons = [
         reason
         for rule in ruleset.candidates(values)
-        if not rule.observe and (reason := _apply(ruleset, rule, values, now))
+        if not rule.observe and is_asked(rule, asked) and (reason := _apply(ruleset, rule, values, now))
     ]
-    reasons += _suspended(ruleset, evidence, mass)
+    if asked is Asked.NAMES and not reasons:
+        return _NOTHING
+    reasons += _suspended(ruleset, evidence, mass) if asked is Asked.ALL else []
     reasons += _held_for(evidence, reasons)
     if not reasons and evidence.standing.state != HELD:
         return _NOTHING_OF_MASS_MAIL if mass else _NOTHING
@@ -53,10 +57,15 @@ def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:
 
 def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, ...]:
     """Ids of the rules with `mode: observe` that match: they are watched and change nothing."""
-    if not ruleset.observes or not _governed(evidence):
+    asked = evidence.asked
+    if not ruleset.observes or asked is Asked.NONE:
         return ()
     values = field_values(ruleset, evidence, now)
-    return tuple(rule.id for rule in ruleset.candidates(values) if rule.observe and matches(rule, values, now))
+    return tuple(
+        rule.id
+        for rule in ruleset.candidates(values)
+        if rule.observe and is_asked(rule, asked) and matches(rule, values, now)
+    )
 
 
 def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldValues:
@@ -81,9 +90,18 @@ def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
     return rule.matches(values)
 
 
-def _governed(evidence: Evidence) -> bool:
-    """False for senders outside the scope (M9), and for DSNs and auto-replies from the null sender (DESIGN 7)."""
-    return evidence.source.covered and not (evidence.facts.automatic and evidence.transaction.sender == "")
+def is_asked(rule: Rule, asked: Asked) -> bool:
+    """True for a rule that is asked about such mail.
+
+    NAMES is of senders outside the scope (M9), whom rules about names still bind (C5); COUNTS is of automatic mail to
+    one recipient.
+    """
+    if asked is Asked.ALL:
+        return True
+    fields = {test.field for test in rule.tests()}
+    if asked is Asked.NAMES:
+        return not fields.isdisjoint(_OF_NAMES)
+    return asked is Asked.COUNTS and bool(fields) and all(FIELDS[name].growing for name in fields)
 
 
 # -- one rule ----------------------------------------------------------------------------------------------------

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing to mend (or, as a warning, to know) at a place in the file; lines and columns count from 1."""
+    """One thing to mend (as a warning or a note: to know) at a place in the file; lines and columns count from 1."""
 
     line: int
     column: int
     text: str
     file: str = ""
     warning: bool = False
+    note: bool = False  # true of any such file: nothing that could be mended in it
+
+    @property
+    def severity(self) -> str:
+        """`error`, `warning` or `note`."""
+        return "note" if self.note else "warning" if self.warning else "error"
 
     def __str__(self) -> str:
-        severity = "warning: " if self.warning else ""
+        severity = "" if self.severity == "error" else f"{self.severity}: "
         return f"{self.file}:{self.line}:{self.column}: {severity}{self.text}"
 
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..immutable import immutable
-from ..model import Evidence, Reason, Standing, Suspension, Verdict
+from ..model import Asked, Evidence, Reason, Standing, Suspension, Verdict
 from .compile import compile_test
 from .conditions import Matcher, Test, tests_of
 from .fields import BY_THE_RULESET, FIELDS, FieldValues
@@ -28,6 +28,8 @@ from .shortlist import Shortlist, make_shortlist
 
 ARRIVED, GATHERED, MET = "arrived", "gathered", "met"  # when rules were asked: last, as a permit may cover it
 RESENT, RETURNED, FAILED = "resent", "returned", "failed"
+COUNTS = "counts"  # automatic mail to one recipient: rules about counts alone
+UNPROVEN = "unproven"  # all of them, in whatever scope: the sender's agency is known by From alone
 _OPEN_STATE = Standing().state
 NOT_AVAILABLE = -1  # no field has it for a value: counts and sizes are at least 0
 
@@ -54,7 +56,7 @@ class Record(NamedTuple):
     mailing: str | None  # its number
     source: str  # keyed hash of the source's mailbox
     mass: bool
-    automatic: bool  # a DSN or auto-reply, which no rule governs
+    asked: bool | str  # which rules, but for the scope: False all, True none, else a word of below
     verdict: str  # what the rules said
     done: str  # what became of it; another where the gate only observed
     reasons: list[list[Any]]  # [rule, action], of mail with a name also [cite, text]
@@ -192,7 +194,7 @@ class Recorder:
             about.mailing,
             source,
             verdict.mass,
-            evidence.facts.automatic and evidence.transaction.sender == "",
+            _asked(evidence),
             verdict.action.value,
             about.done,
             record_reasons(verdict, named=named) if verdict.reasons else [],
@@ -222,6 +224,13 @@ class Recorder:
     def _steps(self, names: tuple[str, ...]) -> _Steps:
         draws = self.ruleset.draws
         return tuple((draws.get(name) or FIELDS[name].extract, encoder(name)) for name in names)
+
+
+def _asked(evidence: Evidence) -> bool | str:
+    """Which rules were asked, or would be by a ruleset whose scope is another."""
+    if evidence.asked is Asked.NONE or evidence.asked is Asked.COUNTS:
+        return COUNTS if evidence.asked is Asked.COUNTS else True
+    return False if evidence.source.proven or evidence.source.agency is None else UNPROVEN
 
 
 _ANSWERS = {True: "1", False: "0", None: "?"}

@@ -22,6 +22,7 @@ from ..model import (
     Facts,
     Permit,
     Reason,
+    Recipient,
     Scope,
     Source,
     Standing,
@@ -34,7 +35,7 @@ from .conditions import Condition, Matcher, Test, tests_of
 from .fields import BY_THE_RULESET, FIELDS, OF_THE_LEDGER, FieldValues
 from .judge import HELD, judge, tell
 from .kinds import UNAVAILABLE
-from .recording import NOT_AVAILABLE, Frame, Record, decoder, is_whole, test_key
+from .recording import COUNTS, NOT_AVAILABLE, UNPROVEN, Frame, Record, decoder, is_whole, test_key
 from .ruleset import Rule, Ruleset
 from .shortlist import make_shortlist
 
@@ -123,12 +124,12 @@ class _Form:
         answers = "".join(map(record.answers.__getitem__, self._answers_read))
         now = tuple(during.covers(_time(record)) for during in self._during) if self._during else ()
         hours = self._draft.at_work(_time(record)) if self._asks_hours else None
-        return (*read, answers, record.automatic, now, hours)
+        return (*read, answers, record.asked, now, hours)
 
     def judge(self, record: Record, standing: Standing) -> Verdict:
         agency = self._value(record, "sender_agency")
-        covered = agency not in self._draft.scope_except
-        evidence = _evidence(record.automatic, covered, standing)
+        covered = agency not in self._draft.scope_except or record.asked == UNPROVEN
+        evidence = _evidence(record.asked, covered, standing)
         values = _Recorded(evidence)
         for name, place in self._place.items():
             values[name] = self._decoders[name](record.values[place])
@@ -252,7 +253,8 @@ def _permit(record: Record, id: str, rules: list[str]) -> Permit:
     return Permit(id, frozenset(rules), nothing, _ANY_NUMBER, nothing, _time(record) + timedelta(days=1))
 
 
-def _evidence(automatic: bool, covered: bool, standing: Standing) -> Evidence:
-    sender = "" if automatic else "somebody"
-    transaction = Transaction(listener="", client=Client(), sender=sender, recipients=(), content=b"")
+def _evidence(asked: bool | str, covered: bool, standing: Standing) -> Evidence:
+    automatic = asked in (True, COUNTS)
+    transaction = Transaction("", Client(), "" if automatic else "somebody", (Recipient(""),), b"")
+    standing = replace(standing, answers=asked is True)
     return Evidence(transaction, Facts(automatic=automatic), _NOBODY, Counts(), standing, Source("", covered=covered))

@@ -89,17 +89,17 @@ class Gate:
         return self.store.call(partial(views.list_mailings))
 
 
-def settings_of(folder: Path, sink: Sink) -> Settings:
+def settings_of(folder: Path, sink: Sink, rules: str = RULES + MORE_RULES) -> Settings:
     folder.mkdir(exist_ok=True)
-    (folder / "rules.yaml").write_text(RULES + MORE_RULES)
+    (folder / "rules.yaml").write_text(rules)
     given = {"listen": "127.0.0.1:0", "milter": "127.0.0.1:0", "xclient": "127.0.0.0/8", "hostname": "gate.example.gov"}
     given |= {"next_hop": f"smtp://127.0.0.1:{sink.port}", "rules": str(folder / "rules.yaml")}
     return read_settings(given, {})
 
 
 @asynccontextmanager
-async def open_gate(folder: Path, sink: Sink) -> AsyncIterator[Gate]:
-    settings = settings_of(folder, sink)
+async def open_gate(folder: Path, sink: Sink, rules: str = RULES + MORE_RULES) -> AsyncIterator[Gate]:
+    settings = settings_of(folder, sink, rules)
     store = Store(Database(lay_out(folder / "gate.db"), 5))
     store.open()
     next_hop = NextHop(settings.next_hop)

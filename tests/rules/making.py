@@ -111,7 +111,15 @@ def evidence(
             reach or {},
         ),
         standing or Standing(),
-        Source(sender, agency=agency, covered=covered, groups=tuple(groups), from_problem=from_problem),
+        Source(
+            sender,
+            agency=agency,
+            covered=covered,
+            groups=tuple(groups),
+            from_problem=from_problem,
+            names=(sender,),
+            proven=True,
+        ),
     )
 
 

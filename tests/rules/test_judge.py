@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatekeeper.model import Action, Reason, Standing
+from gatekeeper.model import Action, Reason, Standing, Verdict
 from gatekeeper.rules import is_mass, judge, observed, read_ruleset, uncovered
 
 from .making import NOW, ROOT, attached, evidence, one, permit, ruleset, verdict
@@ -47,7 +47,10 @@ def test_the_sender_is_told_what_was_counted_what_to_do_and_whom_to_ask():
 
 
 def test_dsns_and_auto_replies_pass_but_other_null_sender_mail_is_counted():
-    assert verdict(SHIPPED, users=3000, agencies=TWO, mail_from="", automatic=True).action is Action.RELAY
+    answer = Standing(answers=True)
+    assert verdict(SHIPPED, users=3000, agencies=TWO, mail_from="", automatic=True, standing=answer) == Verdict()
+    assert verdict(SHIPPED, users=300, agencies=TWO, mail_from="", automatic=True, subject=None).reasons == ()
+    assert verdict(SHIPPED, users=3000, agencies=TWO, mail_from="", automatic=True).action is Action.HOLD
     assert verdict(SHIPPED, users=3000, agencies=TWO, mail_from="").action is Action.HOLD
     assert verdict(SHIPPED, users=3000, agencies=TWO, automatic=True).action is Action.HOLD
 

@@ -169,10 +169,16 @@ def test_a_past_decision_is_judged_at_its_own_time(during, action):
 def test_mail_that_no_rule_governed_is_judged_so_again():
     """Clause M9, and DSNs."""
     strict = one("{users: {over: 0}}", "reject")
-    assert replayed(strict, recorded(strict, evidence(automatic=True, mail_from=""))).action == "relay"
+    automatic, answer = {"automatic": True, "mail_from": ""}, Standing(answers=True)
+    assert replayed(strict, recorded(strict, evidence(**automatic, standing=answer))).action == "relay"
+    assert replayed(strict, recorded(strict, evidence(**automatic))).action == "reject"  # by counts alone
+    assert replayed(one("{subject: {missing: false}}", "reject"), recorded(strict, evidence(**automatic))).rules == ()
     out = ruleset("  - {id: only, when: {users: {over: 0}}, then: reject}\n", HEAD + "scope: {except: [DEQ]}\n")
     kept = recorded(out, evidence(agency="DEQ", covered=False))
     assert (replayed(out, kept).action, replayed(strict, kept).action) == ("relay", "reject")
+    unproven = evidence(agency="DEQ")
+    unproven = replace(unproven, source=replace(unproven.source, proven=False))
+    assert replayed(out, recorded(out, unproven)).action == "reject"  # the name in From alone is no agency's
 
 
 # -- standing ----------------------------------------------------------------------------------------------------
