@@ -18,11 +18,15 @@ def names_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Polic
     Args: `mailbox` is the source's. Returns normalised addresses; () where nobody vouches for the message, and where
     From is missing or may be read in more than one way.
     """
-    if not facts.author or not UNTRUSTED.isdisjoint(facts.defects):
+    if not facts.author or (facts.defects and not UNTRUSTED.isdisjoint(facts.defects)):
         return ()
     voucher = _voucher(transaction, mailbox, policy)
-    shown = (address.normalise(box.address) for box in (*facts.author, *facts.sender))
-    return tuple(dict.fromkeys((voucher, *shown))) if voucher else ()
+    if not voucher:
+        return ()
+    if len(facts.author) == 1 and not facts.sender:  # as most are
+        shown = address.normalise(facts.author[0].address)
+        return (voucher,) if shown == voucher else (voucher, shown)
+    return tuple(dict.fromkeys((voucher, *(address.normalise(box.address) for box in (*facts.author, *facts.sender)))))
 
 
 def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
@@ -31,35 +35,43 @@ def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
         if is_without_domain(transaction.login) and not policy.directory.is_inside(mailbox):
             return ""
         return mailbox
+    if "=" not in transaction.sender:  # as most are: nothing was written into it for one recipient or one day
+        return address.normalise(transaction.sender)
     origin = address.envelope_origin(transaction.sender, [each.address for each in transaction.recipients])
     return origin if address.names_somebody(origin) else ""
 
 
-def are_of_agency(names: tuple[str, ...], agency: str | None, transaction: Transaction, policy: Policy) -> bool:
-    """True where every name belongs to that agency (M9).
+def are_of_agency(
+    names: tuple[str, ...], mailbox: str, agency: str | None, transaction: Transaction, policy: Policy
+) -> bool:
+    """True where every name belongs to that agency, which is the mailbox's (M9).
 
     A login without a domain takes its domain from From; it belongs to an agency only where the directory says so.
     """
     if agency is None or not names:
         return False
-    login = transaction.login
-    if login and is_without_domain(login) and policy.directory.agency_of(_bare(login)) != agency:
+    login, agency_of = transaction.login, policy.directory.agency_of
+    if login and is_without_domain(login) and agency_of(address.normalise(login.rpartition("\\")[2])) != agency:
         return False
-    return all(policy.directory.agency_of(name) == agency for name in names)
-
-
-def _bare(login: str) -> str:
-    return address.normalise(login.rpartition("\\")[2])
+    return all(name == mailbox or agency_of(name) == agency for name in names)
 
 
 def is_separate(names: tuple[str, ...], policy: Policy) -> bool:
     """True where every name is one of `mailing: separate`."""
-    separate, directory = policy.ruleset.mailing.separate, policy.directory
-    return bool(names) and all(
-        name in separate or address.normalise(name, internal=directory.is_inside(name)) in separate for name in names
+    separate = policy.ruleset.mailing.separate
+    return (
+        bool(separate)
+        and bool(names)
+        and all(name in separate or _untagged(name, policy) in separate for name in names)
     )
+
+
+def _untagged(name: str, policy: Policy) -> str:
+    return address.normalise(name, internal=policy.directory.is_inside(name)) if "+" in name else name
 
 
 def without_lent(names: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
     """The names without those that the first of them may use by an entry under `senders`."""
-    return (*names[:1], *(name for name in names[1:] if not is_lent(names[0], name, policy)))
+    if len(names) < 2:
+        return names
+    return (names[0], *(name for name in names[1:] if not is_lent(names[0], name, policy)))

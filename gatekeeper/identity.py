@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from gatekeeper.address import normalise, normalise_all
-from gatekeeper.model import Facts, Keys, Source, Transaction
+from gatekeeper.model import Facts, Keys, Source, Transaction, is_automatic
 
 
 def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
@@ -16,8 +16,10 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
     Strong keys are the queue id at the MTA before us, with its peer (one message there, however it was cut up), and
     the Message-ID with the content digest (one message, whichever way it came). Weak ones are the subject, never an
     empty one, and each fingerprint of the text. Nothing of `source` is in them: the store looks weak ones up within the
-    source, or with `source: agency` within its agency.
+    source, or with `source: agency` within its agency. Automatic mail to one recipient is one mailing of each source.
     """
+    if is_automatic(transaction, facts):
+        return Keys(weak=("auto:",))
     return Keys(strong=tuple(_strong(transaction, facts)), weak=tuple(_weak(facts)))
 
 

@@ -25,7 +25,7 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
     agency = policy.directory.agency_of(mailbox)
     names = exempt.names_of(transaction, facts, mailbox, policy)
-    proven = exempt.are_of_agency(names, agency, transaction, policy)
+    proven = exempt.are_of_agency(names, mailbox, agency, transaction, policy)
     groups = policy.directory.groups_of(mailbox)
     asked = not policy.ruleset.reads.isdisjoint(("from_allowed", "from_problem"))
     problem = from_problem(transaction, facts, mailbox, policy) if asked else None

@@ -132,6 +132,7 @@ class Facts:
     links: frozenset[str] = frozenset()  # hosts that the text links to, lower case, IDNA
     defects: tuple[str, ...] = ()  # closed vocabulary: mail.DEFECTS
     automatic: bool = False  # a DSN, MDN or auto-reply, told by its structure
+    answers: tuple[str, ...] = ()  # Message-IDs of what it answers, where it is automatic
     received: int = 0  # Received fields
     content_digest: str = ""  # hex; body and the fields that people see, never trace, DKIM or Message-ID
     subject_key: str = ""  # subject folded for comparison; "" where there is none
@@ -251,7 +252,7 @@ class Keys:
     """What makes two transactions one mailing. Strong keys join across sources, weak ones within a source."""
 
     strong: tuple[str, ...] = ()  # "queue:..." and "message:..."
-    weak: tuple[str, ...] = ()  # "subject:..." and "text:..."
+    weak: tuple[str, ...] = ()  # "subject:..." and "text:...", or "auto:" alone
 
 
 @immutable

@@ -264,4 +264,10 @@ def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
     return [*names, "mailing.json"]
 
 
-_KEYS = {"queue": "queue id", "message": "Message-ID and content", "subject": "subject", "text": "text"}
+_KEYS = {
+    "queue": "queue id",
+    "message": "Message-ID and content",
+    "subject": "subject",
+    "text": "text",
+    "auto": "automatic mail",
+}

@@ -10,7 +10,7 @@ from ..model import Attachment, Facts, Mailbox
 from . import texts as text_parts
 from .addresses import AddressList, is_address, read_addresses
 from .attachments import read_attachments
-from .automatic import is_automatic
+from .automatic import answered, is_automatic
 from .defects import Notebook
 from .digest import content_digest
 from .encoded import decode_words
@@ -63,6 +63,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     attachments = tuple(read_attachments(content, structure, shown_content_ids(texts), notebook))
     attachments += _inserted(content, structure, texts, limits, notebook)
     links = linked_hosts(texts, notebook)
+    automatic = is_automatic(content, structure, header, len(to) + len(cc))
     return Facts(
         size=len(content),
         author=author,
@@ -79,7 +80,8 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         attachments=attachments,
         links=links,
         defects=notebook.noted,
-        automatic=is_automatic(content, structure, header, len(to) + len(cc)),
+        automatic=automatic,
+        answers=answered(content, structure, header) if automatic else (),
         received=len(header.all("received")),
         content_digest=digest,
         subject_key=subject_key(subject),

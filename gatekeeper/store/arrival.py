@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from gatekeeper.immutable import immutable
-from gatekeeper.model import Audience, Counts, Earlier, Facts, Keys, Source, Standing, Transaction, Verdict
+from gatekeeper.model import (
+    Audience,
+    Counts,
+    Earlier,
+    Facts,
+    Keys,
+    Source,
+    Standing,
+    Transaction,
+    Verdict,
+    is_automatic,
+)
 
 Judge = Callable[[Counts, Standing], Verdict]
 
@@ -46,3 +57,8 @@ class Arrival:
     notify: bool = False  # whether the sender may be told by mail
     earlier: frozenset[Earlier] = frozenset()  # what the rules ask about earlier mailings
     returning: bool = False  # says that we have sent it ourselves: no resend of the batch that we keep
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Message-IDs of what it answers, where it is automatic mail to one recipient."""
+        return self.facts.answers if is_automatic(self.transaction, self.facts) else ()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
+from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival, Judge
 from gatekeeper.store.claims import claim, settle, take_off
 from gatekeeper.store.growing import grow_mailings, grown_row
@@ -60,6 +61,9 @@ def decide(
     kept = None if arrival.returning else _find_kept(connection, hashes.identity, arrival)
     if kept is not None:
         return _repeat(kept)
+    if arrival.answers and answers_passed(connection, secret, arrival):
+        counts = Counts.of(arrival.audience)
+        return Outcome(judge(counts, Standing(answers=True)), counts)  # of no mailing, and nobody is counted
     mailing, joined_by = find(connection, arrival, hashes)
     is_new = mailing is None
     mailing = mailing or new_row(hashes.source, arrival.now.timestamp()) | {"id": None, "number": None}

@@ -6,13 +6,15 @@ weak key never merges two mailings already decided. Merging keeps the stricter s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Insert, RowMapping, delete, insert, literal, select, update
 
+from gatekeeper.address import normalise
 from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
+from gatekeeper.store.answers import ANSWERABLE, answerable
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
@@ -23,7 +25,7 @@ from gatekeeper.store.tallies import together
 from gatekeeper.store.timeline import record
 
 STRONG = ("queue", "message")
-KINDS = (*STRONG, "subject", "text")  # the most telling first
+KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first
 
 
 @immutable
@@ -51,7 +53,7 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
     source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
     if arrival.separate:
         return Hashes(source, identity, (), ())
-    strong = tuple((keyed(secret, key), _kind(key)) for key in arrival.keys.strong)
+    strong = tuple(_strong(secret, arrival))
     near = source[:_SHARED]
     wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
     weak = tuple(
@@ -64,6 +66,22 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
 
 
 _SHARED = 4  # octets
+
+
+def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:
+    """Strong keys; those of the Message-ID begin with what an answer to the message can name (see answers.py).
+
+    Where MAIL FROM is not the source, a second one begins with a hash of both: it is MAIL FROM that reports go to.
+    """
+    for key in arrival.keys.strong:
+        hashed, kind = keyed(secret, key), _kind(key)
+        if kind != "message":
+            yield hashed, kind
+            continue
+        message_id, sender = arrival.facts.message_id or "", normalise(arrival.transaction.sender)
+        yield answerable(secret, message_id) + hashed[ANSWERABLE:], kind
+        if sender not in ("", arrival.source.mailbox):
+            yield answerable(secret, message_id, sender) + hashed[ANSWERABLE:], kind
 
 
 def _kind(key: str) -> str:

@@ -45,7 +45,7 @@ class Case:
         opens = arrival.gathering is not None and arrival.gathering.opens
         tallied = audience.unlisted is not None or audience.unconsented is not None or bool(audience.watched)
         few = len(audience.users) + len(audience.externals) <= _MOST
-        return few and not (opens or tallied or arrival.returning)
+        return few and not (opens or tallied or arrival.returning or arrival.answers)
 
     @property
     def names(self) -> set[Hash]:

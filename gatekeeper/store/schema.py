@@ -94,7 +94,7 @@ mailing_keys = Table(  # what joins a transaction to a mailing; weak keys are ha
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # queue, message, subject, text
+    Column("kind", String(8), nullable=False),  # queue, message, subject, text, auto
     sqlite_with_rowid=False,
 )
 Index("mailing_keys_by_mailing", mailing_keys.c.mailing_id)

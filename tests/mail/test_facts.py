@@ -1,5 +1,6 @@
 """What a message says about itself: header fields and the defects of each of them."""
 
+import base64
 import re
 
 import pytest
@@ -204,8 +205,49 @@ def test_reports_are_automatic(lines):
     assert facts.defects == ()
 
 
-def test_an_auto_reply_is_automatic():
-    assert read_facts(message(*REPLY).replace(b" (vacation)", b"")).automatic
+@pytest.mark.parametrize(
+    "submitted",
+    [
+        "auto-replied",
+        "auto-replied (vacation)",
+        "(so (RFC 3834) \\) says) AUTO-Replied ; owner-token=x",
+        "auto-generated\r\nX-Auto-Response-Suppress: All",
+    ],
+)
+def test_an_auto_reply_is_automatic(submitted):
+    facts = read_facts(message(*REPLY).replace(b"auto-replied (vacation)", submitted.encode()))
+    assert facts.automatic and facts.answers == ("a@b",)
+
+
+RELATED = [
+    "Content-Type: multipart/related; boundary=r",
+    "",
+    "--r",
+    "Content-Type: text/html",
+    "",
+    "<p>It did not arrive.</p>",
+    "--r--",
+]
+
+
+def test_reports_as_some_mail_servers_write_them_are_automatic():
+    """Words with pictures (RFC 2387), and a status that is encoded, which RFC 3464 2.1 does not allow."""
+    head, fields = DSN[:4], "\r\n".join(DSN[10:15])
+    status = ["Content-Type: message/delivery-status", "Content-Transfer-Encoding: base64", ""]
+    encoded = base64.encodebytes(fields.encode()).decode().split()
+    lines = [*head, "--b", *RELATED, "--b", *status, *encoded, "--b--"]
+    assert read_facts(message(*lines)).automatic
+
+
+def test_what_a_report_answers_stands_in_the_header_that_it_returns():
+    returned = ["--b", "Content-Type: text/rfc822-headers", "", "Subject: x", "Message-ID:", " <one@b>", "", "<two@b>"]
+    dsn = read_facts(message(*DSN[:15], *returned, "--b--"))
+    assert dsn.automatic and dsn.answers == ("one@b",)
+    mdn = [*MDN[:-1], "Original-Message-ID: <three@b>", "--b--"]
+    assert read_facts(message("References: <four@b>", *mdn)).answers == ("four@b", "three@b")
+    assert read_facts(message(FROM, "In-Reply-To: <a@b>", "", "By hand.")).answers == ()
+    many = " ".join(f"<{number}@b>" for number in range(5_000))
+    assert len(read_facts(message(f"References: {many}", *MDN)).answers) <= 10
 
 
 @pytest.mark.parametrize("cut", ["report-type=delivery-status; ", "Final-Recipient", "Action:", "Reporting-MTA"])
