@@ -13,7 +13,7 @@ from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
 from gatekeeper.meetings import Meetings
 from gatekeeper.request_news import RequestNews
-from gatekeeper.store import OutageLog, Store, claims, keeping, ledger, permits, preflights
+from gatekeeper.store import OutageLog, Store, claims, cleanup, keeping, ledger, permits, preflights
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
 
@@ -21,7 +21,8 @@ log = logging.getLogger("gatekeeper.duties")
 GATHER_SECONDS = 0.25  # by which a gather may end late
 ATTEND_SECONDS = 2.0  # by which somebody may be told late that a mailing waits
 TIDY_SECONDS = 60.0
-_LOOPS = ("gathers", "held mailings", "reminders", "the tidying up")
+FORGET_SECONDS = 15.0  # by which content and addresses of gathered mail that passed as ordinary may stay too long
+_LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting")
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
 
@@ -37,6 +38,7 @@ class Duties:
     news: RequestNews
     meetings: Meetings
     clock: Callable[[], float] = time.time
+    _log_is_full: bool = True  # what was removed may be in the write-ahead log still
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _outages: dict[str, OutageLog] = field(default_factory=lambda: {name: OutageLog(log, name) for name in _LOOPS})
 
@@ -47,6 +49,7 @@ class Duties:
             (GATHER_SECONDS, self.meet),
             (ATTEND_SECONDS, self.attend),
             (TIDY_SECONDS, self.tidy),
+            (FORGET_SECONDS, self.forget),
         )
         self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in duties]
 
@@ -71,6 +74,14 @@ class Duties:
         with self._outages["reminders"].survived():
             await self.patience.attend()
             await self.news.attend()
+
+    async def forget(self) -> None:
+        """Forget content and addresses of gathered mail that passed as ordinary, in every file of the database."""
+        with self._outages["forgetting"].survived():
+            while await self.store.run(partial(cleanup.forget_passed, now=self.clock())):
+                self._log_is_full = True
+            if self._log_is_full:
+                self._log_is_full = not await asyncio.to_thread(self.store.database.truncate_log)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""

@@ -41,6 +41,7 @@ def as_document(mailing: MailingView) -> dict[str, Any]:
         "rules": [reason.rule for reason in mailing.reasons],
         "started": _when(mailing.started_at),
         "held": _when(mailing.held_at) if mailing.held_at else None,
+        "forgotten": mailing.forgotten,
     }
 
 
@@ -109,7 +110,8 @@ def _batch_document(batch: BatchView) -> dict[str, Any]:
 
 def _print_case(case: Case) -> None:
     mailing = case.mailing
-    click.echo(f"{mailing.id}  {mailing.state}  {mailing.subject!r} of {mailing.sender}")
+    about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}"
+    click.echo(f"{mailing.id}  {mailing.state}  {about}")
     click.echo(f"reaches {mailing.counts.users} users and {mailing.counts.external} externals; sent: {mailing.sent}")
     for agency, users in sorted(mailing.counts.agencies.items()):
         click.echo(f"  {agency:<12} {users:>6}")
@@ -148,7 +150,16 @@ def _show_case(case: Case, as_json: bool) -> None:
 
 def _line(one: MailingView) -> str:
     reach = f"{one.counts.users:>6} users {len(one.counts.agencies):>3} agencies"
-    return f"{one.id:<8} {one.state:<10} {reach}  {_when(one.changed_at)}  {one.sender}  {one.subject!r}"
+    about = _ended(one) or f"{one.sender}  {one.subject!r}"
+    return f"{one.id:<8} {one.state:<10} {reach}  {_when(one.changed_at)}  {about}"
+
+
+def _ended(one: MailingView) -> str:
+    """Why its sender and subject cannot be shown; "" where they can."""
+    if not one.forgotten:
+        return ""
+    ended = "refused" if one.state is MailingState.DENIED else "passed"
+    return f"{ended} as ordinary mail; nothing of it is kept"
 
 
 Export = tuple[str, Path, list[str]]  # of which mailing, where to, names of files

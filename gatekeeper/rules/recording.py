@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..immutable import immutable
-from ..model import Asked, Evidence, Reason, Standing, Suspension, Verdict
+from ..model import Action, Asked, Evidence, Reason, Standing, Suspension, Verdict
 from .compile import compile_test
 from .conditions import Matcher, Test, tests_of
 from .fields import BY_THE_RULESET, FIELDS, FieldValues
@@ -183,7 +183,7 @@ class Recorder:
 
     def record(self, evidence: Evidence, verdict: Verdict, now: datetime, about: About, source: str) -> Record:
         """A judgment and what became of it; `source` is the keyed hash of the mailbox."""
-        named = verdict.mass or about.mailing is not None
+        named = verdict.mass or verdict.action is Action.HOLD or bool(verdict.permits)
         values, answers = self.seen(evidence, named=named)
         return Record(
             now.timestamp(),

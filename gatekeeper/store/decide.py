@@ -175,8 +175,8 @@ def _write_mailing(
     mailing |= grown_row(mailing, counts, now, relayed=relayed, joined_by=joined_by)
     grow_mailings(connection, [mailing])
     changes: dict[str, Any] = {}
-    if mailing["number"] is None and (verdict.mass or verdict.permits or fate is not Fate.PASS):
-        changes |= _named(connection, arrival)
+    if mailing.get("sender") is None and (verdict.mass or verdict.permits or fate is not Fate.PASS):
+        changes |= _named(connection, mailing, arrival)
     if verdict.mass and not mailing["mass"]:
         changes["mass"] = True
     if fate is Fate.HOLD:
@@ -189,10 +189,13 @@ def _write_mailing(
     return number
 
 
-def _named(connection: Connection, arrival: Arrival) -> dict[str, Any]:
-    """From here on the mailing has a number, and we know it by name (DESIGN 1.5)."""
+def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, Any]:
+    """From here on the mailing has a number, and we know it by name (DESIGN 1.5).
+
+    One that had passed as ordinary mail, and was forgotten, has its number already.
+    """
     return {
-        "number": next_number(connection, "mailing"),
+        "number": next_number(connection, "mailing") if mailing["number"] is None else mailing["number"],
         "sender": arrival.source.mailbox,
         "subject": arrival.facts.subject or "",
         "agency": arrival.source.agency,

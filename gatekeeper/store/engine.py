@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from gatekeeper.store.turns import turn
 log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0007"
 _STATEMENTS = 512  # that a driver keeps prepared: all of the message path, in each of their sizes
+_TRUNCATE_MILLISECONDS = 200  # that writers may have to wait for it
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
@@ -130,6 +131,22 @@ class Database:
             return status.st_dev, status.st_ino
         return None
 
+    def truncate_log(self) -> bool:
+        """Empty SQLite's write-ahead log into the database, so that nothing removed is left in it; True where it is.
+
+        False where somebody reads or writes at this moment; on Postgres, whose log is its own, always True.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with self.turn(), closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute(f"PRAGMA busy_timeout={_TRUNCATE_MILLISECONDS}")
+                busy = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                connection.cursor().execute(f"PRAGMA busy_timeout={int(self.timeout * 1000)}")
+        except (SQLAlchemyError, sqlite3.Error):
+            return False
+        return not busy
+
     def turn(self) -> AbstractContextManager[None]:
         """A turn at writing, among all processes that write to this database; Postgres needs none."""
         return turn(self.path, self.timeout / 2) if self.path else nullcontext()
@@ -232,7 +249,13 @@ def _make_sqlite(url: URL, timeout: float) -> Engine:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # the driver would begin late, and DEFERRED
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-32768",
+            "secure_delete=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

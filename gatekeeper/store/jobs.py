@@ -151,10 +151,15 @@ def extend(connection: Connection, job: Job, until: float) -> bool:
 
 
 def finish(connection: Connection, job: Job, error: str | None = None) -> None:
-    """The job is done, or with an error has failed for good; its content is no longer needed."""
-    state = "failed" if error else "done"
+    """The job is done, or with an error has failed for good; content and, once it is done, recipient are not needed."""
+    ended: dict[str, Any] = {
+        "state": "failed" if error else "done",
+        "error": error,
+        "content": None,
+        "lease_until": 0.0,
+    }
     query = update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence)
-    connection.execute(query.values(state=state, error=error, content=None, lease_until=0.0))
+    connection.execute(query.values(**ended if error else {**ended, "recipient": None}))
 
 
 def put_off(connection: Connection, job: Job, due: float, error: str) -> None:

@@ -269,7 +269,7 @@ def _take_number(connection: Connection, mailing: RowMapping, other: Row, target
     if mailing["number"] is not None and other["number"] is not None:
         gone = {"merged_into": target, "gather_until": None}
         connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
-        return {}
+        return {} if mailing["sender"] else {name: other[name] for name in ("sender", "subject", "agency")}
     merged_before = update(mailings).where(mailings.c.merged_into == other["id"])
     connection.execute(merged_before.values(merged_into=target))
     connection.execute(delete(mailings).where(mailings.c.id == other["id"]))

@@ -38,6 +38,7 @@ class MailingView:
     batches: int
     sent: int  # people and recipients that it has gone to
     refused: int  # recipients that the next hop refused for good
+    forgotten: bool = False  # it ended as ordinary mail, and nothing of its content and addresses is kept
 
 
 @immutable
@@ -161,6 +162,7 @@ def _view(row: RowMapping, tally: Mapping[str, int]) -> MailingView:
         batches=tally.get("batches", 0),
         sent=row["relayed"] + tally.get(RecipientState.SENT, 0),
         refused=tally.get(RecipientState.REFUSED, 0) + tally.get(RecipientState.EXPIRED, 0),
+        forgotten=row["sender"] is None,
     )
 
 

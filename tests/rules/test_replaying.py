@@ -71,8 +71,8 @@ def test_the_same_rules_say_the_same_of_what_was_recorded(made, about, numbered)
 
 @settings(max_examples=200, deadline=None)
 @given(made_rules, made_rules, messages)
-def test_a_draft_says_of_mail_with_a_number_what_it_would_have_said(made, drafted, about):
-    rules, draft, seen = read(made), read(drafted), with_ledger(evidence_of(about))
+def test_a_draft_says_of_mass_mail_what_it_would_have_said(made, drafted, about):
+    rules, draft, seen = read(made), read(drafted), with_ledger(evidence_of({**about, "users": 300 + about["users"]}))
     again = replayed(draft, recorded(rules, seen, mailing="M-1"))
     if again.hung_on.startswith("reach"):  # of a list of which the rules in force did not ask
         return
@@ -131,6 +131,12 @@ def test_the_rules_can_allow_more():
     record, frame = recorded(told_more, evidence(**PRIVATE))
     assert "My leave" in record.values and "jo@doa.example.gov" not in record.line().decode()
     assert replayed(one("{subject: {missing: false}}", "reject"), (record, frame)).action == "reject"
+
+
+def test_a_number_alone_makes_no_mail_a_record():
+    """Clause D4: a gathered mailing has a number before it is known whether it is mass."""
+    record, _ = recorded(ruleset("  []\n"), evidence(**PRIVATE), mailing="M-1")
+    assert record.mailing == "M-1" and "My leave" not in record.values
 
 
 def test_mass_mail_is_recorded_by_value():

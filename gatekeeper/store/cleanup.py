@@ -1,0 +1,93 @@
+"""What is removed because nobody needs it any more: content and addresses of mail that passed as ordinary.
+
+A batch that was gathered is kept whole until its mailing has ended. Where that ends below `mass` nothing of it is a
+record (DESIGN 1.5): once every recipient has an answer, bodies, recipients, senders and subject go. What stays is a
+row a batch with the keyed hash by which a resend is known, and the numbers of the mailing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
+
+from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, jobs, mailings, requests
+
+_SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
+_TOKEN_SECONDS = 86_400.0  # for which released mail may still come back with its token
+_ENDED = (BatchState.SENT.value, BatchState.RETURNED.value)
+_NOTHING = b""  # in the place of a body's digest: it is the digest of none
+
+
+def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
+    """Remove what is left of mailings that were gathered and ended as ordinary mail; returns how many they were.
+
+    Args: `now` in seconds since 1970. A mailing that more comes of at this moment is left for the next time.
+    """
+    keys = list(connection.execute(_finished(now).limit(limit).with_for_update(skip_locked=True)).scalars())
+    for key in keys:
+        _forget(connection, key, now)
+    return len(keys)
+
+
+def _finished(now: float) -> Select[Any]:
+    """Gathered and ended, never mass nor held, and nothing of it is on its way to anybody."""
+    own = batches.c.mailing_id == mailings.c.id
+    ended = or_(
+        mailings.c.state == MailingState.OPEN,
+        and_(mailings.c.state == MailingState.DENIED, mailings.c.held_at.is_(None)),
+    )
+    young = bodies.c.digest == batches.c.body, bodies.c.stored_at > now - _SETTLED_SECONDS
+    return select(mailings.c.id).where(
+        mailings.c.number.is_not(None),
+        mailings.c.sender.is_not(None),
+        ended,
+        ~mailings.c.mass,
+        exists().where(own, batches.c.gathered),
+        ~exists().where(own, batches.c.state.not_in(_ENDED)),
+        ~exists().where(own, *young),
+        ~exists().where(jobs.c.mailing_id == mailings.c.id, jobs.c.state == "due"),
+        ~exists().where(own, batch_recipients.c.batch_id == batches.c.id, _may_come_back(now)),
+    )
+
+
+def _may_come_back(now: float) -> ColumnElement[bool]:
+    return and_(batch_recipients.c.token.is_not(None), batch_recipients.c.told_at > now - _TOKEN_SECONDS)
+
+
+def _forget(connection: Connection, key: int, now: float) -> None:
+    own = select(batches.c.id).where(batches.c.mailing_id == key)
+    digests = {bytes(digest) for digest in connection.execute(own.with_only_columns(batches.c.body)).scalars()}
+    recipients = batch_recipients.c.batch_id.in_(own)
+    sent = select(func.count()).where(recipients, batch_recipients.c.state == RecipientState.SENT)
+    relayed = mailings.c.relayed + connection.execute(sent).scalar_one()
+    connection.execute(delete(batch_recipients).where(recipients))
+    connection.execute(update(batches).where(batches.c.mailing_id == key).values(**_BLANK))
+    connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
+    nameless = {"sender": None, "subject": None, "relayed": relayed}
+    connection.execute(update(mailings).where(mailings.c.id == key).values(**nameless))
+    forget_unneeded(connection, digests, now - _SETTLED_SECONDS)
+
+
+_BLANK: dict[str, Any] = {
+    "client": {},
+    "login": None,
+    "sender": "",
+    "parameters": [],
+    "message_id": None,
+    "content_digest": "",
+    "body": _NOTHING,
+    "trace": b"",
+    "reasons": [],
+}
+
+
+def forget_unneeded(connection: Connection, digests: set[bytes], before: float) -> None:
+    """Remove those bodies, unless a batch or a request needs them or somebody has begun to store one since `before`."""
+    needed = or_(exists().where(batches.c.body == bodies.c.digest), exists().where(requests.c.body == bodies.c.digest))
+    query = select(bodies.c.digest).where(bodies.c.digest.in_(digests), bodies.c.stored_at <= before, ~needed)
+    gone = [bytes(digest) for digest in connection.execute(query).scalars()]
+    if gone:
+        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(gone)))
+        connection.execute(delete(bodies).where(bodies.c.digest.in_(gone)))
