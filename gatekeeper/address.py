@@ -201,7 +201,9 @@ _SRS_LEFT = re.compile(r'"?(?:srs[01][=+-]|[^+@]*\+srs=)')
 _VERP = re.compile(rf"(?P<head>.+)={_HOST}")
 _VERP_SYMPA = re.compile(r"[^+]+\+[^=]+==a==[^=]+==(?P<list>[^=]+)(?:==[a-z])?")
 _LIST_ENDS = re.compile(r"(?:^|-)(?:return|bounces?|errors?)(?=-)|.(?=-[0-9]+-)")  # in list-return-123-user
-_COUNTER = re.compile(r"(?:-[0-9]+)+$")  # ezmlm numbers its messages, others their mailings
+_COUNTER_REVERSED = re.compile(
+    r"(?:[0-9]++-)*+"
+)  # ezmlm numbers its messages, others their mailings; read from the end
 _OWNER = "owner-"
 
 
@@ -249,9 +251,15 @@ def _without_verp(name: str, endings: Iterable[str]) -> str:
     if sympa := _VERP_SYMPA.fullmatch(name):
         return sympa["list"]
     if known := max((end for end in endings if name.endswith(end)), key=len, default=""):
-        return _COUNTER.sub("", name[: -len(known)].partition("+")[0])
+        return _without_counter(name[: -len(known)].partition("+")[0])
     verp = _VERP.fullmatch(name)
     return _guessed_list(verp["head"]) if verp else ""
+
+
+def _without_counter(name: str) -> str:
+    """The name less the numbers at its end, each behind a hyphen."""
+    counter = _COUNTER_REVERSED.match(name[::-1])
+    return name[: len(name) - counter.end()] if counter else name
 
 
 def _verp_endings(recipients: Sequence[str]) -> Iterator[str]:

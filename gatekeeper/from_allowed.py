@@ -30,7 +30,9 @@ _DOUBTS = (  # defects with which mail programs may show another From than we re
     "malformed-encoded-word",
 )
 UNTRUSTED = frozenset(_DOUBTS)
-_SHOWN_ADDRESS = re.compile(r"[^\s<>()\[\]\",;:@]+ ?@ ?[^\s<>()\[\]\",;:@]+\.[^\s<>()\[\]\",;:@]+")
+_OF_ADDRESS = r"[^\s<>()\[\]\",;:@]"
+# begun where a run of such characters begins: from within one it would be looked through again from each of them
+_SHOWN_ADDRESS = re.compile(rf"(?<!{_OF_ADDRESS}){_OF_ADDRESS}++ ?@ ?{_OF_ADDRESS}+\.{_OF_ADDRESS}+")
 _DIGITS = str.maketrans("015", "ols")  # read as letters in many typefaces
 
 
@@ -118,7 +120,7 @@ def _in_display_name(box: Mailbox, policy: Policy) -> Iterator[str]:
 def _look_alike(other: str, policy: Policy) -> str:
     """The inside domain that an outside one is made to look like, "" for none."""
     domain = other.rpartition("@")[2]
-    if not domain or policy.directory.is_inside(other):
+    if not domain or len(domain) > address.MOST_DOMAIN_OCTETS or policy.directory.is_inside(other):
         return ""
     ours = _skeletons(policy.ruleset.inside_domains)
     seen = _skeleton(domain)

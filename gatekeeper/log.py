@@ -35,8 +35,10 @@ STATUSES: Mapping[Action, str] = {
 }
 _LOGGER = logging.getLogger("gatekeeper")
 _is_plain = re.compile(r"[A-Za-z0-9.,:;@_+\-/<>()\[\]*#%&!?~$^|{}']*").fullmatch
-_IN_TEXT = re.compile(
-    r"""(?:"(?:[^"\\]|\\.){1,300}"|[^\s<>()\[\],;:"=@\\]{1,300})@(?:\[[^\]\s]{1,80}\]|[\w.-]{0,300}\w)"""
+_OF_LOCAL_PART = r"""[^\s<>()\[\],;:"=@\\]"""
+_IN_TEXT = re.compile(  # a local part is begun where its characters begin, else it would be tried from each of them
+    rf"""(?:"(?:[^"\\]|\\.){{1,300}}"|(?<!{_OF_LOCAL_PART}){_OF_LOCAL_PART}++)"""
+    r"""@(?:\[[^\]\s]{1,80}\]|[\w.-]{0,300}\w)"""
 )
 _LONGEST_VALUE = 1000  # characters; a Message-ID may be as long as a header
 

@@ -59,6 +59,7 @@ class Relay(Protocol):
 
 _ids = passage_ids()  # of this process
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
+_LONG_HEADER = 8_192  # octets above which a header is: few have one, and what is in it can be made to take long
 _DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included (DESIGN 7)
 _ROUNDS = 3  # how often a batch is decided anew because people decided its mailing meanwhile
 
@@ -166,7 +167,7 @@ class Pipeline:
 
     async def _read(self, passage: Passage) -> Arrival:
         content = passage.transaction.content
-        if len(content) < _LARGE:
+        if len(content) < _LARGE and not _has_long_header(content):
             return self._arrival(passage, read_facts(content))
         return self._arrival(passage, await asyncio.to_thread(read_facts, content))
 
@@ -334,3 +335,7 @@ class Pipeline:
             outcome.verdict.reasons,
             arrival.facts.message_id,
         )
+
+
+def _has_long_header(content: bytes) -> bool:
+    return len(content) > _LONG_HEADER and content.find(b"\r\n\r\n", 0, _LONG_HEADER) < 0

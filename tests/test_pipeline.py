@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
 
 import pytest
 
 from gatekeeper import notify
 from gatekeeper.in_force import InForce
+from gatekeeper.mail import read_facts
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.pipeline import Pipeline
 from gatekeeper.settings import Judging
@@ -193,3 +195,22 @@ async def test_senders_outside_the_scope_are_relayed_and_their_recipients_counte
     assert await pipeline.receive(message(people(2400), sender="dean@cs.univ.example.edu"), hop) is TAKEN
     students = people(2400, "cs.univ.example.edu", "doa.example.gov")
     assert "Held" in (await pipeline.receive(message(students), hop)).text
+
+
+@pytest.mark.parametrize(
+    ("octets", "beside"),
+    [(100, False), (7_000, False), (9_000, True), (60_000, True)],
+)
+async def test_a_long_header_is_read_beside_the_loop(make, monkeypatch, octets, beside):
+    """Whatever is in it, other clients are served meanwhile."""
+    read_in = []
+
+    def read(content):
+        read_in.append(threading.current_thread())
+        return read_facts(content)
+
+    monkeypatch.setattr("gatekeeper.pipeline.read_facts", read)
+    pipeline = make()
+    lines = b"X-Long: " + b"a\r\n " * (octets // 4)
+    await pipeline.receive(message(people(2), rest=lines + b"a\r\n\r\nHello\r\n"), NextHop())
+    assert [thread is not threading.main_thread() for thread in read_in] == [beside]

@@ -60,8 +60,10 @@ def normalise_pattern(pattern: str) -> str:
 
 
 def patterns_of(domain: str) -> Iterator[str]:
-    """Every pattern that matches a domain, the longest first."""
+    """Every pattern that matches a domain, the longest first; of what is too long to be one, itself alone."""
     yield domain
+    if len(domain) > MOST_DOMAIN_OCTETS:
+        return  # each of its labels would cost a copy of the rest
     while (dot := domain.find(".")) >= 0:
         domain = domain[dot + 1 :]
         yield _WILDCARD + domain

@@ -24,7 +24,7 @@ from gatekeeper.wire.replies import Reply, reply
 from gatekeeper.wire.trace import count_received, received_field
 
 _LEFT_TO_THE_MTA = reply(250, "left to the mail server", "2.0.0")
-_FIELD = re.compile(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*")
+_FIELD = re.compile(rb"(?<![^\r\n])[^\r\n]++\r\n(?:[ \t][^\r\n]*\r\n)*")
 # Postfix makes its short queue ids of the microsecond and the inode: the next message may have the same one, and would
 # be taken for a part of this. Long ones (enable_long_queue_ids) and Sendmail's are never used again.
 _SHORT_QUEUE_ID = re.compile(r"[0-9A-F]{6,16}")

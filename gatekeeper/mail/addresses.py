@@ -63,7 +63,7 @@ class _Reader:
     at: int = 0
     mailboxes: list[Mailbox] = field(default_factory=list)
     malformed: bool = False
-    runs: list[str] = field(default_factory=list)  # words; what belongs together without white space is one run
+    runs: list[list[str]] = field(default_factory=list)  # words; those without white space between them are one run
     glued: bool = False  # no white space since the last word
     angle: str | None = None
     comment: str = ""
@@ -112,11 +112,11 @@ class _Reader:
     def _word(self, token: str) -> None:
         """RFC 5322 4.4 lets white space stand around the dots and the @ of an address."""
         joined = self.runs and self.angle is None
-        if joined and (self.glued or token[0] in "@." or self.runs[-1][-1] in "@."):
-            self.runs[-1] += token if self.glued else " " + token
+        if joined and (self.glued or token[0] in "@." or self.runs[-1][-1][-1] in "@."):
+            self.runs[-1] += [token] if self.glued else [" ", token]
         else:
             self.malformed |= self.angle is not None
-            self.runs.append(token)
+            self.runs.append([token])
         self.glued = True
 
     def _angle(self, token: str) -> None:
@@ -142,7 +142,7 @@ class _Reader:
 
     def _begin_group(self) -> None:
         self.malformed |= self.in_group or self.angle is not None or not self.runs
-        if self.angle is not None or any("@" in run for run in self.runs):
+        if self.angle is not None or any("@" in word for run in self.runs for word in run):
             self.malformed = True
             self._end_mailbox()
         self.in_group = self.grouped = True
@@ -156,8 +156,9 @@ class _Reader:
         self._forget()
 
     def _add_named(self, address: str) -> None:
-        self.malformed |= any("@" in run and run[0] != '"' and run != address for run in self.runs)
-        name = self.decode(" ".join(_unquote(run) for run in self.runs)) or self.decode(self.comment)
+        runs = list(map("".join, self.runs))
+        self.malformed |= any("@" in run and run[0] != '"' and run != address for run in runs)
+        name = self.decode(" ".join(map(_unquote, runs))) or self.decode(self.comment)
         if address.endswith(":;"):  # an empty group in brackets, as some programs write it
             return
         if address:
@@ -167,10 +168,11 @@ class _Reader:
 
     def _add_bare(self) -> None:
         """Addresses without brackets: one word. Several words hold what looks like addresses, and are malformed."""
-        found = [run for run in self.runs if "@" in run and not _UNCLOSED.match(run)]
-        if not found and len(self.runs) == 1 and not self.runs[0].endswith('"') and " " not in self.runs[0]:
-            found = self.runs  # a local part alone, such as postmaster
-        self.malformed |= len(self.runs) > 1 or not found
+        runs = list(map("".join, self.runs))
+        found = [run for run in runs if "@" in run and not _UNCLOSED.match(run)]
+        if not found and len(runs) == 1 and not runs[0].endswith('"') and " " not in runs[0]:
+            found = runs  # a local part alone, such as postmaster
+        self.malformed |= len(runs) > 1 or not found
         name = self.decode(self.comment).strip()
         self.mailboxes += [Mailbox(name, address) for address in map(_bare_address, found) if address]
 

@@ -35,6 +35,7 @@ _REPORT_PARTS = frozenset(
         "message/global-headers",
     }
 )
+_LONGEST_ENDING = 255  # characters, past any file name's
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -114,5 +115,6 @@ def _clean(name: str) -> str:
 
 
 def _ending(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold().rstrip(". ")
+    """What stands behind the last dot; a row of combining marks would take the square of its length to put in order."""
+    folded = unicodedata.normalize("NFKC", name.rstrip(". ")[-_LONGEST_ENDING:]).casefold().rstrip(". ")
     return folded.rpartition(".")[2] if "." in folded else ""

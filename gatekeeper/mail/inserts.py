@@ -11,6 +11,7 @@ from .limits import Limits
 
 _BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n([^\r\n]{0,100})")
 _YENC = re.compile(rb"=ybegin [^\r\n]{0,200}?size=(\d{1,15}) [^\r\n]{0,200}?name=([^\r\n]{1,255})")
+_BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]{4,}=*")
 _END = b"\nend"
 
 
@@ -67,7 +68,7 @@ def _octets(length_character: int) -> int:
 def _is_data(line: bytes, base64: bool) -> bool:
     """The first character of a uuencoded line says how many octets it holds, and thus how long it is."""
     if base64:
-        return bool(re.fullmatch(rb"[A-Za-z0-9+/]{4,}=*", line))
+        return _BASE64_LINE.fullmatch(line) is not None
     if not line or not 0x20 < line[0] <= 0x60:
         return False
     expected = 1 + (_octets(line[0]) + 2) // 3 * 4

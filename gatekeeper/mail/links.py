@@ -21,6 +21,7 @@ _ENTITY = re.compile(r"&(?:#(?:x([0-9a-f]{1,6})|(\d{1,7}))|(amp|colon|sol|bsol|p
 _NAMED = {"amp": "&", "colon": ":", "sol": "/", "bsol": "\\", "period": ".", "commat": "@", "tab": "", "newline": ""}
 _CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]{1,998})")
 _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
+_BEYOND_HOST = re.compile(r"[^\w.-].*", re.DOTALL)
 _LINE_BREAKS = str.maketrans("", "", "\t\r\n")
 _ENTITIES = 100_000
 
@@ -70,4 +71,4 @@ def normalised_host(host: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):  # no registered name, but what was written is still worth a rule's look
-        return re.sub(r"[^\w.-].*", "", host, flags=re.DOTALL).strip(".")
+        return _BEYOND_HOST.sub("", host).strip(".")

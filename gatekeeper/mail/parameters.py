@@ -21,7 +21,6 @@ _PARAMETER = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _EXTENDED = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*)?)?")  # name*, name*0, name*0* (RFC 2231 3, 4)
-_TRAILING_COMMENT = re.compile(r"\s*+\([^()]*\)\s*+\Z")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -57,7 +56,16 @@ def read_parameterised(text: str, limits: Limits, notebook: Notebook) -> Paramet
         readings = [_joined(extended[name], notebook)] if name in extended else []
         readings += [decode_words(plain[name], notebook)] if name in plain else []
         found[name] = tuple(dict.fromkeys(readings))
-    return Parameterised(_TRAILING_COMMENT.sub("", main).strip().lower(), found)
+    return Parameterised(_without_comment(main).lower(), found)
+
+
+def _without_comment(text: str) -> str:
+    """The text without outer white space and a comment at its end (RFC 2045 5.1, RFC 5322 3.2.2)."""
+    text = text.strip()
+    if not text.endswith(")"):
+        return text
+    opening = text.rfind("(")
+    return text if opening < 0 or ")" in text[opening:-1] else text[:opening].rstrip()
 
 
 def _pairs(text: str, limits: Limits, notebook: Notebook) -> list[tuple[str, str]]:
@@ -89,11 +97,11 @@ def _next_semicolon(text: str, at: int) -> int:
 
 def _value(match: re.Match[str], notebook: Notebook) -> str:
     _, quoted, closing, unquoted, trailer = match.groups()
-    notebook.note_if(bool(_TRAILING_COMMENT.sub("", trailer).strip()), "malformed-parameter")
+    notebook.note_if(bool(_without_comment(trailer)), "malformed-parameter")
     if quoted is not None:
         notebook.note_if(not closing, "malformed-parameter")
         return _ESCAPED.sub(r"\1", quoted)
-    value = _TRAILING_COMMENT.sub("", unquoted).strip()
+    value = _without_comment(unquoted)
     notebook.note_if(len(value.split()) > 1, "malformed-parameter")
     return value
 

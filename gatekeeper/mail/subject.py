@@ -6,6 +6,7 @@ import re
 
 from .folding import fold
 
+_ENDING = 80  # characters that are looked at for what is removed from the end
 _LONGEST = 500  # characters that count; RFC 5322 2.1.1 allows a line of 998
 # Reply and forward marks of mail programs in many languages; some are numbered: Re[2]:, Re^3:, Re(4):, RE2:
 _MARKS = (
@@ -20,7 +21,7 @@ _LEADING = re.compile(
 _NUMBER = r"\d{1,4}"
 _TRAILING = re.compile(
     rf"(?:\s?\((?:fwd?|forwarded)\)|\s?[\[(]{_NUMBER}\s?(?:/|of|von|de)\s?{_NUMBER}[\])]|\s#{_NUMBER}"
-    rf"|\s(?:part|teil|parte|partie)\s{_NUMBER}(?:\s?(?:/|of|von|de)\s?{_NUMBER})?|[^\w\s\])]+|\s)\Z"
+    rf"|\s(?:part|teil|parte|partie)\s{_NUMBER}(?:\s?(?:/|of|von|de)\s?{_NUMBER})?|(?<![^\w\s\])])[^\w\s\])]++|\s)\Z"
 )
 
 
@@ -44,6 +45,6 @@ def _stripped(key: str) -> str:
     lead = _LEADING.match(key)
     rest = key[lead.end() :] if lead else key
     rest = rest.strip() or key
-    tail = _TRAILING.search(rest, max(0, len(rest) - 80))
-    shorter = rest[: tail.start()] if tail else rest
+    tail = _TRAILING.search(ending := rest[-_ENDING:])
+    shorter = rest[: len(rest) - len(ending) + tail.start()] if tail else rest
     return shorter.strip() or rest

@@ -26,6 +26,7 @@ FULL_RETURN_LIMIT = 65_536  # octets of a message that RET=FULL gets back whole
 HEADERS_LIMIT = 16_384  # octets of the sender's header fields that are returned
 RECIPIENTS_NAMED = 10  # in the text for people; the part for programs names all
 _STATUS = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")  # RFC 3463 2, of the classes that a report of ours can have
+_ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 _XTEXT_OCTET = re.compile(r"\+([0-9A-F]{2})")
 
 
@@ -153,7 +154,7 @@ def _original_recipient(recipient: Recipient) -> str:
     """Read ORCPT, `type;xtext` (RFC 3461 4.2); "" where there is none or it says nothing that can be written."""
     kind, _, encoded = (_parameter(recipient.parameters, "ORCPT") or "").partition(";")
     decoded = _xtext(encoded)
-    return f"{kind}; {decoded}" if decoded and re.fullmatch(r"[A-Za-z0-9-]+", kind) else ""
+    return f"{kind}; {decoded}" if decoded and _ADDRESS_TYPE.fullmatch(kind) else ""
 
 
 def _xtext(encoded: str | None) -> str:

@@ -12,7 +12,8 @@ from gatekeeper.immutable import immutable
 from gatekeeper.model import Reason, Recipient
 from gatekeeper.notify.texts import BUILT_IN, Texts
 
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z0-9]")
+_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
+_ADDRESS = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z0-9]")
 
 
 @immutable

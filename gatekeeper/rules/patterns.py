@@ -9,6 +9,8 @@ import re2
 
 from gatekeeper.immutable import immutable
 
+_WILDCARD = re.compile(r"[*?]")
+
 
 class PatternError(ValueError):
     """The pattern has no meaning; the text says why."""
@@ -82,7 +84,7 @@ def read_glob(text: str) -> Glob | FoldedRegex:
         return Glob(tuple(folded.split("*")))
     special = {"*": ".*", "?": "."}
     source = "".join(special.get(letter) or str(re2.escape(letter)) for letter in folded)
-    return FoldedRegex(read_regex(f"(?s)^{source}$"), max(re.split(r"[*?]", folded), key=len))
+    return FoldedRegex(read_regex(f"(?s)^{source}$"), max(_WILDCARD.split(folded), key=len))
 
 
 AnyPattern = Regex | Glob | FoldedRegex

@@ -74,7 +74,7 @@ def parse_rcpt(argument: str, offered: Collection[str], utf8: bool) -> Recipient
 
 # -- paths -------------------------------------------------------------------------------------------------------
 
-_BRACKETED = re.compile(r'<((?:[^<>"\\]|"(?:[^"\\]|\\.)*"|\\.)*)>')
+_BRACKETED = re.compile(r'<((?:[^<>"\\]++|"(?:[^"\\]++|\\.)*+"|\\.)*+)>')
 _BARE = re.compile(r"([^\s<>]+)")
 _LABEL = r"[A-Za-z0-9_\-\u0080-\U0010ffff]+"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*\.?"
@@ -92,7 +92,7 @@ def _split(argument: str, keyword: str, enhanced: str) -> tuple[str, str]:
     if not colon or head.strip().upper() != keyword:
         raise ArgumentError(reply(501, f"expected {keyword}:<address>", "5.5.4"))
     tail = tail.lstrip(" ")
-    path = (_BRACKETED if tail.startswith("<") else _BARE).match(tail)
+    path = _BRACKETED.match(tail) if tail.startswith("<") else _BARE.match(tail)
     if not path:
         raise ArgumentError(reply(501, "malformed address: expected <local-part@domain>", enhanced))
     rest = tail[path.end() :]
@@ -105,7 +105,8 @@ def _read_path(path: str, enhanced: str, utf8: bool) -> str:
     """Check a mailbox and take its source route off; raises ArgumentError."""
     if _SIMPLE.fullmatch(path):
         return path
-    address = _ROUTE.sub("", path, count=1) if path.startswith("@") else path
+    route = _ROUTE.match(path)
+    address = path[route.end() :] if route else path
     if not utf8 and not address.isascii():
         raise ArgumentError(reply(553, "address not in ASCII: expected SMTPUTF8 with MAIL", "5.6.7"))
     mailbox = _MAILBOX.fullmatch(address)
@@ -120,6 +121,7 @@ def _read_path(path: str, enhanced: str, utf8: bool) -> str:
 
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*)(?:=([^\x00- =\x7f]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+_XTEXT_OCTET = re.compile(rb"\+([0-9A-F]{2})")
 _ORCPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*);(.+)")
 _UTF8_ADDRESS = re.compile(r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\}|\+[0-9A-F]{2})*")  # RFC 6533 3
 
@@ -131,7 +133,7 @@ def decode_xtext(text: str) -> str | None:
     """Decode xtext (RFC 3461 4), the octets taken as UTF-8; None where it is malformed."""
     if not _XTEXT.fullmatch(text):
         return None
-    octets = re.sub(rb"\+([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), text.encode())
+    octets = _XTEXT_OCTET.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode())
     return octets.decode("utf-8", "replace")
 
 

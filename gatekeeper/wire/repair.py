@@ -16,9 +16,9 @@ _HEADER_END = b"\r\n\r\n"
 
 def hide_recipients(chunks: Sequence[bytes]) -> list[bytes]:
     """The message with its visible list hidden. Args: `chunks` are the message, cut anywhere."""
-    head, rest = b"", list(chunks)
-    while rest and _HEADER_END not in head and not head.startswith(b"\r\n"):
-        head += rest.pop(0)
+    head, *rest = chunks or (b"",)
+    if _HEADER_END not in head and not head.startswith(b"\r\n"):  # the rare header that is larger than a chunk
+        head, rest = b"".join((head, *rest)), []
     end = _end_of_header(head)
     return [_hidden(head[:end]) + head[end:], *rest]
 
