@@ -22,6 +22,10 @@ _NEEDS = {  # parameter -> what must be offered for it
     "NOTIFY": "DSN",
     "ORCPT": "DSN",
 }
+_NO_UTF8_ADDRESS = reply(553, "The next mail server does not take addresses beyond ASCII", "5.6.7")  # RFC 6531 3.5
+_NO_UTF8_HEADER = reply(550, "The next mail server does not take headers beyond ASCII", "5.6.9")
+_NO_8BIT = reply(554, "The next mail server does not take 8-bit messages, and we convert none", "5.6.3")
+LACKS = {_NO_UTF8_ADDRESS: "SMTPUTF8", _NO_UTF8_HEADER: "SMTPUTF8", _NO_8BIT: "8BITMIME"}  # what would have done
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACKET = re.compile(r"[<> ]")
 _is_plain = re.compile(r"[!-;=?-~]*").fullmatch  # printable ASCII but space and angle brackets
@@ -58,7 +62,7 @@ def _command(verb: str, address: str, parameters: Sequence[str], offers: Mapping
     if _CONTROL.search(line) or (_BRACKET.search(address) and not address.startswith('"')):
         return reply(553, "This address cannot be passed on: control characters or brackets in it", "5.1.3")
     if not line.isascii() and "SMTPUTF8" not in offers:
-        return reply(553, "The next mail server does not take addresses beyond ASCII", "5.6.7")  # RFC 6531 3.5
+        return _NO_UTF8_ADDRESS
     return line
 
 
@@ -77,9 +81,9 @@ def content_refusal(parameters: Sequence[str], content: Sequence[bytes], offers:
         return None
     declared = {parameter.upper() for parameter in parameters}
     if "SMTPUTF8" in declared and "SMTPUTF8" not in offers and not _header_is_ascii(content):
-        return reply(550, "The next mail server does not take headers beyond ASCII", "5.6.9")
+        return _NO_UTF8_HEADER
     if "BODY=8BITMIME" in declared and "8BITMIME" not in offers and not all(chunk.isascii() for chunk in content):
-        return reply(554, "The next mail server does not take 8-bit messages, and we convert none", "5.6.3")
+        return _NO_8BIT
     return None
 
 

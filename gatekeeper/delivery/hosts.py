@@ -43,7 +43,8 @@ class Hosts:
         self._pool = Pool(idle_seconds)
         self._first_shelf = self._pool.shelf(first) if first else None
         self._failed: dict[Host, float] = {}
-        self._offers: Mapping[str, str] = {}
+        self._offered: dict[Host, frozenset[str]] = {}  # the keywords that each host offered last
+        self._offers: Mapping[str, str] | None = None  # of all that answered; None while that is not known
         self._offers_until = float("-inf")
         self._probing: asyncio.Task[None] | None = None
 
@@ -90,10 +91,20 @@ class Hosts:
             connection = await connect(host, self._hello, self._deadlines, client)
         except NextHopError as error:
             self.failed(error, host)
+            if host not in self._failed:
+                self.forget_offers()  # it may come back as another
             self._failed[host] = time.monotonic()
             return None
+        if client is None:
+            self._note_offered(host, frozenset(connection.offers))
         self._failed.pop(host, None)
         return connection
+
+    def _note_offered(self, host: Host, keywords: frozenset[str]) -> None:
+        before = self._offered.get(host)
+        if host in self._failed or before not in (None, keywords):
+            self.forget_offers()
+        self._offered[host] = keywords
 
     def give_back(self, connection: Connection) -> None:
         """Take a connection back whose transaction is over."""
@@ -107,20 +118,29 @@ class Hosts:
 
     # -- what they offer --
 
-    async def offers(self) -> Mapping[str, str]:
+    async def offers(self) -> Mapping[str, str] | None:
         """What every host that answers offers: EHLO keyword, upper case, to its parameters; SIZE is the least.
 
-        Asked for anew every five minutes, in the background; empty while no host was ever reached.
+        Asked for anew every five minutes, in the background, and at once where a host went, came back or offers
+        something else. None while that is not known: no host was reached yet, or none answered when last asked.
         """
         if time.monotonic() >= self._offers_until and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe_all())
-        if not self._offers and self._probing and not self._probing.done():
+        if self._offers is None and self._probing and not self._probing.done():
             await asyncio.wait([self._probing], timeout=_PROBE_SECONDS)
         return self._offers
 
     def offers_known(self) -> Mapping[str, str] | None:
         """As `offers`, at once; None where it is time to ask."""
-        return self._offers if self._offers and time.monotonic() < self._offers_until else None
+        return self._offers if time.monotonic() < self._offers_until else None
+
+    def forget_offers(self) -> None:
+        """Have all hosts asked anew before anything is offered that hangs on them."""
+        self._offers, self._offers_until = None, float("-inf")
+
+    def may_offer(self, keyword: str) -> bool:
+        """True where a host offered that when it was reached last, whether or not it can be reached now."""
+        return any(keyword in keywords for keywords in self._offered.values())
 
     async def _probe_all(self) -> None:
         try:
@@ -128,7 +148,7 @@ class Hosts:
         except NextHopError:
             hosts = []
         answers = [offers for offers in await asyncio.gather(*map(self._probe, hosts)) if offers is not None]
-        self._offers = common(answers) if answers else self._offers
+        self._offers = common(answers) if answers else None
         self._offers_until = time.monotonic() + (OFFERS_SECONDS if answers else _OFFERS_UNKNOWN_SECONDS)
 
     async def _probe(self, host: Host) -> Mapping[str, str] | None:

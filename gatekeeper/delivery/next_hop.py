@@ -32,10 +32,10 @@ class NextHop:
         first = self._route.hosts[0] if isinstance(self._route, Fixed) else None
         self._hosts = Hosts(_finder(self._route), section.hostname, deadlines, section.next_hop_idle, report, first)
 
-    async def extensions(self) -> Mapping[str, str]:
+    async def extensions(self) -> Mapping[str, str] | None:
         """What all hosts that answer offer: EHLO keywords, upper case, to their parameters (SIZE: the least limit).
 
-        Known for five minutes; empty while no host was ever reached.
+        Known for five minutes; None while nothing is known, as no host was reached.
         """
         if isinstance(self._route, Folder):
             return maildir.OFFERS
@@ -51,7 +51,7 @@ class NextHop:
         Args: `sender` without brackets, `parameters` of MAIL as they were given; `client` is for whom we speak by
         XCLIENT or XFORWARD where the next hop offers them, None for nobody.
         """
-        return self._begin(sender, parameters, client)
+        return self._begin(sender, parameters, client, offered=True)
 
     def resume(
         self,
@@ -68,13 +68,15 @@ class NextHop:
         """
         if isinstance(self._route, Folder):
             return None
-        transaction = SmtpTransaction(self._hosts, sender, parameters, client)
+        transaction = SmtpTransaction(self._hosts, sender, parameters, client, offered=True)
         return transaction if transaction.open_at_once(recipients, then) else None
 
-    def _begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
+    def _begin(
+        self, sender: str, parameters: Sequence[str], client: Client | None, *, offered: bool = False
+    ) -> RelayTransaction:
         if isinstance(self._route, Folder):
             return MaildirTransaction(self._route.path, sender, self._report)
-        return SmtpTransaction(self._hosts, sender, parameters, client)
+        return SmtpTransaction(self._hosts, sender, parameters, client, offered=offered)
 
     async def deliver(
         self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]

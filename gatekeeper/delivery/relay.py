@@ -9,12 +9,13 @@ The rule of what happens when a connection goes (docs/flow.md):
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from gatekeeper.delivery.connection import Connection, wire_line
 from gatekeeper.delivery.envelope import (
+    LACKS,
     content_refusal,
     identity_command,
     mail_command,
@@ -68,9 +69,15 @@ class RelayTransaction(Protocol):
 
 
 class SmtpTransaction:
-    """A RelayTransaction over SMTP. Nothing is sent before `open` or the first recipients."""
+    """A RelayTransaction over SMTP. Nothing is sent before `open` or the first recipients.
 
-    def __init__(self, hosts: Hosts, sender: str, parameters: Sequence[str], client: Client | None) -> None:
+    Args: `offered` where our client was offered all the extensions that it uses.
+    """
+
+    def __init__(
+        self, hosts: Hosts, sender: str, parameters: Sequence[str], client: Client | None, *, offered: bool = False
+    ) -> None:
+        self._offered = offered
         self._hosts, self._sender, self._parameters, self._client = hosts, sender, tuple(parameters), client
         self._connection: Connection | None = None
         self._lost = 0
@@ -235,9 +242,9 @@ class SmtpTransaction:
     async def _say_all(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
         mail = mail_command(self._sender, self._parameters, connection.offers)
         if isinstance(mail, Reply):
-            return self._mail_refused(mail, batch)
+            return self._mail_refused(self._for_now(mail), batch)
         opening = [*self._identity(connection), mail]
-        answer, answers = await _hear(connection, opening, [*self._asked, *batch])
+        answer, answers = await _hear(connection, opening, [*self._asked, *batch], self._rcpt_command)
         return self._compared(answer, answers) if answer.ok else self._mail_refused(answer, batch)
 
     def _identity(self, connection: Connection) -> list[str]:
@@ -251,8 +258,24 @@ class SmtpTransaction:
         plain = plain_rcpt_commands(batch) if connection.pipelines else None
         if plain is not None:
             return await connection.batch(plain, [_RCPT] * len(batch))
-        commands = [rcpt_command(each, connection.offers) for each in batch]
+        commands = [self._rcpt_command(each, connection.offers) for each in batch]
         return _merged(commands, await connection.commands(_lines(commands)))
+
+    def _rcpt_command(self, recipient: Recipient, offers: Mapping[str, str]) -> str | Reply:
+        command = rcpt_command(recipient, offers)
+        return self._for_now(command) if isinstance(command, Reply) else command
+
+    def _for_now(self, refusal: Reply) -> Reply:
+        """Our refusal of what this host does not offer; 451 where nobody has refused it.
+
+        Our client was offered it, before any host was reached or by others: it is to ask again what is offered. Mail
+        that we keep waits for a host that offered it once.
+        """
+        needed = LACKS.get(refusal)
+        if needed is None or not (self._offered or self._hosts.may_offer(needed)):
+            return refusal
+        self._hosts.forget_offers()
+        return verdicts.next_hop_cannot()
 
     def _mail_refused(self, refusal: Reply, batch: Sequence[Recipient]) -> list[Reply]:
         if self._mail is not None and _classes([self._mail]) != _classes([refusal]):
@@ -283,7 +306,7 @@ class SmtpTransaction:
             return None
         refusal = content_refusal(self._parameters, chunks, connection.offers)
         if refusal is not None:
-            return refusal
+            return self._for_now(refusal)
         try:
             answer = await connection.message(chunks)
             return Reply(451, answer.lines) if answer.code == 421 else answer  # 421 would say that we close
@@ -324,6 +347,7 @@ class SmtpTransaction:
 
 
 _Conversation = Callable[[Connection], Awaitable[list[Reply]]]
+_RcptCommand = Callable[[Recipient, Mapping[str, str]], str | Reply]
 
 
 def _classes(answers: Sequence[Reply]) -> list[int]:
@@ -332,7 +356,7 @@ def _classes(answers: Sequence[Reply]) -> list[int]:
 
 
 async def _hear(
-    connection: Connection, opening: list[str], recipients: Sequence[Recipient]
+    connection: Connection, opening: list[str], recipients: Sequence[Recipient], command: _RcptCommand
 ) -> tuple[Reply, list[Reply]]:
     """The reply to MAIL, the last of the opening, and those to RCPT; one write where PIPELINING is offered."""
     plain = plain_rcpt_commands(recipients) if connection.pipelines else None
@@ -340,7 +364,7 @@ async def _hear(
         octets = b"".join(map(wire_line, opening)) + plain
         replies = await connection.batch(octets, [*opening, *([_RCPT] * len(recipients))])
         return replies[len(opening) - 1], replies[len(opening) :]
-    commands = [rcpt_command(each, connection.offers) for each in recipients]
+    commands = [command(each, connection.offers) for each in recipients]
     if connection.pipelines:
         replies = await connection.commands([*opening, *_lines(commands)])
         return replies[len(opening) - 1], _merged(commands, replies[len(opening) :])

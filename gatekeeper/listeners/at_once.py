@@ -218,7 +218,8 @@ class QuickConnection(SmtpConnection):
         self._opened(exchange, answers[0])
         self.answer(answers[0])
         if self._exchange is None:
-            self.answer_all([SAY_MAIL] * len(answers))  # RCPT and DATA, as there was no MAIL
+            self.answer_all([answers[0] if answers[0].transient else SAY_MAIL] * len(self._recipients))
+            self.answer(SAY_MAIL)  # to DATA, as there was no MAIL
         else:
             exchange.note_all(self._recipients, answers[1:])
             self.answer_all(answers[1:])

@@ -52,7 +52,7 @@ class Exchange:
         """
         replies = await self._relayed.recipients(recipients) if recipients else ()
         if not self.opened and not (await self.open()).ok:  # it has been said by now; this takes no round trip
-            return [_NO_SENDER] * len(recipients)
+            return [self.opened if self.opened and self.opened.transient else _NO_SENDER] * len(recipients)
         self.note_all(recipients, replies)
         return replies
 

@@ -15,6 +15,7 @@ from gatekeeper.wire.replies import Reply
 
 BEFORE_QUEUE_SECONDS = 90.0  # from the dot to the reply: Postfix waits 100 for a proxy (smtpd_proxy_timeout)
 IMPLEMENTED = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+_ALL: Mapping[str, str] = dict.fromkeys((*IMPLEMENTED, "SIZE"), "")
 _LOOK_SECONDS = 1.0  # a client whose time is over is sent away that much later at most
 
 
@@ -79,8 +80,13 @@ class House(Guests):
     # -- what is offered --
 
     async def offers(self) -> Mapping[str, str]:
-        """EHLO keywords that every next hop offers and we implement, with their arguments."""
-        return self._mirrored(await self.next_hop.extensions())
+        """EHLO keywords that every next hop offers and we implement, with their arguments.
+
+        All that we implement while no next hop was reached: MAIL is 451 then. A client that was offered less would
+        send its mail back for good, though nobody has refused it.
+        """
+        theirs = await self.next_hop.extensions()
+        return self._mirrored(_ALL if theirs is None else theirs)
 
     def offers_at_once(self) -> Mapping[str, str] | None:
         """As `offers`, where the next hop need not be asked for them."""

@@ -51,8 +51,8 @@ class RelayTransaction(Protocol):
 class NextHop(Protocol):
     """Where mail goes on to."""
 
-    async def extensions(self) -> Mapping[str, str]:
-        """EHLO keywords, in upper case, that every next hop offers, with their arguments."""
+    async def extensions(self) -> Mapping[str, str] | None:
+        """EHLO keywords, in upper case, that every next hop offers, with their arguments; None while not known."""
         ...
 
     def extensions_known(self) -> Mapping[str, str] | None:

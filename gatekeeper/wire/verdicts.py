@@ -49,6 +49,11 @@ def next_hop_down() -> Reply:
     return reply(451, "Not sent yet: the next mail server does not answer, try again later", "4.4.1")
 
 
+def next_hop_cannot() -> Reply:
+    """451 where the next hop that is to be had takes no such mail, and our client was offered that it does."""
+    return reply(451, "Not sent yet: the next mail server cannot take such mail now, try again later", "4.4.1")
+
+
 def outcome_unknown() -> Reply:
     """451 where the next hop had the whole message and was lost before its answer (RFC 3463 X.4.2)."""
     return reply(451, "The next mail server was lost before it answered; the message may have been sent", "4.4.2")

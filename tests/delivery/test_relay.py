@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gatekeeper.delivery.submit import Result
 from gatekeeper.model import Client, Recipient
 from tests.delivery.conftest import CONTENT, people
 from tests.peers.sink import OFFERS, Sink, close, close_after, delay, drop, hang, reset, say, say_and_close
@@ -172,18 +173,18 @@ async def test_dsn_parameters_go_where_they_are_offered(hop_to):
 async def test_addresses_beyond_ascii_need_smtputf8(hop_to):
     everyone = [Recipient("żółw@example.org"), Recipient("a@example.org")]
     async with Sink(offers=["PIPELINING"]) as sink:
-        answers, final = await hop_to(sink).send(everyone, parameters=["SMTPUTF8"])
-        assert [(answer.code, answer.enhanced) for answer in answers] == [(553, "5.6.7"), (250, "2.1.5")]
-        assert final.ok and sink.recipients == ["a@example.org"]
+        first, second = await hop_to(sink).next_hop.deliver("news@example.gov", ["SMTPUTF8"], everyone, CONTENT)
+        assert (first.result, first.reply.code, first.reply.enhanced) == (Result.REFUSED, 553, "5.6.7")
+        assert second.result is Result.DELIVERED and sink.recipients == ["a@example.org"]
     async with Sink() as sink:
-        answers, final = await hop_to(sink).send(everyone, parameters=["SMTPUTF8"])
+        _, final = await hop_to(sink).send(everyone, parameters=["SMTPUTF8"])
         assert final.ok and sink.recipients == ["żółw@example.org", "a@example.org"]
 
 
 async def test_a_sender_beyond_ascii_is_refused_without_smtputf8(hop_to):
     async with Sink(offers=["PIPELINING"]) as sink:
-        transaction = await hop_to(sink).begin(sender="ż@example.gov")
-        assert [answer.enhanced for answer in await transaction.recipients(people("a"))] == ["5.6.7"]
+        (only,) = await hop_to(sink).next_hop.deliver("ż@example.gov", [], people("a"), CONTENT)
+        assert (only.result, only.reply.enhanced) == (Result.REFUSED, "5.6.7")
         assert sink.commands["MAIL"] == 0
 
 
@@ -199,9 +200,31 @@ async def test_a_sender_beyond_ascii_is_refused_without_smtputf8(hop_to):
 )
 async def test_what_cannot_go_without_a_conversion_is_refused(hop_to, parameters, content, enhanced):
     async with Sink(offers=["PIPELINING"]) as sink:
-        _, final = await hop_to(sink).send(content=content, parameters=parameters)
-        assert final.enhanced == enhanced
-        assert [mail.content for mail in sink.mails] == ([content] if final.ok else [])
+        (only,) = await hop_to(sink).next_hop.deliver("news@example.gov", parameters, people("a"), content)
+        assert only.reply.enhanced == enhanced
+        assert [mail.content for mail in sink.mails] == ([content] if only.reply.ok else [])
+
+
+async def test_a_client_that_was_offered_it_is_deferred(hop_to):
+    """It comes again, and is told what there is; nobody has refused its mail."""
+    everyone = [Recipient("żółw@example.org"), Recipient("a@example.org")]
+    content = "Subject: x\r\n\r\ncafé\r\n".encode()
+    async with Sink(offers=["PIPELINING"]) as sink:
+        answers, final = await hop_to(sink).send(everyone, content, parameters=["SMTPUTF8", "BODY=8BITMIME"])
+        assert codes([*answers, final]) == [451, 250, 451] and not sink.mails
+        assert codes((await hop_to(sink).send(sender="ż@example.gov", parameters=["SMTPUTF8"]))[0]) == [451]
+
+
+async def test_kept_mail_waits_for_a_host_that_took_it_once(hop_to):
+    async with Sink() as first, Sink(offers=["PIPELINING"]) as second:
+        hop = hop_to(first, second)
+        await hop.next_hop.extensions()
+        await first.down()
+        (only,) = await hop.next_hop.deliver("ż@example.gov", ["SMTPUTF8"], people("a"), CONTENT)
+        assert only.result is Result.DEFERRED
+        await first.up()
+        (only,) = await hop_to(first, second).next_hop.deliver("ż@example.gov", ["SMTPUTF8"], people("a"), CONTENT)
+        assert only.result is Result.DELIVERED
 
 
 @pytest.mark.parametrize("address", ["a\r\nRCPT TO:<b@example.org>", "a> X=<b", "a b@example.org"])
@@ -526,9 +549,26 @@ async def test_a_host_that_is_down_does_not_narrow_the_offer(hop_to):
         assert (await hop.next_hop.extensions())["8BITMIME"] == ""
 
 
-async def test_nothing_is_offered_while_nobody_answers(hop_to):
-    hop = hop_to(f"smtp://127.0.0.1:{await free_port()}")
-    assert await hop.next_hop.extensions() == {}
+async def test_what_is_offered_is_not_known_while_nobody_answers(hop_to):
+    async with Sink(offers=["DSN"]) as sink:
+        hop = hop_to(sink)
+        await sink.down()
+        assert await hop.next_hop.extensions() is None and hop.next_hop.extensions_known() is None
+        await sink.up()
+        assert (await hop.send())[1].ok
+        assert await hop.next_hop.extensions() == {"DSN": ""} == hop.next_hop.extensions_known()
+        await sink.down()
+        assert not (await hop.send())[1].ok
+        assert await hop.next_hop.extensions() is None
+
+
+async def test_a_host_that_offers_something_else_is_asked_anew(hop_to):
+    async with Sink(offers=["DSN"]) as sink:
+        hop = hop_to(sink, idle=0)
+        assert await hop.next_hop.extensions() == {"DSN": ""}
+        sink.offers = ["SMTPUTF8"]
+        assert (await hop.send())[1].ok
+        assert await hop.next_hop.extensions() == {"SMTPUTF8": ""}
 
 
 # -- for whom we speak -------------------------------------------------------------------------------------------
