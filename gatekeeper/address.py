@@ -20,6 +20,7 @@ from gatekeeper.model import Mailbox
 _BLANKS = " \t\r\n"
 MOST_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 _LONGEST_KNOWN = 100  # characters of an address that is remembered
+_LOCALHOST = ("localhost", "localhost.localdomain")
 _LONGEST_COMPOSED = 1000  # characters, past any mailbox: putting a row of combining marks in order takes their square
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
@@ -44,7 +45,7 @@ _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 def split(address: str) -> tuple[str, str]:
     """Take an address apart into local part and domain, each as written; the domain is "" where there is none.
 
-    A source route (RFC 5321 appendix C) is dropped; percent and bang forms are no routes here, but part of the name.
+    A source route (RFC 5321 appendix C) is dropped; percent and bang forms are part of the name here (see `onward`).
     """
     address = address.strip(_BLANKS)
     if address.startswith("@") and (route := _ROUTE.match(address)):
@@ -104,6 +105,48 @@ def normalise_domain(domain: str) -> str:
     if domain.isascii() or len(domain) > MOST_DOMAIN_OCTETS:  # no name, no work for an attacker, no place in the cache
         return domain.lower()
     return _a_labels(domain) or _a_labels(domain.lower()) or domain.lower()
+
+
+def onward(local: str) -> tuple[tuple[str, str], ...]:
+    """What a local part leads to once its domain is taken off: (local part, domain), as mail servers may read it.
+
+    `user%domain`, `domain!user` and, in quotes or not, `user@domain`, without what Postfix drops: quotes, escapes, a
+    source route, operators without an operand. A local part with both `!` and `%` has two readings, Postfix's first.
+    () for one that does not route. The domain is normalised; the local part is not, and may route again.
+    """
+    local = local.strip(_BLANKS)
+    name = _PAIR.sub(r"\1", local) if "\\" in local and not local.startswith('"') else _unquoted(local)
+    name = name.strip(_BLANKS).rstrip("@%" + _BLANKS).lstrip("!")
+    if "@" in name:
+        user, _, domain = name.rpartition("@")
+        found = [(user.partition(":")[2] if user.startswith("@") else user, domain)]
+    else:
+        (host, bang, user), (left, percent, right) = name.partition("!"), name.rpartition("%")
+        found = ([(user, host)] if bang else []) + ([(left, right)] if percent else [])
+    return tuple((user, normalise_domain(domain.replace('"', ""))) for user, domain in found if user.strip(_BLANKS))
+
+
+def join(local: str, domain: str) -> str:
+    """The normalised address of a local part, quoted or not, and a domain."""
+    return _mailbox(_unquoted(local.strip(_BLANKS)), domain)
+
+
+def _mailbox(name: str, domain: str) -> str:
+    return normalise(f"{_quoted_if_needed(name)}@{domain}")
+
+
+def is_literal(domain: str) -> bool:
+    """True for what stands in brackets, whether or not it is an IP address."""
+    return domain.startswith("[") and domain.endswith("]")
+
+
+def is_loopback(domain: str) -> bool:
+    """True for `localhost` and address literals of the host itself; the domain is normalised."""
+    if domain in _LOCALHOST:
+        return True
+    ip = _ip_address(domain[1:-1]) if is_literal(domain) else None
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip is not None and (ip.is_loopback or ip.is_unspecified)
 
 
 def valid(address: str) -> bool:
@@ -240,10 +283,6 @@ def _peeled(origin: str, endings: Iterable[str]) -> str:
     if srs := _SRS.fullmatch(name):
         return _mailbox(srs["name"], srs["domain"])
     return _mailbox(_without_verp(name, endings) or name, domain)
-
-
-def _mailbox(name: str, domain: str) -> str:
-    return normalise(f"{_quoted_if_needed(name)}@{domain}")
 
 
 def _without_verp(name: str, endings: Iterable[str]) -> str:

@@ -170,7 +170,7 @@ class Audience:
     users: Mapping[str, str | None] = field(default_factory=dict)  # user -> agency id, None where in no agency
     externals: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()  # addresses of the lists that were expanded
-    unresolved: frozenset[str] = frozenset()  # inside addresses that a complete directory does not know
+    unresolved: frozenset[str] = frozenset()  # users by an address that no directory or declared domain has
     recipients: int = 0  # of the envelope
     visible: int = 0  # people in To and Cc, lists counted as their members
     certain: bool = True  # False where the directory has not answered for too long

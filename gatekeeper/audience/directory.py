@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from hashlib import blake2b
 from pathlib import Path
 
-from gatekeeper.address import normalise, normalise_all, normalise_domain
+from gatekeeper.address import normalise, normalise_all, normalise_domain, onward, split
 from gatekeeper.immutable import immutable
 from gatekeeper.model import Watched
 
 from .consent import Consent
-from .domains import Domains
+from .domains import Domains, Place
 from .entries import Entry, read_entries
 from .groups import Groups
 from .lists import Lists
+from .routing import lead, may_route
+
+_NOBODY = frozenset[str]()
 
 
 @immutable
@@ -54,6 +57,8 @@ class Directory:
         consent: Consent | None = None,
         files: Iterable[Path] = (),
         expired: bool = False,
+        outside: Iterable[str] = (),
+        own: Iterable[str] = (),
     ) -> None:
         """Build from what the loaders read.
 
@@ -63,7 +68,8 @@ class Directory:
         `mail_domain`: what the mail host adds to a name without a domain; "" where that is not known.
         `groups`: of senders, group -> addresses and domain patterns. `consent`: of people outside. `files`: those that
         it was made of, in the order in which they were read.
-        `expired`: a source has not answered for too long, so that nothing can be told for certain.
+        `expired`: a source has not answered for too long, so that nothing can be told for certain. `outside`: patterns
+        of domains below those of agencies and `domains` that are somebody else's. `own`: address literals of this host.
         """
         self.agencies = tuple(agencies or ())
         self.complete = complete
@@ -71,7 +77,7 @@ class Directory:
         self.digest = digest
         self.files = tuple(files)
         self._mail_domain = normalise_domain(mail_domain)
-        self._domains = Domains(agencies or {}, domains)
+        self._domains = Domains(agencies or {}, domains, outside, own)
         members = [(normalise(address), each) for address, each in (lists or {}).items()]
         people = read_entries(entries, self._domains, {name for name, _ in members})
         self._agencies = people.agencies  # of the users that entries name
@@ -82,7 +88,8 @@ class Directory:
         self._expanded: dict[str, Reach] = {}
         self._watched: dict[str, Watched] = {}
         self._listed: frozenset[str] | None = None
-        self.problems = (*problems, *self._domains.problems, *people.problems, *self._lists.problems)
+        undeclared = self._undeclared((*people.names, *self._lists.people))
+        self.problems = (*problems, *self._domains.problems, *people.problems, *self._lists.problems, *undeclared)
 
     def user(self, address: str) -> str:
         """Whose address it is: one name for all addresses of a person, one for all of a list; "" for "".
@@ -133,11 +140,34 @@ class Directory:
 
     def reach(self, addresses: Iterable[str]) -> Reach:
         """Whom addresses reach, each person once; "" is nobody. Lists count as their members, nested ones too."""
-        names = self._users(tuple(addresses))
+        given, odd = tuple(addresses), _NOBODY
+        if given and may_route(given):
+            given, odd = self._led(given)
+        names = self._users(given)
         lists = [name for name in names if name in self._lists]
-        people = self._tell_apart(name for name in names if name and name not in self._lists)
+        people = self._tell_apart((name for name in names if name and name not in self._lists), odd)
         parts = [people] if people.people or not lists else []
         return _union([*parts, *map(self._expand, lists)])
+
+    def _led(self, addresses: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The addresses that mail to these goes to, and of those that their local parts led to, the users."""
+        led = tuple(map(self._lead, dict.fromkeys(addresses)))
+        return tuple(to for to, _ in led), frozenset(self.user(to) for to, routed in led if routed)
+
+    def _lead(self, address: str) -> tuple[str, bool]:
+        """Where an address's local part leads, and whether it routes; itself where it is known as it is written.
+
+        At a name of the host itself, who is known at the mail host's own domain is meant.
+        """
+        name, domains = normalise(address), self._domains
+        if name in self._names:
+            return name, False
+        led = lead(address, domains.routes)
+        local, domain = split(led)
+        if domain and domains.is_own(domain):
+            known = (each for each in (f"{local}@{self._mail_domain}", local) if each in self._names)
+            return next(known, led), True
+        return led, led != name or (domains.routes(domain) and bool(onward(local)))
 
     def _users(self, addresses: tuple[str, ...]) -> Iterable[str]:
         """`user` of each, repeats left out."""
@@ -165,21 +195,54 @@ class Directory:
         _, at, domain = name.rpartition("@")
         return self._domains.place(domain) if at else (bool(name), None)
 
-    def _tell_apart(self, names: Iterable[str]) -> Reach:
-        """Reach of people: users by entry or domain, and externals."""
+    def _tell_apart(self, names: Iterable[str], odd: frozenset[str] = _NOBODY) -> Reach:
+        """Reach of people: users by entry or domain, and externals; `odd` are those that a local part led to."""
         users: dict[str, str | None] = {}
         externals: list[str] = []
-        entries, place = self._agencies, self._domains.placer()
+        entries, places = self._agencies, dict[str, Place]()  # of many names, which have few domains
         for name in names:
             _, at, domain = name.rpartition("@")
-            inside, agency = self._place(name) if name in entries or not at else place(domain)
-            if inside:
+            if not at or domain.endswith('"'):  # a quoted local part alone has none
+                users[name] = self._place(name)[1]
+                continue
+            if domain not in places:
+                places[domain] = self._domains.place_of_recipient(domain)
+            inside, agency = places[domain]
+            if name in entries:
+                users[name] = entries[name] or agency
+            elif inside:
                 users[name] = agency
             else:
                 externals.append(name)
-        known = self._agencies
-        unresolved = frozenset(name for name in users if name not in known) if self.complete else frozenset()
-        return Reach(users, frozenset(externals), unresolved=unresolved)
+        return Reach(users, frozenset(externals), unresolved=self._unresolved(users, odd, places))
+
+    def _unresolved(
+        self, users: Mapping[str, str | None], odd: frozenset[str], places: Iterable[str]
+    ) -> frozenset[str]:
+        """Users whom a complete directory does not know, to whom a local part led, or of an undeclared domain."""
+        strange = [domain for domain in places if self._is_undeclared(domain)]
+        if not (self.complete or strange):
+            return odd.intersection(users) if odd else odd
+        unknown = (name for name in users if name not in self._agencies)
+        found = (name for name in unknown if self.complete or name.rpartition("@")[2] in strange)
+        return odd.intersection(users).union(found)
+
+    def _is_undeclared(self, domain: str) -> bool:
+        """True for a domain that is inside for recipients only."""
+        return self._domains.place_of_recipient(domain)[0] and not self._domains.place(domain)[0]
+
+    def _undeclared(self, names: Iterable[str]) -> Iterator[str]:
+        """What an admin should know of addresses in subdomains that nobody declared."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            if (domain := name.rpartition("@")[2]) and self._is_undeclared(domain):
+                found.setdefault(domain, []).append(name)
+        for domain, each in sorted(found.items()):
+            others = f" and {len(each) - 1} more" if len(each) > 1 else ""
+            yield (
+                f"{min(each)}{others}: nobody declared {domain}, so they count as users of what is above it, and as "
+                f"unresolved: expected {domain} among domains or an agency's, or under outside if it is somebody else's"
+            )
 
     def _expand(self, name: str) -> Reach:
         """Reach of a list, worked out once a snapshot; threads that do so at once store the same value."""
@@ -192,7 +255,9 @@ class Directory:
     def _resolved(self, lists: Iterable[tuple[str, Iterable[str]]]) -> dict[str, frozenset[str]]:
         members: dict[str, frozenset[str]] = {}
         for name, each in lists:
-            members[name] = members.get(name, frozenset()) | frozenset(map(self.user, each))
+            addresses = tuple(each)
+            led = (self._lead(each)[0] for each in addresses) if may_route(addresses) else addresses
+            members[name] = members.get(name, frozenset()) | frozenset(map(self.user, led))
         return members
 
 

@@ -17,6 +17,7 @@ from .copies import COPIES, REFRESH, Ask, Copies, Copy
 from .files import Reader
 from .ldap import ask_ldap
 from .listing import read_list
+from .own_addresses import own_literals
 from .problems import DirectoryError, MissingFile
 from .sorting import Sorted, sort_aliases
 from .sql import ask_sql
@@ -35,7 +36,8 @@ def load(ruleset: Ruleset, copies: Copies = COPIES) -> Directory:
     files.read()
     if errors := [*files.errors, *files.table.errors, *files.aliases.errors]:
         raise DirectoryError(errors)
-    aliased = sort_aliases(files.aliases.found.values(), files.table.entries, Directory(files.domains, ruleset.domains))
+    plain = Directory(files.domains, ruleset.domains, outside=ruleset.outside)
+    aliased = sort_aliases(files.aliases.found.values(), files.table.entries, plain)
     return Directory(
         agencies=files.domains,
         domains=ruleset.domains,
@@ -48,6 +50,8 @@ def load(ruleset: Ruleset, copies: Copies = COPIES) -> Directory:
         groups=ruleset.groups,
         consent=files.consent,
         expired=files.expired,
+        outside=ruleset.outside,
+        own=own_literals(),
         mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
     )
 
@@ -88,7 +92,14 @@ class _Files:
         self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
         self.consent: Consent | None = None
         self.expired = False  # a server does not answer, and there is no copy to go by
-        about = (ruleset.domains, ruleset.directory, dict(ruleset.lists), dict(ruleset.groups), ruleset.consent)
+        about = (
+            ruleset.domains,
+            ruleset.outside,
+            ruleset.directory,
+            dict(ruleset.lists),
+            dict(ruleset.groups),
+            ruleset.consent,
+        )
         self.reader = Reader(f"{self.domains} {about}")
         self.table = Table(ruleset.agencies)
         self.aliases = Aliases(self.reader)
@@ -218,4 +229,4 @@ class _Files:
 
 
 def _exact(patterns: Iterable[str]) -> list[str]:
-    return [pattern for pattern in patterns if not pattern.startswith("*.")]
+    return [pattern for pattern in patterns if not pattern.startswith(("*.", "["))]

@@ -50,6 +50,7 @@ DOCUMENT = Record(
         Key("timezone", Zone(), "The time zone of days in this file."),
         Key("agencies", AGENCIES, "The parts of the organisation."),
         Key("domains", ListOf(DOMAIN), "Further domains inside the organisation, of no agency."),
+        Key("outside", ListOf(DOMAIN), "Domains below yours that are somebody else's."),
         Key("scope", SCOPE, "Whose senders these rules do not cover."),
         Key("directory", DIRECTORY, "Files that say which addresses are whose."),
         Key("lists", LISTS, "Addresses that stand for many."),

@@ -135,7 +135,7 @@ _OF_THE_MAILING = (
         "unresolved",
         Kind.COUNT,
         "mailing",
-        "Inside addresses that a complete directory does not know.",
+        "Inside addresses that a complete directory does not know, or that lead to somebody by more than their domain.",
         lambda evidence: evidence.counts.unresolved,
         growing=True,
     ),

@@ -22,6 +22,7 @@ def findings(root: Mapping, values: Any, reading: Reading) -> None:
         return
     _agencies(values, root.get("agencies"), reading)
     _nested_domains(values, root.get("agencies"), reading)
+    _outside(values, root.get("outside"), reading)
     _list_owners(values, root.get("lists"), reading)
     _delegates(values, root.get("people"), reading)
     rules = root.get("rules")
@@ -74,6 +75,29 @@ def _nested_domains(values: dict[str, Any], node: Node | None, reading: Reading)
                     )
                     break
                 above = above.partition(".")[2]
+
+
+def _outside(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    """Domains under `outside` that are declared as inside as well, or that nothing would take for inside."""
+    agencies = (domain for agency in values.get("agencies", {}).values() for domain in agency.domains)
+    inside = {*agencies, *values.get("domains", ())}
+    if node is None:
+        return
+    places = node.items if isinstance(node, Sequence) else [node]
+    for domain, place in zip(values["outside"], places, strict=True):
+        above = _patterns_above(domain)
+        if domain in inside:
+            reading.warn(place, f"domain {domain} stands under outside, and is inside as well: it counts as inside")
+        elif inside.isdisjoint(above):
+            reading.warn(place, f"domain {domain} stands under outside, and is below no domain that is inside")
+
+
+def _patterns_above(domain: str) -> Iterator[str]:
+    """Patterns of domains that a domain, or all below it, is below: `y` and `*.y` of `x.y` and of `*.x.y`."""
+    parent = domain.removeprefix("*.") if domain.startswith("*.") else domain.partition(".")[2]
+    while parent:
+        yield from (parent, f"*.{parent}")
+        parent = parent.partition(".")[2]
 
 
 def _delegates(values: dict[str, Any], node: Node | None, reading: Reading) -> None:

@@ -300,6 +300,7 @@ class Ruleset:
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     domains: tuple[str, ...] = ()  # inside, but of no agency
+    outside: tuple[str, ...] = ()  # below these, but somebody else's
     scope_except: frozenset[str] = frozenset()  # agencies whose senders are not covered (M9)
     directory: tuple[DirectorySpec, ...] = ()
     lists: Mapping[str, ListSpec] = field(default_factory=dict)

@@ -300,3 +300,12 @@ def test_a_check_says_what_a_scope_rests_on(home):
     assert result.output.endswith("rules.yaml: good\n") and result.exit_code == 0
     assert json.loads(run("check", "--json").stdout)[-1]["severity"] == "note"
     assert f"::notice file=rules.yaml,line={line}" in run("check", "--format", "github").output
+
+
+def test_a_check_warns_of_a_directory_with_addresses_in_a_subdomain_that_nobody_declared(home):
+    lists = "lists: {board@example.net: {members: [ann@lab.dphhs.example.gov, bob@lab.dphhs.example.gov]}}\n"
+    (home / "rules.yaml").write_text(RULES.replace("rules:\n", f"{lists}rules:\n", 1))
+    told = "ann@lab.dphhs.example.gov and 1 more: nobody declared lab.dphhs.example.gov"
+    assert told in run("check").output
+    (home / "rules.yaml").write_text(RULES.replace("rules:\n", f"outside: [lab.dphhs.example.gov]\n{lists}rules:\n", 1))
+    assert told not in run("check").output

@@ -151,6 +151,14 @@ def test_yaml_anchors_may_be_used():
             "4:12: warning: domain a.example.gov of A stands under domains as well",
         ),
         (LEAST + "lists: {a@example.gov: {owner: hr}}\n", "3:9: warning: nobody answers for hr"),
+        (
+            LEAST + "domains: [x.gov, a.x.gov]\noutside: [b.x.gov, a.x.gov]\n",
+            "4:20: warning: domain a.x.gov stands under outside, and is inside as well",
+        ),
+        (
+            LEAST + "domains: x.gov\noutside: y.gov\n",
+            "4:10: warning: domain y.gov stands under outside, and is below no",
+        ),
         (LEAST + "mailing: {within: 1m}\n", "3:10: warning: gather.limit is longer than within"),
     ],
 )

@@ -1,0 +1,42 @@
+"""Where mail to an inside address goes whose local part routes: percent, bang, and an @ in quotes (DESIGN 3.2).
+
+A mail server behind the gate that finds a domain to be its own looks into the local part, and sends the mail on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from gatekeeper import address
+
+_LONGEST = 4096  # characters of an address that a command can hold; each step copies what is left
+
+
+def may_route(addresses: tuple[str, ...]) -> bool:
+    """False where no address has what a local part routes by, or names the host; one look for all of them."""
+    joined = "\n".join(addresses)
+    if joined.count("@") != len(addresses) or "%" in joined or "!" in joined or '"' in joined or "[" in joined:
+        return True
+    return ("@l" in joined or "@L" in joined) and "@localhost" in joined.lower()
+
+
+def lead(written: str, routes: Callable[[str], bool]) -> str:
+    """The address, normalised, that mail to an address as it is written goes to: its own where nothing routes.
+
+    A step leads on only to a dotted domain, an address literal or localhost. Of two readings of a local part the one
+    that leads inside is taken. `routes` tells whether a local part before a domain may route.
+    """
+    if len(written) > _LONGEST:
+        return address.normalise(written)
+    local, domain = address.split(written)
+    domain, moved = address.normalise_domain(domain), False
+    while routes(domain) and (step := _step(address.onward(local), routes)) is not None:
+        local, domain = step
+        moved = True
+    return address.join(local, domain) if moved else address.normalise(written)
+
+
+def _step(readings: Iterable[tuple[str, str]], routes: Callable[[str], bool]) -> tuple[str, str] | None:
+    found = [each for each in readings if "." in each[1] or address.is_loopback(each[1]) or address.is_literal(each[1])]
+    inside = (each for each in found if routes(each[1]))
+    return next(inside, found[0] if found else None)
