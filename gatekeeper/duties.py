@@ -14,6 +14,7 @@ from gatekeeper.in_force import InForce
 from gatekeeper.meetings import Meetings
 from gatekeeper.request_news import RequestNews
 from gatekeeper.store import OutageLog, Store, claims, cleanup, keeping, ledger, permits, preflights
+from gatekeeper.store.time_bounds import Lengths, bound_stored_times
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
 
@@ -38,6 +39,7 @@ class Duties:
     news: RequestNews
     meetings: Meetings
     clock: Callable[[], float] = time.time
+    lease: float = 20.0  # seconds, of jobs and gathers
     _log_is_full: bool = True  # what was removed may be in the write-ahead log still
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _outages: dict[str, OutageLog] = field(default_factory=lambda: {name: OutageLog(log, name) for name in _LOOPS})
@@ -83,12 +85,21 @@ class Duties:
             if self._log_is_full:
                 self._log_is_full = not await asyncio.to_thread(self.store.database.truncate_log)
 
+    async def bound_times(self) -> None:
+        """Shorten the stored times that a clock which was hours ahead has written; raises StoreError."""
+        gather = self.in_force.current.ruleset.mailing.gather
+        lengths = Lengths(self.lease, gather.quiet.total_seconds() if gather else 0.0)
+        bounded = await self.store.run(partial(bound_stored_times, now=self.clock(), lengths=lengths))
+        if bounded:
+            log.warning("%d stored times were further ahead than anything waits: a clock was set back", bounded)
+
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
         now = self.clock()
         age = max(_ORDINARY_SECONDS, self.in_force.current.ruleset.mailing.within.total_seconds())
         unsealed = now - _UNSEALED_SECONDS
         with self._outages["the tidying up"].survived():
+            await self.bound_times()
             await self.store.run(partial(keeping.forget_unsealed, before=unsealed))
             await self.store.run(partial(keeping.forget_bodies, before=unsealed))
             await self.store.run(partial(preflights.forget, before=unsealed))

@@ -13,7 +13,7 @@ from gatekeeper.gathers import Gathers
 from gatekeeper.meetings import Meetings
 from gatekeeper.request_news import RequestNews
 from gatekeeper.retention import Retention
-from gatekeeper.store import Bell, StoreError, ledger
+from gatekeeper.store import Bell, OutageLog, StoreError, ledger
 from gatekeeper.waiting import Patience
 
 log = logging.getLogger("gatekeeper.main")
@@ -33,13 +33,15 @@ class Office:
         patience = Patience(base.store, base.voice, self.queue.poke, now)
         meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now, base.auditor)
         news = RequestNews(base.store, base.voice, self.queue.poke, now)
-        self.duties = Duties(base.in_force, base.store, gathers, patience, news, meetings, now)
+        self.duties = Duties(base.in_force, base.store, gathers, patience, news, meetings, now, lease)
         self.retention = Retention(base.in_force, base.store)
         self._started = False
 
     async def start(self) -> None:
         """Write down which ruleset is in force, and begin."""
         await self.record_ruleset()
+        with OutageLog(log, "the look at stored times").survived():
+            await self.duties.bound_times()
         self.queue.start()
         self._loop = asyncio.get_running_loop()
         self.bell.start()

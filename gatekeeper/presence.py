@@ -6,12 +6,13 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.in_force import InForce
 from gatekeeper.mode import Mode
-from gatekeeper.store import OutageLog, Store, modes
+from gatekeeper.store import Connection, OutageLog, Store, modes
 from gatekeeper.tasks import every
 
 log = logging.getLogger("gatekeeper.presence")
@@ -47,6 +48,7 @@ class Presence:
 
     async def tell(self) -> None:
         """Say so now; what cannot be said is said the next time."""
+        await self._run(self.store.database.clock.tell)
         now, policy = self.store.now(), self.in_force.current
         digests = policy.ruleset.digest, policy.directory.digest
         process = modes.Process(self._full_name, self._started_at, now, self.mode.setting, *digests)
@@ -61,6 +63,6 @@ class Presence:
         await self.tell()
         await every(_SECONDS, self.tell)
 
-    async def _run(self, function: partial[None]) -> None:
+    async def _run(self, function: Callable[[Connection], None]) -> None:
         with self._outage.survived():
             await self.store.run(function)

@@ -26,6 +26,7 @@ from gatekeeper.model import Recipient
 from gatekeeper.notify import Occasion
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, jobs, keeping, tokens
 from gatekeeper.store.jobs import Job, Release
+from gatekeeper.store.time_bounds import JITTER, pause_after
 from gatekeeper.telling import Told, Voice, queue_delivery_report
 from gatekeeper.wire.released import token_field, without_hidden_fields
 from gatekeeper.wire.repair import hide_recipients
@@ -35,7 +36,6 @@ _AT_ONCE = 8  # jobs in hand
 _GROUP = 500  # recipients of a release between two commits
 _POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
 _POLL_WOKEN = 2.0  # seconds, where the database wakes us: what is left is jobs that become due, and leases that run out
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 1800.0
 DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 5321 4.5.4.1)
 END_SECONDS = 5 * 86_400.0  # after which it is returned
 _FINAL = {Result.DELIVERED: RecipientState.SENT, Result.REFUSED: RecipientState.REFUSED}
@@ -63,7 +63,7 @@ class Queue:
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
     marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
     _loop: asyncio.Task[None] | None = None
-    _working: set[asyncio.Task[None]] = field(default_factory=set)
+    _working: dict[asyncio.Task[None], int] = field(default_factory=dict)  # with the job's id
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
@@ -114,17 +114,20 @@ class Queue:
             now = self.clock()
         if not due:
             return []
-        leased = await self.store.run(partial(jobs.lease, now=now, seconds=self.lease, limit=room))
+        leasing = partial(
+            jobs.lease, now=now, seconds=self.lease, limit=room, in_hand=frozenset(self._working.values())
+        )
+        leased = await self.store.run(leasing)
         step("leased")
         return leased
 
     def _begin(self, job: Job) -> None:
         task = asyncio.create_task(self._carry_out(job))
-        self._working.add(task)
+        self._working[task] = job.id
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._working.discard(task)
+        self._working.pop(task, None)
         self.poke()
 
     async def _carry_out(self, job: Job) -> None:
@@ -286,8 +289,8 @@ class Queue:
         return self.clock() - job.queued_at >= END_SECONDS
 
     def _next_try(self, job: Job) -> float:
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(job.attempts, 20))
-        return self.clock() + pause * random.uniform(0.8, 1.2)  # so that not all come back at once
+        spread = random.uniform(0.8, JITTER)  # so that not all come back at once
+        return self.clock() + pause_after(job.attempts) * spread
 
 
 def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:

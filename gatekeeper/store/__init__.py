@@ -60,6 +60,7 @@ class Store:
     def open(self, *, writing: bool = True) -> None:
         """Migrate the database and start the writer; without `writing` only `call` is served. Raises StoreError."""
         self.database.prepare()
+        self.writer.read(self.database.clock.adopt)
         self._secret = self.writer.call(read_secret)
         if writing:
             self.writer.start()

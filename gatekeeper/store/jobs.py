@@ -100,11 +100,14 @@ def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batc
         connection.execute(again.values(state="due", queued_at=now, due_at=now, attempts=0, error=None))
 
 
-def lease(connection: Connection, now: float, seconds: float, limit: int) -> list[Job]:
-    """Lease up to `limit` jobs that are due and nobody's, for that many seconds."""
+def lease(connection: Connection, now: float, seconds: float, limit: int, in_hand: Collection[int] = ()) -> list[Job]:
+    """Lease up to `limit` jobs that are due and nobody's, for that many seconds.
+
+    Args: `in_hand` are the ids of jobs that the caller works at: whatever the time, nobody takes its own lease over.
+    """
     due = (
         select(jobs.c.id)
-        .where(jobs.c.state == "due", jobs.c.due_at <= now, jobs.c.lease_until <= now)
+        .where(jobs.c.state == "due", jobs.c.due_at <= now, jobs.c.lease_until <= now, jobs.c.id.not_in(in_hand))
         .order_by(jobs.c.due_at, jobs.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

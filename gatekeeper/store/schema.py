@@ -383,6 +383,15 @@ processes = Table(  # who runs, and by which rules; a row of a process that has 
     Column("directory", String(64), nullable=False),
 )
 
+clocks = Table(  # the time that running processes of one machine go by (SQLite): seconds since 1970 less those of boot
+    "clocks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("boot", Text, nullable=False),  # which start of the machine
+    Column("ahead", Double, nullable=False),
+    Column("told_at", Double, nullable=False),  # seconds since boot
+)
+
 preflights = Table(  # what was asked of the preflight address, for minutes; addresses, for they are to be counted
     "preflights",
     metadata,

@@ -15,6 +15,7 @@ from gatekeeper.delivery.queue import Queue
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.settings import NextHop as NextHopSettings
 from gatekeeper.store import Database, Store, jobs
+from gatekeeper.store import clock as clocks
 from gatekeeper.telling import Voice
 from tests.peers.postgres import Postgres
 from tests.peers.sink import Sink, delay, drop, hang, say
@@ -265,3 +266,33 @@ async def test_a_next_hop_that_hangs_keeps_no_other_job_waiting(store, queue, si
     sink.at("DOT", hang(), times=1)
     queue.start()
     await until(lambda: len(sink.mails) >= 1)
+
+
+@pytest.mark.parametrize("jump", [60.0, 10800.0, 93600.0, -10800.0])
+async def test_a_release_that_is_on_its_way_is_sent_once(store, queue, sink, voice, monkeypatch, jump):
+    """The wall clock is set while the next hop takes its time; the process looks for work all the while."""
+    await approved(store, voice, queue.clock, people(2001))
+    queue.clock = store.now
+    sink.at("DOT", delay(1.5), times=2)
+    queue.start()
+    await until(lambda: sink.open_connections == 2)
+    await asyncio.sleep(0.3)  # what is claimed is on its way
+    real = clocks.time.time
+    monkeypatch.setattr(clocks.time, "time", lambda: real() + jump)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
+    await idle(store, queue)
+    sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
+    assert len(sent) == len(set(sent)) == 2001
+
+
+async def test_a_lease_of_our_own_is_not_taken_over_though_its_time_is_over(store, queue, sink, voice):
+    await approved(store, voice, queue.clock, people(2001))
+    sink.at("DOT", delay(1.5), times=2)
+    queue.start()
+    await until(lambda: sink.open_connections == 2)
+    await asyncio.sleep(0.3)  # what is claimed is on its way
+    queue.clock.now += 3600.0
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
+    await idle(store, queue)
+    sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
+    assert len(sent) == len(set(sent)) == 2001

@@ -61,6 +61,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The longest value of each column that has a limit, by `table.column`."""
     return {
         "secrets.name": "hash",
+        "clocks.name": "gate",
         "counters.name": "oldest program for schema 9999",
         "rulesets.digest": SHA256,
         "mailings.state": longest(MailingState),
