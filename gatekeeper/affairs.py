@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 
-from gatekeeper import notify
+from gatekeeper import agreeing, notify
 from gatekeeper.address import normalise
-from gatekeeper.asking import Asking, Matter, Yes, agency_of
+from gatekeeper.agreeing import Agreements
+from gatekeeper.asking import Asking, Matter, agency_of
 from gatekeeper.calendars import calendar_of
 from gatekeeper.immutable import immutable
 from gatekeeper.model import Attachment
@@ -51,7 +52,7 @@ class Affair:
     since: datetime
     root: str  # Message-ID of the first notice about it
     opened: bool  # whether that one has been sent
-    agreed: tuple[Yes, ...]
+    agreements: Agreements  # whose yes counts, and who has agreed to an earlier state
     otherwise: str  # what happens if nobody decides
     events: Sequence[EventView]
     sender: str  # whose it is, "" where they may not be told
@@ -97,7 +98,7 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
         since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
         opened=any(event.act == TOLD for event in events),
-        agreed=agreed_since(voice, events, mailing.held_at),
+        agreements=agreeing.agreements_to(agreeing.subject_of(connection, mailing), events, mailing.held_at),
         otherwise=_returned(voice, moment_of(held_at)),
         events=events,
         sender=mailing.sender if origin.notify else "",
@@ -130,13 +131,6 @@ def escalated_to(voice: Voice, matter: Matter) -> Ask:
     return voice.ruleset.held.escalate.to or Asking(voice.ruleset).next_role(matter)
 
 
-def agreed_since(voice: Voice, events: Iterable[EventView], since: float | None) -> tuple[Yes, ...]:
-    """Who has said yes since then, and on which day by the organisation's clock."""
-    calendar = calendar_of(voice.ruleset)
-    yeses = (event for event in events if event.act == "agreed" and event.by and event.at >= (since or 0.0))
-    return tuple(Yes(event.by or "", calendar.day(moment_of(event.at))) for event in yeses)
-
-
 # -- told --------------------------------------------------------------------------------------------------------
 
 
@@ -146,7 +140,7 @@ def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozen
     Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
     """
     asking = Asking(affair.voice.ruleset)
-    told = frozenset() if affair.silent else asking.told(affair.matter) - {yes.by for yes in affair.agreed}
+    told = frozenset() if affair.silent else asking.told(affair.matter) - set(affair.agreements.people)
     if told:
         opens = step == TOLD and not affair.opened
         words = _words(affair) | {"how": _how(affair)}
@@ -197,13 +191,23 @@ def tell_decided(
 def _words(affair: Affair) -> dict[str, str]:
     return {
         "what": affair.what,
-        "details": affair.details,
+        "details": "\n".join(filter(None, (affair.details, _agreed(affair)))),
         "sent": affair.sent,
         "reasons": affair.reasons,
-        "asked": ", ".join(Asking(affair.voice.ruleset).missing(affair.matter, affair.agreed)) or "nobody's any more",
+        "asked": ", ".join(_missing(affair)) or "nobody's any more",
         "otherwise": affair.otherwise,
         "since": said(affair.since, affair.voice),
     }
+
+
+def _missing(affair: Affair) -> tuple[str, ...]:
+    return Asking(affair.voice.ruleset).missing(affair.matter, affair.agreements.yeses(affair.voice))
+
+
+def _agreed(affair: Affair) -> str:
+    """Say who has agreed, and whose yes was to an earlier state, so that it counts no longer."""
+    lines = {"Agreed": ", ".join(affair.agreements.people)}
+    return labelled(lines | {"Agreed to an earlier state": ", ".join(affair.agreements.earlier)})
 
 
 def _returned(voice: Voice, since: datetime) -> str:

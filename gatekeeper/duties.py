@@ -13,7 +13,7 @@ from gatekeeper.gathers import Gathers
 from gatekeeper.in_force import InForce
 from gatekeeper.meetings import Meetings
 from gatekeeper.request_news import RequestNews
-from gatekeeper.store import OutageLog, Store, claims, cleanup, keeping, ledger, permits, preflights
+from gatekeeper.store import OutageLog, Store, claims, cleanup, keeping, ledger, permits, preflights, versions
 from gatekeeper.store.time_bounds import Lengths, bound_stored_times
 from gatekeeper.tasks import every
 from gatekeeper.waiting import Patience
@@ -26,6 +26,7 @@ FORGET_SECONDS = 15.0  # by which content and addresses of gathered mail that pa
 _LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting")
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
+_SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of a case can be named in a decision
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class Duties:
             await self.store.run(partial(preflights.forget, before=unsealed))
             await self.store.run(partial(permits.expire_permits, now=now))
             await self.store.run(partial(claims.forget_flights, now=now))
+            await self.store.run(partial(versions.forget, before=now - _SEEN_SECONDS))
             forgotten = 1
             while forgotten:  # a few hundred a commit, so that mail is not kept waiting
                 forgotten = await self.store.run(partial(ledger.forget_ordinary, before=now - age))

@@ -3,6 +3,7 @@
 A mailing's rules:
 - What was sent already is counted in any state.
 - Only a held mailing can be decided; one that is released or open can become held when it outgrows its permit.
+- Approved in part, what somebody had seen of it is sent, and what came later stays held.
 - A gathering one is judged when it has been quiet: it passes, is held, or is refused as a whole.
 - Closing (denied, withdrawn, expired) is final: what comes next starts a successor that knows who was reached.
 
@@ -109,6 +110,7 @@ MAILING_TABLE: dict[str, dict[MailingState, MailingState]] = {
     },
     "pass": {MailingState.GATHERING: MailingState.OPEN},
     "approve": {MailingState.HELD: MailingState.RELEASED},
+    "approve in part": {MailingState.HELD: MailingState.HELD},
     "deny": {MailingState.HELD: MailingState.DENIED},
     "changes": {MailingState.HELD: MailingState.DENIED},
     "refuse": {MailingState.GATHERING: MailingState.DENIED},

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date
 
 from gatekeeper import notify
-from gatekeeper.affairs import Affair, agreed_since, escalated_to, moment_of, send
+from gatekeeper.affairs import Affair, escalated_to, moment_of, send
+from gatekeeper.agreeing import agreements_to_request
 from gatekeeper.asking import Asking, Matter
 from gatekeeper.calendars import calendar_of
 from gatekeeper.lifecycle import RequestState
@@ -78,7 +79,7 @@ def of_request(voice: Voice, request: RequestView, events: Sequence[EventView], 
         since=moment_of(request.submitted_at),
         root=name,
         opened=any(event.act == TOLD for event in events),
-        agreed=agreed_since(voice, events, request.submitted_at),
+        agreements=agreements_to_request(request, events),
         otherwise=_lapses(voice, request),
         events=events,
         sender=request.requester,

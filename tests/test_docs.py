@@ -125,6 +125,8 @@ def test_a_mailing_in_json_is_as_the_page_shows_it():
         batches=1,
         sent=0,
         refused=0,
+        version="3f6c0d5a9b1e4c7f8a20",
+        kept=1,
     )
     (example,) = (json.loads(each) for each in re.findall(r"^```json\n(.*?)^```", COMMANDS, re.DOTALL | re.MULTILINE))
     times = {"started": example["started"], "held": example["held"]}

@@ -19,16 +19,18 @@ from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound
 from gatekeeper.casework.mailings import Case, Decision
 from gatekeeper.casework.permits import Exempted, Narrowed, PermitCase
 from gatekeeper.casework.requests import RequestCase, Wanted
+from gatekeeper.casework.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.casework.terms import Terms
 from gatekeeper.faults import step
 from gatekeeper.immutable import immutable
 from gatekeeper.rules import Ruleset
-from gatekeeper.store import Store, keeping, ledger, views
+from gatekeeper.store import Connection, Store, keeping, ledger, views
 from gatekeeper.store import permits as granted
 from gatekeeper.store import requests as asked
 from gatekeeper.store import suspensions as suspended
 from gatekeeper.store.permits import PermitView, Stopped
 from gatekeeper.store.requests import RequestView
+from gatekeeper.store.sights import keep_shown
 from gatekeeper.store.suspensions import SuspensionView
 from gatekeeper.store.views import BatchView, MailingView
 from gatekeeper.telling import Voice
@@ -44,6 +46,7 @@ __all__ = [
     "NotFound",
     "PermitCase",
     "RequestCase",
+    "Stale",
     "Terms",
     "Wanted",
 ]
@@ -89,11 +92,11 @@ class Casework:
 
     def mailings(self, state: str | None = None) -> list[MailingView]:
         """The numbered mailings, newest first; of one state, where named."""
-        return self.store.call(partial(views.list_mailings, state=state))
+        return self._do(_list_mailings, state)
 
     def show(self, number: int) -> Case:
         """One mailing with its batches and its timeline; raises NotFound."""
-        return self.store.call(partial(mailings.show, number=number))
+        return self._do(mailings.show, number)
 
     def message(self, batch: BatchView) -> bytes:
         """The message of a batch as the next hop would get it: the Received field of ours, then what came in."""
@@ -107,35 +110,49 @@ class Casework:
         """
         return self._do(mailings.export, number, by)
 
-    def approve(self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED) -> Decision:
+    def approve(
+        self,
+        number: int,
+        by: str,
+        reason: str = "",
+        terms: Terms = _AS_ASKED,
+        seen: str | None = None,
+        *,
+        only_seen: bool = False,
+    ) -> Decision:
         """Say yes to a held mailing; it is sent once everyone whom its rules ask has (DESIGN 6).
 
-        Raises NotFound, NotAllowed, or CaseworkError where it is not held.
+        Args: `seen` is the version that was looked at; with `only_seen` what came after it stays held.
+
+        Raises NotFound, NotAllowed, Stale where something is held that neither what was seen nor the terms cover, or
+        CaseworkError where it is not held.
         """
-        decision = self._do(mailings.approve, number, by, reason, terms)
+        if only_seen and seen is None:
+            raise CaseworkError(f"M-{number}: only what was seen: expected the version of it that was looked at")
+        decision = self._do(mailings.approve, number, by, reason, terms, Seen(seen, only_seen))
         step("approved")
         return decision
 
-    def deny(self, number: int, by: str, reason: str) -> Decision:
+    def deny(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
         """Say no: nothing of what is held is sent, and its sender gets one DSN with the reason (RFC 3464).
 
-        Raises NotFound, NotAllowed, or CaseworkError where it is not held or no reason is given.
+        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no reason is given.
         """
-        return self._close(mailings.deny, number, by, reason)
+        return self._close(mailings.deny, number, by, reason, Seen(seen))
 
-    def withdraw(self, number: int, by: str, reason: str = "") -> Decision:
+    def withdraw(self, number: int, by: str, reason: str = "", seen: str | None = None) -> Decision:
         """Take a held mailing back: its sender, or an admin; nothing of what is held is sent.
 
-        Raises NotFound, NotAllowed, or CaseworkError where it is not held.
+        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held.
         """
-        return self._close(mailings.withdraw, number, by, reason)
+        return self._close(mailings.withdraw, number, by, reason, Seen(seen))
 
-    def ask_changes(self, number: int, by: str, reason: str) -> Decision:
+    def ask_changes(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
         """Send a held mailing back to its sender with what should be changed; nothing of it is sent.
 
-        Raises NotFound, NotAllowed, or CaseworkError where it is not held or no text is given.
+        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no text is given.
         """
-        return self._close(mailings.ask_changes, number, by, reason)
+        return self._close(mailings.ask_changes, number, by, reason, Seen(seen))
 
     def ask(self, number: int, by: str, whom: str) -> Decision:
         """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).
@@ -148,7 +165,7 @@ class Casework:
 
     def requests(self, state: str | None = None) -> list[RequestView]:
         """The requests, newest first; of one state, where named."""
-        return self.store.call(partial(asked.list_requests, state=state))
+        return self._do(_list_requests, state)
 
     def show_request(self, number: int) -> RequestCase:
         """One request with who must agree, its permits and its timeline; raises NotFound."""
@@ -168,39 +185,41 @@ class Casework:
         """Answer changes asked, or appeal a denial, under the request's number. Raises as `submit`, and NotFound."""
         return self._do(partial(requests.submit_again, appeal=appeal), number, wanted, by, reason)
 
-    def approve_request(self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED) -> RequestCase:
-        """Say yes; it has a permit once everyone asked has. Raises NotFound, NotAllowed, CaseworkError."""
-        return self._do(requests.approve, number, by, reason, terms)
+    def approve_request(
+        self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED, seen: str | None = None
+    ) -> RequestCase:
+        """Say yes; it has a permit once everyone asked has. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._do(requests.approve, number, by, reason, terms, seen)
 
-    def deny_request(self, number: int, by: str, reason: str) -> RequestCase:
-        """Say no. Raises NotFound, NotAllowed, CaseworkError."""
-        return self._do(requests.deny, number, by, reason)
+    def deny_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
+        """Say no. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._do(requests.deny, number, by, reason, seen)
 
-    def ask_changes_of_request(self, number: int, by: str, reason: str) -> RequestCase:
-        """Send it back with what should be changed. Raises NotFound, NotAllowed, CaseworkError."""
-        return self._do(requests.ask_changes, number, by, reason)
+    def ask_changes_of_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
+        """Send it back with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._do(requests.ask_changes, number, by, reason, seen)
 
     def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
         """Have one more agree to it (policy T7). Raises NotFound, NotAllowed, CaseworkError."""
         return self._do(requests.ask, number, by, whom)
 
-    def withdraw_request(self, number: int, by: str, reason: str = "") -> RequestCase:
-        """Take it back, as who asked. Raises NotFound, NotAllowed, CaseworkError."""
-        return self._settled(self._do(requests.withdraw, number, by, reason))
+    def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
+        """Take it back, as who asked. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._settled(self._do(requests.withdraw, number, by, reason, seen))
 
-    def revoke_request(self, number: int, by: str, reason: str) -> RequestCase:
+    def revoke_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
         """Take back what was approved; once this has returned nothing more leaves under it. Raises as `revoke`."""
-        return self._settled(self._do(requests.revoke, number, by, reason))
+        return self._settled(self._do(requests.revoke, number, by, reason, seen))
 
     # -- permits -------------------------------------------------------------------------------------------------
 
     def permits(self, state: str | None = None, review: str | None = None) -> list[PermitView]:
         """The permits, newest first; of one state, or whose review is so, where named."""
-        return self.store.call(partial(granted.list_permits, state=state, review=review))
+        return self._do(_list_permits, state, review)
 
     def show_permit(self, number: int) -> PermitCase:
         """One permit with its timeline; raises NotFound."""
-        return self.store.call(partial(permits.show, number=number))
+        return self._do(permits.show, number)
 
     def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
         """Let an agency's mail pass for some hours. Raises NotAllowed, CaseworkError."""
@@ -214,16 +233,16 @@ class Casework:
         """Close the review of an emergency. Raises NotFound, NotAllowed, CaseworkError."""
         return self._do(permits.review, number, by, reason)
 
-    def narrow(self, number: int, by: str, reason: str, to: Narrowed) -> PermitCase:
+    def narrow(self, number: int, by: str, reason: str, to: Narrowed, seen: str | None = None) -> PermitCase:
         """Allow less; once this has returned nothing leaves that is not covered any more. Raises as `revoke`."""
-        return self._landed(self._do(permits.narrow, number, by, reason, to))
+        return self._landed(self._do(permits.narrow, number, by, reason, to, seen))
 
-    def revoke(self, number: int, by: str, reason: str) -> PermitCase:
+    def revoke(self, number: int, by: str, reason: str, seen: str | None = None) -> PermitCase:
         """Take a permit back, wait for what is on its way, and say what was sent and what stopped (S5).
 
-        Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, CaseworkError.
+        Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, CaseworkError, Stale.
         """
-        return self._landed(self._do(permits.revoke, number, by, reason))
+        return self._landed(self._do(permits.revoke, number, by, reason, seen))
 
     def _landed(self, case: PermitCase) -> PermitCase:
         return replace(case, stopped=self._wait(case.permit))
@@ -254,3 +273,24 @@ class Casework:
     def end_suspension(self, number: int, by: str, reason: str = "") -> SuspensionView:
         """End a suspension before its time. Raises NotFound, NotAllowed, CaseworkError."""
         return self._do(suspensions.end, number, by, reason)
+
+
+# -- lists: what their versions stand for is kept, since somebody is about to see them ---------------------------
+
+
+def _list_mailings(connection: Connection, desk: Desk, state: str | None) -> list[MailingView]:
+    found = views.list_mailings(connection, state)
+    keep_shown(connection, found, desk.now)
+    return found
+
+
+def _list_requests(connection: Connection, desk: Desk, state: str | None) -> list[RequestView]:
+    found = asked.list_requests(connection, state)
+    keep_requests(connection, found, desk.now)
+    return found
+
+
+def _list_permits(connection: Connection, desk: Desk, state: str | None, review: str | None) -> list[PermitView]:
+    found = granted.list_permits(connection, state, review)
+    keep_permits(connection, found, desk.now)
+    return found

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 
-from gatekeeper import affairs, notify
+from gatekeeper import affairs, agreeing, notify
 from gatekeeper.address import normalise
+from gatekeeper.agreeing import Agreement, Agreements, subject_of
 from gatekeeper.casework import who
-from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.casework.desk import WINDOW, CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.casework.seen import Looked, Seen, check_unchanged, grown_lately, look, shown
 from gatekeeper.casework.terms import Terms
 from gatekeeper.casework.who import Matter
 from gatekeeper.immutable import immutable
-from gatekeeper.lifecycle import BatchState, advance
+from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.mail import read_likeness, subject_key
-from gatekeeper.model import Likeness, Scope
+from gatekeeper.model import Counts, Likeness, Scope
 from gatekeeper.notify import Occasion
 from gatekeeper.store import Connection, keeping, ledger, views
 from gatekeeper.store.act import Act
 from gatekeeper.store.permits import APPROVAL, Grant
+from gatekeeper.store.versions import AGREED
 from gatekeeper.store.views import BatchView, EventView, MailingView
 from gatekeeper.store.waiting import ASKED, origin_of
 from gatekeeper.telling import queue_notice, queue_report, report_to
@@ -30,6 +34,11 @@ _OUTCOMES = {
     "deny": "denied, and what was held of it is not sent",
     "changes": "sent back with changes asked, and what was held of it is not sent",
     "withdraw": "withdrawn, and what was held of it is not sent",
+}
+_LEFT = {  # how each act that closes a mailing leaves what was held, and what its sender is told
+    "deny": (BatchState.RETURNED, Occasion.DENIED),
+    "changes": (BatchState.RETURNED, Occasion.DENIED),
+    "withdraw": (BatchState.WITHDRAWN, Occasion.WITHDRAWN),
 }
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 
@@ -41,6 +50,8 @@ class Case:
     mailing: MailingView
     batches: list[BatchView]
     events: list[EventView]
+    agreements: Agreements = Agreements()
+    missing: tuple[str, ...] = ()  # who must still agree, while it is held
 
 
 @immutable
@@ -50,12 +61,19 @@ class Decision:
     mailing: MailingView
     permit: str | None = None
     missing: tuple[str, ...] = ()
+    grew: str = ""  # what came of it in the last minute, where nobody said what they had looked at
 
 
-def show(connection: Connection, number: int) -> Case:
-    """One mailing with its batches and its timeline; raises NotFound."""
-    mailing = find(connection, number)
-    return Case(mailing, views.find_batches(connection, mailing.key), views.timeline(connection, mailing.key))
+def show(connection: Connection, desk: Desk, number: int) -> Case:
+    """One mailing with its batches, its timeline and who has agreed; raises NotFound."""
+    mailing = shown(connection, desk, find(connection, number))
+    events = views.timeline(connection, mailing.key)
+    case = Case(mailing, views.find_batches(connection, mailing.key), events)
+    if mailing.state is not MailingState.HELD:
+        return case
+    agreements = agreeing.agreements_to(subject_of(connection, mailing), events, mailing.held_at)
+    missing = who.missing(desk.ruleset, matter_of(connection, desk, mailing), agreements.yeses(desk.voice))
+    return replace(case, agreements=agreements, missing=missing)
 
 
 def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
@@ -67,46 +85,112 @@ def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
     ):
         raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
     ledger.note(connection, mailing, "exported", act)
-    return show(connection, number)
+    return show(connection, desk, number)
 
 
-def approve(connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms) -> Decision:
-    """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError."""
+def approve(
+    connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: Seen
+) -> Decision:
+    """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     mailing, act = find(connection, number), desk.act(by, reason)
-    matter = matter_of(connection, desk, mailing)
+    looked = look(connection, mailing, seen)
+    matter = _as_seen(matter_of(connection, desk, mailing), looked)
     who.check_may_decide(desk.ruleset, matter, act.by)
     with named(mailing.id):
-        advance(mailing.state, "approve")
-    yeses = affairs.agreed_since(desk.voice, views.timeline(connection, mailing.key), mailing.held_at)
-    missing = who.missing(desk.ruleset, matter, (*yeses, act.by))
+        advance(mailing.state, "approve in part" if looked.only else "approve")
+    own = _yes(desk, mailing, looked, act, terms)
+    act = replace(act, details=own.as_details())
+    events = views.timeline(connection, mailing.key)
+    others = agreeing.agreements_to(looked.subject, events, mailing.held_at)
+    missing = who.missing(desk.ruleset, matter, (*others.yeses(desk.voice), own.yes(desk.voice)))
+    grew = "" if seen.version else grown_lately(mailing, events, desk.now)
     if missing:
-        ledger.note(connection, mailing, "agreed", act)
-        return Decision(mailing, missing=missing)
-    return _release(connection, desk, mailing, act, terms)
+        ledger.note(connection, mailing, AGREED, act)
+        return _decided(connection, desk, mailing, missing=missing, grew=grew)
+    agreed = _together(desk, looked, [own, *others.counting])
+    permit = _release(connection, desk, mailing, looked, act, agreed)
+    return _decided(connection, desk, mailing, permit=permit, grew=grew)
 
 
-def _release(connection: Connection, desk: Desk, mailing: MailingView, act: Act, terms: Terms) -> Decision:
+def _as_seen(matter: Matter, looked: Looked) -> Matter:
+    """What is decided: the mailing, or what somebody had seen of it, which what came later does not make another's."""
+    then = looked.then
+    if not looked.only or not then.rules:  # without rules it was not held then, and nobody was asked yet
+        return matter
+    return replace(matter, rules=then.rules, agencies=frozenset(then.agencies), lists=frozenset(then.lists))
+
+
+def _yes(desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> Agreement:
+    """Somebody's yes with what they have seen; raises Stale, or CaseworkError for terms that cannot be kept."""
+    if not looked.only:
+        check_unchanged(mailing, looked, terms.as_row())
+    users = looked.subject.now.users
+    if terms.until and desk.end_of(terms.until) <= desk.now:
+        raise CaseworkError(f"{mailing.id}: --until {terms.until} has passed: expected the last day of the permit")
+    if terms.max_users is not None and terms.max_users < users:
+        raise CaseworkError(f"{mailing.id}: it reaches {users} users; expected --max-users not below")
+    return Agreement(act.by, act.at, looked.as_row(), terms.as_row())
+
+
+def _together(desk: Desk, looked: Looked, agreed: Iterable[Agreement]) -> Terms:
+    """The strictest of all terms, where what somebody left out is as they had seen it (DESIGN 6)."""
+    last = desk.calendar.add(desk.today, WINDOW)
+    as_seen = Terms(looked.subject.now.users, last, 1, "exact")
+    each = [Terms.from_row(one.terms).or_else(as_seen) for one in agreed]
+    return reduce(Terms.and_also, each)
+
+
+def _release(connection: Connection, desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> str:
+    """Send what was approved on its way; returns the permit's id."""
     kept = views.find_batches(connection, mailing.key)
-    given = _grant(connection, desk, mailing, kept, terms)
+    if looked.only:
+        return _release_part(connection, desk, mailing, looked, act, terms, kept)
+    given = _grant(connection, desk, mailing, looked, kept, terms)
     affair = affairs.of_mailing(connection, desk.voice, mailing.key, act.at)
     permit = ledger.approve(connection, mailing, kept, given, act)
     affairs.tell_decided(connection, affair, "approved, and is being sent", act.by, act.reason, act.at)
     _tell_released(connection, desk, mailing, kept, act, permit)
-    return Decision(find(connection, int(mailing.id[2:])), permit=permit)
+    return permit
 
 
-def _grant(connection: Connection, desk: Desk, mailing: MailingView, kept: list[BatchView], terms: Terms) -> Grant:
-    """What was reviewed: what is held now, and nothing more unless the terms say so (DESIGN 6)."""
+def _release_part(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    looked: Looked,
+    act: Act,
+    terms: Terms,
+    kept: list[BatchView],
+) -> str:
+    """Send what somebody had seen, and leave what came later held."""
+    chosen = [one for one in kept if one.state is BatchState.HELD and looked.then.has(one.id, one.place)]
+    if not chosen:
+        raise CaseworkError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
+    given = _grant(connection, desk, mailing, looked, chosen, terms)
+    permit = ledger.approve_part(connection, mailing, chosen, given, act)
+    then = looked.then
+    counts = Counts(users=then.users, external=then.external)
+    by = f"{act.by}, but for what came after they had looked at it, which waits still,"
+    _tell_released(connection, desk, replace(mailing, counts=counts), chosen, replace(act, by=by), permit)
+    return permit
+
+
+def _grant(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    looked: Looked,
+    kept: list[BatchView],
+    terms: Terms,
+) -> Grant:
+    """What was reviewed, and nothing more unless the terms say so (DESIGN 6)."""
     until = desk.end_of(terms.until) if terms.until else desk.window_end(desk.today)
     if until <= desk.now:
-        raise CaseworkError(f"{mailing.id}: --until {terms.until} has passed: expected the last day of the permit")
-    ceiling = mailing.counts.users if terms.max_users is None else terms.max_users
-    if ceiling < mailing.counts.users:
-        raise CaseworkError(f"{mailing.id}: it reaches {mailing.counts.users} users; expected --max-users not below")
-    template = terms.binding == "template"
+        raise CaseworkError(f"{mailing.id}: one who agreed allowed it until {terms.until}: ask them to agree again")
+    template, now = terms.binding == agreeing.TEMPLATE, looked.subject.now
     return Grant(
         kind=APPROVAL,
-        rules=tuple(reason.rule for reason in mailing.reasons),
+        rules=now.rules or tuple(reason.rule for reason in mailing.reasons),
         scope=Scope(senders=frozenset({mailing.sender})),
         since=desk.now,
         until=until,
@@ -115,11 +199,23 @@ def _grant(connection: Connection, desk: Desk, mailing: MailingView, kept: list[
         likeness=_likeness(connection, mailing, kept) if template else None,
         subject=mailing.subject,
         subject_key=subject_key(mailing.subject) if template else "",
-        ceiling=ceiling,
-        agencies=tuple(sorted(mailing.counts.agencies)),
+        ceiling=terms.max_users,
+        agencies=now.agencies,
         uses=terms.uses or 1,
         mailing_key=mailing.key,
     )
+
+
+def _decided(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    *,
+    permit: str | None = None,
+    missing: tuple[str, ...] = (),
+    grew: str = "",
+) -> Decision:
+    return Decision(shown(connection, desk, find(connection, int(mailing.id[2:]))), permit, missing, grew)
 
 
 def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
@@ -131,12 +227,12 @@ def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView
     return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
 
 
-def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
-    """Send it back to its sender with what should be changed. Raises NotFound, NotAllowed, CaseworkError."""
+def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Send it back to its sender with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
     mailing, act = find(connection, number), desk.act(by, reason)
     who.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
-    return _close(connection, desk, mailing, "changes", act, BatchState.RETURNED, Occasion.DENIED)
+    return _close(connection, desk, mailing, "changes", act, seen)
 
 
 def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> Decision:
@@ -150,8 +246,9 @@ def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> 
     ledger.note(connection, mailing, ASKED, replace(act, reason=also))
     affairs.ask_also(connection, affairs.of_mailing(connection, desk.voice, mailing.key, act.at), also, act.at)
     events = views.timeline(connection, mailing.key)
-    yeses = affairs.agreed_since(desk.voice, events, mailing.held_at)
-    return Decision(mailing, missing=who.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses))
+    yeses = agreeing.agreements_to(subject_of(connection, mailing), events, mailing.held_at).yeses(desk.voice)
+    missing = who.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses)
+    return _decided(connection, desk, mailing, missing=missing)
 
 
 def _tell_released(
@@ -167,31 +264,29 @@ def _tell_released(
     queue_notice(connection, f"released:{mailing.id}:{permit}", mailing.sender, content, act.at, mailing.key)
 
 
-def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
-    """Say no: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError."""
+def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Say no: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "a denial needs a reason: the sender reads it")
     mailing, act = find(connection, number), desk.act(by, reason)
     who.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
-    return _close(connection, desk, mailing, "deny", act, BatchState.RETURNED, Occasion.DENIED)
+    return _close(connection, desk, mailing, "deny", act, seen)
 
 
-def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> Decision:
-    """Take it back: its sender, or an admin. Raises NotFound, NotAllowed, CaseworkError."""
+def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Take it back: its sender, or an admin. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     mailing, act = find(connection, number), desk.act(by, reason)
     if act.by != mailing.sender and not who.holds(desk.ruleset, act.by, "admin"):
         raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
-    return _close(connection, desk, mailing, "withdraw", act, BatchState.WITHDRAWN, Occasion.WITHDRAWN)
+    return _close(connection, desk, mailing, "withdraw", act, seen)
 
 
-def _close(
-    connection: Connection,
-    desk: Desk,
-    mailing: MailingView,
-    name: str,
-    act: Act,
-    left: BatchState,
-    occasion: Occasion,
-) -> Decision:
+def _close(connection: Connection, desk: Desk, mailing: MailingView, name: str, act: Act, seen: Seen) -> Decision:
+    left, occasion = _LEFT[name]
+    with named(mailing.id):
+        advance(mailing.state, name)
+    if seen.version:
+        check_unchanged(mailing, look(connection, mailing, seen), {})
+    grew = "" if seen.version else grown_lately(mailing, views.timeline(connection, mailing.key), desk.now)
     kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
     affair = affairs.of_mailing(connection, desk.voice, mailing.key, act.at)
     with named(mailing.id):
@@ -202,7 +297,7 @@ def _close(
     reasons = (asked + act.reason,) if act.reason else ()
     to = report_to(kept, mailing, inside)
     queue_report(connection, desk.voice, mailing, kept, to, occasion, reasons, act.at)
-    return Decision(find(connection, int(mailing.id[2:])))
+    return _decided(connection, desk, mailing, grew=grew)
 
 
 def find(connection: Connection, number: int) -> MailingView:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.casework.seen import check_permit, keep_permits
 from gatekeeper.casework.who import Matter
 from gatekeeper.immutable import immutable
 from gatekeeper.mail import subject_key
@@ -80,7 +81,7 @@ def declare_emergency(
         until=act.at + hours * 3600,
         review=granted.OPEN,
     )
-    return _given(connection, granted.grant(connection, given, act))
+    return _given(connection, desk, granted.grant(connection, given, act))
 
 
 def grant_exception(connection: Connection, desk: Desk, wanted: Exempted, by: str, reason: str) -> PermitCase:
@@ -114,11 +115,11 @@ def grant_exception(connection: Connection, desk: Desk, wanted: Exempted, by: st
         lists=wanted.lists,
         ceiling=wanted.max_users,
     )
-    return _given(connection, granted.grant(connection, given, act))
+    return _given(connection, desk, granted.grant(connection, given, act))
 
 
-def _given(connection: Connection, id: str) -> PermitCase:
-    return show(connection, int(id[2:]))
+def _given(connection: Connection, desk: Desk, id: str) -> PermitCase:
+    return show(connection, desk, int(id[2:]))
 
 
 def _holding(desk: Desk) -> tuple[str, ...]:
@@ -149,24 +150,28 @@ def _check_scope(desk: Desk, scope: Scope) -> None:
 # -- taking back -------------------------------------------------------------------------------------------------
 
 
-def narrow(connection: Connection, desk: Desk, number: int, by: str, reason: str, to: Narrowed) -> PermitCase:
-    """Allow less from now on (S3). Raises NotFound, NotAllowed, CaseworkError."""
+def narrow(
+    connection: Connection, desk: Desk, number: int, by: str, reason: str, to: Narrowed, seen: str | None
+) -> PermitCase:
+    """Allow less from now on (S3). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "narrowing needs a reason")
     permit, mailings, act = _locked(connection, desk, number, by, reason)
+    check_permit(connection, permit, seen)
     changes = _narrower(desk, permit, to)
     with named(permit.id):
         granted.change(connection, permit, "narrow", act, **changes)
     granted.stop(connection, permit, mailings, _why(desk, permit, f"was narrowed: {act.reason}"), act)
-    return show(connection, number)
+    return show(connection, desk, number)
 
 
-def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> PermitCase:
-    """Take it back (S5). Raises NotFound, NotAllowed, CaseworkError."""
+def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> PermitCase:
+    """Take it back (S5). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "revoking needs a reason: who sends under it reads it")
     permit, mailings, act = _locked(connection, desk, number, by, reason)
+    check_permit(connection, permit, seen)
     with named(permit.id):
         take_back(connection, desk, permit, mailings, act)
-    return show(connection, number)
+    return show(connection, desk, number)
 
 
 def take_back(connection: Connection, desk: Desk, permit: PermitView, mailings: list[int], act: Act) -> None:
@@ -188,7 +193,7 @@ def review(connection: Connection, desk: Desk, number: int, by: str, reason: str
     if not who.holds(desk.ruleset, act.by, "approver"):
         raise NotAllowed(f"{permit.id}: {act.by} may not review it; an approver may")
     granted.close_review(connection, permit, act)
-    return show(connection, number)
+    return show(connection, desk, number)
 
 
 def _locked(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> tuple[PermitView, list[int], Act]:
@@ -236,9 +241,10 @@ def _why(desk: Desk, permit: PermitView, what: str) -> tuple[Reason, ...]:
 # -- looking -----------------------------------------------------------------------------------------------------
 
 
-def show(connection: Connection, number: int) -> PermitCase:
+def show(connection: Connection, desk: Desk, number: int) -> PermitCase:
     """One permit with its timeline; raises NotFound."""
     permit = find(connection, number)
+    keep_permits(connection, [permit], desk.now)
     return PermitCase(permit, tuple(views.events_of(connection, permit=permit.key)))
 
 

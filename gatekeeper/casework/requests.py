@@ -12,10 +12,11 @@ from typing import Any
 
 from gatekeeper import affairs, request_affairs
 from gatekeeper.address import normalise, valid
-from gatekeeper.asking import Yes
+from gatekeeper.agreeing import Agreement, Agreements, agreements_to_request
 from gatekeeper.casework import permits as permitting
 from gatekeeper.casework import who
 from gatekeeper.casework.desk import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.casework.seen import check_request, keep_requests
 from gatekeeper.casework.terms import Terms
 from gatekeeper.casework.who import Matter
 from gatekeeper.immutable import immutable
@@ -28,7 +29,7 @@ from gatekeeper.store import permits as granted
 from gatekeeper.store import requests as asked
 from gatekeeper.store.act import Act
 from gatekeeper.store.permits import Grant, PermitView
-from gatekeeper.store.requests import Assessment, Content, Draft, RequestView
+from gatekeeper.store.requests import Assessment, Content, Draft, RequestView, state_of
 from gatekeeper.store.views import EventView
 from gatekeeper.store.waiting import ASKED
 
@@ -60,6 +61,7 @@ class RequestCase:
     events: tuple[EventView, ...]
     permit: str | None = None  # that was given just now
     stopped: granted.Stopped | None = None  # what taking it back has stopped
+    agreements: Agreements = Agreements()  # while it waits
 
 
 # -- asking ------------------------------------------------------------------------------------------------------
@@ -213,17 +215,23 @@ def _refuse_late(desk: Desk, assessed: Assessment) -> None:
 # -- deciding ----------------------------------------------------------------------------------------------------
 
 
-def approve(connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms) -> RequestCase:
-    """Say yes; once everyone whom the rules ask has, it has a permit. Raises NotFound, NotAllowed, CaseworkError."""
+def approve(
+    connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: str | None
+) -> RequestCase:
+    """Say yes; once everyone asked has, it has a permit. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     request, act = find(connection, number), desk.act(by, reason)
     with named(request.id):
         advance(request.state, "approve")
+    check_request(connection, request, seen, terms.as_row())
+    own = Agreement(act.by, act.at, state_of(request), terms.as_row())
+    act = replace(act, details=own.as_details())
     terms = Terms.from_row(request.terms).and_also(terms)
     rules = rules_for(desk, request.draft, terms.max_users or request.draft.users)
     matter = matter_of(connection, desk, request, rules)
     who.check_may_decide(desk.ruleset, matter, act.by)
     given = _grant(desk, request, rules, terms)
-    if who.missing(desk.ruleset, matter, [*_yeses(connection, desk, request), act.by]):
+    others = agreements_to_request(request, views.events_of(connection, request=request.key))
+    if who.missing(desk.ruleset, matter, (*others.yeses(desk.voice), own.yes(desk.voice))):
         asked.note_yes(connection, request, terms.as_row(), act)
         return show(connection, desk, number)
     decided: dict[str, Any] = {"reason": act.reason, "decided_by": act.by, "rules": list(rules)}
@@ -280,22 +288,24 @@ def scope_of(desk: Desk, senders: tuple[str, ...]) -> Scope:
     return Scope(mailboxes, agencies, groups)
 
 
-def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> RequestCase:
-    """Say no; for good where their no is final (S2). Raises NotFound, NotAllowed, CaseworkError."""
+def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+    """Say no; for good where their no is final (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "a denial needs a reason: the requester reads it")
     request, act = find(connection, number), desk.act(by, reason)
     who.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
+    check_request(connection, request, seen, {})
     final = who.is_final(desk.ruleset, act.by)
     with named(request.id):
         asked.change(connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final)
     return show(connection, desk, number)
 
 
-def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> RequestCase:
-    """Send it back with what should be changed (S2). Raises NotFound, NotAllowed, CaseworkError."""
+def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+    """Send it back with what should be changed (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "changes need a text that says what should be changed: the requester reads it")
     request, act = find(connection, number), desk.act(by, reason)
     who.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
+    check_request(connection, request, seen, {})
     with named(request.id):
         asked.change(connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by)
     return show(connection, desk, number)
@@ -315,32 +325,34 @@ def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> 
     return show(connection, desk, number)
 
 
-def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> RequestCase:
-    """Take it back: its requester, another of its agency, or an admin. Raises NotFound, NotAllowed, CaseworkError."""
+def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+    """Take it back: its requester, another of its agency, or an admin. Raises as `deny`."""
     request, act = find(connection, number, lock=False), desk.act(by, reason)
     theirs = act.by == request.requester or (
         who.holds(desk.ruleset, act.by, "requester") and _asks_for(desk, act.by, request.draft.agency)
     )
     if not theirs and not who.holds(desk.ruleset, act.by, "admin"):
         raise NotAllowed(f"{request.id}: {act.by} may not withdraw it; {request.requester} or an admin may")
-    return _take_back(connection, desk, request, "withdraw", "withdrawn", act)
+    return _take_back(connection, desk, request, "withdraw", act, seen)
 
 
-def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> RequestCase:
-    """Take back what was approved (S5). Raises NotFound, NotAllowed, CaseworkError."""
+def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+    """Take back what was approved (S5). Raises as `deny`."""
     require_reason(reason, "revoking needs a reason: who sends it reads it")
     request, act = find(connection, number, lock=False), desk.act(by, reason)
     who.may_revoke(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
-    return _take_back(connection, desk, request, "revoke", "revoked", act)
+    return _take_back(connection, desk, request, "revoke", act, seen)
 
 
 def _take_back(
-    connection: Connection, desk: Desk, request: RequestView, name: str, noted: str, act: Act
+    connection: Connection, desk: Desk, request: RequestView, name: str, act: Act, seen: str | None
 ) -> RequestCase:
     # mailings, permit, request: in the order of mail that uses it up
     given = granted.permits_of(connection, request.key)
     locked = {permit.id: granted.lock_with_mailings(connection, permit.key) for permit in given}
     request = find(connection, int(request.id[2:]))
+    check_request(connection, request, seen, {})
+    noted = {"withdraw": "withdrawn", "revoke": "revoked"}[name]
     with named(request.id):
         asked.change(connection, request, name, act, noted, reason=act.reason, decided_by=act.by)
     for permit in granted.permits_of(connection, request.key):
@@ -358,14 +370,17 @@ def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
     request = find(connection, number)
     matter = matter_of(connection, desk, request, request.rules)
     needs = who.wanted(desk.ruleset, matter) if request.rules else ()
-    yes = _yeses(connection, desk, request)
+    events = views.events_of(connection, request=request.key)
+    agreements = agreements_to_request(request, events)
+    keep_requests(connection, [request], desk.now)
     waits = request.state is RequestState.SUBMITTED
     return RequestCase(
         request,
         needs,
-        who.missing(desk.ruleset, matter, yes) if waits and request.rules else (),
+        who.missing(desk.ruleset, matter, agreements.yeses(desk.voice)) if waits and request.rules else (),
         tuple(granted.permits_of(connection, request.key)),
-        tuple(views.events_of(connection, request=request.key)),
+        tuple(events),
+        agreements=agreements if waits else Agreements(),
     )
 
 
@@ -381,11 +396,6 @@ def find(connection: Connection, number: int, *, lock: bool = True) -> RequestVi
     if found is None:
         raise NotFound(f"R-{number}: no such request; `gatekeeper request list` shows what there is")
     return found
-
-
-def _yeses(connection: Connection, desk: Desk, request: RequestView) -> list[Yes]:
-    """Who has agreed since it was last submitted."""
-    return [Yes(by, desk.day_of(at)) for by, at in asked.agreed(connection, request)]
 
 
 def matter_of(connection: Connection, desk: Desk, request: RequestView, rules: tuple[str, ...]) -> Matter:

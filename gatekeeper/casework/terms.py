@@ -30,6 +30,12 @@ class Terms:
             min(bindings, key=BINDINGS.index, default=None),
         )
 
+    def or_else(self, other: Terms) -> Terms:
+        """These, and the other's where nothing is said."""
+        uses = other.uses if self.uses is None else self.uses
+        users = other.max_users if self.max_users is None else self.max_users
+        return Terms(users, self.until or other.until, uses, self.binding or other.binding)
+
     def as_row(self) -> dict[str, Any]:
         """The terms as JSON."""
         until = self.until and self.until.isoformat()

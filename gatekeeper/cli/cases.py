@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gatekeeper.agreeing import Agreements
 from gatekeeper.casework import Casework, CaseworkError, NotAllowed, NotFound, Terms
 from gatekeeper.casework.terms import BINDINGS
 from gatekeeper.cli.common import (
@@ -125,6 +126,9 @@ def id_argument(letter: str) -> Callable[[F], F]:
     return click.argument("id", callback=lambda _context, _parameter, text: parse_number(text, letter))
 
 
+seen_option = click.option("--seen", help="the version that was looked at (`show --json`); what came since is refused")
+
+
 def terms_options(command: F) -> F:
     """Give a command the flags of what a yes allows."""
     for option in reversed(
@@ -144,10 +148,20 @@ def terms_of(given: dict[str, Any]) -> Terms:
     return Terms(*(given.pop(name) for name in ("max_users", "until", "uses", "binding")))
 
 
+EARLIER = "agreed to an earlier state"
+
+
 def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
-    """What happened, in JSON."""
+    """What happened, in JSON; of a yes what its giver had seen, of growth by how much."""
     return [
-        {"at": when(event.at), "act": event.act, "by": event.by, "login": event.login, "text": event.text}
+        {
+            "at": when(event.at),
+            "act": event.act,
+            "by": event.by,
+            "login": event.login,
+            "text": event.text,
+            **({"details": dict(event.details)} if event.details else {}),
+        }
         for event in events
     ]
 
@@ -157,3 +171,23 @@ def print_timeline(events: Iterable[EventView]) -> None:
     for event in events:
         words = (when(event.at), event.act, event.by and f"by {event.by}", event.text)
         click.echo(" ".join(filter(None, words)))
+
+
+def agreements_document(agreements: Agreements, missing: Iterable[str]) -> dict[str, Any]:
+    """Who has agreed, whose yes was to an earlier state and counts no longer, and who must agree, in JSON."""
+    return {
+        "agreed": list(agreements.people),
+        EARLIER.replace(" ", "_"): list(agreements.earlier),
+        "missing": list(missing),
+    }
+
+
+def print_agreements(agreements: Agreements, missing: Iterable[str]) -> None:
+    """Who has agreed, whose yes was to an earlier state, and who must agree, a line each."""
+    for label, people in (
+        ("agreed", agreements.people),
+        (EARLIER, agreements.earlier),
+        ("who must still agree", missing),
+    ):
+        if names := ", ".join(people):
+            click.echo(f"{label}: {names}")

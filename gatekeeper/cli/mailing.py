@@ -11,13 +11,18 @@ import click
 
 from gatekeeper.casework import Case, Casework, Decision
 from gatekeeper.cli.cases import (
+    agreements_document,
     id_argument,
     listing,
     on_the_ledger,
+    print_agreements,
+    print_timeline,
+    seen_option,
     terms_of,
     terms_options,
+    timeline_document,
 )
-from gatekeeper.cli.common import CANNOT_CREATE, Failure, by_option, print_json
+from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.private_files import make_private_folder, write_private_file
 from gatekeeper.store.views import BatchView, MailingView
@@ -30,6 +35,7 @@ def as_document(mailing: MailingView) -> dict[str, Any]:
     return {
         "id": mailing.id,
         "state": mailing.state.value,
+        "version": mailing.version,
         "sender": mailing.sender,
         "subject": mailing.subject,
         "users": mailing.counts.users,
@@ -56,10 +62,8 @@ def _case_document(case: Case) -> dict[str, Any]:
             for reason in case.mailing.reasons
         ],
         "kept": [_batch_document(batch) for batch in case.batches],
-        "timeline": [
-            {"at": _when(event.at), "act": event.act, "by": event.by, "login": event.login, "text": event.text}
-            for event in case.events
-        ],
+        **agreements_document(case.agreements, case.missing),
+        "timeline": timeline_document(case.events),
     }
 
 
@@ -112,6 +116,7 @@ def _print_case(case: Case) -> None:
     mailing = case.mailing
     about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}"
     click.echo(f"{mailing.id}  {mailing.state}  {about}")
+    click.echo(f"version: {mailing.version}")
     click.echo(f"reaches {mailing.counts.users} users and {mailing.counts.external} externals; sent: {mailing.sent}")
     for agency, users in sorted(mailing.counts.agencies.items()):
         click.echo(f"  {agency:<12} {users:>6}")
@@ -126,11 +131,13 @@ def _print_case(case: Case) -> None:
             f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
             f"received {_when(batch.received_at)} from {batch.client.address}"
         )
-    for event in case.events:
-        click.echo(" ".join(filter(None, (_when(event.at), event.act, event.by and f"by {event.by}", event.text))))
+    print_agreements(case.agreements, case.missing)
+    print_timeline(case.events)
 
 
 def _print_decision(decision: Decision, as_json: bool) -> None:
+    if decision.grew:
+        click.echo(f"gatekeeper: {decision.grew}", err=True)
     if as_json:
         missing = list(decision.missing)
         print_json({**as_document(decision.mailing), "permit": decision.permit, "missing": missing})
@@ -201,30 +208,38 @@ def show(casework: Casework, id: int) -> Case:
 @by_option
 @click.option("--reason", default="", help="what the sender is to know about it")
 @terms_options
+@seen_option
+@click.option("--only-seen", is_flag=True, help="send what there was in --seen, and leave held what came after it")
 @on_the_ledger(_print_decision)
-def approve(casework: Casework, id: int, by: str, reason: str, **given: Any) -> Decision:
+def approve(
+    casework: Casework, id: int, by: str, reason: str, seen: str | None, only_seen: bool, **given: Any
+) -> Decision:
     """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
-    return casework.approve(id, by, reason, terms_of(given))
+    if only_seen and not seen:
+        raise Failure("--only-seen: expected --seen VERSION too, of what was looked at", USAGE)
+    return casework.approve(id, by, reason, terms_of(given), seen, only_seen=only_seen)
 
 
 @mailing.command()
 @id_argument("M")
 @by_option
 @click.option("--reason", required=True, help="why not: its sender reads it")
+@seen_option
 @on_the_ledger(_print_decision)
-def deny(casework: Casework, id: int, by: str, reason: str) -> Decision:
+def deny(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
-    return casework.deny(id, by, reason)
+    return casework.deny(id, by, reason, seen)
 
 
 @mailing.command()
 @id_argument("M")
 @by_option
 @click.option("--reason", required=True, help="what should be changed: its sender reads it")
+@seen_option
 @on_the_ledger(_print_decision)
-def changes(casework: Casework, id: int, by: str, reason: str) -> Decision:
+def changes(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
-    return casework.ask_changes(id, by, reason)
+    return casework.ask_changes(id, by, reason, seen)
 
 
 @mailing.command()
@@ -241,10 +256,11 @@ def ask(casework: Casework, id: int, by: str, whom: str) -> Decision:
 @id_argument("M")
 @by_option
 @click.option("--reason", default="", help="why")
+@seen_option
 @on_the_ledger(_print_decision)
-def withdraw(casework: Casework, id: int, by: str, reason: str) -> Decision:
+def withdraw(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Take a held mailing back, as its sender or an admin."""
-    return casework.withdraw(id, by, reason)
+    return casework.withdraw(id, by, reason, seen)
 
 
 @mailing.command()

@@ -12,6 +12,7 @@ from gatekeeper.cli.cases import (
     listing,
     on_the_ledger,
     print_timeline,
+    seen_option,
     timeline_document,
 )
 from gatekeeper.cli.common import Day, by_option, print_json, when
@@ -30,6 +31,7 @@ def as_document(permit: PermitView) -> dict[str, Any]:
     return {
         "id": permit.id,
         "state": permit.state.value,
+        "version": permit.version,
         "kind": permit.kind,
         "request": permit.request,
         "rules": list(permit.rules),
@@ -76,6 +78,7 @@ def _print_outcome(case: PermitCase, as_json: bool) -> None:
 def _print_case(case: PermitCase) -> None:
     permit = case.permit
     click.echo(f"{permit.id}  {permit.state}  {permit.kind} for {permit.scope or 'its mailing'}")
+    click.echo(f"version: {permit.version}")
     click.echo(f"answers: {', '.join(permit.rules) or 'no rule'}")
     if permit.subject:
         click.echo(f"subject: {permit.subject!r}")
@@ -162,21 +165,23 @@ def show(casework: Casework, id: int) -> PermitCase:
 @click.option("--max-users", type=click.IntRange(1), help="users that it allows from now on")
 @click.option("--until", type=Day(), help="its last day from now on")
 @click.option("--uses", type=click.IntRange(1), help="mailings that may use it, those that have among them")
+@seen_option
 @on_the_ledger(_print_outcome)
-def narrow(casework: Casework, id: int, by: str, reason: str, **given: Any) -> PermitCase:
+def narrow(casework: Casework, id: int, by: str, reason: str, seen: str | None, **given: Any) -> PermitCase:
     """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
     to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
-    return casework.narrow(id, by, reason, to)
+    return casework.narrow(id, by, reason, to, seen)
 
 
 @permit.command()
 @id_argument("P")
 @by_option
 @reason_option
+@seen_option
 @on_the_ledger(_print_outcome)
-def revoke(casework: Casework, id: int, by: str, reason: str) -> PermitCase:
+def revoke(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> PermitCase:
     """Take it back; what has not left is held. Returns when nothing is on its way any more."""
-    return casework.revoke(id, by, reason)
+    return casework.revoke(id, by, reason, seen)
 
 
 @permit.command()

@@ -10,10 +10,13 @@ import click
 
 from gatekeeper.casework import Casework, RequestCase, Wanted
 from gatekeeper.cli.cases import (
+    agreements_document,
     id_argument,
     listing,
     on_the_ledger,
+    print_agreements,
     print_timeline,
+    seen_option,
     terms_of,
     terms_options,
     timeline_document,
@@ -40,6 +43,7 @@ def as_document(request: RequestView) -> dict[str, Any]:
     return {
         "id": request.id,
         "state": request.state.value,
+        "version": request.version,
         "agency": draft.agency,
         "requester": request.requester,
         "senders": list(draft.senders),
@@ -69,7 +73,7 @@ def case_document(case: RequestCase) -> dict[str, Any]:
     document = {
         **as_document(case.request),
         "needs": list(case.needs),
-        "missing": list(case.missing),
+        **agreements_document(case.agreements, case.missing),
         "permit": case.permit or next((permit.id for permit in reversed(case.permits)), None),
         "timeline": timeline_document(case.events),
     }
@@ -96,6 +100,7 @@ def _print_outcome(case: RequestCase, as_json: bool) -> None:
 def _print_case(case: RequestCase) -> None:
     draft = case.request.draft
     click.echo(f"{case.request.id}  {case.request.state}  {draft.subject!r} of {', '.join(draft.senders)}")
+    click.echo(f"version: {case.request.version}")
     click.echo(f"asked by {case.request.requester} for {draft.agency}, to {', '.join(draft.audiences) or 'anybody'}")
     click.echo(f"at most {draft.users} users, planned {draft.planned or '-'}, needed by {draft.needed_by or '-'}")
     click.echo(f"purpose: {draft.purpose or '-'}")
@@ -104,8 +109,7 @@ def _print_case(case: RequestCase) -> None:
     if draft.content:
         _print_content(case)
     click.echo(f"needs: {', '.join(case.needs) or 'nobody: no rule holds such a mailing'}")
-    if case.missing:
-        click.echo(f"who must still agree: {', '.join(case.missing)}")
+    print_agreements(case.agreements, case.missing)
     if case.request.permits:
         click.echo(f"permits: {', '.join(case.request.permits)}")
     print_timeline(case.events)
@@ -214,13 +218,14 @@ def show(casework: Casework, id: int, content: bool) -> RequestCase | bytes:
 @by_option
 @click.option("--reason", default="", help="what the requester is to know about it")
 @terms_options
+@seen_option
 @on_the_ledger(_print_outcome)
-def approve(casework: Casework, id: int, by: str, reason: str, **given: Any) -> RequestCase:
+def approve(casework: Casework, id: int, by: str, reason: str, seen: str | None, **given: Any) -> RequestCase:
     """Say yes; once everyone who is asked has, the request has a permit."""
-    return casework.approve_request(id, by, reason, terms_of(given))
+    return casework.approve_request(id, by, reason, terms_of(given), seen)
 
 
-Verb = Callable[[Casework, int, str, str], RequestCase]
+Verb = Callable[[Casework, int, str, str, str | None], RequestCase]
 
 
 @request.command()
@@ -240,9 +245,10 @@ def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None
     @id_argument("R")
     @by_option
     @_reason_option(needs_reason)
+    @seen_option
     @on_the_ledger(_print_outcome)
-    def command(casework: Casework, id: int, by: str, reason: str) -> RequestCase:
-        return verb(casework, id, by, reason)
+    def command(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> RequestCase:
+        return verb(casework, id, by, reason, seen)
 
 
 def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

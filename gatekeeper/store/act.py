@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
 from gatekeeper.immutable import immutable
 
 
@@ -13,3 +17,4 @@ class Act:
     by: str
     login: str
     reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)  # of a yes: what was seen, and on what terms

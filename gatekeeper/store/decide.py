@@ -20,6 +20,7 @@ from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival, Judge
 from gatekeeper.store.claims import claim, settle, take_off
 from gatekeeper.store.growing import grow_mailings, grown_row
+from gatekeeper.store.growth import Grown, has_content, note_growth
 from gatekeeper.store.hashing import Hash
 from gatekeeper.store.joining import Hashes, find, hold_gathered, new_row, open_mailing
 from gatekeeper.store.keeping import keep_batch
@@ -172,6 +173,8 @@ def _write_mailing(
     joined_by: str | None,
 ) -> int | None:
     now = arrival.now.timestamp()
+    if fate is Fate.HOLD and mailing["state"] == MailingState.HELD:
+        _note_growth(connection, mailing, arrival, counts)
     mailing |= grown_row(mailing, counts, now, relayed=relayed, joined_by=joined_by)
     grow_mailings(connection, [mailing])
     changes: dict[str, Any] = {}
@@ -187,6 +190,13 @@ def _write_mailing(
         connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
     number: int | None = changes.get("number", mailing["number"])
     return number
+
+
+def _note_growth(connection: Connection, mailing: Row, arrival: Arrival, counts: Counts) -> None:
+    """Those who have looked at a held mailing are to see that more of it has come."""
+    is_other = not has_content(connection, mailing["id"], arrival.facts.content_digest)
+    after = {"users": counts.users, "external": counts.external, "agencies": counts.agencies}
+    note_growth(connection, mailing, after, Grown(1, int(is_other)), arrival.now.timestamp())
 
 
 def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, delete, insert, literal, select, update
+from sqlalchemy import Connection, Insert, RowMapping, delete, func, insert, literal, select, update
 
 from gatekeeper.address import normalise
 from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
 from gatekeeper.store.answers import ANSWERABLE, answerable
 from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.growth import Grown, contents_of, note_growth
 from gatekeeper.store.hashing import Hash, keyed, lock_name
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name, upsert
@@ -221,8 +222,10 @@ _CLAIM = Insertion(_claiming, ["key", "mailing_id", "kind"])
 def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     """Make the other mailing part of the target, whose state is the stricter."""
     before = _read(connection, target)
+    came, had = contents_of(connection, other["id"]), contents_of(connection, target)
     copy_people(connection, other["id"], target)
     forget_people(connection, other["id"])
+    _place_behind(connection, other["id"], before["kept"] or 0)
     for table in (mailing_keys, batches, permits, jobs, events):
         connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))
     _merge_uses(connection, other["id"], target)
@@ -233,6 +236,17 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     changes |= _take_number(connection, before, other, target)
     connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
     record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
+    if before["state"] == MailingState.HELD and came:
+        note_growth(connection, before, changes, Grown(len(came), len({*came} - {*had})), now)
+
+
+def _place_behind(connection: Connection, other: int, kept: int) -> None:
+    """Give the batches of a mailing that becomes part of another places behind those that this one has.
+
+    Who has looked at this one has not seen them; those without a place, kept by an earlier program, are the first.
+    """
+    moved = func.coalesce(batches.c.place, 0) + kept + 1
+    connection.execute(update(batches).where(batches.c.mailing_id == other).values(place=moved))
 
 
 def _merge_uses(connection: Connection, other: int, target: int) -> None:
@@ -258,6 +272,7 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
         "tallies": together((mailing["tallies"], other["tallies"])),
         "joined": {**mailing["joined"], **kinds},
         "version": mailing["version"] + 1,
+        "kept": (mailing["kept"] or 0) + 1 + (other["kept"] or 0),
         "predecessor": mailing["predecessor"] or other["predecessor"],
         "mass": mailing["mass"] or other["mass"],
         "look_again": min(filter(None, (mailing["look_again"], other["look_again"])), default=None),

@@ -103,30 +103,40 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     found = _lock_states(connection, batch_id)
     if found is None:
         return False
-    state, mailing_state = found
+    state, mailing_state, mailing_id = found
     if state != BatchState.STORING:
         return True
     kept = _SEALED.get(mailing_state)
     if kept is None:
         _remove(connection, [batch_id])
         return False
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(state=kept.value, body=digest))
+    changes = {"state": kept.value, "body": digest, "place": _next_place(connection, mailing_id)}
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
     return True
+
+
+def _next_place(connection: Connection, mailing_id: int) -> int:
+    """The place of a batch that becomes durable now: who has looked at its mailing before has not seen it."""
+    counting = update(mailings).where(mailings.c.id == mailing_id).values(kept=func.coalesce(mailings.c.kept, 0) + 1)
+    return int(connection.execute(counting.returning(mailings.c.kept)).scalar_one())
 
 
 _SEALED = {MailingState.HELD.value: BatchState.HELD, MailingState.GATHERING.value: BatchState.GATHERED}
 
 
-def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str] | None:
-    """The states of a batch and of its mailing; None where it was removed or has just been moved (Postgres)."""
+def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] | None:
+    """The states of a batch and its mailing, and the mailing's key.
+
+    None where the batch was removed, or has just been moved to another mailing (Postgres).
+    """
     query = (
-        select(batches.c.state, mailings.c.state)
+        select(batches.c.state, mailings.c.state, mailings.c.id)
         .join(mailings, batches.c.mailing_id == mailings.c.id)
         .where(batches.c.id == batch_id)
         .with_for_update()
     )
     found = connection.execute(query).first()
-    return (found[0], found[1]) if found else None
+    return (found[0], found[1], found[2]) if found else None
 
 
 def _remove(connection: Connection, ids: list[int]) -> None:

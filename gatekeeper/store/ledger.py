@@ -12,25 +12,19 @@ from gatekeeper.store import jobs
 from gatekeeper.store.act import Act
 from gatekeeper.store.claims import give_back
 from gatekeeper.store.joining import succeed
-from gatekeeper.store.people import mark_all_reached
+from gatekeeper.store.people import mark_all_reached, mark_reached
 from gatekeeper.store.permits import Grant, grant, keys_of, names_used
 from gatekeeper.store.schema import batches, events, mailing_keys, mailing_people, mailings, rulesets
 from gatekeeper.store.schema import jobs as queued
 from gatekeeper.store.timeline import record
+from gatekeeper.store.versions import IN_PART
 from gatekeeper.store.views import NUMBERED, BatchView, MailingView
 
 
 def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
     """Write a person's act to the mailing's timeline."""
-    record(connection, mailing.key, act.at, name, by=act.by or None, login=act.login or None, text=act.reason or None)
-
-
-def agreed(connection: Connection, mailing: MailingView) -> frozenset[str]:
-    """Who has said yes since the mailing was last held."""
-    query = select(events.c.by).where(
-        events.c.mailing_id == mailing.key, events.c.act == "agreed", events.c.at >= (mailing.held_at or 0)
-    )
-    return frozenset(by for by in connection.execute(query).scalars() if by)
+    by, login, text = act.by or None, act.login or None, act.reason or None
+    record(connection, mailing.key, act.at, name, by=by, login=login, text=text, details=act.details)
 
 
 def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], given: Grant, act: Act) -> str:
@@ -46,9 +40,28 @@ def approve(connection: Connection, mailing: MailingView, kept: list[BatchView],
     return permit
 
 
+def approve_part(connection: Connection, mailing: MailingView, chosen: list[BatchView], given: Grant, act: Act) -> str:
+    """Give a permit for some of the held batches, and put these on their way; returns the permit's id.
+
+    The mailing stays held with the others. Raises LifecycleError where it is not held.
+    """
+    state = advance(mailing.state, "approve in part")
+    permit = grant(connection, given, act)
+    changed = update(mailings).where(mailings.c.id == mailing.key)
+    connection.execute(changed.values(state=state.value, changed_at=act.at, version=mailings.c.version + 1))
+    note(connection, mailing, IN_PART, act)
+    mark_reached(connection, mailing.key, (view.recipient.address for batch in chosen for view in batch.recipients))
+    _send_all(connection, mailing.key, chosen, [permit], act.at)
+    return permit
+
+
 def release(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
     """Put the held batches of a mailing on their way under these permits."""
     mark_all_reached(connection, mailing_key)
+    _send_all(connection, mailing_key, kept, permits, now)
+
+
+def _send_all(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
     under = keys_of(connection, [*permits, *names_used(connection, mailing_key)])
     for batch in kept:
         if batch.state is BatchState.HELD:

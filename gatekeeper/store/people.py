@@ -28,9 +28,10 @@ from sqlalchemy import (
     update,
 )
 
+from gatekeeper.address import normalise
 from gatekeeper.immutable import immutable
 from gatekeeper.model import Audience, Counts
-from gatekeeper.store.hashing import Hash, keyed, keyed_all
+from gatekeeper.store.hashing import Hash, keyed, keyed_all, read_secret
 from gatekeeper.store.packed import Place, add, is_packed, known_of
 from gatekeeper.store.rows import tallied, upsert
 from gatekeeper.store.schema import mailing_people
@@ -188,6 +189,27 @@ def mark_all_reached(connection: Connection, mailing_id: int) -> None:
     """Note that all that the mailing counts may be reached from now on."""
     query = update(mailing_people).where(mailing_people.c.mailing_id == mailing_id).values(reached=True)
     connection.execute(query)
+
+
+def mark_reached(connection: Connection, mailing_id: int, addresses: Iterable[str]) -> None:
+    """Note that the people of these addresses may be reached from now on.
+
+    Where one of them is no person that the mailing counts (a list, an alias), all of its people are noted: whom it
+    stands for is not known here, and to count somebody too many is the safer error.
+    """
+    secret = read_secret(connection)
+    hashes = sorted({hash_person(secret, normalise(address)) for address in addresses})
+    chunks = [_among_these(mailing_id, chunk) for chunk in _chunks(hashes)]
+    counting = (select(func.count()).select_from(mailing_people).where(chosen) for chosen in chunks)
+    if sum(connection.execute(query).scalar_one() for query in counting) < len(hashes):
+        mark_all_reached(connection, mailing_id)
+        return
+    for chosen in chunks:
+        connection.execute(update(mailing_people).where(chosen).values(reached=True))
+
+
+def _among_these(mailing_id: int, chunk: list[Hash]) -> ColumnElement[bool]:
+    return and_(mailing_people.c.mailing_id == mailing_id, mailing_people.c.person.in_(chunk))
 
 
 def count_reached(connection: Connection, mailing_id: int) -> int:

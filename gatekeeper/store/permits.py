@@ -34,6 +34,7 @@ from gatekeeper.store.schema import (
 )
 from gatekeeper.store.standing import read_scopes
 from gatekeeper.store.timeline import record
+from gatekeeper.store.versions import version_of
 
 APPROVAL, EXCEPTION, EMERGENCY = "approval", "exception", "emergency"
 OPEN, CLOSED = "open", "closed"  # the review of an emergency
@@ -91,6 +92,7 @@ class PermitView:
     given_by: str
     given_at: float
     mailings: tuple[str, ...]  # that have used it
+    version: str = ""  # changes with all that somebody would want to see before narrowing or revoking it
 
 
 def grant(connection: Connection, given: Grant, act: Act) -> str:
@@ -202,7 +204,20 @@ def _views(connection: Connection, rows: Collection[RowMapping]) -> list[PermitV
     numbers = select(requests.c.id, requests.c.number)
     numbers = numbers.where(requests.c.id.in_([row["request_id"] for row in rows]))
     asked: dict[int, int] = dict(map(tuple, connection.execute(numbers)))
-    return [_view(row, scopes[row["id"]], used[row["id"]], asked.get(row["request_id"])) for row in rows]
+    views = (_view(row, scopes[row["id"]], used[row["id"]], asked.get(row["request_id"])) for row in rows)
+    return [replace(view, version=version_of([state_of(view), view.mailings, view.review])) for view in views]
+
+
+def state_of(permit: PermitView) -> dict[str, Any]:
+    """What somebody sees who narrows or revokes a permit, as JSON."""
+    return {
+        "id": permit.id,
+        "state": permit.state.value,
+        "max_users": permit.ceiling,
+        "until": permit.until,
+        "uses": permit.uses,
+        "used": permit.used,
+    }
 
 
 def _view(row: RowMapping, scope: Scope, used: list[str], request: int | None) -> PermitView:

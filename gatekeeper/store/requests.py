@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date
 from typing import Any
 
@@ -16,7 +16,8 @@ from gatekeeper.store.act import Act
 from gatekeeper.store.rows import likeness_of, likeness_to_row, next_number
 from gatekeeper.store.schema import events, permits, requests
 from gatekeeper.store.timeline import record
-from gatekeeper.store.views import EventView
+from gatekeeper.store.versions import AGREED, version_of
+from gatekeeper.store.views import EventView, view_event
 
 
 @immutable
@@ -65,6 +66,7 @@ class RequestView:
     submitted_at: float
     changed_at: float
     permits: tuple[str, ...]
+    version: str = ""  # changes with all that somebody would want to see before deciding
 
 
 @immutable
@@ -138,7 +140,7 @@ def change(connection: Connection, request: RequestView, name: str, act: Act, no
 def note_yes(connection: Connection, request: RequestView, terms: Mapping[str, Any], act: Act) -> None:
     """One of several who must agree has; `terms` are what all so far allow."""
     connection.execute(update(requests).where(requests.c.id == request.key).values(terms=dict(terms)))
-    note(connection, request.key, "agreed", act)
+    note(connection, request.key, AGREED, act)
 
 
 def note(connection: Connection, key: int, name: str, act: Act) -> None:
@@ -152,18 +154,11 @@ def note(connection: Connection, key: int, name: str, act: Act) -> None:
         login=act.login or None,
         text=act.reason or None,
         request_id=key,
+        details=act.details,
     )
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
-
-
-def agreed(connection: Connection, request: RequestView) -> list[tuple[str, float]]:
-    """Who has said yes since it was last submitted, and when."""
-    query = select(events.c.by, events.c.at).where(
-        events.c.request_id == request.key, events.c.act == "agreed", events.c.at >= request.submitted_at
-    )
-    return [(by, at) for by, at in connection.execute(query.order_by(events.c.id)) if by]
 
 
 def list_requests(connection: Connection, state: str | None = None, limit: int = 1000) -> list[RequestView]:
@@ -197,7 +192,7 @@ def to_look_after(connection: Connection, since: float) -> list[tuple[RequestVie
     happened: dict[int, list[EventView]] = {key: [] for key in keys}
     query = select(events).where(events.c.request_id.in_(keys)).order_by(events.c.id)
     for row in connection.execute(query).mappings() if keys else ():
-        happened[row["request_id"]].append(EventView(row["at"], row["act"], row["by"], row["login"], row["text"]))
+        happened[row["request_id"]].append(view_event(row))
     return [(view, happened[view.key]) for view in _views(connection, rows)]
 
 
@@ -225,7 +220,40 @@ def _views(connection: Connection, rows: Collection[RowMapping]) -> list[Request
     query = select(permits.c.request_id, permits.c.number).where(permits.c.request_id.in_(list(given)))
     for key, number in connection.execute(query.order_by(permits.c.id)):
         given[key].append(f"P-{number}")
-    return [_view(row, given[row["id"]]) for row in rows]
+    yeses = _yeses(connection, list(given))
+    return [_with_version(_view(row, given[row["id"]]), yeses.get(row["id"], [])) for row in rows]
+
+
+def _yeses(connection: Connection, keys: list[int]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    query = select(events.c.request_id, events.c.by, events.c.at).where(events.c.request_id.in_(keys))
+    for key, by, at in connection.execute(query.where(events.c.act == AGREED).order_by(events.c.id)):
+        found.setdefault(key, []).append([by, at])
+    return found
+
+
+def _with_version(view: RequestView, yeses: list[Any]) -> RequestView:
+    return replace(view, version=version_of([state_of(view), view.state, view.submitted_at, dict(view.terms), yeses]))
+
+
+def state_of(request: RequestView) -> dict[str, Any]:
+    """What somebody sees who decides about a request, as JSON."""
+    draft = request.draft
+    return {
+        "id": request.id,
+        "agency": draft.agency,
+        "requester": request.requester,
+        "senders": list(draft.senders),
+        "subject": draft.subject,
+        "purpose": draft.purpose,
+        "audiences": list(draft.audiences),
+        "users": draft.users,
+        "planned": draft.planned and draft.planned.isoformat(),
+        "needed_by": draft.needed_by and draft.needed_by.isoformat(),
+        "exception": draft.exception,
+        "content": draft.content and draft.content.digest,
+        "rules": sorted(request.rules),
+    }
 
 
 def _view(row: RowMapping, given: Collection[str]) -> RequestView:

@@ -80,6 +80,7 @@ mailings = Table(
     Column("merged_into", _Id, ForeignKey("mailings.id")),  # the one that this turned out to be
     Column("mass", Boolean, nullable=False, server_default=false()),  # by the rules' `mass:` when it was last judged
     Column("agency", String(64)),  # of the source, once it has a number
+    Column("kept", Integer),  # batches of it that were made durable: the place of the newest
     Column("look_again", Double),  # when a permit was given that may cover it, while it is held
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
@@ -150,12 +151,14 @@ batches = Table(
     Column("received_at", Double, nullable=False),
     Column("notify", Boolean, nullable=False),  # whether its sender may be told by mail
     Column("permits", JSON, nullable=False, server_default="[]"),  # ids of those under which it was released
+    Column("place", Integer),  # in the order in which those of its mailing were made durable: what somebody has seen
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("batches_by_identity", batches.c.identity)
 Index("batches_by_mailing", batches.c.mailing_id)
 Index("batches_by_state", batches.c.state)
 Index("batches_by_body", batches.c.body)
+Index("batches_by_content", batches.c.mailing_id, batches.c.content_digest)
 
 batch_recipients = Table(
     "batch_recipients",
@@ -306,6 +309,15 @@ jobs = Table(  # the one durable queue: releases, DSNs, notices
 Index("jobs_by_due", jobs.c.state, jobs.c.due_at)
 Index("jobs_by_batch", jobs.c.batch_id)
 
+seen_states = Table(  # what the versions that people were shown stand for
+    "seen_states",
+    metadata,
+    Column("version", String(32), primary_key=True),
+    Column("state", JSON, nullable=False),
+    Column("at", Double, nullable=False),  # when it was first shown
+)
+Index("seen_states_by_time", seen_states.c.at)
+
 events = Table(  # what happened to a mailing, a request, a permit or a suspension, and who did it: one timeline
     "events",
     metadata,
@@ -319,6 +331,7 @@ events = Table(  # what happened to a mailing, a request, a permit or a suspensi
     Column("by", Text),
     Column("login", Text),  # of the operating system
     Column("text", Text),
+    Column("details", JSON),  # of a yes: what was seen, and on what terms; of growth: from what to what
 )
 Index("events_by_mailing", events.c.mailing_id)
 Index("events_by_request", events.c.request_id)

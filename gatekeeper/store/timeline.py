@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, insert
 
 from gatekeeper.store.schema import events
@@ -19,8 +22,10 @@ def record(
     request_id: int | None = None,
     permit_id: int | None = None,
     suspension_id: int | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one event of a timeline; `login` is the operating system's, of a person's act."""
     row = {"mailing_id": mailing_id, "at": at, "act": act, "by": by, "login": login, "text": text}
     about = {"request_id": request_id, "permit_id": permit_id, "suspension_id": suspension_id}
-    connection.execute(insert(events).values(**row, **about))
+    more = {"details": dict(details)} if details else {}
+    connection.execute(insert(events).values(**row, **about, **more))

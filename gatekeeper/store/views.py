@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
 
@@ -13,6 +14,7 @@ from gatekeeper.model import Client, Counts, Reason, Recipient
 from gatekeeper.store.jobs import in_hand
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
 from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, events, mailings
+from gatekeeper.store.versions import mailing_versions
 
 NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
 
@@ -38,6 +40,8 @@ class MailingView:
     batches: int
     sent: int  # people and recipients that it has gone to
     refused: int  # recipients that the next hop refused for good
+    version: str  # changes with all that somebody would want to see before deciding (versions.py)
+    kept: int  # the place of its newest batch
     forgotten: bool = False  # it ended as ordinary mail, and nothing of its content and addresses is kept
 
 
@@ -70,6 +74,7 @@ class BatchView:
     received_at: float
     notify: bool
     size: int
+    place: int | None  # in the order in which those of its mailing were made durable
 
 
 @immutable
@@ -81,6 +86,7 @@ class EventView:
     by: str | None
     login: str | None
     text: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)  # of a yes: what was seen; of growth: from what to what
 
 
 def list_mailings(connection: Connection, state: str | None = None, limit: int = 1000) -> list[MailingView]:
@@ -89,8 +95,7 @@ def list_mailings(connection: Connection, state: str | None = None, limit: int =
     if state:
         query = query.where(mailings.c.state == state)
     rows = connection.execute(query).mappings().all()
-    tallies = _tallies(connection, [row["id"] for row in rows])
-    return [_view(row, tallies.get(row["id"], {})) for row in rows]
+    return _with_tallies(connection, rows)
 
 
 def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> MailingView | None:
@@ -115,7 +120,13 @@ def _row_of(connection: Connection, condition: ColumnElement[bool], lock: bool) 
 
 
 def _with_tally(connection: Connection, row: RowMapping) -> MailingView:
-    return _view(row, _tallies(connection, [row["id"]]).get(row["id"], {}))
+    return _with_tallies(connection, [row])[0]
+
+
+def _with_tallies(connection: Connection, rows: Sequence[RowMapping]) -> list[MailingView]:
+    tallies = _tallies(connection, [row["id"] for row in rows])
+    named = mailing_versions(connection, rows)
+    return [_view(row, tallies.get(row["id"], {}), named[row["id"]]) for row in rows]
 
 
 def mailing_of_batch(connection: Connection, batch_id: int) -> MailingView:
@@ -143,7 +154,7 @@ def _tallies(connection: Connection, ids: list[int]) -> dict[int, dict[str, int]
     return found
 
 
-def _view(row: RowMapping, tally: Mapping[str, int]) -> MailingView:
+def _view(row: RowMapping, tally: Mapping[str, int], version: str) -> MailingView:
     return MailingView(
         key=row["id"],
         id=mailing_name(row["number"]) or "",
@@ -163,6 +174,8 @@ def _view(row: RowMapping, tally: Mapping[str, int]) -> MailingView:
         sent=row["relayed"] + tally.get(RecipientState.SENT, 0),
         refused=tally.get(RecipientState.REFUSED, 0) + tally.get(RecipientState.EXPIRED, 0),
         forgotten=row["sender"] is None,
+        version=version,
+        kept=row["kept"] or 0,
     )
 
 
@@ -203,6 +216,7 @@ def _batch_view(row: RowMapping, recipients: Sequence[RecipientView]) -> BatchVi
         received_at=row["received_at"],
         notify=row["notify"],
         size=row["size"],
+        place=row["place"],
     )
 
 
@@ -267,4 +281,9 @@ def events_of(
 
 def _events(connection: Connection, chosen: ColumnElement[bool]) -> list[EventView]:
     rows = connection.execute(select(events).where(chosen).order_by(events.c.id)).mappings()
-    return [EventView(row["at"], row["act"], row["by"], row["login"], row["text"]) for row in rows]
+    return [view_event(row) for row in rows]
+
+
+def view_event(row: RowMapping) -> EventView:
+    """An event as people see it."""
+    return EventView(row["at"], row["act"], row["by"], row["login"], row["text"], row["details"] or {})

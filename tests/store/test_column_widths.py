@@ -21,6 +21,7 @@ from gatekeeper.presence import Presence
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.joining import KINDS
 from gatekeeper.store.schema import metadata
+from gatekeeper.store.versions import IN_PART, version_of
 from gatekeeper.store.waiting import ASKED, PASSED_ON, REMINDED, TOLD
 from tests.peers.gate import RULES, Gate
 
@@ -30,7 +31,7 @@ DAY = "2026-12-31"
 SCOPES = ("sender", "agency", "group")
 ACTS = (
     *("submitted again", "appealed", "agreed", "permitted", "gathering", "exported", "suspended", "narrowed"),
-    *(ASKED, PASSED_ON, REMINDED, TOLD),
+    *(ASKED, PASSED_ON, REMINDED, TOLD, IN_PART),
     *MailingState,
     *RequestState,
 )
@@ -88,6 +89,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "jobs.once": once_name(),
         "jobs.state": "failed",
         "events.act": longest(ACTS),
+        "seen_states.version": version_of("state"),
         "audit_chains.name": process_name(monkeypatch),
         "audit_frames.name": SHA256[:16],
         "modes.mode": longest([OBSERVE, ENFORCE]),

@@ -1,0 +1,126 @@
+"""What somebody has seen of a mailing: whom it reached, why it was held, and which of its batches there were."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, field, fields
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from gatekeeper.immutable import immutable
+from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState
+from gatekeeper.store import versions
+from gatekeeper.store.schema import batches
+from gatekeeper.store.views import MailingView
+
+_DECIDABLE = frozenset({MailingState.HELD, MailingState.GATHERING})  # the second is held next, if it is
+
+
+@immutable
+class Sight:
+    """A mailing as it was at one moment."""
+
+    mailing: int  # key in the database: of another that it was merged with, nothing was seen
+    users: int
+    external: int
+    agencies: tuple[str, ...]
+    lists: tuple[str, ...]
+    rules: tuple[str, ...]
+    position: int  # the place of the newest batch that was durable then
+    last: int  # the highest id of a batch then: some have no place, kept by a program from before there were any
+
+    def as_row(self) -> dict[str, Any]:
+        """The sight as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Sight | None:
+        """What `as_row` made; None for the state of something else."""
+        if "position" not in row:
+            return None
+        known = {each.name: row[each.name] for each in fields(cls)}
+        return cls(**known | {name: tuple(row[name]) for name in ("agencies", "lists", "rules")})
+
+    def has(self, id: int, place: int | None) -> bool:
+        """Whether the batch of that id and place was there."""
+        return id <= self.last if place is None else place <= self.position
+
+
+@immutable
+class Held:
+    """A batch, as far as what was seen of it goes."""
+
+    id: int
+    place: int | None
+    state: BatchState
+    digest: str  # of its content
+    body: bytes = field(repr=False)
+
+
+@immutable
+class Contents:
+    """The batches of a mailing that were or are kept."""
+
+    batches: tuple[Held, ...]
+
+    def held(self) -> frozenset[str]:
+        """Digests of what is held."""
+        return frozenset(one.digest for one in self.batches if one.state is BatchState.HELD)
+
+    def seen_in(self, sight: Sight) -> frozenset[str]:
+        """Digests of what was there at that moment."""
+        return frozenset(one.digest for one in self.batches if sight.has(one.id, one.place))
+
+    def has_come_since(self, sight: Sight) -> bool:
+        """Whether a batch is held that was not there at that moment."""
+        held = (one for one in self.batches if one.state is BatchState.HELD)
+        return any(not sight.has(one.id, one.place) for one in held)
+
+    def bodies(self, digests: Collection[str]) -> list[bytes]:
+        """A body of each of these contents."""
+        return list({one.digest: one.body for one in self.batches if one.digest in digests}.values())
+
+
+def contents_of(connection: Connection, mailing_key: int) -> Contents:
+    """The acknowledged batches of a mailing that were not sent back."""
+    kept = batches.c.state.in_(KEPT_BATCHES - {BatchState.STORING})
+    columns = (batches.c.id, batches.c.place, batches.c.state, batches.c.content_digest, batches.c.body)
+    rows = connection.execute(select(*columns).where(batches.c.mailing_id == mailing_key, kept).order_by(batches.c.id))
+    return Contents(
+        tuple(Held(id, place, BatchState(state), digest, bytes(body)) for id, place, state, digest, body in rows)
+    )
+
+
+def sights_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[int, Sight]:
+    """Mailings as they are now, by their keys."""
+    known = {mailing.key: mailing for mailing in mailings}
+    query = select(batches.c.mailing_id, func.max(batches.c.id)).where(batches.c.mailing_id.in_(list(known)))
+    last: dict[int, int] = dict(map(tuple, connection.execute(query.group_by(batches.c.mailing_id)))) if known else {}
+    return {key: _sight(mailing, last.get(key, 0)) for key, mailing in known.items()}
+
+
+def sight_of(connection: Connection, mailing: MailingView) -> Sight:
+    """A mailing as it is now."""
+    return sights_of(connection, [mailing])[mailing.key]
+
+
+def _sight(mailing: MailingView, last: int) -> Sight:
+    return Sight(
+        mailing=mailing.key,
+        users=mailing.counts.users,
+        external=mailing.counts.external,
+        agencies=tuple(sorted(mailing.counts.agencies)),
+        # a mailing that is not held may turn out to be ordinary mail, of which no address is to be kept
+        lists=tuple(sorted(mailing.counts.lists)) if mailing.state is MailingState.HELD else (),
+        rules=tuple(sorted({reason.rule for reason in mailing.reasons})),
+        position=mailing.kept,
+        last=last,
+    )
+
+
+def keep_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
+    """Keep what the versions stand for that somebody is about to be shown of mailings that can be decided."""
+    shown = {mailing.key: mailing for mailing in mailings if mailing.state in _DECIDABLE}
+    sights = sights_of(connection, shown.values())
+    versions.keep(connection, {shown[key].version: sight.as_row() for key, sight in sights.items()}, now)

@@ -1,0 +1,98 @@
+"""Versions: an opaque name of all that somebody would want to see of a case before deciding about it (DESIGN 6).
+
+A version is a digest of a state, so that it changes with the state and with nothing else: a reminder, or becoming held
+again with nothing new, makes no other one. The state that a version stands for is kept when somebody is shown it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select
+
+from gatekeeper.lifecycle import KEPT_BATCHES, BatchState
+from gatekeeper.store.rows import upsert
+from gatekeeper.store.schema import batches, events, seen_states
+
+AGREED, IN_PART = "agreed", "approved in part"
+_DECISIONS = (  # acts by which another has decided something, so that who looked before should look again
+    AGREED, IN_PART, "approved", "released", "denied", "returned", "refused", "withdrawn", "expired", "asked",
+    "stopped",
+)  # fmt: skip
+_ACKNOWLEDGED = KEPT_BATCHES - {BatchState.STORING}
+_CHUNK = 500  # ids in one statement
+
+
+def version_of(state: Any) -> str:
+    """The version of a state, of what JSON knows."""
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"), default=str)
+    return sha256(text.encode()).hexdigest()[:20]
+
+
+def mailing_versions(connection: Connection, rows: Iterable[Mapping[str, Any] | RowMapping]) -> dict[int, str]:
+    """The versions of mailings, by their keys: contents, whom they reach, why they are held, what was decided."""
+    known = {row["id"]: row for row in rows}
+    contents = _contents(connection, list(known))
+    decisions = _decisions(connection, list(known))
+    return {
+        key: version_of([_reach(row), sorted(contents.get(key, ())), decisions.get(key, [])])
+        for key, row in known.items()
+    }
+
+
+def _reach(row: Mapping[str, Any] | RowMapping) -> list[Any]:
+    rules = sorted({reason["rule"] for reason in row["reasons"]})
+    return [row["id"], row["users"], row["external"], sorted(row["agencies"]), sorted(row["lists"]), rules]
+
+
+def _contents(connection: Connection, keys: list[int]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for start in range(0, len(keys), _CHUNK):
+        query = select(batches.c.mailing_id, batches.c.content_digest).distinct()
+        query = query.where(batches.c.mailing_id.in_(keys[start : start + _CHUNK]), batches.c.state.in_(_ACKNOWLEDGED))
+        for key, digest in connection.execute(query):
+            found.setdefault(key, set()).add(digest)
+    return found
+
+
+def _decisions(connection: Connection, keys: list[int]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for start in range(0, len(keys), _CHUNK):
+        query = select(events.c.mailing_id, events.c.act, events.c.by, events.c.at).order_by(events.c.id)
+        query = query.where(events.c.mailing_id.in_(keys[start : start + _CHUNK]), events.c.act.in_(_DECISIONS))
+        for key, act, by, at in connection.execute(query):
+            found.setdefault(key, []).append([act, by, at])
+    return found
+
+
+# -- what a version stands for -----------------------------------------------------------------------------------
+
+
+def keep(connection: Connection, states: Mapping[str, Mapping[str, Any]], now: float) -> None:
+    """Keep the states of versions that somebody is about to be shown, as they were when they were first shown."""
+    versions = sorted(states)  # in one order, so that of two who list at once neither waits for the other for ever
+    for start in range(0, len(versions), _CHUNK):
+        chosen = versions[start : start + _CHUNK]
+        known = set(
+            connection.execute(select(seen_states.c.version).where(seen_states.c.version.in_(chosen))).scalars()
+        )
+        fresh = [{"version": each, "state": dict(states[each]), "at": now} for each in chosen if each not in known]
+        if fresh:
+            statement = upsert(connection, seen_states).on_conflict_do_nothing(index_elements=["version"])
+            connection.execute(statement, fresh)
+
+
+def recall(connection: Connection, version: str) -> Mapping[str, Any] | None:
+    """The state that a version stands for; None where nobody was shown it, or long ago."""
+    found: Mapping[str, Any] | None = connection.execute(
+        select(seen_states.c.state).where(seen_states.c.version == version)
+    ).scalar()
+    return found
+
+
+def forget(connection: Connection, before: float) -> None:
+    """Remove states that were first shown before then."""
+    connection.execute(delete(seen_states).where(seen_states.c.at < before))
