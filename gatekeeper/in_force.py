@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gatekeeper.audience import Directory
 from gatekeeper.calendars import calendar_problem
-from gatekeeper.directory import DirectoryError, load
+from gatekeeper.directory import DirectoryError, Sources, load
 from gatekeeper.directory import unchanged as files_unchanged
 from gatekeeper.immutable import immutable
 from gatekeeper.notify import BUILT_IN, Texts, TextsError, read_texts
@@ -22,6 +22,7 @@ from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 
 log = logging.getLogger("gatekeeper.rules")
 _SETTLED_SECONDS = 0.2
+_LOGGED = 100  # problems of a directory
 
 
 class InForceError(Exception):
@@ -41,13 +42,16 @@ class Policy:
         return self.directory.is_inside(address) or address in self.ruleset.people
 
 
-def read_policy(path: Path) -> Policy:
-    """Read rules.yaml and every file that it names; raises InForceError with all problems."""
+def read_policy(path: Path, sources: Sources | None = None) -> Policy:
+    """Read rules.yaml and every file that it names; raises InForceError with all problems.
+
+    Args: `sources` say how large each source of the directory was when it was good last; without, all are believed.
+    """
     try:
         ruleset = read_ruleset(path)
         if problem := calendar_problem(ruleset, str(path)):
             raise RulesetError([problem])
-        return Policy(ruleset, load(ruleset), texts_of(ruleset))
+        return Policy(ruleset, load(ruleset, sources=sources), texts_of(ruleset))
     except RulesetError as error:
         raise InForceError("\n".join(str(problem) for problem in error.problems)) from error
     except (DirectoryError, TextsError) as error:
@@ -56,14 +60,14 @@ def read_policy(path: Path) -> Policy:
         raise InForceError(f"{path}: {error.strerror}; --rules names the ruleset") from error
 
 
-def unchanged(path: Path, policy: Policy) -> bool:
+def unchanged(path: Path, policy: Policy, sources: Sources | None = None) -> bool:
     """True where the rules and every file that they name hold what the policy was made of; nothing is parsed."""
     try:
         same_rules = sha256(path.read_bytes().removeprefix(BOM_UTF8)).hexdigest() == policy.ruleset.digest
         same_texts = same_rules and texts_of(policy.ruleset).digest == policy.texts.digest
     except (OSError, TextsError):
         return False
-    return same_texts and files_unchanged(policy.ruleset, policy.directory)
+    return same_texts and files_unchanged(policy.ruleset, policy.directory, sources=sources)
 
 
 def texts_of(ruleset: Ruleset) -> Texts:
@@ -82,17 +86,20 @@ class InForce:
         """
         self.path = path
         self.on_change = on_change
-        self.current = read_policy(path)
+        self.sources = Sources()
+        self.current = read_policy(path, self.sources)
+        self._log_problems(())
         on_change(self.current)
 
     def reload(self) -> bool:
         """Read everything anew; True where something changed. Raises InForceError, and keeps what is in force then."""
-        return self._put(read_policy(self.path))
+        return self._put(read_policy(self.path, self.sources))
 
     def _put(self, policy: Policy) -> bool:
         if self._same(policy):
             return False
-        self.current = policy
+        known, self.current = self.current.directory.problems, policy
+        self._log_problems(known)
         self.on_change(policy)
         log.info("rules in force: %s, digest %s", policy.ruleset.title, policy.ruleset.digest[:12])
         return True
@@ -103,15 +110,23 @@ class InForce:
         Contents are compared, not times: a ConfigMap exchanges a link to a folder. Who looks at the right moment sees
         half a file, which may well be a valid one.
         """
-        if unchanged(self.path, self.current):
+        if unchanged(self.path, self.current, self.sources):
             return False
         try:
-            policy = read_policy(self.path)
+            policy = read_policy(self.path, self.sources)
         except InForceError:
             time.sleep(_SETTLED_SECONDS)
             return self.reload()
         time.sleep(_SETTLED_SECONDS)
-        return unchanged(self.path, policy) and self._put(policy)
+        return unchanged(self.path, policy, self.sources) and self._put(policy)
+
+    def _log_problems(self, known: tuple[str, ...]) -> None:
+        """Log what is wrong with the directory, though it can be used; each problem once, as long as it is there."""
+        problems = [problem for problem in self.current.directory.problems if problem not in set(known)]
+        for problem in problems[:_LOGGED]:
+            log.warning("directory: %s", problem)
+        if len(problems) > _LOGGED:
+            log.warning("directory: and %d more problems: gatekeeper rules check", len(problems) - _LOGGED)
 
     def _same(self, policy: Policy) -> bool:
         current = self.current

@@ -25,6 +25,7 @@ from gatekeeper.presence import Presence
 from gatekeeper.reloading import Reloading
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
+from gatekeeper.source_records import SourceRecords
 from gatekeeper.storekeeper import Storekeeper
 
 log = logging.getLogger("gatekeeper.main")
@@ -60,7 +61,7 @@ class Gate:
         self.front = Front(self.base) if Part.FRONT in parts else None
         self.office = Office(self.base) if Part.OFFICE in parts else None
         self.storekeeper = Storekeeper(self.base.store)
-        self.reloading = Reloading(self.base.in_force, self._reload_tried)
+        self.reloading = Reloading(self.base.in_force, self._reload_tried, SourceRecords(base.in_force, base.store))
         self.presence = Presence(name, base.in_force, base.mode, base.store)
         self._on_ruleset = on_ruleset
         self._recording: asyncio.Task[None] | None = None
@@ -83,6 +84,7 @@ class Gate:
     async def _opened(self) -> None:
         """The database is there."""
         await self.base.mode.look(self.base.store)  # before the first message
+        await self.reloading.begin()
         self.base.mode.watch(self.base.store)
         self.presence.start()
         if self.office:

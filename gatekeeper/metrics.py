@@ -23,6 +23,7 @@ from gatekeeper import __version__
 from gatekeeper.immutable import immutable
 
 DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # 10 s: DESIGN 7
+DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
 RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -33,6 +34,7 @@ class LedgerSummary:
     mailings: Mapping[str, int] = field(default_factory=dict)  # state -> number of mailings that have a number
     queue: Mapping[str, int] = field(default_factory=dict)  # kind (release, report, notice) -> mails that wait
     oldest_held_seconds: float = 0.0  # 0 where nothing is held
+    sources: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # of the directory: entries, and state
 
 
 class Counts:
@@ -238,4 +240,19 @@ def _families(summary: LedgerSummary | None) -> list[Metric]:
         for kind, number in sorted(summary.queue.items()):
             queue.add_metric([kind], number)
         oldest.add_metric([], summary.oldest_held_seconds)
-    return [mailings, queue, oldest]
+    return [mailings, queue, oldest, *_source_families(summary.sources if summary else {})]
+
+
+def _source_families(sources: Mapping[str, tuple[int, str]]) -> list[Metric]:
+    entries = GaugeMetricFamily(
+        "gatekeeper_directory_entries", "Entries of a directory source when it was good last.", labels=["source"]
+    )
+    states = GaugeMetricFamily(
+        "gatekeeper_directory_state", "1 for the state that a directory source is in.", labels=["source", "state"]
+    )
+    for name, (number, now) in sorted(sources.items()):
+        source = name.replace("@", "_at_")  # a list's file may be named after its address
+        entries.add_metric([source], max(0, number))
+        for state in DIRECTORY_STATES:
+            states.add_metric([source, state], state == now)
+    return [entries, states]

@@ -274,7 +274,8 @@ class Pipeline:
     async def _without_store(self, passage: Passage, relay: Relay) -> Reply:
         """The database is down: small mail may pass as --outage-allowance says, mass mail never (DESIGN 10)."""
         arrival, done = passage.arrival, passage.outcome is not None or passage.relayed or passage.asks
-        if arrival is None or done or not self._small(passage, arrival):
+        unproven = self.in_force.sources.unproven  # a list that came back empty would make small mail of mass mail
+        if arrival is None or done or unproven or not self._small(passage, arrival):
             return verdicts.our_fault()
         return await self._relay(passage, relay)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatekeeper.in_force import InForce, InForceError
+from gatekeeper.source_records import SourceRecords
 from gatekeeper.tasks import every
 
 log = logging.getLogger("gatekeeper.rules")
@@ -19,11 +20,14 @@ _SECONDS = 2.0
 class Reloading:
     """Keeps the policy of this process at what the files say.
 
-    Args: `tried` is told of each change that was seen, True where it came into force.
+    Args: `tried` is told of each change that was seen, True where it came into force; `records` are those of the
+    directory's sources, which are exchanged with the store once `has_store` says that it is there.
     """
 
     in_force: InForce
     tried: Callable[[bool], None] = lambda went_well: None
+    records: SourceRecords | None = None
+    has_store: bool = False
     _loop: asyncio.Task[None] | None = None
     _asked: asyncio.Task[None] | None = None
     _problem: str = ""  # what was logged last, so that a bad file is not logged every few seconds
@@ -51,7 +55,18 @@ class Reloading:
         """As `reload`, where a file has changed."""
         await self._try(self.in_force.poll)
 
+    async def begin(self) -> None:
+        """Go by what the store knows of the directory's sources from now on: before the first message."""
+        self.has_store = True
+        await self.poll()
+
     async def _try(self, read: Callable[[], bool]) -> None:
+        learned = self.records is not None and self.has_store and await self.records.learn()
+        await self._read(read)
+        if learned and self.records:
+            await self.records.tell()
+
+    async def _read(self, read: Callable[[], bool]) -> None:
         try:
             changed = await asyncio.to_thread(read)
         except InForceError as error:

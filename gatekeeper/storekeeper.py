@@ -8,10 +8,15 @@ from collections.abc import Awaitable, Callable
 
 from gatekeeper.metrics import LedgerSummary
 from gatekeeper.ops import Answer
-from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, ledger
+from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, ledger, sources
 
 log = logging.getLogger("gatekeeper.store")
 _REOPEN_SECONDS = 1.0
+_TROUBLES = {
+    "copy": "it cannot be asked, and its last copy stands",
+    "expired": "it cannot be asked, and what hangs on it cannot be told",
+    "shrunk": "it is not believed until it is as it was or `gatekeeper directory accept` says so",
+}
 Then = Callable[[], Awaitable[None]]
 
 
@@ -69,19 +74,24 @@ class Storekeeper:
     # -- how it is; both are asked in threads of the ops server ----------------------------------------------------
 
     def answers(self) -> Answer:
-        """Whether the database can be read, and why not."""
+        """Whether the database can be read, and why not; and what is wrong with sources of the directory."""
         if not self.is_open:
             return False, ("the database is not open",)
         try:
-            self.store.writer.read(ledger.in_force)
+            found = self.store.writer.read(sources.all_sources)
         except StoreError as error:
             return False, (str(error),)
-        return True, ()
+        return True, tuple(_says(source) for source in found if source.state in _TROUBLES)
 
     def summary(self) -> LedgerSummary | None:
         """What the ledger says of itself; None where it cannot be read."""
         with self._outage.survived():
             found = self.store.writer.read(ledger.summarise)
             age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
-            return LedgerSummary(found.mailings, found.queue, age)
+            directory = {source.name: (source.entries, source.state) for source in found.sources}
+            return LedgerSummary(found.mailings, found.queue, age, directory)
         return None
+
+
+def _says(source: sources.Source) -> str:
+    return f"directory source {source.name} is {source.state}: {_TROUBLES[source.state]}"

@@ -131,6 +131,7 @@ def test_no_label_can_hold_an_address(name):
     labels = set(re.findall(r"`(\w+)`", row.split("|")[3]))
     assert labels <= {
         "listener",
+        "source",
         "verdict",
         "rule",
         "action",

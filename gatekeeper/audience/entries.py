@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from gatekeeper.address import normalise
 from gatekeeper.immutable import immutable
 
 from .domains import Domains
+
+_MOST_ADDRESSES = 20  # of one person; more are most likely several, who would count as one
 
 
 @immutable
@@ -48,6 +51,12 @@ def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[st
     for entry in entries:
         if entry.groups and (name := people.names.get(normalise(entry.address))):
             people.groups[name] = tuple(sorted({*people.groups.get(name, ()), *entry.groups}))
+    many = Counter(people.names[address] for address in claims)
+    people.problems += [
+        f"user {user} has {number} addresses: if these are not one person, mend the user column"
+        for user, number in many.items()
+        if number > _MOST_ADDRESSES
+    ]
     return people
 
 

@@ -19,6 +19,7 @@ _COMMANDS = (
     "permit",
     "suspend",
     "mode",
+    "directory",
     "queue",
     "report",
     "audit",

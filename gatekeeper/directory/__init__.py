@@ -2,5 +2,6 @@
 
 from .load import load, unchanged
 from .problems import DirectoryError
+from .sources import NEVER_GOOD, Reading, Size, Sources
 
-__all__ = ["DirectoryError", "load", "unchanged"]
+__all__ = ["NEVER_GOOD", "DirectoryError", "Reading", "Size", "Sources", "load", "unchanged"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,11 +51,12 @@ class Aliases:
         self.problems: list[str] = []
         self._reader = reader
 
-    def take(self, path: Path, domain: str) -> None:
-        """Read one file; names without a domain get `domain`. Raises DirectoryError where it cannot be read.
+    def read(self, path: Path, domain: str) -> list[Alias]:
+        """Read one file, for `take`; names without a domain get `domain`. Raises DirectoryError: it cannot be read.
 
         What is wrong goes to `errors`; what the gate cannot follow, as commands and files, to `problems`.
         """
+        read: list[Alias] = []
         for line, text in logical_lines(self._reader.read(path)):
             spot = _Spot(f"{path}:{line}", domain, (path,), set())
             match = _LINE.fullmatch(text.strip())
@@ -63,12 +64,15 @@ class Aliases:
                 self._reject(spot, "expected name: target, target; or blanks first, to go on with a line")
             elif address := self._address(match["name"], spot):
                 members = dict.fromkeys(self._members(match["targets"], spot))
-                self._add(Alias(address, tuple(members), spot.place))
+                read.append(Alias(address, tuple(members), spot.place))
+        return read
 
-    def _add(self, alias: Alias) -> None:
-        first = self.found.setdefault(normalise(alias.address), alias)
-        if first is not alias:
-            self.problems.append(f"{alias.place}: alias {alias.address} again: the one at {first.place} counts")
+    def take(self, aliases: Iterable[Alias]) -> None:
+        """Add the aliases of a file."""
+        for alias in aliases:
+            first = self.found.setdefault(normalise(alias.address), alias)
+            if first is not alias:
+                self.problems.append(f"{alias.place}: alias {alias.address} again: the one at {first.place} counts")
 
     def _reject(self, spot: _Spot, text: str) -> None:
         self.errors.append(f"{spot.place}: {text}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar, cast
 
 from gatekeeper.address import normalise
 from gatekeeper.audience import Consent, Directory
@@ -20,22 +21,28 @@ from .listing import read_list
 from .own_addresses import own_literals
 from .problems import DirectoryError, MissingFile
 from .sorting import Sorted, sort_aliases
+from .sources import Reading, Size, Sources
 from .sql import ask_sql
-from .table import Table
+from .table import Placed, Table
+
+T = TypeVar("T")
 
 
-def load(ruleset: Ruleset, copies: Copies = COPIES) -> Directory:
+def load(ruleset: Ruleset, copies: Copies = COPIES, sources: Sources | None = None) -> Directory:
     """Read everything that the ruleset says about who is who, and build the snapshot.
 
     Blocks, for a second or two with hundreds of thousands of addresses: call it in a thread. `digest` of what comes
     back tells whether anything has changed since another load; `problems` is what an admin should know and the gate
-    can live with. `copies` are what servers said before. Raises DirectoryError with all errors of all files as
-    `file:line: text`.
+    can live with. `copies` are what servers said before, `sources` how large each source was when it was good last: a
+    new one believes everything. Raises DirectoryError with all errors of all files as `file:line: text`.
     """
-    files = _Files(ruleset, copies)
+    sources = sources or Sources()
+    files = _Files(ruleset, copies, sources)
     files.read()
     if errors := [*files.errors, *files.table.errors, *files.aliases.errors]:
         raise DirectoryError(errors)
+    sources.keep(files.readings.values())
+    files.reader.note(sources.mark)
     plain = Directory(files.domains, ruleset.domains, outside=ruleset.outside)
     aliased = sort_aliases(files.aliases.found.values(), files.table.entries, plain)
     return Directory(
@@ -56,12 +63,14 @@ def load(ruleset: Ruleset, copies: Copies = COPIES) -> Directory:
     )
 
 
-def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES) -> bool:
+def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES, sources: Sources | None = None) -> bool:
     """True where files and servers say what they said when `load` made the directory of the ruleset.
 
-    Files are read and nothing is made of them; servers are asked where it is time to.
+    Files are read and nothing is made of them; servers are asked where it is time to. A source that is believed now, or
+    is so no more, is a change.
     """
-    files = _Files(ruleset, copies)
+    sources = sources or Sources()
+    files = _Files(ruleset, copies, sources)
     reader = files.reader
     for path in directory.files:
         try:
@@ -74,6 +83,7 @@ def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES) -
         files.ask_servers()
     except DirectoryError:
         return False
+    reader.note(sources.mark)
     return reader.digest == directory.digest
 
 
@@ -88,7 +98,10 @@ def _lists(files: _Files, aliased: Sorted) -> dict[str, list[str]]:
 class _Files:
     """What the files of one ruleset hold, with their errors."""
 
-    def __init__(self, ruleset: Ruleset, copies: Copies) -> None:
+    def __init__(self, ruleset: Ruleset, copies: Copies, sources: Sources) -> None:
+        self.readings: dict[str, Reading] = {}  # by the source's name
+        self._sources = sources
+        self._names: dict[str, list[str]] = {}  # of servers: all that each source of the name is made of
         self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
         self.consent: Consent | None = None
         self.expired = False  # a server does not answer, and there is no copy to go by
@@ -121,7 +134,7 @@ class _Files:
             except DirectoryError as error:
                 self.errors.extend(error.problems)
         if consents := self._ruleset.consent:
-            given, suppressed = (self._addresses(each) for each in (consents.given, consents.suppressed))
+            given, suppressed = self._addresses(consents.given, True), self._addresses(consents.suppressed, False)
             if given is not None and suppressed is not None:
                 self.consent = Consent(given if consents.given else None, suppressed)
 
@@ -129,11 +142,34 @@ class _Files:
         if spec.path is None:
             self._read_server(spec)
             return
-        path = self._ruleset.folder / spec.path
+        path, name = self._ruleset.folder / spec.path, str(spec.path)
         if spec.kind == "csv":
-            self.table.take(path, self.reader.read(path))
+            rows = self.table.read(path, self.reader.read(path))
+            self.table.take(self._of_directory(name, rows, _size(rows)))
         else:
-            self.aliases.take(path, self._mail_domain(path))
+            aliases = self.aliases.read(path, self._mail_domain(path))
+            size = Size(sum(max(1, len(alias.members)) for alias in aliases))
+            self.aliases.take(self._of_directory(name, aliases, size))
+
+    def _of_directory(self, name: str, content: list[T], size: Size, *, is_copy: bool = False) -> list[T]:
+        """The content to go by; none, and nothing that is counted can be told, where a source is not believed."""
+        believed = self._believed(name, content, size, is_copy=is_copy)
+        self.expired |= believed is None
+        return believed or []
+
+    def _believed(
+        self, name: str, content: list[T], size: Size, *, shrinking: bool = True, is_copy: bool = False
+    ) -> list[T] | None:
+        """What a source says, or its last copy where that is questioned; None where there is no copy."""
+        read = self._sources.read(name, size, content, shrinking=shrinking, is_copy=is_copy)
+        self.readings[name] = read
+        if read.is_shrunk:
+            stands = "what hangs on it cannot be told" if read.content is None else "its last copy stands"
+            self.problems.append(
+                f"{name} has {size}, and had {read.size} when it was good last: {stands} until it is as it was; "
+                f"if this is right: gatekeeper directory accept {name}"
+            )
+        return cast(list[T] | None, read.content)
 
     def ask_servers(self) -> None:
         """Have copies that are due taken anew; raises DirectoryError."""
@@ -146,22 +182,41 @@ class _Files:
                 self._consent_in_database(source)
 
     def _read_server(self, spec: DirectorySpec) -> None:
-        name, copy = self._server_copy(spec)
+        name, source, copy = self._server_copy(spec)
         if copy is None:
+            self._expire(source)
             self.expired = True
         elif copy.rows and "address" not in copy.rows[0]:
             raise DirectoryError([f"{name}: no column address: expected address, and any of user, agency, group"])
         else:
-            self.problems += self.table.take_rows(name, copy.rows)
+            rows, problems = self.table.read_rows(name, copy.rows)
+            rows = self._of_directory(source, rows, _size(rows), is_copy=bool(copy.problem))
+            self.problems += [*problems, *self.table.take_rows(rows)]
 
-    def _server_copy(self, spec: DirectorySpec) -> tuple[str, Copy | None]:
+    def _expire(self, source: str) -> None:
+        self.readings[source] = self._sources.expired(source)
+
+    def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, Copy | None]:
+        """What stands in messages for a server, its name as a source, and its copy."""
         options = spec.options
         url, password = options["url"], self._secret(options.get("password_file"))
         ask = partial(ask_ldap, url, options, password)
         if spec.kind == "sql":
             ask = partial(ask_sql, url, options["query"], password, self._ruleset.folder)
         name = f"directory {spec.kind} {url}"
-        return name, self._copy(name, f"{name} {sorted(options.items())}", ask, spec.refresh, spec.age)
+        key = f"{name} {sorted(options.items())}"
+        return name, self._source_name(url, key), self._copy(name, key, ask, spec.refresh, spec.age)
+
+    def _source_name(self, url: str, key: str) -> str:
+        """A server's name as a source: its URL less who logs in; the second source of one URL is URL#2."""
+        scheme, slashes, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        name = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+        keys = self._names.setdefault(name, [])
+        if key not in keys:
+            keys.append(key)
+        number = keys.index(key) + 1
+        return name if number == 1 else f"{name}#{number}"
 
     def _copy(self, name: str, key: str, ask: Ask, refresh: timedelta | None, age: timedelta | None) -> Copy | None:
         """What a server says, or said last; None where that is too old to go by."""
@@ -181,40 +236,49 @@ class _Files:
         if listed.file is not None:
             path = self._ruleset.folder / listed.file
             found, errors = read_list(path, self.reader.read(path))
-            members += found
+            members += self._of_directory(str(listed.file), found, Size(len(found)))
             self.errors += errors
         elif not members and normalise(address) not in self.aliases.found:
             self.problems.append(f"list {address} has no file, members or alias: mail to it counts as to one address")
             return
         self.lists[address] = members
 
-    def _addresses(self, sources: Iterable[ConsentSource]) -> frozenset[str] | None:
-        """Everybody whom the sources of a consent list name; None where one of them cannot be told."""
+    def _addresses(self, sources: Iterable[ConsentSource], permit: bool) -> frozenset[str] | None:
+        """Everybody whom the sources of a consent list name; None where one of them cannot be told.
+
+        Args: `permit` where they say who may be written to: then it is their growing that is questioned.
+        """
         found: set[str] = set()
         told = True
         for source in sources:
             try:
-                addresses = self._consent_source(source)
+                addresses = self._consent_source(source, permit)
                 told = told and addresses is not None
                 found.update(addresses or ())
             except DirectoryError as error:
                 self.errors.extend(error.problems)
         return frozenset(found) if told else None
 
-    def _consent_source(self, source: ConsentSource) -> list[str] | None:
+    def _consent_source(self, source: ConsentSource, permit: bool) -> list[str] | None:
         if source.file is None:
-            return self._consent_in_database(source)
-        path = self._ruleset.folder / source.file
-        found, errors = read_list(path, self.reader.read(path))
-        self.errors += errors
-        return found
+            name, copy = self._consent_in_database(source)
+            if copy is None:
+                self._expire(name)
+                return None
+            found, is_copy = [next(iter(row.values()), "") for row in copy.rows], bool(copy.problem)
+        else:
+            path, name, is_copy = self._ruleset.folder / source.file, str(source.file), False
+            found, errors = read_list(path, self.reader.read(path))
+            self.errors += errors
+        size = Size(len(found), len(found) if permit else 0)
+        return self._believed(name, found, size, shrinking=not permit, is_copy=is_copy)
 
-    def _consent_in_database(self, source: ConsentSource) -> list[str] | None:
+    def _consent_in_database(self, source: ConsentSource) -> tuple[str, Copy | None]:
         url, password = source.sql or "", self._secret(source.password_file)
         ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
         name = f"consent sql {url}"
-        copy = self._copy(name, f"{name} {source.query}", ask, None, source.age)
-        return None if copy is None else [next(iter(row.values()), "") for row in copy.rows]
+        key = f"{name} {source.query}"
+        return self._source_name(url, key), self._copy(name, key, ask, None, source.age)
 
     def _mail_domain(self, path: Path) -> str:
         """The domain that the mail host adds to names without one: the first that is inside and no pattern."""
@@ -226,6 +290,10 @@ class _Files:
             advice = "if the mail host adds another, list that first under domains:"
             self.problems.append(f"{path}: names without a domain count as @{domain}; {advice}")
         return domain
+
+
+def _size(rows: Sequence[Placed]) -> Size:
+    return Size(len(rows), sum(len(entry.groups) for entry, _ in rows))
 
 
 def _exact(patterns: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
-from gatekeeper.store import jobs
+from gatekeeper.store import jobs, sources
 from gatekeeper.store.act import Act
 from gatekeeper.store.claims import give_back
 from gatekeeper.store.joining import succeed
@@ -140,6 +140,7 @@ class Summary:
     mailings: Mapping[str, int]
     oldest_held: float | None
     queue: Mapping[str, int]
+    sources: Sequence[sources.Source] = ()  # of the directory
 
 
 def summarise(connection: Connection) -> Summary:
@@ -151,6 +152,7 @@ def summarise(connection: Connection) -> Summary:
         mailings={str(state): number for state, number in by_state.items()},
         oldest_held=connection.execute(oldest).scalar(),
         queue=jobs.summary(connection),
+        sources=sources.all_sources(connection),
     )
 
 

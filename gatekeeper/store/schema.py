@@ -405,6 +405,17 @@ clocks = Table(  # the time that running processes of one machine go by (SQLite)
     Column("told_at", Double, nullable=False),  # seconds since boot
 )
 
+directory_sources = Table(  # how large each source was when it was good last, and how it is now
+    "directory_sources",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", String(8), nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("granted", Integer, nullable=False),
+    Column("found_entries", Integer, nullable=False),
+    Column("found_granted", Integer, nullable=False),
+)
+
 preflights = Table(  # what was asked of the preflight address, for minutes; addresses, for they are to be counted
     "preflights",
     metadata,

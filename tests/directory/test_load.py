@@ -201,10 +201,10 @@ def test_what_cannot_be_followed_is_reported(loaded: Load, tmp_path: Path) -> No
     assert problems(here, tmp_path) == [
         "aliases:1: |/usr/bin/run -l a, b is a command: whom it reaches is not counted",
         "aliases:2: /dev/null is a file: whom it reaches is not counted",
-        "aliases:3: alias List@example.gov again: the one at aliases:1 counts",
         "aliases:4: included file gone.txt is missing: nobody is counted for it",
         "loop.txt:1: included file loop.txt includes itself: it is read once",
         "aliases:6: :blackhole: is no address: whom it reaches is not counted",
+        "aliases:3: alias List@example.gov again: the one at aliases:1 counts",
     ]
     assert len(count(["list@example.gov"], [], here).users) == 2
     assert len(count(["loop@example.gov"], [], here).users) == 2
