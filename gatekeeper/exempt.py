@@ -1,7 +1,7 @@
-"""By which names a sender is exempt from rules, from joint counting, or permitted to a list (DESIGN 3.3). Pure.
+"""By which names a sender is exempt from rules, from joint counting, permitted to a list, or suspended (DESIGN 3.3).
 
 From is what the sender writes. So it exempts nobody by itself: a login or MAIL FROM must name somebody, and whatever
-else the message is sent under must be exempt as well.
+else the message is sent under must be exempt as well. Pure.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from gatekeeper import address
 from gatekeeper.from_allowed import UNTRUSTED, is_lent, is_without_domain
 from gatekeeper.in_force import Policy
 from gatekeeper.model import Facts, Transaction
+
+_MOST_AUTHORS = 20  # whose suspension is looked up
 
 
 def names_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[str, ...]:
@@ -75,3 +77,21 @@ def without_lent(names: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
     if len(names) < 2:
         return names
     return (names[0], *(name for name in names[1:] if not is_lent(names[0], name, policy)))
+
+
+def others_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[tuple[str, str], ...]:
+    """By what else than the source's mailbox a suspension, or `enforce`, may be about a message: sender, agency, group.
+
+    Whoever is suspended (C10) could else send under another name in From. Every name counts here, vouched for or not.
+    """
+    recipients = [each.address for each in transaction.recipients]
+    envelope = () if transaction.login else (address.envelope_origin(transaction.sender, recipients),)
+    boxes = (*facts.sender, *facts.author[:_MOST_AUTHORS])
+    names = dict.fromkeys((*envelope, *(address.normalise(box.address) for box in boxes)))
+    found: dict[tuple[str, str], None] = {}
+    for name in names.keys() - {mailbox, ""}:
+        found["sender", address.normalise(name, internal=policy.directory.is_inside(name))] = None
+        found |= {("group", group): None for group in policy.directory.groups_of(name)}
+        if agency := policy.directory.agency_of(name):
+            found["agency", agency] = None
+    return tuple(sorted(found))

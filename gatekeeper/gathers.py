@@ -139,7 +139,7 @@ class Gathers:
 
     def _observes(self, judged: Iterable[Judged]) -> bool:
         """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
-        return self.mode.observes or not any(each.ruleset.acts_on(each.evidence.source.agency) for each in judged)
+        return self.mode.observes or not any(each.ruleset.acts_on(*each.evidence.source.agencies) for each in judged)
 
     def _carry_out(self, connection: Connection, gathered: Gathered, judged: Rejudged, *, passes: bool) -> bool:
         now = self.clock()

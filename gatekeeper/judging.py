@@ -39,6 +39,7 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
         names=exempt.without_lent(names, policy),
         proven=proven,
         separate=exempt.is_separate(names, policy),
+        others=() if names == (mailbox,) else exempt.others_of(transaction, facts, mailbox, policy),
     )
 
 

@@ -245,6 +245,12 @@ class Source:
     names: tuple[str, ...] = ()  # all that it is sent under, but for a lent From; the voucher's first, () without one
     proven: bool = False  # every name belongs to `agency`, by more than From alone
     separate: bool = False  # each of its messages is a mailing of its own
+    others: tuple[tuple[str, str], ...] = ()  # sender, agency and group of all other names: a suspension may be of them
+
+    @property
+    def agencies(self) -> tuple[str | None, ...]:
+        """The agencies of every name that it is sent under, its own first."""
+        return (self.agency, *(name for kind, name in self.others if kind == "agency"))
 
 
 @immutable

@@ -175,7 +175,7 @@ class Pipeline:
         transaction, policy = passage.transaction, passage.policy
         source = source_of(transaction, facts, policy)
         inside = policy.is_inside(source.mailbox)
-        passage.observes = self.mode.observes or not policy.ruleset.acts_on(source.agency)
+        passage.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
         mailing = policy.ruleset.mailing
         return Arrival(
             transaction=transaction,

@@ -367,9 +367,9 @@ class Ruleset:
         """Addresses of those who hold the role, in the order of the file."""
         return tuple(address for address, person in self.people.items() if role in person.roles)
 
-    def acts_on(self, agency: str | None) -> bool:
-        """True where the rules act on mail of that agency's senders; else they only watch it (`enforce:`)."""
-        return self.enforce is None or agency in self.enforce
+    def acts_on(self, *agencies: str | None) -> bool:
+        """True where the rules act on mail of a sender of any of these; else they only watch it (`enforce:`)."""
+        return self.enforce is None or not self.enforce.isdisjoint(agencies)
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of that id; None where this ruleset has none (an older one may have had it)."""

@@ -64,12 +64,13 @@ def whole_standing(
 ) -> Standing:
     """All that the ledger says: the permits that may be about it, suspensions, earlier mailings."""
     names = {pair for claimant in claimants for pair in _names(claimant.source)}
+    others = {pair for claimant in claimants for pair in claimant.source.others}
     subjects = {claimant.subject_key for claimant in claimants} - {""}
     return replace(
         own,
         whole=True,
         permits=_permits(connection, mailing["id"], names, subjects, now),
-        suspensions=_suspensions(connection, names, now),
+        suspensions=_suspensions(connection, names | others, now),
         earlier={question: _count_earlier(connection, mailing, question, now) for question in earlier},
     )
 

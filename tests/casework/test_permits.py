@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -190,6 +191,23 @@ async def test_mass_mail_of_who_is_suspended_is_refused_and_other_mail_passes(st
     assert [each.state for each in scene.casework.suspensions("in force")] == ["in force"]
     scene.casework.end_suspension(1, DEPUTY)
     assert "queued" in (await scene.send(people(300))).text
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sender", SENDER), ("agency", "DOA"), ("group", "newsroom")])
+async def test_another_name_in_from_is_no_way_around_a_suspension(store, tmp_path, kind, name):
+    """Clause C10: who is suspended is known by every name that the message is sent under."""
+    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n")
+    scene.casework.suspend(kind, name, CIO, "Chain letters", UNTIL)
+    other = scene.message(people(300), sender="x@dphhs.example.gov")
+    sender_field = replace(other, content=f"Sender: {SENDER}\r\n".encode() + other.content)
+    for forged in (
+        replace(other, sender=SENDER),
+        sender_field,
+        replace(other, sender="", content=sender_field.content),
+    ):
+        assert "suspended until" in (await scene.pipeline.receive(forged, scene.hop)).text
+    own_login = replace(other, sender=SENDER, login="x@dphhs.example.gov")
+    assert "queued" in (await scene.pipeline.receive(own_login, scene.hop)).text
 
 
 async def test_a_suspension_ends_by_itself_and_a_rule_of_its_own_decides(store, tmp_path):

@@ -110,6 +110,17 @@ async def test_rules_about_names_bind_excepted_senders_too(tmp_path: Path) -> No
         ]
 
 
+async def test_a_name_of_an_agency_that_is_only_watched_lets_nothing_pass(tmp_path: Path) -> None:
+    """With `enforce` the rules act on senders of these agencies, whatever other name they write."""
+    watched = SCOPED + "enforce: [DOA]\n"
+    async with Sink() as sink, open_gate(tmp_path, sink, watched) as gate:
+        for lines in ((JO, "From: x@dphhs.example.gov"), ("x@dphhs.example.gov", "From: x@dphhs.example.gov")):
+            await gate.by_smtp(letter(*lines))
+            await gate.by_milter(letter(*lines))
+        found = [passage.outcome.verdict.action for passage in gate.passages if passage.outcome]
+        assert found == ["hold", "hold", "relay", "relay"]
+
+
 async def test_only_a_sender_who_is_separate_by_every_name_is(send: Any, gate: Gate) -> None:
     """One person's mail to each of many counts together, whatever From it bears."""
     count = partial(gate.store.call, views.list_mailings)
