@@ -114,7 +114,7 @@ def see_release_go_on(outage: Outage, url: str) -> None:
         approve(gate, mailing)
         wait_for(lambda: bool(downstream.copies(content)), gate.log)
         with outage(gate, url):
-            wait_for(lambda: "waits for the database" in gate.log(), gate.log)
+            wait_for(lambda: "waiting for the database" in gate.log(), gate.log)
         downstream.sink.behave()
         wait_queue_empty(gate)
         assert downstream.copies(content) == dict.fromkeys(people(2400), 1)
