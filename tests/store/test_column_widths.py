@@ -85,6 +85,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "permit_scopes.kind": longest(SCOPES),
         "suspensions.state": longest(SuspensionState),
         "suspensions.kind": longest(SCOPES),
+        "directory_sources.state": longest(("fresh", "copy", "expired", "shrunk")),
         "jobs.kind": longest(jobs.KINDS),
         "jobs.once": once_name(),
         "jobs.state": "failed",
