@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 from bench.rate import counting_ratio
-from gatekeeper import runtime
 from gatekeeper.model import Counts, Evidence, Standing, Verdict
 from gatekeeper.rules import judge, parse_ruleset
+from gatekeeper.service import runtime
 from gatekeeper.store import Database, Store
 from tests.peers.gate import RULES
 from tests.store.arrivals import arrival, people

@@ -25,12 +25,12 @@ from bench import contenders, cpu
 from bench.contenders import Contender
 from bench.workloads import WORKLOADS, Workload, send
 from gatekeeper.delivery import NextHop
-from gatekeeper.listeners.smtp import SmtpListener
 from gatekeeper.model import Transaction
-from gatekeeper.pipeline import Relay
-from gatekeeper.runtime import prepare
+from gatekeeper.pipeline.pipeline import Relay
+from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.service.runtime import prepare
 from gatekeeper.settings import read_settings
-from gatekeeper.wire.replies import Reply
+from gatekeeper.smtp.replies import Reply
 from tests.peers import free_port, listens, wait_for
 
 _MESSAGES = {"W1": 4000, "W1r": 8000, "W2": 60, "W2p": 200, "W3": 60, "W4": 800}

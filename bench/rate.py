@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper.delivery import NextHop
-from gatekeeper.in_force import InForce
-from gatekeeper.listeners.smtp import SmtpListener
+from gatekeeper.lib.aio import Patience
 from gatekeeper.model import Counts, Outcome, Standing
-from gatekeeper.pipeline import Pipeline
+from gatekeeper.pipeline.pipeline import Pipeline
+from gatekeeper.policy.active import InForce
+from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.settings import Settings, read_settings
 from gatekeeper.store import Arrival, Database, Judge, Store
-from gatekeeper.tasks import Patience
 from tests.peers.gate import RULES
 from tests.peers.sink import Sink
 

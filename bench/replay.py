@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from gatekeeper.audit.record import About, Recorder
 from gatekeeper.model import Audience, Client, Counts, Evidence, Facts, Mailbox, Source, Standing, Transaction
 from gatekeeper.rules import Ruleset, judge, read_ruleset
-from gatekeeper.rules.recording import About, Recorder
-from gatekeeper.store import Database, Store, audit, ledger
+from gatekeeper.store import Database, Store, audit_chain, mailings
 
 RULES = Path(__file__).parents[1] / "rules.yaml"
 MONTH = 30 * 86_400.0
@@ -48,7 +48,7 @@ def made_up(dice: random.Random, number: int, at: float) -> Evidence:
 def fill(store: Store, ruleset: Ruleset, decisions: int) -> None:
     """Record so many, over a month that ends now."""
     dice, recorder, now = random.Random(7), Recorder(ruleset), time.time()
-    end = store.call(partial(audit.begin, name="bench", now=now - MONTH))
+    end = store.call(partial(audit_chain.begin, name="bench", now=now - MONTH))
     frames = {recorder.frame.name: recorder.frame.text}
     lines: list[bytes] = []
     first = now - MONTH
@@ -61,9 +61,9 @@ def fill(store: Store, ruleset: Ruleset, decisions: int) -> None:
         source = f"{hash(evidence.source.mailbox) & (1 << 64) - 1:016x}"
         lines.append(recorder.record(evidence, verdict, moment, about, source).line())
         if len(lines) == 5000 or number == decisions - 1:
-            written = audit.Lines(tuple(lines), first, at)
+            written = audit_chain.Lines(tuple(lines), first, at)
             end = store.call(
-                partial(audit.append, end=end, written=written, payload=audit.pack(lines, 6), frames=frames)
+                partial(audit_chain.append, end=end, written=written, payload=audit_chain.pack(lines, 6), frames=frames)
             )
             lines, first = [], at
 
@@ -84,8 +84,8 @@ def main() -> None:
         store.open(writing=False)
         began = time.perf_counter()
         fill(store, ruleset, decisions)
-        stored = ledger.StoredRuleset(ruleset.digest, str(RULES), ruleset.text)
-        store.call(partial(ledger.put_in_force, ruleset=stored, now=time.time()))
+        stored = mailings.StoredRuleset(ruleset.digest, str(RULES), ruleset.text)
+        store.call(partial(mailings.put_in_force, ruleset=stored, now=time.time()))
         store.close()
         size = Path(folder, "gate.db").stat().st_size
         print(f"recorded {decisions} in {time.perf_counter() - began:.1f} s, {size / decisions:.0f} octets each")

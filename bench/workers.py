@@ -86,7 +86,11 @@ def processes_of(gate: Gate) -> dict[str, int]:
 
 def _name(process: int) -> str:
     words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-    return words[words.index(b"gatekeeper.member") + 1].decode() if b"gatekeeper.member" in words else str(process)
+    return (
+        words[words.index(b"gatekeeper.service.worker") + 1].decode()
+        if b"gatekeeper.service.worker" in words
+        else str(process)
+    )
 
 
 def cpu_of(gate: Gate) -> dict[str, float]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 
 
 class Action(StrEnum):

@@ -1,7 +1,7 @@
 """The pages say what is there, all of it, and nothing that is not.
 
 What docs/rules.md says of fields and tests is looked after in tests/rules/test_docs.py, docs/metrics.md in
-tests/test_metrics.py.
+tests/ops/test_metrics.py.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 import pytest
 
-from gatekeeper import faults
 from gatekeeper.cli import common, main
-from gatekeeper.cli.mailing import as_document
+from gatekeeper.cli.commands.mailing import as_document
+from gatekeeper.lib import failpoints
 from gatekeeper.lifecycle import MailingState
-from gatekeeper.mail import DEFECTS
+from gatekeeper.message import DEFECTS
 from gatekeeper.model import Counts, Reason
 from gatekeeper.settings import SETTINGS
 from gatekeeper.store.views import MailingView
-from tests.test_metrics import exposed
+from tests.ops.test_metrics import exposed
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in ROOT.glob("*.md")} | {
@@ -98,7 +98,7 @@ def test_no_command_is_described_that_is_not_there():
 
 
 def test_every_exit_code_that_a_command_can_end_with_is_explained():
-    source = "\n".join(path.read_text() for path in Path(common.__file__).parent.glob("*.py"))
+    source = "\n".join(path.read_text() for path in Path(common.__file__).parent.rglob("*.py"))
     used = set(re.findall(r"\b([A-Z_]+)\) from None|[,=(] ?([A-Z_]+)\)?$", source, re.MULTILINE))
     names = {name for pair in used for name in pair if isinstance(getattr(common, name, None), int)}
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE)}
@@ -140,9 +140,9 @@ def test_every_defect_has_its_row():
 
 def test_every_step_is_told_of_in_order_and_passed():
     listed = re.findall(r"`([a-z-]+)`", PAGES["CONTRIBUTING.md"].partition("### Steps")[2].partition("\n## ")[0])
-    assert tuple(listed) == faults.STEPS
+    assert tuple(listed) == failpoints.STEPS
     source = "\n".join(path.read_text() for path in (ROOT / "gatekeeper").rglob("*.py"))
-    assert set(re.findall(r'\bstep\("([a-z-]+)"\)', source)) == set(faults.STEPS)
+    assert set(re.findall(r'\bstep\("([a-z-]+)"\)', source)) == set(failpoints.STEPS)
 
 
 def test_every_page_can_be_reached_from_the_first():

@@ -18,4 +18,4 @@ if [ ! -e rules.yaml ] || [ "$(pwd -P)" = /etc/gatekeeper ]; then
     keep GATEKEEPER_RULES /etc/gatekeeper/rules.yaml
     keep GATEKEEPER_DATABASE sqlite:////var/lib/gatekeeper/gatekeeper.db
 fi
-PYTHONPATH=/usr/lib/gatekeeper exec /usr/bin/python3 -P -m gatekeeper.cli "$@"
+PYTHONPATH=/usr/lib/gatekeeper exec /usr/bin/python3 -P -m gatekeeper "$@"

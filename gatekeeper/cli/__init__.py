@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gatekeeper import __version__
-from gatekeeper.cli.deferred import Deferred
+from gatekeeper.cli.lazy_group import Deferred
 
 _COMMANDS = (
     "init",
@@ -31,7 +31,7 @@ _COMMANDS = (
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    commands=Deferred({name: f"{__name__}.{name}" for name in _COMMANDS}),
+    commands=Deferred({name: f"{__name__}.commands.{name}" for name in _COMMANDS}),
 )
 @click.version_option(__version__, prog_name="gatekeeper")
 def main() -> None:

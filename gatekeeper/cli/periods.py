@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import click
 
 from gatekeeper.cli.common import USAGE, Failure
-from gatekeeper.rules.durations import parse_duration
+from gatekeeper.rules.language.units import parse_duration
 
 since_option = click.option("--since", default="30d", show_default=True, help="from when: 30d ago, a day, a moment")
 until_option = click.option("--until", default=None, help="until when: a day (included), a moment; now where left out")

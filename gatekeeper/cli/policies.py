@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gatekeeper.cli.common import CONFIG, Failure
-from gatekeeper.in_force import InForceError, Policy, read_policy
+from gatekeeper.policy.active import InForceError, Policy, read_policy
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatekeeper.wire.replies import Reply
+from gatekeeper.smtp.replies import Reply
 
 KINDS = (
     "dns",  # no answer about the domain of mx://, or none that names a host

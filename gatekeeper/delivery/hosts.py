@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from gatekeeper.delivery.connection import Connection, Deadlines, connect
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.pool import Pool
-from gatekeeper.delivery.routes import Host
+from gatekeeper.delivery.route_url import Host
+from gatekeeper.delivery.smtp_client import Connection, Deadlines, connect
 from gatekeeper.model import Client
 
 COOL_SECONDS = 30.0  # how long a host that failed is tried last

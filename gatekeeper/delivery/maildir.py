@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gatekeeper.lib.private_files import create_private_file, make_private_folder
 from gatekeeper.model import Recipient
-from gatekeeper.private_files import create_private_file, make_private_folder
-from gatekeeper.wire import verdicts
-from gatekeeper.wire.replies import Reply, reply
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.replies import Reply, reply
 
 OFFERS = {"PIPELINING": "", "SIZE": "", "8BITMIME": "", "SMTPUTF8": "", "ENHANCEDSTATUSCODES": ""}
 _TAKEN = reply(250, "Sender ok", "2.1.0")
@@ -57,7 +57,7 @@ class MaildirTransaction:
         except OSError as error:
             log.warning("next hop: error kind=storage folder=%s error=%s", self._folder, error)
             self._report("storage")
-            return verdicts.disk_full()
+            return policy_replies.disk_full()
         self._recipients = []
         return reply(250, f"Written as {name}", "2.0.0")
 

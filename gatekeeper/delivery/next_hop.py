@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gatekeeper import settings
 from gatekeeper.delivery import maildir
-from gatekeeper.delivery.connection import Deadlines
-from gatekeeper.delivery.exchangers import ExchangerHosts
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
+from gatekeeper.delivery.mx import ExchangerHosts
+from gatekeeper.delivery.recipients import RecipientResult, submit
 from gatekeeper.delivery.relay import HeardAll, RelayTransaction, SmtpTransaction
-from gatekeeper.delivery.routes import Exchangers, Fixed, Folder, Host, read_next_hop
-from gatekeeper.delivery.submit import RecipientResult, submit
+from gatekeeper.delivery.route_url import Exchangers, Fixed, Folder, Host, read_next_hop
+from gatekeeper.delivery.smtp_client import Deadlines
 from gatekeeper.model import Client, Recipient
 
 

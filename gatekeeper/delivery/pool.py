@@ -10,8 +10,8 @@ import asyncio
 import math
 from collections import defaultdict
 
-from gatekeeper.delivery.connection import Connection
-from gatekeeper.delivery.routes import Host
+from gatekeeper.delivery.route_url import Host
+from gatekeeper.delivery.smtp_client import Connection
 from gatekeeper.model import Client
 
 MOST_KEPT = 100

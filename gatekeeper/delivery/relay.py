@@ -13,8 +13,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import partial
 from typing import Protocol
 
-from gatekeeper.delivery.connection import Connection, wire_line
-from gatekeeper.delivery.envelope import (
+from gatekeeper.delivery.errors import NextHopError
+from gatekeeper.delivery.hosts import Hosts
+from gatekeeper.delivery.smtp_client import Connection, wire_line
+from gatekeeper.model import Client, Recipient
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.envelope import (
     LACKS,
     content_refusal,
     identity_command,
@@ -22,11 +26,7 @@ from gatekeeper.delivery.envelope import (
     plain_rcpt_commands,
     rcpt_command,
 )
-from gatekeeper.delivery.errors import NextHopError
-from gatekeeper.delivery.hosts import Hosts
-from gatekeeper.model import Client, Recipient
-from gatekeeper.wire import verdicts
-from gatekeeper.wire.replies import Reply, reply
+from gatekeeper.smtp.replies import Reply, reply
 
 _MOST_LOST = 4  # connections that a transaction may lose before it is over: a kept one, then fresh ones
 _AT_A_TIME = 500  # recipients: Postfix hangs up on who goes on for a thousand beyond its limit
@@ -91,7 +91,7 @@ class SmtpTransaction:
 
     async def open(self) -> Reply:
         await self._tell([])
-        return self._over or self._mail or verdicts.next_hop_down()
+        return self._over or self._mail or policy_replies.next_hop_down()
 
     async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
         answers: list[Reply] = []
@@ -205,7 +205,7 @@ class SmtpTransaction:
                 if self._over is not None:
                     break
             if self._lost == lost:  # none was to be had
-                self._over = self._over or verdicts.next_hop_down()
+                self._over = self._over or policy_replies.next_hop_down()
         return [self._over] * len(batch)
 
     async def _others(self) -> AsyncIterator[Connection]:
@@ -237,7 +237,7 @@ class SmtpTransaction:
         self._lost += 1
         self._hosts.failed(error, connection.host)
         if self._lost >= _MOST_LOST or (error.kind == "timeout" and not connection.used):
-            self._over = verdicts.next_hop_down()
+            self._over = policy_replies.next_hop_down()
 
     async def _say_all(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
         mail = mail_command(self._sender, self._parameters, connection.offers)
@@ -275,12 +275,12 @@ class SmtpTransaction:
         if needed is None or not (self._offered or self._hosts.may_offer(needed)):
             return refusal
         self._hosts.forget_offers()
-        return verdicts.next_hop_cannot()
+        return policy_replies.next_hop_cannot()
 
     def _mail_refused(self, refusal: Reply, batch: Sequence[Recipient]) -> list[Reply]:
         if self._mail is not None and _classes([self._mail]) != _classes([refusal]):
             self._answers_differ()
-            return [verdicts.next_hop_down()] * len(batch)
+            return [policy_replies.next_hop_down()] * len(batch)
         self._mail = self._mail or refusal
         return [self._mail] * len(batch)
 
@@ -289,13 +289,13 @@ class SmtpTransaction:
         again, new = answers[: len(self._asked)], answers[len(self._asked) :]
         if self._mail is not None and _classes([mail, *again]) != _classes([self._mail, *self._answers]):
             self._answers_differ()
-            return [verdicts.next_hop_down()] * len(new)
+            return [policy_replies.next_hop_down()] * len(new)
         self._mail = self._mail or mail
         return new
 
     def _answers_differ(self) -> None:
         self._hosts.failed(NextHopError("replay", "asked again after a loss, the next hop answers otherwise"))
-        self._over = verdicts.next_hop_down()
+        self._over = policy_replies.next_hop_down()
 
     # -- DATA --
 
@@ -324,7 +324,7 @@ class SmtpTransaction:
         unknown = NextHopError("unknown", f"outcome unknown: {error} after the message's end")
         self._hosts.failed(unknown, connection.host)
         self.outcome_unknown = True
-        return verdicts.outcome_unknown()
+        return policy_replies.outcome_unknown()
 
     async def _end(self, final: Reply) -> Reply:
         """Give the connection back, or drop it; every further step is answered with the final reply."""

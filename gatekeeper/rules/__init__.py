@@ -5,15 +5,24 @@ Start with `judge.py`; `fields.py` is the registry of what a rule can look at.
 
 from __future__ import annotations
 
-from .cases import Case, read_cases, spread
-from .check import check_ruleset, date_problems, date_warnings, parse_ruleset, read_ruleset, scope_notes
-from .explain import Explanation, RuleTrace, TestTrace, decision, explain
-from .fields import FIELDS
-from .judge import is_mass, judge, observed
-from .kinds import Field
-from .permits import uncovered
-from .problems import Problem, RulesetError
-from .ruleset import (
+from gatekeeper.rules.cases.case_file import Case, read_cases, spread
+from gatekeeper.rules.explain import Explanation, RuleTrace, TestTrace, decision, explain
+from gatekeeper.rules.field_kinds import Field
+from gatekeeper.rules.fields import FIELDS
+from gatekeeper.rules.judge import is_mass, judge, observed
+from gatekeeper.rules.language.json_schema import schema
+from gatekeeper.rules.language.problems import Problem, RulesetError
+from gatekeeper.rules.language.reader import (
+    check_ruleset,
+    date_problems,
+    date_warnings,
+    parse_ruleset,
+    read_ruleset,
+    scope_notes,
+)
+from gatekeeper.rules.permit_coverage import uncovered
+from gatekeeper.rules.ruleset import Rule, Ruleset
+from gatekeeper.rules.specs import (
     Agency,
     Ask,
     AskSome,
@@ -28,11 +37,8 @@ from .ruleset import (
     MailingRules,
     Person,
     Requests,
-    Rule,
-    Ruleset,
     Span,
 )
-from .schema import schema
 
 __all__ = [
     "FIELDS",

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..immutable import immutable
-from ..model import Asked, Counts, Evidence, Share, Verdict
-from .compile import compile_condition
-from .conditions import All, Any_, Condition, Not, Test
-from .fields import FIELDS, FieldValues
-from .judge import field_values, judge, matches
-from .kinds import UNAVAILABLE, Kind
-from .ruleset import Rule, Ruleset
-from .say import LONGEST_VALUE, say_size
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Asked, Counts, Evidence, Share, Verdict
+from gatekeeper.rules.field_kinds import UNAVAILABLE, Kind
+from gatekeeper.rules.fields import FIELDS, FieldValues
+from gatekeeper.rules.judge import field_values, judge, matches
+from gatekeeper.rules.matching.compile import compile_condition
+from gatekeeper.rules.matching.conditions import All, Any_, Condition, Not, Test
+from gatekeeper.rules.ruleset import Rule, Ruleset
+from gatekeeper.rules.text_template import LONGEST_VALUE, say_size
 
 SHOWN_NAMES = 20  # of a set, before "and more"
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..address import normalise
-from ..model import Evidence, Standing
-from .kinds import UNAVAILABLE, Extractor, Field, Kind
+from gatekeeper.address import normalise
+from gatekeeper.model import Evidence, Standing
+from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor, Field, Kind
 
 
 class FieldValues(dict[str, Any]):

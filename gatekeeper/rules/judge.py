@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ..model import Action, Asked, Evidence, Permit, Reason, Verdict
-from .conditions import tests_of
-from .fields import FIELDS, FieldValues
-from .kinds import UNAVAILABLE
-from .permits import by_preference, is_meant, is_of, uncovered
-from .ruleset import Rule, Ruleset
-from .say import render, said
+from gatekeeper.model import Action, Asked, Evidence, Permit, Reason, Verdict
+from gatekeeper.rules.field_kinds import UNAVAILABLE
+from gatekeeper.rules.fields import FIELDS, FieldValues
+from gatekeeper.rules.matching.conditions import tests_of
+from gatekeeper.rules.permit_coverage import by_preference, is_meant, is_of, uncovered
+from gatekeeper.rules.ruleset import Rule, Ruleset
+from gatekeeper.rules.text_template import render, said
 
 HELD = "held"
 SUSPENDED = "suspended"  # the one rule that no file needs to have

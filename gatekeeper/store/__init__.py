@@ -14,20 +14,20 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from gatekeeper.faults import step
+from gatekeeper.lib.aio import Patience
+from gatekeeper.lib.failpoints import step
 from gatekeeper.model import Outcome
-from gatekeeper.store import keeping, tokens
+from gatekeeper.store import batches, release_tokens
 from gatekeeper.store.arrival import Arrival, Gathering, Judge, body_digest
-from gatekeeper.store.bell import Bell
+from gatekeeper.store.db.engine import Database
+from gatekeeper.store.db.errors import StoreError, StoreFull, StoreSetupError
+from gatekeeper.store.db.hashing import lock_name, read_secret
+from gatekeeper.store.db.outage_log import OutageLog
+from gatekeeper.store.db.wakeup import Bell
+from gatekeeper.store.db.writer import Undo, Writer
 from gatekeeper.store.decide import decide
-from gatekeeper.store.engine import Database
-from gatekeeper.store.errors import StoreError, StoreFull, StoreSetupError
-from gatekeeper.store.hashing import lock_name, read_secret
-from gatekeeper.store.joining import hash_arrival
+from gatekeeper.store.mailing_match import hash_arrival
 from gatekeeper.store.ordinary import Case, decide_together
-from gatekeeper.store.outage_log import OutageLog
-from gatekeeper.store.writer import Undo, Writer
-from gatekeeper.tasks import Patience
 
 __all__ = [
     "Arrival",
@@ -126,7 +126,9 @@ class Store:
         recipients = [recipient.address for recipient in transaction.recipients]
         digest = arrival.facts.content_digest
         return await self.run(
-            lambda connection: tokens.redeem(connection, self.secret, token, transaction.sender, digest, recipients)
+            lambda connection: release_tokens.redeem(
+                connection, self.secret, token, transaction.sender, digest, recipients
+            )
         )
 
     async def keep(self, arrival: Arrival, batch_id: int) -> bool:
@@ -139,18 +141,18 @@ class Store:
         quick = len(content) <= _QUICK
         digest = body_digest(arrival) if quick else await asyncio.to_thread(body_digest, arrival)
         locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))  # those of who decides or keeps its like
-        opening = partial(keeping.open_body, digest=digest, size=len(content), now=now)
+        opening = partial(batches.open_body, digest=digest, size=len(content), now=now)
         position = await self.writer.submit(opening, locks)
         step("body-opened")
         if position is not None:
             await self._write_body(digest, content, position)
-        sealed = await self.writer.submit(partial(keeping.seal, batch_id=batch_id, digest=digest), locks)
+        sealed = await self.writer.submit(partial(batches.seal, batch_id=batch_id, digest=digest), locks)
         step("sealed")
         return sealed
 
     async def _write_body(self, digest: bytes, content: bytes, position: int) -> None:
-        for start in range(position * keeping.CHUNK, len(content), keeping.CHUNK):
-            data = content[start : start + keeping.CHUNK]
-            await self.run(partial(keeping.write_chunk, digest=digest, position=start // keeping.CHUNK, data=data))
+        for start in range(position * batches.CHUNK, len(content), batches.CHUNK):
+            data = content[start : start + batches.CHUNK]
+            await self.run(partial(batches.write_chunk, digest=digest, position=start // batches.CHUNK, data=data))
             step("body-chunk")
         step("body-complete")

@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, bindparam, 
 from gatekeeper.address import normalise
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.arrival import Arrival
-from gatekeeper.store.hashing import Hash, keyed
-from gatekeeper.store.schema import mailing_keys, mailings
-from gatekeeper.store.statements import Statement
+from gatekeeper.store.db.hashing import Hash, keyed
+from gatekeeper.store.db.schema import mailing_keys, mailings
+from gatekeeper.store.db.statements import Statement
 
 _WHOLE = 16  # octets of a key
 ANSWERABLE = 8  # of them, those that an answer can name

@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import (
     Audience,
     Counts,

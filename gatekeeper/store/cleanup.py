@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, jobs, mailings, requests
+from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, jobs, mailings, requests
 
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
 _TOKEN_SECONDS = 86_400.0  # for which released mail may still come back with its token

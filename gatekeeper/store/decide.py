@@ -18,26 +18,27 @@ from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival, Judge
-from gatekeeper.store.claims import claim, settle, take_off
-from gatekeeper.store.growing import grow_mailings, grown_row
+from gatekeeper.store.batches import keep_batch
+from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import batches, mailings
+from gatekeeper.store.db.statements import Row, Statement, one_of
+from gatekeeper.store.db.writer import Undo
+from gatekeeper.store.events import record
 from gatekeeper.store.growth import Grown, has_content, note_growth
-from gatekeeper.store.hashing import Hash
-from gatekeeper.store.joining import Hashes, find, hold_gathered, new_row, open_mailing
-from gatekeeper.store.keeping import keep_batch
+from gatekeeper.store.list_reach import tally
+from gatekeeper.store.mailing_match import Hashes, find, hold_gathered, new_row, open_mailing
 from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
+from gatekeeper.store.permit_uses import claim, settle, take_off
 from gatekeeper.store.rows import (
     counts_of,
+    grow_mailings,
+    grown_row,
     mailing_name,
     next_number,
     reasons_from_rows,
     reasons_to_rows,
 )
-from gatekeeper.store.schema import batches, mailings
 from gatekeeper.store.standing import Claimant, hangs_on_ledger, own_standing, whole_standing
-from gatekeeper.store.statements import Row, Statement, one_of
-from gatekeeper.store.tallies import tally
-from gatekeeper.store.timeline import record
-from gatekeeper.store.writer import Undo
 
 _RESEND_SECONDS = 5 * 86_400.0  # for which an MTA tries again (RFC 5321 4.5.4.1)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES
-from gatekeeper.store.schema import batches, events
-from gatekeeper.store.statements import Row
-from gatekeeper.store.timeline import record
+from gatekeeper.store.db.schema import batches, events
+from gatekeeper.store.db.statements import Row
+from gatekeeper.store.events import record
 
 GREW = "grew"
 _TOGETHER_SECONDS = 60.0  # from the first of several batches that are one event

@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
-from gatekeeper.store.bell import ring
+from gatekeeper.store.db.schema import batch_recipients, batches, bodies, jobs, mailings
+from gatekeeper.store.db.wakeup import ring
 from gatekeeper.store.rows import mailing_name, upsert
-from gatekeeper.store.schema import batch_recipients, batches, bodies, jobs, mailings
 
 RELEASE, DSN, NOTICE = "release", "dsn", "notice"
 KINDS = (RELEASE, DSN, NOTICE)

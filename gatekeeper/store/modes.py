@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, insert, select
 
-from gatekeeper.immutable import immutable
-from gatekeeper.store import audit
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.store import audit_chain
+from gatekeeper.store.db.schema import modes, processes
 from gatekeeper.store.rows import upsert
-from gatekeeper.store.schema import modes, processes
 
 
 @immutable
@@ -29,7 +29,7 @@ def say(connection: Connection, said: Said) -> None:
     """Put a mode in force; the audit keeps it."""
     connection.execute(insert(modes).values(**asdict(said)))
     line = json.dumps({"at": said.at, "act": f"mode {said.mode}", **asdict(said)}, separators=(",", ":"))
-    audit.note(connection, line.encode(), said.at)
+    audit_chain.note(connection, line.encode(), said.at)
 
 
 def newest(connection: Connection) -> Said | None:

@@ -14,18 +14,17 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, MailingState
 from gatekeeper.model import Action, Counts, Outcome, Standing, Verdict
 from gatekeeper.store.arrival import Arrival, Judge
-from gatekeeper.store.growing import grow_mailings, grown_row
-from gatekeeper.store.hashing import Hash
-from gatekeeper.store.joining import KINDS, Hashes, look_up, new_row, point_keys
+from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import batches, mailings
+from gatekeeper.store.db.statements import Among, Insertion, Row, driver_rows
+from gatekeeper.store.mailing_match import KINDS, Hashes, look_up, new_row, point_keys
 from gatekeeper.store.people import Person, add_everyone, find_new, grow, hash_people
-from gatekeeper.store.rows import counts_of
-from gatekeeper.store.schema import batches, mailings
+from gatekeeper.store.rows import counts_of, grow_mailings, grown_row
 from gatekeeper.store.standing import hangs_on_ledger
-from gatekeeper.store.statements import Among, Insertion, Row, driver_rows
 
 _MOST = 200  # people of a batch; more are mass mail by most rules, and would be looked at twice
 

@@ -29,13 +29,13 @@ from sqlalchemy import (
 )
 
 from gatekeeper.address import normalise
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Audience, Counts
-from gatekeeper.store.hashing import Hash, keyed, keyed_all, read_secret
-from gatekeeper.store.packed import Place, add, is_packed, known_of
+from gatekeeper.store.db.hashing import Hash, keyed, keyed_all, read_secret
+from gatekeeper.store.db.schema import mailing_people
+from gatekeeper.store.db.sqlite_bulk import Place, add, is_packed, known_of
+from gatekeeper.store.db.statements import Insertion, Row, Statement
 from gatekeeper.store.rows import tallied, upsert
-from gatekeeper.store.schema import mailing_people
-from gatekeeper.store.statements import Insertion, Row, Statement
 
 
 @immutable

@@ -8,21 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Likeness, Reason, Scope
-from gatekeeper.store.act import Act
-from gatekeeper.store.claims import in_flight
-from gatekeeper.store.jobs import in_hand
-from gatekeeper.store.rows import (
-    likeness_of,
-    likeness_to_row,
-    mailing_name,
-    next_number,
-    reasons_to_rows,
-    scope_names,
-)
-from gatekeeper.store.schema import (
+from gatekeeper.store.db.schema import (
     batch_recipients,
     batches,
     jobs,
@@ -32,8 +21,11 @@ from gatekeeper.store.schema import (
     permits,
     requests,
 )
+from gatekeeper.store.events import Act, record
+from gatekeeper.store.jobs import in_hand
+from gatekeeper.store.permit_uses import in_flight
+from gatekeeper.store.rows import likeness_of, likeness_to_row, mailing_name, next_number, reasons_to_rows, scope_names
 from gatekeeper.store.standing import read_scopes
-from gatekeeper.store.timeline import record
 from gatekeeper.store.versions import version_of
 
 APPROVAL, EXCEPTION, EMERGENCY = "approval", "exception", "emergency"

@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import jobs
-from gatekeeper.store.hashing import keyed
+from gatekeeper.store.db.hashing import keyed
+from gatekeeper.store.db.schema import jobs as queued
+from gatekeeper.store.db.schema import preflights
 from gatekeeper.store.rows import upsert
-from gatekeeper.store.schema import jobs as queued
-from gatekeeper.store.schema import preflights
 
 MOST_ADDRESSES = 200_000
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import RequestState, advance
 from gatekeeper.model import Likeness
-from gatekeeper.store.act import Act
+from gatekeeper.store.db.schema import events, permits, requests
+from gatekeeper.store.events import Act, record
 from gatekeeper.store.rows import likeness_of, likeness_to_row, next_number
-from gatekeeper.store.schema import events, permits, requests
-from gatekeeper.store.timeline import record
 from gatekeeper.store.versions import AGREED, version_of
 from gatekeeper.store.views import EventView, view_event
 

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, RowMapping, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gatekeeper.model import Action, Client, Counts, Likeness, Permit, Reason, Recipient, Scope, Share
-from gatekeeper.store.schema import counters
+from gatekeeper.store.db.schema import counters, mailings
+from gatekeeper.store.db.statements import Row, Statement
 
 
 def upsert(connection: Connection, table: Any) -> Any:
@@ -125,3 +126,52 @@ def client_to_row(client: Client) -> dict[str, Any]:
 def recipient_of(row: RowMapping) -> Recipient:
     """A recipient as it was given to us."""
     return Recipient(row["address"], tuple(row["parameters"]))
+
+
+def grown_row(mailing: Row, counts: Counts, now: float, *, relayed: int, joined_by: str | None) -> dict[str, Any]:
+    """What one batch makes of the row.
+
+    Args: `counts` have the batch in them, `relayed` people are reached by it for the first time and without a stop,
+    `joined_by` is the kind of key that led here, None for a mailing that it opens.
+    """
+    joined = mailing["joined"]
+    return {
+        "changed_at": now,
+        "users": counts.users,
+        "external": counts.external,
+        "unresolved": counts.unresolved,
+        "agencies": dict(counts.agencies),
+        "lists": sorted(counts.lists),
+        "tallies": mailing["tallies"],
+        "relayed": mailing["relayed"] + relayed,
+        "joined": {**joined, joined_by: joined.get(joined_by, 0) + 1} if joined_by else joined,
+        "version": mailing["version"] + 1,
+    }
+
+
+def grow_mailings(connection: Connection, rows: Iterable[Row]) -> None:
+    """Write rows that `grown_row` has changed; raises DBAPIError."""
+    values = [{f"new_{name}": row[name] for name in ("id", *_GROWING)} for row in rows]
+    if values:
+        _GROW.run_many(connection, values)
+
+
+_GROWING = (
+    "changed_at",
+    "users",
+    "external",
+    "unresolved",
+    "agencies",
+    "lists",
+    "tallies",
+    "relayed",
+    "joined",
+    "version",
+)
+_GROW = Statement(
+    lambda _: (
+        update(mailings)
+        .where(mailings.c.id == bindparam("new_id"))
+        .values({name: bindparam(f"new_{name}", type_=mailings.c[name].type) for name in _GROWING})
+    )
+)

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState
 from gatekeeper.store import versions
-from gatekeeper.store.schema import batches
+from gatekeeper.store.db.schema import batches
 from gatekeeper.store.views import MailingView
 
 _DECIDABLE = frozenset({MailingState.HELD, MailingState.GATHERING})  # the second is held next, if it is

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, select, update
 
-from gatekeeper.immutable import immutable
-from gatekeeper.store import audit
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.store import audit_chain
+from gatekeeper.store.db.schema import directory_sources
 from gatekeeper.store.rows import upsert
-from gatekeeper.store.schema import directory_sources
 
 
 @immutable
@@ -57,5 +57,5 @@ def accept(connection: Connection, name: str, login: str, at: float) -> Source |
     as_found = {"entries": source.found_entries, "granted": source.found_granted}
     connection.execute(update(table).where(table.c.name == name).values(**as_found))
     line = {"at": at, "act": "directory accept", "login": login, **asdict(source)}
-    audit.note(connection, json.dumps(line, separators=(",", ":")).encode(), at)
+    audit_chain.note(connection, json.dumps(line, separators=(",", ":")).encode(), at)
     return source

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, literal_column, or_, select
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
 from gatekeeper.model import Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
+from gatekeeper.store.db.schema import mailings, permit_scopes, permit_uses, permits, suspensions
+from gatekeeper.store.db.statements import Statement
 from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
-from gatekeeper.store.schema import mailings, permit_scopes, permit_uses, permits, suspensions
-from gatekeeper.store.statements import Statement
 
 _RECENT = 14 * 86_400.0  # seconds after its end for which a sender hears of a permit for the same subject
 _LEFT = (MailingState.OPEN, MailingState.GATHERING, MailingState.RELEASED)  # mailings that were or are being sent

@@ -6,12 +6,11 @@ from dataclasses import field
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import SuspensionState, advance
-from gatekeeper.store.act import Act
+from gatekeeper.store.db.schema import suspensions
+from gatekeeper.store.events import Act, record
 from gatekeeper.store.rows import next_number
-from gatekeeper.store.schema import suspensions
-from gatekeeper.store.timeline import record
 
 
 @immutable

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, or_, select, update
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
-from gatekeeper.store.claims import FLIGHT_SECONDS
-from gatekeeper.store.schema import flights, jobs, mailings
+from gatekeeper.store.db.schema import flights, jobs, mailings
+from gatekeeper.store.permit_uses import FLIGHT_SECONDS
 
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 2.0, 1800.0, 1.2  # seconds between two tries of a job, and what chance adds
 _SLACK_SECONDS = 60.0  # by which the clocks of two nodes, or of a job that was put off on purpose, may differ

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, select
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState
+from gatekeeper.store.db.schema import batches, events, seen_states
 from gatekeeper.store.rows import upsert
-from gatekeeper.store.schema import batches, events, seen_states
 
 AGREED, IN_PART = "agreed", "approved in part"
 _DECISIONS = (  # acts by which another has decided something, so that who looked before should look again

@@ -8,12 +8,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
 
-from gatekeeper.immutable import immutable
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Client, Counts, Reason, Recipient
+from gatekeeper.store.db.schema import (
+    batch_recipients,
+    batches,
+    bodies,
+    body_chunks,
+    events,
+    mailings,
+    permit_scopes,
+    permits,
+)
 from gatekeeper.store.jobs import in_hand
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
-from gatekeeper.store.schema import batch_recipients, batches, bodies, body_chunks, events, mailings
 from gatekeeper.store.versions import mailing_versions
 
 NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
@@ -250,10 +259,10 @@ def on_its_way(connection: Connection, mailing_key: int, now: float) -> OnTheWay
         .group_by(batches.c.id)
     )
     going = stopped = 0
-    for id, state, permits, number in connection.execute(query):
-        if state == BatchState.RELEASED or (permits and in_hand(connection, [id], now)):
+    for id, state, under, number in connection.execute(query):
+        if state == BatchState.RELEASED or (under and in_hand(connection, [id], now)):
             going += number
-        elif permits:
+        elif under:
             stopped += number
     return OnTheWay(going, stopped)
 
@@ -287,3 +296,53 @@ def _events(connection: Connection, chosen: ColumnElement[bool]) -> list[EventVi
 def view_event(row: RowMapping) -> EventView:
     """An event as people see it."""
     return EventView(row["at"], row["act"], row["by"], row["login"], row["text"], row["details"] or {})
+
+
+@immutable
+class Fate:
+    """How a mailing stands now."""
+
+    mailing: str
+    state: str
+    users: int
+    external: int
+
+
+@immutable
+class Emergency:
+    """An emergency whose review is open (M1)."""
+
+    id: str
+    agencies: tuple[str, ...]
+    by: str
+    at: float
+    until: float
+    reason: str
+
+
+def fates(connection: Connection, since: float, until: float) -> dict[str, Fate]:
+    """Mailings with a number that began or changed in that time."""
+    query = select(mailings.c.number, mailings.c.state, mailings.c.users, mailings.c.external).where(
+        mailings.c.number.is_not(None),
+        mailings.c.merged_into.is_(None),
+        mailings.c.changed_at >= since,
+        mailings.c.started_at <= until,
+    )
+    found = [Fate(f"M-{number}", *rest) for number, *rest in connection.execute(query)]
+    return {fate.mailing: fate for fate in found}
+
+
+def open_emergencies(connection: Connection) -> list[Emergency]:
+    """Those that nobody has reviewed yet, oldest first."""
+    query = select(permits).where(permits.c.kind == "emergency", permits.c.review == "open").order_by(permits.c.number)
+    return [_emergency(connection, row) for row in connection.execute(query).mappings().all()]
+
+
+def _emergency(connection: Connection, row: RowMapping) -> Emergency:
+    agencies = _agencies(connection, row["id"])
+    return Emergency(f"P-{row['number']}", agencies, row["given_by"], row["given_at"], row["until"], row["reason"])
+
+
+def _agencies(connection: Connection, permit: int) -> tuple[str, ...]:
+    query = select(permit_scopes.c.name).where(permit_scopes.c.permit_id == permit, permit_scopes.c.kind == "agency")
+    return tuple(sorted(connection.execute(query).scalars()))

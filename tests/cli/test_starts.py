@@ -40,7 +40,7 @@ def test_a_command_imports_no_more_than_it_needs(words, needs):
     imported = modules_of(*words)
     assert imported & HEAVY == needs
     assert {name for name in imported if name.startswith("gatekeeper.cli.")}.isdisjoint(
-        {"gatekeeper.cli.serve", "gatekeeper.cli.demo", "gatekeeper.cli.replay"}
+        {"gatekeeper.cli.commands.serve", "gatekeeper.cli.commands.demo", "gatekeeper.cli.commands.replay"}
     )
 
 

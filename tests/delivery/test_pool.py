@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from gatekeeper.delivery.connection import Deadlines, connect
 from gatekeeper.delivery.pool import Pool
-from gatekeeper.delivery.routes import Host
+from gatekeeper.delivery.route_url import Host
+from gatekeeper.delivery.smtp_client import Deadlines, connect
 from gatekeeper.model import Client
 from tests.peers.sink import Sink, say
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gatekeeper.delivery.submit import Result
+from gatekeeper.delivery.recipients import Result
 from gatekeeper.model import Client, Recipient
 from tests.delivery.conftest import CONTENT, people
 from tests.peers.sink import OFFERS, Sink, close, close_after, delay, drop, hang, reset, say, say_and_close

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gatekeeper.cli.init import environment_file
+from gatekeeper.cli.commands.init import environment_file
 from gatekeeper.rules import parse_ruleset
-from gatekeeper.service_manager import LISTENERS
+from gatekeeper.service.systemd import LISTENERS
 from gatekeeper.settings import SETTINGS
+from tests.ops.test_metrics import exposed
 from tests.test_docs import PAGES, anchors
-from tests.test_metrics import exposed
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

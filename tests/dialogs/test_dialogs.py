@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.listeners.talking import Client, open_door
 from tests.peers.sink import Sink
+from tests.server.talking import Client, open_door
 
 DIALOGS = {path.name: path.read_text() for path in sorted(Path(__file__).parent.glob("*.txt"))}
 

@@ -9,17 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import psycopg
 import pytest
 
-from tests.faults.scene import (
-    Client,
-    Downstream,
-    approve,
-    held_as,
-    insist,
-    message,
-    people,
-    send,
-    wait_queue_empty,
-)
+from tests.faults.scene import Client, Downstream, approve, held_as, insist, message, people, send, wait_queue_empty
 from tests.peers import wait_for
 from tests.peers.gate import Gate
 from tests.peers.sink import delay

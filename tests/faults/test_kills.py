@@ -16,9 +16,9 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import select
 
-from gatekeeper.faults import STEPS
+from gatekeeper.lib.failpoints import STEPS
 from gatekeeper.store import Connection, Database, Store, views
-from gatekeeper.store.schema import jobs
+from gatekeeper.store.db.schema import jobs
 from gatekeeper.store.views import MailingView
 from tests.faults.scene import (
     SENDER,

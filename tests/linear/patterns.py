@@ -17,8 +17,22 @@ from typing import Any
 import gatekeeper
 
 # What no message and no command of a client comes by: what administrators, files and people give to the gate.
-ELSEWHERE = ("cli", "directory", "store.migrations", "settings", "notify.texts", "delivery.routes", "rules.yaml_nodes")
-ELSEWHERE += ("rules.scalars", "rules.durations", "rules.document", "rules.cases", "rules.say")
+ELSEWHERE = (
+    "cli",
+    "directory",
+    "store.migrations",
+    "settings",
+    "notices.texts",
+    "delivery.route_url",
+    "rules.language.yaml_nodes",
+)
+ELSEWHERE += (
+    "rules.language.scalars",
+    "rules.language.units",
+    "rules.language.document",
+    "rules.cases.case_file",
+    "rules.text_template",
+)
 _METHODS = ("search", "match", "fullmatch", "sub", "subn", "findall", "finditer", "split")
 _PROBES = "aA0 \t\n\r\0@.,;:=-+_/\\\"'()[]<>{}!?#%&*~^|éß\u0301\u200b中"  # tried against what a class takes
 _MOST_INPUTS, _FEWEST = 60, 12  # of each kind, of one pattern; the fewer, the more there is in it to be tried

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gatekeeper.mail import read_facts, read_likeness
-from gatekeeper.wire.released import token_of, without_hidden_fields
-from gatekeeper.wire.repair import hide_recipients, shown_fields
-from gatekeeper.wire.trace import count_received, goes_round
+from gatekeeper.message import read_facts, read_likeness
+from gatekeeper.message.hide_recipients import hide_recipients, shown_fields
+from gatekeeper.message.release_token import token_of, without_hidden_fields
+from gatekeeper.smtp.received import count_received, goes_round
 from tests.linear.growth import outgrows
 
 ADDRESSES = ("", "a@b", "a <a@b", '"a', "(a", "g: a@b")

@@ -10,10 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from gatekeeper.casework import Casework
+from gatekeeper.ledger.service import Casework
+from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import Database, Store, StoreError
-from gatekeeper.telling import Voice
 from tests.faults.scene import Downstream, message, send
 from tests.nodes.network import HUB, NETWORK, Network, address
 from tests.peers import wait_for

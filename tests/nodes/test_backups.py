@@ -10,7 +10,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from gatekeeper.store import Database, Store, keeping, views
+from gatekeeper.store import Database, Store, batches, views
 from tests.faults.scene import Downstream, message, people, send
 from tests.peers import require
 from tests.peers.gate import RULES, Gate
@@ -35,7 +35,7 @@ def see_all_of_it(url: str) -> None:
         assert set(HELD) <= set(found)
         for subject in HELD:
             (batch,) = store.call(lambda c, key=found[subject].key: views.find_batches(c, key))
-            content = store.call(lambda c, body=batch.body: b"".join(keeping.read_chunks(c, body)))
+            content = store.call(lambda c, body=batch.body: b"".join(batches.read_chunks(c, body)))
             assert content == message(subject, 100_000) and len(batch.recipients) == 2400
     finally:
         store.close()

@@ -10,13 +10,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gatekeeper.store.engine import NEWEST_SCHEMA
+from gatekeeper.store.db.engine import NEWEST_SCHEMA
 from tests.faults.scene import Downstream, approve, message, people, send, wait_queue_empty
 from tests.peers import wait_for
 from tests.peers.gate import RULES, Gate
 
 ROOT = Path(__file__).parents[2]
-ENGINE = "gatekeeper/store/engine.py"
+ENGINE = "gatekeeper/store/db/engine.py"
 BEFORE = f"{int(NEWEST_SCHEMA) - 1:04}"
 GATHER = RULES.replace("within: 24h}", "within: 24h, gather: {at: [50], quiet: 20s, limit: 10m}}")
 

@@ -7,7 +7,7 @@ with Gate(next_hop=f"smtp://127.0.0.1:{sink.port}", rules=RULES) as gate:
     gate.start()                                 # on the same ports, folder and database
     gate.cli("mailing", "approve", "M-1", "--by", "cio@example.gov")
 
-gate.start(kill_at="sealed:1") makes the process kill itself at a named step (gatekeeper.faults).
+gate.start(kill_at="sealed:1") makes the process kill itself at a named step (gatekeeper.lib.failpoints).
 """
 
 from __future__ import annotations

@@ -119,8 +119,8 @@ def _import_all() -> None:
     import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
     import uvloop  # noqa: F401
 
-    from gatekeeper import main, member, supervisor  # noqa: F401
     from gatekeeper.cli import main as commands
+    from gatekeeper.service import gate, supervisor, worker  # noqa: F401
 
     assert dict(commands.commands)  # each is imported when it is looked at
     gc.collect()
@@ -163,8 +163,8 @@ def _wait_for(pid: int, line: socket.socket, descriptors: list[int]) -> None:
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     from importlib import reload
 
-    from gatekeeper import faults
     from gatekeeper.cli import main
+    from gatekeeper.lib import failpoints
 
     os.setsid()
     os.chdir(request["folder"])
@@ -174,7 +174,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     for number, each in enumerate((nothing, *descriptors)):
         os.dup2(each, number)
         os.close(each)
-    reload(faults)  # it reads the environment when it is imported
+    reload(failpoints)  # it reads the environment when it is imported
     sys.argv = ["gatekeeper", *request["words"]]
     main(prog_name="gatekeeper")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mail.samples import CORPUS, corpus
+from tests.message.samples import CORPUS, corpus
 from tests.peers import wait_for
 from tests.peers.certificates import make_certificate
 from tests.peers.gate import Gate

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.mail.samples import CORPUS, corpus
+from tests.message.samples import CORPUS, corpus
 from tests.peers.gate import Gate
 from tests.peers.sink import Sink
 from tests.postfix.inject import inject

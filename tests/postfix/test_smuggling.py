@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from tests.listeners.test_smuggling import FAKE_ENDS, SMUGGLED
 from tests.peers.gate import Gate
 from tests.peers.postfix import Postfix
 from tests.postfix.setups import RULES, next_hop
+from tests.server.test_smuggling import FAKE_ENDS, SMUGGLED
 
 OPENING = b"EHLO client.example.gov\r\nMAIL FROM:<a@doa.example.gov>\r\nRCPT TO:<b@dphhs.example.gov>\r\nDATA\r\n"
 OUTER = b"Subject: outer\r\n\r\nouter"

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from gatekeeper.lifecycle import ACTIVE_MAILINGS
 from gatekeeper.model import Action
-from gatekeeper.store.hashing import keyed
-from gatekeeper.store.joining import hash_arrival
-from gatekeeper.store.schema import batches, jobs, mailing_keys, mailing_people, mailings, permits
+from gatekeeper.store.db.hashing import keyed
+from gatekeeper.store.db.schema import batches, jobs, mailing_keys, mailing_people, mailings, permits
+from gatekeeper.store.mailing_match import hash_arrival
 from tests.promises.schedule import Send
 from tests.promises.world import World
 

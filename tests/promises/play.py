@@ -12,10 +12,10 @@ from random import Random
 
 from sqlalchemy import func, select
 
-from gatekeeper.casework import Casework, CaseworkError
+from gatekeeper.ledger.service import Casework, CaseworkError
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store import Store, views
-from gatekeeper.store.schema import jobs, mailings
+from gatekeeper.store.db.schema import jobs, mailings
 from tests.promises.model import Model
 from tests.promises.schedule import RETRY, Round, Schedule, Send
 from tests.promises.world import PATCHED, Killed, World

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gatekeeper.store import gather, jobs, joining, keeping, ordinary, people
+from gatekeeper.store import batches, gathering, jobs, mailing_match, ordinary, people
 from tests.promises.schedule import Schedule, make
 from tests.promises.test_random_schedules import office, play_all, url  # noqa: F401
 
@@ -18,16 +18,16 @@ _TRIES = 40  # schedules in which a fault must show
 
 
 def locks_nothing(patch):
-    patch.setattr(joining.Hashes, "locks", ())
+    patch.setattr(mailing_match.Hashes, "locks", ())
 
 
 def counts_each_batch_alone(patch):
-    for room in (joining, ordinary):
+    for room in (mailing_match, ordinary):
         patch.setattr(room, "look_up", lambda connection, keys, since: [])
 
 
 def counts_each_kind_of_key_alone(patch):
-    patch.setattr(joining, "_is_one", lambda chosen, other: False)
+    patch.setattr(mailing_match, "_is_one", lambda chosen, other: False)
 
 
 def counts_people_twice(patch):
@@ -50,7 +50,7 @@ def notes_who_is_reached_too_late(patch):
 
 
 def forgets_who_was_reached_when_it_closes(patch):
-    patch.setattr(joining, "count_reached", lambda connection, mailing_id: 0)
+    patch.setattr(mailing_match, "count_reached", lambda connection, mailing_id: 0)
 
 
 def does_not_wait(patch):
@@ -58,24 +58,24 @@ def does_not_wait(patch):
 
 
 def ends_a_gather_as_it_was_read(patch):
-    real = gather._unchanged
-    patch.setattr(gather, "_unchanged", lambda connection, found: _row(connection, found) or real(connection, found))
+    real = gathering._unchanged
+    patch.setattr(gathering, "_unchanged", lambda connection, found: _row(connection, found) or real(connection, found))
 
 
 def _row(connection, found):
-    query = gather.select(gather.mailings).where(gather.mailings.c.id == found.mailing.key)
+    query = gathering.select(gathering.mailings).where(gathering.mailings.c.id == found.mailing.key)
     row = connection.execute(query).mappings().first()
     return row if row and row["state"] == "gathering" else None
 
 
 def leaves_what_was_gathered_when_it_holds(patch):
-    for room in (joining, decide):
+    for room in (mailing_match, decide):
         patch.setattr(room, "hold_gathered", lambda connection, mailing_id: None)
 
 
 def seals_whatever_was_decided(patch):
-    real = keeping._SEALED
-    patch.setattr(keeping, "_SEALED", SimpleNamespace(get=lambda state: real.get(state, keeping.BatchState.HELD)))
+    real = batches._SEALED
+    patch.setattr(batches, "_SEALED", SimpleNamespace(get=lambda state: real.get(state, batches.BatchState.HELD)))
 
 
 def forgets_ordinary_mail(patch):
@@ -110,13 +110,17 @@ def looks_for_its_mailing_only_once(patch):
     """What was so before: on Postgres, who had waited for a mailing that was denied meanwhile began afresh."""
 
     def look_up(connection, keys, since):
-        found = joining.lead_to(connection, keys, since)
+        found = mailing_match.lead_to(connection, keys, since)
         ids = {row["id"] for row in found}
-        locked = joining.select(joining.mailings.c.id).where(joining.mailings.c.id.in_(ids)).with_for_update()
+        locked = (
+            mailing_match.select(mailing_match.mailings.c.id)
+            .where(mailing_match.mailings.c.id.in_(ids))
+            .with_for_update()
+        )
         connection.execute(locked)
         return found
 
-    for room in (joining, ordinary):
+    for room in (mailing_match, ordinary):
         patch.setattr(room, "look_up", look_up)
 
 

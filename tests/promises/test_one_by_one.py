@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 
-from gatekeeper.in_force import InForce
 from gatekeeper.model import Client, Recipient, Transaction
-from gatekeeper.pipeline import Pipeline
+from gatekeeper.pipeline.pipeline import Pipeline
+from gatekeeper.policy.active import InForce
 from gatekeeper.settings import Judging
+from gatekeeper.smtp.replies import reply
 from gatekeeper.store import views
-from gatekeeper.wire.replies import reply
 from tests.peers.gate import RULES
 from tests.store.arrivals import NOON, people
 

@@ -19,17 +19,17 @@ from typing import TypeVar
 
 from sqlalchemy import delete
 
-from gatekeeper.delivery.queue import Queue
-from gatekeeper.delivery.submit import RecipientResult, Result
-from gatekeeper.gathers import Gathers
-from gatekeeper.in_force import InForce
+from gatekeeper.background.delivery_queue import Queue
+from gatekeeper.background.gathering import Gathers
+from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.model import Recipient
-from gatekeeper.pipeline import Passage, Pipeline
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.pipeline.pipeline import Passage, Pipeline
+from gatekeeper.policy.active import InForce
 from gatekeeper.settings import Judging
+from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.store import Connection, Database, Store, jobs
-from gatekeeper.store.schema import metadata
-from gatekeeper.telling import Voice
-from gatekeeper.wire.replies import Reply, reply
+from gatekeeper.store.db.schema import metadata
 from tests.promises.schedule import Schedule, Send
 from tests.store.arrivals import NOON
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .making import ROOT
+from tests.rules.making import ROOT
 
 RULES = (ROOT / "rules.yaml", *sorted((ROOT / "examples").glob("*/rules.yaml")))
 ODD_WORDS = (

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatekeeper.directory import load
-from gatekeeper.in_force import Policy
+from gatekeeper.directory.loaders.load import load
+from gatekeeper.policy.active import Policy
+from gatekeeper.policy.case_runner import silent_rules, try_case
 from gatekeeper.rules import FIELDS, parse_ruleset, schema
-from gatekeeper.rules.cases import _document, parse_cases
-from gatekeeper.rules.operators import OPERATORS
-from gatekeeper.rules.say import PLACEHOLDERS
-from gatekeeper.rules.yaml_nodes import LARGEST_FILE
-from gatekeeper.trial import silent_rules, try_case
-
-from .making import HEAD, ROOT, check
+from gatekeeper.rules.cases.case_file import _document, parse_cases
+from gatekeeper.rules.language.operators import OPERATORS
+from gatekeeper.rules.language.yaml_nodes import LARGEST_FILE
+from gatekeeper.rules.text_template import PLACEHOLDERS
+from tests.rules.making import HEAD, ROOT, check
 
 PAGE = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = [

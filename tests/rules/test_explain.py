@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from gatekeeper.rules import decision, explain, read_ruleset
-
-from .making import NOW, ROOT, evidence, one, verdict
+from tests.rules.making import NOW, ROOT, evidence, one, verdict
 
 SHIPPED = read_ruleset(ROOT / "rules.yaml")
 TWO = {"DOA": 2000, "DEQ": 450}

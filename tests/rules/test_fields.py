@@ -9,9 +9,8 @@ import pytest
 
 from gatekeeper.model import Action, Mailbox, Share
 from gatekeeper.rules import judge
-from gatekeeper.rules.read_conditions import _CONSENTED
-
-from .making import HEAD, attached, check, errors, evidence, matched, one, ruleset, verdict
+from gatekeeper.rules.language.read_conditions import _CONSENTED
+from tests.rules.making import HEAD, attached, check, errors, evidence, matched, one, ruleset, verdict
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 
 from gatekeeper.model import Action, Reason, Standing, Verdict
 from gatekeeper.rules import is_mass, judge, observed, read_ruleset, uncovered
-
-from .making import NOW, ROOT, attached, evidence, one, permit, ruleset, verdict
+from tests.rules.making import NOW, ROOT, attached, evidence, one, permit, ruleset, verdict
 
 SHIPPED = read_ruleset(ROOT / "rules.yaml")
 TWO = {"DOA": 2000, "DEQ": 1}

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.model import Evidence, Share
 from gatekeeper.rules import explain, judge
-
-from .making import NOW, attached, evidence, ruleset
+from tests.rules.making import NOW, attached, evidence, ruleset
 
 UNKNOWN = "unknown"
 SEVERITY = ["relay", "warn", "defer", "hold", "reject"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from gatekeeper.identity import batch_identity, keys
+from gatekeeper.message.mailing_keys import batch_identity, keys
 from gatekeeper.model import (
     Action,
     Audience,

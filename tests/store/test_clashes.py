@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gatekeeper.store import Connection, Database, Store
-from gatekeeper.store.schema import bodies
+from gatekeeper.store.db.schema import bodies
 from tests.store.arrivals import arrival, limit, people
 
 NAMES = (b"one", b"two")

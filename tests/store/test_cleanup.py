@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from gatekeeper.store import Database, Store, cleanup
-from gatekeeper.store.schema import metadata
+from gatekeeper.store.db.schema import metadata
 from tests.faults.scene import Downstream, wait_queue_empty
 from tests.peers import wait_for
 from tests.peers.gate import RULES, Gate

@@ -6,7 +6,8 @@ import asyncio
 from functools import partial
 
 from gatekeeper.model import Action
-from gatekeeper.store import keeping, views
+from gatekeeper.store import batches as keeping
+from gatekeeper.store import views
 from gatekeeper.store.arrival import body_digest
 from tests.store.arrivals import always, arrival, limit, people
 

@@ -8,7 +8,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from gatekeeper.store import Database, Store, engine
+from gatekeeper.store import Database, Store
+from gatekeeper.store.db import engine
 from gatekeeper.store.permits import find_permit
 
 MAILING = """
@@ -31,7 +32,7 @@ def test_what_was_approved_before_the_ledger_had_its_tables_stays_approved(postg
         database = Database(url, 5)
         with database.engine.connect() as connection:
             config = Config()
-            config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+            config.set_main_option("script_location", str(Path(engine.__file__).parents[1] / "migrations"))
             config.attributes["connection"] = connection
             command.upgrade(config, "0001")
             connection.execute(text(MAILING), {"source": b"s"})

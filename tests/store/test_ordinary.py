@@ -15,8 +15,9 @@ from hypothesis import strategies as some
 from sqlalchemy import func, select
 
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
-from gatekeeper.store import Arrival, Gathering, Store, statements
-from gatekeeper.store.schema import mailing_keys, mailing_people, mailings
+from gatekeeper.store import Arrival, Gathering, Store
+from gatekeeper.store.db import statements
+from gatekeeper.store.db.schema import mailing_keys, mailing_people, mailings
 from tests.store.arrivals import arrival, limit, people
 
 _WORLDS = itertools.count()

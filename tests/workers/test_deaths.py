@@ -8,8 +8,8 @@ import re
 import signal
 from collections.abc import Sequence
 
-from gatekeeper.child import Child
-from gatekeeper.orders import Orders
+from gatekeeper.service.child_process import Child
+from gatekeeper.service.messages import Orders
 from tests.faults.scene import Downstream, message, people, send
 from tests.peers import listens, wait_for
 from tests.peers.gate import RULES

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.store.turns import turn
+from gatekeeper.store.db.sqlite_lock import turn
 from tests.faults.scene import LIMIT, SENDER, Downstream, message, people, send
 from tests.peers import free_port, wait_for
 from tests.peers.gate import Gate

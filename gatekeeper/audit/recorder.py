@@ -1,0 +1,206 @@
+"""Decisions written down off the message path: a thread takes what has been decided, and writes it in groups.
+
+It has commits of its own. That it is slow, or cannot write at all, costs no message and delays no reply: what waits too
+long is dropped, and how much that was is written down instead.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from gatekeeper.audit.record import About, Recorder, record_unjudged
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Evidence, Verdict
+from gatekeeper.rules import Ruleset
+from gatekeeper.store import Store, StoreError, audit_chain
+from gatekeeper.store.db.hashing import keyed
+
+log = logging.getLogger("gatekeeper.audit")
+_SECONDS = 0.5  # between two groups
+_MOST = 20_000  # records that wait; those beyond are lost, and counted
+_LARGE = 4_096  # octets of a message that is not kept for its record
+_GROUP = 2_000  # records a commit
+_ANCHOR_SECONDS = 3600.0  # between two lines in the log that say where the chain has come to
+
+
+@immutable
+class Judged:
+    """One judgment: by which rules, on what, when, and what they said."""
+
+    ruleset: Ruleset
+    evidence: Evidence
+    verdict: Verdict
+    now: datetime
+
+
+class _Entry(NamedTuple):
+    now: datetime
+    mailbox: str
+    about: About
+    judged: Judged | None
+    verdict: str
+
+
+class _Line(NamedTuple):
+    at: float
+    text: bytes
+
+
+@dataclass
+class Auditor:
+    """Writes down the decisions of this process, in a chain of its own.
+
+    Args: `count` is told how many records were written, and how many were lost.
+    """
+
+    store: Store
+    name: str = "gate"
+    count: Callable[[int, int], None] = lambda written, lost: None
+    _waiting: deque[_Entry] = field(default_factory=deque)
+    _lines: list[_Line] = field(default_factory=list)
+    _dropped: int = 0  # counted where decisions are taken
+    _failed: int = 0  # counted in the thread
+    _told: int = 0  # of those two, written down
+    _end: audit_chain.ChainEnd | None = None
+    _frames: dict[str, str] = field(default_factory=dict)  # not written yet
+    _recorders: dict[str, Recorder] = field(default_factory=dict)  # by the ruleset's digest
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _anchored_at: float = 0.0
+    _problem: str = ""  # what was logged last
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="auditor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, once, and end."""
+        if self._thread:
+            self._ending.set()
+            self._thread.join()
+            self._thread = None
+        if self._end and self._end.records:
+            self._anchor(self._end)
+
+    def judged(self, judged: Judged, about: About) -> None:
+        """Take a decision; returns at once."""
+        evidence = judged.evidence
+        if evidence.facts.size > _LARGE:  # a body must not wait here
+            judged = Judged(judged.ruleset, evidence.without_content(), judged.verdict, judged.now)
+        self._take(_Entry(judged.now, evidence.source.mailbox, about, judged, judged.verdict.action.value))
+
+    def unjudged(self, now: datetime, verdict: str, mailbox: str, about: About) -> None:
+        """Take a transaction about which no rule was asked; returns at once."""
+        self._take(_Entry(now, mailbox, about, None, verdict))
+
+    def _take(self, entry: _Entry) -> None:
+        if len(self._waiting) < _MOST:
+            self._waiting.append(entry)
+        else:
+            self._dropped += 1
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ending.wait(_SECONDS):
+            self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, as far as the database lets us; raises nothing."""
+        try:
+            while self._waiting or self._lines:
+                secret = self.store.secret
+                self._lines += self._encode(_taken(self._waiting, _GROUP - len(self._lines)), secret)
+                self._write()
+        except StoreError as error:
+            self._complain(f"decisions wait to be recorded: {error}")
+        except Exception:  # a fault of ours must not end the thread, nor come again with the same records
+            log.exception("decisions were not recorded")
+            self._failed += len(self._lines)
+            self._lines = []
+        else:
+            self._problem = ""
+
+    def _complain(self, problem: str) -> None:
+        if problem != self._problem:
+            log.warning("%s", problem)
+        self._problem = problem
+
+    def _encode(self, entries: Iterable[_Entry], secret: bytes) -> Iterable[_Line]:
+        for entry in entries:
+            try:
+                yield self._line(entry, keyed(secret, entry.mailbox)[:8].hex())
+            except Exception:
+                log.exception("a decision was not recorded")
+                self._failed += 1
+
+    def _line(self, entry: _Entry, source: str) -> _Line:
+        about, judged = entry.about, entry.judged
+        if judged is None:
+            record = record_unjudged(entry.now, entry.verdict, about, source)
+        else:
+            recorder = self._recorder(judged.ruleset)
+            record = recorder.record(judged.evidence, judged.verdict, judged.now, about, source)
+        return _Line(record.at, record.line())
+
+    def _recorder(self, ruleset: Ruleset) -> Recorder:
+        found = self._recorders.get(ruleset.digest)
+        if found is None:
+            found = self._recorders[ruleset.digest] = Recorder(ruleset)
+            self._frames[found.frame.name] = found.frame.text
+        return found
+
+    def _write(self) -> None:
+        lost = self._dropped + self._failed - self._told
+        lines = [*self._lines, *self._gap(lost)]
+        if not lines:
+            return
+        if self._end is None:
+            self._end = self.store.call(partial(audit_chain.begin, name=_full(self.name), now=self.store.now()))
+            self._frames = {made.frame.name: made.frame.text for made in self._recorders.values()}
+        times = [line.at for line in lines]
+        written = audit_chain.Lines(tuple(line.text for line in lines), min(times), max(times))
+        payload = audit_chain.pack(written.lines)
+        try:
+            appending = partial(
+                audit_chain.append, end=self._end, written=written, payload=payload, frames=dict(self._frames)
+            )
+            self._end = self.store.call(appending)
+        except audit_chain.ChainLost:
+            log.error("audit chain %d does not end where it was left; a new one begins", self._end.id)
+            self._end = None
+            raise StoreError("the audit chain was changed by another") from None
+        self._frames, self._lines, self._told = {}, [], self._told + lost
+        self.count(len(written.lines), lost)
+        if written.last_at - self._anchored_at > _ANCHOR_SECONDS:
+            self._anchored_at = written.last_at
+            self._anchor(self._end)
+
+    def _gap(self, lost: int) -> Iterable[_Line]:
+        if lost:
+            now = self.store.now()
+            yield _Line(now, json.dumps({"at": now, "act": "lost", "records": lost}).encode())
+
+    def _anchor(self, end: audit_chain.ChainEnd) -> None:
+        """Whoever changes the database does not change the log as well."""
+        log.info("audit chain %d: %d records, head %s", end.id, end.records, end.head.hex())
+
+
+def _taken(waiting: deque[_Entry], most: int) -> list[_Entry]:
+    return [waiting.popleft() for _ in range(min(len(waiting), most))]
+
+
+def _full(name: str) -> str:
+    return f"{name} on {socket.gethostname()}, process {os.getpid()}"[:120]

@@ -1,0 +1,260 @@
+"""Past judgments made again, under the same rules or a draft, from what was recorded of them alone. Pure.
+
+A value that was not recorded leaves a test open, as an unavailable one does; where the verdict hangs on it, the
+decision cannot be judged, and which test it hung on is said. Decisions that gave the draft the same to read are judged
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gatekeeper.audit.record import COUNTS, NOT_AVAILABLE, UNPROVEN, Frame, Record, decoder, is_whole, test_key
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import (
+    Action,
+    Audience,
+    Client,
+    Counts,
+    Evidence,
+    Facts,
+    Permit,
+    Reason,
+    Recipient,
+    Scope,
+    Source,
+    Standing,
+    Suspension,
+    Transaction,
+    Verdict,
+)
+from gatekeeper.rules.field_kinds import UNAVAILABLE
+from gatekeeper.rules.fields import BY_THE_RULESET, FIELDS, OF_THE_LEDGER, FieldValues
+from gatekeeper.rules.judge import HELD, judge, tell
+from gatekeeper.rules.matching.compile import compile_rule, compile_test
+from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, tests_of
+from gatekeeper.rules.matching.rule_index import make_shortlist
+from gatekeeper.rules.ruleset import Rule, Ruleset
+
+_NOBODY = Audience()
+_ANY_NUMBER = 1 << 62
+_LEDGER = "suspended"  # recorded of every judgment, and known where the ledger was asked
+
+
+@immutable
+class Replayed:
+    """A decision made again: its verdict, or the test that it hung on and whose answer was not recorded."""
+
+    action: Action
+    rules: tuple[str, ...] = ()
+    hung_on: str = ""
+    whole: bool = True  # False where a rule could not be told, but could not have changed the verdict
+    unasked: bool = False  # the draft would have asked the ledger for permits and suspensions, which nobody did then
+
+
+class _Recorded(FieldValues):
+    """The values of a past judgment; what was not recorded is unavailable."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> Any:
+        return UNAVAILABLE
+
+
+@dataclass
+class Replayer:
+    """Judges records under one ruleset."""
+
+    draft: Ruleset
+    _forms: dict[tuple[str, bool], _Form] = field(default_factory=dict)
+
+    def replay(self, record: Record, frame: Frame, standing: Standing | None = None) -> Replayed:
+        """Judge a record again; `standing` takes the place of the recorded one."""
+        return self._form(record, frame).replay(record, standing)
+
+    def verdict(self, record: Record, frame: Frame, standing: Standing | None = None) -> Verdict:
+        """The whole verdict, with texts."""
+        return self._form(record, frame).judge(record, standing or standing_of(record))
+
+    def _form(self, record: Record, frame: Frame) -> _Form:
+        named = len(record.values) > len(frame.fields)
+        key = (record.frame, named)
+        if key not in self._forms:
+            self._forms[key] = _Form(self.draft, frame, named)
+        return self._forms[key]
+
+
+class _Form:
+    """The draft, made to read records of one frame with or without the values of mail that has a name."""
+
+    def __init__(self, draft: Ruleset, frame: Frame, named: bool) -> None:
+        names = (*frame.fields, *frame.named) if named else frame.fields
+        self._place = {name: place for place, name in enumerate(names) if name in FIELDS}
+        self._answer = {key: place for place, key in enumerate(frame.tests)}
+        self._decoders = {name: decoder(name) for name in self._place}
+        self._open: dict[str, Test] = {}  # rule -> a test of it that was not recorded
+        self._of_ledger: dict[str, Test] = {}  # rule -> a test of it that only the ledger can tell
+        self._during = tuple(rule.during for rule in draft.rules if rule.during is not None)
+        self._asks_hours = "working_hours" in draft.reads
+        self._draft = self._made_to_read(draft)
+        # a rule that relays and cannot be told gives no reason
+        self._silent = any(rule.action is Action.RELAY and rule.id in self._open for rule in draft.rules)
+        self._values_read, self._answers_read = self._reads(draft)
+        self._memory: dict[Any, Replayed] = {}
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    def replay(self, record: Record, standing: Standing | None) -> Replayed:
+        if standing is not None or record.standing is not None:
+            return self._told(record, standing or standing_of(record))
+        key = self._key(record)
+        known = self._memory.get(key)
+        if known is None:
+            known = self._memory[key] = self._told(record, Standing())
+        return known
+
+    def _key(self, record: Record) -> Any:
+        values = record.values
+        read = [
+            tuple(value) if value.__class__ is list else value for value in map(values.__getitem__, self._values_read)
+        ]
+        answers = "".join(map(record.answers.__getitem__, self._answers_read))
+        now = tuple(during.covers(_time(record)) for during in self._during) if self._during else ()
+        hours = self._draft.at_work(_time(record)) if self._asks_hours else None
+        return (*read, answers, record.asked, now, hours)
+
+    def judge(self, record: Record, standing: Standing) -> Verdict:
+        agency = self._value(record, "sender_agency")
+        covered = agency not in self._draft.scope_except or record.asked == UNPROVEN
+        evidence = _evidence(record.asked, covered, standing)
+        values = _Recorded(evidence)
+        for name, place in self._place.items():
+            values[name] = self._decoders[name](record.values[place])
+        for key, place in self._answer.items():
+            values[f"?{key}"] = _ANSWERED[record.answers[place]]
+        tell(self._draft, values, _time(record))
+        return judge(self._draft, evidence, _time(record), values)
+
+    def _told(self, record: Record, standing: Standing) -> Replayed:
+        verdict, asked = self.judge(record, standing), self._was_ledger_asked(record)
+        missing = self._open if asked else {**self._of_ledger, **self._open}
+        doubtful = [reason for reason in verdict.reasons if reason.unknown and reason.rule in missing]
+        unasked = not asked and verdict.hangs_on_ledger
+        if not doubtful:
+            return Replayed(verdict.action, verdict.rules, whole=not self._silent, unasked=unasked)
+        certain = [reason for reason in verdict.reasons if reason not in doubtful]
+        action = _worst(certain, held=standing.state == HELD)
+        for reason in doubtful:
+            if self._would_be(reason).severity > action.severity:
+                return Replayed(action, tuple(each.rule for each in certain), missing[reason.rule].text)
+        return Replayed(action, tuple(reason.rule for reason in certain), whole=False, unasked=unasked)
+
+    def _was_ledger_asked(self, record: Record) -> bool:
+        """Nobody asks it about mail of which no verdict hangs on it; what it alone can tell is then unavailable."""
+        place = self._place.get(_LEDGER)
+        return place is None or record.values[place] != NOT_AVAILABLE
+
+    def _would_be(self, reason: Reason) -> Action:
+        rule = self._draft.rule(reason.rule)
+        return rule.action if rule else reason.action
+
+    def _value(self, record: Record, name: str) -> Any:
+        place = self._place.get(name)
+        return None if place is None else self._decoders[name](record.values[place])
+
+    # -- the draft, made to read records -------------------------------------------------------------------------
+
+    def _made_to_read(self, draft: Ruleset) -> Ruleset:
+        rules = tuple(self._readable(rule) for rule in draft.rules)
+        made = replace(draft, rules=rules)
+        object.__setattr__(made, "candidates", make_shortlist(rules, self._compile))
+        return made
+
+    def _readable(self, rule: Rule) -> Rule:
+        for test in _tests(rule):
+            if not self._has_value(test) and test_key(test) not in self._answer:
+                self._open.setdefault(rule.id, test)
+            if test.field in OF_THE_LEDGER:
+                self._of_ledger.setdefault(rule.id, test)
+        return replace(rule, matches=compile_rule(rule.when, rule.unless, self._compile))
+
+    def _compile(self, test: Test) -> Matcher:
+        if self._has_value(test):
+            return compile_test(test)
+        name = f"?{test_key(test)}"
+        return lambda values: values.get(name)
+
+    def _has_value(self, test: Test) -> bool:
+        return test.field in BY_THE_RULESET or (test.field in self._place and is_whole(test.field))
+
+    def _reads(self, draft: Ruleset) -> tuple[list[int], list[int]]:
+        """The places of the values and of the answers that the draft's verdicts hang on."""
+        tests = [test for rule in draft.rules for test in _tests(rule)]
+        fields = {test.field for test in (*tests, *tests_of(draft.mass))} | {"sender_agency", _LEDGER}
+        keys = {test_key(test) for test in tests if not self._has_value(test)}
+        return (
+            sorted(place for name, place in self._place.items() if name in fields),
+            sorted(place for key, place in self._answer.items() if key in keys),
+        )
+
+
+_ANSWERED = {"1": True, "0": False, "?": None}
+
+
+def _tests(rule: Rule) -> Iterator[Test]:
+    conditions: tuple[Condition | None, ...] = (rule.when, rule.unless)
+    for condition in conditions:
+        yield from tests_of(condition) if condition else ()
+
+
+def _worst(reasons: list[Reason], *, held: bool) -> Action:
+    actions = [reason.action for reason in reasons] + ([Action.HOLD] if held else [])
+    return max(actions, key=lambda action: action.severity, default=Action.RELAY)
+
+
+# -- evidence of what was recorded -------------------------------------------------------------------------------
+
+
+def _time(record: Record) -> datetime:
+    return datetime.fromtimestamp(record.at, UTC)
+
+
+def standing_of(record: Record) -> Standing:
+    """The standing that was recorded; a permit covers exactly the rules that it was found to cover."""
+    if record.standing is None:
+        return Standing()
+    state, reasons, permits, *more = record.standing
+    return Standing(
+        record.mailing,
+        state,
+        tuple(_reason(row) for row in reasons),
+        tuple(_permit(record, id, rules) for id, rules in permits),
+        whole=True,
+        suspensions=tuple(_suspension(row) for row in (more[0] if more else ())),
+    )
+
+
+def _reason(row: list[Any]) -> Reason:
+    rule, action, cite, text, ask, unknown = row
+    return Reason(rule, Action(action), cite, text, tuple(ask), unknown)
+
+
+def _suspension(row: list[Any]) -> Suspension:
+    id, (senders, agencies, groups), reason, until = row
+    scope = Scope(frozenset(senders), frozenset(agencies), frozenset(groups))
+    return Suspension(id, scope, reason, datetime.fromtimestamp(until, UTC))
+
+
+def _permit(record: Record, id: str, rules: list[str]) -> Permit:
+    nothing: frozenset[str] = frozenset()
+    return Permit(id, frozenset(rules), nothing, _ANY_NUMBER, nothing, _time(record) + timedelta(days=1))
+
+
+def _evidence(asked: bool | str, covered: bool, standing: Standing) -> Evidence:
+    automatic = asked in (True, COUNTS)
+    transaction = Transaction("", Client(), "" if automatic else "somebody", (Recipient(""),), b"")
+    standing = replace(standing, answers=asked is True)
+    return Evidence(transaction, Facts(automatic=automatic), _NOBODY, Counts(), standing, Source("", covered=covered))

@@ -1,0 +1,68 @@
+"""Recorded decisions grow old: small groups of them are merged, and those past `audit: keep:` are removed.
+
+That something was removed, and how much, is itself recorded (policy C7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+
+from gatekeeper.lib.aio import every
+from gatekeeper.policy.active import InForce
+from gatekeeper.store import Connection, OutageLog, Store, audit_chain
+
+log = logging.getLogger("gatekeeper.audit")
+_SECONDS = 60.0
+_SETTLED_SECONDS = 60.0  # after which groups are merged
+
+
+@dataclass(slots=True)
+class Retention:
+    """Keeps the audit small; any number of these share a database."""
+
+    in_force: InForce
+    store: Store
+    _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the tidying up of the audit"), repr=False)
+
+    def start(self) -> None:
+        """Work from now on."""
+        self._loop = asyncio.create_task(every(_SECONDS, self.tidy))
+
+    async def stop(self) -> None:
+        """Work no more."""
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def tidy(self) -> None:
+        """Merge and remove what there is."""
+        with self._outage.survived():
+            await self._merge()
+            await self._age_out()
+
+    async def _merge(self) -> None:
+        before = self.store.now() - _SETTLED_SECONDS
+        # found and packed beside the writer, so that mail waits only for the rows to be exchanged
+        while merger := await self.store.read(partial(audit_chain.find_merger, before=before)):
+            if not await self.store.run(partial(audit_chain.merge, merger=merger)):
+                return
+
+    async def _age_out(self) -> None:
+        now, keep = self.store.now(), self.in_force.current.ruleset.audit.keep
+        before, removed = now - keep.total_seconds(), 1
+        while removed:
+            removed = await self.store.run(partial(_remove, before=before, now=now))
+
+
+def _remove(connection: Connection, before: float, now: float) -> int:
+    removed = audit_chain.age_out(connection, before)
+    if removed:
+        act = {"at": now, "act": "aged out", "records": removed, "before": before}
+        audit_chain.note(connection, json.dumps(act, separators=(",", ":")).encode(), now)
+        log.info("audit: %d records were older than the rules keep them", removed)
+    return removed

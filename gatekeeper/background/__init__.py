@@ -1,0 +1,1 @@
+"""What time does: gathers end, people are reminded, the queue sends."""

@@ -1,0 +1,317 @@
+"""The durable queue at work: releases, DSNs and notices, each leased, sent, and written down.
+
+A release goes out in groups, and what the next hop says is committed after each: a crash repeats at most the group
+that was in flight. What the next hop does not take is tried again with growing pauses for five days, then returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
+from typing import TypeVar
+
+from gatekeeper.delivery.next_hop import NextHop
+from gatekeeper.delivery.recipients import RecipientResult, Result
+from gatekeeper.lib.failpoints import step
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.message.hide_recipients import hide_recipients
+from gatekeeper.message.release_token import token_field, without_hidden_fields
+from gatekeeper.model import Recipient
+from gatekeeper.notices import Occasion
+from gatekeeper.outbox.to_senders import Told, Voice, queue_delivery_report
+from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
+from gatekeeper.store.jobs import Job, Release
+from gatekeeper.store.time_bounds import JITTER, pause_after
+
+log = logging.getLogger("gatekeeper.queue")
+_AT_ONCE = 8  # jobs in hand
+_GROUP = 500  # recipients of a release between two commits
+_POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
+_POLL_WOKEN = 2.0  # seconds, where the database wakes us: what is left is jobs that become due, and leases that run out
+DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 5321 4.5.4.1)
+END_SECONDS = 5 * 86_400.0  # after which it is returned
+_FINAL = {Result.DELIVERED: RecipientState.SENT, Result.REFUSED: RecipientState.REFUSED}
+Waiting = tuple[int, Recipient]
+T = TypeVar("T")
+
+
+class Claim(Enum):
+    """What a worker finds when it is about to send to the next group of a release."""
+
+    OURS = auto()
+    STOPPED = auto()  # the batch is held again: its permit was revoked or narrowed
+    LOST = auto()  # somebody else has the job
+
+
+@dataclass(slots=True)
+class Queue:
+    """Carries out jobs until it is stopped; any number of them, in any number of processes, share a database."""
+
+    store: Store
+    next_hop: NextHop
+    voice: Callable[[], Voice]
+    lease: float  # seconds
+    clock: Callable[[], float] = time.time
+    is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
+    marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
+    _loop: asyncio.Task[None] | None = None
+    _working: dict[asyncio.Task[None], int] = field(default_factory=dict)  # with the job's id
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _ending: bool = False
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
+
+    def poke(self) -> None:
+        """Look at once: something was queued."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._loop = asyncio.create_task(self._run())
+
+    async def stop(self, grace: float) -> None:
+        """Take no more jobs; let those in hand end within `grace` seconds."""
+        self._ending = True
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=grace)
+            for task in late:
+                task.cancel()  # its lease runs out, and somebody goes on where it was
+
+    async def _run(self) -> None:
+        while True:
+            leased: list[Job] = []
+            with self._outage.survived():
+                leased = await self._lease()
+            for job in leased:
+                self._begin(job)
+            if not leased:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_WOKEN if self.is_woken() else _POLL):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _lease(self) -> list[Job]:
+        room = _AT_ONCE - len(self._working)
+        if room <= 0:
+            return []
+        now = self.clock()
+        due = await self.store.read(partial(jobs.any_due, now=now))
+        if self._outage.lasts:  # leases have run out of those who live, and have an answer of the next hop to write
+            await asyncio.sleep(2 * _POLL)
+            now = self.clock()
+        if not due:
+            return []
+        leasing = partial(
+            jobs.lease, now=now, seconds=self.lease, limit=room, in_hand=frozenset(self._working.values())
+        )
+        leased = await self.store.run(leasing)
+        step("leased")
+        return leased
+
+    def _begin(self, job: Job) -> None:
+        task = asyncio.create_task(self._carry_out(job))
+        self._working[task] = job.id
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._working.pop(task, None)
+        self.poke()
+
+    async def _carry_out(self, job: Job) -> None:
+        heart = asyncio.create_task(self._keep_lease(job))
+        try:
+            await (self._release(job) if job.kind == jobs.RELEASE else self._letter(job))
+        except StoreError as error:
+            log.warning("job %d waits for the database: %s", job.id, error)
+        except Exception:  # a fault of ours: its lease runs out, and it is tried again
+            log.exception("job %d failed", job.id)
+        finally:
+            heart.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await heart
+
+    async def _keep_lease(self, job: Job) -> None:
+        while True:
+            await asyncio.sleep(self.lease / 4)
+            with contextlib.suppress(StoreError):
+                await self.store.run(partial(self._extend, job=job))
+
+    def _extend(self, connection: Connection, job: Job) -> bool:
+        return jobs.extend(connection, job, until=self.clock() + self.lease)
+
+    # -- DSNs and notices ----------------------------------------------------------------------------------------
+
+    async def _letter(self, job: Job) -> None:
+        """Send a mail of our own, from the null sender; what is refused is not answered with more mail."""
+        if job.recipient is None or job.content is None:
+            raise ValueError(f"job {job.id} has nothing to send")
+        if not await self.store.run(partial(self._extend, job=job)):
+            return  # we were away for so long that somebody else has it
+        recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
+        (result,) = await self.next_hop.deliver("", (), [recipient], job.content)
+        step("sent")
+        _log_results(job, [result])
+        final = result.result in _FINAL or self._is_over(job)
+        error = None if result.result is Result.DELIVERED else str(result.reply)
+
+        def record(connection: Connection) -> None:
+            if final:
+                jobs.finish(connection, job, error)
+            else:
+                jobs.put_off(connection, job, self._next_try(job), error or "")
+
+        await self._write(record)
+        step("finished")
+
+    # -- releases ------------------------------------------------------------------------------------------------
+
+    async def _release(self, job: Job) -> None:
+        release = await self.store.read(partial(jobs.open_release, batch_id=job.batch_id or 0))
+        if release is None:
+            await self.store.run(partial(jobs.finish, job=job))
+            return
+        chunks = await self.store.read(lambda c: list(batches.read_chunks(c, release.body)))
+        if release.listener == "milter":
+            chunks = without_hidden_fields(chunks)
+        if release.blind:
+            chunks = hide_recipients(chunks)
+        step("body-read")
+        told: list[Told] = []
+        for group in _groups(release.waiting):
+            results = await self._send(job, release, group, chunks)
+            if results is None:
+                return
+            told += results
+            if not results or self._ending or any(each.result is Result.DOWN for each in results):
+                break
+        await self._end_pass(job, release, told)
+        step("finished")
+
+    async def _send(
+        self, job: Job, release: Release, group: Sequence[Waiting], chunks: list[bytes]
+    ) -> list[Told] | None:
+        """Send to one group and write the answers down.
+
+        Nothing is sent, and () returned, where the release was stopped; None where somebody else has the job.
+        """
+        token = secrets.token_urlsafe(18) if self.marks else ""
+        claimed = await self.store.run(partial(self._claim, job=job, release=release, group=group, token=token))
+        if claimed is not Claim.OURS:
+            return None if claimed is Claim.LOST else []
+        recipients = [recipient for _, recipient in group]
+        # Point of no return: from here on this group may have it, whatever becomes of us.
+        content = [token_field(token) if token else b"", release.trace, *chunks]
+        results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
+        step("sent")
+        _log_results(job, results)
+        told = [
+            Told(position, recipient, each.result, str(each.reply))
+            for (position, recipient), each in zip(group, results, strict=True)
+        ]
+        if not await self._write(partial(self._record, job=job, release=release, told=told)):
+            return None
+        step("recorded")
+        return told
+
+    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> Claim:
+        """Make sure that the job is still ours and may go on; a token that it is sent with is good from the commit on.
+
+        Who revokes a permit stops its batches, and then waits until nobody has a lease on them (S5).
+        """
+        if not jobs.is_released(connection, release.batch_id):
+            return Claim.STOPPED
+        if not self._extend(connection, job):
+            return Claim.LOST
+        if token:
+            positions = [position for position, _ in group]
+            release_tokens.issue(connection, self.store.secret, token, release.batch_id, positions)
+        return Claim.OURS
+
+    def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
+        """True where the job is still ours. Whose it is now, what the next hop has taken is not to be sent again."""
+        ours = jobs.still_ours(connection, job)
+        answers = {each.position: (_FINAL[Result(each.result)], each.reply) for each in told if each.result in _FINAL}
+        jobs.record_answers(connection, release.batch_id, answers, self.clock())
+        return ours
+
+    async def _end_pass(self, job: Job, release: Release, told: list[Told]) -> None:
+        await self._write(partial(self._write_end, job=job, release=release, told=told))
+
+    def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> None:
+        """In one transaction: who is returned, what the sender is told of it, and whether the job goes on."""
+        if not jobs.still_ours(connection, job):
+            return
+        now, voice = self.clock(), self.voice()
+        # from the database: a pass that was cut off, by a kill or an outage, has recorded some and reported none
+        since_due = jobs.refused_since(connection, release.batch_id, job.due_at)
+        refused = [Told(position, recipient, Result.REFUSED, reply) for position, recipient, reply in since_due]
+        waiting = [each for each in told if each.result not in _FINAL]
+        if waiting and self._is_over(job):
+            answers = {each.position: (RecipientState.EXPIRED, each.reply) for each in waiting}
+            jobs.record_answers(connection, release.batch_id, answers, now)
+            refused, waiting = refused + waiting, []
+        until = job.queued_at + END_SECONDS
+        report = partial(queue_delivery_report, connection, voice, release.batch_id, now=now, retry_until=until)
+        if refused:
+            report(occasion=Occasion.UNDELIVERABLE, told=refused, once=f"undeliverable:{job.batch_id}:{job.attempts}")
+        if waiting and now - job.queued_at >= DELAY_SECONDS:
+            report(occasion=Occasion.DELAYED, told=waiting, once=f"delayed:{job.batch_id}")
+        done = jobs.close_batch_if_done(connection, release.batch_id)
+        if done or not jobs.is_released(connection, release.batch_id):
+            jobs.finish(connection, job)
+        else:
+            jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        """Run it as soon as the database is there: what the next hop has said must not be forgotten while we live."""
+        outage = OutageLog(log, "an answer of the next hop")
+        while True:
+            with outage.survived():
+                return await self.store.run(work)
+            await asyncio.sleep(_POLL)
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _is_over(self, job: Job) -> bool:
+        return self.clock() - job.queued_at >= END_SECONDS
+
+    def _next_try(self, job: Job) -> float:
+        spread = random.uniform(0.8, JITTER)  # so that not all come back at once
+        return self.clock() + pause_after(job.attempts) * spread
+
+
+def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:
+    return [waiting[start : start + _GROUP] for start in range(0, len(waiting), _GROUP)]
+
+
+def _log_results(job: Job, results: Sequence[RecipientResult]) -> None:
+    """One line for each different answer, as an MTA has one a recipient."""
+    counted: dict[tuple[str, str], int] = {}
+    for each in results:
+        key = (each.result.value, str(each.reply))
+        counted[key] = counted.get(key, 0) + 1
+    for (result, answer), number in counted.items():
+        level = logging.INFO if result == Result.DELIVERED else logging.WARNING
+        log.log(
+            level,
+            "%s %s job=%d status=%s nrcpt=%d relay=%s",
+            job.kind,
+            job.mailing or "-",
+            job.id,
+            result,
+            number,
+            answer,
+        )

@@ -1,0 +1,198 @@
+"""How a gather ends: every batch judged against the final counts by the ruleset in force; the worst verdict governs.
+
+Its batches were answered 250 long ago: what passes is released by the queue, what is held waits for people, and a
+reject known only now becomes one DSN with all reasons (DESIGN 3.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from gatekeeper import notices, rules
+from gatekeeper.audit.record import GATHERED, About
+from gatekeeper.audit.recorder import Auditor, Judged
+from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
+from gatekeeper.lib.failpoints import step
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message import read_facts
+from gatekeeper.model import Action, Facts, Reason
+from gatekeeper.notices import Occasion
+from gatekeeper.outbox import to_senders
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.active import InForce, Policy
+from gatekeeper.policy.evidence import warning_field
+from gatekeeper.policy.mode import Mode
+from gatekeeper.store import Connection, Store, StoreError, gathering
+from gatekeeper.store import batches as keeping
+from gatekeeper.store.gathering import Gathered
+
+log = logging.getLogger("gatekeeper.gather")
+
+
+@immutable
+class Ended:
+    """A gather that was ended: the mailing's number, how many batches it was, and what governs them all."""
+
+    mailing: str
+    batches: int
+    verdict: Action
+    done: Action
+    key: int
+    judged: Mapping[int, Judged] = field(repr=False)  # by batch
+
+
+@dataclass(slots=True)
+class Gathers:
+    """Ends gathers; any number of these, in any number of processes, share a database."""
+
+    in_force: InForce
+    store: Store
+    voice: Callable[[], Voice]
+    mode: Mode = field(default_factory=Mode)
+    on_queued: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.time
+    lease: float = 20.0  # seconds in which nobody else looks at a mailing that we have found due
+    auditor: Auditor | None = None
+
+    async def end_due(self) -> None:
+        """End every gather that is due; raises StoreError."""
+        while (key := await self._lease()) is not None:
+            try:
+                await self.end(key)
+            except StoreError:
+                raise
+            except Exception:  # a fault of ours with one mailing must not keep all others waiting
+                log.exception("a gather could not be ended; it is tried again in %.0f s", self.lease)
+
+    async def _lease(self) -> int | None:
+        now = self.clock()
+        if not await self.store.read(partial(gathering.any_due, now=now)):
+            return None
+        return await self.store.run(partial(gathering.lease_gather, now=now, seconds=self.lease))
+
+    async def end(self, key: int) -> None:
+        """Judge one mailing as a whole; one that more comes of meanwhile, and that may still wait, is left alone."""
+        gathered = await self.store.read(partial(gathering.read_gathered, key=key))
+        if gathered is None:
+            return
+        policy, facts = self.in_force.current, await self._facts(gathered)
+        judged = await self.store.read(partial(self._judge, gathered=gathered, facts=facts, policy=policy))
+        step("gather-judged")
+        ended = await self.store.run(partial(self._write, gathered=gathered, judged=judged))
+        ended = ended or await self.store.run(partial(self._end_at_once, key=key, facts=facts, policy=policy))
+        if not ended:
+            await self.store.run(partial(gathering.give_back, key=key))
+            return
+        step("gather-ended")
+        self.on_queued()
+        self._record(ended)
+        log.info("gathered %s batches=%d verdict=%s", ended.mailing, ended.batches, ended.verdict)
+
+    def _record(self, ended: Ended) -> None:
+        if self.auditor is None:
+            return
+        for batch, judged in ended.judged.items():
+            watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
+            name, done = f"batch-{batch}", ended.done.value
+            about = About(name, done, GATHERED, ended.key, ended.mailing, watched)
+            self.auditor.judged(judged, about)
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    async def _facts(self, gathered: Gathered) -> dict[bytes, Facts]:
+        """What the batches say, by body: those of one message share one."""
+        facts: dict[bytes, Facts] = {}
+        for body in {batch.body for batch in gathered.batches}:
+            content = await self.store.read(partial(_content, body=body))
+            facts[body] = await asyncio.to_thread(read_facts, content)
+        return facts
+
+    def _judge(self, connection: Connection, gathered: Gathered, facts: dict[bytes, Facts], policy: Policy) -> Rejudged:
+        kept = read_kept(connection, gathered.batches, facts, policy)
+        return rejudge(connection, gathered, kept, policy, self.clock())
+
+    def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
+        """Judge and write in one transaction, where more comes faster than it can be judged: its time is over."""
+        gathered = gathering.read_gathered(connection, key, lock=True)
+        if gathered is None or (gathered.mailing.gather_until or 0) > self.clock():
+            return None
+        judged = self._judge(connection, gathered, facts, policy)
+        while not judged.still_so(connection, key):  # of those that it has locked now, none can change any more
+            judged = self._judge(connection, gathered, facts, policy)
+        return self._write(connection, gathered, judged)
+
+    # -- what comes of it ----------------------------------------------------------------------------------------
+
+    def _write(self, connection: Connection, gathered: Gathered, judged: Rejudged) -> Ended | None:
+        mailing, worst = gathered.mailing, judged.action
+        passes = worst.passes or self._observes(judged.each.values())
+        if not judged.still_so(connection, mailing.key):
+            return None
+        if not self._carry_out(connection, gathered, judged, passes=passes):
+            return None
+        carried_out = Action.RELAY if passes and not worst.passes else worst
+        return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged.each)
+
+    def _observes(self, judged: Iterable[Judged]) -> bool:
+        """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
+        return self.mode.observes or not any(each.ruleset.acts_on(*each.evidence.source.agencies) for each in judged)
+
+    def _carry_out(self, connection: Connection, gathered: Gathered, judged: Rejudged, *, passes: bool) -> bool:
+        now = self.clock()
+        if passes:
+            return self._pass(connection, gathered, judged, now)
+        if judged.action is Action.REJECT:
+            return self._refuse(connection, gathered, judged.reasons, now)
+        return self._hold(connection, gathered, judged.reasons, now)  # what cannot be deferred any more is held
+
+    def _pass(self, connection: Connection, gathered: Gathered, judged: Rejudged, now: float) -> bool:
+        warned = {id: each for id, each in judged.each.items() if each.verdict.action is Action.WARN}
+        added = {id: gathering.Warned(warning_field(each.verdict), each.verdict.reasons) for id, each in warned.items()}
+        if not gathering.end_by_passing(connection, gathered, added, judged.permits, now):
+            return False
+        if warned:
+            reasons = Rejudged(warned, judged.standing).reasons
+            self._tell(connection, gathered, "warning", notices.warning_notice, reasons, now)
+        return True
+
+    def _hold(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+        if not gathering.end_by_holding(connection, gathered, reasons, now):
+            return False
+        self._tell(connection, gathered, "held", notices.held_notice, reasons, now)
+        return True
+
+    def _refuse(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+        if not gathering.end_by_refusing(connection, gathered, reasons, now):
+            return False
+        kept, mailing = list(gathered.batches), gathered.mailing
+        to = to_senders.report_to(kept, mailing, any(batch.notify for batch in kept))
+        texts = tuple(f"{reason.text} ({reason.rule})" for reason in reasons)
+        to_senders.queue_report(connection, self.voice(), mailing, kept, to, Occasion.REFUSED, texts, now)
+        return True
+
+    def _tell(
+        self,
+        connection: Connection,
+        gathered: Gathered,
+        kind: str,
+        render: to_senders.Render,
+        reasons: tuple[Reason, ...],
+        now: float,
+    ) -> None:
+        told = next((batch for batch in gathered.batches if batch.notify), None)
+        if told is None:
+            return
+        mailing, voice = gathered.mailing, self.voice()
+        summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id)
+        content = render(summary, voice.organisation, datetime.fromtimestamp(now, UTC))
+        to_senders.queue_notice(connection, f"{kind}:{mailing.key}", mailing.sender, content, now, mailing.key)
+
+
+def _content(connection: Connection, body: bytes) -> bytes:
+    return b"".join(keeping.read_chunks(connection, body))

@@ -1,0 +1,132 @@
+"""How a permit meets what waits for it: held mailings are judged again, and released where all of them is covered.
+
+A mailing leaves whole or not at all, as a gather does (DESIGN 1.1): where one of its batches differs from the permit,
+all of it waits, and its reasons say how that one differs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+
+from gatekeeper import notices, rules
+from gatekeeper.audit.record import MET, About
+from gatekeeper.audit.recorder import Auditor, Judged
+from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Action, Facts, Reason, Standing
+from gatekeeper.outbox import to_approvers, to_senders
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.active import InForce
+from gatekeeper.store import Connection, Store, StoreError, rechecks
+from gatekeeper.store.rechecks import Waiting
+
+log = logging.getLogger("gatekeeper.meetings")
+
+
+@immutable
+class Looked:
+    """A held mailing that was looked at: the permits that it was released by, () where it stays held."""
+
+    mailing: str
+    key: int
+    permits: tuple[str, ...]
+    judged: Mapping[int, Judged]  # by batch
+
+    def done(self, judged: Judged) -> str:
+        """What became of a batch: where one of them has to wait, all do."""
+        return judged.verdict.action.value if self.permits else Action.HOLD.value
+
+
+@dataclass(slots=True)
+class Meetings:
+    """Looks at held mailings again; any number of these, in any number of processes, share a database."""
+
+    in_force: InForce
+    store: Store
+    voice: Callable[[], Voice]
+    on_queued: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.time
+    auditor: Auditor | None = None
+
+    async def hold(self) -> None:
+        """Look at every mailing that is due; raises StoreError."""
+        for key in await self.store.read(partial(rechecks.due_looks, now=self.clock())):
+            try:
+                looked = await self.store.run(partial(self._look, key=key))
+            except StoreError:
+                raise
+            except Exception:  # a fault of ours with one mailing must not keep all others waiting
+                log.exception("a held mailing could not be looked at again")
+                continue
+            if looked is not None:
+                self._record(looked)
+            if looked and looked.permits:
+                self.on_queued()
+                log.info("released %s by %s", looked.mailing, ", ".join(looked.permits))
+
+    def _record(self, looked: Looked) -> None:
+        if self.auditor is None:
+            return
+        for batch, judged in looked.judged.items():
+            watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
+            about = About(f"batch-{batch}", looked.done(judged), MET, looked.key, looked.mailing, watched)
+            self.auditor.judged(judged, about)
+
+    def _look(self, connection: Connection, key: int) -> Looked | None:
+        """Judge one mailing as things stand, and release it where all of it is covered; None where it waits no more."""
+        waiting = rechecks.read_waiting(connection, key)
+        if waiting is None:
+            return None
+        judged = self._judge(connection, waiting)
+        while not judged.still_so(connection, key):  # of those that it has locked now, none can change any more
+            judged = self._judge(connection, waiting)
+        now = self.clock()
+        if waiting.batches and judged.action.passes and judged.permits:
+            affair = to_approvers.of_mailing(connection, self.voice(), key, now)
+            rechecks.end_by_releasing(connection, waiting, judged.permits, now)
+            self._tell(connection, waiting, judged.permits, now)
+            by = f"approved by {', '.join(judged.permits)}, and is being sent"
+            to_approvers.tell_decided(connection, affair, by, "", "", now)
+            return Looked(waiting.mailing.id, key, judged.permits, judged.each)
+        rechecks.end_by_waiting(connection, waiting, _holding(judged), _begins(judged.standing, now))
+        return Looked(waiting.mailing.id, key, (), judged.each)
+
+    def _judge(self, connection: Connection, waiting: Waiting) -> Rejudged:
+        facts: dict[bytes, Facts] = {}
+        policy = self.in_force.current
+        kept = read_kept(connection, waiting.batches, facts, policy)
+        return rejudge(connection, waiting, kept, policy, self.clock())
+
+    def _tell(self, connection: Connection, waiting: Waiting, permits: tuple[str, ...], now: float) -> None:
+        told = next((batch for batch in waiting.batches if batch.notify), None)
+        if told is None:
+            return
+        mailing, voice = waiting.mailing, self.voice()
+        summary = voice.summary(
+            mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
+        )
+        moment = datetime.fromtimestamp(now, UTC)
+        content = notices.released_notice(summary, voice.organisation, moment, f"permit {', '.join(permits)}")
+        once = once_name(mailing.id, permits)
+        to_senders.queue_notice(connection, once, mailing.sender, content, now, mailing.key)
+
+
+def once_name(mailing: str, permits: Sequence[str]) -> str:
+    """The name of the notice that these permits released the mailing; short, however many they are."""
+    return f"released:{mailing}:{sha256(','.join(permits).encode()).hexdigest()[:16]}"
+
+
+def _holding(judged: Rejudged) -> tuple[Reason, ...]:
+    return tuple(reason for reason in judged.reasons if reason.action is Action.HOLD)
+
+
+def _begins(standing: Standing, now: float) -> datetime | None:
+    """When the first of the permits that are still to begin does."""
+    coming = [permit.since for permit in standing.permits if permit.since and permit.since.timestamp() > now]
+    return min(coming, default=None)

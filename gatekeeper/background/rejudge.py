@@ -1,0 +1,152 @@
+"""Batches that were kept are judged again: with the counts, the ledger and the rules of now, by what they said then.
+
+What gathers end with, and what held mailings are looked at again by when a permit may cover them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gatekeeper import rules
+from gatekeeper.audit.recorder import Judged
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message import read_facts
+from gatekeeper.model import Action, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
+from gatekeeper.policy.active import Policy
+from gatekeeper.policy.evidence import audience_of, likeness_for, source_of
+from gatekeeper.store import Connection
+from gatekeeper.store import batches as keeping
+from gatekeeper.store.permit_uses import lock
+from gatekeeper.store.standing import Claimant, hangs_on_ledger, whole_standing
+from gatekeeper.store.views import BatchView, MailingView
+
+
+@immutable
+class Kept:
+    """A kept batch as it came in: envelope, what its message says, who sent it."""
+
+    batch: BatchView
+    transaction: Transaction
+    facts: Facts
+    source: Source
+
+    @property
+    def claimant(self) -> Claimant:
+        """By what a permit may be about it."""
+        return Claimant(self.source, self.facts.subject_key)
+
+
+def read_kept(
+    connection: Connection, batches: Iterable[BatchView], facts: dict[bytes, Facts], policy: Policy
+) -> list[Kept]:
+    """Read batches; `facts` of bodies are looked up, and added to: those of one message share one."""
+    return [_kept(connection, batch, facts, policy) for batch in batches]
+
+
+def _kept(connection: Connection, batch: BatchView, facts: dict[bytes, Facts], policy: Policy) -> Kept:
+    content = b""
+    if batch.body not in facts:
+        content = b"".join(keeping.read_chunks(connection, batch.body))
+        facts[batch.body] = read_facts(content)
+    transaction = Transaction(
+        listener=batch.listener,
+        client=batch.client,
+        sender=batch.sender,
+        recipients=tuple(view.recipient for view in batch.recipients),
+        content=content,
+        parameters=batch.parameters,
+        login=batch.login,
+        authenticated=batch.authenticated,
+    )
+    return Kept(batch, transaction, facts[batch.body], source_of(transaction, facts[batch.body], policy))
+
+
+@immutable
+class Rejudged:
+    """The judgments on all batches of a mailing, by the batches' ids, and the standing that they were given on."""
+
+    each: Mapping[int, Judged]
+    standing: Standing
+
+    @property
+    def action(self) -> Action:
+        """The worst, which governs them all."""
+        actions = (judged.verdict.action for judged in self.each.values())
+        return max(actions, key=lambda action: action.severity, default=Action.RELAY)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Every reason once, whichever batch gave it."""
+        found: dict[str, Reason] = {}
+        for judged in self.each.values():
+            for reason in judged.verdict.reasons:
+                found.setdefault(reason.rule, reason)
+        return tuple(found.values())
+
+    @property
+    def permits(self) -> tuple[str, ...]:
+        """The permits by which they pass, where all of them do."""
+        every = (permit for judged in self.each.values() for permit in judged.verdict.permits)
+        return tuple(dict.fromkeys(every)) if self.action.passes else ()
+
+    def still_so(self, connection: Connection, mailing_key: int) -> bool:
+        """Lock the permits that they rely on; True where these are as they were judged by."""
+        fresh = lock(connection, mailing_key, self.permits, self.standing)
+        return all(fresh.get(permit.id, permit) == permit for permit in self.standing.permits)
+
+
+def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
+    """Judge by what the mailing itself says, and by all of the ledger where a verdict may hang on it."""
+    own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
+    if not any(hangs_on_ledger(judged.verdict) for judged in own.each.values()):
+        return own
+    row = {"id": about.mailing.key, "source": about.source}
+    claimants = [each.claimant for each in kept]
+    whole = whole_standing(connection, row, about.standing, claimants, policy.ruleset.earlier, now)
+    return _judge_all(connection, about.mailing, kept, policy, now, whole)
+
+
+def _judge_all(
+    connection: Connection, mailing: MailingView, kept: Collection[Kept], policy: Policy, now: float, standing: Standing
+) -> Rejudged:
+    """Judge each batch with the counts of the whole mailing."""
+    moment, ruleset, judged = datetime.fromtimestamp(now, UTC), policy.ruleset, dict[int, Judged]()
+    likenesses = _likenesses(connection, kept, standing)
+    for each in kept:
+        evidence = Evidence(
+            each.transaction,
+            each.facts,
+            audience_of(each.transaction, each.facts, policy),
+            mailing.counts,
+            standing,
+            each.source,
+            arrived=datetime.fromtimestamp(each.batch.received_at, UTC),
+            likeness=likenesses.get(each.batch.body),
+        )
+        verdict = rules.judge(ruleset, evidence, moment)
+        judged[each.batch.id] = Judged(ruleset, evidence, verdict, moment)
+    return Rejudged(judged, standing)
+
+
+def _likenesses(connection: Connection, kept: Collection[Kept], standing: Standing) -> dict[bytes, Likeness | None]:
+    if not any(permit.likeness for permit in standing.permits):
+        return {}
+    bodies = {each.batch.body for each in kept}
+    return {body: likeness_for(standing, b"".join(keeping.read_chunks(connection, body))) for body in bodies}
+
+
+class About(Protocol):
+    """A mailing that is judged again, as it was read."""
+
+    @property
+    def mailing(self) -> MailingView: ...
+
+    @property
+    def standing(self) -> Standing: ...
+
+    @property
+    def source(self) -> bytes:
+        """Keyed hash of its source."""
+        ...

@@ -1,0 +1,112 @@
+"""What time does: gathers end, held mailings are brought to mind and expire, what nobody needs is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from gatekeeper.background.gathering import Gathers
+from gatekeeper.background.held_reminders import Patience
+from gatekeeper.background.recheck import Meetings
+from gatekeeper.background.request_reminders import RequestNews
+from gatekeeper.lib.aio import every
+from gatekeeper.policy.active import InForce
+from gatekeeper.store import OutageLog, Store, batches, cleanup, mailings, permit_uses, permits, preflights, versions
+from gatekeeper.store.time_bounds import Lengths, bound_stored_times
+
+log = logging.getLogger("gatekeeper.duties")
+GATHER_SECONDS = 0.25  # by which a gather may end late
+ATTEND_SECONDS = 2.0  # by which somebody may be told late that a mailing waits
+TIDY_SECONDS = 60.0
+FORGET_SECONDS = 15.0  # by which content and addresses of gathered mail that passed as ordinary may stay too long
+_LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting")
+_UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
+_ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
+_SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of a case can be named in a decision
+
+
+@dataclass(slots=True)
+class Duties:
+    """The loops of a running gate."""
+
+    in_force: InForce
+    store: Store
+    gathers: Gathers
+    patience: Patience
+    news: RequestNews
+    meetings: Meetings
+    clock: Callable[[], float] = time.time
+    lease: float = 20.0  # seconds, of jobs and gathers
+    _log_is_full: bool = True  # what was removed may be in the write-ahead log still
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _outages: dict[str, OutageLog] = field(default_factory=lambda: {name: OutageLog(log, name) for name in _LOOPS})
+
+    def start(self) -> None:
+        """Start the loops."""
+        duties = (
+            (GATHER_SECONDS, self.end_gathers),
+            (GATHER_SECONDS, self.meet),
+            (ATTEND_SECONDS, self.attend),
+            (TIDY_SECONDS, self.tidy),
+            (FORGET_SECONDS, self.forget),
+        )
+        self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in duties]
+
+    async def stop(self) -> None:
+        """End the loops."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def end_gathers(self) -> None:
+        """Judge the mailings that have been quiet for long enough; with the database away they wait."""
+        with self._outages["gathers"].survived():
+            await self.gathers.end_due()
+
+    async def meet(self) -> None:
+        """Look again at the held mailings that a permit may cover; with the database away they wait."""
+        with self._outages["held mailings"].survived():
+            await self.meetings.hold()
+
+    async def attend(self) -> None:
+        """Look after the mailings that are held, and after requests."""
+        with self._outages["reminders"].survived():
+            await self.patience.attend()
+            await self.news.attend()
+
+    async def forget(self) -> None:
+        """Forget content and addresses of gathered mail that passed as ordinary, in every file of the database."""
+        with self._outages["forgetting"].survived():
+            while await self.store.run(partial(cleanup.forget_passed, now=self.clock())):
+                self._log_is_full = True
+            if self._log_is_full:
+                self._log_is_full = not await asyncio.to_thread(self.store.database.truncate_log)
+
+    async def bound_times(self) -> None:
+        """Shorten the stored times that a clock which was hours ahead has written; raises StoreError."""
+        gather = self.in_force.current.ruleset.mailing.gather
+        lengths = Lengths(self.lease, gather.quiet.total_seconds() if gather else 0.0)
+        bounded = await self.store.run(partial(bound_stored_times, now=self.clock(), lengths=lengths))
+        if bounded:
+            log.warning("%d stored times were further ahead than anything waits: a clock was set back", bounded)
+
+    async def tidy(self) -> None:
+        """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
+        now = self.clock()
+        age = max(_ORDINARY_SECONDS, self.in_force.current.ruleset.mailing.within.total_seconds())
+        unsealed = now - _UNSEALED_SECONDS
+        with self._outages["the tidying up"].survived():
+            await self.bound_times()
+            await self.store.run(partial(batches.forget_unsealed, before=unsealed))
+            await self.store.run(partial(batches.forget_bodies, before=unsealed))
+            await self.store.run(partial(preflights.forget, before=unsealed))
+            await self.store.run(partial(permits.expire_permits, now=now))
+            await self.store.run(partial(permit_uses.forget_flights, now=now))
+            await self.store.run(partial(versions.forget, before=now - _SEEN_SECONDS))
+            forgotten = 1
+            while forgotten:  # a few hundred a commit, so that mail is not kept waiting
+                forgotten = await self.store.run(partial(mailings.forget_ordinary, before=now - age))

@@ -1,0 +1,61 @@
+"""`gatekeeper db ...`: bring the database's schema up to date, copy it into another."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.database import failing_well
+from gatekeeper.store import Database
+from gatekeeper.store.db import copy
+from gatekeeper.store.db.engine import NEWEST_SCHEMA
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+@setting_options("database", "database_timeout")
+def upgrade(**given: Any) -> None:
+    """Bring the schema up to date; `serve` does it too when it starts."""
+    storing = settings_of(given).storing
+    with failing_well():
+        database = Database(storing.database, storing.database_timeout)
+        database.prepare()
+        database.dispose()
+    click.echo(f"schema {NEWEST_SCHEMA}")
+
+
+@db.command("copy")
+@click.option("--to", "target", required=True, help="an empty database: postgresql://user@host/name or sqlite:///FILE")
+@setting_options("database", "database_timeout")
+@json_option
+def copy_database(target: str, as_json: bool, **given: Any) -> None:
+    """Copy the whole database into an empty one, compare, and keep all of it or nothing; stop the gate first."""
+    storing = settings_of(given).storing
+    with failing_well():
+        source = Database(storing.database, storing.database_timeout)
+        if source.path is not None and not source.path.exists():
+            raise Failure(f"{source.path}: no such database; --database names it", NO_INPUT)
+        copied = _copy(source, Database(target, storing.database_timeout))
+    if as_json:
+        print_json({"rows": copied})
+        return
+    for name, rows in copied.items():
+        click.echo(f"{name:<20} {rows:>10}")
+    click.echo("copied and compared: the gate may start with --database set to the copy, and never again on this one")
+
+
+def _copy(source: Database, target: Database) -> dict[str, int]:
+    try:
+        rows = copy.count_rows(source)
+        with click.progressbar(length=2 * rows, label="copying", file=sys.stderr) as bar:
+            return copy.copy(source, target, bar.update)
+    finally:
+        source.dispose()
+        target.dispose()

@@ -1,0 +1,200 @@
+"""`gatekeeper demo`: a sample day, sent through a running gate by SMTP."""
+
+from __future__ import annotations
+
+import smtplib
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid
+from typing import Any
+
+import click
+from prometheus_client.parser import text_string_to_metric_families
+
+from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.policies import policy_at
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.rules import Ruleset
+from gatekeeper.settings import Settings
+
+MASS, OVER = 300, 2400  # people: more than a mass mailing has, more than an agency may reach unasked (policy M1)
+
+
+@immutable
+class Sample:
+    """One message of the sample day."""
+
+    title: str
+    sender: str
+    recipients: tuple[str, ...]
+    message: EmailMessage
+
+
+@immutable
+class Answer:
+    """What the gate said to it, and which rules its counters say matched."""
+
+    sample: Sample
+    code: int
+    text: str
+    rules: dict[str, str]  # id -> action
+
+    @property
+    def verdict(self) -> str:
+        """The verdict: told by the reply, and for a warning by the rule."""
+        if self.code >= 400:
+            return "reject" if self.code >= 500 else "defer"
+        if "Held for approval" in self.text:
+            return "hold"
+        return "warn" if "warn" in self.rules.values() else "relay"
+
+
+@click.command()
+@setting_options("listen", "ops", "rules")
+@json_option
+def demo(as_json: bool, **given: Any) -> None:
+    """Send a sample day through the running gate, and show what becomes of it."""
+    settings = settings_of(given)
+    ruleset = policy_at(settings.judging.rules).ruleset
+    answers = [_send(sample, settings) for sample in _sample_day(_domains(ruleset))]
+    if as_json:
+        print_json([_document(answer) for answer in answers])
+        return
+    _print(answers)
+
+
+# -- the sample day ----------------------------------------------------------------------------------------------
+
+
+def _domains(ruleset: Ruleset) -> tuple[str, str]:
+    """Domains of two agencies that the rules cover."""
+    found = [
+        agency.domains[0].replace("*.", "mail.")
+        for id, agency in ruleset.agencies.items()
+        if agency.domains and id not in ruleset.scope_except
+    ]
+    if len(found) < 2:
+        raise Failure("the sample day needs two agencies with domains under agencies in rules.yaml", UNAVAILABLE)
+    return found[0], found[1]
+
+
+def _sample_day(domains: tuple[str, str]) -> Iterator[Sample]:
+    tag = f"{int(time.time()) % 1_000_000}"  # so that a second run is another day's mail
+    many, more = _users(MASS, domains), _users(OVER, domains)
+
+    def sample(title: str, name: str, people: tuple[str, ...], subject: str | None, to: str = "") -> Sample:
+        sender = f"{name}-{tag}@{domains[0]}"
+        return Sample(title, sender, people, _message(sender, to, subject and f"{subject} ({tag})"))
+
+    yield sample("ordinary mail", "clerk", (f"colleague@{domains[1]}",), "Lunch on Friday", f"colleague@{domains[1]}")
+    yield sample("mass mail without a subject", "hasty", many, None)
+    yield sample("mass mail with a visible list", "open", many, "Office closing early", ", ".join(many))
+    attached = sample("mass mail with an attachment", "filer", many, "The new form")
+    attached.message.add_attachment(b"%PDF-1.4\n", maintype="application", subtype="pdf", filename="form.pdf")
+    yield attached
+    yield sample("mass mail over both limits", "deputy", more, "Open enrolment")
+
+
+def _users(number: int, domains: tuple[str, str]) -> tuple[str, ...]:
+    return tuple(f"user{index}@{domains[index % 2]}" for index in range(number))
+
+
+def _message(sender: str, to: str, subject: str | None) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = to or "undisclosed-recipients:;"
+    if subject is not None:
+        message["Subject"] = subject
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = make_msgid(domain=sender.partition("@")[2])
+    message.set_content(f"Hello,\n\nthis is a message of Gatekeeper's sample day, about {subject or 'nothing'}.\n")
+    return message
+
+
+# -- through the gate --------------------------------------------------------------------------------------------
+
+
+def _send(sample: Sample, settings: Settings) -> Answer:
+    before = _rule_hits(settings)
+    code, text = _transaction(sample, settings)
+    after = _rule_hits(settings)
+    return Answer(
+        sample,
+        code,
+        text,
+        {rule: action for rule, action in after if after[rule, action] > before.get((rule, action), 0)},
+    )
+
+
+def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
+    listen = settings.listening.listen
+    try:
+        with smtplib.SMTP(listen.host, listen.port, timeout=60) as client:
+            client.ehlo()
+            code, text = client.mail(sample.sender)
+            for recipient in sample.recipients if code < 400 else ():
+                code, text = client.rcpt(recipient)
+                if code >= 400:
+                    break
+            if code < 400:
+                code, text = client.data(sample.message.as_bytes(policy=SMTP))
+            return code, text.decode("ascii", "replace")
+    except smtplib.SMTPResponseException as error:
+        return error.smtp_code, str(error.smtp_error)
+    except OSError as error:
+        raise Failure(f"no gate at {listen}: {_cause(error)}; start one with `gatekeeper serve`", UNAVAILABLE) from None
+
+
+def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
+    """The gate's own counters; empty where --ops is off."""
+    ops = settings.ops.ops
+    if ops is None:
+        return {}
+    try:
+        with urllib.request.urlopen(f"http://{ops}/metrics", timeout=10) as page:
+            text = page.read().decode()
+    except OSError as error:
+        raise Failure(
+            f"no metrics at http://{ops}: {_cause(error)}; start `gatekeeper serve`, or name its --ops",
+            UNAVAILABLE,
+        ) from None
+    return {
+        (one.labels["rule"], one.labels["action"]): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+        if one.name == "gatekeeper_rule_hits_total"
+    }
+
+
+def _cause(error: OSError) -> str:
+    reason = getattr(error, "reason", error)  # urllib's wraps what went wrong
+    return str(getattr(reason, "strerror", None) or reason)
+
+
+# -- what is shown -----------------------------------------------------------------------------------------------
+
+
+def _document(answer: Answer) -> dict[str, Any]:
+    return {
+        "sent": answer.sample.title,
+        "sender": answer.sample.sender,
+        "recipients": len(answer.sample.recipients),
+        "verdict": answer.verdict,
+        "rules": sorted(answer.rules),
+        "reply": f"{answer.code} {answer.text}",
+    }
+
+
+def _print(answers: list[Answer]) -> None:
+    click.echo(f"{'sent':<30} {'rcpt':>5}  {'verdict':<8} {'rules':<12} reply")
+    for answer in answers:
+        rules, reply = ", ".join(sorted(answer.rules)) or "-", f"{answer.code} {answer.text}"
+        count = len(answer.sample.recipients)
+        click.echo(f"{answer.sample.title:<30} {count:>5}  {answer.verdict:<8} {rules:<12} {reply}")
+    if any(answer.verdict == "hold" for answer in answers):
+        click.echo("\nwhat is held:   gatekeeper mailing list --state held")
+        click.echo("to decide it:   gatekeeper mailing approve M-... --by an-approver-of-rules.yaml")

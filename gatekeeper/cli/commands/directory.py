@@ -1,0 +1,72 @@
+"""`gatekeeper directory`: the sources that people are counted by, and taking one as it is that reaches fewer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, login_name, print_json, setting_options, settings_of
+from gatekeeper.cli.database import open_store
+from gatekeeper.store import Store, sources
+from gatekeeper.store.sources import Source
+
+
+@click.group()
+def directory() -> None:
+    """Show the sources of the directory, and accept one that reaches fewer people than before."""
+
+
+@directory.command("list")
+@setting_options("database", "database_timeout")
+@json_option
+def list_sources(as_json: bool, **given: Any) -> None:
+    """List the sources as the running gate has them: state, and entries when each was good last."""
+    with open_store(settings_of(given)) as store:
+        found = store.call(sources.all_sources)
+    if as_json:
+        print_json([_document(source) for source in found])
+        return
+    for source in found:
+        now = f", now {_counted(source.found_entries, source.found_granted)}" if source.state == "shrunk" else ""
+        click.echo(f"{source.state:<8} {source.name}: {_counted(source.entries, source.granted)}{now}")
+
+
+@directory.command()
+@click.argument("source")
+@setting_options("database", "database_timeout")
+@json_option
+def accept(source: str, as_json: bool, **given: Any) -> None:
+    """Take a source as it is now, though it is `shrunk`: the gate goes by it within seconds."""
+    with open_store(settings_of(given)) as store:
+        taken = store.call(partial(sources.accept, name=source, login=login_name(), at=store.now()))
+        if taken is None:
+            raise Failure(_not_shrunk(store, source), DATA_ERROR)
+    if as_json:
+        print_json(_document(taken))
+        return
+    was, now = _counted(taken.entries, taken.granted), _counted(taken.found_entries, taken.found_granted)
+    click.echo(f"{source} is taken as it is: {now}; it had {was}")
+
+
+def _not_shrunk(store: Store, name: str) -> str:
+    found = {source.name: source.state for source in store.call(sources.all_sources)}
+    if name in found:
+        return f"{name} is {found[name]}: only a source that is shrunk can be accepted"
+    names = ", ".join(found) or "none yet: start `gatekeeper serve` once"
+    return f"{name} is no source of the directory: expected one of {names}"
+
+
+def _counted(entries: int, granted: int) -> str:
+    return f"{max(0, entries)} entries" + (f", {granted} that permit" if granted else "")
+
+
+def _document(source: Source) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "state": source.state,
+        "entries": max(0, source.entries),
+        "granted": source.granted,
+        "found": {"entries": source.found_entries, "granted": source.found_granted},
+    }

@@ -1,0 +1,300 @@
+"""`gatekeeper mailing ...`: look at mailings, decide held ones, take copies out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
+from gatekeeper.cli.ledger_commands import (
+    agreements_document,
+    id_argument,
+    listing,
+    on_the_ledger,
+    print_agreements,
+    print_timeline,
+    seen_option,
+    terms_of,
+    terms_options,
+    timeline_document,
+)
+from gatekeeper.ledger.service import Case, Casework, Decision
+from gatekeeper.lib.private_files import make_private_folder, write_private_file
+from gatekeeper.lifecycle import MailingState
+from gatekeeper.store.views import BatchView, MailingView
+
+# -- how a mailing is shown --------------------------------------------------------------------------------------
+
+
+def as_document(mailing: MailingView) -> dict[str, Any]:
+    """A mailing in JSON (DESIGN 8)."""
+    return {
+        "id": mailing.id,
+        "state": mailing.state.value,
+        "version": mailing.version,
+        "sender": mailing.sender,
+        "subject": mailing.subject,
+        "users": mailing.counts.users,
+        "external": mailing.counts.external,
+        "agencies": sorted(mailing.counts.agencies),
+        "batches": mailing.batches,
+        "sent": mailing.sent,
+        "refused": mailing.refused,
+        "rules": [reason.rule for reason in mailing.reasons],
+        "started": _when(mailing.started_at),
+        "held": _when(mailing.held_at) if mailing.held_at else None,
+        "forgotten": mailing.forgotten,
+    }
+
+
+def _case_document(case: Case) -> dict[str, Any]:
+    return {
+        **as_document(case.mailing),
+        "users_by_agency": dict(case.mailing.counts.agencies),
+        "reached_before_hold": case.mailing.reached_before,
+        "joined": dict(case.mailing.joined),
+        "reasons": [
+            {"rule": reason.rule, "action": reason.action.value, "cite": reason.cite, "text": reason.text}
+            for reason in case.mailing.reasons
+        ],
+        "kept": [_batch_document(batch) for batch in case.batches],
+        **agreements_document(case.agreements, case.missing),
+        "timeline": timeline_document(case.events),
+    }
+
+
+def _file_name(case: Case, batch: BatchView) -> str:
+    return f"{case.mailing.id}-{batch.id}.eml"
+
+
+def _export_document(case: Case) -> dict[str, Any]:
+    """A case with its envelopes: to whom each message went or was to go, and what became of it."""
+    kept = [
+        {**_batch_document(batch), "file": _file_name(case, batch), "envelope": _envelope_document(batch)}
+        for batch in case.batches
+    ]
+    return {**_case_document(case), "kept": kept}
+
+
+def _envelope_document(batch: BatchView) -> dict[str, Any]:
+    return {
+        "sender": batch.sender,
+        "parameters": list(batch.parameters),
+        "recipients": [
+            {
+                "address": view.recipient.address,
+                "parameters": list(view.recipient.parameters),
+                "state": view.state.value,
+                "reply": view.reply,
+            }
+            for view in batch.recipients
+        ],
+    }
+
+
+def _batch_document(batch: BatchView) -> dict[str, Any]:
+    states = [view.state.value for view in batch.recipients]
+    return {
+        "id": batch.id,
+        "state": batch.state.value,
+        "received": _when(batch.received_at),
+        "sender": batch.sender,
+        "client": batch.client.address,
+        "login": batch.login,
+        "listener": batch.listener,
+        "message_id": batch.message_id,
+        "size": batch.size,
+        "recipients": {state: states.count(state) for state in sorted(set(states))},
+    }
+
+
+def _print_case(case: Case) -> None:
+    mailing = case.mailing
+    about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}"
+    click.echo(f"{mailing.id}  {mailing.state}  {about}")
+    click.echo(f"version: {mailing.version}")
+    click.echo(f"reaches {mailing.counts.users} users and {mailing.counts.external} externals; sent: {mailing.sent}")
+    for agency, users in sorted(mailing.counts.agencies.items()):
+        click.echo(f"  {agency:<12} {users:>6}")
+    for reason in mailing.reasons:
+        click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
+    if mailing.reached_before is not None:
+        click.echo(f"reached before it was held: {mailing.reached_before} people")
+    if mailing.joined:
+        click.echo("joined by " + ", ".join(f"{_KEYS[kind]}: {number}" for kind, number in mailing.joined.items()))
+    for batch in case.batches:
+        click.echo(
+            f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
+            f"received {_when(batch.received_at)} from {batch.client.address}"
+        )
+    print_agreements(case.agreements, case.missing)
+    print_timeline(case.events)
+
+
+def _print_decision(decision: Decision, as_json: bool) -> None:
+    if decision.grew:
+        click.echo(f"gatekeeper: {decision.grew}", err=True)
+    if as_json:
+        missing = list(decision.missing)
+        print_json({**as_document(decision.mailing), "permit": decision.permit, "missing": missing})
+        return
+    click.echo(f"{decision.mailing.id} is {decision.mailing.state}")
+    if decision.missing:
+        click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _show_case(case: Case, as_json: bool) -> None:
+    print_json(_case_document(case)) if as_json else _print_case(case)
+
+
+def _line(one: MailingView) -> str:
+    reach = f"{one.counts.users:>6} users {len(one.counts.agencies):>3} agencies"
+    about = _ended(one) or f"{one.sender}  {one.subject!r}"
+    return f"{one.id:<8} {one.state:<10} {reach}  {_when(one.changed_at)}  {about}"
+
+
+def _ended(one: MailingView) -> str:
+    """Why its sender and subject cannot be shown; "" where they can."""
+    if not one.forgotten:
+        return ""
+    ended = "refused" if one.state is MailingState.DENIED else "passed"
+    return f"{ended} as ordinary mail; nothing of it is kept"
+
+
+Export = tuple[str, Path, list[str]]  # of which mailing, where to, names of files
+
+
+def _show_export(export: Export, as_json: bool) -> None:
+    id, folder, written = export
+    if as_json:
+        print_json({"id": id, "folder": str(folder), "files": written})
+    else:
+        click.echo(f"{id}: {len(written)} files in {folder}")
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def mailing() -> None:
+    """List, show, approve, deny, withdraw and export mailings."""
+
+
+@mailing.command("list")
+@listing("mailings", MailingState, as_document, _line)
+def list_mailings(casework: Casework, state: str | None) -> list[MailingView]:
+    """List the mailings that have a number, newest first."""
+    return casework.mailings(state)
+
+
+@mailing.command()
+@id_argument("M")
+@on_the_ledger(_show_case)
+def show(casework: Casework, id: int) -> Case:
+    """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
+    return casework.show(id)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", default="", help="what the sender is to know about it")
+@terms_options
+@seen_option
+@click.option("--only-seen", is_flag=True, help="send what there was in --seen, and leave held what came after it")
+@on_the_ledger(_print_decision)
+def approve(
+    casework: Casework, id: int, by: str, reason: str, seen: str | None, only_seen: bool, **given: Any
+) -> Decision:
+    """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
+    if only_seen and not seen:
+        raise Failure("--only-seen: expected --seen VERSION too, of what was looked at", USAGE)
+    return casework.approve(id, by, reason, terms_of(given), seen, only_seen=only_seen)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", required=True, help="why not: its sender reads it")
+@seen_option
+@on_the_ledger(_print_decision)
+def deny(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
+    """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
+    return casework.deny(id, by, reason, seen)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", required=True, help="what should be changed: its sender reads it")
+@seen_option
+@on_the_ledger(_print_decision)
+def changes(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
+    """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
+    return casework.ask_changes(id, by, reason, seen)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@on_the_ledger(_print_decision)
+def ask(casework: Casework, id: int, by: str, whom: str) -> Decision:
+    """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
+    return casework.ask(id, by, whom)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--reason", default="", help="why")
+@seen_option
+@on_the_ledger(_print_decision)
+def withdraw(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
+    """Take a held mailing back, as its sender or an admin."""
+    return casework.withdraw(id, by, reason, seen)
+
+
+@mailing.command()
+@id_argument("M")
+@by_option
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="a new folder")
+@on_the_ledger(_show_export)
+def export(casework: Casework, id: int, by: str, folder: Path) -> Export:
+    """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
+    if folder.exists():
+        raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
+    case = casework.export(id, by)
+    return case.mailing.id, folder, _write_export(casework, case, folder)
+
+
+def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
+    try:
+        make_private_folder(folder)
+        names = []
+        for batch in case.batches:
+            name = _file_name(case, batch)
+            write_private_file(folder / name, casework.message(batch))
+            names.append(name)
+        document = json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n"
+        write_private_file(folder / "mailing.json", document.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None
+    return [*names, "mailing.json"]
+
+
+_KEYS = {
+    "queue": "queue id",
+    "message": "Message-ID and content",
+    "subject": "subject",
+    "text": "text",
+    "auto": "automatic mail",
+}

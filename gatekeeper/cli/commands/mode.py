@@ -1,0 +1,147 @@
+"""`gatekeeper mode`: whether the gate acts on its verdicts; observing for a while, as when glass is broken."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from gatekeeper.address import normalise
+from gatekeeper.cli.common import (
+    DATA_ERROR,
+    NO_PERMISSION,
+    USAGE,
+    Failure,
+    json_option,
+    login_name,
+    print_json,
+    setting_options,
+    settings_of,
+)
+from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.periods import when
+from gatekeeper.policy.mode import ENFORCE, OBSERVE
+from gatekeeper.rules import Ruleset
+from gatekeeper.rules.language.units import parse_duration
+from gatekeeper.service.heartbeat import SEEN_SECONDS
+from gatekeeper.store import Store, mailings, modes
+
+_LONGEST = 7 * 86_400.0  # seconds; who wants to observe for longer sets --mode
+_ROLES = ("admin", "approver")
+
+
+@click.group(invoke_without_command=True)
+@setting_options("database", "database_timeout", "mode")
+@json_option
+def mode(as_json: bool, **given: Any) -> None:
+    """Show whether the gate acts on its verdicts, who said so, and which process goes by which rules."""
+    if click.get_current_context().invoked_subcommand is None:
+        with open_store(settings_of(given)) as store:
+            _show(store, settings_of(given).judging.mode, as_json)
+
+
+@mode.command()
+@click.option("--for", "length", required=True, help="how long, such as 1h; it ends by itself")
+@click.option("--by", required=True, help="who says so: an admin or approver of rules.yaml")
+@click.option("--reason", required=True, help="why; the audit keeps it")
+@setting_options("database", "database_timeout", "mode")
+@json_option
+def observe(length: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
+    """Let everything pass for a while, judged, counted and recorded, but not held, gathered or refused."""
+    seconds = _seconds(length)
+    with open_store(settings_of(given)) as store:
+        _say(store, OBSERVE, by, reason, seconds)
+        _show(store, settings_of(given).judging.mode, as_json)
+
+
+@mode.command()
+@click.option("--by", required=True, help="who says so: an admin or approver of rules.yaml")
+@click.option("--reason", required=True, help="why; the audit keeps it")
+@setting_options("database", "database_timeout", "mode")
+@json_option
+def enforce(by: str, reason: str, as_json: bool, **given: Any) -> None:
+    """End an observing before its time."""
+    with open_store(settings_of(given)) as store:
+        _say(store, ENFORCE, by, reason, None)
+        _show(store, settings_of(given).judging.mode, as_json)
+
+
+def _seconds(length: str) -> float:
+    try:
+        seconds = parse_duration(length).total_seconds()
+    except ValueError:
+        raise Failure(f"--for {length}: expected a length of time, such as 1h or 30m", USAGE) from None
+    if seconds > _LONGEST:
+        raise Failure(f"--for {length}: expected at most 7d; to observe for longer, set --mode observe", USAGE)
+    return seconds
+
+
+def _say(store: Store, word: str, by: str, reason: str, seconds: float | None) -> None:
+    by, reason = normalise(by), " ".join(reason.split())
+    if not reason:
+        raise Failure("--reason is empty: expected why", DATA_ERROR)
+    _check_role(ruleset_in_force(store), by)
+    now = store.now()
+    until = None if seconds is None else now + seconds
+    store.call(partial(modes.say, said=modes.Said(now, word, until, by, login_name(), reason)))
+
+
+def _check_role(ruleset: Ruleset, by: str) -> None:
+    allowed = {address for role in _ROLES for address in ruleset.people_with(role)}
+    if by not in allowed:
+        names = ", ".join(sorted(allowed)) or "nobody: name an admin under people in rules.yaml"
+        raise Failure(f"{by} may not change the mode; who may: {names}", NO_PERMISSION)
+
+
+# -- how it is shown ---------------------------------------------------------------------------------------------
+
+
+def _show(store: Store, setting: str, as_json: bool) -> None:
+    document = _document(store, setting)
+    if as_json:
+        print_json(document)
+        return
+    said = document["said"]
+    until = f" until {document['until']}" if document["until"] else ""
+    click.echo(f"{document['mode']}{until}" + (f": {said['by']}: {said['reason']}" if document["until"] else ""))
+    if document["enforced_agencies"] is not None:
+        click.echo(f"rules act on mail of: {', '.join(document['enforced_agencies']) or 'nobody'}")
+    if document["observed_rules"]:
+        click.echo(f"rules that are only observed: {', '.join(document['observed_rules'])}")
+    for process in document["processes"]:
+        click.echo(f"  {process['name']}: {process['mode']}, rules {process['rules'][:12]}, seen {process['seen']}")
+
+
+def _document(store: Store, setting: str) -> dict[str, Any]:
+    now, said = store.now(), store.call(modes.newest)
+    running = store.call(partial(modes.list_processes, since=now - SEEN_SECONDS))
+    by_setting = any(process.mode == OBSERVE for process in running) if running else setting == OBSERVE
+    observing = said is not None and said.mode == OBSERVE and (said.until or 0) > now
+    ruleset = ruleset_in_force(store) if store.call(mailings.in_force) else None
+    enforced = None if ruleset is None or ruleset.enforce is None else sorted(ruleset.enforce)
+    return {
+        "mode": OBSERVE if observing or by_setting else ENFORCE,
+        "until": when(said.until) if said and observing and said.until else None,
+        "said": _said(said),
+        "enforced_agencies": enforced,
+        "observed_rules": [rule.id for rule in ruleset.rules if rule.observe] if ruleset else [],
+        "processes": [
+            {
+                "name": process.name,
+                "mode": OBSERVE if observing else process.mode,
+                "rules": process.rules,
+                "directory": process.directory,
+                "started": when(process.started_at),
+                "seen": when(process.seen_at),
+            }
+            for process in running
+        ],
+    }
+
+
+def _said(said: modes.Said | None) -> dict[str, Any] | None:
+    if said is None:
+        return None
+    until = when(said.until) if said.until else None
+    return {"at": when(said.at), "mode": said.mode, "until": until, "by": said.by, "reason": said.reason}

@@ -1,0 +1,194 @@
+"""`gatekeeper permit ...`: what clears holds: emergencies, exceptions, approvals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import Day, by_option, print_json, when
+from gatekeeper.cli.ledger_commands import (
+    id_argument,
+    listing,
+    on_the_ledger,
+    print_timeline,
+    seen_option,
+    timeline_document,
+)
+from gatekeeper.ledger.service import Casework, Exempted, Narrowed, PermitCase
+from gatekeeper.lifecycle import PermitState
+from gatekeeper.model import Scope
+from gatekeeper.store.permits import PermitView
+
+reason_option = click.option("--reason", required=True, help="why")
+
+
+# -- how a permit is shown ---------------------------------------------------------------------------------------
+
+
+def as_document(permit: PermitView) -> dict[str, Any]:
+    """A permit in JSON."""
+    return {
+        "id": permit.id,
+        "state": permit.state.value,
+        "version": permit.version,
+        "kind": permit.kind,
+        "request": permit.request,
+        "rules": list(permit.rules),
+        "senders": sorted(permit.scope.senders),
+        "sender_agencies": sorted(permit.scope.agencies),
+        "sender_groups": sorted(permit.scope.groups),
+        "subject": permit.subject,
+        "lists": list(permit.lists),
+        "agencies": list(permit.agencies),
+        "max_users": permit.ceiling,
+        "binding": permit.binding,
+        "since": when(permit.since),
+        "until": when(permit.until),
+        "uses": permit.uses,
+        "used": permit.used,
+        "mailings": list(permit.mailings),
+        "purpose": permit.purpose,
+        "reason": permit.reason,
+        "review": permit.review,
+        "by": permit.given_by,
+        "given": when(permit.given_at),
+    }
+
+
+def case_document(case: PermitCase) -> dict[str, Any]:
+    """A permit in JSON with its timeline, and what was stopped just now."""
+    document = {**as_document(case.permit), "timeline": timeline_document(case.events)}
+    if case.stopped is not None:
+        document |= {"sent": case.stopped.sent, "stopped": case.stopped.stopped}
+    return document
+
+
+def _print_outcome(case: PermitCase, as_json: bool) -> None:
+    if as_json:
+        print_json(case_document(case))
+        return
+    click.echo(f"{case.permit.id} is {case.permit.state}, until {when(case.permit.until)}")
+    if case.stopped is not None:
+        click.echo(f"sent to {case.stopped.sent} recipients, stopped for {case.stopped.stopped}")
+    if case.permit.review == "open":
+        click.echo(f"to be reviewed: gatekeeper permit review {case.permit.id} --by ... --reason ...")
+
+
+def _print_case(case: PermitCase) -> None:
+    permit = case.permit
+    click.echo(f"{permit.id}  {permit.state}  {permit.kind} for {permit.scope or 'its mailing'}")
+    click.echo(f"version: {permit.version}")
+    click.echo(f"answers: {', '.join(permit.rules) or 'no rule'}")
+    if permit.subject:
+        click.echo(f"subject: {permit.subject!r}")
+    for name, values in (("lists", permit.lists), ("agencies", permit.agencies)):
+        if values:
+            click.echo(f"{name}: {', '.join(values)}")
+    click.echo(f"users: {'any number' if permit.ceiling is None else f'at most {permit.ceiling}'}")
+    click.echo(f"content: {permit.binding}")
+    click.echo(f"from {when(permit.since)} until {when(permit.until)}")
+    click.echo(f"used {permit.used} of {permit.uses or 'any number of'} times: {', '.join(permit.mailings) or '-'}")
+    if permit.review:
+        click.echo(f"review: {permit.review}")
+    print_timeline(case.events)
+
+
+def _show_case(case: PermitCase, as_json: bool) -> None:
+    print_json(case_document(case)) if as_json else _print_case(case)
+
+
+def _line(one: PermitView) -> str:
+    review = f"  review {one.review}" if one.review else ""
+    return f"{one.id:<8} {one.state:<9} {one.kind:<9} until {when(one.until)}  {one.scope}{review}"
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def permit() -> None:
+    """Declare an emergency, grant an exception; list, show, narrow and revoke what is permitted."""
+
+
+@permit.command()
+@click.option("--agency", required=True, help="whose mail passes: an agency's id")
+@by_option
+@reason_option
+@click.option("--hours", type=float, required=True, help="for how long")
+@on_the_ledger(_print_outcome)
+def emergency(casework: Casework, agency: str, by: str, reason: str, hours: float) -> PermitCase:
+    """Let an agency's mail pass for some hours; it is reviewed afterwards."""
+    return casework.declare_emergency(agency, by, reason, hours)
+
+
+@permit.command()
+@click.option("--sender", "senders", multiple=True, help="whose mail passes: an address")
+@click.option("--agency", "agencies", multiple=True, help="or an agency's id")
+@click.option("--group", "groups", multiple=True, help="or a group of senders")
+@click.option("--list", "lists", multiple=True, help="only to these lists")
+@click.option("--rule", "rules", multiple=True, help="only for these rules; else for all that hold")
+@click.option("--subject", default="", help="only with this subject")
+@click.option("--max-users", type=click.IntRange(1), help="users that a mailing may reach; else any number")
+@click.option("--until", type=Day(), required=True, help="its last day")
+@by_option
+@reason_option
+@on_the_ledger(_print_outcome)
+def exception(casework: Casework, by: str, reason: str, **given: Any) -> PermitCase:
+    """Let somebody's mail pass until a day, without a count of uses."""
+    scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
+    names = ("until", "rules", "subject", "lists", "max_users")
+    wanted = Exempted(scope, **{name: given.pop(name) for name in names})
+    return casework.grant_exception(wanted, by, reason)
+
+
+@permit.command("list")
+@click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
+@listing("permits", PermitState, as_document, _line)
+def list_permits(casework: Casework, state: str | None, review: str | None) -> list[PermitView]:
+    """List the permits, newest first."""
+    return casework.permits(state, review)
+
+
+@permit.command()
+@id_argument("P")
+@on_the_ledger(_show_case)
+def show(casework: Casework, id: int) -> PermitCase:
+    """Show one permit: whose mail it is for, what binds it, what has used it."""
+    return casework.show_permit(id)
+
+
+@permit.command()
+@id_argument("P")
+@by_option
+@reason_option
+@click.option("--max-users", type=click.IntRange(1), help="users that it allows from now on")
+@click.option("--until", type=Day(), help="its last day from now on")
+@click.option("--uses", type=click.IntRange(1), help="mailings that may use it, those that have among them")
+@seen_option
+@on_the_ledger(_print_outcome)
+def narrow(casework: Casework, id: int, by: str, reason: str, seen: str | None, **given: Any) -> PermitCase:
+    """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
+    to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
+    return casework.narrow(id, by, reason, to, seen)
+
+
+@permit.command()
+@id_argument("P")
+@by_option
+@reason_option
+@seen_option
+@on_the_ledger(_print_outcome)
+def revoke(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> PermitCase:
+    """Take it back; what has not left is held. Returns when nothing is on its way any more."""
+    return casework.revoke(id, by, reason, seen)
+
+
+@permit.command()
+@id_argument("P")
+@by_option
+@reason_option
+@on_the_ledger(_print_outcome)
+def review(casework: Casework, id: int, by: str, reason: str) -> PermitCase:
+    """Close the review of an emergency, as an approver who did not declare it."""
+    return casework.review_permit(id, by, reason)

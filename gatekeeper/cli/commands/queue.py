@@ -1,0 +1,53 @@
+"""`gatekeeper queue`: what waits to be sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.database import open_store
+from gatekeeper.store import jobs
+
+
+@click.command()
+@setting_options("database", "database_timeout")
+@json_option
+def queue(as_json: bool, **given: Any) -> None:
+    """List releases, delivery reports and notices that wait to be sent."""
+    with open_store(settings_of(given)) as store:
+        waiting, now = store.call(jobs.waiting_jobs), store.now()
+    if as_json:
+        print_json([_document(job, now) for job in waiting])
+        return
+    for job in waiting:
+        to = job["recipient"] or f"recipients of {job['mailing']}"
+        click.echo(f"{job['id']:>6}  {job['kind']:<8} {_when(job['due_at'])}  tries={job['attempts']}  {to}")
+        if job["error"]:
+            click.echo(f"        {job['error']}")
+    if not waiting:
+        click.echo("nothing waits")
+
+
+def _document(job: dict[str, Any], now: float) -> dict[str, Any]:
+    """Our names, and beside them those of `postqueue -j`, for tools that read a Postfix queue."""
+    ours = ("id", "kind", "recipient", "attempts", "error", "mailing")
+    reason = job["error"] or ""
+    queue_name = "active" if job["lease_until"] > now else "deferred" if job["attempts"] else "incoming"
+    return {
+        **{name: job[name] for name in ours},
+        "queued_at": _when(job["queued_at"]),
+        "due_at": _when(job["due_at"]),
+        "queue_name": queue_name,
+        "queue_id": str(job["id"]),
+        "arrival_time": int(job["queued_at"]),
+        "message_size": job["size"],
+        "sender": job["sender"] or "MAILER-DAEMON",  # as Postfix shows the null sender
+        "recipients": [{"address": address, "delay_reason": reason} for address in job["recipients"]],
+    }
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,171 @@
+"""`gatekeeper report`: compliance by agency and time (policy M6), and what observing has shown."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import click
+
+from gatekeeper.audit.compliance import Compliance, Part, Stopped
+from gatekeeper.audit.history import History
+from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.store import Store, modes, views
+from gatekeeper.store.views import Fate
+
+_TOP = 10
+_SHOWN = 50  # mailings that would have been stopped
+
+
+@click.command()
+@since_option
+@until_option
+@click.option("--agency", help="only senders of this agency, by its id")
+@setting_options("database", "database_timeout")
+@json_option
+def report(since: str, until: str | None, agency: str | None, as_json: bool, **given: Any) -> None:
+    """Say what each agency has sent, what was held, denied or broke a rule, and what would have been held."""
+    with open_store(settings_of(given)) as store:
+        ruleset = ruleset_in_force(store)
+        if agency is not None and agency not in ruleset.agencies:
+            raise Failure(f"{agency}: no such agency in the rules in force", NO_INPUT)
+        begin, end = period(since, until, store.now(), ruleset.timezone)
+        document = _document(store, _read(store, agency, begin, end), begin, end)
+    print_json(document) if as_json else _print(document)
+
+
+def _read(store: Store, agency: str | None, begin: float, end: float) -> Compliance:
+    found, history = Compliance(agency), History(store, begin, end)
+    with progress(history.size, "report") as history.on_read:
+        for record, frame in history.records():
+            found.take(record, frame)
+    return found
+
+
+def _document(store: Store, found: Compliance, begin: float, end: float) -> dict[str, Any]:
+    fates = store.call(partial(views.fates, since=begin, until=end))
+    emergencies = store.call(views.open_emergencies)
+    return {
+        "since": when(begin),
+        "until": when(end),
+        "agency": found.agency,
+        "messages": dict(found.verdicts),
+        "rules": dict(found.rules.most_common()),
+        "agencies": {name: _agency(part, fates) for name, part in sorted(found.agencies.items())},
+        "top_senders": [_sender(part) for part in found.top_senders(_TOP)],
+        "repeat_senders": [_sender(part) for part in found.repeat_senders()],
+        "observed": {
+            "would_have_been": dict(found.observed),
+            "mailings": [_stopped(one) for one in _latest(found)],
+            "rules": dict(found.watched.most_common()),
+        },
+        "emergencies_to_review": [
+            {
+                "id": one.id,
+                "agencies": list(one.agencies),
+                "by": one.by,
+                "at": when(one.at),
+                "until": when(one.until),
+                "reason": one.reason,
+            }
+            for one in emergencies
+            if found.agency is None or found.agency in one.agencies
+        ],
+        "observing": [
+            {"at": when(said.at), "mode": said.mode, "until": when(said.until) if said.until else None, "by": said.by}
+            | {"reason": said.reason}
+            for said in store.call(partial(modes.all_said, since=begin))
+        ],
+    }
+
+
+def _latest(found: Compliance) -> list[Stopped]:
+    return sorted(found.stopped.values(), key=lambda one: -one.at)[:_SHOWN]
+
+
+def _agency(part: Part, fates: dict[str, Fate]) -> dict[str, Any]:
+    states = [fates[name].state for name in part.mailings if name in fates]
+    return {
+        "messages": part.messages,
+        "mailings": len(part.mailings),
+        "held": len(part.held),
+        "released": states.count("released"),
+        "denied": states.count("denied"),
+        "withdrawn": states.count("withdrawn"),
+        "expired": states.count("expired"),
+        "refused": len(part.refused),
+        "warned": len(part.warned),
+        "violations": len(part.violations),
+        "would_have_been_held": len(part.would_be_held),
+        "would_have_been_refused": len(part.would_be_refused),
+    }
+
+
+def _sender(part: Part) -> dict[str, Any]:
+    return {
+        "sender": part.sender,
+        "agency": part.agency,
+        "mailings": len(part.mailings),
+        "most_people": part.most_people,
+        "violations": len(part.violations),
+    }
+
+
+def _stopped(one: Stopped) -> dict[str, Any]:
+    return {
+        "mailing": one.unit,
+        "at": when(one.at),
+        "verdict": one.verdict,
+        "rules": list(one.rules),
+        "sender": one.sender,
+        "subject": one.subject,
+        "users": one.users,
+    }
+
+
+# -- as text -----------------------------------------------------------------------------------------------------
+
+_COLUMNS = ("mailings", "held", "released", "denied", "refused", "warned", "violations", "would_have_been_held")
+
+
+def _print(document: dict[str, Any]) -> None:
+    said = ", ".join(f"{number} {verdict}" for verdict, number in document["messages"].items()) or "none"
+    click.echo(f"messages judged from {document['since']} to {document['until']}: {said}")
+    _print_agencies(document["agencies"])
+    _print_senders("senders who reached most people at once", document["top_senders"])
+    _print_senders("senders who broke rules more than once", document["repeat_senders"])
+    _print_observed(document["observed"])
+    for one in document["emergencies_to_review"]:
+        click.echo(f"emergency to review: {one['id']} of {one['by']}, {one['at']}: {one['reason']}")
+    for one in document["observing"]:
+        end = f" until {one['until']}" if one["until"] else ""
+        click.echo(f"{one['at']}: {one['mode']}{end}, said {one['by']}: {one['reason']}")
+
+
+def _print_agencies(agencies: dict[str, Any]) -> None:
+    titles = [name.replace("_", " ") for name in _COLUMNS]
+    click.echo("  ".join(["agency".ljust(12), *titles]))
+    for name, part in agencies.items():
+        figures = [str(part[column]).rjust(len(title)) for column, title in zip(_COLUMNS, titles, strict=True)]
+        click.echo("  ".join([name.ljust(12), *figures]))
+
+
+def _print_senders(title: str, senders: list[dict[str, Any]]) -> None:
+    if senders:
+        click.echo(f"{title}:")
+    for one in senders:
+        who = one["sender"] or "a sender of ordinary mail"
+        click.echo(f"  {who}: {one['mailings']} mailings, {one['most_people']} people, {one['violations']} violations")
+
+
+def _print_observed(observed: dict[str, Any]) -> None:
+    for verdict, number in observed["would_have_been"].items():
+        click.echo(f"passed since the gate only observed: {number} messages, {verdict}")
+    for one in observed["mailings"]:
+        who = f"{one['sender']} {one['subject']!r}" if one["sender"] else "ordinary mail"
+        rules = ", ".join(one["rules"])
+        click.echo(f"  {one['at']} {one['mailing']} {one['verdict']} ({rules}) {who}, {one['users']} users")
+    for rule, number in observed["rules"].items():
+        click.echo(f"rule {rule}, which is only observed, matched {number} messages")

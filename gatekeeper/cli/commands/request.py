@@ -1,0 +1,255 @@
+"""`gatekeeper request ...`: ask for a mailing in advance, and decide about what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json, when
+from gatekeeper.cli.ledger_commands import (
+    agreements_document,
+    id_argument,
+    listing,
+    on_the_ledger,
+    print_agreements,
+    print_timeline,
+    seen_option,
+    terms_of,
+    terms_options,
+    timeline_document,
+)
+from gatekeeper.ledger.service import Casework, RequestCase, Wanted
+from gatekeeper.lifecycle import RequestState
+from gatekeeper.store.requests import RequestView
+
+# -- how a request is shown --------------------------------------------------------------------------------------
+
+
+def as_document(request: RequestView) -> dict[str, Any]:
+    """A request in JSON."""
+    draft = request.draft
+    return {
+        "id": request.id,
+        "state": request.state.value,
+        "version": request.version,
+        "agency": draft.agency,
+        "requester": request.requester,
+        "senders": list(draft.senders),
+        "subject": draft.subject,
+        "purpose": draft.purpose,
+        "audiences": list(draft.audiences),
+        "users": draft.users,
+        "planned": draft.planned and draft.planned.isoformat(),
+        "needed_by": draft.needed_by and draft.needed_by.isoformat(),
+        "exception": draft.exception,
+        "content": draft.content and draft.content.digest,
+        "late": request.late,
+        "earliest": request.earliest and request.earliest.isoformat(),
+        "rules": list(request.rules),
+        "permits": list(request.permits),
+        "appealed": request.appealed,
+        "final": request.final,
+        "reason": request.reason,
+        "decided_by": request.decided_by,
+        "submitted": when(request.submitted_at),
+        "changed": when(request.changed_at),
+    }
+
+
+def case_document(case: RequestCase) -> dict[str, Any]:
+    """A request in JSON with all that belongs to it."""
+    document = {
+        **as_document(case.request),
+        "needs": list(case.needs),
+        **agreements_document(case.agreements, case.missing),
+        "permit": case.permit or next((permit.id for permit in reversed(case.permits)), None),
+        "timeline": timeline_document(case.events),
+    }
+    if case.stopped is not None:
+        document |= {"sent": case.stopped.sent, "stopped": case.stopped.stopped}
+    return document
+
+
+def _print_outcome(case: RequestCase, as_json: bool) -> None:
+    if as_json:
+        print_json(case_document(case))
+        return
+    click.echo(f"{case.request.id} is {case.request.state}" + (f", {case.permit}" if case.permit else ""))
+    if case.request.late:
+        click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
+    if case.missing:
+        click.echo(f"who must still agree: {', '.join(case.missing)}")
+    elif case.request.state is RequestState.SUBMITTED:
+        click.echo("needs nobody: no rule holds such a mailing")
+    if case.stopped is not None:
+        click.echo(f"sent to {case.stopped.sent} recipients, stopped for {case.stopped.stopped}")
+
+
+def _print_case(case: RequestCase) -> None:
+    draft = case.request.draft
+    click.echo(f"{case.request.id}  {case.request.state}  {draft.subject!r} of {', '.join(draft.senders)}")
+    click.echo(f"version: {case.request.version}")
+    click.echo(f"asked by {case.request.requester} for {draft.agency}, to {', '.join(draft.audiences) or 'anybody'}")
+    click.echo(f"at most {draft.users} users, planned {draft.planned or '-'}, needed by {draft.needed_by or '-'}")
+    click.echo(f"purpose: {draft.purpose or '-'}")
+    if case.request.late:
+        click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
+    if draft.content:
+        _print_content(case)
+    click.echo(f"needs: {', '.join(case.needs) or 'nobody: no rule holds such a mailing'}")
+    print_agreements(case.agreements, case.missing)
+    if case.request.permits:
+        click.echo(f"permits: {', '.join(case.request.permits)}")
+    print_timeline(case.events)
+
+
+def _print_content(case: RequestCase) -> None:
+    content = case.request.draft.content
+    if content is None:
+        return
+    click.echo(f"content: {content.digest}")
+    for name, values in (("links", content.likeness.links), ("attachments", content.likeness.attachments)):
+        if values:
+            click.echo(f"{name}: {', '.join(sorted(values))}")
+
+
+def _show_case(found: RequestCase | bytes, as_json: bool) -> None:
+    if isinstance(found, bytes):
+        click.echo(found, nl=False)
+    else:
+        print_json(case_document(found)) if as_json else _print_case(found)
+
+
+def _line(one: RequestView) -> str:
+    draft, late = one.draft, "  late" if one.late else ""
+    return (
+        f"{one.id:<8} {one.state:<10} {draft.agency:<8} {draft.users:>6} users  {draft.planned or '-'}{late}  "
+        f"{', '.join(draft.senders)}  {draft.subject!r}"
+    )
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def request() -> None:
+    """Ask for a mailing in advance; list, show and decide what is asked."""
+
+
+@request.command()
+@click.option("--agency", help="the id of the agency that asks")
+@by_option
+@click.option("--sender", "senders", multiple=True, help="who sends it: an address, an agency's id, or group:NAME")
+@click.option("--subject", help="its subject line")
+@click.option("--planned", type=Day(), help="the day on which it is planned to be sent")
+@click.option("--users", type=click.IntRange(1), help="users that it is to reach at most")
+@click.option("--audience", "audiences", multiple=True, help="whom: a list's address, or an agency's id")
+@click.option("--purpose", help="what it is for, such as survey or legal notice")
+@click.option("--needed-by", type=Day(), help="the day by which it must have been sent")
+@click.option("--content", type=click.Path(dir_okay=False, path_type=Path), help="the message itself, as a file")
+@click.option("--exception", is_flag=True, default=None, help="ask for a standing permit, until a day")
+@click.option("--revise", help="the request that this submits again, changed as was asked; flags left out stay")
+@click.option("--appeal", help="the denied request that this appeals; flags left out stay")
+@click.option("--reason", default="", help="what those who decide should know")
+@on_the_ledger(_print_outcome)
+def submit(
+    casework: Casework, by: str, reason: str, revise: str | None, appeal: str | None, **given: Any
+) -> RequestCase:
+    """Ask for a mailing; prints its number, and whose yes it needs."""
+    if revise and appeal:
+        raise Failure("--revise and --appeal: expected one of them", USAGE)
+    wanted = _wanted(given)
+    if revise or appeal:
+        number = parse_number(revise or appeal or "", "R")
+        return casework.submit_again(number, wanted, by, reason, appeal=bool(appeal))
+    return casework.submit(wanted, by, reason)
+
+
+def _wanted(given: dict[str, Any]) -> Wanted:
+    names = ("agency", "subject", "purpose", "users", "planned", "needed_by", "exception")
+    values = {name: given.pop(name) for name in names}
+    lists = {name: given.pop(name) or None for name in ("senders", "audiences")}
+    path: Path | None = given.pop("content")
+    return Wanted(**values, **lists, content=_read(path) if path else None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}", NO_INPUT) from None
+
+
+@request.command("list")
+@listing("requests", RequestState, as_document, _line)
+def list_requests(casework: Casework, state: str | None) -> list[RequestView]:
+    """List the requests, newest first."""
+    return casework.requests(state)
+
+
+@request.command()
+@id_argument("R")
+@click.option("--content", is_flag=True, help="print the message that it is bound to, instead")
+@on_the_ledger(_show_case)
+def show(casework: Casework, id: int, content: bool) -> RequestCase | bytes:
+    """Show one request: what is asked, who must agree, its permit and its timeline."""
+    if not content:
+        return casework.show_request(id)
+    message = casework.request_content(id)
+    if message is None:
+        raise Failure(f"R-{id}: it was submitted without content", NO_INPUT)
+    return message
+
+
+@request.command()
+@id_argument("R")
+@by_option
+@click.option("--reason", default="", help="what the requester is to know about it")
+@terms_options
+@seen_option
+@on_the_ledger(_print_outcome)
+def approve(casework: Casework, id: int, by: str, reason: str, seen: str | None, **given: Any) -> RequestCase:
+    """Say yes; once everyone who is asked has, the request has a permit."""
+    return casework.approve_request(id, by, reason, terms_of(given), seen)
+
+
+Verb = Callable[[Casework, int, str, str, str | None], RequestCase]
+
+
+@request.command()
+@id_argument("R")
+@by_option
+@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@on_the_ledger(_print_outcome)
+def ask(casework: Casework, id: int, by: str, whom: str) -> RequestCase:
+    """Have one more agree, such as an owner who is asked only when needed."""
+    return casework.ask_about_request(id, by, whom)
+
+
+def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
+    """A command that takes a request, who acts, and why."""
+
+    @request.command(name, help=help)
+    @id_argument("R")
+    @by_option
+    @_reason_option(needs_reason)
+    @seen_option
+    @on_the_ledger(_print_outcome)
+    def command(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> RequestCase:
+        return verb(casework, id, by, reason, seen)
+
+
+def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    text = "why: those whom it concerns read it"
+    if required:
+        return click.option("--reason", required=True, help=text)
+    return click.option("--reason", default="", help=text)
+
+
+_add("deny", Casework.deny_request, "Say no; for good, where your decision is final.")
+_add("changes", Casework.ask_changes_of_request, "Send it back with what should be changed.")
+_add("withdraw", Casework.withdraw_request, "Take it back, as who asked for it.", needs_reason=False)
+_add("revoke", Casework.revoke_request, "Take back what was approved; returns when nothing is on its way any more.")

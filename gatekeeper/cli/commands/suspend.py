@@ -1,0 +1,81 @@
+"""`gatekeeper suspend ...`: who may not send mass mail for a time."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import click
+
+from gatekeeper.cli.common import Day, by_option, print_json, when
+from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
+from gatekeeper.ledger.service import Casework
+from gatekeeper.ledger.suspensions import KINDS
+from gatekeeper.lifecycle import SuspensionState
+from gatekeeper.store.suspensions import SuspensionView
+
+
+def as_document(suspension: SuspensionView) -> dict[str, Any]:
+    """A suspension in JSON."""
+    return {
+        "id": suspension.id,
+        "state": suspension.state.value,
+        "kind": suspension.kind,
+        "name": suspension.name,
+        "reason": suspension.reason,
+        "until": when(suspension.until),
+        "by": suspension.given_by,
+        "given": when(suspension.given_at),
+    }
+
+
+def _print_outcome(suspension: SuspensionView, as_json: bool) -> None:
+    if as_json:
+        print_json(as_document(suspension))
+        return
+    about = f"{suspension.kind} {suspension.name}"
+    click.echo(f"{suspension.id}: {about}, {suspension.state} until {when(suspension.until)}")
+
+
+def _line(one: SuspensionView) -> str:
+    return f"{one.id:<8} {one.state:<9} {one.kind} {one.name} until {when(one.until)}  {one.reason}"
+
+
+# -- the commands -----------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def suspend() -> None:
+    """Suspend a sender, a group or an agency from mass mail; list suspensions, and end them."""
+
+
+def _add(kind: str) -> None:
+    @suspend.command(kind, help=f"Suspend {'an' if kind == 'agency' else 'a'} {kind} from mass mail until a day.")
+    @click.argument("name")
+    @by_option
+    @click.option("--reason", required=True, help="why: who is suspended reads it")
+    @click.option("--until", type=Day(), required=True, help="the last day of the suspension")
+    @on_the_ledger(_print_outcome)
+    def command(casework: Casework, name: str, by: str, reason: str, until: date) -> SuspensionView:
+        return casework.suspend(kind, name, by, reason, until)
+
+
+for _kind in KINDS:
+    _add(_kind)
+
+
+@suspend.command()
+@id_argument("S")
+@by_option
+@click.option("--reason", default="", help="why")
+@on_the_ledger(_print_outcome)
+def end(casework: Casework, id: int, by: str, reason: str) -> SuspensionView:
+    """End a suspension before its time."""
+    return casework.end_suspension(id, by, reason)
+
+
+@suspend.command("list")
+@listing("suspensions", SuspensionState, as_document, _line)
+def list_suspensions(casework: Casework, state: str | None) -> list[SuspensionView]:
+    """List the suspensions, newest first."""
+    return casework.suspensions(state)

@@ -1,0 +1,84 @@
+"""A kept message to many recipients, in as few transactions as the next hop takes, with an outcome for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from gatekeeper.delivery.relay import RelayTransaction
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Recipient
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.replies import Reply
+
+MOST_RECIPIENTS = 1000  # a transaction; servers take 100 at least (RFC 5321 4.5.3.1.8), Postfix 1000
+_TOO_MANY = (452, 552)  # RFC 5321 4.5.3.1.10
+
+
+class Result(StrEnum):
+    """What became of one recipient."""
+
+    DELIVERED = "delivered"  # the next hop has it
+    REFUSED = "refused"  # 5xx
+    DEFERRED = "deferred"  # 4xx: to be tried again
+    UNKNOWN = "unknown"  # the next hop may have it, and was lost before it said so
+    DOWN = "down"  # no next hop was to be had: to be tried again, with all other mail
+
+
+@immutable
+class RecipientResult:
+    """What became of one recipient, and the reply that said so (for `unknown` and `down`, ours)."""
+
+    recipient: Recipient
+    result: Result
+    reply: Reply
+
+
+async def submit(
+    begin: Callable[[], RelayTransaction], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
+) -> tuple[RecipientResult, ...]:
+    """Send to all recipients, a thousand a transaction; who is one too many for the next hop goes into a further one.
+
+    Args: `begin` makes a transaction with the sender and its parameters. Returns a result for each recipient, in order.
+    """
+    results: dict[int, RecipientResult] = {}
+    waiting = list(enumerate(recipients))
+    while waiting:
+        batch, waiting = waiting[:MOST_RECIPIENTS], waiting[MOST_RECIPIENTS:]
+        these = await _submit_batch(begin(), [recipient for _, recipient in batch], content)
+        results.update(zip((place for place, _ in batch), these, strict=True))
+        if any(each.result is Result.DELIVERED for each in these):
+            waiting = [pair for pair, each in zip(batch, these, strict=True) if _one_too_many(each)] + waiting
+    return tuple(results[place] for place in range(len(recipients)))
+
+
+def _one_too_many(result: RecipientResult) -> bool:
+    return result.reply.code in _TOO_MANY and result.result is Result.DEFERRED
+
+
+async def _submit_batch(
+    transaction: RelayTransaction, recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
+) -> list[RecipientResult]:
+    try:
+        answers = await transaction.recipients(recipients)
+        final = await transaction.data(content) if any(answer.ok for answer in answers) else None
+    finally:
+        await transaction.abandon()
+    outcomes = (_outcome(answer, final, transaction.outcome_unknown) for answer in answers)
+    return [RecipientResult(each, *outcome) for each, outcome in zip(recipients, outcomes, strict=True)]
+
+
+def _outcome(answer: Reply, final: Reply | None, unknown: bool) -> tuple[Result, Reply]:
+    """The result for a recipient of the reply to its RCPT and the one to the message."""
+    if not answer.ok or final is None:
+        refused = answer.permanent and answer.code not in _TOO_MANY
+        return (Result.REFUSED if refused else _later(answer)), answer
+    if unknown:
+        return Result.UNKNOWN, final
+    if final.ok:
+        return Result.DELIVERED, final
+    return (Result.REFUSED if final.permanent else _later(final)), final
+
+
+def _later(answer: Reply) -> Result:
+    return Result.DOWN if answer == policy_replies.next_hop_down() else Result.DEFERRED

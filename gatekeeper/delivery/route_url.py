@@ -1,0 +1,170 @@
+"""Where mail goes on to: the value of --next-hop, read.
+
+smtp://mail.example.gov:25,backup.example.gov        several in order, in the clear
+smtps://mail.example.gov:465                         TLS from the start
+smtp+starttls://mail.example.gov?ca=/etc/ca.pem      STARTTLS demanded, certificate verified
+smtps://gate@mail.example.gov?password-file=PATH     AUTH PLAIN, over TLS only
+mx://example.gov                                     the MX hosts of a domain, STARTTLS where offered
+maildir:DIR                                          files, to try the gate out
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import field
+from enum import Enum
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.settings import SettingsError
+
+EXPECTED = "expected smtp://host:port,host2:port2 or smtps:// or smtp+starttls:// or mx://domain or maildir:DIR"
+_HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::(?P<port>\d{1,5}))?")
+_OPTIONS = {"ca", "password-file"}
+
+
+class Security(Enum):
+    """How a connection is encrypted."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"  # STARTTLS where offered, no certificate verified (RFC 7435)
+    STARTTLS = "starttls"  # demanded and verified
+    TLS = "tls"  # from the start, verified
+
+
+@immutable
+class Login:
+    """A SASL login."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@immutable
+class Host:
+    """One host to connect to. `address` is its IP address where that is known already."""
+
+    name: str
+    port: int
+    address: str = ""
+    security: Security = Security.NONE
+    context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    login: Login | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.address}]:{self.port}" if self.address else f"{self.name}:{self.port}"
+
+
+@immutable
+class Fixed:
+    """Hosts as they were named, in order."""
+
+    hosts: tuple[Host, ...]
+
+
+@immutable
+class Exchangers:
+    """The MX hosts of a domain."""
+
+    domain: str
+    port: int = 25
+
+
+@immutable
+class Folder:
+    """A maildir."""
+
+    path: Path
+
+
+Route = Fixed | Exchangers | Folder
+
+_SCHEMES = {  # -> encryption, default port
+    "smtp": (Security.NONE, 25),
+    "smtps": (Security.TLS, 465),
+    "smtp+starttls": (Security.STARTTLS, 25),
+}
+
+
+def read_next_hop(text: str) -> Route:
+    """Read a --next-hop; raises SettingsError with what was expected. Reads the CA and password files it names."""
+    if text.startswith("maildir:"):
+        return _folder(text.removeprefix("maildir:"))
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme == "mx":
+        return _exchangers(rest)
+    if not separator or scheme not in _SCHEMES:
+        raise SettingsError(f"--next-hop {text!r}: {EXPECTED}")
+    return _fixed(scheme, rest)
+
+
+def _folder(path: str) -> Folder:
+    if not path:
+        raise SettingsError("--next-hop maildir: names no folder; expected maildir:DIR")
+    return Folder(Path(path.removeprefix("//")))
+
+
+def _exchangers(rest: str) -> Exchangers:
+    name, port = _host_and_port(rest, "mx://", 25)
+    if name.startswith("[") or "." not in name.rstrip("."):
+        raise SettingsError(f"--next-hop mx://{rest}: expected a domain, such as mx://example.gov")
+    return Exchangers(name, port)
+
+
+def _fixed(scheme: str, rest: str) -> Fixed:
+    places, _, query = rest.partition("?")
+    user, at, names = places.rpartition("@")
+    options = _options(query)
+    security, default_port = _SCHEMES[scheme]
+    login = _login(unquote(user) if at else "", options.get("password-file", ""), security)
+    context = None if security is Security.NONE else _context(options.get("ca"))
+    pairs = [_host_and_port(name.strip(), f"{scheme}://", default_port) for name in names.split(",")]
+    return Fixed(tuple(Host(name.strip("[]"), port, "", security, context, login) for name, port in pairs))
+
+
+def _host_and_port(text: str, scheme: str, default_port: int) -> tuple[str, int]:
+    match = _HOST.fullmatch(text)
+    if not match or not 0 < int(match["port"] or default_port) < 65536:
+        raise SettingsError(f"--next-hop: {text!r} behind {scheme} is no host; expected host or host:port")
+    return match["host"], int(match["port"] or default_port)
+
+
+def _options(query: str) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        raise SettingsError(f"--next-hop: option {unknown[0]!r} is not known; expected {' or '.join(sorted(_OPTIONS))}")
+    return options
+
+
+def _login(user: str, password_file: str, security: Security) -> Login | None:
+    if not user and not password_file:
+        return None
+    if not user or not password_file or ":" in user:
+        raise SettingsError("--next-hop: expected user@host with ?password-file=PATH; a password is never in the flag")
+    if security is Security.NONE:
+        raise SettingsError("--next-hop: a login goes over TLS only; expected smtps:// or smtp+starttls://")
+    try:
+        return Login(user, Path(password_file).read_text(encoding="utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--next-hop: password file cannot be read: {error}; expected a readable file") from error
+
+
+def _context(ca: str | None) -> ssl.SSLContext:
+    """A context that verifies against the system's CAs, or those of the file alone."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise SettingsError(
+            f"--next-hop: CA file cannot be read: {error}; expected a file of PEM certificates"
+        ) from error
+
+
+def unverified_context() -> ssl.SSLContext:
+    """A context for opportunistic TLS: better than none, proves nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,28 @@
+"""Counting: the recipients of one transaction, and the people that its To and Cc show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gatekeeper.directory.snapshot import Directory
+from gatekeeper.model import Audience
+
+
+def count(recipients: Iterable[str], visible: Iterable[str], directory: Directory) -> Audience:
+    """Tell users, externals and lists apart (T2: externals are counted for themselves, in no agency).
+
+    `recipients` are the envelope's addresses, `visible` those of To and Cc; both as written, in any order, repeats
+    allowed. Lists count as their members in both.
+    """
+    envelope = tuple(recipients)
+    reached = directory.reach(envelope)
+    return Audience(
+        users=reached.users,
+        externals=reached.externals,
+        lists=reached.lists,
+        unresolved=reached.unresolved,
+        recipients=len(envelope),
+        visible=directory.reach(visible).people,
+        beside=reached.people - (directory.reach(reached.lists).people if reached.lists else 0),
+        certain=not directory.expired,
+    )

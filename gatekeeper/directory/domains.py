@@ -1,0 +1,131 @@
+"""Which domains are inside, and which agency each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+
+from gatekeeper.address import MOST_DOMAIN_OCTETS, is_literal, is_loopback, normalise_domain
+
+Place = tuple[bool, str | None]  # whether a domain is inside, and its agency
+
+_WILDCARD = "*."
+_OUTSIDE: Place = (False, None)
+
+
+class Domains:
+    """Domain patterns of a ruleset: `x` is the domain itself, `*.x` everything below x at any depth, but not x."""
+
+    def __init__(
+        self,
+        agencies: Mapping[str, Iterable[str]],
+        extra: Iterable[str],
+        outside: Iterable[str] = (),
+        own: Iterable[str] = (),
+    ) -> None:
+        """Take each agency's patterns by its id, and the patterns that are inside but in no agency.
+
+        `outside` are patterns below these that are somebody else's; `own` are address literals of this host.
+        """
+        self.problems: tuple[str, ...] = ()
+        self._agencies: dict[str, str] = {}
+        self._extra = frozenset(map(normalise_pattern, extra))
+        self._outside = frozenset(map(normalise_pattern, outside))
+        self._own = frozenset(own) | {pattern for pattern in self._extra if pattern.startswith("[")}
+        for agency, patterns in agencies.items():
+            for pattern in map(normalise_pattern, patterns):
+                self._claim(pattern, agency)
+        self._cached = lru_cache(maxsize=8192)(self._match)  # bounded: senders choose what is asked
+        self._cached_recipients = lru_cache(maxsize=8192)(self._match_recipient)
+
+    def _claim(self, pattern: str, agency: str) -> None:
+        owner = self._agencies.setdefault(pattern, agency)
+        if owner != agency:
+            self.problems += (f"domain {pattern} is listed for agency {owner} and for {agency}: it counts for {owner}",)
+
+    def place(self, domain: str) -> Place:
+        """Whether a normalised domain is declared as inside, and its agency: that of the longest pattern that fits."""
+        return self._cached(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
+
+    def place_of_recipient(self, domain: str) -> Place:
+        """As `place`; and inside is also what the host itself is called, and what is below an inside domain.
+
+        A subdomain that nobody declared is of its parent's agency, for mail to it may well be delivered here.
+        """
+        return self._cached_recipients(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
+
+    def routes(self, domain: str) -> bool:
+        """True for a domain before which a local part may route: "", inside, the host's own, any address literal."""
+        return not domain or is_literal(domain) or self.place_of_recipient(domain)[0]
+
+    def is_own(self, domain: str) -> bool:
+        """True for what names the host itself: localhost, and address literals of loopback and its own addresses."""
+        return domain in self._own or is_loopback(domain)
+
+    def _match(self, domain: str) -> Place:
+        return self._declared(domain) or _OUTSIDE
+
+    def _match_recipient(self, domain: str) -> Place:
+        if self.is_own(domain):
+            return True, None
+        above = (self._of_pattern(parent) for parent in _parents(domain))
+        return self._declared(domain) or next((place for place in above if place), _OUTSIDE)
+
+    def _declared(self, domain: str) -> Place | None:
+        """What the longest pattern says; None where none matches."""
+        return next((place for place in map(self._of_pattern, patterns_of(domain)) if place), None)
+
+    def _of_pattern(self, pattern: str) -> Place | None:
+        if agency := self._agencies.get(pattern):
+            return True, agency
+        if pattern in self._extra:
+            return True, None
+        return _OUTSIDE if pattern in self._outside else None
+
+
+def normalise_pattern(pattern: str) -> str:
+    """Normalise a domain or a `*.` pattern."""
+    if pattern.startswith(_WILDCARD):
+        return _WILDCARD + normalise_domain(pattern[2:])
+    return normalise_domain(pattern)
+
+
+def patterns_of(domain: str) -> Iterator[str]:
+    """Every pattern that matches a domain, the longest first; of what is too long to be one, itself alone."""
+    yield domain
+    yield from (_WILDCARD + parent for parent in _parents(domain))
+
+
+def _parents(domain: str) -> Iterator[str]:
+    """Every domain that a domain is below, the nearest first; none of what is too long to be one."""
+    if len(domain) > MOST_DOMAIN_OCTETS:
+        return  # each of its labels would cost a copy of the rest
+    while (dot := domain.find(".")) >= 0:
+        domain = domain[dot + 1 :]
+        yield domain
+
+
+class Groups:
+    """Groups by user and by domain."""
+
+    def __init__(
+        self, groups: Mapping[str, Iterable[str]], entries: Mapping[str, tuple[str, ...]], user: Callable[[str], str]
+    ) -> None:
+        """`groups`: group -> addresses and domain patterns; `entries`: user -> groups; `user` names an address's."""
+        self._users: dict[str, set[str]] = {name: set(each) for name, each in entries.items()}
+        self._domains: dict[str, set[str]] = {}
+        for group, members in groups.items():
+            for member in members:
+                if "@" in member:
+                    self._users.setdefault(user(member), set()).add(group)
+                else:
+                    self._domains.setdefault(normalise_pattern(member), set()).add(group)
+
+    def of(self, user: str, address: str) -> tuple[str, ...]:
+        """The groups of a user who writes from an address, sorted; both normalised."""
+        if not self._users and not self._domains:
+            return ()
+        found = set(self._users.get(user, ()))
+        for domain in {user.rpartition("@")[2], address.rpartition("@")[2]} if self._domains else ():
+            found.update(*(self._domains.get(pattern, ()) for pattern in patterns_of(domain)))
+        return tuple(sorted(found))

@@ -1,0 +1,93 @@
+"""Lists that hold lists: what a list leads to, and where lists lead back to themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
+
+from gatekeeper.lib.immutable import immutable
+
+_MOST_CYCLES = 20  # reported; a tangle has more than anybody reads
+
+
+class Lists:
+    """Lists by address, their members told apart into people and lists."""
+
+    def __init__(self, members: Mapping[str, frozenset[str]]) -> None:
+        """`members`: normalised address of a list -> users, externals and lists, normalised.
+
+        A list that names itself means the mailbox of that name, as in aliases(5): `jo: jo, jo@example.org`.
+        """
+        addresses = members.keys()
+        self._nested = {name: each.intersection(addresses) - {name} for name, each in members.items()}
+        self._people = {name: each - self._nested[name] for name, each in members.items()}
+        self.problems = (*self._empty(members), *islice(self._circular(), _MOST_CYCLES))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._nested
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody who is in any list."""
+        return frozenset().union(*self._people.values())
+
+    def expand(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The list with every list that it leads to, and the people of all of them; cycles do no harm."""
+        lists = {name}
+        waiting = [name]
+        while waiting:
+            fresh = self._nested[waiting.pop()] - lists
+            lists |= fresh
+            waiting.extend(fresh)
+        return frozenset(lists), frozenset().union(*(self._people[each] for each in lists))
+
+    @staticmethod
+    def _empty(members: Mapping[str, frozenset[str]]) -> Iterator[str]:
+        for name, each in members.items():
+            if not each:
+                yield f"list {name} has no members: mail to it counts nobody"
+
+    def _circular(self) -> Iterator[str]:
+        for names in cycles(self._nested):
+            yield f"lists {' -> '.join([*names, names[0]])} lead back to themselves: each counts the members of all"
+
+
+def cycles(nested: Mapping[str, Collection[str]]) -> Iterator[tuple[str, ...]]:
+    """Ways from a list back to itself, by depth-first search; time linear in the nesting but for what is yielded."""
+    done: set[str] = set()
+    for root in nested:
+        path = {} if root in done else {root: iter(sorted(nested[root]))}
+        while path:
+            here = next(reversed(path))
+            step = next(path[here], None)
+            if step is None:
+                done.add(here)
+                del path[here]
+            elif step in path:
+                yield _from(step, path)
+            elif step not in done:
+                path[step] = iter(sorted(nested[step]))
+
+
+def _from(name: str, path: Collection[str]) -> tuple[str, ...]:
+    names = list(path)
+    return tuple(names[names.index(name) :])
+
+
+@immutable
+class Consent:
+    """Addresses of people outside; `given` is None where everybody has consented who is not suppressed."""
+
+    given: frozenset[str] | None = None
+    suppressed: frozenset[str] = frozenset()
+
+    def of(self, user: Callable[[str], str]) -> Consent:
+        """The same by the names that the directory gives to addresses."""
+        given = None if self.given is None else frozenset(map(user, self.given))
+        return Consent(given, frozenset(map(user, self.suppressed)))
+
+    def missing(self, people: Iterable[str]) -> frozenset[str]:
+        """Those of the people who have not consented: suppression wins."""
+        everybody = frozenset(people)
+        without = everybody - self.given if self.given is not None else frozenset()
+        return without | (everybody & self.suppressed)

@@ -1,0 +1,139 @@
+"""CSV files: one row an address, with columns address, user, agency and group."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from gatekeeper.address import normalise, valid
+from gatekeeper.directory.entries import Entry
+
+COLUMNS = ("address", "user", "agency", "group")
+_SHOWN = 20  # problems of a server
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+# What spreadsheets and databases write where there is nothing: thousands of rows with it are no one person.
+_NOBODY = frozenset({"n/a", "na", "null", "(null)", "nil", "none", "nan", "undefined", "-", "--", "0", ".", "?"})
+
+Row = Mapping[str, str]
+Placed = tuple[Entry, str]  # and where it stands
+
+
+class Table:
+    """Entries of one or more CSV files; rows that contradict each other are errors."""
+
+    def __init__(self, agencies: Collection[str]) -> None:
+        """`agencies`: the ids that rows may name."""
+        self.entries: list[Entry] = []
+        self.errors: list[str] = []
+        self._agencies = agencies
+        self._rows: dict[str, tuple[Entry, str]] = {}  # by address: the row and where it stands
+        self._stated: dict[str, tuple[str, str]] = {}  # by user: the agency and where it is stated
+
+    def read(self, path: Path, text: str) -> list[Placed]:
+        """Read one file, for `take`; what is wrong with it goes to `errors` as `file:line: text`."""
+        rows: list[Placed] = []
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            header = [name.strip().lower() for name in next(reader, [])]
+            if problem := _header_problem(header):
+                self.errors.append(f"{path}:1: {problem}")
+                return rows
+            for cells in reader:
+                rows += self._read_row(f"{path}:{reader.line_num}", header, [cell.strip() for cell in cells])
+        except csv.Error as error:
+            self.errors.append(f"{path}:{reader.line_num}: {error}: expected comma-separated values (RFC 4180)")
+        return rows
+
+    def take(self, rows: Iterable[Placed]) -> None:
+        """Add the rows of a file; those that contradict others go to `errors`."""
+        for entry, place in rows:
+            self._add(entry, place)
+
+    def take_rows(self, rows: Iterable[Placed]) -> list[str]:
+        """Add the rows of a server; returns what contradicts others, and leaves that out."""
+        before = len(self.errors)
+        self.take(rows)
+        return self._spared(before)
+
+    def read_rows(self, name: str, rows: Iterable[Row]) -> tuple[list[Placed], list[str]]:
+        """Read rows of a server, for `take_rows`; and what is wrong with those left out: nobody here can mend them."""
+        before = len(self.errors)
+        found: list[Placed] = []
+        for number, row in enumerate(rows, 1):
+            known = {column: row.get(column, "") for column in COLUMNS}
+            if known["agency"] not in self._agencies:
+                known["agency"] = ""  # the domain says it
+            found += self._read_row(f"{name}: row {number}", list(known), list(known.values()))
+        return found, self._spared(before)
+
+    def _spared(self, before: int) -> list[str]:
+        """Take errors of a server's rows back; the first of them, and how many more there are."""
+        wrong = self.errors[before:]
+        del self.errors[before:]
+        return [*wrong[:_SHOWN], *([f"and {len(wrong) - _SHOWN} more rows like these"] if len(wrong) > _SHOWN else [])]
+
+    def _read_row(self, place: str, header: list[str], cells: list[str]) -> list[Placed]:
+        """The entry of a row; none where it is empty or wrong."""
+        if not any(cells):
+            return []
+        if len(cells) != len(header):
+            self.errors.append(f"{place}: {len(cells)} values: expected {len(header)} ({', '.join(header)})")
+            return []
+        row = dict(zip(header, cells, strict=True))
+        problems = list(self._row_problems(row))
+        self.errors.extend(f"{place}: {problem}" for problem in problems)
+        if problems:
+            return []
+        groups = tuple(row.get("group", "").split())
+        return [(Entry(row["address"], row.get("user", ""), row.get("agency") or None, groups), place)]
+
+    def _row_problems(self, row: Row) -> Iterator[str]:
+        address, user, agency = (row.get(column, "") for column in COLUMNS[:3])
+        if not valid(address):
+            yield f"address {address!r}: expected an address such as jo@example.gov"
+        if "@" in user and not valid(user):
+            yield f"user {user!r}: expected an address, or a name without @"
+        if user and (user.casefold() in _NOBODY or user.startswith("#") or not user.isprintable()):
+            yield f"user {user!r} would make one person of many: leave it empty where the address is the user"
+        if agency and agency not in self._agencies:
+            known = ", ".join(self._agencies) or "none: add agencies to the rules"
+            yield f"agency {agency!r} is not in the rules: expected one of {known}"
+        for group in row.get("group", "").split():
+            if not _GROUP.fullmatch(group):
+                yield f"group {group!r}: expected words of letters, digits and . _ -, with blanks between them"
+
+    def _add(self, entry: Entry, place: str) -> None:
+        address = normalise(entry.address)
+        first, first_place = self._rows.setdefault(address, (entry, place))
+        if first is not entry:
+            self._compare(entry, first, place, first_place)
+            return
+        self.entries.append(entry)
+        if entry.agency:
+            self._state(normalise(entry.user) or address, entry.agency, place)
+
+    def _compare(self, entry: Entry, first: Entry, place: str, first_place: str) -> None:
+        same_user = normalise(entry.user or entry.address) == normalise(first.user or first.address)
+        if not same_user or (entry.agency, entry.groups) != (first.agency, first.groups):
+            self.errors.append(
+                f"{place}: {entry.address} has another user, agency or group at {first_place}: keep one of them"
+            )
+
+    def _state(self, user: str, agency: str, place: str) -> None:
+        stated, stated_at = self._stated.setdefault(user, (agency, place))
+        if agency != stated:
+            self.errors.append(f"{place}: user {user} is in agency {agency} here, and in {stated} at {stated_at}")
+
+
+def _header_problem(header: list[str]) -> str:
+    """What is wrong with the first row, "" where nothing is."""
+    expected = f"expected a first row with the columns {', '.join(COLUMNS)}"
+    if "address" not in header:
+        return f"no column address: {expected}"
+    if unknown := [name for name in header if name not in COLUMNS]:
+        return f"unknown column {unknown[0]!r}: {expected}"
+    return f"a column twice: {expected}" if len(set(header)) < len(header) else ""

@@ -1,0 +1,298 @@
+"""One load: the files that a ruleset names, read into one snapshot, or all their errors at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar, cast
+
+from gatekeeper.address import normalise
+from gatekeeper.directory.lists import Consent
+from gatekeeper.directory.loaders.alias_kinds import Sorted, sort_aliases
+from gatekeeper.directory.loaders.aliases import Aliases
+from gatekeeper.directory.loaders.csv_table import Placed, Table
+from gatekeeper.directory.loaders.ldap import ask_ldap
+from gatekeeper.directory.loaders.own_addresses import own_literals
+from gatekeeper.directory.loaders.server_cache import COPIES, REFRESH, Ask, Copies, Copy
+from gatekeeper.directory.loaders.sources import Reading, Size, Sources
+from gatekeeper.directory.loaders.sql import ask_sql
+from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, Reader, read_list
+from gatekeeper.directory.snapshot import Directory
+from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
+
+T = TypeVar("T")
+
+
+def load(ruleset: Ruleset, copies: Copies = COPIES, sources: Sources | None = None) -> Directory:
+    """Read everything that the ruleset says about who is who, and build the snapshot.
+
+    Blocks, for a second or two with hundreds of thousands of addresses: call it in a thread. `digest` of what comes
+    back tells whether anything has changed since another load; `problems` is what an admin should know and the gate
+    can live with. `copies` are what servers said before, `sources` how large each source was when it was good last: a
+    new one believes everything. Raises DirectoryError with all errors of all files as `file:line: text`.
+    """
+    sources = sources or Sources()
+    files = _Files(ruleset, copies, sources)
+    files.read()
+    if errors := [*files.errors, *files.table.errors, *files.aliases.errors]:
+        raise DirectoryError(errors)
+    sources.keep(files.readings.values())
+    files.reader.note(sources.mark)
+    plain = Directory(files.domains, ruleset.domains, outside=ruleset.outside)
+    aliased = sort_aliases(files.aliases.found.values(), files.table.entries, plain)
+    return Directory(
+        agencies=files.domains,
+        domains=ruleset.domains,
+        entries=[*files.table.entries, *aliased.entries],
+        lists=_lists(files, aliased),
+        complete=any(spec.complete for spec in ruleset.directory),
+        problems=[*files.problems, *files.aliases.problems, *aliased.problems],
+        digest=files.reader.digest,
+        files=files.reader.paths,
+        groups=ruleset.groups,
+        consent=files.consent,
+        expired=files.expired,
+        outside=ruleset.outside,
+        own=own_literals(),
+        mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
+    )
+
+
+def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES, sources: Sources | None = None) -> bool:
+    """True where files and servers say what they said when `load` made the directory of the ruleset.
+
+    Files are read and nothing is made of them; servers are asked where it is time to. A source that is believed now, or
+    is so no more, is a change.
+    """
+    sources = sources or Sources()
+    files = _Files(ruleset, copies, sources)
+    reader = files.reader
+    for path in directory.files:
+        try:
+            reader.read(path)
+        except MissingFile:  # it was missing then, or the digest says so
+            continue
+        except DirectoryError:
+            return False
+    try:
+        files.ask_servers()
+    except DirectoryError:
+        return False
+    reader.note(sources.mark)
+    return reader.digest == directory.digest
+
+
+def _lists(files: _Files, aliased: Sorted) -> dict[str, list[str]]:
+    """Lists of the rules and of alias files; one that is in both has the members of both."""
+    lists = {normalise(address): list(members) for address, members in files.lists.items()}
+    for address, members in aliased.lists.items():
+        lists.setdefault(address, []).extend(members)
+    return lists
+
+
+class _Files:
+    """What the files of one ruleset hold, with their errors."""
+
+    def __init__(self, ruleset: Ruleset, copies: Copies, sources: Sources) -> None:
+        self.readings: dict[str, Reading] = {}  # by the source's name
+        self._sources = sources
+        self._names: dict[str, list[str]] = {}  # of servers: all that each source of the name is made of
+        self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
+        self.consent: Consent | None = None
+        self.expired = False  # a server does not answer, and there is no copy to go by
+        about = (
+            ruleset.domains,
+            ruleset.outside,
+            ruleset.directory,
+            dict(ruleset.lists),
+            dict(ruleset.groups),
+            ruleset.consent,
+        )
+        self.reader = Reader(f"{self.domains} {about}")
+        self.table = Table(ruleset.agencies)
+        self.aliases = Aliases(self.reader)
+        self.lists: dict[str, list[str]] = {}
+        self.errors: list[str] = []
+        self.problems: list[str] = []
+        self._ruleset, self._copies = ruleset, copies
+
+    def read(self) -> None:
+        """Read all of them; the error of one is kept, so that those of the others are found as well."""
+        for spec in self._ruleset.directory:
+            try:
+                self._read_source(spec)
+            except DirectoryError as error:
+                self.errors.extend(error.problems)
+        for address, listed in self._ruleset.lists.items():
+            try:
+                self._read_list(address, listed)
+            except DirectoryError as error:
+                self.errors.extend(error.problems)
+        if consents := self._ruleset.consent:
+            given, suppressed = self._addresses(consents.given, True), self._addresses(consents.suppressed, False)
+            if given is not None and suppressed is not None:
+                self.consent = Consent(given if consents.given else None, suppressed)
+
+    def _read_source(self, spec: DirectorySpec) -> None:
+        if spec.path is None:
+            self._read_server(spec)
+            return
+        path, name = self._ruleset.folder / spec.path, str(spec.path)
+        if spec.kind == "csv":
+            rows = self.table.read(path, self.reader.read(path))
+            self.table.take(self._of_directory(name, rows, _size(rows)))
+        else:
+            aliases = self.aliases.read(path, self._mail_domain(path))
+            size = Size(sum(max(1, len(alias.members)) for alias in aliases))
+            self.aliases.take(self._of_directory(name, aliases, size))
+
+    def _of_directory(self, name: str, content: list[T], size: Size, *, is_copy: bool = False) -> list[T]:
+        """The content to go by; none, and nothing that is counted can be told, where a source is not believed."""
+        believed = self._believed(name, content, size, is_copy=is_copy)
+        self.expired |= believed is None
+        return believed or []
+
+    def _believed(
+        self, name: str, content: list[T], size: Size, *, shrinking: bool = True, is_copy: bool = False
+    ) -> list[T] | None:
+        """What a source says, or its last copy where that is questioned; None where there is no copy."""
+        read = self._sources.read(name, size, content, shrinking=shrinking, is_copy=is_copy)
+        self.readings[name] = read
+        if read.is_shrunk:
+            stands = "what hangs on it cannot be told" if read.content is None else "its last copy stands"
+            self.problems.append(
+                f"{name} has {size}, and had {read.size} when it was good last: {stands} until it is as it was; "
+                f"if this is right: gatekeeper directory accept {name}"
+            )
+        return cast(list[T] | None, read.content)
+
+    def ask_servers(self) -> None:
+        """Have copies that are due taken anew; raises DirectoryError."""
+        for spec in self._ruleset.directory:
+            if spec.path is None:
+                self._server_copy(spec)
+        consents = self._ruleset.consent
+        for source in (*consents.given, *consents.suppressed) if consents else ():
+            if source.file is None:
+                self._consent_in_database(source)
+
+    def _read_server(self, spec: DirectorySpec) -> None:
+        name, source, copy = self._server_copy(spec)
+        if copy is None:
+            self._expire(source)
+            self.expired = True
+        elif copy.rows and "address" not in copy.rows[0]:
+            raise DirectoryError([f"{name}: no column address: expected address, and any of user, agency, group"])
+        else:
+            rows, problems = self.table.read_rows(name, copy.rows)
+            rows = self._of_directory(source, rows, _size(rows), is_copy=bool(copy.problem))
+            self.problems += [*problems, *self.table.take_rows(rows)]
+
+    def _expire(self, source: str) -> None:
+        self.readings[source] = self._sources.expired(source)
+
+    def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, Copy | None]:
+        """What stands in messages for a server, its name as a source, and its copy."""
+        options = spec.options
+        url, password = options["url"], self._secret(options.get("password_file"))
+        ask = partial(ask_ldap, url, options, password)
+        if spec.kind == "sql":
+            ask = partial(ask_sql, url, options["query"], password, self._ruleset.folder)
+        name = f"directory {spec.kind} {url}"
+        key = f"{name} {sorted(options.items())}"
+        return name, self._source_name(url, key), self._copy(name, key, ask, spec.refresh, spec.age)
+
+    def _source_name(self, url: str, key: str) -> str:
+        """A server's name as a source: its URL less who logs in; the second source of one URL is URL#2."""
+        scheme, slashes, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        name = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+        keys = self._names.setdefault(name, [])
+        if key not in keys:
+            keys.append(key)
+        number = keys.index(key) + 1
+        return name if number == 1 else f"{name}#{number}"
+
+    def _copy(self, name: str, key: str, ask: Ask, refresh: timedelta | None, age: timedelta | None) -> Copy | None:
+        """What a server says, or said last; None where that is too old to go by."""
+        copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh or REFRESH)
+        expired = self._copies.expired(copy, age)
+        self.reader.note(f"{key} {copy.digest} {expired} {copy.problem}")
+        if copy.problem:
+            stands = "what hangs on it cannot be told" if expired else "its last copy stands"
+            self.problems.append(f"{name}: {copy.problem}: {stands}")
+        return None if expired else copy
+
+    def _secret(self, file: str | Path | None) -> str:
+        return self.reader.read(self._ruleset.folder / file).strip() if file else ""
+
+    def _read_list(self, address: str, listed: ListSpec) -> None:
+        members = list(listed.members)
+        if listed.file is not None:
+            path = self._ruleset.folder / listed.file
+            found, errors = read_list(path, self.reader.read(path))
+            members += self._of_directory(str(listed.file), found, Size(len(found)))
+            self.errors += errors
+        elif not members and normalise(address) not in self.aliases.found:
+            self.problems.append(f"list {address} has no file, members or alias: mail to it counts as to one address")
+            return
+        self.lists[address] = members
+
+    def _addresses(self, sources: Iterable[ConsentSource], permit: bool) -> frozenset[str] | None:
+        """Everybody whom the sources of a consent list name; None where one of them cannot be told.
+
+        Args: `permit` where they say who may be written to: then it is their growing that is questioned.
+        """
+        found: set[str] = set()
+        told = True
+        for source in sources:
+            try:
+                addresses = self._consent_source(source, permit)
+                told = told and addresses is not None
+                found.update(addresses or ())
+            except DirectoryError as error:
+                self.errors.extend(error.problems)
+        return frozenset(found) if told else None
+
+    def _consent_source(self, source: ConsentSource, permit: bool) -> list[str] | None:
+        if source.file is None:
+            name, copy = self._consent_in_database(source)
+            if copy is None:
+                self._expire(name)
+                return None
+            found, is_copy = [next(iter(row.values()), "") for row in copy.rows], bool(copy.problem)
+        else:
+            path, name, is_copy = self._ruleset.folder / source.file, str(source.file), False
+            found, errors = read_list(path, self.reader.read(path))
+            self.errors += errors
+        size = Size(len(found), len(found) if permit else 0)
+        return self._believed(name, found, size, shrinking=not permit, is_copy=is_copy)
+
+    def _consent_in_database(self, source: ConsentSource) -> tuple[str, Copy | None]:
+        url, password = source.sql or "", self._secret(source.password_file)
+        ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
+        name = f"consent sql {url}"
+        key = f"{name} {source.query}"
+        return self._source_name(url, key), self._copy(name, key, ask, None, source.age)
+
+    def _mail_domain(self, path: Path) -> str:
+        """The domain that the mail host adds to names without one: the first that is inside and no pattern."""
+        named = _exact(self._ruleset.domains)
+        domain = next(chain(named, *map(_exact, self.domains.values())), None)
+        if domain is None:
+            raise DirectoryError([f"{path}: its names have no domain: list the mail host's own first under domains:"])
+        if not named:
+            advice = "if the mail host adds another, list that first under domains:"
+            self.problems.append(f"{path}: names without a domain count as @{domain}; {advice}")
+        return domain
+
+
+def _size(rows: Sequence[Placed]) -> Size:
+    return Size(len(rows), sum(len(entry.groups) for entry, _ in rows))
+
+
+def _exact(patterns: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if not pattern.startswith(("*.", "["))]

@@ -1,0 +1,1 @@
+"""What people do: ask in advance, decide, take back, suspend, look. The same verbs for every face."""

@@ -1,0 +1,168 @@
+"""What every verb works with: in whose name, by which rules, when; and how an act is refused."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+
+from gatekeeper.address import normalise
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import LifecycleError
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.approvers import Asking, Matter, Yes, agency_of
+from gatekeeper.rules import Ruleset
+from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.store.events import Act
+from gatekeeper.workdays import Calendar
+
+WINDOW = 2  # working days for which an approval stands after the planned day (DESIGN 6)
+
+
+class CaseworkError(Exception):
+    """An act that cannot be done; the text names what it was about, what was expected and what to do."""
+
+
+class NotAllowed(CaseworkError):
+    """An act by somebody who may not do it."""
+
+
+class NotFound(CaseworkError):
+    """A mailing, request, permit or suspension that is not there."""
+
+
+@immutable
+class Desk:
+    """The rules in force, the voice in which people are told, and the time of the act in seconds since 1970."""
+
+    voice: Voice
+    now: float
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """What decides who may do what."""
+        return self.voice.ruleset
+
+    @property
+    def moment(self) -> datetime:
+        """The time of the act, aware."""
+        return datetime.fromtimestamp(self.now, UTC)
+
+    @property
+    def calendar(self) -> Calendar:
+        """The organisation's working days."""
+        return calendar_of(self.ruleset)
+
+    @property
+    def today(self) -> date:
+        """The day that it is by the organisation's clock."""
+        return self.calendar.day(self.moment)
+
+    def act(self, by: str, reason: str = "") -> Act:
+        """Somebody's act, now, with the login of the operating system."""
+        return Act(self.now, normalise(by), _login(), " ".join(reason.split()))
+
+    def window_end(self, day: date) -> float:
+        """The end of the second working day after `day`, by the organisation's clock."""
+        return self.end_of(self.calendar.add(day, WINDOW))
+
+    def end_of(self, day: date) -> float:
+        """The last second of a day."""
+        return self.calendar.end_of(day).timestamp()
+
+    def start_of(self, day: date) -> float:
+        """The first second of a day."""
+        return self.calendar.before(day, 0).timestamp()
+
+    def day_of(self, seconds: float) -> date:
+        """The day of a time, by the organisation's clock."""
+        return self.calendar.day(datetime.fromtimestamp(seconds, UTC))
+
+
+@contextmanager
+def named(id: str) -> Iterator[None]:
+    """Put the id of what is acted on before what its lifecycle says."""
+    try:
+        yield
+    except LifecycleError as error:
+        raise CaseworkError(f"{id}: {error}") from None
+
+
+def require_reason(reason: str, what: str) -> None:
+    """Raise CaseworkError where no reason is given; `what` says whose act it is and who reads it."""
+    if not reason.strip():
+        raise CaseworkError(what)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+__all__ = [
+    "Matter",
+    "agency_of",
+    "asked",
+    "check_may_be_asked",
+    "check_may_decide",
+    "holds",
+    "is_final",
+    "may_revoke",
+    "missing",
+    "wanted",
+]
+
+
+def check_may_decide(ruleset: Ruleset, matter: Matter, by: str) -> None:
+    """Raise NotAllowed where `by` may not say yes or no: it is their own (DESIGN 6), or no rule asks them."""
+    if refusal := Asking(ruleset).refusal(matter, by):
+        raise NotAllowed(refusal)
+
+
+def check_may_be_asked(ruleset: Ruleset, matter: Matter, whom: str) -> None:
+    """Raise NotAllowed where nobody of that name is known to the rules, or it is their own."""
+    if whom not in ruleset.people:
+        known = ", ".join(ruleset.people_with("owner")) or "nobody is an owner"
+        raise NotAllowed(f"{matter.id}: {whom} does not stand under people in rules.yaml; owners: {known}")
+    if whom in matter.own:
+        raise NotAllowed(f"{matter.id}: it is {whom}'s own; nobody decides their own")
+
+
+def asked(ruleset: Ruleset, matter: Matter) -> frozenset[str]:
+    """Everybody whose yes can count, delegates among them."""
+    return Asking(ruleset).able(matter)
+
+
+def missing(ruleset: Ruleset, matter: Matter, agreed: Iterable[str | Yes]) -> tuple[str, ...]:
+    """Who must still agree, as the rules name them. Who is given by name alone has agreed today."""
+    yeses = (each if isinstance(each, Yes) else Yes(each, matter.today) for each in agreed)
+    return Asking(ruleset).missing(matter, yeses)
+
+
+def wanted(ruleset: Ruleset, matter: Matter) -> tuple[str, ...]:
+    """Everybody who must agree, as the rules name them."""
+    return missing(ruleset, matter, ())
+
+
+def holds(ruleset: Ruleset, by: str, *roles: str) -> bool:
+    """Whether they hold one of the roles."""
+    person = ruleset.people.get(by)
+    return person is not None and not set(roles).isdisjoint(person.roles)
+
+
+def is_final(ruleset: Ruleset, by: str) -> bool:
+    """Whether their no cannot be appealed (S2)."""
+    person = ruleset.people.get(by)
+    return person is not None and person.final
+
+
+def may_revoke(ruleset: Ruleset, matter: Matter, by: str) -> None:
+    """Raise NotAllowed where `by` may not take back or narrow what was permitted (S3, S5).
+
+    Approvers may, and whoever was asked about it; of their own too, for it only takes away.
+    """
+    if by not in asked(ruleset, matter) | set(ruleset.people_with("approver")):
+        raise NotAllowed(f"{matter.id}: {by} may not take it back; an approver may, or whoever was asked about it")

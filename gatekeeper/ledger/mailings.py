@@ -1,0 +1,321 @@
+"""What people do with a held mailing: look, approve, deny, ask for changes, withdraw, take a copy.
+
+Each verb is one transaction: it reads the mailing, checks who acts, changes it, and queues what follows from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import reduce
+
+from gatekeeper import notices
+from gatekeeper.address import normalise
+from gatekeeper.ledger import context
+from gatekeeper.ledger.context import WINDOW, CaseworkError, Desk, Matter, NotAllowed, NotFound, named, require_reason
+from gatekeeper.ledger.seen import Looked, Seen, check_unchanged, grown_lately, look, shown
+from gatekeeper.ledger.terms import Terms
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState, MailingState, advance
+from gatekeeper.message import read_likeness, subject_key
+from gatekeeper.model import Counts, Likeness, Scope
+from gatekeeper.notices import Occasion
+from gatekeeper.outbox import agreement, to_approvers
+from gatekeeper.outbox.agreement import Agreement, Agreements, subject_of
+from gatekeeper.outbox.to_senders import queue_notice, queue_report, report_to
+from gatekeeper.store import Connection, mailings, views
+from gatekeeper.store import batches as keeping
+from gatekeeper.store.events import Act
+from gatekeeper.store.permits import APPROVAL, Grant
+from gatekeeper.store.reminders import ASKED, origin_of
+from gatekeeper.store.versions import AGREED
+from gatekeeper.store.views import BatchView, EventView, MailingView
+
+_OUTCOMES = {
+    "deny": "denied, and what was held of it is not sent",
+    "changes": "sent back with changes asked, and what was held of it is not sent",
+    "withdraw": "withdrawn, and what was held of it is not sent",
+}
+_LEFT = {  # how each act that closes a mailing leaves what was held, and what its sender is told
+    "deny": (BatchState.RETURNED, Occasion.DENIED),
+    "changes": (BatchState.RETURNED, Occasion.DENIED),
+    "withdraw": (BatchState.WITHDRAWN, Occasion.WITHDRAWN),
+}
+_READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
+
+
+@immutable
+class Case:
+    """A mailing with all that belongs to it, for who decides."""
+
+    mailing: MailingView
+    batches: list[BatchView]
+    events: list[EventView]
+    agreements: Agreements = Agreements()
+    missing: tuple[str, ...] = ()  # who must still agree, while it is held
+
+
+@immutable
+class Decision:
+    """What came of an act: the mailing afterwards, the permit that was given, whose yes is still missing."""
+
+    mailing: MailingView
+    permit: str | None = None
+    missing: tuple[str, ...] = ()
+    grew: str = ""  # what came of it in the last minute, where nobody said what they had looked at
+
+
+def show(connection: Connection, desk: Desk, number: int) -> Case:
+    """One mailing with its batches, its timeline and who has agreed; raises NotFound."""
+    mailing = shown(connection, desk, find(connection, number))
+    events = views.timeline(connection, mailing.key)
+    case = Case(mailing, views.find_batches(connection, mailing.key), events)
+    if mailing.state is not MailingState.HELD:
+        return case
+    agreements = agreement.agreements_to(subject_of(connection, mailing), events, mailing.held_at)
+    missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), agreements.yeses(desk.voice))
+    return replace(case, agreements=agreements, missing=missing)
+
+
+def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
+    """The mailing for who takes a copy, which its timeline notes first (S4, D4); raises NotFound or NotAllowed."""
+    mailing, act = find(connection, number), desk.act(by)
+    person = desk.ruleset.people.get(act.by)
+    if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
+        desk.ruleset, matter_of(connection, desk, mailing)
+    ):
+        raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
+    mailings.note(connection, mailing, "exported", act)
+    return show(connection, desk, number)
+
+
+def approve(
+    connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: Seen
+) -> Decision:
+    """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    mailing, act = find(connection, number), desk.act(by, reason)
+    looked = look(connection, mailing, seen)
+    matter = _as_seen(matter_of(connection, desk, mailing), looked)
+    context.check_may_decide(desk.ruleset, matter, act.by)
+    with named(mailing.id):
+        advance(mailing.state, "approve in part" if looked.only else "approve")
+    own = _yes(desk, mailing, looked, act, terms)
+    act = replace(act, details=own.as_details())
+    events = views.timeline(connection, mailing.key)
+    others = agreement.agreements_to(looked.subject, events, mailing.held_at)
+    missing = context.missing(desk.ruleset, matter, (*others.yeses(desk.voice), own.yes(desk.voice)))
+    grew = "" if seen.version else grown_lately(mailing, events, desk.now)
+    if missing:
+        mailings.note(connection, mailing, AGREED, act)
+        return _decided(connection, desk, mailing, missing=missing, grew=grew)
+    agreed = _together(desk, looked, [own, *others.counting])
+    permit = _release(connection, desk, mailing, looked, act, agreed)
+    return _decided(connection, desk, mailing, permit=permit, grew=grew)
+
+
+def _as_seen(matter: Matter, looked: Looked) -> Matter:
+    """What is decided: the mailing, or what somebody had seen of it, which what came later does not make another's."""
+    then = looked.then
+    if not looked.only or not then.rules:  # without rules it was not held then, and nobody was asked yet
+        return matter
+    return replace(matter, rules=then.rules, agencies=frozenset(then.agencies), lists=frozenset(then.lists))
+
+
+def _yes(desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> Agreement:
+    """Somebody's yes with what they have seen; raises Stale, or CaseworkError for terms that cannot be kept."""
+    if not looked.only:
+        check_unchanged(mailing, looked, terms.as_row())
+    users = looked.subject.now.users
+    if terms.until and desk.end_of(terms.until) <= desk.now:
+        raise CaseworkError(f"{mailing.id}: --until {terms.until} has passed: expected the last day of the permit")
+    if terms.max_users is not None and terms.max_users < users:
+        raise CaseworkError(f"{mailing.id}: it reaches {users} users; expected --max-users not below")
+    return Agreement(act.by, act.at, looked.as_row(), terms.as_row())
+
+
+def _together(desk: Desk, looked: Looked, agreed: Iterable[Agreement]) -> Terms:
+    """The strictest of all terms, where what somebody left out is as they had seen it (DESIGN 6)."""
+    last = desk.calendar.add(desk.today, WINDOW)
+    as_seen = Terms(looked.subject.now.users, last, 1, "exact")
+    each = [Terms.from_row(one.terms).or_else(as_seen) for one in agreed]
+    return reduce(Terms.and_also, each)
+
+
+def _release(connection: Connection, desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> str:
+    """Send what was approved on its way; returns the permit's id."""
+    kept = views.find_batches(connection, mailing.key)
+    if looked.only:
+        return _release_part(connection, desk, mailing, looked, act, terms, kept)
+    given = _grant(connection, desk, mailing, looked, kept, terms)
+    affair = to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at)
+    permit = mailings.approve(connection, mailing, kept, given, act)
+    to_approvers.tell_decided(connection, affair, "approved, and is being sent", act.by, act.reason, act.at)
+    _tell_released(connection, desk, mailing, kept, act, permit)
+    return permit
+
+
+def _release_part(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    looked: Looked,
+    act: Act,
+    terms: Terms,
+    kept: list[BatchView],
+) -> str:
+    """Send what somebody had seen, and leave what came later held."""
+    chosen = [one for one in kept if one.state is BatchState.HELD and looked.then.has(one.id, one.place)]
+    if not chosen:
+        raise CaseworkError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
+    given = _grant(connection, desk, mailing, looked, chosen, terms)
+    permit = mailings.approve_part(connection, mailing, chosen, given, act)
+    then = looked.then
+    counts = Counts(users=then.users, external=then.external)
+    by = f"{act.by}, but for what came after they had looked at it, which waits still,"
+    _tell_released(connection, desk, replace(mailing, counts=counts), chosen, replace(act, by=by), permit)
+    return permit
+
+
+def _grant(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    looked: Looked,
+    kept: list[BatchView],
+    terms: Terms,
+) -> Grant:
+    """What was reviewed, and nothing more unless the terms say so (DESIGN 6)."""
+    until = desk.end_of(terms.until) if terms.until else desk.window_end(desk.today)
+    if until <= desk.now:
+        raise CaseworkError(f"{mailing.id}: one who agreed allowed it until {terms.until}: ask them to agree again")
+    template, now = terms.binding == agreement.TEMPLATE, looked.subject.now
+    return Grant(
+        kind=APPROVAL,
+        rules=now.rules or tuple(reason.rule for reason in mailing.reasons),
+        scope=Scope(senders=frozenset({mailing.sender})),
+        since=desk.now,
+        until=until,
+        binding="template" if template else "exact",
+        digests=() if template else tuple(sorted({batch.content_digest for batch in kept})),
+        likeness=_likeness(connection, mailing, kept) if template else None,
+        subject=mailing.subject,
+        subject_key=subject_key(mailing.subject) if template else "",
+        ceiling=terms.max_users,
+        agencies=now.agencies,
+        uses=terms.uses or 1,
+        mailing_key=mailing.key,
+    )
+
+
+def _decided(
+    connection: Connection,
+    desk: Desk,
+    mailing: MailingView,
+    *,
+    permit: str | None = None,
+    missing: tuple[str, ...] = (),
+    grew: str = "",
+) -> Decision:
+    return Decision(shown(connection, desk, find(connection, int(mailing.id[2:]))), permit, missing, grew)
+
+
+def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
+    """What all of its messages have in common; raises CaseworkError where they differ in more than their texts."""
+    bodies = {batch.body for batch in kept}
+    found = [read_likeness(b"".join(keeping.read_chunks(connection, body))) for body in sorted(bodies)]
+    if len({(each.links, each.attachments) for each in found}) != 1:
+        raise CaseworkError(f"{mailing.id}: its messages differ in links or attachments: expected --binding exact")
+    return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
+
+
+def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Send it back to its sender with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
+    mailing, act = find(connection, number), desk.act(by, reason)
+    context.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
+    return _close(connection, desk, mailing, "changes", act, seen)
+
+
+def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> Decision:
+    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, CaseworkError."""
+    mailing, act, also = find(connection, number), desk.act(by), normalise(whom)
+    matter = matter_of(connection, desk, mailing)
+    context.check_may_decide(desk.ruleset, matter, act.by)
+    context.check_may_be_asked(desk.ruleset, matter, also)
+    with named(mailing.id):
+        advance(mailing.state, "approve")
+    mailings.note(connection, mailing, ASKED, replace(act, reason=also))
+    to_approvers.ask_also(
+        connection, to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at), also, act.at
+    )
+    events = views.timeline(connection, mailing.key)
+    yeses = agreement.agreements_to(subject_of(connection, mailing), events, mailing.held_at).yeses(desk.voice)
+    missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses)
+    return _decided(connection, desk, mailing, missing=missing)
+
+
+def _tell_released(
+    connection: Connection, desk: Desk, mailing: MailingView, kept: Iterable[BatchView], act: Act, permit: str
+) -> None:
+    told = [batch for batch in kept if batch.notify]
+    if not told:
+        return
+    summary = desk.voice.summary(
+        mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told[0].message_id
+    )
+    content = notices.released_notice(summary, desk.voice.organisation, desk.moment, act.by, act.reason)
+    queue_notice(connection, f"released:{mailing.id}:{permit}", mailing.sender, content, act.at, mailing.key)
+
+
+def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Say no: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    require_reason(reason, "a denial needs a reason: the sender reads it")
+    mailing, act = find(connection, number), desk.act(by, reason)
+    context.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
+    return _close(connection, desk, mailing, "deny", act, seen)
+
+
+def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Take it back: its sender, or an admin. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    mailing, act = find(connection, number), desk.act(by, reason)
+    if act.by != mailing.sender and not context.holds(desk.ruleset, act.by, "admin"):
+        raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
+    return _close(connection, desk, mailing, "withdraw", act, seen)
+
+
+def _close(connection: Connection, desk: Desk, mailing: MailingView, name: str, act: Act, seen: Seen) -> Decision:
+    left, occasion = _LEFT[name]
+    with named(mailing.id):
+        advance(mailing.state, name)
+    if seen.version:
+        check_unchanged(mailing, look(connection, mailing, seen), {})
+    grew = "" if seen.version else grown_lately(mailing, views.timeline(connection, mailing.key), desk.now)
+    kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
+    affair = to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at)
+    with named(mailing.id):
+        mailings.close(connection, mailing, name, act, left)
+    to_approvers.tell_decided(connection, affair, _OUTCOMES[name], act.by, act.reason, act.at)
+    inside = any(batch.notify for batch in kept)
+    asked = "changes asked: " if name == "changes" else ""
+    reasons = (asked + act.reason,) if act.reason else ()
+    to = report_to(kept, mailing, inside)
+    queue_report(connection, desk.voice, mailing, kept, to, occasion, reasons, act.at)
+    return _decided(connection, desk, mailing, grew=grew)
+
+
+def find(connection: Connection, number: int) -> MailingView:
+    """The mailing of a number, locked until the transaction ends; raises NotFound."""
+    found = views.find_mailing(connection, number, lock=True)
+    if found is None:
+        raise NotFound(f"M-{number}: no such mailing; `gatekeeper mailing list` shows what there is")
+    return found
+
+
+def matter_of(connection: Connection, desk: Desk, mailing: MailingView) -> Matter:
+    """A held mailing as something to be decided, today."""
+    origin, events = origin_of(connection, mailing.key), views.timeline(connection, mailing.key)
+    logins = origin.logins if origin else frozenset()
+    return to_approvers.matter_of_mailing(desk.voice, mailing, logins, events, desk.today)
+
+
+__all__ = ["Case", "CaseworkError", "Decision", "approve", "deny", "export", "find", "matter_of", "show", "withdraw"]

@@ -1,0 +1,297 @@
+"""What people do: ask in advance, decide, take back, suspend, look. The same verbs for every front.
+
+`Casework` is how fronts see it; what a verb does, in one transaction, is in the file of what it acts on. Who may do it
+is in `who.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from typing import TypeVar
+
+from gatekeeper.ledger import mailings, permits, requests, suspensions
+from gatekeeper.ledger.context import CaseworkError, Desk, NotAllowed, NotFound
+from gatekeeper.ledger.mailings import Case, Decision
+from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
+from gatekeeper.ledger.requests import RequestCase, Wanted
+from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
+from gatekeeper.ledger.terms import Terms
+from gatekeeper.lib.failpoints import step
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.rules import Ruleset
+from gatekeeper.store import Connection, Store, batches, views
+from gatekeeper.store import mailings as ledger
+from gatekeeper.store import permits as granted
+from gatekeeper.store import requests as asked
+from gatekeeper.store import suspensions as suspended
+from gatekeeper.store.permits import PermitView, Stopped
+from gatekeeper.store.requests import RequestView
+from gatekeeper.store.sights import keep_shown
+from gatekeeper.store.suspensions import SuspensionView
+from gatekeeper.store.views import BatchView, MailingView
+
+__all__ = [
+    "Case",
+    "Casework",
+    "CaseworkError",
+    "Decision",
+    "Exempted",
+    "Narrowed",
+    "NotAllowed",
+    "NotFound",
+    "PermitCase",
+    "RequestCase",
+    "Stale",
+    "Terms",
+    "Wanted",
+]
+T = TypeVar("T")
+
+
+_AS_ASKED = Terms()
+_LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
+
+
+@immutable
+class Casework:
+    """The verbs, on one store, under one ruleset."""
+
+    store: Store
+    voice: Voice
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """What decides who may do what."""
+        return self.voice.ruleset
+
+    @property
+    def desk(self) -> Desk:
+        """What a verb works with now."""
+        return Desk(self.voice, self.clock())
+
+    def _do(self, verb: Callable[..., T], *arguments: object) -> T:
+        """Carry out a verb in a transaction of its own."""
+        desk = self.desk
+        return self.store.call(lambda connection: verb(connection, desk, *arguments))
+
+    def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
+        """As `_do`, once nothing of the mailing is on its way: what was revoked may be, when it is denied at once."""
+        while True:
+            with suppress(ledger.OnItsWay):
+                return self._do(verb, *arguments)
+            self.pause(_LOOK_SECONDS)
+
+    # -- mailings ------------------------------------------------------------------------------------------------
+
+    def mailings(self, state: str | None = None) -> list[MailingView]:
+        """The numbered mailings, newest first; of one state, where named."""
+        return self._do(_list_mailings, state)
+
+    def show(self, number: int) -> Case:
+        """One mailing with its batches and its timeline; raises NotFound."""
+        return self._do(mailings.show, number)
+
+    def message(self, batch: BatchView) -> bytes:
+        """The message of a batch as the next hop would get it: the Received field of ours, then what came in."""
+        chunks = self.store.call(lambda connection: list(batches.read_chunks(connection, batch.body)))
+        return b"".join([batch.trace, *chunks])
+
+    def export(self, number: int, by: str) -> Case:
+        """The mailing for somebody who takes a copy of its messages, which its timeline notes first (policy S4, D4).
+
+        Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
+        """
+        return self._do(mailings.export, number, by)
+
+    def approve(
+        self,
+        number: int,
+        by: str,
+        reason: str = "",
+        terms: Terms = _AS_ASKED,
+        seen: str | None = None,
+        *,
+        only_seen: bool = False,
+    ) -> Decision:
+        """Say yes to a held mailing; it is sent once everyone whom its rules ask has (DESIGN 6).
+
+        Args: `seen` is the version that was looked at; with `only_seen` what came after it stays held.
+
+        Raises NotFound, NotAllowed, Stale where something is held that neither what was seen nor the terms cover, or
+        CaseworkError where it is not held.
+        """
+        if only_seen and seen is None:
+            raise CaseworkError(f"M-{number}: only what was seen: expected the version of it that was looked at")
+        decision = self._do(mailings.approve, number, by, reason, terms, Seen(seen, only_seen))
+        step("approved")
+        return decision
+
+    def deny(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
+        """Say no: nothing of what is held is sent, and its sender gets one DSN with the reason (RFC 3464).
+
+        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no reason is given.
+        """
+        return self._close(mailings.deny, number, by, reason, Seen(seen))
+
+    def withdraw(self, number: int, by: str, reason: str = "", seen: str | None = None) -> Decision:
+        """Take a held mailing back: its sender, or an admin; nothing of what is held is sent.
+
+        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held.
+        """
+        return self._close(mailings.withdraw, number, by, reason, Seen(seen))
+
+    def ask_changes(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
+        """Send a held mailing back to its sender with what should be changed; nothing of it is sent.
+
+        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no text is given.
+        """
+        return self._close(mailings.ask_changes, number, by, reason, Seen(seen))
+
+    def ask(self, number: int, by: str, whom: str) -> Decision:
+        """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).
+
+        Raises NotFound, NotAllowed, or CaseworkError where it is not held.
+        """
+        return self._do(mailings.ask, number, by, whom)
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def requests(self, state: str | None = None) -> list[RequestView]:
+        """The requests, newest first; of one state, where named."""
+        return self._do(_list_requests, state)
+
+    def show_request(self, number: int) -> RequestCase:
+        """One request with who must agree, its permits and its timeline; raises NotFound."""
+        return self._do(requests.show, number)
+
+    def request_content(self, number: int) -> bytes | None:
+        """The message that a request is bound to; None where it has none. Raises NotFound."""
+        return self._do(requests.content, number)
+
+    def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
+        """Ask for a mailing in advance. Raises NotAllowed, or CaseworkError where something is wrong or too late."""
+        return self._do(requests.submit, wanted, by, reason)
+
+    def submit_again(
+        self, number: int, wanted: Wanted, by: str, reason: str = "", *, appeal: bool = False
+    ) -> RequestCase:
+        """Answer changes asked, or appeal a denial, under the request's number. Raises as `submit`, and NotFound."""
+        return self._do(partial(requests.submit_again, appeal=appeal), number, wanted, by, reason)
+
+    def approve_request(
+        self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED, seen: str | None = None
+    ) -> RequestCase:
+        """Say yes; it has a permit once everyone asked has. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._do(requests.approve, number, by, reason, terms, seen)
+
+    def deny_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
+        """Say no. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._do(requests.deny, number, by, reason, seen)
+
+    def ask_changes_of_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
+        """Send it back with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._do(requests.ask_changes, number, by, reason, seen)
+
+    def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
+        """Have one more agree to it (policy T7). Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(requests.ask, number, by, whom)
+
+    def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
+        """Take it back, as who asked. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        return self._settled(self._do(requests.withdraw, number, by, reason, seen))
+
+    def revoke_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
+        """Take back what was approved; once this has returned nothing more leaves under it. Raises as `revoke`."""
+        return self._settled(self._do(requests.revoke, number, by, reason, seen))
+
+    # -- permits -------------------------------------------------------------------------------------------------
+
+    def permits(self, state: str | None = None, review: str | None = None) -> list[PermitView]:
+        """The permits, newest first; of one state, or whose review is so, where named."""
+        return self._do(_list_permits, state, review)
+
+    def show_permit(self, number: int) -> PermitCase:
+        """One permit with its timeline; raises NotFound."""
+        return self._do(permits.show, number)
+
+    def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
+        """Let an agency's mail pass for some hours. Raises NotAllowed, CaseworkError."""
+        return self._do(permits.declare_emergency, agency, by, reason, hours)
+
+    def grant_exception(self, wanted: Exempted, by: str, reason: str) -> PermitCase:
+        """Let somebody's mail pass until a day. Raises NotAllowed, CaseworkError."""
+        return self._do(permits.grant_exception, wanted, by, reason)
+
+    def review_permit(self, number: int, by: str, reason: str) -> PermitCase:
+        """Close the review of an emergency. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(permits.review, number, by, reason)
+
+    def narrow(self, number: int, by: str, reason: str, to: Narrowed, seen: str | None = None) -> PermitCase:
+        """Allow less; once this has returned nothing leaves that is not covered any more. Raises as `revoke`."""
+        return self._landed(self._do(permits.narrow, number, by, reason, to, seen))
+
+    def revoke(self, number: int, by: str, reason: str, seen: str | None = None) -> PermitCase:
+        """Take a permit back, wait for what is on its way, and say what was sent and what stopped (S5).
+
+        Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, CaseworkError, Stale.
+        """
+        return self._landed(self._do(permits.revoke, number, by, reason, seen))
+
+    def _landed(self, case: PermitCase) -> PermitCase:
+        return replace(case, stopped=self._wait(case.permit))
+
+    def _settled(self, case: RequestCase) -> RequestCase:
+        stopped = [self._wait(permit) for permit in case.permits]
+        total = Stopped(sum(each.stopped for each in stopped), sum(each.sent for each in stopped))
+        return replace(case, stopped=total if stopped else None)
+
+    def _wait(self, permit: PermitView) -> Stopped:
+        """What was sent and stopped under a permit, once nothing under it is on its way."""
+        while True:
+            found = self.store.call(lambda connection: granted.tally(connection, permit, self.clock()))
+            if not found.flying:
+                return found
+            self.pause(_LOOK_SECONDS)
+
+    # -- suspensions ---------------------------------------------------------------------------------------------
+
+    def suspensions(self, state: str | None = None) -> list[SuspensionView]:
+        """The suspensions, newest first; of one state, where named."""
+        return self.store.call(partial(suspended.list_suspensions, now=self.clock(), state=state))
+
+    def suspend(self, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
+        """Keep a sender, group or agency from sending mass mail until a day. Raises NotAllowed, CaseworkError."""
+        return self._do(suspensions.suspend, kind, name, by, reason, until)
+
+    def end_suspension(self, number: int, by: str, reason: str = "") -> SuspensionView:
+        """End a suspension before its time. Raises NotFound, NotAllowed, CaseworkError."""
+        return self._do(suspensions.end, number, by, reason)
+
+
+# -- lists: what their versions stand for is kept, since somebody is about to see them ---------------------------
+
+
+def _list_mailings(connection: Connection, desk: Desk, state: str | None) -> list[MailingView]:
+    found = views.list_mailings(connection, state)
+    keep_shown(connection, found, desk.now)
+    return found
+
+
+def _list_requests(connection: Connection, desk: Desk, state: str | None) -> list[RequestView]:
+    found = asked.list_requests(connection, state)
+    keep_requests(connection, found, desk.now)
+    return found
+
+
+def _list_permits(connection: Connection, desk: Desk, state: str | None, review: str | None) -> list[PermitView]:
+    found = granted.list_permits(connection, state, review)
+    keep_permits(connection, found, desk.now)
+    return found

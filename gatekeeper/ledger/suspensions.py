@@ -1,0 +1,63 @@
+"""What people do about senders, groups and agencies that may not send mass mail for a time (C10)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from gatekeeper.address import normalise, valid
+from gatekeeper.ledger import context
+from gatekeeper.ledger.context import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.store import Connection
+from gatekeeper.store import suspensions as suspended
+from gatekeeper.store.suspensions import SuspensionView
+
+KINDS = ("sender", "group", "agency")
+_MAY = ("approver", "admin")
+
+
+def suspend(
+    connection: Connection, desk: Desk, kind: str, name: str, by: str, reason: str, until: date
+) -> SuspensionView:
+    """Suspend somebody from mass mail until the end of a day. Raises NotAllowed, CaseworkError."""
+    require_reason(reason, "a suspension needs a reason: who is suspended reads it")
+    act = desk.act(by, reason)
+    _check_may(desk, act.by)
+    name = _name(desk, kind, name)
+    end = desk.end_of(until)
+    if end <= act.at:
+        raise CaseworkError(f"--until {until} has passed: expected the last day of the suspension")
+    return find(connection, desk, suspended.suspend(connection, kind, name, end, act))
+
+
+def end(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> SuspensionView:
+    """End a suspension before its time. Raises NotFound, NotAllowed, CaseworkError."""
+    act = desk.act(by, reason)
+    _check_may(desk, act.by)
+    suspension = find(connection, desk, number)
+    with named(suspension.id):
+        suspended.end(connection, suspension, act)
+    return find(connection, desk, number)
+
+
+def find(connection: Connection, desk: Desk, number: int) -> SuspensionView:
+    """The suspension of a number; raises NotFound."""
+    found = suspended.find_suspension(connection, number, desk.now)
+    if found is None:
+        raise NotFound(f"S-{number}: no such suspension; `gatekeeper suspend list` shows what there is")
+    return found
+
+
+def _check_may(desk: Desk, by: str) -> None:
+    if not context.holds(desk.ruleset, by, *_MAY):
+        raise NotAllowed(f"{by} may not suspend anybody, nor end it; an approver or an admin may")
+
+
+def _name(desk: Desk, kind: str, name: str) -> str:
+    if kind == "agency" and name not in desk.ruleset.agencies:
+        known = ", ".join(desk.ruleset.agencies) or "none"
+        raise CaseworkError(f"agency {name!r}: expected the id of an agency of rules.yaml: {known}")
+    if kind != "sender":
+        return name
+    if not valid(name):
+        raise CaseworkError(f"sender {name!r}: expected an address")
+    return normalise(name)

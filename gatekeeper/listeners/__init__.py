@@ -1,1 +1,0 @@
-"""Where mail comes in."""

@@ -1,0 +1,196 @@
+"""Address lists of From, To and their like (RFC 5322 3.4, and the obsolete forms of 4.4), read tolerantly in one pass.
+
+What can only be guessed is still read, so that nobody is left uncounted, and marked as malformed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Mailbox
+
+# Every alternative takes at least a character and none gives back what it took: one pass, whatever the text.
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    | (?P<comment>\()
+    | (?P<quoted>"(?:[^"\\]++|\\.)*+"?)
+    | (?P<angle><(?:"(?:[^"\\]++|\\.)*+"|[^<>"])*+>?)
+    | (?P<special>[>,;:])
+    | (?P<atom>=\?[^?\s]{1,60}\?[bBqQ]\?[^?\s]*+\?=|(?:\[[^\]\s<>,]{0,255}\]|[^\s()<>,;:"])+)
+    | (?P<junk>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_UNCLOSED = re.compile(r'"(?:[^"\\]++|\\.)*+\Z', re.DOTALL)
+_COMMENT = re.compile(r"\\.|[()]|[^()\\]+|\\", re.DOTALL)
+_INNER_COMMENT = re.compile(r"\([^()]*\)")
+_WORDS = re.compile(r"[^\s.@]\s+[^\s.@(]")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\]\s]+\]|[^\s"(),:;<>@\[\]\\]+)""")
+
+
+@immutable
+class AddressList:
+    """Mailboxes in order; `malformed` where another reader could find others, `over_limit` where more follow."""
+
+    mailboxes: tuple[Mailbox, ...] = ()
+    malformed: bool = False
+    over_limit: bool = False
+    grouped: bool = False  # a name with a colon stands for several (RFC 5322 3.4, group)
+
+
+def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) -> AddressList:
+    """Mailboxes of an unfolded field value, of groups too; `decode` is for display names (RFC 2047)."""
+    reader = _Reader(text, decode)
+    while not reader.done and len(reader.mailboxes) < limit:
+        reader.step()
+    over = not reader.done
+    reader.finish()
+    return AddressList(tuple(reader.mailboxes[:limit]), reader.malformed, over, reader.grouped)
+
+
+def is_address(address: str) -> bool:
+    """True for local part @ domain without anything else, whether or not it could be delivered."""
+    return len(address) <= 2000 and _ADDRESS.fullmatch(address) is not None
+
+
+@dataclass(slots=True)
+class _Reader:
+    text: str
+    decode: Callable[[str], str]
+    at: int = 0
+    mailboxes: list[Mailbox] = field(default_factory=list)
+    malformed: bool = False
+    runs: list[list[str]] = field(default_factory=list)  # words; those without white space between them are one run
+    glued: bool = False  # no white space since the last word
+    angle: str | None = None
+    comment: str = ""
+    in_group: bool = False
+    grouped: bool = False
+
+    @property
+    def done(self) -> bool:
+        return self.at >= len(self.text)
+
+    def step(self) -> None:
+        token = _TOKEN.match(self.text, self.at)
+        assert token is not None and token.lastgroup is not None  # "junk" takes any character
+        self.at = token.end()
+        getattr(self, "_" + token.lastgroup)(token[0])
+
+    def finish(self) -> None:
+        self._end_mailbox()
+        self.malformed |= self.in_group
+
+    def _space(self, token: str) -> None:
+        self.glued = False
+
+    def _junk(self, token: str) -> None:
+        self.malformed = True
+
+    def _comment(self, token: str) -> None:
+        """Comments nest (RFC 5322 3.2.2); an old habit puts the name into one: a@example.gov (Ann)."""
+        depth, start = 1, self.at
+        for piece in _COMMENT.finditer(self.text, start):
+            depth += (piece[0] == "(") - (piece[0] == ")")
+            if not depth:
+                break
+        self.malformed |= depth > 0
+        self.at = piece.end() if depth == 0 else len(self.text)
+        self.comment = self.comment or self.text[start : self.at - 1].strip()
+        self.glued = False
+
+    def _quoted(self, token: str) -> None:
+        self.malformed |= len(token) < 2 or not token.endswith('"')
+        self._word(token)
+
+    def _atom(self, token: str) -> None:
+        self._word(token)
+
+    def _word(self, token: str) -> None:
+        """RFC 5322 4.4 lets white space stand around the dots and the @ of an address."""
+        joined = self.runs and self.angle is None
+        if joined and (self.glued or token[0] in "@." or self.runs[-1][-1][-1] in "@."):
+            self.runs[-1] += [token] if self.glued else [" ", token]
+        else:
+            self.malformed |= self.angle is not None
+            self.runs.append([token])
+        self.glued = True
+
+    def _angle(self, token: str) -> None:
+        self.malformed |= not token.endswith(">")
+        if self.angle is not None:  # two without a comma: both are read
+            self.malformed = True
+            self._end_mailbox()
+        inner = token.removeprefix("<").removesuffix(">")
+        self.malformed |= '"' not in inner and _WORDS.search(inner) is not None
+        self.angle = _bare_address(inner)
+
+    def _special(self, token: str) -> None:
+        if token == ",":
+            self._end_mailbox()
+        elif token == ";":  # ends a group; some programs put it between addresses
+            self.malformed |= not self.in_group
+            self._end_mailbox()
+            self.in_group = False
+        elif token == ":":
+            self._begin_group()
+        else:
+            self.malformed = True
+
+    def _begin_group(self) -> None:
+        self.malformed |= self.in_group or self.angle is not None or not self.runs
+        if self.angle is not None or any("@" in word for run in self.runs for word in run):
+            self.malformed = True
+            self._end_mailbox()
+        self.in_group = self.grouped = True
+        self._forget()
+
+    def _end_mailbox(self) -> None:
+        if self.angle is not None:
+            self._add_named(self.angle)
+        elif self.runs:
+            self._add_bare()
+        self._forget()
+
+    def _add_named(self, address: str) -> None:
+        runs = list(map("".join, self.runs))
+        self.malformed |= any("@" in run and run[0] != '"' and run != address for run in runs)
+        name = self.decode(" ".join(map(_unquote, runs))) or self.decode(self.comment)
+        if address.endswith(":;"):  # an empty group in brackets, as some programs write it
+            return
+        if address:
+            self.mailboxes.append(Mailbox(name.strip(), address))
+        else:
+            self.malformed |= not self.in_group
+
+    def _add_bare(self) -> None:
+        """Addresses without brackets: one word. Several words hold what looks like addresses, and are malformed."""
+        runs = list(map("".join, self.runs))
+        found = [run for run in runs if "@" in run and not _UNCLOSED.match(run)]
+        if not found and len(runs) == 1 and not runs[0].endswith('"') and " " not in runs[0]:
+            found = runs  # a local part alone, such as postmaster
+        self.malformed |= len(runs) > 1 or not found
+        name = self.decode(self.comment).strip()
+        self.mailboxes += [Mailbox(name, address) for address in map(_bare_address, found) if address]
+
+    def _forget(self) -> None:
+        self.runs, self.angle, self.comment, self.glued = [], None, "", False
+
+
+def _bare_address(inner: str) -> str:
+    """What stands between < and >, less comments, white space and an obsolete route (RFC 5322 4.4)."""
+    if '"' not in inner:
+        inner = "".join(_INNER_COMMENT.sub("", inner).split())
+    inner = inner.strip()
+    if inner.startswith("@") and ":" in inner:
+        inner = inner.partition(":")[2]
+    return inner
+
+
+def _unquote(run: str) -> str:
+    if run.startswith('"'):
+        return _ESCAPED.sub(r"\1", run.removeprefix('"').removesuffix('"'))
+    return run

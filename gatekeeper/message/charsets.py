@@ -1,0 +1,120 @@
+"""Character sets by their MIME names, from a closed table.
+
+Not `codecs.lookup`: it imports modules and keeps every name it is asked for, and some codecs (punycode, the escapes)
+are no character sets or take more than linear time.
+"""
+
+from __future__ import annotations
+
+from gatekeeper.message.defects import Notebook
+
+_SAME = (
+    "utf-8",
+    "us-ascii",
+    "koi8-r",
+    "koi8-u",
+    "gb18030",
+    "big5",
+    "big5-hkscs",
+    "euc-jp",
+    "iso-2022-jp",
+    "iso-2022-jp-1",
+    "iso-2022-jp-2",
+    "iso-2022-jp-3",
+    "iso-2022-jp-ext",
+    "iso-2022-kr",
+    "utf-7",
+    "utf-16",
+    "utf-16le",
+    "utf-16be",
+    "utf-32",
+    "utf-32le",
+    "utf-32be",
+    "cp437",
+    "cp850",
+    "cp852",
+    "cp866",
+    "cp932",
+    "cp949",
+    "ptcp154",
+    "mac-cyrillic",
+    "mac-greek",
+)
+_ALIASES = {
+    "utf8": "utf-8",
+    "unicode-1-1-utf-8": "utf-8",
+    "unicode-1-1-utf-7": "utf-7",
+    "ascii": "us-ascii",
+    "unknown-8bit": "us-ascii",  # RFC 1428
+    "x-unknown": "us-ascii",
+    "x-user-defined": "us-ascii",
+    "ansi_x3.4-1968": "us-ascii",
+    "iso646-us": "us-ascii",
+    "latin1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+    "iso8859-1": "iso-8859-1",
+    "iso_8859-1": "iso-8859-1",
+    "iso8859-15": "iso-8859-15",
+    "iso-8859-8-i": "iso-8859-8",
+    "gb2312": "gb18030",
+    "gb_2312-80": "gb18030",
+    "gbk": "gb18030",
+    "cp936": "gb18030",
+    "x-gbk": "gb18030",
+    "cn-gb": "gb18030",
+    "hz-gb-2312": "hz",
+    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "sjis": "cp932",
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "euc-kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "ksc5601": "cp949",
+    "windows-949": "cp949",
+    "tis-620": "tis-620",
+    "windows-874": "cp874",
+    "macintosh": "mac-roman",
+    "x-mac-roman": "mac-roman",
+    "ibm437": "cp437",
+    "ibm850": "cp850",
+    "ibm866": "cp866",
+}
+_CODECS = {name: name for name in _SAME}
+_CODECS |= {f"iso-8859-{part}": f"iso-8859-{part}" for part in range(1, 17) if part != 12}
+_CODECS |= {f"{prefix}{page}": f"cp{page}" for page in range(1250, 1259) for prefix in ("windows-", "cp", "x-cp")}
+_CODECS |= _ALIASES
+
+
+def codec_of(charset: str) -> str | None:
+    """Python's codec for a MIME charset name, None for one that is not in the table."""
+    return _CODECS.get(charset.strip().strip("\"'").lower())
+
+
+def decode(data: bytes, charset: str, notebook: Notebook) -> str:
+    """Text of encoded octets in a header or a name; what does not fit becomes U+FFFD and is noted."""
+    codec = codec_of(charset)
+    if codec is None:
+        notebook.note("unknown-charset")
+        return guess(data)
+    text = data.decode(codec, "replace")
+    if codec == "us-ascii" and not data.isascii():
+        text = guess(data)
+        notebook.note("undecodable-text")
+    notebook.note_if("\ufffd" in text and codec != "utf-7", "undecodable-text")
+    return text
+
+
+def decode_body(data: bytes, charset: str, notebook: Notebook) -> str:
+    """Text of a text part. Octets that do not fit are replaced without a defect: ordinary mail has them."""
+    codec = codec_of(charset) if charset else "us-ascii"
+    notebook.note_if(codec is None, "unknown-charset")
+    return guess(data) if codec in (None, "us-ascii") else data.decode(codec, "replace")
+
+
+def guess(data: bytes) -> str:
+    """UTF-8 where it is that, else every octet a character (ISO 8859-1), so that ASCII in it stays readable."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("iso-8859-1")

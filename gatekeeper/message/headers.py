@@ -1,0 +1,100 @@
+"""A header block as fields (RFC 5322 2.2): sliced, unfolded, never interpreted beyond that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+from dataclasses import field
+from functools import lru_cache
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message import charsets
+from gatekeeper.message.defects import Notebook
+from gatekeeper.message.encoded_words import decode_words
+from gatekeeper.message.limits import Limits
+
+_FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*")  # RFC 5322 3.6.8: printable, no colon
+_LONGEST_KNOWN = 80  # characters; what is kept of names must not grow with what is sent
+_FOLD = re.compile(rb"\n(?=[ \t])")
+_BLANK_FOLD = re.compile(rb"\n[ \t]+(?:\n|\Z)")
+
+
+@immutable
+class Header:
+    """Fields by lower-case name, each with its values in order: unfolded octets without outer white space."""
+
+    values: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+
+    def all(self, name: str) -> tuple[bytes, ...]:
+        return self.values.get(name, ())
+
+    def first(self, name: str) -> bytes | None:
+        values = self.values.get(name)
+        return values[0] if values else None
+
+    def repeated(self, names: Set[str]) -> list[str]:
+        """Which of the names stand there more than once."""
+        return [name for name in names & self.values.keys() if len(self.values[name]) > 1]
+
+
+def read_header(block: bytes, limits: Limits, notebook: Notebook) -> Header:
+    """The fields of a header block (without the empty line after it).
+
+    Where mail programs disagree (a line without a colon, a space before it) the reading goes on and it is noted.
+    """
+    block = block.rstrip(b"\r\n")
+    notebook.note_if(b"\0" in block or _has_bare_cr(block), "control-character")
+    lines = _unfolded(block, notebook).split(b"\n", limits.fields) if block else []
+    if len(lines) > limits.fields:
+        notebook.note("header-over-limit")
+        del lines[limits.fields :]
+    values: dict[str, list[bytes]] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        known = _field_name(name) if colon else None
+        if known:
+            values.setdefault(known, []).append(value.strip(b" \t\r"))
+        if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: a space there was once allowed, and is not read by all
+            notebook.note_if(bool(line.strip()), "malformed-header")
+    return Header({name: tuple(found) for name, found in values.items()})
+
+
+def _has_bare_cr(block: bytes) -> bool:
+    return block.count(b"\r") != block.count(b"\r\n")
+
+
+def _unfolded(block: bytes, notebook: Notebook) -> bytes:
+    """A field a line, with line ends as LF."""
+    block = block.replace(b"\r\n", b"\n")
+    if b"\n " not in block and b"\n\t" not in block:
+        return block
+    notebook.note_if(_BLANK_FOLD.search(block) is not None, "malformed-header")
+    return _FOLD.sub(b"", block)
+
+
+def _field_name(name: bytes) -> str | None:
+    return _known_name(name) if len(name) <= _LONGEST_KNOWN else _read_name(name)
+
+
+@lru_cache(maxsize=1_024)  # few names make up nearly all mail
+def _known_name(name: bytes) -> str | None:
+    return _read_name(name)
+
+
+def _read_name(name: bytes) -> str | None:
+    match = _FIELD_NAME.fullmatch(name)
+    return match[1].decode("ascii").lower() if match else None
+
+
+def text_of(value: bytes, notebook: Notebook) -> str:
+    """A field's value as text, encoded words left as they are; UTF-8 by RFC 6532, other 8-bit octets are noted."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        notebook.note("undecodable-header")
+        return charsets.guess(value)
+
+
+def unstructured(value: bytes, notebook: Notebook) -> str:
+    """A field such as Subject: encoded words decoded (RFC 2047 5 (1))."""
+    return decode_words(text_of(value, notebook), notebook)

@@ -1,0 +1,135 @@
+"""Values with parameters, such as Content-Type (RFC 2045 5.1), and the long and foreign ones of RFC 2231."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from urllib.parse import unquote_to_bytes
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message import charsets
+from gatekeeper.message.defects import Notebook
+from gatekeeper.message.encoded_words import decode_words
+from gatekeeper.message.limits import Limits
+
+_SEPARATORS = re.compile(r"[\s;]*+")
+_PARAMETER = re.compile(
+    r"""([^\s=;"]++)\s*+=\s*+                       # name
+    (?:"((?:[^"\\]++|\\.)*+)("?)|([^;"]*+))       # quoted, or up to the next semicolon
+    ([^;]*+)""",
+    re.VERBOSE | re.DOTALL,
+)
+_EXTENDED = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*)?)?")  # name*, name*0, name*0* (RFC 2231 3, 4)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@immutable
+class Parameterised:
+    """A main value in lower case, and all readings of each parameter, the best one (RFC 2231's) first."""
+
+    main: str = ""
+    parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        return next(iter(self.all(name)), "")
+
+    def all(self, name: str) -> tuple[str, ...]:
+        return self.parameters.get(name, ())
+
+
+@immutable
+class _Piece:
+    text: str
+    encoded: bool
+
+
+def read_parameterised(text: str, limits: Limits, notebook: Notebook) -> Parameterised:
+    """A field value such as `text/plain; charset=utf-8`. Tolerant; what readers disagree on is noted."""
+    main, _, rest = text.partition(";")
+    plain: dict[str, str] = {}
+    extended: dict[str, dict[int, _Piece]] = {}
+    for name, value in _pairs(rest, limits, notebook):
+        _sort_in(name, value, plain, extended, notebook)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in plain | extended:
+        readings = [_joined(extended[name], notebook)] if name in extended else []
+        readings += [decode_words(plain[name], notebook)] if name in plain else []
+        found[name] = tuple(dict.fromkeys(readings))
+    return Parameterised(_without_comment(main).lower(), found)
+
+
+def _without_comment(text: str) -> str:
+    """The text without outer white space and a comment at its end (RFC 2045 5.1, RFC 5322 3.2.2)."""
+    text = text.strip()
+    if not text.endswith(")"):
+        return text
+    opening = text.rfind("(")
+    return text if opening < 0 or ")" in text[opening:-1] else text[:opening].rstrip()
+
+
+def _pairs(text: str, limits: Limits, notebook: Notebook) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    at = _separators_end(text, 0)
+    while at < len(text):
+        if len(pairs) == limits.parameters:
+            notebook.note("too-many-parameters")
+            break
+        match = _PARAMETER.match(text, at)
+        if match:
+            pairs.append((match[1].lower(), _value(match, notebook)))
+        else:
+            notebook.note("malformed-parameter")
+        at = _separators_end(text, match.end() if match else _next_semicolon(text, at))
+    return pairs
+
+
+def _separators_end(text: str, at: int) -> int:
+    match = _SEPARATORS.match(text, at)
+    assert match is not None  # it matches the empty string
+    return match.end()
+
+
+def _next_semicolon(text: str, at: int) -> int:
+    found = text.find(";", at)
+    return len(text) if found < 0 else found
+
+
+def _value(match: re.Match[str], notebook: Notebook) -> str:
+    _, quoted, closing, unquoted, trailer = match.groups()
+    notebook.note_if(bool(_without_comment(trailer)), "malformed-parameter")
+    if quoted is not None:
+        notebook.note_if(not closing, "malformed-parameter")
+        return _ESCAPED.sub(r"\1", quoted)
+    value = _without_comment(unquoted)
+    notebook.note_if(len(value.split()) > 1, "malformed-parameter")
+    return value
+
+
+def _sort_in(
+    name: str, value: str, plain: dict[str, str], extended: dict[str, dict[int, _Piece]], notebook: Notebook
+) -> None:
+    match = _EXTENDED.fullmatch(name)
+    if not match:
+        notebook.note_if(name in plain and plain[name] != value, "clashing-parameters")
+        plain.setdefault(name, value)
+        return
+    pieces = extended.setdefault(match[1], {})
+    number = int(match[2] or 0)
+    notebook.note_if(number in pieces, "clashing-parameters")
+    pieces.setdefault(number, _Piece(value, match[2] is None or match[3] is not None))
+
+
+def _joined(pieces: dict[int, _Piece], notebook: Notebook) -> str:
+    """Continuations in order (RFC 2231 3); the first says the charset of all that are percent-encoded (4.1)."""
+    notebook.note_if(sorted(pieces) != list(range(len(pieces))), "malformed-parameter")
+    ordered = [piece for _, piece in sorted(pieces.items())]
+    charset, octets = "us-ascii", []
+    for number, piece in enumerate(ordered):
+        text = piece.text
+        if number == 0 and piece.encoded and text.count("'") >= 2:
+            charset, _, text = text.split("'", 2)
+        raw = text.encode("utf-8", "surrogateescape")
+        octets.append(unquote_to_bytes(raw) if piece.encoded else raw)
+    joined = b"".join(octets)
+    return joined.decode("ascii") if joined.isascii() else charsets.decode(joined, charset or "utf-8", notebook)

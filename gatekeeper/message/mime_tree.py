@@ -1,0 +1,318 @@
+"""The tree of MIME parts (RFC 2046 5), found in one pass over the lines that start with "--".
+
+No part is sliced out and read again: a delimiter of any open multipart, however deep, is found by looking its line up
+in the table of open boundaries, so that depth costs nothing. What is over a limit stays unread and is a defect.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message.defects import Notebook
+from gatekeeper.message.headers import Header, read_header, text_of
+from gatekeeper.message.limits import Limits
+from gatekeeper.message.mime_parameters import Parameterised, read_parameterised
+
+IDENTITY = frozenset({"", "7bit", "8bit", "binary"})  # RFC 2045 6.2
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+_ONCE = frozenset(
+    {
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "content-id",
+        "content-description",
+    }
+)
+_NOT_GIVEN = Parameterised()
+_LONE_HYPHENS = 64  # that are looked at one by one: a part's header has some
+_LONGEST_LINE = 1_024  # of a delimiter; RFC 2046 5.1.1 allows 70 characters of boundary
+
+
+@dataclass(slots=True)
+class Part:
+    """One entity: the message itself, a multipart, a nested message or a leaf; `start:end` is its body."""
+
+    header: Header
+    content_type: Parameterised
+    disposition: Parameterised
+    encoding: str
+    start: int
+    end: int
+    parent: Part | None = None
+    children: list[Part] = field(default_factory=list)
+
+    @property
+    def type(self) -> str:
+        return self.content_type.main
+
+    @property
+    def is_multipart(self) -> bool:
+        return self.type.startswith("multipart/")
+
+    @property
+    def is_message(self) -> bool:
+        return self.type in _MESSAGES
+
+    @property
+    def within(self) -> str:
+        """Type of the entity that holds it, "" for the message itself."""
+        return self.parent.type if self.parent else ""
+
+
+@immutable
+class Structure:
+    """All parts in order, the message itself first; `gaps` are the preambles and epilogues of multiparts."""
+
+    parts: tuple[Part, ...]
+    gaps: tuple[tuple[int, int], ...]
+
+    @property
+    def root(self) -> Part:
+        return self.parts[0]
+
+
+def read_structure(content: bytes, limits: Limits, notebook: Notebook) -> Structure:
+    """The tree of a message's parts. Time is linear in its size, but for a small cost a part and "--" line."""
+    return _Walk(content, limits, notebook).whole()
+
+
+@immutable
+class _Line:
+    """A line that starts with "--": where its line begins (its "\\n" before), the text after "--", where it ends."""
+
+    at: int
+    text: bytes
+    after: int
+
+
+@immutable
+class _Delimiter:
+    line: _Line
+    level: int  # of the multipart in the stack of open parts
+    closing: bool
+
+
+@dataclass(slots=True)
+class _Walk:
+    content: bytes
+    limits: Limits
+    notebook: Notebook
+    parts: list[Part] = field(default_factory=list)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    stack: list[Part] = field(default_factory=list)  # open parts, outermost first
+    open: dict[bytes, int] = field(default_factory=dict)  # boundary -> level in the stack
+    prefixes: tuple[bytes, ...] = ()  # the open boundaries, for bytes.startswith
+    ended: set[bytes] = field(default_factory=set)
+    gap: int | None = None  # start of the preamble or epilogue that is being passed
+    at: int = 0  # where the next "--" line is looked for
+    lines: int = 0
+    waiting: _Line | None = None  # a line that was looked at and belongs to what comes next
+    blank: tuple[int, int, int] = (1, 0, 0)  # last search for an empty line: from, found at, its end
+
+    def whole(self) -> Structure:
+        delimiter = self._enter(0)
+        while delimiter := delimiter or self._next_delimiter():
+            delimiter = self._take(delimiter)
+        self._end_gap(len(self.content))
+        self._leave(0, len(self.content))
+        return Structure(tuple(self.parts), tuple(self.gaps))
+
+    # -- lines that may be delimiters
+
+    def _next_line(self) -> _Line | None:
+        if self.waiting:
+            line, self.waiting = self.waiting, None
+            return line
+        at = self._find_hyphens() if self.open or self.ended else -1
+        if at < 0:
+            self.at = len(self.content) if self.open else self.at  # never looked for twice
+            return None
+        self.lines += 1
+        if self.lines > self.limits.boundary_lines:
+            self.notebook.note("too-many-parts")
+            return None
+        end = self.content.find(b"\n", at + 3, at + 3 + _LONGEST_LINE)
+        end = min(at + 3 + _LONGEST_LINE, len(self.content)) if end < 0 else end
+        self.at = end
+        return _Line(at, self.content[at + 3 : end].rstrip(b" \t\r"), end)
+
+    def _find_hyphens(self) -> int:
+        """Where the next line begins with two; lone octets are sought first, of which base64 has none."""
+        content, at = self.content, self.at
+        for _ in range(_LONE_HYPHENS):
+            hyphen = content.find(b"-", at + 1)
+            if hyphen < 0 or content.startswith(b"\n--", hyphen - 1):
+                return hyphen - 1 if hyphen >= 0 else -1
+            at = hyphen
+        return content.find(b"\n--", at)
+
+    def _next_delimiter(self, before: int | None = None) -> _Delimiter | None:
+        """The next line that is a delimiter of an open multipart, up to the offset `before`."""
+        while line := self._next_line():
+            if before is not None and line.at >= before:
+                self.waiting = line
+                return None
+            if delimiter := self._as_delimiter(line):
+                return delimiter
+        return None
+
+    def _as_delimiter(self, line: _Line) -> _Delimiter | None:
+        text = line.text
+        for boundary, closing in ((text, False), (text[:-2] if text.endswith(b"--") else None, True)):
+            if boundary is not None and boundary in self.open:
+                return _Delimiter(line, self.open[boundary], closing)
+        if text in self.ended:
+            self.notebook.note("part-after-end")
+        elif text.startswith(self.prefixes):
+            self.notebook.note("clashing-boundary")  # some readers compare only the start of the line
+        return None
+
+    # -- parts
+
+    def _take(self, delimiter: _Delimiter) -> _Delimiter | None:
+        line = delimiter.line
+        self._end_gap(line.at)
+        multipart = self.stack[delimiter.level]
+        self._leave(delimiter.level + 1, line.at)
+        if not delimiter.closing:
+            return self._enter(line.after + 1)
+        self._close(delimiter.level, line.at)
+        self.notebook.note_if(not multipart.children, "unclosed-multipart")
+        self.gap = line.after
+        return None
+
+    def _enter(self, start: int) -> _Delimiter | None:
+        """Reads the part that starts here, and through nested messages on to what they hold.
+
+        Returns the delimiter that cut its header short, if one did.
+        """
+        while True:
+            if len(self.parts) >= self.limits.parts:
+                self.notebook.note("too-many-parts")
+                self.at, self.waiting = len(self.content), None
+                return None
+            header_end, body = self._header_span(start)
+            cut = self._next_delimiter(before=header_end) if self.open else None
+            if cut:
+                header_end = body = cut.line.at
+            elif not self.waiting:
+                self.at = max(self.at, body - 1)
+            part = self._part(start, header_end, body)
+            if not self._opens(part) or cut:
+                return cut
+            start = body
+
+    def _header_span(self, start: int) -> tuple[int, int]:
+        """Where the header ends and where its body starts; an empty line at once means no header."""
+        for empty in (b"\n", b"\r\n"):
+            if self.content.startswith(empty, start):
+                return start, start + len(empty)
+        if not self.blank[0] <= start <= self.blank[1]:
+            found = _BLANK_LINE.search(self.content, start)
+            self.blank = (start, *(found.span() if found else (len(self.content), len(self.content))))
+        return self.blank[1], self.blank[2]
+
+    def _part(self, start: int, header_end: int, body: int) -> Part:
+        length = header_end - start
+        if length > self.limits.header_bytes:
+            self.notebook.note("header-over-limit")
+            length = self.limits.header_bytes
+        header = read_header(self.content[start : start + max(length, 0)], self.limits, self.notebook)
+        parent = self.stack[-1] if self.stack else None
+        part = _describe(header, parent, self.limits, self.notebook)
+        part.start, part.end = min(body, len(self.content)), len(self.content)
+        self.parts.append(part)
+        self.stack.append(part)
+        if parent:
+            parent.children.append(part)
+        return part
+
+    def _opens(self, part: Part) -> bool:
+        """Prepares for what the part holds; True where a nested message starts at once."""
+        if not (part.is_multipart or part.is_message):
+            return False
+        encoded = part.encoding not in IDENTITY
+        self.notebook.note_if(encoded, "encoded-container")
+        if len(self.stack) > self.limits.depth:
+            self.notebook.note("too-deep")
+            return False
+        if part.is_multipart:
+            self._open_multipart(part)
+        return part.is_message and not encoded
+
+    def _open_multipart(self, part: Part) -> None:
+        boundary = part.content_type.get("boundary").encode("utf-8", "surrogateescape").rstrip()
+        if not boundary or len(boundary) >= _LONGEST_LINE - 2:
+            self.notebook.note("missing-boundary")
+            return
+        clash = len(part.content_type.all("boundary")) > 1 or any(_clash(boundary, other) for other in self.open)
+        self.notebook.note_if(clash, "clashing-boundary")
+        self.open[boundary] = len(self.stack) - 1
+        self.ended.discard(boundary)
+        self.prefixes = tuple(self.open)
+        self.gap = part.start
+
+    def _leave(self, level: int, at: int) -> None:
+        """Ends all open parts from a level of the stack on; a multipart among them has no end of its own."""
+        while len(self.stack) > level:
+            part = self.stack[-1]
+            if part.is_multipart and len(self.stack) - 1 in self.open.values():
+                self.notebook.note("unclosed-multipart")
+                self._close(len(self.stack) - 1, at)
+            part.end = max(part.start, at - 1 if self.content[at - 1 : at] == b"\r" else at)
+            self.stack.pop()
+
+    def _close(self, level: int, at: int) -> None:
+        """A multipart is over: its boundary means nothing any more, it only must not be seen again."""
+        over = [boundary for boundary, opened in self.open.items() if opened == level]
+        for boundary in over:
+            del self.open[boundary]
+        self.ended.update(over)
+        self.prefixes = tuple(self.open)
+
+    def _end_gap(self, at: int) -> None:
+        if self.gap is not None:
+            self.gaps.append((self.gap, max(self.gap, at)))
+            self.gap = None
+
+
+def _clash(boundary: bytes, outer: bytes) -> bool:
+    """True where one starts like the other (RFC 2046 5.1.2 forbids it); Eudora's habit of ever is let be."""
+    longer = boundary.removeprefix(outer)
+    return (longer != boundary and longer not in (b".ALT", b".REL")) or outer.startswith(boundary)
+
+
+def _describe(header: Header, parent: Part | None, limits: Limits, notebook: Notebook) -> Part:
+    notebook.note_if(bool(header.repeated(_ONCE)), "duplicate-mime")
+    disposition = _parameterised(header, "content-disposition", limits, notebook)
+    encoding = (header.first("content-transfer-encoding") or b"").decode("latin-1").partition(";")[0].strip().lower()
+    return Part(header, _content_type(header, parent, limits, notebook), disposition, encoding, 0, 0, parent)
+
+
+def _content_type(header: Header, parent: Part | None, limits: Limits, notebook: Notebook) -> Parameterised:
+    """RFC 2045 5.2: text/plain where none is given, RFC 2046 5.1.5: in a digest a message."""
+    given = _parameterised(header, "content-type", limits, notebook)
+    if _TYPE.fullmatch(given.main):
+        return given
+    notebook.note_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
+    in_digest = parent is not None and parent.type == "multipart/digest" and not given.main
+    return Parameterised("message/rfc822" if in_digest else "text/plain", given.parameters)
+
+
+def _parameterised(header: Header, name: str, limits: Limits, notebook: Notebook) -> Parameterised:
+    value = header.first(name)
+    return read_parameterised(text_of(value, notebook), limits, notebook) if value else _NOT_GIVEN
+
+
+def ancestors(part: Part) -> Iterator[Part]:
+    """The entities around a part, innermost first."""
+    while part.parent:
+        part = part.parent
+        yield part

@@ -1,0 +1,50 @@
+"""The subject as a key: what two messages on one subject have in common."""
+
+from __future__ import annotations
+
+import re
+
+from gatekeeper.message.text_normalisation import fold
+
+_ENDING = 80  # characters that are looked at for what is removed from the end
+_LONGEST = 500  # characters that count; RFC 5322 2.1.1 allows a line of 998
+# Reply and forward marks of mail programs in many languages; some are numbered: Re[2]:, Re^3:, Re(4):, RE2:
+_MARKS = (
+    "re|r|aw|antw|antwort|sv|vs|vb|ref|rif|res|rv|resp|odp|fw|fwd|wg|tr|enc|doorst|i|pd|fs|vl|ynt|ilt|bls|"
+    "回复|答复|转发|回覆|轉寄|回信|転送|返信|전달|회신|отв|ha|пересл"
+)
+_LEADING = re.compile(
+    r"(?:(?:"
+    + fold(_MARKS)
+    + r")\s?(?:\[\d{1,3}\]|\(\d{1,3}\)|\^?\d{1,3})?\s?:\s?|\[[^\[\]]{1,60}\]\s?|[^\w\s\[(#]+\s?)+"
+)
+_NUMBER = r"\d{1,4}"
+_TRAILING = re.compile(
+    rf"(?:\s?\((?:fwd?|forwarded)\)|\s?[\[(]{_NUMBER}\s?(?:/|of|von|de)\s?{_NUMBER}[\])]|\s#{_NUMBER}"
+    rf"|\s(?:part|teil|parte|partie)\s{_NUMBER}(?:\s?(?:/|of|von|de)\s?{_NUMBER})?|(?<![^\w\s\])])[^\w\s\])]++|\s)\Z"
+)
+
+
+def subject_key(subject: str | None) -> str:
+    """The subject folded for comparison; "" only where there is nothing to see in it.
+
+    Folds look-alikes, case and white space; removes reply and forward marks, bracketed list names, "(fwd)", numbering
+    such as (1/3), #2 or part 2 of 5 at the end, and outer punctuation. What would leave nothing is not removed.
+    Applying it twice changes nothing.
+    """
+    if not subject:
+        return ""
+    key = fold(subject[: 2 * _LONGEST])[:_LONGEST].strip()
+    while (shorter := _stripped(key)) != key:
+        key = shorter
+    return key
+
+
+def _stripped(key: str) -> str:
+    """One round of removing; the whole is repeated until nothing goes, as marks and numbers may alternate."""
+    lead = _LEADING.match(key)
+    rest = key[lead.end() :] if lead else key
+    rest = rest.strip() or key
+    tail = _TRAILING.search(ending := rest[-_ENDING:])
+    shorter = rest[: len(rest) - len(ending) + tail.start()] if tail else rest
+    return shorter.strip() or rest

@@ -1,0 +1,284 @@
+"""Packets of the milter protocol: a length of four octets, a letter, and data. Bytes to values and back; no I/O.
+
+The protocol is that of Sendmail's libmilter, version 6, which Postfix speaks, too: no standard has it. Names of the
+flags are those of libmilter's mfdef.h without their SMFIF_ and SMFIP_.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import IntFlag, StrEnum
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.smtp.replies import Reply
+
+NEWEST, OLDEST = 6, 2  # versions of the protocol
+CHUNK_OCTETS = 65_535  # of a body, in one packet; MTAs send more only to who asks for it
+MOST_OCTETS = 1 << 20  # of a packet that is taken
+
+
+class GarbageError(ValueError):
+    """What came is not the milter protocol; the text tells what was expected."""
+
+
+class Command(StrEnum):
+    """What an MTA says (SMFIC_*)."""
+
+    ABORT = "A"
+    BODY = "B"
+    CONNECT = "C"
+    MACROS = "D"
+    END = "E"  # of the message: all of it was told
+    HELO = "H"
+    QUIT_AND_GO_ON = "K"  # the SMTP connection is over, another will be told on this one
+    HEADER = "L"
+    MAIL = "M"
+    END_OF_HEADER = "N"
+    NEGOTIATE = "O"
+    QUIT = "Q"
+    RCPT = "R"
+    DATA = "T"
+    UNKNOWN = "U"  # an SMTP command that the MTA does not know
+
+
+class Actions(IntFlag):
+    """What a milter may do to a message."""
+
+    ADDHDRS = 0x01
+    CHGHDRS = 0x10
+    SETSYMLIST = 0x100  # name the macros that it wants
+
+
+class Steps(IntFlag):
+    """Which steps are told, which are answered, and how."""
+
+    NR_HDR = 0x80
+    NOUNKNOWN = 0x100
+    SKIP = 0x400
+    NR_CONN = 0x1000
+    NR_HELO = 0x2000
+    NR_MAIL = 0x4000
+    NR_RCPT = 0x8000
+    NR_DATA = 0x1_0000
+    NR_UNKN = 0x2_0000
+    NR_EOH = 0x4_0000
+    NR_BODY = 0x8_0000
+    HDR_LEADSPC = 0x10_0000
+
+
+# -- packets -----------------------------------------------------------------------------------------------------
+
+_LENGTH = 4
+
+
+class PacketReader:
+    """Cuts packets out of octets that come in any pieces."""
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._at = 0
+
+    def feed(self, octets: bytes) -> None:
+        """Take in octets."""
+        if self._at:
+            del self._octets[: self._at]
+            self._at = 0
+        self._octets += octets
+
+    def take(self) -> tuple[Command, bytes] | None:
+        """Take the next packet; None where more octets are wanted. Raises GarbageError."""
+        start = self._at + _LENGTH
+        if len(self._octets) < start:
+            return None
+        length = int.from_bytes(self._octets[self._at : start], "big")
+        if not 1 <= length <= MOST_OCTETS:
+            raise GarbageError(f"a packet of {length} octets: expected 1 to {MOST_OCTETS}")
+        if len(self._octets) < start + length:
+            return None
+        self._at = start + length
+        return _command(self._octets[start]), bytes(self._octets[start + 1 : self._at])
+
+
+_COMMANDS = {ord(command): command for command in Command}
+
+
+def _command(letter: int) -> Command:
+    try:
+        return _COMMANDS[letter]
+    except KeyError:
+        raise GarbageError(f"command {letter:#04x}: expected one of the milter protocol") from None
+
+
+def packet(letter: str, data: bytes = b"") -> bytes:
+    """One packet, as it goes over the wire."""
+    return (len(data) + 1).to_bytes(_LENGTH, "big") + letter.encode("ascii") + data
+
+
+# -- negotiation -------------------------------------------------------------------------------------------------
+
+
+@immutable
+class Terms:
+    """What the two sides agree on."""
+
+    version: int
+    actions: Actions
+    steps: Steps
+
+
+_WANTED_ACTIONS = Actions.ADDHDRS | Actions.CHGHDRS | Actions.SETSYMLIST
+_WANTED_STEPS = (
+    Steps.NOUNKNOWN | Steps.HDR_LEADSPC | Steps.SKIP | Steps.NR_HDR | Steps.NR_CONN | Steps.NR_HELO
+    | Steps.NR_MAIL | Steps.NR_RCPT | Steps.NR_DATA | Steps.NR_UNKN | Steps.NR_EOH | Steps.NR_BODY
+)  # fmt: skip
+_NEWEST_ONLY_STEPS = _WANTED_STEPS & ~(Steps.NOUNKNOWN | Steps.NR_HDR)
+_NUMBER = 4
+_ENDS = b"\0"
+
+# Which macros are wanted with which step: the number is the step's, as SMFIM_* has it.
+_MACROS = (
+    (0, "j {client_addr} {client_name} {client_port}"),  # connect
+    (1, "{tls_version}"),  # helo
+    (2, "i {auth_authen}"),  # mail
+    (3, ""),  # rcpt: thousands of them tell nothing more
+    (4, "i"),  # data
+    (6, ""),  # end of header
+    (5, "i"),  # end of message
+)
+
+
+def agree(data: bytes) -> Terms:
+    """Make terms of an MTA's offer: the lower version, and of what it offers all that we want. Raises GarbageError."""
+    if len(data) < 3 * _NUMBER:
+        raise GarbageError(f"an offer of {len(data)} octets: expected version, actions and steps")
+    version, actions, steps = (int.from_bytes(data[at : at + _NUMBER], "big") for at in (0, 4, 8))
+    if version < OLDEST:
+        raise GarbageError(f"milter protocol version {version}: expected {OLDEST} to {NEWEST}")
+    wanted_actions, wanted_steps = _WANTED_ACTIONS, _WANTED_STEPS
+    if version < NEWEST:
+        wanted_actions, wanted_steps = wanted_actions & ~Actions.SETSYMLIST, wanted_steps & ~_NEWEST_ONLY_STEPS
+    chosen = wanted_steps & Steps(steps & wanted_steps)
+    if chosen & Steps.SKIP:
+        chosen &= ~Steps.NR_BODY  # to say skip is to answer
+    return Terms(min(version, NEWEST), wanted_actions & Actions(actions & wanted_actions), chosen)
+
+
+def acceptance(terms: Terms) -> bytes:
+    """The packet that answers an offer."""
+    numbers = (terms.version, terms.actions, terms.steps)  # Sendmail reads the lists only where SETSYMLIST is in it
+    data = b"".join(int(number).to_bytes(_NUMBER, "big") for number in numbers)
+    if terms.actions & Actions.SETSYMLIST:
+        data += b"".join(stage.to_bytes(_NUMBER, "big") + names.encode() + _ENDS for stage, names in _MACROS)
+    return packet(Command.NEGOTIATE, data)
+
+
+# -- what an MTA tells -------------------------------------------------------------------------------------------
+
+
+@immutable
+class Connected:
+    """Who has connected to the MTA: name and address as it gives them, "" where it knows none."""
+
+    name: str
+    address: str = ""
+    port: int = 0
+
+
+def read_connect(data: bytes) -> Connected:
+    """Read CONNECT: name, NUL, family (U, L, 4, 6), and for the last three port and address. Raises GarbageError."""
+    name, rest = _until_nul(data)
+    family, rest = rest[:1], rest[1:]
+    if family == b"U":
+        return Connected(text(name))
+    if family not in (b"L", b"4", b"6") or len(rest) < 3 or not rest.endswith(_ENDS):
+        raise GarbageError("a client that is neither unknown nor has family, port and address")
+    if family == b"L":
+        return Connected(text(name))  # a unix socket's path says nothing of who it is
+    return Connected(text(name), plain_address(text(rest[2:-1])), int.from_bytes(rest[:2], "big"))
+
+
+def read_words(data: bytes) -> list[str]:
+    """Read texts that each end with NUL: one or more. Raises GarbageError."""
+    return [text(word) for word in _words(data)]
+
+
+def read_header(data: bytes) -> tuple[bytes, bytes]:
+    """Read a header field: name and value as they stand in the message, but for line ends. Raises GarbageError."""
+    words = _words(data)
+    if len(words) != 2 or not words[0]:
+        raise GarbageError("a header field that is not a name and a value")
+    return words[0], words[1]
+
+
+def read_macros(data: bytes) -> tuple[str, dict[str, str]]:
+    """Read MACROS: the letter of the command that they go with, and values by names without braces."""
+    if not data:
+        raise GarbageError("macros without a command: expected its letter")
+    words = read_words(data[1:]) if len(data) > 1 else []
+    if len(words) % 2:
+        raise GarbageError("a macro without a value")
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return chr(data[0]), {name.removeprefix("{").removesuffix("}"): value for name, value in pairs}
+
+
+def text(octets: bytes) -> str:
+    """Octets as text; those that are not UTF-8 become U+FFFD."""
+    return octets.decode("utf-8", "replace")
+
+
+def plain_address(address: str) -> str:
+    """An IP address without "IPv6:"; "" for what is none."""
+    plain = address[5:] if address[:5].lower() == "ipv6:" else address
+    try:
+        ipaddress.ip_address(plain)
+    except ValueError:
+        return ""
+    return plain
+
+
+def _words(data: bytes) -> list[bytes]:
+    if not data.endswith(_ENDS):
+        raise GarbageError("a text without its end: expected NUL")
+    return data[:-1].split(_ENDS)
+
+
+def _until_nul(data: bytes) -> tuple[bytes, bytes]:
+    found, end, rest = data.partition(_ENDS)
+    if not end:
+        raise GarbageError("a text without its end: expected NUL")
+    return found, rest
+
+
+# -- what a milter answers ---------------------------------------------------------------------------------------
+
+CONTINUE = packet("c")
+ACCEPT = packet("a")
+DISCARD = packet("d")
+SKIP = packet("s")
+PROGRESS = packet("p")  # a sign of life, where the end of a message takes longer
+
+_LINE_END = re.compile(rb"\r?\n")
+
+
+def refusal(reply: Reply) -> bytes:
+    """The packet that has the MTA give this reply, 4xx or 5xx; "%" is doubled, as the MTA takes it for a format."""
+    words = reply.encode().rstrip(b"\r\n").replace(b"%", b"%%")
+    return packet("y", words + _ENDS)
+
+
+def addition(field: bytes, terms: Terms) -> bytes:
+    """The packet that adds a header field, which is given as it stands in a message; b"" where that was not granted."""
+    if not terms.actions & Actions.ADDHDRS:
+        return b""
+    name, _, value = field.rstrip(b"\r\n").partition(b":")
+    if not terms.steps & Steps.HDR_LEADSPC:
+        value = value.removeprefix(b" ")  # which the MTA puts there itself
+    return packet("h", name + _ENDS + _LINE_END.sub(b"\n", value) + _ENDS)
+
+
+def removal(name: bytes, occurrence: int, terms: Terms) -> bytes:
+    """The packet that takes a header field out, the Nth of its name from 1; b"" where that was not granted."""
+    if not terms.actions & Actions.CHGHDRS:
+        return b""
+    return packet("m", occurrence.to_bytes(_NUMBER, "big") + name + _ENDS + _ENDS)

@@ -1,0 +1,385 @@
+"""One milter connection, without a wire: what an MTA tells becomes messages, verdicts become what it is answered.
+
+The life of a connection is `_AFTER`: which commands may follow which. Nothing is answered before the end of a message
+where the MTA offers to wait for nothing; there the caller is handed the `Message` and gives a `Conclusion`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.milter import packets
+from gatekeeper.milter.packets import Command, Connected, GarbageError, Steps, Terms
+from gatekeeper.model import Client, Recipient
+from gatekeeper.smtp import parameters
+from gatekeeper.smtp.buffer import Keep, Pieces
+from gatekeeper.smtp.data import Fault
+from gatekeeper.smtp.replies import Reply
+
+
+@immutable
+class Caps:
+    """What is taken of one message."""
+
+    recipients: int
+    octets: int
+
+
+@immutable
+class Message:
+    """One message at its end, as the MTA told it; `fault` where it was more than is taken, and content is missing."""
+
+    client: Client
+    login: str | None
+    mta: str  # the MTA's own name, "" where it does not say
+    queue_id: str  # "" where it has none yet
+    sender: str
+    parameters: tuple[str, ...]
+    recipients: tuple[Recipient, ...]
+    fault: Fault | None
+    pieces: Keep = field(repr=False)
+
+
+def ended(content: bytes) -> bytes:
+    """Give content a CRLF as its end, where it has none."""
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
+
+
+@immutable
+class Conclusion:
+    """What the MTA is to do: with a `refusal` give that reply, with `discard` drop the message, else let it pass."""
+
+    refusal: Reply | None = None
+    discard: bool = False
+    added: tuple[bytes, ...] = ()  # header fields, as they stand in a message
+    removed: tuple[tuple[bytes, int], ...] = ()  # names, and which of that name, from 1
+
+
+_MESSAGE = frozenset({Command.MAIL, Command.HELO, Command.ABORT})  # what may begin or end one, at any time
+_AFTER = {
+    Command.NEGOTIATE: _MESSAGE | {Command.CONNECT},
+    Command.CONNECT: _MESSAGE,
+    Command.HELO: _MESSAGE,
+    Command.MAIL: _MESSAGE | {Command.RCPT},
+    Command.RCPT: _MESSAGE | {Command.RCPT, Command.DATA, Command.HEADER, Command.END_OF_HEADER},
+    Command.DATA: _MESSAGE | {Command.HEADER, Command.END_OF_HEADER},
+    Command.HEADER: _MESSAGE | {Command.HEADER, Command.END_OF_HEADER},
+    Command.END_OF_HEADER: _MESSAGE | {Command.BODY, Command.END},
+    Command.BODY: _MESSAGE | {Command.BODY, Command.END},
+}
+_ANYWHERE = frozenset({Command.MACROS, Command.QUIT, Command.QUIT_AND_GO_ON, Command.UNKNOWN})
+_UNANSWERED = {  # where the MTA has agreed to wait for nothing
+    Command.CONNECT: Steps.NR_CONN,
+    Command.HELO: Steps.NR_HELO,
+    Command.MAIL: Steps.NR_MAIL,
+    Command.RCPT: Steps.NR_RCPT,
+    Command.DATA: Steps.NR_DATA,
+    Command.HEADER: Steps.NR_HDR,
+    Command.END_OF_HEADER: Steps.NR_EOH,
+    Command.BODY: Steps.NR_BODY,
+    Command.UNKNOWN: Steps.NR_UNKN,
+}
+_OF_THE_CONNECTION = (Command.CONNECT, Command.HELO)  # macros told with these hold until it ends
+_KNOWN_MACROS = ("i", "j", "auth_authen", "client_addr", "client_name", "client_port", "tls_version")
+_UNKNOWN_NAMES = ("", "unknown")
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A message that is being told."""
+
+    parameters: tuple[str, ...]
+    pieces: Keep
+    sender: str = ""
+    recipients: list[Recipient] = field(default_factory=list)
+    fault: Fault | None = None
+
+    def add(self, piece: bytes, limit: int) -> None:
+        if len(self.pieces) + len(piece) > limit:
+            self.fail(Fault.SIZE)
+        if not self.fault:
+            self.pieces.add(piece)
+
+    def fail(self, fault: Fault) -> None:
+        """Take no more of it; the first fault is the one that is told."""
+        self.fault = self.fault or fault
+        self.pieces.clear()
+
+    def address(self, path: str) -> str:
+        """An address of the envelope; "" for one that cannot be taken, which is a fault."""
+        address = _address(path)
+        if _UNFIT.search(address) or len(address) > _MOST_ADDRESS_CHARACTERS:
+            self.fail(Fault.ADDRESS)
+            return ""
+        return address
+
+
+class Session:
+    """Takes octets in any cut, and gives the octets that answer them.
+
+    `feed`, then `run` until it gives no message; what `answers` gives is to be written after each. A message must be
+    concluded before `run` is called again. All of them raise GarbageError, after which the connection must be closed.
+    """
+
+    def __init__(self, caps: Caps, keep: Callable[[], Keep] = Pieces) -> None:
+        """Args: `keep` makes what a message's content goes to."""
+        self.ended = False  # the MTA has said goodbye
+        self._caps, self._keep = caps, keep
+        self._draft: _Draft | None = None
+        self._reader = packets.PacketReader()
+        self._terms: Terms | None = None
+        self._answered: frozenset[Command] = frozenset()  # by the terms, which thousands of packets go by
+        self._lead = b": "  # between a header field's name and its value
+        self._answers: list[bytes] = []
+        self._forget_connection()
+
+    @property
+    def in_content(self) -> bool:
+        """True while the header or body of a message is being told, which an MTA does without a pause."""
+        return self._last in (Command.HEADER, Command.END_OF_HEADER, Command.BODY)
+
+    @property
+    def in_message(self) -> bool:
+        """True between MAIL and the end of its message."""
+        return self._draft is not None
+
+    def feed(self, octets: bytes) -> None:
+        """Take in octets."""
+        self._reader.feed(octets)
+
+    def run(self) -> Message | None:
+        """Follow what was told, up to the end of a message: that message; None where more octets are wanted."""
+        while not self.ended and (told := self._reader.take()) is not None:
+            command, data = told
+            self._check(command)
+            if command is Command.END:
+                return self._finish(data)
+            self._follow(command, data)
+        return None
+
+    def close(self) -> None:
+        """Keep nothing of a message that was not told to its end."""
+        self._drop_draft()
+
+    def answers(self) -> bytes:
+        """What is to be written now."""
+        answers, self._answers = self._answers, []
+        return b"".join(answers)
+
+    def conclude(self, conclusion: Conclusion) -> None:
+        """Answer the end of a message; its connection goes on."""
+        terms = self._agreed()
+        if conclusion.refusal:
+            self._answers.append(packets.refusal(conclusion.refusal))
+            return
+        if conclusion.discard:
+            self._answers.append(packets.DISCARD)
+            return
+        removals = (packets.removal(name, occurrence, terms) for name, occurrence in conclusion.removed)
+        additions = (packets.addition(each, terms) for each in conclusion.added)
+        self._answers += chain(removals, additions, [packets.ACCEPT])
+
+    # -- order ---------------------------------------------------------------------------------------------------
+
+    def _check(self, command: Command) -> None:
+        if self._terms is None:
+            if command is not Command.NEGOTIATE:
+                raise GarbageError(f"{command.name} before the terms: expected NEGOTIATE")
+        elif command not in _ANYWHERE and command not in _AFTER[self._last]:
+            raise GarbageError(f"{command.name} after {self._last.name}: out of its order")
+
+    def _follow(self, command: Command, data: bytes) -> None:
+        _METHODS[command](self, data)
+        if command in _AFTER:
+            self._last = command
+        if command in self._answered:
+            self._answers.append(self._answer(command))
+
+    def _answer(self, command: Command) -> bytes:
+        """Go on; or, where the body is too much already, tell no more of it."""
+        draft = self._draft
+        too_much = command is Command.BODY and draft is not None and draft.fault is not None
+        return packets.SKIP if too_much and self._agreed().steps & Steps.SKIP else packets.CONTINUE
+
+    def _agreed(self) -> Terms:
+        assert self._terms is not None  # nothing but NEGOTIATE comes before
+        return self._terms
+
+    def _forget_connection(self) -> None:
+        self._last = Command.NEGOTIATE
+        self._connected = Connected("")
+        self._helo = ""
+        self._lasting: dict[str, str] = {}  # macros of the connection
+        self._forget_message()
+
+    def _forget_message(self) -> None:
+        self._passing: dict[str, str] = {}  # macros of the message
+        self._drop_draft()
+
+    def _drop_draft(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.pieces.clear()
+
+    def _rest(self) -> None:
+        self._forget_message()
+        if self._last is not Command.NEGOTIATE:
+            self._last = Command.HELO
+
+    # -- what is told --------------------------------------------------------------------------------------------
+
+    def _negotiate(self, data: bytes) -> None:
+        self._terms = terms = packets.agree(data)
+        self._answered = frozenset(each for each, unanswered in _UNANSWERED.items() if not terms.steps & unanswered)
+        self._lead = b":" if terms.steps & Steps.HDR_LEADSPC else b": "
+        self._answers.append(packets.acceptance(self._terms))
+
+    def _macros(self, data: bytes) -> None:
+        letter, told = packets.read_macros(data)
+        if letter == Command.MAIL:
+            self._passing = {}  # another message begins
+        kept = self._lasting if letter in _OF_THE_CONNECTION else self._passing
+        kept.update((name, value) for name, value in told.items() if name in _KNOWN_MACROS)
+
+    def _connect(self, data: bytes) -> None:
+        self._connected = packets.read_connect(data)
+
+    def _hello(self, data: bytes) -> None:
+        self._helo = packets.read_words(data)[0]
+        self._drop_draft()  # RFC 5321 4.1.4: the transaction under way is void
+
+    def _mail(self, data: bytes) -> None:
+        path, *words = packets.read_words(data)
+        self._drop_draft()
+        self._draft = draft = _Draft(_kept(words, _read_of_mail), self._keep())
+        draft.sender = draft.address(path)
+
+    def _rcpt(self, data: bytes) -> None:
+        draft = self._open()
+        path, *words = packets.read_words(data)
+        if len(draft.recipients) >= self._caps.recipients:
+            draft.fail(Fault.RECIPIENTS)
+            return
+        draft.recipients.append(Recipient(draft.address(path), _kept(words, _read_of_rcpt)))
+
+    def _header(self, data: bytes) -> None:
+        name, value = packets.read_header(data)
+        if _UNFOLDED.search(value) or b"\n" in name:
+            self._open().fail(Fault.LINE_ENDS)  # what it tells is not one field: the MTA reads it otherwise than others
+        line = name + self._lead + _LINE_END.sub(b"\r\n", value) + b"\r\n"
+        self._open().add(line, self._caps.octets)
+
+    def _end_of_header(self, data: bytes) -> None:
+        self._open().add(b"\r\n", self._caps.octets)
+
+    def _body(self, data: bytes) -> None:
+        self._open().add(data, self._caps.octets)
+
+    def _finish(self, data: bytes) -> Message:
+        if data:  # the last piece of the body may come with it
+            self._body(data)
+        draft, macros = self._open(), self._lasting | self._passing
+        message = Message(
+            client=self._client(macros),
+            login=macros.get("auth_authen") or None,
+            mta=macros.get("j", ""),
+            queue_id=macros.get("i", ""),
+            sender=draft.sender,
+            parameters=draft.parameters,
+            recipients=tuple(draft.recipients),
+            fault=draft.fault,
+            pieces=draft.pieces,
+        )
+        self._draft = None  # its content is the message's now
+        self._rest()
+        return message
+
+    def _client(self, macros: dict[str, str]) -> Client:
+        told = self._connected
+        name = macros.get("client_name", told.name)
+        port = macros.get("client_port", "")
+        protocol = "ESMTP" + ("S" if macros.get("tls_version") else "") + ("A" if macros.get("auth_authen") else "")
+        return Client(
+            address=packets.plain_address(macros.get("client_addr", "")) or told.address,
+            name="" if name in _UNKNOWN_NAMES or name.startswith("[") else name,
+            helo=self._helo,
+            port=told.port or (int(port) if port.isdecimal() and len(port) <= 5 else 0),
+            protocol=protocol,  # RFC 3848
+        )
+
+    def _open(self) -> _Draft:
+        if self._draft is None:
+            raise GarbageError("a part of a message: expected MAIL first")
+        return self._draft
+
+    def _abort(self, data: bytes) -> None:
+        self._rest()
+
+    def _pass_over(self, data: bytes) -> None:
+        """DATA, and an SMTP command that is none, tell nothing more."""
+
+    def _quit(self, data: bytes) -> None:
+        self.ended = True
+
+
+_METHODS: dict[Command, Callable[[Session, bytes], None]] = {
+    Command.NEGOTIATE: Session._negotiate,
+    Command.MACROS: Session._macros,
+    Command.CONNECT: Session._connect,
+    Command.HELO: Session._hello,
+    Command.MAIL: Session._mail,
+    Command.RCPT: Session._rcpt,
+    Command.DATA: Session._pass_over,
+    Command.HEADER: Session._header,
+    Command.END_OF_HEADER: Session._end_of_header,
+    Command.BODY: Session._body,
+    Command.ABORT: Session._abort,
+    Command.UNKNOWN: Session._pass_over,
+    Command.QUIT: Session._quit,
+    Command.QUIT_AND_GO_ON: lambda session, data: session._forget_connection(),
+}
+
+
+# -- envelopes ---------------------------------------------------------------------------------------------------
+
+_LINE_END = re.compile(rb"\r?\n")
+_UNFOLDED = re.compile(rb"\n(?![ \t])")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # controls, and what is not UTF-8
+_MOST_ADDRESS_CHARACTERS = 1000
+_OF_MAIL = ("8BITMIME", "SMTPUTF8", "DSN")  # whose parameters are kept; SIZE is the MTA's own matter
+_OF_RCPT = ("DSN",)
+
+
+def _address(path: str) -> str:
+    """An address without brackets and source route. The MTA has taken it: what else is odd in it stays as it is."""
+    address = path[1:-1] if path.startswith("<") and path.endswith(">") else path
+    if not address:
+        return ""
+    try:
+        return parameters.parse_rcpt(f"TO:<{address}>", (), utf8=True).address
+    except parameters.ArgumentError:
+        return address
+
+
+def _kept(words: Sequence[str], read: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+    """Of a command's parameters those that we know, each once; others are between the MTA and its client."""
+    kept: dict[str, str] = {}
+    for word in words:
+        try:
+            known = read(word)
+        except parameters.ArgumentError:
+            continue
+        kept.update((each.partition("=")[0], each) for each in known)
+    return tuple(kept.values())
+
+
+def _read_of_mail(word: str) -> tuple[str, ...]:
+    return parameters.parse_mail(f"FROM:<> {word}", _OF_MAIL, limit=0).parameters
+
+
+def _read_of_rcpt(word: str) -> tuple[str, ...]:
+    return parameters.parse_rcpt(f"TO:<postmaster> {word}", _OF_RCPT, utf8=True).parameters

@@ -1,0 +1,108 @@
+"""Notices: to a sender, threaded with the message, and about what people decide, in a thread of its own.
+
+Plain text, one screen. Nothing in them acts: a link leads to a page that shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from gatekeeper.notices.compose import (
+    SUBJECT_LENGTH,
+    Fields,
+    envelope_fields,
+    header_block,
+    organisation_words,
+    text_part,
+)
+from gatekeeper.notices.texts import NO_SUBJECT, fill, fill_subject, numbered, people, plain
+from gatekeeper.notices.values import MailingSummary, MatterNotice, Organisation
+
+AGENCIES_NAMED = 5
+AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]  # RFC 3834 5
+
+
+def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
+    """Tell the sender that the mailing waits for a decision; DESIGN 6, policy M3 and M5.
+
+    Args: `now`, aware, becomes the Date field. Returns a message to `mailing.sender`. Raises ValueError where that is
+    no address or `now` has no zone.
+    """
+    return _notice("held", mailing, organisation, now, {})
+
+
+def released_notice(
+    mailing: MailingSummary, organisation: Organisation, now: datetime, by: str = "", comment: str = ""
+) -> bytes:
+    """Tell the sender that the mailing was approved and is on its way; policy M5.
+
+    Args: `by` is who approved it, `comment` what they said about it; either may be empty. Otherwise as `held_notice`.
+    """
+    words = {
+        "by": f" by {plain(by)}" if by else "",
+        "comment": f"They add: {plain(comment)}" if comment.strip() else "",
+    }
+    return _notice("released", mailing, organisation, now, words)
+
+
+def warning_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
+    """Tell the sender that the mailing was sent, and which rules it does not follow; as `held_notice`."""
+    return _notice("warning", mailing, organisation, now, {})
+
+
+def matter_notice(notice: MatterNotice, organisation: Organisation, now: datetime) -> bytes:
+    """Tell people about a mailing or a request that is decided (policy M5): that it waits, was decided, was changed.
+
+    Args: `now`, aware, becomes the Date field. Raises ValueError for what is no address, KeyError for missing words.
+    """
+    subject = plain(notice.subject or "", SUBJECT_LENGTH) or NO_SUBJECT
+    values = {"number": plain(notice.number), "subject": subject, **notice.words}
+    values |= organisation_words(organisation, notice.link)
+    text = organisation.texts.of(notice.kind)
+    kind = f"{notice.kind}-{notice.stamp}" if notice.stamp else notice.kind
+    own, thread = (notice.root, None) if notice.opens else ("", notice.root)
+    fields = envelope_fields(organisation, kind, notice.to, fill_subject(text, values), thread, now, own)
+    return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
+
+
+def _notice(
+    kind: str, mailing: MailingSummary, organisation: Organisation, now: datetime, words: Mapping[str, str]
+) -> bytes:
+    values = {"by": "", "comment": "", **summary_words(mailing, organisation), **words}
+    text = organisation.texts.of(kind)
+    fields = envelope_fields(organisation, kind, mailing.sender, fill_subject(text, values), mailing.message_id, now)
+    return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
+
+
+def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[str, str]:
+    """Make the words that templates use for a mailing: each one line but for `reasons`."""
+    return {
+        "number": plain(mailing.number),
+        "subject": plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT,
+        "reach": reach(mailing),
+        "reasons": numbered([reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
+        **organisation_words(organisation, mailing.link),
+    }
+
+
+def reason_text(text: str, cite: str) -> str:
+    """Say a reason and the clause it comes from."""
+    return f"{text} ({cite})" if cite else text
+
+
+def reach(mailing: MailingSummary) -> str:
+    """Say whom a mailing reaches: users, their agencies with the largest first, people outside."""
+    inside = people(mailing.users, "user", "users")
+    if mailing.agencies:
+        inside += f" in {people(len(mailing.agencies), 'agency', 'agencies')} ({_shares(mailing)})"
+    if not mailing.external:
+        return inside
+    return f"{inside}, and {people(mailing.external, 'person', 'people')} outside"
+
+
+def _shares(mailing: MailingSummary) -> str:
+    largest = sorted(mailing.agencies.items(), key=lambda item: (-item[1].users, item[0]))
+    named = [f"{plain(share.name) or plain(agency)} {share.users:,}" for agency, share in largest[:AGENCIES_NAMED]]
+    left = len(largest) - len(named)
+    return ", ".join([*named, f"{left:,} more"] if left else named)

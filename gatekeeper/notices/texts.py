@@ -1,0 +1,214 @@
+"""Plain-language texts: templates with checked names, and values that can break neither a header nor a line."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from gatekeeper.lib.immutable import immutable
+
+WIDTH = 76
+_ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
+_REPORT = _ALWAYS | {"reasons", "recipients", "until"}
+_NOTICE = _ALWAYS | {"reach", "reasons", "by", "comment"}
+_MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since", "sent"}
+KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, and the names that it may use
+    **dict.fromkeys(("held", "released", "warning"), _NOTICE),
+    **dict.fromkeys(("denied", "refused", "withdrawn", "lapsed", "undeliverable", "delayed"), _REPORT),
+    **dict.fromkeys(("waiting", "reminder", "passed-on"), _MATTER),
+    "still-waiting": _MATTER | {"done"},
+    "decided": _ALWAYS | {"what", "details", "outcome", "by", "comment"},
+    "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next"},
+    "preflight": frozenset({"subject", "title", "contact", "headline", "verdict", "reach", "reasons", "next"}),
+}
+NO_SUBJECT = "(no subject)"
+LARGEST_TEMPLATE = 16_384  # octets
+_ITEM = re.compile(r"\s*(?:\d+\.\s+|[A-Z][a-z]+(?: [a-z]+)?:\s\s+)?")  # what the folded rest of a line stands under
+_ALONE = re.compile(r"^\$(\w+)$", re.MULTILINE)
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, bidi overrides, halves of surrogate pairs
+_SUBJECT = re.compile(r"Subject:[ \t]*(\S.*)\n(?:[ \t]*\n)+")
+
+
+def plain(value: str, limit: int = 1000) -> str:
+    """Make one line of visible text: no control or invisible characters, blanks folded, at most `limit` characters."""
+    start = value[: 4 * limit]  # so that a subject of a quarter of a megabyte costs nothing
+    visible = "".join(" " if unicodedata.category(character) in _HIDDEN else character for character in start)
+    line = " ".join(visible.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def ascii_text(value: str, limit: int = 512) -> str:
+    """As `plain`, with a question mark for all that is not ASCII."""
+    return plain(value, limit).replace("…", "...").encode("ascii", "replace").decode("ascii")
+
+
+# -- templates ---------------------------------------------------------------------------------------------------
+
+
+@immutable
+class Text:
+    """One template: its subject line, and its paragraphs."""
+
+    subject: Template
+    paragraphs: tuple[Template, ...]
+
+
+@immutable
+class Texts:
+    """The templates that an organisation goes by: its own, and the built-in ones for the others."""
+
+    own: Mapping[str, Text] = field(default_factory=dict)
+    digest: str = ""  # hex SHA-256 of its own
+
+    def of(self, kind: str) -> Text:
+        """The template of that kind."""
+        return self.own.get(kind) or built_in(kind)
+
+
+BUILT_IN = Texts()
+
+
+class TextsError(ValueError):
+    """Templates that cannot be used; `problems` has all of them as `file:line: what was expected`."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+@cache
+def built_in(kind: str) -> Text:
+    """The template of that kind as it comes with the gate; raises KeyError for a kind that there is not."""
+    text = resources.files(__package__).joinpath("templates", f"{kind}.txt").read_text(encoding="utf-8")
+    problems = list(_problems(text, KINDS[kind], kind))
+    if problems:
+        raise TextsError(problems)
+    return _text(text)
+
+
+def read_texts(folder: Path | None) -> Texts:
+    """Read an organisation's own templates, a file KIND.txt each; None has none.
+
+    Raises TextsError with all problems: a folder that is not there, kinds and names that are unknown.
+    """
+    if folder is None:
+        return BUILT_IN
+    if not folder.is_dir():
+        raise TextsError([f"{folder}: no such folder; expected one with templates of notices, such as held.txt"])
+    problems: list[str] = []
+    read = {path.stem: _read(path, problems) for path in sorted(folder.glob("*.txt"))}
+    if problems:
+        raise TextsError(problems)
+    digest = hashlib.sha256("\0".join(f"{kind}\0{text}" for kind, text in read.items()).encode()).hexdigest()
+    return Texts({kind: _text(text, kind) for kind, text in read.items()}, digest)
+
+
+def _read(path: Path, problems: list[str]) -> str:
+    if path.stem not in KINDS:
+        near = difflib.get_close_matches(path.stem, KINDS, n=1)
+        hint = f"did you mean {near[0]}.txt?" if near else f"expected one of {', '.join(sorted(KINDS))}"
+        problems.append(f"{path}: no notice is called {path.stem}; {hint}")
+        return ""
+    try:
+        text = _octets_of(path).decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}")
+        return ""
+    except ValueError as error:
+        problems.append(f"{path}: {error}" if not isinstance(error, UnicodeError) else f"{path}: expected UTF-8")
+        return ""
+    problems += _problems(text, KINDS[path.stem], str(path))
+    return text
+
+
+def _octets_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        octets = file.read(LARGEST_TEMPLATE + 1)
+    if len(octets) > LARGEST_TEMPLATE:
+        raise ValueError(f"expected at most {LARGEST_TEMPLATE} octets: a notice is one screen")
+    return octets
+
+
+def _problems(text: str, names: frozenset[str], name: str) -> Iterator[str]:
+    """What is wrong with a template, each with its line."""
+    if not _body(text).strip():
+        yield f"{name}: nothing stands here; expected the text of the notice"
+    for number, line in enumerate(text.split("\n"), 1):
+        if not Template(line).is_valid():
+            yield f"{name}:{number}: a $ that belongs to no name; expected $$ where the reader shall see $"
+        for word in Template(line).get_identifiers():
+            if word not in names:
+                near = difflib.get_close_matches(word, names, n=1)
+                hint = f"did you mean ${near[0]}?" if near else f"expected some of ${', $'.join(sorted(names))}"
+                yield f"{name}:{number}: unknown name ${word}; {hint}"
+
+
+def _text(text: str, kind: str = "") -> Text:
+    """Take a template apart; one without a subject line has that of the built-in one."""
+    found = _SUBJECT.match(text)
+    subject = Template(found[1].strip()) if found else built_in(kind).subject
+    return Text(subject, tuple(Template(each.strip("\n")) for each in re.split(r"\n\s*\n", _body(text).strip())))
+
+
+def _body(text: str) -> str:
+    found = _SUBJECT.match(text)
+    return text[found.end() :] if found else text
+
+
+# -- filled in ---------------------------------------------------------------------------------------------------
+
+
+def fill_subject(text: Text, values: Mapping[str, str]) -> str:
+    """Fill in the subject line; raises KeyError where the template asks for a name that `values` lacks."""
+    return plain(text.subject.substitute(values))
+
+
+def fill(text: Text, values: Mapping[str, str]) -> str:
+    """Fill the template and wrap its lines; a line that is nothing but an empty value takes its paragraph with it.
+
+    Raises KeyError where the template asks for a name that `values` lacks.
+    """
+    paragraphs = [each.substitute(values) for each in text.paragraphs if not _empty(each.template, values)]
+    lines = [line for each in "\n\n".join(paragraphs).splitlines() for line in _wrapped(each)]
+    return "\n".join(lines) + "\n"
+
+
+def _empty(paragraph: str, values: Mapping[str, str]) -> bool:
+    return any(not values[word] for word in _ALONE.findall(paragraph))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Fold a long line between words, never within one: links stay whole."""
+    marker = _ITEM.match(line)
+    indent = " " * (marker.end() if marker else 0)
+    return textwrap.wrap(
+        line.rstrip(), WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def numbered(texts: Sequence[str]) -> str:
+    """List the texts a line each, numbered where there is more than one."""
+    if len(texts) == 1:
+        return f"  {plain(texts[0])}"
+    return "\n".join(f"  {position}. {plain(text)}" for position, text in enumerate(texts, 1))
+
+
+def labelled(lines: Mapping[str, str]) -> str:
+    """A block of labels and values, a line each; what is empty is left out."""
+    kept = {label: plain(value, 300) for label, value in lines.items() if value}
+    width = max((len(label) for label in kept), default=0) + 3
+    return "\n".join(f"{label + ':':<{width}}{value}" for label, value in kept.items())
+
+
+def people(count: int, one: str, many: str) -> str:
+    """Say how many: `1 user`, `2,400 users`."""
+    return f"{count:,} {one if count == 1 else many}"

@@ -1,0 +1,112 @@
+"""What a notice is made from: frozen values that casework and the queue fill in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from datetime import datetime
+from enum import StrEnum
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Reason, Recipient
+from gatekeeper.notices.texts import BUILT_IN, Texts
+
+_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
+_ADDRESS = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z0-9]")
+
+
+@immutable
+class Organisation:
+    """In whose name the gate writes: the ruleset's title and contact, and the gate's own host name."""
+
+    title: str
+    contact: str  # as in rules.yaml: "servicedesk@example.gov, 406-555-0100"
+    hostname: str
+    texts: Texts = field(default=BUILT_IN, repr=False)
+
+    @property
+    def address(self) -> str:
+        """The contact's mail address, where an answer finds somebody; else postmaster (RFC 5321 4.5.1)."""
+        found = _ADDRESS.search(self.contact)
+        return found[0] if found else f"postmaster@{self.hostname}"
+
+
+@immutable
+class AgencyShare:
+    """How many users of a mailing one agency has."""
+
+    name: str
+    users: int
+
+
+@immutable
+class MailingSummary:
+    """What a sender is told about a mailing."""
+
+    number: str  # "M-17"
+    sender: str  # the source's mailbox: whom a notice goes to
+    subject: str | None
+    users: int
+    external: int = 0
+    agencies: Mapping[str, AgencyShare] = field(default_factory=dict)  # by agency id
+    reasons: tuple[Reason, ...] = ()
+    message_id: str | None = None  # without angle brackets, as in Facts
+    link: str = ""  # where to see it; "" where there is no console
+
+
+@immutable
+class MatterNotice:
+    """A mail about a mailing or a request that people decide: to those who decide, to its sender, to its requester.
+
+    All mails about one matter are one thread: they name the Message-ID of the first (RFC 5322 3.6.4).
+    """
+
+    kind: str  # the name of its template
+    to: tuple[str, ...]  # all who get it; each gets a copy of the same mail
+    number: str  # "M-17" or "R-4"
+    subject: str | None
+    root: str  # Message-ID of the first mail about it, without angle brackets
+    opens: bool = False  # this is the first
+    link: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)  # a line each; `details` and `reasons` may have more
+    stamp: str = ""  # tells apart two mails of one kind about one matter
+
+
+class Occasion(StrEnum):
+    """Why a delivery status notification is sent; each has a template of that name."""
+
+    DENIED = "denied"  # an approver said no
+    REFUSED = "refused"  # a rule rejects it, known only after it was taken in
+    WITHDRAWN = "withdrawn"  # its sender or agency took it back
+    LAPSED = "lapsed"  # nobody decided in time
+    UNDELIVERABLE = "undeliverable"  # the next hop refused recipients, or did not take it for days
+    DELAYED = "delayed"  # the next hop does not take it yet
+
+
+@immutable
+class RecipientReport:
+    """What became of one recipient (RFC 3464 2.3)."""
+
+    recipient: Recipient  # its NOTIFY and ORCPT are honoured
+    status: str = "5.7.1"  # RFC 3463; "4.4.7" where the time for delivery is over
+    diagnostic: str = ""  # the next hop's reply: "550 5.1.1 no such user"
+    remote: str = ""  # host name of the next hop that gave it
+
+
+@immutable
+class DeliveryReport:
+    """One delivery status notification: to whom, about what, and why."""
+
+    occasion: Occasion
+    number: str  # of the mailing: what the gate keeps has one
+    sender: str  # envelope sender: whom the report goes to
+    arrived: datetime  # aware
+    recipients: tuple[RecipientReport, ...]
+    content: bytes = field(repr=False)  # the message as it came in
+    parameters: tuple[str, ...] = ()  # of MAIL: RET and ENVID are honoured
+    subject: str | None = None
+    reasons: tuple[str, ...] = ()  # in plain language, all of them
+    message_id: str | None = None
+    link: str = ""
+    retry_until: datetime | None = None  # for DELAYED (RFC 3464 2.3.9)

@@ -1,0 +1,300 @@
+"""What Prometheus sees (DESIGN 9): names, labels and the verbs that move them. docs/metrics.md explains each.
+
+`Counts` are what happens to mail: every process of a gate has its own, and they are summed. `Gauges` are how the gate
+is: one process has them. No label ever holds an address: labels are closed vocabularies, ids of rules, and the
+ruleset's own title.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import field
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from gatekeeper import __version__
+from gatekeeper.lib.immutable import immutable
+
+DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # 10 s: DESIGN 7
+DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
+RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+@immutable
+class LedgerSummary:
+    """What the store says about itself when somebody scrapes."""
+
+    mailings: Mapping[str, int] = field(default_factory=dict)  # state -> number of mailings that have a number
+    queue: Mapping[str, int] = field(default_factory=dict)  # kind (release, report, notice) -> mails that wait
+    oldest_held_seconds: float = 0.0  # 0 where nothing is held
+    sources: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # of the directory: entries, and state
+
+
+class Counts:
+    """What happens to mail, counted where it happens.
+
+    In a process that began with PROMETHEUS_MULTIPROC_DIR in its environment the figures are kept in files of that
+    folder, which `sum_processes` sums; they outlive the process.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._messages = Counter("gatekeeper_messages", "Messages judged.", ["listener", "verdict"], registry=registry)
+        self._messages_of = lru_cache(maxsize=None)(self._messages.labels)  # few, and there is one a message
+        self._rule_hits = Counter(
+            "gatekeeper_rule_hits", "Times that a rule matched.", ["rule", "action"], registry=registry
+        )
+        self._decision_seconds = Histogram(
+            "gatekeeper_decision_seconds",
+            "Time from the final dot to the verdict.",
+            buckets=DECISION_BUCKETS,
+            registry=registry,
+        )
+        self._recipients = Histogram(
+            "gatekeeper_recipients", "Recipients of a transaction.", buckets=RECIPIENT_BUCKETS, registry=registry
+        )
+        self._next_hop_errors = Counter(
+            "gatekeeper_next_hop_errors", "Failures of the next hop.", ["kind"], registry=registry
+        )
+        self._reloads = Counter(
+            "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=registry
+        )
+
+        self._observed = Counter(
+            "gatekeeper_observed", "Messages that passed since the gate only observed.", ["verdict"], registry=registry
+        )
+        self._audited = Counter(
+            "gatekeeper_audit_records",
+            "Decisions recorded, and those that could not be.",
+            ["result"],
+            registry=registry,
+        )
+
+        self._content = Gauge(
+            "gatekeeper_content_bytes",
+            "Octets of large messages on their way, by where they are.",
+            ["where"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._content_of = {where: self._content.labels(where) for where in ("memory", "disk")}
+
+    def content(self, where: str, octets: int) -> None:
+        """Note that so many more (or fewer) octets of large messages are in `memory`, or on `disk`."""
+        self._content_of[where].inc(octets)
+
+    def observed(self, verdict: str) -> None:
+        """Count a message that passed though the rules say otherwise; `verdict` is what they say."""
+        self._observed.labels(verdict).inc()
+
+    def audited(self, written: int, lost: int) -> None:
+        """Count decisions that were recorded, and those that could not be."""
+        self._audited.labels("written").inc(written)
+        if lost:
+            self._audited.labels("lost").inc(lost)
+
+    def message(self, listener: str, verdict: str) -> None:
+        """Count a message that was judged; `listener` is smtp or milter, `verdict` one of model.Action."""
+        self._messages_of(listener, verdict).inc()
+
+    def rule_hit(self, rule: str, action: str) -> None:
+        """Count a rule that matched, by its id and what it asks for."""
+        self._rule_hits.labels(rule, action).inc()
+
+    def decision(self, seconds: float, recipients: int) -> None:
+        """Observe how long a verdict took, and the recipients of its transaction."""
+        self._decision_seconds.observe(seconds)
+        self._recipients.observe(recipients)
+
+    def next_hop_error(self, kind: str) -> None:
+        """Count a failure of the next hop; `kind` is a word of the delivery room's, never a reply's text."""
+        self._next_hop_errors.labels(kind).inc()
+
+    def reload(self, went_well: bool) -> None:
+        """Count an attempt to load the ruleset (policy M7); after a bad one the last good one stays in force."""
+        self._reloads.labels("ok" if went_well else "failed").inc()
+
+
+class Gauges:
+    """How the gate is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._ruleset = Gauge(
+            "gatekeeper_ruleset_info", "The ruleset in force; always 1.", ["digest", "title"], registry=registry
+        )
+        self._review = Gauge(
+            "gatekeeper_ruleset_review_timestamp_seconds",
+            "When the ruleset is due for review, in seconds since 1970; 0 where it does not say.",
+            registry=registry,
+        )
+        self._add_processes()
+        Info("gatekeeper_build", "The program that runs.", registry=registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        ProcessCollector(registry=registry)
+
+    def _add_processes(self) -> None:
+        self._processes = Gauge(
+            "gatekeeper_processes", "Processes of the gate that are ready.", ["kind"], registry=self._registry
+        )
+        self._restarts = Counter(
+            "gatekeeper_process_restarts", "Processes that ended and were replaced.", ["kind"], registry=self._registry
+        )
+        self._rules_of_processes = Gauge(
+            "gatekeeper_process_ruleset_info",
+            "The ruleset that a process judges by; always 1.",
+            ["process", "digest"],
+            registry=self._registry,
+        )
+
+    def ruleset(self, digest: str, title: str, review: date | None) -> None:
+        """Say which ruleset is in force from now on."""
+        self._ruleset.clear()
+        self._ruleset.labels(digest, title).set(1)
+        due = datetime(review.year, review.month, review.day, tzinfo=UTC).timestamp() if review else 0
+        self._review.set(due)
+
+    def processes(self, ready: Mapping[str, int], rulesets: Mapping[str, str]) -> None:
+        """Say how many processes of each kind are ready, and the digest of the ruleset that each one judges by."""
+        for kind, number in ready.items():
+            self._processes.labels(kind).set(number)
+        self._rules_of_processes.clear()
+        for process, digest in rulesets.items():
+            self._rules_of_processes.labels(process, digest).set(1)
+
+    def restart(self, kind: str) -> None:
+        """Count a process that ended and is replaced."""
+        self._restarts.labels(kind).inc()
+
+    def watch_ledger(self, summary: Callable[[], LedgerSummary | None]) -> None:
+        """Ask for a summary of the store at each scrape; once.
+
+        `summary` is called in a thread of the ops server and must not raise: None means that the store cannot say,
+        and its gauges are then absent from that scrape rather than wrong.
+        """
+        self._registry.register(_Ledger(summary))
+
+
+class Metrics(Counts, Gauges):
+    """Both, in a registry of their own, so that a process (or a test) can have several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        Counts.__init__(self, self.registry)
+        Gauges.__init__(self, self.registry)
+
+
+def sum_processes(registry: CollectorRegistry, folder: Path) -> None:
+    """Let the registry show the sums of all `Counts` whose files are, or will be, in the folder."""
+    registry.register(_Sums(folder))
+
+
+class _Sums(Collector):
+    """The counts of all processes that are and were, the dead ones included: a sum never goes back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        made = (path for path in self._folder.glob("*.db") if path.stat().st_size)  # one just made is empty
+        files = [str(path) for path in made if not _is_of_the_dead(path)]
+        return MultiProcessCollector.merge(files)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _is_of_the_dead(path: Path) -> bool:
+    """True for the file of gauges of a process that is no more: what it counted stands, how it was does not."""
+    kind, _, number = path.stem.rpartition("_")
+    return kind.startswith("gauge_live") and not Path("/proc", number).exists()
+
+
+class _Ledger(Collector):
+    """Gauges that are read from the store when somebody scrapes, so that they are never stale."""
+
+    def __init__(self, summary: Callable[[], LedgerSummary | None]) -> None:
+        self._summary = summary
+
+    def describe(self) -> Iterable[Metric]:
+        return _families(None)  # else registering would already ask the store
+
+    def collect(self) -> Iterable[Metric]:
+        return _families(self._summary())
+
+
+def _families(summary: LedgerSummary | None) -> list[Metric]:
+    mailings = GaugeMetricFamily("gatekeeper_mailings", "Numbered mailings by state.", labels=["state"])
+    queue = GaugeMetricFamily("gatekeeper_queue", "Mails that wait to be sent, by kind.", labels=["kind"])
+    oldest = GaugeMetricFamily("gatekeeper_oldest_held_seconds", "Age of what has been held longest; 0 for nothing.")
+    if summary is not None:
+        for state, number in sorted(summary.mailings.items()):
+            mailings.add_metric([state], number)
+        for kind, number in sorted(summary.queue.items()):
+            queue.add_metric([kind], number)
+        oldest.add_metric([], summary.oldest_held_seconds)
+    return [mailings, queue, oldest, *_source_families(summary.sources if summary else {})]
+
+
+def _source_families(sources: Mapping[str, tuple[int, str]]) -> list[Metric]:
+    entries = GaugeMetricFamily(
+        "gatekeeper_directory_entries", "Entries of a directory source when it was good last.", labels=["source"]
+    )
+    states = GaugeMetricFamily(
+        "gatekeeper_directory_state", "1 for the state that a directory source is in.", labels=["source", "state"]
+    )
+    for name, (number, now) in sorted(sources.items()):
+        source = name.replace("@", "_at_")  # a list's file may be named after its address
+        entries.add_metric([source], max(0, number))
+        for state in DIRECTORY_STATES:
+            states.add_metric([source, state], state == now)
+    return [entries, states]
+
+
+_PREFIX = "gatekeeper-counts-"
+_YOUNG = 60.0  # seconds, in which its supervisor may not have locked it yet
+
+
+class CountsFolder:
+    """A new folder for temporary files; the lock on it ends with this process, however that ends."""
+
+    def __init__(self) -> None:
+        """Make it, and remove those whose supervisors were killed."""
+        _sweep()
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._descriptor)
+
+
+def _sweep() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # somebody else's, or just removed
+            if path.stat().st_uid == os.geteuid() and time.time() - path.stat().st_mtime > _YOUNG:
+                _remove_if_left(path)
+
+
+def _remove_if_left(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError, an OSError: its supervisor lives
+        shutil.rmtree(path)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Writes notices into the durable queue: to senders, approvers and requesters."""

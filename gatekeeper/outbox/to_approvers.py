@@ -1,0 +1,303 @@
+"""What people are told about a matter that waits for them, and that it is decided: rendered, and put into the queue.
+
+A matter is a held mailing or a request. All mails about one are one thread; none is sent twice, whoever queues it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from hashlib import sha256
+
+from gatekeeper import notices
+from gatekeeper.address import normalise
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Attachment
+from gatekeeper.notices import MatterNotice, labelled, numbered
+from gatekeeper.outbox import agreement
+from gatekeeper.outbox.agreement import Agreements
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.approvers import Asking, Matter, agency_of
+from gatekeeper.rules import Ask
+from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.store import Connection, jobs, reminders, views
+from gatekeeper.store.reminders import ASKED, PASSED_ON, REMINDED, TOLD, Origin
+from gatekeeper.store.views import EventView, MailingView, OnTheWay
+
+_TEMPLATES = {TOLD: "waiting", REMINDED: "reminder", PASSED_ON: "passed-on"}
+_FILES_NAMED = 5
+
+
+@immutable
+class Files:
+    """What is attached to a mailing's messages, as far as somebody has looked."""
+
+    attached: tuple[Attachment, ...] = ()
+    looked: int = 1  # messages of different content
+    messages: int = 1
+
+
+@immutable
+class Affair:
+    """A matter with all that a notice says about it."""
+
+    voice: Voice
+    matter: Matter
+    what: str  # "mailing" or "request"
+    key: int | None  # of the mailing in the database
+    subject: str
+    details: str
+    sent: str  # a sentence: how many have it already
+    reasons: str
+    since: datetime
+    root: str  # Message-ID of the first notice about it
+    opened: bool  # whether that one has been sent
+    agreements: Agreements  # whose yes counts, and who has agreed to an earlier state
+    otherwise: str  # what happens if nobody decides
+    events: Sequence[EventView]
+    sender: str  # whose it is, "" where they may not be told
+    message_id: str | None  # of the message that they know
+    silent: bool = False  # a mail of the gate itself: nobody is told by more mail
+
+    def passed_on(self) -> Affair:
+        """The same, as those may decide it to whom it is passed on."""
+        return replace(self, matter=replace(self.matter, escalated=escalated_to(self.voice, self.matter)))
+
+
+def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files: Files | None = None) -> Affair | None:
+    """A held mailing as people are told of it; None while none of its batches is acknowledged.
+
+    Args: `files` are what is attached to it; None where nobody has looked, and then nothing is said about files.
+    """
+    origin = reminders.origin_of(connection, key)
+    if origin is None:
+        return None
+    mailing, today = views.view_mailing(connection, key), calendar_of(voice.ruleset).day(moment_of(now))
+    events = views.timeline(connection, key)
+    summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons)
+    texts = [f"{reason.text} ({reason.cite})" if reason.cite else reason.text for reason in mailing.reasons]
+    held_at = mailing.held_at or mailing.started_at
+    return Affair(
+        voice=voice,
+        matter=matter_of_mailing(voice, mailing, origin.logins, events, today),
+        what="mailing",
+        key=key,
+        subject=mailing.subject,
+        details=labelled(
+            {
+                "Mailing": mailing.id,
+                "Subject": mailing.subject or "(none)",
+                "Sender": mailing.sender,
+                "Reaches": notices.reach(summary),
+                "Files": _files(files) if files else "",
+                "Size": f"{_octets(origin.octets)} in {notices.people(origin.batches, 'batch', 'batches')}",
+            }
+        ),
+        sent=_sent(mailing, views.on_its_way(connection, key, now)),
+        reasons=numbered(texts),
+        since=moment_of(held_at),
+        root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
+        opened=any(event.act == TOLD for event in events),
+        agreements=agreement.agreements_to(agreement.subject_of(connection, mailing), events, mailing.held_at),
+        otherwise=_returned(voice, moment_of(held_at)),
+        events=events,
+        sender=mailing.sender if origin.notify else "",
+        message_id=origin.message_id,
+        silent=_is_ours(origin, voice),
+    )
+
+
+def matter_of_mailing(
+    voice: Voice, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
+) -> Matter:
+    """A held mailing as something to be decided; its sender is whose mailbox or login it came from."""
+    since = mailing.held_at or 0.0
+    matter = Matter(
+        id=mailing.id,
+        own=frozenset({mailing.sender, *(normalise(login) for login in logins)}),
+        agency=agency_of(voice.ruleset, mailing.sender),
+        lists=mailing.counts.lists,
+        agencies=frozenset(mailing.counts.agencies),
+        rules=tuple(reason.rule for reason in mailing.reasons),
+        today=today,
+        also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
+    )
+    passed_on = any(event.act == PASSED_ON and event.at >= since for event in events)
+    return replace(matter, escalated=escalated_to(voice, matter)) if passed_on else matter
+
+
+def escalated_to(voice: Voice, matter: Matter) -> Ask:
+    """To whom it is passed on: as rules.yaml says, else to the next role."""
+    return voice.ruleset.held.escalate.to or Asking(voice.ruleset).next_role(matter)
+
+
+# -- told --------------------------------------------------------------------------------------------------------
+
+
+def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozenset[str]:
+    """Tell those who decide that it waits, again, or now for them; returns whom.
+
+    Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
+    """
+    asking = Asking(affair.voice.ruleset)
+    told = frozenset() if affair.silent else asking.told(affair.matter) - set(affair.agreements.people)
+    if told:
+        opens = step == TOLD and not affair.opened
+        words = _words(affair) | {"how": _how(affair)}
+        notice = _notice(affair, _TEMPLATES[step], sorted(told), words, now, opens=opens)
+        send(connection, affair, f"{step}:{now:.3f}", notice, now)
+    return told
+
+
+def ask_also(connection: Connection, affair: Affair | None, whom: str, now: float) -> None:
+    """Tell one more whose yes it needs, since an approver says so."""
+    if affair is None or affair.silent:
+        return
+    words = _words(affair) | {"how": _how(affair)}
+    notice = _notice(affair, _TEMPLATES[TOLD], [whom], words, now)
+    send(connection, affair, f"{ASKED}:{now:.3f}", notice, now)
+
+
+def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterable[str], now: float) -> None:
+    """Tell whose it is that it waits still, and who was reminded of it or has it now."""
+    if not affair.sender or affair.silent:
+        return
+    people = ", ".join(sorted(told)) or "nobody, for nobody could decide"
+    done = f"It was passed on to {people}." if step == PASSED_ON else f"Reminded: {people}."
+    words = _words(affair) | {"how": "", "done": done}
+    notice = _notice(affair, "still-waiting", [affair.sender], words, now)
+    notice = replace(notice, root=affair.message_id or affair.root)
+    send(connection, affair, f"still:{now:.3f}", notice, now)
+
+
+def tell_decided(
+    connection: Connection, affair: Affair | None, outcome: str, by: str, comment: str, now: float
+) -> None:
+    """Tell those who were asked that it needs nothing more of them; never who decided it."""
+    told = _told_before(affair) - {by} if affair else frozenset()
+    if affair is None or not told or affair.silent:
+        return
+    words = {
+        "what": affair.what,
+        "details": affair.details,
+        "outcome": outcome,
+        "by": f" by {notices.plain(by)}" if by else "",
+        "comment": f"The reason: {notices.plain(comment)}" if comment.strip() else "",
+    }
+    notice = _notice(affair, "decided", sorted(told), words, now)
+    send(connection, affair, f"decided:{now:.3f}", notice, now)
+
+
+def _words(affair: Affair) -> dict[str, str]:
+    return {
+        "what": affair.what,
+        "details": "\n".join(filter(None, (affair.details, _agreed(affair)))),
+        "sent": affair.sent,
+        "reasons": affair.reasons,
+        "asked": ", ".join(_missing(affair)) or "nobody's any more",
+        "otherwise": affair.otherwise,
+        "since": said(affair.since, affair.voice),
+    }
+
+
+def _missing(affair: Affair) -> tuple[str, ...]:
+    return Asking(affair.voice.ruleset).missing(affair.matter, affair.agreements.yeses(affair.voice))
+
+
+def _agreed(affair: Affair) -> str:
+    """Say who has agreed, and whose yes was to an earlier state, so that it counts no longer."""
+    lines = {"Agreed": ", ".join(affair.agreements.people)}
+    return labelled(lines | {"Agreed to an earlier state": ", ".join(affair.agreements.earlier)})
+
+
+def _returned(voice: Voice, since: datetime) -> str:
+    span = voice.ruleset.held.expire
+    if not span:
+        return "it goes on waiting, and what is held of it is not sent."
+    end = calendar_of(voice.ruleset).after(since, span.working_days, span.time)
+    return f"what is held of it goes back to its sender on {said(end, voice)}, and is not sent."
+
+
+def _how(affair: Affair) -> str:
+    verbs = f"gatekeeper {affair.what}"
+    return f"With a shell on the gate: {verbs} show {affair.matter.id}, then {verbs} approve or deny."
+
+
+def _notice(
+    affair: Affair, kind: str, to: Sequence[str], words: dict[str, str], now: float, *, opens: bool = False
+) -> MatterNotice:
+    return MatterNotice(
+        kind=kind,
+        to=tuple(to),
+        number=affair.matter.id,
+        subject=affair.subject,
+        root=affair.root,
+        opens=opens,
+        link=affair.voice.link(affair.matter.id),
+        words=words,
+        stamp=f"{now:.0f}",
+    )
+
+
+def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice, now: float) -> None:
+    """Queue a copy for each; under a name once, whoever tries."""
+    content = notices.matter_notice(notice, affair.voice.organisation, moment_of(now))
+    for each in notice.to:
+        once = once_name(name, affair.matter.id, each)
+        jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
+
+
+def once_name(name: str, number: str, address: str) -> str:
+    """The name of a notice to one person; short, however long the address is."""
+    return f"{name}:{number}:{sha256(address.encode()).hexdigest()[:16]}"
+
+
+def _told_before(affair: Affair) -> frozenset[str]:
+    since = affair.since.timestamp() - 0.001
+    texts = (event.text or "" for event in affair.events if event.act in _TEMPLATES and event.at >= since)
+    return frozenset(each for text in texts for each in text.split(", ") if each)
+
+
+# -- how things are said -----------------------------------------------------------------------------------------
+
+
+def said(moment: datetime, voice: Voice) -> str:
+    """A moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
+    local = moment.astimezone(voice.ruleset.timezone)
+    return f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z}"
+
+
+def _files(files: Files) -> str:
+    """Say what is attached, and how far was looked where that is not all."""
+    if not files.attached:
+        found = "none"
+    else:
+        named = [f"{each.name or each.type} ({_octets(each.size)})" for each in files.attached[:_FILES_NAMED]]
+        left = len(files.attached) - len(named)
+        found = ", ".join([*named, f"{left} more"] if left else named)
+    return found if files.looked >= files.messages else f"{found} in {files.looked} of {files.messages:,} messages"
+
+
+def _sent(mailing: MailingView, way: OnTheWay) -> str:
+    """Say how many have it already: reached without a stop, or by what was approved of it before."""
+    before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
+    have = max(mailing.sent, before)
+    sentences = [f"{notices.people(have, 'person has', 'people have')} it already."] if have else []
+    if way.going:
+        sentences.append(f"It is on its way to {notices.people(way.going, 'recipient', 'recipients')}.")
+    return " ".join(sentences) or "Nothing of it has been sent."
+
+
+def _octets(number: int) -> str:
+    return f"{number / 1_048_576:.1f} MB" if number >= 1_048_576 else f"{max(1, round(number / 1024))} kB"
+
+
+def moment_of(seconds: float) -> datetime:
+    """The aware moment of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _is_ours(origin: Origin, voice: Voice) -> bool:
+    """True for what the gate itself has written: told of by more mail, it would never end."""
+    return origin.senders == {""} and (origin.message_id or "").endswith(f"@{voice.hostname}")

@@ -1,0 +1,158 @@
+"""Requests as matters that people decide, and what their requesters are told of each change (policies M3, M5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+from gatekeeper import notices
+from gatekeeper.lifecycle import RequestState
+from gatekeeper.notices import MatterNotice, labelled
+from gatekeeper.outbox.agreement import agreements_to_request
+from gatekeeper.outbox.to_approvers import Affair, escalated_to, moment_of, send
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.approvers import Asking, Matter
+from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.store import Connection
+from gatekeeper.store.reminders import ASKED, PASSED_ON, TOLD
+from gatekeeper.store.requests import RequestView
+from gatekeeper.store.views import EventView
+
+WINDOW = 2  # working days after the planned day in which it may still be sent (DESIGN 6)
+_WAITS = "Its answer comes by mail. Until then nothing may be sent: received is not approved."
+CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what became of it, what comes next
+    "submitted": ("Received", "received, and waits for a decision", _WAITS),
+    "submitted again": ("Received again", "received again, and waits for a decision", _WAITS),
+    "appealed": ("Appeal received", "received again as an appeal, and waits for a decision", _WAITS),
+    "changes asked": ("Changes are asked", "sent back with changes asked", "change it, and submit it again."),
+    "approved": ("Approved", "approved", "send the mailing as you asked for it; what differs from that is held."),
+    "denied": ("Denied", "denied", "nothing may be sent. Ask the contact below what would help; you may appeal once."),
+    "withdrawn": ("Withdrawn", "withdrawn", "nothing may be sent."),
+    "revoked": ("Revoked", "revoked after it had been approved", "send no more of it; what was on its way is stopped."),
+    "used": ("Used", "used: the mailing that it was for has been sent", "for another mailing, ask again."),
+    "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
+}
+_FINAL = "nothing may be sent, and the decision is final."
+
+
+def matter_of(
+    voice: Voice, request: RequestView, rules: tuple[str, ...], events: Sequence[EventView], today: date
+) -> Matter:
+    """A request as something to be decided; an appeal is decided by somebody else, where there is somebody else."""
+    draft, known = request.draft, voice.ruleset.agencies
+    since = request.submitted_at
+    matter = Matter(
+        id=request.id,
+        own=frozenset({request.requester, *(each for each in draft.senders if "@" in each)}),
+        agency=draft.agency,
+        lists=frozenset(each for each in draft.audiences if each not in known),
+        rules=rules,
+        agencies=frozenset(each for each in draft.audiences if each in known),
+        today=today,
+        also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
+    )
+    if any(event.act == PASSED_ON and event.at >= since for event in events):
+        matter = replace(matter, escalated=escalated_to(voice, matter))
+    if request.appealed and request.decided_by and request.state is RequestState.SUBMITTED:
+        others = replace(matter, own=matter.own | {request.decided_by})
+        return others if Asking(voice.ruleset).able(others) else matter
+    return matter
+
+
+def of_request(voice: Voice, request: RequestView, events: Sequence[EventView], now: float) -> Affair:
+    """A request as people are told of it."""
+    calendar = calendar_of(voice.ruleset)
+    first = events[0].at if events else request.submitted_at
+    name = f"{request.id.lower()}.{first:.0f}@{voice.hostname}"
+    rules = (voice.ruleset.rule(each) for each in request.rules)
+    cites = [f"{rule.id} ({rule.cite})" if rule.cite else rule.id for rule in rules if rule]
+    return Affair(
+        voice=voice,
+        matter=matter_of(voice, request, request.rules, events, calendar.day(moment_of(now))),
+        what="request",
+        key=None,
+        subject=request.draft.subject,
+        details=details(request),
+        sent="Nothing has been sent under it.",
+        reasons=f"  {notices.plain(_answers(cites))}",
+        since=moment_of(request.submitted_at),
+        root=name,
+        opened=any(event.act == TOLD for event in events),
+        agreements=agreements_to_request(request, events),
+        otherwise=_lapses(voice, request),
+        events=events,
+        sender=request.requester,
+        message_id=f"asked.{name}",
+    )
+
+
+def _answers(rules: Sequence[str]) -> str:
+    return (
+        f"It asks to be let pass by {', '.join(rules)}." if rules else "It is asked for, though no rule would hold it."
+    )
+
+
+def _lapses(voice: Voice, request: RequestView) -> str:
+    last = last_day(voice, request)
+    return f"it lapses after {last:%A} {last.day} {last:%B %Y}." if last else "it goes on waiting."
+
+
+def last_day(voice: Voice, request: RequestView) -> date | None:
+    """The last day on which it waits: of its window, or as `held.expire` says where no day is planned; None for none.
+
+    Without a day it waits from when it was asked, or was sent back.
+    """
+    calendar, span = calendar_of(voice.ruleset), voice.ruleset.held.expire
+    if request.draft.planned:
+        return calendar.add(request.draft.planned, WINDOW)
+    since = request.changed_at if request.state is RequestState.CHANGES else request.submitted_at
+    return calendar.day(calendar.after(moment_of(since), span.working_days, span.time)) if span else None
+
+
+def details(request: RequestView) -> str:
+    """What is asked for, a label and a value a line."""
+    draft = request.draft
+    late = f"it came late; the earliest day would have been {request.earliest}" if request.late else ""
+    return labelled(
+        {
+            "Request": f"{request.id} of {draft.agency}, by {request.requester}",
+            "Subject": draft.subject,
+            "Senders": ", ".join(draft.senders),
+            "Goes to": ", ".join(draft.audiences),
+            "Users": f"{draft.users:,}",
+            "Planned": str(draft.planned or ""),
+            "Needed by": str(draft.needed_by or ""),
+            "Purpose": draft.purpose,
+            "Notice": late,
+            "Content": "bound to the message that was given" if draft.content else "",
+            "Kind": "an exception, which stands until it ends" if draft.exception else "",
+        }
+    )
+
+
+def tell_requester(connection: Connection, affair: Affair, request: RequestView, event: EventView, now: float) -> None:
+    """Tell who asked what became of the request (policy M5)."""
+    headline, outcome, following = CHANGES[event.act]
+    if event.act == "denied" and request.final:
+        following = _FINAL
+    words = {
+        "headline": headline,
+        "outcome": outcome,
+        "details": affair.details,
+        "by": f" by {notices.plain(event.by)}" if event.by and event.by != request.requester else "",
+        "comment": f"They say: {notices.plain(event.text)}" if event.text else "",
+        "next": following,
+    }
+    notice = MatterNotice(
+        kind="request",
+        to=(request.requester,),
+        number=request.id,
+        subject=request.draft.subject,
+        root=affair.message_id or affair.root,
+        opens=event.act == "submitted",
+        link=affair.voice.link(request.id),
+        words=words,
+        stamp=f"{event.at:.3f}",
+    )
+    send(connection, affair, f"{event.act}:{event.at:.3f}", notice, now)

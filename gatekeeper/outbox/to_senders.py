@@ -1,0 +1,209 @@
+"""What the sender of a mailing is told by mail: which notice, to whom, and at most once. Written to the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from gatekeeper import notices
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
+from gatekeeper.notices import (
+    BUILT_IN,
+    AgencyShare,
+    DeliveryReport,
+    MailingSummary,
+    Occasion,
+    Organisation,
+    RecipientReport,
+    Texts,
+)
+from gatekeeper.rules import Ruleset
+from gatekeeper.store import Connection, jobs
+from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
+
+Render = Callable[[MailingSummary, Organisation, datetime], bytes]
+
+
+@immutable
+class Voice:
+    """In whose name the gate writes, and where its links lead."""
+
+    ruleset: Ruleset
+    hostname: str
+    public_url: str = ""
+    texts: Texts = BUILT_IN
+
+    @property
+    def organisation(self) -> Organisation:
+        return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
+
+    def link(self, id: str) -> str:
+        """Where a mailing (M-17) or request (R-4) is to be seen; "" without --public-url."""
+        folder = "requests" if id.startswith("R-") else "mailings"
+        return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
+
+    def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:
+        """Users by agency, with the agencies' names."""
+        known = self.ruleset.agencies
+        return {
+            agency: AgencyShare(known[agency].name if agency in known else agency, users)
+            for agency, users in agencies.items()
+        }
+
+    def summary(
+        self,
+        number: str,
+        sender: str,
+        subject: str | None,
+        counts: Counts,
+        reasons: tuple[Reason, ...],
+        message_id: str | None = None,
+    ) -> MailingSummary:
+        """What a notice about the mailing is made from."""
+        shares = self.shares(counts.agencies)
+        link = self.link(number)
+        return MailingSummary(number, sender, subject, counts.users, counts.external, shares, reasons, message_id, link)
+
+
+def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_inside: bool) -> bool:
+    """Whether the sender may get notices (DESIGN 7): an inside person, no list, no machine, no null sender.
+
+    A sender who asked for NOTIFY=NEVER everywhere wants no mail about this message (RFC 3461 4.1).
+    """
+    wanted = any(not never_notify(recipient) for recipient in transaction.recipients)
+    by_person = bool(transaction.sender) and facts.list_id is None and not facts.automatic
+    return is_inside and by_person and wanted and "@" in source.mailbox
+
+
+def never_notify(recipient: Recipient) -> bool:
+    """True for NOTIFY=NEVER."""
+    return any(parameter.upper() == "NOTIFY=NEVER" for parameter in recipient.parameters)
+
+
+def queue_notice(connection: Connection, once: str, recipient: str, content: bytes, now: float, key: int) -> bool:
+    """Queue a notice that is sent at most once by that name; False where it was queued before."""
+    return jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=key, recipient=recipient, content=content)
+
+
+# -- DSNs --------------------------------------------------------------------------------------------------------
+
+
+def report_to(batches: list[BatchView], mailing: MailingView, inside_mailbox: bool) -> str | None:
+    """Whom the one DSN of a mailing goes to; None where nobody can be told.
+
+    Its envelope sender; where VERP gave its batches many, the mailbox that they all stand for.
+    """
+    senders = {batch.sender for batch in batches} - {""}
+    if len(senders) == 1:
+        return senders.pop()
+    return mailing.sender if senders and inside_mailbox else None
+
+
+def queue_report(
+    connection: Connection,
+    voice: Voice,
+    mailing: MailingView,
+    batches: list[BatchView],
+    recipient: str | None,
+    occasion: Occasion,
+    reasons: tuple[str, ...],
+    now: float,
+) -> bool:
+    """Queue the one DSN that ends a mailing (RFC 3464), for all recipients of these batches that still wait."""
+    waiting = [view for batch in batches for view in batch.recipients if view.state is RecipientState.WAITING]
+    if recipient is None or not batches:
+        return False
+    report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, voice)
+    content = notices.delivery_status(report, voice.organisation, datetime.fromtimestamp(now, UTC))
+    if content is None:
+        return False
+    once = f"{occasion}:{mailing.id}"
+    return jobs.enqueue(
+        connection, jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient, content=content
+    )
+
+
+def _report(
+    connection: Connection,
+    mailing: MailingView,
+    batch: BatchView,
+    waiting: list[RecipientView],
+    recipient: str,
+    occasion: Occasion,
+    reasons: tuple[str, ...],
+    voice: Voice,
+) -> DeliveryReport:
+    return DeliveryReport(
+        occasion=occasion,
+        number=mailing.id,
+        sender=recipient,
+        arrived=datetime.fromtimestamp(batch.received_at, UTC),
+        recipients=tuple(RecipientReport(view.recipient, "5.7.1") for view in waiting),
+        content=header_of(connection, batch.body),
+        parameters=batch.parameters,
+        subject=mailing.subject,
+        reasons=reasons,
+        message_id=batch.message_id,
+        link=voice.link(mailing.id),
+    )
+
+
+@immutable
+class Told:
+    """What the next hop said about one recipient of a released batch."""
+
+    position: int
+    recipient: Recipient
+    result: str  # a word of delivery.Result
+    reply: str
+
+
+def queue_delivery_report(
+    connection: Connection,
+    voice: Voice,
+    batch_id: int,
+    *,
+    occasion: Occasion,
+    told: list[Told],
+    once: str,
+    now: float,
+    retry_until: float,
+) -> bool:
+    """Queue a DSN about recipients of a released batch that the next hop refused, or does not take (RFC 3461 5.2)."""
+    batch, mailing = find_batch(connection, batch_id), mailing_of_batch(connection, batch_id)
+    if not batch.sender:
+        return False  # nothing is sent to the null sender (RFC 5321 6.1)
+    status = "4.4.7" if occasion is Occasion.DELAYED else "5.0.0"
+    report = DeliveryReport(
+        occasion=occasion,
+        number=mailing.id,
+        sender=batch.sender,
+        arrived=datetime.fromtimestamp(batch.received_at, UTC),
+        recipients=tuple(RecipientReport(each.recipient, _status(each.reply) or status, each.reply) for each in told),
+        content=header_of(connection, batch.body),
+        parameters=batch.parameters,
+        subject=mailing.subject,
+        message_id=batch.message_id,
+        link=voice.link(mailing.id),
+        retry_until=datetime.fromtimestamp(retry_until, UTC) if occasion is Occasion.DELAYED else None,
+    )
+    content = notices.delivery_status(report, voice.organisation, datetime.fromtimestamp(now, UTC))
+    if content is None:
+        return False
+    return jobs.enqueue(
+        connection,
+        jobs.DSN,
+        now,
+        once=once,
+        mailing_id=mailing.key,
+        recipient=batch.sender,
+        content=content,
+    )
+
+
+def _status(reply: str) -> str | None:
+    """The enhanced status code in the text of a reply (RFC 3463)."""
+    words = reply.split(maxsplit=2)
+    return words[1] if len(words) > 1 and words[1].count(".") == 2 and words[1][0] in "245" else None

@@ -1,0 +1,120 @@
+""" "May I?": mail to the preflight address is judged as though it were sent, answered, and goes nowhere (policy C3).
+
+Whom it would reach are all other recipients of its envelope, and all in To and Cc. A mail server may cut it up: what
+belongs together is put together, and answered once, when no more of it comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from gatekeeper import notices, rules
+from gatekeeper.address import normalise
+from gatekeeper.message import subject_key
+from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Permit, Recipient, Standing, Transaction, Verdict
+from gatekeeper.notices import MatterNotice, numbered
+from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.active import Policy
+from gatekeeper.policy.evidence import audience_of, likeness_for
+from gatekeeper.store import Arrival, Connection, preflights
+from gatekeeper.store.mailing_match import hash_arrival
+from gatekeeper.store.standing import Claimant, whole_standing
+
+_AT_ONCE = timedelta(seconds=1)
+_SAID = {
+    Action.RELAY: ("You may send this", "it would be sent."),
+    Action.WARN: ("You may send this, but please note", "it would be sent, with a warning."),
+    Action.HOLD: ("This needs approval", "it would be held until it is approved."),
+    Action.DEFER: ("This cannot be told now", "it would be put off, for something that a rule asks is not known now."),
+    Action.REJECT: ("Please do not send this", "it would be refused."),
+}
+_NEXT = {
+    Action.RELAY: "send it, to the same people and without the address that you asked.",
+    Action.WARN: "put right what is listed, then send it without the address that you asked.",
+    Action.HOLD: "ask for approval before you send it, or send it and wait for the decision.",
+    Action.DEFER: "ask again later.",
+    Action.REJECT: "put right what is listed, and ask again.",
+}
+
+
+def is_asked(policy: Policy, transaction: Transaction, facts: Facts) -> bool:
+    """True for mail that asks: the address is one of its recipients, or stands in To, Cc or Bcc.
+
+    Whatever the mail server before us cut up, it left the fields in every part: no part of what asks is ever sent.
+    """
+    address = policy.ruleset.preflight
+    return address is not None and address in map(normalise, _named(transaction, facts))
+
+
+def whom(policy: Policy, transaction: Transaction, facts: Facts) -> frozenset[str]:
+    """Everybody whom the mail is meant for."""
+    addresses = map(normalise, _named(transaction, facts))
+    return frozenset(each for each in addresses if each and each != policy.ruleset.preflight)
+
+
+def _named(transaction: Transaction, facts: Facts) -> tuple[str, ...]:
+    visible = (mailbox.address for mailbox in (*facts.to, *facts.cc, *facts.bcc))
+    return (*(recipient.address for recipient in transaction.recipients), *visible)
+
+
+def take(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, voice: Voice) -> Verdict:
+    """Put a part to the others that belong to it, and queue the answer to all that has come so far."""
+    transaction, facts, now = arrival.transaction, arrival.facts, arrival.now.timestamp()
+    name = f"{arrival.source.mailbox}\0{facts.message_id or facts.content_digest}"
+    asked = preflights.join(connection, secret, name, whom(policy, transaction, facts), now)
+    verdict, counts = _judge(connection, secret, arrival, policy, asked.addresses)
+    content = _render(arrival, voice, verdict, counts)
+    wait = timedelta(seconds=arrival.gathering.quiet) if arrival.gathering and arrival.gathering.opens else _AT_ONCE
+    preflights.answer(connection, asked, arrival.source.mailbox, content, now, now + wait.total_seconds())
+    return verdict
+
+
+def _judge(
+    connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, addresses: frozenset[str]
+) -> tuple[Verdict, Counts]:
+    """As a mailing that has still to begin, by the ledger of now; nothing is used up."""
+    recipients = tuple(Recipient(address) for address in sorted(addresses))
+    transaction = replace(arrival.transaction, recipients=recipients)
+    facts = replace(arrival.facts, to=_without(arrival.facts.to, policy), cc=_without(arrival.facts.cc, policy))
+    audience, standing = audience_of(transaction, facts, policy), _standing(connection, secret, arrival, policy)
+    counts = Counts.of(audience)
+    likeness = likeness_for(standing, transaction.content)
+    evidence = Evidence(transaction, facts, audience, counts, standing, arrival.source, likeness=likeness)
+    return rules.judge(policy.ruleset, evidence, arrival.now), counts
+
+
+def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy) -> Standing:
+    """What the ledger says of it."""
+    claimant, now = Claimant(arrival.source, arrival.facts.subject_key), arrival.now.timestamp()
+    row = {"id": None, "source": hash_arrival(secret, arrival).source}
+    found = whole_standing(connection, row, Standing(), [claimant], policy.ruleset.earlier, now)
+    return replace(found, permits=tuple(map(_by_subject, found.permits)))
+
+
+def _by_subject(permit: Permit) -> Permit:
+    """One for exact content is taken by its subject: the address that is asked is in what is asked about."""
+    if not permit.digests:
+        return permit
+    return replace(permit, digests=frozenset(), subject_key=subject_key(permit.subject))
+
+
+def _without(mailboxes: tuple[Mailbox, ...], policy: Policy) -> tuple[Mailbox, ...]:
+    return tuple(each for each in mailboxes if normalise(each.address) != policy.ruleset.preflight)
+
+
+def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) -> bytes:
+    source, facts = arrival.source.mailbox, arrival.facts
+    headline, said = _SAID[verdict.action]
+    said = said.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else said
+    texts = [f"{reason.text} ({reason.cite or reason.rule})" for reason in verdict.reasons]
+    words = {
+        "headline": headline,
+        "verdict": said,
+        "reach": notices.reach(voice.summary("", source, facts.subject, counts, verdict.reasons)),
+        "reasons": numbered(texts) if texts else "",
+        "next": _NEXT[verdict.action],
+    }
+    root = facts.message_id or f"preflight.{arrival.identity[:24]}@{voice.hostname}"
+    notice = MatterNotice("preflight", (source,), "", facts.subject, root, words=words)
+    return notices.matter_notice(notice, voice.organisation, datetime.fromtimestamp(arrival.now.timestamp(), UTC))

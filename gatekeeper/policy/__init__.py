@@ -1,0 +1,1 @@
+"""What is in force: ruleset and directory, mode, evidence, identity of senders, approvers, deadlines."""

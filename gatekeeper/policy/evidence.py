@@ -1,0 +1,76 @@
+"""From a transaction to the evidence that it is judged on: whose it is, whom it reaches, what it says.
+
+Pure. The pipeline, the duties and `gatekeeper explain` judge alike because they begin here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatekeeper import address
+from gatekeeper.directory.audience import count
+from gatekeeper.message import read_likeness
+from gatekeeper.model import Audience, Facts, Likeness, Source, Standing, Transaction, Verdict
+from gatekeeper.policy import exemption
+from gatekeeper.policy.active import Policy
+from gatekeeper.policy.sender_identity import from_problem
+from gatekeeper.smtp.replies import plain
+
+WARNING_FIELD = b"X-Gatekeeper-Warning"
+
+
+def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
+    """Who sends, and whether the rules cover them (DESIGN 3.3, M9)."""
+    recipients = [recipient.address for recipient in transaction.recipients]
+    mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
+    mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
+    agency = policy.directory.agency_of(mailbox)
+    names = exemption.names_of(transaction, facts, mailbox, policy)
+    proven = exemption.are_of_agency(names, mailbox, agency, transaction, policy)
+    groups = policy.directory.groups_of(mailbox)
+    asked = not policy.ruleset.reads.isdisjoint(("from_allowed", "from_problem"))
+    problem = from_problem(transaction, facts, mailbox, policy) if asked else None
+    return Source(
+        mailbox,
+        authenticated=transaction.authenticated,
+        agency=agency,
+        covered=not (proven and agency in policy.ruleset.scope_except),
+        groups=groups,
+        from_problem=problem,
+        names=exemption.without_lent(names, policy),
+        proven=proven,
+        separate=exemption.is_separate(names, policy),
+        others=() if names == (mailbox,) else exemption.others_of(transaction, facts, mailbox, policy),
+    )
+
+
+def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
+    """Whom it reaches, by the directory in force."""
+    visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
+    recipients = (recipient.address for recipient in transaction.recipients)
+    audience = count(recipients, visible, policy.directory)
+    return _looked_into(audience, policy) if policy.ruleset.looks_into else audience
+
+
+def _looked_into(audience: Audience, policy: Policy) -> Audience:
+    """With what the rules ask for beyond numbers: members of lists, people in no list, consent."""
+    ruleset, directory = policy.ruleset, policy.directory
+    consent = not ruleset.reads.isdisjoint(("consented", "unconsented"))
+    lists = ((address, directory.watched(address)) for address in ruleset.watched)
+    return replace(
+        audience,
+        unlisted=directory.unlisted((*audience.users, *audience.externals)) if "unlisted" in ruleset.reads else None,
+        unconsented=directory.unconsented(audience.externals) if consent else None,
+        watched={address: watched for address, watched in lists if watched is not None},
+    )
+
+
+def likeness_for(standing: Standing, content: bytes) -> Likeness | None:
+    """What a message has in common with others like it; read only where a permit is bound to that."""
+    return read_likeness(content) if any(permit.likeness for permit in standing.permits) else None
+
+
+def warning_field(verdict: Verdict) -> bytes:
+    """The header field that says what a warned message should have done otherwise, folded (RFC 5322 2.2.3)."""
+    texts = [f"{plain(reason.text)} ({plain(reason.rule)})" for reason in verdict.reasons]
+    return WARNING_FIELD + b": " + "\r\n ".join(texts).encode("ascii", "replace") + b"\r\n"

@@ -1,0 +1,97 @@
+"""By which names a sender is exempt from rules, from joint counting, permitted to a list, or suspended (DESIGN 3.3).
+
+From is what the sender writes. So it exempts nobody by itself: a login or MAIL FROM must name somebody, and whatever
+else the message is sent under must be exempt as well. Pure.
+"""
+
+from __future__ import annotations
+
+from gatekeeper import address
+from gatekeeper.model import Facts, Transaction
+from gatekeeper.policy.active import Policy
+from gatekeeper.policy.sender_identity import UNTRUSTED, is_lent, is_without_domain
+
+_MOST_AUTHORS = 20  # whose suspension is looked up
+
+
+def names_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[str, ...]:
+    """Every name that a message is sent under, first the one that vouches for it: login, else MAIL FROM.
+
+    Args: `mailbox` is the source's. Returns normalised addresses; () where nobody vouches for the message, and where
+    From is missing or may be read in more than one way.
+    """
+    if not facts.author or (facts.defects and not UNTRUSTED.isdisjoint(facts.defects)):
+        return ()
+    voucher = _voucher(transaction, mailbox, policy)
+    if not voucher:
+        return ()
+    if len(facts.author) == 1 and not facts.sender:  # as most are
+        shown = address.normalise(facts.author[0].address)
+        return (voucher,) if shown == voucher else (voucher, shown)
+    return tuple(dict.fromkeys((voucher, *(address.normalise(box.address) for box in (*facts.author, *facts.sender)))))
+
+
+def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
+    """The login's mailbox, else whom MAIL FROM names; "" where it names nobody."""
+    if transaction.login and transaction.login.strip():
+        if is_without_domain(transaction.login) and not policy.directory.is_inside(mailbox):
+            return ""
+        return mailbox
+    if "=" not in transaction.sender:  # as most are: nothing was written into it for one recipient or one day
+        return address.normalise(transaction.sender)
+    origin = address.envelope_origin(transaction.sender, [each.address for each in transaction.recipients])
+    return origin if address.names_somebody(origin) else ""
+
+
+def are_of_agency(
+    names: tuple[str, ...], mailbox: str, agency: str | None, transaction: Transaction, policy: Policy
+) -> bool:
+    """True where every name belongs to that agency, which is the mailbox's (M9).
+
+    A login without a domain takes its domain from From; it belongs to an agency only where the directory says so.
+    """
+    if agency is None or not names:
+        return False
+    login, agency_of = transaction.login, policy.directory.agency_of
+    if login and is_without_domain(login) and agency_of(address.normalise(login.rpartition("\\")[2])) != agency:
+        return False
+    return all(name == mailbox or agency_of(name) == agency for name in names)
+
+
+def is_separate(names: tuple[str, ...], policy: Policy) -> bool:
+    """True where every name is one of `mailing: separate`."""
+    separate = policy.ruleset.mailing.separate
+    return (
+        bool(separate)
+        and bool(names)
+        and all(name in separate or _untagged(name, policy) in separate for name in names)
+    )
+
+
+def _untagged(name: str, policy: Policy) -> str:
+    return address.normalise(name, internal=policy.directory.is_inside(name)) if "+" in name else name
+
+
+def without_lent(names: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
+    """The names without those that the first of them may use by an entry under `senders`."""
+    if len(names) < 2:
+        return names
+    return (names[0], *(name for name in names[1:] if not is_lent(names[0], name, policy)))
+
+
+def others_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[tuple[str, str], ...]:
+    """By what else than the source's mailbox a suspension, or `enforce`, may be about a message: sender, agency, group.
+
+    Whoever is suspended (C10) could else send under another name in From. Every name counts here, vouched for or not.
+    """
+    recipients = [each.address for each in transaction.recipients]
+    envelope = () if transaction.login else (address.envelope_origin(transaction.sender, recipients),)
+    boxes = (*facts.sender, *facts.author[:_MOST_AUTHORS])
+    names = dict.fromkeys((*envelope, *(address.normalise(box.address) for box in boxes)))
+    found: dict[tuple[str, str], None] = {}
+    for name in names.keys() - {mailbox, ""}:
+        found["sender", address.normalise(name, internal=policy.directory.is_inside(name))] = None
+        found |= {("group", group): None for group in policy.directory.groups_of(name)}
+        if agency := policy.directory.agency_of(name):
+            found["agency", agency] = None
+    return tuple(sorted(found))

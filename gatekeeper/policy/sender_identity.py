@@ -1,0 +1,146 @@
+"""Whether the names that a message sends under belong to who sends it (policy C5). Pure; read it downward.
+
+Who sends is the login, else MAIL FROM. From, Sender, the Resent fields and, beside a login, MAIL FROM name others: each
+must be the sender's own, of the same agency (where `together: agency`), or lent by an entry under `senders`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+import idna
+
+from gatekeeper import address
+from gatekeeper.message import fold
+from gatekeeper.model import Facts, Mailbox, Transaction
+from gatekeeper.policy.active import Policy
+
+_DOUBTS = (  # defects with which mail programs may show another From than we read, in the order in which they are told
+    "duplicate-from",
+    "malformed-from",
+    "missing-from",
+    "several-authors",
+    "group-in-from",
+    "too-many-addresses",
+    "header-over-limit",
+    "malformed-header",
+    "control-character",
+    "malformed-encoded-word",
+)
+UNTRUSTED = frozenset(_DOUBTS)
+_OF_ADDRESS = r"[^\s<>()\[\]\",;:@]"
+# begun where a run of such characters begins: from within one it would be looked through again from each of them
+_SHOWN_ADDRESS = re.compile(rf"(?<!{_OF_ADDRESS}){_OF_ADDRESS}++ ?@ ?{_OF_ADDRESS}+\.{_OF_ADDRESS}+")
+_DIGITS = str.maketrans("015", "ols")  # read as letters in many typefaces
+
+
+def from_problem(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> str:
+    """Why the sender may not use the names that the message bears; "" where they may.
+
+    Args: `mailbox` is the source's. The text is for the sender: it names what does not belong to whom.
+    """
+    return next(_problems(transaction, facts, mailbox, policy), "")
+
+
+def _problems(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> Iterator[str]:
+    yield from (f"the sender's names cannot be told for certain ({name})" for name in _DOUBTS if name in facts.defects)
+    recipients = [recipient.address for recipient in transaction.recipients]
+    envelope = address.envelope_origin(transaction.sender, recipients)
+    sender = _of_login(transaction.login, mailbox, policy) if transaction.login else envelope
+    if not sender:
+        yield "neither a login nor MAIL FROM says who sends it"
+        return
+    for field, other in _names(facts, envelope if transaction.login else ""):
+        if not belong_together(sender, other, policy):
+            yield f"{field} {other} does not belong to {sender}"
+        if likeness := _look_alike(other, policy):
+            yield f"{field} {other} looks like {likeness}"
+    for box in (*facts.author, *facts.sender, *facts.resent):
+        yield from _in_display_name(box, policy)
+
+
+def _of_login(login: str, mailbox: str, policy: Policy) -> str:
+    """A login without a domain vouches for an inside mailbox of its name only: that it is ours is all we know of it."""
+    return login if is_without_domain(login) and not policy.directory.is_inside(mailbox) else mailbox
+
+
+def is_without_domain(login: str) -> bool:
+    """True for `jdoe` and `CORP\\jdoe`."""
+    return "@" not in login.rpartition("\\")[2]
+
+
+def _names(facts: Facts, envelope: str) -> Iterator[tuple[str, str]]:
+    """Every address that the message is sent under, with where it stands."""
+    for field, boxes in (("From", facts.author), ("Sender", facts.sender), ("Resent-From", facts.resent)):
+        yield from ((field, address.normalise(box.address)) for box in boxes)
+    if envelope:
+        yield "MAIL FROM", envelope
+
+
+# -- who belongs to whom -----------------------------------------------------------------------------------------
+
+
+def belong_together(sender: str, other: str, policy: Policy) -> bool:
+    """True where `sender` may send under the address `other`: both normalised."""
+    directory, ruleset = policy.directory, policy.ruleset
+    user, owner = directory.user(sender), directory.user(other)
+    if user == owner:
+        return True
+    agency = directory.agency_of(sender)
+    if ruleset.together == "agency" and agency is not None and agency == directory.agency_of(other):
+        return True
+    return is_lent(sender, other, policy)
+
+
+def is_lent(sender: str, other: str, policy: Policy) -> bool:
+    """True where an entry under `senders` lets `sender` use the address `other`: both normalised."""
+    directory, senders = policy.directory, policy.ruleset.senders
+    entry = senders.get(other) or senders.get(directory.user(other))
+    lent = entry.used_by if entry else ()
+    if not lent:
+        return False
+    if directory.agency_of(sender) in lent or not set(directory.groups_of(sender)).isdisjoint(lent):
+        return True
+    return directory.user(sender) in map(directory.user, lent)
+
+
+# -- what only looks like somebody -------------------------------------------------------------------------------
+
+
+def _in_display_name(box: Mailbox, policy: Policy) -> Iterator[str]:
+    """A display name that shows an address which is not the person's own: programs on phones show nothing else."""
+    own = policy.directory.user(box.address)
+    for shown in _SHOWN_ADDRESS.findall(fold(box.name[:1000])):
+        if policy.directory.user(shown.replace(" ", "").strip("'.")) != own:
+            yield f"the name beside {box.address} shows another address"
+
+
+def _look_alike(other: str, policy: Policy) -> str:
+    """The inside domain that an outside one is made to look like, "" for none."""
+    domain = other.rpartition("@")[2]
+    if not domain or len(domain) > address.MOST_DOMAIN_OCTETS or policy.directory.is_inside(other):
+        return ""
+    ours = _skeletons(policy.ruleset.inside_domains)
+    seen = _skeleton(domain)
+    while seen:
+        if seen in ours:
+            return ours[seen]
+        seen = seen.partition(".")[2]
+    return ""
+
+
+@lru_cache(maxsize=8)
+def _skeletons(domains: tuple[str, ...]) -> dict[str, str]:
+    return {_skeleton(domain.removeprefix("*.")): domain.removeprefix("*.") for domain in domains}
+
+
+@lru_cache(maxsize=4096)
+def _skeleton(domain: str) -> str:
+    """What a domain looks like at a glance."""
+    try:
+        shown = str(idna.decode(domain)) if "xn--" in domain else domain
+    except UnicodeError:  # idna.IDNAError is one
+        shown = domain
+    return fold(shown).translate(_DIGITS).replace("rn", "m").replace("vv", "w")

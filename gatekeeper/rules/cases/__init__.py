@@ -1,0 +1,1 @@
+"""Case files: examples that a ruleset is tried on."""

@@ -1,0 +1,115 @@
+"""What a case may say of the time before its message: earlier mailings, permits, a suspension.
+
+`standing:` of a case is read here; what the ledger would make of it, `gatekeeper.policy.case_runner` works out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Earlier
+from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DURATION, FLAG, TEXT, TEXT_JSON, WHOLE, word_of
+from gatekeeper.rules.language.value_types import Key, ListOf, Reading, Record, Value
+from gatekeeper.rules.language.yaml_nodes import Mapping
+
+
+@immutable
+class SentBefore:
+    """A mass mailing that was sent so long before this one."""
+
+    ago: timedelta
+    to: frozenset[str] = frozenset()  # lists' addresses, agencies' ids
+    sender: str | None = None  # who sent it; the same sender where None
+
+    def answers(self, question: Earlier, mailbox: str) -> bool:
+        """True where it is counted by who asks about mail from that mailbox."""
+        if self.ago >= question.within:
+            return False
+        if not question.to:
+            return self.sender in (None, mailbox)
+        return question.to.casefold() in {name.casefold() for name in self.to}
+
+
+@immutable
+class Permitted:
+    """A permit for this sender, in force when the message comes."""
+
+    rules: frozenset[str]
+    kind: str = "approval"
+    users: int | None = None
+    agencies: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    subject: str = ""
+    purpose: str = ""
+
+
+@immutable
+class CaseStanding:
+    """What the ledger says when the message of a case comes; by itself nothing."""
+
+    earlier: tuple[SentBefore, ...] = ()
+    permits: tuple[Permitted, ...] = ()
+    suspended: bool = False
+
+    def how_many(self, questions: Iterable[Earlier], mailbox: str) -> dict[Earlier, int]:
+        """The earlier mass mailings, as the rules ask for them."""
+        return {each: sum(sent.answers(each, mailbox) for sent in self.earlier) for each in questions}
+
+
+# -- the grammar -------------------------------------------------------------------------------------------------
+
+
+def _frozen(make: type) -> Any:
+    def made(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+        sets = {name: frozenset(value) for name, value in values.items() if isinstance(value, tuple)}
+        return make(**{**values, **sets})
+
+    return made
+
+
+def _audience(text: str) -> str:
+    """A list's address or an agency's id; which agencies there are is not known here."""
+    if not text.strip() or " " in text:
+        raise ValueError(text)
+    return text
+
+
+_AUDIENCE = Value("a list's address or an agency's id", _audience, TEXT_JSON)
+_SENT = Record(
+    "an earlier mailing, such as {ago: 3d, to: all-staff@example.gov}",
+    (
+        Key("ago", DURATION, "How long before this message.", required=True),
+        Key("to", ListOf(_AUDIENCE, 1), "Its audiences."),
+        Key("sender", ADDRESS, "Who sent it; the same sender where left out."),
+    ),
+    _frozen(SentBefore),
+)
+
+
+def standing_of_rules(rule: Value) -> Record:
+    """The shape of `standing:`. Args: `rule` reads the id of a rule."""
+    permit = Record(
+        "a permit, such as {rules: [approval], users: 2400}",
+        (
+            Key("rules", ListOf(rule, 1), "The rules that it answers.", required=True),
+            Key("kind", word_of("approval", "exception", "emergency"), "What it is; an approval where left out."),
+            Key("users", WHOLE, "The most users; any number where left out."),
+            Key("agencies", ListOf(AGENCY, 1), "The agencies that it may reach; any where left out."),
+            Key("lists", ListOf(ADDRESS, 1), "The lists that it may go to; any where left out."),
+            Key("subject", TEXT, "The subject that it is for; any where left out."),
+            Key("purpose", TEXT, "What the request was for."),
+        ),
+        _frozen(Permitted),
+    )
+    return Record(
+        "what the ledger says, such as {earlier: [{ago: 3d}]}",
+        (
+            Key("earlier", ListOf(_SENT), "Mass mailings before it."),
+            Key("permits", ListOf(permit), "Permits of its sender."),
+            Key("suspended", FLAG, "Whether its sender is suspended from mass mail."),
+        ),
+        lambda values, node, reading: CaseStanding(**values),
+    )

@@ -1,0 +1,1 @@
+"""Reads rules.yaml: checks it, says what is wrong with it, and makes a ruleset of it."""

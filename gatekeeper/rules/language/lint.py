@@ -1,0 +1,225 @@
+"""What is good to know about rules that can be read: warnings that need more than one place of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from gatekeeper.model import Action
+from gatekeeper.rules.language.value_types import Failed, Reading
+from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Sequence
+from gatekeeper.rules.matching.conditions import Condition, Test, conjunction, tests_of
+from gatekeeper.rules.ruleset import Rule
+from gatekeeper.rules.specs import AskSome, AskTerm
+
+MOST_COMPARED = 300  # rules that are compared with each other
+MOST_BOUNDS = 50  # tests of one rule that are compared with each other
+
+
+def findings(root: Mapping, values: Any, reading: Reading) -> None:
+    """Warn of agencies without domains or with the same ones, of rules that cannot fire, of questions to nobody."""
+    if isinstance(values, Failed):
+        return
+    _agencies(values, root.get("agencies"), reading)
+    _nested_domains(values, root.get("agencies"), reading)
+    _outside(values, root.get("outside"), reading)
+    _list_owners(values, root.get("lists"), reading)
+    _delegates(values, root.get("people"), reading)
+    rules = root.get("rules")
+    nodes = rules.items if isinstance(rules, Sequence) else []
+    if not nodes:
+        reading.warn(rules or root, "no rules: everything is relayed")
+    told: set[str] = set()
+    compared = [(other, conjunction(other.when)) for other in values["rules"][:MOST_COMPARED]]
+    for place, (rule, node) in enumerate(zip(values["rules"], nodes, strict=True)):
+        for text in (
+            *_never(rule),
+            *_without_effect(rule, node),
+            *_asks_nobody(rule, values, told),
+            *_cannot_be_told(rule, values),
+            *_shadowed(rule, compared if place < MOST_COMPARED else []),
+        ):
+            reading.warn(node, f"rule {rule.id} {text}")
+
+
+# -- agencies and lists ------------------------------------------------------------------------------------------
+
+
+def _agencies(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    owners: dict[str, str] = {}
+    inside = set(values.get("domains", ()))
+    for (agency_id, agency), (place, _) in zip(values.get("agencies", {}).items(), _pairs(node), strict=True):
+        if not agency.domains:
+            reading.warn(place, f"agency {agency_id} has no domains: only the directory can say who belongs to it")
+        for domain in agency.domains:
+            other = owners.setdefault(domain, agency_id)
+            if other != agency_id:
+                reading.warn(
+                    place, f"domain {domain} of {agency_id} is {other}'s already: expected one agency a domain"
+                )
+            if domain in inside:
+                reading.warn(place, f"domain {domain} of {agency_id} stands under domains as well: expected it once")
+
+
+def _nested_domains(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    """Domains of one agency below those of another: the longest pattern wins, which may surprise."""
+    owners = {domain: name for name, agency in values.get("agencies", {}).items() for domain in agency.domains}
+    for (agency_id, agency), (place, _) in zip(values.get("agencies", {}).items(), _pairs(node), strict=True):
+        for domain in agency.domains:
+            above = domain.removeprefix("*.").partition(".")[2]
+            while above:
+                other = owners.get(f"*.{above}")
+                if other is not None and other != agency_id:
+                    reading.warn(
+                        place, f"domain {domain} of {agency_id} lies below *.{above} of {other}: it is {agency_id}'s"
+                    )
+                    break
+                above = above.partition(".")[2]
+
+
+def _outside(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    """Domains under `outside` that are declared as inside as well, or that nothing would take for inside."""
+    agencies = (domain for agency in values.get("agencies", {}).values() for domain in agency.domains)
+    inside = {*agencies, *values.get("domains", ())}
+    if node is None:
+        return
+    places = node.items if isinstance(node, Sequence) else [node]
+    for domain, place in zip(values["outside"], places, strict=True):
+        above = _patterns_above(domain)
+        if domain in inside:
+            reading.warn(place, f"domain {domain} stands under outside, and is inside as well: it counts as inside")
+        elif inside.isdisjoint(above):
+            reading.warn(place, f"domain {domain} stands under outside, and is below no domain that is inside")
+
+
+def _patterns_above(domain: str) -> Iterator[str]:
+    """Patterns of domains that a domain, or all below it, is below: `y` and `*.y` of `x.y` and of `*.x.y`."""
+    parent = domain.removeprefix("*.") if domain.startswith("*.") else domain.partition(".")[2]
+    while parent:
+        yield from (parent, f"*.{parent}")
+        parent = parent.partition(".")[2]
+
+
+def _delegates(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    for (address, person), (place, _) in zip(values.get("people", {}).items(), _pairs(node), strict=True):
+        if person.delegate and person.delegate.to == address:
+            reading.warn(place, f"{address} delegates to nobody else: expected the address of somebody in their place")
+
+
+def _list_owners(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    answered = {name for person in values.get("people", {}).values() if "owner" in person.roles for name in person.of}
+    for (address, spec), (key, _) in zip(values.get("lists", {}).items(), _pairs(node), strict=True):
+        if spec.owner and not {spec.owner, address} & answered:
+            reading.warn(
+                key, f"nobody answers for {spec.owner}: expected roles: [owner], of: [{spec.owner}] under people"
+            )
+
+
+def _pairs(node: Node | None) -> list[Any]:
+    return node.pairs if isinstance(node, Mapping) else []
+
+
+# -- rules -------------------------------------------------------------------------------------------------------
+
+
+def _never(rule: Rule) -> Iterator[str]:
+    """Simple cases of rules that cannot fire."""
+    tests = conjunction(rule.when)
+    if rule.unless is not None and all(part in tests for part in conjunction(rule.unless)[:MOST_BOUNDS]):
+        yield "can never fire: its unless takes back every match of its when"
+    bounds = [test for test in tests if isinstance(test, Test)][:MOST_BOUNDS]
+    for low, high in product(bounds, bounds):
+        if low.field == high.field and _empty_between(low, high):
+            yield f"can never fire: nothing is both {low.text} and {high.text}"
+
+
+def _empty_between(low: Test, high: Test) -> bool:
+    """True where the least number that one admits is more than the most that the other does."""
+    least = {"over": 1, "at_least": 0}.get(low.operator)
+    most = {"under": -1, "at_most": 0}.get(high.operator)
+    return least is not None and most is not None and bool(low.operand + least > high.operand + most)
+
+
+def _without_effect(rule: Rule, node: Node) -> Iterator[str]:
+    if rule.action is Action.RELAY:
+        yield "relays, and lets nothing past the other rules: write unless in those"
+    if rule.action is not Action.HOLD and isinstance(node, Mapping) and node.get("ask"):
+        yield f"asks somebody, which has no effect beside then: {rule.action}"
+
+
+def _asks_nobody(rule: Rule, values: dict[str, Any], told: set[str]) -> Iterator[str]:
+    """A hold that nobody can clear; told once of each role and head."""
+    if rule.action is not Action.HOLD:
+        return
+    held_roles = {role for person in values.get("people", {}).values() for role in person.roles}
+    for term in _terms(rule):
+        if str(term) in told:
+            continue
+        told.add(str(term))
+        if term.kind == "role" and term.name not in held_roles:
+            yield f"asks {term.name}, a role that nobody under people has"
+        elif term.kind == "head" and term.name and values["agencies"][term.name].head is None:
+            yield f"asks the head of {term.name}, and agencies.{term.name}.head is not given"
+
+
+def _terms(rule: Rule) -> Iterator[AskTerm]:
+    for term in rule.ask:
+        yield from term.of if isinstance(term, AskSome) else (term,)
+
+
+def _cannot_be_told(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
+    """Fields that need something the file does not have: what hangs on them is unknown, and holds mass mail."""
+    tests = [test for part in (rule.when, rule.unless) if part for test in tests_of(part)]
+    fields = {test.field for test in tests}
+    asked = sorted(fields & {"consented", "unconsented"})
+    if asked and values.get("consent") is None:
+        yield f"asks for {asked[0]}, and consent does not say who has consented: it cannot be told"
+    if values.get("directory"):
+        return  # which may know more lists and groups
+    if "unlisted" in fields and not values.get("lists"):
+        yield "asks for unlisted, and there are no lists: everybody is"
+    for test in tests:
+        address = dict(test.operand)["of"] if test.field == "reach" else None
+        if address is not None and address not in values.get("lists", {}):
+            yield f"asks for the reach of {address}, which is no list: it cannot be told"
+        named = set(test.operand) if test.field == "sender_group" and isinstance(test.operand, tuple) else set()
+        for group in sorted(named - {group.casefold() for group in values.get("groups", {})}, key=str):
+            if isinstance(group, str):
+                yield f"asks for the group {group}, which nothing declares"
+
+
+# -- rules that others leave nothing to decide -------------------------------------------------------------------
+
+
+def _shadowed(rule: Rule, rules: list[tuple[Rule, tuple[Condition, ...]]]) -> Iterator[str]:
+    """Another rule, each with what it needs, that matches whenever this one does, and asks for more or the same."""
+    needs = conjunction(rule.when)
+    known, bounds = frozenset(needs), [part for part in needs if isinstance(part, Test) and part.operator in _LEAST]
+    for other, wanted in rules:
+        if not all(part in known or _is_bounded(part, bounds) for part in wanted) or not _may_shadow(other, rule):
+            continue
+        why = "asks for the same" if other.action is rule.action else f"asks for {other.action}, which is more"
+        yield f"decides nothing: {other.id} in line {other.line} matches whenever it does, and {why}"
+        return
+
+
+def _may_shadow(other: Rule, rule: Rule) -> bool:
+    if other is rule or other.unless is not None or other.during is not None or other.observe:
+        return False
+    if other.action.severity < rule.action.severity or rule.action is Action.RELAY:
+        return False
+    if other.action is not rule.action:
+        return True
+    return not (rule.ask != other.ask or other.line > rule.line or rule.repair or rule.unless or rule.during)
+
+
+_LEAST = {"over": 1, "at_least": 0}  # what the smallest number that passes has above the bound
+
+
+def _is_bounded(wanted: Condition, bounds: list[Test]) -> bool:
+    """True where one of the bounds is as high as the one that is wanted."""
+    if not isinstance(wanted, Test) or wanted.operator not in _LEAST or wanted.field == "reach":
+        return False
+    least = wanted.operand + _LEAST[wanted.operator]
+    return any(part.field == wanted.field and part.operand + _LEAST[part.operator] >= least for part in bounds)

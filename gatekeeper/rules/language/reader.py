@@ -1,0 +1,177 @@
+"""A rules file -> Ruleset, or everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from gatekeeper.address import normalise
+from gatekeeper.rules.language.document import DOCUMENT
+from gatekeeper.rules.language.lint import findings
+from gatekeeper.rules.language.problems import Problem, RulesetError
+from gatekeeper.rules.language.scalars import find_zone
+from gatekeeper.rules.language.value_types import Failed, Names, Reading
+from gatekeeper.rules.language.yaml_nodes import LARGEST_FILE, Mapping, Node, Scalar, YamlError, compose, decode
+from gatekeeper.rules.matching.compile import compile_condition
+from gatekeeper.rules.ruleset import MASS, Ruleset
+
+REVIEW_IS_NEAR = timedelta(days=30)
+
+
+def read_ruleset(path: Path) -> Ruleset:
+    """Read the rules file of that name; what it names is relative to its folder.
+
+    Raises RulesetError with all problems, OSError where the file cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    try:
+        text = decode(content)
+    except YamlError as error:
+        raise RulesetError([_problem(error, str(path))]) from None
+    return parse_ruleset(text, str(path), path.parent)
+
+
+def parse_ruleset(text: str, name: str, folder: Path) -> Ruleset:
+    """Read rules from text; `name` stands before problems, `folder` is what files are relative to.
+
+    Raises RulesetError with all problems, warnings among them.
+    """
+    ruleset, problems = _read(text, name, folder)
+    if ruleset is None:
+        raise RulesetError(problems)
+    return ruleset
+
+
+def check_ruleset(text: str, name: str, folder: Path) -> tuple[Problem, ...]:
+    """Everything that is wrong with the rules (errors) or good to know (warnings), in the order of the file."""
+    return _read(text, name, folder)[1]
+
+
+def date_warnings(ruleset: Ruleset, today: date) -> tuple[str, ...]:
+    """What the dates of the ruleset say on a day (M7): not in force yet, review near or passed, rules that ended."""
+    told = []
+    if ruleset.effective and today < ruleset.effective:
+        told.append(f"these rules are meant to be in force from {ruleset.effective} on, and are applied already")
+    if ruleset.review and ruleset.review < today:
+        told.append(f"the review date of these rules has passed: {ruleset.review}")
+    elif ruleset.review and ruleset.review - today <= REVIEW_IS_NEAR:
+        told.append(f"the review date of these rules is near: {ruleset.review}")
+    midnight = datetime.combine(today, time(), ruleset.timezone)
+    ended = (rule for rule in ruleset.rules if rule.during and rule.during.end and rule.during.end <= midnight)
+    return (*told, *(f"rule {rule.id} is over: its last day has passed" for rule in ended))
+
+
+def date_problems(ruleset: Ruleset, today: date, name: str) -> tuple[Problem, ...]:
+    """The same as warnings, each at its line of the file of that name."""
+    lines = {key: _line_of(ruleset.text, key) for key in ("effective", "review")}
+    found = []
+    for text in date_warnings(ruleset, today):
+        rule = next((rule for rule in ruleset.rules if text.startswith(f"rule {rule.id} ")), None)
+        line = rule.line if rule else lines["review" if "review" in text else "effective"]
+        found.append(Problem(line, 1, text, name, warning=True))
+    return tuple(found)
+
+
+def scope_notes(ruleset: Ruleset, name: str) -> tuple[Problem, ...]:
+    """What `scope` rests on (M9), as a note at its line of the file of that name; () where there is no scope."""
+    if not ruleset.scope_except:
+        return ()
+    agencies = ", ".join(sorted(ruleset.scope_except))
+    text = (
+        f"scope: where the gate knows no login, senders of {agencies} are told by MAIL FROM and From, addresses that "
+        "anybody can write: expected a mail server before the gate that checks MAIL FROM (docs/postfix.md)"
+    )
+    return (Problem(_line_of(ruleset.text, "scope"), 1, text, name, warning=True, note=True),)
+
+
+def _line_of(text: str, key: str) -> int:
+    """Where a key of the first level stands; 1 for a file written in braces."""
+    lines = (number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key}:"))
+    return next(lines, 1)
+
+
+# -- how it is read ----------------------------------------------------------------------------------------------
+
+
+def _read(text: str, name: str, folder: Path) -> tuple[Ruleset | None, tuple[Problem, ...]]:
+    """The ruleset (None where there are errors) with all problems."""
+    text = text.removeprefix("\ufeff")
+    reading = Reading(name)
+    try:
+        root, faults = compose(text)
+    except YamlError as error:
+        return None, (_problem(error, name),)
+    try:
+        values = _read_document(root, reading)
+    except RulesetError as error:
+        return None, error.problems
+    problems = tuple(sorted((*reading.problems, *(_problem(fault, name) for fault in faults))))
+    if isinstance(values, Failed) or any(not problem.warning for problem in problems):
+        return None, problems
+    return _build(values, problems, text, folder), problems
+
+
+def _read_document(root: Node | None, reading: Reading) -> Any:
+    if root is None:
+        return reading.error(Scalar(1, 1), "the file is empty: expected version: 1 and rules")
+    if isinstance(root, Mapping):
+        reading.names = _declared(root)
+    values = DOCUMENT.read(root, reading)
+    if isinstance(root, Mapping):
+        findings(root, values, reading)
+    return values
+
+
+def _build(values: dict[str, Any], problems: tuple[Problem, ...], text: str, folder: Path) -> Ruleset:
+    given = {key: value for key, value in values.items() if key not in ("version", "define", "scope")}
+    given.setdefault("mass", MASS)
+    return Ruleset(
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
+        folder=folder,
+        scope_except=values.get("scope", frozenset()),
+        mass_matches=compile_condition(given["mass"]),
+        warnings=problems,
+        **given,
+    )
+
+
+def _problem(error: YamlError, name: str) -> Problem:
+    return Problem(error.line, error.column, error.text, name)
+
+
+# -- what the file declares --------------------------------------------------------------------------------------
+
+
+def _declared(root: Mapping) -> Names:
+    zone = root.get("timezone")
+    agencies = frozenset(key for key, _ in _pairs(root, "agencies"))
+    lists = [*_pairs(root, "lists")]
+    names = Names(
+        agencies=agencies,
+        audiences=agencies | {normalise(address) for address, _ in lists} | {*_owners(spec for _, spec in lists)},
+        people=frozenset(normalise(address) for address, _ in _pairs(root, "people")),
+        groups=frozenset(key for key, _ in _pairs(root, "groups")),
+        defines=dict(_pairs(root, "define")),
+    )
+    if isinstance(zone, Scalar):
+        names.timezone = find_zone(zone.text) or names.timezone
+    return names
+
+
+def _pairs(root: Mapping, name: str) -> Iterator[tuple[str, Node]]:
+    """What stands under a key of the first level; all of it where the key is there twice, which is told elsewhere."""
+    for key, value in root.pairs:
+        if key.text == name and isinstance(value, Mapping):
+            yield from ((inner.text, node) for inner, node in value.pairs)
+
+
+def _owners(specs: Iterable[Node]) -> Iterator[str]:
+    for spec in specs:
+        owner = spec.get("owner") if isinstance(spec, Mapping) else None
+        if isinstance(owner, Scalar):
+            yield owner.text

@@ -1,0 +1,60 @@
+"""Lengths of time and sizes as an admin writes them: `24h`, `1h 30m`, `5 working days`, `5MB`, `80%`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from fractions import Fraction
+
+from gatekeeper.rules.specs import Span
+
+_UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
+_UNITS |= {"d": 86400, "day": 86400, "w": 604800, "week": 604800}
+LONGEST = 3660 * 86400  # ten years, in seconds
+_PART = re.compile(r"([0-9]{1,6})\s*([a-z]+)\s*", re.IGNORECASE)
+_WORKING_DAYS = re.compile(r"([0-9]{1,4})\s+(?:working|business)[ -]days?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(?:octets|bytes|b|([kmg])i?b?)?", re.IGNORECASE)
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `20s`, `5m`, `24h`, `7d`, `2 weeks` or several in a row; raises ValueError for what is none or zero."""
+    parts = _PART.findall(text)
+    if not parts or _PART.sub("", text.strip()):
+        raise ValueError("no number with a unit")
+    seconds = sum(int(number) * _unit(unit) for number, unit in parts)
+    if not 0 < seconds <= LONGEST:
+        raise ValueError("nothing at all, or longer than anybody waits")
+    return timedelta(seconds=seconds)
+
+
+def _unit(word: str) -> int:
+    singular = word.lower() if word.lower() in _UNITS else word.lower().removesuffix("s")
+    if singular not in _UNITS:
+        raise ValueError(f"no unit: {word}")
+    return _UNITS[singular]
+
+
+def parse_span(text: str) -> Span:
+    """Read working days (`5 working days`), time by the clock (`48h`) or `none`; raises ValueError."""
+    if text.strip().lower() in ("none", "0"):
+        return Span()
+    if match := _WORKING_DAYS.fullmatch(text.strip()):
+        return Span(working_days=int(match[1]))
+    return Span(time=parse_duration(text))
+
+
+def parse_size(text: str) -> int:
+    """Read octets: `52428800`, `500 KB`, `5MB`, `1.5 GB` (powers of 1024); raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError("no size")
+    return int(float(match[1]) * 1024 ** " kmg".index((match[2] or " ").lower()))
+
+
+def parse_share(text: str) -> Fraction:
+    """Read a percentage as a share, exactly: `80%` is 4/5; raises ValueError."""
+    match = _SHARE.fullmatch(text.strip())
+    if not match or not 0 < float(match[1]) <= 100:
+        raise ValueError("no percentage")
+    return Fraction(match[1]) / 100

@@ -1,0 +1,292 @@
+"""Shapes: what may stand at a place of the file. Each reads a node into a value, and says the same as JSON Schema.
+
+A shape never stops at the first problem: it tells `Reading` and gives INVALID, so that all are found at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from enum import Enum
+from itertools import islice
+from typing import Any, Final, Protocol
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.rules.language.problems import Problem, RulesetError
+from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys
+from gatekeeper.rules.matching.conditions import Condition
+
+Json = dict[str, Any]
+
+
+class Failed(Enum):
+    """A kind of its own for the value that could not be read."""
+
+    INVALID = "invalid"
+
+
+INVALID: Final = Failed.INVALID
+MOST_PROBLEMS = 200  # of one reading; nobody mends more at once
+MOST_GUESSES = 200  # names that a misspelt one is compared with
+
+
+@dataclass(slots=True)
+class Names:
+    """What the file declares, gathered before the rest is read, so that references can be checked where they stand."""
+
+    agencies: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()  # agencies, lists and the owners that lists name
+    people: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    defines: dict[str, Node] = field(default_factory=dict)
+    timezone: tzinfo = UTC
+
+
+@immutable
+class Define:
+    """A named condition once read: how many tests it comes to, and how deep defines stand in it, itself included."""
+
+    condition: Condition | Failed
+    tests: int
+    level: int
+
+
+@dataclass(slots=True)
+class Reading:
+    """One reading of one file: its problems so far, and the names it declares."""
+
+    file: str
+    names: Names = field(default_factory=Names)
+    problems: dict[Problem, None] = field(default_factory=dict)  # in order, each once
+    defines: dict[str, Define] = field(default_factory=dict)  # those that are read already
+    defining: list[str] = field(default_factory=list)  # those being read, to notice circles
+    tests: int = 0  # tests so far, those of defines counted at each use
+    level: int = 0  # how deep defines stand within defines, in what is being read
+
+    def error(self, node: Node, text: str) -> Failed:
+        """Note a problem at the node; raises RulesetError where there are too many to go on."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            last = Problem(node.line, node.column, "too many problems to tell them all: mend these first", self.file)
+            raise RulesetError([*sorted(self.problems), last])
+        self.problems[Problem(node.line, node.column, text, self.file)] = None
+        return INVALID
+
+    def warn(self, node: Node, text: str) -> None:
+        """Note something to know at the node."""
+        self.problems[Problem(node.line, node.column, text, self.file, warning=True)] = None
+
+
+class Shape(Protocol):
+    """What may stand at a place."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make the value of the node, or INVALID."""
+
+    def schema(self) -> Json:
+        """The same as JSON Schema."""
+
+
+def shown(text: str) -> str:
+    """A text of the file as a message quotes it."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def did_you_mean(text: str, known: Iterable[str]) -> str:
+    """The question that a near miss deserves, with a space before it; empty where nothing is near."""
+    folded = {name.casefold(): name for name in islice(sorted(known), MOST_GUESSES)}
+    near = difflib.get_close_matches(text[:80].casefold(), folded, n=1, cutoff=0.6)
+    return f" (did you mean {folded[near[0]]}?)" if near else ""
+
+
+# -- single values -----------------------------------------------------------------------------------------------
+
+
+@immutable
+class Value:
+    """A single value; `parse` makes it of the text and raises ValueError."""
+
+    expected: str
+    parse: Callable[[str], Any]
+    json: Json
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make the value of a scalar."""
+        text = scalar_text(node, self.expected, reading)
+        if text is INVALID:
+            return INVALID
+        try:
+            return self.parse(text)
+        except ValueError:
+            return reading.error(node, f"{shown(text)}: expected {self.expected}")
+
+    def schema(self) -> Json:
+        """The JSON Schema of the value."""
+        return dict(self.json)
+
+
+def scalar_text(node: Node, expected: str, reading: Reading) -> Any:
+    """The text of a scalar that is not empty, or INVALID."""
+    if not isinstance(node, Scalar):
+        return reading.error(node, f"{node.describe} here: expected {expected}{_braces(node)}")
+    if node.empty:
+        return reading.error(node, f"nothing stands here: expected {expected}, or leave the key out")
+    return node.text
+
+
+def _braces(node: Node) -> str:
+    """`say: {users}` is YAML for a key without a value; the admin meant a text that begins with a brace."""
+    if isinstance(node, Mapping) and any(isinstance(value, Scalar) and value.empty for _, value in node.pairs):
+        return '; text that begins with { needs quotes: write "..." around the whole of it'
+    return ""
+
+
+@immutable
+class Reference:
+    """The name of something that the file declares elsewhere."""
+
+    expected: str
+    known: Callable[[Names], frozenset[str]]
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make the name, which must be declared."""
+        text = scalar_text(node, self.expected, reading)
+        if text is INVALID:
+            return INVALID
+        known = self.known(reading.names)
+        if text in known:
+            return text
+        return reading.error(node, f"{shown(text)}: expected {self.expected}{did_you_mean(text, known)}")
+
+    def schema(self) -> Json:
+        """Any text: a schema cannot look elsewhere in the file."""
+        return {"type": ["string", "number", "boolean"]}
+
+
+# -- collections -------------------------------------------------------------------------------------------------
+
+
+@immutable
+class ListOf:
+    """A list; one value alone stands for a list of one."""
+
+    item: Shape
+    least: int = 0
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make a tuple of the items."""
+        nodes = node.items if isinstance(node, Sequence) else [node]
+        if len(nodes) < self.least:
+            return reading.error(node, "an empty list: expected at least one")
+        values = tuple(self.item.read(each, reading) for each in nodes)
+        return INVALID if INVALID in values else values
+
+    def schema(self) -> Json:
+        """One item or an array of them."""
+        item = self.item.schema()
+        return {"anyOf": [item, {"type": "array", "items": item, "minItems": self.least}]}
+
+
+@immutable
+class MapOf:
+    """Keys that the admin chooses, each with a value of one shape."""
+
+    expected: str
+    key: Value
+    value: Shape
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make a dict."""
+        if not isinstance(node, Mapping):
+            return reading.error(node, f"{node.describe} here: expected {self.expected}")
+        again = _refuse_duplicates(node, reading)
+        values: dict[Any, Any] = {}
+        for key, value in node.pairs:
+            name = self.key.read(key, reading)
+            if name in values and name is not INVALID and not again:
+                again = bool(reading.error(key, f"{shown(key.text)} again, in another spelling: expected once"))
+            values[name] = self.value.read(value, reading)
+        return INVALID if again or INVALID in values or INVALID in values.values() else values
+
+    def schema(self) -> Json:
+        """An object with free keys."""
+        return {"type": "object", "additionalProperties": self.value.schema()}
+
+
+@immutable
+class Key:
+    """One key of a record: its name in the file, what may stand there, what it is for."""
+
+    name: str
+    shape: Shape
+    doc: str
+    required: bool = False
+    attribute: str = ""  # where the value's name differs from the key's
+
+
+def _as_they_are(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+    return values
+
+
+def made_into(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Mapping, Reading], Any]:
+    """Put a record's values into a dataclass, whose own defaults stand for what was left out."""
+    return lambda values, node, reading: kind(**values)
+
+
+@immutable
+class Record:
+    """Fixed keys, each of its own shape. `make` puts the given values together, or reports and gives INVALID."""
+
+    expected: str
+    keys: tuple[Key, ...]
+    make: Callable[[dict[str, Any], Mapping, Reading], Any] = _as_they_are
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Make the record, whose keys must be known, none twice, and the required ones there."""
+        if not isinstance(node, Mapping):
+            return reading.error(node, f"{node.describe} here: expected {self.expected}")
+        values = self._read_keys(node, reading)
+        complete = self._require(node, reading)
+        if _refuse_duplicates(node, reading) or not complete or INVALID in values.values():
+            return INVALID
+        return self.make(values, node, reading)
+
+    def _read_keys(self, node: Mapping, reading: Reading) -> dict[str, Any]:
+        known = {key.name: key for key in self.keys}
+        values: dict[str, Any] = {}
+        for name, value in node.pairs:
+            key = known.get(name.text)
+            if key is None:
+                reading.error(name, unknown_key(name.text, known))
+                values[name.text] = INVALID
+            else:
+                values[key.attribute or key.name] = key.shape.read(value, reading)
+        return values
+
+    def _require(self, node: Mapping, reading: Reading) -> bool:
+        given = {name.text for name, _ in node.pairs}
+        missing = [key.name for key in self.keys if key.required and key.name not in given]
+        if missing:
+            reading.error(node, f"{' and '.join(missing)} missing: expected {self.expected}")
+        return not missing
+
+    def schema(self) -> Json:
+        """An object with these keys and no others."""
+        properties = {key.name: key.shape.schema() | {"description": key.doc} for key in self.keys}
+        required = [key.name for key in self.keys if key.required]
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    """What to say of a key that has no meaning."""
+    names = tuple(known)
+    hint = did_you_mean(name, names)
+    return f"unknown key {shown(name)}{hint}" + ("" if hint else f": expected one of {', '.join(names)}")
+
+
+def _refuse_duplicates(node: Mapping, reading: Reading) -> bool:
+    again = list(duplicate_keys(node))
+    for key, first in again:
+        reading.error(key, f"key {shown(key.text)} again: it stands in line {first.line} already, expected once")
+    return bool(again)

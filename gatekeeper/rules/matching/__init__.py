@@ -1,0 +1,1 @@
+"""Compiles the conditions of rules, and finds those that a message may meet."""

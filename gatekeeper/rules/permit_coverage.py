@@ -1,0 +1,135 @@
+"""What a permit covers, and by what a mailing differs from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from gatekeeper.model import Evidence, Likeness, Permit
+
+_AFTER_ALL_ELSE = {"exception": 1, "approval": 2, "emergency": 3}  # which of several that cover is used
+
+
+def uncovered(permit: Permit, evidence: Evidence, rule: str, now: datetime) -> tuple[str, ...]:
+    """Say how the mailing differs from what the permit allows for the rule of that id, a text a difference.
+
+    Empty means that the permit covers it. What a permit does not name it does not bind by (DESIGN 6). `now` is an aware
+    datetime; the permit holds to the very end of `until`.
+    """
+    if rule not in permit.rules:
+        return (f"it does not answer rule {rule}",)
+    return tuple(differences(permit, evidence, now))
+
+
+def differences(permit: Permit, evidence: Evidence, now: datetime) -> Iterator[str]:
+    """The texts of `uncovered`, whatever rule is asked about."""
+    checks = (_state(permit), _users(permit, evidence), _agencies(permit, evidence), _lists(permit, evidence))
+    yield from filter(None, checks)
+    yield from filter(None, (_subject(permit, evidence), _content(permit, evidence)))
+    yield from filter(None, (_sender(permit, evidence), _day(permit, evidence, now)))
+
+
+def by_preference(permits: tuple[Permit, ...]) -> list[Permit]:
+    """The permits in the order in which they are tried: one that the mailing has used already is used on."""
+    return sorted(permits, key=lambda permit: (not permit.claimed, _AFTER_ALL_ELSE.get(permit.kind, 2), permit.id))
+
+
+def is_for(permit: Permit, evidence: Evidence) -> bool:
+    """True for a permit of this sender and this subject that still stands, whatever else differs."""
+    return not (_state(permit) or _sender(permit, evidence) or _subject(permit, evidence))
+
+
+def is_meant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
+    """True where the sender should hear how the mailing differs from it: it was meant for this mailing, or nearly so.
+
+    It was given to the mailing, or for its subject; or only what is written differs.
+    """
+    if is_of(permit, evidence):
+        return True
+    if not permit.subject_key:
+        return not _sender(permit, evidence) and permit.state == "in force"
+    told = set(differences(permit, evidence, now))
+    return told <= {_subject(permit, evidence), _content(permit, evidence)}
+
+
+def is_of(permit: Permit, evidence: Evidence) -> bool:
+    """True for a permit that the mailing has used, or that was given for its subject."""
+    return permit.claimed or (permit.subject_key != "" and permit.subject_key == evidence.facts.subject_key)
+
+
+# -- one difference each -----------------------------------------------------------------------------------------
+
+
+def _state(permit: Permit) -> str:
+    if permit.state == "in force" or (permit.state == "used" and permit.claimed):
+        return ""
+    if permit.state == "used":
+        return "its uses are used up by other mailings"
+    return "it was revoked" if permit.state == "revoked" else f"its last day is over: it ended {permit.until:%Y-%m-%d}"
+
+
+def _users(permit: Permit, evidence: Evidence) -> str:
+    if permit.ceiling is None or evidence.counts.users <= permit.ceiling:
+        return ""
+    return f"{evidence.counts.users} users, permit allows {permit.ceiling}"
+
+
+def _agencies(permit: Permit, evidence: Evidence) -> str:
+    beyond = sorted(set(evidence.counts.agencies) - permit.agencies) if permit.agencies else []
+    return f"reaches agencies that it does not name: {', '.join(beyond)}" if beyond else ""
+
+
+def _lists(permit: Permit, evidence: Evidence) -> str:
+    beyond = sorted(evidence.counts.lists - permit.lists) if permit.lists else []
+    return f"goes to lists that it does not name: {', '.join(beyond)}" if beyond else ""
+
+
+def _subject(permit: Permit, evidence: Evidence) -> str:
+    if not permit.subject_key or permit.subject_key == evidence.facts.subject_key:
+        return ""
+    return f"the subject is not {permit.subject!r}"
+
+
+def _content(permit: Permit, evidence: Evidence) -> str:
+    if permit.digests and evidence.facts.content_digest not in permit.digests:
+        return "the content is not what was approved"
+    if permit.likeness is None:
+        return ""
+    return _unlike(permit.likeness, evidence.likeness)
+
+
+def _unlike(approved: Likeness, own: Likeness | None) -> str:
+    if own is None:
+        return "the content cannot be compared with what was approved"
+    if approved.links != own.links:
+        changed = ", ".join(sorted(approved.links ^ own.links)[:3])
+        return f"the content has other links than what was approved ({changed})"
+    if approved.attachments != own.attachments:
+        return "the content has other attachments than what was approved"
+    if not approved.fingerprints & own.fingerprints:
+        return "the content is not like what was approved"
+    return ""
+
+
+def _sender(permit: Permit, evidence: Evidence) -> str:
+    """Whose mail it is for; of a sender whom nothing vouches for only the very content is known (DESIGN 6)."""
+    scope, source = permit.scope, evidence.source
+    if not scope:
+        return ""
+    within = (
+        source.mailbox in scope.senders or source.agency in scope.agencies or scope.groups.intersection(source.groups)
+    )
+    if not within:
+        return f"the sender is not {scope}"
+    if source.authenticated or evidence.facts.content_digest in permit.digests:
+        return ""
+    return "the sender is not authenticated, and then only the very content that was approved may pass"
+
+
+def _day(permit: Permit, evidence: Evidence, now: datetime) -> str:
+    if now > permit.until:
+        return f"its last day is over: it ended {permit.until:%Y-%m-%d %H:%M %Z}".rstrip()
+    begun = now if permit.kind != "emergency" else evidence.arrived or now  # it acts on mail that arrives after it
+    if permit.since is not None and begun < permit.since:
+        return f"its first day is to come: it begins {permit.since:%Y-%m-%d %H:%M %Z}".rstrip()
+    return ""

@@ -1,0 +1,1 @@
+"""Sockets that take mail in, and drive the SMTP and milter protocols."""

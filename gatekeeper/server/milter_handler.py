@@ -1,0 +1,131 @@
+"""A message that an MTA has told of, through the pipeline, and what the MTA is to do with it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
+from gatekeeper.message.release_token import TOKEN_FIELD, token_of
+from gatekeeper.milter.session import Conclusion, Message, ended
+from gatekeeper.model import Transaction
+from gatekeeper.server.ports import Pipeline
+from gatekeeper.server.spool import LARGE, Spool
+from gatekeeper.server.verbs import MOST_HOPS
+from gatekeeper.settings import Listening, contains
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.data import Fault, sound
+from gatekeeper.smtp.received import count_received, received_field
+from gatekeeper.smtp.replies import Reply, reply
+
+_LEFT_TO_THE_MTA = reply(250, "left to the mail server", "2.0.0")
+_FIELD = re.compile(rb"(?<![^\r\n])[^\r\n]++\r\n(?:[ \t][^\r\n]*\r\n)*")
+# Postfix makes its short queue ids of the microsecond and the inode: the next message may have the same one, and would
+# be taken for a part of this. Long ones (enable_long_queue_ids) and Sendmail's are never used again.
+_SHORT_QUEUE_ID = re.compile(r"[0-9A-F]{6,16}")
+_HERE = "127.0.0.1"  # what the SMTP listener, too, calls the host at the other end of a unix socket
+
+
+@immutable
+class Passing:
+    """Judges messages that come whole."""
+
+    settings: Listening
+    pipeline: Pipeline
+    obstacle: Callable[[], Reply | None]
+
+    async def judge(self, message: Message, peer: str) -> Conclusion:
+        """Have a message judged. Args: `peer` is the MTA's IP address, "" on a unix socket."""
+        try:
+            return await self._judged(message, peer)
+        finally:
+            message.pieces.clear()  # and what it has of the memory
+
+    async def _judged(self, message: Message, peer: str) -> Conclusion:
+        refusal = self.obstacle() or self._fault(message)
+        if refusal:
+            return Conclusion(refusal)
+        content = await _content(message)
+        if isinstance(content, Reply):
+            return Conclusion(content)
+        return await self._passed(self._transaction(message, content, peer))
+
+    async def _passed(self, transaction: Transaction) -> Conclusion:
+        passed: list[tuple[bytes, bool]] = []
+
+        async def relay(added: bytes, *, blind: bool = False) -> Reply:
+            passed.append((added, blind))
+            return _LEFT_TO_THE_MTA
+
+        answer = await self.pipeline.carry(transaction, relay)
+        if not answer.ok:
+            return Conclusion(answer)
+        if not passed:  # Point of no return: the message is kept, and ours alone.
+            return Conclusion(discard=True)
+        # the MTA adds its own Received field
+        ((added, blind),) = passed
+        fields = tuple(_FIELD.findall(added.removeprefix(transaction.trace)))
+        removed = _spent(transaction.content)
+        if blind and (shown := tuple(shown_fields(transaction.content))):
+            return Conclusion(added=(*fields, HIDDEN), removed=(*removed, *shown))
+        return Conclusion(added=fields, removed=removed)
+
+    def _fault(self, message: Message) -> Reply | None:
+        match message.fault:
+            case Fault.SIZE:
+                return policy_replies.too_large(self.settings.max_size)
+            case Fault.RECIPIENTS:
+                return policy_replies.too_many_recipients(self.settings.max_recipients)
+            case Fault.ADDRESS:
+                return policy_replies.bad_address()
+            case Fault.LINE_ENDS:
+                return policy_replies.bad_content()
+        return None
+
+    def _transaction(self, message: Message, content: bytes, peer: str) -> Transaction:
+        unique = message.queue_id and not _SHORT_QUEUE_ID.fullmatch(message.queue_id)
+        transaction = Transaction(
+            listener="milter",
+            client=message.client,
+            sender=message.sender,
+            recipients=message.recipients,
+            content=content,
+            parameters=message.parameters,
+            login=message.login,
+            authenticated=bool(message.login) or contains(self.settings.authenticated, message.client.address),
+            upstream=f"{message.queue_id}@{peer or _HERE}" if unique else None,
+        )
+        return replace(transaction, trace=self._trace(transaction, message))
+
+    def _trace(self, transaction: Transaction, message: Message) -> bytes:
+        """The MTA's Received field as it would have been: what is released later begins with it."""
+        hostname = message.mta or self.settings.hostname
+        return received_field(transaction, hostname, datetime.now(UTC), message.queue_id)
+
+
+def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
+    """The field that our own released mail came back with; it has done its work."""
+    return ((TOKEN_FIELD, 1),) if token_of(content) else ()
+
+
+async def _content(message: Message) -> bytes | Reply:
+    """The message put together, or the reply that refuses it; what is large is looked at beside the loop."""
+    try:
+        content = await cast(Spool, message.pieces).whole()  # the connection's
+    except TimeoutError:
+        return policy_replies.too_many_large()
+    if content is None:
+        return policy_replies.disk_full()
+    return await asyncio.to_thread(_checked, content) if len(content) >= LARGE else _checked(content)
+
+
+def _checked(content: bytes) -> bytes | Reply:
+    content = ended(content)
+    if not sound(content):
+        return policy_replies.bad_content()
+    return policy_replies.too_many_hops() if count_received(content) > MOST_HOPS else content

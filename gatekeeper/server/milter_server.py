@@ -1,0 +1,173 @@
+"""The milter listener: MTAs tell it of each message before they take it in. This file opens and closes it.
+
+It has no next hop: what may pass is left to the MTA, what is held is dropped there once it is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from gatekeeper.milter import packets
+from gatekeeper.milter.packets import GarbageError
+from gatekeeper.milter.session import Caps, Conclusion, Message, Session
+from gatekeeper.server.connections import GONE, Guests
+from gatekeeper.server.milter_handler import Passing
+from gatekeeper.server.ports import Pipeline
+from gatekeeper.server.sockets import Doorkeeper
+from gatekeeper.server.spool import Contents
+from gatekeeper.settings import Listening
+from gatekeeper.smtp.replies import Reply
+
+log = logging.getLogger("gatekeeper.milter")
+_BLOCK = 65_536  # octets read, and gone through, at once: thousands of packets where these are small
+_IDLE_SECONDS = 7210.0  # an MTA's client may take its time between commands; libmilter waits as long
+_PROGRESS_SECONDS = 10.0  # between signs of life while a verdict is made: Postfix waits 30 s for each, at least
+SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is of its group
+
+
+class MilterListener:
+    """Takes in what MTAs tell of messages.
+
+    Args: `pipeline` decides; `obstacle` gives the reply where no mail can be taken now, such as 452 4.3.1; `contents`
+    is what large messages share with other listeners.
+    """
+
+    def __init__(
+        self,
+        settings: Listening,
+        pipeline: Pipeline,
+        obstacle: Callable[[], Reply | None],
+        contents: Contents | None = None,
+    ) -> None:
+        self._settings = settings
+        self.guests = Guests(settings, settings.max_connections)  # an MTA has one for each of its own clients
+        self.passing = Passing(settings, pipeline, obstacle)
+        self._contents = contents or Contents(settings.memory_for_content)
+        self._doorkeeper: Doorkeeper | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on; 0 before `start`, and for a unix socket."""
+        names = [door.getsockname() for door in self._doorkeeper.sockets] if self._doorkeeper else []
+        return int(names[0][1]) if names and isinstance(names[0], tuple) else 0
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Take connections from sockets that listen already; they are closed at the end."""
+        self._doorkeeper = Doorkeeper(sockets, self._protocol)
+
+    async def stop(self, grace: float) -> None:
+        """Take no more connections, close the idle, let messages under way end for `grace` seconds."""
+        if self._doorkeeper:
+            self._doorkeeper.close()
+        cut = await self.guests.empty(grace)
+        if cut:
+            log.warning("%d connections were cut after %.0f seconds", cut, grace)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=_BLOCK), self._serve)
+
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
+        """Called as the connection is made: later on, nobody may be there to ask who it was."""
+        return MilterConnection(self._settings, self.guests, self.passing, self._contents, reader, writer).run()
+
+
+class MilterConnection:
+    """One connection of an MTA: one of its clients after the other, and their messages."""
+
+    def __init__(
+        self,
+        settings: Listening,
+        guests: Guests,
+        passing: Passing,
+        contents: Contents,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._settings, self._guests, self._passing = settings, guests, passing
+        self._reader, self._writer = reader, writer
+        self.peer = _peer(writer)
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        caps = Caps(settings.max_recipients, settings.max_size)
+        self._session = Session(caps, lambda: contents.spool(self._may_read.clear, self._may_read.set))
+        self._judging = False
+        self._winding_up = False
+
+    async def run(self) -> None:
+        """Serve it to its end. Whatever goes wrong closes this connection, and no other."""
+        refused = self._guests.enter(self)
+        try:
+            if refused:
+                log.info("connection refused client=%s reply=%s", self.peer, refused)
+            else:
+                await self._converse()
+        except GarbageError as error:
+            log.info("not the milter protocol client=%s error=%s", self.peer, error)
+        except TimeoutError:
+            log.info("nothing came, or was read, in time client=%s", self.peer)
+            self.abort()
+        except ConnectionError as error:
+            log.info("connection lost client=%s error=%s", self.peer, error)
+        except Exception:
+            log.exception("fault in a connection client=%s", self.peer)
+        finally:
+            self._guests.leave(self)
+            self._session.close()
+            self._writer.close()
+
+    async def _converse(self) -> None:
+        session = self._session
+        while not session.ended and not (self._winding_up and not session.in_message):
+            octets = await self._receive()
+            if not octets:
+                return
+            await asyncio.sleep(0)  # others are served between its blocks, however fast they come
+            session.feed(octets)
+            while (message := session.run()) is not None:
+                await self._write(session.answers())
+                session.conclude(await self._judged(message))
+            await self._write(session.answers())
+
+    async def _receive(self) -> bytes:
+        """What has come in; b"" at the end. Raises TimeoutError."""
+        await self._may_read.wait()  # until what was told before has found its place
+        seconds = self._settings.data_timeout if self._session.in_content else _IDLE_SECONDS
+        async with asyncio.timeout(seconds):
+            return await self._reader.read(_BLOCK)
+
+    async def _write(self, octets: bytes) -> None:
+        if octets:
+            self._writer.write(octets)
+            async with asyncio.timeout(self._settings.command_timeout):
+                await self._writer.drain()
+
+    async def _judged(self, message: Message) -> Conclusion:
+        """Have it judged, in a task that an MTA which hangs up does not stop."""
+        self._judging = True
+        work = self._guests.track(self._passing.judge(message, self.peer))
+        while not (await asyncio.wait([work], timeout=_PROGRESS_SECONDS))[0]:
+            await self._write(packets.PROGRESS)
+        self._judging = False
+        return work.result()
+
+    def wind_up(self) -> None:
+        """End: at once where no message is under way, else behind it."""
+        self._winding_up = True
+        if not self._judging and not self._session.in_message:
+            self._writer.close()
+
+    def abort(self) -> None:
+        """End without a word."""
+        self._writer.transport.abort()
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """The MTA's IP address; "" on a unix socket, GONE where it has left already."""
+    name: object = writer.get_extra_info("peername")
+    if name is None:
+        return GONE
+    return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""

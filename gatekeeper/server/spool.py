@@ -1,0 +1,332 @@
+"""Where messages are while they come in: in memory, and where that is used up in files of the disk.
+
+What a client sends slowly, or what waits for its turn, must not fill the memory; what is judged and passed on is octets
+in memory. So there are two allowances. Messages that come in share one: who finds nothing left there goes to a file.
+Messages that are judged share the other, and wait for it: each of them comes to its end in bounded time, whatever any
+client does, so that nobody waits for somebody who waits. What is small has no part in this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from typing import IO
+
+from gatekeeper.smtp.buffer import Pieces
+
+log = logging.getLogger("gatekeeper.smtp")
+SMALL = 1_048_576  # octets of a message that are in memory in any case; as many may wait to be written
+LONGEST_WAIT = 300.0  # seconds for its turn: who sent it waits for 600 (RFC 5321 4.5.3.2.6), then sends it again
+MEMORY = 67_108_864  # octets of either allowance, where nothing else is said
+LARGE = 4_194_304  # octets; what puts more than this together does so beside the loop, and without holding the GIL
+
+
+def _nothing() -> None:
+    """For who cannot be held back."""
+
+
+def _unnoted(where: str, octets: int) -> None:
+    """Where nobody wants to know."""
+
+
+class Contents:
+    """What the contents of all messages of a process share."""
+
+    def __init__(self, memory: int = MEMORY, noted: Callable[[str, int], None] = _unnoted, small: int = SMALL) -> None:
+        """Args: `memory` in octets; `noted` is told of each change of what is in `memory` or on `disk`, in octets."""
+        self.small = small
+        self.arriving = Allowance(memory, lambda octets: noted("memory", octets))
+        self.judged = Allowance(memory, lambda octets: noted("memory", octets))
+        self.on_disk = 0  # octets
+        self._noted = noted
+        self._thread = ThreadPoolExecutor(1, "spool")  # one: what is asked of it is done in that order
+
+    def spool(self, hold: Callable[[], None] = _nothing, release: Callable[[], None] = _nothing) -> Spool:
+        """Make room for one message. Args: `hold` and `release` stop its client for a while, and let it go on."""
+        return Spool(self, hold, release)
+
+    def overflow(self, progressed: Callable[[], None]) -> Overflow:
+        """Make a file for one message."""
+        return Overflow(self._thread, progressed, self._note_disk)
+
+    def _note_disk(self, octets: int) -> None:
+        self.on_disk += octets
+        self._noted("disk", octets)
+
+
+class Spool:
+    """The content of one message; has the verbs of `Keep`.
+
+    A small one can be taken at once. Any other is to be awaited with `whole`, and is to be cleared when it has been
+    judged, or given up: what it has of the allowances is the others' then.
+    """
+
+    def __init__(self, contents: Contents, hold: Callable[[], None], release: Callable[[], None]) -> None:
+        self._contents, self._hold, self._release = contents, hold, release
+        self._pieces = Pieces()
+        self._octets = 0
+        self._arriving = self._judged = 0  # octets of either allowance
+        self._overflow: Overflow | None = None
+        self._holds = False
+
+    def __len__(self) -> int:
+        return self._octets
+
+    @property
+    def is_small(self) -> bool:
+        """True where `take` gives it at once."""
+        return self._octets <= self._contents.small
+
+    def add(self, piece: bytes) -> None:
+        """Keep octets behind those that are there."""
+        self._octets += len(piece)
+        if self._overflow is None:
+            self._pieces.add(piece)
+            if self._may_stay():
+                return
+            self._overflow = self._contents.overflow(self._progressed)
+            for each in self._pieces.take_apart():
+                self._overflow.add(each)
+        else:
+            self._overflow.add(piece)
+        if not self._holds and self._overflow.waiting > self._contents.small:
+            self._holds = True
+            self._hold()
+
+    def _may_stay(self) -> bool:
+        wanted = self._octets - self._contents.small - self._arriving
+        if wanted <= 0:
+            return True
+        taken = self._contents.arriving.take_now(wanted)
+        self._arriving += wanted * taken
+        return taken
+
+    def _progressed(self) -> None:
+        """All that had come when the spilling began is on the disk, or lost: and what had come since, maybe."""
+        self._give_back_arriving()
+        if self._overflow is not None and self._overflow.waiting <= self._contents.small // 2:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._holds:
+            self._holds = False
+            self._release()
+
+    def take(self) -> bytes:
+        """Give all of a small one, and keep nothing."""
+        self._octets = 0
+        return self._pieces.take()
+
+    async def whole(self, within: float | None = None) -> bytes | None:
+        """Wait until it may be in memory, and give it, put together; None where the disk had no room for it.
+
+        Args: `within` is how long it may wait, in seconds, where that is less than is waited for any.
+        Raises TimeoutError.
+        """
+        if self.is_small:
+            return self.take()
+        async with asyncio.timeout(min(within or LONGEST_WAIT, LONGEST_WAIT)):
+            return await self._in_its_turn()
+
+    async def _in_its_turn(self) -> bytes | None:
+        if self._overflow is not None and not await self._overflow.written():
+            return None
+        await self._contents.judged.take(self._octets)
+        self._judged = self._octets
+        content = await self._put_together()
+        self._give_back_arriving()
+        return content
+
+    async def _put_together(self) -> bytes | None:
+        if self._overflow is not None:
+            content = await self._overflow.read()
+            self._close()
+            return content
+        pieces = self._pieces.take_apart()
+        return b"".join(pieces) if self._octets < LARGE else await asyncio.to_thread(b"".join, pieces)
+
+    def clear(self) -> None:
+        """Keep nothing, and give back what it had of the allowances; harmless where that was done."""
+        self._pieces.clear()
+        self._octets = 0
+        if self._overflow is None:
+            self._give_back_arriving()  # else when what is written just now has left the memory
+        self._close()
+        judged, self._judged = self._judged, 0
+        self._contents.judged.give_back(judged)
+        self._go_on()
+
+    def _give_back_arriving(self) -> None:
+        arriving, self._arriving = self._arriving, 0
+        self._contents.arriving.give_back(arriving)
+
+    def _close(self) -> None:
+        overflow, self._overflow = self._overflow, None
+        if overflow is not None:
+            overflow.close()
+
+
+class Overflow:
+    """A file without a name, gone when it is closed, however we end; one thread writes and reads it, in order."""
+
+    def __init__(self, thread: Executor, progressed: Callable[[], None], noted: Callable[[int], None]) -> None:
+        """Args: `progressed` is called when octets have been written, or lost; `noted` as they come and go."""
+        self.waiting = 0  # octets that are not written yet
+        self._thread, self._progressed, self._noted = thread, progressed, noted
+        self._loop = asyncio.get_running_loop()
+        self._pieces = Pieces()
+        self._file: IO[bytes] | None = None  # the thread's, and so is all that is done to it
+        self._writing: asyncio.Future[None] | None = None
+        self._octets = 0
+        self._failed = self._closed = False
+
+    def add(self, piece: bytes) -> None:
+        """Write octets behind those that are there, soon."""
+        if self._failed:
+            return
+        self.waiting += len(piece)
+        self._pieces.add(piece)
+        if self._writing is None:
+            self._writing = self._loop.create_future()
+            self._loop.call_soon(self._write_on)  # with all that comes in this turn of the loop
+
+    def _write_on(self) -> None:
+        if self._closed:
+            self._rest()
+            self._progressed()
+            return
+        octets = len(self._pieces)
+        work = self._loop.run_in_executor(self._thread, self._write, self._pieces.take_apart())
+        work.add_done_callback(lambda done: self._written(octets, done))
+
+    def _written(self, octets: int, done: asyncio.Future[None]) -> None:
+        error = done.exception()
+        self.waiting -= octets
+        if error is not None:
+            self._fail(error)
+        elif not self._closed:
+            self._octets += octets
+            self._noted(octets)
+        if len(self._pieces):
+            self._write_on()
+        else:
+            self._rest()
+        self._progressed()
+
+    def _fail(self, error: BaseException) -> None:
+        log.error("a large message could not be written to %s: %s; make room", tempfile.gettempdir(), error)
+        self._failed, self.waiting = True, 0
+        self._let_go()
+
+    def _rest(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.set_result(None)
+
+    async def written(self) -> bool:
+        """Wait until all of it is on the disk; False where it could not be written."""
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
+        return not self._failed
+
+    async def read(self) -> bytes | None:
+        """Give all of it; None where it cannot be read."""
+        try:
+            return await self._loop.run_in_executor(self._thread, self._read, self._octets)
+        except OSError as error:
+            self._fail(error)
+            return None
+
+    def close(self) -> None:
+        """Let go of the file, behind what is under way."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._pieces.clear()
+        self._noted(-self._octets)
+        self._octets = 0
+        with suppress(RuntimeError):  # the process ends, and its files with it
+            self._thread.submit(self._shut)
+
+    # -- in the thread --
+
+    def _write(self, pieces: list[bytes]) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the message is under way
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+    def _read(self, octets: int) -> bytes:
+        assert self._file is not None
+        self._file.seek(0)
+        content = self._file.read()
+        if len(content) != octets:
+            raise OSError(f"{len(content)} octets are left of {octets} that were written")
+        return content
+
+    def _shut(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _nobody_told(octets: int) -> None:
+    """Where nobody wants to know."""
+
+
+class Allowance:
+    """Octets that may be had at once; what was had is given back. Of one event loop."""
+
+    def __init__(self, octets: int, noted: Callable[[int], None] = _nobody_told) -> None:
+        """Args: `noted` is told of each change, in octets."""
+        self.taken = 0
+        self._whole, self._noted = octets, noted
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def take_now(self, octets: int) -> bool:
+        """Have as many, where there are as many and nobody waits for them."""
+        if self._waiting or self.taken + octets > self._whole:
+            return False
+        self._take(octets)
+        return True
+
+    async def take(self, octets: int) -> None:
+        """Wait for as many, in the order of asking. Who wants more than there are has them alone."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((octets, waiter))
+        self._serve()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._serve()  # who waited behind it
+            else:
+                self.give_back(octets)  # they came in the turn in which nobody wanted them any more
+            raise
+
+    def give_back(self, octets: int) -> None:
+        """Let others have them."""
+        self._take(-octets)
+        self._serve()
+
+    def _take(self, octets: int) -> None:
+        if octets:
+            self.taken += octets
+            self._noted(octets)
+
+    def _serve(self) -> None:
+        while self._waiting:
+            octets, waiter = self._waiting[0]
+            if not waiter.done():
+                if self.taken and self.taken + octets > self._whole:
+                    return
+                self._take(octets)
+                waiter.set_result(None)
+            self._waiting.popleft()

@@ -1,0 +1,453 @@
+"""The verbs of SMTP as a transparent proxy answers them (RFC 5321 4.1.1); the I/O is in `connection.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeGuard, cast
+
+from gatekeeper.model import Recipient, Transaction
+from gatekeeper.ops.log import Address, event
+from gatekeeper.server.data_intake import Intake, take_in
+from gatekeeper.server.exchange import Exchange
+from gatekeeper.server.smtp_connection import Connection, log
+from gatekeeper.server.smtp_server import House
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.client_identity import Speaker
+from gatekeeper.smtp.data import Fault
+from gatekeeper.smtp.parameters import (
+    XCLIENT,
+    XFORWARD,
+    ArgumentError,
+    MailArgument,
+    parse_attributes,
+    parse_mail,
+    parse_rcpt,
+)
+from gatekeeper.smtp.received import goes_round
+from gatekeeper.smtp.replies import Reply, reply
+
+MOST_ERRORS = 10  # commands that are none; then it is no mail client
+MOST_HOPS = 50  # Received fields
+
+_OK = reply(250, "ok", "2.0.0")
+BYE = reply(221, "bye", "2.0.0")
+_SAY_HELLO = reply(503, "expected EHLO first", "5.5.1")
+SAY_MAIL = reply(503, "expected MAIL first", "5.5.1")
+_SAY_RCPT = reply(503, "expected RCPT first", "5.5.1")
+_NESTED = reply(503, "expected the transaction to end before the next: DATA or RSET", "5.5.1")
+_NO_VALID = reply(554, "no valid recipients", "5.5.1")
+_UNKNOWN = reply(500, "command not known", "5.5.2")
+_NO_ARGUMENT = reply(501, "expected no argument", "5.5.4")
+_NO_NAME = reply(501, "expected the name of your host", "5.5.4")
+_NOT_TEXT = reply(501, "argument is not UTF-8", "5.5.4")
+_NOT_YOURS = reply(550, "this command is not for your network", "5.7.0")
+_TOO_MANY_RECIPIENTS = reply(452, "too many recipients: send the others in another transaction", "4.5.3")
+_TOO_MANY_COMMANDS = reply(421, "too many commands without a message, closing the connection", "4.7.0")
+_TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0")
+PAST_DATA = reply(554, "input behind DATA: expected a client that waits for the reply", "5.5.1")
+_PAST_TLS = reply(554, "input behind STARTTLS: expected a client that waits for the reply", "5.5.1")
+GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
+BAD_CONTENT = policy_replies.bad_content()
+_FAULTS = {Fault.DISK: policy_replies.disk_full(), Fault.MEMORY: policy_replies.too_many_large()}
+NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
+_SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
+
+
+class SmtpConnection(Connection):
+    """One client's dialog. Recipients are gathered from pipelined commands, and asked of the next hop in batches."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.shared)
+        self._house = house
+        self._settings = house.settings
+        self._speaker: Speaker  # set as the client comes
+        self._offered: Mapping[str, str] = {}
+        self._size_limit = house.size_limit({})  # octets of a message
+        self._exchange: Exchange | None = None
+        self._intake: Intake | None = None  # the message that comes in, block by block
+        self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
+        self._all_theirs = True  # the next hop answers each of them
+        self._idle_commands = 0
+        self._errors = 0
+        self._messages = 0
+
+    # -- the life of a connection --
+
+    def refusal(self) -> Reply | None:
+        self._speaker = Speaker(self.peer, self.peer_port)
+        return self._house.enter(self)
+
+    @property
+    def is_owed_a_message(self) -> bool:
+        return self._exchange is not None or not self._messages
+
+    def ended(self) -> None:
+        self._house.leave(self)
+        self._clear_intake()
+        exchange, self._exchange = self._exchange, None
+        if exchange:
+            self._house.track(exchange.abandon())
+
+    async def _abandon(self) -> None:
+        """Forget the transaction, here and at the next hop, where a client that leaves meanwhile stops nothing."""
+        self._clear_intake()
+        exchange, self._exchange = self._exchange, None
+        self._speaker.forwarded = {}
+        if exchange:
+            await asyncio.shield(self._house.track(exchange.abandon()))
+
+    def _clear_intake(self) -> None:
+        intake, self._intake = self._intake, None
+        if intake:
+            intake.clear()
+
+    def _note_message(self) -> None:
+        """A message has come, whole or cut off: where the service ends, it was the last."""
+        self._messages += 1
+        self.winding_up = self.winding_up or self.lingering
+
+    # -- a pass over what the client sent --
+
+    async def run_pass(self) -> None:
+        while not self.closing and not self.winding_up and (command := self._next_command()) is not None:
+            await self._ask_recipients()
+            if isinstance(command, Reply):
+                self._answer_error(command)
+            else:
+                await self._run(command)
+        await self._ask_recipients()
+
+    def _next_command(self) -> bytes | Reply | None:
+        """The next command that is no recipient; recipients before it are noted."""
+        while True:
+            self._note_recipients(self.commands.take_recipients())
+            command = self.commands.take()
+            if not isinstance(command, bytes) or command[:5].upper() != b"RCPT ":
+                return command
+            self._note_recipient(self._read_recipient(command))
+
+    async def _run(self, command: bytes) -> None:
+        verb, _, argument = command.partition(b" ")
+        method = _VERBS.get(bytes(verb).upper())
+        self._idle_commands += 1
+        if self._idle_commands > self._settings.max_commands:
+            self.dismiss(_TOO_MANY_COMMANDS)
+        elif method is None:
+            self._answer_error(_UNKNOWN)
+        elif (text := _decode(argument)) is None:
+            self.answer(_NOT_TEXT)
+        else:
+            await getattr(self, method)(text)
+
+    def _answer_error(self, error: Reply) -> None:
+        self._errors += 1
+        if self._errors > MOST_ERRORS:
+            self.dismiss(_TOO_MANY_ERRORS)
+        else:
+            self.answer(error)
+
+    # -- hello --
+
+    async def smtp_HELO(self, arg: str) -> None:
+        if await self._hello(arg, extended=False):
+            self.answer(helo_reply(self.hostname))
+
+    async def smtp_EHLO(self, arg: str) -> None:
+        if await self._hello(arg, extended=True):
+            self._offer(await self._house.offers())
+            self.answer(self._hello_reply())
+
+    async def _hello(self, name: str, extended: bool) -> bool:
+        if not name or not name.isprintable() or " " in name:
+            self.answer(_NO_NAME)
+            return False
+        await self._abandon()
+        self._offer({})
+        self._speaker.helo, self._speaker.extended = name, extended
+        return True
+
+    def _offer(self, offered: Mapping[str, str]) -> None:
+        self._offered, self._size_limit = offered, self._house.size_limit(offered)
+
+    def _hello_reply(self) -> Reply:
+        starttls = bool(self.tls_context) and not self._speaker.encrypted
+        return self._house.hello(self._offered, self.hostname, self.peer, starttls=starttls)
+
+    async def smtp_STARTTLS(self, arg: str) -> None:
+        """Encrypt; what was known before is forgotten (RFC 3207 4.2)."""
+        if self._speaker.encrypted or not self.tls_context:
+            self.answer(_UNKNOWN if not self.tls_context else reply(503, "encrypted already", "5.5.1"))
+        elif arg:
+            self.answer(_NO_ARGUMENT)
+        elif self.commands.pending or self.inbox.waiting:
+            self.dismiss(_PAST_TLS)  # it would be taken for encrypted
+        else:
+            await self._abandon()
+            self._offer({})
+            await super().smtp_STARTTLS(arg)
+            self._speaker = Speaker(self.peer, self.peer_port, encrypted=True)
+
+    # -- for whom a trusted peer speaks --
+
+    async def smtp_XFORWARD(self, arg: str) -> None:
+        attributes = self._read_attributes(arg, XFORWARD, self._house.may_xforward(self.peer))
+        if attributes:
+            self._speaker.forwarded = {**self._speaker.forwarded, **attributes}
+            self.answer(_OK)
+
+    async def smtp_XCLIENT(self, arg: str) -> None:
+        attributes = self._read_attributes(arg, XCLIENT, self._house.may_xclient(self.peer))
+        if not attributes:
+            return
+        self._speaker.speak_for(attributes)
+        self.answer(self.greeting)  # a new session begins
+
+    def _read_attributes(self, argument: str, known: tuple[str, ...], allowed: bool) -> dict[str, str]:
+        """The attributes; none, and the client is told why, where there are none to take."""
+        if not allowed or self._exchange:
+            self.answer(_NESTED if allowed else _NOT_YOURS)
+            return {}
+        try:
+            return parse_attributes(argument, known)
+        except ArgumentError as error:
+            self.answer(error.reply)
+            return {}
+
+    # -- the envelope --
+
+    async def smtp_MAIL(self, arg: str) -> None:
+        refused = self._mail_refusal()
+        if refused:
+            self.answer(refused)
+            return
+        try:
+            mail = parse_mail(arg, self._offered, self._size_limit)
+        except ArgumentError as error:
+            self.answer(error.reply)
+            return
+        await self._begin(mail)
+
+    def _mail_refusal(self) -> Reply | None:
+        if not self._speaker.helo:
+            return _SAY_HELLO
+        return _NESTED if self._exchange else self._house.obstacle()
+
+    async def _begin(self, mail: MailArgument) -> None:
+        if mail.address and not self._house.sender_allowed(mail.address):
+            event("sender refused", {"client": self.peer, "from": Address(mail.address)})
+            self.answer(reply(550, _SENDER_REFUSED, "5.7.1"))
+            return
+        client = self._speaker.client()
+        self._exchange = Exchange(mail, await self._house.next_hop.begin(mail.address, mail.parameters, client))
+        if not self.commands.recipient_next:
+            await self._open(self._exchange)
+
+    async def _open(self, exchange: Exchange) -> None:
+        answer = await exchange.open()
+        self.answer(answer)
+        if not answer.ok:
+            await self._abandon()
+
+    def _read_recipient(self, command: bytes) -> Recipient | Reply:
+        argument = _decode(command[5:])
+        if argument is None:
+            return _NOT_TEXT
+        try:
+            return parse_rcpt(argument, self._offered, bool(self._exchange and self._exchange.mail.utf8))
+        except ArgumentError as error:
+            return error.reply
+
+    def _note_recipient(self, recipient: Recipient | Reply) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            recipient = SAY_MAIL
+            self._idle_commands += 1
+        elif len(exchange.accepted) + len(self._asked) >= self._settings.max_recipients:
+            recipient = _TOO_MANY_RECIPIENTS
+        if isinstance(recipient, Reply) or self._house.is_ours(recipient.address):
+            self._all_theirs = False
+        self._asked.append(recipient)
+
+    def _note_recipients(self, addresses: Sequence[str]) -> None:
+        """As `_note_recipient`, thousands of them."""
+        exchange = self._exchange
+        if exchange is not None and self._all_theirs and not self._house.owns_any(addresses):
+            room = max(0, self._settings.max_recipients - len(exchange.accepted) - len(self._asked))
+            self._asked += map(Recipient, addresses[:room])
+            addresses = addresses[room:]
+        for address in addresses:
+            self._note_recipient(Recipient(address))
+
+    async def _ask_recipients(self) -> None:
+        """Answer the recipients noted: ours at once, the others by the next hop, all in order."""
+        asked, self._asked, all_theirs, self._all_theirs = self._asked, [], self._all_theirs, True
+        if not asked:
+            return
+        theirs = cast(list[Recipient], asked) if all_theirs else list(filter(self._is_theirs, asked))
+        replies = await self._next_hops_replies(theirs)
+        if len(replies) == len(asked):
+            self.answer_all(replies)
+        else:
+            rest = iter(replies)
+            for each in asked:
+                self.answer(self._own_reply(each) or next(rest))
+        if self._idle_commands > self._settings.max_commands:
+            self.dismiss(_TOO_MANY_COMMANDS)
+
+    def _is_theirs(self, asked: Recipient | Reply) -> TypeGuard[Recipient]:
+        return isinstance(asked, Recipient) and not self._house.is_ours(asked.address)
+
+    def _own_reply(self, asked: Recipient | Reply) -> Reply | None:
+        """The reply that is not the next hop's; None where that one was asked."""
+        if isinstance(asked, Reply) or not self._house.is_ours(asked.address):
+            return asked if isinstance(asked, Reply) else None
+        return self._exchange.accept(asked) if self._exchange else SAY_MAIL
+
+    async def _next_hops_replies(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
+        """The replies to recipients; the one to MAIL is given first, where it is due still."""
+        exchange = self._exchange
+        if exchange is None:
+            return ()
+        mail_is_due = exchange.opened is None
+        replies = await exchange.ask(recipients)
+        if mail_is_due and exchange.opened:
+            self.answer(exchange.opened)
+            if not exchange.opened.ok:
+                await self._abandon()
+        return replies
+
+    # -- the message --
+
+    async def smtp_DATA(self, arg: str) -> None:
+        exchange = self._exchange
+        if self.commands.pending or self.inbox.waiting:
+            self.dismiss(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+        elif arg or exchange is None or not exchange.accepted:
+            self.answer(_NO_ARGUMENT if arg else data_refusal(exchange))
+        else:
+            await self._take_in(exchange)
+
+    async def _take_in(self, exchange: Exchange) -> None:
+        """Take in the content, then have it judged. A client that leaves before the end leaves nothing behind."""
+        self.in_data = True
+        self.answer(GO_AHEAD)
+        await self.flush()
+        self._intake = intake = self._new_intake(self.now())
+        rest = await take_in(intake, self, self._settings.data_timeout)
+        if rest is None:
+            self.closing = True
+            return
+        dot = self.now()
+        self.commands.feed(rest)
+        self.answer(await self._finish(exchange, await intake.content(self._house.answer_within), dot))
+        self.in_data = False
+
+    def _new_intake(self, began: float) -> Intake:
+        return Intake(self, self._settings, self._size_limit, began, self._house.contents)
+
+    async def _finish(self, exchange: Exchange, content: bytes | Fault, dot: float) -> Reply:
+        self._note_message()
+        refused = self._content_refusal(content)
+        if refused or isinstance(content, Fault):
+            await self._abandon()
+            return refused or BAD_CONTENT
+        answer = await self._in_time(self._begin_judging(exchange, content), dot)
+        if answer.ok:
+            self._idle_commands = 0
+        return answer
+
+    def _begin_judging(self, exchange: Exchange, content: bytes) -> asyncio.Task[Reply]:
+        """Have the message judged, in a task that outlives the connection, and has the room of a large one."""
+        transaction = self._transaction(exchange, content)
+        self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
+        work = self._house.track(exchange.finish(self._house.pipeline, transaction))
+        intake, self._intake = self._intake, None
+        if intake:
+            work.add_done_callback(lambda done: intake.clear())
+        return work
+
+    async def _in_time(self, work: asyncio.Task[Reply], dot: float) -> Reply:
+        """The reply to the dot, or that there is none yet where the client will wait no longer. The work goes on."""
+        within = self._house.answer_within
+        left = None if within is None else max(0.0, dot + within - self.now())
+        done, _ = await asyncio.wait([work], timeout=left)  # cancelled, it leaves the work alone
+        if done:
+            return work.result()
+        log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
+        return NO_REPLY_YET
+
+    def _content_refusal(self, content: bytes | Fault) -> Reply | None:
+        if isinstance(content, Fault):
+            log.info("message refused client=%s fault=%s", self.peer, content.value)
+            return (
+                policy_replies.too_large(self._size_limit)
+                if content is Fault.SIZE
+                else _FAULTS.get(content, BAD_CONTENT)
+            )
+        return policy_replies.too_many_hops() if goes_round(content, MOST_HOPS) else None
+
+    def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:
+        client, login, parameters = self._speaker.client(), self._speaker.login, exchange.mail.parameters
+        if parameters:
+            parameters = tuple(each for each in parameters if not each.startswith("SIZE="))
+        return Transaction(
+            listener="smtp",
+            client=client,
+            sender=exchange.mail.address,
+            recipients=tuple(exchange.accepted),
+            content=content,
+            parameters=parameters,
+            login=login,
+            authenticated=bool(login) or self._house.is_authenticated(client.address),
+            upstream=self._speaker.upstream,
+        )
+
+    # -- the others --
+
+    async def smtp_RCPT(self, arg: str) -> None:
+        """A RCPT without an argument; the others were noted in `_next_command`."""
+        self.answer(reply(501, "expected TO:<address>", "5.5.4"))
+
+    async def smtp_RSET(self, arg: str) -> None:
+        if not arg:
+            await self._abandon()
+        self.answer(_NO_ARGUMENT if arg else _OK)
+
+    async def smtp_NOOP(self, arg: str) -> None:
+        self.answer(_OK)
+
+    async def smtp_VRFY(self, arg: str) -> None:
+        self.answer(reply(252, "cannot verify, send and see", "2.1.5"))
+
+    async def smtp_HELP(self, arg: str) -> None:
+        self.answer(reply(214, "RFC 5321; this is a mail gate, ask your administrator", "2.0.0"))
+
+    async def smtp_QUIT(self, arg: str) -> None:
+        self.closing = not arg
+        self.answer(_NO_ARGUMENT if arg else BYE)
+
+
+_NAMES = "HELO EHLO STARTTLS XFORWARD XCLIENT MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"
+_VERBS: Mapping[bytes, str] = {name.encode(): f"smtp_{name}" for name in _NAMES.split()}
+
+
+@lru_cache
+def helo_reply(hostname: str) -> Reply:
+    """The reply to HELO, of a host of that name."""
+    return Reply(250, (hostname,))
+
+
+def data_refusal(exchange: Exchange | None) -> Reply:
+    """The reply to DATA where there is nobody to take a message."""
+    if exchange is None:
+        return SAY_MAIL
+    return _NO_VALID if exchange.refused else _SAY_RCPT
+
+
+def _decode(argument: bytes) -> str | None:
+    try:
+        return argument.decode("utf-8").strip(" ")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,97 @@
+"""The database of one process: opened, again and again until it is there, and asked how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from gatekeeper.ops.http import Answer
+from gatekeeper.ops.metrics import LedgerSummary
+from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, mailings, sources
+
+log = logging.getLogger("gatekeeper.store")
+_REOPEN_SECONDS = 1.0
+_TROUBLES = {
+    "copy": "it cannot be asked, and its last copy stands",
+    "expired": "it cannot be asked, and what hangs on it cannot be told",
+    "shrunk": "it is not believed until it is as it was or `gatekeeper directory accept` says so",
+}
+Then = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Where nobody waits for the database."""
+
+
+class Storekeeper:
+    """Opens a store and closes it."""
+
+    def __init__(self, store: Store, *, writing: bool = True) -> None:
+        """Args: without `writing` the store is only looked at."""
+        self.store = store
+        self.is_open = False
+        self._writing = writing
+        self._opening: asyncio.Task[None] | None = None
+        self._outage = OutageLog(log, "the metrics of the ledger")
+
+    async def open(self, then: Then = nothing) -> None:
+        """Open the database, or keep trying beside: until it is there all mail is 451, and none is lost.
+
+        Args: `then` is awaited once it is open. Raises StoreSetupError where the database can never be used.
+        """
+        if not await self._open(then):
+            self._opening = asyncio.create_task(self._keep_opening(then))
+
+    async def close(self) -> None:
+        """Finish what waits to be written, and close the connections."""
+        if self._opening:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        await asyncio.to_thread(self.store.close)
+
+    async def _open(self, then: Then) -> bool:
+        try:
+            await asyncio.to_thread(lambda: self.store.open(writing=self._writing))
+        except StoreSetupError:
+            raise
+        except StoreError as error:
+            log.error("%s; mail is answered 451 until it is there", error)
+            return False
+        self.is_open = True
+        await then()
+        return True
+
+    async def _keep_opening(self, then: Then) -> None:
+        opened = False
+        while not opened:
+            await asyncio.sleep(_REOPEN_SECONDS)
+            try:
+                opened = await self._open(then)
+            except StoreSetupError as error:
+                log.error("%s; mail is answered 451 until then", error)
+
+    # -- how it is; both are asked in threads of the ops server ----------------------------------------------------
+
+    def answers(self) -> Answer:
+        """Whether the database can be read, and why not; and what is wrong with sources of the directory."""
+        if not self.is_open:
+            return False, ("the database is not open",)
+        try:
+            found = self.store.writer.read(sources.all_sources)
+        except StoreError as error:
+            return False, (str(error),)
+        return True, tuple(_says(source) for source in found if source.state in _TROUBLES)
+
+    def summary(self) -> LedgerSummary | None:
+        """What the ledger says of itself; None where it cannot be read."""
+        with self._outage.survived():
+            found = self.store.writer.read(mailings.summarise)
+            age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
+            directory = {source.name: (source.entries, source.state) for source in found.sources}
+            return LedgerSummary(found.mailings, found.queue, age, directory)
+        return None
+
+
+def _says(source: sources.Source) -> str:
+    return f"directory source {source.name} is {source.state}: {_TROUBLES[source.state]}"

@@ -1,0 +1,98 @@
+"""The front of the gate: its listeners, and the pipeline behind them. Each worker has one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Mapping, Sequence
+
+from gatekeeper.address import normalise
+from gatekeeper.pipeline.pipeline import Pipeline
+from gatekeeper.pipeline.transaction_report import Reporter
+from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
+from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.server.sockets import open_sockets
+from gatekeeper.server.spool import Contents
+from gatekeeper.service.context import Base
+from gatekeeper.service.systemd import passed_sockets
+from gatekeeper.settings import Endpoint, Settings, SettingsError
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.replies import Reply
+
+log = logging.getLogger("gatekeeper.main")
+Doors = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
+
+
+def open_doors(settings: Settings) -> Doors:
+    """The sockets of every listener: those that a service manager holds for us, else opened.
+
+    Raises OSError, which names the flag, where an address cannot be had; SettingsError for a socket of no listener.
+    """
+    listening, passed = settings.listening, passed_sockets()
+    if "milter" in passed and not listening.milter:
+        raise SettingsError("--milter: a socket for it was passed, and it is off: expected the address of that socket")
+    doors = {"smtp": passed.get("smtp") or _open("--listen", listening.listen)}
+    if listening.milter:
+        doors["milter"] = passed.get("milter") or _open("--milter", listening.milter, SOCKET_MODE)
+    return doors
+
+
+def _open(flag: str, endpoint: Endpoint, mode: int | None = None) -> list[socket.socket]:
+    try:
+        return open_sockets(endpoint, mode)
+    except OSError as error:
+        raise OSError(error.errno, f"{flag} {endpoint}: {error.strerror or error}") from error
+
+
+class Front:
+    """Takes in mail."""
+
+    def __init__(self, base: Base) -> None:
+        """Open nothing yet; raises SettingsError."""
+        self._base = base
+        report = Reporter(base.counts, base.auditor).report
+        judging, store = base.settings.judging, base.store
+        self.pipeline = Pipeline(judging, base.in_force, store, report, store.now, mode=base.mode)
+        listening = base.settings.listening
+        contents = Contents(listening.memory_for_content, base.counts.content)
+        self.listener = SmtpListener(
+            listening,
+            base.next_hop,
+            self.pipeline,
+            self._sender_allowed,
+            self._obstacle,
+            self._is_preflight,
+            self._has_preflight,
+            contents,
+        )
+        self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
+
+    async def start(self, doors: Doors) -> None:
+        """Take connections from the sockets, which are the front's from here on."""
+        await self.listener.start(doors["smtp"])
+        await self.milter.start(doors.get("milter", ()))
+
+    async def stop(self, grace: float) -> None:
+        """Take in no more; let what is on its way end, within `grace` seconds for clients and as many for verdicts."""
+        await asyncio.gather(self.listener.stop(grace), self.milter.stop(grace))
+        cut_off = await self.pipeline.tasks.drain(grace)
+        if cut_off:
+            log.warning("%d messages were cut off; their clients keep them", cut_off)
+
+    def _sender_allowed(self, mail_from: str) -> bool:
+        domain = mail_from.rpartition("@")[2].lower()
+        domains = self._base.settings.listening.sender_domains
+        return domain in domains if domains else self._base.in_force.current.directory.is_inside(mail_from)
+
+    def _has_preflight(self) -> bool:
+        return self._base.in_force.current.ruleset.preflight is not None
+
+    def _is_preflight(self, address: str) -> bool:
+        preflight = self._base.in_force.current.ruleset.preflight
+        return preflight is not None and normalise(address) == preflight
+
+    def _obstacle(self) -> Reply | None:
+        """452 at MAIL while the disk is nearly full: nothing is acknowledged that cannot be stored (DESIGN 10)."""
+        return policy_replies.disk_full() if self._base.store.is_short_of_space(time.monotonic()) else None

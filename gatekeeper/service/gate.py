@@ -1,0 +1,206 @@
+"""The gate put together: what `gatekeeper serve` runs. Wiring only.
+
+A gate is one process that does it all (`Gate` with both parts), or with `--workers` several: the supervisor starts
+workers, each a `Gate` with a front, and one `Gate` with the office.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import Flag, auto
+
+from gatekeeper import __version__
+from gatekeeper.ops import log as transaction_log
+from gatekeeper.ops.http import OpsServer
+from gatekeeper.ops.metrics import Counts, Metrics
+from gatekeeper.policy.reloader import Reloading
+from gatekeeper.policy.source_records import SourceRecords
+from gatekeeper.rules import Ruleset
+from gatekeeper.server.sockets import address_of
+from gatekeeper.service import systemd
+from gatekeeper.service.context import Base
+from gatekeeper.service.database import Storekeeper
+from gatekeeper.service.front import Doors, Front, open_doors
+from gatekeeper.service.heartbeat import Presence
+from gatekeeper.service.office import Office
+from gatekeeper.settings import Settings
+
+log = logging.getLogger("gatekeeper.main")
+GRACE = 30.0  # seconds that mail on its way has when we are told to end
+_CONNECTIONS, _WORKER_CONNECTIONS = 8, 4  # to the database at once; the queue reads much beside the writer
+
+
+class Part(Flag):
+    """What a process of the gate does."""
+
+    FRONT = auto()
+    OFFICE = auto()
+    ALL = FRONT | OFFICE
+
+
+class Gate:
+    """The parts of a gate that run in this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        counts: Counts,
+        parts: Part = Part.ALL,
+        on_ruleset: Callable[[Ruleset], None] = lambda ruleset: None,
+        name: str = "gate",
+    ) -> None:
+        """Read the rules, open nothing yet; raises InForceError, StoreSetupError, SettingsError.
+
+        Args: `on_ruleset` is called with each ruleset that comes into force after the first; `name` is the process's.
+        """
+        connections = _CONNECTIONS if Part.OFFICE in parts else _WORKER_CONNECTIONS
+        self.base = base = Base(settings, counts, connections, name)
+        self.front = Front(self.base) if Part.FRONT in parts else None
+        self.office = Office(self.base) if Part.OFFICE in parts else None
+        self.storekeeper = Storekeeper(self.base.store)
+        self.reloading = Reloading(self.base.in_force, self._reload_tried, SourceRecords(base.in_force, base.store))
+        self.presence = Presence(name, base.in_force, base.mode, base.store)
+        self._on_ruleset = on_ruleset
+        self._recording: asyncio.Task[None] | None = None
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """The ruleset that this process judges by."""
+        return self.base.in_force.current.ruleset
+
+    async def start(self, doors: Doors) -> None:
+        """Open the database, then the doors; raises StoreSetupError where the database can never be used."""
+        if self.office:
+            self.base.counts.reload(True)
+        await self.storekeeper.open(self._opened)
+        self.reloading.start()
+        self.base.auditor.start()
+        if self.front:
+            await self.front.start(doors)
+
+    async def _opened(self) -> None:
+        """The database is there."""
+        await self.base.mode.look(self.base.store)  # before the first message
+        await self.reloading.begin()
+        self.base.mode.watch(self.base.store)
+        self.presence.start()
+        if self.office:
+            await self.office.start()
+
+    async def stop(self) -> None:
+        """Let what is on its way end, then close."""
+        log.info("ending: mail on its way has %.0f seconds", GRACE)
+        if self.front:
+            await self.front.stop(GRACE)
+        if self.office:
+            await self.office.stop(GRACE)
+        await self.reloading.stop()
+        await self.base.mode.stop()
+        await self.presence.stop()
+        await asyncio.to_thread(self.base.auditor.stop)
+        await self.base.next_hop.close()
+        await self.storekeeper.close()
+        log.info("ended")
+
+    def _reload_tried(self, went_well: bool) -> None:
+        if self.office:
+            self.base.counts.reload(went_well)
+        if not went_well:
+            return
+        if self.storekeeper.is_open:
+            self._recording = asyncio.create_task(self._tell_ruleset())
+        self._on_ruleset(self.ruleset)
+
+    async def _tell_ruleset(self) -> None:
+        if self.office:
+            await self.office.record_ruleset()
+        await self.presence.tell()
+
+
+class WholeGate:
+    """A gate of one process: both parts, and the pages for ops."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises what Gate raises."""
+        self.metrics = Metrics()
+        self.gate = Gate(settings, self.metrics, Part.ALL, self._show)
+        storekeeper = self.gate.storekeeper
+        self.metrics.watch_ledger(storekeeper.summary)
+        ops = settings.ops.ops
+        self.ops = OpsServer(ops, self.metrics.registry, storekeeper.answers) if ops else None
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Open the doors, and the pages; raises OSError where an address cannot be had, and what Gate raises."""
+        doors = open_doors(self._settings)
+        if self.ops:
+            self.ops.start()
+        self._show(self.gate.ruleset)
+        await self.gate.start(doors)
+        announce(self._settings, doors, self.ops, self.gate.ruleset)
+
+    async def stop(self) -> None:
+        """Let what is on its way end, then close."""
+        await self.gate.stop()
+        if self.ops:
+            self.ops.stop()
+
+    def reload(self) -> None:
+        """Read the rules anew."""
+        self.gate.reloading.ask()
+
+    def _show(self, ruleset: Ruleset) -> None:
+        self.metrics.ruleset(ruleset.digest, ruleset.title, ruleset.review)
+        self.metrics.processes({"gate": 1}, {"gate": ruleset.digest})
+
+
+def announce(settings: Settings, doors: Doors, ops: OpsServer | None, ruleset: Ruleset) -> None:
+    """Say in the log what runs, where, by which rules."""
+    log.info(
+        "gatekeeper %s: mail to %s, next hop %s, rules %s (%s), mode %s",
+        __version__,
+        " and ".join(address_of(sockets[0]) for sockets in doors.values()),
+        settings.next_hop.next_hop,
+        settings.judging.rules,
+        ruleset.title,
+        settings.judging.mode,
+    )
+    if ops:
+        log.info("metrics: http://%s:%d/metrics", ops.host, ops.port)
+    log.info("to see it work: gatekeeper demo")
+
+
+async def run(settings: Settings) -> None:
+    """Run a gate in this process until SIGTERM or SIGINT; SIGHUP reloads. Raises what WholeGate raises."""
+    transaction_log.configure(settings.ops)
+    gate = WholeGate(settings)
+    ending = ends_on_signals(gate.reload)
+    await gate.start()
+    async with in_service():
+        await ending.wait()
+    await gate.stop()
+
+
+@asynccontextmanager
+async def in_service() -> AsyncIterator[None]:
+    """While it lasts, the service manager knows that we take in mail; afterwards, that we end."""
+    systemd.tell("READY=1")
+    watched = asyncio.create_task(systemd.keep_alive())
+    try:
+        yield
+    finally:
+        systemd.tell("STOPPING=1")
+        watched.cancel()
+
+
+def ends_on_signals(reload: Callable[[], None]) -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; SIGHUP calls `reload`."""
+    ending, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    return ending

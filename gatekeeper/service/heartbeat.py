@@ -1,0 +1,68 @@
+"""Says in the database that this process runs, and by which rules: what `gatekeeper mode` shows of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from gatekeeper.lib.aio import every
+from gatekeeper.policy.active import InForce
+from gatekeeper.policy.mode import Mode
+from gatekeeper.store import Connection, OutageLog, Store, modes
+
+log = logging.getLogger("gatekeeper.presence")
+_SECONDS = 15.0
+SEEN_SECONDS = 60.0  # after which a process that has said nothing is taken for dead
+_FORGOTTEN_SECONDS = 86_400.0
+
+
+@dataclass(slots=True)
+class Presence:
+    """One process."""
+
+    name: str
+    in_force: InForce
+    mode: Mode
+    store: Store
+    _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _started_at: float = 0.0
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the list of running processes"), repr=False)
+
+    def start(self) -> None:
+        """Say so now, and every few seconds."""
+        self._started_at = self.store.now()
+        self._loop = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Say that it has ended."""
+        if self._loop is None:
+            return
+        self._loop.cancel()
+        await asyncio.gather(self._loop, return_exceptions=True)
+        await self._run(partial(modes.forget_process, name=self._full_name))
+
+    async def tell(self) -> None:
+        """Say so now; what cannot be said is said the next time."""
+        await self._run(self.store.database.clock.tell)
+        now, policy = self.store.now(), self.in_force.current
+        digests = policy.ruleset.digest, policy.directory.digest
+        process = modes.Process(self._full_name, self._started_at, now, self.mode.setting, *digests)
+        await self._run(partial(modes.report_process, process=process))
+        await self._run(partial(modes.forget_processes, before=now - _FORGOTTEN_SECONDS))
+
+    @property
+    def _full_name(self) -> str:
+        return f"{self.name} on {socket.gethostname()}, process {os.getpid()}"[:120]
+
+    async def _keep(self) -> None:
+        await self.tell()
+        await every(_SECONDS, self.tell)
+
+    async def _run(self, function: Callable[[Connection], None]) -> None:
+        with self._outage.survived():
+            await self.store.run(function)

@@ -1,0 +1,68 @@
+"""What the supervisor and the processes it starts say to each other, over a socket pair: a JSON object a line.
+
+To a process go its `Orders` and then words: RELOAD, END. From it come `Report`s, each time that something has changed.
+Where the line breaks the other side has died: a process without its supervisor ends as if it had been told to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, field
+from datetime import date
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.settings import Settings
+
+OFFICE = "office"  # its name; workers are worker-1 and so on
+RELOAD, END = b"reload\n", b"end\n"
+
+
+@immutable
+class Orders:
+    """How a process is to be what it is."""
+
+    texts: Mapping[str, str]  # the settings of the gate
+    origins: Mapping[str, str]
+    log_key: str = field(repr=False)  # of hashed addresses, hex: the same in all processes
+    doors: Mapping[str, tuple[int, ...]]  # file descriptors of listening sockets, by listener
+
+    def encode(self) -> bytes:
+        """One line."""
+        return _line(asdict(self))
+
+    @classmethod
+    def decode(cls, line: bytes) -> Orders:
+        """Read a line of `encode`."""
+        return cls(**json.loads(line))
+
+    def settings(self) -> Settings:
+        """The settings of the gate; raises SettingsError."""
+        return Settings.from_texts(self.texts, self.origins)
+
+
+@immutable
+class Report:
+    """How a process is: it works, and judges by this ruleset."""
+
+    digest: str
+    title: str
+    review: str | None  # YYYY-MM-DD
+
+    def encode(self) -> bytes:
+        """One line."""
+        return _line(asdict(self))
+
+    @classmethod
+    def decode(cls, line: bytes) -> Report:
+        """Read a line of `encode`."""
+        return cls(**json.loads(line))
+
+    @property
+    def review_date(self) -> date | None:
+        """When its ruleset is due for review."""
+        return date.fromisoformat(self.review) if self.review else None
+
+
+def _line(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document).encode() + b"\n"

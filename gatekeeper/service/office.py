@@ -1,0 +1,74 @@
+"""The office of the gate: what time does, and the queue. A gate has one, however many workers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from gatekeeper.audit.retention import Retention
+from gatekeeper.background.delivery_queue import Queue
+from gatekeeper.background.gathering import Gathers
+from gatekeeper.background.held_reminders import Patience
+from gatekeeper.background.recheck import Meetings
+from gatekeeper.background.request_reminders import RequestNews
+from gatekeeper.background.scheduler import Duties
+from gatekeeper.service.context import Base
+from gatekeeper.store import Bell, OutageLog, StoreError, mailings
+
+log = logging.getLogger("gatekeeper.main")
+
+
+class Office:
+    """Works from `start`, for which the database must be open."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        marks = base.settings.listening.milter is not None
+        lease, now = base.settings.storing.lease, base.store.now
+        self.bell = Bell(base.store.database, self._rung)
+        self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
+        patience = Patience(base.store, base.voice, self.queue.poke, now)
+        meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now, base.auditor)
+        news = RequestNews(base.store, base.voice, self.queue.poke, now)
+        self.duties = Duties(base.in_force, base.store, gathers, patience, news, meetings, now, lease)
+        self.retention = Retention(base.in_force, base.store)
+        self._started = False
+
+    async def start(self) -> None:
+        """Write down which ruleset is in force, and begin."""
+        await self.record_ruleset()
+        with OutageLog(log, "the look at stored times").survived():
+            await self.duties.bound_times()
+        self.queue.start()
+        self._loop = asyncio.get_running_loop()
+        self.bell.start()
+        self.duties.start()
+        self.retention.start()
+        self._started = True
+
+    async def stop(self, grace: float) -> None:
+        """Take up nothing new; let what is in hand end within `grace` seconds."""
+        if self._started:
+            await asyncio.to_thread(self.bell.stop)
+            await self.queue.stop(grace)
+            await self.duties.stop()
+            await self.retention.stop()
+
+    def _rung(self) -> None:
+        """In the bell's thread."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.queue.poke)
+
+    async def record_ruleset(self) -> None:
+        """Keep the ruleset in force in the store, where commands look for it."""
+        in_force = self._base.in_force
+        ruleset = in_force.current.ruleset
+        stored = mailings.StoredRuleset(ruleset.digest, str(in_force.path.resolve()), ruleset.text)
+        store = self._base.store
+        try:
+            await store.run(partial(mailings.put_in_force, ruleset=stored, now=store.now()))
+        except StoreError as error:
+            log.error("the ruleset in force was not recorded: %s", error)

@@ -1,0 +1,131 @@
+"""The supervisor of a gate of several processes (`--workers`): it owns the sockets and the pages for ops.
+
+It opens the doors, so that a bad address fails at once and no worker's death closes them; starts the workers and the
+office, replaces those that end, and ends them in order. Mail never passes through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import Counter
+
+from prometheus_client import CollectorRegistry
+
+from gatekeeper.ops import log as transaction_log
+from gatekeeper.ops.http import Answer, OpsServer
+from gatekeeper.ops.metrics import Counts, CountsFolder, Gauges, sum_processes
+from gatekeeper.server.sockets import close_sockets
+from gatekeeper.service.child_process import Child, environment_of_children
+from gatekeeper.service.database import Storekeeper
+from gatekeeper.service.front import Doors, open_doors
+from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service
+from gatekeeper.service.messages import OFFICE, Orders
+from gatekeeper.settings import Settings
+from gatekeeper.store import Database, Store
+
+log = logging.getLogger("gatekeeper.supervisor")
+_PATIENCE = 2 * GRACE + 10.0  # seconds: a process gives its clients GRACE, and its verdicts
+_CONNECTIONS = 2  # to the database: a scrape and a look whether it is there
+
+
+class Supervisor:
+    """A gate of several processes."""
+
+    def __init__(self, settings: Settings, log_key: bytes) -> None:
+        """Start nothing yet; raises InForceError, StoreSetupError, SettingsError, as the processes would."""
+        self._settings, self._log_key = settings, log_key
+        self._ruleset = Gate(settings, Counts(CollectorRegistry())).ruleset  # that processes can be made of all this
+        registry = CollectorRegistry()
+        self._gauges = Gauges(registry)
+        storing = settings.storing
+        store = Store(Database(storing.database, storing.database_timeout, _CONNECTIONS))
+        self._storekeeper = Storekeeper(store, writing=False)
+        self._gauges.watch_ledger(self._storekeeper.summary)
+        self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
+        self._folder = CountsFolder()
+        sum_processes(registry, self._folder.path)
+        self._doors: Doors = {}
+        self.children: list[Child] = []
+
+    async def start(self) -> None:
+        """Open doors, pages and database, then start the processes; raises OSError, StoreSetupError."""
+        self._doors = open_doors(self._settings)
+        if self.ops:
+            self.ops.start()
+        await self._storekeeper.open()  # it migrates, before several would
+        self.children = self._make_children()
+        self._changed()
+        for child in self.children:
+            child.start()
+        announce(self._settings, self._doors, self.ops, self._ruleset)
+
+    async def stop(self) -> None:
+        """Close the doors, end the workers, then the office, which sends what they still have queued."""
+        self._close_doors()
+        workers = [child for child in self.children if child.name != OFFICE]
+        await asyncio.gather(*(child.end(_PATIENCE) for child in workers))
+        for child in self.children:
+            await child.end(_PATIENCE)
+        await self._storekeeper.close()
+        log.info("ended: all of them")
+
+    def close(self) -> None:
+        """Leave nothing behind; harmless where little was begun."""
+        self._close_doors()
+        if self.ops:
+            self.ops.stop()
+        self._folder.remove()
+
+    def reload(self) -> None:
+        """Tell all to read the rules anew."""
+        for child in self.children:
+            child.reload()
+
+    def _close_doors(self) -> None:
+        for sockets in self._doors.values():
+            close_sockets(sockets)
+
+    # -- the processes -------------------------------------------------------------------------------------------
+
+    def _make_children(self) -> list[Child]:
+        doors = {listener: tuple(door.fileno() for door in sockets) for listener, sockets in self._doors.items()}
+        workers = [self._child(f"worker-{number}", doors) for number in range(1, self._settings.workers + 1)]
+        return [self._child(OFFICE, {}), *workers]
+
+    def _child(self, name: str, doors: dict[str, tuple[int, ...]]) -> Child:
+        orders = Orders(self._settings.texts, self._settings.origins, self._log_key.hex(), doors)
+        return Child(name, orders, environment_of_children(self._folder.path), self._changed, self._gauges.restart)
+
+    def _changed(self) -> None:
+        """A process is ready, has other rules, or is gone."""
+        reports = {child.name: child.report for child in self.children if child.report}
+        ready = Counter(child.kind for child in self.children if child.report)
+        kinds = {child.kind: ready[child.kind] for child in self.children}
+        self._gauges.processes(kinds, {name: report.digest for name, report in reports.items()})
+        recorded = reports.get(OFFICE)
+        if recorded:
+            self._gauges.ruleset(recorded.digest, recorded.title, recorded.review_date)
+
+    def _ready(self) -> Answer:
+        """Whether mail can be taken in; asked in threads of the ops server."""
+        readable, reasons = self._storekeeper.answers()
+        away = tuple(f"{child.name} is not ready" for child in self.children if not child.report)
+        works = any(child.report and child.name != OFFICE for child in self.children)
+        return readable and works, (*reasons, *away)
+
+
+async def run(settings: Settings) -> None:
+    """Run a gate of several processes until SIGTERM or SIGINT; SIGHUP reloads. Raises what Supervisor raises."""
+    log_key = secrets.token_bytes(16)
+    transaction_log.configure(settings.ops, log_key)
+    supervisor = Supervisor(settings, log_key)
+    ending = ends_on_signals(supervisor.reload)
+    try:
+        await supervisor.start()
+        async with in_service():
+            await ending.wait()
+        await supervisor.stop()
+    finally:
+        supervisor.close()

@@ -1,0 +1,95 @@
+"""A worker or the office, as a process that the supervisor starts.
+
+`python -m gatekeeper.service.worker NAME DESCRIPTOR` runs one.
+
+It leaves SIGTERM, SIGINT and SIGHUP to the supervisor, which gets them too where they are sent to the whole group, and
+knows the order in which all end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+
+from prometheus_client import CollectorRegistry
+
+from gatekeeper.ops import log as transaction_log
+from gatekeeper.ops.metrics import Counts
+from gatekeeper.policy.active import InForceError
+from gatekeeper.rules import Ruleset
+from gatekeeper.service import runtime
+from gatekeeper.service.front import Doors
+from gatekeeper.service.gate import Gate, Part
+from gatekeeper.service.messages import END, OFFICE, RELOAD, Orders, Report
+from gatekeeper.settings import SettingsError
+from gatekeeper.store import StoreSetupError
+
+log = logging.getLogger("gatekeeper.member")
+_LONGEST_ORDERS = 1 << 20  # octets; a setting may be a list of many networks
+_FAILED = 1
+
+
+async def live(name: str, line: socket.socket) -> None:
+    """Be that process until told to end. Raises what Gate raises."""
+    reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
+    orders = Orders.decode(await reader.readline())
+    gate = _gate(name, orders, writer)
+    await gate.start(_doors(orders))
+    _report(writer, gate.ruleset)
+    ordered = await _obey(reader, gate)
+    if not ordered:
+        log.error("%s: the supervisor is gone", name)
+    await gate.stop()
+    writer.close()
+
+
+def _gate(name: str, orders: Orders, writer: asyncio.StreamWriter) -> Gate:
+    settings = orders.settings()
+    transaction_log.configure(settings.ops, bytes.fromhex(orders.log_key))
+    part = Part.OFFICE if name == OFFICE else Part.FRONT
+    share = settings if part is Part.OFFICE else settings.share_of_worker()
+    return Gate(share, Counts(CollectorRegistry()), part, lambda ruleset: _report(writer, ruleset), name)
+
+
+def _doors(orders: Orders) -> Doors:
+    return {
+        listener: [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        for listener, descriptors in orders.doors.items()
+    }
+
+
+def _report(writer: asyncio.StreamWriter, ruleset: Ruleset) -> None:
+    review = ruleset.review.isoformat() if ruleset.review else None
+    writer.write(Report(ruleset.digest, ruleset.title, review).encode())
+
+
+async def _obey(reader: asyncio.StreamReader, gate: Gate) -> bool:
+    """Do as we are told until we are to end; False where nobody is there to say so."""
+    with contextlib.suppress(ConnectionError):
+        async for word in reader:
+            if word == RELOAD:
+                gate.reloading.ask()
+            elif word == END:
+                return True
+    return False
+
+
+def main() -> None:
+    """Take name and descriptor from the command line, and live."""
+    name, descriptor = sys.argv[1], int(sys.argv[2])
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    runtime.prepare()
+    try:
+        asyncio.run(live(name, socket.socket(fileno=descriptor)))
+    except (SettingsError, InForceError, StoreSetupError, OSError) as error:
+        log.error("%s: %s", name, error)
+        sys.exit(_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The SMTP protocol without I/O: commands, parameters, replies, data, envelope, Received."""

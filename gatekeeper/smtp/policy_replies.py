@@ -1,0 +1,150 @@
+"""The texts with which the gate answers a message, each one ASCII line of at most 512 octets (docs/flow.md).
+
+Every one is a pure function; who sends the mail reads them in a bounce, who runs the servers in a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gatekeeper.model import Reason
+from gatekeeper.smtp.replies import Reply, cut, plain, reply, room
+
+_LINK_OCTETS = 200
+_CONTACT_OCTETS = 120
+_RULES_OCTETS = 220
+_LEAST_REASON = 24  # octets; a reason cut shorter says nothing
+
+
+def held(mailing: str, why: str, link: str | None = None) -> Reply:
+    """250 for a batch that is durably held: `mailing` is its number ("M-17"), `why` a clause, `link` where to look."""
+    where = plain(link or "")
+    suffix = "; do not resend" + (f"; {where}" if where and len(where) <= _LINK_OCTETS else "")
+    return reply(250, f"Held for approval as {mailing}: not sent yet, {why.rstrip(' .;')}", "2.0.0", suffix)
+
+
+def gathered(mailing: str, limit: float) -> Reply:
+    """250 for a batch that is durably kept while its mailing is counted, for at most `limit` seconds."""
+    text = f"{mailing} not sent yet: counting recipients, up to {_in_words(limit)}; do not resend"
+    return reply(250, text, "2.0.0")
+
+
+def rejected(reasons: Sequence[Reason], contact: str) -> Reply:
+    """550 with all reasons, whom to ask, and the rules' ids."""
+    return _refusal(550, "5.7.1", "Not sent.", reasons, contact)
+
+
+def deferred(reasons: Sequence[Reason], contact: str) -> Reply:
+    """451 with all reasons, whom to ask, and the rules' ids: the client is to try again."""
+    return _refusal(451, "4.7.1", "Not sent yet, will be tried again.", reasons, contact)
+
+
+def our_fault() -> Reply:
+    """451 where the gate itself cannot decide or keep: database, directory, a fault in the program."""
+    return reply(451, "Not sent yet: the mail gate cannot decide now, try again later", "4.3.0")
+
+
+def next_hop_down() -> Reply:
+    """451 where no next hop answers, or one answers otherwise than it did before (RFC 3463 X.4.1)."""
+    return reply(451, "Not sent yet: the next mail server does not answer, try again later", "4.4.1")
+
+
+def next_hop_cannot() -> Reply:
+    """451 where the next hop that is to be had takes no such mail, and our client was offered that it does."""
+    return reply(451, "Not sent yet: the next mail server cannot take such mail now, try again later", "4.4.1")
+
+
+def outcome_unknown() -> Reply:
+    """451 where the next hop had the whole message and was lost before its answer (RFC 3463 X.4.2)."""
+    return reply(451, "The next mail server was lost before it answered; the message may have been sent", "4.4.2")
+
+
+def disk_full() -> Reply:
+    """452 where nothing more can be kept (RFC 3463 X.3.1)."""
+    return reply(452, "Not sent yet: the mail gate's storage is full, try again later", "4.3.1")
+
+
+def too_many_large() -> Reply:
+    """451 where a large message waited too long for its turn (RFC 3463 X.3.2); nothing was done with it."""
+    return reply(451, "Not sent yet: too many large messages at once, try again later", "4.3.2")
+
+
+def preflight() -> Reply:
+    """250 for mail that asks what would become of it."""
+    return reply(250, "Judged as you asked, and sent to nobody: the answer comes by mail", "2.0.0")
+
+
+def preflight_of_nobody() -> Reply:
+    """550 where the answer could go to nobody."""
+    return reply(550, "Not judged: who asks must be an inside person, to whom the answer goes", "5.7.1")
+
+
+def too_many_hops() -> Reply:
+    """554 for a message with more Received fields than a way without a loop has (RFC 5321 6.3)."""
+    return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
+
+
+def bad_address() -> Reply:
+    """553 for an envelope with an address that no next hop would take."""
+    return reply(553, "an address that is too long or not UTF-8: expected one that mail can be sent to", "5.1.3")
+
+
+def bad_content() -> Reply:
+    """550 for a message whose end two servers may see in different places."""
+    return reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")
+
+
+def too_large(limit: int) -> Reply:
+    """552 for a message of more octets than are taken (RFC 1870 6.1)."""
+    return reply(552, f"message too large: at most {limit} octets are taken", "5.3.4")
+
+
+def too_many_recipients(limit: int) -> Reply:
+    """550 where all recipients were taken by a mail server that cannot be told to send the others later."""
+    return reply(550, f"too many recipients: at most {limit} are taken of one message, send it in parts", "5.5.3")
+
+
+# -- a refusal with its reasons ----------------------------------------------------------------------------------
+
+
+def _refusal(code: int, enhanced: str, start: str, reasons: Sequence[Reason], contact: str) -> Reply:
+    worst_first = sorted(reasons, key=lambda reason: -reason.action.severity)
+    suffix = _help(contact, [reason.rule for reason in worst_first])
+    texts = [plain(reason.text) or f"Rule {plain(reason.rule)}." for reason in worst_first]
+    shared = _share(texts, room(f"{enhanced} {start}", suffix))
+    numbered = [f"{number}) {text}" for number, text in enumerate(shared, start=1)]
+    return reply(code, " ".join([start, *numbered]), enhanced, suffix)
+
+
+def _help(contact: str, rules: Sequence[str]) -> str:
+    asked = cut(plain(contact), _CONTACT_OCTETS)
+    named = _names(list(dict.fromkeys(plain(rule) for rule in rules)))
+    return (f" Help: {asked}" if asked else "") + (f" ({named})" if named else "")
+
+
+def _names(rules: Sequence[str]) -> str:
+    """All ids; where they are too many, as many as fit and the number of the others."""
+    for shown in range(len(rules), 0, -1):
+        rest = [f"and {len(rules) - shown} more"] if shown < len(rules) else []
+        named = ", ".join([*rules[:shown], *rest])
+        if len(named) <= _RULES_OCTETS:
+            return named
+    return cut(", ".join(rules), _RULES_OCTETS)
+
+
+def _share(texts: Sequence[str], octets: int) -> list[str]:
+    """Cut texts to fit together in `octets`: what the short ones leave goes to the long ones."""
+    left = octets - sum(len(f" {number}) ") for number in range(1, len(texts) + 1))
+    shares: dict[int, str] = {}
+    for done, place in enumerate(sorted(range(len(texts)), key=lambda place: len(texts[place]))):
+        shares[place] = cut(texts[place], max(_LEAST_REASON, left // (len(texts) - done)))
+        left -= len(shares[place])
+    return [shares[place] for place in range(len(texts))]
+
+
+def _in_words(seconds: float) -> str:
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{seconds:g} seconds"

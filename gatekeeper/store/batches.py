@@ -1,0 +1,178 @@
+"""Batches that the gate keeps: written with the decision, durable and acknowledged only once their body is whole.
+
+A body is stored once a digest, in chunks, in commits of their own, so that a large one delays nobody. Between the
+decision and `seal` a batch is `storing`: a crash there leaves a batch that was never acknowledged, which the client's
+resend completes, or which `forget_unsealed` removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.model import Outcome, Recipient
+from gatekeeper.store.arrival import Arrival, body_digest
+from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings, requests
+from gatekeeper.store.rows import client_to_row, reasons_to_rows, upsert
+
+CHUNK = 1 << 20  # octets of a body in one commit
+
+
+def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identity: Hash, outcome: Outcome) -> int:
+    """Write a batch and its recipients as `storing`; returns its id."""
+    transaction = arrival.transaction
+    row: dict[str, Any] = {
+        "mailing_id": mailing_id,
+        "state": BatchState.STORING.value,
+        "gathered": outcome.gathered,
+        "identity": identity,
+        "listener": transaction.listener,
+        "client": client_to_row(transaction.client),
+        "login": transaction.login,
+        "authenticated": transaction.authenticated,
+        "sender": transaction.sender,
+        "parameters": list(transaction.parameters),
+        "message_id": arrival.facts.message_id,
+        "content_digest": arrival.facts.content_digest,
+        "body": body_digest(arrival),
+        "trace": arrival.trace,
+        "reasons": reasons_to_rows(outcome.verdict.reasons),
+        "received_at": arrival.now.timestamp(),
+        "notify": arrival.notify,
+    }
+    batch_id: int = connection.execute(insert(batches).values(**row).returning(batches.c.id)).scalar_one()
+    recipients = [
+        _recipient_row(batch_id, position, recipient) for position, recipient in enumerate(transaction.recipients)
+    ]
+    connection.execute(insert(batch_recipients), recipients)
+    return batch_id
+
+
+def _recipient_row(batch_id: int, position: int, recipient: Recipient) -> dict[str, Any]:
+    return {
+        "batch_id": batch_id,
+        "position": position,
+        "address": recipient.address,
+        "parameters": list(recipient.parameters),
+        "state": RecipientState.WAITING.value,
+    }
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------
+
+
+def open_body(connection: Connection, digest: bytes, size: int, now: float) -> int | None:
+    """Begin to store a body; returns the position of the first chunk that is missing, None where it is whole."""
+    row = {"digest": digest, "size": size, "complete": False, "stored_at": now}
+    statement = upsert(connection, bodies).values(**row)
+    # one that is there and needed by nobody else is not to be forgotten before our batch is sealed
+    connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"stored_at": now}))
+    if connection.execute(select(bodies.c.complete).where(bodies.c.digest == digest)).scalar_one():
+        return None
+    last = select(func.max(body_chunks.c.position)).where(body_chunks.c.digest == digest)
+    position: int | None = connection.execute(last).scalar()
+    return 0 if position is None else position + 1
+
+
+def write_chunk(connection: Connection, digest: bytes, position: int, data: bytes) -> None:
+    """Store one chunk; a second writer of the same body changes nothing."""
+    row = {"digest": digest, "position": position, "data": data}
+    statement = upsert(connection, body_chunks).values(**row)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["digest", "position"]))
+
+
+def store_whole(connection: Connection, digest: bytes, content: bytes, now: float) -> None:
+    """Store a body in one transaction, for who is no batch and need not be quick."""
+    position = open_body(connection, digest, len(content), now)
+    for start in range(len(content) if position is None else position * CHUNK, len(content), CHUNK):
+        write_chunk(connection, digest, start // CHUNK, content[start : start + CHUNK])
+    connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
+
+
+def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
+    """Mark the body whole and its batch held or gathered: from the commit of this on, it may be acknowledged.
+
+    The body is named anew: a resend that completes a batch may have come with another Received field. False where the
+    mailing was decided since: the batch is removed, and the transaction must be judged again as things stand now.
+    """
+    connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
+    found = _lock_states(connection, batch_id)
+    if found is None:
+        return False
+    state, mailing_state, mailing_id = found
+    if state != BatchState.STORING:
+        return True
+    kept = _SEALED.get(mailing_state)
+    if kept is None:
+        _remove(connection, [batch_id])
+        return False
+    changes = {"state": kept.value, "body": digest, "place": _next_place(connection, mailing_id)}
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
+    return True
+
+
+def _next_place(connection: Connection, mailing_id: int) -> int:
+    """The place of a batch that becomes durable now: who has looked at its mailing before has not seen it."""
+    counting = update(mailings).where(mailings.c.id == mailing_id).values(kept=func.coalesce(mailings.c.kept, 0) + 1)
+    return int(connection.execute(counting.returning(mailings.c.kept)).scalar_one())
+
+
+_SEALED = {MailingState.HELD.value: BatchState.HELD, MailingState.GATHERING.value: BatchState.GATHERED}
+
+
+def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] | None:
+    """The states of a batch and its mailing, and the mailing's key.
+
+    None where the batch was removed, or has just been moved to another mailing (Postgres).
+    """
+    query = (
+        select(batches.c.state, mailings.c.state, mailings.c.id)
+        .join(mailings, batches.c.mailing_id == mailings.c.id)
+        .where(batches.c.id == batch_id)
+        .with_for_update()
+    )
+    found = connection.execute(query).first()
+    return (found[0], found[1], found[2]) if found else None
+
+
+def _remove(connection: Connection, ids: list[int]) -> None:
+    connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(ids)))
+    connection.execute(delete(batches).where(batches.c.id.in_(ids)))
+
+
+def read_chunks(connection: Connection, digest: bytes) -> Iterator[bytes]:
+    """The chunks of a body, in order."""
+    query = select(body_chunks.c.data).where(body_chunks.c.digest == digest).order_by(body_chunks.c.position)
+    for data in connection.execute(query).scalars():
+        yield bytes(data)
+
+
+# -- what is left over -------------------------------------------------------------------------------------------
+
+
+def forget_unsealed(connection: Connection, before: float) -> int:
+    """Remove batches decided before then that were never sealed: nobody was told that they are kept.
+
+    Whom they would have reached stays counted: to forget somebody who may have been reached would be the worse fault.
+    """
+    query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
+    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
+    if ids:
+        _remove(connection, ids)
+    return len(ids)
+
+
+def forget_bodies(connection: Connection, before: float) -> int:
+    """Remove bodies stored before then that no batch and no request needs."""
+    needed = select(batches.c.id).where(batches.c.body == bodies.c.digest).exists()
+    asked = select(requests.c.id).where(requests.c.body == bodies.c.digest).exists()
+    query = select(bodies.c.digest).where(bodies.c.stored_at < before, ~needed, ~asked).limit(100)
+    digests = [bytes(digest) for digest in connection.execute(query).scalars()]
+    if digests:
+        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
+        connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
+    return len(digests)

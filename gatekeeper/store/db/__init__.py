@@ -1,0 +1,1 @@
+"""The database itself: engine, writer, statements, schema."""

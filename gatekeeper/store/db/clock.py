@@ -1,0 +1,115 @@
+"""The time that all who use one database go by.
+
+What several processes compare (when a gather ends, whether a lease has run out, what came within a day) must hang
+neither on whose clock wrote it nor on a clock that is set while mail is on its way. So a process takes the wall clock
+once and then counts on by CLOCK_BOOTTIME, which nobody can set and which goes on while the machine sleeps. It draws
+near to the wall clock by at most one second in ten: time never goes back, and nothing becomes due by a jump.
+
+On Postgres the wall clock is the server's. On SQLite all processes are on one machine: who begins takes the time of
+who runs already from the database (`clocks`), so that a command and the gate agree while the wall clock is elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from gatekeeper.store.db.schema import clocks
+from gatekeeper.store.rows import upsert
+
+_FRESH_SECONDS = 10.0  # for which an answer of the server is counted on
+_PRECISE_SECONDS = 0.5  # an answer that took longer says too little, unless there is none yet
+_DRAW_SECONDS = 1.0  # between two steps towards the wall clock
+_DRAW_RATE = 0.1  # seconds a second, at most
+_SHARED_SECONDS = 60.0  # for which the time that a process has written down is taken over by others
+_NAME = "gate"
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def boot_seconds() -> float:
+    """Seconds since the machine was started, sleep included; no one can set them."""
+    return time.clock_gettime(_BOOT_CLOCK)
+
+
+@cache
+def boot_name() -> str:
+    """What tells one start of this machine from another; "" where the system does not say."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+class Clock:
+    """Seconds since 1970 that never jump."""
+
+    def __init__(self, *, shared: bool) -> None:
+        """Args: `shared` where several machines may use the database, whose server then has the wall clock."""
+        self._shared = shared
+        self._ahead: float | None = None  # of boot_seconds(); None before the wall clock was taken
+        self._wall: float | None = None  # what `_ahead` draws near to; None for this machine's clock
+        self._asked = float("-inf")
+        self._drawn = 0.0  # when `_ahead` was last changed
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """The time, in seconds since 1970; this machine's until a server was first asked."""
+        boot = boot_seconds()
+        ahead = self._ahead
+        if ahead is None:
+            return time.time() if self._shared else boot + self._begin(boot, time.time() - boot)
+        if boot - self._drawn >= _DRAW_SECONDS:
+            ahead = self._draw(boot)
+        return boot + ahead
+
+    def _begin(self, boot: float, ahead: float) -> float:
+        with self._lock:
+            if self._ahead is None:
+                self._ahead, self._drawn = ahead, boot
+            return self._ahead
+
+    def _draw(self, boot: float) -> float:
+        with self._lock:
+            assert self._ahead is not None
+            most = max(0.0, boot - self._drawn) * _DRAW_RATE
+            wall = time.time() - boot if self._wall is None else self._wall
+            self._ahead += min(most, max(-most, wall - self._ahead))
+            self._drawn = max(boot, self._drawn)
+            return self._ahead
+
+    # -- the wall clock of a server ----------------------------------------------------------------------------------
+
+    def tend(self, connection: Connection) -> None:
+        """Ask the server for its time where the last answer is old; costs a round trip then, and nothing else."""
+        before = boot_seconds()
+        if not self._shared or before - self._asked < _FRESH_SECONDS:
+            return
+        found: float = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one()
+        after = boot_seconds()
+        if self._wall is None or after - before < _PRECISE_SECONDS:
+            self._wall, self._asked = found - (before + after) / 2, after
+            self._begin(after, self._wall)
+
+    # -- the time of other processes of this machine -----------------------------------------------------------------
+
+    def adopt(self, connection: Connection) -> None:
+        """Take the time of a process that runs already, on SQLite; where none does, the wall clock's."""
+        if self._shared or self._ahead is not None:
+            return
+        boot = boot_seconds()
+        row = connection.execute(select(clocks).where(clocks.c.name == _NAME)).first()
+        if row and boot_name() and row.boot == boot_name() and 0 <= boot - row.told_at < _SHARED_SECONDS:
+            self._begin(boot, row.ahead)
+
+    def tell(self, connection: Connection) -> None:
+        """Write down the time that this process goes by, on SQLite, for those that begin later."""
+        if self._shared:
+            return
+        now, boot = self.now(), boot_seconds()
+        row = {"name": _NAME, "boot": boot_name(), "ahead": now - boot, "told_at": boot}
+        made = upsert(connection, clocks).values(**row)
+        connection.execute(made.on_conflict_do_update(index_elements=["name"], set_=row))

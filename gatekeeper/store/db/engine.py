@@ -1,0 +1,270 @@
+"""How the database is opened: SQLite with what durability asks of it, or Postgres; migrated before it is used."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from gatekeeper.lib.private_files import create_private_file, make_private
+from gatekeeper.store.db.clock import Clock
+from gatekeeper.store.db.errors import StoreError, StoreSetupError, translate
+from gatekeeper.store.db.schema_version import oldest_that_works, record_oldest
+from gatekeeper.store.db.sqlite_lock import turn
+
+log = logging.getLogger("gatekeeper.store")
+NEWEST_SCHEMA = "0010"
+_STATEMENTS = 512  # that a driver keeps prepared: all of the message path, in each of their sizes
+_TRUNCATE_MILLISECONDS = 200  # that writers may have to wait for it
+_MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
+
+
+LEAST_FREE = 256 << 20  # octets: five messages of the largest size
+
+
+class Space:
+    """How much room there is on a disk, looked at no more than once a second."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Args: `folder` is None for a database whose disk is not ours to see."""
+        self._folder = folder
+        self._looked_at = float("-inf")
+        self._short = False
+
+    def is_short(self, now: float) -> bool:
+        """True where less than LEAST_FREE is left."""
+        if self._folder is not None and now - self._looked_at >= 1.0:
+            self._looked_at = now
+            with suppress(OSError):
+                self._short = shutil.disk_usage(self._folder).free < LEAST_FREE
+        return self._short
+
+
+class Database:
+    """An engine, and the ways in which it differs by kind of database."""
+
+    def __init__(self, url: str, timeout: float, connections: int = 8) -> None:
+        """Open lazily; raises StoreSetupError for a bad URL.
+
+        Args: `url` as in --database, `timeout` in seconds; `connections` to Postgres at once, at most.
+        """
+        self.url = _read_url(url)
+        self.timeout = timeout
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.path = Path(self.url.database or "") if self.is_sqlite else None
+        self.space = Space(self.path.absolute().parent if self.path else None)
+        self.connections = connections
+        self.clock = Clock(shared=not self.is_sqlite)
+        self.engine = _make_engine(self.url, timeout, connections)
+        self._inode: tuple[int, int] | None = None
+
+    def prepare(self) -> None:
+        """Bring the schema up to date; raises StoreError, or StoreSetupError for one that this program cannot use.
+
+        A newer schema is left as it is where its migrations say that this program works on it: nodes are upgraded one
+        after the other.
+        """
+        self._keep_private()
+        try:
+            with self.engine.connect() as connection:
+                self._migrate(connection)
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+        self._inode = self._current_inode()
+
+    def _keep_private(self) -> None:
+        """Let nobody but the owner read an SQLite database; what SQLite puts beside it takes after its file.
+
+        One that is there is not opened: to close it would drop the locks that SQLite has on it.
+        """
+        if self.path is None:
+            return
+        with suppress(OSError):  # it is there; or it cannot be made, which SQLite says better
+            create_private_file(self.path).close()
+        for suffix in ("", "-wal", "-shm"):
+            make_private(Path(f"{self.path}{suffix}"))
+
+    def _migrate(self, connection: Connection) -> None:
+        version = schema_version(connection)
+        if version == NEWEST_SCHEMA:
+            return
+        if version is not None and version > NEWEST_SCHEMA:
+            if oldest_that_works(connection, version) <= NEWEST_SCHEMA:
+                log.warning("database: its schema is %s, newer than %s: upgrade this node soon", version, NEWEST_SCHEMA)
+                return
+            raise StoreSetupError(
+                f"database: its schema is {version}, this program knows {NEWEST_SCHEMA}: install the newer gatekeeper"
+            )
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # an index on a large table takes its time
+        _upgrade(connection)
+        connection.commit()
+
+    def check_present(self) -> None:
+        """Raise StoreError where the SQLite file that we opened is no longer the one at its path.
+
+        A connection to a deleted file goes on working and loses all it is given.
+        """
+        if self.path is None or self._inode is None:
+            return
+        current = self._current_inode()
+        if current == self._inode:
+            return
+        self.engine.dispose()
+        if current is None:
+            raise StoreError(f"database: {self.path} is gone: put it back, or restart to begin a new one")
+        self.prepare()
+
+    def _current_inode(self) -> tuple[int, int] | None:
+        if self.path is None:
+            return None
+        with suppress(FileNotFoundError):
+            status = self.path.stat()
+            return status.st_dev, status.st_ino
+        return None
+
+    def truncate_log(self) -> bool:
+        """Empty SQLite's write-ahead log into the database, so that nothing removed is left in it; True where it is.
+
+        False where somebody reads or writes at this moment; on Postgres, whose log is its own, always True.
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with self.turn(), closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute(f"PRAGMA busy_timeout={_TRUNCATE_MILLISECONDS}")
+                busy = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                connection.cursor().execute(f"PRAGMA busy_timeout={int(self.timeout * 1000)}")
+        except (SQLAlchemyError, sqlite3.Error):
+            return False
+        return not busy
+
+    def turn(self) -> AbstractContextManager[None]:
+        """A turn at writing, among all processes that write to this database; Postgres needs none."""
+        return turn(self.path, self.timeout / 2) if self.path else nullcontext()
+
+    def dispose(self) -> None:
+        """Close the connections that are not in use."""
+        self.engine.dispose()
+
+
+def schema_version(connection: Connection) -> str | None:
+    """Return the schema's version ("0001"), None for a database without one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return version
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # here: a process that finds its schema up to date starts a tenth sooner without it
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    record_oldest(connection, ScriptDirectory.from_config(config))
+
+
+def _read_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise StoreSetupError(f"--database {text!r}: expected sqlite:///FILE or postgresql://user@host/name") from None
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database:
+        return url
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    raise StoreSetupError(f"--database: {backend} cannot be used: expected sqlite:///FILE or postgresql://...")
+
+
+def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _make_sqlite(url, timeout)
+    kept = connections // 2
+    try:
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=kept,
+            max_overflow=connections - kept,
+            pool_timeout=timeout,  # one that is not to be had is an outage, not a wait
+            connect_args=_postgres_arguments(timeout),
+        )
+    except ModuleNotFoundError:
+        raise StoreSetupError(
+            "--database: postgresql needs psycopg: install gatekeeper-mail with its extra, [postgres]"
+        ) from None
+
+    @event.listens_for(engine, "connect")
+    def keep_prepared(connection: Any, _: Any) -> None:
+        connection.prepared_max = _STATEMENTS
+
+    return engine
+
+
+def _postgres_arguments(timeout: float) -> dict[str, Any]:
+    """How a connection to Postgres is to end when its other end is gone, on either side.
+
+    A server that vanishes behind a cut cable says nothing: the kernel has to notice. A node that vanishes in
+    mid-transaction holds its locks until the server does, and mail of the same source waits for them at every node.
+    """
+    milliseconds, seconds = int(timeout * 1000), max(1, int(timeout))
+    of_session = {
+        "lock_timeout": milliseconds,
+        "statement_timeout": milliseconds * 2,
+        "idle_in_transaction_session_timeout": milliseconds * 2,
+        "tcp_user_timeout": milliseconds * 2,
+        "tcp_keepalives_idle": seconds,
+        "tcp_keepalives_interval": max(1, seconds // 3),
+        "tcp_keepalives_count": 3,
+        "synchronous_commit": "on",
+    }
+    return {
+        "connect_timeout": seconds,
+        "application_name": "gatekeeper",
+        "options": " ".join(f"-c {name}={value}" for name, value in of_session.items()),
+        "tcp_user_timeout": milliseconds * 2,
+        "keepalives_idle": seconds,
+        "keepalives_interval": max(1, seconds // 3),
+        "keepalives_count": 3,
+    }
+
+
+def _make_sqlite(url: URL, timeout: float) -> Engine:
+    arguments = {"timeout": timeout, "check_same_thread": False, "cached_statements": _STATEMENTS}
+    engine = create_engine(url, connect_args=arguments)
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # the driver would begin late, and DEFERRED
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-32768",
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: a transaction that reads and then writes would else fail as soon as another has written between.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN DEFERRED")
+
+    return engine
+
+
+def _writes(connection: Connection) -> bool:
+    return not connection.get_execution_options().get("readonly", False)

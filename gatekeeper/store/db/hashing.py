@@ -1,0 +1,43 @@
+"""Keyed hashes: what the database knows of ordinary mail's addresses and subjects (policy D4)."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Callable
+from hashlib import blake2b
+
+from sqlalchemy import Connection, select
+
+from gatekeeper.store.db.schema import secrets
+from gatekeeper.store.rows import upsert
+
+Hash = bytes  # 16 octets
+
+
+def read_secret(connection: Connection) -> bytes:
+    """Return the database's own key of 32 octets, making it in a new database."""
+    made = upsert(connection, secrets).values(name="hash", value=random.token_bytes(32))
+    connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))  # another process may have been first
+    return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == "hash")).scalar_one())
+
+
+def keyed(secret: bytes, text: str) -> Hash:
+    """Hash a text under the key."""
+    return blake2b(text.encode("utf-8", "surrogateescape"), key=secret, digest_size=16).digest()
+
+
+def keyed_all(secret: bytes, prefix: str) -> Callable[[str], Hash]:
+    """Hash many texts of one prefix, each as `keyed(secret, prefix + text)` does; the key is taken in once."""
+    begun = blake2b(prefix.encode("utf-8", "surrogateescape"), key=secret, digest_size=16)
+
+    def hashed(text: str) -> Hash:
+        digest = begun.copy()
+        digest.update(text.encode("utf-8", "surrogateescape"))
+        return digest.digest()
+
+    return hashed
+
+
+def lock_name(digest: Hash) -> int:
+    """Fold a hash to the 64-bit name of a Postgres advisory lock."""
+    return int.from_bytes(digest[:8], "big", signed=True)

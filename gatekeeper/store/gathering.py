@@ -1,0 +1,158 @@
+"""Mailings that are being gathered: which are due, what is in them, and how a gather ends, once.
+
+Whoever finds one due leases it, reads it, judges it outside of any transaction, and ends it only if nothing has changed
+since. The lease only spares the other nodes the work: of two that judge one mailing, because a lease ran out, one
+succeeds (its version is the fence), and one that is killed leaves nothing to take over but the mailing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import field
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, select, update
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState, MailingState, advance
+from gatekeeper.model import Reason, Standing
+from gatekeeper.store.db.schema import batches, mailings
+from gatekeeper.store.decide import held_changes
+from gatekeeper.store.events import record
+from gatekeeper.store.mailing_match import succeed
+from gatekeeper.store.mailings import send_on
+from gatekeeper.store.people import mark_all_reached
+from gatekeeper.store.permit_uses import claim
+from gatekeeper.store.rows import reasons_to_rows
+from gatekeeper.store.standing import own_standing
+from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
+
+
+@immutable
+class Gathered:
+    """A mailing whose gather is due, as it was read."""
+
+    mailing: MailingView
+    standing: Standing
+    batches: tuple[BatchView, ...]
+    version: int
+    source: bytes = field(repr=False)  # keyed hash
+
+
+@immutable
+class Warned:
+    """What a batch passes with: the header fields of a warning, and the reasons, which may name a repair."""
+
+    fields: bytes
+    reasons: tuple[Reason, ...]
+
+
+def any_due(connection: Connection, now: float) -> bool:
+    """True where a gather is due that nobody has leased: a look that disturbs no writer."""
+    return connection.execute(_due(now).limit(1)).first() is not None
+
+
+def lease_gather(connection: Connection, now: float, seconds: float) -> int | None:
+    """Lease a mailing that has been quiet for long enough, or gathered for as long as it may; its key."""
+    # a row that is locked is one that more comes of, or that another node leases
+    due = _due(now).order_by(mailings.c.gather_until).limit(1).with_for_update(skip_locked=True)
+    key: int | None = connection.execute(due).scalar()
+    if key is not None:
+        connection.execute(update(mailings).where(mailings.c.id == key).values(gather_leased=now + seconds))
+    return key
+
+
+def give_back(connection: Connection, key: int) -> None:
+    """End the lease of a mailing that goes on gathering."""
+    connection.execute(update(mailings).where(mailings.c.id == key).values(gather_leased=None))
+
+
+def _due(now: float) -> Select[Any]:
+    free = mailings.c.gather_leased.is_(None) | (mailings.c.gather_leased <= now)
+    return select(mailings.c.id).where(mailings.c.gather_until <= now, mailings.c.state == MailingState.GATHERING, free)
+
+
+def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Gathered | None:
+    """A mailing with its gathered batches; None where somebody has ended its gather.
+
+    `lock` keeps it as it was read until the transaction ends (Postgres; SQLite has one writer).
+    """
+    query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.GATHERING)
+    query = query.where(mailings.c.merged_into.is_(None))
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    if row is None:
+        return None
+    kept = tuple(find_batches(connection, key, BatchState.GATHERED))
+    return Gathered(view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"])
+
+
+def end_by_passing(
+    connection: Connection, gathered: Gathered, added: Mapping[int, Warned], permits: Collection[str], now: float
+) -> bool:
+    """Send all that was gathered; False where the mailing has changed since it was read.
+
+    Args: `added` has, by batch, what is warned of; `permits` are those that let it pass, locked.
+    """
+    row = _unchanged(connection, gathered)
+    if row is None:
+        return False
+    under = claim(connection, permits, row["id"], now)
+    # Point of no return: from this commit on everyone whom the mailing counts may be reached.
+    mark_all_reached(connection, row["id"])
+    for batch in gathered.batches:
+        if batch.id in added:
+            warned = added[batch.id]
+            values = {"trace": batch.trace + warned.fields, "reasons": reasons_to_rows(warned.reasons)}
+            connection.execute(update(batches).where(batches.c.id == batch.id).values(**values))
+        send_on(connection, row["id"], batch.id, now, under)
+    _end(connection, row, "pass", now, {})
+    record(connection, row["id"], now, "gathered", text=f"{len(gathered.batches)} batches sent on")
+    return True
+
+
+def end_by_holding(connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+    """Hold all that was gathered; False where the mailing has changed since it was read."""
+    row = _unchanged(connection, gathered)
+    if row is None:
+        return False
+    _end(connection, row, "hold", now, held_changes(connection, row, reasons, now))
+    return True
+
+
+def end_by_refusing(connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+    """Return all that was gathered; False where the mailing has changed since it was read.
+
+    Its sender is to be told by one DSN, which the caller queues in the same transaction.
+    """
+    row = _unchanged(connection, gathered)
+    if row is None:
+        return False
+    left = update(batches).where(batches.c.id.in_([batch.id for batch in gathered.batches]))
+    connection.execute(left.values(state=BatchState.RETURNED.value))
+    succeed(connection, row["id"])
+    _end(connection, row, "refuse", now, {})
+    record(connection, row["id"], now, "refused", text=", ".join(reason.rule for reason in reasons))
+    return True
+
+
+def _unchanged(connection: Connection, gathered: Gathered) -> RowMapping | None:
+    query = select(mailings).where(mailings.c.id == gathered.mailing.key).with_for_update()
+    row = connection.execute(query).mappings().first()
+    if row is None or row["state"] != MailingState.GATHERING or row["merged_into"] is not None:
+        return None
+    # a batch that was sealed since is not in the version: it was counted when it was decided
+    ids = select(batches.c.id).where(batches.c.mailing_id == row["id"], batches.c.state == BatchState.GATHERED)
+    same = set(connection.execute(ids).scalars()) == {batch.id for batch in gathered.batches}
+    return row if same and row["version"] == gathered.version else None
+
+
+def _end(connection: Connection, row: RowMapping, act: str, now: float, changes: Mapping[str, Any]) -> None:
+    state = advance(MailingState(row["state"]), act).value
+    ended = {
+        "state": state,
+        "gather_until": None,
+        "gather_leased": None,
+        "changed_at": now,
+        "version": row["version"] + 1,
+    }
+    connection.execute(update(mailings).where(mailings.c.id == row["id"]).values(**{**ended, **changes}))

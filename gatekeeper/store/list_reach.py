@@ -1,0 +1,67 @@
+"""What rules ask of a mailing beyond its counts: how much of a list it reaches, people in no list, missing consent.
+
+Kept beside the mailing as numbers that grow with what is new in a batch. How much of a list is reached is exact: where
+the number was made of other members than the list has now, or two mailings became one, it is counted anew from the set
+of people. The other two are added up when mailings become one: somebody whom both had reached counts twice then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gatekeeper.model import Audience, Watched
+from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import mailing_people
+from gatekeeper.store.db.statements import Row
+from gatekeeper.store.people import hash_person
+
+Tallies = Mapping[str, Any]  # {"unlisted": 3, "unconsented": 0, "reach": {list: [reached, members, version]}}
+
+
+def tally(connection: Connection, secret: bytes, mailing: Row, audience: Audience, new: Container[Hash]) -> Tallies:
+    """The mailing's tallies with the new people of a batch in them."""
+    before: Tallies = mailing.get("tallies") or {}
+    if audience.unlisted is None and audience.unconsented is None and not audience.watched:
+        return before
+    names = {name for name in (*audience.users, *audience.externals) if hash_person(secret, name) in new}
+    grown: dict[str, Any] = {}
+    for key, people in (("unlisted", audience.unlisted), ("unconsented", audience.unconsented)):
+        if people is not None:
+            grown[key] = before.get(key, 0) + len(names & people)
+    known = before.get("reach", {})
+    reach = {
+        address: [_reached(connection, secret, mailing, watched, known.get(address), names), *_list(watched)]
+        for address, watched in audience.watched.items()
+    }
+    return {**before, **grown, "reach": reach}
+
+
+def _list(watched: Watched) -> tuple[int, str]:
+    return len(watched.members), watched.version
+
+
+def _reached(connection: Connection, secret: bytes, mailing: Row, watched: Watched, known: Any, names: set[str]) -> int:
+    fresh = len(names & watched.members)
+    if known is not None and tuple(known[1:]) == _list(watched):
+        return int(known[0]) + fresh
+    if mailing["users"] + mailing["external"] == 0:
+        return fresh
+    query = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing["id"])
+    counted = map(bytes, connection.execute(query).scalars())
+    return len(_hashes(secret, watched).intersection(counted)) + fresh
+
+
+@lru_cache(maxsize=4)
+def _hashes(secret: bytes, watched: Watched) -> frozenset[Hash]:
+    return frozenset(hash_person(secret, member) for member in watched.members)
+
+
+def together(tallies: Iterable[Tallies | None]) -> Tallies:
+    """The tallies of mailings that have become one; lists are counted anew when the next batch comes."""
+    given = [each or {} for each in tallies]
+    keys = ("unlisted", "unconsented")
+    return {key: sum(each.get(key, 0) for each in given) for key in keys if any(key in each for each in given)}

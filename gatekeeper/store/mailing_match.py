@@ -1,0 +1,320 @@
+"""Which mailing a transaction belongs to: found by its keys, opened where none is, merged where two turn out to be one.
+
+A strong key joins across sources; a weak one within its source (a text, with `source: agency`, within the agency). A
+weak key never merges two mailings already decided. Merging keeps the stricter state and the union of the people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Insert, RowMapping, delete, func, insert, literal, select, update
+
+from gatekeeper.address import normalise
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
+from gatekeeper.store.answers import ANSWERABLE, answerable
+from gatekeeper.store.arrival import Arrival
+from gatekeeper.store.db.hashing import Hash, keyed, lock_name
+from gatekeeper.store.db.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
+from gatekeeper.store.db.statements import Among, Insertion, Row, Statement
+from gatekeeper.store.events import record
+from gatekeeper.store.growth import Grown, contents_of, note_growth
+from gatekeeper.store.list_reach import together
+from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
+from gatekeeper.store.rows import mailing_name, upsert
+
+STRONG = ("queue", "message")
+KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first
+
+
+@immutable
+class Hashes:
+    """An arrival's names under the database's key."""
+
+    source: Hash
+    identity: Hash
+    keys: tuple[tuple[Hash, str], ...]  # with their kinds
+    wide: tuple[Hash, ...]  # those that join across sources
+
+    @property
+    def locks(self) -> tuple[int, ...]:
+        """What to lock on Postgres: the source, and whatever else may join another's mailing."""
+        return (lock_name(self.source), *(lock_name(key) for key in self.wide))
+
+
+def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
+    """Hash an arrival's source, identity and keys; weak keys together with what they join within.
+
+    Weak keys begin with a part that those of one source share: they lie side by side in the table, and a message's are
+    written to one of its pages rather than to five. What is left, 96 bits, tells texts apart.
+    """
+    mailbox = arrival.source.mailbox
+    source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
+    if arrival.separate:
+        return Hashes(source, identity, (), ())
+    strong = tuple(_strong(secret, arrival))
+    near = source[:_SHARED]
+    wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
+    weak = tuple(
+        ((wide if kind == "text" else near) + keyed(secret, f"{_within(arrival, kind)} {key}")[_SHARED:], kind)
+        for key in arrival.keys.weak
+        if (kind := _kind(key))
+    )
+    texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
+    return Hashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
+
+
+_SHARED = 4  # octets
+
+
+def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:
+    """Strong keys; those of the Message-ID begin with what an answer to the message can name (see answers.py).
+
+    Where MAIL FROM is not the source, a second one begins with a hash of both: it is MAIL FROM that reports go to.
+    """
+    for key in arrival.keys.strong:
+        hashed, kind = keyed(secret, key), _kind(key)
+        if kind != "message":
+            yield hashed, kind
+            continue
+        message_id, sender = arrival.facts.message_id or "", normalise(arrival.transaction.sender)
+        yield answerable(secret, message_id) + hashed[ANSWERABLE:], kind
+        if sender not in ("", arrival.source.mailbox):
+            yield answerable(secret, message_id, sender) + hashed[ANSWERABLE:], kind
+
+
+def _kind(key: str) -> str:
+    return key.partition(":")[0]
+
+
+def _within(arrival: Arrival, kind: str) -> str:
+    wide = arrival.agency and kind == "text"
+    return f"agency {arrival.agency}" if wide else arrival.source.mailbox
+
+
+# -- finding -----------------------------------------------------------------------------------------------------
+
+
+def find(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[Row | None, str | None]:
+    """The mailing of an arrival and the kind of key that joined it; None where no key leads to one."""
+    since = (arrival.now - arrival.within).timestamp()
+    found = look_up(connection, [key for key, _ in hashes.keys], since)
+    if not found:
+        return None, None
+    chosen = min(found, key=_preference)
+    others = {row["id"]: row for row in sorted(found, key=_preference, reverse=True) if row["id"] != chosen["id"]}
+    merged = [row for row in others.values() if _is_one(chosen, row)]
+    for other in merged:
+        _merge(connection, chosen["id"], other, arrival.now.timestamp())
+    _claim_keys(connection, chosen["id"], hashes, {bytes(row["key"]) for row in found})
+    row = dict(_read(connection, chosen["id"])) if merged else chosen
+    return row, chosen["kind"]
+
+
+def look_up(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
+    """A row for each key that leads to a mailing that still takes in batches; on Postgres these are locked.
+
+    While we wait for a lock, its holder may merge the mailing or begin its successor, and then the key leads elsewhere:
+    looked up until all that it leads to is ours. No key can appear meanwhile that was not there, for who makes one
+    holds its advisory lock.
+    """
+    found = lead_to(connection, keys, since)
+    locked: set[int] = set()
+    while connection.dialect.name == "postgresql" and (ids := {row["id"] for row in found}) - locked:
+        connection.execute(
+            select(mailings.c.id).where(mailings.c.id.in_(ids)).order_by(mailings.c.id).with_for_update()
+        )
+        locked |= ids
+        found = lead_to(connection, keys, since)
+    return found
+
+
+def lead_to(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
+    """The rows of mailings begun after `since` that the keys lead to, each with the key and its kind."""
+    found = _LEADING.rows(connection, keys) if keys else []
+    return [row for row in found if row["state"] in ACTIVE_MAILINGS and row["started_at"] > since]
+
+
+# By its keys alone: SQLite, told of the state too, goes through all mailings once the keys are many.
+_LEADING = Among(
+    mailing_keys.c.key,
+    lambda among: (
+        select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
+        .join(mailing_keys, mailing_keys.c.mailing_id == mailings.c.id)
+        .where(among)
+    ),
+)
+
+
+def _preference(row: Row) -> tuple[int, int, int]:
+    """The stricter state first, whatever led there: nothing that joins a held mailing passes; then the older."""
+    return strictness(MailingState(row["state"])), row["id"], KINDS.index(row["kind"])
+
+
+def _is_one(chosen: Row, other: Row) -> bool:
+    """Whether the two mailings that an arrival belongs to are one: not, on a weak key alone, where both are decided."""
+    by_strong = chosen["kind"] in STRONG and other["kind"] in STRONG
+    return by_strong or not (chosen["state"] in DECIDED and other["state"] in DECIDED)
+
+
+def _read(connection: Connection, mailing_id: int) -> RowMapping:
+    return connection.execute(select(mailings).where(mailings.c.id == mailing_id)).mappings().one()
+
+
+def open_mailing(connection: Connection, row: Row, hashes: Hashes) -> int:
+    """Write a new mailing's row, and point its keys to it; returns its id."""
+    mailing_id: int = _OPEN.rows(connection, row)[0]["id"]
+    _claim_keys(connection, mailing_id, hashes, set())
+    return mailing_id
+
+
+def new_row(source: Hash, now: float) -> dict[str, Any]:
+    """The row of a mailing that has nothing yet, in the order of the table's columns."""
+    return {
+        "state": MailingState.OPEN.value,
+        "source": source,
+        "started_at": now,
+        "changed_at": now,
+        "users": 0,
+        "external": 0,
+        "unresolved": 0,
+        "relayed": 0,
+        "agencies": {},
+        "lists": [],
+        "tallies": {},
+        "reasons": [],
+        "joined": {},
+        "version": 0,
+        "mass": False,
+    }
+
+
+_OPEN = Statement(lambda _: insert(mailings).returning(mailings.c.id), list(new_row(b"", 0.0)))
+
+
+def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: set[Hash]) -> None:
+    """Point the keys here that lead to no mailing that still takes in batches."""
+    point_keys(connection, ((key, mailing_id, kind) for key, kind in hashes.keys if key not in taken))
+
+
+def point_keys(connection: Connection, leading: Iterable[tuple[Hash, int, str]]) -> None:
+    """Let keys lead to mailings: key, id of the mailing, kind of the key; raises DBAPIError."""
+    if rows := sorted(leading):
+        _CLAIM.run(connection, rows)
+
+
+def _claiming(connection: Connection) -> Insert:
+    statement = upsert(connection, mailing_keys)
+    claimed: Insert = statement.on_conflict_do_update(
+        index_elements=["key"], set_={"mailing_id": statement.excluded.mailing_id}
+    )
+    return claimed
+
+
+_CLAIM = Insertion(_claiming, ["key", "mailing_id", "kind"])
+
+
+# -- merging -----------------------------------------------------------------------------------------------------
+
+
+def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
+    """Make the other mailing part of the target, whose state is the stricter."""
+    before = _read(connection, target)
+    came, had = contents_of(connection, other["id"]), contents_of(connection, target)
+    copy_people(connection, other["id"], target)
+    forget_people(connection, other["id"])
+    _place_behind(connection, other["id"], before["kept"] or 0)
+    for table in (mailing_keys, batches, permits, jobs, events):
+        connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))
+    _merge_uses(connection, other["id"], target)
+    changes = recount(connection, target) | _union(before, other)
+    if before["state"] == MailingState.HELD:
+        hold_gathered(connection, target)
+        changes["reached_before"] = count_reached(connection, target)
+    changes |= _take_number(connection, before, other, target)
+    connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
+    record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
+    if before["state"] == MailingState.HELD and came:
+        note_growth(connection, before, changes, Grown(len(came), len({*came} - {*had})), now)
+
+
+def _place_behind(connection: Connection, other: int, kept: int) -> None:
+    """Give the batches of a mailing that becomes part of another places behind those that this one has.
+
+    Who has looked at this one has not seen them; those without a place, kept by an earlier program, are the first.
+    """
+    moved = func.coalesce(batches.c.place, 0) + kept + 1
+    connection.execute(update(batches).where(batches.c.mailing_id == other).values(place=moved))
+
+
+def _merge_uses(connection: Connection, other: int, target: int) -> None:
+    """What either has used, the mailing that they turn out to be has used."""
+    table = permit_uses
+    used = select(table.c.permit_id, literal(target), table.c.claimed_at, table.c.relayed)
+    statement = upsert(connection, table).from_select(
+        ["permit_id", "mailing_id", "claimed_at", "relayed"], used.where(table.c.mailing_id == other)
+    )
+    both = {"relayed": table.c.relayed + statement.excluded.relayed}
+    connection.execute(statement.on_conflict_do_update(index_elements=["permit_id", "mailing_id"], set_=both))
+    connection.execute(delete(table).where(table.c.mailing_id == other))
+
+
+def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
+    kinds = {kind: mailing["joined"].get(kind, 0) + number for kind, number in other["joined"].items()}
+    held = {reason["rule"]: reason for reason in (*other["reasons"], *mailing["reasons"])}
+    return {
+        "started_at": min(mailing["started_at"], other["started_at"]),
+        "relayed": mailing["relayed"] + other["relayed"],
+        "lists": sorted({*mailing["lists"], *other["lists"]}),
+        "reasons": list(held.values()),
+        "tallies": together((mailing["tallies"], other["tallies"])),
+        "joined": {**mailing["joined"], **kinds},
+        "version": mailing["version"] + 1,
+        "kept": (mailing["kept"] or 0) + 1 + (other["kept"] or 0),
+        "predecessor": mailing["predecessor"] or other["predecessor"],
+        "mass": mailing["mass"] or other["mass"],
+        "look_again": min(filter(None, (mailing["look_again"], other["look_again"])), default=None),
+    }
+
+
+def _take_number(connection: Connection, mailing: RowMapping, other: Row, target: int) -> dict[str, Any]:
+    """The other's numbers lead to the target from now on, as its own where it has none."""
+    if mailing["number"] is not None and other["number"] is not None:
+        gone = {"merged_into": target, "gather_until": None}
+        connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
+        return {} if mailing["sender"] else {name: other[name] for name in ("sender", "subject", "agency")}
+    merged_before = update(mailings).where(mailings.c.merged_into == other["id"])
+    connection.execute(merged_before.values(merged_into=target))
+    connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
+    return {} if other["number"] is None else {name: other[name] for name in ("number", "sender", "subject", "agency")}
+
+
+def hold_gathered(connection: Connection, mailing_id: int) -> None:
+    """What was gathered of a mailing is held with it."""
+    gathered = update(batches).where(batches.c.mailing_id == mailing_id, batches.c.state == BatchState.GATHERED)
+    connection.execute(gathered.values(state=BatchState.HELD.value))
+
+
+# -- closing -----------------------------------------------------------------------------------------------------
+
+
+def succeed(connection: Connection, mailing_id: int) -> int | None:
+    """Begin the successor of a closed mailing: it has its keys, and knows who was reached; returns its id.
+
+    None where nobody was reached: the keys are removed, and what comes next starts afresh.
+    """
+    if not count_reached(connection, mailing_id):
+        connection.execute(delete(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id))
+        return None
+    closed = _read(connection, mailing_id)
+    row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
+    row["tallies"] = together([closed["tallies"]])
+    successor: int = connection.execute(insert(mailings).values(**row).returning(mailings.c.id)).scalar_one()
+    copy_people(connection, mailing_id, successor, only_reached=True)
+    counts = recount(connection, successor)
+    connection.execute(update(mailings).where(mailings.c.id == successor).values(**counts))
+    moved = update(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id).values(mailing_id=successor)
+    connection.execute(moved)
+    return successor

@@ -1,0 +1,172 @@
+"""What people's decisions write: approvals, denials, withdrawals, the ruleset in force, and what ops count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState, MailingState, advance
+from gatekeeper.store import jobs, sources
+from gatekeeper.store.db.schema import batches, events, mailing_keys, mailing_people, mailings, rulesets
+from gatekeeper.store.db.schema import jobs as queued
+from gatekeeper.store.events import Act, record
+from gatekeeper.store.mailing_match import succeed
+from gatekeeper.store.people import mark_all_reached, mark_reached
+from gatekeeper.store.permit_uses import give_back
+from gatekeeper.store.permits import Grant, grant, keys_of, names_used
+from gatekeeper.store.versions import IN_PART
+from gatekeeper.store.views import NUMBERED, BatchView, MailingView
+
+
+def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
+    """Write a person's act to the mailing's timeline."""
+    by, login, text = act.by or None, act.login or None, act.reason or None
+    record(connection, mailing.key, act.at, name, by=by, login=login, text=text, details=act.details)
+
+
+def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], given: Grant, act: Act) -> str:
+    """Give a permit for a held mailing, and put its batches on their way under it; returns the permit's id.
+
+    Raises LifecycleError where the mailing is not held. From the commit of this on everyone whom it counts may be
+    reached.
+    """
+    state = advance(mailing.state, "approve")
+    permit = grant(connection, given, act)
+    _change(connection, mailing, state, act, "approved")
+    release(connection, mailing.key, kept, [permit], act.at)
+    return permit
+
+
+def approve_part(connection: Connection, mailing: MailingView, chosen: list[BatchView], given: Grant, act: Act) -> str:
+    """Give a permit for some of the held batches, and put these on their way; returns the permit's id.
+
+    The mailing stays held with the others. Raises LifecycleError where it is not held.
+    """
+    state = advance(mailing.state, "approve in part")
+    permit = grant(connection, given, act)
+    changed = update(mailings).where(mailings.c.id == mailing.key)
+    connection.execute(changed.values(state=state.value, changed_at=act.at, version=mailings.c.version + 1))
+    note(connection, mailing, IN_PART, act)
+    mark_reached(connection, mailing.key, (view.recipient.address for batch in chosen for view in batch.recipients))
+    _send_all(connection, mailing.key, chosen, [permit], act.at)
+    return permit
+
+
+def release(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
+    """Put the held batches of a mailing on their way under these permits."""
+    mark_all_reached(connection, mailing_key)
+    _send_all(connection, mailing_key, kept, permits, now)
+
+
+def _send_all(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
+    under = keys_of(connection, [*permits, *names_used(connection, mailing_key)])
+    for batch in kept:
+        if batch.state is BatchState.HELD:
+            send_on(connection, mailing_key, batch.id, now, under)
+
+
+def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float, under: Sequence[int] = ()) -> None:
+    """Hand a kept batch to the queue; `under` are the keys of the permits that let it go."""
+    changes = {"state": BatchState.RELEASED.value, "permits": list(under)}
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
+    jobs.enqueue_release(connection, now, mailing_id=mailing_key, batch_id=batch_id)
+
+
+class OnItsWay(Exception):
+    """A group of the mailing is on its way to the next hop: what becomes of it is known when that has answered."""
+
+
+def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:
+    """Deny, withdraw or expire a mailing: its kept batches are left `returned` or `withdrawn`, its keys detached.
+
+    Raises LifecycleError where its state does not allow it, and OnItsWay where something that was stopped has still to
+    be answered: nobody may be told that it was not sent.
+    """
+    state = advance(mailing.state, name)
+    held = (batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
+    ids = list(connection.execute(select(batches.c.id).where(*held)).scalars())
+    if jobs.in_hand(connection, ids, act.at):
+        raise OnItsWay
+    connection.execute(update(batches).where(*held).values(state=left.value))
+    give_back(connection, mailing.key, act.at)
+    succeed(connection, mailing.key)
+    _change(connection, mailing, state, act, state.value)
+
+
+def _change(connection: Connection, mailing: MailingView, state: MailingState, act: Act, name: str) -> None:
+    query = update(mailings).where(mailings.c.id == mailing.key)
+    connection.execute(query.values(state=state.value, changed_at=act.at, look_again=None))
+    note(connection, mailing, name, act)
+
+
+# -- the ruleset in force ----------------------------------------------------------------------------------------
+
+
+@immutable
+class StoredRuleset:
+    """A ruleset's text as it was read, and where from."""
+
+    digest: str
+    name: str
+    text: str
+
+
+def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> None:
+    """Keep the ruleset as the one in force, unless it is already."""
+    current = in_force(connection)
+    if current == ruleset:
+        return
+    row = {"digest": ruleset.digest, "name": ruleset.name, "text": ruleset.text, "loaded_at": now}
+    connection.execute(insert(rulesets).values(**row))
+
+
+def in_force(connection: Connection) -> StoredRuleset | None:
+    """The ruleset in force; None where no gate has run on this database yet."""
+    query = select(rulesets.c.digest, rulesets.c.name, rulesets.c.text).order_by(rulesets.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
+    return StoredRuleset(*row) if row else None
+
+
+# -- what ops count ----------------------------------------------------------------------------------------------
+
+
+@immutable
+class Summary:
+    """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
+
+    mailings: Mapping[str, int]
+    oldest_held: float | None
+    queue: Mapping[str, int]
+    sources: Sequence[sources.Source] = ()  # of the directory
+
+
+def summarise(connection: Connection) -> Summary:
+    """Count what the gauges show."""
+    counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
+    by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
+    oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
+    return Summary(
+        mailings={str(state): number for state, number in by_state.items()},
+        oldest_held=connection.execute(oldest).scalar(),
+        queue=jobs.summary(connection),
+        sources=sources.all_sources(connection),
+    )
+
+
+def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
+    """Remove mailings without a number that began before then: all that was kept of them are hashes."""
+    query = (
+        select(mailings.c.id)
+        .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)
+        .limit(limit)
+    )
+    ids = list(connection.execute(query).scalars())
+    if ids:
+        # a notice that is still to be sent does not keep the hashes of what it was about
+        connection.execute(update(queued).where(queued.c.mailing_id.in_(ids)).values(mailing_id=None))
+        for table in (mailing_keys, mailing_people, events):
+            connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
+        connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
+    return len(ids)

@@ -1,0 +1,69 @@
+"""Held mailings that a permit may cover: which are to be looked at again, and how such a look ends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState, MailingState, advance
+from gatekeeper.model import Reason, Standing
+from gatekeeper.store.db.schema import mailings
+from gatekeeper.store.events import record
+from gatekeeper.store.mailings import release
+from gatekeeper.store.permit_uses import claim
+from gatekeeper.store.rows import reasons_to_rows
+from gatekeeper.store.standing import own_standing
+from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
+
+
+@immutable
+class Waiting:
+    """A held mailing, as it was read."""
+
+    mailing: MailingView
+    standing: Standing
+    batches: tuple[BatchView, ...]
+    version: int
+    source: bytes = field(repr=False)  # keyed hash
+
+
+def due_looks(connection: Connection, now: float) -> list[int]:
+    """Keys of the held mailings that are to be looked at again by now."""
+    query = select(mailings.c.id).where(mailings.c.look_again <= now, mailings.c.state == MailingState.HELD)
+    return list(connection.execute(query.order_by(mailings.c.look_again).limit(20)).scalars())
+
+
+def read_waiting(connection: Connection, key: int) -> Waiting | None:
+    """A held mailing with its held batches, locked until the transaction ends; None where it is held no longer."""
+    query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.HELD)
+    row = connection.execute(query.where(mailings.c.merged_into.is_(None)).with_for_update()).mappings().first()
+    if row is None:
+        return None
+    kept = tuple(find_batches(connection, key, BatchState.HELD))
+    return Waiting(view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"])
+
+
+def end_by_releasing(connection: Connection, waiting: Waiting, permits: Collection[str], now: float) -> None:
+    """Put all that is held on its way under permits that are locked and cover it."""
+    key = waiting.mailing.key
+    state = advance(waiting.mailing.state, "approve")
+    claim(connection, permits, key, now)
+    changes = {"state": state.value, "changed_at": now, "look_again": None, "version": waiting.version + 1}
+    connection.execute(update(mailings).where(mailings.c.id == key).values(**changes))
+    record(connection, key, now, "released", text=", ".join(permits))
+    release(connection, key, list(waiting.batches), list(permits), now)
+
+
+def end_by_waiting(
+    connection: Connection, waiting: Waiting, reasons: tuple[Reason, ...], again: datetime | None
+) -> None:
+    """It stays held, for these reasons; looked at again then, where a permit's first day is to come."""
+    changes: dict[str, Any] = {"look_again": again and again.timestamp()}
+    if reasons:
+        changes["reasons"] = reasons_to_rows(reasons)
+    connection.execute(update(mailings).where(mailings.c.id == waiting.mailing.key).values(**changes))

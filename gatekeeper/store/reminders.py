@@ -1,0 +1,124 @@
+"""Held mailings that wait for people: what has been done about each since it was held, and where it came from.
+
+What was done stands in the timeline, so that of several processes one does it: each step locks the mailing, looks
+whether it is still to be done, and notes it in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, select
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState, MailingState
+from gatekeeper.store.db.schema import batches, bodies, events, mailings
+from gatekeeper.store.events import record
+from gatekeeper.store.views import NUMBERED
+
+_SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
+TOLD, REMINDED, PASSED_ON, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
+
+
+@immutable
+class Waiting:
+    """A held mailing: since when, and when each step was last done for this hold; in seconds since 1970."""
+
+    key: int
+    since: float
+    told: float | None = None
+    reminded: float | None = None
+    passed_on: float | None = None
+    sender: str = ""
+    subject: str = ""
+
+
+@immutable
+class Origin:
+    """Where the held batches of a mailing came from, and what they say."""
+
+    logins: frozenset[str]
+    senders: frozenset[str]  # of the envelopes
+    notify: bool  # whether its sender may be told by mail
+    message_id: str | None  # of the oldest batch
+    body: bytes  # of the oldest batch
+    batches: int
+    octets: int
+
+
+def waiting_mailings(connection: Connection) -> list[Waiting]:
+    """All that are held, the oldest first."""
+    found: dict[int, Waiting] = {}
+    for row in connection.execute(_steps().order_by(mailings.c.held_at)):
+        known = found.get(row.id, _untouched(row))
+        found[row.id] = _with_step(known, row)
+    return list(found.values())
+
+
+def lock_waiting(connection: Connection, key: int) -> Waiting | None:
+    """One of them, kept as it is until the transaction ends; None where it is not held any more."""
+    locked = connection.execute(select(mailings.c.id).where(mailings.c.id == key).with_for_update()).first()
+    found = None
+    for row in connection.execute(_steps().where(mailings.c.id == key)) if locked else ():
+        found = _with_step(found or _untouched(row), row)
+    return found
+
+
+def _steps() -> Select[Any]:
+    since = and_(
+        events.c.mailing_id == mailings.c.id,
+        events.c.at >= mailings.c.held_at,
+        events.c.act.in_((TOLD, REMINDED, PASSED_ON)),
+    )
+    return (
+        select(*_SHOWN, events.c.act, func.max(events.c.at).label("at"))
+        .outerjoin(events, since)
+        .where(*NUMBERED, mailings.c.state == MailingState.HELD, mailings.c.held_at.is_not(None))
+        .group_by(*_SHOWN, events.c.act)
+    )
+
+
+def _with_step(waiting: Waiting, row: Row[Any]) -> Waiting:
+    done = {TOLD: waiting.told, REMINDED: waiting.reminded, PASSED_ON: waiting.passed_on} | {row.act: row.at}
+    return replace(waiting, told=done[TOLD], reminded=done[REMINDED], passed_on=done[PASSED_ON])
+
+
+def _untouched(row: Row[Any]) -> Waiting:
+    return Waiting(row.id, row.held_at, sender=row.sender or "", subject=row.subject or "")
+
+
+def origin_of(connection: Connection, key: int) -> Origin | None:
+    """Where it came from; None while none of its batches is acknowledged."""
+    kept = (batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
+    columns = (batches.c.login, batches.c.sender, batches.c.notify, batches.c.message_id, batches.c.body)
+    query = select(*columns, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body).where(*kept)
+    rows = connection.execute(query.order_by(batches.c.id)).all()
+    if not rows:
+        return None
+    return Origin(
+        logins=frozenset(row.login for row in rows if row.login),
+        senders=frozenset(row.sender for row in rows),
+        notify=any(row.notify for row in rows),
+        message_id=rows[0].message_id,
+        body=bytes(rows[0].body),
+        batches=len(rows),
+        octets=sum(row.size for row in rows),
+    )
+
+
+def bodies_of(connection: Connection, key: int) -> list[bytes]:
+    """A body of each different content that is held of it, in the order in which they came."""
+    query = select(batches.c.content_digest, batches.c.body).order_by(batches.c.id)
+    found: dict[str, bytes] = {}
+    for digest, body in connection.execute(
+        query.where(batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
+    ):
+        found.setdefault(digest, bytes(body))
+    return list(found.values())
+
+
+def note(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
+    """Write down that a step was done, and to whom it was told."""
+    record(connection, key, now, step, text=", ".join(sorted(people)) or None)

@@ -1,1 +1,0 @@
-"""What goes over the wire, without a wire: replies and the texts of verdicts. Bytes in, values out; nothing awaits."""

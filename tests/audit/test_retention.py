@@ -1,0 +1,43 @@
+"""Recorded decisions are merged, and removed when the rules no longer keep them, which is recorded (policy C7)."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pytest
+
+from gatekeeper.audit.retention import Retention
+from gatekeeper.policy.active import InForce
+from gatekeeper.store import audit_chain
+from tests.peers.gate import RULES
+from tests.store.test_audit_chain import lines, problems, write
+
+
+@pytest.fixture
+def retention(store, tmp_path):
+    (tmp_path / "rules.yaml").write_text(RULES + "audit: {keep: 30d}\n")
+    return Retention(InForce(tmp_path / "rules.yaml"), store)
+
+
+def listed(store):
+    return store.call(partial(audit_chain.blocks_between, since=0, until=1e12))
+
+
+async def test_small_groups_become_one(store, retention):
+    chain = store.call(partial(audit_chain.begin, name="worker-1", now=store.now() - 900))
+    write(store, chain, *(lines(2, 2 * number) for number in range(20)), at=store.now() - 900)
+    await retention.tidy()
+    assert [block.records for block in listed(store)] == [40] and problems(store) == {}
+
+
+async def test_what_is_too_old_is_removed_and_that_is_recorded(store, retention):
+    old = store.now() - 40 * 86_400
+    chain = store.call(partial(audit_chain.begin, name="worker-1", now=old))
+    end = write(store, chain, lines(3), lines(2, 3), at=old)
+    write(store, end, lines(1, 5), at=store.now())
+    await retention.tidy()
+    (left, act) = sorted(listed(store), key=lambda block: -block.chain)
+    (line,) = store.call(partial(audit_chain.lines_of, block=act))
+    assert (left.first, left.records, problems(store)) == (6, 1, {})
+    assert (json.loads(line)["act"], json.loads(line)["records"]) == ("aged out", 5)

@@ -1,0 +1,68 @@
+"""An empty folder becomes one that a gate can be started in."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from gatekeeper.cli import main
+from gatekeeper.cli.commands.init import environment_file
+from gatekeeper.settings import SETTINGS, read_settings
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(main, words)
+
+
+def test_the_rules_it_writes_are_good_and_explained(folder):
+    done = run("init")
+    assert done.exit_code == 0 and "gatekeeper serve --next-hop maildir:out" in done.output
+    text = (folder / "rules.yaml").read_text()
+    note, good = run("rules", "check", "--strict").output.splitlines()
+    assert " note: scope: " in note and good == "rules.yaml: good"
+    assert sum(line.lstrip().startswith("#") for line in text.splitlines()) > 20
+    schema = json.loads((folder / "rules.schema.json").read_text())
+    jsonschema.validate(json.loads(json.dumps(yaml.safe_load(text), default=str)), schema)
+    assert text.startswith("# yaml-language-server: $schema=rules.schema.json\n")
+
+
+def test_it_names_every_setting_and_changes_none(folder):
+    lines = environment_file().splitlines()
+    given = dict(line.removeprefix("#").split("=", 1) for line in lines if line.startswith("#GATEKEEPER_"))
+    assert given == {setting.variable: setting.default for setting in SETTINGS}
+    assert not [line for line in lines if line and not line.startswith("#")]
+    assert all(shlex.split(f"X={value}") == [f"X={value}"] for value in given.values()), "to be quoted"
+    assert read_settings({}, given) == read_settings({}, given | {"GATEKEEPER_MODE": "enforce"})
+
+
+def test_it_makes_the_folder_that_is_named(folder):
+    assert run("init", "etc/gate").exit_code == 0
+    assert sorted(path.name for path in (folder / "etc/gate").iterdir()) == [
+        "gatekeeper.env",
+        "rules.schema.json",
+        "rules.yaml",
+    ]
+
+
+def test_it_never_writes_over_anything(folder):
+    (folder / "gatekeeper.env").write_text("mine")
+    done = run("init")
+    assert done.exit_code == 73 and "gatekeeper.env is there already" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["gatekeeper.env"]
+
+
+def test_a_folder_that_cannot_be_made_is_said(folder):
+    (folder / "file").write_text("")
+    done = run("init", "file/inside")
+    assert done.exit_code == 73 and done.stderr.startswith("gatekeeper: file")

@@ -1,0 +1,1 @@
+"""Tests of gatekeeper.directory.loaders."""

@@ -1,0 +1,73 @@
+"""What the content digest sees, and what it does not."""
+
+import hashlib
+
+import pytest
+
+from gatekeeper.message import read_facts
+from tests.message.samples import message
+
+BASE = (
+    *("From: Ann <ann@example.gov>", "To: bob@example.gov", "Subject: a b", "MIME-Version: 1.0", "Message-ID: <a@b>"),
+    *("", "line one", "", "line three"),
+)
+
+
+def digest(*lines: str | bytes) -> str:
+    return read_facts(message(*lines)).content_digest
+
+
+def test_it_is_the_hash_that_the_docstring_describes():
+    seen = b"from:Ann <ann@example.gov>\nmime-version:1.0\nsubject:a b\nto:bob@example.gov\n\nline one\n\nline three"
+    assert digest(*BASE) == hashlib.sha256(seen).hexdigest()
+
+
+SAME = {
+    "trace": ("Received: from a by b", *BASE),
+    "signed": ("DKIM-Signature: v=1; b=abc", "X-Spam: no", *BASE),
+    "new id": tuple(line.replace("<a@b>", "<c@d>") for line in BASE),
+    "empty lines at the end": (*BASE, "", ""),
+    "folded": tuple(line.replace("a b", "a\r\n\t b ") for line in BASE),
+    "name in capitals": tuple(line.replace("Subject", "SUBJECT") for line in BASE),
+    "other order": (BASE[2], BASE[0], BASE[1], *BASE[3:]),
+}
+
+
+@pytest.mark.parametrize("lines", SAME.values(), ids=SAME)
+def test_what_it_does_not_see(lines):
+    assert digest(*lines) == digest(*BASE)
+
+
+def test_line_ends_and_a_missing_last_one_are_not_seen():
+    content = message(*BASE)
+    for other in (content.replace(b"\r\n", b"\n"), content.rstrip(), content.replace(b": ", b":")):
+        assert read_facts(other).content_digest == digest(*BASE)
+
+
+@pytest.mark.parametrize("text", ["Ann", "ann@", "bob", "a b", "1.0", "one", "line three"])
+def test_what_it_sees(text):
+    assert digest(*(line.replace(text, "x") for line in BASE)) != digest(*BASE)
+
+
+@pytest.mark.parametrize("field", ["Sender: c@d", "Cc: c@d", "Reply-To: c@d", "Content-Type: text/html", "To: c@d"])
+def test_a_field_more_is_seen(field):
+    assert digest(field, *BASE) != digest(*BASE)
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+def test_line_ends_count_alike_where_pieces_meet(shift):
+    body = b"x" * (262_144 + shift) + b"\r\ny\r\n\r\nz"
+    facts = read_facts(b"From: a@example.gov\r\n\r\n" + body)
+    assert facts.content_digest == read_facts(b"From: a@example.gov\n\n" + body.replace(b"\r\n", b"\n")).content_digest
+    assert facts.defects == ()
+
+
+def test_a_bare_cr_is_seen():
+    one, two = (read_facts(b"From: a@example.gov\r\n\r\n" + body) for body in (b"a\rb\r\n", b"ab\r\n"))
+    assert one.defects == ("bare-cr",)
+    assert one.content_digest != two.content_digest
+
+
+def test_what_is_cut_off_a_long_header_is_seen():
+    long = "X-Long: " + "x" * 300_000
+    assert digest("From: a@b", long, "Subject: a", "", "t") != digest("From: a@b", long, "Subject: b", "", "t")

@@ -1,0 +1,127 @@
+"""Never raises, never takes more than linear time: random octets, broken real mail, and messages made to hurt."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatekeeper.message import DEFECTS, Limits, read_facts
+from tests.message.samples import HEAD, corpus, message, mixed
+
+PIECES = [
+    *(b"\r\n", b"\n", b"\r", b" ", b"--b", b"--b--", b"--bb", b"From: ", b"Subject: ", b"a@b", b"<", b">", b'"', b"\\"),
+    *(b"Content-Type: multipart/mixed; boundary=b\r\n", b"Content-Type: message/rfc822\r\n", b"\r\n\r\n"),
+    *(b"Content-Transfer-Encoding: base64\r\n", b"Content-Transfer-Encoding: quoted-printable\r\n", b"name*0*="),
+    *(b"Content-Type: text/html\r\n", b"begin 644 a\r\n", b"#0V%T", b"\nend", b"QUJD", b"=", b"http://", b"&#1;"),
+    *(b"Content-Disposition: attachment; filename=", b"=?iso-2022-jp?b?", b"=?utf-8?q?", b"?=", b"(", b")", b";"),
+    *(b"[", b"\0", b"=ybegin ", b"\xff", b"'"),
+]
+TINY = Limits(
+    header_bytes=200, fields=5, addresses=2, parts=4, depth=3, parameters=2, text=50, inserts=2, boundary_lines=5
+)
+
+
+@given(st.one_of(st.binary(), st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join)))
+@settings(max_examples=200)
+def test_any_octets_have_facts(content):
+    for limits in (Limits(), TINY):
+        facts = read_facts(content, limits)
+        assert facts.size == len(content)
+        assert set(facts.defects) <= set(DEFECTS)
+        assert len(facts.content_digest) == 64
+        assert all(file.size >= 0 for file in facts.attachments)
+
+
+def break_mail(seed: int, count: int) -> None:
+    """Real mail with octets changed, pieces cut out, doubled and strewn in."""
+    seeded = random.Random(seed)
+    for content in seeded.choices(corpus(), k=count):
+        broken = bytearray(content[:20_000])
+        for _ in range(seeded.randint(1, 8)):
+            at = seeded.randrange(len(broken))
+            broken[at : at + seeded.choice((0, 0, 1, 50))] = seeded.choice((*PIECES, broken[at - 40 : at]))
+        read_facts(bytes(broken))
+
+
+def test_broken_real_mail_has_facts():
+    break_mail(seed=5, count=200)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(20))
+def test_much_broken_real_mail_has_facts(seed):
+    break_mail(seed, count=5_000)
+
+
+def nested(count: int) -> bytes:
+    parts = b"".join(b"Content-Type: multipart/mixed; boundary=%d.\r\n\r\n--%d.\r\n" % (n, n) for n in range(count))
+    return message(*HEAD)[:-2] + b"\r\n" + parts + b"--0\r\n" * count
+
+
+def in_every_field(piece: bytes, count: int) -> bytes:
+    fields = (b"From: ", b"To: ", b"Subject: ", b"Content-Type: text/plain; ", b"Content-Disposition: a; filename=")
+    return b"".join(field + piece * (count // len(piece)) + b"\r\n" for field in fields) + b"\r\nx"
+
+
+def html(piece: bytes, count: int) -> bytes:
+    return message(*HEAD, "Content-Type: text/html", "") + piece * (count // len(piece))
+
+
+IN_HEADER = (b"<", b"(", b'"', b"=?", b";", b"=?a?q?", b"=?utf-8?q?a?= ", b"[", b"\\", b'"\\', b",", b":", b"<(", b"a ")
+IN_HEADER += (b"@", b"re:", b"[a]", b"(1/2)", b" #1", b"\r\n ", b"a*0=b;", b'a="', b"\xff", b"'")
+IN_TEXT = (b"<", b"<!--", b"<style", b"http://", b"http://a@", b'href="', b"=\"'", b"&#65;", b"1", b"\n> ", b"wrote:\n")
+IN_TEXT += (b"begin 644 x\n", b"begin 644 x\n#0V%T\n", b"=ybegin \n", b"\n", b" ", b"\r", b"www.", b"hi ", b"_")
+HOSTILE = {
+    "parts": lambda n: mixed(b"--b\r\n\r\nx\r\n" * (n // 4)),
+    "parts beyond the limit": lambda n: mixed(b"--b\r\n\r\nx\r\n" * n),
+    "boundary prefixes": lambda n: mixed(b"--bc\r\n\r\nx\r\n" * n),
+    "lines like boundaries": lambda n: mixed(b"--\r\n" * n),
+    "never closed": lambda n: mixed(b"--b\r\nX: y\r\n" * n),
+    "never an empty line": lambda n: mixed(b"--b\r\nX" * n),
+    "multiparts in multiparts": nested,
+    "messages in messages": lambda n: mixed("--b", b"Content-Type: message/rfc822\r\n\r\n" * n),
+    "fields": lambda n: message(*HEAD) + b"X: y\r\n" * n,
+    "one field": lambda n: message(*HEAD, b"X: " + b"y" * 10 * n, "", "x"),
+    "recipients": lambda n: message("From: a@b", b"To: " + b"a@b, " * n, "", "x"),
+    **{f"header of {piece!r}": lambda n, piece=piece: in_every_field(piece, n // 2) for piece in IN_HEADER},
+    **{f"text of {piece!r}": lambda n, piece=piece: html(piece, 4 * n) for piece in IN_TEXT},
+}
+
+
+def seconds(content: bytes) -> float:
+    """Processor time of one reading, the better of two."""
+    best = float("inf")
+    for _ in range(2):
+        start = time.process_time()
+        read_facts(content)
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def check_linear(make, size: int) -> None:
+    """Four times the size takes at most eight times as long (a quadratic reader takes sixteen), noise apart."""
+    small, large = make(size), make(4 * size)
+    for _ in range(3):
+        if seconds(large) <= 8 * seconds(small) + 0.005:
+            return
+    raise AssertionError("four times the size takes more than eight times as long")
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+def test_time_is_linear(make):
+    check_linear(make, 4_000)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+def test_time_is_linear_at_length(make):
+    check_linear(make, 100_000)
+
+
+def test_limits_hold_whatever_there_is_more_of():
+    facts = read_facts(HOSTILE["parts beyond the limit"](5_000))
+    assert "too-many-parts" in facts.defects
+    assert "too-deep" in read_facts(nested(1_500)).defects
+    assert "header-over-limit" in read_facts(HOSTILE["one field"](100_000)).defects

@@ -1,0 +1,216 @@
+"""The line that every message goes through, with a real store behind it and a relay that a test looks at."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+
+import pytest
+
+from gatekeeper import notices
+from gatekeeper.message import read_facts
+from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.pipeline.pipeline import Pipeline
+from gatekeeper.policy.active import InForce
+from gatekeeper.settings import Judging
+from gatekeeper.smtp.replies import reply
+from gatekeeper.store import Database, Store, jobs, views
+from tests.peers.gate import RULES
+from tests.store.arrivals import people
+
+TAKEN = reply(250, "queued as 17", "2.0.0")
+PDF = (
+    b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n"
+    b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\n%PDF\r\n--b--\r\n"
+)
+
+
+class NextHop:
+    """What `relay` is: it keeps the header that it is given, and answers."""
+
+    def __init__(self, answer=TAKEN, pause=0.0):
+        self.answer, self.pause, self.added = answer, pause, []
+
+    async def __call__(self, added):
+        await asyncio.sleep(self.pause)
+        self.added.append(added)
+        return self.answer
+
+
+def message(recipients, sender="clerk@doa.example.gov", subject="lunch", rest=b"\r\nHello\r\n", **more):
+    head = f"From: {sender or 'clerk@doa.example.gov'}\r\nMessage-ID: <{subject}@x>\r\n"
+    head += f"Subject: {subject}\r\n" if subject else ""
+    return Transaction(
+        listener="smtp",
+        client=Client("127.0.0.1", "mx.example.gov", "mx.example.gov"),
+        sender=sender,
+        recipients=tuple(Recipient(address, more.get("parameters", ())) for address in recipients),
+        content=head.encode() + rest,
+        authenticated=True,
+    )
+
+
+@pytest.fixture
+def rules(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    return path
+
+
+@pytest.fixture
+def make(store, rules):
+    def make(**changes):
+        judging = {"rules": rules, "mode": "enforce", "outage_allowance": 0, "public_url": "", "hostname": "gate"}
+        return Pipeline(Judging(**judging | changes), InForce(rules), store)
+
+    return make
+
+
+def held(store):
+    return store.call(partial(views.list_mailings, state="held"))
+
+
+def queued(store):
+    return [job["kind"] for job in store.call(jobs.waiting_jobs)]
+
+
+async def test_ordinary_mail_gets_the_next_hops_reply_and_a_received_field(make, store):
+    hop = NextHop()
+    assert await make().receive(message(people(1)), hop) is TAKEN
+    (added,) = hop.added
+    assert added.startswith(b"Received: from mx.example.gov (mx.example.gov [127.0.0.1])") and added.count(b"\r\n") == 3
+    assert queued(store) == []
+
+
+async def test_the_next_hops_refusal_is_ours(make):
+    refusal = reply(554, "no", "5.7.1")
+    assert await make().receive(message(people(1)), NextHop(refusal)) is refusal
+
+
+async def test_mass_mail_over_both_limits_is_held_and_its_sender_told_once(make, store):
+    """Clause M1; a 250's text is read by nobody, so the sender gets a notice, and one however many batches."""
+    hop, pipeline = NextHop(), make(public_url="https://gate.example.gov/")
+    for start in (0, 2400):
+        answer = await pipeline.receive(message(people(2400, start=start), subject="enrolment"), hop)
+        assert answer.code == 250 and "Held for approval as M-1: not sent yet, " in answer.text
+        assert "do not resend; https://gate.example.gov/mailings/M-1" in answer.text
+    assert hop.added == [] and queued(store) == ["notice"]
+    assert [(mailing.counts.users, mailing.batches) for mailing in held(store)] == [(4800, 2)]
+
+
+async def test_a_refusal_says_everything_at_once(make, store):
+    """Clause C9."""
+    visible = b"To: " + ", ".join(people(300)).encode() + b"\r\n\r\nhello\r\n"
+    answer = await make().receive(message(people(300), subject="", rest=visible), NextHop())
+    assert answer.code == 550 and answer.text.endswith("(subject, blind-copy)") and "Add a subject line" in answer.text
+    assert store.call(views.list_mailings) == []
+
+
+async def test_a_warning_is_relayed_with_a_header_and_one_notice(make, store):
+    """Clause C9: attachments are to be avoided."""
+    hop, pipeline = NextHop(), make()
+    for _ in range(2):
+        assert await pipeline.receive(message(people(300), rest=PDF), hop) is TAKEN
+    assert all(b"\r\nX-Gatekeeper-Warning: " in added for added in hop.added) and queued(store) == ["notice"]
+
+
+async def test_a_notice_that_cannot_be_made_changes_no_reply(make, monkeypatch):
+    def fail(*_):
+        raise FileNotFoundError("no template")
+
+    monkeypatch.setattr(notices, "warning_notice", fail)
+    monkeypatch.setattr(notices, "held_notice", fail)
+    pipeline = make()
+    assert await pipeline.receive(message(people(300), rest=PDF), NextHop()) is TAKEN
+    assert (await pipeline.receive(message(people(2400), subject="b"), NextHop())).code == 250
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sender": ""},
+        {"parameters": ("NOTIFY=NEVER",)},
+        {"rest": b"List-Id: <staff.example.gov>\r\n\r\nhello\r\n"},
+        {"sender": "someone@example.org"},
+    ],
+    ids=["null sender", "NOTIFY=NEVER", "a list", "an outsider"],
+)
+async def test_who_is_not_told(make, store, change):
+    answer = await make().receive(message(people(2400), **change), NextHop())
+    assert answer.code == 250 and queued(store) == [] and len(held(store)) == 1
+
+
+async def test_a_client_that_hangs_up_does_not_stop_the_work(make):
+    hop, pipeline = NextHop(pause=0.2), make()
+    caller = asyncio.create_task(pipeline.receive(message(people(1)), hop))
+    await asyncio.sleep(0.1)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert await pipeline.tasks.drain(5) == 0 and len(hop.added) == 1
+
+
+async def test_observing_relays_and_counts_what_enforcing_would_hold(make, store):
+    hop = NextHop()
+    assert await make(mode="observe").receive(message(people(2400)), hop) is TAKEN
+    assert await make(mode="observe").receive(message(people(300), subject=""), hop) is TAKEN
+    assert len(hop.added) == 2 and held(store) == [] and queued(store) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/gate.db", "postgresql://postgres@127.0.0.1:1/gate"])
+async def test_without_the_database_nothing_is_acknowledged(make, url):
+    hop, pipeline = NextHop(), make()
+    pipeline.store = Store(Database(url, 0.3))
+    for number in (1, 2400):
+        answer = await pipeline.receive(message(people(number)), hop)
+        assert str(answer).startswith("451 4.3.0")
+    assert hop.added == []
+
+
+async def test_an_outage_allowance_lets_small_mail_pass_and_mass_mail_never(make, store):
+    pipeline, hop = make(outage_allowance=5), NextHop()
+    pipeline.store = Store(Database("sqlite:////nowhere/gate.db", 0.3))
+    assert await pipeline.receive(message(people(3)), hop) is TAKEN
+    assert (await pipeline.receive(message(people(3)), hop)).code == 451  # six people of one source in an hour
+    assert (await pipeline.receive(message(people(3), sender="b@doa.example.gov"), hop)) is TAKEN
+    wide = make(outage_allowance=100_000)
+    wide.store = pipeline.store
+    assert (await wide.receive(message(people(300)), hop)).code == 451  # mass mail
+    assert len(hop.added) == 2
+
+
+@pytest.fixture
+def rules_with_scope(rules):
+    outside = '  MUS: {name: University, domains: ["*.univ.example.edu"]}\nscope: {except: [MUS]}\npeople:\n'
+    rules.write_text(RULES.replace("people:\n", outside, 1))
+    return rules
+
+
+async def test_senders_outside_the_scope_are_relayed_and_their_recipients_counted(store, rules_with_scope):
+    """Clause M9."""
+    rules = rules_with_scope
+    pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate"), InForce(rules), store)
+    hop = NextHop()
+    assert await pipeline.receive(message(people(2400), sender="dean@cs.univ.example.edu"), hop) is TAKEN
+    students = people(2400, "cs.univ.example.edu", "doa.example.gov")
+    assert "Held" in (await pipeline.receive(message(students), hop)).text
+
+
+@pytest.mark.parametrize(
+    ("octets", "beside"),
+    [(100, False), (7_000, False), (9_000, True), (60_000, True)],
+)
+async def test_a_long_header_is_read_beside_the_loop(make, monkeypatch, octets, beside):
+    """Whatever is in it, other clients are served meanwhile."""
+    read_in = []
+
+    def read(content):
+        read_in.append(threading.current_thread())
+        return read_facts(content)
+
+    monkeypatch.setattr("gatekeeper.pipeline.pipeline.read_facts", read)
+    pipeline = make()
+    lines = b"X-Long: " + b"a\r\n " * (octets // 4)
+    await pipeline.receive(message(people(2), rest=lines + b"a\r\n\r\nHello\r\n"), NextHop())
+    assert [thread is not threading.main_thread() for thread in read_in] == [beside]

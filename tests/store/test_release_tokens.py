@@ -1,0 +1,84 @@
+"""Tokens of released mail: each is good once for a recipient, and only with the sender and content of its batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from gatekeeper.store import release_tokens
+from tests.store.arrivals import arrival, limit, people
+
+EVERYONE = people(2400)
+HEAD, DIGEST = "head@doa.example.gov", "c0ffee"
+
+
+@pytest.fixture
+async def redeem(store):
+    """Use a token up, for a batch of which the first 1200 have one."""
+    outcome = await store.decide(arrival(EVERYONE), limit(2000))
+    issue = partial(release_tokens.issue, secret=store.secret, batch_id=outcome.batch)
+    store.call(partial(issue, token="first", positions=range(1200)))
+    store.call(partial(issue, token="second", positions=range(1200, 1300)))
+
+    def redeem(recipients, token="first", sender=HEAD, digest=DIGEST):
+        return store.call(
+            partial(
+                release_tokens.redeem,
+                secret=store.secret,
+                token=token,
+                sender=sender,
+                content_digest=digest,
+                recipients=recipients,
+            )
+        )
+
+    return redeem
+
+
+async def test_a_token_is_good_once(redeem):
+    assert redeem(EVERYONE[:1200]) == "M-1"
+    assert redeem(EVERYONE[:1200]) is None
+    assert redeem(EVERYONE[:1]) is None
+
+
+async def test_a_mail_server_may_cut_the_message_up(redeem):
+    for start in range(0, 1200, 50):
+        assert redeem(EVERYONE[start : start + 50]) == "M-1"
+    assert redeem(EVERYONE[:50]) is None
+    assert redeem(EVERYONE[1200:1300], "second") == "M-1"
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"token": "other"},
+        {"token": ""},
+        {"sender": "deputy@doa.example.gov"},
+        {"digest": "decaf"},
+        {"recipients": [*EVERYONE[:10], "stranger@example.org"]},
+        {"recipients": EVERYONE[1190:1210]},
+        {"recipients": []},
+    ],
+    ids=["another token", "no token", "sender", "content", "one more recipient", "another's token", "nobody"],
+)
+async def test_it_is_good_for_nothing_else_and_trying_does_not_use_it_up(redeem, otherwise):
+    assert redeem(**{"recipients": EVERYONE[:10]} | otherwise) is None
+    assert redeem([address.upper() for address in EVERYONE[:10]]) == "M-1"
+
+
+async def test_a_new_token_ends_the_old_one(store, redeem):
+    store.call(partial(release_tokens.issue, secret=store.secret, token="third", batch_id=1, positions=range(10)))
+    assert redeem(EVERYONE[:10]) is None
+    assert redeem(EVERYONE[:10], "third") == "M-1"
+    assert redeem(EVERYONE[10:20]) == "M-1"
+
+
+async def test_mail_that_says_it_was_released_is_never_taken_for_a_resend(store):
+    """It would be answered 250 and go nowhere, were its token used up by a mail server that then failed."""
+    one = arrival(EVERYONE)
+    first = await store.decide(one, limit(2000))
+    assert (await store.decide(one, limit(2000))).repeated
+    back = await store.decide(replace(one, returning=True), limit(2000))
+    assert not back.repeated and back.batch != first.batch
