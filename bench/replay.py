@@ -19,7 +19,7 @@ from pathlib import Path
 from gatekeeper.audit.record import About, Recorder
 from gatekeeper.model import Audience, Client, Counts, Evidence, Facts, Mailbox, Source, Standing, Transaction
 from gatekeeper.rules import Ruleset, judge, read_ruleset
-from gatekeeper.store import Database, Store, audit_chain, mailings
+from gatekeeper.store import Database, Store, audit_chain, rulesets
 
 RULES = Path(__file__).parents[1] / "rules.yaml"
 MONTH = 30 * 86_400.0
@@ -84,8 +84,8 @@ def main() -> None:
         store.open(writing=False)
         began = time.perf_counter()
         fill(store, ruleset, decisions)
-        stored = mailings.StoredRuleset(ruleset.digest, str(RULES), ruleset.text)
-        store.call(partial(mailings.put_in_force, ruleset=stored, now=time.time()))
+        stored = rulesets.StoredRuleset(ruleset.digest, str(RULES), ruleset.text)
+        store.call(partial(rulesets.put_in_force, ruleset=stored, now=time.time()))
         store.close()
         size = Path(folder, "gate.db").stat().st_size
         print(f"recorded {decisions} in {time.perf_counter() - began:.1f} s, {size / decisions:.0f} octets each")

@@ -19,8 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gatekeeper.audit.record import About, Recorder, record_unjudged
-from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Evidence, Verdict
+from gatekeeper.policy.evidence import Judged
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, StoreError, audit_chain
 from gatekeeper.store.db.hashing import keyed
@@ -31,16 +30,6 @@ _MOST = 20_000  # records that wait; those beyond are lost, and counted
 _LARGE = 4_096  # octets of a message that is not kept for its record
 _GROUP = 2_000  # records a commit
 _ANCHOR_SECONDS = 3600.0  # between two lines in the log that say where the chain has come to
-
-
-@immutable
-class Judged:
-    """One judgment: by which rules, on what, when, and what they said."""
-
-    ruleset: Ruleset
-    evidence: Evidence
-    verdict: Verdict
-    now: datetime
 
 
 class _Entry(NamedTuple):

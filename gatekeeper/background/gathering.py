@@ -16,7 +16,7 @@ from functools import partial
 
 from gatekeeper import notices, rules
 from gatekeeper.audit.record import GATHERED, About
-from gatekeeper.audit.recorder import Auditor, Judged
+from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
@@ -26,7 +26,7 @@ from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_senders
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import InForce, Policy
-from gatekeeper.policy.evidence import warning_field
+from gatekeeper.policy.evidence import Judged, warning_field
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, Store, StoreError, gathering
 from gatekeeper.store import batches as keeping

@@ -8,70 +8,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.message import read_facts, subject_key
+from gatekeeper.message import read_facts
 from gatekeeper.model import Attachment
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.to_approvers import Files
 from gatekeeper.outbox.to_senders import Voice, queue_report, report_to
+from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step, needed_by
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.rules.specs import Held, Span
 from gatekeeper.store import Connection, Store, StoreError, batches, mailings, requests, views
 from gatekeeper.store import reminders as steps
 from gatekeeper.store.events import Act
-from gatekeeper.store.reminders import PASSED_ON, REMINDED, TOLD, Waiting
+from gatekeeper.store.reminders import PASSED_ON, TOLD, Waiting
 from gatekeeper.store.requests import RequestView
-from gatekeeper.workdays import Calendar
 
 log = logging.getLogger("gatekeeper.waiting")
-EXPIRE = "expire"
-SETTLE = timedelta(seconds=2)  # so that of a mailing of many batches the first notice says what most of it is
-LEGAL_NOTICE = "legal notice"
 _LOOKED_AT = 20  # messages of different content that are searched for files: all of many would delay other notices
-
-
-def due(waiting: Waiting, held: Held, calendar: Calendar, now: datetime, needed_by: date | None = None) -> str | None:
-    """The step that is to be done about a held mailing now: expire, told, passed on, reminded; None for none.
-
-    Args: `needed_by` is the day by which a legal notice must have left.
-    """
-    since = _moment(waiting.since)
-    if _over(calendar, since, held.expire, now):
-        return EXPIRE
-    if waiting.told is None:
-        return TOLD if now >= since + SETTLE else None
-    if waiting.passed_on is None and _passes_on(held, calendar, since, now, needed_by):
-        return PASSED_ON
-    last = max(filter(None, (waiting.reminded, waiting.passed_on)), default=waiting.since)
-    return REMINDED if _over(calendar, _moment(last), held.remind, now) else None
-
-
-def _passes_on(held: Held, calendar: Calendar, since: datetime, now: datetime, needed_by: date | None) -> bool:
-    escalate = held.escalate
-    if needed_by and now >= calendar.before(needed_by, escalate.before.working_days, escalate.before.time):
-        return True
-    return _over(calendar, since, escalate.after, now)
-
-
-def _over(calendar: Calendar, since: datetime, span: Span, now: datetime) -> bool:
-    return bool(span) and now >= calendar.after(since, span.working_days, span.time)
-
-
-def needed_by(waiting: Waiting, legal: Iterable[RequestView]) -> date | None:
-    """The first day by which a held mailing is needed: what a request says of a legal notice of that name."""
-    key = subject_key(waiting.subject)
-    asked = (each.draft for each in legal if each.draft.subject_key == key and waiting.sender in each.draft.senders)
-    return min((draft.needed_by for draft in asked if draft.needed_by), default=None)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 @dataclass(slots=True)
@@ -108,7 +66,7 @@ class Patience:
 
     def _due(self, waiting: Waiting) -> str | None:
         ruleset, day = self.voice().ruleset, needed_by(waiting, self._legal_notices)
-        return due(waiting, ruleset.held, calendar_of(ruleset), _moment(self.clock()), day)
+        return due_step(waiting, ruleset.held, calendar_of(ruleset), datetime.fromtimestamp(self.clock(), UTC), day)
 
     async def _files(self, key: int) -> Files | None:
         """What is attached to its messages, each file once; of very many different ones the first are looked at."""

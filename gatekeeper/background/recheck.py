@@ -16,13 +16,14 @@ from hashlib import sha256
 
 from gatekeeper import notices, rules
 from gatekeeper.audit.record import MET, About
-from gatekeeper.audit.recorder import Auditor, Judged
+from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.outbox import to_approvers, to_senders
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import InForce
+from gatekeeper.policy.evidence import Judged
 from gatekeeper.store import Connection, Store, StoreError, rechecks
 from gatekeeper.store.rechecks import Waiting
 

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gatekeeper import rules
-from gatekeeper.audit.recorder import Judged
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
 from gatekeeper.policy.active import Policy
-from gatekeeper.policy.evidence import audience_of, likeness_for, source_of
+from gatekeeper.policy.evidence import Judged, audience_of, likeness_for, source_of
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.permit_uses import lock

@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gatekeeper.background.held_reminders import EXPIRE, LEGAL_NOTICE, due
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.outbox.to_approvers import moment_of
 from gatekeeper.outbox.to_requesters import CHANGES
 from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Span
 from gatekeeper.store import Connection, Store, StoreError, requests, views
@@ -74,7 +74,7 @@ class RequestNews:
         waiting = Waiting(request.key, since, done.get(TOLD), done.get(REMINDED), done.get(PASSED_ON))
         legal = request.draft.purpose.casefold() == LEGAL_NOTICE
         held = replace(ruleset.held, expire=Span())
-        return due(
+        return due_step(
             waiting, held, calendar_of(ruleset), moment_of(self.clock()), request.draft.needed_by if legal else None
         )
 

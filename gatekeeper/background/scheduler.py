@@ -15,7 +15,7 @@ from gatekeeper.background.recheck import Meetings
 from gatekeeper.background.request_reminders import RequestNews
 from gatekeeper.lib.aio import every
 from gatekeeper.policy.active import InForce
-from gatekeeper.store import OutageLog, Store, batches, cleanup, mailings, permit_uses, permits, preflights, versions
+from gatekeeper.store import OutageLog, Store, batches, cleanup, permit_uses, permits, preflights, versions
 from gatekeeper.store.time_bounds import Lengths, bound_stored_times
 
 log = logging.getLogger("gatekeeper.duties")
@@ -109,4 +109,4 @@ class Duties:
             await self.store.run(partial(versions.forget, before=now - _SEEN_SECONDS))
             forgotten = 1
             while forgotten:  # a few hundred a commit, so that mail is not kept waiting
-                forgotten = await self.store.run(partial(mailings.forget_ordinary, before=now - age))
+                forgotten = await self.store.run(partial(cleanup.forget_ordinary, before=now - age))

@@ -9,7 +9,7 @@ from pathlib import Path
 from gatekeeper.cli.common import CONFIG, NO_INPUT, TEMPORARY, Failure
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.settings import Settings
-from gatekeeper.store import Database, Store, StoreError, StoreSetupError, mailings
+from gatekeeper.store import Database, Store, StoreError, StoreSetupError, rulesets
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
 
 def ruleset_in_force(store: Store) -> Ruleset:
     """The ruleset that the gate on this database goes by (DESIGN 8); ends the command where there is none."""
-    stored = store.call(mailings.in_force)
+    stored = store.call(rulesets.in_force)
     if stored is None:
         raise Failure("no ruleset is in force on this database yet: start `gatekeeper serve` once", CONFIG)
     try:

@@ -27,9 +27,9 @@ from gatekeeper.cli.database import open_store, ruleset_in_force
 from gatekeeper.ledger.service import Casework, CaseworkError, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.notices import BUILT_IN, Texts, TextsError
-from gatekeeper.outbox.agreement import Agreements
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import texts_of
+from gatekeeper.policy.agreement import Agreements
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
 from gatekeeper.store.views import EventView

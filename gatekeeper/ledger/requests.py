@@ -21,7 +21,7 @@ from gatekeeper.lifecycle import PermitState, RequestState, advance
 from gatekeeper.message import read_facts, read_likeness, subject_key
 from gatekeeper.model import Scope
 from gatekeeper.outbox import to_approvers, to_requesters
-from gatekeeper.outbox.agreement import Agreement, Agreements, agreements_to_request
+from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request
 from gatekeeper.rules.planned_mailing import Plan, could_hold
 from gatekeeper.store import Connection, batches, views
 from gatekeeper.store import permits as granted
@@ -230,7 +230,7 @@ def approve(
     context.check_may_decide(desk.ruleset, matter, act.by)
     given = _grant(desk, request, rules, terms)
     others = agreements_to_request(request, views.events_of(connection, request=request.key))
-    if context.missing(desk.ruleset, matter, (*others.yeses(desk.voice), own.yes(desk.voice))):
+    if context.missing(desk.ruleset, matter, (*others.yeses(desk.ruleset), own.yes(desk.ruleset))):
         asked.note_yes(connection, request, terms.as_row(), act)
         return show(connection, desk, number)
     decided: dict[str, Any] = {"reason": act.reason, "decided_by": act.by, "rules": list(rules)}
@@ -376,7 +376,7 @@ def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
     return RequestCase(
         request,
         needs,
-        context.missing(desk.ruleset, matter, agreements.yeses(desk.voice)) if waits and request.rules else (),
+        context.missing(desk.ruleset, matter, agreements.yeses(desk.ruleset)) if waits and request.rules else (),
         tuple(granted.permits_of(connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),

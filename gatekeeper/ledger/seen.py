@@ -7,7 +7,7 @@ from typing import Any
 
 from gatekeeper.ledger.context import CaseworkError, Desk
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.outbox.agreement import Subject, changed_fields, request_differences, subject_of
+from gatekeeper.policy.agreement import Subject, changed_fields, request_differences, subject_of
 from gatekeeper.store import Connection, permits, versions
 from gatekeeper.store.growth import GREW, growth_text, together
 from gatekeeper.store.permits import PermitView

@@ -15,9 +15,9 @@ from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Attachment
 from gatekeeper.notices import MatterNotice, labelled, numbered
-from gatekeeper.outbox import agreement
-from gatekeeper.outbox.agreement import Agreements
 from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy import agreement
+from gatekeeper.policy.agreement import Agreements
 from gatekeeper.policy.approvers import Asking, Matter, agency_of
 from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
@@ -202,7 +202,7 @@ def _words(affair: Affair) -> dict[str, str]:
 
 
 def _missing(affair: Affair) -> tuple[str, ...]:
-    return Asking(affair.voice.ruleset).missing(affair.matter, affair.agreements.yeses(affair.voice))
+    return Asking(affair.voice.ruleset).missing(affair.matter, affair.agreements.yeses(affair.voice.ruleset))
 
 
 def _agreed(affair: Affair) -> str:

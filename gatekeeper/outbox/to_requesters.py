@@ -9,9 +9,9 @@ from datetime import date
 from gatekeeper import notices
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.notices import MatterNotice, labelled
-from gatekeeper.outbox.agreement import agreements_to_request
 from gatekeeper.outbox.to_approvers import Affair, escalated_to, moment_of, send
 from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Asking, Matter
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection

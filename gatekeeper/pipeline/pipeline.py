@@ -18,7 +18,6 @@ from functools import partial
 from typing import Protocol
 
 from gatekeeper import notices, rules
-from gatekeeper.audit.recorder import Judged
 from gatekeeper.lib.aio import Patience, Tasks
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.transaction_ids import passage_ids
@@ -39,7 +38,7 @@ from gatekeeper.model import (
 from gatekeeper.outbox import to_senders
 from gatekeeper.pipeline import preflight
 from gatekeeper.policy.active import InForce, Policy
-from gatekeeper.policy.evidence import audience_of, likeness_for, source_of, warning_field
+from gatekeeper.policy.evidence import Judged, audience_of, likeness_for, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
 from gatekeeper.rules import MailingRules
 from gatekeeper.settings import Judging

@@ -6,17 +6,30 @@ Pure. The pipeline, the duties and `gatekeeper explain` judge alike because they
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from gatekeeper import address
 from gatekeeper.directory.audience import count
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_likeness
-from gatekeeper.model import Audience, Facts, Likeness, Source, Standing, Transaction, Verdict
+from gatekeeper.model import Audience, Evidence, Facts, Likeness, Source, Standing, Transaction, Verdict
 from gatekeeper.policy import exemption
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.sender_identity import from_problem
+from gatekeeper.rules import Ruleset
 from gatekeeper.smtp.replies import plain
 
 WARNING_FIELD = b"X-Gatekeeper-Warning"
+
+
+@immutable
+class Judged:
+    """One judgment: by which rules, on what, when, and what they said."""
+
+    ruleset: Ruleset
+    evidence: Evidence
+    verdict: Verdict
+    now: datetime
 
 
 def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from gatekeeper.ops.http import Answer
 from gatekeeper.ops.metrics import LedgerSummary
-from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, mailings, sources
+from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, sources, views
 
 log = logging.getLogger("gatekeeper.store")
 _REOPEN_SECONDS = 1.0
@@ -86,7 +86,7 @@ class Storekeeper:
     def summary(self) -> LedgerSummary | None:
         """What the ledger says of itself; None where it cannot be read."""
         with self._outage.survived():
-            found = self.store.writer.read(mailings.summarise)
+            found = self.store.writer.read(views.summarise)
             age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
             directory = {source.name: (source.entries, source.state) for source in found.sources}
             return LedgerSummary(found.mailings, found.queue, age, directory)

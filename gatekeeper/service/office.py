@@ -14,7 +14,7 @@ from gatekeeper.background.recheck import Meetings
 from gatekeeper.background.request_reminders import RequestNews
 from gatekeeper.background.scheduler import Duties
 from gatekeeper.service.context import Base
-from gatekeeper.store import Bell, OutageLog, StoreError, mailings
+from gatekeeper.store import Bell, OutageLog, StoreError, rulesets
 
 log = logging.getLogger("gatekeeper.main")
 
@@ -66,9 +66,9 @@ class Office:
         """Keep the ruleset in force in the store, where commands look for it."""
         in_force = self._base.in_force
         ruleset = in_force.current.ruleset
-        stored = mailings.StoredRuleset(ruleset.digest, str(in_force.path.resolve()), ruleset.text)
+        stored = rulesets.StoredRuleset(ruleset.digest, str(in_force.path.resolve()), ruleset.text)
         store = self._base.store
         try:
-            await store.run(partial(mailings.put_in_force, ruleset=stored, now=store.now()))
+            await store.run(partial(rulesets.put_in_force, ruleset=stored, now=store.now()))
         except StoreError as error:
             log.error("the ruleset in force was not recorded: %s", error)

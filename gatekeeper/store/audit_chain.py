@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.schema import audit_blocks, audit_chains, audit_frames
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 ACTS = "acts"
 Head = bytes  # SHA-256

@@ -17,7 +17,8 @@ from gatekeeper.model import Outcome, Recipient
 from gatekeeper.store.arrival import Arrival, body_digest
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings, requests
-from gatekeeper.store.rows import client_to_row, reasons_to_rows, upsert
+from gatekeeper.store.db.statements import upsert
+from gatekeeper.store.rows import client_to_row, reasons_to_rows
 
 CHUNK = 1 << 20  # octets of a body in one commit
 

@@ -12,7 +12,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, jobs, mailings, requests
+from gatekeeper.store.db.schema import (
+    batch_recipients,
+    batches,
+    bodies,
+    body_chunks,
+    events,
+    jobs,
+    mailing_keys,
+    mailing_people,
+    mailings,
+    requests,
+)
 
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
 _TOKEN_SECONDS = 86_400.0  # for which released mail may still come back with its token
@@ -91,3 +102,20 @@ def forget_unneeded(connection: Connection, digests: set[bytes], before: float) 
     if gone:
         connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(gone)))
         connection.execute(delete(bodies).where(bodies.c.digest.in_(gone)))
+
+
+def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
+    """Remove mailings without a number that began before then: all that was kept of them are hashes."""
+    query = (
+        select(mailings.c.id)
+        .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)
+        .limit(limit)
+    )
+    ids = list(connection.execute(query).scalars())
+    if ids:
+        # a notice that is still to be sent does not keep the hashes of what it was about
+        connection.execute(update(jobs).where(jobs.c.mailing_id.in_(ids)).values(mailing_id=None))
+        for table in (mailing_keys, mailing_people, events):
+            connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
+        connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
+    return len(ids)

@@ -17,8 +17,9 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, jobs, mailings
+from gatekeeper.store.db.statements import upsert
 from gatekeeper.store.db.wakeup import ring
-from gatekeeper.store.rows import mailing_name, upsert
+from gatekeeper.store.rows import mailing_name
 
 RELEASE, DSN, NOTICE = "release", "dsn", "notice"
 KINDS = (RELEASE, DSN, NOTICE)

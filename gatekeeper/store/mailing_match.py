@@ -18,12 +18,12 @@ from gatekeeper.store.answers import ANSWERABLE, answerable
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.db.hashing import Hash, keyed, lock_name
 from gatekeeper.store.db.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
-from gatekeeper.store.db.statements import Among, Insertion, Row, Statement
+from gatekeeper.store.db.statements import Among, Insertion, Row, Statement, upsert
 from gatekeeper.store.events import record
 from gatekeeper.store.growth import Grown, contents_of, note_growth
 from gatekeeper.store.list_reach import together
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
-from gatekeeper.store.rows import mailing_name, upsert
+from gatekeeper.store.rows import mailing_name
 
 STRONG = ("queue", "message")
 KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first

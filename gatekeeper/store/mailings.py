@@ -1,23 +1,21 @@
-"""What people's decisions write: approvals, denials, withdrawals, the ruleset in force, and what ops count."""
+"""Write people's decisions about a held mailing: approve all or a part of it, release, deny, withdraw, expire."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
-from gatekeeper.store import jobs, sources
-from gatekeeper.store.db.schema import batches, events, mailing_keys, mailing_people, mailings, rulesets
-from gatekeeper.store.db.schema import jobs as queued
+from gatekeeper.store import jobs
+from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.events import Act, record
 from gatekeeper.store.mailing_match import succeed
 from gatekeeper.store.people import mark_all_reached, mark_reached
 from gatekeeper.store.permit_uses import give_back
 from gatekeeper.store.permits import Grant, grant, keys_of, names_used
 from gatekeeper.store.versions import IN_PART
-from gatekeeper.store.views import NUMBERED, BatchView, MailingView
+from gatekeeper.store.views import BatchView, MailingView
 
 
 def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
@@ -99,74 +97,3 @@ def _change(connection: Connection, mailing: MailingView, state: MailingState, a
     query = update(mailings).where(mailings.c.id == mailing.key)
     connection.execute(query.values(state=state.value, changed_at=act.at, look_again=None))
     note(connection, mailing, name, act)
-
-
-# -- the ruleset in force ----------------------------------------------------------------------------------------
-
-
-@immutable
-class StoredRuleset:
-    """A ruleset's text as it was read, and where from."""
-
-    digest: str
-    name: str
-    text: str
-
-
-def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> None:
-    """Keep the ruleset as the one in force, unless it is already."""
-    current = in_force(connection)
-    if current == ruleset:
-        return
-    row = {"digest": ruleset.digest, "name": ruleset.name, "text": ruleset.text, "loaded_at": now}
-    connection.execute(insert(rulesets).values(**row))
-
-
-def in_force(connection: Connection) -> StoredRuleset | None:
-    """The ruleset in force; None where no gate has run on this database yet."""
-    query = select(rulesets.c.digest, rulesets.c.name, rulesets.c.text).order_by(rulesets.c.id.desc()).limit(1)
-    row = connection.execute(query).first()
-    return StoredRuleset(*row) if row else None
-
-
-# -- what ops count ----------------------------------------------------------------------------------------------
-
-
-@immutable
-class Summary:
-    """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
-
-    mailings: Mapping[str, int]
-    oldest_held: float | None
-    queue: Mapping[str, int]
-    sources: Sequence[sources.Source] = ()  # of the directory
-
-
-def summarise(connection: Connection) -> Summary:
-    """Count what the gauges show."""
-    counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
-    by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
-    oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
-    return Summary(
-        mailings={str(state): number for state, number in by_state.items()},
-        oldest_held=connection.execute(oldest).scalar(),
-        queue=jobs.summary(connection),
-        sources=sources.all_sources(connection),
-    )
-
-
-def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
-    """Remove mailings without a number that began before then: all that was kept of them are hashes."""
-    query = (
-        select(mailings.c.id)
-        .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)
-        .limit(limit)
-    )
-    ids = list(connection.execute(query).scalars())
-    if ids:
-        # a notice that is still to be sent does not keep the hashes of what it was about
-        connection.execute(update(queued).where(queued.c.mailing_id.in_(ids)).values(mailing_id=None))
-        for table in (mailing_keys, mailing_people, events):
-            connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
-        connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
-    return len(ids)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import modes, processes
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 
 @immutable

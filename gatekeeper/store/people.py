@@ -34,8 +34,8 @@ from gatekeeper.model import Audience, Counts
 from gatekeeper.store.db.hashing import Hash, keyed, keyed_all, read_secret
 from gatekeeper.store.db.schema import mailing_people
 from gatekeeper.store.db.sqlite_bulk import Place, add, is_packed, known_of
-from gatekeeper.store.db.statements import Insertion, Row, Statement
-from gatekeeper.store.rows import tallied, upsert
+from gatekeeper.store.db.statements import Insertion, Row, Statement, upsert
+from gatekeeper.store.rows import tallied
 
 
 @immutable

@@ -11,7 +11,7 @@ from gatekeeper.store import jobs
 from gatekeeper.store.db.hashing import keyed
 from gatekeeper.store.db.schema import jobs as queued
 from gatekeeper.store.db.schema import preflights
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 MOST_ADDRESSES = 200_000
 

@@ -8,17 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gatekeeper.model import Action, Client, Counts, Likeness, Permit, Reason, Recipient, Scope, Share
 from gatekeeper.store.db.schema import counters, mailings
-from gatekeeper.store.db.statements import Row, Statement
-
-
-def upsert(connection: Connection, table: Any) -> Any:
-    """Return the dialect's INSERT, the one that knows ON CONFLICT."""
-    kind: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return kind.insert(table)
+from gatekeeper.store.db.statements import Row, Statement, upsert
 
 
 def next_number(connection: Connection, name: str) -> int:

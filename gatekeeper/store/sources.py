@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, select, update
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import directory_sources
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 
 @immutable

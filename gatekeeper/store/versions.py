@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, delete, select
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState
 from gatekeeper.store.db.schema import batches, events, seen_states
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 AGREED, IN_PART = "agreed", "approved in part"
 _DECISIONS = (  # acts by which another has decided something, so that who looked before should look again

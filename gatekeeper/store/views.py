@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, s
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Client, Counts, Reason, Recipient
+from gatekeeper.store import jobs, sources
 from gatekeeper.store.db.schema import (
     batch_recipients,
     batches,
@@ -346,3 +347,29 @@ def _emergency(connection: Connection, row: RowMapping) -> Emergency:
 def _agencies(connection: Connection, permit: int) -> tuple[str, ...]:
     query = select(permit_scopes.c.name).where(permit_scopes.c.permit_id == permit, permit_scopes.c.kind == "agency")
     return tuple(sorted(connection.execute(query).scalars()))
+
+
+# -- what ops count ----------------------------------------------------------------------------------------------
+
+
+@immutable
+class Summary:
+    """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
+
+    mailings: Mapping[str, int]
+    oldest_held: float | None
+    queue: Mapping[str, int]
+    sources: Sequence[sources.Source] = ()  # of the directory
+
+
+def summarise(connection: Connection) -> Summary:
+    """Count what the gauges show."""
+    counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
+    by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
+    oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
+    return Summary(
+        mailings={str(state): number for state, number in by_state.items()},
+        oldest_held=connection.execute(oldest).scalar(),
+        queue=jobs.summary(connection),
+        sources=sources.all_sources(connection),
+    )

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatekeeper.background.held_reminders import Patience, due
+from gatekeeper.background.held_reminders import Patience
 from gatekeeper.ledger.service import Casework, NotAllowed
 from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.policy.deadlines import due_step
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Escalation, Held, Span
@@ -335,7 +336,7 @@ SINCE = Clock("2026-11-25 15:00")()
 
 def step(now, held=HELD, needed_by=None, **done):
     times = {name: Clock(text)() for name, text in done.items()}
-    return due(Waiting(1, SINCE, **times), held, CALENDAR, Clock(now).now, needed_by)
+    return due_step(Waiting(1, SINCE, **times), held, CALENDAR, Clock(now).now, needed_by)
 
 
 def test_a_legal_notice_is_passed_on_before_it_is_needed():

@@ -11,7 +11,7 @@ import pytest
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.model import Action, Scope
-from gatekeeper.store import Database, Gathering, Store, batches, gathering, jobs, mailings, views
+from gatekeeper.store import Database, Gathering, Store, batches, cleanup, gathering, jobs, mailings, views
 from gatekeeper.store.arrival import body_digest
 from gatekeeper.store.decide import decide
 from gatekeeper.store.events import Act
@@ -122,7 +122,7 @@ async def test_a_held_mailing_that_was_merged_is_no_longer_the_oldest_held(store
     await keep(store, by_queue(one(people(10), "c", "1"), "Q2"), limit(2000))
     (found,) = numbered(store)
     store.call(partial(mailings.close, mailing=found, name="deny", act=CIO, left=BatchState.RETURNED))
-    assert store.call(mailings.summarise).oldest_held is None
+    assert store.call(views.summarise).oldest_held is None
 
 
 async def test_a_weak_key_never_merges_two_that_are_decided(store):
@@ -147,7 +147,7 @@ async def test_ordinary_mail_that_was_merged_is_forgotten_like_other_ordinary_ma
     await store.decide(one(people(1), "a", "1"), limit(2000))
     await store.decide(one(people(2), "b", "2"), limit(2000))
     await store.decide(one(people(3), "a", "2"), limit(2000))
-    assert store.call(partial(mailings.forget_ordinary, before=NOON.timestamp() + 60)) == 1
+    assert store.call(partial(cleanup.forget_ordinary, before=NOON.timestamp() + 60)) == 1
 
 
 async def test_ordinary_mail_whose_sender_was_warned_is_forgotten_too(store):
@@ -155,7 +155,7 @@ async def test_ordinary_mail_whose_sender_was_warned_is_forgotten_too(store):
     outcome = await store.decide(came, always(Action.WARN))
     queue = partial(jobs.enqueue, kind=jobs.NOTICE, now=1.0, mailing_id=outcome.key, recipient="a@doa.example.gov")
     store.call(partial(queue, content=b"warned"))
-    assert store.call(partial(mailings.forget_ordinary, before=NOON.timestamp() + 60)) == 1
+    assert store.call(partial(cleanup.forget_ordinary, before=NOON.timestamp() + 60)) == 1
     (job,) = store.call(partial(jobs.lease, now=2.0, seconds=1, limit=5))
     assert job.content == b"warned"
 

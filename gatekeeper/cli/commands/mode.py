@@ -25,7 +25,7 @@ from gatekeeper.policy.mode import ENFORCE, OBSERVE
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.language.units import parse_duration
 from gatekeeper.service.heartbeat import SEEN_SECONDS
-from gatekeeper.store import Store, mailings, modes
+from gatekeeper.store import Store, modes, rulesets
 
 _LONGEST = 7 * 86_400.0  # seconds; who wants to observe for longer sets --mode
 _ROLES = ("admin", "approver")
@@ -118,7 +118,7 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
     running = store.call(partial(modes.list_processes, since=now - SEEN_SECONDS))
     by_setting = any(process.mode == OBSERVE for process in running) if running else setting == OBSERVE
     observing = said is not None and said.mode == OBSERVE and (said.until or 0) > now
-    ruleset = ruleset_in_force(store) if store.call(mailings.in_force) else None
+    ruleset = ruleset_in_force(store) if store.call(rulesets.in_force) else None
     enforced = None if ruleset is None or ruleset.enforce is None else sorted(ruleset.enforce)
     return {
         "mode": OBSERVE if observing or by_setting else ENFORCE,

@@ -15,7 +15,7 @@ from gatekeeper.cli.database import open_store
 from gatekeeper.cli.periods import period, progress, since_option, until_option, when
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
-from gatekeeper.store import Store, mailings
+from gatekeeper.store import Store, rulesets
 
 # What a draft says here changes whom mail reaches and what is one mailing, of which the counts were recorded.
 _COUNTED = ("agencies", "domains", "directory", "lists", "mailing", "mass")
@@ -62,7 +62,7 @@ def _compare(store: Store, draft: Ruleset, begin: float, end: float, examples: i
 
 def _notes(store: Store, draft: Ruleset) -> Iterator[str]:
     """What the record cannot tell of the draft."""
-    stored = store.call(mailings.in_force)
+    stored = store.call(rulesets.in_force)
     if stored is None:
         return
     try:

@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from gatekeeper.store.db.schema import clocks
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 _FRESH_SECONDS = 10.0  # for which an answer of the server is counted on
 _PRECISE_SECONDS = 0.5  # an answer that took longer says too little, unless there is none yet

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from sqlalchemy import Connection, select
 
 from gatekeeper.store.db.schema import secrets
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 Hash = bytes  # 16 octets
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from gatekeeper.store.db.schema import counters
-from gatekeeper.store.rows import upsert
+from gatekeeper.store.db.statements import upsert
 
 if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory

@@ -13,6 +13,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Insert, LargeBinary, Select, Update, bindparam, literal
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -225,6 +226,12 @@ def _outward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
     if not isinstance(kind, JSON | Boolean | LargeBinary):
         return None
     return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def upsert(connection: Connection, table: Any) -> Any:
+    """Return the dialect's INSERT, the one that knows ON CONFLICT."""
+    kind: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return kind.insert(table)
 
 
 def one_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:

@@ -14,8 +14,8 @@ from typing import Any
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_likeness
 from gatekeeper.model import Likeness
-from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.approvers import Yes
+from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
@@ -37,9 +37,9 @@ class Agreement:
     seen: Mapping[str, Any]  # the state as JSON; empty where an earlier program did not keep it
     terms: Mapping[str, Any]
 
-    def yes(self, voice: Voice) -> Yes:
+    def yes(self, ruleset: Ruleset) -> Yes:
         """As those count it who know who must agree, with the day by the organisation's clock."""
-        return Yes(self.by, calendar_of(voice.ruleset).day(datetime.fromtimestamp(self.at, UTC)))
+        return Yes(self.by, calendar_of(ruleset).day(datetime.fromtimestamp(self.at, UTC)))
 
     def as_details(self) -> dict[str, Any]:
         """What an event keeps of it."""
@@ -53,9 +53,9 @@ class Agreements:
     counting: tuple[Agreement, ...] = ()
     earlier: tuple[str, ...] = ()
 
-    def yeses(self, voice: Voice) -> tuple[Yes, ...]:
+    def yeses(self, ruleset: Ruleset) -> tuple[Yes, ...]:
         """Those that count."""
-        return tuple(each.yes(voice) for each in self.counting)
+        return tuple(each.yes(ruleset) for each in self.counting)
 
     @property
     def people(self) -> tuple[str, ...]:

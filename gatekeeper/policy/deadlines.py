@@ -1,0 +1,56 @@
+"""Which step is due for a held mailing or a request that nobody has decided: notify, remind, escalate or expire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from gatekeeper.message import subject_key
+from gatekeeper.rules.specs import Held, Span
+from gatekeeper.store.reminders import PASSED_ON, REMINDED, TOLD, Waiting
+from gatekeeper.store.requests import RequestView
+from gatekeeper.workdays import Calendar
+
+EXPIRE = "expire"
+LEGAL_NOTICE = "legal notice"
+SETTLE = timedelta(seconds=2)  # so that of a mailing of many batches the first notice says what most of it is
+
+
+def due_step(
+    waiting: Waiting, held: Held, calendar: Calendar, now: datetime, needed_by: date | None = None
+) -> str | None:
+    """The step that is to be done about a held mailing now: expire, told, passed on, reminded; None for none.
+
+    Args: `needed_by` is the day by which a legal notice must have left.
+    """
+    since = _moment(waiting.since)
+    if _over(calendar, since, held.expire, now):
+        return EXPIRE
+    if waiting.told is None:
+        return TOLD if now >= since + SETTLE else None
+    if waiting.passed_on is None and _passes_on(held, calendar, since, now, needed_by):
+        return PASSED_ON
+    last = max(filter(None, (waiting.reminded, waiting.passed_on)), default=waiting.since)
+    return REMINDED if _over(calendar, _moment(last), held.remind, now) else None
+
+
+def _passes_on(held: Held, calendar: Calendar, since: datetime, now: datetime, needed_by: date | None) -> bool:
+    escalate = held.escalate
+    if needed_by and now >= calendar.before(needed_by, escalate.before.working_days, escalate.before.time):
+        return True
+    return _over(calendar, since, escalate.after, now)
+
+
+def _over(calendar: Calendar, since: datetime, span: Span, now: datetime) -> bool:
+    return bool(span) and now >= calendar.after(since, span.working_days, span.time)
+
+
+def needed_by(waiting: Waiting, legal: Iterable[RequestView]) -> date | None:
+    """The first day by which a held mailing is needed: what a request says of a legal notice of that name."""
+    key = subject_key(waiting.subject)
+    asked = (each.draft for each in legal if each.draft.subject_key == key and waiting.sender in each.draft.senders)
+    return min((draft.needed_by for draft in asked if draft.needed_by), default=None)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
