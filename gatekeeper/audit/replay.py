@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from gatekeeper.audit.record import COUNTS, NOT_AVAILABLE, UNPROVEN, Frame, Record, decoder, is_whole, test_key
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import (
     Action,
     Audience,
@@ -219,7 +220,7 @@ def _worst(reasons: list[Reason], *, held: bool) -> Action:
 
 
 def _time(record: Record) -> datetime:
-    return datetime.fromtimestamp(record.at, UTC)
+    return moment_of(record.at)
 
 
 def standing_of(record: Record) -> Standing:
@@ -245,7 +246,7 @@ def _reason(row: list[Any]) -> Reason:
 def _suspension(row: list[Any]) -> Suspension:
     id, (senders, agencies, groups), reason, until = row
     scope = Scope(frozenset(senders), frozenset(agencies), frozenset(groups))
-    return Suspension(id, scope, reason, datetime.fromtimestamp(until, UTC))
+    return Suspension(id, scope, reason, moment_of(until))
 
 
 def _permit(record: Record, id: str, rules: list[str]) -> Permit:

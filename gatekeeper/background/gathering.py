@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 
 from gatekeeper import notices, rules
@@ -20,6 +19,7 @@ from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Facts, Reason
 from gatekeeper.notices import Occasion
@@ -190,7 +190,7 @@ class Gathers:
             return
         mailing, voice = gathered.mailing, self.voice()
         summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id)
-        content = render(summary, voice.organisation, datetime.fromtimestamp(now, UTC))
+        content = render(summary, voice.organisation, moment_of(now))
         to_senders.queue_notice(connection, f"{kind}:{mailing.key}", mailing.sender, content, now, mailing.key)
 
 

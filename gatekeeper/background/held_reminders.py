@@ -10,9 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message import read_facts
 from gatekeeper.model import Attachment
@@ -66,7 +66,7 @@ class Patience:
 
     def _due(self, waiting: Waiting) -> str | None:
         ruleset, day = self.voice().ruleset, needed_by(waiting, self._legal_notices)
-        return due_step(waiting, ruleset.held, calendar_of(ruleset), datetime.fromtimestamp(self.clock(), UTC), day)
+        return due_step(waiting, ruleset.held, calendar_of(ruleset), moment_of(self.clock()), day)
 
     async def _files(self, key: int) -> Files | None:
         """What is attached to its messages, each file once; of very many different ones the first are looked at."""

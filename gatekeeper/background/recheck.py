@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ from gatekeeper.audit.record import MET, About
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.outbox import to_approvers, to_senders
 from gatekeeper.outbox.to_senders import Voice
@@ -112,7 +113,7 @@ class Meetings:
         summary = voice.summary(
             mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
         )
-        moment = datetime.fromtimestamp(now, UTC)
+        moment = moment_of(now)
         content = notices.released_notice(summary, voice.organisation, moment, f"permit {', '.join(permits)}")
         once = once_name(mailing.id, permits)
         to_senders.queue_notice(connection, once, mailing.sender, content, now, mailing.key)

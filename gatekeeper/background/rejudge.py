@@ -6,11 +6,11 @@ What gathers end with, and what held mailings are looked at again by when a perm
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Protocol
 
 from gatekeeper import rules
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
 from gatekeeper.policy.active import Policy
@@ -111,7 +111,7 @@ def _judge_all(
     connection: Connection, mailing: MailingView, kept: Collection[Kept], policy: Policy, now: float, standing: Standing
 ) -> Rejudged:
     """Judge each batch with the counts of the whole mailing."""
-    moment, ruleset, judged = datetime.fromtimestamp(now, UTC), policy.ruleset, dict[int, Judged]()
+    moment, ruleset, judged = moment_of(now), policy.ruleset, dict[int, Judged]()
     likenesses = _likenesses(connection, kept, standing)
     for each in kept:
         evidence = Evidence(
@@ -121,7 +121,7 @@ def _judge_all(
             mailing.counts,
             standing,
             each.source,
-            arrived=datetime.fromtimestamp(each.batch.received_at, UTC),
+            arrived=moment_of(each.batch.received_at),
             likeness=likenesses.get(each.batch.body),
         )
         verdict = rules.judge(ruleset, evidence, moment)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.outbox import to_approvers, to_requesters
-from gatekeeper.outbox.to_approvers import moment_of
 from gatekeeper.outbox.to_requesters import CHANGES
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, TypeVar
 
 import click
@@ -67,11 +67,6 @@ class Day(click.ParamType[Any]):
             return date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r}: expected a day, such as 2026-12-31", param, ctx)
-
-
-def when(seconds: float | None) -> str | None:
-    """A time as documents and lines show it: UTC, to the second."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def settings_of(given: dict[str, Any]) -> Settings:

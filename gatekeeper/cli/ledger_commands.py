@@ -21,11 +21,11 @@ from gatekeeper.cli.common import (
     print_json,
     setting_options,
     settings_of,
-    when,
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
 from gatekeeper.ledger.service import Casework, CaseworkError, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.notices import BUILT_IN, Texts, TextsError
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import texts_of
@@ -155,7 +155,7 @@ def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
     """What happened, in JSON; of a yes what its giver had seen, of growth by how much."""
     return [
         {
-            "at": when(event.at),
+            "at": utc_text(event.at),
             "act": event.act,
             "by": event.by,
             "login": event.login,
@@ -169,7 +169,7 @@ def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
 def print_timeline(events: Iterable[EventView]) -> None:
     """What happened, a line each."""
     for event in events:
-        words = (when(event.at), event.act, event.by and f"by {event.by}", event.text)
+        words = (utc_text(event.at), event.act, event.by and f"by {event.by}", event.text)
         click.echo(" ".join(filter(None, words)))
 
 

@@ -22,14 +22,14 @@ def period(since: str, until: str | None, now: float, zone: tzinfo = UTC) -> tup
 
     Args: `zone` is that of days.
     """
-    begin = _moment(since, now, zone, "--since")
-    end = _moment(until, now, zone, "--until", last=True) if until else now
+    begin = _read_moment(since, now, zone, "--since")
+    end = _read_moment(until, now, zone, "--until", last=True) if until else now
     if begin > end:
         raise Failure(f"--since {since} is after --until {until}: expected a time before it", USAGE)
     return begin, end
 
 
-def _moment(text: str, now: float, zone: tzinfo, flag: str, *, last: bool = False) -> float:
+def _read_moment(text: str, now: float, zone: tzinfo, flag: str, *, last: bool = False) -> float:
     try:
         return now - parse_duration(text).total_seconds()
     except ValueError:
@@ -42,11 +42,6 @@ def _moment(text: str, now: float, zone: tzinfo, flag: str, *, last: bool = Fals
     if last and len(text) == len("2026-11-01"):
         moment += timedelta(days=1)
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-
-
-def when(seconds: float) -> str:
-    """A time as commands print it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager

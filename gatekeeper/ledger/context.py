@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.approvers import Asking, Matter, Yes, agency_of
@@ -47,7 +48,7 @@ class Desk:
     @property
     def moment(self) -> datetime:
         """The time of the act, aware."""
-        return datetime.fromtimestamp(self.now, UTC)
+        return moment_of(self.now)
 
     @property
     def calendar(self) -> Calendar:
@@ -77,7 +78,7 @@ class Desk:
 
     def day_of(self, seconds: float) -> date:
         """The day of a time, by the organisation's clock."""
-        return self.calendar.day(datetime.fromtimestamp(seconds, UTC))
+        return self.calendar.day(moment_of(seconds))
 
 
 @contextmanager

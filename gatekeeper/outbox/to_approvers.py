@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from hashlib import sha256
 
 from gatekeeper import notices
 from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Attachment
 from gatekeeper.notices import MatterNotice, labelled, numbered
 from gatekeeper.outbox.to_senders import Voice
@@ -291,11 +292,6 @@ def _sent(mailing: MailingView, way: OnTheWay) -> str:
 
 def _octets(number: int) -> str:
     return f"{number / 1_048_576:.1f} MB" if number >= 1_048_576 else f"{max(1, round(number / 1024))} kB"
-
-
-def moment_of(seconds: float) -> datetime:
-    """The aware moment of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _is_ours(origin: Origin, voice: Voice) -> bool:

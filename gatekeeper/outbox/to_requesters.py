@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import date
 
 from gatekeeper import notices
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.notices import MatterNotice, labelled
-from gatekeeper.outbox.to_approvers import Affair, escalated_to, moment_of, send
+from gatekeeper.outbox.to_approvers import Affair, escalated_to, send
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Asking, Matter

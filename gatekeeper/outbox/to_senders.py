@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from gatekeeper import notices
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
 from gatekeeper.notices import (
@@ -116,7 +117,7 @@ def queue_report(
     if recipient is None or not batches:
         return False
     report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, voice)
-    content = notices.delivery_status(report, voice.organisation, datetime.fromtimestamp(now, UTC))
+    content = notices.delivery_status(report, voice.organisation, moment_of(now))
     if content is None:
         return False
     once = f"{occasion}:{mailing.id}"
@@ -139,7 +140,7 @@ def _report(
         occasion=occasion,
         number=mailing.id,
         sender=recipient,
-        arrived=datetime.fromtimestamp(batch.received_at, UTC),
+        arrived=moment_of(batch.received_at),
         recipients=tuple(RecipientReport(view.recipient, "5.7.1") for view in waiting),
         content=header_of(connection, batch.body),
         parameters=batch.parameters,
@@ -180,16 +181,16 @@ def queue_delivery_report(
         occasion=occasion,
         number=mailing.id,
         sender=batch.sender,
-        arrived=datetime.fromtimestamp(batch.received_at, UTC),
+        arrived=moment_of(batch.received_at),
         recipients=tuple(RecipientReport(each.recipient, _status(each.reply) or status, each.reply) for each in told),
         content=header_of(connection, batch.body),
         parameters=batch.parameters,
         subject=mailing.subject,
         message_id=batch.message_id,
         link=voice.link(mailing.id),
-        retry_until=datetime.fromtimestamp(retry_until, UTC) if occasion is Occasion.DELAYED else None,
+        retry_until=moment_of(retry_until) if occasion is Occasion.DELAYED else None,
     )
-    content = notices.delivery_status(report, voice.organisation, datetime.fromtimestamp(now, UTC))
+    content = notices.delivery_status(report, voice.organisation, moment_of(now))
     if content is None:
         return False
     return jobs.enqueue(

@@ -13,13 +13,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from gatekeeper import notices, rules
 from gatekeeper.lib.aio import Patience, Tasks
 from gatekeeper.lib.failpoints import step
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lib.transaction_ids import passage_ids
 from gatekeeper.message import mailing_keys, read_facts
 from gatekeeper.message.release_token import token_of
@@ -120,7 +121,7 @@ class Pipeline:
         return await self._pass(transaction, relay)
 
     async def _pass(self, transaction: Transaction, relay: Relay) -> Reply:
-        now = datetime.fromtimestamp(self.clock(), UTC)
+        now = moment_of(self.clock())
         passage = Passage(transaction, self.in_force.current, next(_ids), now, time.perf_counter())
         try:
             passage.reply = await self._handle(passage, relay)

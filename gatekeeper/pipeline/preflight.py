@@ -7,10 +7,11 @@ belongs together is put together, and answered once, when no more of it comes.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from gatekeeper import notices, rules
 from gatekeeper.address import normalise
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Permit, Recipient, Standing, Transaction, Verdict
 from gatekeeper.notices import MatterNotice, numbered
@@ -117,4 +118,4 @@ def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) ->
     }
     root = facts.message_id or f"preflight.{arrival.identity[:24]}@{voice.hostname}"
     notice = MatterNotice("preflight", (source,), "", facts.subject, root, words=words)
-    return notices.matter_notice(notice, voice.organisation, datetime.fromtimestamp(arrival.now.timestamp(), UTC))
+    return notices.matter_notice(notice, voice.organisation, moment_of(arrival.now.timestamp()))

@@ -103,7 +103,7 @@ def _record(auditor: Auditor, passage: Passage, action: Action, watched: tuple[s
     about = About(
         id=passage.id,
         done="gather" if outcome and outcome.gathered else action.value,
-        moment=_moment(passage),
+        moment=_occasion_of(passage),
         key=outcome.key if outcome else None,
         mailing=outcome.mailing if outcome else None,
         watched=watched,
@@ -115,7 +115,7 @@ def _record(auditor: Auditor, passage: Passage, action: Action, watched: tuple[s
         auditor.unjudged(passage.now, action.value, mailbox, about)
 
 
-def _moment(passage: Passage) -> str:
+def _occasion_of(passage: Passage) -> str:
     outcome = passage.outcome
     if outcome is None or passage.failure:
         return FAILED

@@ -8,10 +8,10 @@ cover all of that is one to an earlier state: it counts no longer, and its giver
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_likeness
 from gatekeeper.model import Likeness
 from gatekeeper.policy.approvers import Yes
@@ -39,7 +39,7 @@ class Agreement:
 
     def yes(self, ruleset: Ruleset) -> Yes:
         """As those count it who know who must agree, with the day by the organisation's clock."""
-        return Yes(self.by, calendar_of(ruleset).day(datetime.fromtimestamp(self.at, UTC)))
+        return Yes(self.by, calendar_of(ruleset).day(moment_of(self.at)))
 
     def as_details(self) -> dict[str, Any]:
         """What an event keeps of it."""

@@ -55,7 +55,7 @@ def try_case(case: Case, policy: Policy, folder: Path, today: datetime) -> Tried
     facts = read_facts(transaction.content)
     audience = audience_of(transaction, facts, policy)
     source = source_of(transaction, facts, policy)
-    moment, counts = _moment(case, policy, today), Counts.of(_reached(case, transaction, facts, policy))
+    moment, counts = _moment_of_case(case, policy, today), Counts.of(_reached(case, transaction, facts, policy))
     standing = _standing(case, policy, source, moment)
     explanation = explain(policy.ruleset, Evidence(transaction, facts, audience, counts, standing, source), moment)
     return Tried(case, explanation, tuple(_differences(case, explanation)))
@@ -67,7 +67,7 @@ def silent_rules(tried: Iterable[Tried], policy: Policy) -> tuple[str, ...]:
     return tuple(rule.id for rule in policy.ruleset.rules if rule.id not in fired)
 
 
-def _moment(case: Case, policy: Policy, today: datetime) -> datetime:
+def _moment_of_case(case: Case, policy: Policy, today: datetime) -> datetime:
     zone = policy.ruleset.timezone
     if isinstance(case.at, datetime):
         return case.at

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import subject_key
 from gatekeeper.rules.specs import Held, Span
 from gatekeeper.store.reminders import PASSED_ON, REMINDED, TOLD, Waiting
@@ -23,7 +24,7 @@ def due_step(
 
     Args: `needed_by` is the day by which a legal notice must have left.
     """
-    since = _moment(waiting.since)
+    since = moment_of(waiting.since)
     if _over(calendar, since, held.expire, now):
         return EXPIRE
     if waiting.told is None:
@@ -31,7 +32,7 @@ def due_step(
     if waiting.passed_on is None and _passes_on(held, calendar, since, now, needed_by):
         return PASSED_ON
     last = max(filter(None, (waiting.reminded, waiting.passed_on)), default=waiting.since)
-    return REMINDED if _over(calendar, _moment(last), held.remind, now) else None
+    return REMINDED if _over(calendar, moment_of(last), held.remind, now) else None
 
 
 def _passes_on(held: Held, calendar: Calendar, since: datetime, now: datetime, needed_by: date | None) -> bool:
@@ -50,7 +51,3 @@ def needed_by(waiting: Waiting, legal: Iterable[RequestView]) -> date | None:
     key = subject_key(waiting.subject)
     asked = (each.draft for each in legal if each.draft.subject_key == key and waiting.sender in each.draft.senders)
     return min((draft.needed_by for draft in asked if draft.needed_by), default=None)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -10,10 +10,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 
 from gatekeeper.lib.aio import every
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.store import OutageLog, Store, modes
 
 log = logging.getLogger("gatekeeper.mode")
@@ -60,7 +60,7 @@ class Mode:
 
 def _log(said: modes.Said) -> None:
     if said.mode == OBSERVE and said.until:
-        end = datetime.fromtimestamp(said.until, UTC)
+        end = moment_of(said.until)
         log.warning("only observing until %s: %s said so: %s", f"{end:%Y-%m-%dT%H:%M:%SZ}", said.by, said.reason)
     else:
         log.warning("enforcing: %s said so: %s", said.by, said.reason)

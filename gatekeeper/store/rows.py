@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, update
 
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Client, Counts, Likeness, Permit, Reason, Recipient, Scope, Share
 from gatekeeper.store.db.schema import counters, mailings
 from gatekeeper.store.db.statements import Row, Statement, upsert
@@ -73,7 +73,7 @@ def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit
         digests=frozenset(row["digests"]),
         ceiling=row["ceiling"],
         agencies=frozenset(row["agencies"]),
-        until=datetime.fromtimestamp(row["until"], UTC),
+        until=moment_of(row["until"]),
         kind=row["kind"],
         state=row["state"],
         scope=scope,
@@ -81,7 +81,7 @@ def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit
         subject_key=row["subject_key"],
         lists=frozenset(row["lists"]),
         likeness=likeness_of(row) if row["binding"] == "template" else None,
-        since=datetime.fromtimestamp(row["since"], UTC) if row["since"] else None,
+        since=moment_of(row["since"]) if row["since"] else None,
         purpose=row["purpose"],
         claimed=claimed,
     )

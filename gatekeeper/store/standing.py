@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, literal_column, or_, select
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
 from gatekeeper.model import Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
 from gatekeeper.store.db.schema import mailings, permit_scopes, permit_uses, permits, suspensions
@@ -135,7 +135,7 @@ def _suspensions(connection: Connection, names: Collection[tuple[str, str]], now
             f"S-{row['number']}",
             scope_of([(row["kind"], row["name"])]),
             row["reason"],
-            datetime.fromtimestamp(row["until"], UTC),
+            moment_of(row["until"]),
         )
         for row in rows
     )

@@ -26,7 +26,8 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
-from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.cli.periods import period, progress, since_option, until_option
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.model import Action
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store
@@ -88,7 +89,7 @@ def _chain(one: ChainReport) -> dict[str, Any]:
     return {
         "chain": one.id,
         "name": one.name,
-        "began": when(one.began_at),
+        "began": utc_text(one.began_at),
         "records": one.records,
         "aged_out": one.aged_out,
         "head": one.head.hex(),
@@ -190,7 +191,7 @@ def _found(record: Record, frame: Frame | None) -> dict[str, Any]:
     values = dict(zip(names, record.values, strict=False))
     reasons = [dict(zip(("rule", "action", "cite", "text"), row, strict=False)) for row in record.reasons]
     return {
-        "at": when(record.at),
+        "at": utc_text(record.at),
         "id": record.id,
         "moment": record.moment,
         "mailing": record.mailing,

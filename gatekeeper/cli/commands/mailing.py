@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from gatekeeper.cli.ledger_commands import (
     timeline_document,
 )
 from gatekeeper.ledger.service import Case, Casework, Decision
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.views import BatchView, MailingView
@@ -45,8 +45,8 @@ def as_document(mailing: MailingView) -> dict[str, Any]:
         "sent": mailing.sent,
         "refused": mailing.refused,
         "rules": [reason.rule for reason in mailing.reasons],
-        "started": _when(mailing.started_at),
-        "held": _when(mailing.held_at) if mailing.held_at else None,
+        "started": utc_text(mailing.started_at),
+        "held": utc_text(mailing.held_at) if mailing.held_at else None,
         "forgotten": mailing.forgotten,
     }
 
@@ -101,7 +101,7 @@ def _batch_document(batch: BatchView) -> dict[str, Any]:
     return {
         "id": batch.id,
         "state": batch.state.value,
-        "received": _when(batch.received_at),
+        "received": utc_text(batch.received_at),
         "sender": batch.sender,
         "client": batch.client.address,
         "login": batch.login,
@@ -129,7 +129,7 @@ def _print_case(case: Case) -> None:
     for batch in case.batches:
         click.echo(
             f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
-            f"received {_when(batch.received_at)} from {batch.client.address}"
+            f"received {utc_text(batch.received_at)} from {batch.client.address}"
         )
     print_agreements(case.agreements, case.missing)
     print_timeline(case.events)
@@ -147,10 +147,6 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
         click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
 
 
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _show_case(case: Case, as_json: bool) -> None:
     print_json(_case_document(case)) if as_json else _print_case(case)
 
@@ -158,7 +154,7 @@ def _show_case(case: Case, as_json: bool) -> None:
 def _line(one: MailingView) -> str:
     reach = f"{one.counts.users:>6} users {len(one.counts.agencies):>3} agencies"
     about = _ended(one) or f"{one.sender}  {one.subject!r}"
-    return f"{one.id:<8} {one.state:<10} {reach}  {_when(one.changed_at)}  {about}"
+    return f"{one.id:<8} {one.state:<10} {reach}  {utc_text(one.changed_at)}  {about}"
 
 
 def _ended(one: MailingView) -> str:

@@ -20,7 +20,7 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
-from gatekeeper.cli.periods import when
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.language.units import parse_duration
@@ -122,7 +122,7 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
     enforced = None if ruleset is None or ruleset.enforce is None else sorted(ruleset.enforce)
     return {
         "mode": OBSERVE if observing or by_setting else ENFORCE,
-        "until": when(said.until) if said and observing and said.until else None,
+        "until": utc_text(said.until) if said and observing and said.until else None,
         "said": _said(said),
         "enforced_agencies": enforced,
         "observed_rules": [rule.id for rule in ruleset.rules if rule.observe] if ruleset else [],
@@ -132,8 +132,8 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
                 "mode": OBSERVE if observing else process.mode,
                 "rules": process.rules,
                 "directory": process.directory,
-                "started": when(process.started_at),
-                "seen": when(process.seen_at),
+                "started": utc_text(process.started_at),
+                "seen": utc_text(process.seen_at),
             }
             for process in running
         ],
@@ -143,5 +143,5 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
 def _said(said: modes.Said | None) -> dict[str, Any] | None:
     if said is None:
         return None
-    until = when(said.until) if said.until else None
-    return {"at": when(said.at), "mode": said.mode, "until": until, "by": said.by, "reason": said.reason}
+    until = utc_text(said.until) if said.until else None
+    return {"at": utc_text(said.at), "mode": said.mode, "until": until, "by": said.by, "reason": said.reason}

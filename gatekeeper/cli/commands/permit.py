@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import Day, by_option, print_json, when
+from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.ledger_commands import (
     id_argument,
     listing,
@@ -16,6 +16,7 @@ from gatekeeper.cli.ledger_commands import (
     timeline_document,
 )
 from gatekeeper.ledger.service import Casework, Exempted, Narrowed, PermitCase
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
 from gatekeeper.store.permits import PermitView
@@ -43,8 +44,8 @@ def as_document(permit: PermitView) -> dict[str, Any]:
         "agencies": list(permit.agencies),
         "max_users": permit.ceiling,
         "binding": permit.binding,
-        "since": when(permit.since),
-        "until": when(permit.until),
+        "since": utc_text(permit.since),
+        "until": utc_text(permit.until),
         "uses": permit.uses,
         "used": permit.used,
         "mailings": list(permit.mailings),
@@ -52,7 +53,7 @@ def as_document(permit: PermitView) -> dict[str, Any]:
         "reason": permit.reason,
         "review": permit.review,
         "by": permit.given_by,
-        "given": when(permit.given_at),
+        "given": utc_text(permit.given_at),
     }
 
 
@@ -68,7 +69,7 @@ def _print_outcome(case: PermitCase, as_json: bool) -> None:
     if as_json:
         print_json(case_document(case))
         return
-    click.echo(f"{case.permit.id} is {case.permit.state}, until {when(case.permit.until)}")
+    click.echo(f"{case.permit.id} is {case.permit.state}, until {utc_text(case.permit.until)}")
     if case.stopped is not None:
         click.echo(f"sent to {case.stopped.sent} recipients, stopped for {case.stopped.stopped}")
     if case.permit.review == "open":
@@ -87,7 +88,7 @@ def _print_case(case: PermitCase) -> None:
             click.echo(f"{name}: {', '.join(values)}")
     click.echo(f"users: {'any number' if permit.ceiling is None else f'at most {permit.ceiling}'}")
     click.echo(f"content: {permit.binding}")
-    click.echo(f"from {when(permit.since)} until {when(permit.until)}")
+    click.echo(f"from {utc_text(permit.since)} until {utc_text(permit.until)}")
     click.echo(f"used {permit.used} of {permit.uses or 'any number of'} times: {', '.join(permit.mailings) or '-'}")
     if permit.review:
         click.echo(f"review: {permit.review}")
@@ -100,7 +101,7 @@ def _show_case(case: PermitCase, as_json: bool) -> None:
 
 def _line(one: PermitView) -> str:
     review = f"  review {one.review}" if one.review else ""
-    return f"{one.id:<8} {one.state:<9} {one.kind:<9} until {when(one.until)}  {one.scope}{review}"
+    return f"{one.id:<8} {one.state:<9} {one.kind:<9} until {utc_text(one.until)}  {one.scope}{review}"
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------

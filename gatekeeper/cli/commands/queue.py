@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.store import jobs
 
 
@@ -24,7 +24,7 @@ def queue(as_json: bool, **given: Any) -> None:
         return
     for job in waiting:
         to = job["recipient"] or f"recipients of {job['mailing']}"
-        click.echo(f"{job['id']:>6}  {job['kind']:<8} {_when(job['due_at'])}  tries={job['attempts']}  {to}")
+        click.echo(f"{job['id']:>6}  {job['kind']:<8} {utc_text(job['due_at'])}  tries={job['attempts']}  {to}")
         if job["error"]:
             click.echo(f"        {job['error']}")
     if not waiting:
@@ -38,8 +38,8 @@ def _document(job: dict[str, Any], now: float) -> dict[str, Any]:
     queue_name = "active" if job["lease_until"] > now else "deferred" if job["attempts"] else "incoming"
     return {
         **{name: job[name] for name in ours},
-        "queued_at": _when(job["queued_at"]),
-        "due_at": _when(job["due_at"]),
+        "queued_at": utc_text(job["queued_at"]),
+        "due_at": utc_text(job["due_at"]),
         "queue_name": queue_name,
         "queue_id": str(job["id"]),
         "arrival_time": int(job["queued_at"]),
@@ -47,7 +47,3 @@ def _document(job: dict[str, Any], now: float) -> dict[str, Any]:
         "sender": job["sender"] or "MAILER-DAEMON",  # as Postfix shows the null sender
         "recipients": [{"address": address, "delay_reason": reason} for address in job["recipients"]],
     }
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

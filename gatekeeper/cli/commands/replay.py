@@ -12,7 +12,8 @@ from gatekeeper.audit.comparison import Change, Comparison, Example
 from gatekeeper.audit.history import History
 from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
-from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.cli.periods import period, progress, since_option, until_option
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
 from gatekeeper.store import Store, rulesets
@@ -91,8 +92,8 @@ def _document(path: Path, found: Comparison, begin: float, end: float, notes: li
     return {
         "draft": str(path),
         "digest": found.draft.digest,
-        "since": when(begin),
-        "until": when(end),
+        "since": utc_text(begin),
+        "until": utc_text(end),
         "decisions": found.decisions,
         "judged": found.judged,
         "differences": found.differences,
@@ -129,7 +130,7 @@ def _example(example: Example) -> dict[str, Any]:
     record, verdict = example.record, example.verdict
     return {
         "id": record.id,
-        "at": when(record.at),
+        "at": utc_text(record.at),
         "mailing": record.mailing,
         "sender": example.value("sender"),
         "subject": example.value("subject"),

@@ -11,7 +11,8 @@ from gatekeeper.audit.compliance import Compliance, Part, Stopped
 from gatekeeper.audit.history import History
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store, ruleset_in_force
-from gatekeeper.cli.periods import period, progress, since_option, until_option, when
+from gatekeeper.cli.periods import period, progress, since_option, until_option
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.store import Store, modes, views
 from gatekeeper.store.views import Fate
 
@@ -48,8 +49,8 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
     fates = store.call(partial(views.fates, since=begin, until=end))
     emergencies = store.call(views.open_emergencies)
     return {
-        "since": when(begin),
-        "until": when(end),
+        "since": utc_text(begin),
+        "until": utc_text(end),
         "agency": found.agency,
         "messages": dict(found.verdicts),
         "rules": dict(found.rules.most_common()),
@@ -66,15 +67,20 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
                 "id": one.id,
                 "agencies": list(one.agencies),
                 "by": one.by,
-                "at": when(one.at),
-                "until": when(one.until),
+                "at": utc_text(one.at),
+                "until": utc_text(one.until),
                 "reason": one.reason,
             }
             for one in emergencies
             if found.agency is None or found.agency in one.agencies
         ],
         "observing": [
-            {"at": when(said.at), "mode": said.mode, "until": when(said.until) if said.until else None, "by": said.by}
+            {
+                "at": utc_text(said.at),
+                "mode": said.mode,
+                "until": utc_text(said.until) if said.until else None,
+                "by": said.by,
+            }
             | {"reason": said.reason}
             for said in store.call(partial(modes.all_said, since=begin))
         ],
@@ -116,7 +122,7 @@ def _sender(part: Part) -> dict[str, Any]:
 def _stopped(one: Stopped) -> dict[str, Any]:
     return {
         "mailing": one.unit,
-        "at": when(one.at),
+        "at": utc_text(one.at),
         "verdict": one.verdict,
         "rules": list(one.rules),
         "sender": one.sender,

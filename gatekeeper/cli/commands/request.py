@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json, when
+from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json
 from gatekeeper.cli.ledger_commands import (
     agreements_document,
     id_argument,
@@ -22,6 +22,7 @@ from gatekeeper.cli.ledger_commands import (
     timeline_document,
 )
 from gatekeeper.ledger.service import Casework, RequestCase, Wanted
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.store.requests import RequestView
 
@@ -54,8 +55,8 @@ def as_document(request: RequestView) -> dict[str, Any]:
         "final": request.final,
         "reason": request.reason,
         "decided_by": request.decided_by,
-        "submitted": when(request.submitted_at),
-        "changed": when(request.changed_at),
+        "submitted": utc_text(request.submitted_at),
+        "changed": utc_text(request.changed_at),
     }
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import Day, by_option, print_json, when
+from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
 from gatekeeper.ledger.service import Casework
 from gatekeeper.ledger.suspensions import KINDS
+from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import SuspensionState
 from gatekeeper.store.suspensions import SuspensionView
 
@@ -23,9 +24,9 @@ def as_document(suspension: SuspensionView) -> dict[str, Any]:
         "kind": suspension.kind,
         "name": suspension.name,
         "reason": suspension.reason,
-        "until": when(suspension.until),
+        "until": utc_text(suspension.until),
         "by": suspension.given_by,
-        "given": when(suspension.given_at),
+        "given": utc_text(suspension.given_at),
     }
 
 
@@ -34,11 +35,11 @@ def _print_outcome(suspension: SuspensionView, as_json: bool) -> None:
         print_json(as_document(suspension))
         return
     about = f"{suspension.kind} {suspension.name}"
-    click.echo(f"{suspension.id}: {about}, {suspension.state} until {when(suspension.until)}")
+    click.echo(f"{suspension.id}: {about}, {suspension.state} until {utc_text(suspension.until)}")
 
 
 def _line(one: SuspensionView) -> str:
-    return f"{one.id:<8} {one.state:<9} {one.kind} {one.name} until {when(one.until)}  {one.reason}"
+    return f"{one.id:<8} {one.state:<9} {one.kind} {one.name} until {utc_text(one.until)}  {one.reason}"
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------

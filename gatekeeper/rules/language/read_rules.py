@@ -23,13 +23,13 @@ def _make_during(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
     begin, end = values.get("from"), values.get("until")
     if isinstance(end, date) and not isinstance(end, datetime):
         end += timedelta(days=1)  # the last day counts
-    during = During(*(_moment(value, zone) for value in (begin, end)))
+    during = During(*(_aware(value, zone) for value in (begin, end)))
     if during.begin and during.end and during.begin >= during.end:
         return reading.error(node, "until is not after from: expected a time in which the rule is in force")
     return during
 
 
-def _moment(value: Any, zone: Any) -> datetime | None:
+def _aware(value: Any, zone: Any) -> datetime | None:
     if value is None or isinstance(value, datetime):
         return value if value is None or value.tzinfo else value.replace(tzinfo=zone)
     return datetime.combine(value, time(), zone)
