@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 import pytest
 
+from gatekeeper.api.mailings import mailing_document
 from gatekeeper.cli import common, main
-from gatekeeper.cli.commands.mailing import as_document
 from gatekeeper.lib import failpoints
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message import DEFECTS
@@ -130,7 +130,7 @@ def test_a_mailing_in_json_is_as_the_page_shows_it():
     )
     (example,) = (json.loads(each) for each in re.findall(r"^```json\n(.*?)^```", COMMANDS, re.DOTALL | re.MULTILINE))
     times = {"started": example["started"], "held": example["held"]}
-    assert list(example.items()) == list((as_document(mailing) | times).items())
+    assert list(example.items()) == list((mailing_document(mailing) | times).items())
 
 
 def test_every_defect_has_its_row():

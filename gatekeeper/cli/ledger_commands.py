@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gatekeeper.api.timeline import EARLIER
 from gatekeeper.cli.common import (
     DATA_ERROR,
     NO_INPUT,
@@ -148,38 +149,11 @@ def terms_of(given: dict[str, Any]) -> Terms:
     return Terms(*(given.pop(name) for name in ("max_users", "until", "uses", "binding")))
 
 
-EARLIER = "agreed to an earlier state"
-
-
-def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
-    """What happened, in JSON; of a yes what its giver had seen, of growth by how much."""
-    return [
-        {
-            "at": utc_text(event.at),
-            "act": event.act,
-            "by": event.by,
-            "login": event.login,
-            "text": event.text,
-            **({"details": dict(event.details)} if event.details else {}),
-        }
-        for event in events
-    ]
-
-
 def print_timeline(events: Iterable[EventView]) -> None:
     """What happened, a line each."""
     for event in events:
         words = (utc_text(event.at), event.act, event.by and f"by {event.by}", event.text)
         click.echo(" ".join(filter(None, words)))
-
-
-def agreements_document(agreements: Agreements, missing: Iterable[str]) -> dict[str, Any]:
-    """Who has agreed, whose yes was to an earlier state and counts no longer, and who must agree, in JSON."""
-    return {
-        "agreed": list(agreements.people),
-        EARLIER.replace(" ", "_"): list(agreements.earlier),
-        "missing": list(missing),
-    }
 
 
 def print_agreements(agreements: Agreements, missing: Iterable[str]) -> None:

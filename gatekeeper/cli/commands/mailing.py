@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from gatekeeper.api.mailings import export_document, export_file_name, mailing_case_document, mailing_document
 from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
 from gatekeeper.cli.ledger_commands import (
-    agreements_document,
     id_argument,
     listing,
     on_the_ledger,
@@ -19,97 +19,14 @@ from gatekeeper.cli.ledger_commands import (
     seen_option,
     terms_of,
     terms_options,
-    timeline_document,
 )
 from gatekeeper.ledger.service import Case, Casework, Decision
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.views import MailingView
 
 # -- how a mailing is shown --------------------------------------------------------------------------------------
-
-
-def as_document(mailing: MailingView) -> dict[str, Any]:
-    """A mailing in JSON (DESIGN 8)."""
-    return {
-        "id": mailing.id,
-        "state": mailing.state.value,
-        "version": mailing.version,
-        "sender": mailing.sender,
-        "subject": mailing.subject,
-        "users": mailing.counts.users,
-        "external": mailing.counts.external,
-        "agencies": sorted(mailing.counts.agencies),
-        "batches": mailing.batches,
-        "sent": mailing.sent,
-        "refused": mailing.refused,
-        "rules": [reason.rule for reason in mailing.reasons],
-        "started": utc_text(mailing.started_at),
-        "held": utc_text(mailing.held_at) if mailing.held_at else None,
-        "forgotten": mailing.forgotten,
-    }
-
-
-def _case_document(case: Case) -> dict[str, Any]:
-    return {
-        **as_document(case.mailing),
-        "users_by_agency": dict(case.mailing.counts.agencies),
-        "reached_before_hold": case.mailing.reached_before,
-        "joined": dict(case.mailing.joined),
-        "reasons": [
-            {"rule": reason.rule, "action": reason.action.value, "cite": reason.cite, "text": reason.text}
-            for reason in case.mailing.reasons
-        ],
-        "kept": [_batch_document(batch) for batch in case.batches],
-        **agreements_document(case.agreements, case.missing),
-        "timeline": timeline_document(case.events),
-    }
-
-
-def _file_name(case: Case, batch: BatchView) -> str:
-    return f"{case.mailing.id}-{batch.id}.eml"
-
-
-def _export_document(case: Case) -> dict[str, Any]:
-    """A case with its envelopes: to whom each message went or was to go, and what became of it."""
-    kept = [
-        {**_batch_document(batch), "file": _file_name(case, batch), "envelope": _envelope_document(batch)}
-        for batch in case.batches
-    ]
-    return {**_case_document(case), "kept": kept}
-
-
-def _envelope_document(batch: BatchView) -> dict[str, Any]:
-    return {
-        "sender": batch.sender,
-        "parameters": list(batch.parameters),
-        "recipients": [
-            {
-                "address": view.recipient.address,
-                "parameters": list(view.recipient.parameters),
-                "state": view.state.value,
-                "reply": view.reply,
-            }
-            for view in batch.recipients
-        ],
-    }
-
-
-def _batch_document(batch: BatchView) -> dict[str, Any]:
-    states = [view.state.value for view in batch.recipients]
-    return {
-        "id": batch.id,
-        "state": batch.state.value,
-        "received": utc_text(batch.received_at),
-        "sender": batch.sender,
-        "client": batch.client.address,
-        "login": batch.login,
-        "listener": batch.listener,
-        "message_id": batch.message_id,
-        "size": batch.size,
-        "recipients": {state: states.count(state) for state in sorted(set(states))},
-    }
 
 
 def _print_case(case: Case) -> None:
@@ -140,7 +57,7 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
         click.echo(f"gatekeeper: {decision.grew}", err=True)
     if as_json:
         missing = list(decision.missing)
-        print_json({**as_document(decision.mailing), "permit": decision.permit, "missing": missing})
+        print_json({**mailing_document(decision.mailing), "permit": decision.permit, "missing": missing})
         return
     click.echo(f"{decision.mailing.id} is {decision.mailing.state}")
     if decision.missing:
@@ -148,7 +65,7 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
 
 
 def _show_case(case: Case, as_json: bool) -> None:
-    print_json(_case_document(case)) if as_json else _print_case(case)
+    print_json(mailing_case_document(case)) if as_json else _print_case(case)
 
 
 def _line(one: MailingView) -> str:
@@ -185,7 +102,7 @@ def mailing() -> None:
 
 
 @mailing.command("list")
-@listing("mailings", MailingState, as_document, _line)
+@listing("mailings", MailingState, mailing_document, _line)
 def list_mailings(casework: Casework, state: str | None) -> list[MailingView]:
     """List the mailings that have a number, newest first."""
     return casework.mailings(state)
@@ -277,10 +194,10 @@ def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
         make_private_folder(folder)
         names = []
         for batch in case.batches:
-            name = _file_name(case, batch)
+            name = export_file_name(case, batch)
             write_private_file(folder / name, casework.message(batch))
             names.append(name)
-        document = json.dumps(_export_document(case), indent=2, ensure_ascii=False) + "\n"
+        document = json.dumps(export_document(case), indent=2, ensure_ascii=False) + "\n"
         write_private_file(folder / "mailing.json", document.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gatekeeper.api.permits import permit_case_document, permit_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.ledger_commands import (
     id_argument,
@@ -13,7 +14,6 @@ from gatekeeper.cli.ledger_commands import (
     on_the_ledger,
     print_timeline,
     seen_option,
-    timeline_document,
 )
 from gatekeeper.ledger.service import Casework, Exempted, Narrowed, PermitCase
 from gatekeeper.lib.moments import utc_text
@@ -27,47 +27,9 @@ reason_option = click.option("--reason", required=True, help="why")
 # -- how a permit is shown ---------------------------------------------------------------------------------------
 
 
-def as_document(permit: PermitView) -> dict[str, Any]:
-    """A permit in JSON."""
-    return {
-        "id": permit.id,
-        "state": permit.state.value,
-        "version": permit.version,
-        "kind": permit.kind,
-        "request": permit.request,
-        "rules": list(permit.rules),
-        "senders": sorted(permit.scope.senders),
-        "sender_agencies": sorted(permit.scope.agencies),
-        "sender_groups": sorted(permit.scope.groups),
-        "subject": permit.subject,
-        "lists": list(permit.lists),
-        "agencies": list(permit.agencies),
-        "max_users": permit.ceiling,
-        "binding": permit.binding,
-        "since": utc_text(permit.since),
-        "until": utc_text(permit.until),
-        "uses": permit.uses,
-        "used": permit.used,
-        "mailings": list(permit.mailings),
-        "purpose": permit.purpose,
-        "reason": permit.reason,
-        "review": permit.review,
-        "by": permit.given_by,
-        "given": utc_text(permit.given_at),
-    }
-
-
-def case_document(case: PermitCase) -> dict[str, Any]:
-    """A permit in JSON with its timeline, and what was stopped just now."""
-    document = {**as_document(case.permit), "timeline": timeline_document(case.events)}
-    if case.stopped is not None:
-        document |= {"sent": case.stopped.sent, "stopped": case.stopped.stopped}
-    return document
-
-
 def _print_outcome(case: PermitCase, as_json: bool) -> None:
     if as_json:
-        print_json(case_document(case))
+        print_json(permit_case_document(case))
         return
     click.echo(f"{case.permit.id} is {case.permit.state}, until {utc_text(case.permit.until)}")
     if case.stopped is not None:
@@ -96,7 +58,7 @@ def _print_case(case: PermitCase) -> None:
 
 
 def _show_case(case: PermitCase, as_json: bool) -> None:
-    print_json(case_document(case)) if as_json else _print_case(case)
+    print_json(permit_case_document(case)) if as_json else _print_case(case)
 
 
 def _line(one: PermitView) -> str:
@@ -145,7 +107,7 @@ def exception(casework: Casework, by: str, reason: str, **given: Any) -> PermitC
 
 @permit.command("list")
 @click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
-@listing("permits", PermitState, as_document, _line)
+@listing("permits", PermitState, permit_document, _line)
 def list_permits(casework: Casework, state: str | None, review: str | None) -> list[PermitView]:
     """List the permits, newest first."""
     return casework.permits(state, review)

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from gatekeeper.api.requests import request_case_document, request_document
 from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json
 from gatekeeper.cli.ledger_commands import (
-    agreements_document,
     id_argument,
     listing,
     on_the_ledger,
@@ -19,64 +19,17 @@ from gatekeeper.cli.ledger_commands import (
     seen_option,
     terms_of,
     terms_options,
-    timeline_document,
 )
 from gatekeeper.ledger.service import Casework, RequestCase, Wanted
-from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.store.requests import RequestView
 
 # -- how a request is shown --------------------------------------------------------------------------------------
 
 
-def as_document(request: RequestView) -> dict[str, Any]:
-    """A request in JSON."""
-    draft = request.draft
-    return {
-        "id": request.id,
-        "state": request.state.value,
-        "version": request.version,
-        "agency": draft.agency,
-        "requester": request.requester,
-        "senders": list(draft.senders),
-        "subject": draft.subject,
-        "purpose": draft.purpose,
-        "audiences": list(draft.audiences),
-        "users": draft.users,
-        "planned": draft.planned and draft.planned.isoformat(),
-        "needed_by": draft.needed_by and draft.needed_by.isoformat(),
-        "exception": draft.exception,
-        "content": draft.content and draft.content.digest,
-        "late": request.late,
-        "earliest": request.earliest and request.earliest.isoformat(),
-        "rules": list(request.rules),
-        "permits": list(request.permits),
-        "appealed": request.appealed,
-        "final": request.final,
-        "reason": request.reason,
-        "decided_by": request.decided_by,
-        "submitted": utc_text(request.submitted_at),
-        "changed": utc_text(request.changed_at),
-    }
-
-
-def case_document(case: RequestCase) -> dict[str, Any]:
-    """A request in JSON with all that belongs to it."""
-    document = {
-        **as_document(case.request),
-        "needs": list(case.needs),
-        **agreements_document(case.agreements, case.missing),
-        "permit": case.permit or next((permit.id for permit in reversed(case.permits)), None),
-        "timeline": timeline_document(case.events),
-    }
-    if case.stopped is not None:
-        document |= {"sent": case.stopped.sent, "stopped": case.stopped.stopped}
-    return document
-
-
 def _print_outcome(case: RequestCase, as_json: bool) -> None:
     if as_json:
-        print_json(case_document(case))
+        print_json(request_case_document(case))
         return
     click.echo(f"{case.request.id} is {case.request.state}" + (f", {case.permit}" if case.permit else ""))
     if case.request.late:
@@ -121,7 +74,7 @@ def _show_case(found: RequestCase | bytes, as_json: bool) -> None:
     if isinstance(found, bytes):
         click.echo(found, nl=False)
     else:
-        print_json(case_document(found)) if as_json else _print_case(found)
+        print_json(request_case_document(found)) if as_json else _print_case(found)
 
 
 def _line(one: RequestView) -> str:
@@ -185,7 +138,7 @@ def _read(path: Path) -> bytes:
 
 
 @request.command("list")
-@listing("requests", RequestState, as_document, _line)
+@listing("requests", RequestState, request_document, _line)
 def list_requests(casework: Casework, state: str | None) -> list[RequestView]:
     """List the requests, newest first."""
     return casework.requests(state)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import click
 
+from gatekeeper.api.suspensions import suspension_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
 from gatekeeper.ledger.service import Casework
@@ -16,23 +16,9 @@ from gatekeeper.lifecycle import SuspensionState
 from gatekeeper.store.suspensions import SuspensionView
 
 
-def as_document(suspension: SuspensionView) -> dict[str, Any]:
-    """A suspension in JSON."""
-    return {
-        "id": suspension.id,
-        "state": suspension.state.value,
-        "kind": suspension.kind,
-        "name": suspension.name,
-        "reason": suspension.reason,
-        "until": utc_text(suspension.until),
-        "by": suspension.given_by,
-        "given": utc_text(suspension.given_at),
-    }
-
-
 def _print_outcome(suspension: SuspensionView, as_json: bool) -> None:
     if as_json:
-        print_json(as_document(suspension))
+        print_json(suspension_document(suspension))
         return
     about = f"{suspension.kind} {suspension.name}"
     click.echo(f"{suspension.id}: {about}, {suspension.state} until {utc_text(suspension.until)}")
@@ -76,7 +62,7 @@ def end(casework: Casework, id: int, by: str, reason: str) -> SuspensionView:
 
 
 @suspend.command("list")
-@listing("suspensions", SuspensionState, as_document, _line)
+@listing("suspensions", SuspensionState, suspension_document, _line)
 def list_suspensions(casework: Casework, state: str | None) -> list[SuspensionView]:
     """List the suspensions, newest first."""
     return casework.suspensions(state)

@@ -1,0 +1,1 @@
+"""The JSON of things, made once for every face: CLI, HTTP API, console."""

@@ -1,0 +1,92 @@
+"""A mailing in JSON, as every face shows it: the CLI, the API, the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatekeeper.api.timeline import agreements_document, timeline_document
+from gatekeeper.ledger.service import Case
+from gatekeeper.lib.moments import utc_text
+from gatekeeper.store.views import BatchView, MailingView
+
+
+def mailing_document(mailing: MailingView) -> dict[str, Any]:
+    """A mailing in JSON (DESIGN 8)."""
+    return {
+        "id": mailing.id,
+        "state": mailing.state.value,
+        "version": mailing.version,
+        "sender": mailing.sender,
+        "subject": mailing.subject,
+        "users": mailing.counts.users,
+        "external": mailing.counts.external,
+        "agencies": sorted(mailing.counts.agencies),
+        "batches": mailing.batches,
+        "sent": mailing.sent,
+        "refused": mailing.refused,
+        "rules": [reason.rule for reason in mailing.reasons],
+        "started": utc_text(mailing.started_at),
+        "held": utc_text(mailing.held_at) if mailing.held_at else None,
+        "forgotten": mailing.forgotten,
+    }
+
+
+def mailing_case_document(case: Case) -> dict[str, Any]:
+    return {
+        **mailing_document(case.mailing),
+        "users_by_agency": dict(case.mailing.counts.agencies),
+        "reached_before_hold": case.mailing.reached_before,
+        "joined": dict(case.mailing.joined),
+        "reasons": [
+            {"rule": reason.rule, "action": reason.action.value, "cite": reason.cite, "text": reason.text}
+            for reason in case.mailing.reasons
+        ],
+        "kept": [_batch_document(batch) for batch in case.batches],
+        **agreements_document(case.agreements, case.missing),
+        "timeline": timeline_document(case.events),
+    }
+
+
+def export_file_name(case: Case, batch: BatchView) -> str:
+    return f"{case.mailing.id}-{batch.id}.eml"
+
+
+def export_document(case: Case) -> dict[str, Any]:
+    """A case with its envelopes: to whom each message went or was to go, and what became of it."""
+    kept = [
+        {**_batch_document(batch), "file": export_file_name(case, batch), "envelope": _envelope_document(batch)}
+        for batch in case.batches
+    ]
+    return {**mailing_case_document(case), "kept": kept}
+
+
+def _envelope_document(batch: BatchView) -> dict[str, Any]:
+    return {
+        "sender": batch.sender,
+        "parameters": list(batch.parameters),
+        "recipients": [
+            {
+                "address": view.recipient.address,
+                "parameters": list(view.recipient.parameters),
+                "state": view.state.value,
+                "reply": view.reply,
+            }
+            for view in batch.recipients
+        ],
+    }
+
+
+def _batch_document(batch: BatchView) -> dict[str, Any]:
+    states = [view.state.value for view in batch.recipients]
+    return {
+        "id": batch.id,
+        "state": batch.state.value,
+        "received": utc_text(batch.received_at),
+        "sender": batch.sender,
+        "client": batch.client.address,
+        "login": batch.login,
+        "listener": batch.listener,
+        "message_id": batch.message_id,
+        "size": batch.size,
+        "recipients": {state: states.count(state) for state in sorted(set(states))},
+    }
