@@ -24,6 +24,7 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.table import table
 from gatekeeper.ledger.service import Casework, CaseworkError, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.moments import utc_text
@@ -96,9 +97,12 @@ def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., 
 
 
 def listing(
-    noun: str, states: type[StrEnum], document: Callable[[Any], Any], line: Callable[[Any], str]
+    noun: str, states: type[StrEnum], document: Callable[[Any], Any], row: Callable[[Any], Sequence[object]]
 ) -> Callable[[Callable[..., Sequence[Any]]], Callable[..., None]]:
-    """Make a command of a verb that lists, by state, things that are a document in JSON, and a line each for people."""
+    """Make a command of a verb that lists things by state.
+
+    Args: `document` makes JSON of one of them, `row` the cells of its line in the table that people read.
+    """
 
     def decorate(verb: Callable[..., Sequence[Any]]) -> Callable[..., None]:
         @wraps(verb)
@@ -109,8 +113,8 @@ def listing(
             if as_json:
                 print_json([document(one) for one in found])
                 return
-            for one in found:
-                click.echo(line(one))
+            for line in table(map(row, found)):
+                click.echo(line)
             if not found:
                 click.echo(f"no {noun}" + (f" that are {state}" if state else ""))
 

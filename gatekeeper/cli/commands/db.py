@@ -9,6 +9,7 @@ import click
 
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import failing_well
+from gatekeeper.cli.table import table
 from gatekeeper.store import Database
 from gatekeeper.store.db import copy
 from gatekeeper.store.db.engine import NEWEST_SCHEMA
@@ -46,8 +47,8 @@ def copy_database(target: str, as_json: bool, **given: Any) -> None:
     if as_json:
         print_json({"rows": copied})
         return
-    for name, rows in copied.items():
-        click.echo(f"{name:<20} {rows:>10}")
+    for line in table(copied.items()):
+        click.echo(line)
     click.echo("copied and compared: the gate may start with --database set to the copy, and never again on this one")
 
 

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.policies import policy_at
+from gatekeeper.cli.table import table
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
@@ -189,12 +190,14 @@ def _document(answer: Answer) -> dict[str, Any]:
     }
 
 
+def _row(answer: Answer) -> tuple[object, ...]:
+    rules, reply = ", ".join(sorted(answer.rules)) or "-", f"{answer.code} {answer.text}"
+    return answer.sample.title, len(answer.sample.recipients), answer.verdict, rules, reply
+
+
 def _print(answers: list[Answer]) -> None:
-    click.echo(f"{'sent':<30} {'rcpt':>5}  {'verdict':<8} {'rules':<12} reply")
-    for answer in answers:
-        rules, reply = ", ".join(sorted(answer.rules)) or "-", f"{answer.code} {answer.text}"
-        count = len(answer.sample.recipients)
-        click.echo(f"{answer.sample.title:<30} {count:>5}  {answer.verdict:<8} {rules:<12} {reply}")
+    for line in table([("sent", "rcpt", "verdict", "rules", "reply"), *map(_row, answers)]):
+        click.echo(line)
     if any(answer.verdict == "hold" for answer in answers):
         click.echo("\nwhat is held:   gatekeeper mailing list --state held")
         click.echo("to decide it:   gatekeeper mailing approve M-... --by an-approver-of-rules.yaml")

@@ -9,6 +9,7 @@ import click
 
 from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, login_name, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
+from gatekeeper.cli.table import table
 from gatekeeper.store import Store, sources
 from gatekeeper.store.sources import Source
 
@@ -28,9 +29,8 @@ def list_sources(as_json: bool, **given: Any) -> None:
     if as_json:
         print_json([_document(source) for source in found])
         return
-    for source in found:
-        now = f", now {_counted(source.found_entries, source.found_granted)}" if source.state == "shrunk" else ""
-        click.echo(f"{source.state:<8} {source.name}: {_counted(source.entries, source.granted)}{now}")
+    for line in table(map(_row, found)):
+        click.echo(line)
 
 
 @directory.command()
@@ -48,6 +48,11 @@ def accept(source: str, as_json: bool, **given: Any) -> None:
         return
     was, now = _counted(taken.entries, taken.granted), _counted(taken.found_entries, taken.found_granted)
     click.echo(f"{source} is taken as it is: {now}; it had {was}")
+
+
+def _row(source: Source) -> tuple[object, ...]:
+    now = f", now {_counted(source.found_entries, source.found_granted)}" if source.state == "shrunk" else ""
+    return source.state, f"{source.name}: {_counted(source.entries, source.granted)}{now}"
 
 
 def _not_shrunk(store: Store, name: str) -> str:

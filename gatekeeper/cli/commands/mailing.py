@@ -68,10 +68,10 @@ def _show_case(case: Case, as_json: bool) -> None:
     print_json(mailing_case_document(case)) if as_json else _print_case(case)
 
 
-def _line(one: MailingView) -> str:
-    reach = f"{one.counts.users:>6} users {len(one.counts.agencies):>3} agencies"
-    about = _ended(one) or f"{one.sender}  {one.subject!r}"
-    return f"{one.id:<8} {one.state:<10} {reach}  {utc_text(one.changed_at)}  {about}"
+def _row(one: MailingView) -> tuple[object, ...]:
+    reach = f"{one.counts.users} users", f"{len(one.counts.agencies)} agencies"
+    about = (_ended(one), "") if one.forgotten else (one.sender, repr(one.subject))
+    return one.id, one.state, *reach, utc_text(one.changed_at), *about
 
 
 def _ended(one: MailingView) -> str:
@@ -102,7 +102,7 @@ def mailing() -> None:
 
 
 @mailing.command("list")
-@listing("mailings", MailingState, mailing_document, _line)
+@listing("mailings", MailingState, mailing_document, _row)
 def list_mailings(casework: Casework, state: str | None) -> list[MailingView]:
     """List the mailings that have a number, newest first."""
     return casework.mailings(state)

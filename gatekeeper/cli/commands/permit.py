@@ -61,9 +61,9 @@ def _show_case(case: PermitCase, as_json: bool) -> None:
     print_json(permit_case_document(case)) if as_json else _print_case(case)
 
 
-def _line(one: PermitView) -> str:
-    review = f"  review {one.review}" if one.review else ""
-    return f"{one.id:<8} {one.state:<9} {one.kind:<9} until {utc_text(one.until)}  {one.scope}{review}"
+def _row(one: PermitView) -> tuple[object, ...]:
+    review = f"review {one.review}" if one.review else ""
+    return one.id, one.state, one.kind, f"until {utc_text(one.until)}", one.scope, review
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def exception(casework: Casework, by: str, reason: str, **given: Any) -> PermitC
 
 @permit.command("list")
 @click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
-@listing("permits", PermitState, permit_document, _line)
+@listing("permits", PermitState, permit_document, _row)
 def list_permits(casework: Casework, state: str | None, review: str | None) -> list[PermitView]:
     """List the permits, newest first."""
     return casework.permits(state, review)

@@ -8,6 +8,7 @@ import click
 
 from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
+from gatekeeper.cli.table import table
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.store import jobs
 
@@ -22,13 +23,17 @@ def queue(as_json: bool, **given: Any) -> None:
     if as_json:
         print_json([_document(job, now) for job in waiting])
         return
-    for job in waiting:
-        to = job["recipient"] or f"recipients of {job['mailing']}"
-        click.echo(f"{job['id']:>6}  {job['kind']:<8} {utc_text(job['due_at'])}  tries={job['attempts']}  {to}")
+    for job, line in zip(waiting, table(map(_row, waiting)), strict=True):
+        click.echo(line)
         if job["error"]:
             click.echo(f"        {job['error']}")
     if not waiting:
         click.echo("nothing waits")
+
+
+def _row(job: dict[str, Any]) -> tuple[object, ...]:
+    to = job["recipient"] or f"recipients of {job['mailing']}"
+    return job["id"], job["kind"], utc_text(job["due_at"]), f"tries={job['attempts']}", to
 
 
 def _document(job: dict[str, Any], now: float) -> dict[str, Any]:

@@ -77,12 +77,10 @@ def _show_case(found: RequestCase | bytes, as_json: bool) -> None:
         print_json(request_case_document(found)) if as_json else _print_case(found)
 
 
-def _line(one: RequestView) -> str:
-    draft, late = one.draft, "  late" if one.late else ""
-    return (
-        f"{one.id:<8} {one.state:<10} {draft.agency:<8} {draft.users:>6} users  {draft.planned or '-'}{late}  "
-        f"{', '.join(draft.senders)}  {draft.subject!r}"
-    )
+def _row(one: RequestView) -> tuple[object, ...]:
+    draft = one.draft
+    day = f"{draft.planned or '-'}{'  late' if one.late else ''}"
+    return one.id, one.state, draft.agency, f"{draft.users} users", day, ", ".join(draft.senders), repr(draft.subject)
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------
@@ -138,7 +136,7 @@ def _read(path: Path) -> bytes:
 
 
 @request.command("list")
-@listing("requests", RequestState, request_document, _line)
+@listing("requests", RequestState, request_document, _row)
 def list_requests(casework: Casework, state: str | None) -> list[RequestView]:
     """List the requests, newest first."""
     return casework.requests(state)

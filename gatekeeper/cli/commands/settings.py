@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.table import table
 from gatekeeper.settings import SETTINGS
 
 
@@ -32,6 +33,6 @@ def settings(as_json: bool, changed: bool, **given: Any) -> None:
             ]
         )
         return
-    for setting in shown:
-        value = found.texts[setting.name] or '""'
-        click.echo(f"--{setting.flag:<28} {value:<32} ({found.origins[setting.name]})")
+    rows = [(f"--{each.flag}", found.texts[each.name] or '""', f"({found.origins[each.name]})") for each in shown]
+    for line in table(rows):
+        click.echo(line)

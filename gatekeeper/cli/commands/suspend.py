@@ -24,8 +24,8 @@ def _print_outcome(suspension: SuspensionView, as_json: bool) -> None:
     click.echo(f"{suspension.id}: {about}, {suspension.state} until {utc_text(suspension.until)}")
 
 
-def _line(one: SuspensionView) -> str:
-    return f"{one.id:<8} {one.state:<9} {one.kind} {one.name} until {utc_text(one.until)}  {one.reason}"
+def _row(one: SuspensionView) -> tuple[object, ...]:
+    return one.id, one.state, f"{one.kind} {one.name}", f"until {utc_text(one.until)}", one.reason
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def end(casework: Casework, id: int, by: str, reason: str) -> SuspensionView:
 
 
 @suspend.command("list")
-@listing("suspensions", SuspensionState, suspension_document, _line)
+@listing("suspensions", SuspensionState, suspension_document, _row)
 def list_suspensions(casework: Casework, state: str | None) -> list[SuspensionView]:
     """List the suspensions, newest first."""
     return casework.suspensions(state)

@@ -1,0 +1,22 @@
+"""Listings as text: one helper aligns them all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+_NUMBER = re.compile(r"[0-9]+( [a-z]+)?")  # 2400, or 2400 users
+
+
+def table(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield a line a row, cells two blanks apart; each column is as wide as its widest cell, numbers to the right.
+
+    Args: `rows` have the same number of cells each. Empty cells at a row's end leave no blanks.
+    """
+    texts = [[str(cell) for cell in row] for row in rows]
+    columns = list(zip(*texts, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    numbers = [all(_NUMBER.fullmatch(cell) for cell in column) for column in columns]
+    for row in texts:
+        cells = zip(row, widths, numbers, strict=True)
+        yield "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()
