@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.outbox.agreement import Agreements
+from gatekeeper.policy.agreement import Agreements
 from gatekeeper.store.views import EventView
 
 EARLIER = "agreed to an earlier state"
