@@ -26,7 +26,7 @@ from bench.contenders import Contender
 from bench.workloads import WORKLOADS, Workload, send
 from gatekeeper.delivery import NextHop
 from gatekeeper.model import Transaction
-from gatekeeper.pipeline.pipeline import Relay
+from gatekeeper.pipeline.pipeline import RelayMessage
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.service.runtime import prepare
 from gatekeeper.settings import read_settings
@@ -39,7 +39,7 @@ _MESSAGES = {"W1": 4000, "W1r": 8000, "W2": 60, "W2p": 200, "W3": 60, "W4": 800}
 class Open:
     """A pipeline that lets all pass."""
 
-    async def carry(self, transaction: Transaction, relay: Relay) -> Reply:
+    async def receive_in_task(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         return await relay(b"Received: from bench (bench [127.0.0.1])\r\n\tby gate with ESMTP id 1; now\r\n")
 
 

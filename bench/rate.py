@@ -13,7 +13,7 @@ from gatekeeper.delivery import NextHop
 from gatekeeper.lib.aio import Patience
 from gatekeeper.model import Counts, Outcome, Standing
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.settings import Settings, read_settings
 from gatekeeper.store import Arrival, Database, Judge, Store
@@ -67,7 +67,7 @@ def _median(costs: list[Cost]) -> Cost:
 async def _open(settings: Settings, kind: type[Store], folder: Path) -> SmtpListener:
     store = kind(Database(f"sqlite:///{folder}/{kind.__name__}.db", timeout=30))
     store.open()
-    pipeline = Pipeline(settings.judging, InForce(settings.judging.rules), store)
+    pipeline = Pipeline(settings.judging, ActivePolicy(settings.judging.rules), store)
     listener = SmtpListener(settings.listening, NextHop(settings.next_hop), pipeline, lambda sender: True)
     await listener.start()
     return listener

@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gatekeeper.audit.record import About, Recorder, record_unjudged
-from gatekeeper.policy.evidence import Judged
+from gatekeeper.policy.evidence import Judgment
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, StoreError, audit_chain
 from gatekeeper.store.db.hashing import keyed
@@ -36,7 +36,7 @@ class _Entry(NamedTuple):
     now: datetime
     mailbox: str
     about: About
-    judged: Judged | None
+    judged: Judgment | None
     verdict: str
 
 
@@ -82,11 +82,11 @@ class Auditor:
         if self._end and self._end.records:
             self._anchor(self._end)
 
-    def judged(self, judged: Judged, about: About) -> None:
+    def judged(self, judged: Judgment, about: About) -> None:
         """Take a decision; returns at once."""
         evidence = judged.evidence
         if evidence.facts.size > _LARGE:  # a body must not wait here
-            judged = Judged(judged.ruleset, evidence.without_content(), judged.verdict, judged.now)
+            judged = Judgment(judged.ruleset, evidence.without_content(), judged.verdict, judged.now)
         self._take(_Entry(judged.now, evidence.source.mailbox, about, judged, judged.verdict.action.value))
 
     def unjudged(self, now: datetime, verdict: str, mailbox: str, about: About) -> None:

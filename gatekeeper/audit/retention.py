@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.lib.aio import every
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import Connection, OutageLog, Store, audit_chain
 
 log = logging.getLogger("gatekeeper.audit")
@@ -24,7 +24,7 @@ _SETTLED_SECONDS = 60.0  # after which groups are merged
 class Retention:
     """Keeps the audit small; any number of these share a database."""
 
-    in_force: InForce
+    active_policy: ActivePolicy
     store: Store
     _loop: asyncio.Task[None] | None = field(default=None, repr=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the tidying up of the audit"), repr=False)
@@ -53,7 +53,7 @@ class Retention:
                 return
 
     async def _age_out(self) -> None:
-        now, keep = self.store.now(), self.in_force.current.ruleset.audit.keep
+        now, keep = self.store.now(), self.active_policy.current.ruleset.audit.keep
         before, removed = now - keep.total_seconds(), 1
         while removed:
             removed = await self.store.run(partial(_remove, before=before, now=now))

@@ -25,8 +25,8 @@ from gatekeeper.model import Action, Facts, Reason
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_senders
 from gatekeeper.outbox.to_senders import Voice
-from gatekeeper.policy.active import InForce, Policy
-from gatekeeper.policy.evidence import Judged, warning_field
+from gatekeeper.policy.active import ActivePolicy, Policy
+from gatekeeper.policy.evidence import Judgment, warning_field
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, Store, StoreError, gathering
 from gatekeeper.store import batches as keeping
@@ -44,14 +44,14 @@ class Ended:
     verdict: Action
     done: Action
     key: int
-    judged: Mapping[int, Judged] = field(repr=False)  # by batch
+    judged: Mapping[int, Judgment] = field(repr=False)  # by batch
 
 
 @dataclass(slots=True)
 class Gathers:
     """Ends gathers; any number of these, in any number of processes, share a database."""
 
-    in_force: InForce
+    active_policy: ActivePolicy
     store: Store
     voice: Callable[[], Voice]
     mode: Mode = field(default_factory=Mode)
@@ -81,7 +81,7 @@ class Gathers:
         gathered = await self.store.read(partial(gathering.read_gathered, key=key))
         if gathered is None:
             return
-        policy, facts = self.in_force.current, await self._facts(gathered)
+        policy, facts = self.active_policy.current, await self._facts(gathered)
         judged = await self.store.read(partial(self._judge, gathered=gathered, facts=facts, policy=policy))
         step("gather-judged")
         ended = await self.store.run(partial(self._write, gathered=gathered, judged=judged))
@@ -139,7 +139,7 @@ class Gathers:
         carried_out = Action.RELAY if passes and not worst.passes else worst
         return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged.each)
 
-    def _observes(self, judged: Iterable[Judged]) -> bool:
+    def _observes(self, judged: Iterable[Judgment]) -> bool:
         """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
         return self.mode.observes or not any(each.ruleset.acts_on(*each.evidence.source.agencies) for each in judged)
 

@@ -23,8 +23,8 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.outbox import to_approvers, to_senders
 from gatekeeper.outbox.to_senders import Voice
-from gatekeeper.policy.active import InForce
-from gatekeeper.policy.evidence import Judged
+from gatekeeper.policy.active import ActivePolicy
+from gatekeeper.policy.evidence import Judgment
 from gatekeeper.store import Connection, Store, StoreError, rechecks
 from gatekeeper.store.rechecks import Waiting
 
@@ -38,9 +38,9 @@ class Looked:
     mailing: str
     key: int
     permits: tuple[str, ...]
-    judged: Mapping[int, Judged]  # by batch
+    judged: Mapping[int, Judgment]  # by batch
 
-    def done(self, judged: Judged) -> str:
+    def done(self, judged: Judgment) -> str:
         """What became of a batch: where one of them has to wait, all do."""
         return judged.verdict.action.value if self.permits else Action.HOLD.value
 
@@ -49,7 +49,7 @@ class Looked:
 class Meetings:
     """Looks at held mailings again; any number of these, in any number of processes, share a database."""
 
-    in_force: InForce
+    active_policy: ActivePolicy
     store: Store
     voice: Callable[[], Voice]
     on_queued: Callable[[], None] = lambda: None
@@ -101,7 +101,7 @@ class Meetings:
 
     def _judge(self, connection: Connection, waiting: Waiting) -> Rejudged:
         facts: dict[bytes, Facts] = {}
-        policy = self.in_force.current
+        policy = self.active_policy.current
         kept = read_kept(connection, waiting.batches, facts, policy)
         return rejudge(connection, waiting, kept, policy, self.clock())
 

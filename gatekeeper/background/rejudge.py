@@ -14,7 +14,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
 from gatekeeper.policy.active import Policy
-from gatekeeper.policy.evidence import Judged, audience_of, likeness_for, source_of
+from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, source_of
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.permit_uses import lock
@@ -66,7 +66,7 @@ def _kept(connection: Connection, batch: BatchView, facts: dict[bytes, Facts], p
 class Rejudged:
     """The judgments on all batches of a mailing, by the batches' ids, and the standing that they were given on."""
 
-    each: Mapping[int, Judged]
+    each: Mapping[int, Judgment]
     standing: Standing
 
     @property
@@ -111,7 +111,7 @@ def _judge_all(
     connection: Connection, mailing: MailingView, kept: Collection[Kept], policy: Policy, now: float, standing: Standing
 ) -> Rejudged:
     """Judge each batch with the counts of the whole mailing."""
-    moment, ruleset, judged = moment_of(now), policy.ruleset, dict[int, Judged]()
+    moment, ruleset, judged = moment_of(now), policy.ruleset, dict[int, Judgment]()
     likenesses = _likenesses(connection, kept, standing)
     for each in kept:
         evidence = Evidence(
@@ -125,7 +125,7 @@ def _judge_all(
             likeness=likenesses.get(each.batch.body),
         )
         verdict = rules.judge(ruleset, evidence, moment)
-        judged[each.batch.id] = Judged(ruleset, evidence, verdict, moment)
+        judged[each.batch.id] = Judgment(ruleset, evidence, verdict, moment)
     return Rejudged(judged, standing)
 
 

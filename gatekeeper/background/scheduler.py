@@ -14,7 +14,7 @@ from gatekeeper.background.held_reminders import Patience
 from gatekeeper.background.recheck import Meetings
 from gatekeeper.background.request_reminders import RequestNews
 from gatekeeper.lib.aio import every
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import OutageLog, Store, batches, cleanup, permit_uses, permits, preflights, versions
 from gatekeeper.store.time_bounds import Lengths, bound_stored_times
 
@@ -33,7 +33,7 @@ _SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of 
 class Duties:
     """The loops of a running gate."""
 
-    in_force: InForce
+    active_policy: ActivePolicy
     store: Store
     gathers: Gathers
     patience: Patience
@@ -88,7 +88,7 @@ class Duties:
 
     async def bound_times(self) -> None:
         """Shorten the stored times that a clock which was hours ahead has written; raises StoreError."""
-        gather = self.in_force.current.ruleset.mailing.gather
+        gather = self.active_policy.current.ruleset.mailing.gather
         lengths = Lengths(self.lease, gather.quiet.total_seconds() if gather else 0.0)
         bounded = await self.store.run(partial(bound_stored_times, now=self.clock(), lengths=lengths))
         if bounded:
@@ -97,7 +97,7 @@ class Duties:
     async def tidy(self) -> None:
         """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
         now = self.clock()
-        age = max(_ORDINARY_SECONDS, self.in_force.current.ruleset.mailing.within.total_seconds())
+        age = max(_ORDINARY_SECONDS, self.active_policy.current.ruleset.mailing.within.total_seconds())
         unsealed = now - _UNSEALED_SECONDS
         with self._outages["the tidying up"].survived():
             await self.bound_times()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gatekeeper.cli.common import CONFIG, Failure
-from gatekeeper.policy.active import InForceError, Policy, read_policy
+from gatekeeper.policy.active import Policy, PolicyError, read_policy
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def reading_well() -> Iterator[None]:
     """Turn rules that cannot be used into a line on standard error and a code of sysexits.h."""
     try:
         yield
-    except InForceError as error:
+    except PolicyError as error:
         raise Failure(str(error), CONFIG) from None
 
 

@@ -12,7 +12,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.to_senders import Voice
-from gatekeeper.policy.approvers import Asking, Matter, Yes, agency_of
+from gatekeeper.policy.approvers import Approval, Approvers, Matter, agency_of
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store.events import Act
@@ -119,7 +119,7 @@ __all__ = [
 
 def check_may_decide(ruleset: Ruleset, matter: Matter, by: str) -> None:
     """Raise NotAllowed where `by` may not say yes or no: it is their own (DESIGN 6), or no rule asks them."""
-    if refusal := Asking(ruleset).refusal(matter, by):
+    if refusal := Approvers(ruleset).refusal(matter, by):
         raise NotAllowed(refusal)
 
 
@@ -134,13 +134,13 @@ def check_may_be_asked(ruleset: Ruleset, matter: Matter, whom: str) -> None:
 
 def asked(ruleset: Ruleset, matter: Matter) -> frozenset[str]:
     """Everybody whose yes can count, delegates among them."""
-    return Asking(ruleset).able(matter)
+    return Approvers(ruleset).available_deciders(matter)
 
 
-def missing(ruleset: Ruleset, matter: Matter, agreed: Iterable[str | Yes]) -> tuple[str, ...]:
+def missing(ruleset: Ruleset, matter: Matter, agreed: Iterable[str | Approval]) -> tuple[str, ...]:
     """Who must still agree, as the rules name them. Who is given by name alone has agreed today."""
-    yeses = (each if isinstance(each, Yes) else Yes(each, matter.today) for each in agreed)
-    return Asking(ruleset).missing(matter, yeses)
+    yeses = (each if isinstance(each, Approval) else Approval(each, matter.today) for each in agreed)
+    return Approvers(ruleset).missing(matter, yeses)
 
 
 def wanted(ruleset: Ruleset, matter: Matter) -> tuple[str, ...]:

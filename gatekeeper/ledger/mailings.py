@@ -23,7 +23,7 @@ from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.to_senders import queue_notice, queue_report, report_to
 from gatekeeper.policy import agreement
-from gatekeeper.policy.agreement import Agreement, Agreements, subject_of
+from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
 from gatekeeper.store import Connection, mailings, views
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.events import Act
@@ -73,8 +73,8 @@ def show(connection: Connection, desk: Desk, number: int) -> Case:
     case = Case(mailing, views.find_batches(connection, mailing.key), events)
     if mailing.state is not MailingState.HELD:
         return case
-    agreements = agreement.agreements_to(subject_of(connection, mailing), events, mailing.held_at)
-    missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), agreements.yeses(desk.ruleset))
+    agreements = agreement.agreements_to(decided_mailing(connection, mailing), events, mailing.held_at)
+    missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), agreements.approvals(desk.ruleset))
     return replace(case, agreements=agreements, missing=missing)
 
 
@@ -104,7 +104,7 @@ def approve(
     act = replace(act, details=own.as_details())
     events = views.timeline(connection, mailing.key)
     others = agreement.agreements_to(looked.subject, events, mailing.held_at)
-    missing = context.missing(desk.ruleset, matter, (*others.yeses(desk.ruleset), own.yes(desk.ruleset)))
+    missing = context.missing(desk.ruleset, matter, (*others.approvals(desk.ruleset), own.approval(desk.ruleset)))
     grew = "" if seen.version else grown_lately(mailing, events, desk.now)
     if missing:
         mailings.note(connection, mailing, AGREED, act)
@@ -250,7 +250,9 @@ def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> 
         connection, to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at), also, act.at
     )
     events = views.timeline(connection, mailing.key)
-    yeses = agreement.agreements_to(subject_of(connection, mailing), events, mailing.held_at).yeses(desk.ruleset)
+    yeses = agreement.agreements_to(decided_mailing(connection, mailing), events, mailing.held_at).approvals(
+        desk.ruleset
+    )
     missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses)
     return _decided(connection, desk, mailing, missing=missing)
 

@@ -230,7 +230,7 @@ def approve(
     context.check_may_decide(desk.ruleset, matter, act.by)
     given = _grant(desk, request, rules, terms)
     others = agreements_to_request(request, views.events_of(connection, request=request.key))
-    if context.missing(desk.ruleset, matter, (*others.yeses(desk.ruleset), own.yes(desk.ruleset))):
+    if context.missing(desk.ruleset, matter, (*others.approvals(desk.ruleset), own.approval(desk.ruleset))):
         asked.note_yes(connection, request, terms.as_row(), act)
         return show(connection, desk, number)
     decided: dict[str, Any] = {"reason": act.reason, "decided_by": act.by, "rules": list(rules)}
@@ -376,7 +376,7 @@ def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
     return RequestCase(
         request,
         needs,
-        context.missing(desk.ruleset, matter, agreements.yeses(desk.ruleset)) if waits and request.rules else (),
+        context.missing(desk.ruleset, matter, agreements.approvals(desk.ruleset)) if waits and request.rules else (),
         tuple(granted.permits_of(connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),

@@ -7,7 +7,7 @@ from typing import Any
 
 from gatekeeper.ledger.context import CaseworkError, Desk
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.policy.agreement import Subject, changed_fields, request_differences, subject_of
+from gatekeeper.policy.agreement import DecidedMailing, changed_fields, decided_mailing, request_differences
 from gatekeeper.store import Connection, permits, versions
 from gatekeeper.store.growth import GREW, growth_text, together
 from gatekeeper.store.permits import PermitView
@@ -46,7 +46,7 @@ NOT_SAID = Seen()
 class Looked:
     """A held mailing as a decision is about it."""
 
-    subject: Subject
+    subject: DecidedMailing
     then: Sight  # what its giver has looked at: as it is now where they do not say
     only: bool = False  # the decision is about what there was then, and something has come since
 
@@ -58,7 +58,7 @@ class Looked:
 
 def look(connection: Connection, mailing: MailingView, seen: Seen) -> Looked:
     """What a decision about a held mailing is about; raises CaseworkError for a version that is not known."""
-    subject = subject_of(connection, mailing)
+    subject = decided_mailing(connection, mailing)
     if seen.version is None or seen.version == mailing.version:
         return Looked(subject, subject.now)
     then = Sight.from_row(recall(connection, mailing.id, seen.version))
@@ -66,7 +66,7 @@ def look(connection: Connection, mailing: MailingView, seen: Seen) -> Looked:
         raise CaseworkError(_unknown(mailing.id, seen.version))
     if not seen.only or then.mailing != mailing.key or not subject.contents.has_come_since(then):
         return Looked(subject, then)
-    part = Subject(connection, then, subject.contents, subject.contents.held() & subject.contents.seen_in(then))
+    part = DecidedMailing(connection, then, subject.contents, subject.contents.held() & subject.contents.seen_in(then))
     return Looked(part, then, only=True)
 
 

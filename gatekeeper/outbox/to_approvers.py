@@ -19,7 +19,7 @@ from gatekeeper.notices import MatterNotice, labelled, numbered
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
-from gatekeeper.policy.approvers import Asking, Matter, agency_of
+from gatekeeper.policy.approvers import Approvers, Matter, agency_of
 from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs, reminders, views
@@ -100,7 +100,7 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
         since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
         opened=any(event.act == TOLD for event in events),
-        agreements=agreement.agreements_to(agreement.subject_of(connection, mailing), events, mailing.held_at),
+        agreements=agreement.agreements_to(agreement.decided_mailing(connection, mailing), events, mailing.held_at),
         otherwise=_returned(voice, moment_of(held_at)),
         events=events,
         sender=mailing.sender if origin.notify else "",
@@ -130,7 +130,7 @@ def matter_of_mailing(
 
 def escalated_to(voice: Voice, matter: Matter) -> Ask:
     """To whom it is passed on: as rules.yaml says, else to the next role."""
-    return voice.ruleset.held.escalate.to or Asking(voice.ruleset).next_role(matter)
+    return voice.ruleset.held.escalate.to or Approvers(voice.ruleset).next_role(matter)
 
 
 # -- told --------------------------------------------------------------------------------------------------------
@@ -141,8 +141,8 @@ def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozen
 
     Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
     """
-    asking = Asking(affair.voice.ruleset)
-    told = frozenset() if affair.silent else asking.told(affair.matter) - set(affair.agreements.people)
+    approvers = Approvers(affair.voice.ruleset)
+    told = frozenset() if affair.silent else approvers.whom_to_notify(affair.matter) - set(affair.agreements.people)
     if told:
         opens = step == TOLD and not affair.opened
         words = _words(affair) | {"how": _how(affair)}
@@ -203,7 +203,7 @@ def _words(affair: Affair) -> dict[str, str]:
 
 
 def _missing(affair: Affair) -> tuple[str, ...]:
-    return Asking(affair.voice.ruleset).missing(affair.matter, affair.agreements.yeses(affair.voice.ruleset))
+    return Approvers(affair.voice.ruleset).missing(affair.matter, affair.agreements.approvals(affair.voice.ruleset))
 
 
 def _agreed(affair: Affair) -> str:

@@ -13,7 +13,7 @@ from gatekeeper.notices import MatterNotice, labelled
 from gatekeeper.outbox.to_approvers import Affair, escalated_to, send
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.agreement import agreements_to_request
-from gatekeeper.policy.approvers import Asking, Matter
+from gatekeeper.policy.approvers import Approvers, Matter
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection
 from gatekeeper.store.reminders import ASKED, PASSED_ON, TOLD
@@ -57,7 +57,7 @@ def matter_of(
         matter = replace(matter, escalated=escalated_to(voice, matter))
     if request.appealed and request.decided_by and request.state is RequestState.SUBMITTED:
         others = replace(matter, own=matter.own | {request.decided_by})
-        return others if Asking(voice.ruleset).able(others) else matter
+        return others if Approvers(voice.ruleset).available_deciders(others) else matter
     return matter
 
 

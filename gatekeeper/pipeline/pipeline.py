@@ -1,7 +1,7 @@
-"""What arriving mail does, read downward: facts, audience, mailing, verdict, effect.
+"""The way of arriving mail, from top to bottom: facts, audience, mailing, verdict, effect.
 
-Up to the decision nothing has happened: whatever fails is a 451, and the client keeps the message. The points of no
-return are marked. All of it runs in a task of its own, for a client may hang up at any time.
+Up to the decision nothing has happened: whatever fails is answered 451, and the client keeps the message. Points of no
+return are marked. Each transaction runs in a task of its own, because a client may hang up at any time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gatekeeper import notices, rules
 from gatekeeper.lib.aio import Patience, Tasks
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
-from gatekeeper.lib.transaction_ids import passage_ids
+from gatekeeper.lib.transaction_ids import transaction_ids
 from gatekeeper.message import mailing_keys, read_facts
 from gatekeeper.message.release_token import token_of
 from gatekeeper.model import (
@@ -38,8 +38,8 @@ from gatekeeper.model import (
 )
 from gatekeeper.outbox import to_senders
 from gatekeeper.pipeline import preflight
-from gatekeeper.policy.active import InForce, Policy
-from gatekeeper.policy.evidence import Judged, audience_of, likeness_for, source_of, warning_field
+from gatekeeper.policy.active import ActivePolicy, Policy
+from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
 from gatekeeper.rules import MailingRules
 from gatekeeper.settings import Judging
@@ -51,24 +51,31 @@ from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, p
 log = logging.getLogger("gatekeeper.pipeline")
 
 
-class Relay(Protocol):
+class RelayMessage(Protocol):
     """Passes the message on to the next hop; called at most once."""
 
     async def __call__(self, added: bytes, *, blind: bool = False) -> Reply:
-        """Put these header fields before it, with `blind` hide To and Cc, and return the next hop's final reply."""
+        """Relay the message, and return the next hop's final reply.
+
+        Args: `added` are header fields to put before it; `blind` hides To and Cc.
+        """
         ...
 
 
-_ids = passage_ids()  # of this process
+_ids = transaction_ids()
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
-_LONG_HEADER = 8_192  # octets above which a header is: few have one, and what is in it can be made to take long
+_LONG_HEADER = (
+    8_192  # octets above which a header is read in a thread too: few are so long, and reading one can take long
+)
 _DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included (DESIGN 7)
-_ROUNDS = 3  # how often a batch is decided anew because people decided its mailing meanwhile
+_ROUNDS = 3  # attempts to decide a batch whose mailing people decide at the same time
 
 
 @dataclass(slots=True)
-class Passage:
-    """One transaction on its way through, and what has become of it so far: for the log line and the metrics."""
+class TransactionRun:
+    """One transaction in the pipeline, and what has become of it so far; the log line and the metrics are made of
+    it.
+    """
 
     transaction: Transaction
     policy: Policy
@@ -77,107 +84,108 @@ class Passage:
     began: float  # of the monotonic clock
     arrival: Arrival | None = None
     observes: bool = False  # whatever the verdict, the message passes
-    asks: bool = False  # what would become of it: it goes nowhere
-    judged: Judged | None = None  # the last judgment, which is what was committed
+    is_preflight: bool = False  # it is judged and answered, and goes nowhere
+    judgment: Judgment | None = None  # the last one, which is what was committed
     outcome: Outcome | None = None
     reply: Reply | None = None
     relayed: bool = False  # the reply is the next hop's
     failure: str = ""
 
 
-Report = Callable[[Passage], None]
+Report = Callable[[TransactionRun], None]
 
 
 @dataclass(slots=True)
 class Pipeline:
-    """The one way of a message, whichever listener it came by."""
+    """Judges transactions and acts on the verdicts, for every listener."""
 
     settings: Judging
-    in_force: InForce
+    active_policy: ActivePolicy
     store: Store
-    report: Report = lambda passage: None
+    report: Report = lambda run: None
     clock: Callable[[], float] = time.time
     tasks: Tasks = field(default_factory=Tasks)
     mode: Mode = field(default_factory=Mode)
     outage: Outage = field(init=False)
-    patience: Patience = field(default_factory=lambda: Patience(_DECISION_SECONDS))
+    timeouts: Patience = field(default_factory=lambda: Patience(_DECISION_SECONDS))
 
     def __post_init__(self) -> None:
         if self.settings.mode == OBSERVE:
             self.mode.setting = OBSERVE
         self.outage = Outage(self.settings.outage_allowance)
 
-    async def receive(self, transaction: Transaction, relay: Relay) -> Reply:
+    async def receive(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         """Judge one transaction, act on the verdict, and return the reply to its end of data.
 
-        Args: `relay` takes header fields to put before the message, passes it to the next hop and returns that one's
+        Args: `relay` takes header fields to put before the message, passes it to the next hop and returns that hop's
         final reply; it is called at most once. Raises nothing but CancelledError, which does not stop the work.
         """
-        return await self.tasks.shielded(self._pass(transaction, relay))
+        return await self.tasks.shielded(self._process(transaction, relay))
 
-    async def carry(self, transaction: Transaction, relay: Relay) -> Reply:
-        """As `receive`, in the task of a caller that nobody cancels."""
+    async def receive_in_task(self, transaction: Transaction, relay: RelayMessage) -> Reply:
+        """Do as `receive`, in the task of a caller that nobody cancels."""
         self.tasks.adopt()
-        return await self._pass(transaction, relay)
+        return await self._process(transaction, relay)
 
-    async def _pass(self, transaction: Transaction, relay: Relay) -> Reply:
+    async def _process(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         now = moment_of(self.clock())
-        passage = Passage(transaction, self.in_force.current, next(_ids), now, time.perf_counter())
+        run = TransactionRun(transaction, self.active_policy.current, next(_ids), now, time.perf_counter())
         try:
-            passage.reply = await self._handle(passage, relay)
+            run.reply = await self._handle(run, relay)
         except StoreFull as error:
-            passage.failure, passage.reply = str(error), policy_replies.disk_full()
+            run.failure, run.reply = str(error), policy_replies.disk_full()
         except (StoreError, TimeoutError) as error:
-            passage.failure = str(error) or "no decision in time"
-            passage.reply = await self._without_store(passage, relay)
+            run.failure = str(error) or "no decision in time"
+            run.reply = await self._reply_without_store(run, relay)
         except Exception as error:  # a fault of ours must cost a retry, never a message
-            log.exception("%s: a fault in the gate", passage.id)
-            passage.failure, passage.reply = repr(error), policy_replies.our_fault()
-        self.report(passage)
-        return passage.reply
+            log.exception("%s: a fault in the gate", run.id)
+            run.failure, run.reply = repr(error), policy_replies.our_fault()
+        self.report(run)
+        return run.reply
 
-    async def _handle(self, passage: Passage, relay: Relay) -> Reply:
+    async def _handle(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         step("received")
-        passage.arrival = arrival = await self._read(passage)
-        if await self._is_released(passage, arrival):
-            return await self._relay(passage, relay)
-        if preflight.is_asked(passage.policy, passage.transaction, arrival.facts):
-            return await self._preflight(passage, arrival)
+        run.arrival = arrival = await self._read(run)
+        if await self._is_released(run, arrival):
+            return await self._relay(run, relay)
+        if preflight.is_preflight(run.policy, run.transaction, arrival.facts):
+            return await self._preflight(run, arrival)
         for _ in range(_ROUNDS):
-            # Point of no return for the ledger: from the commit in here on, whom this reaches is counted.
-            passage.outcome = outcome = await self._decide(passage, arrival)
+            # Point of no return for the ledger: from the commit inside this call on, the people whom the message
+            # reaches are counted.
+            run.outcome = outcome = await self._decide(run, arrival)
             if outcome.batch is None:
-                return await self._fly(passage, outcome, relay)
-            # Point of no return for the message: once kept, it is ours.
+                return await self._act(run, outcome, relay)
+            # Point of no return for the message: once stored, it is ours.
             if await self.store.keep(arrival, outcome.batch):
-                return await self._kept(passage, outcome)
+                return await self._reply_to_kept(run, outcome)
         raise StoreError("the mailing was decided again and again while its batch was being kept")
 
-    async def _preflight(self, passage: Passage, arrival: Arrival) -> Reply:
-        """Answer what would become of it, by mail to its sender; it goes nowhere, whatever happens (C3)."""
-        passage.asks = True
+    async def _preflight(self, run: TransactionRun, arrival: Arrival) -> Reply:
+        """Tell the sender by mail what would become of the message; it goes nowhere, whatever happens (C3)."""
+        run.is_preflight = True
         if not arrival.notify:
             return policy_replies.preflight_of_nobody()
-        voice, secret = self._voice(passage), self.store.secret
+        voice, secret = self._voice(run), self.store.secret
         async with asyncio.timeout(_DECISION_SECONDS):
             await self.store.run(
-                partial(preflight.take, secret=secret, arrival=arrival, policy=passage.policy, voice=voice)
+                partial(preflight.add_part, secret=secret, arrival=arrival, policy=run.policy, voice=voice)
             )
         return policy_replies.preflight()
 
-    # -- what it is ----------------------------------------------------------------------------------------------
+    # -- facts ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, passage: Passage) -> Arrival:
-        content = passage.transaction.content
+    async def _read(self, run: TransactionRun) -> Arrival:
+        content = run.transaction.content
         if len(content) < _LARGE and not _has_long_header(content):
-            return self._arrival(passage, read_facts(content))
-        return self._arrival(passage, await asyncio.to_thread(read_facts, content))
+            return self._arrival(run, read_facts(content))
+        return self._arrival(run, await asyncio.to_thread(read_facts, content))
 
-    def _arrival(self, passage: Passage, facts: Facts) -> Arrival:
-        transaction, policy = passage.transaction, passage.policy
+    def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
+        transaction, policy = run.transaction, run.policy
         source = source_of(transaction, facts, policy)
         inside = policy.is_inside(source.mailbox)
-        passage.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
+        run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
         mailing = policy.ruleset.mailing
         return Arrival(
             transaction=transaction,
@@ -186,12 +194,12 @@ class Pipeline:
             source=source,
             keys=mailing_keys.keys(transaction, facts, source),
             identity=mailing_keys.batch_identity(transaction, facts),
-            now=passage.now,
+            now=run.now,
             within=mailing.within,
             separate=source.separate,
             agency=source.agency if mailing.source == "agency" else None,
-            gathering=None if passage.observes else self._gathering(transaction, facts, source, mailing),
-            trace=transaction.trace or received_field(transaction, self.settings.hostname, passage.now, passage.id),
+            gathering=None if run.observes else self._gathering(transaction, facts, source, mailing),
+            trace=transaction.trace or received_field(transaction, self.settings.hostname, run.now, run.id),
             notify=to_senders.may_be_told(transaction, facts, source, inside),
             earlier=policy.ruleset.earlier,
             returning=transaction.authenticated and token_of(transaction.content) is not None,
@@ -199,60 +207,63 @@ class Pipeline:
 
     @staticmethod
     def _gathering(transaction: Transaction, facts: Facts, source: Source, mailing: MailingRules) -> Gathering | None:
-        """How the batch waits for the rest of its mailing; None where its verdict cannot depend on the rest."""
+        """Return how the batch waits for the rest of its mailing; None where its verdict cannot depend on the rest."""
         gather = mailing.gather
-        unasked = not source.covered and source.from_problem is None  # no rule is asked about who sends it
+        unasked = not source.covered and source.from_problem is None  # no rule is asked about its sender
         if gather is None or source.separate or unasked or is_automatic(transaction, facts):
             return None
         opens = gather.takes(len(transaction.recipients))
         return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())
 
-    async def _is_released(self, passage: Passage, arrival: Arrival) -> bool:
-        """True for mail that was judged and released here and comes by again, told by a token that is good once.
+    async def _is_released(self, run: TransactionRun, arrival: Arrival) -> bool:
+        """Return True for mail that was judged and released here and comes by again, recognised by a token that is good
+        once.
 
-        The token counts only over a connection that is trusted; its field alone opens nothing.
+        The token counts only over a connection that is trusted; its header field alone opens nothing.
         """
         token = token_of(arrival.transaction.content) if arrival.returning else None
         mailing = await self.store.redeem(arrival, token) if token else None
         if mailing is None:
             return False
-        passage.outcome = Outcome(Verdict(), Counts(), mailing, repeated=True)
+        run.outcome = Outcome(Verdict(), Counts(), mailing, repeated=True)
         return True
 
-    # -- what is decided -----------------------------------------------------------------------------------------
+    # -- verdict -------------------------------------------------------------------------------------------------
 
-    async def _decide(self, passage: Passage, arrival: Arrival) -> Outcome:
-        return await self.store.decide(arrival, partial(self._judge, passage, arrival), self.patience)
+    async def _decide(self, run: TransactionRun, arrival: Arrival) -> Outcome:
+        return await self.store.decide(arrival, partial(self._judge, run, arrival), self.timeouts)
 
-    def _judge(self, passage: Passage, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
+    def _judge(self, run: TransactionRun, arrival: Arrival, counts: Counts, standing: Standing) -> Verdict:
         likeness = likeness_for(standing, arrival.transaction.content)
         evidence = Evidence(
             arrival.transaction, arrival.facts, arrival.audience, counts, standing, arrival.source, likeness=likeness
         )
-        ruleset = passage.policy.ruleset
+        ruleset = run.policy.ruleset
         verdict = rules.judge(ruleset, evidence, arrival.now)
-        passage.judged = Judged(ruleset, evidence, verdict, arrival.now)
-        if passage.observes and not verdict.action.passes:
+        run.judgment = Judgment(ruleset, evidence, verdict, arrival.now)
+        if run.observes and not verdict.action.passes:
             return replace(verdict, action=Action.RELAY)
         return verdict
 
-    async def _fly(self, passage: Passage, outcome: Outcome, relay: Relay) -> Reply:
-        """Act on the verdict; what a permit lets pass is on its way until the next hop has answered (S5)."""
+    async def _act(self, run: TransactionRun, outcome: Outcome, relay: RelayMessage) -> Reply:
+        """Act on the verdict. A message that passes by a permit is in flight until the next hop has answered (S5)."""
         try:
-            return await self._effect(passage, outcome, relay)
+            return await self._effect(run, outcome, relay)
         finally:
             if outcome.flight is not None:
-                await self._land(outcome.flight)
+                await self._end_flight(outcome.flight)
 
-    async def _land(self, flight: int) -> None:
-        """Who waits for it to land waits no longer; without the database they wait until its time is over."""
+    async def _end_flight(self, flight: int) -> None:
+        """End the flight, so that a revocation waits for it no longer; without the database it ends by itself when
+        its time is over.
+        """
         with contextlib.suppress(StoreError):
-            await self.store.run(partial(permit_uses.land, flight=flight))
+            await self.store.run(partial(permit_uses.end_flight, flight=flight))
 
-    # -- what is done --------------------------------------------------------------------------------------------
+    # -- effect --------------------------------------------------------------------------------------------------
 
-    async def _effect(self, passage: Passage, outcome: Outcome, relay: Relay) -> Reply:
-        contact = passage.policy.ruleset.contact
+    async def _effect(self, run: TransactionRun, outcome: Outcome, relay: RelayMessage) -> Reply:
+        contact = run.policy.ruleset.contact
         match outcome.verdict.action:
             case Action.REJECT:
                 return policy_replies.rejected(outcome.verdict.reasons, contact)
@@ -260,61 +271,65 @@ class Pipeline:
                 return policy_replies.deferred(outcome.verdict.reasons, contact)
             case Action.WARN:
                 blind = outcome.verdict.blind and self.settings.mode != "observe"
-                reply = await self._relay(passage, relay, warning_field(outcome.verdict), blind=blind)
+                reply = await self._relay(run, relay, warning_field(outcome.verdict), blind=blind)
                 if reply.ok:
-                    await self._tell(passage, outcome, "warning", notices.warning_notice)
+                    await self._notify_sender(run, outcome, "warning", notices.warning_notice)
                 return reply
             case _:
-                return await self._relay(passage, relay)
+                return await self._relay(run, relay)
 
-    async def _relay(self, passage: Passage, relay: Relay, added: bytes = b"", *, blind: bool = False) -> Reply:
-        trace = passage.arrival.trace if passage.arrival else b""
-        passage.relayed = True
+    async def _relay(
+        self, run: TransactionRun, relay: RelayMessage, added: bytes = b"", *, blind: bool = False
+    ) -> Reply:
+        trace = run.arrival.trace if run.arrival else b""
+        run.relayed = True
         # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
         return await (relay(trace + added, blind=True) if blind else relay(trace + added))
 
-    async def _without_store(self, passage: Passage, relay: Relay) -> Reply:
-        """The database is down: small mail may pass as --outage-allowance says, mass mail never (DESIGN 10)."""
-        arrival, done = passage.arrival, passage.outcome is not None or passage.relayed or passage.asks
-        unproven = self.in_force.sources.unproven  # a list that came back empty would make small mail of mass mail
-        if arrival is None or done or unproven or not self._small(passage, arrival):
+    async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
+        """Return the reply while the database is down: --outage-allowance may let small mail pass, mass mail never
+        (DESIGN 10).
+        """
+        arrival, done = run.arrival, run.outcome is not None or run.relayed or run.is_preflight
+        unproven = self.active_policy.sources.unproven  # a list that came back empty would make mass mail look small
+        if arrival is None or done or unproven or not self._is_small(run, arrival):
             return policy_replies.our_fault()
-        return await self._relay(passage, relay)
+        return await self._relay(run, relay)
 
-    def _small(self, passage: Passage, arrival: Arrival) -> bool:
+    def _is_small(self, run: TransactionRun, arrival: Arrival) -> bool:
         alone = Counts.of(arrival.audience)
-        verdict = self._judge(passage, arrival, alone, Standing())
+        verdict = self._judge(run, arrival, alone, Standing())
         small = verdict.action.passes and not verdict.mass
         return small and self.outage.admits(arrival.source.mailbox, alone.people, arrival.now.timestamp())
 
-    # -- what is said --------------------------------------------------------------------------------------------
+    # -- replies and notices -------------------------------------------------------------------------------------
 
-    async def _kept(self, passage: Passage, outcome: Outcome) -> Reply:
+    async def _reply_to_kept(self, run: TransactionRun, outcome: Outcome) -> Reply:
         if outcome.gathered:
-            gather = passage.policy.ruleset.mailing.gather
+            gather = run.policy.ruleset.mailing.gather
             return policy_replies.gathered(outcome.mailing or "", gather.limit.total_seconds() if gather else 0)
-        await self._tell(passage, outcome, "held", notices.held_notice)
-        return self._held_reply(passage, outcome)
+        await self._notify_sender(run, outcome, "held", notices.held_notice)
+        return self._held_reply(run, outcome)
 
-    def _held_reply(self, passage: Passage, outcome: Outcome) -> Reply:
+    def _held_reply(self, run: TransactionRun, outcome: Outcome) -> Reply:
         name = outcome.mailing or ""
         holding = [reason.text for reason in outcome.verdict.reasons if reason.action is Action.HOLD]
-        return policy_replies.held(name, " ".join(holding) or "its mailing is held", self._voice(passage).link(name))
+        return policy_replies.held(name, " ".join(holding) or "its mailing is held", self._voice(run).link(name))
 
-    def _voice(self, passage: Passage) -> to_senders.Voice:
-        policy, settings = passage.policy, self.settings
+    def _voice(self, run: TransactionRun) -> to_senders.Voice:
+        policy, settings = run.policy, self.settings
         return to_senders.Voice(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
 
-    async def _tell(self, passage: Passage, outcome: Outcome, kind: str, render: to_senders.Render) -> None:
+    async def _notify_sender(self, run: TransactionRun, outcome: Outcome, kind: str, render: to_senders.Render) -> None:
         """Queue the one notice of its kind that the mailing's sender gets.
 
-        What happened has happened: a notice that fails must change neither the verdict nor the reply.
+        The decision is made by then: a notice that fails must change neither the verdict nor the reply.
         """
-        arrival = passage.arrival
+        arrival = run.arrival
         if arrival is None or not arrival.notify or outcome.key is None:
             return
         try:
-            content = render(self._summary(passage, arrival, outcome), self._voice(passage).organisation, arrival.now)
+            content = render(self._summary(run, arrival, outcome), self._voice(run).organisation, arrival.now)
             await self.store.run(
                 partial(
                     to_senders.queue_notice,
@@ -326,11 +341,11 @@ class Pipeline:
                 )
             )
         except Exception:
-            log.exception("%s: the %s notice was not queued", passage.id, kind)
+            log.exception("%s: the %s notice was not queued", run.id, kind)
         step("notice-queued")
 
-    def _summary(self, passage: Passage, arrival: Arrival, outcome: Outcome) -> notices.MailingSummary:
-        return self._voice(passage).summary(
+    def _summary(self, run: TransactionRun, arrival: Arrival, outcome: Outcome) -> notices.MailingSummary:
+        return self._voice(run).summary(
             outcome.mailing or "",
             arrival.source.mailbox,
             arrival.facts.subject,
@@ -345,16 +360,18 @@ def _has_long_header(content: bytes) -> bool:
 
 
 class Outage:
-    """People whom each source has reached unrecorded in the hour: a bound on what an outage can hide."""
+    """Counts the people whom each source has reached unrecorded in the hour: a bound on what an outage can hide."""
 
     def __init__(self, allowance: int) -> None:
-        """Args: `allowance` in people, for a message and for a source in an hour; 0 lets nothing pass."""
+        """Args: `allowance` is a number of people, for one message and for one source in an hour; 0 lets nothing
+        pass.
+        """
         self.allowance = allowance
         self._hour = 0
         self._reached: defaultdict[str, int] = defaultdict(int)
 
     def admits(self, source: str, people: int, now: float) -> bool:
-        """True where the source may reach so many more people in this hour; counts them then.
+        """Return True where the source may reach `people` more in this hour, and count them.
 
         Args: `now` in seconds since 1970.
         """

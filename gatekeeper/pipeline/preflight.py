@@ -1,7 +1,7 @@
-""" "May I?": mail to the preflight address is judged as though it were sent, answered, and goes nowhere (policy C3).
+"""Mail to the preflight address: judged as though it were sent, answered by mail, and never passed on (policy C3).
 
-Whom it would reach are all other recipients of its envelope, and all in To and Cc. A mail server may cut it up: what
-belongs together is put together, and answered once, when no more of it comes.
+It would reach all other recipients of its envelope, and everybody in To and Cc. A mail server may cut the message up:
+its parts are put together, and answered once, when no more of them come.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from gatekeeper.store.mailing_match import hash_arrival
 from gatekeeper.store.standing import Claimant, whole_standing
 
 _AT_ONCE = timedelta(seconds=1)
-_SAID = {
+_ANSWERS = {
     Action.RELAY: ("You may send this", "it would be sent."),
     Action.WARN: ("You may send this, but please note", "it would be sent, with a warning."),
     Action.HOLD: ("This needs approval", "it would be held until it is approved."),
     Action.DEFER: ("This cannot be told now", "it would be put off, for something that a rule asks is not known now."),
     Action.REJECT: ("Please do not send this", "it would be refused."),
 }
-_NEXT = {
+_NEXT_STEPS = {
     Action.RELAY: "send it, to the same people and without the address that you asked.",
     Action.WARN: "put right what is listed, then send it without the address that you asked.",
     Action.HOLD: "ask for approval before you send it, or send it and wait for the decision.",
@@ -39,17 +39,17 @@ _NEXT = {
 }
 
 
-def is_asked(policy: Policy, transaction: Transaction, facts: Facts) -> bool:
-    """True for mail that asks: the address is one of its recipients, or stands in To, Cc or Bcc.
+def is_preflight(policy: Policy, transaction: Transaction, facts: Facts) -> bool:
+    """Return True for mail to the preflight address: it is a recipient, or stands in To, Cc or Bcc.
 
-    Whatever the mail server before us cut up, it left the fields in every part: no part of what asks is ever sent.
+    A mail server that cuts a message up leaves these fields in every part, so that no part of a preflight is ever sent.
     """
     address = policy.ruleset.preflight
     return address is not None and address in map(normalise, _named(transaction, facts))
 
 
-def whom(policy: Policy, transaction: Transaction, facts: Facts) -> frozenset[str]:
-    """Everybody whom the mail is meant for."""
+def everybody_in(policy: Policy, transaction: Transaction, facts: Facts) -> frozenset[str]:
+    """Return the addresses of everybody whom the mail is meant for, normalised."""
     addresses = map(normalise, _named(transaction, facts))
     return frozenset(each for each in addresses if each and each != policy.ruleset.preflight)
 
@@ -59,11 +59,11 @@ def _named(transaction: Transaction, facts: Facts) -> tuple[str, ...]:
     return (*(recipient.address for recipient in transaction.recipients), *visible)
 
 
-def take(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, voice: Voice) -> Verdict:
-    """Put a part to the others that belong to it, and queue the answer to all that has come so far."""
+def add_part(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, voice: Voice) -> Verdict:
+    """Add a part to the others of its message, and queue the answer to all parts that have arrived so far."""
     transaction, facts, now = arrival.transaction, arrival.facts, arrival.now.timestamp()
     name = f"{arrival.source.mailbox}\0{facts.message_id or facts.content_digest}"
-    asked = preflights.join(connection, secret, name, whom(policy, transaction, facts), now)
+    asked = preflights.join(connection, secret, name, everybody_in(policy, transaction, facts), now)
     verdict, counts = _judge(connection, secret, arrival, policy, asked.addresses)
     content = _render(arrival, voice, verdict, counts)
     wait = timedelta(seconds=arrival.gathering.quiet) if arrival.gathering and arrival.gathering.opens else _AT_ONCE
@@ -74,7 +74,7 @@ def take(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy
 def _judge(
     connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, addresses: frozenset[str]
 ) -> tuple[Verdict, Counts]:
-    """As a mailing that has still to begin, by the ledger of now; nothing is used up."""
+    """Judge all parts as one mailing that has still to begin, by the present ledger; no permit is used up."""
     recipients = tuple(Recipient(address) for address in sorted(addresses))
     transaction = replace(arrival.transaction, recipients=recipients)
     facts = replace(arrival.facts, to=_without(arrival.facts.to, policy), cc=_without(arrival.facts.cc, policy))
@@ -86,7 +86,7 @@ def _judge(
 
 
 def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy) -> Standing:
-    """What the ledger says of it."""
+    """Return what the ledger says about such a mailing."""
     claimant, now = Claimant(arrival.source, arrival.facts.subject_key), arrival.now.timestamp()
     row = {"id": None, "source": hash_arrival(secret, arrival).source}
     found = whole_standing(connection, row, Standing(), [claimant], policy.ruleset.earlier, now)
@@ -94,7 +94,9 @@ def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: P
 
 
 def _by_subject(permit: Permit) -> Permit:
-    """One for exact content is taken by its subject: the address that is asked is in what is asked about."""
+    """Let a permit for exact content match by its subject instead: the preflight address is part of the content
+    that is asked about.
+    """
     if not permit.digests:
         return permit
     return replace(permit, digests=frozenset(), subject_key=subject_key(permit.subject))
@@ -106,15 +108,15 @@ def _without(mailboxes: tuple[Mailbox, ...], policy: Policy) -> tuple[Mailbox, .
 
 def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) -> bytes:
     source, facts = arrival.source.mailbox, arrival.facts
-    headline, said = _SAID[verdict.action]
-    said = said.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else said
+    headline, text = _ANSWERS[verdict.action]
+    text = text.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else text
     texts = [f"{reason.text} ({reason.cite or reason.rule})" for reason in verdict.reasons]
     words = {
         "headline": headline,
-        "verdict": said,
+        "verdict": text,
         "reach": notices.reach(voice.summary("", source, facts.subject, counts, verdict.reasons)),
         "reasons": numbered(texts) if texts else "",
-        "next": _NEXT[verdict.action],
+        "next": _NEXT_STEPS[verdict.action],
     }
     root = facts.message_id or f"preflight.{arrival.identity[:24]}@{voice.hostname}"
     notice = MatterNotice("preflight", (source,), "", facts.subject, root, words=words)

@@ -1,4 +1,4 @@
-"""What is said about each message to ops: one log line, and the metrics."""
+"""Write the log line, the metrics and the audit record of each transaction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 from gatekeeper.ops import log
 from gatekeeper.ops.metrics import Counts
-from gatekeeper.pipeline.pipeline import Passage
+from gatekeeper.pipeline.pipeline import TransactionRun
 from gatekeeper.rules import observed
 
 _LOG = logging.getLogger("gatekeeper.pipeline")
@@ -20,51 +20,51 @@ _LOG = logging.getLogger("gatekeeper.pipeline")
 
 @immutable
 class Reporter:
-    """Counts, logs and records passages."""
+    """Counts, logs and records transactions."""
 
     counts: Counts
     auditor: Auditor | None = None
 
-    def report(self, passage: Passage) -> None:
-        """Report one message that has had its reply."""
-        seconds = time.perf_counter() - passage.began
-        transaction = passage.transaction
-        action = verdict_of(passage)
-        if passage.asks:
-            log.transaction(replace(_line(passage, action, seconds, (), None), status="answered"))
-            if passage.failure:
-                _LOG.error("%s: %s", passage.id, passage.failure)
+    def report(self, run: TransactionRun) -> None:
+        """Report one transaction that has had its reply."""
+        seconds = time.perf_counter() - run.began
+        transaction = run.transaction
+        action = verdict_of(run)
+        if run.is_preflight:
+            log.transaction(replace(_line(run, action, seconds, (), None), status="answered"))
+            if run.failure:
+                _LOG.error("%s: %s", run.id, run.failure)
             return
         self.counts.message(transaction.listener, action.value)
         self.counts.decision(seconds, len(transaction.recipients))
-        for reason in passage.outcome.verdict.reasons if passage.outcome else ():
+        for reason in run.outcome.verdict.reasons if run.outcome else ():
             self.counts.rule_hit(reason.rule, reason.action.value)
-        watched = _watched(passage)
+        watched = _watched(run)
         for rule in watched:
             self.counts.rule_hit(rule, "observe")
-        would_be = _would_be(passage)
+        would_be = _would_be(run)
         if would_be:
             self.counts.observed(would_be.value)
-        log.transaction(_line(passage, action, seconds, watched, would_be))
+        log.transaction(_line(run, action, seconds, watched, would_be))
         if self.auditor:
-            _record(self.auditor, passage, action, watched)
-        if passage.failure:
-            _LOG.error("%s: %s", passage.id, passage.failure)
+            _record(self.auditor, run, action, watched)
+        if run.failure:
+            _LOG.error("%s: %s", run.id, run.failure)
 
 
-def verdict_of(passage: Passage) -> Action:
-    """What was done with the message: its verdict, or defer where it could not be judged."""
-    if passage.outcome is None or passage.failure:
-        return Action.RELAY if passage.relayed else Action.DEFER
-    return passage.outcome.verdict.action
+def verdict_of(run: TransactionRun) -> Action:
+    """Return what was done with the message: its verdict, or defer where it could not be judged."""
+    if run.outcome is None or run.failure:
+        return Action.RELAY if run.relayed else Action.DEFER
+    return run.outcome.verdict.action
 
 
 def _line(
-    passage: Passage, action: Action, seconds: float, watched: tuple[str, ...], would_be: Action | None
+    run: TransactionRun, action: Action, seconds: float, watched: tuple[str, ...], would_be: Action | None
 ) -> log.TransactionLine:
-    transaction, outcome, reply = passage.transaction, passage.outcome, passage.reply
+    transaction, outcome, reply = run.transaction, run.outcome, run.reply
     return log.TransactionLine(
-        id=passage.id,
+        id=run.id,
         listener=transaction.listener,
         sender=transaction.sender,
         recipients=len(transaction.recipients),
@@ -74,9 +74,9 @@ def _line(
         rules=outcome.verdict.rules if outcome else (),
         mailing=outcome.mailing if outcome else None,
         login=transaction.login,
-        message_id=passage.arrival.facts.message_id if passage.arrival else None,
-        reply="" if passage.relayed or reply is None else str(reply),
-        relay=str(reply) if passage.relayed and reply is not None else "",
+        message_id=run.arrival.facts.message_id if run.arrival else None,
+        reply="" if run.relayed or reply is None else str(reply),
+        relay=str(reply) if run.relayed and reply is not None else "",
         observed=log.STATUSES[would_be] if would_be else "",
         watched=watched,
         repeated=bool(outcome and outcome.repeated),
@@ -84,40 +84,40 @@ def _line(
     )
 
 
-def _would_be(passage: Passage) -> Action | None:
-    """What would have been done, where the gate only observed and let pass what it would have stopped."""
-    judged, outcome = passage.judged, passage.outcome
-    if judged is None or outcome is None or not passage.observes:
+def _would_be(run: TransactionRun) -> Action | None:
+    """Return what the gate would have done, where it only observed and let pass what it would have stopped."""
+    judgment, outcome = run.judgment, run.outcome
+    if judgment is None or outcome is None or not run.observes:
         return None
-    return None if judged.verdict.action is outcome.verdict.action else judged.verdict.action
+    return None if judgment.verdict.action is outcome.verdict.action else judgment.verdict.action
 
 
-def _watched(passage: Passage) -> tuple[str, ...]:
-    """Rules with `mode: observe` that matched."""
-    judged = passage.judged
-    return observed(judged.ruleset, judged.evidence, judged.now) if judged else ()
+def _watched(run: TransactionRun) -> tuple[str, ...]:
+    """Return the ids of rules with `mode: observe` that matched."""
+    judgment = run.judgment
+    return observed(judgment.ruleset, judgment.evidence, judgment.now) if judgment else ()
 
 
-def _record(auditor: Auditor, passage: Passage, action: Action, watched: tuple[str, ...]) -> None:
-    outcome, judged, source = passage.outcome, passage.judged, passage.arrival and passage.arrival.source
+def _record(auditor: Auditor, run: TransactionRun, action: Action, watched: tuple[str, ...]) -> None:
+    outcome, judgment, source = run.outcome, run.judgment, run.arrival and run.arrival.source
     about = About(
-        id=passage.id,
+        id=run.id,
         done="gather" if outcome and outcome.gathered else action.value,
-        moment=_occasion_of(passage),
+        moment=_occasion_of(run),
         key=outcome.key if outcome else None,
         mailing=outcome.mailing if outcome else None,
         watched=watched,
     )
-    if judged and about.moment == ARRIVED:
-        auditor.judged(judged, about)
+    if judgment and about.moment == ARRIVED:
+        auditor.judged(judgment, about)
     else:
-        mailbox = source.mailbox if source else passage.transaction.sender
-        auditor.unjudged(passage.now, action.value, mailbox, about)
+        mailbox = source.mailbox if source else run.transaction.sender
+        auditor.unjudged(run.now, action.value, mailbox, about)
 
 
-def _occasion_of(passage: Passage) -> str:
-    outcome = passage.outcome
-    if outcome is None or passage.failure:
+def _occasion_of(run: TransactionRun) -> str:
+    outcome = run.outcome
+    if outcome is None or run.failure:
         return FAILED
     if not outcome.repeated:
         return ARRIVED

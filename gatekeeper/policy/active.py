@@ -1,6 +1,7 @@
-"""The ruleset and the directory in force: read together, swapped whole, kept where the new ones cannot be used.
+"""The ruleset and the directory in force: read together, replaced together, kept where new ones cannot be used.
 
-A judgment reads `current` once and goes by it to its end, so that no message is judged by half of two rulesets.
+Each judgment reads `current` once and uses that value to its end, so that no message is judged by halves of two
+rulesets.
 """
 
 from __future__ import annotations
@@ -23,31 +24,34 @@ from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
 
 log = logging.getLogger("gatekeeper.rules")
-_SETTLED_SECONDS = 0.2
-_LOGGED = 100  # problems of a directory
+_SETTLED_SECONDS = 0.2  # a file must stay the same for so long before it is used
+_MOST_LOGGED = 100  # problems of one directory
 
 
-class InForceError(Exception):
-    """The rules or the directory cannot be used; the text has a line a problem."""
+class PolicyError(Exception):
+    """The rules or the directory cannot be used; the text has one line a problem."""
 
 
 @immutable
 class Policy:
-    """What a judgment goes by."""
+    """One ruleset, one directory and the texts of notices: all that a judgment reads besides the message and the
+    ledger.
+    """
 
     ruleset: Ruleset
     directory: Directory
     texts: Texts = BUILT_IN
 
     def is_inside(self, address: str) -> bool:
-        """True for an address of the organisation, or of one of its `people`."""
+        """Return True for an address of the organisation, or of one of its `people`."""
         return self.directory.is_inside(address) or address in self.ruleset.people
 
 
 def read_policy(path: Path, sources: Sources | None = None) -> Policy:
-    """Read rules.yaml and every file that it names; raises InForceError with all problems.
+    """Read rules.yaml and every file that it names; raise PolicyError with all problems.
 
-    Args: `sources` say how large each source of the directory was when it was good last; without, all are believed.
+    Args: `sources` know how many entries each source of the directory had at its last good load, so that a shrunk
+    source is noticed; without them every source is believed.
     """
     try:
         ruleset = read_ruleset(path)
@@ -55,15 +59,17 @@ def read_policy(path: Path, sources: Sources | None = None) -> Policy:
             raise RulesetError([problem])
         return Policy(ruleset, load(ruleset, sources=sources), texts_of(ruleset))
     except RulesetError as error:
-        raise InForceError("\n".join(str(problem) for problem in error.problems)) from error
+        raise PolicyError("\n".join(str(problem) for problem in error.problems)) from error
     except (DirectoryError, TextsError) as error:
-        raise InForceError(str(error)) from error
+        raise PolicyError(str(error)) from error
     except OSError as error:
-        raise InForceError(f"{path}: {error.strerror}; --rules names the ruleset") from error
+        raise PolicyError(f"{path}: {error.strerror}; --rules names the ruleset") from error
 
 
 def unchanged(path: Path, policy: Policy, sources: Sources | None = None) -> bool:
-    """True where the rules and every file that they name hold what the policy was made of; nothing is parsed."""
+    """Return True where the rules and every file that they name still hold what `policy` was made of. Nothing is
+    parsed.
+    """
     try:
         same_rules = sha256(path.read_bytes().removeprefix(BOM_UTF8)).hexdigest() == policy.ruleset.digest
         same_texts = same_rules and texts_of(policy.ruleset).digest == policy.texts.digest
@@ -73,16 +79,17 @@ def unchanged(path: Path, policy: Policy, sources: Sources | None = None) -> boo
 
 
 def texts_of(ruleset: Ruleset) -> Texts:
-    """The templates of notices that the rules name; raises TextsError."""
+    """Return the templates of notices that the rules name; raise TextsError."""
     templates = ruleset.notices.templates
     return read_texts(ruleset.folder / templates if templates else None)
 
 
-class InForce:
-    """Holds the policy of a running gate."""
+class ActivePolicy:
+    """The policy of a running process, and how it is replaced."""
 
     def __init__(self, path: Path, on_change: Callable[[Policy], None] = lambda policy: None) -> None:
-        """Read it for the first time; raises InForceError: a gate does not start on rules it cannot read.
+        """Read the policy for the first time; raise PolicyError, for a gate does not start on rules that it cannot
+        read.
 
         Args: `on_change` is called with every policy that comes into force, the first one included.
         """
@@ -94,7 +101,9 @@ class InForce:
         on_change(self.current)
 
     def reload(self) -> bool:
-        """Read everything anew; True where something changed. Raises InForceError, and keeps what is in force then."""
+        """Read everything anew; return True where something changed. On PolicyError, which is raised, the last policy
+        stays in force.
+        """
         return self._put(read_policy(self.path, self.sources))
 
     def _put(self, policy: Policy) -> bool:
@@ -107,28 +116,29 @@ class InForce:
         return True
 
     def poll(self) -> bool:
-        """As `reload`, but only where a file holds something else, and holds it still a moment later.
+        """Reload only where a file has changed, and where it is still the same a moment later; return True where
+        something changed.
 
-        Contents are compared, not times: a ConfigMap exchanges a link to a folder. Who looks at the right moment sees
-        half a file, which may well be a valid one.
+        Contents are compared, not times, because a Kubernetes ConfigMap exchanges a link to a folder. A file that is
+        read while it is being written may look valid by chance, hence the second look.
         """
         if unchanged(self.path, self.current, self.sources):
             return False
         try:
             policy = read_policy(self.path, self.sources)
-        except InForceError:
+        except PolicyError:
             time.sleep(_SETTLED_SECONDS)
             return self.reload()
         time.sleep(_SETTLED_SECONDS)
         return unchanged(self.path, policy, self.sources) and self._put(policy)
 
     def _log_problems(self, known: tuple[str, ...]) -> None:
-        """Log what is wrong with the directory, though it can be used; each problem once, as long as it is there."""
+        """Log problems of a directory that can be used all the same; each problem once, as long as it lasts."""
         problems = [problem for problem in self.current.directory.problems if problem not in set(known)]
-        for problem in problems[:_LOGGED]:
+        for problem in problems[:_MOST_LOGGED]:
             log.warning("directory: %s", problem)
-        if len(problems) > _LOGGED:
-            log.warning("directory: and %d more problems: gatekeeper rules check", len(problems) - _LOGGED)
+        if len(problems) > _MOST_LOGGED:
+            log.warning("directory: and %d more problems: gatekeeper rules check", len(problems) - _MOST_LOGGED)
 
     def _same(self, policy: Policy) -> bool:
         current = self.current

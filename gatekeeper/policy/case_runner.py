@@ -1,6 +1,6 @@
-"""Rules tried on their cases: each message is made, read and judged as the gate would, and what comes of it compared.
+"""Try a ruleset on its cases: make each message, read and judge it as the gate would, and compare the verdict.
 
-Pure but for the files of messages: nothing is sent, counted or kept.
+Pure but for reading files of messages: nothing is sent, counted or stored.
 """
 
 from __future__ import annotations
@@ -38,18 +38,19 @@ _A_WEEK = timedelta(days=7)
 
 
 @immutable
-class Tried:
-    """A case, what came of it, and how that differs from what was expected."""
+class CaseResult:
+    """One case, its explanation, and the differences from what the case expects."""
 
     case: Case
     explanation: Explanation
     differences: tuple[str, ...] = ()
 
 
-def try_case(case: Case, policy: Policy, folder: Path, today: datetime) -> Tried:
-    """Judge one case. Args: `folder` is where its message's file is; `today` is aware, for cases that name no time.
+def run_case(case: Case, policy: Policy, folder: Path, today: datetime) -> CaseResult:
+    """Judge one case and return its result.
 
-    Raises OSError where its message cannot be read.
+    Args: `folder` has the case's message file; `today` is an aware datetime, used for cases that name no time. Raises
+    OSError where the message cannot be read.
     """
     transaction = _transaction(case, folder)
     facts = read_facts(transaction.content)
@@ -58,12 +59,12 @@ def try_case(case: Case, policy: Policy, folder: Path, today: datetime) -> Tried
     moment, counts = _moment_of_case(case, policy, today), Counts.of(_reached(case, transaction, facts, policy))
     standing = _standing(case, policy, source, moment)
     explanation = explain(policy.ruleset, Evidence(transaction, facts, audience, counts, standing, source), moment)
-    return Tried(case, explanation, tuple(_differences(case, explanation)))
+    return CaseResult(case, explanation, tuple(_differences(case, explanation)))
 
 
-def silent_rules(tried: Iterable[Tried], policy: Policy) -> tuple[str, ...]:
-    """Rules that match in no case."""
-    fired = {trace.rule for each in tried for trace in each.explanation.rules if trace.answer is True}
+def unmatched_rules(results: Iterable[CaseResult], policy: Policy) -> tuple[str, ...]:
+    """Return the ids of rules that match in no case."""
+    fired = {trace.rule for each in results for trace in each.explanation.rules if trace.answer is True}
     return tuple(rule.id for rule in policy.ruleset.rules if rule.id not in fired)
 
 
@@ -74,24 +75,24 @@ def _moment_of_case(case: Case, policy: Policy, today: datetime) -> datetime:
     return datetime.combine(case.at or today.astimezone(zone).date(), time(12), zone)
 
 
-# -- what was before it ------------------------------------------------------------------------------------------
+# -- the standing before the message -----------------------------------------------------------------------------
 
 
 def _reached(case: Case, transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
-    """Whom the mailing has reached with this message."""
+    """Return whom the mailing has reached, this message included."""
     earlier = tuple(map(Recipient, spread(case.reached)))
     return audience_of(replace(transaction, recipients=(*earlier, *transaction.recipients)), facts, policy)
 
 
 def _standing(case: Case, policy: Policy, source: Source, moment: datetime) -> Standing:
-    told = case.standing
-    permits = (_permit(f"P-{number}", given, moment) for number, given in enumerate(told.permits, 1))
+    expected = case.standing
+    permits = (_permit(f"P-{number}", given, moment) for number, given in enumerate(expected.permits, 1))
     suspended = Suspension("S-1", Scope(senders=frozenset({source.mailbox})), "as the case says", moment + _A_WEEK)
     return Standing(
         permits=tuple(permits),
         whole=True,
-        suspensions=(suspended,) if told.suspended else (),
-        earlier=told.how_many(policy.ruleset.earlier, source.mailbox),
+        suspensions=(suspended,) if expected.suspended else (),
+        earlier=expected.how_many(policy.ruleset.earlier, source.mailbox),
     )
 
 
@@ -111,7 +112,7 @@ def _permit(id: str, given: Permitted, moment: datetime) -> Permit:
     )
 
 
-# -- what came of it ---------------------------------------------------------------------------------------------
+# -- differences -------------------------------------------------------------------------------------------------
 
 
 def _differences(case: Case, explanation: Explanation) -> Iterator[str]:
@@ -139,7 +140,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _transaction(case: Case, folder: Path) -> Transaction:
-    content = _message_of(folder / case.mail) if case.mail else _made(case)
+    content = _message_of(folder / case.mail) if case.mail else _build_message(case)
     sender = case.sender
     if sender is None:
         author = read_facts(content).author
@@ -159,8 +160,8 @@ def _message_of(path: Path) -> bytes:
     return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
-def _made(case: Case) -> bytes:
-    """The message that a case tells of; From and further fields stand in it as they were written."""
+def _build_message(case: Case) -> bytes:
+    """Build the message that a case describes; From and further fields are put in exactly as written."""
     message = EmailMessage()
     message.set_content(case.text)
     for file in case.files:

@@ -14,40 +14,40 @@ from gatekeeper.workdays import Calendar
 
 EXPIRE = "expire"
 LEGAL_NOTICE = "legal notice"
-SETTLE = timedelta(seconds=2)  # so that of a mailing of many batches the first notice says what most of it is
+SETTLE = timedelta(seconds=2)  # so that the first notice of a mailing of many batches describes most of it
 
 
 def due_step(
     waiting: Waiting, held: Held, calendar: Calendar, now: datetime, needed_by: date | None = None
 ) -> str | None:
-    """The step that is to be done about a held mailing now: expire, told, passed on, reminded; None for none.
+    """Return the step that is due about a held mailing now: expire, notify, escalate or remind; None for none.
 
     Args: `needed_by` is the day by which a legal notice must have left.
     """
     since = moment_of(waiting.since)
-    if _over(calendar, since, held.expire, now):
+    if _has_passed(calendar, since, held.expire, now):
         return EXPIRE
     if waiting.told is None:
         return TOLD if now >= since + SETTLE else None
-    if waiting.passed_on is None and _passes_on(held, calendar, since, now, needed_by):
+    if waiting.passed_on is None and _is_to_escalate(held, calendar, since, now, needed_by):
         return PASSED_ON
     last = max(filter(None, (waiting.reminded, waiting.passed_on)), default=waiting.since)
-    return REMINDED if _over(calendar, moment_of(last), held.remind, now) else None
+    return REMINDED if _has_passed(calendar, moment_of(last), held.remind, now) else None
 
 
-def _passes_on(held: Held, calendar: Calendar, since: datetime, now: datetime, needed_by: date | None) -> bool:
+def _is_to_escalate(held: Held, calendar: Calendar, since: datetime, now: datetime, needed_by: date | None) -> bool:
     escalate = held.escalate
     if needed_by and now >= calendar.before(needed_by, escalate.before.working_days, escalate.before.time):
         return True
-    return _over(calendar, since, escalate.after, now)
+    return _has_passed(calendar, since, escalate.after, now)
 
 
-def _over(calendar: Calendar, since: datetime, span: Span, now: datetime) -> bool:
+def _has_passed(calendar: Calendar, since: datetime, span: Span, now: datetime) -> bool:
     return bool(span) and now >= calendar.after(since, span.working_days, span.time)
 
 
 def needed_by(waiting: Waiting, legal: Iterable[RequestView]) -> date | None:
-    """The first day by which a held mailing is needed: what a request says of a legal notice of that name."""
+    """Return the first day by which a held mailing is needed, as requests for a legal notice of that subject say."""
     key = subject_key(waiting.subject)
     asked = (each.draft for each in legal if each.draft.subject_key == key and waiting.sender in each.draft.senders)
     return min((draft.needed_by for draft in asked if draft.needed_by), default=None)

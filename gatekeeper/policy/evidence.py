@@ -1,6 +1,6 @@
-"""From a transaction to the evidence that it is judged on: whose it is, whom it reaches, what it says.
+"""Make the evidence of a judgment from a transaction: its source, its audience, its likeness to other messages.
 
-Pure. The pipeline, the duties and `gatekeeper explain` judge alike because they begin here.
+Pure. The pipeline, background work and `gatekeeper explain` all start here, so that they judge alike.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ WARNING_FIELD = b"X-Gatekeeper-Warning"
 
 
 @immutable
-class Judged:
-    """One judgment: by which rules, on what, when, and what they said."""
+class Judgment:
+    """One judgment: ruleset, evidence, verdict and time."""
 
     ruleset: Ruleset
     evidence: Evidence
@@ -33,7 +33,7 @@ class Judged:
 
 
 def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
-    """Who sends, and whether the rules cover them (DESIGN 3.3, M9)."""
+    """Return who sends the transaction, and whether the rules cover them (DESIGN 3.3, M9)."""
     recipients = [recipient.address for recipient in transaction.recipients]
     mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
     mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
@@ -58,15 +58,15 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
 
 
 def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
-    """Whom it reaches, by the directory in force."""
+    """Return whom the transaction reaches, by the directory in force."""
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
     recipients = (recipient.address for recipient in transaction.recipients)
     audience = count(recipients, visible, policy.directory)
-    return _looked_into(audience, policy) if policy.ruleset.looks_into else audience
+    return _with_memberships(audience, policy) if policy.ruleset.looks_into else audience
 
 
-def _looked_into(audience: Audience, policy: Policy) -> Audience:
-    """With what the rules ask for beyond numbers: members of lists, people in no list, consent."""
+def _with_memberships(audience: Audience, policy: Policy) -> Audience:
+    """Add what rules may ask for beyond numbers: reach of lists, people in no list, people without consent."""
     ruleset, directory = policy.ruleset, policy.directory
     consent = not ruleset.reads.isdisjoint(("consented", "unconsented"))
     lists = ((address, directory.watched(address)) for address in ruleset.watched)
@@ -79,11 +79,11 @@ def _looked_into(audience: Audience, policy: Policy) -> Audience:
 
 
 def likeness_for(standing: Standing, content: bytes) -> Likeness | None:
-    """What a message has in common with others like it; read only where a permit is bound to that."""
+    """Return what the message has in common with others like it; None where no permit is bound to a template."""
     return read_likeness(content) if any(permit.likeness for permit in standing.permits) else None
 
 
 def warning_field(verdict: Verdict) -> bytes:
-    """The header field that says what a warned message should have done otherwise, folded (RFC 5322 2.2.3)."""
+    """Return the header field that says why a message was warned of, folded (RFC 5322 2.2.3)."""
     texts = [f"{plain(reason.text)} ({plain(reason.rule)})" for reason in verdict.reasons]
     return WARNING_FIELD + b": " + "\r\n ".join(texts).encode("ascii", "replace") + b"\r\n"

@@ -1,7 +1,8 @@
-"""By which names a sender is exempt from rules, from joint counting, permitted to a list, or suspended (DESIGN 3.3).
+"""Which names of a transaction exempt it from rules or joint counting, permit it to a list, or are suspended (DESIGN
+3.3).
 
-From is what the sender writes. So it exempts nobody by itself: a login or MAIL FROM must name somebody, and whatever
-else the message is sent under must be exempt as well. Pure.
+The sender writes From freely, so From alone exempts nobody: a login or MAIL FROM must name somebody, and every other
+name of the message must be exempt as well. Pure.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from gatekeeper.model import Facts, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.sender_identity import UNTRUSTED, is_lent, is_without_domain
 
-_MOST_AUTHORS = 20  # whose suspension is looked up
+_MOST_AUTHORS = 20  # authors of one message whose suspensions are looked up
 
 
 def names_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[str, ...]:
-    """Every name that a message is sent under, first the one that vouches for it: login, else MAIL FROM.
+    """Return every name that a message is sent under, first the one that vouches for it: the login, else MAIL FROM.
 
-    Args: `mailbox` is the source's. Returns normalised addresses; () where nobody vouches for the message, and where
-    From is missing or may be read in more than one way.
+    Args: `mailbox` is that of the source. Returns normalised addresses; () where neither names anybody, or where From
+    is missing or ambiguous.
     """
     if not facts.author or (facts.defects and not UNTRUSTED.isdisjoint(facts.defects)):
         return ()
@@ -32,12 +33,12 @@ def names_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Polic
 
 
 def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
-    """The login's mailbox, else whom MAIL FROM names; "" where it names nobody."""
+    """Return the login's mailbox, else the address that MAIL FROM stands for; "" where both name nobody."""
     if transaction.login and transaction.login.strip():
         if is_without_domain(transaction.login) and not policy.directory.is_inside(mailbox):
             return ""
         return mailbox
-    if "=" not in transaction.sender:  # as most are: nothing was written into it for one recipient or one day
+    if "=" not in transaction.sender:  # as most are: no VERP, BATV or SRS to undo
         return address.normalise(transaction.sender)
     origin = address.envelope_origin(transaction.sender, [each.address for each in transaction.recipients])
     return origin if address.names_somebody(origin) else ""
@@ -46,9 +47,9 @@ def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
 def are_of_agency(
     names: tuple[str, ...], mailbox: str, agency: str | None, transaction: Transaction, policy: Policy
 ) -> bool:
-    """True where every name belongs to that agency, which is the mailbox's (M9).
+    """Return True where every name belongs to `agency`, which is the agency of `mailbox` (M9).
 
-    A login without a domain takes its domain from From; it belongs to an agency only where the directory says so.
+    Where a login has no domain, From lends it one; it belongs to the agency only where the directory says so.
     """
     if agency is None or not names:
         return False
@@ -59,7 +60,7 @@ def are_of_agency(
 
 
 def is_separate(names: tuple[str, ...], policy: Policy) -> bool:
-    """True where every name is one of `mailing: separate`."""
+    """Return True where every name is listed under `mailing: separate`."""
     separate = policy.ruleset.mailing.separate
     return (
         bool(separate)
@@ -73,16 +74,18 @@ def _untagged(name: str, policy: Policy) -> str:
 
 
 def without_lent(names: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
-    """The names without those that the first of them may use by an entry under `senders`."""
+    """Return the names without those that the first one may use by an entry under `senders`."""
     if len(names) < 2:
         return names
     return (names[0], *(name for name in names[1:] if not is_lent(names[0], name, policy)))
 
 
 def others_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[tuple[str, str], ...]:
-    """By what else than the source's mailbox a suspension, or `enforce`, may be about a message: sender, agency, group.
+    """Return what else a suspension or `enforce` may match, besides the source's mailbox: (sender, agency or group,
+    name).
 
-    Whoever is suspended (C10) could else send under another name in From. Every name counts here, vouched for or not.
+    Somebody who is suspended (C10) could send under another name in From. So every name counts here, vouched for or
+    not.
     """
     recipients = [each.address for each in transaction.recipients]
     envelope = () if transaction.login else (address.envelope_origin(transaction.sender, recipients),)

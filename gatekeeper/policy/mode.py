@@ -1,6 +1,6 @@
-"""Whether the gate acts on its verdicts, or only observes: by setting, or for a while because somebody said so.
+"""Whether the gate enforces its verdicts or only observes: by setting, or by `gatekeeper mode` for a time.
 
-Time by which an observing ends is compared at each message, so that it ends whatever else may have stopped.
+The end of a time of observing is compared at each message, so that it ends even where everything else has stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gatekeeper.store import OutageLog, Store, modes
 
 log = logging.getLogger("gatekeeper.mode")
 OBSERVE, ENFORCE = "observe", "enforce"
-_LOOK_SECONDS = 1.0
+_REFRESH_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -27,40 +27,40 @@ class Mode:
 
     setting: str = ENFORCE
     clock: Callable[[], float] = time.time
-    until: float = 0.0  # of an observing that somebody began; seconds since 1970
+    until: float = 0.0  # end of a time of observing that a person began; seconds since 1970
     _loop: asyncio.Task[None] | None = field(default=None, repr=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the mode"), repr=False)
 
     @property
     def observes(self) -> bool:
-        """True where nothing is to be held, gathered, refused or bounced now."""
+        """True where the gate holds, gathers, refuses and bounces nothing."""
         return self.setting == OBSERVE or self.clock() < self.until
 
-    def watch(self, store: Store) -> None:
-        """Look every second whether somebody has changed it."""
-        self._loop = asyncio.create_task(every(_LOOK_SECONDS, partial(self.look, store)))
+    def start(self, store: Store) -> None:
+        """Refresh the mode from the database every second from now on."""
+        self._loop = asyncio.create_task(every(_REFRESH_SECONDS, partial(self.refresh, store)))
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop refreshing."""
         if self._loop:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
 
-    async def look(self, store: Store) -> None:
-        """Read what was said last; what was said before holds while the database is away, until its end."""
+    async def refresh(self, store: Store) -> None:
+        """Refresh the mode from the database. On StoreError the last known mode stays until its own end."""
         with self._outage.survived():
             self._follow(await store.read(modes.newest))
 
-    def _follow(self, said: modes.Said | None) -> None:
-        until = said.until or 0.0 if said and said.mode == OBSERVE else 0.0
-        if said and until != self.until:
+    def _follow(self, change: modes.ModeChange | None) -> None:
+        until = change.until or 0.0 if change and change.mode == OBSERVE else 0.0
+        if change and until != self.until:
             self.until = until
-            _log(said)
+            _log(change)
 
 
-def _log(said: modes.Said) -> None:
-    if said.mode == OBSERVE and said.until:
-        end = moment_of(said.until)
-        log.warning("only observing until %s: %s said so: %s", f"{end:%Y-%m-%dT%H:%M:%SZ}", said.by, said.reason)
+def _log(change: modes.ModeChange) -> None:
+    if change.mode == OBSERVE and change.until:
+        end = moment_of(change.until)
+        log.warning("only observing until %s: %s said so: %s", f"{end:%Y-%m-%dT%H:%M:%SZ}", change.by, change.reason)
     else:
-        log.warning("enforcing: %s said so: %s", said.by, said.reason)
+        log.warning("enforcing: %s said so: %s", change.by, change.reason)

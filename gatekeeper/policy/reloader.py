@@ -1,80 +1,125 @@
-"""Rules and directory read anew, on SIGHUP and every few seconds: every process of a gate does it for itself."""
+"""Reload rules and directory on SIGHUP and every few seconds: every process of a gate does so for itself."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from gatekeeper.directory.loaders.sources import NEVER_GOOD, Reading, Size
 from gatekeeper.lib.aio import every
-from gatekeeper.policy.active import InForce, InForceError
-from gatekeeper.policy.source_records import SourceRecords
+from gatekeeper.policy.active import ActivePolicy, PolicyError
+from gatekeeper.store import Store, StoreError, sources
+from gatekeeper.store.sources import Source
 
 log = logging.getLogger("gatekeeper.rules")
 _SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Reloading:
-    """Keeps the policy of this process at what the files say.
+class SourceRecords:
+    """Exchanges with the database how many entries each source of the directory has, so that this outlives the process.
 
-    Args: `tried` is told of each change that was seen, True where it came into force; `records` are those of the
-    directory's sources, which are exchanged with the store once `has_store` says that it is there.
+    Nothing is written before the database has been read once.
     """
 
-    in_force: InForce
-    tried: Callable[[bool], None] = lambda went_well: None
+    active_policy: ActivePolicy
+    store: Store
+    _written: dict[str, Source] = field(default_factory=dict)  # as this process sees each source
+
+    async def load(self) -> bool:
+        """Read how many entries each source had at its last good load; return False where the database is away."""
+        try:
+            stored = await self.store.read(sources.all_sources)
+        except StoreError:
+            return False
+        good = [source for source in stored if source.entries != NEVER_GOOD.entries]
+        self.active_policy.sources.learn({source.name: Size(source.entries, source.granted) for source in good})
+        return True
+
+    async def store_changes(self) -> None:
+        """Write what has changed in this process; on StoreError the next call tries again."""
+        seen = {read.name: _record(read) for read in self.active_policy.sources.readings}
+        changed = [source for name, source in seen.items() if self._written.get(name) != source]
+        try:
+            for source in changed:
+                await self.store.run(partial(sources.put, source=source))
+            if self._written.keys() - seen.keys():
+                await self.store.run(partial(sources.forget_others, names=frozenset(seen)))
+        except StoreError:
+            return
+        self._written = seen
+
+
+def _record(read: Reading) -> Source:
+    size, found = read.size, read.found
+    return Source(read.name, read.state, size.entries, size.granted, found.entries, found.granted)
+
+
+@dataclass(slots=True)
+class Reloader:
+    """Keeps the policy of this process equal to the files.
+
+    Args: `on_attempt` is called after each change that was seen, with True where it came into force. `records` are
+    exchanged with the database once `use_store` was called.
+    """
+
+    active_policy: ActivePolicy
+    on_attempt: Callable[[bool], None] = lambda succeeded: None
     records: SourceRecords | None = None
     has_store: bool = False
     _loop: asyncio.Task[None] | None = None
-    _asked: asyncio.Task[None] | None = None
+    _extra: asyncio.Task[None] | None = None  # a reload beside the loop
     _problem: str = ""  # what was logged last, so that a bad file is not logged every few seconds
 
     def start(self) -> None:
-        """Look at the files from now on."""
+        """Start to poll the files."""
         self._loop = asyncio.create_task(every(_SECONDS, self.poll))
 
     async def stop(self) -> None:
-        """Look no more."""
-        tasks: list[asyncio.Task[Any]] = [task for task in (self._loop, self._asked) if task]
+        """Stop polling, and a reload that runs."""
+        tasks: list[asyncio.Task[Any]] = [task for task in (self._loop, self._extra) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def ask(self) -> None:
-        """Look now."""
-        self._asked = asyncio.create_task(self.reload())
+    def reload_soon(self) -> None:
+        """Start a reload in a task of its own."""
+        self._extra = asyncio.create_task(self.reload())
 
     async def reload(self) -> None:
-        """Read the rules and the directory anew; bad ones leave what is in force, and are logged once."""
-        await self._try(self.in_force.reload)
+        """Reload rules and directory. Where they cannot be used, the last ones stay in force and the problem is logged
+        once.
+        """
+        await self._try(self.active_policy.reload)
 
     async def poll(self) -> None:
-        """As `reload`, where a file has changed."""
-        await self._try(self.in_force.poll)
+        """Reload where a file has changed."""
+        await self._try(self.active_policy.poll)
 
-    async def begin(self) -> None:
-        """Go by what the store knows of the directory's sources from now on: before the first message."""
+    async def use_store(self) -> None:
+        """Compare sources with the database's records from now on, and poll once; called before the first message."""
         self.has_store = True
         await self.poll()
 
     async def _try(self, read: Callable[[], bool]) -> None:
-        learned = self.records is not None and self.has_store and await self.records.learn()
+        learned = self.records is not None and self.has_store and await self.records.load()
         await self._read(read)
         if learned and self.records:
-            await self.records.tell()
+            await self.records.store_changes()
 
     async def _read(self, read: Callable[[], bool]) -> None:
         try:
             changed = await asyncio.to_thread(read)
-        except InForceError as error:
+        except PolicyError as error:
             if str(error) != self._problem:
                 log.error("rules not reloaded, the last good ones stay in force: %s", error)
-                self.tried(False)
+                self.on_attempt(False)
             self._problem = str(error)
             return
         self._problem = ""
         if changed:
-            self.tried(True)
+            self.on_attempt(True)

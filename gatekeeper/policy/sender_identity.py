@@ -1,7 +1,7 @@
-"""Whether the names that a message sends under belong to who sends it (policy C5). Pure; read it downward.
+"""Whether the names that a message is sent under belong to its sender (policy C5). Pure; reads from top to bottom.
 
-Who sends is the login, else MAIL FROM. From, Sender, the Resent fields and, beside a login, MAIL FROM name others: each
-must be the sender's own, of the same agency (where `together: agency`), or lent by an entry under `senders`.
+The sender is the login, else MAIL FROM. From, Sender, the Resent fields and, beside a login, MAIL FROM are further
+names. Each must be the sender's own, of the same agency (with `together: agency`), or lent by an entry under `senders`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gatekeeper.message import fold
 from gatekeeper.model import Facts, Mailbox, Transaction
 from gatekeeper.policy.active import Policy
 
-_DOUBTS = (  # defects with which mail programs may show another From than we read, in the order in which they are told
+_DOUBTS = (  # defects with which mail programs may show another From than we read, in the order of the texts
     "duplicate-from",
     "malformed-from",
     "missing-from",
@@ -31,15 +31,15 @@ _DOUBTS = (  # defects with which mail programs may show another From than we re
 )
 UNTRUSTED = frozenset(_DOUBTS)
 _OF_ADDRESS = r"[^\s<>()\[\]\",;:@]"
-# begun where a run of such characters begins: from within one it would be looked through again from each of them
+# Starts only where a run of such characters starts: from inside a run, each position would scan the run again.
 _SHOWN_ADDRESS = re.compile(rf"(?<!{_OF_ADDRESS}){_OF_ADDRESS}++ ?@ ?{_OF_ADDRESS}+\.{_OF_ADDRESS}+")
 _DIGITS = str.maketrans("015", "ols")  # read as letters in many typefaces
 
 
 def from_problem(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> str:
-    """Why the sender may not use the names that the message bears; "" where they may.
+    """Return why the sender may not use the names of the message; "" where they may.
 
-    Args: `mailbox` is the source's. The text is for the sender: it names what does not belong to whom.
+    Args: `mailbox` is that of the source. The text is for the sender, and names which address does not belong to whom.
     """
     return next(_problems(transaction, facts, mailbox, policy), "")
 
@@ -62,28 +62,32 @@ def _problems(transaction: Transaction, facts: Facts, mailbox: str, policy: Poli
 
 
 def _of_login(login: str, mailbox: str, policy: Policy) -> str:
-    """A login without a domain vouches for an inside mailbox of its name only: that it is ours is all we know of it."""
+    """Return the sender that a login stands for.
+
+    Without a domain, a login vouches only for an inside mailbox of its name; else nothing is known but the login
+    itself.
+    """
     return login if is_without_domain(login) and not policy.directory.is_inside(mailbox) else mailbox
 
 
 def is_without_domain(login: str) -> bool:
-    """True for `jdoe` and `CORP\\jdoe`."""
+    """Return True for `jdoe` and `CORP\\jdoe`."""
     return "@" not in login.rpartition("\\")[2]
 
 
 def _names(facts: Facts, envelope: str) -> Iterator[tuple[str, str]]:
-    """Every address that the message is sent under, with where it stands."""
+    """Yield the field and the address of every further name of the message."""
     for field, boxes in (("From", facts.author), ("Sender", facts.sender), ("Resent-From", facts.resent)):
         yield from ((field, address.normalise(box.address)) for box in boxes)
     if envelope:
         yield "MAIL FROM", envelope
 
 
-# -- who belongs to whom -----------------------------------------------------------------------------------------
+# -- own and lent names -----------------------------------------------------------------------------------------
 
 
 def belong_together(sender: str, other: str, policy: Policy) -> bool:
-    """True where `sender` may send under the address `other`: both normalised."""
+    """Return True where `sender` may send under the address `other`; both are normalised."""
     directory, ruleset = policy.directory, policy.ruleset
     user, owner = directory.user(sender), directory.user(other)
     if user == owner:
@@ -95,7 +99,7 @@ def belong_together(sender: str, other: str, policy: Policy) -> bool:
 
 
 def is_lent(sender: str, other: str, policy: Policy) -> bool:
-    """True where an entry under `senders` lets `sender` use the address `other`: both normalised."""
+    """Return True where an entry under `senders` lets `sender` use the address `other`; both are normalised."""
     directory, senders = policy.directory, policy.ruleset.senders
     entry = senders.get(other) or senders.get(directory.user(other))
     lent = entry.used_by if entry else ()
@@ -106,11 +110,13 @@ def is_lent(sender: str, other: str, policy: Policy) -> bool:
     return directory.user(sender) in map(directory.user, lent)
 
 
-# -- what only looks like somebody -------------------------------------------------------------------------------
+# -- imitations ------------------------------------------------------------------------------------------------
 
 
 def _in_display_name(box: Mailbox, policy: Policy) -> Iterator[str]:
-    """A display name that shows an address which is not the person's own: programs on phones show nothing else."""
+    """Yield a problem for a display name that shows another person's address: mail programs on phones show nothing
+    else.
+    """
     own = policy.directory.user(box.address)
     for shown in _SHOWN_ADDRESS.findall(fold(box.name[:1000])):
         if policy.directory.user(shown.replace(" ", "").strip("'.")) != own:
@@ -118,7 +124,7 @@ def _in_display_name(box: Mailbox, policy: Policy) -> Iterator[str]:
 
 
 def _look_alike(other: str, policy: Policy) -> str:
-    """The inside domain that an outside one is made to look like, "" for none."""
+    """Return the inside domain that the domain of `other` imitates; "" for none."""
     domain = other.rpartition("@")[2]
     if not domain or len(domain) > address.MOST_DOMAIN_OCTETS or policy.directory.is_inside(other):
         return ""
@@ -138,7 +144,7 @@ def _skeletons(domains: tuple[str, ...]) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def _skeleton(domain: str) -> str:
-    """What a domain looks like at a glance."""
+    """Return the letters that a domain looks like at a glance."""
     try:
         shown = str(idna.decode(domain)) if "xn--" in domain else domain
     except UnicodeError:  # idna.IDNAError is one

@@ -78,7 +78,7 @@ class Exchange:
             return await self._relayed.data((added, *content))
 
         try:
-            return await pipeline.carry(transaction, relay)
+            return await pipeline.receive_in_task(transaction, relay)
         finally:
             await self.abandon()
 

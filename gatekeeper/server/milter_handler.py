@@ -62,7 +62,7 @@ class Passing:
             passed.append((added, blind))
             return _LEFT_TO_THE_MTA
 
-        answer = await self.pipeline.carry(transaction, relay)
+        answer = await self.pipeline.receive_in_task(transaction, relay)
         if not answer.ok:
             return Conclusion(answer)
         if not passed:  # Point of no return: the message is kept, and ours alone.

@@ -81,6 +81,6 @@ class NextHop(Protocol):
 class Pipeline(Protocol):
     """What decides over a message."""
 
-    async def carry(self, transaction: Transaction, relay: Relay) -> Reply:
+    async def receive_in_task(self, transaction: Transaction, relay: Relay) -> Reply:
         """Judge a transaction and give the reply to its dot; the caller's task is one that nobody cancels."""
         ...

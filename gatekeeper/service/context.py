@@ -6,7 +6,7 @@ from gatekeeper.audit.recorder import Auditor
 from gatekeeper.delivery import NextHop
 from gatekeeper.ops.metrics import Counts
 from gatekeeper.outbox.to_senders import Voice
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.settings import Settings
 from gatekeeper.store import Database, Store
@@ -16,12 +16,12 @@ class Base:
     """Made of the settings; nothing is opened yet."""
 
     def __init__(self, settings: Settings, counts: Counts, connections: int, name: str = "gate") -> None:
-        """Read the rules; raises InForceError, StoreSetupError, SettingsError.
+        """Read the rules; raises PolicyError, StoreSetupError, SettingsError.
 
         Args: `connections` to the database at once, at most; `name` is the process's.
         """
         self.settings, self.counts = settings, counts
-        self.in_force = InForce(settings.judging.rules)
+        self.active_policy = ActivePolicy(settings.judging.rules)
         storing = settings.storing
         self.store = Store(Database(storing.database, storing.database_timeout, connections))
         self.mode = Mode(settings.judging.mode, self.store.now)
@@ -30,5 +30,5 @@ class Base:
 
     def voice(self) -> Voice:
         """In whose name the gate writes now."""
-        judging, policy = self.settings.judging, self.in_force.current
+        judging, policy = self.settings.judging, self.active_policy.current
         return Voice(policy.ruleset, judging.hostname, judging.public_url, policy.texts)

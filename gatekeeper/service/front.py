@@ -54,7 +54,7 @@ class Front:
         self._base = base
         report = Reporter(base.counts, base.auditor).report
         judging, store = base.settings.judging, base.store
-        self.pipeline = Pipeline(judging, base.in_force, store, report, store.now, mode=base.mode)
+        self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
         listening = base.settings.listening
         contents = Contents(listening.memory_for_content, base.counts.content)
         self.listener = SmtpListener(
@@ -84,13 +84,13 @@ class Front:
     def _sender_allowed(self, mail_from: str) -> bool:
         domain = mail_from.rpartition("@")[2].lower()
         domains = self._base.settings.listening.sender_domains
-        return domain in domains if domains else self._base.in_force.current.directory.is_inside(mail_from)
+        return domain in domains if domains else self._base.active_policy.current.directory.is_inside(mail_from)
 
     def _has_preflight(self) -> bool:
-        return self._base.in_force.current.ruleset.preflight is not None
+        return self._base.active_policy.current.ruleset.preflight is not None
 
     def _is_preflight(self, address: str) -> bool:
-        preflight = self._base.in_force.current.ruleset.preflight
+        preflight = self._base.active_policy.current.ruleset.preflight
         return preflight is not None and normalise(address) == preflight
 
     def _obstacle(self) -> Reply | None:

@@ -17,8 +17,7 @@ from gatekeeper import __version__
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.http import OpsServer
 from gatekeeper.ops.metrics import Counts, Metrics
-from gatekeeper.policy.reloader import Reloading
-from gatekeeper.policy.source_records import SourceRecords
+from gatekeeper.policy.reloader import Reloader, SourceRecords
 from gatekeeper.rules import Ruleset
 from gatekeeper.server.sockets import address_of
 from gatekeeper.service import systemd
@@ -53,7 +52,7 @@ class Gate:
         on_ruleset: Callable[[Ruleset], None] = lambda ruleset: None,
         name: str = "gate",
     ) -> None:
-        """Read the rules, open nothing yet; raises InForceError, StoreSetupError, SettingsError.
+        """Read the rules, open nothing yet; raises PolicyError, StoreSetupError, SettingsError.
 
         Args: `on_ruleset` is called with each ruleset that comes into force after the first; `name` is the process's.
         """
@@ -62,31 +61,33 @@ class Gate:
         self.front = Front(self.base) if Part.FRONT in parts else None
         self.office = Office(self.base) if Part.OFFICE in parts else None
         self.storekeeper = Storekeeper(self.base.store)
-        self.reloading = Reloading(self.base.in_force, self._reload_tried, SourceRecords(base.in_force, base.store))
-        self.presence = Presence(name, base.in_force, base.mode, base.store)
+        self.reloader = Reloader(
+            self.base.active_policy, self._on_reload, SourceRecords(base.active_policy, base.store)
+        )
+        self.presence = Presence(name, base.active_policy, base.mode, base.store)
         self._on_ruleset = on_ruleset
         self._recording: asyncio.Task[None] | None = None
 
     @property
     def ruleset(self) -> Ruleset:
         """The ruleset that this process judges by."""
-        return self.base.in_force.current.ruleset
+        return self.base.active_policy.current.ruleset
 
     async def start(self, doors: Doors) -> None:
         """Open the database, then the doors; raises StoreSetupError where the database can never be used."""
         if self.office:
             self.base.counts.reload(True)
         await self.storekeeper.open(self._opened)
-        self.reloading.start()
+        self.reloader.start()
         self.base.auditor.start()
         if self.front:
             await self.front.start(doors)
 
     async def _opened(self) -> None:
         """The database is there."""
-        await self.base.mode.look(self.base.store)  # before the first message
-        await self.reloading.begin()
-        self.base.mode.watch(self.base.store)
+        await self.base.mode.refresh(self.base.store)  # before the first message
+        await self.reloader.use_store()
+        self.base.mode.start(self.base.store)
         self.presence.start()
         if self.office:
             await self.office.start()
@@ -98,7 +99,7 @@ class Gate:
             await self.front.stop(GRACE)
         if self.office:
             await self.office.stop(GRACE)
-        await self.reloading.stop()
+        await self.reloader.stop()
         await self.base.mode.stop()
         await self.presence.stop()
         await asyncio.to_thread(self.base.auditor.stop)
@@ -106,7 +107,7 @@ class Gate:
         await self.storekeeper.close()
         log.info("ended")
 
-    def _reload_tried(self, went_well: bool) -> None:
+    def _on_reload(self, went_well: bool) -> None:
         if self.office:
             self.base.counts.reload(went_well)
         if not went_well:
@@ -151,7 +152,7 @@ class WholeGate:
 
     def reload(self) -> None:
         """Read the rules anew."""
-        self.gate.reloading.ask()
+        self.gate.reloader.reload_soon()
 
     def _show(self, ruleset: Ruleset) -> None:
         self.metrics.ruleset(ruleset.digest, ruleset.title, ruleset.review)

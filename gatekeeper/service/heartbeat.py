@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.lib.aio import every
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, OutageLog, Store, modes
 
@@ -26,7 +26,7 @@ class Presence:
     """One process."""
 
     name: str
-    in_force: InForce
+    active_policy: ActivePolicy
     mode: Mode
     store: Store
     _loop: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -49,7 +49,7 @@ class Presence:
     async def tell(self) -> None:
         """Say so now; what cannot be said is said the next time."""
         await self._run(self.store.database.clock.tell)
-        now, policy = self.store.now(), self.in_force.current
+        now, policy = self.store.now(), self.active_policy.current
         digests = policy.ruleset.digest, policy.directory.digest
         process = modes.Process(self._full_name, self._started_at, now, self.mode.setting, *digests)
         await self._run(partial(modes.report_process, process=process))

@@ -29,12 +29,14 @@ class Office:
         self.bell = Bell(base.store.database, self._rung)
         self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
         self._loop: asyncio.AbstractEventLoop | None = None
-        gathers = Gathers(base.in_force, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor)
+        gathers = Gathers(
+            base.active_policy, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor
+        )
         patience = Patience(base.store, base.voice, self.queue.poke, now)
-        meetings = Meetings(base.in_force, base.store, base.voice, self.queue.poke, now, base.auditor)
+        meetings = Meetings(base.active_policy, base.store, base.voice, self.queue.poke, now, base.auditor)
         news = RequestNews(base.store, base.voice, self.queue.poke, now)
-        self.duties = Duties(base.in_force, base.store, gathers, patience, news, meetings, now, lease)
-        self.retention = Retention(base.in_force, base.store)
+        self.duties = Duties(base.active_policy, base.store, gathers, patience, news, meetings, now, lease)
+        self.retention = Retention(base.active_policy, base.store)
         self._started = False
 
     async def start(self) -> None:
@@ -64,9 +66,9 @@ class Office:
 
     async def record_ruleset(self) -> None:
         """Keep the ruleset in force in the store, where commands look for it."""
-        in_force = self._base.in_force
-        ruleset = in_force.current.ruleset
-        stored = rulesets.StoredRuleset(ruleset.digest, str(in_force.path.resolve()), ruleset.text)
+        active_policy = self._base.active_policy
+        ruleset = active_policy.current.ruleset
+        stored = rulesets.StoredRuleset(ruleset.digest, str(active_policy.path.resolve()), ruleset.text)
         store = self._base.store
         try:
             await store.run(partial(rulesets.put_in_force, ruleset=stored, now=store.now()))

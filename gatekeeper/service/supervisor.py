@@ -34,7 +34,7 @@ class Supervisor:
     """A gate of several processes."""
 
     def __init__(self, settings: Settings, log_key: bytes) -> None:
-        """Start nothing yet; raises InForceError, StoreSetupError, SettingsError, as the processes would."""
+        """Start nothing yet; raises PolicyError, StoreSetupError, SettingsError, as the processes would."""
         self._settings, self._log_key = settings, log_key
         self._ruleset = Gate(settings, Counts(CollectorRegistry())).ruleset  # that processes can be made of all this
         registry = CollectorRegistry()

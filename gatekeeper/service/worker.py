@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.metrics import Counts
-from gatekeeper.policy.active import InForceError
+from gatekeeper.policy.active import PolicyError
 from gatekeeper.rules import Ruleset
 from gatekeeper.service import runtime
 from gatekeeper.service.front import Doors
@@ -72,7 +72,7 @@ async def _obey(reader: asyncio.StreamReader, gate: Gate) -> bool:
     with contextlib.suppress(ConnectionError):
         async for word in reader:
             if word == RELOAD:
-                gate.reloading.ask()
+                gate.reloader.reload_soon()
             elif word == END:
                 return True
     return False
@@ -86,7 +86,7 @@ def main() -> None:
     runtime.prepare()
     try:
         asyncio.run(live(name, socket.socket(fileno=descriptor)))
-    except (SettingsError, InForceError, StoreSetupError, OSError) as error:
+    except (SettingsError, PolicyError, StoreSetupError, OSError) as error:
         log.error("%s: %s", name, error)
         sys.exit(_FAILED)
 

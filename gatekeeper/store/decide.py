@@ -28,7 +28,7 @@ from gatekeeper.store.growth import Grown, has_content, note_growth
 from gatekeeper.store.list_reach import tally
 from gatekeeper.store.mailing_match import Hashes, find, hold_gathered, new_row, open_mailing
 from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
-from gatekeeper.store.permit_uses import claim, settle, take_off
+from gatekeeper.store.permit_uses import begin_flight, claim, settle
 from gatekeeper.store.rows import (
     counts_of,
     grow_mailings,
@@ -107,7 +107,7 @@ def _claim(connection: Connection, mailing_id: int, arrival: Arrival, verdict: V
     now, passes = arrival.now.timestamp(), fate is Fate.PASS
     relayed = len(arrival.transaction.recipients) if passes else 0
     permits = claim(connection, verdict.permits, mailing_id, now, relayed=relayed)
-    return take_off(connection, permits, now) if passes else None
+    return begin_flight(connection, permits, now) if passes else None
 
 
 def _fate(mailing: Row, arrival: Arrival, verdict: Verdict) -> Fate:

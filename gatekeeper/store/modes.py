@@ -14,8 +14,8 @@ from gatekeeper.store.db.statements import upsert
 
 
 @immutable
-class Said:
-    """What somebody said about the mode: since when, until when (seconds since 1970), and why."""
+class ModeChange:
+    """What somebody new about the mode: since when, until when (seconds since 1970), and why."""
 
     at: float
     mode: str  # observe or enforce
@@ -25,23 +25,23 @@ class Said:
     reason: str
 
 
-def say(connection: Connection, said: Said) -> None:
+def change(connection: Connection, new: ModeChange) -> None:
     """Put a mode in force; the audit keeps it."""
-    connection.execute(insert(modes).values(**asdict(said)))
-    line = json.dumps({"at": said.at, "act": f"mode {said.mode}", **asdict(said)}, separators=(",", ":"))
-    audit_chain.note(connection, line.encode(), said.at)
+    connection.execute(insert(modes).values(**asdict(new)))
+    line = json.dumps({"at": new.at, "act": f"mode {new.mode}", **asdict(new)}, separators=(",", ":"))
+    audit_chain.note(connection, line.encode(), new.at)
 
 
-def newest(connection: Connection) -> Said | None:
-    """What was said last; None where nobody has said anything."""
+def newest(connection: Connection) -> ModeChange | None:
+    """What was new last; None where nobody has new anything."""
     row = connection.execute(select(modes).order_by(modes.c.id.desc()).limit(1)).first()
-    return Said(row.at, row.mode, row.until, row.by, row.login, row.reason) if row else None
+    return ModeChange(row.at, row.mode, row.until, row.by, row.login, row.reason) if row else None
 
 
-def all_said(connection: Connection, since: float) -> list[Said]:
-    """All that was said since then, oldest first."""
+def changes_since(connection: Connection, since: float) -> list[ModeChange]:
+    """All that was new since then, oldest first."""
     rows = connection.execute(select(modes).where(modes.c.at >= since).order_by(modes.c.id))
-    return [Said(row.at, row.mode, row.until, row.by, row.login, row.reason) for row in rows]
+    return [ModeChange(row.at, row.mode, row.until, row.by, row.login, row.reason) for row in rows]
 
 
 @immutable

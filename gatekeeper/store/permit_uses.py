@@ -143,14 +143,14 @@ def number_of(name: str) -> int:
 # -- what is on its way ------------------------------------------------------------------------------------------
 
 
-def take_off(connection: Connection, permit_ids: list[int], now: float) -> int:
+def begin_flight(connection: Connection, permit_ids: list[int], now: float) -> int:
     """Note that a message is about to pass under these permits; returns the flight's id."""
     row = {"permits": permit_ids, "until": now + FLIGHT_SECONDS}
     flight: int = connection.execute(insert(flights).values(**row).returning(flights.c.id)).scalar_one()
     return flight
 
 
-def land(connection: Connection, flight: int) -> None:
+def end_flight(connection: Connection, flight: int) -> None:
     """The next hop has answered, or nothing was handed to it."""
     connection.execute(flights.delete().where(flights.c.id == flight))
 

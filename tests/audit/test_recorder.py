@@ -27,7 +27,7 @@ from gatekeeper.model import (
 from gatekeeper.ops.metrics import Metrics
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.store import Database, Store, audit_chain
 from tests.peers.gate import RULES
@@ -42,9 +42,9 @@ class Desk:
         judging = {"rules": path, "mode": "enforce", "outage_allowance": 0, "public_url": "", "hostname": "gate"}
         self.store, self.metrics = store, Metrics()
         self.auditor = Auditor(store, "worker-1", self.metrics.audited)
-        self.in_force = InForce(path)
+        self.active_policy = ActivePolicy(path)
         report = Reporter(self.metrics, self.auditor).report
-        self.pipeline = Pipeline(Judging(**judging | settings), self.in_force, store, report)
+        self.pipeline = Pipeline(Judging(**judging | settings), self.active_policy, store, report)
 
     async def send(self, *arguments, **more):
         return await self.pipeline.receive(message(*arguments, **more), NextHop())
@@ -97,7 +97,7 @@ async def test_what_was_recorded_is_judged_the_same_again(desk):
         await desk.send(people(number), subject=f"s{number}")
     for start in (0, 900, 1800, 2700):
         await desk.send(people(900, start=start), subject="enrolment")
-    again, frames = Replayer(desk.in_force.current.ruleset), desk.frames
+    again, frames = Replayer(desk.active_policy.current.ruleset), desk.frames
     records = desk.records()
     assert [record.verdict for record in records[3:]] == ["relay", "relay", "hold", "hold"]
     for record in records:

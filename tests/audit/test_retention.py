@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from gatekeeper.audit.retention import Retention
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import audit_chain
 from tests.peers.gate import RULES
 from tests.store.test_audit_chain import lines, problems, write
@@ -17,7 +17,7 @@ from tests.store.test_audit_chain import lines, problems, write
 @pytest.fixture
 def retention(store, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES + "audit: {keep: 30d}\n")
-    return Retention(InForce(tmp_path / "rules.yaml"), store)
+    return Retention(ActivePolicy(tmp_path / "rules.yaml"), store)
 
 
 def listed(store):

@@ -17,7 +17,7 @@ from gatekeeper.background.gathering import Gathers
 from gatekeeper.ledger.service import Casework
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.settings import Judging
 from gatekeeper.store import audit_chain, gathering, jobs, views
@@ -34,17 +34,17 @@ class Gate:
     def __init__(self, store, rules):
         self.now = NOON.timestamp()
         self.rules, self.store, self.hop = rules, store, NextHop()
-        self.in_force = InForce(rules)
+        self.active_policy = ActivePolicy(rules)
         judging = Judging(rules, "enforce", 0, "", "gate.example.gov")
-        self.pipeline = Pipeline(judging, self.in_force, store, clock=self.clock)
-        self.gathers = Gathers(self.in_force, store, self.voice, clock=self.clock)
+        self.pipeline = Pipeline(judging, self.active_policy, store, clock=self.clock)
+        self.gathers = Gathers(self.active_policy, store, self.voice, clock=self.clock)
         self.casework = Casework(store, self.voice(), self.clock)
 
     def clock(self):
         return self.now
 
     def voice(self):
-        return Voice(self.in_force.current.ruleset, "gate.example.gov")
+        return Voice(self.active_policy.current.ruleset, "gate.example.gov")
 
     async def send(self, recipients, **more):
         return await self.pipeline.receive(message(recipients, **more), self.hop)
@@ -139,7 +139,7 @@ async def test_a_reject_that_is_only_known_at_the_end_is_one_report_with_all_rea
 async def test_rules_that_came_into_force_meanwhile_govern_the_end(gate):
     await gate.cut(people(200), 50)
     gate.rules.write_text(gate.rules.read_text().replace("users: {over: 2000}", "users: {over: 150}"))
-    gate.in_force.reload()
+    gate.active_policy.reload()
     await gate.pass_time(21)
     assert (gate.mailing().state, gate.mailing().batches) == ("held", 4) and gate.queued() == ["notice"]
 
@@ -149,7 +149,7 @@ async def test_a_refusal_at_the_end_is_one_report_for_all_batches(gate):
     gate.rules.write_text(
         gate.rules.read_text().replace("then: warn", "then: reject").replace("over: 200}", "over: 99}")
     )
-    gate.in_force.reload()
+    gate.active_policy.reload()
     await gate.pass_time(21)
     assert (gate.mailing().state, gate.mailing().sent) == ("denied", 0)
     (dsn,) = gate.store.call(partial(jobs.lease, now=gate.now, seconds=1, limit=50))
@@ -160,7 +160,7 @@ async def test_a_refusal_at_the_end_is_one_report_for_all_batches(gate):
 async def test_a_warning_at_the_end_is_in_every_batch_and_told_once(gate):
     await gate.cut(people(200), 50, rest=PDF)
     gate.rules.write_text(gate.rules.read_text().replace("over: 200}", "over: 99}"))
-    gate.in_force.reload()
+    gate.active_policy.reload()
     await gate.pass_time(21)
     assert all(b"X-Gatekeeper-Warning" in batch.trace for batch in gate.casework.show(1).batches)
     assert gate.queued().count("notice") == 1
@@ -168,7 +168,7 @@ async def test_a_warning_at_the_end_is_in_every_batch_and_told_once(gate):
 
 async def test_of_two_that_end_a_gather_one_does(gate):
     await gate.cut(people(200), 50)
-    second = Gathers(gate.in_force, gate.store, gate.voice, clock=gate.clock)
+    second = Gathers(gate.active_policy, gate.store, gate.voice, clock=gate.clock)
     gate.now += 21
     await asyncio.gather(gate.gathers.end_due(), second.end_due())
     assert gate.queued().count("release") == 4
@@ -179,7 +179,7 @@ async def test_a_batch_that_comes_while_the_rest_is_judged_is_judged_with_it(gat
     gate.now += 21
     key = gate.store.call(partial(gathering.lease_gather, now=gate.now, seconds=20))
     read = await gate.store.read(partial(gathering.read_gathered, key=key))
-    judging = partial(gate.gathers._judge, gathered=read, facts={}, policy=gate.in_force.current)
+    judging = partial(gate.gathers._judge, gathered=read, facts={}, policy=gate.active_policy.current)
     judged = await gate.store.read(judging)
     await gate.cut(people(100, start=1950), 50)
     assert await gate.store.run(partial(gate.gathers._write, gathered=read, judged=judged)) is None
@@ -198,7 +198,7 @@ async def test_a_leased_gather_is_left_alone_until_the_lease_runs_out(gate):
     assert gate.mailing().state == "gathering"
     await gate.pass_time(1)
     assert gate.mailing().state == "open" and gate.queued().count("release") == 4
-    judging = partial(gate.gathers._judge, gathered=read, facts={}, policy=gate.in_force.current)
+    judging = partial(gate.gathers._judge, gathered=read, facts={}, policy=gate.active_policy.current)
     verdicts = await gate.store.read(judging)
     assert await gate.store.run(partial(gate.gathers._write, gathered=read, judged=verdicts)) is None
 
@@ -291,7 +291,7 @@ async def test_the_end_of_a_gather_is_recorded_batch_by_batch(gate, rules_with_l
     auditor = gate.gathers.auditor = Auditor(gate.store)
     await gate.cut(people(150), 50)
     gate.rules.write_text(gate.rules.read_text() + rules_with_links)
-    gate.in_force.reload()
+    gate.active_policy.reload()
     await gate.pass_time(21)
     auditor.flush()
     records = recorded(gate.store)
@@ -299,7 +299,7 @@ async def test_the_end_of_a_gather_is_recorded_batch_by_batch(gate, rules_with_l
         ("gathered", "hold", "hold", "M-1")
     ] * 3
     frames = {name: Frame.read(text) for name, text in gate.store.call(audit_chain.read_frames).items()}
-    again = Replayer(gate.in_force.current.ruleset)
+    again = Replayer(gate.active_policy.current.ruleset)
     assert {again.replay(record, frames[record.frame]).action for record in records} == {"hold"}
 
 
@@ -317,7 +317,7 @@ def recorded(store):
 async def test_what_was_gathered_passes_when_the_gate_begins_to_observe(gate):
     await gate.cut(people(1950), 50)
     gate.rules.write_text(gate.rules.read_text() + "  - {id: new, when: {users: {over: 100}}, then: hold}\n")
-    gate.in_force.reload()
+    gate.active_policy.reload()
     gate.gathers.mode = Mode(clock=gate.clock, until=gate.now + 60)
     await gate.pass_time(21)
     assert gate.mailing().state == "open" and gate.queued() == ["release"] * 39
@@ -327,6 +327,6 @@ async def test_what_was_gathered_passes_where_the_rules_no_longer_act_on_its_age
     await gate.cut(people(150), 50)
     rules = gate.rules.read_text() + "  - {id: new, when: {users: {over: 100}}, then: reject}\nenforce: [DPHHS]\n"
     gate.rules.write_text(rules)
-    gate.in_force.reload()
+    gate.active_policy.reload()
     await gate.pass_time(21)
     assert gate.mailing().state == "open" and gate.queued() == ["release"] * 3

@@ -11,7 +11,7 @@ from gatekeeper.ledger.service import Casework, Wanted
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.store import jobs, permits, views
 from tests.pipeline.test_pipeline import NextHop
@@ -59,19 +59,19 @@ class Scene:
         self.now, self.store, self.hop = NOON.timestamp(), store, NextHop()
         path = folder / "rules.yaml"
         path.write_text(rules)
-        self.in_force = InForce(path)
+        self.active_policy = ActivePolicy(path)
         self.pipeline = Pipeline(
-            Judging(path, "enforce", 0, "", "gate.example.gov"), self.in_force, store, clock=self.clock
+            Judging(path, "enforce", 0, "", "gate.example.gov"), self.active_policy, store, clock=self.clock
         )
-        self.gathers = Gathers(self.in_force, store, self.voice, clock=self.clock)
-        self.meetings = Meetings(self.in_force, store, self.voice, clock=self.clock)
+        self.gathers = Gathers(self.active_policy, store, self.voice, clock=self.clock)
+        self.meetings = Meetings(self.active_policy, store, self.voice, clock=self.clock)
         self.sent = 0
 
     def clock(self):
         return self.now
 
     def voice(self):
-        return Voice(self.in_force.current.ruleset, "gate.example.gov")
+        return Voice(self.active_policy.current.ruleset, "gate.example.gov")
 
     @property
     def casework(self):

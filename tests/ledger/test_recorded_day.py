@@ -66,7 +66,7 @@ def judged_again(scene, store, draft, into=Comparison):
 async def test_a_recorded_day_under_the_same_rules_has_no_differences(scene, store):
     """DESIGN 1.6: what a verdict read is recorded, the looks at what was held among it."""
     await a_day(scene)
-    found = judged_again(scene, store, scene.in_force.current.ruleset)
+    found = judged_again(scene, store, scene.active_policy.current.ruleset)
     assert (found.changes, found.hung_on, found.not_asked, found.unasked) == ({}, {}, {}, 0)
     assert found.judged == found.decisions == 11
     records = [record for record, _ in History(store, 0, 1e12).records()]
@@ -79,8 +79,8 @@ async def test_a_recorded_day_under_the_same_rules_has_no_differences(scene, sto
 
 async def test_a_draft_that_the_permit_does_not_answer_would_have_kept_it(scene, store):
     await a_day(scene)
-    text = scene.in_force.current.ruleset.text.replace("id: approval", "id: stricter")
-    found = judged_again(scene, store, parse_ruleset(text, "draft.yaml", scene.in_force.path.parent))
+    text = scene.active_policy.current.ruleset.text.replace("id: approval", "id: stricter")
+    found = judged_again(scene, store, parse_ruleset(text, "draft.yaml", scene.active_policy.path.parent))
     for before, mailing in (("relay", "M-1"), ("warn", "M-2")):
         change = found.changes[before, "hold"]
         assert {example.record.mailing for example in change.examples} == {mailing}

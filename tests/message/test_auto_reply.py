@@ -8,7 +8,7 @@ import pytest
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.store import views
 from tests.pipeline.test_pipeline import NextHop
@@ -26,7 +26,7 @@ class Scene:
         path = folder / "rules.yaml"
         path.write_text(rules)
         judging = Judging(path, "enforce", 0, "", "gate.example.gov")
-        self.pipeline = Pipeline(judging, InForce(path), store, clock=lambda: self.now)
+        self.pipeline = Pipeline(judging, ActivePolicy(path), store, clock=lambda: self.now)
 
     async def take(self, lines, sender, to, **more):
         content = "".join(f"{line}\r\n" for line in lines).encode()

@@ -6,7 +6,7 @@ import pytest
 
 from gatekeeper.notices import Organisation, held_notice
 from gatekeeper.notices.texts import KINDS, LARGEST_TEMPLATE, Texts, TextsError, labelled, read_texts
-from gatekeeper.policy.active import InForce, InForceError
+from gatekeeper.policy.active import ActivePolicy, PolicyError
 from tests.notices.reading import read, text_of
 from tests.notices.test_notices import MAILING, NOW, STATE
 
@@ -62,17 +62,17 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path):
 def test_a_gate_does_not_start_on_templates_that_it_cannot_use_and_keeps_the_last_good_ones(tmp_path):
     rules = tmp_path / "rules.yaml"
     rules.write_text("version: 1\nnotices: {templates: texts}\nrules: []\n")
-    with pytest.raises(InForceError, match="texts: no such folder; expected one with templates of notices"):
-        InForce(rules)
+    with pytest.raises(PolicyError, match="texts: no such folder; expected one with templates of notices"):
+        ActivePolicy(rules)
     written(tmp_path / "texts", held="One. $contact\n")
-    in_force = InForce(rules)
-    assert not in_force.reload()
+    active_policy = ActivePolicy(rules)
+    assert not active_policy.reload()
     written(tmp_path / "texts", held="Two. $contact\n")
-    assert in_force.reload() and in_force.current.texts.of("held").paragraphs[0].template == "Two. $contact"
+    assert active_policy.reload() and active_policy.current.texts.of("held").paragraphs[0].template == "Two. $contact"
     written(tmp_path / "texts", held="$wrong\n")
-    with pytest.raises(InForceError, match=r"held\.txt:1: unknown name \$wrong"):
-        in_force.reload()
-    assert in_force.current.texts.of("held").paragraphs[0].template == "Two. $contact"
+    with pytest.raises(PolicyError, match=r"held\.txt:1: unknown name \$wrong"):
+        active_policy.reload()
+    assert active_policy.current.texts.of("held").paragraphs[0].template == "Two. $contact"
 
 
 @pytest.mark.parametrize("kind", KINDS)

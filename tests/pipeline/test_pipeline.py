@@ -12,7 +12,7 @@ from gatekeeper import notices
 from gatekeeper.message import read_facts
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, jobs, views
@@ -62,7 +62,7 @@ def rules(tmp_path):
 def make(store, rules):
     def make(**changes):
         judging = {"rules": rules, "mode": "enforce", "outage_allowance": 0, "public_url": "", "hostname": "gate"}
-        return Pipeline(Judging(**judging | changes), InForce(rules), store)
+        return Pipeline(Judging(**judging | changes), ActivePolicy(rules), store)
 
     return make
 
@@ -190,7 +190,7 @@ def rules_with_scope(rules):
 async def test_senders_outside_the_scope_are_relayed_and_their_recipients_counted(store, rules_with_scope):
     """Clause M9."""
     rules = rules_with_scope
-    pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate"), InForce(rules), store)
+    pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate"), ActivePolicy(rules), store)
     hop = NextHop()
     assert await pipeline.receive(message(people(2400), sender="dean@cs.univ.example.edu"), hop) is TAKEN
     students = people(2400, "cs.univ.example.edu", "doa.example.gov")

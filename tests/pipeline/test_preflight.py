@@ -12,7 +12,7 @@ from gatekeeper.ledger.service import Casework, Exempted, Terms
 from gatekeeper.model import Recipient, Scope
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.store import jobs, views
 from tests.notices.reading import read, text_of
@@ -31,7 +31,7 @@ TO = b"To: May-I@example.gov\r\n\r\nHello\r\n"
 def pipeline(store, tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(f"{RULES}preflight: {ASK}\n")
-    return Pipeline(Judging(path, "enforce", 100, "", "gate.example.gov"), InForce(path), store)
+    return Pipeline(Judging(path, "enforce", 100, "", "gate.example.gov"), ActivePolicy(path), store)
 
 
 def answers(store):
@@ -77,9 +77,9 @@ async def test_what_people_have_decided_and_what_was_sent_before_count(store, tm
     often = "  - {id: often, when: {mass: true, earlier: {within: 7d, at_least: 1}}, then: reject, say: Once a week.}\n"
     path = tmp_path / "rules.yaml"
     path.write_text(f"{RULES}{often}preflight: {ASK}\n")
-    in_force = InForce(path)
-    pipeline = Pipeline(Judging(path, "enforce", 100, "", "gate.example.gov"), in_force, store)
-    casework = Casework(store, Voice(in_force.current.ruleset, "gate.example.gov"))
+    active_policy = ActivePolicy(path)
+    pipeline = Pipeline(Judging(path, "enforce", 100, "", "gate.example.gov"), active_policy, store)
+    casework = Casework(store, Voice(active_policy.current.ruleset, "gate.example.gov"))
     wanted = Exempted(Scope(frozenset({SENDER})), date.today() + timedelta(days=30), subject="enrolment")
     casework.grant_exception(wanted, "cio@example.gov", "every year")
     await pipeline.receive(message([ASK, *people(2400)], subject="enrolment"), NextHop())
@@ -97,7 +97,7 @@ async def test_what_people_have_decided_and_what_was_sent_before_count(store, tm
 
 async def test_a_permit_for_exact_content_is_taken_by_its_subject(pipeline, store):
     """The address that is asked changes the message."""
-    casework = Casework(store, Voice(pipeline.in_force.current.ruleset, "gate.example.gov"))
+    casework = Casework(store, Voice(pipeline.active_policy.current.ruleset, "gate.example.gov"))
     await pipeline.receive(message(people(2400), subject="enrolment"), NextHop())
     casework.approve(1, "cio@example.gov", terms=Terms(uses=2))
     store.call(lambda connection: [jobs.finish(connection, job) for job in jobs.lease(connection, 9e9, 0, 50)])

@@ -15,7 +15,7 @@ from gatekeeper.message.release_token import token_field, token_of
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.settings import Judging
 from gatekeeper.settings import NextHop as NextHopSettings
@@ -40,7 +40,7 @@ class World:
         self.sink = sink
         self.store = Store(Database(f"sqlite:///{folder}/gate.db", 5))
         self.store.open()
-        self.pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate.example.gov"), InForce(rules), self.store)
+        self.pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate.example.gov"), ActivePolicy(rules), self.store)
         self.voice = Voice(parse_ruleset(RULES, "rules.yaml", folder), "gate.example.gov")
         self.next_hop = NextHop(NextHopSettings(f"smtp://127.0.0.1:{sink.port}", 2.0, 5.0, "gate.example.gov"))
         self.queue = Queue(self.store, self.next_hop, lambda: self.voice, lease=30.0, marks=True)

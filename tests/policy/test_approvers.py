@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.policy.approvers import Asking, Matter, Yes, agency_of
+from gatekeeper.policy.approvers import Approval, Approvers, Matter, agency_of
 from gatekeeper.rules import AskTerm, parse_ruleset
 
 RULES = """\
@@ -39,7 +39,7 @@ rules:
   - {id: named, when: {mass: true}, then: hold, ask: [cio@example.gov, registrar@example.gov]}
 """
 RULESET = parse_ruleset(RULES, "rules.yaml", Path("."))
-ASKING = Asking(RULESET)
+APPROVERS = Approvers(RULESET)
 TODAY = date(2026, 11, 25)
 AFTER_CHRISTMAS = date(2026, 12, 28)
 CIO, DEPUTY, HR, REGISTRAR, CLERK = (f"{name}@example.gov" for name in ("cio", "deputy", "hr", "registrar", "clerk"))
@@ -60,7 +60,7 @@ def matter(*rules, sender="ann@dphhs.example.gov", lists=(), agencies=(), also=(
 
 
 def missing(about, *people, on=TODAY):
-    return ASKING.missing(about, [Yes(each, on) for each in people])
+    return APPROVERS.missing(about, [Approval(each, on) for each in people])
 
 
 def test_a_role_is_anyone_who_holds_it():
@@ -70,16 +70,16 @@ def test_a_role_is_anyone_who_holds_it():
 
 
 def test_an_approver_of_one_agency_decides_about_what_that_agency_sends():
-    assert ASKING.refusal(matter("plain", sender="ann@doa.example.gov"), "doa@example.gov") is None
-    refusal = ASKING.refusal(matter("plain"), "doa@example.gov")
+    assert APPROVERS.refusal(matter("plain", sender="ann@doa.example.gov"), "doa@example.gov") is None
+    refusal = APPROVERS.refusal(matter("plain"), "doa@example.gov")
     assert refusal == f"M-17: doa@example.gov may not decide it; who may: {CIO}, {DEPUTY}"
 
 
 def test_nobody_decides_their_own():
     own = matter("plain", sender=CIO)
-    assert ASKING.refusal(own, CIO) == f"M-17: it is {CIO}'s own; nobody decides their own"
+    assert APPROVERS.refusal(own, CIO) == f"M-17: it is {CIO}'s own; nobody decides their own"
     assert missing(own, CIO) == ("approver",) and missing(own, DEPUTY) == ()
-    assert CIO not in ASKING.told(own)
+    assert CIO not in APPROVERS.whom_to_notify(own)
 
 
 def test_each_person_named_must_agree():
@@ -95,29 +95,29 @@ def test_rules_together_ask_each_of_theirs_once():
 
 def test_the_owner_of_each_audience_reached_must_agree():
     held = matter("owned", lists=["students@example.gov"], agencies=["DPHHS"])  # T7
-    assert ASKING.told(held) == {REGISTRAR, CLERK, "health@example.gov"}
+    assert APPROVERS.whom_to_notify(held) == {REGISTRAR, CLERK, "health@example.gov"}
     assert missing(held, REGISTRAR) == ("owners",) and missing(held, REGISTRAR, "health@example.gov") == ()
 
 
 def test_an_owner_asked_only_when_needed_is_not_waited_for():
     held = matter("both", lists=["staff@example.gov"])  # T7: staff to human resources when necessary
-    assert missing(held, CIO) == () and HR not in ASKING.told(held)
-    assert ASKING.refusal(held, HR) is None  # but may say no
+    assert missing(held, CIO) == () and HR not in APPROVERS.whom_to_notify(held)
+    assert APPROVERS.refusal(held, HR) is None  # but may say no
 
 
 def test_unless_an_approver_asks_them():
     held = matter("both", lists=["staff@example.gov"], also=[HR])  # T7
-    assert missing(held, CIO) == (HR,) and missing(held, CIO, HR) == () and HR in ASKING.told(held)
+    assert missing(held, CIO) == (HR,) and missing(held, CIO, HR) == () and HR in APPROVERS.whom_to_notify(held)
 
 
 def test_or_nobody_else_is_asked():
     held = matter("owned", lists=["staff@example.gov"])
-    assert missing(held) == ("owners",) and missing(held, HR) == () and ASKING.told(held) == {HR}
+    assert missing(held) == ("owners",) and missing(held, HR) == () and APPROVERS.whom_to_notify(held) == {HR}
 
 
 def test_where_no_audience_has_an_owner_an_approver_is_asked():
     held = matter("owned", lists=["odd@example.gov"], agencies=["LABS"])
-    assert missing(held, CIO) == () and ASKING.told(held) == {CIO, DEPUTY}
+    assert missing(held, CIO) == () and APPROVERS.whom_to_notify(held) == {CIO, DEPUTY}
 
 
 def test_an_owner_who_sends_is_replaced_by_an_approver():
@@ -130,7 +130,7 @@ def test_an_owner_who_sends_is_replaced_by_an_approver():
 
 def test_the_head_of_the_senders_agency_must_agree():
     held = matter("head", sender="ann@sub.doa.example.gov")  # C8
-    assert ASKING.told(held) == {"head@doa.example.gov"}
+    assert APPROVERS.whom_to_notify(held) == {"head@doa.example.gov"}
     assert missing(held, "head@doa.example.gov") == () and missing(held, CIO) == ("head",)
 
 
@@ -156,14 +156,14 @@ def test_so_many_of_several_are_different_people():
 
 def test_a_delegate_acts_in_somebodys_place_until_the_day_is_over():
     held, later = matter("named"), matter("named", on=AFTER_CHRISTMAS)
-    assert ASKING.refusal(matter("named", on=date(2026, 12, 24)), CLERK) is None
-    assert ASKING.refusal(matter("named", on=date(2026, 12, 25)), CLERK) is not None
+    assert APPROVERS.refusal(matter("named", on=date(2026, 12, 24)), CLERK) is None
+    assert APPROVERS.refusal(matter("named", on=date(2026, 12, 25)), CLERK) is not None
     assert missing(held, CIO, CLERK) == () and missing(held, CIO, CLERK, on=AFTER_CHRISTMAS) == (REGISTRAR,)
-    assert CLERK in ASKING.told(held) and CLERK not in ASKING.told(later)
+    assert CLERK in APPROVERS.whom_to_notify(held) and CLERK not in APPROVERS.whom_to_notify(later)
 
 
 def test_a_yes_of_a_delegate_counts_by_the_day_on_which_it_was_said():
-    assert ASKING.missing(matter("named"), [Yes(CLERK, TODAY), Yes(CIO, AFTER_CHRISTMAS)]) == ()
+    assert APPROVERS.missing(matter("named"), [Approval(CLERK, TODAY), Approval(CIO, AFTER_CHRISTMAS)]) == ()
 
 
 def test_a_delegate_and_whom_they_stand_for_are_one_of_two():
@@ -172,9 +172,9 @@ def test_a_delegate_and_whom_they_stand_for_are_one_of_two():
 
 def test_a_delegate_decides_neither_their_own_nor_what_the_absent_one_sent():
     own = matter("named", sender=CLERK)
-    assert "nobody decides their own" in ASKING.refusal(own, CLERK)
+    assert "nobody decides their own" in APPROVERS.refusal(own, CLERK)
     theirs = matter("owned", sender=REGISTRAR, lists=["students@example.gov"])
-    assert ASKING.refusal(theirs, CLERK) is not None and CLERK not in ASKING.told(theirs)
+    assert APPROVERS.refusal(theirs, CLERK) is not None and CLERK not in APPROVERS.whom_to_notify(theirs)
 
 
 # -- escalation --------------------------------------------------------------------------------------------------
@@ -183,13 +183,13 @@ def test_a_delegate_decides_neither_their_own_nor_what_the_absent_one_sent():
 def test_who_it_was_passed_on_to_decides_in_the_place_of_those_who_did_not_answer():
     held = matter("named", escalated=(AskTerm("role", "admin"),))
     assert missing(held, "admin@example.gov") == () and missing(held, CIO) == (REGISTRAR,)
-    assert "admin@example.gov" in ASKING.told(held)
-    assert ASKING.refusal(matter("named"), "admin@example.gov") is not None
+    assert "admin@example.gov" in APPROVERS.whom_to_notify(held)
+    assert APPROVERS.refusal(matter("named"), "admin@example.gov") is not None
 
 
 def test_the_next_role_after_owners_are_approvers_and_after_approvers_admins():
-    assert ASKING.next_role(matter("owned")) == (AskTerm("role", "approver"),)
-    assert ASKING.next_role(matter("both")) == (AskTerm("role", "admin"),)
+    assert APPROVERS.next_role(matter("owned")) == (AskTerm("role", "approver"),)
+    assert APPROVERS.next_role(matter("both")) == (AskTerm("role", "admin"),)
 
 
 PEOPLE = (*RULESET.people, CLERK, "ann@dphhs.example.gov")
@@ -208,9 +208,9 @@ def test_all_who_are_told_can_settle_it_and_one_yes_more_never_takes_one_back(
     rules, lists, agencies, sender, agreed, on
 ):
     held = matter(*rules, sender=sender, lists=lists, agencies=agencies, on=on)
-    told = ASKING.told(held)
+    told = APPROVERS.whom_to_notify(held)
     assert told and sender not in told and missing(held, *told, on=on) == ()
-    assert all(ASKING.refusal(held, each) is None for each in told)
+    assert all(APPROVERS.refusal(held, each) is None for each in told)
     fewer = set(missing(held, *agreed, on=on))
     assert fewer >= set(missing(held, *agreed, CIO, on=on))
     assert missing(held, sender, on=on) == missing(held, on=on)  # one's own yes counts for nothing

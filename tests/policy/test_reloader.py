@@ -8,8 +8,8 @@ import os
 import pytest
 
 from gatekeeper.policy import active
-from gatekeeper.policy.active import InForce, InForceError
-from gatekeeper.policy.reloader import Reloading
+from gatekeeper.policy.active import ActivePolicy, PolicyError
+from gatekeeper.policy.reloader import Reloader
 from tests.peers.gate import RULES
 
 LIST = "lists:\n  staff@example.gov: {file: staff.txt}\n"
@@ -32,7 +32,7 @@ def reached(held):
 
 
 def test_what_has_not_changed_is_not_even_parsed(path, monkeypatch):
-    held = InForce(path)
+    held = ActivePolicy(path)
     monkeypatch.setattr(active, "read_policy", None)
     os.utime(path)
     assert held.poll() is False
@@ -40,7 +40,7 @@ def test_what_has_not_changed_is_not_even_parsed(path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["rules.yaml", "staff.txt"])
 def test_a_change_of_any_file_is_seen_though_size_and_time_are_the_same(path, name):
-    held, file = InForce(path), path.parent / name
+    held, file = ActivePolicy(path), path.parent / name
     before, status = held.current, file.stat()
     file.write_text(file.read_text().replace("a@doa", "b@doa") if name == "staff.txt" else RULES[:-1] + " \n" + LIST)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -56,7 +56,7 @@ def test_links_that_are_exchanged_as_a_config_map_does(tmp_path):
     (tmp_path / "..data").symlink_to("one")
     for name in ("rules.yaml", "staff.txt"):
         (tmp_path / name).symlink_to(f"..data/{name}")
-    held = InForce(tmp_path / "rules.yaml")
+    held = ActivePolicy(tmp_path / "rules.yaml")
     (tmp_path / "new").symlink_to("two")
     (tmp_path / "new").rename(tmp_path / "..data")
     assert held.poll() is True and reached(held) == {"b@doa.example.gov"}
@@ -64,7 +64,7 @@ def test_links_that_are_exchanged_as_a_config_map_does(tmp_path):
 
 def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(path, monkeypatch):
     """Half a rules file can be a valid one, with half of its rules."""
-    held = InForce(path)
+    held = ActivePolicy(path)
     whole = RULES + LIST + "# the end\n"
     path.write_text(RULES[: RULES.index("  - id: subject")])
     monkeypatch.setattr(active.time, "sleep", lambda seconds: path.write_text(whole))
@@ -73,7 +73,7 @@ def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(path, monk
 
 
 def test_a_file_that_is_mended_while_we_look_is_no_error(path, monkeypatch):
-    held = InForce(path)
+    held = ActivePolicy(path)
     path.write_text("rules: [")
     monkeypatch.setattr(active.time, "sleep", lambda seconds: path.write_text(RULES + LIST + "\n"))
     assert held.poll() is True
@@ -82,8 +82,8 @@ def test_a_file_that_is_mended_while_we_look_is_no_error(path, monkeypatch):
 @pytest.mark.parametrize("broken", ["rules: [", None])
 async def test_what_cannot_be_read_leaves_what_is_in_force_and_is_told_once(path, broken, caplog):
     tried = []
-    held = InForce(path)
-    reloading = Reloading(held, tried.append)
+    held = ActivePolicy(path)
+    reloading = Reloader(held, tried.append)
     good = held.current
     path.write_text(broken) if broken else path.unlink()
     for _ in range(3):
@@ -95,9 +95,9 @@ async def test_what_cannot_be_read_leaves_what_is_in_force_and_is_told_once(path
 
 
 def test_a_list_that_was_missing_is_found_when_it_comes(path):
-    held = InForce(path)
+    held = ActivePolicy(path)
     path.write_text(RULES + LIST.replace("staff.txt", "other.txt"))
-    with pytest.raises(InForceError, match="no such file"):
+    with pytest.raises(PolicyError, match="no such file"):
         held.poll()
     (path.parent / "other.txt").write_text("c@doa.example.gov\n")
     assert held.poll() is True and reached(held) == {"c@doa.example.gov"}
@@ -107,7 +107,7 @@ async def test_it_is_looked_at_again_and_again(path, monkeypatch):
     monkeypatch.setattr("gatekeeper.policy.reloader._SECONDS", 0.01)
     came = asyncio.Event()
     loop = asyncio.get_running_loop()
-    reloading = Reloading(InForce(path), lambda went_well: loop.call_soon_threadsafe(came.set))
+    reloading = Reloader(ActivePolicy(path), lambda went_well: loop.call_soon_threadsafe(came.set))
     reloading.start()
     path.write_text(RULES + LIST + "# changed\n")
     await asyncio.wait_for(came.wait(), 30)

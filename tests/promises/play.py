@@ -87,7 +87,7 @@ class Play:
         if act in ("lower", "reload"):
             self.world.write_rules(self.model.limit)
             for worker in self.world.workers:
-                worker.in_force.reload()
+                worker.active_policy.reload()
 
     async def _arm(self, kill: str) -> None:
         victim = self.rng.choice(self.world.workers)

@@ -8,7 +8,7 @@ import pytest
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import views
@@ -79,7 +79,7 @@ async def send_all(store, rules, make, number, limit):
     rules.write_text(scaled)
     judging = Judging(rules, "enforce", 0, "", "gate.example.gov")
     now = NOON.timestamp()
-    pipeline = Pipeline(judging, InForce(rules), store, clock=lambda: now)
+    pipeline = Pipeline(judging, ActivePolicy(rules), store, clock=lambda: now)
     reached = Reached()
     for index, recipient in enumerate(people(number)):
         sender, content = make(index, recipient)

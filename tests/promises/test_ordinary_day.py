@@ -8,7 +8,7 @@ import pytest
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.pipeline.pipeline import Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, views
@@ -56,7 +56,9 @@ KINDS = (password, ticket, invitation, scan, cron)
 
 async def day(store, rules, text, number, seed):
     rules.write_text(text)
-    pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate"), InForce(rules), store, clock=lambda: NOON.timestamp())
+    pipeline = Pipeline(
+        Judging(rules, "enforce", 0, "", "gate"), ActivePolicy(rules), store, clock=lambda: NOON.timestamp()
+    )
     rng, passed = random.Random(seed), 0
 
     async def relay(added):

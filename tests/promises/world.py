@@ -24,8 +24,8 @@ from gatekeeper.background.gathering import Gathers
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.model import Recipient
 from gatekeeper.outbox.to_senders import Voice
-from gatekeeper.pipeline.pipeline import Passage, Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.store import Connection, Database, Store, jobs
@@ -123,15 +123,15 @@ class Worker:
         self.world, self.store, self.alive = world, store, True
         self.dies_at = ""
         self._writer = store.writer
-        self.in_force = InForce(world.rules)
+        self.active_policy = ActivePolicy(world.rules)
         judging = Judging(world.rules, "enforce", 0, "", "gate.example.gov")
         clock = world.clock
-        self.pipeline = Pipeline(judging, self.in_force, store, report=world.passed, clock=clock)
+        self.pipeline = Pipeline(judging, self.active_policy, store, report=world.passed, clock=clock)
         self.queue = Queue(store, world.hop, self.voice, LEASE, clock=clock)
-        self.gathers = Gathers(self.in_force, store, self.voice, on_queued=self.queue.poke, clock=clock)
+        self.gathers = Gathers(self.active_policy, store, self.voice, on_queued=self.queue.poke, clock=clock)
 
     def voice(self) -> Voice:
-        return Voice(self.in_force.current.ruleset, "gate.example.gov")
+        return Voice(self.active_policy.current.ruleset, "gate.example.gov")
 
     async def do(self, work: Callable[[], Awaitable[T]]) -> T | None:
         """Do something as this worker; None where it was killed over it."""
@@ -173,7 +173,7 @@ class World:
     stores: list[Store]  # of the workers; opened when they are needed
     now: float = NOON.timestamp()
     workers: list[Worker] = field(default_factory=list)
-    passages: dict[str, list[Passage]] = field(default_factory=dict)
+    passages: dict[str, list[TransactionRun]] = field(default_factory=dict)
     kills: int = 0
     hop: Hop = field(init=False)
 
@@ -192,9 +192,9 @@ class World:
         text = RULES.format(lists=lists, source=source, gather=self.schedule.gather, mass=mass, limit=limit)
         self.rules.write_text(text)
 
-    def passed(self, passage: Passage) -> None:
-        token = passage.transaction.parameters[0].partition("=")[2]
-        self.passages.setdefault(token, []).append(passage)
+    def passed(self, run: TransactionRun) -> None:
+        token = run.transaction.parameters[0].partition("=")[2]
+        self.passages.setdefault(token, []).append(run)
 
     # -- workers -------------------------------------------------------------------------------------------------
 

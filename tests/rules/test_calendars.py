@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.policy.active import InForceError, read_policy
+from gatekeeper.policy.active import PolicyError, read_policy
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of, calendar_problem
 from gatekeeper.workdays import is_working_day
@@ -94,7 +94,7 @@ def test_own_days_are_added_and_taken_out():
 def test_an_unknown_calendar_is_told_with_its_place(tmp_path, name, expected):
     path = tmp_path / "rules.yaml"
     path.write_text(f"version: 1\nrequests:\n  calendar: {name}\nrules: []\n")
-    with pytest.raises(InForceError) as error:
+    with pytest.raises(PolicyError) as error:
         read_policy(path)
     assert str(error.value).startswith(f"{path}:3:13: {expected}")
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.policy.active import Policy
-from gatekeeper.policy.case_runner import silent_rules, try_case
+from gatekeeper.policy.case_runner import run_case, unmatched_rules
 from gatekeeper.rules import FIELDS, parse_ruleset, schema
 from gatekeeper.rules.cases.case_file import _document, parse_cases
 from gatekeeper.rules.language.operators import OPERATORS
@@ -76,9 +76,9 @@ def test_every_case_of_the_cookbook_comes_out_as_it_says(recipe, tmp_path):
     (tmp_path / "consented.txt").write_text("yes@example.net\n")
     ruleset = parse_ruleset(BEGINNING.replace("rules: []\n", f"rules:\n{rules}"), "docs/rules.md", tmp_path)
     policy, now = Policy(ruleset, load(ruleset)), datetime(2026, 11, 25, 12, tzinfo=UTC)
-    tried = [try_case(case, policy, tmp_path, now) for case in parse_cases(cases, "docs/rules.md", ruleset)]
+    tried = [run_case(case, policy, tmp_path, now) for case in parse_cases(cases, "docs/rules.md", ruleset)]
     assert [each.differences for each in tried if each.differences] == []
-    assert silent_rules(tried, policy) == () == ruleset.warnings
+    assert unmatched_rules(tried, policy) == () == ruleset.warnings
 
 
 def test_the_cookbook_has_what_was_asked_for():

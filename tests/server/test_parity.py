@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from gatekeeper.delivery import NextHop
-from gatekeeper.pipeline.pipeline import Passage, Pipeline
-from gatekeeper.policy.active import InForce
+from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.server.milter_server import MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.sockets import open_sockets
@@ -56,7 +56,7 @@ class Gate:
     smtp: SmtpListener
     milter: MilterListener
     store: Store
-    passages: list[Passage] = field(default_factory=list)
+    passages: list[TransactionRun] = field(default_factory=list)
 
     async def by_smtp(self, letter: Letter, login: str = "") -> str:
         """The reply to the message."""
@@ -103,7 +103,7 @@ async def open_gate(folder: Path, sink: Sink, rules: str = RULES + MORE_RULES) -
     store = Store(Database(lay_out(folder / "gate.db"), 5))
     store.open()
     next_hop = NextHop(settings.next_hop)
-    pipeline = Pipeline(settings.judging, InForce(settings.judging.rules), store)
+    pipeline = Pipeline(settings.judging, ActivePolicy(settings.judging.rules), store)
     smtp = SmtpListener(settings.listening, next_hop, pipeline, lambda sender: True)
     gate = Gate(smtp, MilterListener(settings.listening, pipeline, lambda: None), store)
     pipeline.report = gate.passages.append
@@ -124,10 +124,10 @@ async def open_gates(tmp_path: Path) -> AsyncIterator[tuple[Gate, Gate]]:
         yield one, other
 
 
-def decided(passage: Passage) -> dict[str, Any]:
+def decided(run: TransactionRun) -> dict[str, Any]:
     """What the listeners must agree on. Sizes may differ by an empty line at the end, and Received is not told yet."""
-    assert passage.arrival and passage.outcome, passage.failure
-    arrival, outcome, transaction = passage.arrival, passage.outcome, passage.transaction
+    assert run.arrival and run.outcome, run.failure
+    arrival, outcome, transaction = run.arrival, run.outcome, run.transaction
     return {
         "verdict": outcome.verdict,
         "counts": outcome.counts,

@@ -84,7 +84,7 @@ def _say(store: Store, word: str, by: str, reason: str, seconds: float | None) -
     _check_role(ruleset_in_force(store), by)
     now = store.now()
     until = None if seconds is None else now + seconds
-    store.call(partial(modes.say, said=modes.Said(now, word, until, by, login_name(), reason)))
+    store.call(partial(modes.change, new=modes.ModeChange(now, word, until, by, login_name(), reason)))
 
 
 def _check_role(ruleset: Ruleset, by: str) -> None:
@@ -140,7 +140,7 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
     }
 
 
-def _said(said: modes.Said | None) -> dict[str, Any] | None:
+def _said(said: modes.ModeChange | None) -> dict[str, Any] | None:
     if said is None:
         return None
     until = utc_text(said.until) if said.until else None

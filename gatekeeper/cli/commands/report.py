@@ -82,7 +82,7 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
                 "by": said.by,
             }
             | {"reason": said.reason}
-            for said in store.call(partial(modes.all_said, since=begin))
+            for said in store.call(partial(modes.changes_since, since=begin))
         ],
     }
 

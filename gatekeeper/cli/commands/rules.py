@@ -17,7 +17,7 @@ from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.notices import TextsError
 from gatekeeper.policy.active import Policy, texts_of
-from gatekeeper.policy.case_runner import Tried, silent_rules, try_case
+from gatekeeper.policy.case_runner import CaseResult, run_case, unmatched_rules
 from gatekeeper.rules import Problem, RulesetError
 from gatekeeper.rules.ruleset import calendar_problem
 
@@ -117,10 +117,10 @@ def test(file: Path | None, form: str, as_json: bool, **given: Any) -> None:
     policy, cases = _read(rules_path, cases_path)
     now = datetime.now(UTC)
     try:
-        tried = [try_case(case, policy, cases_path.parent, now) for case in cases]
+        tried = [run_case(case, policy, cases_path.parent, now) for case in cases]
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}", NO_INPUT) from None
-    silent = silent_rules(tried, policy)
+    silent = unmatched_rules(tried, policy)
     _report(tried, silent, cases_path, "json" if as_json else form)
     if any(each.differences for each in tried):
         raise SystemExit(DATA_ERROR)
@@ -149,7 +149,7 @@ def _read(rules_path: Path, cases_path: Path) -> tuple[Policy, tuple[ruleset_roo
         raise Failure(f"{error.filename}: {error.strerror}", NO_INPUT) from None
 
 
-def _report(tried: list[Tried], silent: tuple[str, ...], path: Path, form: str) -> None:
+def _report(tried: list[CaseResult], silent: tuple[str, ...], path: Path, form: str) -> None:
     failed = [_problem(each, path) for each in tried if each.differences]
     unfired = [Problem(1, 1, f"no case fires rule {rule}", str(path), warning=True) for rule in silent]
     if form == "json":
@@ -162,11 +162,11 @@ def _report(tried: list[Tried], silent: tuple[str, ...], path: Path, form: str) 
         click.echo(f"{path}: {len(tried)} cases, {len(failed)} failed")
 
 
-def _problem(tried: Tried, path: Path) -> Problem:
+def _problem(tried: CaseResult, path: Path) -> Problem:
     return Problem(tried.case.line, tried.case.column, f"{tried.case.name}: {'; '.join(tried.differences)}", str(path))
 
 
-def _case_document(tried: Tried, path: Path) -> dict[str, Any]:
+def _case_document(tried: CaseResult, path: Path) -> dict[str, Any]:
     decided = ruleset_room.decision(tried.explanation.verdict, tried.explanation.counts)
     case = {"name": tried.case.name, "cite": tried.case.cite, "line": tried.case.line}
     return {**case, "passed": not tried.differences, "differences": list(tried.differences), **decided}

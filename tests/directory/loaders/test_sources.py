@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.directory.loaders.sources import Size, Sources
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from tests.faults.scene import Downstream, asleep, message, send
 from tests.peers import wait_for
 from tests.peers.gate import RULES, Gate
@@ -137,24 +137,24 @@ def addresses(number: int) -> str:
 
 
 @pytest.fixture
-def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., InForce]:
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ActivePolicy]:
     monkeypatch.setattr("gatekeeper.policy.active._SETTLED_SECONDS", 0)
 
-    def make(rules: str, **files: str) -> InForce:
+    def make(rules: str, **files: str) -> ActivePolicy:
         (tmp_path / "rules.yaml").write_text(rules)
         for name, text in files.items():
             (tmp_path / f"{name}.txt").write_text(text)
-        return InForce(tmp_path / "rules.yaml")
+        return ActivePolicy(tmp_path / "rules.yaml")
 
     return make
 
 
-def unconsented(held: InForce, number: int) -> int | None:
+def unconsented(held: ActivePolicy, number: int) -> int | None:
     found = held.current.directory.unconsented(addresses(number).split())
     return None if found is None else len(found)
 
 
-def test_of_consent_it_is_the_growing_that_is_questioned(held: Callable[..., InForce], tmp_path: Path) -> None:
+def test_of_consent_it_is_the_growing_that_is_questioned(held: Callable[..., ActivePolicy], tmp_path: Path) -> None:
     policy = held(CONSENT, given=addresses(10), never=addresses(4))
     (tmp_path / "given.txt").write_text(addresses(21))
     assert policy.poll() and unconsented(policy, 21) == 15
@@ -168,7 +168,7 @@ def test_of_consent_it_is_the_growing_that_is_questioned(held: Callable[..., InF
     assert {read.name: read.state for read in policy.sources.readings} == {"given.txt": "fresh", "never.txt": "shrunk"}
 
 
-def test_of_groups_it_is_the_growing_that_is_questioned(held: Callable[..., InForce], tmp_path: Path) -> None:
+def test_of_groups_it_is_the_growing_that_is_questioned(held: Callable[..., ActivePolicy], tmp_path: Path) -> None:
     rules = RULES + "directory: [{csv: people.txt}]\n"
     rows = [f"p{n}@doa.example.gov,{'press' if n < 3 else ''}\n" for n in range(10)]
     policy = held(rules, people="address,group\n" + "".join(rows))
@@ -178,7 +178,7 @@ def test_of_groups_it_is_the_growing_that_is_questioned(held: Callable[..., InFo
     assert [read.state for read in policy.sources.readings] == ["shrunk"]
 
 
-def test_half_is_believed(held: Callable[..., InForce], tmp_path: Path) -> None:
+def test_half_is_believed(held: Callable[..., ActivePolicy], tmp_path: Path) -> None:
     policy = held(RULES + f"lists:\n  {LIST}: {{file: staff.txt}}\n", staff="\n".join(PEOPLE[:100]))
     for number, reached in ((50, 50), (24, 50), (25, 25), (0, 25)):
         (tmp_path / "staff.txt").write_text("\n".join(PEOPLE[:number]) + "\n")
@@ -190,7 +190,7 @@ def test_half_is_believed(held: Callable[..., InForce], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("user", ["#N/A", "#REF!", "NULL", "null", "-", "0", "n/a", "None", "a\x07b", "E\u200b17"])
-def test_a_user_that_stands_for_nothing_is_an_error(held: Callable[..., InForce], user: str) -> None:
+def test_a_user_that_stands_for_nothing_is_an_error(held: Callable[..., ActivePolicy], user: str) -> None:
     with pytest.raises(Exception, match=r"people.txt:3: user .* would make one person of many") as raised:
         rows = f"address,user\na@doa.example.gov,E1\nb@doa.example.gov,{user}\n"
         held(RULES + "directory: [{csv: people.txt}]\n", people=rows)
@@ -198,7 +198,7 @@ def test_a_user_that_stands_for_nothing_is_an_error(held: Callable[..., InForce]
 
 
 def test_a_user_with_many_addresses_is_told_at_the_start_and_at_a_reload(
-    held: Callable[..., InForce], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    held: Callable[..., ActivePolicy], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def rows(number: int) -> str:
         return "address,user\n" + "".join(f"b{n}@doa.example.gov,E1\n" for n in range(number))

@@ -17,7 +17,7 @@ from gatekeeper.audit import recorder
 from gatekeeper.background import recheck
 from gatekeeper.lifecycle import BatchState, MailingState, PermitState, RecipientState, RequestState, SuspensionState
 from gatekeeper.outbox import to_approvers
-from gatekeeper.policy.active import InForce
+from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
 from gatekeeper.service.heartbeat import Presence
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
@@ -133,11 +133,11 @@ def test_every_column_takes_its_longest_value_on_postgres(laid_out_url, monkeypa
 
 async def test_a_process_says_that_it_runs(store, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES)
-    in_force = InForce(tmp_path / "rules.yaml")
-    presence = Presence("gate", in_force, Mode(OBSERVE), store)
+    active_policy = ActivePolicy(tmp_path / "rules.yaml")
+    presence = Presence("gate", active_policy, Mode(OBSERVE), store)
     await presence.tell()
     (process,) = store.call(lambda connection: modes.list_processes(connection, 0.0))
-    assert (process.mode, process.directory) == (OBSERVE, in_force.current.directory.digest)
+    assert (process.mode, process.directory) == (OBSERVE, active_policy.current.directory.digest)
 
 
 def test_what_the_gate_observes_is_what_its_command_says(database_url, tmp_path):
@@ -167,7 +167,7 @@ async def test_a_process_that_cannot_say_so_says_that(tmp_path, caplog):
     (tmp_path / "rules.yaml").write_text(RULES)
     store = Store(Database(f"sqlite:///{tmp_path}/gate.db", 5))
     store.open()
-    presence = Presence("gate", InForce(tmp_path / "rules.yaml"), Mode(), store)
+    presence = Presence("gate", ActivePolicy(tmp_path / "rules.yaml"), Mode(), store)
     (tmp_path / "gate.db").unlink()
     for _ in range(3):
         await presence.tell()
