@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper.delivery import NextHop
-from gatekeeper.lib.aio import Patience
+from gatekeeper.lib.aio import Timeouts
 from gatekeeper.model import Counts, Outcome, Standing
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
@@ -27,7 +27,7 @@ _numbers = itertools.count()
 class Uncounted(Store):
     """A store that judges every message by itself and writes nothing: what counting is measured against."""
 
-    async def decide(self, arrival: Arrival, judge: Judge, patience: Patience | None = None) -> Outcome:
+    async def decide(self, arrival: Arrival, judge: Judge, patience: Timeouts | None = None) -> Outcome:
         counts = Counts.of(arrival.audience)
         return Outcome(judge(counts, Standing()), counts)
 

@@ -1,4 +1,4 @@
-"""`python -m gatekeeper`, where the program itself is not installed."""
+"""Run the program as `python -m gatekeeper`, where no command `gatekeeper` is installed."""
 
 from gatekeeper.cli import main
 

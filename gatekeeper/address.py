@@ -1,8 +1,8 @@
-"""Addresses: taken apart, made comparable, checked; and the source that a transaction's addresses name.
+"""Mail addresses: split, normalise and check them, and find the source that a transaction's addresses name.
 
-Counting asks whether two addresses are one person, so `normalise` folds whatever mail systems fold in practice, and
-`envelope_origin` takes off what list servers and forwarders write into a MAIL FROM for one recipient or one day.
-Normalised addresses are for comparing and showing; what is relayed keeps the address that came in.
+Counting asks whether two addresses belong to one person. So `normalise` folds whatever mail systems fold in practice,
+and `envelope_origin` removes what list servers and forwarders write into a MAIL FROM for one recipient or one day.
+Normalised addresses are for comparing and showing only: mail is relayed with the addresses that came in.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from gatekeeper.model import Mailbox
 
 _BLANKS = " \t\r\n"
 MOST_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
-_LONGEST_KNOWN = 100  # characters of an address that is remembered
+_LONGEST_KNOWN = 100  # characters; longer addresses are not cached
 _LOCALHOST = ("localhost", "localhost.localdomain")
-_LONGEST_COMPOSED = 1000  # characters, past any mailbox: putting a row of combining marks in order takes their square
+_LONGEST_COMPOSED = 1000  # characters; no mailbox is longer. Sorting combining marks takes quadratic time
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
 _BEYOND_ASCII = r"\u00a1-\ud7ff\ue000-\U0010ffff"  # RFC 6531 3.3, less the C1 controls, no-break space and surrogates
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
-# what most addresses look like: nothing to do but lower case. One class a side is three times as fast as exact labels
+# The usual form of an address, which only needs lower case. One character class a side is three times as fast as labels
 _is_plain = re.compile(r"(?!\.)[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]++(?<!\.)@[a-zA-Z0-9.-]++(?<!\.)").fullmatch
 _are_plain = re.compile(r"(?:[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+@[a-z0-9-]++(?:\.[a-z0-9-]++)*+(?:\n|\Z))++").fullmatch
 _ROUTE = re.compile(r"(?:@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?:,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
@@ -43,9 +43,9 @@ _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def split(address: str) -> tuple[str, str]:
-    """Take an address apart into local part and domain, each as written; the domain is "" where there is none.
+    """Split an address into local part and domain, each as written; the domain is "" where there is none.
 
-    A source route (RFC 5321 appendix C) is dropped; percent and bang forms are part of the name here (see `onward`).
+    A source route (RFC 5321 appendix C) is dropped. Percent and bang forms stay in the local part (`routing_targets`).
     """
     address = address.strip(_BLANKS)
     if address.startswith("@") and (route := _ROUTE.match(address)):
@@ -57,11 +57,13 @@ def split(address: str) -> tuple[str, str]:
 
 
 def normalise(address: str, internal: bool = False) -> str:
-    """Make addresses of one mailbox equal; what comes out is for comparing, and normalising it again changes nothing.
+    """Return the form that all spellings of one mailbox share. Normalising the result again changes nothing.
 
     The domain becomes lower case and A-labels (RFC 5890 2.3.2.1, mapped by UTS 46), without a trailing dot. The local
-    part has its case folded (RFC 5321 2.4 lets hosts tell cases apart; in practice none do), needless quotes removed,
-    and NFC (RFC 6532 3.1). `internal` also cuts `+tag` (RFC 5233), as our own mail hosts do. "" stays "".
+    part gets its case folded (RFC 5321 2.4 lets hosts tell cases apart; in practice none do), its needless quotes
+    removed, and is put into NFC (RFC 6532 3.1).
+
+    Args: `address` as written; "" gives "". `internal` also cuts `+tag` (RFC 5233), as our own mail hosts do.
     """
     return _known(address, internal) if len(address) <= _LONGEST_KNOWN else _normalise(address, internal)
 
@@ -76,11 +78,11 @@ def _normalise(address: str, internal: bool) -> str:
     return lower
 
 
-_known = lru_cache(maxsize=8_192)(_normalise)  # a message names its sender again and again
+_known = lru_cache(maxsize=8_192)(_normalise)  # one message names its sender many times
 
 
 def normalise_all(addresses: Sequence[str]) -> Sequence[str]:
-    """As `normalise` of each, in their order; for thousands that look like most addresses, at one go."""
+    """Return `normalise` of each address, in order. Thousands of ordinary addresses are done in one step."""
     joined = "\n".join(addresses)
     if joined.isascii() and joined.count("\n") == len(addresses) - 1 and _are_plain(lower := joined.lower()):
         return lower.split("\n")
@@ -98,21 +100,26 @@ def _normalise_unusual(address: str, internal: bool) -> str:
 
 
 def normalise_domain(domain: str) -> str:
-    """Make names of one domain equal: lower case, A-labels, no trailing dot, literals in one spelling."""
+    """Return the form that all spellings of one domain share: lower case, A-labels, no trailing dot, literals alike."""
     domain = domain.strip(_BLANKS).rstrip(_BLANKS + ".")
     if domain.startswith("["):
         return _normalise_literal(domain.lower())
-    if domain.isascii() or len(domain) > MOST_DOMAIN_OCTETS:  # no name, no work for an attacker, no place in the cache
+    if (
+        domain.isascii() or len(domain) > MOST_DOMAIN_OCTETS
+    ):  # too long for a domain: no work for an attacker, no place in the cache
         return domain.lower()
     return _a_labels(domain) or _a_labels(domain.lower()) or domain.lower()
 
 
-def onward(local: str) -> tuple[tuple[str, str], ...]:
-    """What a local part leads to once its domain is taken off: (local part, domain), as mail servers may read it.
+def routing_targets(local: str) -> tuple[tuple[str, str], ...]:
+    """Return the addresses that a local part routes to: (local part, domain), as mail servers may read them.
 
-    `user%domain`, `domain!user` and, in quotes or not, `user@domain`, without what Postfix drops: quotes, escapes, a
-    source route, operators without an operand. A local part with both `!` and `%` has two readings, Postfix's first.
-    () for one that does not route. The domain is normalised; the local part is not, and may route again.
+    A local part routes by `user%domain`, `domain!user` and, in quotes or not, `user@domain`. What Postfix drops is
+    dropped: quotes, escapes, a source route, operators without an operand. A local part with both `!` and `%` has two
+    readings, Postfix's first.
+
+    Returns () for a local part that does not route. The domain is normalised; the local part is not, and may route
+    again.
     """
     local = local.strip(_BLANKS)
     name = _PAIR.sub(r"\1", local) if "\\" in local and not local.startswith('"') else _unquoted(local)
@@ -127,7 +134,7 @@ def onward(local: str) -> tuple[tuple[str, str], ...]:
 
 
 def join(local: str, domain: str) -> str:
-    """The normalised address of a local part, quoted or not, and a domain."""
+    """Return the normalised address of a local part, quoted or not, and a domain."""
     return _mailbox(_unquoted(local.strip(_BLANKS)), domain)
 
 
@@ -136,12 +143,12 @@ def _mailbox(name: str, domain: str) -> str:
 
 
 def is_literal(domain: str) -> bool:
-    """True for what stands in brackets, whether or not it is an IP address."""
+    """Return True for a domain in brackets, whether or not an IP address stands in them."""
     return domain.startswith("[") and domain.endswith("]")
 
 
 def is_loopback(domain: str) -> bool:
-    """True for `localhost` and address literals of the host itself; the domain is normalised."""
+    """Return True for `localhost` and for loopback and unspecified literals. Args: `domain` is normalised."""
     if domain in _LOCALHOST:
         return True
     ip = _ip_address(domain[1:-1]) if is_literal(domain) else None
@@ -149,20 +156,20 @@ def is_loopback(domain: str) -> bool:
     return ip is not None and (ip.is_loopback or ip.is_unspecified)
 
 
-def valid(address: str) -> bool:
-    """True for a Mailbox of RFC 5321 4.1.2 (with RFC 6531 3.3 for SMTPUTF8), without brackets or source route.
+def is_valid(address: str) -> bool:
+    """Return True for a Mailbox of RFC 5321 4.1.2 (with RFC 6531 3.3 for SMTPUTF8), without brackets or source route.
 
-    Lengths of local parts are no matter of syntax: 64 octets is what every host must take (RFC 5321 4.5.3.1), and
-    VERP goes past it. A domain is at most 255 octets, a label 63.
+    The length of a local part is not checked: 64 octets is only what every host must take (RFC 5321 4.5.3.1), and
+    VERP addresses are longer. A domain has at most 255 octets, a label at most 63.
     """
     local, at, domain = address.rpartition("@")
     if not at or not (_DOT_ATOM.fullmatch(local) or _QUOTED.fullmatch(local)):
         return False
-    return valid_domain(domain)
+    return is_valid_domain(domain)
 
 
-def valid_domain(domain: str) -> bool:
-    """True for a Domain or address-literal of RFC 5321 4.1.2, or a domain with U-labels (RFC 6531 3.3)."""
+def is_valid_domain(domain: str) -> bool:
+    """Return True for a Domain or address-literal of RFC 5321 4.1.2, or a domain with U-labels (RFC 6531 3.3)."""
     if len(domain) > MOST_DOMAIN_OCTETS:
         return False
     if domain.startswith("["):
@@ -184,7 +191,7 @@ def _fold(local: str) -> str:
     if len(local) > _LONGEST_COMPOSED:
         return local.casefold()
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", local).casefold())
-    # once more: composing may leave a letter that folds again (Unicode 5.18, the note on caseless matching)
+    # A second time, because composing may leave a letter that folds again (Unicode 5.18, on caseless matching).
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", folded).casefold())
 
 
@@ -200,15 +207,15 @@ def _quoted_if_needed(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _a_labels(domain: str) -> str:
-    """The domain in A-labels, "" where it has no such form."""
+    """Return the domain in A-labels, "" where no such form exists."""
     try:
         return idna.encode(domain, uts46=True).decode("ascii").rstrip(".")
-    except UnicodeError:  # idna.IDNAError is one
+    except UnicodeError:  # the base class of idna.IDNAError
         return ""
 
 
 def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address of an address-literal's inside (RFC 5321 4.1.3), None where it is none."""
+    """Return the IP address that an address literal holds (RFC 5321 4.1.3); None for text that is no IP address."""
     try:
         if text[:5].lower() == "ipv6:":
             return ipaddress.IPv6Address(text[5:])
@@ -228,7 +235,7 @@ def _normalise_literal(literal: str) -> str:
 
 _HOST = r'[^\s=@"\[\]]+\.[^\s=@"\[\].]+'
 
-# BATV, draft-levine-smtp-batv: prvs=KDDDSSSSSS=user, before it prvs=user/KDDDSSSSSS. msprvs1=tag=user is Message
+# BATV, draft-levine-smtp-batv: prvs=KDDDSSSSSS=user, in older drafts prvs=user/KDDDSSSSSS. msprvs1=tag=user is Message
 # Systems' form of it, btv1==tag==user Barracuda's.
 _BATV = re.compile(r"(?:prvs|msprvs1)=[^=]+=(.+)|btv1==[^=]+==(.+)|prvs=([^=]+)/[^=/]+")
 
@@ -251,11 +258,13 @@ _OWNER = "owner-"
 
 
 def envelope_origin(mail_from: str, recipients: Sequence[str]) -> str:
-    """Whom a MAIL FROM is really of: normalised, less VERP, BATV and SRS, in whatever order they were put on.
+    """Return the original sender of a MAIL FROM, normalised: VERP, BATV and SRS are removed, in any order.
 
-    Every recipient's VERP sender of one list comes out the same. `recipients` are the envelope's; they tell where the
-    list's name ends and a recipient's begins. Without a match (mail that was aliased after the list) the usual marks
-    of list servers tell, else the first `+` or `-`. "" for the null reverse-path.
+    The VERP senders that one list makes for its recipients all give the same result.
+
+    Args: `recipients` are the envelope's; they show where the list's name ends and a recipient's begins. Where none
+    matches (mail that was aliased after the list) the usual marks of list servers show it, else the first `+` or `-`.
+    Returns "" for the null reverse-path.
     """
     origin = normalise(mail_from)
     if "=" not in origin:
@@ -267,7 +276,7 @@ def envelope_origin(mail_from: str, recipients: Sequence[str]) -> str:
 
 
 def names_somebody(origin: str) -> bool:
-    """False for "" and for what an SRS rewriter made that keeps no address (`bounces+SRS=44ldt=IX@`).
+    """Return False for "", and for an SRS address that no longer holds the original (`bounces+SRS=44ldt=IX@`).
 
     Args: `origin` is what `envelope_origin` returned.
     """
@@ -275,7 +284,7 @@ def names_somebody(origin: str) -> bool:
 
 
 def _peeled(origin: str, endings: Iterable[str]) -> str:
-    """`origin` less one layer; itself where it has none."""
+    """Return `origin` with one layer of BATV, SRS or VERP removed; `origin` itself where it has none."""
     local, domain = split(origin)
     name = _unquoted(local)
     if batv := _BATV.fullmatch(name):
@@ -286,7 +295,7 @@ def _peeled(origin: str, endings: Iterable[str]) -> str:
 
 
 def _without_verp(name: str, endings: Iterable[str]) -> str:
-    """The list's own part of a VERP local part, "" where it has none."""
+    """Return the list's own part of a VERP local part, "" for a local part that is not VERP."""
     if sympa := _VERP_SYMPA.fullmatch(name):
         return sympa["list"]
     if known := max((end for end in endings if name.endswith(end)), key=len, default=""):
@@ -296,7 +305,7 @@ def _without_verp(name: str, endings: Iterable[str]) -> str:
 
 
 def _without_counter(name: str) -> str:
-    """The name less the numbers at its end, each behind a hyphen."""
+    """Return the name without the numbers at its end, each of which follows a hyphen."""
     counter = _COUNTER_REVERSED.match(name[::-1])
     return name[: len(name) - counter.end()] if counter else name
 
@@ -308,7 +317,7 @@ def _verp_endings(recipients: Sequence[str]) -> Iterator[str]:
 
 
 def _guessed_list(head: str) -> str:
-    """The list's part of `list-user` or `list+user`, by the marks that list servers leave."""
+    """Return the list's part of `list-user` or `list+user`, by the marks that list servers leave."""
     if "+" in head:
         return head.partition("+")[0]
     if mark := _LIST_ENDS.search(head):
@@ -324,10 +333,10 @@ def _guessed_list(head: str) -> str:
 def source(
     login: str | None, author: Iterable[Mailbox], mail_from: str, recipients: Sequence[str], login_domain: str = ""
 ) -> str:
-    """The mailbox of who sends: the login's, else From's first, else `envelope_origin`; "" only where none is named.
+    """Return the sender's mailbox: the login's, else the first of From, else `envelope_origin`; "" where none is named.
 
-    A login without a domain gets `login_domain`, else that of the From mailbox with the same local part, else stays
-    bare. `CORP\\jdoe` is jdoe. The mailbox is normalised; the directory knows whose alias it is.
+    A login without a domain gets `login_domain`, else the domain of the From mailbox with the same local part, else
+    stays without one. `CORP\\jdoe` is jdoe. The mailbox is normalised; aliases are the directory's matter.
     """
     authors = [mailbox.address for mailbox in author if mailbox.address.strip()]
     if login and login.strip():

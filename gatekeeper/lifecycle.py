@@ -1,22 +1,22 @@
-"""States of mailing, batch, request, permit, suspension as tables: the rules, then what each act makes of each state.
+"""The states of mailings, batches, requests, permits and suspensions, and tables of which act leads where.
 
-A mailing's rules:
+Rules for a mailing:
 - What was sent already is counted in any state.
-- Only a held mailing can be decided; one that is released or open can become held when it outgrows its permit.
-- Approved in part, what somebody had seen of it is sent, and what came later stays held.
-- A gathering one is judged when it has been quiet: it passes, is held, or is refused as a whole.
-- Closing (denied, withdrawn, expired) is final: what comes next starts a successor that knows who was reached.
+- Only a held mailing can be decided. An open or released mailing becomes held when it outgrows its permit.
+- When a mailing is approved in part, what the approver had seen is sent, and what came later stays held.
+- A gathering mailing is judged when no batch has come for a while: it passes, is held, or is refused as a whole.
+- Closing (denied, withdrawn, expired) is final: later batches start a successor that knows who was reached.
 
-A request's rules:
-- That it was received lets nothing pass (M3): only an approved one gives a permit.
-- Changes asked send it back (S2); its requester submits it again, under its number.
-- A denial by a `final` approver is final, another may be appealed once: it is submitted again (S2).
-- It is used once its permit is used up. What is approved or used can be revoked (S5); time ends the rest.
+Rules for a request:
+- A request that was only received lets nothing pass (M3): only an approved request gives a permit.
+- When changes are asked for, the request goes back (S2); its requester submits it again under the same number.
+- A denial by a `final` approver is final. Any other denial may be appealed once: the request is submitted again (S2).
+- A request is used once its permit is used up. An approved or used request can be revoked (S5); others expire.
 
-A permit's rules:
-- It is in force until its uses are used up; the mailings that used it stay covered until its window ends.
-- A use goes back where the mailing was closed before anything of it was sent.
-- It can be narrowed (S3) and revoked (S5) as long as something may still leave under it.
+Rules for a permit:
+- A permit is in force until its uses are used up; the mailings that used it stay covered until its window ends.
+- A use is given back where the mailing was closed before anything of the mailing was sent.
+- A permit can be narrowed (S3) and revoked (S5) as long as something may still leave under it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Any, TypeVar
 
 
 class LifecycleError(ValueError):
-    """An act that the state does not allow; the text says what was expected."""
+    """An act that the current state does not allow; the text says which states were expected."""
 
 
 class MailingState(StrEnum):
-    """Where a mailing stands."""
+    """The state of a mailing."""
 
     OPEN = "open"
     GATHERING = "gathering"
@@ -42,7 +42,7 @@ class MailingState(StrEnum):
 
 
 class RequestState(StrEnum):
-    """Where a request stands."""
+    """The state of a request."""
 
     SUBMITTED = "submitted"
     CHANGES = "changes"
@@ -55,7 +55,7 @@ class RequestState(StrEnum):
 
 
 class PermitState(StrEnum):
-    """Where a permit stands."""
+    """The state of a permit."""
 
     IN_FORCE = "in force"
     USED = "used"
@@ -64,38 +64,41 @@ class PermitState(StrEnum):
 
 
 class SuspensionState(StrEnum):
-    """Where a suspension stands; one whose end has come is in force no longer, whatever its state."""
+    """The state of a suspension. A suspension whose end has passed is no longer in force, whatever its state."""
 
     IN_FORCE = "in force"
     ENDED = "ended"
 
 
 class BatchState(StrEnum):
-    """Where a kept batch stands. `storing`: decided, its body not yet durable, so never acknowledged."""
+    """The state of a kept batch. `storing`: decided, but its body is not yet durable, so it was never acknowledged."""
 
     STORING = "storing"
     GATHERED = "gathered"
     HELD = "held"
-    RELEASED = "released"  # on its way: the queue owns it
+    RELEASED = "released"  # on its way: the delivery queue owns the batch
     SENT = "sent"  # every recipient has a final answer of the next hop
     RETURNED = "returned"  # its sender was told that it was not sent
     WITHDRAWN = "withdrawn"
 
 
 class RecipientState(StrEnum):
-    """Where one recipient of a kept batch stands."""
+    """The state of one recipient of a kept batch."""
 
     WAITING = "waiting"
     SENT = "sent"
-    REFUSED = "refused"  # by the next hop, for good; its sender gets a DSN
-    EXPIRED = "expired"  # the next hop did not take it in five days
+    REFUSED = "refused"  # permanently, by the next hop; the sender gets a DSN
+    EXPIRED = "expired"  # the next hop did not take the mail within five days
 
 
 ACTIVE_MAILINGS = frozenset(
     {MailingState.OPEN, MailingState.GATHERING, MailingState.HELD, MailingState.RELEASED}
-)  # those that still take in batches
+)  # states in which a mailing takes in batches
 CLOSED_MAILINGS = frozenset(MailingState) - ACTIVE_MAILINGS
-KEPT_BATCHES = frozenset(BatchState) - {BatchState.RETURNED, BatchState.WITHDRAWN}  # whose resend is no second copy
+KEPT_BATCHES = frozenset(BatchState) - {
+    BatchState.RETURNED,
+    BatchState.WITHDRAWN,
+}  # states in which a resend is no second copy
 
 MAILING_TABLE: dict[str, dict[MailingState, MailingState]] = {
     "gather": {
@@ -168,11 +171,11 @@ SUSPENSION_TABLE: dict[str, dict[SuspensionState, SuspensionState]] = {
 MAILING_ACTS = frozenset(MAILING_TABLE)
 COVERING = frozenset({PermitState.IN_FORCE, PermitState.USED})  # permits under which something may still leave
 _STRICTEST_FIRST = (MailingState.HELD, MailingState.GATHERING, MailingState.RELEASED, MailingState.OPEN)
-DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # which a weak key never merges with each other
+DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # states of mailings that a weak key never merges
 
 
 def strictness(state: MailingState) -> int:
-    """Rank an active state; of two mailings that turn out to be one the lower rank is kept."""
+    """Return the rank of an active state. Where two mailings are merged, the lower rank is kept."""
     return _STRICTEST_FIRST.index(state)
 
 
@@ -180,9 +183,9 @@ State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionStat
 
 
 def advance(state: State, act: str) -> State:
-    """Return the state that an act (`hold`, `approve`, `deny`, ...) makes of that of a mailing, request or permit.
+    """Return the state that follows when an act (`hold`, `approve`, `deny`, ...) is done in `state` (DESIGN 6).
 
-    Raises LifecycleError where the act is not for this state (DESIGN 6).
+    Raises LifecycleError where the act is not allowed in this state.
     """
     thing, table = _TABLES[type(state)]
     follows: State | None = table.get(act, {}).get(state)

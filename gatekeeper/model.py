@@ -1,6 +1,6 @@
-"""What the rooms of the gate pass to each other: frozen values, standard library only.
+"""The values that the rooms of the gate pass to each other: frozen dataclasses, standard library only.
 
-The words are those of docs/flow.md: a *transaction* comes in, says *facts* about itself, reaches an *audience*,
+The words are those of docs/flow.md: a *transaction* comes in, has *facts* about its message, reaches an *audience*,
 belongs to a *mailing* with *counts* and a *standing*, and gets a *verdict* with *reasons*.
 """
 
@@ -16,7 +16,7 @@ from gatekeeper.lib.immutable import immutable
 
 
 class Action(StrEnum):
-    """What a rule asks for and what a verdict is; `severity` orders them (reject > hold > defer > warn > relay)."""
+    """What a rule demands, and what a verdict says; `severity` orders them (reject > hold > defer > warn > relay)."""
 
     RELAY = "relay"
     WARN = "warn"
@@ -30,7 +30,7 @@ class Action(StrEnum):
 
     @property
     def passes(self) -> bool:
-        """True where the message goes on to the next hop."""
+        """Return True where the message goes on to the next hop."""
         return self in (Action.RELAY, Action.WARN)
 
 
@@ -42,10 +42,10 @@ _SEVERITY = {action: rank for rank, action in enumerate(Action)}
 
 @immutable
 class Client:
-    """The host that speaks to a listener, or for which a trusted one speaks by XCLIENT or XFORWARD."""
+    """The host that is connected to a listener, or that a trusted host names by XCLIENT or XFORWARD."""
 
     address: str = ""  # IP address, without brackets or the IPv6: prefix
-    name: str = ""  # reverse DNS name, "" where unknown
+    name: str = ""  # reverse DNS name; "" where it is unknown
     helo: str = ""
     port: int = 0
     protocol: str = "ESMTP"  # as in a Received field's "with"
@@ -54,7 +54,7 @@ class Client:
 class Recipient(NamedTuple):
     """One RCPT: the address without brackets, and its ESMTP parameters as they were given (RFC 3461 4).
 
-    There are thousands of a message; a named tuple is made in half the time.
+    A message may have thousands of recipients, and a named tuple is made in half the time of a dataclass.
     """
 
     address: str
@@ -70,14 +70,17 @@ class Transaction:
     sender: str  # MAIL FROM without brackets; "" for the null reverse-path
     recipients: tuple[Recipient, ...]
     content: bytes = field(repr=False)  # dot-unstuffed, CRLF line ends, as it came in
-    parameters: tuple[str, ...] = ()  # of MAIL, such as ("BODY=8BITMIME", "RET=HDRS", "ENVID=QQ1")
+    parameters: tuple[str, ...] = ()  # ESMTP parameters of MAIL, such as ("BODY=8BITMIME", "RET=HDRS", "ENVID=QQ1")
     login: str | None = None  # SASL login, where the listener knows one
     authenticated: bool = False  # a login, or a client in the --authenticated networks
-    upstream: str | None = None  # queue id at the MTA before us with its address: "4XyZ@192.0.2.1"
-    trace: bytes = field(default=b"", repr=False)  # the MTA's own Received field, which it adds only behind a milter
+    upstream: str | None = None  # queue id at the MTA before the gate, and that MTA's address: "4XyZ@192.0.2.1"
+    trace: bytes = field(default=b"", repr=False)  # the Received field that the MTA adds only after its milters
 
     def envelope(self) -> Transaction:
-        """The same without its octets; each message's is made, and `dataclasses.replace` takes five times as long."""
+        """Return the transaction without its content.
+
+        Every message needs one, and `dataclasses.replace` takes five times as long as this call.
+        """
         return Transaction(
             self.listener,
             self.client,
@@ -92,7 +95,7 @@ class Transaction:
         )
 
 
-# -- what it says about itself -----------------------------------------------------------------------------------
+# -- what the message says about itself --------------------------------------------------------------------------
 
 
 @immutable
@@ -105,16 +108,16 @@ class Mailbox:
 
 @immutable
 class Attachment:
-    """A part that a mail program would offer as a file."""
+    """A MIME part that a mail program would offer as a file."""
 
     name: str  # "" where it has none
     type: str  # lower case, "application/pdf"
-    size: int  # octets once decoded, to within a transfer encoding's padding
+    size: int  # octets once decoded, exact but for the padding of the transfer encoding
 
 
 @immutable
 class Facts:
-    """What a message says about itself; made by `mail.read_facts`, in time linear in its size."""
+    """What a message says about itself; made by `message.read_facts` in time linear in the message's size."""
 
     size: int = 0  # octets
     author: tuple[Mailbox, ...] = ()  # From
@@ -130,33 +133,33 @@ class Facts:
     one_click: bool = False  # List-Unsubscribe-Post: List-Unsubscribe=One-Click (RFC 8058)
     attachments: tuple[Attachment, ...] = ()
     links: frozenset[str] = frozenset()  # hosts that the text links to, lower case, IDNA
-    defects: tuple[str, ...] = ()  # closed vocabulary: mail.DEFECTS
-    automatic: bool = False  # a DSN, MDN or auto-reply, told by its structure
-    answers: tuple[str, ...] = ()  # Message-IDs of what it answers, where it is automatic
-    received: int = 0  # Received fields
+    defects: tuple[str, ...] = ()  # closed vocabulary: message.DEFECTS
+    automatic: bool = False  # a DSN, MDN or auto-reply, recognised by its structure
+    answers: tuple[str, ...] = ()  # Message-IDs that an automatic message answers
+    received: int = 0  # number of Received fields
     content_digest: str = ""  # hex; body and the fields that people see, never trace, DKIM or Message-ID
     subject_key: str = ""  # subject folded for comparison; "" where there is none
-    fingerprints: tuple[str, ...] = ()  # of the text, copies share one; () where it is too short to tell
+    fingerprints: tuple[str, ...] = ()  # of the text; copies share at least one. () where the text is too short
 
 
 def is_automatic(transaction: Transaction, facts: Facts) -> bool:
-    """True for a DSN, MDN or auto-reply as it should be sent: from the null sender, to one recipient (RFC 3834 2)."""
+    """Return True for a DSN, MDN or auto-reply with a null sender and one recipient, as it should be (RFC 3834 2)."""
     return facts.automatic and not transaction.sender and len(transaction.recipients) == 1
 
 
-# -- whom it reaches ---------------------------------------------------------------------------------------------
+# -- whom a transaction reaches ----------------------------------------------------------------------------------
 
 
 @immutable
-class Watched:
-    """A list of whose members a rule asks how many are reached, as the directory has it now."""
+class WatchedList:
+    """A list whose reach a rule asks for: how many of its members get the mailing. The directory's current state."""
 
     members: frozenset[str]  # users and externals, nested lists expanded
-    version: str  # another one where the members are others
+    version: str  # changes when the members change
 
 
 @immutable
-class Share:
+class ListReach:
     """How many of a list's members a mailing has reached."""
 
     reached: int
@@ -165,33 +168,33 @@ class Share:
 
 @immutable
 class Audience:
-    """Whom one transaction reaches, lists expanded; made by `audience.count`."""
+    """Whom one transaction reaches, lists expanded; made by `directory.audience.count_audience`."""
 
-    users: Mapping[str, str | None] = field(default_factory=dict)  # user -> agency id, None where in no agency
+    users: Mapping[str, str | None] = field(default_factory=dict)  # user -> agency id; None for a user in no agency
     externals: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()  # addresses of the lists that were expanded
-    unresolved: frozenset[str] = frozenset()  # users by an address that no directory or declared domain has
-    recipients: int = 0  # of the envelope
+    unresolved: frozenset[str] = frozenset()  # users by addresses that no directory or declared domain has
+    recipients: int = 0  # number of recipients of the envelope
     visible: int = 0  # people in To and Cc, lists counted as their members
-    certain: bool = True  # False where the directory has not answered for too long
-    unlisted: frozenset[str] | None = None  # people in no list that the gate knows; None where no rule asks
-    unconsented: frozenset[str] | None = None  # externals without consent; None where that cannot be told
-    watched: Mapping[str, Watched] = field(default_factory=dict)  # by the list's address, where a rule asks
-    beside: int = 0  # people whom none of its lists has as a member
+    certain: bool = True  # False where the directory has not answered for too long (DESIGN 10)
+    unlisted: frozenset[str] | None = None  # people in no known list; None where no rule asks
+    unconsented: frozenset[str] | None = None  # externals without consent; None where that is unknown
+    watched: Mapping[str, WatchedList] = field(default_factory=dict)  # list address -> list, where a rule asks
+    beside: int = 0  # people who are in none of the lists of this transaction
 
 
 @immutable
 class Counts:
-    """Whom a mailing reaches so far, the transaction being judged included."""
+    """Whom a mailing has reached so far, the transaction being judged included."""
 
     users: int = 0
     external: int = 0
     agencies: Mapping[str, int] = field(default_factory=dict)  # agency id -> users
     lists: frozenset[str] = frozenset()
     unresolved: int = 0
-    unlisted: int | None = None  # None where it has not been counted
+    unlisted: int | None = None  # None where they were not counted
     unconsented: int | None = None
-    reach: Mapping[str, Share] = field(default_factory=dict)  # of the lists that a rule asks for
+    reach: Mapping[str, ListReach] = field(default_factory=dict)  # list address -> reach, where a rule asks
 
     @property
     def people(self) -> int:
@@ -199,7 +202,7 @@ class Counts:
 
     @classmethod
     def of(cls, audience: Audience) -> Counts:
-        """Count one transaction as though it were its whole mailing."""
+        """Return the counts of one transaction, as though it were its whole mailing."""
         people = (audience.users.keys() | audience.externals) if audience.watched else frozenset()
         return cls(
             users=len(audience.users),
@@ -210,14 +213,14 @@ class Counts:
             unlisted=_how_many(audience.unlisted),
             unconsented=_how_many(audience.unconsented),
             reach={
-                address: Share(len(people & watched.members), len(watched.members))
+                address: ListReach(len(people & watched.members), len(watched.members))
                 for address, watched in audience.watched.items()
             },
         )
 
 
 def _tally(agencies: Iterable[str | None]) -> dict[str, int]:
-    """Users by agency; a Counter of a few takes four times as long."""
+    """Return the number of users by agency. A Counter of a few takes four times as long."""
     tally: dict[str, int] = {}
     for agency in agencies:
         if agency is not None:
@@ -234,28 +237,28 @@ def _how_many(people: frozenset[str] | None) -> int | None:
 
 @immutable
 class Source:
-    """Who sends: the login's mailbox, else From, else MAIL FROM less VERP, BATV and SRS."""
+    """Who sends: the login's mailbox, else From, else MAIL FROM without VERP, BATV and SRS."""
 
-    mailbox: str  # normalised address; "" only where the message names nobody at all
+    mailbox: str  # normalised address; "" only where the message names no sender at all
     authenticated: bool = False
     agency: str | None = None
-    covered: bool = True  # False for agencies that the ruleset's scope excepts
-    groups: tuple[str, ...] = ()  # that the directory or the ruleset puts them into
-    from_problem: str | None = None  # why they may not use these names, "" where they may; None where no rule asks
-    names: tuple[str, ...] = ()  # all that it is sent under, but for a lent From; the voucher's first, () without one
-    proven: bool = False  # every name belongs to `agency`, by more than From alone
-    separate: bool = False  # each of its messages is a mailing of its own
-    others: tuple[tuple[str, str], ...] = ()  # sender, agency and group of all other names: a suspension may be of them
+    covered: bool = True  # False for senders of agencies that the ruleset's scope excepts
+    groups: tuple[str, ...] = ()  # groups of the sender, by the directory or the ruleset
+    from_problem: str | None = None  # why the sender may not use these names, "" where allowed; None where no rule asks
+    names: tuple[str, ...] = ()  # all it is sent under but a lent From, the vouching one first; () where none vouches
+    proven: bool = False  # every name belongs to `agency`, and not by From alone
+    separate: bool = False  # each message of this source is a mailing of its own
+    others: tuple[tuple[str, str], ...] = ()  # ("sender", "agency" or "group", its name) of the other names
 
     @property
     def agencies(self) -> tuple[str | None, ...]:
-        """The agencies of every name that it is sent under, its own first."""
+        """Return the agencies of all names that the message is sent under, the source's own agency first."""
         return (self.agency, *(name for kind, name in self.others if kind == "agency"))
 
 
 @immutable
 class Keys:
-    """What makes two transactions one mailing. Strong keys join across sources, weak ones within a source."""
+    """The keys that make transactions one mailing. Strong keys join across sources, weak keys within a source."""
 
     strong: tuple[str, ...] = ()  # "queue:..." and "message:..."
     weak: tuple[str, ...] = ()  # "subject:..." and "text:...", or "auto:" alone
@@ -263,7 +266,7 @@ class Keys:
 
 @immutable
 class Scope:
-    """Whose mail something is about; empty for anybody's."""
+    """The senders whose mail a permit or a suspension is about; empty for all senders."""
 
     senders: frozenset[str] = frozenset()  # mailboxes
     agencies: frozenset[str] = frozenset()  # ids
@@ -273,45 +276,45 @@ class Scope:
         return bool(self.senders or self.agencies or self.groups)
 
     def __str__(self) -> str:
-        """`head@doa.example.gov`, `agency DOA`, `group teachers`, or several of them."""
+        """Return `head@doa.example.gov`, `agency DOA`, `group teachers`, or several of these."""
         named = [*sorted(self.senders), *(f"agency {name}" for name in sorted(self.agencies))]
         return ", ".join([*named, *(f"group {name}" for name in sorted(self.groups))])
 
 
 @immutable
 class Likeness:
-    """What messages that vary have in common: what a `template` permit is bound to (DESIGN 6)."""
+    """What the varying copies of a message have in common; a `template` permit is bound to it (DESIGN 6)."""
 
-    fingerprints: frozenset[str] = frozenset()  # a message shares at least one of them
-    links: frozenset[str] = frozenset()  # and has exactly these: host and path, for their parameters vary
-    attachments: frozenset[str] = frozenset()  # and these: name, type, and a digest of what is in them
+    fingerprints: frozenset[str] = frozenset()  # a copy shares at least one of these
+    links: frozenset[str] = frozenset()  # a copy has exactly these: host and path, because parameters vary
+    attachments: frozenset[str] = frozenset()  # a copy has exactly these: name, type and digest of the content
 
 
 @immutable
 class Permit:
-    """What clears a hold: it answers the named rules, within its scope, binding, window, ceiling and uses."""
+    """A permit clears holds of the named rules, within the permit's scope, binding, window, ceiling and uses."""
 
     id: str  # "P-9"
     rules: frozenset[str]
-    digests: frozenset[str]  # content digests it is bound to (exact); empty where it binds by all else
-    ceiling: int | None  # users; None for any number
-    agencies: frozenset[str]  # that it may reach; empty for any
+    digests: frozenset[str]  # content digests the permit is bound to (`exact`); empty where content does not bind
+    ceiling: int | None  # most users; None for any number
+    agencies: frozenset[str]  # agencies that may be reached; empty for any
     until: datetime
     kind: str = "approval"  # or "exception", "emergency"
-    state: str = "in force"  # a word of lifecycle.PermitState
+    state: str = "in force"  # a value of lifecycle.PermitState
     scope: Scope = Scope()
-    subject: str = ""  # as it was asked for
-    subject_key: str = ""  # folded for comparison; "" for any subject
-    lists: frozenset[str] = frozenset()  # that it may go to; empty for any
-    likeness: Likeness | None = None  # what it is bound to (template); None where it binds by all else
-    since: datetime | None = None  # the beginning of its window
-    purpose: str = ""  # of the request that it was given for
-    claimed: bool = False  # the mailing that is judged has used it already
+    subject: str = ""  # the subject as requested
+    subject_key: str = ""  # the folded subject (`message.subject_key`); "" for any subject
+    lists: frozenset[str] = frozenset()  # lists that the mailing may go to; empty for any
+    likeness: Likeness | None = None  # what the content must be like (`template`); None where it need not
+    since: datetime | None = None  # when the permit's window begins
+    purpose: str = ""  # the purpose of the request
+    claimed: bool = False  # the mailing being judged has used this permit already
 
 
 @immutable
 class Suspension:
-    """Somebody may not send mass mail until then (C10)."""
+    """A suspension: senders who may not send mass mail until a moment (C10)."""
 
     id: str  # "S-2"
     who: Scope
@@ -320,25 +323,25 @@ class Suspension:
 
 
 @immutable
-class Earlier:
-    """Which mass mailings before this one are counted: to an audience, or where that is "" of the same source (T4)."""
+class EarlierMailings:
+    """The earlier mass mailings that a rule counts: those to an audience, or those of the same source (T4)."""
 
-    to: str  # a list's address, an agency's id, or ""
+    to: str  # a list's address or an agency's id; "" counts those of the same source
     within: timedelta
 
 
 @immutable
 class Standing:
-    """What the ledger says about a mailing when a transaction of it is judged."""
+    """What the ledger says about a mailing at the time when a transaction of the mailing is judged."""
 
-    mailing: str | None = None  # "M-17", None while it has no number
+    mailing: str | None = None  # "M-17"; None while the mailing has no number
     state: str = "open"
-    reasons: tuple[Reason, ...] = ()  # why it is held, where it is
+    reasons: tuple[Reason, ...] = ()  # why the mailing is held, where it is
     permits: tuple[Permit, ...] = ()
-    whole: bool = False  # True where all of the ledger was asked, False where only the mailing's own state was
+    whole: bool = False  # True where the whole ledger was read, False where only the mailing's own state was
     suspensions: tuple[Suspension, ...] = ()
-    earlier: Mapping[Earlier, int] = field(default_factory=dict)  # mailings, as the ruleset asks
-    answers: bool = False  # automatic mail, to the sender of mail that the gate passed, about that mail
+    earlier: Mapping[EarlierMailings, int] = field(default_factory=dict)  # mailings, where a rule asks
+    answers: bool = False  # automatic mail that answers mail which the gate passed from its recipient
 
 
 # -- what is decided ---------------------------------------------------------------------------------------------
@@ -346,15 +349,15 @@ class Standing:
 
 @immutable
 class Reason:
-    """One matching rule, and what the sender is told."""
+    """One matching rule, and the text that the sender gets."""
 
     rule: str
     action: Action
     cite: str = ""
     text: str = ""
-    ask: tuple[str, ...] = ()  # whose yes a hold needs
-    unknown: bool = False  # the rule could not be told: a field of it was unavailable
-    repair: str = ""  # what is done to the message where it passes: "blind" hides a visible list
+    ask: tuple[str, ...] = ()  # who must agree before a held mailing is released
+    unknown: bool = False  # a field was unavailable, so whether the rule matches is unknown
+    repair: str = ""  # a change to a message that passes: "blind" hides the visible list of recipients
 
 
 @immutable
@@ -364,35 +367,35 @@ class Verdict:
     action: Action = Action.RELAY
     reasons: tuple[Reason, ...] = ()
     mass: bool = False
-    permits: tuple[str, ...] = ()  # permits that cleared a hold
+    permits: tuple[str, ...] = ()  # ids of the permits that cleared a hold
 
     @property
     def rules(self) -> tuple[str, ...]:
         return tuple(reason.rule for reason in self.reasons)
 
     @property
-    def hangs_on_ledger(self) -> bool:
-        """True where all of the ledger could make it another: mass mail, holds, and what could not be told."""
+    def depends_on_ledger(self) -> bool:
+        """Return True where reading the whole ledger could change the verdict: mass mail, holds, unknown rules."""
         return self.mass or any(reason.action is Action.HOLD or reason.unknown for reason in self.reasons)
 
     @property
     def blind(self) -> bool:
-        """True where a visible list is hidden before the message passes."""
+        """Return True where a visible list is hidden before the message passes."""
         return any(reason.repair == "blind" for reason in self.reasons)
 
 
-class Asked(StrEnum):
-    """Which rules are asked about a message."""
+class RuleSelection(StrEnum):
+    """Which rules are evaluated for a message."""
 
     ALL = "all"
-    NAMES = "names"  # those about the names that it is sent under
-    COUNTS = "counts"  # those about nothing but how many people a mailing reaches
+    NAMES = "names"  # rules about the names that the message is sent under
+    COUNTS = "counts"  # rules about nothing but how many people a mailing reaches
     NONE = "none"
 
 
 @immutable
 class Evidence:
-    """Everything a judgment reads, but for the ruleset and the time."""
+    """Everything that a judgment reads, except the ruleset and the time."""
 
     transaction: Transaction
     facts: Facts
@@ -400,18 +403,18 @@ class Evidence:
     counts: Counts
     standing: Standing
     source: Source
-    arrived: datetime | None = None  # when it came in, where it is judged later
-    likeness: Likeness | None = None  # of its content, where a permit is bound to one
+    arrived: datetime | None = None  # when the message came in, where it is judged later
+    likeness: Likeness | None = None  # of the content; read only where a permit is bound to a likeness
 
     @property
-    def asked(self) -> Asked:
-        """Which rules are asked about it (DESIGN 3.3): of mail that is exempt or automatic, not all."""
+    def rule_selection(self) -> RuleSelection:
+        """Return which rules are evaluated (DESIGN 3.3): not all for mail that is exempt or automatic."""
         if is_automatic(self.transaction, self.facts):
-            return Asked.COUNTS if self.source.covered and not self.standing.answers else Asked.NONE
-        return Asked.ALL if self.source.covered else Asked.NAMES
+            return RuleSelection.COUNTS if self.source.covered and not self.standing.answers else RuleSelection.NONE
+        return RuleSelection.ALL if self.source.covered else RuleSelection.NAMES
 
     def without_content(self) -> Evidence:
-        """The same less the message's octets: what may wait to be recorded, where a body must not."""
+        """Return the evidence without the message's octets: it may wait to be recorded, which a body must not."""
         envelope = self.transaction.envelope()
         return Evidence(
             envelope,
@@ -427,13 +430,13 @@ class Evidence:
 
 @immutable
 class Outcome:
-    """What the store made of a transaction: the verdict, the counts it was given on, and what is kept of it."""
+    """What the store decided about a transaction: the verdict, the counts behind it, and what was stored."""
 
     verdict: Verdict
     counts: Counts
-    mailing: str | None = None  # "M-17" where it has a number
-    key: int | None = None  # of the mailing in the database; None where nothing of it was kept
-    batch: int | None = None  # id of the batch, where it is kept
-    gathered: bool = False  # kept until its mailing is whole, not held
-    repeated: bool = False  # a resend of a batch that is kept already
-    flight: int | None = None  # by which a revocation knows that it is on its way; None where no permit lets it pass
+    mailing: str | None = None  # "M-17" where the mailing has a number
+    key: int | None = None  # row of the mailing in the database; None where nothing was stored
+    batch: int | None = None  # id of the batch, where the batch is kept
+    gathered: bool = False  # kept until the mailing is whole, but not held
+    repeated: bool = False  # this is a resend of a batch that is kept already
+    flight: int | None = None  # id by which a revocation finds mail on its way; None where no permit lets it pass

@@ -1,5 +1,6 @@
-"""Working days: weekends and an organisation's holidays left out, by its own clock. Pure; which days are holidays, and
-what time it is, are arguments.
+"""Count working days: without weekends and an organisation's holidays, in the organisation's time zone.
+
+Everything here is pure: the holidays and the current time are arguments.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from functools import cache, lru_cache
 from gatekeeper.lib.immutable import immutable
 
 _SATURDAY = 5
-_LONGEST_SEARCH = 366  # days without a working day among them: a calendar that has none is a mistake
+_LONGEST_SEARCH = 366  # days without a working day: such a calendar is a mistake
 
 
 def is_working_day(day: date, holidays: Container[date] = ()) -> bool:
-    """True from Monday to Friday, but for holidays."""
+    """Return True from Monday to Friday, except on holidays."""
     return day.weekday() < _SATURDAY and day not in holidays
 
 
 def add_working_days(start: date, days: int, holidays: Container[date] = ()) -> date:
-    """The day that is so many working days after `start`, before it where `days` is negative.
+    """Return the day that is `days` working days after `start`, or before `start` where `days` is negative.
 
-    `start` itself is not counted, the day that is given is (policy M2). Raises ValueError where a whole year has no
+    `start` itself is not counted; the day that is returned is (policy M2). Raises ValueError where a whole year has no
     working day.
     """
     day, left, step, idle = start, abs(days), timedelta(days=1 if days > 0 else -1), 0
@@ -38,23 +39,23 @@ def add_working_days(start: date, days: int, holidays: Container[date] = ()) -> 
 
 @immutable
 class Calendar:
-    """The working days of an organisation, and the time zone whose clock it goes by."""
+    """The working days of an organisation, in its time zone."""
 
     zone: tzinfo = UTC
     holidays: Container[date] = frozenset()
 
     def day(self, moment: datetime) -> date:
-        """The day that it is then, by the organisation's clock; `moment` is aware."""
+        """Return the date of a moment in the organisation's time zone. Args: `moment` is aware."""
         return moment.astimezone(self.zone).date()
 
     def add(self, day: date, working_days: int) -> date:
-        """So many working days after a day; before it where negative."""
+        """Return the day that many working days after `day`, or before `day` where the number is negative."""
         return add_working_days(day, working_days, self.holidays)
 
     def after(self, moment: datetime, working_days: int, time: timedelta = timedelta()) -> datetime:
-        """So many working days later at the same time of the day, and `time` by the clock later than that, in UTC.
+        """Return the moment `working_days` later at the same local time, plus `time` of elapsed time, in UTC.
 
-        By the wall: over a change to daylight time, nine o'clock stays nine o'clock.
+        The local time of day stays: over a change to daylight time, nine o'clock stays nine o'clock.
         """
         local = moment.astimezone(self.zone)
         day = self.add(local.date(), working_days)
@@ -62,32 +63,34 @@ class Calendar:
         return then.astimezone(UTC) + time
 
     def before(self, day: date, working_days: int, time: timedelta = timedelta()) -> datetime:
-        """The moment so long before a day begins, in UTC."""
+        """Return the moment that is `working_days` and `time` before `day` begins, in UTC."""
         start = datetime.combine(self.add(day, -working_days), clock_time(), self.zone)
         return start.astimezone(UTC) - time
 
     def earliest(self, asked: datetime, working_days: int, time: timedelta = timedelta()) -> date:
-        """The first day that may be planned by who asks then, with so much notice (policy M2)."""
+        """Return the first day that a request made at `asked` may plan for, with that much notice (policy M2)."""
         if not working_days:
             return self.day(asked + time)
         return self.add(self.day(asked), working_days)
 
     def end_of(self, day: date) -> datetime:
-        """The last second of a day, in UTC."""
+        """Return the last second of a day, in UTC."""
         return datetime.combine(day, clock_time(23, 59, 59), self.zone).astimezone(UTC)
 
 
-# -- holidays: a public calendar, and the days that an organisation adds or takes out. The `holidays` library knows the
-# calendars; where a statute says otherwise than the library does, the statute is here. ------------------------------
+# -- holidays ----------------------------------------------------------------------------------------------------
+#
+# An organisation's holidays are a public calendar, with days that the organisation adds or removes. The `holidays`
+# library knows the public calendars; where a statute differs from the library, the statute is written out below.
 
 _MONDAY, _THURSDAY, _SATURDAY, _SUNDAY = 0, 3, 5, 6
 
 
 def holidays_of(calendar: str | None, added: frozenset[date], removed: frozenset[date]) -> Container[date]:
-    """Return an organisation's holidays: a public calendar with the days that it adds and takes out.
+    """Return an organisation's holidays: a public calendar with the days that the organisation adds and removes.
 
-    Args: `calendar` is a country with its state, such as US-MT; None for no public calendar. Raises ValueError for one
-    that is unknown.
+    Args: `calendar` is a country with its state, such as US-MT; None for no public calendar. Raises ValueError for an
+    unknown calendar.
     """
     public = _public(calendar) if calendar else frozenset[date]()
     return _Own(public, added, removed)
@@ -95,7 +98,7 @@ def holidays_of(calendar: str | None, added: frozenset[date], removed: frozenset
 
 @immutable
 class _Own:
-    """A public calendar as an organisation keeps it."""
+    """A public calendar with the days that an organisation adds and removes."""
 
     public: Container[date]
     added: frozenset[date]
@@ -109,7 +112,7 @@ class _Own:
 def _public(name: str) -> Container[date]:
     if name in _STATUTES:
         return _ByYear(_STATUTES[name])
-    import holidays as library  # here: a command starts a twentieth sooner without it
+    import holidays as library  # imported only when needed: a command starts 5 % sooner without
 
     country, _, subdivision = name.partition("-")
     known = library.list_supported_countries()
@@ -126,7 +129,7 @@ def _public(name: str) -> Container[date]:
 
 @immutable
 class _ByYear:
-    """The holidays of a statute, worked out a year at a time."""
+    """The holidays of a statute, calculated year by year."""
 
     of: Callable[[int], frozenset[date]]
 
@@ -136,16 +139,16 @@ class _ByYear:
 
 @cache
 def _montana(year: int) -> frozenset[date]:
-    """Montana's legal holidays by MCA 1-1-216, Sundays left out, with those that are kept on a Friday or Monday.
+    """Return Montana's legal holidays by MCA 1-1-216, without Sundays, with the Fridays and Mondays observed instead.
 
-    Juneteenth is none of them. A New Year's Day on a Saturday is kept on the last day of the year before.
+    Juneteenth is not among them. A New Year's Day on a Saturday is observed on the last day of the year before.
     """
     named = {day for each in (year - 1, year, year + 1) for day in _montana_named(each)}
     return frozenset(day for day in named | {_kept(day) for day in named} if day.year == year)
 
 
 def _montana_named(year: int) -> Iterator[date]:
-    """Subsections (1)(b) to (l)."""
+    """Yield the holidays of subsections (1)(b) to (l)."""
     yield date(year, 1, 1)
     yield _nth(3, _MONDAY, year, 1)  # Martin Luther King Jr. Day
     yield _nth(3, _MONDAY, year, 2)  # Presidents' Day
@@ -161,7 +164,7 @@ def _montana_named(year: int) -> Iterator[date]:
 
 
 def _kept(day: date) -> date:
-    """Subsection (2): of a Saturday the Friday before, of a Sunday the Monday after, is a holiday."""
+    """Return when a holiday is observed (subsection 2): for a Saturday the Friday before, for a Sunday the Monday."""
     return day + timedelta(days={_SATURDAY: -1, _SUNDAY: 1}.get(day.weekday(), 0))
 
 

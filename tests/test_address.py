@@ -63,15 +63,15 @@ def test_normalising_again_changes_nothing(written: str, internal: bool) -> None
 def test_case_and_needless_quotes_change_nothing(mailbox: str) -> None:
     local, domain = address.split(mailbox)
     assert address.normalise(f'"{local}"@{domain.upper()}.') == address.normalise(mailbox.upper()) == mailbox
-    assert address.valid(mailbox) and address.valid(f'"{local}"@{domain}')
+    assert address.is_valid(mailbox) and address.is_valid(f'"{local}"@{domain}')
 
 
 @given(AWKWARD)
 def test_a_quoted_name_is_valid_once_normalised(local: str) -> None:
     name = "".join(letter for letter in local if " " <= letter <= "~")
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    assert address.valid(f'"{quoted}"@example.org')
-    assert address.valid(address.normalise(f'"{quoted}"@example.org'))
+    assert address.is_valid(f'"{quoted}"@example.org')
+    assert address.is_valid(address.normalise(f'"{quoted}"@example.org'))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_quoted_name_is_valid_once_normalised(local: str) -> None:
     ],
 )
 def test_valid(written: str) -> None:
-    assert address.valid(written)
+    assert address.is_valid(written)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_valid(written: str) -> None:
     ],
 )
 def test_not_valid(written: str) -> None:
-    assert not address.valid(written)
+    assert not address.is_valid(written)
 
 
 def test_split_finds_the_last_at() -> None:
@@ -204,7 +204,7 @@ def test_the_work_on_a_hostile_address_grows_as_its_length(unit: str) -> None:
         mailbox = unit * (length // len(unit)) + "@example.org"
         begun = time.process_time()
         address.normalise(mailbox)
-        address.valid(mailbox)
+        address.is_valid(mailbox)
         address.envelope_origin(mailbox[-1000:], ["b@x.y"])  # more than a MAIL command holds (RFC 5321 4.5.3.1.3)
         return time.process_time() - begun
 

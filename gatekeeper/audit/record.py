@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Action, Asked, Evidence, Reason, Standing, Suspension, Verdict
+from gatekeeper.model import Action, Evidence, Reason, RuleSelection, Standing, Suspension, Verdict
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Kind
 from gatekeeper.rules.fields import BY_THE_RULESET, FIELDS, FieldValues
 from gatekeeper.rules.matching.compile import compile_test
@@ -228,8 +228,8 @@ class Recorder:
 
 def _asked(evidence: Evidence) -> bool | str:
     """Which rules were asked, or would be by a ruleset whose scope is another."""
-    if evidence.asked is Asked.NONE or evidence.asked is Asked.COUNTS:
-        return COUNTS if evidence.asked is Asked.COUNTS else True
+    if evidence.rule_selection is RuleSelection.NONE or evidence.rule_selection is RuleSelection.COUNTS:
+        return COUNTS if evidence.rule_selection is RuleSelection.COUNTS else True
     return False if evidence.source.proven or evidence.source.agency is None else UNPROVEN
 
 

@@ -34,7 +34,7 @@ from gatekeeper.model import (
 )
 from gatekeeper.rules.field_kinds import UNAVAILABLE
 from gatekeeper.rules.fields import BY_THE_RULESET, FIELDS, OF_THE_LEDGER, FieldValues
-from gatekeeper.rules.judge import HELD, judge, tell
+from gatekeeper.rules.judge import HELD, add_ruleset_fields, judge
 from gatekeeper.rules.matching.compile import compile_rule, compile_test
 from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, tests_of
 from gatekeeper.rules.matching.rule_index import make_shortlist
@@ -136,14 +136,14 @@ class _Form:
             values[name] = self._decoders[name](record.values[place])
         for key, place in self._answer.items():
             values[f"?{key}"] = _ANSWERED[record.answers[place]]
-        tell(self._draft, values, _time(record))
+        add_ruleset_fields(self._draft, values, _time(record))
         return judge(self._draft, evidence, _time(record), values)
 
     def _told(self, record: Record, standing: Standing) -> Replayed:
         verdict, asked = self.judge(record, standing), self._was_ledger_asked(record)
         missing = self._open if asked else {**self._of_ledger, **self._open}
         doubtful = [reason for reason in verdict.reasons if reason.unknown and reason.rule in missing]
-        unasked = not asked and verdict.hangs_on_ledger
+        unasked = not asked and verdict.depends_on_ledger
         if not doubtful:
             return Replayed(verdict.action, verdict.rules, whole=not self._silent, unasked=unasked)
         certain = [reason for reason in verdict.reasons if reason not in doubtful]

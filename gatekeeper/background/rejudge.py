@@ -18,7 +18,7 @@ from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, sour
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.permit_uses import lock
-from gatekeeper.store.standing import Claimant, hangs_on_ledger, whole_standing
+from gatekeeper.store.standing import Claimant, depends_on_ledger, whole_standing
 from gatekeeper.store.views import BatchView, MailingView
 
 
@@ -99,7 +99,7 @@ class Rejudged:
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
     """Judge by what the mailing itself says, and by all of the ledger where a verdict may hang on it."""
     own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
-    if not any(hangs_on_ledger(judged.verdict) for judged in own.each.values()):
+    if not any(depends_on_ledger(judged.verdict) for judged in own.each.values()):
         return own
     row = {"id": about.mailing.key, "source": about.source}
     claimants = [each.claimant for each in kept]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gatekeeper import __version__
 from gatekeeper.cli.lazy_group import Deferred
+from gatekeeper.lib import __version__
 
 _COMMANDS = (
     "init",

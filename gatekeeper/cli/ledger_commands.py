@@ -28,7 +28,7 @@ from gatekeeper.cli.table import table
 from gatekeeper.ledger.service import Casework, CaseworkError, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.notices import BUILT_IN, Texts, TextsError
+from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import texts_of
 from gatekeeper.policy.agreement import Agreements
@@ -61,11 +61,11 @@ def open_casework(settings: Settings) -> Iterator[Casework]:
         yield Casework(store, Voice(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now)
 
 
-def _texts(ruleset: Ruleset) -> Texts:
+def _texts(ruleset: Ruleset) -> NoticeTemplates:
     """The organisation's own templates; the built-in ones where those cannot be read: no decision waits for them."""
     try:
         return texts_of(ruleset)
-    except TextsError as error:
+    except TemplatesError as error:
         click.echo(f"gatekeeper: notices are written by the built-in templates: {error}", err=True)
         return BUILT_IN
 

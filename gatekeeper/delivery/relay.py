@@ -19,7 +19,7 @@ from gatekeeper.delivery.smtp_client import Connection, wire_line
 from gatekeeper.model import Client, Recipient
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.envelope import (
-    LACKS,
+    MISSING_EXTENSION,
     content_refusal,
     identity_command,
     mail_command,
@@ -271,7 +271,7 @@ class SmtpTransaction:
         Our client was offered it, before any host was reached or by others: it is to ask again what is offered. Mail
         that we keep waits for a host that offered it once.
         """
-        needed = LACKS.get(refusal)
+        needed = MISSING_EXTENSION.get(refusal)
         if needed is None or not (self._offered or self._hosts.may_offer(needed)):
             return refusal
         self._hosts.forget_offers()

@@ -19,7 +19,7 @@ from gatekeeper.delivery.reply_stream import Channel, Then, ThenAll
 from gatekeeper.delivery.route_url import Host, Security
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Client
-from gatekeeper.smtp.dot_stuffing import small, stuffed
+from gatekeeper.smtp.dot_stuffing import stuffed, stuffed_whole
 from gatekeeper.smtp.envelope import identity_command
 from gatekeeper.smtp.replies import Reply
 
@@ -161,7 +161,7 @@ class Connection:
         `dot_sent` tells whether the next hop may have the message.
         """
         is_small = sum(map(len, chunks)) <= _ONE_WRITE
-        reply = await self._data(small(chunks) if is_small else b"")
+        reply = await self._data(stuffed_whole(chunks) if is_small else b"")
         if reply.code == 354 and not self.dot_sent:
             reply = await self._content(stuffed(chunks))
         if not (reply.transient or reply.permanent or (reply.ok and self.dot_sent)):  # a success without it is none

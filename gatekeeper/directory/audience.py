@@ -8,7 +8,7 @@ from gatekeeper.directory.snapshot import Directory
 from gatekeeper.model import Audience
 
 
-def count(recipients: Iterable[str], visible: Iterable[str], directory: Directory) -> Audience:
+def count_audience(recipients: Iterable[str], visible: Iterable[str], directory: Directory) -> Audience:
     """Tell users, externals and lists apart (T2: externals are counted for themselves, in no agency).
 
     `recipients` are the envelope's addresses, `visible` those of To and Cc; both as written, in any order, repeats

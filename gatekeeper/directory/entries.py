@@ -24,7 +24,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class People:
+class EntryTables:
     """Who is known: both tables by normalised address or name."""
 
     names: dict[str, str] = field(default_factory=dict)  # address -> user, each user among the addresses
@@ -33,13 +33,13 @@ class People:
     problems: list[str] = field(default_factory=list)
 
 
-def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[str]) -> People:
+def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[str]) -> EntryTables:
     """Follow each address to its user, and each user to an agency.
 
     Where no entry of a user states an agency, the user's own domain does, else that of an address of the user's. An
     entry for the address of one of `lists` (normalised) yields to the list.
     """
-    people, entries = People(), tuple(entries)
+    people, entries = EntryTables(), tuple(entries)
     rows = _rows(entries, domains, lists, people)
     claims = {address: user for address, user, _ in rows}
     for address, _, agency in rows:
@@ -60,7 +60,7 @@ def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[st
 
 
 def _rows(
-    entries: Iterable[Entry], domains: Domains, lists: Container[str], people: People
+    entries: Iterable[Entry], domains: Domains, lists: Container[str], people: EntryTables
 ) -> list[tuple[str, str, str | None]]:
     """Address, user and agency of each entry, normalised."""
     rows = []
@@ -79,7 +79,7 @@ def _user_name(user: str, domains: Domains) -> str:
     return normalise(user, internal=bool(at) and domains.place(domain)[0])
 
 
-def _follow(address: str, claims: Mapping[str, str], people: People) -> str:
+def _follow(address: str, claims: Mapping[str, str], people: EntryTables) -> str:
     """The last of a chain of users, noted for every address on the way; each address is passed once."""
     path: dict[str, None] = {}
     name = address
@@ -91,7 +91,7 @@ def _follow(address: str, claims: Mapping[str, str], people: People) -> str:
     return user
 
 
-def _end_of_chain(name: str, path: list[str], people: People) -> str:
+def _end_of_chain(name: str, path: list[str], people: EntryTables) -> str:
     """A user is its own user; of entries that lead back to themselves, the first by the alphabet is it."""
     circle = path[path.index(name) :]
     if len(circle) > 1:
@@ -100,7 +100,7 @@ def _end_of_chain(name: str, path: list[str], people: People) -> str:
     return min(circle)
 
 
-def _fill_agency(address: str, people: People, domains: Domains) -> None:
+def _fill_agency(address: str, people: EntryTables, domains: Domains) -> None:
     user = people.names[address]
     for name in (user, address):
         if people.agencies[user] is None:

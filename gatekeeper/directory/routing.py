@@ -20,7 +20,7 @@ def may_route(addresses: tuple[str, ...]) -> bool:
     return ("@l" in joined or "@L" in joined) and "@localhost" in joined.lower()
 
 
-def lead(written: str, routes: Callable[[str], bool]) -> str:
+def routed_address(written: str, routes: Callable[[str], bool]) -> str:
     """The address, normalised, that mail to an address as it is written goes to: its own where nothing routes.
 
     A step leads on only to a dotted domain, an address literal or localhost. Of two readings of a local part the one
@@ -30,7 +30,7 @@ def lead(written: str, routes: Callable[[str], bool]) -> str:
         return address.normalise(written)
     local, domain = address.split(written)
     domain, moved = address.normalise_domain(domain), False
-    while routes(domain) and (step := _step(address.onward(local), routes)) is not None:
+    while routes(domain) and (step := _step(address.routing_targets(local), routes)) is not None:
         local, domain = step
         moved = True
     return address.join(local, domain) if moved else address.normalise(written)

@@ -7,13 +7,13 @@ from dataclasses import field
 from hashlib import blake2b
 from pathlib import Path
 
-from gatekeeper.address import normalise, normalise_all, normalise_domain, onward, split
+from gatekeeper.address import normalise, normalise_all, normalise_domain, routing_targets, split
 from gatekeeper.directory.domains import Domains, Groups, Place
 from gatekeeper.directory.entries import Entry, read_entries
 from gatekeeper.directory.lists import Consent, Lists
-from gatekeeper.directory.routing import lead, may_route
+from gatekeeper.directory.routing import may_route, routed_address
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Watched
+from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
 
@@ -83,7 +83,7 @@ class Directory:
         self._groups = Groups(groups or {}, people.groups, self.user)
         self._consent = consent.of(self.user) if consent else None
         self._expanded: dict[str, Reach] = {}
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, WatchedList] = {}
         self._listed: frozenset[str] | None = None
         undeclared = self._undeclared((*people.names, *self._lists.people))
         self.problems = (*problems, *self._domains.problems, *people.problems, *self._lists.problems, *undeclared)
@@ -106,14 +106,14 @@ class Directory:
         """The groups of senders that a person is in, sorted: by an entry, by address or by domain."""
         return self._groups.of(self.user(address), normalise(address))
 
-    def watched(self, address: str) -> Watched | None:
+    def watched(self, address: str) -> WatchedList | None:
         """Who is in a list, nested ones included; None where there is no list of that address."""
         name = self.user(address)
         if name in self._lists and name not in self._watched:
             reach = self._expand(name)
             members = frozenset(reach.users) | reach.externals
             digest = blake2b("\n".join(sorted(members)).encode("utf-8", "surrogatepass"), digest_size=8)
-            self._watched[name] = Watched(members, digest.hexdigest())
+            self._watched[name] = WatchedList(members, digest.hexdigest())
         return self._watched.get(name)
 
     def unlisted(self, people: Iterable[str]) -> frozenset[str]:
@@ -159,12 +159,12 @@ class Directory:
         name, domains = normalise(address), self._domains
         if name in self._names:
             return name, False
-        led = lead(address, domains.routes)
+        led = routed_address(address, domains.routes)
         local, domain = split(led)
         if domain and domains.is_own(domain):
             known = (each for each in (f"{local}@{self._mail_domain}", local) if each in self._names)
             return next(known, led), True
-        return led, led != name or (domains.routes(domain) and bool(onward(local)))
+        return led, led != name or (domains.routes(domain) and bool(routing_targets(local)))
 
     def _users(self, addresses: tuple[str, ...]) -> Iterable[str]:
         """`user` of each, repeats left out."""

@@ -10,7 +10,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
-from gatekeeper.address import normalise, valid
+from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger import permits as permitting
 from gatekeeper.ledger.context import CaseworkError, Desk, Matter, NotAllowed, NotFound, named, require_reason
@@ -157,7 +157,7 @@ def _check_whole(desk: Desk, draft: Draft) -> None:
 def _sender(desk: Desk, text: str) -> str:
     if text in desk.ruleset.agencies or text.startswith("group:"):
         return text
-    if not valid(text):
+    if not is_valid(text):
         raise CaseworkError(f"sender {text!r}: expected an address, the id of an agency, or group:NAME")
     return normalise(text)
 
@@ -165,7 +165,7 @@ def _sender(desk: Desk, text: str) -> str:
 def _audience(desk: Desk, text: str) -> str:
     if text in desk.ruleset.agencies:
         return text
-    if not valid(text):
+    if not is_valid(text):
         known = ", ".join(desk.ruleset.agencies)
         raise CaseworkError(f"audience {text!r}: expected the address of a list, or the id of an agency: {known}")
     return normalise(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from gatekeeper.address import normalise, valid
+from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
 from gatekeeper.store import Connection
@@ -58,6 +58,6 @@ def _name(desk: Desk, kind: str, name: str) -> str:
         raise CaseworkError(f"agency {name!r}: expected the id of an agency of rules.yaml: {known}")
     if kind != "sender":
         return name
-    if not valid(name):
+    if not is_valid(name):
         raise CaseworkError(f"sender {name!r}: expected an address")
     return normalise(name)

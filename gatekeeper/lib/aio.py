@@ -1,4 +1,4 @@
-"""Tasks that must not die: with the connection that began them, or of a fault in what they do again and again."""
+"""Tasks that outlive their connection, repeated work that survives its errors, and many timeouts at low cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    """Do something again and again, that many seconds after it was done; one fault does not end it for good."""
+    """Await `duty()` repeatedly, with a pause of `seconds` after each run.
+
+    An exception is logged and does not end it.
+    """
     while True:
         await asyncio.sleep(seconds)
         try:
@@ -23,7 +26,7 @@ async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
 
 
 class Tasks:
-    """Keeps tasks alive, and waits for them at the end."""
+    """A set of running tasks that are waited for when the process stops."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -32,7 +35,10 @@ class Tasks:
         return len(self._running)
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run work to its end, and return its result to whoever is still there: cancelling the caller leaves it be."""
+        """Run `work` to its end in a task of its own and return its result.
+
+        Cancelling the caller does not cancel `work`.
+        """
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -41,17 +47,17 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # it was raised to the caller, or logged by the work itself
+            task.exception()  # so that asyncio does not report it: the caller got it, or the work logged it
 
     def adopt(self) -> None:
-        """Wait at the end for the task that runs, too: it is one that nobody else cancels."""
+        """Add the current task to the set, so that `drain` waits for it: nobody else cancels such a task."""
         task = asyncio.current_task()
         if task is not None and task not in self._running:
             self._running.add(task)
             task.add_done_callback(self._ended)
 
     async def drain(self, grace: float) -> int:
-        """Wait up to `grace` seconds for what runs, then cancel it; returns how many were cut off."""
+        """Wait up to `grace` seconds for the running tasks, then cancel the rest. Returns how many were cancelled."""
         if not self._running:
             return 0
         _, late = await asyncio.wait(self._running, timeout=grace)
@@ -62,17 +68,17 @@ class Tasks:
         return len(late)
 
 
-class Patience:
-    """How long is waited for each of many things, looked at now and then: a timer for each would cost each."""
+class Timeouts:
+    """One timeout for many futures, checked now and then, because a timer for each future would cost time for each."""
 
     def __init__(self, seconds: float, look: float = 0.5) -> None:
-        """Args: `seconds` to wait for each at least, and up to `look` seconds more."""
+        """Args: each future may take `seconds`, and up to `look` seconds more, the interval of the checks."""
         self._seconds = seconds
         self._look = look
-        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # in the order of their ends
+        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # in the order of their deadlines
 
     def watch(self, future: asyncio.Future[Any]) -> None:
-        """Set TimeoutError on the future once its time is over."""
+        """Set TimeoutError on the future once its time is over, unless it is done by then."""
         loop = future.get_loop()
         if not self._waiting:
             loop.call_later(self._look, self._look_at_all, loop)

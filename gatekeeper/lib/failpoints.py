@@ -1,7 +1,7 @@
-"""Named steps at which a test can kill the process, to see that nothing acknowledged is lost.
+"""Named steps at which a test can kill the process, to check that nothing acknowledged is lost.
 
-With GATEKEEPER_KILL_AT=NAME:N in the environment the process ends by SIGKILL when it passes that step for the Nth time;
-without it a step costs one comparison. CONTRIBUTING.md says how the fault tests use it.
+With GATEKEEPER_KILL_AT=NAME:N in the environment the process ends by SIGKILL when it passes that step for the Nth time.
+Without that variable a step costs one comparison. CONTRIBUTING.md says how the fault tests use the steps.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import signal
 from itertools import count
 
 STEPS = (
-    "received",  # the message is read, nothing is decided
+    "received",  # the message is read, nothing is decided yet
     "decided",  # the verdict is committed
     "body-opened",  # a body's row is committed
-    "body-chunk",  # one chunk of it is committed
-    "body-complete",  # it is whole
-    "sealed",  # the batch is durable: from here on we may say 250
-    "notice-queued",  # the notice to its sender is queued, or has failed
-    "gather-judged",  # a gather is due and judged, nothing is written
-    "gather-ended",  # what came of it is committed
+    "body-chunk",  # one chunk of the body is committed
+    "body-complete",  # the whole body is committed
+    "sealed",  # the batch is durable: from here on the gate may answer 250
+    "notice-queued",  # the notice to the sender is queued, or queueing it has failed
+    "gather-judged",  # a gathered mailing is due and judged, nothing is written yet
+    "gather-ended",  # the result of gathering is committed
     "approved",  # the approval is committed
-    "leased",  # a job is ours for a while
-    "body-read",  # its message is read
+    "leased",  # this process has leased a delivery job
+    "body-read",  # the job's message is read
     "sent",  # the next hop has answered
-    "recorded",  # its answers are committed
+    "recorded",  # the next hop's answers are committed
     "finished",  # the job is done
 )
 
@@ -34,6 +34,6 @@ _passes = count(1)
 
 
 def step(name: str) -> None:
-    """Pass the named step; ends the process by SIGKILL where the environment asks for it."""
+    """Pass the named step; end the process by SIGKILL where the environment asks for that."""
     if name == _name and next(_passes) == int(_nth or 1):
         os.kill(os.getpid(), signal.SIGKILL)

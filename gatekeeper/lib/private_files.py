@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may read, whatever the umask: they hold other people's mail."""
+"""Create files and folders that only their owner may read, whatever the umask: they hold other people's mail."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _OTHERS = 0o077  # the rights of group and others
 
 
 def create_private_file(path: Path) -> BinaryIO:
-    """Create a file of mode 0600 and open it for writing; raises OSError, FileExistsError where it is there."""
+    """Create a file of mode 0600 and open it for writing. Raises OSError; FileExistsError where the file exists."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Create a file of mode 0600 with that content; raises OSError, FileExistsError where it is there."""
+    """Create a file of mode 0600 with `content`. Raises OSError; FileExistsError where the file exists."""
     with create_private_file(path) as file:
         file.write(content)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder of mode 0700, and those above it that are missing likewise; raises OSError."""
+    """Create a folder of mode 0700, and its missing parents with the same mode. Raises OSError."""
     if folder.is_dir():
         return
     make_private_folder(folder.parent)
@@ -30,7 +30,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Take the rights of group and others from a file that is there and ours; raises nothing."""
+    """Remove the rights of group and others from a file. Raises nothing where the file is missing or not ours."""
     with suppress(OSError):
         mode = path.stat().st_mode
         if mode & _OTHERS:

@@ -1,4 +1,4 @@
-"""Names of transactions in the log and in trace fields."""
+"""Make the ids by which the log and trace header fields name a transaction."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Iterator
 
 _ALL = (1 << 48) - 1
-_STEP = 0x9E37_79B9_7F4B  # odd, so that every number comes once before the first comes again
+_STEP = 0x9E37_79B9_7F4B  # odd, so that every number comes once before any comes again
 
 
 def transaction_ids() -> Iterator[str]:
-    """Twelve hexadecimal digits, without end: none twice in a process, and of two processes no more than by chance.
+    """Yield ids of twelve hexadecimal digits, without end.
 
-    A random start is enough for that, and costs each message no call of the kernel.
+    One process never repeats an id; two processes have the same id only by chance. A random start is enough for that,
+    and spares each message a system call.
     """
     number = secrets.randbits(48)
     while True:

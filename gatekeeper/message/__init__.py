@@ -1,7 +1,8 @@
-"""What a message says about itself: octets in, `Facts` out.
+"""Read a message: octets in, `Facts` out.
 
-An own scanner rather than a general parser: it takes linear time, recurses nowhere, changes nothing, and says where a
-mail program could read something else.
+The gate has its own scanner instead of a general mail parser: the scanner takes linear time, does not recurse, changes
+nothing, and notes as a defect where a mail program could read something else. Read `facts.py` first, then
+`mime_tree.py` and `headers.py`; `limits.py` bounds what is read, and `defects.py` lists what can be wrong.
 """
 
 from gatekeeper.message.defects import DEFECTS

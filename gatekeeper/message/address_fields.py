@@ -1,6 +1,6 @@
-"""Address lists of From, To and their like (RFC 5322 3.4, and the obsolete forms of 4.4), read tolerantly in one pass.
+"""Read the address lists of From, To and similar fields (RFC 5322 3.4, obsolete forms of 4.4) tolerantly, in one pass.
 
-What can only be guessed is still read, so that nobody is left uncounted, and marked as malformed.
+An address that can only be guessed is still read, so that nobody is left uncounted, and the field counts as malformed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Mailbox
 
-# Every alternative takes at least a character and none gives back what it took: one pass, whatever the text.
+# Every alternative takes at least one character and none backtracks: one pass, whatever the text.
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     | (?P<comment>\()
@@ -33,16 +33,19 @@ _ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\]
 
 @immutable
 class AddressList:
-    """Mailboxes in order; `malformed` where another reader could find others, `over_limit` where more follow."""
+    """Mailboxes in order. `malformed`: another reader could find other mailboxes. `over_limit`: more follow."""
 
     mailboxes: tuple[Mailbox, ...] = ()
     malformed: bool = False
     over_limit: bool = False
-    grouped: bool = False  # a name with a colon stands for several (RFC 5322 3.4, group)
+    grouped: bool = False  # the field has a group, a name with a colon and members (RFC 5322 3.4)
 
 
 def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) -> AddressList:
-    """Mailboxes of an unfolded field value, of groups too; `decode` is for display names (RFC 2047)."""
+    """Return the mailboxes of an unfolded field value, members of groups included.
+
+    Args: at most `limit` mailboxes are read; `decode` decodes display names (RFC 2047).
+    """
     reader = _Reader(text, decode)
     while not reader.done and len(reader.mailboxes) < limit:
         reader.step()
@@ -52,7 +55,7 @@ def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) ->
 
 
 def is_address(address: str) -> bool:
-    """True for local part @ domain without anything else, whether or not it could be delivered."""
+    """Return True for a local part, @ and a domain without anything else, deliverable or not."""
     return len(address) <= 2000 and _ADDRESS.fullmatch(address) is not None
 
 
@@ -63,7 +66,7 @@ class _Reader:
     at: int = 0
     mailboxes: list[Mailbox] = field(default_factory=list)
     malformed: bool = False
-    runs: list[list[str]] = field(default_factory=list)  # words; those without white space between them are one run
+    runs: list[list[str]] = field(default_factory=list)  # words; words without white space between them are one run
     glued: bool = False  # no white space since the last word
     angle: str | None = None
     comment: str = ""
@@ -91,7 +94,10 @@ class _Reader:
         self.malformed = True
 
     def _comment(self, token: str) -> None:
-        """Comments nest (RFC 5322 3.2.2); an old habit puts the name into one: a@example.gov (Ann)."""
+        """Take a comment, which may nest (RFC 5322 3.2.2).
+
+        It may hold the display name, an old habit: a@example.gov (Ann).
+        """
         depth, start = 1, self.at
         for piece in _COMMENT.finditer(self.text, start):
             depth += (piece[0] == "(") - (piece[0] == ")")
@@ -110,7 +116,7 @@ class _Reader:
         self._word(token)
 
     def _word(self, token: str) -> None:
-        """RFC 5322 4.4 lets white space stand around the dots and the @ of an address."""
+        """Add a word to the current run or begin a run. RFC 5322 4.4 allows white space around the dots and the @."""
         joined = self.runs and self.angle is None
         if joined and (self.glued or token[0] in "@." or self.runs[-1][-1][-1] in "@."):
             self.runs[-1] += [token] if self.glued else [" ", token]
@@ -121,7 +127,7 @@ class _Reader:
 
     def _angle(self, token: str) -> None:
         self.malformed |= not token.endswith(">")
-        if self.angle is not None:  # two without a comma: both are read
+        if self.angle is not None:  # two addresses without a comma between them: both are read
             self.malformed = True
             self._end_mailbox()
         inner = token.removeprefix("<").removesuffix(">")
@@ -131,7 +137,7 @@ class _Reader:
     def _special(self, token: str) -> None:
         if token == ",":
             self._end_mailbox()
-        elif token == ";":  # ends a group; some programs put it between addresses
+        elif token == ";":  # ends a group; some programs put a semicolon between addresses
             self.malformed |= not self.in_group
             self._end_mailbox()
             self.in_group = False
@@ -167,7 +173,10 @@ class _Reader:
             self.malformed |= not self.in_group
 
     def _add_bare(self) -> None:
-        """Addresses without brackets: one word. Several words hold what looks like addresses, and are malformed."""
+        """Add an address without brackets, which is one word.
+
+        Of several words those with an @ are read, as malformed.
+        """
         runs = list(map("".join, self.runs))
         found = [run for run in runs if "@" in run and not _UNCLOSED.match(run)]
         if not found and len(runs) == 1 and not runs[0].endswith('"') and " " not in runs[0]:
@@ -181,7 +190,7 @@ class _Reader:
 
 
 def _bare_address(inner: str) -> str:
-    """What stands between < and >, less comments, white space and an obsolete route (RFC 5322 4.4)."""
+    """Return the address between < and >, without comments, white space and an obsolete route (RFC 5322 4.4)."""
     if '"' not in inner:
         inner = "".join(_INNER_COMMENT.sub("", inner).split())
     inner = inner.strip()

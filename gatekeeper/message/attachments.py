@@ -1,6 +1,6 @@
-"""Which parts a mail program would offer as files.
+"""Find the parts that a mail program would offer as files.
 
-A file is: what has a name, or the disposition `attachment`, or a type that is not shown as text. Not files:
+A file is a part with a name, with the disposition `attachment`, or with a type that is not shown as text. Not files:
 
 - the bodies: text without a name (an inline text/calendar invitation is one of them), multipart containers;
 - images that the HTML beside them shows by their Content-ID (inline, in one multipart/related);
@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.mime_tree import Part, Structure
 from gatekeeper.message.transfer_encoding import decoded_size
 from gatekeeper.model import Attachment
@@ -35,44 +35,46 @@ _REPORT_PARTS = frozenset(
         "message/global-headers",
     }
 )
-_LONGEST_ENDING = 255  # characters, past any file name's
+_LONGEST_ENDING = 255  # characters; no ending of a file name is longer
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def read_attachments(
-    content: bytes, structure: Structure, shown_ids: frozenset[str], notebook: Notebook
+    content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
 ) -> Iterator[Attachment]:
-    """The files of a message, in order. `shown_ids` are the Content-IDs that its HTML refers to.
+    """Yield the files of a message, in order.
 
-    Of a part with two names of different endings both are given, the second with size 0.
+    A part that has two names with different endings is yielded once for each name, the second time with size 0.
+
+    Args: `shown_ids` are the Content-IDs that the message's HTML refers to.
     """
     for part in structure.parts:
         if part.is_multipart and part.children:
             continue
-        size = part.end - part.start if part.is_message else _size(content, part, notebook)
+        size = part.end - part.start if part.is_message else _size(content, part, defects)
         if part.type == "message/partial":
-            notebook.note("partial-message")
-        names = _names(part, notebook)
+            defects.add("partial-message")
+        names = _names(part, defects)
         if _is_file(part, names, size, shown_ids):
             yield Attachment(names[0] if names else "", part.type, size)
             yield from (Attachment(name, part.type, 0) for name in names[1:])
 
 
 def attached_parts(
-    content: bytes, structure: Structure, shown_ids: frozenset[str], notebook: Notebook
+    content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
 ) -> Iterator[tuple[Part, str]]:
-    """The parts that `read_attachments` tells of, with their names."""
+    """Yield the parts that `read_attachments` reports, each with its first name."""
     for part in structure.parts:
         if part.is_multipart and part.children:
             continue
-        size = part.end - part.start if part.is_message else _size(content, part, notebook)
-        names = _names(part, notebook)
+        size = part.end - part.start if part.is_message else _size(content, part, defects)
+        names = _names(part, defects)
         if _is_file(part, names, size, shown_ids):
             yield part, names[0] if names else ""
 
 
-def _size(content: bytes, part: Part, notebook: Notebook) -> int:
-    return decoded_size(content, part.start, part.end, part.encoding, notebook)
+def _size(content: bytes, part: Part, defects: DefectCollector) -> int:
+    return decoded_size(content, part.start, part.end, part.encoding, defects)
 
 
 def _is_file(part: Part, names: tuple[str, ...], size: int, shown_ids: frozenset[str]) -> bool:
@@ -98,14 +100,14 @@ def _is_shown_image(part: Part, shown_ids: frozenset[str]) -> bool:
     return related and content_id in shown_ids
 
 
-def _names(part: Part, notebook: Notebook) -> tuple[str, ...]:
-    """Names by Content-Disposition, then by Content-Type: the first, and any that ends differently."""
+def _names(part: Part, defects: DefectCollector) -> tuple[str, ...]:
+    """Return the part's first name (of Content-Disposition, else Content-Type), and names with other endings."""
     given = part.disposition.all("filename") + part.content_type.all("name")
     if not given:
         return ()
     names = [name for name in (_clean(value) for value in given) if name]
     endings = {_ending(name): name for name in reversed(names)}
-    notebook.note_if(len(endings) > 1, "clashing-names")
+    defects.add_if(len(endings) > 1, "clashing-names")
     others = [name for name in endings.values() if name != names[0]]
     return (*names[:1], *reversed(others))
 
@@ -115,6 +117,9 @@ def _clean(name: str) -> str:
 
 
 def _ending(name: str) -> str:
-    """What stands behind the last dot; a row of combining marks would take the square of its length to put in order."""
+    """Return the folded text behind the last dot.
+
+    The length is bounded, because sorting combining marks is quadratic.
+    """
     folded = unicodedata.normalize("NFKC", name.rstrip(". ")[-_LONGEST_ENDING:]).casefold().rstrip(". ")
     return folded.rpartition(".")[2] if "." in folded else ""

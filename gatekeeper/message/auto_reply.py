@@ -1,6 +1,6 @@
-"""Delivery reports, receipts and automatic replies, told by structure, and which messages they answer.
+"""Recognise delivery reports, receipts and automatic replies by their structure, and find which messages they answer.
 
-Strict on purpose, as few rules are asked about them: each must have the parts and fields that its RFC asks for.
+The test is strict because few rules apply to such mail: each must have the parts and fields that its RFC asks for.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from gatekeeper.message.headers import Header
 from gatekeeper.message.mime_tree import Part, Structure
 from gatekeeper.message.transfer_encoding import decoded
 
-_EXAMINED = 65_536  # octets of a part that are looked at for its fields
+_EXAMINED = 65_536  # octets of a part that are searched for its fields
 _LONGEST_KEYWORD = 1_000  # octets of an Auto-Submitted field, comments included
-_MOST_ANSWERED = 10  # Message-IDs; a reply names what it answers last in References
-# report-type -> types of its second part, and fields that it must have
+_MOST_ANSWERED = 10  # Message-IDs; in References the answered message is named last
+# report-type -> types of the report's second part, and the fields which that part must have
 _REPORTS = {
     "delivery-status": (  # RFC 3464 2.3
         ("message/delivery-status", "message/global-delivery-status"),
@@ -36,15 +36,18 @@ _END_OF_HEADER = re.compile(rb"\n\r?\n")
 
 
 def is_automatic(content: bytes, structure: Structure, header: Header, visible: int) -> bool:
-    """True for a DSN, an MDN or an auto-reply to at most one visible address."""
+    """Return True for a DSN, an MDN or an auto-reply.
+
+    Args: `visible` counts the addresses in To and Cc, at most one.
+    """
     return visible <= 1 and (_is_report(content, structure.root) or _is_reply(header))
 
 
 def answered(content: bytes, structure: Structure, header: Header) -> tuple[str, ...]:
-    """Message-IDs of what an automatic message answers, without brackets, the likeliest last.
+    """Return the Message-IDs that an automatic message answers, without brackets, the likeliest last.
 
-    They stand in References and In-Reply-To (RFC 5322 3.6.4), in a receipt's Original-Message-ID (RFC 8098 3.2.5), and
-    in the header that a report returns (RFC 6522 3).
+    The ids stand in References and In-Reply-To (RFC 5322 3.6.4), in a receipt's Original-Message-ID (RFC 8098 3.2.5),
+    and in the header that a report returns (RFC 6522 3).
     """
     found = [each for name in ("references", "in-reply-to") for each in _identifiers(header.all(name))]
     found += _reported(content, structure.root.children[1:])
@@ -57,7 +60,7 @@ def _identifiers(values: tuple[bytes, ...]) -> Iterator[bytes]:
 
 
 def _reported(content: bytes, parts: list[Part]) -> Iterator[bytes]:
-    """What the machine's part and the returned message say; only header fields count, no text."""
+    """Yield the Message-IDs in the report's machine-readable part and returned message; only header fields count."""
     for part in parts[:2]:
         fields = _beginning(content, part)
         end = _END_OF_HEADER.search(fields) if part.type in _RETURNED else None
@@ -68,7 +71,7 @@ def _reported(content: bytes, parts: list[Part]) -> Iterator[bytes]:
 
 
 def _is_report(content: bytes, root: Part) -> bool:
-    """RFC 6522 3: a text for people, a report for machines, and at most the returned message."""
+    """Return True for a report of RFC 6522 3: a text, a machine-readable part, and at most the returned message."""
     report = _REPORTS.get(root.content_type.get("report-type").lower())
     if root.type != "multipart/report" or report is None or len(root.children) not in (2, 3):
         return False
@@ -88,7 +91,7 @@ def _has_fields(content: bytes, part: Part, fields: tuple[bytes, ...]) -> bool:
 
 
 def _beginning(content: bytes, part: Part) -> bytes:
-    """The first octets of a part, decoded: some mail servers encode what RFC 3464 2.1 wants as it is."""
+    """Return the first octets of a part, decoded: some servers encode the part, although RFC 3464 2.1 forbids it."""
     return decoded(content[part.start : min(part.end, part.start + _EXAMINED)], part.encoding)
 
 
@@ -96,9 +99,10 @@ def _beginning(content: bytes, part: Part) -> bytes:
 
 
 def _is_reply(header: Header) -> bool:
-    """RFC 3834 5: Auto-Submitted says that it answers, In-Reply-To or References says what.
+    """Return True for an automatic reply: Auto-Submitted says so, and a message is named as answered (RFC 3834 5).
 
-    Exchange says `auto-generated` of its replies too, and beside it that nothing shall answer them automatically.
+    In-Reply-To or References names it. Exchange marks its replies `auto-generated`, and adds X-Auto-Response-Suppress
+    against automatic answers to them.
     """
     submitted = [_keyword(value) for value in header.all("auto-submitted")]
     if submitted == [b"auto-generated"]:
@@ -107,7 +111,7 @@ def _is_reply(header: Header) -> bool:
 
 
 def _keyword(value: bytes) -> bytes:
-    """An Auto-Submitted field's keyword, without comments (RFC 5322 3.2.2) and parameters."""
+    """Return an Auto-Submitted field's keyword, without comments (RFC 5322 3.2.2) and parameters."""
     kept, depth, escaped = bytearray(), 0, False
     for octet in value[:_LONGEST_KEYWORD]:
         if depth and escaped:

@@ -1,7 +1,7 @@
-"""What of a text its sender says, and says to everyone: no quotes, greeting, signature, footer or disclaimer.
+"""Cut a text down to what its sender wrote for everyone: no quotes, greeting, signature, footer or disclaimer.
 
-Whatever is cut here is cut from every copy of a text alike, so a cut too many costs little; a disclaimer too many makes
-one mailing of all that an office sends.
+Every copy of a text is cut alike, so a cut too many costs little. A disclaimer that is left in would make one mailing
+of all that an office sends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 _QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
 _SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:\Z", re.I)
-_END = re.compile(  # of a text: the mark of a signature (RFC 3676 4.3), or what stands above a quoted message
+_END = re.compile(  # the text ends at the mark of a signature (RFC 3676 4.3) or the line above a quoted message
     r"\n--(?:[ \t\r]*(?:\n|\Z)"
     r"|-*\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by))",
     re.I,
@@ -36,14 +36,14 @@ _GREETING = re.compile(
 _GREETING_WORDS = 7
 
 _PARAGRAPH = re.compile(r"\n[ \t\r]*(?=\n)")
-# One of these marks a passage that no writer wrote for this message ...
+# One of these marks a passage that nobody wrote for this message (a disclaimer or similar) ...
 _SURE_SIGN = (
     "unsubscrib|intended recipient|strictly prohibited|notify the sender|consider the environment|external (?:e-?mail|"
     "sender)|originated (?:from )?outside|do not reply to this|automatically generated|désabonn|désinscri|darse de baja"
     "|uitschrijven|newsletter abbestellen"
 )
-# ... and two different ones of these, or one right after such a passage. Stems, of English and the languages of Europe
-# that a public office most likely writes in.
+# ... and so do two different ones of these, or one right after such a passage. These are stems of English and of the
+# European languages that a public office most likely writes in.
 _SIGN = (
     "confidential|privileged|addressee|intended (?:only|for|solely)|unauthori[sz]ed|disseminat|disclos|prohibited"
     "|received this|in error|disclaimer|legally|virus|liabilit|opt.?out|mailing list|your (?:preferences|subscription)"
@@ -54,7 +54,7 @@ _SIGN = (
     "|vertrouwelijk|geadresseerde|ten onrechte|afzender|niet toegestaan|openbaarmak"
 )
 _SIGNS = re.compile(rf"\b(?:(?P<sure>{_SURE_SIGN})|{_SIGN})")
-# Whole words, one of which nearly every such passage has: a set is a quick way to see that a text has none.
+# Nearly every such passage has one of these whole words: a set quickly shows that a text has no such passage.
 DISCLAIMER_WORDS = frozenset(
     b"""
     confidential confidentiality privileged addressee recipient recipients unauthorized unauthorised dissemination
@@ -71,11 +71,11 @@ DISCLAIMER_WORDS = frozenset(
 
 
 def own_text(text: str, most: int) -> str:
-    """At most `most` characters of a text without what it quotes, its greeting, signature and footer."""
+    """Return at most `most` characters of a text without its quotes, greeting, signature and footer."""
     if ">" in text or "|" in text:
         text = "\n".join(_unquoted(text.split("\n")))
     text = text[: 3 * most].replace("\r", "")
-    is_whole = len(text) <= 2 * most  # else its ending is far from what is looked at
+    is_whole = len(text) <= 2 * most  # else the end of the text lies far behind the part that is examined
     if (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
         text = text[: max(0, end.start() - 1)]
     return _without_greeting(_without_ending(text) if is_whole else text)[:most]
@@ -89,7 +89,7 @@ def _unquoted(lines: list[str]) -> Iterator[str]:
 
 
 def _without_ending(text: str) -> str:
-    """Without the footer below a drawn line, or the signature below a closing formula, where it is short."""
+    """Remove a short footer below a drawn line, or a short signature below a closing formula."""
     kept, *ending = text.rstrip().rsplit("\n", _ENDING_LINES)
     for number, line in enumerate(ending):
         if _is_rule(line) or _is_closing(line):
@@ -106,7 +106,7 @@ def _is_closing(line: str) -> bool:
 
 
 def _without_greeting(text: str) -> str:
-    """Without the whole first line if it is short and ends like a greeting, else without how it greets."""
+    """Remove the first line if it is short and ends like a greeting, else only the greeting words at its start."""
     line, _, rest = text.lstrip().partition("\n")
     if line.rstrip()[-1:] in (",", ":", "!") and len(line) < 100 and len(line.split()) <= _GREETING_WORDS:
         return rest
@@ -115,12 +115,12 @@ def _without_greeting(text: str) -> str:
 
 
 def without_disclaimers(text: str) -> str:
-    """The text without confidentiality notices, notes on unsubscribing and their like; ends are cut again."""
+    """Remove confidentiality notices, notes on unsubscribing and similar passages, then greeting and ending again."""
     return _without_greeting(_without_ending("\n".join(_undisclaimed(_PARAGRAPH.split(text)))))
 
 
 def _undisclaimed(paragraphs: list[str]) -> Iterator[str]:
-    """Paragraphs up to the sentence, or line, in which a notice begins."""
+    """Yield each paragraph up to the sentence, or line, in which a notice begins."""
     in_notice = False
     for paragraph in paragraphs:
         signs = list(_SIGNS.finditer(paragraph.lower()))

@@ -1,12 +1,12 @@
-"""Character sets by their MIME names, from a closed table.
+"""Decode text by the MIME name of its character set, from a closed table.
 
-Not `codecs.lookup`: it imports modules and keeps every name it is asked for, and some codecs (punycode, the escapes)
-are no character sets or take more than linear time.
+`codecs.lookup` is not used: it imports modules and keeps every name that was looked up, and some codecs (punycode, the
+escapes) are no character sets or take more than linear time.
 """
 
 from __future__ import annotations
 
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 
 _SAME = (
     "utf-8",
@@ -87,33 +87,39 @@ _CODECS |= _ALIASES
 
 
 def codec_of(charset: str) -> str | None:
-    """Python's codec for a MIME charset name, None for one that is not in the table."""
+    """Return Python's codec for a MIME charset name; None for a name that is not in the table."""
     return _CODECS.get(charset.strip().strip("\"'").lower())
 
 
-def decode(data: bytes, charset: str, notebook: Notebook) -> str:
-    """Text of encoded octets in a header or a name; what does not fit becomes U+FFFD and is noted."""
+def decode(data: bytes, charset: str, defects: DefectCollector) -> str:
+    """Decode octets of a header field or a file name.
+
+    Octets that do not fit become U+FFFD, and are noted as a defect.
+    """
     codec = codec_of(charset)
     if codec is None:
-        notebook.note("unknown-charset")
+        defects.add("unknown-charset")
         return guess(data)
     text = data.decode(codec, "replace")
     if codec == "us-ascii" and not data.isascii():
         text = guess(data)
-        notebook.note("undecodable-text")
-    notebook.note_if("\ufffd" in text and codec != "utf-7", "undecodable-text")
+        defects.add("undecodable-text")
+    defects.add_if("\ufffd" in text and codec != "utf-7", "undecodable-text")
     return text
 
 
-def decode_body(data: bytes, charset: str, notebook: Notebook) -> str:
-    """Text of a text part. Octets that do not fit are replaced without a defect: ordinary mail has them."""
+def decode_body(data: bytes, charset: str, defects: DefectCollector) -> str:
+    """Decode the octets of a text part.
+
+    Octets that do not fit are replaced without a defect: ordinary mail has them.
+    """
     codec = codec_of(charset) if charset else "us-ascii"
-    notebook.note_if(codec is None, "unknown-charset")
+    defects.add_if(codec is None, "unknown-charset")
     return guess(data) if codec in (None, "us-ascii") else data.decode(codec, "replace")
 
 
 def guess(data: bytes) -> str:
-    """UTF-8 where it is that, else every octet a character (ISO 8859-1), so that ASCII in it stays readable."""
+    """Decode octets as UTF-8 where they are that, else as ISO 8859-1, so that ASCII among them stays readable."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The content digest: two transactions of one message agree on it, whatever route and listener they took."""
+"""Compute the content digest, which is equal for all transactions of one message, whatever route and listener."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from gatekeeper.message.transfer_encoding import chunks
 _FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
 _TAIL = 65_536
 _SHORT = 8_192
-# hashlib lets other threads run while it hashes 2,048 octets or more: for a short message to wait until they let it
-# run again takes longer than to hash it
+# hashlib releases the GIL while it hashes 2,048 octets or more. For a short message, waiting to get the GIL back takes
+# longer than hashing.
 _WHILE_OTHERS_WAIT = 2_047
-_PIECE = 32_768  # octets split at once: a message of empty lines is many times its size then
-_GATHERED = 262_144  # octets hashed at once: each time another thread may run, and ours waits for its turn again
+_PIECE = 32_768  # octets split at once: split, a message of empty lines takes many times its size
+_GATHERED = 262_144  # octets hashed at once: each call may let another thread run, and then has to wait
 
 
 def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool]:
-    """SHA-256 (hex) of the body and the fields that people see, and whether the body has a bare CR.
+    """Return the SHA-256 (hex) of the body and of the fields that people see, and whether the body has a bare CR.
 
-    Fields (From, Sender, To, Cc, Subject, Reply-To, MIME-Version, Content-*) count by lower-case name, in the order
-    they have within it, unfolded, white space runs as one space. The body starts at offset `body`; its line ends count
-    as LF, empty lines at its end as none, as RFC 6376 3.4.3 has it. A milter, which never sees line ends of header
-    fields, thus gets what a proxy gets.
+    The fields are From, Sender, To, Cc, Subject, Reply-To, MIME-Version and Content-*. They are sorted by lower-case
+    name, keep their order within a name, are unfolded, and each run of white space becomes one space. Line ends of the
+    body count as LF, and empty lines at its end are dropped as in RFC 6376 3.4.3. So a milter, which never sees the
+    line ends of header fields, gets the same digest as a proxy.
+
+    Args: `body` is the offset at which the body starts.
     """
     digest = hashlib.sha256(b"".join(_fields(header)) + b"\n")
     bare_cr = False
@@ -45,7 +47,10 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
 
 
 def _with_lf(piece: bytes) -> bytes | bytearray:
-    """CR LF as LF. In base64 and its like line ends lie at even steps, and need no search: a tenth of the time."""
+    """Return `piece` with CRLF as LF.
+
+    In base64, line ends lie at even steps and need no search: a tenth of the time.
+    """
     first = piece.find(b"\r\n")
     step = piece.find(b"\r\n", first + 2) - first
     if first >= 0 and step >= 2:
@@ -55,7 +60,7 @@ def _with_lf(piece: bytes) -> bytes | bytearray:
             del even[first::step]
             if b"\r" not in even:
                 return even
-    return b"\n".join(piece.split(b"\r\n"))  # bytes.replace takes half as long again
+    return b"\n".join(piece.split(b"\r\n"))  # bytes.replace takes half as much time again
 
 
 def _fields(header: Header) -> Iterator[bytes]:
@@ -65,7 +70,7 @@ def _fields(header: Header) -> Iterator[bytes]:
 
 
 def _body_end(content: bytes, body: int) -> int:
-    """Where the body ends, line ends at its end left out; looks back piece by piece, never copies the whole."""
+    """Return where the body ends without its last line ends, searching backwards in pieces, without a whole copy."""
     end = len(content)
     while end > body:
         piece = content[max(body, end - _TAIL) : end]

@@ -1,4 +1,4 @@
-"""The closed vocabulary of what can be wrong with a message, and the notebook that collects it."""
+"""The closed vocabulary of what can be wrong with a message, and the collector of the defects of one message."""
 
 from __future__ import annotations
 
@@ -47,28 +47,28 @@ DEFECTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-class Notebook:
-    """Collects defects, each once. Handed through the readers of one message."""
+class DefectCollector:
+    """A collector of the defects of one message, each once. All readers of the message share one collector."""
 
     def __init__(self) -> None:
         self._noted: set[str] = set()
 
-    def note(self, defect: str) -> None:
-        """Keep a defect of the vocabulary; KeyError for any other name."""
+    def add(self, defect: str) -> None:
+        """Add a defect of the vocabulary. Raises KeyError for any other name."""
         DEFECTS[defect]
         self._noted.add(defect)
 
-    def note_if(self, found: bool, defect: str) -> None:
+    def add_if(self, found: bool, defect: str) -> None:
         if found:
-            self.note(defect)
+            self.add(defect)
 
-    def take(self, noted: Iterable[str]) -> None:
-        """Keep what another notebook noted."""
+    def update(self, noted: Iterable[str]) -> None:
+        """Add the defects that another collector found."""
         self._noted.update(noted)
 
     def __contains__(self, defect: str) -> bool:
         return defect in self._noted
 
     @property
-    def noted(self) -> tuple[str, ...]:
+    def found(self) -> tuple[str, ...]:
         return tuple(sorted(self._noted))

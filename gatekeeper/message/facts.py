@@ -1,4 +1,4 @@
-"""A message as facts, read downward: header, structure, texts, files, links; then what follows from them."""
+"""Read the facts of a message: header, structure, texts, files and links, then what follows from these."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gatekeeper.message.address_fields import AddressList, is_address, read_addr
 from gatekeeper.message.attachments import read_attachments
 from gatekeeper.message.auto_reply import answered, is_automatic
 from gatekeeper.message.content_digest import content_digest
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
 from gatekeeper.message.fingerprint import text_fingerprints
 from gatekeeper.message.headers import Header, text_of, unstructured
@@ -38,31 +38,33 @@ _DUPLICATES = {  # RFC 5322 3.6: at most once
 }
 _RESENT = ("resent-from", "resent-sender")
 _SENDING = ("from", "sender", *_RESENT)
-_LONGEST_KNOWN = 200  # octets of an address field that is remembered; it has fewer mailboxes than that
+_LONGEST_KNOWN = 200  # octets; longer address fields are not cached. A field has fewer mailboxes than octets
 _URI = re.compile(r"<([^<>]{1,2000})>")
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
 
 
 def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B008 - immutable
-    """What a message (CRLF or LF line ends) says about itself. Never raises, whatever the octets.
+    """Read what a message says about itself. Never raises, whatever the octets.
 
-    Time is linear in the size under `limits`; what is over one of them, or can be read in two ways, is among
-    `defects`, which are names of `DEFECTS`.
+    Time is linear in the size, within `limits`. Content over a limit, or content that can be read in two ways, is noted
+    in `Facts.defects` by a name of `DEFECTS`.
+
+    Args: `content` is a whole message with CRLF or LF line ends.
     """
-    notebook = Notebook()
-    structure = read_structure(content, limits, notebook)
+    defects = DefectCollector()
+    structure = read_structure(content, limits, defects)
     header = structure.root.header
-    texts = text_parts.read_texts(content, structure.parts, limits, notebook)
-    author, sender = _people(header, "from", limits, notebook), _people(header, "sender", limits, notebook)
-    resent = tuple(box for name in _RESENT for box in _people(header, name, limits, notebook))
-    to, cc, bcc = (_people(header, name, limits, notebook) for name in ("to", "cc", "bcc"))
-    _check_header(header, author, sender, notebook)
-    subject = _subject(header, notebook)
+    texts = text_parts.read_text_parts(content, structure.parts, limits, defects)
+    author, sender = _people(header, "from", limits, defects), _people(header, "sender", limits, defects)
+    resent = tuple(box for name in _RESENT for box in _people(header, name, limits, defects))
+    to, cc, bcc = (_people(header, name, limits, defects) for name in ("to", "cc", "bcc"))
+    _check_header(header, author, sender, defects)
+    subject = _subject(header, defects)
     digest, bare_cr = content_digest(content, header, _body_start(structure, limits))
-    notebook.note_if(bare_cr, "bare-cr")
-    attachments = tuple(read_attachments(content, structure, shown_content_ids(texts), notebook))
-    attachments += _inserted(content, structure, texts, limits, notebook)
-    links = linked_hosts(texts, notebook)
+    defects.add_if(bare_cr, "bare-cr")
+    attachments = tuple(read_attachments(content, structure, shown_content_ids(texts), defects))
+    attachments += _inserted(content, structure, texts, limits, defects)
+    links = linked_hosts(texts, defects)
     automatic = is_automatic(content, structure, header, len(to) + len(cc))
     return Facts(
         size=len(content),
@@ -79,7 +81,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
         attachments=attachments,
         links=links,
-        defects=notebook.noted,
+        defects=defects.found,
         automatic=automatic,
         answers=answered(content, structure, header) if automatic else (),
         received=len(header.all("received")),
@@ -90,57 +92,62 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
 
 
 def _body_start(structure: Structure, limits: Limits) -> int:
-    """What is cut off a header that is over the limit must count too, hence as body."""
+    """Return the offset at which the body starts.
+
+    What is cut off a header over the limit counts as body, so that it counts.
+    """
     return min(structure.root.start, limits.header_bytes)
 
 
-def _people(header: Header, name: str, limits: Limits, notebook: Notebook) -> tuple[Mailbox, ...]:
-    """Mailboxes of all fields of a name: of two From fields nobody knows which one is shown."""
+def _people(header: Header, name: str, limits: Limits, defects: DefectCollector) -> tuple[Mailbox, ...]:
+    """Return the mailboxes of all fields of that name: of two From fields nobody knows which one is shown."""
     found: list[Mailbox] = []
     for value in header.all(name):
         room = limits.addresses - len(found)
         if len(value) <= min(_LONGEST_KNOWN, room):
             read, noted = _known_people(value)
-            notebook.take(noted)
+            defects.update(noted)
         else:
-            read = _read_people(value, room, notebook)
-        _note_addresses(name, read, notebook)
+            read = _read_people(value, room, defects)
+        _note_addresses(name, read, defects)
         found += read.mailboxes
     return tuple(found)
 
 
 @lru_cache(maxsize=4_096)
 def _known_people(value: bytes) -> tuple[AddressList, tuple[str, ...]]:
-    """Mailboxes of a short field, which often comes again, and the defects found on the way."""
-    notebook = Notebook()
-    return _read_people(value, _LONGEST_KNOWN, notebook), notebook.noted
+    """Return the mailboxes of a short field and its defects. Cached, because short fields come again often."""
+    defects = DefectCollector()
+    return _read_people(value, _LONGEST_KNOWN, defects), defects.found
 
 
-def _read_people(value: bytes, room: int, notebook: Notebook) -> AddressList:
-    return read_addresses(text_of(value, notebook), room, lambda phrase: decode_words(phrase, notebook))
+def _read_people(value: bytes, room: int, defects: DefectCollector) -> AddressList:
+    return read_addresses(text_of(value, defects), room, lambda phrase: decode_words(phrase, defects))
 
 
-def _note_addresses(name: str, read: AddressList, notebook: Notebook) -> None:
-    notebook.note_if(read.over_limit, "too-many-addresses")
-    notebook.note_if(read.grouped and name in _SENDING, "group-in-from")
-    notebook.note_if(read.malformed, "malformed-from" if name in _SENDING else "malformed-recipients")
+def _note_addresses(name: str, read: AddressList, defects: DefectCollector) -> None:
+    defects.add_if(read.over_limit, "too-many-addresses")
+    defects.add_if(read.grouped and name in _SENDING, "group-in-from")
+    defects.add_if(read.malformed, "malformed-from" if name in _SENDING else "malformed-recipients")
 
 
-def _check_header(header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], notebook: Notebook) -> None:
+def _check_header(
+    header: Header, author: tuple[Mailbox, ...], sender: tuple[Mailbox, ...], defects: DefectCollector
+) -> None:
     for name in header.repeated(_DUPLICATES.keys()):
-        notebook.note(_DUPLICATES[name])
-    notebook.note_if(not any(header.all("from")), "missing-from")
-    notebook.note_if(any(header.all("from")) and not author, "malformed-from")
-    notebook.note_if(not all(is_address(box.address) for box in author + sender), "malformed-from")
-    if "duplicate-from" not in notebook:
-        notebook.note_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
-        notebook.note_if(len(sender) > 1, "malformed-from")
+        defects.add(_DUPLICATES[name])
+    defects.add_if(not any(header.all("from")), "missing-from")
+    defects.add_if(any(header.all("from")) and not author, "malformed-from")
+    defects.add_if(not all(is_address(box.address) for box in author + sender), "malformed-from")
+    if "duplicate-from" not in defects:
+        defects.add_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
+        defects.add_if(len(sender) > 1, "malformed-from")
 
 
-def _subject(header: Header, notebook: Notebook) -> str | None:
-    """The first Subject; None where nothing of it can be seen."""
+def _subject(header: Header, defects: DefectCollector) -> str | None:
+    """Return the text of the first Subject field; None where nothing in it is visible."""
     value = header.first("subject")
-    text = unstructured(value, notebook).strip() if value else ""
+    text = unstructured(value, defects).strip() if value else ""
     return text if fold(text[:1000]) else None
 
 
@@ -149,7 +156,7 @@ def _joined(header: Header, name: str) -> str:
 
 
 def _identifier(header: Header, name: str) -> str | None:
-    """What stands in angle brackets, else the whole value; None where there is no such field."""
+    """Return the text in angle brackets, else the whole value; None where there is no such field."""
     value = (header.first(name) or b"").decode("utf-8", "replace").strip()
     bracketed = _IN_BRACKETS.search(value)
     return (bracketed[1] if bracketed else value).strip() or None
@@ -158,11 +165,11 @@ def _identifier(header: Header, name: str) -> str | None:
 def _inserted(
     content: bytes,
     structure: Structure,
-    texts: tuple[text_parts.Text, ...],
+    texts: tuple[text_parts.TextPart, ...],
     limits: Limits,
-    notebook: Notebook,
+    defects: DefectCollector,
 ) -> tuple[Attachment, ...]:
-    """Files inside texts, and where old mail programs look too: before and after the parts of a multipart."""
+    """Return the files inside texts, and before and after the parts of a multipart, where old programs look too."""
     places = [(content, *gap) for gap in structure.gaps]
     for text in texts:
         plain = text.part.encoding in IDENTITY
@@ -170,6 +177,6 @@ def _inserted(
     files: list[Attachment] = []
     for place in places:
         room = max(0, limits.parts - len(files)) + 1
-        files += islice(inserted_files(*place, limits, notebook), room)
-    notebook.note_if(len(files) > limits.parts, "too-many-parts")
+        files += islice(inserted_files(*place, limits, defects), room)
+    defects.add_if(len(files) > limits.parts, "too-many-parts")
     return tuple(files)

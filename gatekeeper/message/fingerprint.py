@@ -1,11 +1,11 @@
-"""Fingerprints of a text: copies that differ in what a mail merge or a salt changes share at least one of several.
+"""Compute fingerprints of a text. Copies that differ only by mail merge or random salt share at least one of them.
 
-Of the sender's own words those are taken that are long enough to carry meaning and hold nothing that differs between
-copies: no names (capitals), numbers, links or addresses. Every two neighbours are a pair, and pairs are points on a
-circle by their hash. A fingerprint is made of the first pairs at or after two fixed places on it (min-hash bands:
-Broder 1997; the circle as in Karger's consistent hashing, 1997). A changed word moves a fingerprint only where it lands
-between a place and its pair; texts that share few pairs hardly ever share the two of a fingerprint. docs/mailings.md
-has the figures that the constants were chosen by.
+The words used are the sender's own words that are long enough to carry meaning and do not differ between copies: no
+names (capitals), numbers, links or addresses. Every two neighbouring words are a pair, and the hash of a pair is a
+point on a circle. A fingerprint is made of the first pairs at or after two fixed places on the circle (min-hash bands:
+Broder 1997; the circle as in Karger's consistent hashing, 1997). A changed word changes a fingerprint only where its
+new pair lands between a place and the pair found there. Texts that share few pairs hardly ever share both pairs of a
+fingerprint. docs/mailings.md has the figures by which the constants were chosen.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from zlib import crc32
 from gatekeeper.message.body_text import DISCLAIMER_WORDS, own_text, without_disclaimers
 from gatekeeper.message.mime_tree import Part, ancestors
 from gatekeeper.message.text_normalisation import fold
-from gatekeeper.message.text_parts import Text
+from gatekeeper.message.text_parts import TextPart
 
 FINGERPRINTS = 4
-LEAST_PAIRS = 8  # in fewer there is too little to tell texts apart
+LEAST_PAIRS = 8  # fewer pairs are too little to tell texts apart
 _LEAST_WORDS = LEAST_PAIRS + 1
 _LEAST_SHOUTED = 24  # words of a text all in capitals, or with names for the most part
-_OWN = 1_536  # characters of a sender's own words that are looked at
-_WORDS = 96  # of them that count: enough to know a text by, and what it costs is bounded
-_LEAST_LETTERS = 4  # a word of fewer is in every text
+_OWN = 1_536  # characters of a sender's own words that are read
+_WORDS = 96  # words that count: enough to recognise a text, at a bounded cost
+_LEAST_LETTERS = 4  # shorter words are in every text
 
 _CIRCLE = 1 << 32
-_GOLDEN = 0.618_033_988_75  # steps of this share of a circle keep any number of places well apart
+_GOLDEN = 0.618_033_988_75  # the golden ratio: steps of this size keep any number of places well apart
 _PLACES = tuple(
     (int(number * _GOLDEN % 1 * _CIRCLE), int((number * _GOLDEN + 0.5) % 1 * _CIRCLE)) for number in range(FINGERPRINTS)
 )
 
-# Marks of what differs between copies become a 0, so that bytes.isalpha() refuses the whole word; other punctuation
-# goes, lest a link fall apart into words.
+# Marks of words that differ between copies become a 0, so that bytes.isalpha() refuses the whole word. Other
+# punctuation is deleted, so that a link does not fall apart into words.
 _MARKS = b"@/\\:=&%#$+~^0123456789"
 _PUNCTUATION = bytes(
     set(range(0x21, 0x7F)) - set(_MARKS) - set(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -54,10 +54,10 @@ _TAG = re.compile(r"<[^>]*(?:>|\Z)")
 _ENTITY = re.compile(r"&(?:nbsp|#160|#xa0);?", re.I)
 
 
-def text_fingerprints(texts: Sequence[Text], sample: int) -> tuple[str, ...]:
-    """Fingerprints by the first `sample` characters of the message's own text; none where it is too short to tell.
+def text_fingerprints(texts: Sequence[TextPart], sample: int) -> tuple[str, ...]:
+    """Return the fingerprints of the first `sample` characters of the message's own text; () where that is too short.
 
-    Plain text is preferred to HTML, which says the same in the mail that has both. Nested messages have no part in it.
+    Plain text is preferred to HTML, because a mail with both says the same in both. Nested messages are left out.
     """
     own = [text for text in texts if text.part.parent is None or not _is_nested(text.part)]
     plain = "\n".join(text.text[:sample] for text in own if not text.is_html)[:sample]
@@ -69,12 +69,12 @@ def _is_nested(part: Part) -> bool:
     return any(holder.is_message for holder in ancestors(part))
 
 
-def _html(texts: Sequence[Text], sample: int) -> str:
+def _html(texts: Sequence[TextPart], sample: int) -> str:
     return "\n".join(shown_text(text.text[: 4 * sample]) for text in texts if text.is_html)[:sample]
 
 
 def fingerprints(text: str) -> tuple[str, ...]:
-    """Fingerprints of a plain text, () where it has too few words. Each begins with its number."""
+    """Return the fingerprints of a plain text; () where it has too few words. Each begins with its number."""
     hashes = list(map(crc32, content_words(text)))
     pairs = sorted(set(map(xor, hashes, hashes[1:])))
     if len(pairs) < LEAST_PAIRS:
@@ -87,7 +87,7 @@ def _next(points: list[int], place: int) -> int:
 
 
 def content_words(text: str) -> list[bytes]:
-    """Folded words, in order and at most a fixed number, of what a sender says to everyone."""
+    """Return the folded words of what a sender says to everyone, in order, at most a fixed number."""
     own = own_text(text, _OWN)
     words = _words(own)
     if not DISCLAIMER_WORDS.isdisjoint(words):
@@ -118,7 +118,7 @@ def _split(octets: bytes) -> list[bytes]:
 
 @lru_cache(maxsize=8_192)
 def _folded(word: bytes) -> tuple[bytes, ...]:
-    """Words of one that is not all ASCII; of a script without spaces every two neighbouring characters."""
+    """Return the words of a non-ASCII token; in scripts without spaces, all pairs of neighbouring characters."""
     folded = fold(word.decode("utf-8"))
     if any(map(str.isdigit, folded)):
         return ()
@@ -132,5 +132,5 @@ def _folded(word: bytes) -> tuple[bytes, ...]:
 
 
 def shown_text(html: str) -> str:
-    """The words of HTML, blocks on lines of their own. Unclosed comments and tags end with the text."""
+    """Return the words of HTML, each block on a line of its own. Unclosed comments and tags end with the text."""
     return _ENTITY.sub(" ", _TAG.sub(" ", _BLOCK.sub("\n", _UNSHOWN.sub(" ", html))))

@@ -1,4 +1,4 @@
-"""A header block as fields (RFC 5322 2.2): sliced, unfolded, never interpreted beyond that."""
+"""Split a header block into fields (RFC 5322 2.2) and unfold them, without interpreting them any further."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from functools import lru_cache
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import charsets
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
 from gatekeeper.message.limits import Limits
 
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*")  # RFC 5322 3.6.8: printable, no colon
-_LONGEST_KNOWN = 80  # characters; what is kept of names must not grow with what is sent
+_LONGEST_KNOWN = 80  # characters; longer names are not cached, so that no sender makes the cache grow
 _FOLD = re.compile(rb"\n(?=[ \t])")
 _BLANK_FOLD = re.compile(rb"\n[ \t]+(?:\n|\Z)")
 
 
 @immutable
 class Header:
-    """Fields by lower-case name, each with its values in order: unfolded octets without outer white space."""
+    """Header fields by lower-case name, each with its values in order: unfolded octets without outer white space."""
 
     values: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
 
@@ -33,20 +33,23 @@ class Header:
         return values[0] if values else None
 
     def repeated(self, names: Set[str]) -> list[str]:
-        """Which of the names stand there more than once."""
+        """Return those of the names that occur more than once."""
         return [name for name in names & self.values.keys() if len(self.values[name]) > 1]
 
 
-def read_header(block: bytes, limits: Limits, notebook: Notebook) -> Header:
-    """The fields of a header block (without the empty line after it).
+def read_header(block: bytes, limits: Limits, defects: DefectCollector) -> Header:
+    """Read the fields of a header block.
 
-    Where mail programs disagree (a line without a colon, a space before it) the reading goes on and it is noted.
+    Where mail programs disagree (a line without a colon, a space before the colon) a defect is noted and reading goes
+    on.
+
+    Args: `block` is without the empty line after the header.
     """
     block = block.rstrip(b"\r\n")
-    notebook.note_if(b"\0" in block or _has_bare_cr(block), "control-character")
-    lines = _unfolded(block, notebook).split(b"\n", limits.fields) if block else []
+    defects.add_if(b"\0" in block or _has_bare_cr(block), "control-character")
+    lines = _unfolded(block, defects).split(b"\n", limits.fields) if block else []
     if len(lines) > limits.fields:
-        notebook.note("header-over-limit")
+        defects.add("header-over-limit")
         del lines[limits.fields :]
     values: dict[str, list[bytes]] = {}
     for line in lines:
@@ -54,8 +57,8 @@ def read_header(block: bytes, limits: Limits, notebook: Notebook) -> Header:
         known = _field_name(name) if colon else None
         if known:
             values.setdefault(known, []).append(value.strip(b" \t\r"))
-        if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: a space there was once allowed, and is not read by all
-            notebook.note_if(bool(line.strip()), "malformed-header")
+        if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: obsolete, not read by every program
+            defects.add_if(bool(line.strip()), "malformed-header")
     return Header({name: tuple(found) for name, found in values.items()})
 
 
@@ -63,12 +66,12 @@ def _has_bare_cr(block: bytes) -> bool:
     return block.count(b"\r") != block.count(b"\r\n")
 
 
-def _unfolded(block: bytes, notebook: Notebook) -> bytes:
-    """A field a line, with line ends as LF."""
+def _unfolded(block: bytes, defects: DefectCollector) -> bytes:
+    """Return the block with one field a line, and LF as line end."""
     block = block.replace(b"\r\n", b"\n")
     if b"\n " not in block and b"\n\t" not in block:
         return block
-    notebook.note_if(_BLANK_FOLD.search(block) is not None, "malformed-header")
+    defects.add_if(_BLANK_FOLD.search(block) is not None, "malformed-header")
     return _FOLD.sub(b"", block)
 
 
@@ -76,7 +79,7 @@ def _field_name(name: bytes) -> str | None:
     return _known_name(name) if len(name) <= _LONGEST_KNOWN else _read_name(name)
 
 
-@lru_cache(maxsize=1_024)  # few names make up nearly all mail
+@lru_cache(maxsize=1_024)  # nearly all fields of mail have one of a few names
 def _known_name(name: bytes) -> str | None:
     return _read_name(name)
 
@@ -86,15 +89,18 @@ def _read_name(name: bytes) -> str | None:
     return match[1].decode("ascii").lower() if match else None
 
 
-def text_of(value: bytes, notebook: Notebook) -> str:
-    """A field's value as text, encoded words left as they are; UTF-8 by RFC 6532, other 8-bit octets are noted."""
+def text_of(value: bytes, defects: DefectCollector) -> str:
+    """Decode a field's value, but no encoded words.
+
+    It is UTF-8 by RFC 6532; other 8-bit octets are noted as a defect.
+    """
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
-        notebook.note("undecodable-header")
+        defects.add("undecodable-header")
         return charsets.guess(value)
 
 
-def unstructured(value: bytes, notebook: Notebook) -> str:
-    """A field such as Subject: encoded words decoded (RFC 2047 5 (1))."""
-    return decode_words(text_of(value, notebook), notebook)
+def unstructured(value: bytes, defects: DefectCollector) -> str:
+    """Return the text of an unstructured field such as Subject, encoded words decoded (RFC 2047 5 (1))."""
+    return decode_words(text_of(value, defects), defects)

@@ -1,7 +1,9 @@
-"""The one thing that changes a message: a visible list of recipients is hidden, where a rule says `repair: blind` (C9).
+"""Hide a visible list of recipients, where a rule says `repair: blind` (C9).
 
-To becomes `undisclosed-recipients:;` and Cc goes; not another octet is changed. A signature that covers To or Cc, as
-DKIM's does (RFC 6376 5.4.1), no longer verifies: sign behind the gate.
+No other code of the gate changes a message.
+
+To becomes `undisclosed-recipients:;` and Cc is removed; no other octet is changed. A signature that covers To or Cc, as
+DKIM's does (RFC 6376 5.4.1), no longer verifies, so mail must be signed behind the gate.
 """
 
 from __future__ import annotations
@@ -15,16 +17,16 @@ _HEADER_END = b"\r\n\r\n"
 
 
 def hide_recipients(chunks: Sequence[bytes]) -> list[bytes]:
-    """The message with its visible list hidden. Args: `chunks` are the message, cut anywhere."""
+    """Return the message with its visible list hidden. Args: `chunks` are the message, cut anywhere."""
     head, *rest = chunks or (b"",)
-    if _HEADER_END not in head and not head.startswith(b"\r\n"):  # the rare header that is larger than a chunk
+    if _HEADER_END not in head and not head.startswith(b"\r\n"):  # rare: the header is larger than the first chunk
         head, rest = b"".join((head, *rest)), []
     end = _end_of_header(head)
     return [_hidden(head[:end]) + head[end:], *rest]
 
 
 def _hidden(header: bytes) -> bytes:
-    """One To in the place of the first To or Cc; as it is where it has neither."""
+    """Return the header with one To in the place of the first To or Cc; unchanged where it has neither."""
     first = _LIST.search(header)
     if first is None:
         return header
@@ -39,7 +41,7 @@ def _end_of_header(head: bytes) -> int:
 
 
 def shown_fields(content: bytes) -> Iterator[tuple[bytes, int]]:
-    """To and Cc fields as a mail server takes them out: name, and which of that name from 1, the last first."""
+    """Yield the To and Cc fields as a milter removes them: the name and its occurrence from 1, the last one first."""
     seen: dict[bytes, int] = {}
     for field in _LIST.finditer(content, 0, _end_of_header(content)):
         name = field[1].title()

@@ -1,4 +1,4 @@
-"""How much of a message is read; what goes over a limit is a defect, never a clean bill."""
+"""How much of a message is read. Content over a limit is a defect, so that such a message never passes as clean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts that texts link to: http and https URLs, and the `www.` names that mail programs make links of."""
+"""Find the hosts that texts link to: http and https URLs, and the `www.` names that mail programs turn into links."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 import idna
 
-from gatekeeper.message.defects import Notebook
-from gatekeeper.message.text_parts import Text
+from gatekeeper.message.defects import DefectCollector
+from gatekeeper.message.text_parts import TextPart
 
-# Browsers take "\" for "/" and any number of them, and look past a user name; the bound on it keeps this linear.
-# Case is folded beforehand, so that a search can skip to the literal first letters.
+# Browsers accept "\" for "/", any number of them, and a user name before the host. The bound on it keeps this linear.
+# Case is folded beforehand, so that a search can skip to the literal first letters of a pattern.
 _HOST = r"""[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255}"""
 _URL = re.compile(rf"""https?:[/\\]{{2,8}}(?:[^\s/\\?#@<>"']{{0,256}}@)?(\[[0-9a-f:.]{{2,45}}\]|{_HOST})""")
 _WWW = re.compile(rf"www\.{_HOST}")
@@ -26,11 +26,11 @@ _LINE_BREAKS = str.maketrans("", "", "\t\r\n")
 _ENTITIES = 100_000
 
 
-def linked_hosts(texts: Iterable[Text], notebook: Notebook) -> frozenset[str]:
-    """Hosts in lower case, international ones as A-labels (RFC 5891), without a final dot."""
+def linked_hosts(texts: Iterable[TextPart], defects: DefectCollector) -> frozenset[str]:
+    """Return the linked hosts in lower case, international ones as A-labels (RFC 5891), without a final dot."""
     found: set[str] = set()
     for text in texts:
-        for piece in linked_pieces(text, notebook):
+        for piece in linked_pieces(text, defects):
             if "http" in piece:
                 found.update(_URL.findall(piece))
             if "www." in piece:
@@ -38,20 +38,20 @@ def linked_hosts(texts: Iterable[Text], notebook: Notebook) -> frozenset[str]:
     return frozenset(host for host in map(normalised_host, found) if host)
 
 
-def shown_content_ids(texts: Iterable[Text]) -> frozenset[str]:
-    """Content-IDs that HTML refers to by cid: URLs (RFC 2392), without their angle brackets, in lower case."""
+def shown_content_ids(texts: Iterable[TextPart]) -> frozenset[str]:
+    """Return the Content-IDs that HTML refers to by cid: URLs (RFC 2392), without angle brackets, in lower case."""
     shown = (_CONTENT_ID.findall(text.text.lower()) for text in texts if text.is_html)
     return frozenset(unquote(found) for ids in shown for found in ids)
 
 
-def linked_pieces(text: Text, notebook: Notebook) -> Iterator[str]:
-    """The text in lower case, and of HTML the values of its attributes as a browser reads them."""
+def linked_pieces(text: TextPart, defects: DefectCollector) -> Iterator[str]:
+    """Yield the text in lower case, and for HTML also the values of its attributes as a browser reads them."""
     lower = text.text.lower()
     yield lower
     if text.is_html:
         values = "\n".join(value.strip("\"'").translate(_LINE_BREAKS) for value in _ATTRIBUTE.findall(lower))
         plain, entities = _ENTITY.subn(_character, values, count=_ENTITIES)
-        notebook.note_if(entities == _ENTITIES, "text-over-limit")
+        defects.add_if(entities == _ENTITIES, "text-over-limit")
         yield plain
 
 
@@ -64,11 +64,11 @@ def _character(entity: re.Match[str]) -> str:
 
 
 def normalised_host(host: str) -> str:
-    """A host in lower case, as A-labels, without a final dot."""
+    """Return a host in lower case, as A-labels, without a final dot."""
     host = (unquote(host).lower() if "%" in host else host).strip(".").strip()
     if _PLAIN_HOST.fullmatch(host):
         return host
     try:
         return idna.encode(host, uts46=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError):  # no registered name, but what was written is still worth a rule's look
+    except (idna.IDNAError, UnicodeError):  # not a valid name, but a rule can still look at what was written
         return _BEYOND_HOST.sub("", host).strip(".")

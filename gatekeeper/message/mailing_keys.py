@@ -1,4 +1,4 @@
-"""Which transactions are one mailing, and which batch is a resend of another."""
+"""Make the keys by which transactions belong to one mailing, and the identity by which a batch is a resend."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from gatekeeper.model import Facts, Keys, Source, Transaction, is_automatic
 
 
 def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
-    """What makes this transaction one mailing with others (T1: contacting a group on one subject).
+    """Return the keys that make this transaction one mailing with others (T1: contacting a group on one subject).
 
-    Strong keys are the queue id at the MTA before us, with its peer (one message there, however it was cut up), and
-    the Message-ID with the content digest (one message, whichever way it came). Weak ones are the subject, never an
-    empty one, and each fingerprint of the text. Nothing of `source` is in them: the store looks weak ones up within the
-    source, or with `source: agency` within its agency. Automatic mail to one recipient is one mailing of each source.
+    Strong keys are the queue id at the MTA before us, with that MTA's address (one message there, however it was cut
+    up), and the Message-ID with the content digest (one message, whichever way it came). Weak keys are the subject,
+    never an empty one, and each fingerprint of the text. The keys hold nothing of `source`: the store looks weak keys
+    up within the source, or with `source: agency` within the source's agency. Automatic mail to one recipient is one
+    mailing of each source.
     """
     if is_automatic(transaction, facts):
         return Keys(weak=("auto:",))
@@ -24,12 +25,13 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
 
 
 def batch_identity(transaction: Transaction, facts: Facts) -> str:
-    """What a resend of a kept batch has in common with it, and no other batch does: a hex SHA-256.
+    """Return a hex SHA-256 that a kept batch and its resend share, and no other batch has.
 
-    Envelope sender, recipients in any order, Message-ID and content; not ESMTP parameters, trace fields, the client.
+    It covers envelope sender, recipients in any order, Message-ID and content, but no ESMTP parameters, trace fields or
+    client.
     """
     recipients = sorted(set(normalise_all([recipient.address for recipient in transaction.recipients])))
-    # as JSON, so that no value can run into the next
+    # JSON keeps the values apart, so that no value can run into the next
     parts = json.dumps([normalise(transaction.sender), recipients, facts.message_id, facts.content_digest])
     return sha256(parts.encode("ascii")).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Values with parameters, such as Content-Type (RFC 2045 5.1), and the long and foreign ones of RFC 2231."""
+"""Read values with parameters, such as Content-Type (RFC 2045 5.1), and RFC 2231's long and non-ASCII parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import charsets
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
 from gatekeeper.message.limits import Limits
 
@@ -25,8 +25,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 @immutable
-class Parameterised:
-    """A main value in lower case, and all readings of each parameter, the best one (RFC 2231's) first."""
+class ParameterisedValue:
+    """A main value in lower case, and all readings of each parameter, RFC 2231's reading, the best one, first."""
 
     main: str = ""
     parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -44,23 +44,23 @@ class _Piece:
     encoded: bool
 
 
-def read_parameterised(text: str, limits: Limits, notebook: Notebook) -> Parameterised:
-    """A field value such as `text/plain; charset=utf-8`. Tolerant; what readers disagree on is noted."""
+def read_parameterised(text: str, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
+    """Read a field value such as `text/plain; charset=utf-8` tolerantly. Where programs disagree, a defect is noted."""
     main, _, rest = text.partition(";")
     plain: dict[str, str] = {}
     extended: dict[str, dict[int, _Piece]] = {}
-    for name, value in _pairs(rest, limits, notebook):
-        _sort_in(name, value, plain, extended, notebook)
+    for name, value in _pairs(rest, limits, defects):
+        _sort_in(name, value, plain, extended, defects)
     found: dict[str, tuple[str, ...]] = {}
     for name in plain | extended:
-        readings = [_joined(extended[name], notebook)] if name in extended else []
-        readings += [decode_words(plain[name], notebook)] if name in plain else []
+        readings = [_joined(extended[name], defects)] if name in extended else []
+        readings += [decode_words(plain[name], defects)] if name in plain else []
         found[name] = tuple(dict.fromkeys(readings))
-    return Parameterised(_without_comment(main).lower(), found)
+    return ParameterisedValue(_without_comment(main).lower(), found)
 
 
 def _without_comment(text: str) -> str:
-    """The text without outer white space and a comment at its end (RFC 2045 5.1, RFC 5322 3.2.2)."""
+    """Return the text without outer white space and without a comment at its end (RFC 2045 5.1, RFC 5322 3.2.2)."""
     text = text.strip()
     if not text.endswith(")"):
         return text
@@ -68,25 +68,25 @@ def _without_comment(text: str) -> str:
     return text if opening < 0 or ")" in text[opening:-1] else text[:opening].rstrip()
 
 
-def _pairs(text: str, limits: Limits, notebook: Notebook) -> list[tuple[str, str]]:
+def _pairs(text: str, limits: Limits, defects: DefectCollector) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     at = _separators_end(text, 0)
     while at < len(text):
         if len(pairs) == limits.parameters:
-            notebook.note("too-many-parameters")
+            defects.add("too-many-parameters")
             break
         match = _PARAMETER.match(text, at)
         if match:
-            pairs.append((match[1].lower(), _value(match, notebook)))
+            pairs.append((match[1].lower(), _value(match, defects)))
         else:
-            notebook.note("malformed-parameter")
+            defects.add("malformed-parameter")
         at = _separators_end(text, match.end() if match else _next_semicolon(text, at))
     return pairs
 
 
 def _separators_end(text: str, at: int) -> int:
     match = _SEPARATORS.match(text, at)
-    assert match is not None  # it matches the empty string
+    assert match is not None  # the pattern matches the empty string
     return match.end()
 
 
@@ -95,34 +95,34 @@ def _next_semicolon(text: str, at: int) -> int:
     return len(text) if found < 0 else found
 
 
-def _value(match: re.Match[str], notebook: Notebook) -> str:
+def _value(match: re.Match[str], defects: DefectCollector) -> str:
     _, quoted, closing, unquoted, trailer = match.groups()
-    notebook.note_if(bool(_without_comment(trailer)), "malformed-parameter")
+    defects.add_if(bool(_without_comment(trailer)), "malformed-parameter")
     if quoted is not None:
-        notebook.note_if(not closing, "malformed-parameter")
+        defects.add_if(not closing, "malformed-parameter")
         return _ESCAPED.sub(r"\1", quoted)
     value = _without_comment(unquoted)
-    notebook.note_if(len(value.split()) > 1, "malformed-parameter")
+    defects.add_if(len(value.split()) > 1, "malformed-parameter")
     return value
 
 
 def _sort_in(
-    name: str, value: str, plain: dict[str, str], extended: dict[str, dict[int, _Piece]], notebook: Notebook
+    name: str, value: str, plain: dict[str, str], extended: dict[str, dict[int, _Piece]], defects: DefectCollector
 ) -> None:
     match = _EXTENDED.fullmatch(name)
     if not match:
-        notebook.note_if(name in plain and plain[name] != value, "clashing-parameters")
+        defects.add_if(name in plain and plain[name] != value, "clashing-parameters")
         plain.setdefault(name, value)
         return
     pieces = extended.setdefault(match[1], {})
     number = int(match[2] or 0)
-    notebook.note_if(number in pieces, "clashing-parameters")
+    defects.add_if(number in pieces, "clashing-parameters")
     pieces.setdefault(number, _Piece(value, match[2] is None or match[3] is not None))
 
 
-def _joined(pieces: dict[int, _Piece], notebook: Notebook) -> str:
-    """Continuations in order (RFC 2231 3); the first says the charset of all that are percent-encoded (4.1)."""
-    notebook.note_if(sorted(pieces) != list(range(len(pieces))), "malformed-parameter")
+def _joined(pieces: dict[int, _Piece], defects: DefectCollector) -> str:
+    """Join continuations in order (RFC 2231 3). The first names the charset of all percent-encoded ones (4.1)."""
+    defects.add_if(sorted(pieces) != list(range(len(pieces))), "malformed-parameter")
     ordered = [piece for _, piece in sorted(pieces.items())]
     charset, octets = "us-ascii", []
     for number, piece in enumerate(ordered):
@@ -132,4 +132,4 @@ def _joined(pieces: dict[int, _Piece], notebook: Notebook) -> str:
         raw = text.encode("utf-8", "surrogateescape")
         octets.append(unquote_to_bytes(raw) if piece.encoded else raw)
     joined = b"".join(octets)
-    return joined.decode("ascii") if joined.isascii() else charsets.decode(joined, charset or "utf-8", notebook)
+    return joined.decode("ascii") if joined.isascii() else charsets.decode(joined, charset or "utf-8", defects)

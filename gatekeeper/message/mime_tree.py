@@ -1,7 +1,7 @@
-"""The tree of MIME parts (RFC 2046 5), found in one pass over the lines that start with "--".
+"""Read the tree of MIME parts (RFC 2046 5) in one pass over the lines that start with "--".
 
-No part is sliced out and read again: a delimiter of any open multipart, however deep, is found by looking its line up
-in the table of open boundaries, so that depth costs nothing. What is over a limit stays unread and is a defect.
+No part is sliced out and read again: each such line is looked up in the table of open boundaries, which finds a
+delimiter of any open multipart, so that depth costs nothing. What is over a limit stays unread and is a defect.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.headers import Header, read_header, text_of
 from gatekeeper.message.limits import Limits
-from gatekeeper.message.mime_parameters import Parameterised, read_parameterised
+from gatekeeper.message.mime_parameters import ParameterisedValue, read_parameterised
 
 IDENTITY = frozenset({"", "7bit", "8bit", "binary"})  # RFC 2045 6.2
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -30,18 +30,18 @@ _ONCE = frozenset(
         "content-description",
     }
 )
-_NOT_GIVEN = Parameterised()
-_LONE_HYPHENS = 64  # that are looked at one by one: a part's header has some
+_NOT_GIVEN = ParameterisedValue()
+_LONE_HYPHENS = 64  # hyphens examined one by one: a part's header has some
 _LONGEST_LINE = 1_024  # of a delimiter; RFC 2046 5.1.1 allows 70 characters of boundary
 
 
 @dataclass(slots=True)
 class Part:
-    """One entity: the message itself, a multipart, a nested message or a leaf; `start:end` is its body."""
+    """One MIME entity: the message itself, a multipart, a nested message or a leaf; `start:end` is its body."""
 
     header: Header
-    content_type: Parameterised
-    disposition: Parameterised
+    content_type: ParameterisedValue
+    disposition: ParameterisedValue
     encoding: str
     start: int
     end: int
@@ -62,13 +62,13 @@ class Part:
 
     @property
     def within(self) -> str:
-        """Type of the entity that holds it, "" for the message itself."""
+        """Return the type of the entity that holds this part; "" for the message itself."""
         return self.parent.type if self.parent else ""
 
 
 @immutable
 class Structure:
-    """All parts in order, the message itself first; `gaps` are the preambles and epilogues of multiparts."""
+    """All parts of a message in order, the message itself first; `gaps` are preambles and epilogues of multiparts."""
 
     parts: tuple[Part, ...]
     gaps: tuple[tuple[int, int], ...]
@@ -78,14 +78,14 @@ class Structure:
         return self.parts[0]
 
 
-def read_structure(content: bytes, limits: Limits, notebook: Notebook) -> Structure:
-    """The tree of a message's parts. Time is linear in its size, but for a small cost a part and "--" line."""
-    return _Walk(content, limits, notebook).whole()
+def read_structure(content: bytes, limits: Limits, defects: DefectCollector) -> Structure:
+    """Read the tree of a message's parts. Time is linear in its size, plus a small cost for each part and "--" line."""
+    return _Walk(content, limits, defects).whole()
 
 
 @immutable
 class _Line:
-    """A line that starts with "--": where its line begins (its "\\n" before), the text after "--", where it ends."""
+    """A line that starts with "--": the offset of the "\\n" before, the text after "--", and the line's end."""
 
     at: int
     text: bytes
@@ -95,7 +95,7 @@ class _Line:
 @immutable
 class _Delimiter:
     line: _Line
-    level: int  # of the multipart in the stack of open parts
+    level: int  # index of the multipart in the stack of open parts
     closing: bool
 
 
@@ -103,18 +103,22 @@ class _Delimiter:
 class _Walk:
     content: bytes
     limits: Limits
-    notebook: Notebook
+    defects: DefectCollector
     parts: list[Part] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     stack: list[Part] = field(default_factory=list)  # open parts, outermost first
     open: dict[bytes, int] = field(default_factory=dict)  # boundary -> level in the stack
     prefixes: tuple[bytes, ...] = ()  # the open boundaries, for bytes.startswith
     ended: set[bytes] = field(default_factory=set)
-    gap: int | None = None  # start of the preamble or epilogue that is being passed
-    at: int = 0  # where the next "--" line is looked for
+    gap: int | None = None  # start of the current preamble or epilogue
+    at: int = 0  # offset from which the next "--" line is searched
     lines: int = 0
-    waiting: _Line | None = None  # a line that was looked at and belongs to what comes next
-    blank: tuple[int, int, int] = (1, 0, 0)  # last search for an empty line: from, found at, its end
+    waiting: _Line | None = None  # a line that was found already and belongs to the next part
+    blank: tuple[int, int, int] = (
+        1,
+        0,
+        0,
+    )  # last search for an empty line: start, found at, end
 
     def whole(self) -> Structure:
         delimiter = self._enter(0)
@@ -132,11 +136,11 @@ class _Walk:
             return line
         at = self._find_hyphens() if self.open or self.ended else -1
         if at < 0:
-            self.at = len(self.content) if self.open else self.at  # never looked for twice
+            self.at = len(self.content) if self.open else self.at  # never searched twice
             return None
         self.lines += 1
         if self.lines > self.limits.boundary_lines:
-            self.notebook.note("too-many-parts")
+            self.defects.add("too-many-parts")
             return None
         end = self.content.find(b"\n", at + 3, at + 3 + _LONGEST_LINE)
         end = min(at + 3 + _LONGEST_LINE, len(self.content)) if end < 0 else end
@@ -144,7 +148,10 @@ class _Walk:
         return _Line(at, self.content[at + 3 : end].rstrip(b" \t\r"), end)
 
     def _find_hyphens(self) -> int:
-        """Where the next line begins with two; lone octets are sought first, of which base64 has none."""
+        """Return the offset of the next "\\n--"; -1 where none is.
+
+        Single hyphens are searched first: base64 has none.
+        """
         content, at = self.content, self.at
         for _ in range(_LONE_HYPHENS):
             hyphen = content.find(b"-", at + 1)
@@ -154,7 +161,7 @@ class _Walk:
         return content.find(b"\n--", at)
 
     def _next_delimiter(self, before: int | None = None) -> _Delimiter | None:
-        """The next line that is a delimiter of an open multipart, up to the offset `before`."""
+        """Return the next delimiter of an open multipart, up to the offset `before`; None where there is none."""
         while line := self._next_line():
             if before is not None and line.at >= before:
                 self.waiting = line
@@ -169,9 +176,9 @@ class _Walk:
             if boundary is not None and boundary in self.open:
                 return _Delimiter(line, self.open[boundary], closing)
         if text in self.ended:
-            self.notebook.note("part-after-end")
+            self.defects.add("part-after-end")
         elif text.startswith(self.prefixes):
-            self.notebook.note("clashing-boundary")  # some readers compare only the start of the line
+            self.defects.add("clashing-boundary")  # some readers compare only the start of the line
         return None
 
     # -- parts
@@ -184,18 +191,18 @@ class _Walk:
         if not delimiter.closing:
             return self._enter(line.after + 1)
         self._close(delimiter.level, line.at)
-        self.notebook.note_if(not multipart.children, "unclosed-multipart")
+        self.defects.add_if(not multipart.children, "unclosed-multipart")
         self.gap = line.after
         return None
 
     def _enter(self, start: int) -> _Delimiter | None:
-        """Reads the part that starts here, and through nested messages on to what they hold.
+        """Read the part that starts at `start`, and on into nested messages and what they hold.
 
-        Returns the delimiter that cut its header short, if one did.
+        Returns the delimiter that cut a header short, if one did.
         """
         while True:
             if len(self.parts) >= self.limits.parts:
-                self.notebook.note("too-many-parts")
+                self.defects.add("too-many-parts")
                 self.at, self.waiting = len(self.content), None
                 return None
             header_end, body = self._header_span(start)
@@ -210,7 +217,10 @@ class _Walk:
             start = body
 
     def _header_span(self, start: int) -> tuple[int, int]:
-        """Where the header ends and where its body starts; an empty line at once means no header."""
+        """Return where the header ends and where the body starts.
+
+        An empty line at the start means that there is no header.
+        """
         for empty in (b"\n", b"\r\n"):
             if self.content.startswith(empty, start):
                 return start, start + len(empty)
@@ -222,11 +232,11 @@ class _Walk:
     def _part(self, start: int, header_end: int, body: int) -> Part:
         length = header_end - start
         if length > self.limits.header_bytes:
-            self.notebook.note("header-over-limit")
+            self.defects.add("header-over-limit")
             length = self.limits.header_bytes
-        header = read_header(self.content[start : start + max(length, 0)], self.limits, self.notebook)
+        header = read_header(self.content[start : start + max(length, 0)], self.limits, self.defects)
         parent = self.stack[-1] if self.stack else None
-        part = _describe(header, parent, self.limits, self.notebook)
+        part = _describe(header, parent, self.limits, self.defects)
         part.start, part.end = min(body, len(self.content)), len(self.content)
         self.parts.append(part)
         self.stack.append(part)
@@ -235,13 +245,13 @@ class _Walk:
         return part
 
     def _opens(self, part: Part) -> bool:
-        """Prepares for what the part holds; True where a nested message starts at once."""
+        """Open a multipart or nested message. Returns True where a nested message starts at once."""
         if not (part.is_multipart or part.is_message):
             return False
         encoded = part.encoding not in IDENTITY
-        self.notebook.note_if(encoded, "encoded-container")
+        self.defects.add_if(encoded, "encoded-container")
         if len(self.stack) > self.limits.depth:
-            self.notebook.note("too-deep")
+            self.defects.add("too-deep")
             return False
         if part.is_multipart:
             self._open_multipart(part)
@@ -250,27 +260,30 @@ class _Walk:
     def _open_multipart(self, part: Part) -> None:
         boundary = part.content_type.get("boundary").encode("utf-8", "surrogateescape").rstrip()
         if not boundary or len(boundary) >= _LONGEST_LINE - 2:
-            self.notebook.note("missing-boundary")
+            self.defects.add("missing-boundary")
             return
         clash = len(part.content_type.all("boundary")) > 1 or any(_clash(boundary, other) for other in self.open)
-        self.notebook.note_if(clash, "clashing-boundary")
+        self.defects.add_if(clash, "clashing-boundary")
         self.open[boundary] = len(self.stack) - 1
         self.ended.discard(boundary)
         self.prefixes = tuple(self.open)
         self.gap = part.start
 
     def _leave(self, level: int, at: int) -> None:
-        """Ends all open parts from a level of the stack on; a multipart among them has no end of its own."""
+        """End all open parts from `level` of the stack on.
+
+        A multipart among them was never closed, which is a defect.
+        """
         while len(self.stack) > level:
             part = self.stack[-1]
             if part.is_multipart and len(self.stack) - 1 in self.open.values():
-                self.notebook.note("unclosed-multipart")
+                self.defects.add("unclosed-multipart")
                 self._close(len(self.stack) - 1, at)
             part.end = max(part.start, at - 1 if self.content[at - 1 : at] == b"\r" else at)
             self.stack.pop()
 
     def _close(self, level: int, at: int) -> None:
-        """A multipart is over: its boundary means nothing any more, it only must not be seen again."""
+        """Close a multipart: its boundary no longer delimits anything, and is a defect if it is seen again."""
         over = [boundary for boundary, opened in self.open.items() if opened == level]
         for boundary in over:
             del self.open[boundary]
@@ -284,35 +297,35 @@ class _Walk:
 
 
 def _clash(boundary: bytes, outer: bytes) -> bool:
-    """True where one starts like the other (RFC 2046 5.1.2 forbids it); Eudora's habit of ever is let be."""
+    """Return True where one boundary starts like the other (RFC 2046 5.1.2 forbids it), but for Eudora's suffixes."""
     longer = boundary.removeprefix(outer)
     return (longer != boundary and longer not in (b".ALT", b".REL")) or outer.startswith(boundary)
 
 
-def _describe(header: Header, parent: Part | None, limits: Limits, notebook: Notebook) -> Part:
-    notebook.note_if(bool(header.repeated(_ONCE)), "duplicate-mime")
-    disposition = _parameterised(header, "content-disposition", limits, notebook)
+def _describe(header: Header, parent: Part | None, limits: Limits, defects: DefectCollector) -> Part:
+    defects.add_if(bool(header.repeated(_ONCE)), "duplicate-mime")
+    disposition = _parameterised(header, "content-disposition", limits, defects)
     encoding = (header.first("content-transfer-encoding") or b"").decode("latin-1").partition(";")[0].strip().lower()
-    return Part(header, _content_type(header, parent, limits, notebook), disposition, encoding, 0, 0, parent)
+    return Part(header, _content_type(header, parent, limits, defects), disposition, encoding, 0, 0, parent)
 
 
-def _content_type(header: Header, parent: Part | None, limits: Limits, notebook: Notebook) -> Parameterised:
-    """RFC 2045 5.2: text/plain where none is given, RFC 2046 5.1.5: in a digest a message."""
-    given = _parameterised(header, "content-type", limits, notebook)
+def _content_type(header: Header, parent: Part | None, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
+    """Return a part's Content-Type, by default text/plain (RFC 2045 5.2), in a digest a message (RFC 2046 5.1.5)."""
+    given = _parameterised(header, "content-type", limits, defects)
     if _TYPE.fullmatch(given.main):
         return given
-    notebook.note_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
+    defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
     in_digest = parent is not None and parent.type == "multipart/digest" and not given.main
-    return Parameterised("message/rfc822" if in_digest else "text/plain", given.parameters)
+    return ParameterisedValue("message/rfc822" if in_digest else "text/plain", given.parameters)
 
 
-def _parameterised(header: Header, name: str, limits: Limits, notebook: Notebook) -> Parameterised:
+def _parameterised(header: Header, name: str, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
     value = header.first(name)
-    return read_parameterised(text_of(value, notebook), limits, notebook) if value else _NOT_GIVEN
+    return read_parameterised(text_of(value, defects), limits, defects) if value else _NOT_GIVEN
 
 
 def ancestors(part: Part) -> Iterator[Part]:
-    """The entities around a part, innermost first."""
+    """Yield the entities around a part, innermost first."""
     while part.parent:
         part = part.parent
         yield part

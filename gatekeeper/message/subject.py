@@ -1,4 +1,4 @@
-"""The subject as a key: what two messages on one subject have in common."""
+"""Fold a subject into the key that all messages on that subject share."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 from gatekeeper.message.text_normalisation import fold
 
-_ENDING = 80  # characters that are looked at for what is removed from the end
+_ENDING = 80  # characters at the end that are searched for removable marks
 _LONGEST = 500  # characters that count; RFC 5322 2.1.1 allows a line of 998
-# Reply and forward marks of mail programs in many languages; some are numbered: Re[2]:, Re^3:, Re(4):, RE2:
+# Reply and forward marks of mail programs in many languages. Some are numbered: Re[2]:, Re^3:, Re(4):, RE2:
 _MARKS = (
     "re|r|aw|antw|antwort|sv|vs|vb|ref|rif|res|rv|resp|odp|fw|fwd|wg|tr|enc|doorst|i|pd|fs|vl|ynt|ilt|bls|"
     "回复|答复|转发|回覆|轉寄|回信|転送|返信|전달|회신|отв|ha|пересл"
@@ -26,11 +26,11 @@ _TRAILING = re.compile(
 
 
 def subject_key(subject: str | None) -> str:
-    """The subject folded for comparison; "" only where there is nothing to see in it.
+    """Return the subject folded for comparison; "" only where nothing in it is visible.
 
-    Folds look-alikes, case and white space; removes reply and forward marks, bracketed list names, "(fwd)", numbering
-    such as (1/3), #2 or part 2 of 5 at the end, and outer punctuation. What would leave nothing is not removed.
-    Applying it twice changes nothing.
+    Folds look-alikes, case and white space. Removes reply and forward marks, bracketed list names, "(fwd)", numbering
+    such as (1/3), #2 or part 2 of 5 at the end, and outer punctuation, unless that would leave nothing. Folding the
+    result again changes nothing.
     """
     if not subject:
         return ""
@@ -41,7 +41,7 @@ def subject_key(subject: str | None) -> str:
 
 
 def _stripped(key: str) -> str:
-    """One round of removing; the whole is repeated until nothing goes, as marks and numbers may alternate."""
+    """Remove marks once. The caller repeats this until nothing changes, because marks and numbers may alternate."""
     lead = _LEADING.match(key)
     rest = key[lead.end() :] if lead else key
     rest = rest.strip() or key

@@ -1,12 +1,12 @@
-"""Text folded for comparison: what looks the same becomes the same."""
+"""Fold text for comparison: texts that look the same become the same."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# Letters of other scripts that look like Latin ones, after case folding. A small table of our own: it need not be
-# whole, only dearer to get around than it is worth.
+# Letters of other scripts that look like Latin ones, after case folding. The table is small and need not be complete:
+# it only has to make evading it more trouble than it is worth.
 _LOOKS = {
     "a": "аαɑ",
     "b": "ьв",
@@ -35,7 +35,7 @@ _LOOKS = {
     "'": "’‘ʼ`´",
     '"': "“”„«»",
 }
-_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f"  # blank letters, which no category tells
+_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f"  # blank letters, which no Unicode category marks
 _FOLDS = str.maketrans({look: letter for letter, looks in _LOOKS.items() for look in looks} | dict.fromkeys(_INVISIBLE))
 _ACCENTS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
 _REST = re.compile(r"[^\x20-\x7e]")
@@ -43,9 +43,9 @@ _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def fold(text: str) -> str:
-    """Compatibility forms, case, accents and look-alikes folded; control, format and invisible characters removed.
+    """Fold compatibility forms, case, accents and look-alikes; remove control, format and invisible characters.
 
-    White space runs become one space. Folding twice changes nothing.
+    A run of white space becomes one space. Folding the result again changes nothing.
     """
     folded = _once(text)
     if text.isascii() and text.isprintable():

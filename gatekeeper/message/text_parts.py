@@ -1,4 +1,4 @@
-"""The texts of a message: its text parts that are shown and not offered as files, decoded up to a bound."""
+"""Decode the texts of a message: text parts that are shown and not offered as files, up to a bound."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import charsets, transfer_encoding
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.mime_tree import IDENTITY, Part
 
 
 @immutable
-class Text:
-    """A text part: its octets less the transfer encoding, and as characters."""
+class TextPart:
+    """A text part: its octets without the transfer encoding, and its characters."""
 
     part: Part
     octets: bytes
@@ -24,17 +24,21 @@ class Text:
         return self.part.type in ("text/html", "application/xhtml+xml", "text/x-amp-html")
 
 
-def read_texts(content: bytes, parts: Iterable[Part], limits: Limits, notebook: Notebook) -> tuple[Text, ...]:
-    """Text parts in order. All together are read up to `limits.text` octets; what is longer is noted."""
+def read_text_parts(
+    content: bytes, parts: Iterable[Part], limits: Limits, defects: DefectCollector
+) -> tuple[TextPart, ...]:
+    """Return the text parts in order, up to `limits.text` octets altogether; more than that is noted as a defect."""
     left = limits.text
     texts = []
     for part in parts:
         if is_shown_text(part):
             raw = content[part.start : min(part.end, part.start + _raw_bound(left, part.encoding))]
             octets = transfer_encoding.decoded(raw, part.encoding)
-            notebook.note_if(part.start + len(raw) < part.end, "text-over-limit")
+            defects.add_if(part.start + len(raw) < part.end, "text-over-limit")
             left = max(0, left - len(octets))
-            texts.append(Text(part, octets, charsets.decode_body(octets, part.content_type.get("charset"), notebook)))
+            texts.append(
+                TextPart(part, octets, charsets.decode_body(octets, part.content_type.get("charset"), defects))
+            )
     return tuple(texts)
 
 

@@ -1,4 +1,4 @@
-"""Content-Transfer-Encodings (RFC 2045 6): sizes by arithmetic, and decoding of bounded texts."""
+"""Handle Content-Transfer-Encodings (RFC 2045 6): compute decoded sizes, and decode bounded texts."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.mime_tree import IDENTITY
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_CHUNK = 1 << 18  # small enough that one call never keeps other threads waiting
+_CHUNK = 1 << 18  # octets; small enough that one call does not make other threads wait
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_ALPHABET + b"=")))
 _UUENCODE = frozenset({"x-uuencode", "uuencode", "x-uue"})
 
 
 def chunks(content: bytes, start: int, end: int, size: int = _CHUNK) -> Iterator[bytes]:
-    """The octets from start to end, in pieces of at most `size` octets."""
+    """Yield the octets from start to end, in pieces of at most `size` octets."""
     for at in range(start, end, size):
         yield content[at : min(at + size, end)]
 
 
-def decoded_size(content: bytes, start: int, end: int, encoding: str, notebook: Notebook) -> int:
-    """Octets of a part's body once decoded, computed without decoding it."""
+def decoded_size(content: bytes, start: int, end: int, encoding: str, defects: DefectCollector) -> int:
+    """Return the size in octets of a part's body once decoded, computed without decoding."""
     if encoding == "base64":
-        return _base64_size(content, start, end, notebook)
+        return _base64_size(content, start, end, defects)
     if encoding == "quoted-printable":
         return _quoted_printable_size(content, start, end)
     if encoding in _UUENCODE:
         return (end - start - 3 * content.count(b"\n", start, end)) * 3 // 4
-    notebook.note_if(encoding not in IDENTITY, "unknown-encoding")
+    defects.add_if(encoding not in IDENTITY, "unknown-encoding")
     return end - start
 
 
@@ -40,15 +40,15 @@ class _Base64:
     junk: bool = False
 
 
-def _base64_size(content: bytes, start: int, end: int, notebook: Notebook) -> int:
-    """Three octets for four characters (RFC 2045 6.8). Other characters, or any after the padding, are junk."""
+def _base64_size(content: bytes, start: int, end: int, defects: DefectCollector) -> int:
+    """Return three octets for four characters (RFC 2045 6.8). Other characters, or any after the padding, are junk."""
     seen = _Base64()
     for chunk in chunks(content, start, end):
         others = chunk.translate(None, _ALPHABET)
         seen.junk |= _has_junk(chunk, others, seen.padding > 0)
         seen.characters += len(chunk) - len(others)
         seen.padding += others.count(b"=")
-    notebook.note_if(seen.junk or seen.padding > 2 or (seen.characters + seen.padding) % 4 != 0, "malformed-base64")
+    defects.add_if(seen.junk or seen.padding > 2 or (seen.characters + seen.padding) % 4 != 0, "malformed-base64")
     return seen.characters * 3 // 4
 
 
@@ -60,7 +60,7 @@ def _has_junk(chunk: bytes, others: bytes, padded: bool) -> bool:
 
 
 def _quoted_printable_size(content: bytes, start: int, end: int) -> int:
-    """Each =XX is one octet, each soft line break none (RFC 2045 6.7)."""
+    """Return the decoded size: each =XX is one octet, each soft line break none (RFC 2045 6.7)."""
     soft_crlf = content.count(b"=\r\n", start, end)
     soft_lf = content.count(b"=\n", start, end)
     escapes = content.count(b"=", start, end) - soft_crlf - soft_lf
@@ -68,7 +68,7 @@ def _quoted_printable_size(content: bytes, start: int, end: int) -> int:
 
 
 def decoded(raw: bytes, encoding: str) -> bytes:
-    """A bounded piece of a body, decoded as far as it goes; junk in base64 is left out (RFC 2045 6.8)."""
+    """Decode a bounded piece of a body as far as possible; junk in base64 is left out (RFC 2045 6.8)."""
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw)
     if encoding == "base64":
@@ -77,6 +77,6 @@ def decoded(raw: bytes, encoding: str) -> bytes:
 
 
 def _decode_base64(run: bytes) -> bytes:
-    """Characters between paddings; a lone last one carries no octet."""
+    """Decode the characters between two paddings. A single character left over carries no octet."""
     whole = run[: len(run) - 1] if len(run) % 4 == 1 else run
     return binascii.a2b_base64(whole + b"=" * (-len(whole) % 4))

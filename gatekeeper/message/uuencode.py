@@ -1,11 +1,11 @@
-"""Files inside plain text, older than MIME: uuencode (POSIX) and yEnc. Mail programs still offer them."""
+"""Find files inside plain text: uuencode (POSIX) and yEnc, older than MIME. Mail programs still offer such files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from gatekeeper.message.defects import Notebook
+from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.limits import Limits
 from gatekeeper.model import Attachment
 
@@ -15,9 +15,9 @@ _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]{4,}=*")
 _END = b"\nend"
 
 
-def inserted_files(text: bytes, start: int, end: int, limits: Limits, notebook: Notebook) -> Iterator[Attachment]:
-    """Files of `text[start:end]`; what starts like one but has no line of data is text."""
-    if text.find(b"begin", start, end) < 0:  # both marks hold it, hardly any text does
+def inserted_files(text: bytes, start: int, end: int, limits: Limits, defects: DefectCollector) -> Iterator[Attachment]:
+    """Yield the files in `text[start:end]`. Lines that start like a file but have no line of data are text."""
+    if text.find(b"begin", start, end) < 0:  # both marks contain "begin", hardly any text does
         return
     starts = 0
     for mark, read in ((b"begin", _uuencoded), (b"=ybegin ", _yenc)):
@@ -25,34 +25,34 @@ def inserted_files(text: bytes, start: int, end: int, limits: Limits, notebook: 
         while (at := _line_with(text, mark, at, start, end)) >= 0:
             starts += 1
             if starts > limits.inserts:
-                notebook.note("too-many-parts")
+                defects.add("too-many-parts")
                 return
-            file, at = read(text, at, end, notebook)
+            file, at = read(text, at, end, defects)
             if file is not None:
                 yield file
 
 
 def _line_with(text: bytes, mark: bytes, at: int, start: int, end: int) -> int:
-    """Offset of the next line that starts with the mark, -1 if there is none; the first line counts."""
+    """Return the offset of the next line that starts with the mark, the first line included; -1 if there is none."""
     if at == start and text.startswith(mark, start, end):
         return start
     found = text.find(b"\n" + mark, max(at - 1, start), end)
     return found + 1 if found >= 0 else -1
 
 
-def _uuencoded(text: bytes, at: int, end: int, notebook: Notebook) -> tuple[Attachment | None, int]:
+def _uuencoded(text: bytes, at: int, end: int, defects: DefectCollector) -> tuple[Attachment | None, int]:
     match = _BEGIN.match(text, at, end)
     if not match or not _is_data(match[2], match[0].startswith(b"begin-base64")):
         return None, at + 5
     close = text.find(_END, match.end(), end)
-    notebook.note_if(close < 0, "malformed-uuencode")
+    defects.add_if(close < 0, "malformed-uuencode")
     close = end if close < 0 else close
     size = _data_size(text, match.start(2), close, match[0].startswith(b"begin-base64"))
     return Attachment(_name(match[1]), "application/octet-stream", size), close
 
 
 def _data_size(text: bytes, start: int, end: int, base64: bool) -> int:
-    """Octets of uuencoded lines: all but the last hold as many as the first, and each says how many."""
+    """Return the octets in uuencoded lines. Each line states its number; all but the last hold as many as the first."""
     end = max(start, end - 200) + len(text[max(start, end - 200) : end].rstrip(b"\r\n` "))
     lines = text.count(b"\n", start, end)
     if base64:
@@ -66,7 +66,7 @@ def _octets(length_character: int) -> int:
 
 
 def _is_data(line: bytes, base64: bool) -> bool:
-    """The first character of a uuencoded line says how many octets it holds, and thus how long it is."""
+    """Return True for a line of data. The first character of a uuencoded line states its octets, and so its length."""
     if base64:
         return _BASE64_LINE.fullmatch(line) is not None
     if not line or not 0x20 < line[0] <= 0x60:
@@ -75,7 +75,7 @@ def _is_data(line: bytes, base64: bool) -> bool:
     return expected - 3 <= len(line) <= expected + 2
 
 
-def _yenc(text: bytes, at: int, end: int, notebook: Notebook) -> tuple[Attachment | None, int]:
+def _yenc(text: bytes, at: int, end: int, defects: DefectCollector) -> tuple[Attachment | None, int]:
     match = _YENC.match(text, at, end)
     if not match:
         return None, at + 8

@@ -119,7 +119,7 @@ def packet(letter: str, data: bytes = b"") -> bytes:
 
 
 @immutable
-class Terms:
+class Negotiation:
     """What the two sides agree on."""
 
     version: int
@@ -148,8 +148,11 @@ _MACROS = (
 )
 
 
-def agree(data: bytes) -> Terms:
-    """Make terms of an MTA's offer: the lower version, and of what it offers all that we want. Raises GarbageError."""
+def negotiate(data: bytes) -> Negotiation:
+    """Return what is agreed on for an MTA's offer: the lower version, and all that we want of what the MTA offers.
+
+    Raises GarbageError for an offer that is too short or of a version that is too old.
+    """
     if len(data) < 3 * _NUMBER:
         raise GarbageError(f"an offer of {len(data)} octets: expected version, actions and steps")
     version, actions, steps = (int.from_bytes(data[at : at + _NUMBER], "big") for at in (0, 4, 8))
@@ -161,14 +164,18 @@ def agree(data: bytes) -> Terms:
     chosen = wanted_steps & Steps(steps & wanted_steps)
     if chosen & Steps.SKIP:
         chosen &= ~Steps.NR_BODY  # to say skip is to answer
-    return Terms(min(version, NEWEST), wanted_actions & Actions(actions & wanted_actions), chosen)
+    return Negotiation(min(version, NEWEST), wanted_actions & Actions(actions & wanted_actions), chosen)
 
 
-def acceptance(terms: Terms) -> bytes:
+def negotiation_packet(negotiation: Negotiation) -> bytes:
     """The packet that answers an offer."""
-    numbers = (terms.version, terms.actions, terms.steps)  # Sendmail reads the lists only where SETSYMLIST is in it
+    numbers = (
+        negotiation.version,
+        negotiation.actions,
+        negotiation.steps,
+    )  # Sendmail reads the lists only where SETSYMLIST is in it
     data = b"".join(int(number).to_bytes(_NUMBER, "big") for number in numbers)
-    if terms.actions & Actions.SETSYMLIST:
+    if negotiation.actions & Actions.SETSYMLIST:
         data += b"".join(stage.to_bytes(_NUMBER, "big") + names.encode() + _ENDS for stage, names in _MACROS)
     return packet(Command.NEGOTIATE, data)
 
@@ -261,24 +268,24 @@ PROGRESS = packet("p")  # a sign of life, where the end of a message takes longe
 _LINE_END = re.compile(rb"\r?\n")
 
 
-def refusal(reply: Reply) -> bytes:
+def reply_packet(reply: Reply) -> bytes:
     """The packet that has the MTA give this reply, 4xx or 5xx; "%" is doubled, as the MTA takes it for a format."""
     words = reply.encode().rstrip(b"\r\n").replace(b"%", b"%%")
     return packet("y", words + _ENDS)
 
 
-def addition(field: bytes, terms: Terms) -> bytes:
+def add_header_packet(field: bytes, negotiation: Negotiation) -> bytes:
     """The packet that adds a header field, which is given as it stands in a message; b"" where that was not granted."""
-    if not terms.actions & Actions.ADDHDRS:
+    if not negotiation.actions & Actions.ADDHDRS:
         return b""
     name, _, value = field.rstrip(b"\r\n").partition(b":")
-    if not terms.steps & Steps.HDR_LEADSPC:
+    if not negotiation.steps & Steps.HDR_LEADSPC:
         value = value.removeprefix(b" ")  # which the MTA puts there itself
     return packet("h", name + _ENDS + _LINE_END.sub(b"\n", value) + _ENDS)
 
 
-def removal(name: bytes, occurrence: int, terms: Terms) -> bytes:
+def delete_header_packet(name: bytes, occurrence: int, negotiation: Negotiation) -> bytes:
     """The packet that takes a header field out, the Nth of its name from 1; b"" where that was not granted."""
-    if not terms.actions & Actions.CHGHDRS:
+    if not negotiation.actions & Actions.CHGHDRS:
         return b""
     return packet("m", occurrence.to_bytes(_NUMBER, "big") + name + _ENDS + _ENDS)

@@ -13,16 +13,16 @@ from itertools import chain
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.milter import packets
-from gatekeeper.milter.packets import Command, Connected, GarbageError, Steps, Terms
+from gatekeeper.milter.packets import Command, Connected, GarbageError, Negotiation, Steps
 from gatekeeper.model import Client, Recipient
 from gatekeeper.smtp import parameters
-from gatekeeper.smtp.buffer import Keep, Pieces
+from gatekeeper.smtp.buffer import MemoryBuffer, OctetBuffer
 from gatekeeper.smtp.data import Fault
 from gatekeeper.smtp.replies import Reply
 
 
 @immutable
-class Caps:
+class MessageLimits:
     """What is taken of one message."""
 
     recipients: int
@@ -41,10 +41,10 @@ class Message:
     parameters: tuple[str, ...]
     recipients: tuple[Recipient, ...]
     fault: Fault | None
-    pieces: Keep = field(repr=False)
+    pieces: OctetBuffer = field(repr=False)
 
 
-def ended(content: bytes) -> bytes:
+def with_final_crlf(content: bytes) -> bytes:
     """Give content a CRLF as its end, where it has none."""
     return content if content.endswith(b"\r\n") else content + b"\r\n"
 
@@ -93,7 +93,7 @@ class _Draft:
     """A message that is being told."""
 
     parameters: tuple[str, ...]
-    pieces: Keep
+    pieces: OctetBuffer
     sender: str = ""
     recipients: list[Recipient] = field(default_factory=list)
     fault: Fault | None = None
@@ -125,14 +125,14 @@ class Session:
     concluded before `run` is called again. All of them raise GarbageError, after which the connection must be closed.
     """
 
-    def __init__(self, caps: Caps, keep: Callable[[], Keep] = Pieces) -> None:
+    def __init__(self, caps: MessageLimits, keep: Callable[[], OctetBuffer] = MemoryBuffer) -> None:
         """Args: `keep` makes what a message's content goes to."""
         self.ended = False  # the MTA has said goodbye
         self._caps, self._keep = caps, keep
         self._draft: _Draft | None = None
         self._reader = packets.PacketReader()
-        self._terms: Terms | None = None
-        self._answered: frozenset[Command] = frozenset()  # by the terms, which thousands of packets go by
+        self._negotiation: Negotiation | None = None
+        self._answered: frozenset[Command] = frozenset()  # by the negotiation, which thousands of packets go by
         self._lead = b": "  # between a header field's name and its value
         self._answers: list[bytes] = []
         self._forget_connection()
@@ -172,21 +172,23 @@ class Session:
 
     def conclude(self, conclusion: Conclusion) -> None:
         """Answer the end of a message; its connection goes on."""
-        terms = self._agreed()
+        negotiation = self._agreed()
         if conclusion.refusal:
-            self._answers.append(packets.refusal(conclusion.refusal))
+            self._answers.append(packets.reply_packet(conclusion.refusal))
             return
         if conclusion.discard:
             self._answers.append(packets.DISCARD)
             return
-        removals = (packets.removal(name, occurrence, terms) for name, occurrence in conclusion.removed)
-        additions = (packets.addition(each, terms) for each in conclusion.added)
+        removals = (
+            packets.delete_header_packet(name, occurrence, negotiation) for name, occurrence in conclusion.removed
+        )
+        additions = (packets.add_header_packet(each, negotiation) for each in conclusion.added)
         self._answers += chain(removals, additions, [packets.ACCEPT])
 
     # -- order ---------------------------------------------------------------------------------------------------
 
     def _check(self, command: Command) -> None:
-        if self._terms is None:
+        if self._negotiation is None:
             if command is not Command.NEGOTIATE:
                 raise GarbageError(f"{command.name} before the terms: expected NEGOTIATE")
         elif command not in _ANYWHERE and command not in _AFTER[self._last]:
@@ -205,9 +207,9 @@ class Session:
         too_much = command is Command.BODY and draft is not None and draft.fault is not None
         return packets.SKIP if too_much and self._agreed().steps & Steps.SKIP else packets.CONTINUE
 
-    def _agreed(self) -> Terms:
-        assert self._terms is not None  # nothing but NEGOTIATE comes before
-        return self._terms
+    def _agreed(self) -> Negotiation:
+        assert self._negotiation is not None  # nothing but NEGOTIATE comes before
+        return self._negotiation
 
     def _forget_connection(self) -> None:
         self._last = Command.NEGOTIATE
@@ -233,10 +235,12 @@ class Session:
     # -- what is told --------------------------------------------------------------------------------------------
 
     def _negotiate(self, data: bytes) -> None:
-        self._terms = terms = packets.agree(data)
-        self._answered = frozenset(each for each, unanswered in _UNANSWERED.items() if not terms.steps & unanswered)
-        self._lead = b":" if terms.steps & Steps.HDR_LEADSPC else b": "
-        self._answers.append(packets.acceptance(self._terms))
+        self._negotiation = negotiation = packets.negotiate(data)
+        self._answered = frozenset(
+            each for each, unanswered in _UNANSWERED.items() if not negotiation.steps & unanswered
+        )
+        self._lead = b":" if negotiation.steps & Steps.HDR_LEADSPC else b": "
+        self._answers.append(packets.negotiation_packet(self._negotiation))
 
     def _macros(self, data: bytes) -> None:
         letter, told = packets.read_macros(data)

@@ -5,8 +5,17 @@ reverse-path (RFC 5321 4.5.5), so that nothing ever answers them with mail.
 """
 
 from gatekeeper.notices.dsn import delivery_status
-from gatekeeper.notices.notices import held_notice, matter_notice, reach, released_notice, warning_notice
-from gatekeeper.notices.texts import BUILT_IN, Texts, TextsError, labelled, numbered, people, plain, read_texts
+from gatekeeper.notices.notices import describe_reach, held_notice, matter_notice, released_notice, warning_notice
+from gatekeeper.notices.texts import (
+    BUILT_IN,
+    NoticeTemplates,
+    TemplatesError,
+    labelled,
+    numbered_list,
+    plain,
+    read_templates,
+    say_count,
+)
 from gatekeeper.notices.values import (
     AgencyShare,
     DeliveryReport,
@@ -23,20 +32,20 @@ __all__ = [
     "DeliveryReport",
     "MailingSummary",
     "MatterNotice",
+    "NoticeTemplates",
     "Occasion",
     "Organisation",
     "RecipientReport",
-    "Texts",
-    "TextsError",
+    "TemplatesError",
     "delivery_status",
+    "describe_reach",
     "held_notice",
     "labelled",
     "matter_notice",
-    "numbered",
-    "people",
+    "numbered_list",
     "plain",
-    "reach",
-    "read_texts",
+    "read_templates",
     "released_notice",
+    "say_count",
     "warning_notice",
 ]

@@ -19,7 +19,7 @@ from gatekeeper.notices.compose import (
     organisation_words,
     text_part,
 )
-from gatekeeper.notices.texts import NO_SUBJECT, ascii_text, fill, fill_subject, numbered, people, plain
+from gatekeeper.notices.texts import NO_SUBJECT, ascii_text, fill, fill_subject, numbered_list, plain, say_count
 from gatekeeper.notices.values import DeliveryReport, Occasion, Organisation, RecipientReport
 
 FULL_RETURN_LIMIT = 65_536  # octets of a message that RET=FULL gets back whole
@@ -73,7 +73,7 @@ def _text(report: DeliveryReport, told: Sequence[RecipientReport], organisation:
     values = {
         "number": plain(report.number),
         "subject": _subject(report),
-        "reasons": numbered(report.reasons),
+        "reasons": numbered_list(report.reasons),
         "recipients": _recipient_lines(told),
         "until": f" until {format_datetime(report.retry_until)}" if report.retry_until else "",
     }
@@ -85,7 +85,7 @@ def _recipient_lines(told: Sequence[RecipientReport]) -> str:
     lines = [f"  {plain(each.recipient.address)}{_because(each)}" for each in told[:RECIPIENTS_NAMED]]
     left = len(told) - len(lines)
     if left:
-        lines.append(f"  and {people(left, 'other recipient', 'other recipients')}, listed in the attached report")
+        lines.append(f"  and {say_count(left, 'other recipient', 'other recipients')}, listed in the attached report")
     return "\n".join(lines)
 
 

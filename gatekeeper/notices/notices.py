@@ -16,7 +16,7 @@ from gatekeeper.notices.compose import (
     organisation_words,
     text_part,
 )
-from gatekeeper.notices.texts import NO_SUBJECT, fill, fill_subject, numbered, people, plain
+from gatekeeper.notices.texts import NO_SUBJECT, fill, fill_subject, numbered_list, plain, say_count
 from gatekeeper.notices.values import MailingSummary, MatterNotice, Organisation
 
 AGENCIES_NAMED = 5
@@ -80,8 +80,8 @@ def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[s
     return {
         "number": plain(mailing.number),
         "subject": plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT,
-        "reach": reach(mailing),
-        "reasons": numbered([reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
+        "reach": describe_reach(mailing),
+        "reasons": numbered_list([reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
         **organisation_words(organisation, mailing.link),
     }
 
@@ -91,14 +91,14 @@ def reason_text(text: str, cite: str) -> str:
     return f"{text} ({cite})" if cite else text
 
 
-def reach(mailing: MailingSummary) -> str:
+def describe_reach(mailing: MailingSummary) -> str:
     """Say whom a mailing reaches: users, their agencies with the largest first, people outside."""
-    inside = people(mailing.users, "user", "users")
+    inside = say_count(mailing.users, "user", "users")
     if mailing.agencies:
-        inside += f" in {people(len(mailing.agencies), 'agency', 'agencies')} ({_shares(mailing)})"
+        inside += f" in {say_count(len(mailing.agencies), 'agency', 'agencies')} ({_shares(mailing)})"
     if not mailing.external:
         return inside
-    return f"{inside}, and {people(mailing.external, 'person', 'people')} outside"
+    return f"{inside}, and {say_count(mailing.external, 'person', 'people')} outside"
 
 
 def _shares(mailing: MailingSummary) -> str:

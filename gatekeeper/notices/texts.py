@@ -55,7 +55,7 @@ def ascii_text(value: str, limit: int = 512) -> str:
 
 
 @immutable
-class Text:
+class NoticeTemplate:
     """One template: its subject line, and its paragraphs."""
 
     subject: Template
@@ -63,21 +63,21 @@ class Text:
 
 
 @immutable
-class Texts:
+class NoticeTemplates:
     """The templates that an organisation goes by: its own, and the built-in ones for the others."""
 
-    own: Mapping[str, Text] = field(default_factory=dict)
+    own: Mapping[str, NoticeTemplate] = field(default_factory=dict)
     digest: str = ""  # hex SHA-256 of its own
 
-    def of(self, kind: str) -> Text:
+    def of(self, kind: str) -> NoticeTemplate:
         """The template of that kind."""
         return self.own.get(kind) or built_in(kind)
 
 
-BUILT_IN = Texts()
+BUILT_IN = NoticeTemplates()
 
 
-class TextsError(ValueError):
+class TemplatesError(ValueError):
     """Templates that cannot be used; `problems` has all of them as `file:line: what was expected`."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -86,30 +86,30 @@ class TextsError(ValueError):
 
 
 @cache
-def built_in(kind: str) -> Text:
+def built_in(kind: str) -> NoticeTemplate:
     """The template of that kind as it comes with the gate; raises KeyError for a kind that there is not."""
     text = resources.files(__package__).joinpath("templates", f"{kind}.txt").read_text(encoding="utf-8")
     problems = list(_problems(text, KINDS[kind], kind))
     if problems:
-        raise TextsError(problems)
+        raise TemplatesError(problems)
     return _text(text)
 
 
-def read_texts(folder: Path | None) -> Texts:
+def read_templates(folder: Path | None) -> NoticeTemplates:
     """Read an organisation's own templates, a file KIND.txt each; None has none.
 
-    Raises TextsError with all problems: a folder that is not there, kinds and names that are unknown.
+    Raises TemplatesError with all problems: a folder that is not there, kinds and names that are unknown.
     """
     if folder is None:
         return BUILT_IN
     if not folder.is_dir():
-        raise TextsError([f"{folder}: no such folder; expected one with templates of notices, such as held.txt"])
+        raise TemplatesError([f"{folder}: no such folder; expected one with templates of notices, such as held.txt"])
     problems: list[str] = []
     read = {path.stem: _read(path, problems) for path in sorted(folder.glob("*.txt"))}
     if problems:
-        raise TextsError(problems)
+        raise TemplatesError(problems)
     digest = hashlib.sha256("\0".join(f"{kind}\0{text}" for kind, text in read.items()).encode()).hexdigest()
-    return Texts({kind: _text(text, kind) for kind, text in read.items()}, digest)
+    return NoticeTemplates({kind: _text(text, kind) for kind, text in read.items()}, digest)
 
 
 def _read(path: Path, problems: list[str]) -> str:
@@ -152,11 +152,13 @@ def _problems(text: str, names: frozenset[str], name: str) -> Iterator[str]:
                 yield f"{name}:{number}: unknown name ${word}; {hint}"
 
 
-def _text(text: str, kind: str = "") -> Text:
+def _text(text: str, kind: str = "") -> NoticeTemplate:
     """Take a template apart; one without a subject line has that of the built-in one."""
     found = _SUBJECT.match(text)
     subject = Template(found[1].strip()) if found else built_in(kind).subject
-    return Text(subject, tuple(Template(each.strip("\n")) for each in re.split(r"\n\s*\n", _body(text).strip())))
+    return NoticeTemplate(
+        subject, tuple(Template(each.strip("\n")) for each in re.split(r"\n\s*\n", _body(text).strip()))
+    )
 
 
 def _body(text: str) -> str:
@@ -167,12 +169,12 @@ def _body(text: str) -> str:
 # -- filled in ---------------------------------------------------------------------------------------------------
 
 
-def fill_subject(text: Text, values: Mapping[str, str]) -> str:
+def fill_subject(text: NoticeTemplate, values: Mapping[str, str]) -> str:
     """Fill in the subject line; raises KeyError where the template asks for a name that `values` lacks."""
     return plain(text.subject.substitute(values))
 
 
-def fill(text: Text, values: Mapping[str, str]) -> str:
+def fill(text: NoticeTemplate, values: Mapping[str, str]) -> str:
     """Fill the template and wrap its lines; a line that is nothing but an empty value takes its paragraph with it.
 
     Raises KeyError where the template asks for a name that `values` lacks.
@@ -195,7 +197,7 @@ def _wrapped(line: str) -> list[str]:
     ) or [""]
 
 
-def numbered(texts: Sequence[str]) -> str:
+def numbered_list(texts: Sequence[str]) -> str:
     """List the texts a line each, numbered where there is more than one."""
     if len(texts) == 1:
         return f"  {plain(texts[0])}"
@@ -209,6 +211,6 @@ def labelled(lines: Mapping[str, str]) -> str:
     return "\n".join(f"{label + ':':<{width}}{value}" for label, value in kept.items())
 
 
-def people(count: int, one: str, many: str) -> str:
+def say_count(count: int, one: str, many: str) -> str:
     """Say how many: `1 user`, `2,400 users`."""
     return f"{count:,} {one if count == 1 else many}"

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Reason, Recipient
-from gatekeeper.notices.texts import BUILT_IN, Texts
+from gatekeeper.notices.texts import BUILT_IN, NoticeTemplates
 
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 _ADDRESS = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z0-9]")
@@ -23,7 +23,7 @@ class Organisation:
     title: str
     contact: str  # as in rules.yaml: "servicedesk@example.gov, 406-555-0100"
     hostname: str
-    texts: Texts = field(default=BUILT_IN, repr=False)
+    texts: NoticeTemplates = field(default=BUILT_IN, repr=False)
 
     @property
     def address(self) -> str:

@@ -15,7 +15,7 @@ from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Attachment
-from gatekeeper.notices import MatterNotice, labelled, numbered
+from gatekeeper.notices import MatterNotice, labelled, numbered_list
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
@@ -90,13 +90,13 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
                 "Mailing": mailing.id,
                 "Subject": mailing.subject or "(none)",
                 "Sender": mailing.sender,
-                "Reaches": notices.reach(summary),
+                "Reaches": notices.describe_reach(summary),
                 "Files": _files(files) if files else "",
-                "Size": f"{_octets(origin.octets)} in {notices.people(origin.batches, 'batch', 'batches')}",
+                "Size": f"{_octets(origin.octets)} in {notices.say_count(origin.batches, 'batch', 'batches')}",
             }
         ),
         sent=_sent(mailing, views.on_its_way(connection, key, now)),
-        reasons=numbered(texts),
+        reasons=numbered_list(texts),
         since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
         opened=any(event.act == TOLD for event in events),
@@ -284,9 +284,9 @@ def _sent(mailing: MailingView, way: OnTheWay) -> str:
     """Say how many have it already: reached without a stop, or by what was approved of it before."""
     before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
     have = max(mailing.sent, before)
-    sentences = [f"{notices.people(have, 'person has', 'people have')} it already."] if have else []
+    sentences = [f"{notices.say_count(have, 'person has', 'people have')} it already."] if have else []
     if way.going:
-        sentences.append(f"It is on its way to {notices.people(way.going, 'recipient', 'recipients')}.")
+        sentences.append(f"It is on its way to {notices.say_count(way.going, 'recipient', 'recipients')}.")
     return " ".join(sentences) or "Nothing of it has been sent."
 
 

@@ -15,10 +15,10 @@ from gatekeeper.notices import (
     AgencyShare,
     DeliveryReport,
     MailingSummary,
+    NoticeTemplates,
     Occasion,
     Organisation,
     RecipientReport,
-    Texts,
 )
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, jobs
@@ -34,7 +34,7 @@ class Voice:
     ruleset: Ruleset
     hostname: str
     public_url: str = ""
-    texts: Texts = BUILT_IN
+    texts: NoticeTemplates = BUILT_IN
 
     @property
     def organisation(self) -> Organisation:

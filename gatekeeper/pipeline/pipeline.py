@@ -18,7 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from gatekeeper import notices, rules
-from gatekeeper.lib.aio import Patience, Tasks
+from gatekeeper.lib.aio import Tasks, Timeouts
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lib.transaction_ids import transaction_ids
@@ -107,7 +107,7 @@ class Pipeline:
     tasks: Tasks = field(default_factory=Tasks)
     mode: Mode = field(default_factory=Mode)
     outage: Outage = field(init=False)
-    timeouts: Patience = field(default_factory=lambda: Patience(_DECISION_SECONDS))
+    timeouts: Timeouts = field(default_factory=lambda: Timeouts(_DECISION_SECONDS))
 
     def __post_init__(self) -> None:
         if self.settings.mode == OBSERVE:

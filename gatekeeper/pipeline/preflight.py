@@ -14,7 +14,7 @@ from gatekeeper.address import normalise
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Permit, Recipient, Standing, Transaction, Verdict
-from gatekeeper.notices import MatterNotice, numbered
+from gatekeeper.notices import MatterNotice, numbered_list
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, likeness_for
@@ -114,8 +114,8 @@ def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) ->
     words = {
         "headline": headline,
         "verdict": text,
-        "reach": notices.reach(voice.summary("", source, facts.subject, counts, verdict.reasons)),
-        "reasons": numbered(texts) if texts else "",
+        "reach": notices.describe_reach(voice.summary("", source, facts.subject, counts, verdict.reasons)),
+        "reasons": numbered_list(texts) if texts else "",
         "next": _NEXT_STEPS[verdict.action],
     }
     root = facts.message_id or f"preflight.{arrival.identity[:24]}@{voice.hostname}"

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.load import unchanged as files_unchanged
-from gatekeeper.directory.loaders.sources import Sources
+from gatekeeper.directory.loaders.sources import SourceHistory
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.notices import BUILT_IN, Texts, TextsError, read_texts
+from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, read_templates
 from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
 
@@ -40,14 +40,14 @@ class Policy:
 
     ruleset: Ruleset
     directory: Directory
-    texts: Texts = BUILT_IN
+    texts: NoticeTemplates = BUILT_IN
 
     def is_inside(self, address: str) -> bool:
         """Return True for an address of the organisation, or of one of its `people`."""
         return self.directory.is_inside(address) or address in self.ruleset.people
 
 
-def read_policy(path: Path, sources: Sources | None = None) -> Policy:
+def read_policy(path: Path, sources: SourceHistory | None = None) -> Policy:
     """Read rules.yaml and every file that it names; raise PolicyError with all problems.
 
     Args: `sources` know how many entries each source of the directory had at its last good load, so that a shrunk
@@ -60,28 +60,28 @@ def read_policy(path: Path, sources: Sources | None = None) -> Policy:
         return Policy(ruleset, load(ruleset, sources=sources), texts_of(ruleset))
     except RulesetError as error:
         raise PolicyError("\n".join(str(problem) for problem in error.problems)) from error
-    except (DirectoryError, TextsError) as error:
+    except (DirectoryError, TemplatesError) as error:
         raise PolicyError(str(error)) from error
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}; --rules names the ruleset") from error
 
 
-def unchanged(path: Path, policy: Policy, sources: Sources | None = None) -> bool:
+def unchanged(path: Path, policy: Policy, sources: SourceHistory | None = None) -> bool:
     """Return True where the rules and every file that they name still hold what `policy` was made of. Nothing is
     parsed.
     """
     try:
         same_rules = sha256(path.read_bytes().removeprefix(BOM_UTF8)).hexdigest() == policy.ruleset.digest
         same_texts = same_rules and texts_of(policy.ruleset).digest == policy.texts.digest
-    except (OSError, TextsError):
+    except (OSError, TemplatesError):
         return False
     return same_texts and files_unchanged(policy.ruleset, policy.directory, sources=sources)
 
 
-def texts_of(ruleset: Ruleset) -> Texts:
+def texts_of(ruleset: Ruleset) -> NoticeTemplates:
     """Return the templates of notices that the rules name; raise TextsError."""
     templates = ruleset.notices.templates
-    return read_texts(ruleset.folder / templates if templates else None)
+    return read_templates(ruleset.folder / templates if templates else None)
 
 
 class ActivePolicy:
@@ -95,7 +95,7 @@ class ActivePolicy:
         """
         self.path = path
         self.on_change = on_change
-        self.sources = Sources()
+        self.sources = SourceHistory()
         self.current = read_policy(path, self.sources)
         self._log_problems(())
         on_change(self.current)

@@ -31,7 +31,7 @@ from gatekeeper.model import (
 )
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, source_of
-from gatekeeper.rules import Case, Explanation, explain, spread
+from gatekeeper.rules import Case, Explanation, expand_recipients, explain
 from gatekeeper.rules.cases.case_standing import Permitted
 
 _A_WEEK = timedelta(days=7)
@@ -80,7 +80,7 @@ def _moment_of_case(case: Case, policy: Policy, today: datetime) -> datetime:
 
 def _reached(case: Case, transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
     """Return whom the mailing has reached, this message included."""
-    earlier = tuple(map(Recipient, spread(case.reached)))
+    earlier = tuple(map(Recipient, expand_recipients(case.reached)))
     return audience_of(replace(transaction, recipients=(*earlier, *transaction.recipients)), facts, policy)
 
 
@@ -168,7 +168,7 @@ def _build_message(case: Case) -> bytes:
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
         message.add_attachment(bytes(file.size), maintype=main, subtype=sub, filename=file.name)
-    shown = ",\r\n ".join(spread(case.show)) or "undisclosed-recipients:;"
+    shown = ",\r\n ".join(expand_recipients(case.show)) or "undisclosed-recipients:;"
     fields = {"From": case.author, "To": shown, "Message-ID": "<case@example.gov>"}
     if case.subject is not None:
         fields["Subject"] = case.subject

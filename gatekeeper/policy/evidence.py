@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from gatekeeper import address
-from gatekeeper.directory.audience import count
+from gatekeeper.directory.audience import count_audience
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_likeness
 from gatekeeper.model import Audience, Evidence, Facts, Likeness, Source, Standing, Transaction, Verdict
@@ -61,8 +61,8 @@ def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audie
     """Return whom the transaction reaches, by the directory in force."""
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
     recipients = (recipient.address for recipient in transaction.recipients)
-    audience = count(recipients, visible, policy.directory)
-    return _with_memberships(audience, policy) if policy.ruleset.looks_into else audience
+    audience = count_audience(recipients, visible, policy.directory)
+    return _with_memberships(audience, policy) if policy.ruleset.needs_audience_details else audience
 
 
 def _with_memberships(audience: Audience, policy: Policy) -> Audience:

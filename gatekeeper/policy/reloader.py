@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from gatekeeper.directory.loaders.sources import NEVER_GOOD, Reading, Size
+from gatekeeper.directory.loaders.sources import NEVER_GOOD, SourceReading, SourceSize
 from gatekeeper.lib.aio import every
 from gatekeeper.policy.active import ActivePolicy, PolicyError
 from gatekeeper.store import Store, StoreError, sources
@@ -37,7 +37,7 @@ class SourceRecords:
         except StoreError:
             return False
         good = [source for source in stored if source.entries != NEVER_GOOD.entries]
-        self.active_policy.sources.learn({source.name: Size(source.entries, source.granted) for source in good})
+        self.active_policy.sources.learn({source.name: SourceSize(source.entries, source.granted) for source in good})
         return True
 
     async def store_changes(self) -> None:
@@ -54,7 +54,7 @@ class SourceRecords:
         self._written = seen
 
 
-def _record(read: Reading) -> Source:
+def _record(read: SourceReading) -> Source:
     size, found = read.size, read.found
     return Source(read.name, read.state, size.entries, size.granted, found.entries, found.granted)
 

@@ -5,7 +5,7 @@ Start with `judge.py`; `fields.py` is the registry of what a rule can look at.
 
 from __future__ import annotations
 
-from gatekeeper.rules.cases.case_file import Case, read_cases, spread
+from gatekeeper.rules.cases.case_file import Case, expand_recipients, read_cases
 from gatekeeper.rules.explain import Explanation, RuleTrace, TestTrace, decision, explain
 from gatekeeper.rules.field_kinds import Field
 from gatekeeper.rules.fields import FIELDS
@@ -70,6 +70,7 @@ __all__ = [
     "date_problems",
     "date_warnings",
     "decision",
+    "expand_recipients",
     "explain",
     "is_mass",
     "judge",
@@ -79,6 +80,5 @@ __all__ = [
     "read_ruleset",
     "schema",
     "scope_notes",
-    "spread",
     "uncovered",
 ]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Asked, Counts, Evidence, Share, Verdict
+from gatekeeper.model import Counts, Evidence, ListReach, RuleSelection, Verdict
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Kind
 from gatekeeper.rules.fields import FIELDS, FieldValues
 from gatekeeper.rules.judge import field_values, judge, matches
@@ -59,7 +59,7 @@ class Explanation:
     mass: TestTrace
     rules: tuple[RuleTrace, ...]
     covered: bool
-    asked: Asked
+    selection: RuleSelection
 
     def as_dict(self) -> dict[str, Any]:
         """The decision (DESIGN 8) with `mass`, `covered` and a trace of every rule, ready for JSON."""
@@ -78,7 +78,7 @@ class Explanation:
         return decision(self.verdict, self.counts) | {
             "mass": bool(self.mass.answer),
             "covered": self.covered,
-            "asked": self.asked.value,
+            "asked": self.selection.value,
             "trace": traces,
         }
 
@@ -118,7 +118,7 @@ def explain(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Explanation:
         _trace(ruleset.mass, values),
         tuple(_trace_rule(rule, values, now) for rule in ruleset.rules),
         evidence.source.covered,
-        evidence.asked,
+        evidence.rule_selection,
     )
 
 
@@ -162,7 +162,7 @@ def _show_names(names: Any) -> str:
     return f"{len(listed)}: {', '.join(listed[:SHOWN_NAMES])}{more}" if listed else "none"
 
 
-def _show_reach(shares: Mapping[str, Share]) -> str:
+def _show_reach(shares: Mapping[str, ListReach]) -> str:
     listed = (f"{share.reached} of the {share.members} of {address}" for address, share in sorted(shares.items()))
     return ", ".join(listed) or "unavailable"
 

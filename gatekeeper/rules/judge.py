@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from gatekeeper.model import Action, Asked, Evidence, Permit, Reason, Verdict
+from gatekeeper.model import Action, Evidence, Permit, Reason, RuleSelection, Verdict
 from gatekeeper.rules.field_kinds import UNAVAILABLE
 from gatekeeper.rules.fields import FIELDS, FieldValues
 from gatekeeper.rules.matching.conditions import tests_of
-from gatekeeper.rules.permit_coverage import by_preference, is_meant, is_of, uncovered
+from gatekeeper.rules.permit_coverage import by_preference, is_relevant, uncovered, was_given_for
 from gatekeeper.rules.ruleset import Rule, Ruleset
-from gatekeeper.rules.text_template import render, said
+from gatekeeper.rules.text_template import render, shown_value
 
 HELD = "held"
 SUSPENDED = "suspended"  # the one rule that no file needs to have
@@ -27,19 +27,19 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
 
     Args: `values` are those of a past judgment that is made again; else they are drawn from the evidence.
     """
-    asked = evidence.asked
-    if asked is Asked.NONE:
+    selection = evidence.rule_selection
+    if selection is RuleSelection.NONE:
         return _NOTHING
     values = field_values(ruleset, evidence, now) if values is None else values
     mass = values["mass"] is True
     reasons = [
         reason
         for rule in ruleset.candidates(values)
-        if not rule.observe and is_asked(rule, asked) and (reason := _apply(ruleset, rule, values, now))
+        if not rule.observe and is_selected(rule, selection) and (reason := _apply(ruleset, rule, values, now))
     ]
-    if asked is Asked.NAMES and not reasons:
+    if selection is RuleSelection.NAMES and not reasons:
         return _NOTHING
-    reasons += _suspended(ruleset, evidence, mass) if asked is Asked.ALL else []
+    reasons += _suspended(ruleset, evidence, mass) if selection is RuleSelection.ALL else []
     reasons += _held_for(evidence, reasons)
     if not reasons and evidence.standing.state != HELD:
         return _NOTHING_OF_MASS_MAIL if mass else _NOTHING
@@ -57,25 +57,25 @@ def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:
 
 def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, ...]:
     """Ids of the rules with `mode: observe` that match: they are watched and change nothing."""
-    asked = evidence.asked
-    if not ruleset.observes or asked is Asked.NONE:
+    selection = evidence.rule_selection
+    if not ruleset.observes or selection is RuleSelection.NONE:
         return ()
     values = field_values(ruleset, evidence, now)
     return tuple(
         rule.id
         for rule in ruleset.candidates(values)
-        if rule.observe and is_asked(rule, asked) and matches(rule, values, now)
+        if rule.observe and is_selected(rule, selection) and matches(rule, values, now)
     )
 
 
 def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldValues:
     """The values that the rules look at, with `mass` and `working_hours`, which only the ruleset can tell."""
     values = FieldValues(evidence, ruleset.draws)
-    tell(ruleset, values, now)
+    add_ruleset_fields(ruleset, values, now)
     return values
 
 
-def tell(ruleset: Ruleset, values: FieldValues, now: datetime) -> None:
+def add_ruleset_fields(ruleset: Ruleset, values: FieldValues, now: datetime) -> None:
     """Add what the ruleset tells itself: the fields `BY_THE_RULESET`."""
     if "working_hours" in ruleset.reads:
         values["working_hours"] = ruleset.at_work(now)
@@ -90,18 +90,18 @@ def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
     return rule.matches(values)
 
 
-def is_asked(rule: Rule, asked: Asked) -> bool:
+def is_selected(rule: Rule, selection: RuleSelection) -> bool:
     """True for a rule that is asked about such mail.
 
     NAMES is of senders outside the scope (M9), whom rules about names still bind (C5); COUNTS is of automatic mail to
     one recipient.
     """
-    if asked is Asked.ALL:
+    if selection is RuleSelection.ALL:
         return True
     fields = {test.field for test in rule.tests()}
-    if asked is Asked.NAMES:
+    if selection is RuleSelection.NAMES:
         return not fields.isdisjoint(_OF_NAMES)
-    return asked is Asked.COUNTS and bool(fields) and all(FIELDS[name].growing for name in fields)
+    return selection is RuleSelection.COUNTS and bool(fields) and all(FIELDS[name].growing for name in fields)
 
 
 # -- one rule ----------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def _ask(rule: Rule, action: Action) -> tuple[str, ...]:
 
 def _text(ruleset: Ruleset, rule: Rule, values: FieldValues) -> str:
     own = {"contact": ruleset.contact, "title": ruleset.title, "cite": rule.cite, "rule": rule.id}
-    return render(rule.say, lambda name: own[name] if name in own else said(name, values))
+    return render(rule.say, lambda name: own[name] if name in own else shown_value(name, values))
 
 
 # -- what the ledger adds ----------------------------------------------------------------------------------------
@@ -204,9 +204,9 @@ def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence,
     if reason.action is not Action.HOLD:
         return reason
     told = [
-        ((not is_of(permit, evidence), len(found)), f"not covered by {permit.id}: {'; '.join(found)}")
+        ((not was_given_for(permit, evidence), len(found)), f"not covered by {permit.id}: {'; '.join(found)}")
         for permit in permits
-        if reason.rule in permit.rules and is_meant(permit, evidence, now)
+        if reason.rule in permit.rules and is_relevant(permit, evidence, now)
         for found in [uncovered(permit, evidence, reason.rule, now)]
     ]
     nearest = [note for _, note in sorted(told, key=lambda each: each[0])[:2]]

@@ -34,17 +34,17 @@ def by_preference(permits: tuple[Permit, ...]) -> list[Permit]:
     return sorted(permits, key=lambda permit: (not permit.claimed, _AFTER_ALL_ELSE.get(permit.kind, 2), permit.id))
 
 
-def is_for(permit: Permit, evidence: Evidence) -> bool:
+def is_for_sender_and_subject(permit: Permit, evidence: Evidence) -> bool:
     """True for a permit of this sender and this subject that still stands, whatever else differs."""
     return not (_state(permit) or _sender(permit, evidence) or _subject(permit, evidence))
 
 
-def is_meant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
+def is_relevant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
     """True where the sender should hear how the mailing differs from it: it was meant for this mailing, or nearly so.
 
     It was given to the mailing, or for its subject; or only what is written differs.
     """
-    if is_of(permit, evidence):
+    if was_given_for(permit, evidence):
         return True
     if not permit.subject_key:
         return not _sender(permit, evidence) and permit.state == "in force"
@@ -52,7 +52,7 @@ def is_meant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
     return told <= {_subject(permit, evidence), _content(permit, evidence)}
 
 
-def is_of(permit: Permit, evidence: Evidence) -> bool:
+def was_given_for(permit: Permit, evidence: Evidence) -> bool:
     """True for a permit that the mailing has used, or that was given for its subject."""
     return permit.claimed or (permit.subject_key != "" and permit.subject_key == evidence.facts.subject_key)
 

@@ -14,12 +14,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Action, Earlier, Evidence
+from gatekeeper.model import Action, EarlierMailings, Evidence
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
 from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, tests_of
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
-from gatekeeper.rules.permit_coverage import is_for
+from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
 from gatekeeper.rules.specs import (
     APPROVER,
     Agency,
@@ -108,7 +108,7 @@ class Ruleset:
     reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that a rule looks at or tells of
     observes: bool = field(init=False, repr=False, compare=False)  # it has a rule that only watches
     reads_suspended: bool = field(init=False, repr=False, compare=False)  # a rule of its own is about it
-    earlier: frozenset[Earlier] = field(init=False, repr=False, compare=False)  # what its rules ask the ledger
+    earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what its rules ask the ledger
     draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that it has a part in
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class Ruleset:
         return self.working_hours.cover(moment.astimezone(self.timezone), _holidays_of(self))
 
     @property
-    def looks_into(self) -> bool:
+    def needs_audience_details(self) -> bool:
         """True where a rule asks more of an audience than numbers: lists reached, people in no list, consent."""
         return bool(self.watched) or not self.reads.isdisjoint(("unlisted", "consented", "unconsented"))
 
@@ -219,6 +219,10 @@ def purpose_of(senders: Mapping[str, Sender], evidence: Evidence) -> Any:
     """What the mailing is for: by an approved request, else by what is known of the sender; None where neither says."""
     if not evidence.standing.whole:
         return UNAVAILABLE
-    asked = (permit.purpose for permit in evidence.standing.permits if permit.purpose and is_for(permit, evidence))
+    asked = (
+        permit.purpose
+        for permit in evidence.standing.permits
+        if permit.purpose and is_for_sender_and_subject(permit, evidence)
+    )
     known = senders.get(evidence.source.mailbox)
     return next(asked, None) or (known.purpose if known else "") or None

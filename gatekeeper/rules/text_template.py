@@ -40,7 +40,7 @@ def render(template: str, lookup: Callable[[str], str]) -> str:
     return _PARTS.sub(part, template)
 
 
-def said(name: str, values: Mapping[str, Any]) -> str:
+def shown_value(name: str, values: Mapping[str, Any]) -> str:
     """A field's value as people read it: sets as how many there are, no control characters, not too long."""
     value = values[name]
     if value is UNAVAILABLE:

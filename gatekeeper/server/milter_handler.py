@@ -12,14 +12,14 @@ from typing import cast
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
 from gatekeeper.message.release_token import TOKEN_FIELD, token_of
-from gatekeeper.milter.session import Conclusion, Message, ended
+from gatekeeper.milter.session import Conclusion, Message, with_final_crlf
 from gatekeeper.model import Transaction
 from gatekeeper.server.ports import Pipeline
 from gatekeeper.server.spool import LARGE, Spool
 from gatekeeper.server.verbs import MOST_HOPS
 from gatekeeper.settings import Listening, contains
 from gatekeeper.smtp import policy_replies
-from gatekeeper.smtp.data import Fault, sound
+from gatekeeper.smtp.data import Fault, has_valid_line_ends
 from gatekeeper.smtp.received import count_received, received_field
 from gatekeeper.smtp.replies import Reply, reply
 
@@ -125,7 +125,7 @@ async def _content(message: Message) -> bytes | Reply:
 
 
 def _checked(content: bytes) -> bytes | Reply:
-    content = ended(content)
-    if not sound(content):
+    content = with_final_crlf(content)
+    if not has_valid_line_ends(content):
         return policy_replies.bad_content()
     return policy_replies.too_many_hops() if count_received(content) > MOST_HOPS else content

@@ -13,7 +13,7 @@ from typing import Any
 
 from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
-from gatekeeper.milter.session import Caps, Conclusion, Message, Session
+from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
 from gatekeeper.server.connections import GONE, Guests
 from gatekeeper.server.milter_handler import Passing
 from gatekeeper.server.ports import Pipeline
@@ -92,7 +92,7 @@ class MilterConnection:
         self.peer = _peer(writer)
         self._may_read = asyncio.Event()
         self._may_read.set()
-        caps = Caps(settings.max_recipients, settings.max_size)
+        caps = MessageLimits(settings.max_recipients, settings.max_size)
         self._session = Session(caps, lambda: contents.spool(self._may_read.clear, self._may_read.set))
         self._judging = False
         self._winding_up = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gatekeeper.smtp.buffer import Pieces
+from gatekeeper.smtp.buffer import MemoryBuffer
 
 HIGH_WATER = 262_144  # octets; a client that is faster than we are waits
 
@@ -17,7 +17,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.transport: asyncio.ReadTransport | None = None  # that octets come from; STARTTLS puts another in its place
-        self._pieces = Pieces()
+        self._pieces = MemoryBuffer()
         self.waiting = False  # there is something to take
         self.eof = False  # nothing more will come
         self.held = False  # nothing is to come in until `release`

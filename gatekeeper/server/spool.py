@@ -17,7 +17,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO
 
-from gatekeeper.smtp.buffer import Pieces
+from gatekeeper.smtp.buffer import MemoryBuffer
 
 log = logging.getLogger("gatekeeper.smtp")
 SMALL = 1_048_576  # octets of a message that are in memory in any case; as many may wait to be written
@@ -68,7 +68,7 @@ class Spool:
 
     def __init__(self, contents: Contents, hold: Callable[[], None], release: Callable[[], None]) -> None:
         self._contents, self._hold, self._release = contents, hold, release
-        self._pieces = Pieces()
+        self._pieces = MemoryBuffer()
         self._octets = 0
         self._arriving = self._judged = 0  # octets of either allowance
         self._overflow: Overflow | None = None
@@ -179,7 +179,7 @@ class Overflow:
         self.waiting = 0  # octets that are not written yet
         self._thread, self._progressed, self._noted = thread, progressed, noted
         self._loop = asyncio.get_running_loop()
-        self._pieces = Pieces()
+        self._pieces = MemoryBuffer()
         self._file: IO[bytes] | None = None  # the thread's, and so is all that is done to it
         self._writing: asyncio.Future[None] | None = None
         self._octets = 0

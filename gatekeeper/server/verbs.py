@@ -14,7 +14,7 @@ from gatekeeper.server.exchange import Exchange
 from gatekeeper.server.smtp_connection import Connection, log
 from gatekeeper.server.smtp_server import House
 from gatekeeper.smtp import policy_replies
-from gatekeeper.smtp.client_identity import Speaker
+from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.data import Fault
 from gatekeeper.smtp.parameters import (
     XCLIENT,
@@ -25,7 +25,7 @@ from gatekeeper.smtp.parameters import (
     parse_mail,
     parse_rcpt,
 )
-from gatekeeper.smtp.received import goes_round
+from gatekeeper.smtp.received import is_looping
 from gatekeeper.smtp.replies import Reply, reply
 
 MOST_ERRORS = 10  # commands that are none; then it is no mail client
@@ -62,7 +62,7 @@ class SmtpConnection(Connection):
         super().__init__(house.shared)
         self._house = house
         self._settings = house.settings
-        self._speaker: Speaker  # set as the client comes
+        self._speaker: ClientIdentity  # set as the client comes
         self._offered: Mapping[str, str] = {}
         self._size_limit = house.size_limit({})  # octets of a message
         self._exchange: Exchange | None = None
@@ -76,7 +76,7 @@ class SmtpConnection(Connection):
     # -- the life of a connection --
 
     def refusal(self) -> Reply | None:
-        self._speaker = Speaker(self.peer, self.peer_port)
+        self._speaker = ClientIdentity(self.peer, self.peer_port)
         return self._house.enter(self)
 
     @property
@@ -187,7 +187,7 @@ class SmtpConnection(Connection):
             await self._abandon()
             self._offer({})
             await super().smtp_STARTTLS(arg)
-            self._speaker = Speaker(self.peer, self.peer_port, encrypted=True)
+            self._speaker = ClientIdentity(self.peer, self.peer_port, encrypted=True)
 
     # -- for whom a trusted peer speaks --
 
@@ -386,7 +386,7 @@ class SmtpConnection(Connection):
                 if content is Fault.SIZE
                 else _FAULTS.get(content, BAD_CONTENT)
             )
-        return policy_replies.too_many_hops() if goes_round(content, MOST_HOPS) else None
+        return policy_replies.too_many_hops() if is_looping(content, MOST_HOPS) else None
 
     def _transaction(self, exchange: Exchange, content: bytes) -> Transaction:
         client, login, parameters = self._speaker.client(), self._speaker.login, exchange.mail.parameters

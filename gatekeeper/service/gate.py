@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Flag, auto
 
-from gatekeeper import __version__
+from gatekeeper.lib import __version__
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.http import OpsServer
 from gatekeeper.ops.metrics import Counts, Metrics

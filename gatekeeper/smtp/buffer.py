@@ -8,7 +8,7 @@ _SMALL = 4_096  # octets; smaller pieces are put together
 _ENOUGH = 65_536  # octets of small ones, which are then a piece
 
 
-class Keep(Protocol):
+class OctetBuffer(Protocol):
     """Keeps octets in the order in which they came, wherever that is; `len` tells how many there are."""
 
     def __len__(self) -> int: ...
@@ -26,7 +26,7 @@ class Keep(Protocol):
         ...
 
 
-class Pieces:
+class MemoryBuffer:
     """Octets in the order in which they came; `len` tells how many there are."""
 
     def __init__(self) -> None:

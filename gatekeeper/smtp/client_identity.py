@@ -11,7 +11,7 @@ _FIELDS = {"NAME": "name", "ADDR": "address", "HELO": "helo", "PROTO": "protocol
 
 
 @dataclass(slots=True)
-class Speaker:
+class ClientIdentity:
     """What a connection has said about who it is; `address` and `port` are those of the peer itself."""
 
     address: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from gatekeeper.smtp.buffer import Keep, Pieces
+from gatekeeper.smtp.buffer import MemoryBuffer, OctetBuffer
 
 _LINE_END = b"\r\n"
 _DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
@@ -36,12 +36,12 @@ class ContentReader:
     whole within what is looked at: blocks can be searched, checked and unstuffed each for itself.
     """
 
-    def __init__(self, limit: int, keep: Keep | None = None) -> None:
+    def __init__(self, limit: int, keep: OctetBuffer | None = None) -> None:
         """Args: `limit` in octets, of the content without stuffed dots and without the end; `keep` is where it goes."""
         self.fault: Fault | None = None
         self.size = 0
         self._limit = limit
-        self._pieces: Keep = Pieces() if keep is None else keep
+        self._pieces: OctetBuffer = MemoryBuffer() if keep is None else keep
         self._held = _LINE_END  # the line of the DATA command has ended: a dot here is the first of a line
         self._lead = len(_LINE_END)  # octets of that line end that are still to be taken off
 
@@ -68,7 +68,7 @@ class ContentReader:
     def _take(self, body: bytes, dotted: bool) -> None:
         if not body:
             return
-        if not self.fault and not sound(body):
+        if not self.fault and not has_valid_line_ends(body):
             self._fail(Fault.LINE_ENDS)
         plain = body.replace(_DOTTED, _LINE_END) if dotted else body
         if self._lead:
@@ -92,10 +92,10 @@ def whole_content(octets: bytes, limit: int) -> bytes | None:
     if not octets.endswith(_END) or octets[:1] == b"." or octets.find(_DOTTED) != len(octets) - len(_END):
         return None
     content = octets[: -len(_DOT)]
-    return content if len(content) <= limit and sound(content) else None
+    return content if len(content) <= limit and has_valid_line_ends(content) else None
 
 
-def sound(body: bytes) -> bool:
+def has_valid_line_ends(body: bytes) -> bool:
     """True where every CR is before an LF, every LF behind a CR, and nothing is NUL."""
     if len(body) >= _MANY and _is_even(body):
         return True

@@ -34,7 +34,7 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
             yield chunk, start, min(start + BLOCK_OCTETS, len(chunk))
 
 
-def small(chunks: Iterable[bytes]) -> bytes:
+def stuffed_whole(chunks: Iterable[bytes]) -> bytes:
     """As `stuffed`, all in one piece."""
     octets = b"".join(chunks)
     if octets.find(b"\r\n.") >= 0 or octets[:1] == b".":

@@ -25,7 +25,11 @@ _NEEDS = {  # parameter -> what must be offered for it
 _NO_UTF8_ADDRESS = reply(553, "The next mail server does not take addresses beyond ASCII", "5.6.7")  # RFC 6531 3.5
 _NO_UTF8_HEADER = reply(550, "The next mail server does not take headers beyond ASCII", "5.6.9")
 _NO_8BIT = reply(554, "The next mail server does not take 8-bit messages, and we convert none", "5.6.3")
-LACKS = {_NO_UTF8_ADDRESS: "SMTPUTF8", _NO_UTF8_HEADER: "SMTPUTF8", _NO_8BIT: "8BITMIME"}  # what would have done
+MISSING_EXTENSION = {
+    _NO_UTF8_ADDRESS: "SMTPUTF8",
+    _NO_UTF8_HEADER: "SMTPUTF8",
+    _NO_8BIT: "8BITMIME",
+}  # what would have done
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACKET = re.compile(r"[<> ]")
 _is_plain = re.compile(r"[!-;=?-~]*").fullmatch  # printable ASCII but space and angle brackets

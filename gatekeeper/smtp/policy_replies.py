@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatekeeper.model import Reason
-from gatekeeper.smtp.replies import Reply, cut, plain, reply, room
+from gatekeeper.smtp.replies import Reply, cut, octets_left, plain, reply
 
 _LINK_OCTETS = 200
 _CONTACT_OCTETS = 120
@@ -111,7 +111,7 @@ def _refusal(code: int, enhanced: str, start: str, reasons: Sequence[Reason], co
     worst_first = sorted(reasons, key=lambda reason: -reason.action.severity)
     suffix = _help(contact, [reason.rule for reason in worst_first])
     texts = [plain(reason.text) or f"Rule {plain(reason.rule)}." for reason in worst_first]
-    shared = _share(texts, room(f"{enhanced} {start}", suffix))
+    shared = _share(texts, octets_left(f"{enhanced} {start}", suffix))
     numbered = [f"{number}) {text}" for number, text in enumerate(shared, start=1)]
     return reply(code, " ".join([start, *numbered]), enhanced, suffix)
 

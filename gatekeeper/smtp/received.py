@@ -38,7 +38,7 @@ def _date(now: datetime, _offset: timedelta | None) -> str:
     return format_datetime(now)
 
 
-def goes_round(content: bytes, most: int) -> bool:
+def is_looping(content: bytes, most: int) -> bool:
     """True for a message with more Received fields than that: it goes round in a loop (RFC 5321 6.3)."""
     end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
     lines = content.count(b"\n", 0, end if end >= 0 else _HEADER_BYTES)

@@ -97,7 +97,7 @@ def reply(code: int, text: str, enhanced: str | None = None, suffix: str = "") -
     return Reply(code, (start + cut(plain(text), _TEXT_OCTETS - len(start) - len(tail)) + tail,))
 
 
-def room(start: str, suffix: str) -> int:
+def octets_left(start: str, suffix: str) -> int:
     """Octets that are left for the text of a one-line reply between an enhanced code and a suffix."""
     return max(0, _TEXT_OCTETS - len(start) - len(suffix))
 

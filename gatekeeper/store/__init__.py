@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from gatekeeper.lib.aio import Patience
+from gatekeeper.lib.aio import Timeouts
 from gatekeeper.lib.failpoints import step
 from gatekeeper.model import Outcome
 from gatekeeper.store import batches, release_tokens
@@ -101,10 +101,10 @@ class Store:
         """The time that all who use this database go by, in seconds since 1970."""
         return self.database.clock.now()
 
-    async def decide(self, arrival: Arrival, judge: Judge, patience: Patience | None = None) -> Outcome:
+    async def decide(self, arrival: Arrival, judge: Judge, timeouts: Timeouts | None = None) -> Outcome:
         """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError.
 
-        Also TimeoutError where `patience` is at its end; a decision that has not begun is not made then.
+        Also TimeoutError where `timeouts` is at its end; a decision that has not begun is not made then.
         """
         hashes = hash_arrival(self.secret, arrival)
         case = Case(arrival, hashes, judge)
@@ -112,7 +112,7 @@ class Store:
             lambda connection: decide(connection, self.secret, arrival, hashes, judge),
             hashes.locks,
             case,
-            patience.watch if patience else None,
+            timeouts.watch if timeouts else None,
         )
         step("decided")
         return outcome

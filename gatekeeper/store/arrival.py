@@ -11,7 +11,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import (
     Audience,
     Counts,
-    Earlier,
+    EarlierMailings,
     Facts,
     Keys,
     Source,
@@ -55,7 +55,7 @@ class Arrival:
     gathering: Gathering | None = None  # None where it is never to wait
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
-    earlier: frozenset[Earlier] = frozenset()  # what the rules ask about earlier mailings
+    earlier: frozenset[EarlierMailings] = frozenset()  # what the rules ask about earlier mailings
     returning: bool = False  # says that we have sent it ourselves: no resend of the batch that we keep
 
     @property

@@ -38,7 +38,7 @@ from gatekeeper.store.rows import (
     reasons_from_rows,
     reasons_to_rows,
 )
-from gatekeeper.store.standing import Claimant, hangs_on_ledger, own_standing, whole_standing
+from gatekeeper.store.standing import Claimant, depends_on_ledger, own_standing, whole_standing
 
 _RESEND_SECONDS = 5 * 86_400.0  # for which an MTA tries again (RFC 5321 4.5.4.1)
 
@@ -93,7 +93,7 @@ def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callab
     """Judge by what the mailing itself says; where the verdict may hang on the rest of the ledger, by all of it."""
     own = own_standing(connection, mailing)
     verdict = judge(own)
-    if not hangs_on_ledger(verdict):
+    if not depends_on_ledger(verdict):
         return verdict
     claimant = Claimant(arrival.source, arrival.facts.subject_key)
     whole = whole_standing(connection, mailing, own, [claimant], arrival.earlier, arrival.now.timestamp())

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from gatekeeper.model import Audience, Watched
+from gatekeeper.model import Audience, WatchedList
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import mailing_people
 from gatekeeper.store.db.statements import Row
@@ -40,11 +40,13 @@ def tally(connection: Connection, secret: bytes, mailing: Row, audience: Audienc
     return {**before, **grown, "reach": reach}
 
 
-def _list(watched: Watched) -> tuple[int, str]:
+def _list(watched: WatchedList) -> tuple[int, str]:
     return len(watched.members), watched.version
 
 
-def _reached(connection: Connection, secret: bytes, mailing: Row, watched: Watched, known: Any, names: set[str]) -> int:
+def _reached(
+    connection: Connection, secret: bytes, mailing: Row, watched: WatchedList, known: Any, names: set[str]
+) -> int:
     fresh = len(names & watched.members)
     if known is not None and tuple(known[1:]) == _list(watched):
         return int(known[0]) + fresh
@@ -56,7 +58,7 @@ def _reached(connection: Connection, secret: bytes, mailing: Row, watched: Watch
 
 
 @lru_cache(maxsize=4)
-def _hashes(secret: bytes, watched: Watched) -> frozenset[Hash]:
+def _hashes(secret: bytes, watched: WatchedList) -> frozenset[Hash]:
     return frozenset(hash_person(secret, member) for member in watched.members)
 
 

@@ -24,7 +24,7 @@ from gatekeeper.store.db.statements import Among, Insertion, Row, driver_rows
 from gatekeeper.store.mailing_match import KINDS, Hashes, look_up, new_row, point_keys
 from gatekeeper.store.people import Person, add_everyone, find_new, grow, hash_people
 from gatekeeper.store.rows import counts_of, grow_mailings, grown_row
-from gatekeeper.store.standing import hangs_on_ledger
+from gatekeeper.store.standing import depends_on_ledger
 
 _MOST = 200  # people of a batch; more are mass mail by most rules, and would be looked at twice
 
@@ -104,7 +104,7 @@ class _Sweep:
             new = self._find_new(mailing, people)
             counts = grow(counts_of(mailing), case.arrival.audience, new, mailing["tallies"])
         verdict = case.judge(counts, Standing(state=MailingState.OPEN.value))
-        if hangs_on_ledger(verdict) or verdict.permits:
+        if depends_on_ledger(verdict) or verdict.permits:
             return None
         if verdict.action in (Action.REJECT, Action.DEFER):
             return Outcome(verdict, counts)

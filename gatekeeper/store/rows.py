@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, update
 
 from gatekeeper.lib.moments import moment_of
-from gatekeeper.model import Action, Client, Counts, Likeness, Permit, Reason, Recipient, Scope, Share
+from gatekeeper.model import Action, Client, Counts, Likeness, ListReach, Permit, Reason, Recipient, Scope
 from gatekeeper.store.db.schema import counters, mailings
 from gatekeeper.store.db.statements import Row, Statement, upsert
 
@@ -61,7 +61,9 @@ def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
     """What is tallied of a mailing (`tallies.py`), as `Counts` has it."""
     if not tallies:
         return {}
-    reach = {address: Share(reached, members) for address, (reached, members, _) in tallies.get("reach", {}).items()}
+    reach = {
+        address: ListReach(reached, members) for address, (reached, members, _) in tallies.get("reach", {}).items()
+    }
     return {"unlisted": tallies.get("unlisted"), "unconsented": tallies.get("unconsented"), "reach": reach}
 
 

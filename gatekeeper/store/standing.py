@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, liter
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
-from gatekeeper.model import Earlier, Permit, Scope, Source, Standing, Suspension, Verdict
+from gatekeeper.model import EarlierMailings, Permit, Scope, Source, Standing, Suspension, Verdict
 from gatekeeper.store.db.schema import mailings, permit_scopes, permit_uses, permits, suspensions
 from gatekeeper.store.db.statements import Statement
 from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
@@ -49,9 +49,9 @@ def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping
     return Standing(name, mailing["state"], reasons, known)
 
 
-def hangs_on_ledger(verdict: Verdict) -> bool:
+def depends_on_ledger(verdict: Verdict) -> bool:
     """Whether the rest of the ledger could make it another: mass mail, holds, and what could not be told."""
-    return verdict.hangs_on_ledger
+    return verdict.depends_on_ledger
 
 
 def whole_standing(
@@ -59,7 +59,7 @@ def whole_standing(
     mailing: Mapping[str, Any] | RowMapping,
     own: Standing,
     claimants: Collection[Claimant],
-    earlier: Collection[Earlier],
+    earlier: Collection[EarlierMailings],
     now: float,
 ) -> Standing:
     """All that the ledger says: the permits that may be about it, suspensions, earlier mailings."""
@@ -142,7 +142,7 @@ def _suspensions(connection: Connection, names: Collection[tuple[str, str]], now
 
 
 def _count_earlier(
-    connection: Connection, mailing: Mapping[str, Any] | RowMapping, question: Earlier, now: float
+    connection: Connection, mailing: Mapping[str, Any] | RowMapping, question: EarlierMailings, now: float
 ) -> int:
     """Mass mailings that began within that time before now, and that somebody got or is to get (T4)."""
     since = now - question.within.total_seconds()

@@ -48,7 +48,7 @@ def read(rules):
 
 def asked(rules, seen):
     """The message with all of the ledger, if the store would have asked it: where a verdict hangs on it."""
-    return with_ledger(seen) if judge(rules, seen, NOW).hangs_on_ledger else seen
+    return with_ledger(seen) if judge(rules, seen, NOW).depends_on_ledger else seen
 
 
 def with_ledger(seen):

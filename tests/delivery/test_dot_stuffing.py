@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatekeeper.smtp import dot_stuffing
-from gatekeeper.smtp.dot_stuffing import small, stuffed
+from gatekeeper.smtp.dot_stuffing import stuffed, stuffed_whole
 from tests.peers.sink import Sink
 
 PIECES = st.sampled_from(
@@ -34,7 +34,7 @@ def test_a_message_comes_out_as_it_went_in_however_it_is_cut_up(content, cuts):
     for cut in cuts:
         chunks, rest = [*chunks, rest[:cut]], rest[cut:]
     assert taken(b"".join(stuffed([*chunks, rest]))) == ended(content)
-    assert small([*chunks, rest]) == b"".join(stuffed([*chunks, rest]))
+    assert stuffed_whole([*chunks, rest]) == b"".join(stuffed([*chunks, rest]))
 
 
 @pytest.mark.parametrize("octets", [1, 2, 3, 5])

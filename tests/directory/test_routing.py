@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from gatekeeper.address import normalise
 from gatekeeper.directory.domains import Domains
 from gatekeeper.directory.entries import Entry
-from gatekeeper.directory.routing import lead
+from gatekeeper.directory.routing import routed_address
 from gatekeeper.directory.snapshot import Directory
 
 AGENCIES = {"DOA": ["doa.example.gov"], "DPHHS": ["dphhs.example.gov"], "UNIV": ["*.univ.example.edu"]}
@@ -146,8 +146,8 @@ def test_any_address_is_counted_once_and_where_it_leads_is_the_end(local, domain
     address = f"{local}@{domain}" if domain else local
     reached = DIRECTORY.reach([address])
     assert len(reached.users) + len(reached.externals) == (1 if normalise(address) else 0)
-    led = lead(address, ROUTES)
-    assert lead(led, ROUTES) == led == normalise(led)
+    led = routed_address(address, ROUTES)
+    assert routed_address(led, ROUTES) == led == normalise(led)
 
 
 @given(

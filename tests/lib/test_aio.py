@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gatekeeper.lib.aio import Patience, Tasks
+from gatekeeper.lib.aio import Tasks, Timeouts
 
 
 async def test_a_task_that_was_adopted_is_waited_for_at_the_end() -> None:
@@ -25,24 +25,24 @@ async def test_a_task_that_was_adopted_is_waited_for_at_the_end() -> None:
 
 
 async def test_patience_ends_for_those_who_waited_too_long_and_for_nobody_else() -> None:
-    loop, patience = asyncio.get_running_loop(), Patience(0.1, look=0.01)
+    loop, timeouts = asyncio.get_running_loop(), Timeouts(0.1, look=0.01)
     late, answered = loop.create_future(), loop.create_future()
-    patience.watch(late)
-    patience.watch(answered)
+    timeouts.watch(late)
+    timeouts.watch(answered)
     answered.set_result("in time")
     with pytest.raises(TimeoutError):
         await late
     assert await answered == "in time"
-    patience.watch(later := loop.create_future())  # the timer begins anew
+    timeouts.watch(later := loop.create_future())  # the timer begins anew
     with pytest.raises(TimeoutError):
         await later
 
 
 async def test_a_wait_that_was_given_up_is_left_alone() -> None:
-    loop, patience = asyncio.get_running_loop(), Patience(0.02, look=0.01)
+    loop, timeouts = asyncio.get_running_loop(), Timeouts(0.02, look=0.01)
     given_up, late = loop.create_future(), loop.create_future()
-    patience.watch(given_up)
-    patience.watch(late)
+    timeouts.watch(given_up)
+    timeouts.watch(late)
     given_up.cancel()
     with pytest.raises(TimeoutError):
         await late

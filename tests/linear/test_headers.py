@@ -5,7 +5,7 @@ import pytest
 from gatekeeper.message import read_facts, read_likeness
 from gatekeeper.message.hide_recipients import hide_recipients, shown_fields
 from gatekeeper.message.release_token import token_of, without_hidden_fields
-from gatekeeper.smtp.received import count_received, goes_round
+from gatekeeper.smtp.received import count_received, is_looping
 from tests.linear.growth import outgrows
 
 ADDRESSES = ("", "a@b", "a <a@b", '"a', "(a", "g: a@b")
@@ -31,7 +31,7 @@ def read_all(content: bytes) -> None:
     read_facts(content)
     read_likeness(content)
     token_of(content)
-    goes_round(content, 50)
+    is_looping(content, 50)
     count_received(content)
     without_hidden_fields([content])
     hide_recipients([content])

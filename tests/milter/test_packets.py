@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.milter import packets
-from gatekeeper.milter.packets import Actions, Command, Connected, GarbageError, PacketReader, Steps, Terms
+from gatekeeper.milter.packets import Actions, Command, Connected, GarbageError, Negotiation, PacketReader, Steps
 from gatekeeper.smtp.replies import Reply, reply
 from tests.peers.milter import ALL_ACTIONS, EVERYTHING, POSTFIX_2_3, SENDMAIL_8_13, SENDMAIL_8_17, SENDMAIL_LARGE, Offer
 
-BARE = Terms(2, Actions(0), Steps(0))
-FULL = packets.agree(Offer().encode())
+BARE = Negotiation(2, Actions(0), Steps(0))
+FULL = packets.negotiate(Offer().encode())
 
 
 @given(st.lists(st.tuples(st.sampled_from(Command), st.binary(max_size=300)), max_size=8), st.data())
@@ -54,7 +54,7 @@ def test_of_a_full_offer_we_take_what_we_need_and_nothing_else():
 )
 def test_terms_are_within_the_offer(offer):
     """Sendmail closes the connection on anything that it did not offer, and where the version is above its own."""
-    terms = packets.agree(offer.encode())
+    terms = packets.negotiate(offer.encode())
     assert terms.version == min(offer.version, 6)
     assert terms.actions & ~offer.actions == 0
     assert terms.steps & ~offer.steps == 0
@@ -65,20 +65,20 @@ def test_terms_are_within_the_offer(offer):
 
 @given(st.integers(2, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 def test_no_offer_gets_more_than_it_has(version, actions, steps):
-    terms = packets.agree(Offer(version, actions, steps).encode())
+    terms = packets.negotiate(Offer(version, actions, steps).encode())
     assert (terms.actions & ~actions, terms.steps & ~steps) == (0, 0)
-    assert len(packets.acceptance(terms)) >= 17
+    assert len(packets.negotiation_packet(terms)) >= 17
 
 
 @pytest.mark.parametrize("offer", [b"", b"\0\0\0\6", Offer(1).encode(), Offer(0).encode()])
 def test_an_offer_that_is_none_is_garbage(offer):
     with pytest.raises(GarbageError, match="expected"):
-        packets.agree(offer)
+        packets.negotiate(offer)
 
 
 def test_macros_are_asked_for_only_where_that_was_granted():
-    assert b"{auth_authen}" in packets.acceptance(FULL)
-    assert len(packets.acceptance(packets.agree(Offer(6, ALL_ACTIONS & ~0x100, EVERYTHING).encode()))) == 17
+    assert b"{auth_authen}" in packets.negotiation_packet(FULL)
+    assert len(packets.negotiation_packet(packets.negotiate(Offer(6, ALL_ACTIONS & ~0x100, EVERYTHING).encode()))) == 17
 
 
 # -- what is told ------------------------------------------------------------------------------------------------
@@ -120,22 +120,22 @@ def test_macros_that_are_none_are_garbage(data):
 
 
 def test_a_reply_ends_with_nul_and_has_its_percent_signs_doubled():
-    refused = packets.refusal(reply(550, "Not sent. 50% is %s too much", "5.7.1"))
+    refused = packets.reply_packet(reply(550, "Not sent. 50% is %s too much", "5.7.1"))
     assert refused == packets.packet("y", b"550 5.7.1 Not sent. 50%% is %%s too much\0")
 
 
 def test_a_reply_of_several_lines_keeps_them():
-    assert packets.refusal(Reply(451, ("one", "two"))) == packets.packet("y", b"451-one\r\n451 two\0")
+    assert packets.reply_packet(Reply(451, ("one", "two"))) == packets.packet("y", b"451-one\r\n451 two\0")
 
 
 def test_an_added_field_is_told_with_lf_and_the_space_that_the_mta_does_not_put_there():
     field = b"X-Gatekeeper-Warning: one\r\n two\r\n"
-    assert packets.addition(field, FULL) == packets.packet("h", b"X-Gatekeeper-Warning\0 one\n two\0")
-    spaceless = Terms(6, Actions.ADDHDRS, Steps(0))
-    assert packets.addition(field, spaceless) == packets.packet("h", b"X-Gatekeeper-Warning\0one\n two\0")
+    assert packets.add_header_packet(field, FULL) == packets.packet("h", b"X-Gatekeeper-Warning\0 one\n two\0")
+    spaceless = Negotiation(6, Actions.ADDHDRS, Steps(0))
+    assert packets.add_header_packet(field, spaceless) == packets.packet("h", b"X-Gatekeeper-Warning\0one\n two\0")
 
 
 def test_nothing_is_changed_that_was_not_granted():
-    assert packets.addition(b"X: y\r\n", BARE) == b""
-    assert packets.removal(b"X", 1, BARE) == b""
-    assert packets.removal(b"X", 2, FULL) == packets.packet("m", b"\0\0\0\2X\0\0")
+    assert packets.add_header_packet(b"X: y\r\n", BARE) == b""
+    assert packets.delete_header_packet(b"X", 1, BARE) == b""
+    assert packets.delete_header_packet(b"X", 2, FULL) == packets.packet("m", b"\0\0\0\2X\0\0")

@@ -21,13 +21,13 @@ from gatekeeper.milter.packets import (
     PacketReader,
     packet,
 )
-from gatekeeper.milter.session import Caps, Conclusion, Message, Session, ended
+from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session, with_final_crlf
 from gatekeeper.model import Recipient
 from gatekeeper.smtp.data import Fault
 from gatekeeper.smtp.replies import reply
 from tests.peers.milter import POSTFIX_2_3, POSTFIX_3_7, SENDMAIL_8_13, SENDMAIL_8_17, Offer
 
-CAPS = Caps(recipients=10, octets=200_000)
+CAPS = MessageLimits(recipients=10, octets=200_000)
 HEADER = [("L", b"Subject\0 one\n two\0"), ("L", b"To\0b@example.org\0")]
 ENVELOPE = [("M", b"<a@doa.example.gov>\0SIZE=99\0"), ("R", b"<b@example.org>\0")]
 CONNECTED = [("C", b"mx.example.gov\x004\0\x19192.0.2.1\0"), ("H", b"mx.example.gov\0")]
@@ -40,7 +40,7 @@ def octets(told: Told) -> bytes:
     return b"".join(packet(*each) for each in told)
 
 
-def begun(offer: Offer = POSTFIX_3_7, caps: Caps = CAPS) -> Session:
+def begun(offer: Offer = POSTFIX_3_7, caps: MessageLimits = CAPS) -> Session:
     session = Session(caps)
     session.feed(packet("O", offer.encode()))
     assert session.run() is None
@@ -55,10 +55,10 @@ def run(session: Session, told: Told) -> Message | None:
 
 def content_of(message: Message) -> bytes:
     """The message put together, as the listener does."""
-    return ended(message.pieces.take())
+    return with_final_crlf(message.pieces.take())
 
 
-def message_of(told: Told, offer: Offer = POSTFIX_3_7, caps: Caps = CAPS) -> Message:
+def message_of(told: Told, offer: Offer = POSTFIX_3_7, caps: MessageLimits = CAPS) -> Message:
     message = run(begun(offer, caps), told)
     assert message is not None
     return message
@@ -368,8 +368,8 @@ def campaign(packets: int, seed: int) -> tuple[int, int, int]:
             stream[random_.randrange(len(stream))] = random_.randrange(256)
         session = Counting(CAPS)
         offer = packet("O", random_.choice(OFFERS).encode())
-        came, ended = talk(session, offer + stream, random_.choice((7, 64, 100_000)))
-        looked_at, messages, garbage = looked_at + session.looked_at, messages + came, garbage + ended
+        came, with_final_crlf = talk(session, offer + stream, random_.choice((7, 64, 100_000)))
+        looked_at, messages, garbage = looked_at + session.looked_at, messages + came, garbage + with_final_crlf
     return looked_at, messages, garbage
 
 
@@ -396,7 +396,7 @@ def test_a_reader_keeps_nothing_of_what_was_taken():
 
 
 def test_a_message_of_many_small_packets_is_not_kept_in_many_objects():
-    session = begun(caps=Caps(recipients=10, octets=1 << 30))
+    session = begun(caps=MessageLimits(recipients=10, octets=1 << 30))
     assert run(session, ENVELOPE) is None
     field = packet("L", b"a\0\0") * 10_000
     tracemalloc.start()

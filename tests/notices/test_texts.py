@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatekeeper.notices import Organisation, held_notice
-from gatekeeper.notices.texts import KINDS, LARGEST_TEMPLATE, Texts, TextsError, labelled, read_texts
+from gatekeeper.notices.texts import KINDS, LARGEST_TEMPLATE, NoticeTemplates, TemplatesError, labelled, read_templates
 from gatekeeper.policy.active import ActivePolicy, PolicyError
 from tests.notices.reading import read, text_of
 from tests.notices.test_notices import MAILING, NOW, STATE
@@ -20,21 +20,21 @@ def written(folder, **texts):
 
 def test_an_own_template_is_used_and_the_others_stay_as_they_are(tmp_path):
     folder = written(tmp_path / "notices", held="Subject: Halt, $number\n\nWait. Ask $contact.\n\n$look\n")
-    texts = read_texts(folder)
+    texts = read_templates(folder)
     ours = read(held_notice(MAILING, Organisation(STATE.title, STATE.contact, STATE.hostname, texts), NOW))
     assert ours["Subject"] == "Halt, M-17" and ours["Auto-Submitted"] == "auto-generated"
     assert text_of(ours) == f"Wait. Ask {STATE.contact}. See it here: {MAILING.link}"
-    assert texts.of("released") is Texts().of("released")
+    assert texts.of("released") is NoticeTemplates().of("released")
 
 
 def test_without_a_subject_line_the_built_in_one_is_kept(tmp_path):
-    texts = read_texts(written(tmp_path, held="Nothing yet, $number.\n"))
+    texts = read_templates(written(tmp_path, held="Nothing yet, $number.\n"))
     ours = read(held_notice(MAILING, Organisation(STATE.title, STATE.contact, STATE.hostname, texts), NOW))
     assert ours["Subject"] == "Held for approval (M-17): Open enrolment" and text_of(ours) == "Nothing yet, M-17."
 
 
 def test_no_folder_named_is_no_template_of_ones_own():
-    assert read_texts(None) == Texts()
+    assert read_templates(None) == NoticeTemplates()
 
 
 def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path):
@@ -47,8 +47,8 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(tmp_path):
     )
     (folder / "released.txt").write_bytes(b"caf\xe9")
     (folder / "lapsed.txt").write_bytes(b"x" * (LARGEST_TEMPLATE + 1))
-    with pytest.raises(TextsError) as error:
-        read_texts(folder)
+    with pytest.raises(TemplatesError) as error:
+        read_templates(folder)
     told = "\n".join(error.value.problems).replace(f"{folder}/", "")
     assert "held.txt:3: unknown name $numbr; did you mean $number?" in told
     assert "held.txt:4: unknown name $recipients; expected some of $" in told
@@ -77,7 +77,7 @@ def test_a_gate_does_not_start_on_templates_that_it_cannot_use_and_keeps_the_las
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_template_may_use_every_name_of_its_kind(tmp_path, kind):
-    assert read_texts(written(tmp_path, **{kind: " ".join(f"${name}" for name in sorted(KINDS[kind]))})).of(kind)
+    assert read_templates(written(tmp_path, **{kind: " ".join(f"${name}" for name in sorted(KINDS[kind]))})).of(kind)
 
 
 def test_labels_stand_in_a_column_and_what_is_empty_is_left_out():

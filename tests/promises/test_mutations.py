@@ -84,7 +84,7 @@ def forgets_ordinary_mail(patch):
 
 def takes_all_mail_for_ordinary(patch):
     patch.setattr(ordinary, "_is_ordinary", lambda mailing: True)
-    patch.setattr(ordinary, "hangs_on_ledger", lambda verdict: False)
+    patch.setattr(ordinary, "depends_on_ledger", lambda verdict: False)
 
 
 def keeps_a_resend_again(patch):

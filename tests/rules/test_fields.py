@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatekeeper.model import Action, Mailbox, Share
+from gatekeeper.model import Action, ListReach, Mailbox
 from gatekeeper.rules import judge
 from gatekeeper.rules.language.read_conditions import _CONSENTED
 from tests.rules.making import HEAD, attached, check, errors, evidence, matched, one, ruleset, verdict
@@ -138,13 +138,13 @@ def test_a_rule_without_say_names_itself():
 @pytest.mark.parametrize(
     ("bound", "share", "expected"),
     [
-        ("at_least: 80%", Share(80, 100), True),
-        ("at_least: 80%", Share(79, 100), False),
-        ("over: 80%", Share(80, 100), False),
-        ("at_least: 7%", Share(7, 100), True),  # no rounding: 0.07 * 100 is more than 7 in binary
-        ("at_least: 100%", Share(0, 0), False),
-        ("over: 2", Share(3, 100), True),
-        ("at_least: 3", Share(2, 100), False),
+        ("at_least: 80%", ListReach(80, 100), True),
+        ("at_least: 80%", ListReach(79, 100), False),
+        ("over: 80%", ListReach(80, 100), False),
+        ("at_least: 7%", ListReach(7, 100), True),  # no rounding: 0.07 * 100 is more than 7 in binary
+        ("at_least: 100%", ListReach(0, 0), False),
+        ("over: 2", ListReach(3, 100), True),
+        ("at_least: 3", ListReach(2, 100), False),
     ],
 )
 def test_reach_is_a_share_or_a_number_of_members(bound, share, expected):  # C3

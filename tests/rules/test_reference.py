@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.model import Evidence, Share
+from gatekeeper.model import Evidence, ListReach
 from gatekeeper.rules import explain, judge
 from tests.rules.making import NOW, attached, evidence, ruleset
 
@@ -234,7 +234,7 @@ messages = st.fixed_dictionaries(
 def evidence_of(message: dict[str, Any]) -> Evidence:
     seen = {**message, "agencies": dict.fromkeys(message["agencies"], 1)}
     seen["attachments"] = attached(*seen.pop("names"))
-    seen["reach"] = {} if message["reach"] is None else {LIST: Share(*message["reach"])}
+    seen["reach"] = {} if message["reach"] is None else {LIST: ListReach(*message["reach"])}
     return evidence(**seen)
 
 

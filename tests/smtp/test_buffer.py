@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.smtp.buffer import Pieces
+from gatekeeper.smtp.buffer import MemoryBuffer
 from gatekeeper.smtp.data import ContentReader
 
 SIZES = st.one_of(st.integers(0, 40), st.sampled_from([4_095, 4_096, 65_535, 65_536, 70_000]))
@@ -16,7 +16,7 @@ SIZES = st.one_of(st.integers(0, 40), st.sampled_from([4_095, 4_096, 65_535, 65_
 @given(st.lists(SIZES, max_size=12))
 def test_what_was_added_is_taken_once(sizes: list[int]) -> None:
     added = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
-    pieces = Pieces()
+    pieces = MemoryBuffer()
     for each in added:
         pieces.add(each)
     assert len(pieces) == sum(sizes)
@@ -25,7 +25,7 @@ def test_what_was_added_is_taken_once(sizes: list[int]) -> None:
 
 
 def test_a_large_piece_is_not_copied() -> None:
-    pieces, large = Pieces(), b"x" * 100_000
+    pieces, large = MemoryBuffer(), b"x" * 100_000
     pieces.add(large)
     assert pieces.take() is large
 

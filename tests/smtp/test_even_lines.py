@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.message.content_digest import content_digest
 from gatekeeper.message.headers import Header
-from gatekeeper.smtp.data import sound
+from gatekeeper.smtp.data import has_valid_line_ends
 
 ENDS = st.sampled_from([b"", b"\r", b"\r\n", b"abc", b"abc\r\n", b"\n", b"\0"])
 CHANGES = st.lists(
@@ -37,7 +37,7 @@ def test_a_body_of_even_lines_is_sound_where_it_is(
     line: int, ends: tuple[bytes, bytes], changes: list[tuple[int, bytes]]
 ) -> None:
     body = changed(line, ends, changes)
-    assert sound(body) == is_sound(body)
+    assert has_valid_line_ends(body) == is_sound(body)
 
 
 @given(st.sampled_from([0, 1, 2, 60, 76]), st.tuples(ENDS, ENDS), CHANGES)

@@ -11,16 +11,18 @@ import click
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.policies import policy_at
 from gatekeeper.message import read_facts
-from gatekeeper.model import Asked, Client, Counts, Evidence, Recipient, Standing, Transaction
+from gatekeeper.model import Client, Counts, Evidence, Recipient, RuleSelection, Standing, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, source_of
 from gatekeeper.rules import Explanation
 from gatekeeper.rules import explain as explain_rules
 
 _SAID = {
-    Asked.NAMES: "the sender's agency is outside the scope of these rules: only rules about from_allowed are asked",
-    Asked.COUNTS: "an automatic mail to one recipient: only rules that look at nothing but counts are asked",
-    Asked.NONE: "no rule is asked",
+    RuleSelection.NAMES: (
+        "the sender's agency is outside the scope of these rules: only rules about from_allowed are asked"
+    ),
+    RuleSelection.COUNTS: "an automatic mail to one recipient: only rules that look at nothing but counts are asked",
+    RuleSelection.NONE: "no rule is asked",
 }
 
 
@@ -92,8 +94,8 @@ def _print(explanation: Explanation) -> None:
     verdict, counts = explanation.verdict, explanation.counts
     click.echo(f"verdict: {verdict.action}")
     click.echo(f"reaches: {counts.users} users in {len(counts.agencies)} agencies, {counts.external} externals")
-    if explanation.asked in _SAID:
-        click.echo(_SAID[explanation.asked])
+    if explanation.selection in _SAID:
+        click.echo(_SAID[explanation.selection])
     for reason in verdict.reasons:
         click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
     click.echo("")

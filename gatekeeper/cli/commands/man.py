@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from gatekeeper import __version__
 from gatekeeper.cli.common import CANNOT_CREATE, Failure
+from gatekeeper.lib import __version__
 from gatekeeper.settings import SETTINGS
 
 _EXIT_CODES = (

@@ -15,7 +15,7 @@ from gatekeeper.cli.lazy_group import Deferred
 from gatekeeper.cli.problem_formats import DOCUMENTS, FORMATS, lines, placed
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
-from gatekeeper.notices import TextsError
+from gatekeeper.notices import TemplatesError
 from gatekeeper.policy.active import Policy, texts_of
 from gatekeeper.policy.case_runner import CaseResult, run_case, unmatched_rules
 from gatekeeper.rules import Problem, RulesetError
@@ -83,7 +83,7 @@ def _of_the_rules(path: Path) -> Iterator[Problem]:
     try:
         directory = load(ruleset)
         texts_of(ruleset)
-    except (DirectoryError, TextsError) as error:
+    except (DirectoryError, TemplatesError) as error:
         yield from (placed(problem, str(path)) for problem in error.problems)
         return
     yield from (placed(problem, str(path), warning=True) for problem in directory.problems)

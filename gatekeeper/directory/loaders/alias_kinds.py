@@ -12,7 +12,7 @@ from gatekeeper.directory.snapshot import Directory
 
 
 @dataclass(slots=True)
-class Sorted:
+class SortedAliases:
     """Aliases told apart."""
 
     entries: list[Entry] = field(default_factory=list)
@@ -20,14 +20,14 @@ class Sorted:
     problems: list[str] = field(default_factory=list)
 
 
-def sort_aliases(aliases: Iterable[Alias], rows: Iterable[Entry], domains: Directory) -> Sorted:
+def sort_aliases(aliases: Iterable[Alias], rows: Iterable[Entry], domains: Directory) -> SortedAliases:
     """Tell aliases apart. `rows` are the entries of CSV files, `domains` a directory that knows domains only.
 
     An alias with one inside address behind it is another address of that person or list. One with several is a list.
     One with none, itself, or one external is a user: somebody of ours who reads mail elsewhere, or a program.
     """
     known = {normalise(row.address): normalise(row.user or row.address) for row in rows}
-    result = Sorted()
+    result = SortedAliases()
     for alias in aliases:
         address = normalise(alias.address)
         members = {normalise(member) for member in alias.members}

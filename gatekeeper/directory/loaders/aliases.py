@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gatekeeper.address import normalise, valid
-from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, Reader, numbered
+from gatekeeper.address import is_valid, normalise
+from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, numbered_lines
 from gatekeeper.lib.immutable import immutable
 
 _DEEPEST_INCLUDE = 50
@@ -42,7 +42,7 @@ class _Spot:
 class Aliases:
     """The aliases of one or more files."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: TextFileReader) -> None:
         self.found: dict[str, Alias] = {}  # by normalised address
         self.errors: list[str] = []
         self.problems: list[str] = []
@@ -113,7 +113,7 @@ class Aliases:
         bracketed = _IN_BRACKETS.fullmatch(name)
         address = (bracketed["address"] if bracketed else name).strip().removeprefix("\\")
         full = address if "@" in address and not address.endswith('"') else f"{address}@{spot.domain}"
-        if valid(full):
+        if is_valid(full):
             return full
         self._reject(spot, f"{name!r}: expected a name or an address, with commas between them")
         return ""
@@ -136,7 +136,9 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _telling_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers, less empty ones and comments."""
-    return ((number, line) for number, line in numbered(text) if line.strip() and not line.lstrip().startswith("#"))
+    return (
+        (number, line) for number, line in numbered_lines(text) if line.strip() and not line.lstrip().startswith("#")
+    )
 
 
 def _plain(target: str) -> str:

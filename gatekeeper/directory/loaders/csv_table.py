@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from gatekeeper.address import normalise, valid
+from gatekeeper.address import is_valid, normalise
 from gatekeeper.directory.entries import Entry
 
 COLUMNS = ("address", "user", "agency", "group")
@@ -19,10 +19,10 @@ _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOBODY = frozenset({"n/a", "na", "null", "(null)", "nil", "none", "nan", "undefined", "-", "--", "0", ".", "?"})
 
 Row = Mapping[str, str]
-Placed = tuple[Entry, str]  # and where it stands
+PlacedEntry = tuple[Entry, str]  # and where it stands
 
 
-class Table:
+class EntryTable:
     """Entries of one or more CSV files; rows that contradict each other are errors."""
 
     def __init__(self, agencies: Collection[str]) -> None:
@@ -33,9 +33,9 @@ class Table:
         self._rows: dict[str, tuple[Entry, str]] = {}  # by address: the row and where it stands
         self._stated: dict[str, tuple[str, str]] = {}  # by user: the agency and where it is stated
 
-    def read(self, path: Path, text: str) -> list[Placed]:
+    def read(self, path: Path, text: str) -> list[PlacedEntry]:
         """Read one file, for `take`; what is wrong with it goes to `errors` as `file:line: text`."""
-        rows: list[Placed] = []
+        rows: list[PlacedEntry] = []
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
             header = [name.strip().lower() for name in next(reader, [])]
@@ -48,21 +48,21 @@ class Table:
             self.errors.append(f"{path}:{reader.line_num}: {error}: expected comma-separated values (RFC 4180)")
         return rows
 
-    def take(self, rows: Iterable[Placed]) -> None:
+    def take(self, rows: Iterable[PlacedEntry]) -> None:
         """Add the rows of a file; those that contradict others go to `errors`."""
         for entry, place in rows:
             self._add(entry, place)
 
-    def take_rows(self, rows: Iterable[Placed]) -> list[str]:
+    def take_rows(self, rows: Iterable[PlacedEntry]) -> list[str]:
         """Add the rows of a server; returns what contradicts others, and leaves that out."""
         before = len(self.errors)
         self.take(rows)
         return self._spared(before)
 
-    def read_rows(self, name: str, rows: Iterable[Row]) -> tuple[list[Placed], list[str]]:
+    def read_rows(self, name: str, rows: Iterable[Row]) -> tuple[list[PlacedEntry], list[str]]:
         """Read rows of a server, for `take_rows`; and what is wrong with those left out: nobody here can mend them."""
         before = len(self.errors)
-        found: list[Placed] = []
+        found: list[PlacedEntry] = []
         for number, row in enumerate(rows, 1):
             known = {column: row.get(column, "") for column in COLUMNS}
             if known["agency"] not in self._agencies:
@@ -76,7 +76,7 @@ class Table:
         del self.errors[before:]
         return [*wrong[:_SHOWN], *([f"and {len(wrong) - _SHOWN} more rows like these"] if len(wrong) > _SHOWN else [])]
 
-    def _read_row(self, place: str, header: list[str], cells: list[str]) -> list[Placed]:
+    def _read_row(self, place: str, header: list[str], cells: list[str]) -> list[PlacedEntry]:
         """The entry of a row; none where it is empty or wrong."""
         if not any(cells):
             return []
@@ -93,9 +93,9 @@ class Table:
 
     def _row_problems(self, row: Row) -> Iterator[str]:
         address, user, agency = (row.get(column, "") for column in COLUMNS[:3])
-        if not valid(address):
+        if not is_valid(address):
             yield f"address {address!r}: expected an address such as jo@example.gov"
-        if "@" in user and not valid(user):
+        if "@" in user and not is_valid(user):
             yield f"user {user!r}: expected an address, or a name without @"
         if user and (user.casefold() in _NOBODY or user.startswith("#") or not user.isprintable()):
             yield f"user {user!r} would make one person of many: leave it empty where the address is the user"

@@ -11,22 +11,22 @@ from typing import TypeVar, cast
 
 from gatekeeper.address import normalise
 from gatekeeper.directory.lists import Consent
-from gatekeeper.directory.loaders.alias_kinds import Sorted, sort_aliases
+from gatekeeper.directory.loaders.alias_kinds import SortedAliases, sort_aliases
 from gatekeeper.directory.loaders.aliases import Aliases
-from gatekeeper.directory.loaders.csv_table import Placed, Table
+from gatekeeper.directory.loaders.csv_table import EntryTable, PlacedEntry
 from gatekeeper.directory.loaders.ldap import ask_ldap
 from gatekeeper.directory.loaders.own_addresses import own_literals
-from gatekeeper.directory.loaders.server_cache import COPIES, REFRESH, Ask, Copies, Copy
-from gatekeeper.directory.loaders.sources import Reading, Size, Sources
+from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES, REFRESH, ServerCopies, ServerCopy, SourceQuery
+from gatekeeper.directory.loaders.sources import SourceHistory, SourceReading, SourceSize
 from gatekeeper.directory.loaders.sql import ask_sql
-from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, Reader, read_list
+from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, read_list
 from gatekeeper.directory.snapshot import Directory
 from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
 
 T = TypeVar("T")
 
 
-def load(ruleset: Ruleset, copies: Copies = COPIES, sources: Sources | None = None) -> Directory:
+def load(ruleset: Ruleset, copies: ServerCopies = PROCESS_COPIES, sources: SourceHistory | None = None) -> Directory:
     """Read everything that the ruleset says about who is who, and build the snapshot.
 
     Blocks, for a second or two with hundreds of thousands of addresses: call it in a thread. `digest` of what comes
@@ -34,7 +34,7 @@ def load(ruleset: Ruleset, copies: Copies = COPIES, sources: Sources | None = No
     can live with. `copies` are what servers said before, `sources` how large each source was when it was good last: a
     new one believes everything. Raises DirectoryError with all errors of all files as `file:line: text`.
     """
-    sources = sources or Sources()
+    sources = sources or SourceHistory()
     files = _Files(ruleset, copies, sources)
     files.read()
     if errors := [*files.errors, *files.table.errors, *files.aliases.errors]:
@@ -61,13 +61,15 @@ def load(ruleset: Ruleset, copies: Copies = COPIES, sources: Sources | None = No
     )
 
 
-def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES, sources: Sources | None = None) -> bool:
+def unchanged(
+    ruleset: Ruleset, directory: Directory, copies: ServerCopies = PROCESS_COPIES, sources: SourceHistory | None = None
+) -> bool:
     """True where files and servers say what they said when `load` made the directory of the ruleset.
 
     Files are read and nothing is made of them; servers are asked where it is time to. A source that is believed now, or
     is so no more, is a change.
     """
-    sources = sources or Sources()
+    sources = sources or SourceHistory()
     files = _Files(ruleset, copies, sources)
     reader = files.reader
     for path in directory.files:
@@ -85,7 +87,7 @@ def unchanged(ruleset: Ruleset, directory: Directory, copies: Copies = COPIES, s
     return reader.digest == directory.digest
 
 
-def _lists(files: _Files, aliased: Sorted) -> dict[str, list[str]]:
+def _lists(files: _Files, aliased: SortedAliases) -> dict[str, list[str]]:
     """Lists of the rules and of alias files; one that is in both has the members of both."""
     lists = {normalise(address): list(members) for address, members in files.lists.items()}
     for address, members in aliased.lists.items():
@@ -96,8 +98,8 @@ def _lists(files: _Files, aliased: Sorted) -> dict[str, list[str]]:
 class _Files:
     """What the files of one ruleset hold, with their errors."""
 
-    def __init__(self, ruleset: Ruleset, copies: Copies, sources: Sources) -> None:
-        self.readings: dict[str, Reading] = {}  # by the source's name
+    def __init__(self, ruleset: Ruleset, copies: ServerCopies, sources: SourceHistory) -> None:
+        self.readings: dict[str, SourceReading] = {}  # by the source's name
         self._sources = sources
         self._names: dict[str, list[str]] = {}  # of servers: all that each source of the name is made of
         self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
@@ -111,8 +113,8 @@ class _Files:
             dict(ruleset.groups),
             ruleset.consent,
         )
-        self.reader = Reader(f"{self.domains} {about}")
-        self.table = Table(ruleset.agencies)
+        self.reader = TextFileReader(f"{self.domains} {about}")
+        self.table = EntryTable(ruleset.agencies)
         self.aliases = Aliases(self.reader)
         self.lists: dict[str, list[str]] = {}
         self.errors: list[str] = []
@@ -146,17 +148,17 @@ class _Files:
             self.table.take(self._of_directory(name, rows, _size(rows)))
         else:
             aliases = self.aliases.read(path, self._mail_domain(path))
-            size = Size(sum(max(1, len(alias.members)) for alias in aliases))
+            size = SourceSize(sum(max(1, len(alias.members)) for alias in aliases))
             self.aliases.take(self._of_directory(name, aliases, size))
 
-    def _of_directory(self, name: str, content: list[T], size: Size, *, is_copy: bool = False) -> list[T]:
+    def _of_directory(self, name: str, content: list[T], size: SourceSize, *, is_copy: bool = False) -> list[T]:
         """The content to go by; none, and nothing that is counted can be told, where a source is not believed."""
         believed = self._believed(name, content, size, is_copy=is_copy)
         self.expired |= believed is None
         return believed or []
 
     def _believed(
-        self, name: str, content: list[T], size: Size, *, shrinking: bool = True, is_copy: bool = False
+        self, name: str, content: list[T], size: SourceSize, *, shrinking: bool = True, is_copy: bool = False
     ) -> list[T] | None:
         """What a source says, or its last copy where that is questioned; None where there is no copy."""
         read = self._sources.read(name, size, content, shrinking=shrinking, is_copy=is_copy)
@@ -194,7 +196,7 @@ class _Files:
     def _expire(self, source: str) -> None:
         self.readings[source] = self._sources.expired(source)
 
-    def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, Copy | None]:
+    def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, ServerCopy | None]:
         """What stands in messages for a server, its name as a source, and its copy."""
         options = spec.options
         url, password = options["url"], self._secret(options.get("password_file"))
@@ -216,7 +218,9 @@ class _Files:
         number = keys.index(key) + 1
         return name if number == 1 else f"{name}#{number}"
 
-    def _copy(self, name: str, key: str, ask: Ask, refresh: timedelta | None, age: timedelta | None) -> Copy | None:
+    def _copy(
+        self, name: str, key: str, ask: SourceQuery, refresh: timedelta | None, age: timedelta | None
+    ) -> ServerCopy | None:
         """What a server says, or said last; None where that is too old to go by."""
         copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh or REFRESH)
         expired = self._copies.expired(copy, age)
@@ -234,7 +238,7 @@ class _Files:
         if listed.file is not None:
             path = self._ruleset.folder / listed.file
             found, errors = read_list(path, self.reader.read(path))
-            members += self._of_directory(str(listed.file), found, Size(len(found)))
+            members += self._of_directory(str(listed.file), found, SourceSize(len(found)))
             self.errors += errors
         elif not members and normalise(address) not in self.aliases.found:
             self.problems.append(f"list {address} has no file, members or alias: mail to it counts as to one address")
@@ -268,10 +272,10 @@ class _Files:
             path, name, is_copy = self._ruleset.folder / source.file, str(source.file), False
             found, errors = read_list(path, self.reader.read(path))
             self.errors += errors
-        size = Size(len(found), len(found) if permit else 0)
+        size = SourceSize(len(found), len(found) if permit else 0)
         return self._believed(name, found, size, shrinking=not permit, is_copy=is_copy)
 
-    def _consent_in_database(self, source: ConsentSource) -> tuple[str, Copy | None]:
+    def _consent_in_database(self, source: ConsentSource) -> tuple[str, ServerCopy | None]:
         url, password = source.sql or "", self._secret(source.password_file)
         ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
         name = f"consent sql {url}"
@@ -290,8 +294,8 @@ class _Files:
         return domain
 
 
-def _size(rows: Sequence[Placed]) -> Size:
-    return Size(len(rows), sum(len(entry.groups) for entry, _ in rows))
+def _size(rows: Sequence[PlacedEntry]) -> SourceSize:
+    return SourceSize(len(rows), sum(len(entry.groups) for entry, _ in rows))
 
 
 def _exact(patterns: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from gatekeeper.directory.loaders.text_files import DirectoryError
 
 Rows = Sequence[Mapping[str, str]]
-Ask = Callable[[], Rows]  # raises SourceDown
+SourceQuery = Callable[[], Rows]  # raises SourceDown
 REFRESH = timedelta(minutes=5)
 _RETRY = timedelta(seconds=30)  # after a failure, at the soonest
 
@@ -27,7 +27,7 @@ class SourceDown(Exception):
 
 
 @dataclass(slots=True)
-class Copy:
+class ServerCopy:
     """What a source said last."""
 
     rows: Rows = ()
@@ -38,34 +38,34 @@ class Copy:
 
 
 @dataclass(slots=True)
-class Copies:
+class ServerCopies:
     """The copies of one process."""
 
     clock: Callable[[], float] = time.monotonic
-    _copies: dict[str, Copy] = field(default_factory=dict)
+    _copies: dict[str, ServerCopy] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, key: str, ask: Ask, refresh: timedelta) -> Copy:
+    def of(self, key: str, ask: SourceQuery, refresh: timedelta) -> ServerCopy:
         """The copy of a source, asked anew where it is time to. Args: `key` is all that the source is made of."""
         with self._lock:
-            copy = self._copies.setdefault(key, Copy())
+            copy = self._copies.setdefault(key, ServerCopy())
             if self._is_time(copy, refresh):
                 self._ask(copy, ask)
             return copy
 
-    def expired(self, copy: Copy, age: timedelta | None) -> bool:
+    def expired(self, copy: ServerCopy, age: timedelta | None) -> bool:
         """True where there is no copy, or it is older than it may be; any age is good where none is stated."""
         if copy.taken is None:
             return True
         return bool(copy.problem) and age is not None and self.clock() - copy.taken > age.total_seconds()
 
-    def _is_time(self, copy: Copy, refresh: timedelta) -> bool:
+    def _is_time(self, copy: ServerCopy, refresh: timedelta) -> bool:
         if copy.tried is None:
             return True
         pause = min(_RETRY, refresh) if copy.problem else refresh
         return self.clock() - copy.tried >= pause.total_seconds()
 
-    def _ask(self, copy: Copy, ask: Ask) -> None:
+    def _ask(self, copy: ServerCopy, ask: SourceQuery) -> None:
         copy.tried = self.clock()
         try:
             rows = ask()
@@ -79,4 +79,4 @@ class Copies:
         copy.taken, copy.problem = copy.tried, ""
 
 
-COPIES = Copies()
+PROCESS_COPIES = ServerCopies()

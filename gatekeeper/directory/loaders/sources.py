@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @immutable
-class Size:
+class SourceSize:
     """How much a source holds: its entries, and how many of them permit something to somebody."""
 
     entries: int
@@ -30,17 +30,17 @@ class Size:
         return f"{self.entries} {'entry' if self.entries == 1 else 'entries'}{permits}"
 
 
-NEVER_GOOD = Size(-1)  # of a source that has not answered yet
+NEVER_GOOD = SourceSize(-1)  # of a source that has not answered yet
 
 
 @immutable
-class Reading:
+class SourceReading:
     """What a source said at a load, and what became of it."""
 
     name: str
     state: str  # one of STATES
-    size: Size  # as it was when it was good last
-    found: Size  # as it is now
+    size: SourceSize  # as it was when it was good last
+    found: SourceSize  # as it is now
     shrinking: bool  # fewer entries are a reason to question it
     content: object = field(default=None, repr=False)  # that is in force
 
@@ -50,15 +50,15 @@ class Reading:
 
 
 @dataclass(slots=True)
-class Sources:
+class SourceHistory:
     """The sources of one process: what the store knows of them, and copies of what was good last."""
 
-    _known: Mapping[str, Size] = field(default_factory=dict)  # of the last good load of any process
-    _in_force: dict[str, Reading] = field(default_factory=dict)
+    _known: Mapping[str, SourceSize] = field(default_factory=dict)  # of the last good load of any process
+    _in_force: dict[str, SourceReading] = field(default_factory=dict)
     _has_learned: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)  # loads run in threads
 
-    def learn(self, known: Mapping[str, Size]) -> None:
+    def learn(self, known: Mapping[str, SourceSize]) -> None:
         """Take in how large each source was when it was good last, as the store has it.
 
         What was read before the first time was believed without that, and is looked at again.
@@ -76,7 +76,7 @@ class Sources:
         return bool(self._in_force) and not self._has_learned
 
     @property
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[SourceReading, ...]:
         """What each source in force said last."""
         return tuple(self._in_force.values())
 
@@ -87,29 +87,29 @@ class Sources:
             return " ".join(f"{name}={read.found}" for name, read in self._in_force.items() if self._doubts(read))
 
     def read(
-        self, name: str, found: Size, content: object, *, shrinking: bool = True, is_copy: bool = False
-    ) -> Reading:
+        self, name: str, found: SourceSize, content: object, *, shrinking: bool = True, is_copy: bool = False
+    ) -> SourceReading:
         """Say what becomes of what a source says now; its `content` is None where there is nothing to go by."""
         with self._lock:
             before = self._in_force.get(name)
-            now = Reading(name, COPY if is_copy else FRESH, found, found, shrinking, content)
+            now = SourceReading(name, COPY if is_copy else FRESH, found, found, shrinking, content)
             if not self._doubts(now):
                 return now
             size = self._known.get(name) or (before.size if before else found)
-            return Reading(name, SHRUNK, size, found, shrinking, before.content if before else None)
+            return SourceReading(name, SHRUNK, size, found, shrinking, before.content if before else None)
 
-    def expired(self, name: str) -> Reading:
+    def expired(self, name: str) -> SourceReading:
         """Say that a source has not answered for too long; what it said last is kept in mind to compare with."""
         with self._lock:
-            before = self._in_force.get(name) or Reading(name, EXPIRED, NEVER_GOOD, Size(0), shrinking=True)
+            before = self._in_force.get(name) or SourceReading(name, EXPIRED, NEVER_GOOD, SourceSize(0), shrinking=True)
             return replace(before, state=EXPIRED)
 
-    def keep(self, readings: Iterable[Reading]) -> None:
+    def keep(self, readings: Iterable[SourceReading]) -> None:
         """Note what is in force from now on, after a load without errors."""
         with self._lock:
             self._in_force = {read.name: read for read in readings}
 
-    def _doubts(self, now: Reading) -> bool:
+    def _doubts(self, now: SourceReading) -> bool:
         before = self._in_force.get(now.name)
         if before and before.content is not None and before.state in (FRESH, COPY) and before.found == now.found:
             return False  # as large as what is in force here; another node may have another file
@@ -117,7 +117,7 @@ class Sources:
         return _differs(now, self._known.get(now.name) or (before.size if before and was_good else None))
 
 
-def _differs(now: Reading, known: Size | None) -> bool:
+def _differs(now: SourceReading, known: SourceSize | None) -> bool:
     """True where it reaches less than half, or permits more than twice, of what it did when it was good last."""
     if known is None or now.state == EXPIRED:
         return False
@@ -125,5 +125,5 @@ def _differs(now: Reading, known: Size | None) -> bool:
     return fewer or now.found.granted > 2 * known.granted
 
 
-def _without_copy(read: Reading) -> Reading:
-    return Reading(read.name, SHRUNK, read.size, read.found, read.shrinking)
+def _without_copy(read: SourceReading) -> SourceReading:
+    return SourceReading(read.name, SHRUNK, read.size, read.found, read.shrinking)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from gatekeeper.address import valid
+from gatekeeper.address import is_valid
 
 
-class Reader:
+class TextFileReader:
     """Reads files for one load and remembers what they held."""
 
     def __init__(self, about: str) -> None:
@@ -65,7 +65,7 @@ def _decode(path: Path, content: bytes) -> str:
         raise DirectoryError([f"{path}:{line}: {octet} is not UTF-8: save the file as UTF-8"]) from error
 
 
-def numbered(text: str) -> Iterator[tuple[int, str]]:
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with their numbers from 1; only LF and CRLF end one, unlike `str.splitlines`."""
     for number, line in enumerate(text.split("\n"), 1):
         yield number, line.removesuffix("\r")
@@ -78,12 +78,12 @@ def read_list(path: Path, text: str) -> tuple[list[str], list[str]]:
     """
     members: list[str] = []
     errors: list[str] = []
-    for number, line in numbered(text):
+    for number, line in numbered_lines(text):
         address = (" " + line).replace("\t", " ").partition(" #")[0].strip()
         if not address:
             continue
         members.append(address)
-        if not valid(address):
+        if not is_valid(address):
             errors.append(f"{path}:{number}: {address!r}: expected one address, such as jo@example.gov")
     return members, errors
 

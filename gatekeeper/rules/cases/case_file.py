@@ -39,7 +39,7 @@ from gatekeeper.rules.language.value_types import (
     MapOf,
     Names,
     Reading,
-    Record,
+    Section,
     Value,
 )
 from gatekeeper.rules.language.yaml_nodes import LARGEST_FILE, Mapping, Node, YamlError, compose, decode
@@ -47,7 +47,7 @@ from gatekeeper.rules.ruleset import Ruleset
 
 
 @immutable
-class Many:
+class GeneratedRecipients:
     """So many made-up recipients, spread evenly over the domains: user1@, user2@ ..."""
 
     number: int
@@ -83,7 +83,7 @@ class Case:
     """One message: a file, or what is said of it here; the first of its mailing, unless it says whom that reached."""
 
     name: str
-    to: tuple[str | Many, ...]
+    to: tuple[str | GeneratedRecipients, ...]
     expect: Expectation
     line: int
     column: int
@@ -93,23 +93,23 @@ class Case:
     author: str = "head@example.gov"  # the From line
     subject: str | None = "A message"
     login: str | None = None
-    show: tuple[str | Many, ...] = ()  # who stands in To
+    show: tuple[str | GeneratedRecipients, ...] = ()  # who stands in To
     text: str = "Hello"
     files: tuple[File, ...] = ()
     header: Map[str, str] = field(default_factory=dict)  # further fields
     client: str = "127.0.0.1"
     listener: str = "smtp"
     at: date | datetime | None = None
-    reached: tuple[str | Many, ...] = ()  # by earlier messages of its mailing
+    reached: tuple[str | GeneratedRecipients, ...] = ()  # by earlier messages of its mailing
     standing: CaseStanding = field(default_factory=CaseStanding)
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """Everybody on the envelope."""
-        return spread(self.to)
+        return expand_recipients(self.to)
 
 
-def spread(given: tuple[str | Many, ...]) -> tuple[str, ...]:
+def expand_recipients(given: tuple[str | GeneratedRecipients, ...]) -> tuple[str, ...]:
     """Addresses, with those made up that are only counted."""
     each = ((one,) if isinstance(one, str) else one.addresses for one in given)
     return tuple(address for addresses in each for address in addresses)
@@ -162,13 +162,13 @@ _AS_LARGE = Value("a size of at most 100MB, such as 5MB", _at_most(_LARGEST, SIZ
 class Recipients:
     """An address, or so many made-up ones at some domains."""
 
-    many = Record(
+    many = Section(
         "an address, or so many of a domain, such as {number: 2001, at: [doa.example.gov]}",
         (
             Key("number", _AS_MANY, "How many.", required=True),
             Key("at", ListOf(DOMAIN, 1), "At which domains.", required=True),
         ),
-        lambda values, node, reading: Many(**values),
+        lambda values, node, reading: GeneratedRecipients(**values),
     )
 
     def read(self, node: Node, reading: Reading) -> Any:
@@ -183,7 +183,7 @@ class Recipients:
 class Attached:
     """The name of a file, or its name and size."""
 
-    sized = Record(
+    sized = Section(
         "the name of a file, or {name: a.pdf, size: 6MB}",
         (Key("name", TEXT, "Its name.", required=True), Key("size", _AS_LARGE, "Its size.")),
         lambda values, node, reading: File(**values),
@@ -235,23 +235,23 @@ _MESSAGE = (
 )
 
 
-def _document(rules: frozenset[str]) -> Record:
+def _document(rules: frozenset[str]) -> Section:
     """The shape of the whole file, for a ruleset of those rules."""
-    return Record(
+    return Section(
         "cases: with a list of cases",
         (Key("cases", ListOf(_case(rules), 1), "The cases.", required=True),),
         lambda values, node, reading: values["cases"],
     )
 
 
-def _case(rules: frozenset[str]) -> Record:
+def _case(rules: frozenset[str]) -> Section:
     known = Value(
         f"the id of a rule ({', '.join(sorted(rules)[:20]) or 'there is none'})",
         lambda text: _known(text, rules),
         TEXT_JSON,
     )
     agency = Value("the id of an agency", str, TEXT_JSON)
-    expect = Record(
+    expect = Section(
         "what the rules must say, such as {verdict: hold, rules: [approval]}",
         (
             Key("verdict", word_of(*Action), "The verdict."),
@@ -264,7 +264,7 @@ def _case(rules: frozenset[str]) -> Record:
     )
     standing = Key("standing", standing_of_rules(known), "What the ledger says; nothing where left out.")
     keys = (*_MESSAGE, standing, Key("expect", expect, "What must come of it.", required=True))
-    return Record("a case with name, to and expect", keys, _make)
+    return Section("a case with name, to and expect", keys, _make)
 
 
 def _known(text: str, rules: frozenset[str]) -> str:

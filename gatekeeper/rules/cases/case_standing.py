@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Earlier
+from gatekeeper.model import EarlierMailings
 from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DURATION, FLAG, TEXT, TEXT_JSON, WHOLE, word_of
-from gatekeeper.rules.language.value_types import Key, ListOf, Reading, Record, Value
+from gatekeeper.rules.language.value_types import Key, ListOf, Reading, Section, Value
 from gatekeeper.rules.language.yaml_nodes import Mapping
 
 
@@ -24,7 +24,7 @@ class SentBefore:
     to: frozenset[str] = frozenset()  # lists' addresses, agencies' ids
     sender: str | None = None  # who sent it; the same sender where None
 
-    def answers(self, question: Earlier, mailbox: str) -> bool:
+    def answers(self, question: EarlierMailings, mailbox: str) -> bool:
         """True where it is counted by who asks about mail from that mailbox."""
         if self.ago >= question.within:
             return False
@@ -54,7 +54,7 @@ class CaseStanding:
     permits: tuple[Permitted, ...] = ()
     suspended: bool = False
 
-    def how_many(self, questions: Iterable[Earlier], mailbox: str) -> dict[Earlier, int]:
+    def how_many(self, questions: Iterable[EarlierMailings], mailbox: str) -> dict[EarlierMailings, int]:
         """The earlier mass mailings, as the rules ask for them."""
         return {each: sum(sent.answers(each, mailbox) for sent in self.earlier) for each in questions}
 
@@ -78,7 +78,7 @@ def _audience(text: str) -> str:
 
 
 _AUDIENCE = Value("a list's address or an agency's id", _audience, TEXT_JSON)
-_SENT = Record(
+_SENT = Section(
     "an earlier mailing, such as {ago: 3d, to: all-staff@example.gov}",
     (
         Key("ago", DURATION, "How long before this message.", required=True),
@@ -89,9 +89,9 @@ _SENT = Record(
 )
 
 
-def standing_of_rules(rule: Value) -> Record:
+def standing_of_rules(rule: Value) -> Section:
     """The shape of `standing:`. Args: `rule` reads the id of a rule."""
-    permit = Record(
+    permit = Section(
         "a permit, such as {rules: [approval], users: 2400}",
         (
             Key("rules", ListOf(rule, 1), "The rules that it answers.", required=True),
@@ -104,7 +104,7 @@ def standing_of_rules(rule: Value) -> Record:
         ),
         _frozen(Permitted),
     )
-    return Record(
+    return Section(
         "what the ledger says, such as {earlier: [{ago: 3d}]}",
         (
             Key("earlier", ListOf(_SENT), "Mass mailings before it."),

@@ -13,7 +13,7 @@ from gatekeeper.rules.language.read_organisation import AGENCIES, DIRECTORY, LIS
 from gatekeeper.rules.language.read_rules import Defines, Rules
 from gatekeeper.rules.language.read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
 from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, TEXT, Zone
-from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Record, Value
+from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Section, Value
 from gatekeeper.rules.language.yaml_nodes import Node
 
 
@@ -39,7 +39,7 @@ class Enforced:
 
 
 VERSION = Value("1, the version of this grammar", _version, {"enum": [1, "1"]})
-DOCUMENT = Record(
+DOCUMENT = Section(
     "a rules file with version: 1 and rules",
     (
         Key("version", VERSION, "The version of this grammar: 1.", required=True),

@@ -17,7 +17,7 @@ MOST_COMPARED = 300  # rules that are compared with each other
 MOST_BOUNDS = 50  # tests of one rule that are compared with each other
 
 
-def findings(root: Mapping, values: Any, reading: Reading) -> None:
+def warn_of_findings(root: Mapping, values: Any, reading: Reading) -> None:
     """Warn of agencies without domains or with the same ones, of rules that cannot fire, of questions to nobody."""
     if isinstance(values, Failed):
         return

@@ -22,7 +22,7 @@ from gatekeeper.rules.language.scalars import (
     Pattern,
     word_of,
 )
-from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Record, Shape
+from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Section, Shape
 from gatekeeper.rules.language.yaml_nodes import Mapping as MappingNode
 from gatekeeper.rules.language.yaml_nodes import Node, Scalar
 
@@ -129,7 +129,7 @@ class ShareOrNumber:
         return {"type": ["integer", "string"]}
 
 
-REACH = Record(
+REACH = Section(
     "a list and how much of it, such as {of: all-staff@example.gov, at_least: 80%}",
     (
         Key("of", ADDRESS, "The address of the list.", required=True),
@@ -138,7 +138,7 @@ REACH = Record(
     ),
     _exactly_one("over", "at_least"),
 )
-EARLIER = Record(
+EARLIER = Section(
     "earlier mailings, such as {to: all-staff@example.gov, within: 7d, at_least: 1}",
     (
         Key("to", FOLDED_TEXT, "The audience: a list's address or an agency's id; any of this source where left out."),

@@ -11,7 +11,7 @@ from gatekeeper.rules.language.value_types import (
     Key,
     ListOf,
     Reading,
-    Record,
+    Section,
     did_you_mean,
     scalar_text,
     shown,
@@ -66,7 +66,7 @@ def _make_some(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
     return AskSome(number, of)
 
 
-SOME = Record(
+SOME = Section(
     "n of m, such as {any: 2, of: [approver, cio@example.gov]}",
     (
         Key("any", POSITIVE, "How many of them must agree.", required=True),

@@ -7,7 +7,7 @@ from typing import Any
 from gatekeeper.rules.fields import BY_THE_RULESET, FIELDS
 from gatekeeper.rules.language.read_approvers import ASK
 from gatekeeper.rules.language.scalars import ADDRESS, CALENDAR, DAY, DURATION, PATH, POSITIVE, SPAN, word_of
-from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Record, made_into
+from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Section, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar
 from gatekeeper.rules.specs import AuditRules, Escalation, Gather, Held, Holidays, MailingRules, Notices, Requests
 
@@ -28,7 +28,7 @@ def _make_gather(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
 class GatherOrOff:
     """`off`, or which batches wait and for how long."""
 
-    record = Record(
+    record = Section(
         "{at: [50, 100], quiet: 20s, limit: 5m}, or {from: 50}, or off",
         (
             Key("at", ListOf(POSITIVE, 1), "Batches of these sizes wait.", attribute="sizes"),
@@ -58,7 +58,7 @@ def _make_mailing(values: dict[str, Any], node: Mapping, reading: Reading) -> An
     return mailing
 
 
-MAILING = Record(
+MAILING = Section(
     "what makes one mailing, such as {source: sender, within: 24h}",
     (
         Key("source", word_of("sender", "agency"), "Whose messages are counted together."),
@@ -81,7 +81,7 @@ def _make_holidays(values: dict[str, Any], node: Mapping, reading: Reading) -> A
     return holidays
 
 
-HOLIDAYS = Record(
+HOLIDAYS = Section(
     "days by which the calendar differs, such as {add: [2026-11-27], remove: [2026-10-12]}",
     (
         Key("add", ListOf(DAY), "Days on which this organisation does not work."),
@@ -96,7 +96,7 @@ def _make_requests(values: dict[str, Any], node: Mapping, reading: Reading) -> A
     return Requests(**values, calendar_at=(named.line, named.column) if named else (0, 0))
 
 
-REQUESTS = Record(
+REQUESTS = Section(
     "how early a mailing is asked for, such as {notice: 5 working days}",
     (
         Key("notice", SPAN, "How long before the planned day a request must come."),
@@ -106,7 +106,7 @@ REQUESTS = Record(
     ),
     _make_requests,
 )
-ESCALATE = Record(
+ESCALATE = Section(
     "when and to whom it is passed on, such as {after: 5 working days, to: admin}",
     (
         Key("after", SPAN, "When it is passed on; never where left out."),
@@ -115,7 +115,7 @@ ESCALATE = Record(
     ),
     made_into(Escalation),
 )
-HELD = Record(
+HELD = Section(
     "what becomes of a held mailing, such as {remind: 2 working days, expire: 10 working days}",
     (
         Key("remind", SPAN, "When those who are asked are reminded."),
@@ -128,7 +128,7 @@ HELD = Record(
 # -- what is kept and said ---------------------------------------------------------------------------------------
 
 RECORDED = word_of(*(name for name in FIELDS if name not in BY_THE_RULESET))
-AUDIT = Record(
+AUDIT = Section(
     "what is recorded of decisions, such as {keep: 400d, ordinary: [sender]}",
     (
         Key("keep", DURATION, "How long a recorded decision stays."),
@@ -137,7 +137,7 @@ AUDIT = Record(
     lambda values, node, reading: AuditRules(**{**values, "ordinary": frozenset(values.get("ordinary", ()))}),
 )
 
-NOTICES = Record(
+NOTICES = Section(
     "what the gate's own mails say, such as {templates: notices}",
     (Key("templates", PATH, "A folder with templates of your own, such as held.txt."),),
     made_into(Notices),

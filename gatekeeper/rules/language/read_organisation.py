@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, DURATION, FLAG, PATH, TEXT, WORD, word_of
-from gatekeeper.rules.language.value_types import Key, ListOf, MapOf, Reading, Record, Reference, made_into
+from gatekeeper.rules.language.value_types import Key, ListOf, MapOf, Reading, Reference, Section, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping
 from gatekeeper.rules.specs import ROLES, Agency, Delegation, DirectorySpec, ListSpec, Person
 
@@ -19,7 +19,7 @@ def _make_agency(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
 AGENCIES = MapOf(
     "agencies by their ids, such as DOA: {name: Administration, domains: [doa.example.gov]}",
     WORD,
-    Record(
+    Section(
         "an agency, such as {name: Administration, domains: [doa.example.gov]}",
         (
             Key("name", TEXT, "Its name, for people.", required=True),
@@ -30,7 +30,7 @@ AGENCIES = MapOf(
         _make_agency,
     ),
 )
-SCOPE = Record(
+SCOPE = Section(
     "{except: [ids of agencies]}",
     (Key("except", ListOf(AGENCY), "Agencies whose senders these rules do not cover."),),
     lambda values, node, reading: frozenset(values.get("except", ())),
@@ -76,7 +76,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 DIRECTORY = ListOf(
-    Record(
+    Section(
         "a source of the directory, such as {csv: directory.csv}",
         (
             Key("csv", PATH, "A file with the columns address, user, agency."),
@@ -102,7 +102,7 @@ def _make_list(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
 LISTS = MapOf(
     "lists by their addresses, such as all-staff@example.gov: {file: all-staff.txt}",
     ADDRESS,
-    Record(
+    Section(
         "a list, such as {file: all-staff.txt, owner: hr}",
         (
             Key("file", PATH, "A file with an address a line."),
@@ -115,7 +115,7 @@ LISTS = MapOf(
 )
 
 
-DELEGATE = Record(
+DELEGATE = Section(
     "who acts in their place, such as {to: deputy@example.gov, until: 2026-12-24}",
     (
         Key("to", ADDRESS, "Who decides in their place.", required=True),
@@ -135,7 +135,7 @@ def _make_people(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
 PEOPLE = MapOf(
     "people by their addresses, such as cio@example.gov: {roles: [approver]}",
     ADDRESS,
-    Record(
+    Section(
         "what somebody may do, such as {roles: [requester], of: [DOA]}",
         (
             Key("roles", ListOf(word_of(*ROLES), 1), "What they may do.", required=True),

@@ -8,8 +8,8 @@ from typing import Any
 from gatekeeper.model import Action
 from gatekeeper.rules.language.read_approvers import ASK
 from gatekeeper.rules.language.read_conditions import Conditions, Context, define_problem, read_define
-from gatekeeper.rules.language.scalars import TEXT, WORD, Moment, Saying, word_of
-from gatekeeper.rules.language.value_types import INVALID, Json, Key, MapOf, Reading, Record
+from gatekeeper.rules.language.scalars import TEXT, WORD, MessageTemplate, Moment, word_of
+from gatekeeper.rules.language.value_types import INVALID, Json, Key, MapOf, Reading, Section
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence
 from gatekeeper.rules.matching.compile import compile_rule
 from gatekeeper.rules.ruleset import Rule
@@ -35,7 +35,7 @@ def _aware(value: Any, zone: Any) -> datetime | None:
     return datetime.combine(value, time(), zone)
 
 
-DURING = Record(
+DURING = Section(
     "when the rule is in force, such as {from: 2026-01-01, until: 2026-12-31}",
     (
         Key("from", Moment(), "Its first day, or the moment from which it is in force."),
@@ -55,7 +55,7 @@ def _make_rule(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
     return Rule(action=action, observe=observe, line=node.line, matches=matches, **values)
 
 
-RULE = Record(
+RULE = Section(
     "a rule with id, when and then",
     (
         Key("id", WORD, "Its name, in replies, logs and permits; each once.", required=True),
@@ -64,7 +64,7 @@ RULE = Record(
         Key("unless", Conditions(Context(turned="unless")), "What takes a match back: all of these."),
         Key("then", word_of(*Action), "What it asks for.", required=True),
         Key("ask", ASK, "Who must agree before a held mailing may leave."),
-        Key("say", Saying(), "What the sender is told, with {placeholders}."),
+        Key("say", MessageTemplate(), "What the sender is told, with {placeholders}."),
         Key("during", DURING, "When it is in force; always where left out."),
         Key("mode", word_of("enforce", "observe"), "observe: it is watched and changes nothing."),
         Key("repair", word_of("blind"), "blind, beside then: warn: hides a visible list."),

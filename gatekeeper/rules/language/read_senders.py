@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatekeeper.address import normalise_domain, valid_domain
+from gatekeeper.address import is_valid_domain, normalise_domain
 from gatekeeper.rules.language.scalars import ADDRESS, DURATION, PATH, TEXT, WORD, clock, word_of
 from gatekeeper.rules.language.value_types import (
     INVALID,
@@ -13,7 +13,7 @@ from gatekeeper.rules.language.value_types import (
     ListOf,
     MapOf,
     Reading,
-    Record,
+    Section,
     did_you_mean,
     scalar_text,
     shown,
@@ -37,7 +37,7 @@ class AddressOrDomain:
         if "@" in text:
             return ADDRESS.read(node, reading)
         below = "*." if text.startswith("*.") else ""
-        if not valid_domain(text.removeprefix(below)):
+        if not is_valid_domain(text.removeprefix(below)):
             return reading.error(node, f"{shown(text)}: expected {self.expected}")
         return below + normalise_domain(text.removeprefix(below))
 
@@ -76,7 +76,7 @@ GROUPS = MapOf(
 SENDERS = MapOf(
     "sending addresses, such as newsletter@example.gov: {used_by: [DOA]}",
     ADDRESS,
-    Record(
+    Section(
         "what is to be known about a sending address, such as {used_by: [jo@example.gov]}",
         (
             Key("used_by", ListOf(User(), 1), "Who may send under it: addresses, agencies, groups."),
@@ -103,7 +103,7 @@ def _make_consent_source(values: dict[str, Any], node: Mapping, reading: Reading
 
 
 _CONSENT_SOURCES = ListOf(
-    Record(
+    Section(
         "addresses, such as {file: lists/consented.txt}",
         (
             Key("file", PATH, "A file with an address a line."),
@@ -124,7 +124,7 @@ def _make_consents(values: dict[str, Any], node: Mapping, reading: Reading) -> A
     return Consents(**values)
 
 
-CONSENT = Record(
+CONSENT = Section(
     "who has consented and who has not, such as {given: {file: consented.txt}, suppressed: {file: suppressed.txt}}",
     (
         Key("given", _CONSENT_SOURCES, "Who has consented; everybody outside where left out."),
@@ -144,7 +144,7 @@ def _make_hours(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
     return hours
 
 
-WORKING_HOURS = Record(
+WORKING_HOURS = Section(
     "when people are at work, such as {from: 8:00, until: 17:00}",
     (
         Key("from", clock("the time at which work begins, such as 8:00"), "When work begins.", attribute="begin"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatekeeper.address import normalise
 from gatekeeper.rules.language.document import DOCUMENT
-from gatekeeper.rules.language.lint import findings
+from gatekeeper.rules.language.lint import warn_of_findings
 from gatekeeper.rules.language.problems import Problem, RulesetError
 from gatekeeper.rules.language.scalars import find_zone
 from gatekeeper.rules.language.value_types import Failed, Names, Reading
@@ -122,7 +122,7 @@ def _read_document(root: Node | None, reading: Reading) -> Any:
         reading.names = _declared(root)
     values = DOCUMENT.read(root, reading)
     if isinstance(root, Mapping):
-        findings(root, values, reading)
+        warn_of_findings(root, values, reading)
     return values
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from gatekeeper.address import normalise, normalise_domain, valid, valid_domain
+from gatekeeper.address import is_valid, is_valid_domain, normalise, normalise_domain
 from gatekeeper.rules.language.units import parse_duration, parse_share, parse_size, parse_span
 from gatekeeper.rules.language.value_types import (
     INVALID,
@@ -68,7 +68,7 @@ def _folded_lines(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if not valid(text):
+    if not is_valid(text):
         raise ValueError(text)
     return normalise(text)
 
@@ -77,7 +77,7 @@ def _domain(text: str) -> str:
     """A domain, or `*.` and one for everything below it."""
     below = "*." if text.startswith("*.") else ""
     bare = text.removeprefix(below)
-    if not valid_domain(bare):
+    if not is_valid_domain(bare):
         raise ValueError(text)
     return below + normalise_domain(bare)
 
@@ -214,7 +214,7 @@ class Pattern:
         return dict(TEXT_JSON)
 
 
-class Saying:
+class MessageTemplate:
     """What the sender is told; its placeholders must be known."""
 
     def read(self, node: Node, reading: Reading) -> Any:

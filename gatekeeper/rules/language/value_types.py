@@ -235,7 +235,7 @@ def made_into(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Mapping, Re
 
 
 @immutable
-class Record:
+class Section:
     """Fixed keys, each of its own shape. `make` puts the given values together, or reports and gives INVALID."""
 
     expected: str

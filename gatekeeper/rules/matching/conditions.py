@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Earlier
+from gatekeeper.model import EarlierMailings
 
 
 @immutable
@@ -19,7 +19,7 @@ class Test:
     __test__ = False  # not a test of pytest's
 
     field: str
-    operator: str  # a word of tests.OPERATORS
+    operator: str  # a key of language.operators.OPERATORS
     operand: Any  # hashable; as the operator's reader made it: a number, a bool, names, patterns, networks
     text: str  # as people read it: "users over 2000"
 
@@ -67,7 +67,7 @@ def tests_of(condition: Condition) -> Iterator[Test]:
             yield from tests_of(part)
 
 
-def earlier_of(test: Test) -> Earlier:
+def earlier_of(test: Test) -> EarlierMailings:
     """What a test of earlier mailings asks the ledger: to whom, and how far back."""
     given = dict(test.operand)
-    return Earlier(given.get("to", ""), given["within"])
+    return EarlierMailings(given.get("to", ""), given["within"])

@@ -14,7 +14,7 @@ from gatekeeper.rules.matching.patterns import AnyPattern, Regex
 _LONGEST = 256  # characters; of a longer text a set's automaton could meet new states all the way
 
 
-class Sieve:
+class PatternSet:
     """Tells the places of those patterns that may be found in a text."""
 
     def __init__(self, patterns: Sequence[AnyPattern]) -> None:

@@ -19,7 +19,7 @@ from gatekeeper.rules.field_kinds import UNAVAILABLE, Kind
 from gatekeeper.rules.fields import FIELDS
 from gatekeeper.rules.matching.compile import CompileTest, compile_test
 from gatekeeper.rules.matching.conditions import Condition, Test, conjunction
-from gatekeeper.rules.matching.pattern_set import Sieve
+from gatekeeper.rules.matching.pattern_set import PatternSet
 from gatekeeper.rules.matching.patterns import AnyPattern
 
 
@@ -207,7 +207,7 @@ def _patterned(group: _Group) -> _Door:
     """Rules that want a text to look like something."""
     field, everyone = group[0][0].field, _members(group)
     looks: list[tuple[AnyPattern, _Member]] = [(each, s.member) for test, s in group for each in _operands(test)]
-    sieve, wanting = Sieve([pattern for pattern, _ in looks]), [member for _, member in looks]
+    sieve, wanting = PatternSet([pattern for pattern, _ in looks]), [member for _, member in looks]
 
     def patterned(values: Mapping[str, Any]) -> Iterable[_Member]:
         value = values[field]

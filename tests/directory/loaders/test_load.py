@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gatekeeper.directory.audience import count
+from gatekeeper.directory.audience import count_audience
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
@@ -70,7 +70,7 @@ ROWS = (
 )
 def test_a_table_says_whose_an_address_is(loaded: Load, written: str | bytes) -> None:
     here = loaded({"people.csv": written}, directory=(CSV,))
-    assert count(["jo@tax.example.gov", "JO@doa.example.gov", "ann@example.org"], [], here).users == {
+    assert count_audience(["jo@tax.example.gov", "JO@doa.example.gov", "ann@example.org"], [], here).users == {
         "jo@doa.example.gov": "DOA",
         "e17": "TAX",
     }
@@ -163,10 +163,10 @@ owner-staff: postmaster
     here = loaded({"aliases": text, "lists/staff.txt": included, "lists/more.txt": "fay\r\n"}, directory=(ALIASES,))
     assert here.user("postmaster@example.gov") == here.user("jo.doe@example.gov") == "jo@example.gov"
     assert here.user("owner-staff@example.gov") == "jo@example.gov"
-    desk = count(['"Front Desk"@example.gov'], [], here)
+    desk = count_audience(['"Front Desk"@example.gov'], [], here)
     assert desk.users.keys() == {"jo@example.gov", "ann@doa.example.gov", '"bob smith"@example.gov'}
     assert desk.externals == {"carl@example.org"}
-    staff = count(["staff@example.gov"], [], here)
+    staff = count_audience(["staff@example.gov"], [], here)
     assert staff.users.keys() == {
         "ann@doa.example.gov",
         "dan@example.gov",
@@ -181,13 +181,13 @@ owner-staff: postmaster
 def test_what_an_alias_is(loaded: Load) -> None:
     text = "jo: jo, jo@example.org\naway: home@example.org\nself: self\nbot: |run\nboss: all\nall: jo, self\n"
     here = loaded({"aliases": text}, directory=(DirectorySpec("aliases", Path("aliases"), complete=True),))
-    both = count(["jo@example.gov"], [], here)
+    both = count_audience(["jo@example.gov"], [], here)
     assert (both.users.keys(), both.externals) == ({"jo@example.gov"}, {"jo@example.org"})
-    people = count([f"{name}@example.gov" for name in ("away", "self", "bot")], [], here)
+    people = count_audience([f"{name}@example.gov" for name in ("away", "self", "bot")], [], here)
     assert people.users.keys() == {"away@example.gov", "self@example.gov", "bot@example.gov"}
     assert not people.externals and not people.lists and not people.unresolved
-    assert count(["boss@example.gov"], [], here).lists == {"all@example.gov", "jo@example.gov"}
-    assert here.complete and count(["nobody@example.gov"], [], here).unresolved
+    assert count_audience(["boss@example.gov"], [], here).lists == {"all@example.gov", "jo@example.gov"}
+    assert here.complete and count_audience(["nobody@example.gov"], [], here).unresolved
 
 
 def test_what_cannot_be_followed_is_reported(loaded: Load, tmp_path: Path) -> None:
@@ -208,13 +208,13 @@ def test_what_cannot_be_followed_is_reported(loaded: Load, tmp_path: Path) -> No
         "aliases:6: :blackhole: is no address: whom it reaches is not counted",
         "aliases:3: alias List@example.gov again: the one at aliases:1 counts",
     ]
-    assert len(count(["list@example.gov"], [], here).users) == 2
-    assert len(count(["loop@example.gov"], [], here).users) == 2
+    assert len(count_audience(["list@example.gov"], [], here).users) == 2
+    assert len(count_audience(["loop@example.gov"], [], here).users) == 2
 
 
 def test_aliases_that_lead_back_to_themselves_are_reported(loaded: Load) -> None:
     here = loaded({"aliases": "a: b, jo\nb: a, ann\n"}, directory=(ALIASES,))
-    assert count(["a@example.gov"], [], here).users.keys() == {"jo@example.gov", "ann@example.gov"}
+    assert count_audience(["a@example.gov"], [], here).users.keys() == {"jo@example.gov", "ann@example.gov"}
     assert len(here.problems) == 1 and "lead back to themselves" in here.problems[0]
 
 
@@ -269,7 +269,7 @@ def test_lists_come_from_files_members_and_aliases(loaded: Load, tmp_path: Path)
             "none@example.gov": ListSpec(),
         },
     )
-    assert count(["All@example.gov"], [], here).users.keys() == {
+    assert count_audience(["All@example.gov"], [], here).users.keys() == {
         "jo@example.gov",
         "o#neil@example.gov",
         "ann@example.gov",

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 
 from gatekeeper.directory.loaders import server_cache
 from gatekeeper.directory.loaders.load import load, unchanged
-from gatekeeper.directory.loaders.server_cache import Copies, SourceDown
+from gatekeeper.directory.loaders.server_cache import ServerCopies, SourceDown
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
 from gatekeeper.message import read_facts
@@ -43,7 +43,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.copies = Copies(clock=lambda: self.now)
+        self.copies = ServerCopies(clock=lambda: self.now)
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_a_source_is_asked_when_it_is_time_and_after_a_failure_sooner():
             raise SourceDown("gone")
         return [{"address": "a@example.gov"}]
 
-    kept = Copies(clock=lambda: now[0])
+    kept = ServerCopies(clock=lambda: now[0])
     for moment in (0, 100, 299, 300, 310, 320, 330, 700):
         now[0] = moment
         down[0] = 300 <= moment < 330

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.directory.loaders.sources import Size, Sources
+from gatekeeper.directory.loaders.sources import SourceHistory, SourceSize
 from gatekeeper.policy.active import ActivePolicy
 from tests.faults.scene import Downstream, asleep, message, send
 from tests.peers import wait_for
@@ -217,14 +217,14 @@ def test_a_user_with_many_addresses_is_told_at_the_start_and_at_a_reload(
 # -- what is not said against a source -------------------------------------------------------------------------------
 
 
-def said(sources: Sources, entries: int, granted: int = 0) -> str:
-    read = sources.read("s", Size(entries, granted), [entries])
+def said(sources: SourceHistory, entries: int, granted: int = 0) -> str:
+    read = sources.read("s", SourceSize(entries, granted), [entries])
     sources.keep([read])
     return read.state
 
 
 def test_a_server_that_was_away_is_compared_with_what_it_said_last() -> None:
-    sources = Sources()
+    sources = SourceHistory()
     assert said(sources, 10, 4) == "fresh"
     sources.keep([sources.expired("s")])
     assert said(sources, 9, 5) == "fresh"
@@ -234,26 +234,26 @@ def test_a_server_that_was_away_is_compared_with_what_it_said_last() -> None:
 
 
 def test_one_that_never_answered_is_believed_the_first_time() -> None:
-    sources = Sources()
+    sources = SourceHistory()
     sources.keep([sources.expired("s")])
     assert said(sources, 10, 4) == "fresh"
 
 
 def test_what_the_store_knows_counts_from_the_first_time_that_it_is_read() -> None:
-    sources = Sources()
+    sources = SourceHistory()
     assert said(sources, 3) == "fresh" and sources.unproven
     mark = sources.mark
-    sources.learn({"s": Size(10)})
+    sources.learn({"s": SourceSize(10)})
     assert sources.mark != mark and not sources.unproven
-    assert sources.read("s", Size(3), [3]).content is None
-    sources.keep([sources.read("s", Size(3), [3])])
-    sources.learn({"s": Size(3)})  # accepted
+    assert sources.read("s", SourceSize(3), [3]).content is None
+    sources.keep([sources.read("s", SourceSize(3), [3])])
+    sources.learn({"s": SourceSize(3)})  # accepted
     assert sources.mark == mark and said(sources, 3) == "fresh"
 
 
 def test_another_nodes_larger_file_says_nothing_against_ours() -> None:
-    sources = Sources()
+    sources = SourceHistory()
     sources.learn({})
     assert said(sources, 10) == "fresh"
-    sources.learn({"s": Size(40)})
+    sources.learn({"s": SourceSize(40)})
     assert sources.mark == "" and said(sources, 10) == "fresh"
