@@ -1,15 +1,18 @@
-"""Octets that come in pieces of any size, kept in few objects: each has a cost of its own, some fifty octets."""
+"""Buffers for octets that come in pieces of any size.
+
+Pieces are joined into few objects, because each object costs some fifty octets.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-_SMALL = 4_096  # octets; smaller pieces are put together
-_ENOUGH = 65_536  # octets of small ones, which are then a piece
+_SMALL = 4_096  # octets; smaller pieces are joined
+_ENOUGH = 65_536  # octets of joined small pieces that make one piece
 
 
 class OctetBuffer(Protocol):
-    """Keeps octets in the order in which they came, wherever that is; `len` tells how many there are."""
+    """A buffer that keeps octets in order, in memory or elsewhere; `len` is their number."""
 
     def __len__(self) -> int: ...
 
@@ -27,7 +30,7 @@ class OctetBuffer(Protocol):
 
 
 class MemoryBuffer:
-    """Octets in the order in which they came; `len` tells how many there are."""
+    """A buffer in memory that keeps octets in order; `len` is their number."""
 
     def __init__(self) -> None:
         self._whole: list[bytes] = []
@@ -53,7 +56,7 @@ class MemoryBuffer:
         return whole[0] if len(whole) == 1 else b"".join(whole)
 
     def take_apart(self) -> list[bytes]:
-        """Give all of it as the pieces that it is in, which copies little, and keep nothing."""
+        """Return all octets as a list of pieces, which copies little, and empty the buffer."""
         self._settle()
         whole = self._whole
         self.clear()

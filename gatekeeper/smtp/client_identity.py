@@ -1,4 +1,4 @@
-"""Who speaks on a connection, and for whom: HELO, XCLIENT and XFORWARD put together."""
+"""The identity of the client of a connection: the peer, HELO, XCLIENT and XFORWARD put together."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _FIELDS = {"NAME": "name", "ADDR": "address", "HELO": "helo", "PROTO": "protocol
 
 @dataclass(slots=True)
 class ClientIdentity:
-    """What a connection has said about who it is; `address` and `port` are those of the peer itself."""
+    """What is known of a connection's client; `address` and `port` are those of the connected peer itself."""
 
     address: str
     port: int
     encrypted: bool = False
     helo: str = ""
-    extended: bool = False  # EHLO
+    extended: bool = False  # the client said EHLO
     login: str | None = None  # by XCLIENT
     forwarded: Mapping[str, str] = field(default_factory=dict)  # by XFORWARD, until the transaction ends
-    _client: Client | None = None  # by XCLIENT, until the connection ends
-    _own: Client | None = None  # the peer itself, as it was described last
+    _client: Client | None = None  # named by XCLIENT, until the connection ends
+    _own: Client | None = None  # the peer itself; cached
 
     def speak_for(self, attributes: Mapping[str, str]) -> None:
-        """Take XCLIENT's attributes: from here on the client is another, who has yet to say hello."""
+        """Take XCLIENT's attributes: from here on the client is the one they name, who has yet to say HELO or EHLO."""
         self._client = _described(self._client or self._itself(), attributes)
         if "LOGIN" in attributes:
             self.login = attributes["LOGIN"] or None
         self.helo, self.forwarded = "", {}
 
     def client(self) -> Client:
-        """Whom a transaction that begins now is from: by XFORWARD, else by XCLIENT, else the peer."""
+        """Return the client of a transaction that begins now: by XFORWARD, else by XCLIENT, else the peer."""
         client = self._client
         if client is None:
             client = self._itself()
@@ -42,7 +42,7 @@ class ClientIdentity:
 
     @property
     def upstream(self) -> str | None:
-        """The queue id that XFORWARD gave, at the peer: "4XyZ@192.0.2.1"."""
+        """Return the queue id that XFORWARD gave, with the peer's address: "4XyZ@192.0.2.1"; None without one."""
         ident = self.forwarded.get("IDENT")
         return f"{ident}@{self.address}" if ident else None
 
@@ -54,7 +54,10 @@ class ClientIdentity:
 
 
 def _described(client: Client, attributes: Mapping[str, str]) -> Client:
-    """The client as a trusted peer describes it; where that names no address, what it leaves out stays as it is."""
+    """Return the client as a trusted peer describes it.
+
+    Where no address is given, attributes left out stay as they are.
+    """
     known = {field: attributes[name] for name, field in _FIELDS.items() if attributes.get(name)}
     base = Client(protocol=client.protocol) if "address" in known else client
     return Client(

@@ -1,4 +1,4 @@
-"""A message's content as it comes over the wire: end, dots, line ends (RFC 5321 4.1.1.4, 4.5.2, 2.3.8)."""
+"""Read a message's content as it comes after DATA: its end, dots, line ends (RFC 5321 4.1.1.4, 4.5.2, 2.3.8)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from enum import Enum
 from gatekeeper.smtp.buffer import MemoryBuffer, OctetBuffer
 
 _LINE_END = b"\r\n"
-_DOTTED = b"\r\n."  # a line that begins with a dot: the last one, or a stuffed one
+_DOTTED = b"\r\n."  # a line that begins with a dot: the end of data, or a stuffed line
 _END = b"\r\n.\r\n"
 _DOT = b".\r\n"
-_MARKS = b"\r\n\0"  # none of which is anywhere but in a line's end
-_MANY = 16_384  # octets, from which on it pays to ask whether all lines are of one length
+_MARKS = b"\r\n\0"  # octets that may stand only in a line end (NUL: nowhere)
+_MANY = 16_384  # octets; from this size on it pays to check whether all lines have one length
 _BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
 
 
 class Fault(Enum):
-    """Why a message cannot be taken in; the first that was met counts."""
+    """Why a message cannot be taken in; the first fault found counts."""
 
     LINE_ENDS = "bare CR, bare LF or NUL"
     SIZE = "size"
@@ -27,13 +27,13 @@ class Fault(Enum):
 
 
 class ContentReader:
-    """Takes in the octets behind 354 in any cut, finds the end of data, undoes dot-stuffing. Does no I/O.
+    """A reader of the octets behind 354, cut anywhere: finds the end of data and undoes dot-stuffing. It does no I/O.
 
-    Only CRLF "." CRLF is the end: after any other sequence that some server might take for one, the message goes on,
-    and `fault` says that it must be refused. A faulty message's octets are dropped at once, its end is still sought.
+    Only CRLF "." CRLF is the end. After any other sequence that some server might take for an end, the message goes on,
+    and `fault` says that it must be refused. A faulty message's octets are dropped at once; its end is still searched.
 
     The last octets of a block that may begin an end of data are held back, so that every CRLF and every CRLF "." lies
-    whole within what is looked at: blocks can be searched, checked and unstuffed each for itself.
+    whole within one piece of work: each block can be searched, checked and unstuffed by itself.
     """
 
     def __init__(self, limit: int, keep: OctetBuffer | None = None) -> None:
@@ -42,16 +42,16 @@ class ContentReader:
         self.size = 0
         self._limit = limit
         self._pieces: OctetBuffer = MemoryBuffer() if keep is None else keep
-        self._held = _LINE_END  # the line of the DATA command has ended: a dot here is the first of a line
-        self._lead = len(_LINE_END)  # octets of that line end that are still to be taken off
+        self._held = _LINE_END  # the line of the DATA command has ended, so a dot here begins a line
+        self._lead = len(_LINE_END)  # octets of that line end that are still to be removed
 
     def feed(self, block: bytes) -> bytes | None:
-        """Take in a block; None where the end is still to come, else the octets behind the end.
+        """Take a block. Returns None where the end of data is still to come, else the octets behind the end.
 
-        Not to be called again after the end was found.
+        Must not be called again after the end was found.
         """
         work = self._held + block
-        # most blocks have no dot at all, which is the quickest thing to find out
+        # Most blocks have no dot at all, and that is the quickest test.
         dotted = work.find(_DOTTED) if b"." in work else -1
         end = work.find(_END, dotted) if dotted >= 0 else -1
         if end >= 0:
@@ -62,7 +62,7 @@ class ContentReader:
         return None
 
     def content(self) -> bytes:
-        """Give the content once, with CRLF line ends as it came in; the reader keeps nothing of it."""
+        """Return the content, once, with CRLF line ends as it came in. The reader then holds nothing."""
         return self._pieces.take()
 
     def _take(self, body: bytes, dotted: bool) -> None:
@@ -85,9 +85,9 @@ class ContentReader:
 
 
 def whole_content(octets: bytes, limit: int) -> bytes | None:
-    """The content, where the octets behind 354 are all of a faultless message without a stuffed dot; most come so.
+    """Return the content where the octets behind 354 are a whole faultless message without a stuffed dot, as most are.
 
-    None where `ContentReader` is to look at them. Args: `limit` as there.
+    Returns None where `ContentReader` has to read the octets. Args: `limit` as in `ContentReader`.
     """
     if not octets.endswith(_END) or octets[:1] == b"." or octets.find(_DOTTED) != len(octets) - len(_END):
         return None
@@ -96,16 +96,16 @@ def whole_content(octets: bytes, limit: int) -> bytes | None:
 
 
 def has_valid_line_ends(body: bytes) -> bool:
-    """True where every CR is before an LF, every LF behind a CR, and nothing is NUL."""
+    """Return True where every CR stands before an LF, every LF behind a CR, and there is no NUL."""
     if len(body) >= _MANY and _is_even(body):
         return True
     return len(body) == len(body.translate(None, _MARKS)) + len(_LINE_END) * body.count(_LINE_END)
 
 
 def _is_even(body: bytes) -> bool:
-    """True for a sound body whose lines are of one length but for the first and the last, as base64 is.
+    """Return True for a body with valid line ends whose lines, but the first and the last, have one length, as base64.
 
-    Line ends lie at even steps there, and are looked at without a search: in a fifth of the time.
+    Line ends lie at even steps there and are checked without a search, in a fifth of the time.
     """
     first = body.find(_LINE_END)
     step = body.find(_LINE_END, first + 2) - first
@@ -117,5 +117,5 @@ def _is_even(body: bytes) -> bool:
         if found != octet * len(found):
             return False
         rest[at::step] = b" " * len(found)
-    # a CR that is the last octet has no LF; it would be one step behind the others
+    # A CR that is the last octet has no LF; it would lie one step behind the others.
     return b"\r" not in rest and b"\n" not in rest and b"\0" not in rest and not body.endswith(b"\r")

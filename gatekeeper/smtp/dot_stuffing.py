@@ -1,4 +1,4 @@
-"""A message as the octets that go between DATA and the dot (RFC 5321 4.5.2)."""
+"""Encode a message as the octets that follow DATA, the final dot included (RFC 5321 4.5.2)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ DOT = b".\r\n"
 
 
 def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
-    """Yield blocks of the message with its leading dots doubled, the dot that ends it within the last block.
+    """Yield blocks of the message with leading dots doubled; the last block holds the final dot.
 
-    The octets are otherwise those that came in; a message whose last line has no end gets one (RFC 5321 4.1.1.4).
-    Blocks without a dot are not copied, of others one at a time.
+    No other octet is changed, but a message whose last line has no end gets one (RFC 5321 4.1.1.4). Blocks without a
+    dot are not copied; of the others one is copied at a time.
     """
-    before = b"\r\n"  # the two octets before a block: a leading dot may be the first octet of one
+    before = b"\r\n"  # the last two octets before a block, because its first octet may be a leading dot
     waiting: bytes | memoryview = b""
     for chunk, start, end in _blocks(chunks):
         if waiting:
@@ -28,14 +28,14 @@ def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
-    """Chunks with where a block begins in them and ends."""
+    """Yield blocks: a chunk, and the offsets at which the block begins and ends in it."""
     for chunk in chunks:
         for start in range(0, len(chunk), BLOCK_OCTETS):
             yield chunk, start, min(start + BLOCK_OCTETS, len(chunk))
 
 
 def stuffed_whole(chunks: Iterable[bytes]) -> bytes:
-    """As `stuffed`, all in one piece."""
+    """Return the octets of `stuffed` in one piece, for a small message."""
     octets = b"".join(chunks)
     if octets.find(b"\r\n.") >= 0 or octets[:1] == b".":
         octets = (b"\r\n" + octets).replace(b"\r\n.", b"\r\n..")[2:]

@@ -1,7 +1,7 @@
-"""MAIL and RCPT as a next hop is told them: parameters that it does not offer are left out, or the command refused.
+"""Write MAIL and RCPT for a next hop: parameters that the next hop does not offer are left out, or the command refused.
 
-The SMTP listener offers only what every next hop offers, so a client of ours seldom meets these rules; they decide when
-a next hop changed its offers since, and for mail that is released later.
+The SMTP listener offers only what every next hop offers, so these rules seldom act. They decide when a next hop has
+changed its offers since, and for mail that is released later.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from gatekeeper.model import Client, Recipient
 from gatekeeper.smtp.replies import Reply, reply
 
-_NEEDS = {  # parameter -> what must be offered for it
+_NEEDS = {  # parameter -> EHLO keyword that must be offered
     "SIZE": "SIZE",  # RFC 1870
     "BODY": "8BITMIME",  # RFC 6152
     "SMTPUTF8": "SMTPUTF8",  # RFC 6531
     "AUTH": "AUTH",  # RFC 4954 5
-    "RET": "DSN",  # RFC 3461 5.2.2: relayed without, where the next hop cannot
+    "RET": "DSN",  # RFC 3461 5.2.2: relayed without, where the next hop has no DSN
     "ENVID": "DSN",
     "NOTIFY": "DSN",
     "ORCPT": "DSN",
@@ -29,7 +29,7 @@ MISSING_EXTENSION = {
     _NO_UTF8_ADDRESS: "SMTPUTF8",
     _NO_UTF8_HEADER: "SMTPUTF8",
     _NO_8BIT: "8BITMIME",
-}  # what would have done
+}  # refusal -> what the next hop lacks
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACKET = re.compile(r"[<> ]")
 _is_plain = re.compile(r"[!-;=?-~]*").fullmatch  # printable ASCII but space and angle brackets
@@ -38,17 +38,17 @@ _NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
 
 
 def mail_command(sender: str, parameters: Sequence[str], offers: Mapping[str, str]) -> str | Reply:
-    """The MAIL command for a next hop with these offers, or the reply that refuses it."""
+    """Return the MAIL command for a next hop with these offers, or the reply that refuses the command."""
     return _command("MAIL FROM", sender, parameters, offers)
 
 
 def rcpt_command(recipient: Recipient, offers: Mapping[str, str]) -> str | Reply:
-    """The RCPT command for a next hop with these offers, or the reply that refuses it."""
+    """Return the RCPT command for a next hop with these offers, or the reply that refuses the command."""
     return _command("RCPT TO", recipient.address, recipient.parameters, offers)
 
 
 def plain_rcpt_commands(recipients: Sequence[Recipient]) -> bytes | None:
-    """The RCPT commands for all of them, as they go over the wire; None where `rcpt_command` is to look at each."""
+    """Return all RCPT commands as they go over the wire; None where `rcpt_command` has to make each of them."""
     if not recipients:
         return b""
     addresses = [recipient.address for recipient in recipients if not recipient.parameters]
@@ -75,11 +75,11 @@ def _keyword(parameter: str) -> str:
 
 
 def content_refusal(parameters: Sequence[str], content: Sequence[bytes], offers: Mapping[str, str]) -> Reply | None:
-    """The reply for a message that says it needs what is not offered, None where it may go.
+    """Return the reply that refuses a message which declares a need that is not offered; None where it may be sent.
 
-    We convert nothing: bytes are passed as they came. A message that declared BODY=8BITMIME and has 8-bit octets is
-    refused where that is not offered (RFC 6152 3), as is one with a header beyond ASCII (RFC 6531 3.5). 8-bit octets
-    that nobody declared pass, as they do through most MTAs.
+    The gate converts nothing: octets are passed as they came. A message that declared BODY=8BITMIME and has 8-bit
+    octets is refused where that is not offered (RFC 6152 3), and so is one that declared SMTPUTF8 and has a header
+    beyond ASCII (RFC 6531 3.5). 8-bit octets that nobody declared pass, as they do through most MTAs.
     """
     if not parameters:
         return None
@@ -101,11 +101,11 @@ def _header_is_ascii(content: Sequence[bytes]) -> bool:
     return True
 
 
-# -- for whom we speak -------------------------------------------------------------------------------------------
+# -- the client's identity ---------------------------------------------------------------------------------------
 
 
 def identity_command(verb: str, client: Client, offered: str) -> str | None:
-    """XCLIENT or XFORWARD with the attributes that are offered; None where none is (Postfix XCLIENT, XFORWARD)."""
+    """Return XCLIENT or XFORWARD (as in Postfix) with the offered attributes; None where none is offered."""
     known = {
         "NAME": client.name or "[UNAVAILABLE]",
         "ADDR": f"IPV6:{client.address}" if ":" in client.address else client.address or "[UNAVAILABLE]",
@@ -118,6 +118,6 @@ def identity_command(verb: str, client: Client, offered: str) -> str | None:
 
 
 def _xtext(value: str) -> str:
-    """Encode as RFC 3461 4 does."""
+    """Encode text as xtext (RFC 3461 4)."""
     octets = value.encode("utf-8", "surrogateescape")
     return _NOT_XTEXT.sub(lambda match: b"+%02X" % match[0][0], octets).decode("ascii")

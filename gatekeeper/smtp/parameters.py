@@ -1,7 +1,7 @@
-"""The arguments of MAIL and RCPT (RFC 5321 4.1.2): path and ESMTP parameters, read, checked, kept as they were given.
+"""Read and check the arguments of MAIL and RCPT (RFC 5321 4.1.2): path and ESMTP parameters, kept as they were given.
 
-Paths are taken as mail servers take them rather than to the letter: a space behind the colon, a path without brackets,
-dots where RFC 5321 has none. What goes on to the next hop is what came in; a source route is stripped (appendix C).
+Paths are read as tolerantly as mail servers read them: a space behind the colon, a path without brackets, dots where
+RFC 5321 allows none. The next hop gets the path as it came in, without a source route (appendix C).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ORCPT_CHARACTERS = 500  # RFC 3461 4.2
 
 
 class ArgumentError(ValueError):
-    """A command's argument cannot be taken; `reply` is what the client is told."""
+    """A command's argument that cannot be taken; `reply` is the answer to the client."""
 
     def __init__(self, answer: Reply) -> None:
         super().__init__(str(answer))
@@ -30,28 +30,28 @@ class ArgumentError(ValueError):
 
 @immutable
 class MailArgument:
-    """What MAIL said: the reverse-path without brackets ("" for the null one) and the parameters in canonical case."""
+    """The argument of MAIL: the reverse-path without brackets ("" for the null one), parameters in canonical case."""
 
     address: str
     parameters: tuple[str, ...] = ()
 
     @property
     def utf8(self) -> bool:
-        """True where the transaction may hold addresses and header fields in UTF-8 (RFC 6531)."""
+        """Return True where the transaction may hold addresses and header fields in UTF-8 (RFC 6531)."""
         return "SMTPUTF8" in self.parameters
 
     @property
     def size(self) -> int:
-        """The size that the client declared, in octets; 0 where it declared none (RFC 1870)."""
+        """Return the size that the client declared, in octets; 0 where it declared none (RFC 1870)."""
         return next((int(each[5:]) for each in self.parameters if each.startswith("SIZE=")), 0)
 
 
 def parse_mail(argument: str, offered: Collection[str], limit: int) -> MailArgument:
     """Read what follows `MAIL `: `FROM:<a@example.gov> SIZE=1000`.
 
-    Args: `offered` the EHLO keywords that the client was given; `limit` the largest SIZE taken, in octets.
-    Raises ArgumentError: 501 for what is malformed, 555 for what is not offered, 552 for too large, 553 for UTF-8
-    that was not announced.
+    Args: `offered` are the EHLO keywords that the client was given; `limit` is the largest SIZE taken, in octets.
+    Raises ArgumentError: 501 for a malformed argument, 555 for a parameter that is not offered, 552 for a message that
+    is too large, 553 for UTF-8 that was not announced.
     """
     path, rest = _split(argument, "FROM", "5.1.7")
     parameters = _read_parameters(rest, _MAIL_PARAMETERS, offered)
@@ -64,7 +64,7 @@ def parse_mail(argument: str, offered: Collection[str], limit: int) -> MailArgum
 def parse_rcpt(argument: str, offered: Collection[str], utf8: bool) -> Recipient:
     """Read what follows `RCPT `: `TO:<a@example.gov> NOTIFY=NEVER`.
 
-    Args: `offered` as for `parse_mail`; `utf8` whether MAIL said SMTPUTF8. Raises ArgumentError as `parse_mail` does.
+    Args: `offered` as for `parse_mail`; `utf8` is True where MAIL said SMTPUTF8. Raises ArgumentError as `parse_mail`.
     """
     path, rest = _split(argument, "TO", "5.1.3")
     if path.lower() == "postmaster":  # RFC 5321 4.1.1.3: the one address without a domain
@@ -87,7 +87,7 @@ _SIMPLE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@(?:[A-Za-z0-9_\-]{
 
 
 def _split(argument: str, keyword: str, enhanced: str) -> tuple[str, str]:
-    """Take `FROM:<path> rest` apart; raises ArgumentError."""
+    """Split `FROM:<path> rest` into path and rest. Raises ArgumentError."""
     head, colon, tail = argument.partition(":")
     if not colon or head.strip().upper() != keyword:
         raise ArgumentError(reply(501, f"expected {keyword}:<address>", "5.5.4"))
@@ -102,7 +102,7 @@ def _split(argument: str, keyword: str, enhanced: str) -> tuple[str, str]:
 
 
 def _read_path(path: str, enhanced: str, utf8: bool) -> str:
-    """Check a mailbox and take its source route off; raises ArgumentError."""
+    """Check a mailbox and return it without a source route. Raises ArgumentError."""
     if _SIMPLE.fullmatch(path):
         return path
     route = _ROUTE.match(path)
@@ -125,12 +125,12 @@ _XTEXT_OCTET = re.compile(rb"\+([0-9A-F]{2})")
 _ORCPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*);(.+)")
 _UTF8_ADDRESS = re.compile(r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\}|\+[0-9A-F]{2})*")  # RFC 6533 3
 
-Reader = Callable[[str], str | None]  # a value to its canonical form, None where it is malformed
-Known = dict[str, tuple[str, Reader | None]]  # keyword -> the EHLO keyword that offers it, and how its value is read
+Reader = Callable[[str], str | None]  # returns a value's canonical form; None for a malformed value
+Known = dict[str, tuple[str, Reader | None]]  # parameter -> EHLO keyword, reader of the value
 
 
 def decode_xtext(text: str) -> str | None:
-    """Decode xtext (RFC 3461 4), the octets taken as UTF-8; None where it is malformed."""
+    """Decode xtext (RFC 3461 4), its octets as UTF-8. Returns None for malformed xtext."""
     if not _XTEXT.fullmatch(text):
         return None
     octets = _XTEXT_OCTET.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode())
@@ -222,7 +222,7 @@ _UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 def parse_attributes(argument: str, known: Collection[str]) -> dict[str, str]:
     """Read what follows `XFORWARD ` or `XCLIENT ` (Postfix XFORWARD_README, XCLIENT_README), xtext decoded.
 
-    A value that the peer does not know is "". An address is without its "IPV6:". Raises ArgumentError (501).
+    A value that the peer does not know becomes "". An address loses its "IPV6:". Raises ArgumentError (501).
     """
     attributes = {}
     for word in argument.split():
@@ -247,7 +247,7 @@ def _read_attribute(name: str, value: str) -> str:
 
 
 def _check_attribute(name: str, value: str) -> str:
-    """Raises ArgumentError where an address is no IP address or a port no number."""
+    """Return the value. Raises ArgumentError where an address is no IP address or a port no number."""
     bad_port = name == "PORT" and not (value.isascii() and value.isdigit() and int(value) <= 65535)
     if bad_port or (name == "ADDR" and not _is_address(value)):
         raise ArgumentError(reply(501, f"malformed value of attribute {name}", "5.5.4"))

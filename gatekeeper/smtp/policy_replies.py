@@ -1,6 +1,6 @@
-"""The texts with which the gate answers a message, each one ASCII line of at most 512 octets (docs/flow.md).
+"""The gate's own replies to a message, each one ASCII line of at most 512 octets (docs/flow.md).
 
-Every one is a pure function; who sends the mail reads them in a bounce, who runs the servers in a log.
+Senders read these texts in a bounce, operators of mail servers in a log.
 """
 
 from __future__ import annotations
@@ -17,90 +17,94 @@ _LEAST_REASON = 24  # octets; a reason cut shorter says nothing
 
 
 def held(mailing: str, why: str, link: str | None = None) -> Reply:
-    """250 for a batch that is durably held: `mailing` is its number ("M-17"), `why` a clause, `link` where to look."""
+    """Return 250 for a batch that is durably held.
+
+    Args: `mailing` is its number ("M-17"), `why` a clause that gives the reason, `link` the page that shows the
+    mailing.
+    """
     where = plain(link or "")
     suffix = "; do not resend" + (f"; {where}" if where and len(where) <= _LINK_OCTETS else "")
     return reply(250, f"Held for approval as {mailing}: not sent yet, {why.rstrip(' .;')}", "2.0.0", suffix)
 
 
 def gathered(mailing: str, limit: float) -> Reply:
-    """250 for a batch that is durably kept while its mailing is counted, for at most `limit` seconds."""
+    """Return 250 for a batch that is durably kept while its mailing is counted, for at most `limit` seconds."""
     text = f"{mailing} not sent yet: counting recipients, up to {_in_words(limit)}; do not resend"
     return reply(250, text, "2.0.0")
 
 
 def rejected(reasons: Sequence[Reason], contact: str) -> Reply:
-    """550 with all reasons, whom to ask, and the rules' ids."""
+    """Return 550 with all reasons, whom to ask, and the rules' ids."""
     return _refusal(550, "5.7.1", "Not sent.", reasons, contact)
 
 
 def deferred(reasons: Sequence[Reason], contact: str) -> Reply:
-    """451 with all reasons, whom to ask, and the rules' ids: the client is to try again."""
+    """Return 451 with all reasons, whom to ask, and the rules' ids: the client is to try again."""
     return _refusal(451, "4.7.1", "Not sent yet, will be tried again.", reasons, contact)
 
 
 def our_fault() -> Reply:
-    """451 where the gate itself cannot decide or keep: database, directory, a fault in the program."""
+    """Return 451 where the gate itself cannot decide or keep mail: database, directory, a fault in the program."""
     return reply(451, "Not sent yet: the mail gate cannot decide now, try again later", "4.3.0")
 
 
 def next_hop_down() -> Reply:
-    """451 where no next hop answers, or one answers otherwise than it did before (RFC 3463 X.4.1)."""
+    """Return 451 where no next hop answers, or one that answers differently than before (RFC 3463 X.4.1)."""
     return reply(451, "Not sent yet: the next mail server does not answer, try again later", "4.4.1")
 
 
 def next_hop_cannot() -> Reply:
-    """451 where the next hop that is to be had takes no such mail, and our client was offered that it does."""
+    """Return 451 where the available next hop does not take such mail, although the client was offered it."""
     return reply(451, "Not sent yet: the next mail server cannot take such mail now, try again later", "4.4.1")
 
 
 def outcome_unknown() -> Reply:
-    """451 where the next hop had the whole message and was lost before its answer (RFC 3463 X.4.2)."""
+    """Return 451 where the next hop had the whole message and was lost before its answer (RFC 3463 X.4.2)."""
     return reply(451, "The next mail server was lost before it answered; the message may have been sent", "4.4.2")
 
 
 def disk_full() -> Reply:
-    """452 where nothing more can be kept (RFC 3463 X.3.1)."""
+    """Return 452 where the storage is full (RFC 3463 X.3.1)."""
     return reply(452, "Not sent yet: the mail gate's storage is full, try again later", "4.3.1")
 
 
 def too_many_large() -> Reply:
-    """451 where a large message waited too long for its turn (RFC 3463 X.3.2); nothing was done with it."""
+    """Return 451 where a large message waited too long for memory and was not processed (RFC 3463 X.3.2)."""
     return reply(451, "Not sent yet: too many large messages at once, try again later", "4.3.2")
 
 
 def preflight() -> Reply:
-    """250 for mail that asks what would become of it."""
+    """Return 250 for a preflight: mail to be judged, which is sent to nobody."""
     return reply(250, "Judged as you asked, and sent to nobody: the answer comes by mail", "2.0.0")
 
 
 def preflight_of_nobody() -> Reply:
-    """550 where the answer could go to nobody."""
+    """Return 550 for a preflight whose answer could be sent to nobody."""
     return reply(550, "Not judged: who asks must be an inside person, to whom the answer goes", "5.7.1")
 
 
 def too_many_hops() -> Reply:
-    """554 for a message with more Received fields than a way without a loop has (RFC 5321 6.3)."""
+    """Return 554 for a message with so many Received fields that it must be in a loop (RFC 5321 6.3)."""
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
 
 
 def bad_address() -> Reply:
-    """553 for an envelope with an address that no next hop would take."""
+    """Return 553 for an envelope with an address that no next hop would take."""
     return reply(553, "an address that is too long or not UTF-8: expected one that mail can be sent to", "5.1.3")
 
 
 def bad_content() -> Reply:
-    """550 for a message whose end two servers may see in different places."""
+    """Return 550 for a message whose end two servers may see in different places (SMTP smuggling)."""
     return reply(550, "bare CR, bare LF or NUL in the message: expected CR LF at the end of lines only", "5.5.2")
 
 
 def too_large(limit: int) -> Reply:
-    """552 for a message of more octets than are taken (RFC 1870 6.1)."""
+    """Return 552 for a message of more octets than are taken (RFC 1870 6.1)."""
     return reply(552, f"message too large: at most {limit} octets are taken", "5.3.4")
 
 
 def too_many_recipients(limit: int) -> Reply:
-    """550 where all recipients were taken by a mail server that cannot be told to send the others later."""
+    """Return 550 where an MTA has accepted too many recipients and cannot be told to send the others later."""
     return reply(550, f"too many recipients: at most {limit} are taken of one message, send it in parts", "5.5.3")
 
 
@@ -123,7 +127,7 @@ def _help(contact: str, rules: Sequence[str]) -> str:
 
 
 def _names(rules: Sequence[str]) -> str:
-    """All ids; where they are too many, as many as fit and the number of the others."""
+    """Return all ids; where they are too many, as many as fit and the number of the others."""
     for shown in range(len(rules), 0, -1):
         rest = [f"and {len(rules) - shown} more"] if shown < len(rules) else []
         named = ", ".join([*rules[:shown], *rest])
@@ -133,7 +137,7 @@ def _names(rules: Sequence[str]) -> str:
 
 
 def _share(texts: Sequence[str], octets: int) -> list[str]:
-    """Cut texts to fit together in `octets`: what the short ones leave goes to the long ones."""
+    """Cut texts so that together they fit in `octets`. Long texts get the room that short texts leave."""
     left = octets - sum(len(f" {number}) ") for number in range(1, len(texts) + 1))
     shares: dict[int, str] = {}
     for done, place in enumerate(sorted(range(len(texts)), key=lambda place: len(texts[place]))):

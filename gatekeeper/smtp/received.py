@@ -1,4 +1,4 @@
-"""The trace header that the gate puts before a message (RFC 5321 4.4)."""
+"""Write the Received field that the gate puts before a message (RFC 5321 4.4), and count those of a message."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from functools import lru_cache
 
 from gatekeeper.model import Transaction
 
-_UNFIT = re.compile(r"[^A-Za-z0-9.:_\-\[\]]")  # what would end an atom, open a comment or fold the field
-_HEADER_BYTES = 262_144  # where the counting of trace fields ends; a longer header is a defect of its own
+_UNFIT = re.compile(r"[^A-Za-z0-9.:_\-\[\]]")  # characters that would end an atom, open a comment or fold the field
+_HEADER_BYTES = 262_144  # octets in which trace fields are counted; a longer header is a defect of its own
 _TRACE_FIELD = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 def received_field(transaction: Transaction, hostname: str, now: datetime, id: str) -> bytes:
     """Build the Received field of a transaction, CRLF included (RFC 5321 4.4); no recipient is named in it.
 
-    Args: `hostname` is our own name, `now` an aware time, `id` what the log calls this transaction, "" where it has
-    no name there.
+    Args: `hostname` is the gate's own name, `now` an aware time, `id` the transaction's id in the log, "" without one.
     """
     client = transaction.client
     way = _way(client.helo, client.name, client.address, hostname, _protocol(transaction))
@@ -26,27 +25,27 @@ def received_field(transaction: Transaction, hostname: str, now: datetime, id: s
     return f"{way}{named};\r\n\t{_date(now.replace(microsecond=0), now.utcoffset())}\r\n".encode("ascii")
 
 
-@lru_cache(maxsize=256)  # a few mail servers send nearly all of it
+@lru_cache(maxsize=256)  # a few mail servers send nearly all mail
 def _way(helo: str, name: str, address: str, hostname: str, protocol: str) -> str:
     peer = _peer(name, address)
     return f"Received: from {_atom(helo) or 'unknown'} ({peer})\r\n\tby {_atom(hostname)} with {protocol}"
 
 
-@lru_cache(maxsize=4)  # many messages a second have it
+@lru_cache(maxsize=4)  # many messages share one second
 def _date(now: datetime, _offset: timedelta | None) -> str:
-    """The offset is part of what is remembered: equal times of two zones are written otherwise."""
+    """Format a time. The offset belongs to the cache key, because equal times of two zones are written differently."""
     return format_datetime(now)
 
 
 def is_looping(content: bytes, most: int) -> bool:
-    """True for a message with more Received fields than that: it goes round in a loop (RFC 5321 6.3)."""
+    """Return True for a message with more than `most` Received fields, which must be in a loop (RFC 5321 6.3)."""
     end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
     lines = content.count(b"\n", 0, end if end >= 0 else _HEADER_BYTES)
-    return lines >= most and count_received(content) > most  # a short header cannot have as many
+    return lines >= most and count_received(content) > most  # a quick test first: short headers have too few
 
 
 def count_received(content: bytes) -> int:
-    """Count the Received fields of a message's header, which tell how many hops it has come (RFC 5321 6.3)."""
+    """Count the Received fields of a message's header, one for each hop the message has taken (RFC 5321 6.3)."""
     if content.startswith(b"\r\n"):
         return 0  # there is no header
     end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)

@@ -1,4 +1,4 @@
-"""SMTP replies: one value for those that we give and those that a next hop gave (RFC 5321 4.2)."""
+"""SMTP replies (RFC 5321 4.2): one class for the gate's own replies and for those of a next hop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from gatekeeper.lib.immutable import immutable
 
 LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
-_TAKEN_LINE_OCTETS = 2048  # what we take from a next hop; real ones go beyond 512
+_TAKEN_LINE_OCTETS = 2048  # longest line taken from a next hop; real ones exceed 512
 _TAKEN_LINES = 128
 _TEXT_OCTETS = LINE_OCTETS - len("250 ") - len("\r\n")
 _MORE = "..."
@@ -23,48 +23,48 @@ _PLAIN = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "
 
 
 class ProtocolError(Exception):
-    """A next hop said what is no SMTP reply; the text tells what was expected."""
+    """A next hop sent something that is no SMTP reply; the text says what was expected."""
 
 
 @immutable
 class Reply:
-    """A reply: its three-digit code, and the text of each of its lines (at least one)."""
+    """An SMTP reply: its three-digit code, and the text of each line (at least one)."""
 
     code: int
     lines: tuple[str, ...] = ("",)
-    _wire: bytes = field(default=b"", init=False, repr=False, compare=False)  # as it was encoded last
+    _wire: bytes = field(default=b"", init=False, repr=False, compare=False)  # the encoded reply; cached
 
     @property
     def ok(self) -> bool:
-        """True for 2xx."""
+        """Return True for 2xx."""
         return 200 <= self.code < 300
 
     @property
     def transient(self) -> bool:
-        """True for 4xx."""
+        """Return True for 4xx."""
         return 400 <= self.code < 500
 
     @property
     def permanent(self) -> bool:
-        """True for 5xx."""
+        """Return True for 5xx."""
         return 500 <= self.code < 600
 
     @property
     def enhanced(self) -> str | None:
-        """The enhanced status code that the first line begins with, such as "5.7.1" (RFC 2034 4)."""
+        """Return the enhanced status code at the start of the first line, such as "5.7.1" (RFC 2034 4)."""
         match = _ENHANCED.match(self.lines[0]) if self.lines else None
         return match[0] if match else None
 
     @property
     def text(self) -> str:
-        """All lines, with a space between them."""
+        """Return all lines, with a space between them."""
         return " ".join(self.lines)
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}".rstrip()
 
     def encode(self) -> bytes:
-        """As it is written to the wire, CRLF included: every line ASCII, without controls, of at most 512 octets."""
+        """Return the reply for the wire, CRLF included: lines of ASCII without controls, of at most 512 octets."""
         if not self._wire:
             object.__setattr__(self, "_wire", _wire(self.code, self.lines or ("",)))
         return self._wire
@@ -87,7 +87,7 @@ def _wire_line(code: int, mark: bytes, text: str) -> bytes:
 def reply(code: int, text: str, enhanced: str | None = None, suffix: str = "") -> Reply:
     """Make a reply of one ASCII line of at most 512 octets, whatever is in the text.
 
-    What does not fit is cut from the end of `text`, at a word; `suffix` stays whole where it fits at all.
+    Text that does not fit is cut from the end of `text`, at a word; `suffix` stays whole where it fits at all.
     Line ends and control characters become spaces, other characters lose their accents or become "?".
     """
     start = f"{enhanced} " if enhanced else ""
@@ -98,19 +98,19 @@ def reply(code: int, text: str, enhanced: str | None = None, suffix: str = "") -
 
 
 def octets_left(start: str, suffix: str) -> int:
-    """Octets that are left for the text of a one-line reply between an enhanced code and a suffix."""
+    """Return the octets left for the text of a one-line reply between `start` (its enhanced code) and `suffix`."""
     return max(0, _TEXT_OCTETS - len(start) - len(suffix))
 
 
 def plain(text: str) -> str:
-    """Make printable ASCII of a text, its white space and control characters single spaces."""
+    """Turn a text into printable ASCII; white space and control characters become single spaces."""
     spaced = text[: 8 * LINE_OCTETS].translate(_PLAIN).translate(_CONTROLS)
     bare = "".join(letter for letter in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(letter))
     return " ".join(bare.encode("ascii", "replace").decode("ascii").split())
 
 
 def cut(text: str, octets: int) -> str:
-    """Shorten an ASCII text to at most `octets`, at a word where there is one, with "..." for what is gone."""
+    """Shorten an ASCII text to at most `octets`, at a word if possible, with "..." for the rest."""
     if len(text) <= octets:
         return text
     kept = text[: max(0, octets - len(_MORE))]
@@ -123,18 +123,19 @@ def cut(text: str, octets: int) -> str:
 
 
 class ReplyParser:
-    """Makes replies of a next hop's octets, however they are cut up. Does no I/O."""
+    """A parser that makes replies of a next hop's octets, cut anywhere. It does no I/O."""
 
     def __init__(self) -> None:
-        self.idle = True  # nothing was begun: no octet is left over
+        self.idle = True  # no reply has begun: no octet is left over
         self._rest = bytearray()
         self._code = 0
         self._lines: list[str] = []
 
     def feed(self, data: bytes) -> list[Reply]:
-        """Take in octets and return the replies that they complete, in order.
+        """Add octets and return the replies that they complete, in order.
 
-        Raises ProtocolError at what is no reply; replies before it are returned first, the error at the next call.
+        Raises ProtocolError for octets that are no reply; replies before them are returned first, and the next call
+        raises.
         """
         if self.idle:
             whole = _ordinary_reply(data) if len(data) <= LINE_OCTETS else None
@@ -179,7 +180,7 @@ class ReplyParser:
 
 
 def _take_ordinary(data: bytes, replies: list[Reply]) -> bytes:
-    """Take whole replies of one ordinary line from the front; what is left. Thousands of them are the same."""
+    """Take ordinary one-line replies from the front, of which thousands may be alike. Returns the octets left over."""
     at = 0
     while end := data.find(b"\n", at) + 1:
         line = data[at:end]
@@ -193,7 +194,7 @@ def _take_ordinary(data: bytes, replies: list[Reply]) -> bytes:
 
 
 def _how_often(data: bytes, at: int, line: bytes) -> int:
-    """How often the line comes from there on, one after the other; at least once."""
+    """Return at least how often the line comes from offset `at` on, one after the other; 1 or more."""
     times, step = 1, len(line)
     while data.startswith(line * times, at + times * step):
         times *= 2
@@ -202,7 +203,7 @@ def _how_often(data: bytes, at: int, line: bytes) -> int:
 
 @lru_cache(maxsize=256)
 def _ordinary_reply(line: bytes) -> Reply | None:
-    """What an ordinary line says, its end included; None for any other."""
+    """Return the reply of one ordinary line, line end included; None for any other line."""
     found = _ORDINARY_REPLY.fullmatch(line)
     return Reply(int(found[1]), (found[2].decode("ascii"),)) if found else None
 
