@@ -237,7 +237,7 @@ class Queue:
             return Claim.LOST
         if token:
             positions = [position for position, _ in group]
-            release_tokens.issue(connection, self.store.secret, token, release.batch_id, positions)
+            release_tokens.issue(connection, self.store.secret, token, release.batch_id, positions, now=self.clock())
         return Claim.OURS
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:

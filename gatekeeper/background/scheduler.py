@@ -15,7 +15,17 @@ from gatekeeper.background.recheck import Meetings
 from gatekeeper.background.request_reminders import RequestNews
 from gatekeeper.lib.aio import every
 from gatekeeper.policy.active import ActivePolicy
-from gatekeeper.store import OutageLog, Store, batches, cleanup, permit_uses, permits, preflights, versions
+from gatekeeper.store import (
+    OutageLog,
+    Store,
+    batches,
+    cleanup,
+    permit_uses,
+    permits,
+    preflights,
+    release_tokens,
+    versions,
+)
 from gatekeeper.store.time_bounds import Lengths, bound_stored_times
 
 log = logging.getLogger("gatekeeper.duties")
@@ -25,6 +35,7 @@ TIDY_SECONDS = 60.0
 FORGET_SECONDS = 15.0  # by which content and addresses of gathered mail that passed as ordinary may stay too long
 _LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting")
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
+_TOKEN_SECONDS = 5 * 86_400.0  # for which released mail may come back with its token (RFC 5321 4.5.4.1)
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
 _SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of a case can be named in a decision
 
@@ -104,6 +115,7 @@ class Duties:
             await self.store.run(partial(batches.forget_unsealed, before=unsealed))
             await self.store.run(partial(batches.forget_bodies, before=unsealed))
             await self.store.run(partial(preflights.forget, before=unsealed))
+            await self.store.run(partial(release_tokens.forget_tokens, before=now - _TOKEN_SECONDS))
             await self.store.run(partial(permits.expire_permits, now=now))
             await self.store.run(partial(permit_uses.forget_flights, now=now))
             await self.store.run(partial(versions.forget, before=now - _SEEN_SECONDS))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.store.db.schema import (
@@ -26,7 +26,6 @@ from gatekeeper.store.db.schema import (
 )
 
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
-_TOKEN_SECONDS = 86_400.0  # for which released mail may still come back with its token
 _ENDED = (BatchState.SENT.value, BatchState.RETURNED.value)
 _NOTHING = b""  # in the place of a body's digest: it is the digest of none
 
@@ -59,12 +58,7 @@ def _finished(now: float) -> Select[Any]:
         ~exists().where(own, batches.c.state.not_in(_ENDED)),
         ~exists().where(own, *young),
         ~exists().where(jobs.c.mailing_id == mailings.c.id, jobs.c.state == "due"),
-        ~exists().where(own, batch_recipients.c.batch_id == batches.c.id, _may_come_back(now)),
     )
-
-
-def _may_come_back(now: float) -> ColumnElement[bool]:
-    return and_(batch_recipients.c.token.is_not(None), batch_recipients.c.told_at > now - _TOKEN_SECONDS)
 
 
 def _forget(connection: Connection, key: int, now: float) -> None:

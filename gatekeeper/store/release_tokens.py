@@ -1,56 +1,73 @@
 """Tokens that released mail is sent with: by one the gate knows its own mail, should the next hop bring it back.
 
 A token is good once for each recipient that it was given for, with the sender and the content of their batch. The
-database has its keyed hash only.
+database has keyed hashes only: what is left of a token after its batch is gone names nobody and quotes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from gatekeeper.address import normalise
-from gatekeeper.store.db.hashing import keyed
-from gatekeeper.store.db.schema import batch_recipients, batches, mailings
+from gatekeeper.store.db.hashing import Hash, keyed, keyed_all
+from gatekeeper.store.db.schema import batch_recipients, batches, mailings, release_tokens
 from gatekeeper.store.rows import mailing_name
 
-_AT_ONCE = 500  # positions in one statement
+_AT_ONCE = 500  # rows or hashes in one statement
 
 
-def issue(connection: Connection, secret: bytes, token: str, batch_id: int, positions: Sequence[int]) -> None:
+def issue(
+    connection: Connection, secret: bytes, token: str, batch_id: int, positions: Sequence[int], *, now: float
+) -> None:
     """Give a token for these recipients of a batch; the one that they had is good no longer."""
-    _write(connection, batch_id, positions, keyed(secret, token))
+    batch = connection.execute(select(batches).where(batches.c.id == batch_id)).mappings().one()
+    of_token, of_batch = keyed(secret, token), keyed_all(secret, f"released:{batch_id}:")
+    bound = _bound(secret, batch["sender"], batch["content_digest"])
+    same = {"token": of_token, "bound": bound, "mailing_id": batch["mailing_id"], "issued_at": now}
+    for start in range(0, len(positions), _AT_ONCE):
+        addresses = _addresses(connection, batch_id, positions[start : start + _AT_ONCE])
+        rows = [{**same, "recipient": of_batch(address), "person": _person(secret, address)} for address in addresses]
+        table = release_tokens
+        connection.execute(delete(table).where(table.c.recipient.in_([row["recipient"] for row in rows])))
+        connection.execute(insert(table), rows)
 
 
 def redeem(
     connection: Connection, secret: bytes, token: str, sender: str, content_digest: str, recipients: Sequence[str]
 ) -> str | None:
     """Use a token up for these recipients: the name of their mailing; None where it is not good for all of them."""
-    query = (
-        select(batch_recipients, batches.c.sender, batches.c.content_digest, mailings.c.number)
-        .join(batches, batch_recipients.c.batch_id == batches.c.id)
-        .join(mailings, batches.c.mailing_id == mailings.c.id)
-        .where(batch_recipients.c.token == keyed(secret, token))
-        .with_for_update(of=batch_recipients)
-    )
-    found = connection.execute(query).mappings().all()
-    wanted = {normalise(address) for address in recipients}
-    known = [row for row in found if normalise(row["address"]) in wanted]
-    if not _is_good(known, wanted, sender, content_digest):
+    table, of_token = release_tokens, keyed(secret, token)
+    found = connection.execute(select(table).where(table.c.token == of_token).with_for_update()).mappings().all()
+    wanted = {_person(secret, normalise(address)) for address in recipients}
+    known = [row for row in found if bytes(row["person"]) in wanted]
+    if not known or {bytes(row["person"]) for row in known} != wanted:
         return None
-    _write(connection, known[0]["batch_id"], [row["position"] for row in known], None)
-    return mailing_name(known[0]["number"])
+    if bytes(known[0]["bound"]) != _bound(secret, sender, content_digest):
+        return None
+    for start in range(0, len(known), _AT_ONCE):
+        used = [row["recipient"] for row in known[start : start + _AT_ONCE]]
+        connection.execute(delete(table).where(table.c.recipient.in_(used)))
+    number = select(mailings.c.number).where(mailings.c.id == known[0]["mailing_id"])
+    return mailing_name(connection.execute(number).scalar())
 
 
-def _is_good(known: Sequence[RowMapping], wanted: set[str], sender: str, content_digest: str) -> bool:
-    if not known or {normalise(row["address"]) for row in known} != wanted:
-        return False
-    return normalise(known[0]["sender"]) == normalise(sender) and known[0]["content_digest"] == content_digest
+def forget_tokens(connection: Connection, before: float) -> None:
+    """Remove the tokens given before then (seconds since 1970): their mail does not come back any more."""
+    connection.execute(delete(release_tokens).where(release_tokens.c.issued_at < before))
 
 
-def _write(connection: Connection, batch_id: int, positions: Sequence[int], token: bytes | None) -> None:
+def _addresses(connection: Connection, batch_id: int, positions: Sequence[int]) -> list[str]:
+    """Return the normalised addresses at these places of a batch; one that stands twice is one."""
     table = batch_recipients
-    for start in range(0, len(positions), _AT_ONCE):
-        chosen = table.c.position.in_(positions[start : start + _AT_ONCE])
-        connection.execute(update(table).where(table.c.batch_id == batch_id, chosen).values(token=token))
+    query = select(table.c.address).where(table.c.batch_id == batch_id, table.c.position.in_(positions))
+    return list(dict.fromkeys(normalise(address) for address in connection.execute(query).scalars()))
+
+
+def _person(secret: bytes, address: str) -> Hash:
+    return keyed(secret, f"released to:{address}")
+
+
+def _bound(secret: bytes, sender: str, content_digest: str) -> Hash:
+    return keyed(secret, f"released:{normalise(sender)}:{content_digest}")

@@ -416,6 +416,18 @@ directory_sources = Table(  # how large each source was when it was good last, a
     Column("found_granted", Integer, nullable=False),
 )
 
+release_tokens = Table(  # what released mail is known by, should the next hop bring it back; keyed hashes throughout
+    "release_tokens",
+    metadata,
+    Column("recipient", LargeBinary(16), primary_key=True),  # of the batch and the address
+    Column("token", LargeBinary(16), nullable=False),
+    Column("person", LargeBinary(16), nullable=False),  # of the address
+    Column("bound", LargeBinary(16), nullable=False),  # of sender and content
+    Column("mailing_id", _Id, nullable=False),
+    Column("issued_at", Double, nullable=False),
+)
+Index("release_tokens_by_token", release_tokens.c.token)
+
 preflights = Table(  # what was asked of the preflight address, for minutes; addresses, for they are to be counted
     "preflights",
     metadata,
