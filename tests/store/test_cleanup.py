@@ -20,7 +20,7 @@ from sqlalchemy import select
 from gatekeeper.store import Database, Store, cleanup
 from gatekeeper.store.db.schema import metadata
 from tests.faults.scene import Downstream, wait_queue_empty
-from tests.peers import wait_for
+from tests.peers import free_port, wait_for
 from tests.peers.gate import RULES, Gate
 
 GATHER = RULES.replace("within: 24h}", "within: 24h, gather: {from: 20, quiet: 1s, limit: 5s}}")
@@ -103,6 +103,13 @@ def test_what_comes_later_has_its_names_again_and_is_counted_with_it():
         gate.terminate()
         assert forget(gate.home) == 0, "it is mass now, and a record"
         assert len(downstream.copies(CONTENT)) == 40
+
+
+def test_a_gate_whose_mail_may_come_back_by_its_milter_forgets_as_soon():
+    with gathered(flags=["--milter", f"127.0.0.1:{free_port()}"]) as (gate, _):
+        gate.terminate()
+        assert forget(gate.home) == 1
+        assert traces(gate.home) == {}
 
 
 def test_mass_mail_stays_a_record():

@@ -6,8 +6,10 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from sqlalchemy import delete
 
 from gatekeeper.store import release_tokens
+from gatekeeper.store.db.schema import batch_recipients
 from tests.store.arrivals import arrival, limit, people
 
 EVERYONE = people(2400)
@@ -75,6 +77,13 @@ async def test_a_new_token_ends_the_old_one(store, redeem):
     assert redeem(EVERYONE[:10]) is None
     assert redeem(EVERYONE[:10], "third") == "M-1"
     assert redeem(EVERYONE[10:20]) == "M-1"
+
+
+async def test_it_outlives_the_addresses_of_its_batch_and_not_its_own_time(store, redeem):
+    store.call(lambda connection: connection.execute(delete(batch_recipients)))
+    assert redeem(EVERYONE[:10]) == "M-1"
+    store.call(partial(release_tokens.forget_tokens, before=1.0))
+    assert redeem(EVERYONE[10:20]) is None
 
 
 async def test_mail_that_says_it_was_released_is_never_taken_for_a_resend(store):
