@@ -12,7 +12,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -64,6 +64,7 @@ class Queue:
     marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
     _loop: asyncio.Task[None] | None = None
     _working: dict[asyncio.Task[None], int] = field(default_factory=dict)  # with the job's id
+    _lapsed: dict[int, tuple[float, float]] = field(default_factory=dict)  # job: end of its lease, when first seen so
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
@@ -114,12 +115,22 @@ class Queue:
             now = self.clock()
         if not due:
             return []
-        leasing = partial(
-            jobs.lease, now=now, seconds=self.lease, limit=room, in_hand=frozenset(self._working.values())
-        )
-        leased = await self.store.run(leasing)
+        lapsed = self._recently_lapsed(await self.store.read(partial(jobs.lapsed_leases, now=now)))
+        others = lapsed.union(self._working.values())
+        leased = await self.store.run(partial(jobs.lease, now=now, seconds=self.lease, limit=room, in_hand=others))
         step("leased")
         return leased
+
+    def _recently_lapsed(self, lapsed: Mapping[int, float]) -> frozenset[int]:
+        """Return the jobs whose lease ran out so lately that somebody may still be at work on them.
+
+        Whoever works renews a lease every quarter of it. A node whose clock is hours ahead sees all leases of the
+        others run out: it takes a job over only where a lease stays as it is for half of its length.
+        """
+        now = time.monotonic()
+        seen = {id: self._lapsed.get(id, (end, now)) for id, end in lapsed.items()}
+        self._lapsed = {id: found if found[0] == lapsed[id] else (lapsed[id], now) for id, found in seen.items()}
+        return frozenset(id for id, (_, since) in self._lapsed.items() if now - since < self.lease / 2)
 
     def _begin(self, job: Job) -> None:
         task = asyncio.create_task(self._carry_out(job))

@@ -104,7 +104,8 @@ def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batc
 def lease(connection: Connection, now: float, seconds: float, limit: int, in_hand: Collection[int] = ()) -> list[Job]:
     """Lease up to `limit` jobs that are due and nobody's, for that many seconds.
 
-    Args: `in_hand` are the ids of jobs that the caller works at: whatever the time, nobody takes its own lease over.
+    Args: `in_hand` are the ids of jobs that are not to be leased whatever the time: those that the caller works at, and
+    those that another may still be at.
     """
     due = (
         select(jobs.c.id)
@@ -125,6 +126,12 @@ def lease(connection: Connection, now: float, seconds: float, limit: int, in_han
         .order_by(jobs.c.id)
     )
     return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def lapsed_leases(connection: Connection, now: float) -> dict[int, float]:
+    """Return the leases that have run out without an outcome: when each ended (seconds since 1970), by job."""
+    ran_out = (jobs.c.state == "due", jobs.c.lease_until > 0, jobs.c.lease_until <= now)
+    return dict(map(tuple, connection.execute(select(jobs.c.id, jobs.c.lease_until).where(*ran_out))))
 
 
 def _job(row: RowMapping) -> Job:

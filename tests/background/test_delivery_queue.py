@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import time
 from functools import partial
 from pathlib import Path
 
@@ -294,5 +295,21 @@ async def test_a_lease_of_our_own_is_not_taken_over_though_its_time_is_over(stor
     queue.clock.now += 3600.0
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
     await idle(store, queue)
+    sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
+    assert len(sent) == len(set(sent)) == 2001
+
+
+async def test_a_node_that_is_hours_ahead_leaves_what_another_is_sending(store, queue, sink, voice):
+    """A second node starts after the clock was set: by its time every lease of the first has run out."""
+    await approved(store, voice, queue.clock, people(2001))
+    sink.at("DOT", delay(1.5), times=2)
+    queue.lease, queue.clock = 2.0, lambda: NOON.timestamp() + time.monotonic()
+    queue.start()
+    await until(lambda: sink.open_connections == 2)
+    second = Queue(store, queue.next_hop, queue.voice, lease=2.0, clock=lambda: queue.clock() + 10_800.0)
+    second.start()
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
+    await idle(store, queue)
+    await second.stop(5)
     sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
     assert len(sent) == len(set(sent)) == 2001
