@@ -238,7 +238,7 @@ class _Files:
         if listed.file is not None:
             path = self._ruleset.folder / listed.file
             found, errors = read_list(path, self.reader.read(path))
-            members += self._of_directory(str(listed.file), found, SourceSize(len(found)))
+            members += self._of_directory(str(listed.file), found, SourceSize(len(set(found))))
             self.errors += errors
         elif not members and normalise(address) not in self.aliases.found:
             self.problems.append(f"list {address} has no file, members or alias: mail to it counts as to one address")
@@ -295,7 +295,9 @@ class _Files:
 
 
 def _size(rows: Sequence[PlacedEntry]) -> SourceSize:
-    return SourceSize(len(rows), sum(len(entry.groups) for entry, _ in rows))
+    """Count the people of a source, not its lines: a file of many lines about one person reaches one."""
+    users = {entry.user or entry.address for entry, _ in rows}
+    return SourceSize(len(users), sum(len(entry.groups) for entry, _ in rows))
 
 
 def _exact(patterns: Iterable[str]) -> list[str]:

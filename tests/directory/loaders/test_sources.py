@@ -257,3 +257,23 @@ def test_another_nodes_larger_file_says_nothing_against_ours() -> None:
     assert said(sources, 10) == "fresh"
     sources.learn({"s": SourceSize(40)})
     assert sources.mark == "" and said(sources, 10) == "fresh"
+
+
+@pytest.mark.parametrize("user", ["everyone", "unknown@example.gov"])
+def test_a_table_in_which_all_are_one_person_reaches_one(
+    held: Callable[..., ActivePolicy], tmp_path: Path, user: str
+) -> None:
+    """It has as many lines as before, and mail to all of them would count as mail to one."""
+    rules = RULES + "directory: [{csv: people.txt}]\n"
+    own = "".join(f"{each},{each}\n" for each in PEOPLE[:400])
+    policy = held(rules, people=f"address,user\n{own}")
+    (tmp_path / "people.txt").write_text("address,user\n" + "".join(f"{each},{user}\n" for each in PEOPLE[:400]))
+    assert policy.poll()
+    assert [(read.state, read.found.entries) for read in policy.sources.readings] == [("shrunk", 1)]
+
+
+def test_a_list_of_many_lines_about_one_address_reaches_one(held: Callable[..., ActivePolicy], tmp_path: Path) -> None:
+    policy = held(RULES + f"lists:\n  {LIST}: {{file: staff.txt}}\n", staff="\n".join(PEOPLE[:100]))
+    (tmp_path / "staff.txt").write_text(f"{PEOPLE[0]}\n" * 100)
+    assert policy.poll()
+    assert len(policy.current.directory.reach([LIST]).users) == 100
