@@ -1,4 +1,4 @@
-"""Counting: the recipients of one transaction, and the people that its To and Cc show."""
+"""Count whom one transaction reaches, and the people that its To and Cc show."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gatekeeper.model import Audience
 
 
 def count_audience(recipients: Iterable[str], visible: Iterable[str], directory: Directory) -> Audience:
-    """Tell users, externals and lists apart (T2: externals are counted for themselves, in no agency).
+    """Return the audience of one transaction: users, externals and lists (T2: externals count apart, in no agency).
 
-    `recipients` are the envelope's addresses, `visible` those of To and Cc; both as written, in any order, repeats
-    allowed. Lists count as their members in both.
+    Args: `recipients` are the envelope's addresses, `visible` those of To and Cc; both as written, in any order,
+    repeats allowed. Lists count as their members in both.
     """
     envelope = tuple(recipients)
     reached = directory.reach(envelope)

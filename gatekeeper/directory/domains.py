@@ -1,4 +1,4 @@
-"""Which domains are inside, and which agency each belongs to."""
+"""Decide which domains are inside the organisation, and which agency each belongs to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import lru_cache
 
 from gatekeeper.address import MOST_DOMAIN_OCTETS, is_literal, is_loopback, normalise_domain
 
-Place = tuple[bool, str | None]  # whether a domain is inside, and its agency
+Place = tuple[bool, str | None]  # whether a domain is inside, and the id of its agency
 
 _WILDCARD = "*."
 _OUTSIDE: Place = (False, None)
 
 
 class Domains:
-    """Domain patterns of a ruleset: `x` is the domain itself, `*.x` everything below x at any depth, but not x."""
+    """The domain patterns of a ruleset: `x` is the domain itself, `*.x` everything below x at any depth, but not x."""
 
     def __init__(
         self,
@@ -23,9 +23,10 @@ class Domains:
         outside: Iterable[str] = (),
         own: Iterable[str] = (),
     ) -> None:
-        """Take each agency's patterns by its id, and the patterns that are inside but in no agency.
+        """Build the tables.
 
-        `outside` are patterns below these that are somebody else's; `own` are address literals of this host.
+        Args: `agencies` has each agency's patterns by the agency's id, `extra` patterns that are inside but in no
+        agency, `outside` patterns below these that belong to somebody else, `own` the address literals of this host.
         """
         self.problems: tuple[str, ...] = ()
         self._agencies: dict[str, str] = {}
@@ -35,7 +36,7 @@ class Domains:
         for agency, patterns in agencies.items():
             for pattern in map(normalise_pattern, patterns):
                 self._claim(pattern, agency)
-        self._cached = lru_cache(maxsize=8192)(self._match)  # bounded: senders choose what is asked
+        self._cached = lru_cache(maxsize=8192)(self._match)  # bounded, because senders choose the domains
         self._cached_recipients = lru_cache(maxsize=8192)(self._match_recipient)
 
     def _claim(self, pattern: str, agency: str) -> None:
@@ -44,22 +45,22 @@ class Domains:
             self.problems += (f"domain {pattern} is listed for agency {owner} and for {agency}: it counts for {owner}",)
 
     def place(self, domain: str) -> Place:
-        """Whether a normalised domain is declared as inside, and its agency: that of the longest pattern that fits."""
+        """Return whether a normalised domain is declared inside, and its agency, by the longest matching pattern."""
         return self._cached(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
 
     def place_of_recipient(self, domain: str) -> Place:
-        """As `place`; and inside is also what the host itself is called, and what is below an inside domain.
+        """Return the place of a recipient's domain: as `place`, but the host's names and all subdomains are inside too.
 
-        A subdomain that nobody declared is of its parent's agency, for mail to it may well be delivered here.
+        A subdomain that nobody declared belongs to its parent's agency, because mail to it may well be delivered here.
         """
         return self._cached_recipients(domain) if len(domain) <= MOST_DOMAIN_OCTETS else _OUTSIDE
 
     def routes(self, domain: str) -> bool:
-        """True for a domain before which a local part may route: "", inside, the host's own, any address literal."""
+        """Return True for a domain before which a local part may route: "", inside, the host's, any address literal."""
         return not domain or is_literal(domain) or self.place_of_recipient(domain)[0]
 
     def is_own(self, domain: str) -> bool:
-        """True for what names the host itself: localhost, and address literals of loopback and its own addresses."""
+        """Return True for names of the host itself: localhost, and literals of loopback and of the host's addresses."""
         return domain in self._own or is_loopback(domain)
 
     def _match(self, domain: str) -> Place:
@@ -72,7 +73,7 @@ class Domains:
         return self._declared(domain) or next((place for place in above if place), _OUTSIDE)
 
     def _declared(self, domain: str) -> Place | None:
-        """What the longest pattern says; None where none matches."""
+        """Return the place by the longest matching pattern; None where none matches."""
         return next((place for place in map(self._of_pattern, patterns_of(domain)) if place), None)
 
     def _of_pattern(self, pattern: str) -> Place | None:
@@ -84,34 +85,34 @@ class Domains:
 
 
 def normalise_pattern(pattern: str) -> str:
-    """Normalise a domain or a `*.` pattern."""
+    """Return a domain or a `*.` pattern in normal form."""
     if pattern.startswith(_WILDCARD):
         return _WILDCARD + normalise_domain(pattern[2:])
     return normalise_domain(pattern)
 
 
 def patterns_of(domain: str) -> Iterator[str]:
-    """Every pattern that matches a domain, the longest first; of what is too long to be one, itself alone."""
+    """Yield every pattern that matches a domain, the longest first. Text too long for a domain gives only itself."""
     yield domain
     yield from (_WILDCARD + parent for parent in _parents(domain))
 
 
 def _parents(domain: str) -> Iterator[str]:
-    """Every domain that a domain is below, the nearest first; none of what is too long to be one."""
+    """Yield every domain above a domain, the nearest first; nothing for text that is too long for a domain."""
     if len(domain) > MOST_DOMAIN_OCTETS:
-        return  # each of its labels would cost a copy of the rest
+        return  # each label would cost a copy of the rest
     while (dot := domain.find(".")) >= 0:
         domain = domain[dot + 1 :]
         yield domain
 
 
 class Groups:
-    """Groups by user and by domain."""
+    """The groups of senders, by user and by domain."""
 
     def __init__(
         self, groups: Mapping[str, Iterable[str]], entries: Mapping[str, tuple[str, ...]], user: Callable[[str], str]
     ) -> None:
-        """`groups`: group -> addresses and domain patterns; `entries`: user -> groups; `user` names an address's."""
+        """Args: `groups` is group -> addresses and domain patterns, `entries` user -> groups, `user` finds a user."""
         self._users: dict[str, set[str]] = {name: set(each) for name, each in entries.items()}
         self._domains: dict[str, set[str]] = {}
         for group, members in groups.items():
@@ -122,7 +123,7 @@ class Groups:
                     self._domains.setdefault(normalise_pattern(member), set()).add(group)
 
     def of(self, user: str, address: str) -> tuple[str, ...]:
-        """The groups of a user who writes from an address, sorted; both normalised."""
+        """Return the groups of a user who writes from `address`, sorted; both arguments are normalised."""
         if not self._users and not self._domains:
             return ()
         found = set(self._users.get(user, ()))

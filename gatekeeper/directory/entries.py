@@ -1,4 +1,4 @@
-"""Entries of the directory made into two tables: address -> user, and user -> agency."""
+"""Make two tables of the directory's entries: address -> user, and user -> agency."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from gatekeeper.address import normalise
 from gatekeeper.directory.domains import Domains
 from gatekeeper.lib.immutable import immutable
 
-_MOST_ADDRESSES = 20  # of one person; more are most likely several, who would count as one
+_MOST_ADDRESSES = 20  # of one person; more are most likely several persons, who would count as one
 
 
 @immutable
 class Entry:
-    """One row of the directory: an address, whose it is, and the agency where that is not the domain's."""
+    """One row of the directory: an address, its user, and the user's agency where that is not the domain's."""
 
     address: str
     user: str = ""  # an address or any other name; "" where the address is the user
     agency: str | None = None
-    groups: tuple[str, ...] = ()  # of senders, that the user is in
+    groups: tuple[str, ...] = ()  # groups of senders that the user is in
 
 
 @dataclass(slots=True)
 class EntryTables:
-    """Who is known: both tables by normalised address or name."""
+    """The tables of all known people, by normalised address or name."""
 
     names: dict[str, str] = field(default_factory=dict)  # address -> user, each user among the addresses
     agencies: dict[str, str | None] = field(default_factory=dict)  # user -> agency id
@@ -34,10 +34,12 @@ class EntryTables:
 
 
 def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[str]) -> EntryTables:
-    """Follow each address to its user, and each user to an agency.
+    """Build the tables: follow each address to its user, and each user to an agency.
 
-    Where no entry of a user states an agency, the user's own domain does, else that of an address of the user's. An
-    entry for the address of one of `lists` (normalised) yields to the list.
+    Where no entry of a user states an agency, the user's own domain decides, else the domain of one of the user's
+    addresses. Where an address is also a list, the list counts.
+
+    Args: `lists` are the lists' addresses, normalised.
     """
     people, entries = EntryTables(), tuple(entries)
     rows = _rows(entries, domains, lists, people)
@@ -62,7 +64,7 @@ def read_entries(entries: Iterable[Entry], domains: Domains, lists: Container[st
 def _rows(
     entries: Iterable[Entry], domains: Domains, lists: Container[str], people: EntryTables
 ) -> list[tuple[str, str, str | None]]:
-    """Address, user and agency of each entry, normalised."""
+    """Return address, user and agency of each entry, normalised."""
     rows = []
     for entry in entries:
         address = normalise(entry.address)
@@ -80,7 +82,7 @@ def _user_name(user: str, domains: Domains) -> str:
 
 
 def _follow(address: str, claims: Mapping[str, str], people: EntryTables) -> str:
-    """The last of a chain of users, noted for every address on the way; each address is passed once."""
+    """Return the last user of a chain, and note that user for each address on the way. No address is followed twice."""
     path: dict[str, None] = {}
     name = address
     while name not in path and name not in people.names:
@@ -92,7 +94,7 @@ def _follow(address: str, claims: Mapping[str, str], people: EntryTables) -> str
 
 
 def _end_of_chain(name: str, path: list[str], people: EntryTables) -> str:
-    """A user is its own user; of entries that lead back to themselves, the first by the alphabet is it."""
+    """Return the user at the end of a chain. Of entries that form a circle the alphabetically first is the user."""
     circle = path[path.index(name) :]
     if len(circle) > 1:
         way = " -> ".join([*circle, name])

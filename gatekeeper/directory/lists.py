@@ -1,4 +1,4 @@
-"""Lists that hold lists: what a list leads to, and where lists lead back to themselves."""
+"""Expand lists that hold lists, find circles among lists, and know who consented to mass mail."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import islice
 
 from gatekeeper.lib.immutable import immutable
 
-_MOST_CYCLES = 20  # reported; a tangle has more than anybody reads
+_MOST_CYCLES = 20  # circles that are reported; there may be more than anybody reads
 
 
 class Lists:
-    """Lists by address, their members told apart into people and lists."""
+    """Lists by address, with the people and the lists among their members."""
 
     def __init__(self, members: Mapping[str, frozenset[str]]) -> None:
-        """`members`: normalised address of a list -> users, externals and lists, normalised.
+        """Args: `members` is address of a list -> its users, externals and lists, all normalised.
 
         A list that names itself means the mailbox of that name, as in aliases(5): `jo: jo, jo@example.org`.
         """
@@ -28,11 +28,11 @@ class Lists:
 
     @property
     def people(self) -> frozenset[str]:
-        """Everybody who is in any list."""
+        """Return everybody who is in any list."""
         return frozenset().union(*self._people.values())
 
     def expand(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
-        """The list with every list that it leads to, and the people of all of them; cycles do no harm."""
+        """Return the list with all lists nested in it, and the people of all of these. Circles do no harm."""
         lists = {name}
         waiting = [name]
         while waiting:
@@ -53,7 +53,7 @@ class Lists:
 
 
 def cycles(nested: Mapping[str, Collection[str]]) -> Iterator[tuple[str, ...]]:
-    """Ways from a list back to itself, by depth-first search; time linear in the nesting but for what is yielded."""
+    """Yield circles of lists, by depth-first search. Time is linear in the nesting, plus what is yielded."""
     done: set[str] = set()
     for root in nested:
         path = {} if root in done else {root: iter(sorted(nested[root]))}
@@ -76,18 +76,21 @@ def _from(name: str, path: Collection[str]) -> tuple[str, ...]:
 
 @immutable
 class Consent:
-    """Addresses of people outside; `given` is None where everybody has consented who is not suppressed."""
+    """Externals who have or have not consented; `given` is None where all who are not suppressed have consented."""
 
     given: frozenset[str] | None = None
     suppressed: frozenset[str] = frozenset()
 
     def of(self, user: Callable[[str], str]) -> Consent:
-        """The same by the names that the directory gives to addresses."""
+        """Return the same consent with each address replaced by the directory's name for it.
+
+        Args: `user` finds the name.
+        """
         given = None if self.given is None else frozenset(map(user, self.given))
         return Consent(given, frozenset(map(user, self.suppressed)))
 
     def missing(self, people: Iterable[str]) -> frozenset[str]:
-        """Those of the people who have not consented: suppression wins."""
+        """Return those of the people who have not consented. Suppression wins over consent."""
         everybody = frozenset(people)
         without = everybody - self.given if self.given is not None else frozenset()
         return without | (everybody & self.suppressed)

@@ -1,6 +1,6 @@
-"""Where mail to an inside address goes whose local part routes: percent, bang, and an @ in quotes (DESIGN 3.2).
+"""Find where mail goes when the local part of an inside address routes: percent, bang, an @ in quotes (DESIGN 3.2).
 
-A mail server behind the gate that finds a domain to be its own looks into the local part, and sends the mail on.
+A mail server behind the gate that takes a domain for its own looks into the local part, and sends the mail on.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 
 from gatekeeper import address
 
-_LONGEST = 4096  # characters of an address that a command can hold; each step copies what is left
+_LONGEST = 4096  # characters that a command can hold; each step copies the rest of the address
 
 
 def may_route(addresses: tuple[str, ...]) -> bool:
-    """False where no address has what a local part routes by, or names the host; one look for all of them."""
+    """Return False where no address has a routing local part or names the host. One test covers all addresses."""
     joined = "\n".join(addresses)
     if joined.count("@") != len(addresses) or "%" in joined or "!" in joined or '"' in joined or "[" in joined:
         return True
@@ -21,10 +21,12 @@ def may_route(addresses: tuple[str, ...]) -> bool:
 
 
 def routed_address(written: str, routes: Callable[[str], bool]) -> str:
-    """The address, normalised, that mail to an address as it is written goes to: its own where nothing routes.
+    """Return the normalised address that mail to `written` goes to; `written` itself, normalised, where nothing routes.
 
-    A step leads on only to a dotted domain, an address literal or localhost. Of two readings of a local part the one
-    that leads inside is taken. `routes` tells whether a local part before a domain may route.
+    A local part routes only to a dotted domain, an address literal or localhost. Of two readings of a local part the
+    one that leads inside is taken.
+
+    Args: `routes` tells whether a local part before a domain may route.
     """
     if len(written) > _LONGEST:
         return address.normalise(written)

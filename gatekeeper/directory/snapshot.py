@@ -1,4 +1,4 @@
-"""The directory as one immutable snapshot: who is inside, who is one person, what a list stands for."""
+"""The directory as one immutable snapshot: who is inside, which addresses are one person, who is in a list."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ class Reach:
     users: Mapping[str, str | None] = field(default_factory=dict)  # user -> agency id, None where in no agency
     externals: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
-    unresolved: frozenset[str] = frozenset()  # of the users: those that a complete directory does not know
+    unresolved: frozenset[str] = frozenset()  # users that a complete directory does not know, or routed to
 
     @property
     def people(self) -> int:
-        """Users and externals."""
+        """Return the number of users and externals."""
         return len(self.users) + len(self.externals)
 
 
 class Directory:
-    """A snapshot: built once, never changed, swapped whole.
+    """A snapshot of the directory: built once, never changed, replaced as a whole.
 
-    An address is looked up normalised; `+tag` is cut in inside domains, and elsewhere where the directory knows the
-    address without it. What it is then depends, in this order, on: a list of that address, an entry, its domain.
+    An address is looked up normalised. `+tag` is cut in inside domains, and elsewhere where the directory knows the
+    address without the tag. What the address is depends, in this order, on a list of that address, an entry, the
+    domain.
     """
 
     def __init__(
@@ -57,16 +58,23 @@ class Directory:
         outside: Iterable[str] = (),
         own: Iterable[str] = (),
     ) -> None:
-        """Build from what the loaders read.
+        """Build a snapshot from what the loaders read.
 
-        `agencies`: agency id -> its domain patterns. `domains`: patterns that are inside, in no agency. `lists`:
-        address -> members, addresses of people and of other lists. `complete`: every inside address is in here, and
-        one that is not is `unresolved`. `problems`: what the loaders found. `digest`: hex, of all that was read.
-        `mail_domain`: what the mail host adds to a name without a domain; "" where that is not known.
-        `groups`: of senders, group -> addresses and domain patterns. `consent`: of people outside. `files`: those that
-        it was made of, in the order in which they were read.
-        `expired`: a source has not answered for too long, so that nothing can be told for certain. `outside`: patterns
-        of domains below those of agencies and `domains` that are somebody else's. `own`: address literals of this host.
+        Args:
+            agencies: agency id -> the agency's domain patterns.
+            domains: patterns of domains that are inside, in no agency.
+            entries: rows of the directory.
+            lists: address -> members, which are addresses of people and of other lists.
+            complete: True where every inside address is known; others are `unresolved`.
+            problems: what the loaders found.
+            digest: hex digest of all that was read.
+            mail_domain: the domain that the mail host adds to a name without one; "" where that is not known.
+            groups: groups of senders, group -> addresses and domain patterns.
+            consent: consent of externals.
+            files: the files that were read, in order.
+            expired: True where a source has not answered for too long, so that nothing is certain.
+            outside: patterns below `domains` and those of agencies that belong to somebody else.
+            own: address literals of this host.
         """
         self.agencies = tuple(agencies or ())
         self.complete = complete
@@ -77,7 +85,7 @@ class Directory:
         self._domains = Domains(agencies or {}, domains, outside, own)
         members = [(normalise(address), each) for address, each in (lists or {}).items()]
         people = read_entries(entries, self._domains, {name for name, _ in members})
-        self._agencies = people.agencies  # of the users that entries name
+        self._agencies = people.agencies  # user -> agency, for users that entries name
         self._names = people.names | {name: name for name, _ in members}  # address -> user or list
         self._lists = Lists(self._resolved(members))
         self._groups = Groups(groups or {}, people.groups, self.user)
@@ -89,25 +97,25 @@ class Directory:
         self.problems = (*problems, *self._domains.problems, *people.problems, *self._lists.problems, *undeclared)
 
     def user(self, address: str) -> str:
-        """Whose address it is: one name for all addresses of a person, one for all of a list; "" for "".
+        """Return the user or list that an address belongs to: one name for all addresses of one person or list.
 
-        Normalised, and its own answer: `user(user(a)) == user(a)`.
+        The name is normalised, and its own name: `user(user(a)) == user(a)`. "" stays "".
         """
         names = self._names
-        # most are written as they are known, and are spared normalising
+        # Most addresses are written as in the table and need no normalising.
         return names.get(address) or names.get(address.lower()) or self._look_up(normalise(address))
 
     def agency_of(self, address: str) -> str | None:
-        """The agency id of a person's address; None for externals, lists, and users in no agency."""
+        """Return the agency id of a person's address; None for externals, lists, and users in no agency."""
         name = self.user(address)
         return None if name in self._lists else self._place(name)[1]
 
     def groups_of(self, address: str) -> tuple[str, ...]:
-        """The groups of senders that a person is in, sorted: by an entry, by address or by domain."""
+        """Return the groups of senders that a person is in, sorted: by an entry, by address or by domain."""
         return self._groups.of(self.user(address), normalise(address))
 
     def watched(self, address: str) -> WatchedList | None:
-        """Who is in a list, nested ones included; None where there is no list of that address."""
+        """Return a list with its members, nested lists included; None where no list has that address."""
         name = self.user(address)
         if name in self._lists and name not in self._watched:
             reach = self._expand(name)
@@ -117,58 +125,61 @@ class Directory:
         return self._watched.get(name)
 
     def unlisted(self, people: Iterable[str]) -> frozenset[str]:
-        """Those of the people (as `reach` names them) who are in no list."""
+        """Return those of the people (named as by `reach`) who are in no list."""
         if self._listed is None:
             self._listed = self._lists.people
         return frozenset(people) - self._listed
 
     def unconsented(self, externals: Iterable[str]) -> frozenset[str] | None:
-        """Those of the externals who have not consented; None where no list says who has."""
+        """Return the externals who have not consented; None where no source says who has."""
         return None if self._consent is None else self._consent.missing(externals)
 
     def is_inside(self, address: str) -> bool:
-        """True for users and for lists, and for names without a domain, to which the mail host adds its own."""
+        """Return True for users, for lists, and for names without a domain, to which the mail host adds its own."""
         name = self.user(address)
         return name in self._lists or self._place(name)[0]
 
     def inside_domain(self, domain: str) -> bool:
-        """True for a domain of an agency, or one that is inside without an agency."""
+        """Return True for a domain of an agency, or one that is inside without an agency."""
         return self._domains.place(normalise_domain(domain))[0]
 
     def reach(self, addresses: Iterable[str]) -> Reach:
-        """Whom addresses reach, each person once; "" is nobody. Lists count as their members, nested ones too."""
-        given, odd = tuple(addresses), _NOBODY
+        """Return whom addresses reach, each person once.
+
+        Lists count as their members, nested lists too; "" is nobody.
+        """
+        given, routed = tuple(addresses), _NOBODY
         if given and may_route(given):
-            given, odd = self._led(given)
+            given, routed = self._routed(given)
         names = self._users(given)
         lists = [name for name in names if name in self._lists]
-        people = self._tell_apart((name for name in names if name and name not in self._lists), odd)
+        people = self._sort_people((name for name in names if name and name not in self._lists), routed)
         parts = [people] if people.people or not lists else []
         return _union([*parts, *map(self._expand, lists)])
 
-    def _led(self, addresses: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
-        """The addresses that mail to these goes to, and of those that their local parts led to, the users."""
-        led = tuple(map(self._lead, dict.fromkeys(addresses)))
-        return tuple(to for to, _ in led), frozenset(self.user(to) for to, routed in led if routed)
+    def _routed(self, addresses: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+        """Return the addresses that mail to these goes to, and the users who were reached by a routing local part."""
+        routed_to = tuple(map(self._route, dict.fromkeys(addresses)))
+        return tuple(to for to, _ in routed_to), frozenset(self.user(to) for to, routed in routed_to if routed)
 
-    def _lead(self, address: str) -> tuple[str, bool]:
-        """Where an address's local part leads, and whether it routes; itself where it is known as it is written.
+    def _route(self, address: str) -> tuple[str, bool]:
+        """Return where mail to an address goes, and whether its local part routes; a known address goes to itself.
 
-        At a name of the host itself, who is known at the mail host's own domain is meant.
+        At a name of the host itself, the local part means the person of that name at the mail host's own domain.
         """
         name, domains = normalise(address), self._domains
         if name in self._names:
             return name, False
-        led = routed_address(address, domains.routes)
-        local, domain = split(led)
+        routed_to = routed_address(address, domains.routes)
+        local, domain = split(routed_to)
         if domain and domains.is_own(domain):
             known = (each for each in (f"{local}@{self._mail_domain}", local) if each in self._names)
-            return next(known, led), True
-        return led, led != name or (domains.routes(domain) and bool(routing_targets(local)))
+            return next(known, routed_to), True
+        return routed_to, routed_to != name or (domains.routes(domain) and bool(routing_targets(local)))
 
     def _users(self, addresses: tuple[str, ...]) -> Iterable[str]:
-        """`user` of each, repeats left out."""
-        if not self._names:  # all that can be known of them is how they are written
+        """Return `user` of each address, without repeats."""
+        if not self._names:  # no entries or lists: the spelling is all that is known
             look_up = self._look_up
             return dict.fromkeys(
                 name if "+" not in name and "@" in name else look_up(name) for name in normalise_all(addresses)
@@ -176,7 +187,7 @@ class Directory:
         return dict.fromkeys(map(self.user, addresses))
 
     def _look_up(self, name: str) -> str:
-        """`user` of a normalised address, which may have a tag, or no domain."""
+        """Return `user` of a normalised address, which may have a tag, or no domain."""
         if self._mail_domain and name and "@" not in name and name not in self._names:
             name = f"{name}@{self._mail_domain}"
         if "+" not in name or name in self._names:
@@ -186,20 +197,23 @@ class Directory:
         return known or (untagged if self._place(name)[0] else name)
 
     def _place(self, name: str) -> tuple[bool, str | None]:
-        """Whether what `user` answered is inside, and its agency."""
+        """Return whether a name that `user` returned is inside, and its agency."""
         if name in self._agencies:
             return True, self._agencies[name]
         _, at, domain = name.rpartition("@")
         return self._domains.place(domain) if at else (bool(name), None)
 
-    def _tell_apart(self, names: Iterable[str], odd: frozenset[str] = _NOBODY) -> Reach:
-        """Reach of people: users by entry or domain, and externals; `odd` are those that a local part led to."""
+    def _sort_people(self, names: Iterable[str], routed: frozenset[str] = _NOBODY) -> Reach:
+        """Sort people into users, by entry or domain, and externals.
+
+        Args: `routed` are those reached by a routing local part.
+        """
         users: dict[str, str | None] = {}
         externals: list[str] = []
-        entries, places = self._agencies, dict[str, Place]()  # of many names, which have few domains
+        entries, places = self._agencies, dict[str, Place]()  # cached, because many names have few domains
         for name in names:
             _, at, domain = name.rpartition("@")
-            if not at or domain.endswith('"'):  # a quoted local part alone has none
+            if not at or domain.endswith('"'):  # a quoted local part alone has no domain
                 users[name] = self._place(name)[1]
                 continue
             if domain not in places:
@@ -211,25 +225,25 @@ class Directory:
                 users[name] = agency
             else:
                 externals.append(name)
-        return Reach(users, frozenset(externals), unresolved=self._unresolved(users, odd, places))
+        return Reach(users, frozenset(externals), unresolved=self._unresolved(users, routed, places))
 
     def _unresolved(
-        self, users: Mapping[str, str | None], odd: frozenset[str], places: Iterable[str]
+        self, users: Mapping[str, str | None], routed: frozenset[str], places: Iterable[str]
     ) -> frozenset[str]:
-        """Users whom a complete directory does not know, to whom a local part led, or of an undeclared domain."""
+        """Return users unknown to a complete directory, reached by a routing local part, or of an undeclared domain."""
         strange = [domain for domain in places if self._is_undeclared(domain)]
         if not (self.complete or strange):
-            return odd.intersection(users) if odd else odd
+            return routed.intersection(users) if routed else routed
         unknown = (name for name in users if name not in self._agencies)
         found = (name for name in unknown if self.complete or name.rpartition("@")[2] in strange)
-        return odd.intersection(users).union(found)
+        return routed.intersection(users).union(found)
 
     def _is_undeclared(self, domain: str) -> bool:
-        """True for a domain that is inside for recipients only."""
+        """Return True for a domain that is inside for recipients only."""
         return self._domains.place_of_recipient(domain)[0] and not self._domains.place(domain)[0]
 
     def _undeclared(self, names: Iterable[str]) -> Iterator[str]:
-        """What an admin should know of addresses in subdomains that nobody declared."""
+        """Yield a problem for each subdomain that nobody declared and that has addresses in the directory."""
         found: dict[str, list[str]] = {}
         for name in names:
             if (domain := name.rpartition("@")[2]) and self._is_undeclared(domain):
@@ -242,10 +256,10 @@ class Directory:
             )
 
     def _expand(self, name: str) -> Reach:
-        """Reach of a list, worked out once a snapshot; threads that do so at once store the same value."""
+        """Return the reach of a list, computed once a snapshot. Threads that do so at once store the same value."""
         if name not in self._expanded:
             lists, people = self._lists.expand(name)
-            reach = self._tell_apart(people)
+            reach = self._sort_people(people)
             self._expanded[name] = Reach(reach.users, reach.externals, lists, reach.unresolved)
         return self._expanded[name]
 
@@ -253,15 +267,15 @@ class Directory:
         members: dict[str, frozenset[str]] = {}
         for name, each in lists:
             addresses = tuple(each)
-            led = (self._lead(each)[0] for each in addresses) if may_route(addresses) else addresses
-            members[name] = members.get(name, frozenset()) | frozenset(map(self.user, led))
+            routed_to = (self._route(each)[0] for each in addresses) if may_route(addresses) else addresses
+            members[name] = members.get(name, frozenset()) | frozenset(map(self.user, routed_to))
         return members
 
 
 def _union(reaches: Iterable[Reach]) -> Reach:
     every = tuple(reaches)
     if len(every) == 1:
-        return every[0]  # a list of a whole organisation is not copied
+        return every[0]  # so that a list of the whole organisation is not copied
     users: dict[str, str | None] = {}
     for reach in every:
         users.update(reach.users)

@@ -1,1 +1,5 @@
-"""The milter protocol without I/O: packets, and a session that is fed octets and yields what to do."""
+"""The milter protocol without I/O.
+
+`session.py` has the life of a connection: it is fed octets, returns messages, and takes what the MTA is to do with
+each. `packets.py` has the encoding of the packets. There is no standard; the reference is Sendmail's libmilter.
+"""

@@ -1,7 +1,7 @@
-"""Packets of the milter protocol: a length of four octets, a letter, and data. Bytes to values and back; no I/O.
+"""Decode and encode packets of the milter protocol: a length of four octets, a letter, and data. No I/O.
 
-The protocol is that of Sendmail's libmilter, version 6, which Postfix speaks, too: no standard has it. Names of the
-flags are those of libmilter's mfdef.h without their SMFIF_ and SMFIP_.
+The protocol is that of Sendmail's libmilter, version 6, which Postfix speaks too; no standard describes it. Names of
+flags are those of libmilter's mfdef.h without SMFIF_ and SMFIP_.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.smtp.replies import Reply
 
 NEWEST, OLDEST = 6, 2  # versions of the protocol
-CHUNK_OCTETS = 65_535  # of a body, in one packet; MTAs send more only to who asks for it
-MOST_OCTETS = 1 << 20  # of a packet that is taken
+CHUNK_OCTETS = 65_535  # of a body in one packet; MTAs send more only to milters that ask for more
+MOST_OCTETS = 1 << 20  # of the largest packet that is taken
 
 
 class GarbageError(ValueError):
-    """What came is not the milter protocol; the text tells what was expected."""
+    """Input that is not the milter protocol; the text says what was expected."""
 
 
 class Command(StrEnum):
-    """What an MTA says (SMFIC_*)."""
+    """The commands of an MTA (SMFIC_*)."""
 
     ABORT = "A"
     BODY = "B"
     CONNECT = "C"
     MACROS = "D"
-    END = "E"  # of the message: all of it was told
+    END = "E"  # end of the message: all of it was sent
     HELO = "H"
-    QUIT_AND_GO_ON = "K"  # the SMTP connection is over, another will be told on this one
+    QUIT_AND_GO_ON = "K"  # the SMTP connection is over; another follows on this milter connection
     HEADER = "L"
     MAIL = "M"
     END_OF_HEADER = "N"
@@ -39,19 +39,19 @@ class Command(StrEnum):
     QUIT = "Q"
     RCPT = "R"
     DATA = "T"
-    UNKNOWN = "U"  # an SMTP command that the MTA does not know
+    UNKNOWN = "U"  # an SMTP command unknown to the MTA
 
 
 class Actions(IntFlag):
-    """What a milter may do to a message."""
+    """What a milter may do to a message (SMFIF_*)."""
 
     ADDHDRS = 0x01
     CHGHDRS = 0x10
-    SETSYMLIST = 0x100  # name the macros that it wants
+    SETSYMLIST = 0x100  # name the macros that the milter wants
 
 
 class Steps(IntFlag):
-    """Which steps are told, which are answered, and how."""
+    """Which steps an MTA sends, which of them the milter answers, and how (SMFIP_*)."""
 
     NR_HDR = 0x80
     NOUNKNOWN = 0x100
@@ -73,21 +73,21 @@ _LENGTH = 4
 
 
 class PacketReader:
-    """Cuts packets out of octets that come in any pieces."""
+    """A reader that takes octets, cut anywhere, and returns the packets in them."""
 
     def __init__(self) -> None:
         self._octets = bytearray()
         self._at = 0
 
     def feed(self, octets: bytes) -> None:
-        """Take in octets."""
+        """Add octets that the MTA sent."""
         if self._at:
             del self._octets[: self._at]
             self._at = 0
         self._octets += octets
 
     def take(self) -> tuple[Command, bytes] | None:
-        """Take the next packet; None where more octets are wanted. Raises GarbageError."""
+        """Return the next packet; None where more octets are needed. Raises GarbageError."""
         start = self._at + _LENGTH
         if len(self._octets) < start:
             return None
@@ -111,7 +111,7 @@ def _command(letter: int) -> Command:
 
 
 def packet(letter: str, data: bytes = b"") -> bytes:
-    """One packet, as it goes over the wire."""
+    """Return one packet as it goes over the wire."""
     return (len(data) + 1).to_bytes(_LENGTH, "big") + letter.encode("ascii") + data
 
 
@@ -120,7 +120,7 @@ def packet(letter: str, data: bytes = b"") -> bytes:
 
 @immutable
 class Negotiation:
-    """What the two sides agree on."""
+    """What MTA and milter have agreed on."""
 
     version: int
     actions: Actions
@@ -136,12 +136,12 @@ _NEWEST_ONLY_STEPS = _WANTED_STEPS & ~(Steps.NOUNKNOWN | Steps.NR_HDR)
 _NUMBER = 4
 _ENDS = b"\0"
 
-# Which macros are wanted with which step: the number is the step's, as SMFIM_* has it.
+# Which macros the gate wants with which step. The number is the step's in SMFIM_*.
 _MACROS = (
     (0, "j {client_addr} {client_name} {client_port}"),  # connect
     (1, "{tls_version}"),  # helo
     (2, "i {auth_authen}"),  # mail
-    (3, ""),  # rcpt: thousands of them tell nothing more
+    (3, ""),  # rcpt: no macros, which would be repeated for thousands of recipients
     (4, "i"),  # data
     (6, ""),  # end of header
     (5, "i"),  # end of message
@@ -163,29 +163,25 @@ def negotiate(data: bytes) -> Negotiation:
         wanted_actions, wanted_steps = wanted_actions & ~Actions.SETSYMLIST, wanted_steps & ~_NEWEST_ONLY_STEPS
     chosen = wanted_steps & Steps(steps & wanted_steps)
     if chosen & Steps.SKIP:
-        chosen &= ~Steps.NR_BODY  # to say skip is to answer
+        chosen &= ~Steps.NR_BODY  # SKIP is an answer, so the body must be answered
     return Negotiation(min(version, NEWEST), wanted_actions & Actions(actions & wanted_actions), chosen)
 
 
 def negotiation_packet(negotiation: Negotiation) -> bytes:
-    """The packet that answers an offer."""
-    numbers = (
-        negotiation.version,
-        negotiation.actions,
-        negotiation.steps,
-    )  # Sendmail reads the lists only where SETSYMLIST is in it
+    """Return the packet that answers an offer."""
+    numbers = (negotiation.version, negotiation.actions, negotiation.steps)
     data = b"".join(int(number).to_bytes(_NUMBER, "big") for number in numbers)
-    if negotiation.actions & Actions.SETSYMLIST:
+    if negotiation.actions & Actions.SETSYMLIST:  # only then does Sendmail read the lists of macros
         data += b"".join(stage.to_bytes(_NUMBER, "big") + names.encode() + _ENDS for stage, names in _MACROS)
     return packet(Command.NEGOTIATE, data)
 
 
-# -- what an MTA tells -------------------------------------------------------------------------------------------
+# -- what an MTA sends -------------------------------------------------------------------------------------------
 
 
 @immutable
 class Connected:
-    """Who has connected to the MTA: name and address as it gives them, "" where it knows none."""
+    """The client connected to the MTA: name and address as the MTA gives them, "" where the MTA knows none."""
 
     name: str
     address: str = ""
@@ -193,7 +189,7 @@ class Connected:
 
 
 def read_connect(data: bytes) -> Connected:
-    """Read CONNECT: name, NUL, family (U, L, 4, 6), and for the last three port and address. Raises GarbageError."""
+    """Read CONNECT: name, NUL, family (U, L, 4, 6), and but for U port and address. Raises GarbageError."""
     name, rest = _until_nul(data)
     family, rest = rest[:1], rest[1:]
     if family == b"U":
@@ -201,17 +197,17 @@ def read_connect(data: bytes) -> Connected:
     if family not in (b"L", b"4", b"6") or len(rest) < 3 or not rest.endswith(_ENDS):
         raise GarbageError("a client that is neither unknown nor has family, port and address")
     if family == b"L":
-        return Connected(text(name))  # a unix socket's path says nothing of who it is
+        return Connected(text(name))  # the path of a unix socket does not identify the client
     return Connected(text(name), plain_address(text(rest[2:-1])), int.from_bytes(rest[:2], "big"))
 
 
 def read_words(data: bytes) -> list[str]:
-    """Read texts that each end with NUL: one or more. Raises GarbageError."""
+    """Read one or more texts that each end with NUL. Raises GarbageError."""
     return [text(word) for word in _words(data)]
 
 
 def read_header(data: bytes) -> tuple[bytes, bytes]:
-    """Read a header field: name and value as they stand in the message, but for line ends. Raises GarbageError."""
+    """Read a header field: name and value as in the message, except line ends. Raises GarbageError."""
     words = _words(data)
     if len(words) != 2 or not words[0]:
         raise GarbageError("a header field that is not a name and a value")
@@ -219,7 +215,7 @@ def read_header(data: bytes) -> tuple[bytes, bytes]:
 
 
 def read_macros(data: bytes) -> tuple[str, dict[str, str]]:
-    """Read MACROS: the letter of the command that they go with, and values by names without braces."""
+    """Read MACROS: the letter of the command they belong to, and values by name without braces. Raises GarbageError."""
     if not data:
         raise GarbageError("macros without a command: expected its letter")
     words = read_words(data[1:]) if len(data) > 1 else []
@@ -230,12 +226,12 @@ def read_macros(data: bytes) -> tuple[str, dict[str, str]]:
 
 
 def text(octets: bytes) -> str:
-    """Octets as text; those that are not UTF-8 become U+FFFD."""
+    """Decode octets as UTF-8; invalid ones become U+FFFD."""
     return octets.decode("utf-8", "replace")
 
 
 def plain_address(address: str) -> str:
-    """An IP address without "IPv6:"; "" for what is none."""
+    """Return an IP address without "IPv6:"; "" for text that is no IP address."""
     plain = address[5:] if address[:5].lower() == "ipv6:" else address
     try:
         ipaddress.ip_address(plain)
@@ -263,29 +259,35 @@ CONTINUE = packet("c")
 ACCEPT = packet("a")
 DISCARD = packet("d")
 SKIP = packet("s")
-PROGRESS = packet("p")  # a sign of life, where the end of a message takes longer
+PROGRESS = packet("p")  # a sign of life, where judging a message takes longer
 
 _LINE_END = re.compile(rb"\r?\n")
 
 
 def reply_packet(reply: Reply) -> bytes:
-    """The packet that has the MTA give this reply, 4xx or 5xx; "%" is doubled, as the MTA takes it for a format."""
+    """Return the packet that makes the MTA give this reply, 4xx or 5xx.
+
+    "%" is doubled, because MTAs take it for a format.
+    """
     words = reply.encode().rstrip(b"\r\n").replace(b"%", b"%%")
     return packet("y", words + _ENDS)
 
 
 def add_header_packet(field: bytes, negotiation: Negotiation) -> bytes:
-    """The packet that adds a header field, which is given as it stands in a message; b"" where that was not granted."""
+    """Return the packet that adds a header field; b"" where the MTA does not allow that.
+
+    Args: `field` as it stands in a message.
+    """
     if not negotiation.actions & Actions.ADDHDRS:
         return b""
     name, _, value = field.rstrip(b"\r\n").partition(b":")
     if not negotiation.steps & Steps.HDR_LEADSPC:
-        value = value.removeprefix(b" ")  # which the MTA puts there itself
+        value = value.removeprefix(b" ")  # the MTA adds this space itself
     return packet("h", name + _ENDS + _LINE_END.sub(b"\n", value) + _ENDS)
 
 
 def delete_header_packet(name: bytes, occurrence: int, negotiation: Negotiation) -> bytes:
-    """The packet that takes a header field out, the Nth of its name from 1; b"" where that was not granted."""
+    """Return the packet that deletes the Nth header field of a name, from 1; b"" where the MTA does not allow that."""
     if not negotiation.actions & Actions.CHGHDRS:
         return b""
     return packet("m", occurrence.to_bytes(_NUMBER, "big") + name + _ENDS + _ENDS)

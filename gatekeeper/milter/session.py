@@ -1,7 +1,7 @@
-"""One milter connection, without a wire: what an MTA tells becomes messages, verdicts become what it is answered.
+"""One milter connection, without I/O: the MTA's packets become messages, and conclusions become answers to the MTA.
 
-The life of a connection is `_AFTER`: which commands may follow which. Nothing is answered before the end of a message
-where the MTA offers to wait for nothing; there the caller is handed the `Message` and gives a `Conclusion`.
+`_AFTER` has the life of a connection: which commands may follow which. Where the MTA offers not to wait for answers,
+nothing is answered before the end of a message. There the caller gets the `Message` and gives a `Conclusion`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gatekeeper.smtp.replies import Reply
 
 @immutable
 class MessageLimits:
-    """What is taken of one message."""
+    """How much of one message is taken."""
 
     recipients: int
     octets: int
@@ -31,12 +31,15 @@ class MessageLimits:
 
 @immutable
 class Message:
-    """One message at its end, as the MTA told it; `fault` where it was more than is taken, and content is missing."""
+    """One whole message as the MTA sent it.
+
+    Where `fault` is set the message cannot be taken, and content is missing.
+    """
 
     client: Client
     login: str | None
     mta: str  # the MTA's own name, "" where it does not say
-    queue_id: str  # "" where it has none yet
+    queue_id: str  # "" where the MTA has given none yet
     sender: str
     parameters: tuple[str, ...]
     recipients: tuple[Recipient, ...]
@@ -45,21 +48,21 @@ class Message:
 
 
 def with_final_crlf(content: bytes) -> bytes:
-    """Give content a CRLF as its end, where it has none."""
+    """Return content with a CRLF at its end."""
     return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 @immutable
 class Conclusion:
-    """What the MTA is to do: with a `refusal` give that reply, with `discard` drop the message, else let it pass."""
+    """What the MTA is to do: give the reply `refusal`, drop the message (`discard`), or else let the message pass."""
 
     refusal: Reply | None = None
     discard: bool = False
     added: tuple[bytes, ...] = ()  # header fields, as they stand in a message
-    removed: tuple[tuple[bytes, int], ...] = ()  # names, and which of that name, from 1
+    removed: tuple[tuple[bytes, int], ...] = ()  # header fields to delete: name, and which of that name, from 1
 
 
-_MESSAGE = frozenset({Command.MAIL, Command.HELO, Command.ABORT})  # what may begin or end one, at any time
+_MESSAGE = frozenset({Command.MAIL, Command.HELO, Command.ABORT})  # may begin or end a message at any time
 _AFTER = {
     Command.NEGOTIATE: _MESSAGE | {Command.CONNECT},
     Command.CONNECT: _MESSAGE,
@@ -72,7 +75,7 @@ _AFTER = {
     Command.BODY: _MESSAGE | {Command.BODY, Command.END},
 }
 _ANYWHERE = frozenset({Command.MACROS, Command.QUIT, Command.QUIT_AND_GO_ON, Command.UNKNOWN})
-_UNANSWERED = {  # where the MTA has agreed to wait for nothing
+_UNANSWERED = {  # commands that the MTA does not want answered, by the negotiated flag
     Command.CONNECT: Steps.NR_CONN,
     Command.HELO: Steps.NR_HELO,
     Command.MAIL: Steps.NR_MAIL,
@@ -83,14 +86,14 @@ _UNANSWERED = {  # where the MTA has agreed to wait for nothing
     Command.BODY: Steps.NR_BODY,
     Command.UNKNOWN: Steps.NR_UNKN,
 }
-_OF_THE_CONNECTION = (Command.CONNECT, Command.HELO)  # macros told with these hold until it ends
+_OF_THE_CONNECTION = (Command.CONNECT, Command.HELO)  # macros sent with these commands hold until the connection ends
 _KNOWN_MACROS = ("i", "j", "auth_authen", "client_addr", "client_name", "client_port", "tls_version")
 _UNKNOWN_NAMES = ("", "unknown")
 
 
 @dataclass(slots=True)
 class _Draft:
-    """A message that is being told."""
+    """A message of which the MTA has sent a part."""
 
     parameters: tuple[str, ...]
     pieces: OctetBuffer
@@ -105,12 +108,12 @@ class _Draft:
             self.pieces.add(piece)
 
     def fail(self, fault: Fault) -> None:
-        """Take no more of it; the first fault is the one that is told."""
+        """Drop the content and take no more of it. The first fault is the one that is reported."""
         self.fault = self.fault or fault
         self.pieces.clear()
 
     def address(self, path: str) -> str:
-        """An address of the envelope; "" for one that cannot be taken, which is a fault."""
+        """Return an address of the envelope; "" for an address that cannot be taken, which is a fault."""
         address = _address(path)
         if _UNFIT.search(address) or len(address) > _MOST_ADDRESS_CHARACTERS:
             self.fail(Fault.ADDRESS)
@@ -119,40 +122,40 @@ class _Draft:
 
 
 class Session:
-    """Takes octets in any cut, and gives the octets that answer them.
+    """A milter session: takes octets, cut anywhere, and returns the octets that answer them.
 
-    `feed`, then `run` until it gives no message; what `answers` gives is to be written after each. A message must be
-    concluded before `run` is called again. All of them raise GarbageError, after which the connection must be closed.
+    Call `feed`, then `run` until it returns no message; write what `answers` returns after each call. A message must be
+    concluded before `run` is called again. All methods may raise GarbageError; then the connection must be closed.
     """
 
     def __init__(self, caps: MessageLimits, keep: Callable[[], OctetBuffer] = MemoryBuffer) -> None:
-        """Args: `keep` makes what a message's content goes to."""
-        self.ended = False  # the MTA has said goodbye
+        """Args: `keep` makes the buffer that a message's content goes to."""
+        self.ended = False  # the MTA has sent QUIT
         self._caps, self._keep = caps, keep
         self._draft: _Draft | None = None
         self._reader = packets.PacketReader()
         self._negotiation: Negotiation | None = None
-        self._answered: frozenset[Command] = frozenset()  # by the negotiation, which thousands of packets go by
-        self._lead = b": "  # between a header field's name and its value
+        self._answered: frozenset[Command] = frozenset()  # commands that get an answer
+        self._lead = b": "  # what stands between a header field's name and its value
         self._answers: list[bytes] = []
         self._forget_connection()
 
     @property
     def in_content(self) -> bool:
-        """True while the header or body of a message is being told, which an MTA does without a pause."""
+        """Return True while the MTA sends the header or body of a message, which it does without a pause."""
         return self._last in (Command.HEADER, Command.END_OF_HEADER, Command.BODY)
 
     @property
     def in_message(self) -> bool:
-        """True between MAIL and the end of its message."""
+        """Return True between MAIL and the end of the message."""
         return self._draft is not None
 
     def feed(self, octets: bytes) -> None:
-        """Take in octets."""
+        """Add octets that the MTA sent."""
         self._reader.feed(octets)
 
     def run(self) -> Message | None:
-        """Follow what was told, up to the end of a message: that message; None where more octets are wanted."""
+        """Process packets up to the end of a message and return that message; None where more octets are needed."""
         while not self.ended and (told := self._reader.take()) is not None:
             command, data = told
             self._check(command)
@@ -162,16 +165,16 @@ class Session:
         return None
 
     def close(self) -> None:
-        """Keep nothing of a message that was not told to its end."""
+        """Drop a message that the MTA did not send to its end."""
         self._drop_draft()
 
     def answers(self) -> bytes:
-        """What is to be written now."""
+        """Return the octets to be written now."""
         answers, self._answers = self._answers, []
         return b"".join(answers)
 
     def conclude(self, conclusion: Conclusion) -> None:
-        """Answer the end of a message; its connection goes on."""
+        """Answer the end of a message; the connection goes on."""
         negotiation = self._agreed()
         if conclusion.refusal:
             self._answers.append(packets.reply_packet(conclusion.refusal))
@@ -202,13 +205,13 @@ class Session:
             self._answers.append(self._answer(command))
 
     def _answer(self, command: Command) -> bytes:
-        """Go on; or, where the body is too much already, tell no more of it."""
+        """Return CONTINUE, or SKIP where the message cannot be taken and the rest of its body is not needed."""
         draft = self._draft
         too_much = command is Command.BODY and draft is not None and draft.fault is not None
         return packets.SKIP if too_much and self._agreed().steps & Steps.SKIP else packets.CONTINUE
 
     def _agreed(self) -> Negotiation:
-        assert self._negotiation is not None  # nothing but NEGOTIATE comes before
+        assert self._negotiation is not None  # `_check` lets no other command come before NEGOTIATE
         return self._negotiation
 
     def _forget_connection(self) -> None:
@@ -232,7 +235,7 @@ class Session:
         if self._last is not Command.NEGOTIATE:
             self._last = Command.HELO
 
-    # -- what is told --------------------------------------------------------------------------------------------
+    # -- the MTA's commands --------------------------------------------------------------------------------------
 
     def _negotiate(self, data: bytes) -> None:
         self._negotiation = negotiation = packets.negotiate(data)
@@ -254,7 +257,7 @@ class Session:
 
     def _hello(self, data: bytes) -> None:
         self._helo = packets.read_words(data)[0]
-        self._drop_draft()  # RFC 5321 4.1.4: the transaction under way is void
+        self._drop_draft()  # RFC 5321 4.1.4: HELO ends the transaction
 
     def _mail(self, data: bytes) -> None:
         path, *words = packets.read_words(data)
@@ -273,7 +276,7 @@ class Session:
     def _header(self, data: bytes) -> None:
         name, value = packets.read_header(data)
         if _UNFOLDED.search(value) or b"\n" in name:
-            self._open().fail(Fault.LINE_ENDS)  # what it tells is not one field: the MTA reads it otherwise than others
+            self._open().fail(Fault.LINE_ENDS)  # not one field: other programs would read it differently
         line = name + self._lead + _LINE_END.sub(b"\r\n", value) + b"\r\n"
         self._open().add(line, self._caps.octets)
 
@@ -284,7 +287,7 @@ class Session:
         self._open().add(data, self._caps.octets)
 
     def _finish(self, data: bytes) -> Message:
-        if data:  # the last piece of the body may come with it
+        if data:  # the last piece of the body may come with END
             self._body(data)
         draft, macros = self._open(), self._lasting | self._passing
         message = Message(
@@ -298,7 +301,7 @@ class Session:
             fault=draft.fault,
             pieces=draft.pieces,
         )
-        self._draft = None  # its content is the message's now
+        self._draft = None  # the content belongs to the message now
         self._rest()
         return message
 
@@ -324,7 +327,7 @@ class Session:
         self._rest()
 
     def _pass_over(self, data: bytes) -> None:
-        """DATA, and an SMTP command that is none, tell nothing more."""
+        """Ignore DATA and unknown SMTP commands, which carry no information."""
 
     def _quit(self, data: bytes) -> None:
         self.ended = True
@@ -352,14 +355,14 @@ _METHODS: dict[Command, Callable[[Session, bytes], None]] = {
 
 _LINE_END = re.compile(rb"\r?\n")
 _UNFOLDED = re.compile(rb"\n(?![ \t])")
-_UNFIT = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # controls, and what is not UTF-8
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # control characters, and octets that are not UTF-8
 _MOST_ADDRESS_CHARACTERS = 1000
-_OF_MAIL = ("8BITMIME", "SMTPUTF8", "DSN")  # whose parameters are kept; SIZE is the MTA's own matter
+_OF_MAIL = ("8BITMIME", "SMTPUTF8", "DSN")  # extensions whose parameters are kept; SIZE concerns the MTA alone
 _OF_RCPT = ("DSN",)
 
 
 def _address(path: str) -> str:
-    """An address without brackets and source route. The MTA has taken it: what else is odd in it stays as it is."""
+    """Return an address without brackets and source route. The MTA has accepted the rest, so it stays as it is."""
     address = path[1:-1] if path.startswith("<") and path.endswith(">") else path
     if not address:
         return ""
@@ -370,7 +373,7 @@ def _address(path: str) -> str:
 
 
 def _kept(words: Sequence[str], read: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
-    """Of a command's parameters those that we know, each once; others are between the MTA and its client."""
+    """Return the parameters of a command that the gate knows, each once; others concern only the MTA and its client."""
     kept: dict[str, str] = {}
     for word in words:
         try:

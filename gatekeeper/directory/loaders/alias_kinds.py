@@ -1,4 +1,4 @@
-"""What an alias is to a count: another address of a person, a person whose mail goes elsewhere, or a list."""
+"""Decide what an alias is: another address of a person, a person whose mail goes elsewhere, or a list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gatekeeper.directory.snapshot import Directory
 
 @dataclass(slots=True)
 class SortedAliases:
-    """Aliases told apart."""
+    """Aliases by what they are: entries and lists."""
 
     entries: list[Entry] = field(default_factory=list)
     lists: dict[str, tuple[str, ...]] = field(default_factory=dict)  # normalised address -> members
@@ -21,10 +21,12 @@ class SortedAliases:
 
 
 def sort_aliases(aliases: Iterable[Alias], rows: Iterable[Entry], domains: Directory) -> SortedAliases:
-    """Tell aliases apart. `rows` are the entries of CSV files, `domains` a directory that knows domains only.
+    """Sort aliases into entries and lists.
 
-    An alias with one inside address behind it is another address of that person or list. One with several is a list.
-    One with none, itself, or one external is a user: somebody of ours who reads mail elsewhere, or a program.
+    An alias with one inside member is another address of that person or list. An alias with several members is a list.
+    An alias with no member, itself or one external is a user: somebody inside who reads mail elsewhere, or a program.
+
+    Args: `rows` are the entries of CSV files, `domains` is a directory that knows domains only.
     """
     known = {normalise(row.address): normalise(row.user or row.address) for row in rows}
     result = SortedAliases()
@@ -42,5 +44,8 @@ def sort_aliases(aliases: Iterable[Alias], rows: Iterable[Entry], domains: Direc
 
 
 def _contradiction(alias: Alias, user: str, other: str) -> str:
-    """The alias of somebody whom a CSV file knows as another: the CSV file is made for this, and counts."""
+    """Return the problem of an alias that a CSV file gives to another user.
+
+    The CSV file counts: it is made for this.
+    """
     return f"{alias.place}: {alias.address} is {other} here, and {user} in a CSV file, which counts"

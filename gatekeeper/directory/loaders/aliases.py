@@ -1,4 +1,4 @@
-"""Alias files in the syntax of Postfix, aliases(5): `name: target, target`, nested, with `:include:` files."""
+"""Read alias files in the syntax of Postfix, aliases(5): `name: target, target`, nested, with `:include:` files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatekeeper.lib.immutable import immutable
 _DEEPEST_INCLUDE = 50
 
 _LINE = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*+"|[^\s:"]+)\s*:(?P<targets>.*)', re.DOTALL)
-_TARGET = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^,"]|")+')  # a comma in quotes ends nothing
+_TARGET = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^,"]|")+')  # a comma in quotes ends no target
 _QUOTED_WHOLE = re.compile(r'"((?:[^"\\]|\\.)*+)"')
 _IN_BRACKETS = re.compile(r".*<(?P<address>[^<>]*)>\s*", re.DOTALL)
 _INCLUDE = ":include:"
@@ -22,7 +22,7 @@ _INCLUDE = ":include:"
 
 @immutable
 class Alias:
-    """One alias: its address, and what stands behind it, each with its domain."""
+    """One alias: its address and its members, all with a domain."""
 
     address: str
     members: tuple[str, ...]
@@ -30,17 +30,17 @@ class Alias:
 
 
 @immutable
-class _Spot:
-    """Where a right-hand side stands."""
+class _Position:
+    """Where a right-hand side stands, and what it is read with."""
 
     place: str  # file:line
-    domain: str  # what names without one get
-    way: tuple[Path, ...]  # from the alias file through included files
-    seen: set[Path]  # every file included for this alias: twice would add nobody
+    domain: str  # domain that names without one get
+    include_path: tuple[Path, ...]  # the alias file and the files included on the way here
+    seen: set[Path]  # files included for this alias already: reading one twice would add nobody
 
 
 class Aliases:
-    """The aliases of one or more files."""
+    """A reader of alias files, with the aliases of all files so far."""
 
     def __init__(self, reader: TextFileReader) -> None:
         self.found: dict[str, Alias] = {}  # by normalised address
@@ -49,19 +49,20 @@ class Aliases:
         self._reader = reader
 
     def read(self, path: Path, domain: str) -> list[Alias]:
-        """Read one file, for `take`; names without a domain get `domain`. Raises DirectoryError: it cannot be read.
+        """Read one file and return its aliases, for `take`. Names without a domain get `domain`.
 
-        What is wrong goes to `errors`; what the gate cannot follow, as commands and files, to `problems`.
+        Mistakes go to `errors`; targets that the gate cannot follow, such as commands and files, go to `problems`.
+        Raises DirectoryError where the file cannot be read.
         """
         read: list[Alias] = []
         for line, text in logical_lines(self._reader.read(path)):
-            spot = _Spot(f"{path}:{line}", domain, (path,), set())
+            position = _Position(f"{path}:{line}", domain, (path,), set())
             match = _LINE.fullmatch(text.strip())
             if match is None:
-                self._reject(spot, "expected name: target, target; or blanks first, to go on with a line")
-            elif address := self._address(match["name"], spot):
-                members = dict.fromkeys(self._members(match["targets"], spot))
-                read.append(Alias(address, tuple(members), spot.place))
+                self._reject(position, "expected name: target, target; or blanks first, to go on with a line")
+            elif address := self._address(match["name"], position):
+                members = dict.fromkeys(self._members(match["targets"], position))
+                read.append(Alias(address, tuple(members), position.place))
         return read
 
     def take(self, aliases: Iterable[Alias]) -> None:
@@ -71,59 +72,64 @@ class Aliases:
             if first is not alias:
                 self.problems.append(f"{alias.place}: alias {alias.address} again: the one at {first.place} counts")
 
-    def _reject(self, spot: _Spot, text: str) -> None:
-        self.errors.append(f"{spot.place}: {text}")
+    def _reject(self, position: _Position, text: str) -> None:
+        self.errors.append(f"{position.place}: {text}")
 
-    def _report(self, spot: _Spot, text: str) -> None:
-        self.problems.append(f"{spot.place}: {text}")
+    def _report(self, position: _Position, text: str) -> None:
+        self.problems.append(f"{position.place}: {text}")
 
-    def _members(self, targets: str, spot: _Spot) -> Iterator[str]:
-        """The addresses of a right-hand side."""
+    def _members(self, targets: str, position: _Position) -> Iterator[str]:
+        """Yield the addresses of a right-hand side."""
         for target in filter(None, map(str.strip, _TARGET.findall(targets))):
             plain = _plain(target)
             if plain.lower().startswith(_INCLUDE):
-                yield from self._included(plain[len(_INCLUDE) :].strip(), spot)
+                yield from self._included(plain[len(_INCLUDE) :].strip(), position)
             elif plain.startswith(("|", "/", ":")):
                 kind = {"|": "a command", "/": "a file"}.get(plain[0], "no address")
-                self._report(spot, f"{plain} is {kind}: whom it reaches is not counted")
-            elif address := self._address(target, spot):
+                self._report(position, f"{plain} is {kind}: whom it reaches is not counted")
+            elif address := self._address(target, position):
                 yield address
 
-    def _included(self, name: str, spot: _Spot) -> Iterator[str]:
-        path = spot.way[0].parent / name
-        if path in spot.way or len(spot.way) > _DEEPEST_INCLUDE:
-            self._report(spot, f"included file {path} includes itself: it is read once")
-        elif path not in spot.seen:
-            spot.seen.add(path)
-            for line, targets in _telling_lines(self._text(path, spot)):
-                yield from self._members(targets, replace(spot, place=f"{path}:{line}", way=(*spot.way, path)))
+    def _included(self, name: str, position: _Position) -> Iterator[str]:
+        path = position.include_path[0].parent / name
+        if path in position.include_path or len(position.include_path) > _DEEPEST_INCLUDE:
+            self._report(position, f"included file {path} includes itself: it is read once")
+        elif path not in position.seen:
+            position.seen.add(path)
+            for line, targets in _meaningful_lines(self._text(path, position)):
+                yield from self._members(
+                    targets, replace(position, place=f"{path}:{line}", include_path=(*position.include_path, path))
+                )
 
-    def _text(self, path: Path, spot: _Spot) -> str:
-        """The text of an included file, "" where it cannot be read."""
+    def _text(self, path: Path, position: _Position) -> str:
+        """Return the text of an included file; "" where it cannot be read."""
         try:
             return self._reader.read(path)
-        except MissingFile:  # the mail host delivers nothing there either
-            self._report(spot, f"included file {path} is missing: nobody is counted for it")
+        except MissingFile:  # the mail host cannot read the file either
+            self._report(position, f"included file {path} is missing: nobody is counted for it")
         except DirectoryError as error:
             self.errors.extend(error.problems)
         return ""
 
-    def _address(self, name: str, spot: _Spot) -> str:
-        """The address that a name or target means, "" after an error."""
+    def _address(self, name: str, position: _Position) -> str:
+        """Return the address that a name or target means; "" after an error."""
         bracketed = _IN_BRACKETS.fullmatch(name)
         address = (bracketed["address"] if bracketed else name).strip().removeprefix("\\")
-        full = address if "@" in address and not address.endswith('"') else f"{address}@{spot.domain}"
+        full = address if "@" in address and not address.endswith('"') else f"{address}@{position.domain}"
         if is_valid(full):
             return full
-        self._reject(spot, f"{name!r}: expected a name or an address, with commas between them")
+        self._reject(position, f"{name!r}: expected a name or an address, with commas between them")
         return ""
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with what continues them, by the number of the first; a line that starts with a blank continues."""
+    """Yield logical lines with the number of their first line.
+
+    A line that starts with a blank continues the one before.
+    """
     begun: list[str] = []
     start = 0
-    for number, line in _telling_lines(text):
+    for number, line in _meaningful_lines(text):
         if line[0] in " \t" and begun:
             begun.append(line)
             continue
@@ -134,14 +140,14 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         yield start, "\n".join(begun)
 
 
-def _telling_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, less empty ones and comments."""
+def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Return lines with their numbers, without empty lines and comments."""
     return (
         (number, line) for number, line in numbered_lines(text) if line.strip() and not line.lstrip().startswith("#")
     )
 
 
 def _plain(target: str) -> str:
-    """A target without the quotes around it: "|command with blanks"."""
+    """Return a target without the quotes around it: "|command with blanks"."""
     quoted = _QUOTED_WHOLE.fullmatch(target)
     return quoted[1].replace("\\", "") if quoted else target

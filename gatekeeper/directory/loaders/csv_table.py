@@ -1,4 +1,4 @@
-"""CSV files: one row an address, with columns address, user, agency and group."""
+"""Read CSV files with one row an address: columns address, user, agency and group."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from gatekeeper.address import is_valid, normalise
 from gatekeeper.directory.entries import Entry
 
 COLUMNS = ("address", "user", "agency", "group")
-_SHOWN = 20  # problems of a server
+_SHOWN = 20  # problems of one server that are shown
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-# What spreadsheets and databases write where there is nothing: thousands of rows with it are no one person.
+# What spreadsheets and databases write into an empty cell: thousands of rows with such a user are not one person.
 _NOBODY = frozenset({"n/a", "na", "null", "(null)", "nil", "none", "nan", "undefined", "-", "--", "0", ".", "?"})
 
 Row = Mapping[str, str]
-PlacedEntry = tuple[Entry, str]  # and where it stands
+PlacedEntry = tuple[Entry, str]  # an entry, and where it stands: "file:line" or "name: row N"
 
 
 class EntryTable:
-    """Entries of one or more CSV files; rows that contradict each other are errors."""
+    """The entries of CSV files and servers; rows of files that contradict each other are errors."""
 
     def __init__(self, agencies: Collection[str]) -> None:
-        """`agencies`: the ids that rows may name."""
+        """Args: `agencies` are the ids that rows may name."""
         self.entries: list[Entry] = []
         self.errors: list[str] = []
         self._agencies = agencies
-        self._rows: dict[str, tuple[Entry, str]] = {}  # by address: the row and where it stands
-        self._stated: dict[str, tuple[str, str]] = {}  # by user: the agency and where it is stated
+        self._rows: dict[str, tuple[Entry, str]] = {}  # address -> the row and where it stands
+        self._stated: dict[str, tuple[str, str]] = {}  # user -> the agency and where it is stated
 
     def read(self, path: Path, text: str) -> list[PlacedEntry]:
-        """Read one file, for `take`; what is wrong with it goes to `errors` as `file:line: text`."""
+        """Read one file and return its entries, for `take`. Mistakes go to `errors` as `file:line: text`."""
         rows: list[PlacedEntry] = []
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
@@ -49,35 +49,38 @@ class EntryTable:
         return rows
 
     def take(self, rows: Iterable[PlacedEntry]) -> None:
-        """Add the rows of a file; those that contradict others go to `errors`."""
+        """Add the rows of a file. Rows that contradict others go to `errors`."""
         for entry, place in rows:
             self._add(entry, place)
 
     def take_rows(self, rows: Iterable[PlacedEntry]) -> list[str]:
-        """Add the rows of a server; returns what contradicts others, and leaves that out."""
+        """Add the rows of a server without those that contradict others. Returns the problems of these."""
         before = len(self.errors)
         self.take(rows)
-        return self._spared(before)
+        return self._withdraw_errors(before)
 
     def read_rows(self, name: str, rows: Iterable[Row]) -> tuple[list[PlacedEntry], list[str]]:
-        """Read rows of a server, for `take_rows`; and what is wrong with those left out: nobody here can mend them."""
+        """Read rows of a server, for `take_rows`.
+
+        Returns the entries, and the problems of rows that were left out: nobody here can correct a server's rows.
+        """
         before = len(self.errors)
         found: list[PlacedEntry] = []
         for number, row in enumerate(rows, 1):
             known = {column: row.get(column, "") for column in COLUMNS}
             if known["agency"] not in self._agencies:
-                known["agency"] = ""  # the domain says it
+                known["agency"] = ""  # unknown agency: the domain decides
             found += self._read_row(f"{name}: row {number}", list(known), list(known.values()))
-        return found, self._spared(before)
+        return found, self._withdraw_errors(before)
 
-    def _spared(self, before: int) -> list[str]:
-        """Take errors of a server's rows back; the first of them, and how many more there are."""
+    def _withdraw_errors(self, before: int) -> list[str]:
+        """Remove the errors noted since `before`. Returns the first of them, and how many more there are."""
         wrong = self.errors[before:]
         del self.errors[before:]
         return [*wrong[:_SHOWN], *([f"and {len(wrong) - _SHOWN} more rows like these"] if len(wrong) > _SHOWN else [])]
 
     def _read_row(self, place: str, header: list[str], cells: list[str]) -> list[PlacedEntry]:
-        """The entry of a row; none where it is empty or wrong."""
+        """Return the entry of a row; [] where the row is empty or wrong."""
         if not any(cells):
             return []
         if len(cells) != len(header):
@@ -130,7 +133,7 @@ class EntryTable:
 
 
 def _header_problem(header: list[str]) -> str:
-    """What is wrong with the first row, "" where nothing is."""
+    """Return what is wrong with the first row; "" where nothing is."""
     expected = f"expected a first row with the columns {', '.join(COLUMNS)}"
     if "address" not in header:
         return f"no column address: {expected}"

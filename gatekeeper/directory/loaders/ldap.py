@@ -1,4 +1,4 @@
-"""A directory in LDAP: every entry that a filter finds, read page by page (RFC 2696), with what it says of itself."""
+"""Read a directory in LDAP: every entry that a filter finds, page by page (RFC 2696)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any
 from gatekeeper.directory.loaders.server_cache import Rows, SourceDown
 from gatekeeper.directory.loaders.text_files import DirectoryError
 
-_SECONDS = 10  # for each answer
+_SECONDS = 10  # to wait for each answer
 _PAGE = 500
 _STARTTLS = "ldap+starttls://"
 
 
 def ask_ldap(url: str, options: Mapping[str, str], password: str) -> Rows:
-    """Rows with address, user, agency and group. Raises SourceDown; DirectoryError where the library is missing.
+    """Return rows with address, user, agency and group.
 
-    Each value of the attribute `address` (mail) is an address of the entry's person, less `smtp:` before it. Two are
-    one person by the attribute `user`, else by the first address.
+    Each value of the attribute `address` (mail), without a leading `smtp:`, is an address of the entry's person.
+    Addresses belong to one person by the attribute `user`, else by the first address.
+
+    Raises SourceDown where the server cannot be asked, DirectoryError where the library is missing.
     """
     try:
         import ldap3
@@ -71,7 +73,7 @@ def _rows(entry: Mapping[str, Any], options: Mapping[str, str]) -> Iterator[dict
 
 
 def _without_kind(address: str) -> str:
-    """A value of proxyAddresses without its kind: SMTP:jo@example.gov; other kinds than SMTP are no mail addresses."""
+    """Return an address without its kind (proxyAddresses: SMTP:jo@example.gov); "" for kinds other than SMTP."""
     kind, colon, rest = address.partition(":")
     if not colon:
         return address

@@ -1,4 +1,4 @@
-"""One load: the files that a ruleset names, read into one snapshot, or all their errors at once."""
+"""Load a snapshot: read all sources that a ruleset names, or report all their errors at once."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ T = TypeVar("T")
 
 
 def load(ruleset: Ruleset, copies: ServerCopies = PROCESS_COPIES, sources: SourceHistory | None = None) -> Directory:
-    """Read everything that the ruleset says about who is who, and build the snapshot.
+    """Read all sources of the directory that the ruleset names, and build a snapshot.
 
-    Blocks, for a second or two with hundreds of thousands of addresses: call it in a thread. `digest` of what comes
-    back tells whether anything has changed since another load; `problems` is what an admin should know and the gate
-    can live with. `copies` are what servers said before, `sources` how large each source was when it was good last: a
-    new one believes everything. Raises DirectoryError with all errors of all files as `file:line: text`.
+    The call blocks, for a second or two with hundreds of thousands of addresses: call it in a thread.
+
+    Args: `copies` are the servers' last answers; `sources` knows how large each source was when it was last good, and a
+    new one believes every source.
+    Returns a snapshot whose `digest` tells whether anything has changed since another load, and whose `problems` are
+    what an admin should know although the gate can work with it.
+    Raises DirectoryError with all errors of all files as `file:line: text`.
     """
     sources = sources or SourceHistory()
     files = _Files(ruleset, copies, sources)
@@ -57,17 +60,17 @@ def load(ruleset: Ruleset, copies: ServerCopies = PROCESS_COPIES, sources: Sourc
         expired=files.expired,
         outside=ruleset.outside,
         own=own_literals(),
-        mail_domain=next(iter(_exact(ruleset.domains)), ""),  # named by an admin only: a guess might cross agencies
+        mail_domain=next(iter(_exact(ruleset.domains)), ""),  # only one an admin named: a guess might cross agencies
     )
 
 
 def unchanged(
     ruleset: Ruleset, directory: Directory, copies: ServerCopies = PROCESS_COPIES, sources: SourceHistory | None = None
 ) -> bool:
-    """True where files and servers say what they said when `load` made the directory of the ruleset.
+    """Return True where files and servers have the same content as when `load` made the ruleset's directory.
 
-    Files are read and nothing is made of them; servers are asked where it is time to. A source that is believed now, or
-    is so no more, is a change.
+    Files are only read, not parsed; servers are asked where their copy is due. A source that is believed now and was
+    not then, or the other way round, is a change.
     """
     sources = sources or SourceHistory()
     files = _Files(ruleset, copies, sources)
@@ -75,7 +78,7 @@ def unchanged(
     for path in directory.files:
         try:
             reader.read(path)
-        except MissingFile:  # it was missing then, or the digest says so
+        except MissingFile:  # the file was missing then as well, or the digest differs
             continue
         except DirectoryError:
             return False
@@ -88,7 +91,7 @@ def unchanged(
 
 
 def _lists(files: _Files, aliased: SortedAliases) -> dict[str, list[str]]:
-    """Lists of the rules and of alias files; one that is in both has the members of both."""
+    """Return the lists of the rules and of alias files; a list that is in both has the members of both."""
     lists = {normalise(address): list(members) for address, members in files.lists.items()}
     for address, members in aliased.lists.items():
         lists.setdefault(address, []).extend(members)
@@ -96,15 +99,15 @@ def _lists(files: _Files, aliased: SortedAliases) -> dict[str, list[str]]:
 
 
 class _Files:
-    """What the files of one ruleset hold, with their errors."""
+    """The content of all sources of one ruleset, with their errors."""
 
     def __init__(self, ruleset: Ruleset, copies: ServerCopies, sources: SourceHistory) -> None:
-        self.readings: dict[str, SourceReading] = {}  # by the source's name
+        self.readings: dict[str, SourceReading] = {}  # source's name -> what it said
         self._sources = sources
-        self._names: dict[str, list[str]] = {}  # of servers: all that each source of the name is made of
+        self._names: dict[str, list[str]] = {}  # server's name -> the keys of all sources with that name
         self.domains = {name: agency.domains for name, agency in ruleset.agencies.items()}
         self.consent: Consent | None = None
-        self.expired = False  # a server does not answer, and there is no copy to go by
+        self.expired = False  # a server does not answer, and there is no copy to use
         about = (
             ruleset.domains,
             ruleset.outside,
@@ -122,7 +125,7 @@ class _Files:
         self._ruleset, self._copies = ruleset, copies
 
     def read(self) -> None:
-        """Read all of them; the error of one is kept, so that those of the others are found as well."""
+        """Read all sources. The error of one source does not stop the others, so that all errors are found."""
         for spec in self._ruleset.directory:
             try:
                 self._read_source(spec)
@@ -152,7 +155,10 @@ class _Files:
             self.aliases.take(self._of_directory(name, aliases, size))
 
     def _of_directory(self, name: str, content: list[T], size: SourceSize, *, is_copy: bool = False) -> list[T]:
-        """The content to go by; none, and nothing that is counted can be told, where a source is not believed."""
+        """Return the content to use.
+
+        Where a source is not believed and has no copy, the directory counts as expired.
+        """
         believed = self._believed(name, content, size, is_copy=is_copy)
         self.expired |= believed is None
         return believed or []
@@ -160,7 +166,7 @@ class _Files:
     def _believed(
         self, name: str, content: list[T], size: SourceSize, *, shrinking: bool = True, is_copy: bool = False
     ) -> list[T] | None:
-        """What a source says, or its last copy where that is questioned; None where there is no copy."""
+        """Return a source's content, or its last copy where the content is not believed. None: there is no copy."""
         read = self._sources.read(name, size, content, shrinking=shrinking, is_copy=is_copy)
         self.readings[name] = read
         if read.is_shrunk:
@@ -172,7 +178,7 @@ class _Files:
         return cast(list[T] | None, read.content)
 
     def ask_servers(self) -> None:
-        """Have copies that are due taken anew; raises DirectoryError."""
+        """Ask all servers whose copies are due. Raises DirectoryError."""
         for spec in self._ruleset.directory:
             if spec.path is None:
                 self._server_copy(spec)
@@ -197,7 +203,7 @@ class _Files:
         self.readings[source] = self._sources.expired(source)
 
     def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, ServerCopy | None]:
-        """What stands in messages for a server, its name as a source, and its copy."""
+        """Return a server's name in messages, its name as a source, and its copy."""
         options = spec.options
         url, password = options["url"], self._secret(options.get("password_file"))
         ask = partial(ask_ldap, url, options, password)
@@ -208,7 +214,7 @@ class _Files:
         return name, self._source_name(url, key), self._copy(name, key, ask, spec.refresh, spec.age)
 
     def _source_name(self, url: str, key: str) -> str:
-        """A server's name as a source: its URL less who logs in; the second source of one URL is URL#2."""
+        """Return a server's name as a source: its URL without the login; the second source of one URL is URL#2."""
         scheme, slashes, rest = url.partition("://")
         host, slash, path = rest.partition("/")
         name = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
@@ -221,7 +227,7 @@ class _Files:
     def _copy(
         self, name: str, key: str, ask: SourceQuery, refresh: timedelta | None, age: timedelta | None
     ) -> ServerCopy | None:
-        """What a server says, or said last; None where that is too old to go by."""
+        """Return a server's current or last copy; None where the copy is too old to use."""
         copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh or REFRESH)
         expired = self._copies.expired(copy, age)
         self.reader.note(f"{key} {copy.digest} {expired} {copy.problem}")
@@ -246,9 +252,10 @@ class _Files:
         self.lists[address] = members
 
     def _addresses(self, sources: Iterable[ConsentSource], permit: bool) -> frozenset[str] | None:
-        """Everybody whom the sources of a consent list name; None where one of them cannot be told.
+        """Return all addresses in the sources of a consent list; None where a source is not available.
 
-        Args: `permit` where they say who may be written to: then it is their growing that is questioned.
+        Args: `permit` is True for sources that say who may be written to: of these a growth is questioned, not a
+        shrinking.
         """
         found: set[str] = set()
         told = True
@@ -283,7 +290,7 @@ class _Files:
         return self._source_name(url, key), self._copy(name, key, ask, None, source.age)
 
     def _mail_domain(self, path: Path) -> str:
-        """The domain that the mail host adds to names without one: the first that is inside and no pattern."""
+        """Return the domain that the mail host adds to bare names: the first inside domain that is no pattern."""
         named = _exact(self._ruleset.domains)
         domain = next(chain(named, *map(_exact, self.domains.values())), None)
         if domain is None:

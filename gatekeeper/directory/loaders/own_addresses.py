@@ -1,4 +1,4 @@
-"""The IP addresses of this host, which mail servers take for names of themselves (RFC 5321 4.1.3)."""
+"""Find the IP addresses of this host, which mail servers take for names of themselves (RFC 5321 4.1.3)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 
 
 def own_literals() -> frozenset[str]:
-    """Address literals of this host, as `normalise_domain` writes them; none where the kernel does not tell."""
+    """Return the address literals of this host, normalised; none where the kernel does not list them."""
     return frozenset(map(normalise_domain, (*_literals(_IPV4, _ipv4), *_literals(_IPV6, _ipv6))))
 
 
 def _literals(path: Path, read: Callable[[str], Iterator[str]]) -> tuple[str, ...]:
     try:
         return tuple(read(path.read_text("ascii")))
-    except (OSError, ValueError, IndexError):  # another system's, or another form of file: loopback is known anyway
+    except (OSError, ValueError, IndexError):  # another system, or another file format: loopback is known anyway
         return ()
 
 

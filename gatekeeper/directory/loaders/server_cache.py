@@ -1,7 +1,7 @@
-"""Copies of what servers said: asked again every few minutes, kept while a server is down, up to their stated age.
+"""Keep copies of servers' answers: refreshed every few minutes, and kept while a server is down, up to a stated age.
 
-One process keeps one copy of each source, whatever the number of loads. A copy that is too old, and a source that never
-answered, are *expired*: fields that hang on them cannot be told (DESIGN 10).
+A process keeps one copy of each source, for all loads. A copy that is too old, and a source that never answered, are
+*expired*: fields that depend on them are unavailable (DESIGN 10).
 """
 
 from __future__ import annotations
@@ -23,30 +23,33 @@ _RETRY = timedelta(seconds=30)  # after a failure, at the soonest
 
 
 class SourceDown(Exception):
-    """A server that cannot be asked, or answers nonsense; the text says why, without any secret."""
+    """A server that cannot be asked, or gives no valid answer; the text says why, without any secret."""
 
 
 @dataclass(slots=True)
 class ServerCopy:
-    """What a source said last."""
+    """The last answer of a source."""
 
     rows: Rows = ()
     digest: str = ""
-    taken: float | None = None  # of the monotonic clock; None before the first answer
+    taken: float | None = None  # monotonic time of the answer; None before the first
     tried: float | None = None
-    problem: str = ""  # why it could not be asked last time
+    problem: str = ""  # why the last attempt failed; "" where it did not
 
 
 @dataclass(slots=True)
 class ServerCopies:
-    """The copies of one process."""
+    """The copies of all sources in one process."""
 
     clock: Callable[[], float] = time.monotonic
     _copies: dict[str, ServerCopy] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, key: str, ask: SourceQuery, refresh: timedelta) -> ServerCopy:
-        """The copy of a source, asked anew where it is time to. Args: `key` is all that the source is made of."""
+        """Return the copy of a source, refreshed where that is due.
+
+        Args: `key` identifies the source and its options.
+        """
         with self._lock:
             copy = self._copies.setdefault(key, ServerCopy())
             if self._is_time(copy, refresh):
@@ -54,7 +57,7 @@ class ServerCopies:
             return copy
 
     def expired(self, copy: ServerCopy, age: timedelta | None) -> bool:
-        """True where there is no copy, or it is older than it may be; any age is good where none is stated."""
+        """Return True where there is no copy or it is older than `age`; with None, any age is good."""
         if copy.taken is None:
             return True
         return bool(copy.problem) and age is not None and self.clock() - copy.taken > age.total_seconds()

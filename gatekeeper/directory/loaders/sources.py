@@ -1,8 +1,8 @@
-"""Whether what a source says now is believed: one that reaches fewer people than before may be a broken export.
+"""Decide whether a source is believed: a source with far fewer people than before may be a broken export.
 
-A source that comes back with less than half of the entries that it had when it was good last is questioned, and so is
-one that permits more than twice as many people as then (groups of senders, consent). A questioned source stays as it
-was, by the copy in memory; where there is none, as after a start, what hangs on it cannot be told (DESIGN 10).
+A source is questioned when it has less than half of the entries that it had when it was last good, or when it permits
+more than twice as many people as then (groups of senders, consent). For a questioned source the copy in memory stays in
+force. Where there is no copy, as after a start, what depends on the source is unavailable (DESIGN 10).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @immutable
 class SourceSize:
-    """How much a source holds: its entries, and how many of them permit something to somebody."""
+    """The size of a source: its entries, and how many of them permit something to somebody."""
 
     entries: int
     granted: int = 0
@@ -30,19 +30,19 @@ class SourceSize:
         return f"{self.entries} {'entry' if self.entries == 1 else 'entries'}{permits}"
 
 
-NEVER_GOOD = SourceSize(-1)  # of a source that has not answered yet
+NEVER_GOOD = SourceSize(-1)  # the size of a source that has not answered yet
 
 
 @immutable
 class SourceReading:
-    """What a source said at a load, and what became of it."""
+    """The content of a source at one load, and whether it is believed."""
 
     name: str
     state: str  # one of STATES
-    size: SourceSize  # as it was when it was good last
-    found: SourceSize  # as it is now
-    shrinking: bool  # fewer entries are a reason to question it
-    content: object = field(default=None, repr=False)  # that is in force
+    size: SourceSize  # size when the source was last good
+    found: SourceSize  # size now
+    shrinking: bool  # fewer entries are a reason to question the source
+    content: object = field(default=None, repr=False)  # the content in force
 
     @property
     def is_shrunk(self) -> bool:
@@ -51,17 +51,17 @@ class SourceReading:
 
 @dataclass(slots=True)
 class SourceHistory:
-    """The sources of one process: what the store knows of them, and copies of what was good last."""
+    """The sources of one process: their last good sizes from the store, and copies of their last good content."""
 
-    _known: Mapping[str, SourceSize] = field(default_factory=dict)  # of the last good load of any process
+    _known: Mapping[str, SourceSize] = field(default_factory=dict)  # sizes at the last good load of any process
     _in_force: dict[str, SourceReading] = field(default_factory=dict)
     _has_learned: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)  # loads run in threads
 
     def learn(self, known: Mapping[str, SourceSize]) -> None:
-        """Take in how large each source was when it was good last, as the store has it.
+        """Take from the store how large each source was when it was last good.
 
-        What was read before the first time was believed without that, and is looked at again.
+        Sources read before the first call were believed without that knowledge, and are checked again.
         """
         with self._lock:
             self._known = dict(known)
@@ -72,24 +72,24 @@ class SourceHistory:
 
     @property
     def unproven(self) -> bool:
-        """True where there are sources of which nobody has said yet how large they are to be."""
+        """Return True where sources are in force whose last good sizes are not known yet."""
         return bool(self._in_force) and not self._has_learned
 
     @property
     def readings(self) -> tuple[SourceReading, ...]:
-        """What each source in force said last."""
+        """Return the last reading of each source in force."""
         return tuple(self._in_force.values())
 
     @property
     def mark(self) -> str:
-        """Which sources are questioned now, by what is known: where that changes, the directory must be loaded anew."""
+        """Return which sources are questioned now. When this changes, the directory must be loaded again."""
         with self._lock:
             return " ".join(f"{name}={read.found}" for name, read in self._in_force.items() if self._doubts(read))
 
     def read(
         self, name: str, found: SourceSize, content: object, *, shrinking: bool = True, is_copy: bool = False
     ) -> SourceReading:
-        """Say what becomes of what a source says now; its `content` is None where there is nothing to go by."""
+        """Return the reading of a source's current content; its `content` is None where there is nothing to use."""
         with self._lock:
             before = self._in_force.get(name)
             now = SourceReading(name, COPY if is_copy else FRESH, found, found, shrinking, content)
@@ -99,26 +99,26 @@ class SourceHistory:
             return SourceReading(name, SHRUNK, size, found, shrinking, before.content if before else None)
 
     def expired(self, name: str) -> SourceReading:
-        """Say that a source has not answered for too long; what it said last is kept in mind to compare with."""
+        """Return the reading of a source that has not answered for too long; its last size is kept for comparison."""
         with self._lock:
             before = self._in_force.get(name) or SourceReading(name, EXPIRED, NEVER_GOOD, SourceSize(0), shrinking=True)
             return replace(before, state=EXPIRED)
 
     def keep(self, readings: Iterable[SourceReading]) -> None:
-        """Note what is in force from now on, after a load without errors."""
+        """Set what is in force from now on, after a load without errors."""
         with self._lock:
             self._in_force = {read.name: read for read in readings}
 
     def _doubts(self, now: SourceReading) -> bool:
         before = self._in_force.get(now.name)
         if before and before.content is not None and before.state in (FRESH, COPY) and before.found == now.found:
-            return False  # as large as what is in force here; another node may have another file
+            return False  # as large as what is in force here; another node may have a different file
         was_good = before is not None and before.content is not None
         return _differs(now, self._known.get(now.name) or (before.size if before and was_good else None))
 
 
 def _differs(now: SourceReading, known: SourceSize | None) -> bool:
-    """True where it reaches less than half, or permits more than twice, of what it did when it was good last."""
+    """Return True where a source has under half the entries, or over twice the permissions, of its last good state."""
     if known is None or now.state == EXPIRED:
         return False
     fewer = now.shrinking and 2 * now.found.entries < known.entries

@@ -1,4 +1,4 @@
-"""A directory, or a list of addresses, in a database: the rows of one query, which is read and never writes."""
+"""Read a directory, or a list of addresses, from a database: the rows of one query, which may only read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _SECONDS = 10
 
 
 def ask_sql(url: str, query: str, password: str, folder: Path) -> Rows:
-    """The rows of the query, by column names in lower case. Raises SourceDown; DirectoryError for a URL that is none.
+    """Return the rows of the query, by column names in lower case. The database is opened for reading only.
 
-    A path in an sqlite URL is relative to `folder`. The database is opened for reading only.
+    Args: a path in an sqlite URL is relative to `folder`.
+    Raises SourceDown where the database cannot be asked, DirectoryError where `url` is no URL of a database.
     """
     try:
         parsed = _with_driver(make_url(url), password, folder)

@@ -1,4 +1,4 @@
-"""Files of the directory as text, and a digest of all that was read."""
+"""Read files of the directory as text, and compute a digest of all that was read."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from gatekeeper.address import is_valid
 
 
 class TextFileReader:
-    """Reads files for one load and remembers what they held."""
+    """A reader that reads each file once a load, and computes a digest of all content."""
 
     def __init__(self, about: str) -> None:
-        """`about` stands for whatever else the snapshot is made of."""
+        """Args: `about` stands for whatever else the snapshot is made of."""
         self._digest = sha256(about.encode())
-        self._said = sha256()  # by servers
+        self._said = sha256()  # digest of what servers said
         self._texts: dict[Path, str] = {}
         self._asked: dict[Path, None] = {}
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Every file that was asked for, in order, those that are missing included."""
+        """Return every file that was requested, in order, missing files included."""
         return tuple(self._asked)
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of what was read, in order, and what servers said: equal ones mean that nothing has changed."""
+        """Return a hex SHA-256 of all files, in order, and servers' answers. Where it is equal, nothing has changed."""
         return sha256(self._digest.digest() + self._said.digest()).hexdigest()
 
     def note(self, text: str) -> None:
-        """Make what a server said part of the digest."""
+        """Add a server's answer to the digest."""
         self._said.update(text.encode("utf-8", "surrogateescape"))
 
     def read(self, path: Path) -> str:
-        """The text of a file in UTF-8, with or without a byte order mark; raises DirectoryError, MissingFile."""
+        """Return the text of a file in UTF-8, with or without a byte order mark. Raises DirectoryError, MissingFile."""
         self._asked[path] = None
         if path not in self._texts:
             content = _content(path)
@@ -66,13 +66,13 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers from 1; only LF and CRLF end one, unlike `str.splitlines`."""
+    """Yield lines with their numbers from 1. Only LF and CRLF end a line, unlike in `str.splitlines`."""
     for number, line in enumerate(text.split("\n"), 1):
         yield number, line.removesuffix("\r")
 
 
 def read_list(path: Path, text: str) -> tuple[list[str], list[str]]:
-    """The members of a list file, as written, and its errors as `file:line: text`.
+    """Return the members of a list file, as written, and its errors as `file:line: text`.
 
     `#` begins a comment at the start of a line or after a blank (an address may hold one).
     """
@@ -92,7 +92,7 @@ _SHOWN = 100
 
 
 class DirectoryError(ValueError):
-    """Directory files that cannot be used; `problems` has all of them as `file:line: what was expected`."""
+    """Directory files that cannot be used; `problems` has all mistakes as `file:line: what was expected`."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -101,4 +101,4 @@ class DirectoryError(ValueError):
 
 
 class MissingFile(DirectoryError):
-    """A file that is not there."""
+    """A file that does not exist."""
