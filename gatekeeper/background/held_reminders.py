@@ -20,6 +20,7 @@ from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.to_approvers import Files
 from gatekeeper.outbox.to_senders import Voice, queue_report, report_to
+from gatekeeper.policy import agreement
 from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step, needed_by
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, Store, StoreError, batches, mailings, requests, views
@@ -52,6 +53,7 @@ class Patience:
     async def _attend(self, key: int) -> None:
         try:
             files = await self._files(key)
+            await self.store.read(partial(_read_ahead, key=key))
             done = await self.store.run(partial(self._step, key=key, files=files))
         except StoreError:
             raise
@@ -113,3 +115,7 @@ class Patience:
 
 def _content(connection: Connection, body: bytes) -> bytes:
     return b"".join(batches.read_chunks(connection, body))
+
+
+def _read_ahead(connection: Connection, key: int) -> None:
+    agreement.read_ahead(connection, views.view_mailing(connection, key))

@@ -66,6 +66,13 @@ class Decision:
     grew: str = ""  # what came of it in the last minute, where nobody said what they had looked at
 
 
+def read_ahead(connection: Connection, number: int) -> None:
+    """Read what a verb on the mailing compares; nothing for a number that is none's."""
+    mailing = views.find_mailing(connection, number)
+    if mailing is not None and mailing.state is MailingState.HELD:
+        agreement.read_ahead(connection, mailing)
+
+
 def show(connection: Connection, desk: Desk, number: int) -> Case:
     """One mailing with its batches, its timeline and who has agreed; raises NotFound."""
     mailing = shown(connection, desk, find(connection, number))

@@ -82,6 +82,11 @@ class Casework:
         desk = self.desk
         return self.store.call(lambda connection: verb(connection, desk, *arguments))
 
+    def _decide(self, verb: Callable[..., T], number: int, *arguments: object) -> T:
+        """Carry out a verb on a mailing, after what it compares was read without a lock."""
+        self.store.writer.read(partial(mailings.read_ahead, number=number))
+        return self._do(verb, number, *arguments)
+
     def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
         """As `_do`, once nothing of the mailing is on its way: what was revoked may be, when it is denied at once."""
         while True:
@@ -97,7 +102,7 @@ class Casework:
 
     def show(self, number: int) -> Case:
         """One mailing with its batches and its timeline; raises NotFound."""
-        return self._do(mailings.show, number)
+        return self._decide(mailings.show, number)
 
     def message(self, batch: BatchView) -> bytes:
         """The message of a batch as the next hop would get it: the Received field of ours, then what came in."""
@@ -109,7 +114,7 @@ class Casework:
 
         Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
         """
-        return self._do(mailings.export, number, by)
+        return self._decide(mailings.export, number, by)
 
     def approve(
         self,
@@ -130,7 +135,7 @@ class Casework:
         """
         if only_seen and seen is None:
             raise CaseworkError(f"M-{number}: only what was seen: expected the version of it that was looked at")
-        decision = self._do(mailings.approve, number, by, reason, terms, Seen(seen, only_seen))
+        decision = self._decide(mailings.approve, number, by, reason, terms, Seen(seen, only_seen))
         step("approved")
         return decision
 
@@ -160,7 +165,7 @@ class Casework:
 
         Raises NotFound, NotAllowed, or CaseworkError where it is not held.
         """
-        return self._do(mailings.ask, number, by, whom)
+        return self._decide(mailings.ask, number, by, whom)
 
     # -- requests ------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from gatekeeper.model import Likeness
 from gatekeeper.policy.approvers import Approval
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store import Connection
+from gatekeeper.store import Connection, views
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.requests import RequestView, state_of
 from gatekeeper.store.sights import Contents, Held, Sight, contents_of, sight_of
@@ -26,6 +26,7 @@ from gatekeeper.store.views import EventView, MailingView
 
 TEMPLATE = "template"
 _BATCHES_NAMED = 5
+_LIKENESSES_KEPT = 4096  # of as many messages, in the memory of one process
 
 
 @immutable
@@ -104,30 +105,66 @@ class DecidedMailing:
     def covered_by(self, one: Agreement) -> bool:
         """Return True where the giver of an approval has seen or allowed all of it."""
         then = Sight.from_row(one.seen)
-        return then is not None and not self.unseen(then, one.terms)
+        if then is None or then.mailing != self.now.mailing:
+            return False
+        if any(_reach(then, self.now, one.terms.get("max_users"))):
+            return False
+        seen = self.contents.seen_in(then)
+        new = self.decided - seen
+        return not new or (
+            _allows_alike(one) and not any(self._unlike(seen, new))
+        )  # the first that is unlike settles it
 
     def _contents(self, then: Sight, alike: bool) -> Iterator[str]:
         seen = self.contents.seen_in(then)
         new = self.decided - seen
         if new and alike:
-            new = self._unlike(seen, new)
+            new = frozenset(self._unlike(seen, new))
         if new:
             yield _named([one for one in self.contents.batches if one.digest in new], len(new))
 
-    def _unlike(self, seen: Collection[str], new: Collection[str]) -> frozenset[str]:
-        """Return the new contents that are like none that was seen, compared as a `template` permit compares them."""
-        known = [self._likeness(body) for body in self.contents.bodies(seen)]
-        return frozenset(each for each in new if not self._is_like(self.contents.bodies([each])[0], known))
+    def _unlike(self, seen: Collection[str], new: Collection[str]) -> Iterator[str]:
+        """Yield the new contents that are like none that was seen, compared as a `template` permit compares them."""
+        known = [likeness_of(self.connection, body) for body in self.contents.bodies(seen)]
+        bodies = {one.digest: one.body for one in self.contents.batches}
+        return (each for each in sorted(new) if not self._is_like(bodies[each], known))
 
     def _is_like(self, body: bytes, known: Sequence[Likeness]) -> bool:
-        own = self._likeness(body)
+        own = likeness_of(self.connection, body)
         return any(
             own.links == each.links and own.attachments == each.attachments and own.fingerprints & each.fingerprints
             for each in known
         )
 
-    def _likeness(self, body: bytes) -> Likeness:
-        return read_likeness(b"".join(keeping.read_chunks(self.connection, body)))
+
+def _allows_alike(one: Agreement) -> bool:
+    return one.terms.get("binding") == TEMPLATE
+
+
+_likenesses: dict[bytes, Likeness] = {}  # by the digest of a body, which never changes
+
+
+def likeness_of(connection: Connection, body: bytes) -> Likeness:
+    """Return what a stored message has in common with its like; it is read once a process.
+
+    Args: `body` is the digest by which the message is stored.
+    """
+    found = _likenesses.get(body)
+    if found is None:
+        found = read_likeness(b"".join(keeping.read_chunks(connection, body)))
+        while len(_likenesses) >= _LIKENESSES_KEPT:
+            _likenesses.pop(next(iter(_likenesses)), None)
+        _likenesses[body] = found
+    return found
+
+
+def read_ahead(connection: Connection, mailing: MailingView) -> None:
+    """Compare a held mailing with its approvals before any lock is taken, so that its contents are known by then.
+
+    Hundreds of messages take seconds to read, and other mail must not wait for them.
+    """
+    events = views.timeline(connection, mailing.key)
+    agreements_to(decided_mailing(connection, mailing), events, mailing.held_at)
 
 
 def decided_mailing(connection: Connection, mailing: MailingView) -> DecidedMailing:

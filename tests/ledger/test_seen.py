@@ -11,6 +11,7 @@ import pytest
 from gatekeeper.background.held_reminders import Patience
 from gatekeeper.ledger.service import CaseworkError, Narrowed, Stale, Terms, Wanted
 from gatekeeper.message.mailing_keys import keys
+from gatekeeper.policy import agreement
 from gatekeeper.store import jobs, versions
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TEXT, Scene
 from tests.notices.reading import read, text_of
@@ -496,3 +497,28 @@ async def test_a_permit_that_was_narrowed_since_it_was_looked_at(scene):
         scene.casework.revoke(1, CIO, "no", seen)
     now = scene.casework.show_permit(1).permit.version
     assert scene.casework.revoke(1, CIO, "no", now).permit.state == "revoked"
+
+
+async def test_messages_are_compared_once_and_not_while_others_wait(two, monkeypatch):
+    """Whoever adds hundreds of bodies to a mailing that was agreed to by its kind must not stop the gate."""
+    await two.send()
+    two.casework.approve(1, CIO, terms=Terms(binding="template"))
+    for number in range(12):
+        await two.send(people(10), text=OTHER + b"Number %d of them all.\n" % number)
+    read, locked = [], []
+    count = agreement.read_likeness
+    monkeypatch.setattr(agreement, "read_likeness", lambda content: read.append(bool(locked)) or count(content))
+    call = two.store.call
+    monkeypatch.setattr(two.store, "call", lambda function: _locked(call, function, locked))
+    agreement._likenesses.clear()
+    for _ in range(3):
+        assert two.casework.show(1).agreements.earlier == (CIO,)
+    assert read == [False, False], "what was seen, and the first that is unlike it"
+
+
+def _locked(call, function, locked):
+    locked.append(True)
+    try:
+        return call(function)
+    finally:
+        locked.pop()
