@@ -22,6 +22,8 @@ FORMS = (
     "u{}%dphhs.example.gov@localhost",
     "u{}%dphhs.example.gov@[127.0.0.1]",
     "u{}%dphhs.example.gov%localhost@doa.example.gov",
+    '"@r1:u{}%dphhs.example.gov"@example.gov',
+    '"@r1,@r2:dphhs.example.gov!u{}"@example.gov',
 )
 
 

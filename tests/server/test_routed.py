@@ -18,7 +18,14 @@ STAFF = "all-staff@example.gov"
 LISTS = f"domains: [example.gov]\nlists:\n  {STAFF}: {{members: [{', '.join(people(2600))}]}}\nagencies:\n"
 LISTED = RULES.replace("agencies:\n", LISTS, 1).replace("within: 24h", "within: 24h, gather: off")
 OUTSIDE = LISTED.replace("lists:\n", "outside: [alumni.dphhs.example.gov]\nlists:\n", 1)
-FORMS = ["u{}%dphhs.example.gov@example.gov", "dphhs.example.gov!u{}@example.gov", '"u{}@dphhs.example.gov"@localhost']
+FORMS = [
+    "u{}%dphhs.example.gov@example.gov",
+    "dphhs.example.gov!u{}@example.gov",
+    '"u{}@dphhs.example.gov"@localhost',
+    '"@r1:u{}%dphhs.example.gov"@example.gov',
+    '"@r1,@r2:dphhs.example.gov!u{}"@example.gov',
+    '"u{}%dphhs. example.gov"@example.gov',
+]
 
 
 @pytest_asyncio.fixture
@@ -49,11 +56,26 @@ async def test_a_message_to_many_is_held_whatever_form_their_addresses_have(gate
 
 
 @pytest.mark.parametrize(
-    "form", ["all-staff%example.gov@localhost", "all-staff@[127.0.0.1]", "example.gov!all-staff@doa.example.gov"]
+    "form",
+    [
+        "all-staff%example.gov@localhost",
+        "all-staff@[127.0.0.1]",
+        "example.gov!all-staff@doa.example.gov",
+        '"@r1:all-staff"@example.gov',
+        '"@r1:all-staff%localhost"@example.gov',
+        '"@[127.0.0.1]:all-staff"@example.gov',
+    ],
 )
 async def test_a_list_counts_as_one_in_any_form(gate: Gate, decide: Any, form: str) -> None:
     outcome = await decide(gate, [form])
     assert outcome.verdict.action == "hold" and outcome.counts.lists == {STAFF}
+
+
+async def test_two_signs_in_one_address_are_seen_beside_another_without_any(gate: Gate) -> None:
+    """The milter takes addresses as the mail server has them: with two `@`, or with none."""
+    await gate.by_milter(mail("all-staff@example.gov@localhost", "postmaster"))
+    outcome = gate.passages[-1].outcome
+    assert outcome and outcome.verdict.action == "hold" and outcome.counts.lists == {STAFF}
 
 
 async def test_a_subdomain_that_nobody_declared_is_its_parents(tmp_path: Path, decide: Any) -> None:
