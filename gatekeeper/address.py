@@ -31,6 +31,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _is_plain = re.compile(r"(?!\.)[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]++(?<!\.)@[a-zA-Z0-9.-]++(?<!\.)").fullmatch
 _are_plain = re.compile(r"(?:[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+@[a-z0-9-]++(?:\.[a-z0-9-]++)*+(?:\n|\Z))++").fullmatch
 _ROUTE = re.compile(r"(?:@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?:,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
+_ROUTE_BEFORE = re.compile(r"(?:@(?:\[[^\[\]]*+\]|[^:])*+:)++(?=.)", re.DOTALL)  # as Postfix reads one
 _DOT_ATOM = re.compile(rf"[{_ATEXT}{_BEYOND_ASCII}]++(?:\.[{_ATEXT}{_BEYOND_ASCII}]++)*+")
 _QUOTED = re.compile(rf'"(?:[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*+"')  # RFC 5321 4.1.2 Quoted-string, RFC 6531 3.3
 _QUOTED_LOOSELY = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -115,8 +116,9 @@ def routing_targets(local: str) -> tuple[tuple[str, str], ...]:
     """Return the addresses that a local part routes to: (local part, domain), as mail servers may read them.
 
     A local part routes by `user%domain`, `domain!user` and, in quotes or not, `user@domain`. What Postfix drops is
-    dropped: quotes, escapes, a source route, operators without an operand. A local part with both `!` and `%` has two
-    readings, Postfix's first.
+    dropped: quotes, escapes, a source route, operators without an operand, blanks in a domain. A local part with both
+    `!` and `%` has two readings, Postfix's first. The last reading of one with a source route is what stands behind the
+    route, with the domain "": it stays at the domain that was taken off.
 
     Returns () for a local part that does not route. The domain is normalised; the local part is not, and may route
     again.
@@ -124,13 +126,24 @@ def routing_targets(local: str) -> tuple[tuple[str, str], ...]:
     local = local.strip(_BLANKS)
     name = _PAIR.sub(r"\1", local) if "\\" in local and not local.startswith('"') else _unquoted(local)
     name = name.strip(_BLANKS).rstrip("@%" + _BLANKS).lstrip("!")
+    route = _ROUTE_BEFORE.match(name)
+    return (*_readings(name[route.end() :]), (name[route.end() :], "")) if route else _readings(name)
+
+
+def _readings(name: str) -> tuple[tuple[str, str], ...]:
+    """Return what `routing_targets` says of a local part that has no quotes and no source route any more."""
     if "@" in name:
         user, _, domain = name.rpartition("@")
-        found = [(user.partition(":")[2] if user.startswith("@") else user, domain)]
+        found = [(user, domain)]
     else:
         (host, bang, user), (left, percent, right) = name.partition("!"), name.rpartition("%")
         found = ([(user, host)] if bang else []) + ([(left, right)] if percent else [])
-    return tuple((user, normalise_domain(domain.replace('"', ""))) for user, domain in found if user.strip(_BLANKS))
+    return tuple((user, normalise_domain(_compact(domain))) for user, domain in found if user.strip(_BLANKS))
+
+
+def _compact(domain: str) -> str:
+    """Return the domain without the quotes and blanks in it."""
+    return "".join(domain.replace('"', "").split())
 
 
 def join(local: str, domain: str) -> str:

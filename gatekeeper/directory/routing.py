@@ -6,6 +6,8 @@ A mail server behind the gate that takes a domain for its own looks into the loc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import repeat
+from operator import contains
 
 from gatekeeper import address
 
@@ -15,7 +17,9 @@ _LONGEST = 4096  # characters that a command can hold; each step copies the rest
 def may_route(addresses: tuple[str, ...]) -> bool:
     """Return False where no address has a routing local part or names the host. One test covers all addresses."""
     joined = "\n".join(addresses)
-    if joined.count("@") != len(addresses) or "%" in joined or "!" in joined or '"' in joined or "[" in joined:
+    if joined.count("@") != len(addresses) or not all(map(contains, addresses, repeat("@"))):
+        return True
+    if "%" in joined or "!" in joined or '"' in joined or "[" in joined:
         return True
     return ("@l" in joined or "@L" in joined) and "@localhost" in joined.lower()
 
@@ -23,8 +27,8 @@ def may_route(addresses: tuple[str, ...]) -> bool:
 def routed_address(written: str, routes: Callable[[str], bool]) -> str:
     """Return the normalised address that mail to `written` goes to; `written` itself, normalised, where nothing routes.
 
-    A local part routes only to a dotted domain, an address literal or localhost. Of two readings of a local part the
-    one that leads inside is taken.
+    A local part routes only to a dotted domain, an address literal or localhost; what stands behind a source route and
+    does not route stays at its domain. Of two readings of a local part the one that leads inside is taken.
 
     Args: `routes` tells whether a local part before a domain may route.
     """
@@ -33,12 +37,14 @@ def routed_address(written: str, routes: Callable[[str], bool]) -> str:
     local, domain = address.split(written)
     domain, moved = address.normalise_domain(domain), False
     while routes(domain) and (step := _step(address.routing_targets(local), routes)) is not None:
-        local, domain = step
+        local, domain = step[0], step[1] or domain
         moved = True
     return address.join(local, domain) if moved else address.normalise(written)
 
 
 def _step(readings: Iterable[tuple[str, str]], routes: Callable[[str], bool]) -> tuple[str, str] | None:
-    found = [each for each in readings if "." in each[1] or address.is_loopback(each[1]) or address.is_literal(each[1])]
+    every = tuple(readings)
+    found = [each for each in every if "." in each[1] or address.is_loopback(each[1]) or address.is_literal(each[1])]
     inside = (each for each in found if routes(each[1]))
-    return next(inside, found[0] if found else None)
+    unrouted = (each for each in every if not each[1])
+    return next(inside, found[0] if found else next(unrouted, None))
