@@ -51,7 +51,7 @@ def split(address: str) -> tuple[str, str]:
     address = address.strip(_BLANKS)
     if address.startswith("@") and (route := _ROUTE.match(address)):
         address = address[route.end() :].strip(_BLANKS)
-    if address.endswith('"'):  # a quoted local part that stands alone, with or without an @ in it
+    if address.rstrip(_BLANKS + ".").endswith('"'):  # a quoted local part that stands alone, with or without an @ in it
         return address, ""
     local, at, domain = address.rpartition("@")
     return (local, domain) if at else (address, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatekeeper import address
@@ -53,6 +53,7 @@ def test_addresses_of_one_mailbox_are_equal(written: str, outside: str, inside: 
 
 
 @given(AWKWARD | st.builds("{}@{}".format, AWKWARD, AWKWARD), st.booleans())
+@example('@".', False)
 def test_normalising_again_changes_nothing(written: str, internal: bool) -> None:
     once = address.normalise(written, internal)
     assert address.normalise(once, internal) == once
