@@ -61,7 +61,7 @@ def fill(store: Store, ruleset: Ruleset, decisions: int) -> None:
         source = f"{hash(evidence.source.mailbox) & (1 << 64) - 1:016x}"
         lines.append(recorder.record(evidence, verdict, moment, about, source).line())
         if len(lines) == 5000 or number == decisions - 1:
-            written = audit_chain.Lines(tuple(lines), first, at)
+            written = audit_chain.RecordGroup(tuple(lines), first, at)
             end = store.call(
                 partial(audit_chain.append, end=end, written=written, payload=audit_chain.pack(lines, 6), frames=frames)
             )

@@ -160,7 +160,7 @@ class Auditor:
             self._end = self.store.call(partial(audit_chain.begin, name=_full(self.name), now=self.store.now()))
             self._frames = {made.frame.name: made.frame.text for made in self._recorders.values()}
         times = [line.at for line in lines]
-        written = audit_chain.Lines(tuple(line.text for line in lines), min(times), max(times))
+        written = audit_chain.RecordGroup(tuple(line.text for line in lines), min(times), max(times))
         payload = audit_chain.pack(written.lines)
         try:
             appending = partial(

@@ -48,7 +48,7 @@ class Retention:
     async def _merge(self) -> None:
         before = self.store.now() - _SETTLED_SECONDS
         # found and packed beside the writer, so that mail waits only for the rows to be exchanged
-        while merger := await self.store.read(partial(audit_chain.find_merger, before=before)):
+        while merger := await self.store.read(partial(audit_chain.find_block_merge, before=before)):
             if not await self.store.run(partial(audit_chain.merge, merger=merger)):
                 return
 

@@ -30,7 +30,7 @@ from gatekeeper.policy.evidence import Judgment, warning_field
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, Store, StoreError, gathering
 from gatekeeper.store import batches as keeping
-from gatekeeper.store.gathering import Gathered
+from gatekeeper.store.gathering import GatheredMailing
 
 log = logging.getLogger("gatekeeper.gather")
 
@@ -105,7 +105,7 @@ class Gathers:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    async def _facts(self, gathered: Gathered) -> dict[bytes, Facts]:
+    async def _facts(self, gathered: GatheredMailing) -> dict[bytes, Facts]:
         """What the batches say, by body: those of one message share one."""
         facts: dict[bytes, Facts] = {}
         for body in {batch.body for batch in gathered.batches}:
@@ -113,7 +113,9 @@ class Gathers:
             facts[body] = await asyncio.to_thread(read_facts, content)
         return facts
 
-    def _judge(self, connection: Connection, gathered: Gathered, facts: dict[bytes, Facts], policy: Policy) -> Rejudged:
+    def _judge(
+        self, connection: Connection, gathered: GatheredMailing, facts: dict[bytes, Facts], policy: Policy
+    ) -> Rejudged:
         kept = read_kept(connection, gathered.batches, facts, policy)
         return rejudge(connection, gathered, kept, policy, self.clock())
 
@@ -129,7 +131,7 @@ class Gathers:
 
     # -- what comes of it ----------------------------------------------------------------------------------------
 
-    def _write(self, connection: Connection, gathered: Gathered, judged: Rejudged) -> Ended | None:
+    def _write(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged) -> Ended | None:
         mailing, worst = gathered.mailing, judged.action
         passes = worst.passes or self._observes(judged.each.values())
         if not judged.still_so(connection, mailing.key):
@@ -143,7 +145,7 @@ class Gathers:
         """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
         return self.mode.observes or not any(each.ruleset.acts_on(*each.evidence.source.agencies) for each in judged)
 
-    def _carry_out(self, connection: Connection, gathered: Gathered, judged: Rejudged, *, passes: bool) -> bool:
+    def _carry_out(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, *, passes: bool) -> bool:
         now = self.clock()
         if passes:
             return self._pass(connection, gathered, judged, now)
@@ -151,9 +153,11 @@ class Gathers:
             return self._refuse(connection, gathered, judged.reasons, now)
         return self._hold(connection, gathered, judged.reasons, now)  # what cannot be deferred any more is held
 
-    def _pass(self, connection: Connection, gathered: Gathered, judged: Rejudged, now: float) -> bool:
+    def _pass(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
         warned = {id: each for id, each in judged.each.items() if each.verdict.action is Action.WARN}
-        added = {id: gathering.Warned(warning_field(each.verdict), each.verdict.reasons) for id, each in warned.items()}
+        added = {
+            id: gathering.BatchWarning(warning_field(each.verdict), each.verdict.reasons) for id, each in warned.items()
+        }
         if not gathering.end_by_passing(connection, gathered, added, judged.permits, now):
             return False
         if warned:
@@ -161,13 +165,15 @@ class Gathers:
             self._tell(connection, gathered, "warning", notices.warning_notice, reasons, now)
         return True
 
-    def _hold(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+    def _hold(self, connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
         if not gathering.end_by_holding(connection, gathered, reasons, now):
             return False
         self._tell(connection, gathered, "held", notices.held_notice, reasons, now)
         return True
 
-    def _refuse(self, connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+    def _refuse(
+        self, connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float
+    ) -> bool:
         if not gathering.end_by_refusing(connection, gathered, reasons, now):
             return False
         kept, mailing = list(gathered.batches), gathered.mailing
@@ -179,7 +185,7 @@ class Gathers:
     def _tell(
         self,
         connection: Connection,
-        gathered: Gathered,
+        gathered: GatheredMailing,
         kind: str,
         render: to_senders.Render,
         reasons: tuple[Reason, ...],

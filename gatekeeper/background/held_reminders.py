@@ -26,10 +26,10 @@ from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, Store, StoreError, batches, mailings, requests, views
 from gatekeeper.store import reminders as steps
 from gatekeeper.store.events import Act
-from gatekeeper.store.reminders import PASSED_ON, TOLD, Waiting
+from gatekeeper.store.reminders import ESCALATED, NOTIFIED, HeldMailing
 from gatekeeper.store.requests import RequestView
 
-log = logging.getLogger("gatekeeper.waiting")
+log = logging.getLogger("gatekeeper.held")
 _LOOKED_AT = 20  # messages of different content that are searched for files: all of many would delay other notices
 
 
@@ -46,9 +46,9 @@ class Patience:
     async def attend(self) -> None:
         """Do what is due; raises StoreError."""
         self._legal_notices = await self.store.read(partial(requests.with_purpose, purpose=LEGAL_NOTICE))
-        for waiting in await self.store.read(steps.waiting_mailings):
-            if self._due(waiting):
-                await self._attend(waiting.key)
+        for held in await self.store.read(steps.held_mailings):
+            if self._due(held):
+                await self._attend(held.key)
 
     async def _attend(self, key: int) -> None:
         try:
@@ -57,18 +57,18 @@ class Patience:
             done = await self.store.run(partial(self._step, key=key, files=files))
         except StoreError:
             raise
-        except mailings.OnItsWay:
+        except mailings.MailingInFlight:
             return  # it expires when the next hop has answered
-        except Exception:  # a fault of ours with one mailing must not keep the others waiting
+        except Exception:  # a fault of ours with one mailing must not keep the others held
             log.exception("a held mailing could not be looked after")
             return
         if done:
             log.info("%s", done)
             self.on_queued()
 
-    def _due(self, waiting: Waiting) -> str | None:
-        ruleset, day = self.voice().ruleset, needed_by(waiting, self._legal_notices)
-        return due_step(waiting, ruleset.held, calendar_of(ruleset), moment_of(self.clock()), day)
+    def _due(self, held: HeldMailing) -> str | None:
+        ruleset, day = self.voice().ruleset, needed_by(held, self._legal_notices)
+        return due_step(held, ruleset.held, calendar_of(ruleset), moment_of(self.clock()), day)
 
     async def _files(self, key: int) -> Files | None:
         """What is attached to its messages, each file once; of very many different ones the first are looked at."""
@@ -83,9 +83,9 @@ class Patience:
 
     def _step(self, connection: Connection, key: int, files: Files | None) -> str | None:
         """Do the step that is due, if it is still; returns what to log."""
-        waiting = steps.lock_waiting(connection, key)
-        step = self._due(waiting) if waiting else None
-        if waiting is None or step is None:
+        held = steps.lock_held(connection, key)
+        step = self._due(held) if held else None
+        if held is None or step is None:
             return None
         if step == EXPIRE:
             return self._expire(connection, key)
@@ -93,10 +93,10 @@ class Patience:
         affair = to_approvers.of_mailing(connection, self.voice(), key, now, files)
         if affair is None:
             return None  # not one batch of it has been acknowledged yet
-        affair = affair.passed_on() if step == PASSED_ON else affair
+        affair = affair.passed_on() if step == ESCALATED else affair
         told = to_approvers.ask(connection, affair, step, now)
-        steps.note(connection, key, now, step, told)
-        if step != TOLD:
+        steps.note_step(connection, key, now, step, told)
+        if step != NOTIFIED:
             to_approvers.tell_sender(connection, affair, step, told, now)
         return f"{affair.matter.id} {step} nrcpt={len(told)}"
 

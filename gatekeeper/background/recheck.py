@@ -26,7 +26,7 @@ from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.store import Connection, Store, StoreError, rechecks
-from gatekeeper.store.rechecks import Waiting
+from gatekeeper.store.rechecks import RecheckCandidate
 
 log = logging.getLogger("gatekeeper.meetings")
 
@@ -58,12 +58,12 @@ class Meetings:
 
     async def hold(self) -> None:
         """Look at every mailing that is due; raises StoreError."""
-        for key in await self.store.read(partial(rechecks.due_looks, now=self.clock())):
+        for key in await self.store.read(partial(rechecks.due_rechecks, now=self.clock())):
             try:
                 looked = await self.store.run(partial(self._look, key=key))
             except StoreError:
                 raise
-            except Exception:  # a fault of ours with one mailing must not keep all others waiting
+            except Exception:  # a fault of ours with one mailing must not keep all others candidate
                 log.exception("a held mailing could not be looked at again")
                 continue
             if looked is not None:
@@ -82,34 +82,34 @@ class Meetings:
 
     def _look(self, connection: Connection, key: int) -> Looked | None:
         """Judge one mailing as things stand, and release it where all of it is covered; None where it waits no more."""
-        waiting = rechecks.read_waiting(connection, key)
-        if waiting is None:
+        candidate = rechecks.read_candidate(connection, key)
+        if candidate is None:
             return None
-        judged = self._judge(connection, waiting)
+        judged = self._judge(connection, candidate)
         while not judged.still_so(connection, key):  # of those that it has locked now, none can change any more
-            judged = self._judge(connection, waiting)
+            judged = self._judge(connection, candidate)
         now = self.clock()
-        if waiting.batches and judged.action.passes and judged.permits:
+        if candidate.batches and judged.action.passes and judged.permits:
             affair = to_approvers.of_mailing(connection, self.voice(), key, now)
-            rechecks.end_by_releasing(connection, waiting, judged.permits, now)
-            self._tell(connection, waiting, judged.permits, now)
+            rechecks.release_candidate(connection, candidate, judged.permits, now)
+            self._tell(connection, candidate, judged.permits, now)
             by = f"approved by {', '.join(judged.permits)}, and is being sent"
             to_approvers.tell_decided(connection, affair, by, "", "", now)
-            return Looked(waiting.mailing.id, key, judged.permits, judged.each)
-        rechecks.end_by_waiting(connection, waiting, _holding(judged), _begins(judged.standing, now))
-        return Looked(waiting.mailing.id, key, (), judged.each)
+            return Looked(candidate.mailing.id, key, judged.permits, judged.each)
+        rechecks.keep_held(connection, candidate, _holding(judged), _begins(judged.standing, now))
+        return Looked(candidate.mailing.id, key, (), judged.each)
 
-    def _judge(self, connection: Connection, waiting: Waiting) -> Rejudged:
+    def _judge(self, connection: Connection, candidate: RecheckCandidate) -> Rejudged:
         facts: dict[bytes, Facts] = {}
         policy = self.active_policy.current
-        kept = read_kept(connection, waiting.batches, facts, policy)
-        return rejudge(connection, waiting, kept, policy, self.clock())
+        kept = read_kept(connection, candidate.batches, facts, policy)
+        return rejudge(connection, candidate, kept, policy, self.clock())
 
-    def _tell(self, connection: Connection, waiting: Waiting, permits: tuple[str, ...], now: float) -> None:
-        told = next((batch for batch in waiting.batches if batch.notify), None)
+    def _tell(self, connection: Connection, candidate: RecheckCandidate, permits: tuple[str, ...], now: float) -> None:
+        told = next((batch for batch in candidate.batches if batch.notify), None)
         if told is None:
             return
-        mailing, voice = waiting.mailing, self.voice()
+        mailing, voice = candidate.mailing, self.voice()
         summary = voice.summary(
             mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
         )

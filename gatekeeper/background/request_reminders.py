@@ -21,7 +21,7 @@ from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Span
 from gatekeeper.store import Connection, Store, StoreError, requests, views
 from gatekeeper.store.events import Act
-from gatekeeper.store.reminders import INFORMED, PASSED_ON, REMINDED, TOLD, Waiting
+from gatekeeper.store.reminders import ESCALATED, INFORMED, NOTIFIED, REMINDED, HeldMailing
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
@@ -71,7 +71,7 @@ class RequestNews:
     def _next_step(self, request: RequestView, events: Sequence[EventView]) -> str | None:
         ruleset, since = self.voice().ruleset, request.submitted_at
         done = {event.act: event.at for event in events if event.at >= since}
-        waiting = Waiting(request.key, since, done.get(TOLD), done.get(REMINDED), done.get(PASSED_ON))
+        waiting = HeldMailing(request.key, since, done.get(NOTIFIED), done.get(REMINDED), done.get(ESCALATED))
         legal = request.draft.purpose.casefold() == LEGAL_NOTICE
         held = replace(ruleset.held, expire=Span())
         return due_step(
@@ -120,10 +120,10 @@ class RequestNews:
     def _ask(
         self, connection: Connection, affair: to_approvers.Affair, request: RequestView, step: str, now: float
     ) -> None:
-        affair = affair.passed_on() if step == PASSED_ON else affair
+        affair = affair.passed_on() if step == ESCALATED else affair
         told = to_approvers.ask(connection, affair, step, now)
         requests.note_step(connection, request.key, now, step, told)
-        if step != TOLD:
+        if step != NOTIFIED:
             to_approvers.tell_sender(connection, affair, step, told, now)
 
 

@@ -26,7 +26,7 @@ from gatekeeper.store import (
     release_tokens,
     versions,
 )
-from gatekeeper.store.time_bounds import Lengths, bound_stored_times
+from gatekeeper.store.time_bounds import WaitLimits, bound_stored_times
 
 log = logging.getLogger("gatekeeper.duties")
 GATHER_SECONDS = 0.25  # by which a gather may end late
@@ -100,8 +100,8 @@ class Duties:
     async def bound_times(self) -> None:
         """Shorten the stored times that a clock which was hours ahead has written; raises StoreError."""
         gather = self.active_policy.current.ruleset.mailing.gather
-        lengths = Lengths(self.lease, gather.quiet.total_seconds() if gather else 0.0)
-        bounded = await self.store.run(partial(bound_stored_times, now=self.clock(), lengths=lengths))
+        limits = WaitLimits(self.lease, gather.quiet.total_seconds() if gather else 0.0)
+        bounded = await self.store.run(partial(bound_stored_times, now=self.clock(), limits=limits))
         if bounded:
             log.warning("%d stored times were further ahead than anything waits: a clock was set back", bounded)
 

@@ -28,7 +28,7 @@ from gatekeeper.store import Connection, mailings, views
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
-from gatekeeper.store.reminders import ASKED, origin_of
+from gatekeeper.store.reminders import ASKED, held_batches
 from gatekeeper.store.versions import AGREED
 from gatekeeper.store.views import BatchView, EventView, MailingView
 
@@ -323,7 +323,7 @@ def find(connection: Connection, number: int) -> MailingView:
 
 def matter_of(connection: Connection, desk: Desk, mailing: MailingView) -> Matter:
     """A held mailing as something to be decided, today."""
-    origin, events = origin_of(connection, mailing.key), views.timeline(connection, mailing.key)
+    origin, events = held_batches(connection, mailing.key), views.timeline(connection, mailing.key)
     logins = origin.logins if origin else frozenset()
     return to_approvers.matter_of_mailing(desk.voice, mailing, logins, events, desk.today)
 

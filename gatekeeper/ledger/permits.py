@@ -18,7 +18,7 @@ from gatekeeper.model import Action, Reason, Scope
 from gatekeeper.store import Connection, views
 from gatekeeper.store import permits as granted
 from gatekeeper.store.events import Act
-from gatekeeper.store.permits import Grant, PermitView, Stopped
+from gatekeeper.store.permits import Grant, PermitEffect, PermitView
 from gatekeeper.store.views import EventView
 
 LONGEST_EMERGENCY = 72  # hours: an emergency is short (DESIGN 6)
@@ -30,7 +30,7 @@ class PermitCase:
 
     permit: PermitView
     events: tuple[EventView, ...]
-    stopped: Stopped | None = None
+    stopped: PermitEffect | None = None
 
 
 @immutable

@@ -59,7 +59,7 @@ class RequestCase:
     permits: tuple[PermitView, ...]
     events: tuple[EventView, ...]
     permit: str | None = None  # that was given just now
-    stopped: granted.Stopped | None = None  # what taking it back has stopped
+    stopped: granted.PermitEffect | None = None  # what taking it back has stopped
     agreements: Agreements = Agreements()  # while it waits
 
 

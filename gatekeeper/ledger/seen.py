@@ -9,10 +9,10 @@ from gatekeeper.ledger.context import CaseworkError, Desk
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.agreement import DecidedMailing, changed_fields, decided_mailing, request_differences
 from gatekeeper.store import Connection, permits, versions
-from gatekeeper.store.growth import GREW, growth_text, together
+from gatekeeper.store.growth import GREW, add_growth, growth_text
 from gatekeeper.store.permits import PermitView
 from gatekeeper.store.requests import RequestView, state_of
-from gatekeeper.store.sights import Sight, keep_shown
+from gatekeeper.store.snapshots import MailingSnapshot, store_shown
 from gatekeeper.store.views import EventView, MailingView
 
 _CONTENTS_KEPT = 100  # digests that a yes names; the position says which batches it was about, however many
@@ -47,7 +47,7 @@ class Looked:
     """A held mailing as a decision is about it."""
 
     subject: DecidedMailing
-    then: Sight  # what its giver has looked at: as it is now where they do not say
+    then: MailingSnapshot  # what its giver has looked at: as it is now where they do not say
     only: bool = False  # the decision is about what there was then, and something has come since
 
     def as_row(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def look(connection: Connection, mailing: MailingView, seen: Seen) -> Looked:
     subject = decided_mailing(connection, mailing)
     if seen.version is None or seen.version == mailing.version:
         return Looked(subject, subject.now)
-    then = Sight.from_row(recall(connection, mailing.id, seen.version))
+    then = MailingSnapshot.from_row(recall(connection, mailing.id, seen.version))
     if then is None:
         raise CaseworkError(_unknown(mailing.id, seen.version))
     if not seen.only or then.mailing != mailing.key or not subject.contents.has_come_since(then):
@@ -96,7 +96,7 @@ def grown_lately(mailing: MailingView, events: Sequence[EventView], now: float) 
         return ""
     grown = lately[0]
     for each in lately[1:]:
-        grown = together(grown, each)
+        grown = add_growth(grown, each)
     return (
         f"{mailing.id} grew in the last {LATELY_SECONDS:.0f} s: {growth_text(grown)}. The decision is about all of it; "
         f"what there is of it now has --seen {mailing.version}"
@@ -105,7 +105,7 @@ def grown_lately(mailing: MailingView, events: Sequence[EventView], now: float) 
 
 def shown(connection: Connection, desk: Desk, mailing: MailingView) -> MailingView:
     """Keep what the version of a mailing stands for, since somebody is about to be shown it."""
-    keep_shown(connection, [mailing], desk.now)
+    store_shown(connection, [mailing], desk.now)
     return mailing
 
 

@@ -30,9 +30,9 @@ from gatekeeper.store import mailings as ledger
 from gatekeeper.store import permits as granted
 from gatekeeper.store import requests as asked
 from gatekeeper.store import suspensions as suspended
-from gatekeeper.store.permits import PermitView, Stopped
+from gatekeeper.store.permits import PermitEffect, PermitView
 from gatekeeper.store.requests import RequestView
-from gatekeeper.store.sights import keep_shown
+from gatekeeper.store.snapshots import store_shown
 from gatekeeper.store.suspensions import SuspensionView
 from gatekeeper.store.views import BatchView, MailingView
 
@@ -90,7 +90,7 @@ class Casework:
     def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
         """As `_do`, once nothing of the mailing is on its way: what was revoked may be, when it is denied at once."""
         while True:
-            with suppress(ledger.OnItsWay):
+            with suppress(ledger.MailingInFlight):
                 return self._do(verb, *arguments)
             self.pause(_LOOK_SECONDS)
 
@@ -255,14 +255,14 @@ class Casework:
 
     def _settled(self, case: RequestCase) -> RequestCase:
         stopped = [self._wait(permit) for permit in case.permits]
-        total = Stopped(sum(each.stopped for each in stopped), sum(each.sent for each in stopped))
+        total = PermitEffect(sum(each.stopped for each in stopped), sum(each.sent for each in stopped))
         return replace(case, stopped=total if stopped else None)
 
-    def _wait(self, permit: PermitView) -> Stopped:
+    def _wait(self, permit: PermitView) -> PermitEffect:
         """What was sent and stopped under a permit, once nothing under it is on its way."""
         while True:
-            found = self.store.call(lambda connection: granted.tally(connection, permit, self.clock()))
-            if not found.flying:
+            found = self.store.call(lambda connection: granted.effect_of(connection, permit, self.clock()))
+            if not found.in_flight:
                 return found
             self.pause(_LOOK_SECONDS)
 
@@ -286,7 +286,7 @@ class Casework:
 
 def _list_mailings(connection: Connection, desk: Desk, state: str | None) -> list[MailingView]:
     found = views.list_mailings(connection, state)
-    keep_shown(connection, found, desk.now)
+    store_shown(connection, found, desk.now)
     return found
 
 

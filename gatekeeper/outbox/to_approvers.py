@@ -23,10 +23,10 @@ from gatekeeper.policy.approvers import Approvers, Matter, agency_of
 from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs, reminders, views
-from gatekeeper.store.reminders import ASKED, PASSED_ON, REMINDED, TOLD, Origin
-from gatekeeper.store.views import EventView, MailingView, OnTheWay
+from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED, HeldBatches
+from gatekeeper.store.views import EventView, MailingView, PendingRecipients
 
-_TEMPLATES = {TOLD: "waiting", REMINDED: "reminder", PASSED_ON: "passed-on"}
+_TEMPLATES = {NOTIFIED: "waiting", REMINDED: "reminder", ESCALATED: "passed-on"}
 _FILES_NAMED = 5
 
 
@@ -71,7 +71,7 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
 
     Args: `files` are what is attached to it; None where nobody has looked, and then nothing is said about files.
     """
-    origin = reminders.origin_of(connection, key)
+    origin = reminders.held_batches(connection, key)
     if origin is None:
         return None
     mailing, today = views.view_mailing(connection, key), calendar_of(voice.ruleset).day(moment_of(now))
@@ -95,11 +95,11 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
                 "Size": f"{_octets(origin.octets)} in {notices.say_count(origin.batches, 'batch', 'batches')}",
             }
         ),
-        sent=_sent(mailing, views.on_its_way(connection, key, now)),
+        sent=_sent(mailing, views.pending_recipients(connection, key, now)),
         reasons=numbered_list(texts),
         since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
-        opened=any(event.act == TOLD for event in events),
+        opened=any(event.act == NOTIFIED for event in events),
         agreements=agreement.agreements_to(agreement.decided_mailing(connection, mailing), events, mailing.held_at),
         otherwise=_returned(voice, moment_of(held_at)),
         events=events,
@@ -124,7 +124,7 @@ def matter_of_mailing(
         today=today,
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
     )
-    passed_on = any(event.act == PASSED_ON and event.at >= since for event in events)
+    passed_on = any(event.act == ESCALATED and event.at >= since for event in events)
     return replace(matter, escalated=escalated_to(voice, matter)) if passed_on else matter
 
 
@@ -144,7 +144,7 @@ def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozen
     approvers = Approvers(affair.voice.ruleset)
     told = frozenset() if affair.silent else approvers.whom_to_notify(affair.matter) - set(affair.agreements.people)
     if told:
-        opens = step == TOLD and not affair.opened
+        opens = step == NOTIFIED and not affair.opened
         words = _words(affair) | {"how": _how(affair)}
         notice = _notice(affair, _TEMPLATES[step], sorted(told), words, now, opens=opens)
         send(connection, affair, f"{step}:{now:.3f}", notice, now)
@@ -156,7 +156,7 @@ def ask_also(connection: Connection, affair: Affair | None, whom: str, now: floa
     if affair is None or affair.silent:
         return
     words = _words(affair) | {"how": _how(affair)}
-    notice = _notice(affair, _TEMPLATES[TOLD], [whom], words, now)
+    notice = _notice(affair, _TEMPLATES[NOTIFIED], [whom], words, now)
     send(connection, affair, f"{ASKED}:{now:.3f}", notice, now)
 
 
@@ -165,7 +165,7 @@ def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterabl
     if not affair.sender or affair.silent:
         return
     people = ", ".join(sorted(told)) or "nobody, for nobody could decide"
-    done = f"It was passed on to {people}." if step == PASSED_ON else f"Reminded: {people}."
+    done = f"It was passed on to {people}." if step == ESCALATED else f"Reminded: {people}."
     words = _words(affair) | {"how": "", "done": done}
     notice = _notice(affair, "still-waiting", [affair.sender], words, now)
     notice = replace(notice, root=affair.message_id or affair.root)
@@ -280,7 +280,7 @@ def _files(files: Files) -> str:
     return found if files.looked >= files.messages else f"{found} in {files.looked} of {files.messages:,} messages"
 
 
-def _sent(mailing: MailingView, way: OnTheWay) -> str:
+def _sent(mailing: MailingView, way: PendingRecipients) -> str:
     """Say how many have it already: reached without a stop, or by what was approved of it before."""
     before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
     have = max(mailing.sent, before)
@@ -294,6 +294,6 @@ def _octets(number: int) -> str:
     return f"{number / 1_048_576:.1f} MB" if number >= 1_048_576 else f"{max(1, round(number / 1024))} kB"
 
 
-def _is_ours(origin: Origin, voice: Voice) -> bool:
+def _is_ours(origin: HeldBatches, voice: Voice) -> bool:
     """True for what the gate itself has written: told of by more mail, it would never end."""
     return origin.senders == {""} and (origin.message_id or "").endswith(f"@{voice.hostname}")

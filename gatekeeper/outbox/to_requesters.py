@@ -16,7 +16,7 @@ from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Matter
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection
-from gatekeeper.store.reminders import ASKED, PASSED_ON, TOLD
+from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
@@ -53,7 +53,7 @@ def matter_of(
         today=today,
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
     )
-    if any(event.act == PASSED_ON and event.at >= since for event in events):
+    if any(event.act == ESCALATED and event.at >= since for event in events):
         matter = replace(matter, escalated=escalated_to(voice, matter))
     if request.appealed and request.decided_by and request.state is RequestState.SUBMITTED:
         others = replace(matter, own=matter.own | {request.decided_by})
@@ -79,7 +79,7 @@ def of_request(voice: Voice, request: RequestView, events: Sequence[EventView], 
         reasons=f"  {notices.plain(_answers(cites))}",
         since=moment_of(request.submitted_at),
         root=name,
-        opened=any(event.act == TOLD for event in events),
+        opened=any(event.act == NOTIFIED for event in events),
         agreements=agreements_to_request(request, events),
         otherwise=_lapses(voice, request),
         events=events,

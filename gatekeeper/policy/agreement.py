@@ -20,7 +20,7 @@ from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, views
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.requests import RequestView, state_of
-from gatekeeper.store.sights import Contents, Held, Sight, contents_of, sight_of
+from gatekeeper.store.snapshots import KeptBatch, KeptBatches, MailingSnapshot, kept_batches, snapshot_of
 from gatekeeper.store.versions import AGREED, IN_PART
 from gatekeeper.store.views import EventView, MailingView
 
@@ -91,11 +91,11 @@ class DecidedMailing:
     """
 
     connection: Connection
-    now: Sight
-    contents: Contents
+    now: MailingSnapshot
+    contents: KeptBatches
     decided: frozenset[str]  # digests of the contents that the decision is about
 
-    def unseen(self, then: Sight, terms: Mapping[str, Any]) -> tuple[str, ...]:
+    def unseen(self, then: MailingSnapshot, terms: Mapping[str, Any]) -> tuple[str, ...]:
         """Return each difference from what somebody had seen that their terms do not allow; one text a difference."""
         if then.mailing != self.now.mailing:
             return ("it is another mailing since: the one that was looked at became part of it",)
@@ -104,7 +104,7 @@ class DecidedMailing:
 
     def covered_by(self, one: Agreement) -> bool:
         """Return True where the giver of an approval has seen or allowed all of it."""
-        then = Sight.from_row(one.seen)
+        then = MailingSnapshot.from_row(one.seen)
         if then is None or then.mailing != self.now.mailing:
             return False
         if any(_reach(then, self.now, one.terms.get("max_users"))):
@@ -115,7 +115,7 @@ class DecidedMailing:
             _allows_alike(one) and not any(self._unlike(seen, new))
         )  # the first that is unlike settles it
 
-    def _contents(self, then: Sight, alike: bool) -> Iterator[str]:
+    def _contents(self, then: MailingSnapshot, alike: bool) -> Iterator[str]:
         seen = self.contents.seen_in(then)
         new = self.decided - seen
         if new and alike:
@@ -169,8 +169,8 @@ def read_ahead(connection: Connection, mailing: MailingView) -> None:
 
 def decided_mailing(connection: Connection, mailing: MailingView) -> DecidedMailing:
     """Return a held mailing as it is now, with all that is held of it."""
-    contents = contents_of(connection, mailing.key)
-    return DecidedMailing(connection, sight_of(connection, mailing), contents, contents.held())
+    contents = kept_batches(connection, mailing.key)
+    return DecidedMailing(connection, snapshot_of(connection, mailing), contents, contents.held())
 
 
 def agreements_to(subject: DecidedMailing, events: Sequence[EventView], since: float | None) -> Agreements:
@@ -184,7 +184,7 @@ def agreements_to(subject: DecidedMailing, events: Sequence[EventView], since: f
     return split(given, [each for each in agreements_in(recent) if subject.covered_by(each)])
 
 
-def _reach(then: Sight, now: Sight, allowed: int | None) -> Iterator[str]:
+def _reach(then: MailingSnapshot, now: MailingSnapshot, allowed: int | None) -> Iterator[str]:
     """Yield the people reached beyond what was seen or allowed, and rules that hold it now and did not then."""
     if now.users > (then.users if allowed is None else max(allowed, then.users)):
         yield f"{then.users:,} users then, {now.users:,} now"
@@ -197,7 +197,7 @@ def _reach(then: Sight, now: Sight, allowed: int | None) -> Iterator[str]:
         yield f"rules that did not hold it then: {', '.join(rules)}"
 
 
-def _named(came: Sequence[Held], contents: int) -> str:
+def _named(came: Sequence[KeptBatch], contents: int) -> str:
     named = [str(one.id) for one in came[:_BATCHES_NAMED]]
     left = len(came) - len(named)
     batches = ", ".join([*named, f"{left:,} more"] if left else named)

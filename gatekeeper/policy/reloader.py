@@ -13,7 +13,7 @@ from gatekeeper.directory.loaders.sources import NEVER_GOOD, SourceReading, Sour
 from gatekeeper.lib.aio import every
 from gatekeeper.policy.active import ActivePolicy, PolicyError
 from gatekeeper.store import Store, StoreError, sources
-from gatekeeper.store.sources import Source
+from gatekeeper.store.sources import SourceState
 
 log = logging.getLogger("gatekeeper.rules")
 _SECONDS = 2.0
@@ -28,7 +28,7 @@ class SourceRecords:
 
     active_policy: ActivePolicy
     store: Store
-    _written: dict[str, Source] = field(default_factory=dict)  # as this process sees each source
+    _written: dict[str, SourceState] = field(default_factory=dict)  # as this process sees each source
 
     async def load(self) -> bool:
         """Read how many entries each source had at its last good load; return False where the database is away."""
@@ -54,9 +54,9 @@ class SourceRecords:
         self._written = seen
 
 
-def _record(read: SourceReading) -> Source:
+def _record(read: SourceReading) -> SourceState:
     size, found = read.size, read.found
-    return Source(read.name, read.state, size.entries, size.granted, found.entries, found.granted)
+    return SourceState(read.name, read.state, size.entries, size.granted, found.entries, found.granted)
 
 
 @dataclass(slots=True)

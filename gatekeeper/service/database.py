@@ -93,5 +93,5 @@ class Storekeeper:
         return None
 
 
-def _says(source: sources.Source) -> str:
+def _says(source: sources.SourceState) -> str:
     return f"directory source {source.name} is {source.state}: {_TROUBLES[source.state]}"

@@ -14,7 +14,7 @@ from gatekeeper.background.recheck import Meetings
 from gatekeeper.background.request_reminders import RequestNews
 from gatekeeper.background.scheduler import Duties
 from gatekeeper.service.context import Base
-from gatekeeper.store import Bell, OutageLog, StoreError, rulesets
+from gatekeeper.store import OutageLog, StoreError, WakeupListener, rulesets
 
 log = logging.getLogger("gatekeeper.main")
 
@@ -26,7 +26,7 @@ class Office:
         self._base = base
         marks = base.settings.listening.milter is not None
         lease, now = base.settings.storing.lease, base.store.now
-        self.bell = Bell(base.store.database, self._rung)
+        self.bell = WakeupListener(base.store.database, self._rung)
         self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = Gathers(

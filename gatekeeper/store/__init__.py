@@ -23,15 +23,14 @@ from gatekeeper.store.db.engine import Database
 from gatekeeper.store.db.errors import StoreError, StoreFull, StoreSetupError
 from gatekeeper.store.db.hashing import lock_name, read_secret
 from gatekeeper.store.db.outage_log import OutageLog
-from gatekeeper.store.db.wakeup import Bell
+from gatekeeper.store.db.wakeup import WakeupListener
 from gatekeeper.store.db.writer import Undo, Writer
 from gatekeeper.store.decide import decide
 from gatekeeper.store.mailing_match import hash_arrival
-from gatekeeper.store.ordinary import Case, decide_together
+from gatekeeper.store.ordinary import PendingDecision, decide_together
 
 __all__ = [
     "Arrival",
-    "Bell",
     "Connection",
     "Database",
     "Gathering",
@@ -41,6 +40,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreSetupError",
+    "WakeupListener",
 ]
 T = TypeVar("T")
 _QUICK = 65_536  # octets that are hashed sooner than a thread is asked to
@@ -107,7 +107,7 @@ class Store:
         Also TimeoutError where `timeouts` is at its end; a decision that has not begun is not made then.
         """
         hashes = hash_arrival(self.secret, arrival)
-        case = Case(arrival, hashes, judge)
+        case = PendingDecision(arrival, hashes, judge)
         outcome = await self.writer.submit(
             lambda connection: decide(connection, self.secret, arrival, hashes, judge),
             hashes.locks,
@@ -117,7 +117,9 @@ class Store:
         step("decided")
         return outcome
 
-    def _decide_together(self, connection: Connection, cases: list[Case]) -> list[Outcome | Exception | None]:
+    def _decide_together(
+        self, connection: Connection, cases: list[PendingDecision]
+    ) -> list[Outcome | Exception | None]:
         return decide_together(connection, self.secret, cases)
 
     async def redeem(self, arrival: Arrival, token: str) -> str | None:

@@ -37,7 +37,7 @@ class ChainEnd:
 
 
 @immutable
-class Lines:
+class RecordGroup:
     """Records to be written together, with the times (seconds since 1970) of the earliest and the latest."""
 
     lines: tuple[bytes, ...]
@@ -71,7 +71,7 @@ def follow(head: Head, lines: Iterable[bytes]) -> Head:
 
 
 def pack(lines: Iterable[bytes], level: int = 1) -> bytes:
-    """Lines as a block keeps them; `level` is zlib's."""
+    """RecordGroup as a block keeps them; `level` is zlib's."""
     return zlib.compress(b"\n".join(lines), level)
 
 
@@ -93,7 +93,7 @@ def begin(connection: Connection, name: str, now: float) -> ChainEnd:
 
 
 def append(
-    connection: Connection, end: ChainEnd, written: Lines, payload: bytes, frames: Mapping[str, str]
+    connection: Connection, end: ChainEnd, written: RecordGroup, payload: bytes, frames: Mapping[str, str]
 ) -> ChainEnd:
     """Write records after the chain's end; returns the new end. Harmless where they have been written already.
 
@@ -119,14 +119,14 @@ def note(connection: Connection, line: bytes, at: float) -> None:
     row = connection.execute(query.with_for_update()).one()
     end = ChainEnd(row.id, row.records, bytes(row.head))
     new = ChainEnd(end.id, end.records + 1, follow(end.head, [line]))
-    _add_block(connection, end, new, Lines((line,), at, at), pack([line]))
+    _add_block(connection, end, new, RecordGroup((line,), at, at), pack([line]))
 
 
 def _end_of(id: int) -> Any:
     return select(audit_chains.c.records, audit_chains.c.head).where(audit_chains.c.id == id).with_for_update()
 
 
-def _add_block(connection: Connection, end: ChainEnd, new: ChainEnd, written: Lines, payload: bytes) -> None:
+def _add_block(connection: Connection, end: ChainEnd, new: ChainEnd, written: RecordGroup, payload: bytes) -> None:
     row = {
         "chain_id": end.id,
         "first": end.records + 1,
@@ -292,14 +292,14 @@ _LONGEST = 86_400.0  # seconds that a merged block may span, so that it can age 
 
 
 @immutable
-class Merger:
+class BlockMerge:
     """Blocks that follow each other, and what they come to as one."""
 
     blocks: tuple[Block, ...]
     payload: bytes
 
 
-def find_merger(connection: Connection, before: float) -> Merger | None:
+def find_block_merge(connection: Connection, before: float) -> BlockMerge | None:
     """A run of small blocks of one chain, written before then, packed as one; None where there is none."""
     small = (audit_blocks.c.records < _FEW, audit_blocks.c.last_at < before)
     counted = select(audit_blocks.c.chain_id).where(*small).group_by(audit_blocks.c.chain_id)
@@ -308,7 +308,7 @@ def find_merger(connection: Connection, before: float) -> Merger | None:
         run = _run(map(_block, connection.execute(query.limit(4 * _FEW)).all()))
         if len(run) >= _LEAST_RUN:
             with suppress(zlib.error):  # what was damaged is left for `verify` to find
-                return Merger(run, pack((line for block in run for line in lines_of(connection, block)), 9))
+                return BlockMerge(run, pack((line for block in run for line in lines_of(connection, block)), 9))
     return None
 
 
@@ -327,7 +327,7 @@ def _run(blocks: Iterable[Block]) -> tuple[Block, ...]:
     return tuple(run)
 
 
-def merge(connection: Connection, merger: Merger) -> bool:
+def merge(connection: Connection, merger: BlockMerge) -> bool:
     """Put one block in the place of several; False where one of them has changed since."""
     first, *others = merger.blocks
     gone = delete(audit_blocks).where(audit_blocks.c.id.in_([block.id for block in others]))

@@ -24,11 +24,11 @@ from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row, Statement, one_of
 from gatekeeper.store.db.writer import Undo
 from gatekeeper.store.events import record
-from gatekeeper.store.growth import Grown, has_content, note_growth
+from gatekeeper.store.growth import Growth, has_content, note_growth
 from gatekeeper.store.list_reach import tally
-from gatekeeper.store.mailing_match import Hashes, find, hold_gathered, new_row, open_mailing
+from gatekeeper.store.mailing_match import ArrivalHashes, hold_gathered, match_mailing, new_row, open_mailing
 from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
-from gatekeeper.store.permit_uses import begin_flight, claim, settle
+from gatekeeper.store.permit_uses import begin_flight, claim, judge_with_permits
 from gatekeeper.store.rows import (
     counts_of,
     grow_mailings,
@@ -43,7 +43,7 @@ from gatekeeper.store.standing import Claimant, depends_on_ledger, own_standing,
 _RESEND_SECONDS = 5 * 86_400.0  # for which an MTA tries again (RFC 5321 4.5.4.1)
 
 
-class Fate(StrEnum):
+class Handling(StrEnum):
     """What becomes of a batch that is not refused."""
 
     PASS = "pass"
@@ -52,7 +52,7 @@ class Fate(StrEnum):
 
 
 def decide(
-    connection: Connection, secret: bytes, arrival: Arrival, hashes: Hashes, judge: Judge
+    connection: Connection, secret: bytes, arrival: Arrival, hashes: ArrivalHashes, judge: Judge
 ) -> Outcome | Undo[Outcome]:
     """Decide one transaction (DESIGN 3.4).
 
@@ -66,7 +66,7 @@ def decide(
     if arrival.answers and answers_passed(connection, secret, arrival):
         counts = Counts.of(arrival.audience)
         return Outcome(judge(counts, Standing(answers=True)), counts)  # of no mailing, and nobody is counted
-    mailing, joined_by = find(connection, arrival, hashes)
+    mailing, joined_by = match_mailing(connection, arrival, hashes)
     is_new = mailing is None
     mailing = mailing or new_row(hashes.source, arrival.now.timestamp()) | {"id": None, "number": None}
     people = hash_people(secret, arrival.audience)
@@ -77,14 +77,14 @@ def decide(
     outcome = Outcome(verdict, counts, mailing=mailing_name(mailing["number"]))
     if verdict.action in (Action.REJECT, Action.DEFER):
         return Undo(outcome)
-    fate = _fate(mailing, arrival, verdict)
+    handling = _handling_of(mailing, arrival, verdict)
     if is_new:
         mailing["id"] = open_mailing(connection, mailing, hashes)
-    relayed = add_people(connection, mailing, people, new, reached=fate is Fate.PASS)
-    number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed, fate, joined_by)
-    flight = _claim(connection, mailing["id"], arrival, verdict, fate)
-    outcome = replace(outcome, mailing=mailing_name(number), key=mailing["id"], gathered=fate is Fate.GATHER)
-    if fate is Fate.PASS:
+    relayed = add_people(connection, mailing, people, new, reached=handling is Handling.PASS)
+    number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed, handling, joined_by)
+    flight = _claim(connection, mailing["id"], arrival, verdict, handling)
+    outcome = replace(outcome, mailing=mailing_name(number), key=mailing["id"], gathered=handling is Handling.GATHER)
+    if handling is Handling.PASS:
         return replace(outcome, flight=flight)
     return replace(outcome, batch=keep_batch(connection, mailing["id"], arrival, hashes.identity, outcome))
 
@@ -97,28 +97,30 @@ def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callab
         return verdict
     claimant = Claimant(arrival.source, arrival.facts.subject_key)
     whole = whole_standing(connection, mailing, own, [claimant], arrival.earlier, arrival.now.timestamp())
-    return settle(connection, mailing["id"], whole, judge, lambda verdict: verdict.permits)
+    return judge_with_permits(connection, mailing["id"], whole, judge, lambda verdict: verdict.permits)
 
 
-def _claim(connection: Connection, mailing_id: int, arrival: Arrival, verdict: Verdict, fate: Fate) -> int | None:
+def _claim(
+    connection: Connection, mailing_id: int, arrival: Arrival, verdict: Verdict, handling: Handling
+) -> int | None:
     """Use the permits that cleared holds; what passes by them is on its way from here on: returns its flight."""
     if not verdict.permits:
         return None
-    now, passes = arrival.now.timestamp(), fate is Fate.PASS
+    now, passes = arrival.now.timestamp(), handling is Handling.PASS
     relayed = len(arrival.transaction.recipients) if passes else 0
     permits = claim(connection, verdict.permits, mailing_id, now, relayed=relayed)
     return begin_flight(connection, permits, now) if passes else None
 
 
-def _fate(mailing: Row, arrival: Arrival, verdict: Verdict) -> Fate:
+def _handling_of(mailing: Row, arrival: Arrival, verdict: Verdict) -> Handling:
     """Gathered is only what would pass, is not covered by a permit, and is cut-up mail or joins it (DESIGN 3.5)."""
     if verdict.action is Action.HOLD:
-        return Fate.HOLD
+        return Handling.HOLD
     gathering = arrival.gathering
     if gathering is None or verdict.permits or mailing["state"] == MailingState.RELEASED:
-        return Fate.PASS
+        return Handling.PASS
     waits = gathering.opens or mailing["state"] == MailingState.GATHERING
-    return Fate.GATHER if waits else Fate.PASS
+    return Handling.GATHER if waits else Handling.PASS
 
 
 # -- resends -----------------------------------------------------------------------------------------------------
@@ -170,22 +172,22 @@ def _write_mailing(
     verdict: Verdict,
     counts: Counts,
     relayed: int,
-    fate: Fate,
+    handling: Handling,
     joined_by: str | None,
 ) -> int | None:
     now = arrival.now.timestamp()
-    if fate is Fate.HOLD and mailing["state"] == MailingState.HELD:
+    if handling is Handling.HOLD and mailing["state"] == MailingState.HELD:
         _note_growth(connection, mailing, arrival, counts)
     mailing |= grown_row(mailing, counts, now, relayed=relayed, joined_by=joined_by)
     grow_mailings(connection, [mailing])
     changes: dict[str, Any] = {}
-    if mailing.get("sender") is None and (verdict.mass or verdict.permits or fate is not Fate.PASS):
+    if mailing.get("sender") is None and (verdict.mass or verdict.permits or handling is not Handling.PASS):
         changes |= _named(connection, mailing, arrival)
     if verdict.mass and not mailing["mass"]:
         changes["mass"] = True
-    if fate is Fate.HOLD:
+    if handling is Handling.HOLD:
         changes |= held_changes(connection, mailing, verdict.reasons, now)
-    elif fate is Fate.GATHER:
+    elif handling is Handling.GATHER:
         changes |= _gathering(connection, mailing, arrival, now)
     if changes:
         connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
@@ -197,7 +199,7 @@ def _note_growth(connection: Connection, mailing: Row, arrival: Arrival, counts:
     """Those who have looked at a held mailing are to see that more of it has come."""
     is_other = not has_content(connection, mailing["id"], arrival.facts.content_digest)
     after = {"users": counts.users, "external": counts.external, "agencies": counts.agencies}
-    note_growth(connection, mailing, after, Grown(1, int(is_other)), arrival.now.timestamp())
+    note_growth(connection, mailing, after, Growth(1, int(is_other)), arrival.now.timestamp())
 
 
 def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, Any]:
@@ -231,7 +233,7 @@ def held_changes(
 
 def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: float) -> dict[str, Any]:
     """Wait until nothing of the mailing has come for `quiet`, and no longer than `limit` from the first batch on."""
-    assert arrival.gathering is not None  # else its fate were another
+    assert arrival.gathering is not None  # else its handling were another
     state = MailingState(mailing["state"])
     begins = state is not MailingState.GATHERING
     since = now if begins else mailing["gather_since"]

@@ -19,7 +19,7 @@ from gatekeeper.model import Reason, Standing
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.decide import held_changes
 from gatekeeper.store.events import record
-from gatekeeper.store.mailing_match import succeed
+from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.mailings import send_on
 from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.permit_uses import claim
@@ -29,7 +29,7 @@ from gatekeeper.store.views import BatchView, MailingView, find_batches, view_ma
 
 
 @immutable
-class Gathered:
+class GatheredMailing:
     """A mailing whose gather is due, as it was read."""
 
     mailing: MailingView
@@ -40,7 +40,7 @@ class Gathered:
 
 
 @immutable
-class Warned:
+class BatchWarning:
     """What a batch passes with: the header fields of a warning, and the reasons, which may name a repair."""
 
     fields: bytes
@@ -72,7 +72,7 @@ def _due(now: float) -> Select[Any]:
     return select(mailings.c.id).where(mailings.c.gather_until <= now, mailings.c.state == MailingState.GATHERING, free)
 
 
-def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Gathered | None:
+def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> GatheredMailing | None:
     """A mailing with its gathered batches; None where somebody has ended its gather.
 
     `lock` keeps it as it was read until the transaction ends (Postgres; SQLite has one writer).
@@ -83,11 +83,17 @@ def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Ga
     if row is None:
         return None
     kept = tuple(find_batches(connection, key, BatchState.GATHERED))
-    return Gathered(view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"])
+    return GatheredMailing(
+        view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"]
+    )
 
 
 def end_by_passing(
-    connection: Connection, gathered: Gathered, added: Mapping[int, Warned], permits: Collection[str], now: float
+    connection: Connection,
+    gathered: GatheredMailing,
+    added: Mapping[int, BatchWarning],
+    permits: Collection[str],
+    now: float,
 ) -> bool:
     """Send all that was gathered; False where the mailing has changed since it was read.
 
@@ -110,7 +116,7 @@ def end_by_passing(
     return True
 
 
-def end_by_holding(connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+def end_by_holding(connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
     """Hold all that was gathered; False where the mailing has changed since it was read."""
     row = _unchanged(connection, gathered)
     if row is None:
@@ -119,7 +125,7 @@ def end_by_holding(connection: Connection, gathered: Gathered, reasons: tuple[Re
     return True
 
 
-def end_by_refusing(connection: Connection, gathered: Gathered, reasons: tuple[Reason, ...], now: float) -> bool:
+def end_by_refusing(connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
     """Return all that was gathered; False where the mailing has changed since it was read.
 
     Its sender is to be told by one DSN, which the caller queues in the same transaction.
@@ -129,13 +135,13 @@ def end_by_refusing(connection: Connection, gathered: Gathered, reasons: tuple[R
         return False
     left = update(batches).where(batches.c.id.in_([batch.id for batch in gathered.batches]))
     connection.execute(left.values(state=BatchState.RETURNED.value))
-    succeed(connection, row["id"])
+    open_successor(connection, row["id"])
     _end(connection, row, "refuse", now, {})
     record(connection, row["id"], now, "refused", text=", ".join(reason.rule for reason in reasons))
     return True
 
 
-def _unchanged(connection: Connection, gathered: Gathered) -> RowMapping | None:
+def _unchanged(connection: Connection, gathered: GatheredMailing) -> RowMapping | None:
     query = select(mailings).where(mailings.c.id == gathered.mailing.key).with_for_update()
     row = connection.execute(query).mappings().first()
     if row is None or row["state"] != MailingState.GATHERING or row["merged_into"] is not None:

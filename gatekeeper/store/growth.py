@@ -22,7 +22,7 @@ _TOGETHER_SECONDS = 60.0  # from the first of several batches that are one event
 
 
 @immutable
-class Grown:
+class Growth:
     """What has come: batches, and how many of them are of content that the mailing did not have."""
 
     batches: int
@@ -35,7 +35,7 @@ def has_content(connection: Connection, mailing_id: int, digest: str) -> bool:
     return connection.execute(query.where(batches.c.state.in_(KEPT_BATCHES)).limit(1)).first() is not None
 
 
-def contents_of(connection: Connection, mailing_id: int) -> list[str]:
+def digests_of(connection: Connection, mailing_id: int) -> list[str]:
     """The content digest of every batch that is or was kept of the mailing."""
     query = select(batches.c.content_digest).where(
         batches.c.mailing_id == mailing_id, batches.c.state.in_(KEPT_BATCHES)
@@ -44,7 +44,7 @@ def contents_of(connection: Connection, mailing_id: int) -> list[str]:
 
 
 def note_growth(
-    connection: Connection, before: Row | RowMapping, after: Mapping[str, Any], grown: Grown, now: float
+    connection: Connection, before: Row | RowMapping, after: Mapping[str, Any], grown: Growth, now: float
 ) -> None:
     """Write to the timeline of a held mailing what has arrived for it.
 
@@ -62,7 +62,7 @@ def note_growth(
     if newest is None or newest["act"] != GREW or not 0 <= now - newest["at"] < _TOGETHER_SECONDS:
         record(connection, before["id"], now, GREW, text=growth_text(fresh), details=fresh)
         return
-    details = together(newest["details"], fresh)
+    details = add_growth(newest["details"], fresh)
     changed = update(events).where(events.c.id == newest["id"])
     connection.execute(changed.values(text=growth_text(details), details=details))
 
@@ -72,7 +72,7 @@ def _newest(connection: Connection, mailing_id: int) -> RowMapping | None:
     return connection.execute(query.order_by(events.c.id.desc()).limit(1)).mappings().first()
 
 
-def together(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def add_growth(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """What two that follow each other have made it grow by."""
     return {
         "users": [earlier["users"][0], later["users"][1]],

@@ -18,7 +18,7 @@ from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, jobs, mailings
 from gatekeeper.store.db.statements import upsert
-from gatekeeper.store.db.wakeup import ring
+from gatekeeper.store.db.wakeup import wake_queues
 from gatekeeper.store.rows import mailing_name
 
 RELEASE, DSN, NOTICE = "release", "dsn", "notice"
@@ -86,7 +86,7 @@ def enqueue(
     statement = upsert(connection, jobs).values(**row).on_conflict_do_nothing(index_elements=["once"])
     is_new = connection.execute(statement.returning(jobs.c.id)).first() is not None
     if is_new:
-        ring(connection)
+        wake_queues(connection)
     return is_new
 
 

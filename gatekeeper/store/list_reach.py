@@ -62,7 +62,7 @@ def _hashes(secret: bytes, watched: WatchedList) -> frozenset[Hash]:
     return frozenset(hash_person(secret, member) for member in watched.members)
 
 
-def together(tallies: Iterable[Tallies | None]) -> Tallies:
+def merge_tallies(tallies: Iterable[Tallies | None]) -> Tallies:
     """The tallies of mailings that have become one; lists are counted anew when the next batch comes."""
     given = [each or {} for each in tallies]
     keys = ("unlisted", "unconsented")

@@ -18,10 +18,10 @@ from gatekeeper.store.answers import ANSWERABLE, answerable
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.db.hashing import Hash, keyed, lock_name
 from gatekeeper.store.db.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
-from gatekeeper.store.db.statements import Among, Insertion, Row, Statement, upsert
+from gatekeeper.store.db.statements import BulkInsert, Row, SelectAmong, Statement, upsert
 from gatekeeper.store.events import record
-from gatekeeper.store.growth import Grown, contents_of, note_growth
-from gatekeeper.store.list_reach import together
+from gatekeeper.store.growth import Growth, digests_of, note_growth
+from gatekeeper.store.list_reach import merge_tallies
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name
 
@@ -30,7 +30,7 @@ KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first
 
 
 @immutable
-class Hashes:
+class ArrivalHashes:
     """An arrival's names under the database's key."""
 
     source: Hash
@@ -44,8 +44,8 @@ class Hashes:
         return (lock_name(self.source), *(lock_name(key) for key in self.wide))
 
 
-def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
-    """Hash an arrival's source, identity and keys; weak keys together with what they join within.
+def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
+    """Hash an arrival's source, identity and keys; weak keys merge_tallies with what they join within.
 
     Weak keys begin with a part that those of one source share: they lie side by side in the table, and a message's are
     written to one of its pages rather than to five. What is left, 96 bits, tells texts apart.
@@ -53,7 +53,7 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
     mailbox = arrival.source.mailbox
     source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
     if arrival.separate:
-        return Hashes(source, identity, (), ())
+        return ArrivalHashes(source, identity, (), ())
     strong = tuple(_strong(secret, arrival))
     near = source[:_SHARED]
     wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
@@ -63,7 +63,7 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> Hashes:
         if (kind := _kind(key))
     )
     texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
-    return Hashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
+    return ArrivalHashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
 
 
 _SHARED = 4  # octets
@@ -97,10 +97,10 @@ def _within(arrival: Arrival, kind: str) -> str:
 # -- finding -----------------------------------------------------------------------------------------------------
 
 
-def find(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[Row | None, str | None]:
+def match_mailing(connection: Connection, arrival: Arrival, hashes: ArrivalHashes) -> tuple[Row | None, str | None]:
     """The mailing of an arrival and the kind of key that joined it; None where no key leads to one."""
     since = (arrival.now - arrival.within).timestamp()
-    found = look_up(connection, [key for key, _ in hashes.keys], since)
+    found = lock_mailings_of_keys(connection, [key for key, _ in hashes.keys], since)
     if not found:
         return None, None
     chosen = min(found, key=_preference)
@@ -113,32 +113,32 @@ def find(connection: Connection, arrival: Arrival, hashes: Hashes) -> tuple[Row 
     return row, chosen["kind"]
 
 
-def look_up(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
+def lock_mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
     """A row for each key that leads to a mailing that still takes in batches; on Postgres these are locked.
 
     While we wait for a lock, its holder may merge the mailing or begin its successor, and then the key leads elsewhere:
     looked up until all that it leads to is ours. No key can appear meanwhile that was not there, for who makes one
     holds its advisory lock.
     """
-    found = lead_to(connection, keys, since)
+    found = mailings_of_keys(connection, keys, since)
     locked: set[int] = set()
     while connection.dialect.name == "postgresql" and (ids := {row["id"] for row in found}) - locked:
         connection.execute(
             select(mailings.c.id).where(mailings.c.id.in_(ids)).order_by(mailings.c.id).with_for_update()
         )
         locked |= ids
-        found = lead_to(connection, keys, since)
+        found = mailings_of_keys(connection, keys, since)
     return found
 
 
-def lead_to(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
+def mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
     """The rows of mailings begun after `since` that the keys lead to, each with the key and its kind."""
     found = _LEADING.rows(connection, keys) if keys else []
     return [row for row in found if row["state"] in ACTIVE_MAILINGS and row["started_at"] > since]
 
 
 # By its keys alone: SQLite, told of the state too, goes through all mailings once the keys are many.
-_LEADING = Among(
+_LEADING = SelectAmong(
     mailing_keys.c.key,
     lambda among: (
         select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
@@ -163,7 +163,7 @@ def _read(connection: Connection, mailing_id: int) -> RowMapping:
     return connection.execute(select(mailings).where(mailings.c.id == mailing_id)).mappings().one()
 
 
-def open_mailing(connection: Connection, row: Row, hashes: Hashes) -> int:
+def open_mailing(connection: Connection, row: Row, hashes: ArrivalHashes) -> int:
     """Write a new mailing's row, and point its keys to it; returns its id."""
     mailing_id: int = _OPEN.rows(connection, row)[0]["id"]
     _claim_keys(connection, mailing_id, hashes, set())
@@ -194,7 +194,7 @@ def new_row(source: Hash, now: float) -> dict[str, Any]:
 _OPEN = Statement(lambda _: insert(mailings).returning(mailings.c.id), list(new_row(b"", 0.0)))
 
 
-def _claim_keys(connection: Connection, mailing_id: int, hashes: Hashes, taken: set[Hash]) -> None:
+def _claim_keys(connection: Connection, mailing_id: int, hashes: ArrivalHashes, taken: set[Hash]) -> None:
     """Point the keys here that lead to no mailing that still takes in batches."""
     point_keys(connection, ((key, mailing_id, kind) for key, kind in hashes.keys if key not in taken))
 
@@ -213,7 +213,7 @@ def _claiming(connection: Connection) -> Insert:
     return claimed
 
 
-_CLAIM = Insertion(_claiming, ["key", "mailing_id", "kind"])
+_CLAIM = BulkInsert(_claiming, ["key", "mailing_id", "kind"])
 
 
 # -- merging -----------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ _CLAIM = Insertion(_claiming, ["key", "mailing_id", "kind"])
 def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     """Make the other mailing part of the target, whose state is the stricter."""
     before = _read(connection, target)
-    came, had = contents_of(connection, other["id"]), contents_of(connection, target)
+    came, had = digests_of(connection, other["id"]), digests_of(connection, target)
     copy_people(connection, other["id"], target)
     forget_people(connection, other["id"])
     _place_behind(connection, other["id"], before["kept"] or 0)
@@ -237,7 +237,7 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
     record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
     if before["state"] == MailingState.HELD and came:
-        note_growth(connection, before, changes, Grown(len(came), len({*came} - {*had})), now)
+        note_growth(connection, before, changes, Growth(len(came), len({*came} - {*had})), now)
 
 
 def _place_behind(connection: Connection, other: int, kept: int) -> None:
@@ -269,7 +269,7 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
         "relayed": mailing["relayed"] + other["relayed"],
         "lists": sorted({*mailing["lists"], *other["lists"]}),
         "reasons": list(held.values()),
-        "tallies": together((mailing["tallies"], other["tallies"])),
+        "tallies": merge_tallies((mailing["tallies"], other["tallies"])),
         "joined": {**mailing["joined"], **kinds},
         "version": mailing["version"] + 1,
         "kept": (mailing["kept"] or 0) + 1 + (other["kept"] or 0),
@@ -300,7 +300,7 @@ def hold_gathered(connection: Connection, mailing_id: int) -> None:
 # -- closing -----------------------------------------------------------------------------------------------------
 
 
-def succeed(connection: Connection, mailing_id: int) -> int | None:
+def open_successor(connection: Connection, mailing_id: int) -> int | None:
     """Begin the successor of a closed mailing: it has its keys, and knows who was reached; returns its id.
 
     None where nobody was reached: the keys are removed, and what comes next starts afresh.
@@ -310,7 +310,7 @@ def succeed(connection: Connection, mailing_id: int) -> int | None:
         return None
     closed = _read(connection, mailing_id)
     row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
-    row["tallies"] = together([closed["tallies"]])
+    row["tallies"] = merge_tallies([closed["tallies"]])
     successor: int = connection.execute(insert(mailings).values(**row).returning(mailings.c.id)).scalar_one()
     copy_people(connection, mailing_id, successor, only_reached=True)
     counts = recount(connection, successor)

@@ -10,7 +10,7 @@ from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.store import jobs
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.events import Act, record
-from gatekeeper.store.mailing_match import succeed
+from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.people import mark_all_reached, mark_reached
 from gatekeeper.store.permit_uses import give_back
 from gatekeeper.store.permits import Grant, grant, keys_of, names_used
@@ -72,24 +72,24 @@ def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float,
     jobs.enqueue_release(connection, now, mailing_id=mailing_key, batch_id=batch_id)
 
 
-class OnItsWay(Exception):
+class MailingInFlight(Exception):
     """A group of the mailing is on its way to the next hop: what becomes of it is known when that has answered."""
 
 
 def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:
     """Deny, withdraw or expire a mailing: its kept batches are left `returned` or `withdrawn`, its keys detached.
 
-    Raises LifecycleError where its state does not allow it, and OnItsWay where something that was stopped has still to
-    be answered: nobody may be told that it was not sent.
+    Raises LifecycleError where its state does not allow it, and MailingInFlight where a batch that was stopped is still
+    at the next hop: nobody may be told that it was not sent.
     """
     state = advance(mailing.state, name)
     held = (batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)
     ids = list(connection.execute(select(batches.c.id).where(*held)).scalars())
     if jobs.in_hand(connection, ids, act.at):
-        raise OnItsWay
+        raise MailingInFlight
     connection.execute(update(batches).where(*held).values(state=left.value))
     give_back(connection, mailing.key, act.at)
-    succeed(connection, mailing.key)
+    open_successor(connection, mailing.key)
     _change(connection, mailing, state, act, state.value)
 
 

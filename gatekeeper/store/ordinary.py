@@ -20,9 +20,9 @@ from gatekeeper.model import Action, Counts, Outcome, Standing, Verdict
 from gatekeeper.store.arrival import Arrival, Judge
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batches, mailings
-from gatekeeper.store.db.statements import Among, Insertion, Row, driver_rows
-from gatekeeper.store.mailing_match import KINDS, Hashes, look_up, new_row, point_keys
-from gatekeeper.store.people import Person, add_everyone, find_new, grow, hash_people
+from gatekeeper.store.db.statements import BulkInsert, Row, SelectAmong, driver_rows
+from gatekeeper.store.mailing_match import KINDS, ArrivalHashes, lock_mailings_of_keys, new_row, point_keys
+from gatekeeper.store.people import PersonRow, add_everyone, find_new, grow, hash_people
 from gatekeeper.store.rows import counts_of, grow_mailings, grown_row
 from gatekeeper.store.standing import depends_on_ledger
 
@@ -30,11 +30,11 @@ _MOST = 200  # people of a batch; more are mass mail by most rules, and would be
 
 
 @immutable
-class Case:
+class PendingDecision:
     """One transaction that waits to be decided."""
 
     arrival: Arrival
-    hashes: Hashes
+    hashes: ArrivalHashes
     judge: Judge
 
     @property
@@ -73,11 +73,11 @@ class _Sweep:
     opened: list[Row] = field(default_factory=list)
     grown: dict[int, Row] = field(default_factory=dict)
     keys: dict[Hash, tuple[Row, str]] = field(default_factory=dict)  # that are to lead to a mailing
-    added: dict[int, tuple[Row, dict[Hash, Person]]] = field(default_factory=dict)  # by the identity of the row
+    added: dict[int, tuple[Row, dict[Hash, PersonRow]]] = field(default_factory=dict)  # by the identity of the row
     left: set[Hash] = field(default_factory=set)  # names of what is left to `decide`
     left_rows: set[int] = field(default_factory=set)  # and its mailings, by the identity of their rows
 
-    def decide_in_turn(self, place: int, case: Case) -> _Passed | Outcome | None:
+    def decide_in_turn(self, place: int, case: PendingDecision) -> _Passed | Outcome | None:
         """An Outcome for what is refused, None for what is not ordinary or comes after such of its mailing."""
         found = self._decide(place, case) if case.may_be_ordinary and not self._follows(case) else None
         if found is None:
@@ -85,14 +85,14 @@ class _Sweep:
             self.left_rows.update(id(self.leads[name]) for name in case.names if name in self.leads)
         return found
 
-    def _follows(self, case: Case) -> bool:
+    def _follows(self, case: PendingDecision) -> bool:
         """Whether something of its mailing was left before it, or itself, sent twice."""
         return bool(self.left) and (
             not self.left.isdisjoint(case.names)
             or any(id(self.leads[key]) in self.left_rows for key, _ in case.hashes.keys if key in self.leads)
         )
 
-    def _decide(self, place: int, case: Case) -> _Passed | Outcome | None:
+    def _decide(self, place: int, case: PendingDecision) -> _Passed | Outcome | None:
         """An Outcome for what is refused, None for what is not ordinary."""
         mailing, kind = self._find(case)
         if case.hashes.identity in self.kept or (mailing is not None and not _is_ordinary(mailing)):
@@ -112,7 +112,7 @@ class _Sweep:
         self._note(case, mailing, new, counts, kind)
         return _Passed(place, verdict, counts, mailing)
 
-    def _find(self, case: Case) -> tuple[Row | None, str | None]:
+    def _find(self, case: PendingDecision) -> tuple[Row | None, str | None]:
         """The one mailing that the case's keys lead to, and the kind that tells most; of several one that is none."""
         since = (case.arrival.now - case.arrival.within).timestamp()
         found = [
@@ -127,17 +127,19 @@ class _Sweep:
             return {"state": None}, None
         return first, min((kind for _, kind in found), key=KINDS.index)
 
-    def _find_new(self, mailing: Row, people: dict[Hash, Person]) -> dict[Hash, Person]:
+    def _find_new(self, mailing: Row, people: dict[Hash, PersonRow]) -> dict[Hash, PersonRow]:
         _, added = self.added.get(id(mailing), (mailing, {}))
         unseen = {hash_: person for hash_, person in people.items() if hash_ not in added} if added else people
         return find_new(self.connection, mailing, unseen) if mailing["id"] is not None else unseen
 
-    def _open(self, case: Case) -> Row:
+    def _open(self, case: PendingDecision) -> Row:
         mailing = new_row(case.hashes.source, case.arrival.now.timestamp()) | {"id": None, "number": None}
         self.opened.append(mailing)
         return mailing
 
-    def _note(self, case: Case, mailing: Row, new: dict[Hash, Person], counts: Counts, kind: str | None) -> None:
+    def _note(
+        self, case: PendingDecision, mailing: Row, new: dict[Hash, PersonRow], counts: Counts, kind: str | None
+    ) -> None:
         now = case.arrival.now.timestamp()
         mailing |= grown_row(mailing, counts, now, relayed=len(new), joined_by=kind)
         if mailing["id"] is not None:
@@ -158,7 +160,9 @@ class _Sweep:
         add_everyone(self.connection, {mailing["id"]: new for mailing, new in self.added.values()})
 
 
-def decide_together(connection: Connection, secret: bytes, cases: Sequence[Case]) -> list[Outcome | Exception | None]:
+def decide_together(
+    connection: Connection, secret: bytes, cases: Sequence[PendingDecision]
+) -> list[Outcome | Exception | None]:
     """Decide those that are ordinary: for each its Outcome, or what its judge raised; None is left to `decide`.
 
     Raises DBAPIError; what was written is to be taken back then.
@@ -190,14 +194,16 @@ def _is_ordinary(mailing: Row) -> bool:
     return mailing["state"] == MailingState.OPEN and mailing["number"] is None and not mailing["mass"]
 
 
-def _read(connection: Connection, cases: Sequence[Case]) -> tuple[set[Hash], dict[Hash, Row]]:
+def _read(connection: Connection, cases: Sequence[PendingDecision]) -> tuple[set[Hash], dict[Hash, Row]]:
     """What is kept of these already, and the mailings that their keys lead to, each as one row however many do."""
     identities = [case.hashes.identity for case in cases]
     kept = {bytes(row["identity"]) for row in _KEPT.rows(connection, identities) if row["state"] in KEPT_BATCHES}
     keys = list({key: None for case in cases for key, _ in case.hashes.keys})
     since = min((case.arrival.now - case.arrival.within).timestamp() for case in cases)
     rows: dict[int, Row] = {}
-    leads = {bytes(row["key"]): rows.setdefault(row["id"], row) for row in look_up(connection, keys, since)}
+    leads = {
+        bytes(row["key"]): rows.setdefault(row["id"], row) for row in lock_mailings_of_keys(connection, keys, since)
+    }
     return kept, leads
 
 
@@ -214,5 +220,5 @@ def _reserve(connection: Connection, number: int) -> Iterable[int]:
 
 
 _COLUMNS = ("id", *new_row(b"", 0.0))
-_OPEN = Insertion(lambda _: insert(mailings), _COLUMNS)
-_KEPT = Among(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))
+_OPEN = BulkInsert(lambda _: insert(mailings), _COLUMNS)
+_KEPT = SelectAmong(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))

@@ -34,12 +34,12 @@ from gatekeeper.model import Audience, Counts
 from gatekeeper.store.db.hashing import Hash, keyed, keyed_all, read_secret
 from gatekeeper.store.db.schema import mailing_people
 from gatekeeper.store.db.sqlite_bulk import Place, add, is_packed, known_of
-from gatekeeper.store.db.statements import Insertion, Row, Statement, upsert
+from gatekeeper.store.db.statements import BulkInsert, Row, Statement, upsert
 from gatekeeper.store.rows import tallied
 
 
 @immutable
-class Person:
+class PersonRow:
     """One of an audience, and where they belong."""
 
     inside: bool
@@ -53,11 +53,11 @@ def hash_person(secret: bytes, name: str) -> Hash:
 
 
 @lru_cache(maxsize=1_024)
-def _inside(agency: str | None) -> Person:
-    return Person(True, agency, False)
+def _inside(agency: str | None) -> PersonRow:
+    return PersonRow(True, agency, False)
 
 
-def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
+def hash_people(secret: bytes, audience: Audience) -> dict[Hash, PersonRow]:
     """Hash an audience's users and externals."""
     unresolved = audience.unresolved
     if not unresolved and not audience.externals and len(audience.users) == 1:  # as most messages are
@@ -66,13 +66,13 @@ def hash_people(secret: bytes, audience: Audience) -> dict[Hash, Person]:
     hashed = keyed_all(secret, "person ")
     known = {agency: _inside(agency) for agency in set(audience.users.values())}
     people = {hashed(user): known[agency] for user, agency in audience.users.items()}
-    people |= {hashed(user): Person(True, audience.users[user], True) for user in unresolved}
-    outside = Person(False, None, False)
+    people |= {hashed(user): PersonRow(True, audience.users[user], True) for user in unresolved}
+    outside = PersonRow(False, None, False)
     people |= {hashed(external): outside for external in audience.externals}
     return people
 
 
-def find_new(connection: Connection, mailing: Row, people: dict[Hash, Person]) -> dict[Hash, Person]:
+def find_new(connection: Connection, mailing: Row, people: dict[Hash, PersonRow]) -> dict[Hash, PersonRow]:
     """Those of the people that the mailing has not counted yet."""
     if mailing["users"] + mailing["external"] == 0:
         return people
@@ -117,12 +117,12 @@ def _reached_statement(size: int) -> Statement:
 _SIZES = (1, 16, 100, 500)  # of the chunks that are looked up in one statement
 _KNOWN = {size: _known_statement(size) for size in _SIZES}
 _REACHED = {size: _reached_statement(size) for size in _SIZES}
-_ADD = Insertion(
+_ADD = BulkInsert(
     lambda _: insert(mailing_people), ["mailing_id", "person", "reached", "inside", "unresolved", "agency"]
 )
 
 
-def grow(counts: Counts, audience: Audience, new: dict[Hash, Person], tallies: Mapping[str, Any]) -> Counts:
+def grow(counts: Counts, audience: Audience, new: dict[Hash, PersonRow], tallies: Mapping[str, Any]) -> Counts:
     """The counts with the new people in them; `tallies` has them already."""
     inside = [person for person in new.values() if person.inside]
     agencies = Counter(counts.agencies) + Counter(person.agency for person in inside if person.agency is not None)
@@ -139,8 +139,8 @@ def grow(counts: Counts, audience: Audience, new: dict[Hash, Person], tallies: M
 def add_people(
     connection: Connection,
     mailing: Row,
-    people: dict[Hash, Person],
-    new: dict[Hash, Person],
+    people: dict[Hash, PersonRow],
+    new: dict[Hash, PersonRow],
     *,
     reached: bool,
 ) -> int:
@@ -156,7 +156,7 @@ def add_people(
     return len(new) + _mark_reached(connection, mailing, known)
 
 
-def add_everyone(connection: Connection, added: Mapping[int, Mapping[Hash, Person]]) -> None:
+def add_everyone(connection: Connection, added: Mapping[int, Mapping[Hash, PersonRow]]) -> None:
     """Write people of several mailings, all of them reached: by a mailing's id those whom it does not have yet."""
     rows: list[tuple[Any, ...]] = []
     for own, new in added.items():
@@ -167,11 +167,11 @@ def add_everyone(connection: Connection, added: Mapping[int, Mapping[Hash, Perso
     _ADD.run(connection, sorted(rows))
 
 
-def _places(new: Mapping[Hash, Person]) -> Iterable[tuple[Hash, Place]]:
+def _places(new: Mapping[Hash, PersonRow]) -> Iterable[tuple[Hash, Place]]:
     return ((hash_, (each.inside, each.unresolved, each.agency)) for hash_, each in new.items())
 
 
-def _rows(own: int, new: Mapping[Hash, Person], *, reached: bool) -> list[tuple[Any, ...]]:
+def _rows(own: int, new: Mapping[Hash, PersonRow], *, reached: bool) -> list[tuple[Any, ...]]:
     return [(own, hash_, reached, each.inside, each.unresolved, each.agency) for hash_, each in new.items()]
 
 

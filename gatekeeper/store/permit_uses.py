@@ -25,7 +25,7 @@ FLIGHT_SECONDS = (
 )
 
 
-def settle(
+def judge_with_permits(
     connection: Connection,
     mailing_id: int | None,
     standing: Standing,

@@ -261,12 +261,12 @@ _STOPPED = frozenset({BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN
 
 
 @immutable
-class Stopped:
+class PermitEffect:
     """What a change to a permit stopped, and what had been sent under it, in recipients; and what is on its way."""
 
     stopped: int = 0
     sent: int = 0
-    flying: int = 0  # messages, and batches whose answer is not known yet
+    in_flight: int = 0  # messages, and batches whose answer is not known yet
 
 
 def lock_with_mailings(connection: Connection, key: int) -> list[int]:
@@ -340,7 +340,7 @@ def _hold_again(
     record(connection, mailing_key, act.at, "stopped", by=act.by, login=act.login, text=permit.id, permit_id=permit.key)
 
 
-def tally(connection: Connection, permit: PermitView, now: float) -> Stopped:
+def effect_of(connection: Connection, permit: PermitView, now: float) -> PermitEffect:
     """What was sent under the permit, what of it waits, and what is on its way at this moment."""
     used = select(permit_uses.c.mailing_id, permit_uses.c.relayed).where(permit_uses.c.permit_id == permit.key)
     uses: dict[int, int] = dict(map(tuple, connection.execute(used)))
@@ -354,14 +354,14 @@ def tally(connection: Connection, permit: PermitView, now: float) -> Stopped:
         .where(batch_recipients.c.batch_id.in_(under))
         .group_by(batch_recipients.c.batch_id, batch_recipients.c.state)
     )
-    found = Stopped(sent=sum(uses.values()))
+    found = PermitEffect(sent=sum(uses.values()))
     for batch_id, state, number in connection.execute(states):
         if state == RecipientState.SENT:
             found = replace(found, sent=found.sent + number)
         elif state == RecipientState.WAITING and under[batch_id] in _STOPPED:
             found = replace(found, stopped=found.stopped + number)
     stopped = [id for id, state in under.items() if state in _STOPPED]
-    return replace(found, flying=in_flight(connection, permit.key, now) + in_hand(connection, stopped, now))
+    return replace(found, in_flight=in_flight(connection, permit.key, now) + in_hand(connection, stopped, now))
 
 
 # -- time --------------------------------------------------------------------------------------------------------

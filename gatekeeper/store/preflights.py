@@ -1,4 +1,4 @@
-"""What was asked of the preflight address: the parts of one message put together until it is answered."""
+"""What was question of the preflight address: the parts of one message put together until it is answered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_ADDRESSES = 200_000
 
 
 @immutable
-class Asked:
+class PreflightQuestion:
     """One message that asks: everybody whom it would reach by what has come of it, and how often it was answered."""
 
     key: bytes
@@ -25,7 +25,7 @@ class Asked:
     answers: int
 
 
-def join(connection: Connection, secret: bytes, name: str, addresses: Collection[str], now: float) -> Asked:
+def join(connection: Connection, secret: bytes, name: str, addresses: Collection[str], now: float) -> PreflightQuestion:
     """Put a part to the others of its name; nobody else can until the transaction ends."""
     key = keyed(secret, f"preflight:{name}")
     fresh = {"key": key, "addresses": [], "answers": 0, "asked_at": now}
@@ -33,26 +33,30 @@ def join(connection: Connection, secret: bytes, name: str, addresses: Collection
     row = connection.execute(select(preflights).where(preflights.c.key == key).with_for_update()).mappings().one()
     joined = sorted({*row["addresses"], *addresses})[:MOST_ADDRESSES]
     connection.execute(update(preflights).where(preflights.c.key == key).values(addresses=joined, asked_at=now))
-    return Asked(key, frozenset(joined), row["answers"])
+    return PreflightQuestion(key, frozenset(joined), row["answers"])
 
 
-def answer(connection: Connection, asked: Asked, recipient: str, content: bytes, now: float, due: float) -> None:
+def answer(
+    connection: Connection, question: PreflightQuestion, recipient: str, content: bytes, now: float, due: float
+) -> None:
     """Queue the answer for that time, in the place of one that has not been sent yet."""
-    waiting = (queued.c.once == _name(asked, asked.answers), queued.c.state == "due", queued.c.lease_until <= now)
+    waiting = (queued.c.once == _name(question, question.answers), queued.c.state == "due", queued.c.lease_until <= now)
     row = connection.execute(select(queued.c.id, queued.c.due_at).where(*waiting).with_for_update()).first()
     if row:
         later = max(row.due_at, due)
         connection.execute(update(queued).where(queued.c.id == row.id).values(content=content, due_at=later))
         return
-    number = asked.answers + 1
-    jobs.enqueue(connection, jobs.NOTICE, now, once=_name(asked, number), recipient=recipient, content=content, due=due)
-    connection.execute(update(preflights).where(preflights.c.key == asked.key).values(answers=number))
+    number = question.answers + 1
+    jobs.enqueue(
+        connection, jobs.NOTICE, now, once=_name(question, number), recipient=recipient, content=content, due=due
+    )
+    connection.execute(update(preflights).where(preflights.c.key == question.key).values(answers=number))
 
 
-def _name(asked: Asked, number: int) -> str:
-    return f"preflight:{asked.key.hex()}:{number}"
+def _name(question: PreflightQuestion, number: int) -> str:
+    return f"preflight:{question.key.hex()}:{number}"
 
 
 def forget(connection: Connection, before: float) -> None:
-    """Forget what was asked before then."""
+    """Forget what was question before then."""
     connection.execute(delete(preflights).where(preflights.c.asked_at < before))

@@ -22,7 +22,7 @@ from gatekeeper.store.views import BatchView, MailingView, find_batches, view_ma
 
 
 @immutable
-class Waiting:
+class RecheckCandidate:
     """A held mailing, as it was read."""
 
     mailing: MailingView
@@ -32,38 +32,42 @@ class Waiting:
     source: bytes = field(repr=False)  # keyed hash
 
 
-def due_looks(connection: Connection, now: float) -> list[int]:
+def due_rechecks(connection: Connection, now: float) -> list[int]:
     """Keys of the held mailings that are to be looked at again by now."""
     query = select(mailings.c.id).where(mailings.c.look_again <= now, mailings.c.state == MailingState.HELD)
     return list(connection.execute(query.order_by(mailings.c.look_again).limit(20)).scalars())
 
 
-def read_waiting(connection: Connection, key: int) -> Waiting | None:
+def read_candidate(connection: Connection, key: int) -> RecheckCandidate | None:
     """A held mailing with its held batches, locked until the transaction ends; None where it is held no longer."""
     query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.HELD)
     row = connection.execute(query.where(mailings.c.merged_into.is_(None)).with_for_update()).mappings().first()
     if row is None:
         return None
     kept = tuple(find_batches(connection, key, BatchState.HELD))
-    return Waiting(view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"])
+    return RecheckCandidate(
+        view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"]
+    )
 
 
-def end_by_releasing(connection: Connection, waiting: Waiting, permits: Collection[str], now: float) -> None:
+def release_candidate(
+    connection: Connection, candidate: RecheckCandidate, permits: Collection[str], now: float
+) -> None:
     """Put all that is held on its way under permits that are locked and cover it."""
-    key = waiting.mailing.key
-    state = advance(waiting.mailing.state, "approve")
+    key = candidate.mailing.key
+    state = advance(candidate.mailing.state, "approve")
     claim(connection, permits, key, now)
-    changes = {"state": state.value, "changed_at": now, "look_again": None, "version": waiting.version + 1}
+    changes = {"state": state.value, "changed_at": now, "look_again": None, "version": candidate.version + 1}
     connection.execute(update(mailings).where(mailings.c.id == key).values(**changes))
     record(connection, key, now, "released", text=", ".join(permits))
-    release(connection, key, list(waiting.batches), list(permits), now)
+    release(connection, key, list(candidate.batches), list(permits), now)
 
 
-def end_by_waiting(
-    connection: Connection, waiting: Waiting, reasons: tuple[Reason, ...], again: datetime | None
+def keep_held(
+    connection: Connection, candidate: RecheckCandidate, reasons: tuple[Reason, ...], again: datetime | None
 ) -> None:
     """It stays held, for these reasons; looked at again then, where a permit's first day is to come."""
     changes: dict[str, Any] = {"look_again": again and again.timestamp()}
     if reasons:
         changes["reasons"] = reasons_to_rows(reasons)
-    connection.execute(update(mailings).where(mailings.c.id == waiting.mailing.key).values(**changes))
+    connection.execute(update(mailings).where(mailings.c.id == candidate.mailing.key).values(**changes))

@@ -19,24 +19,24 @@ from gatekeeper.store.events import record
 from gatekeeper.store.views import NUMBERED
 
 _SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
-TOLD, REMINDED, PASSED_ON, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
+NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
 
 
 @immutable
-class Waiting:
+class HeldMailing:
     """A held mailing: since when, and when each step was last done for this hold; in seconds since 1970."""
 
     key: int
-    since: float
-    told: float | None = None
-    reminded: float | None = None
-    passed_on: float | None = None
+    held_at: float
+    notified_at: float | None = None
+    reminded_at: float | None = None
+    escalated_at: float | None = None
     sender: str = ""
     subject: str = ""
 
 
 @immutable
-class Origin:
+class HeldBatches:
     """Where the held batches of a mailing came from, and what they say."""
 
     logins: frozenset[str]
@@ -48,16 +48,16 @@ class Origin:
     octets: int
 
 
-def waiting_mailings(connection: Connection) -> list[Waiting]:
+def held_mailings(connection: Connection) -> list[HeldMailing]:
     """All that are held, the oldest first."""
-    found: dict[int, Waiting] = {}
+    found: dict[int, HeldMailing] = {}
     for row in connection.execute(_steps().order_by(mailings.c.held_at)):
         known = found.get(row.id, _untouched(row))
         found[row.id] = _with_step(known, row)
     return list(found.values())
 
 
-def lock_waiting(connection: Connection, key: int) -> Waiting | None:
+def lock_held(connection: Connection, key: int) -> HeldMailing | None:
     """One of them, kept as it is until the transaction ends; None where it is not held any more."""
     locked = connection.execute(select(mailings.c.id).where(mailings.c.id == key).with_for_update()).first()
     found = None
@@ -70,7 +70,7 @@ def _steps() -> Select[Any]:
     since = and_(
         events.c.mailing_id == mailings.c.id,
         events.c.at >= mailings.c.held_at,
-        events.c.act.in_((TOLD, REMINDED, PASSED_ON)),
+        events.c.act.in_((NOTIFIED, REMINDED, ESCALATED)),
     )
     return (
         select(*_SHOWN, events.c.act, func.max(events.c.at).label("at"))
@@ -80,16 +80,18 @@ def _steps() -> Select[Any]:
     )
 
 
-def _with_step(waiting: Waiting, row: Row[Any]) -> Waiting:
-    done = {TOLD: waiting.told, REMINDED: waiting.reminded, PASSED_ON: waiting.passed_on} | {row.act: row.at}
-    return replace(waiting, told=done[TOLD], reminded=done[REMINDED], passed_on=done[PASSED_ON])
+def _with_step(mailing: HeldMailing, row: Row[Any]) -> HeldMailing:
+    done = {NOTIFIED: mailing.notified_at, REMINDED: mailing.reminded_at, ESCALATED: mailing.escalated_at} | {
+        row.act: row.at
+    }
+    return replace(mailing, notified_at=done[NOTIFIED], reminded_at=done[REMINDED], escalated_at=done[ESCALATED])
 
 
-def _untouched(row: Row[Any]) -> Waiting:
-    return Waiting(row.id, row.held_at, sender=row.sender or "", subject=row.subject or "")
+def _untouched(row: Row[Any]) -> HeldMailing:
+    return HeldMailing(row.id, row.held_at, sender=row.sender or "", subject=row.subject or "")
 
 
-def origin_of(connection: Connection, key: int) -> Origin | None:
+def held_batches(connection: Connection, key: int) -> HeldBatches | None:
     """Where it came from; None while none of its batches is acknowledged."""
     kept = (batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
     columns = (batches.c.login, batches.c.sender, batches.c.notify, batches.c.message_id, batches.c.body)
@@ -97,7 +99,7 @@ def origin_of(connection: Connection, key: int) -> Origin | None:
     rows = connection.execute(query.order_by(batches.c.id)).all()
     if not rows:
         return None
-    return Origin(
+    return HeldBatches(
         logins=frozenset(row.login for row in rows if row.login),
         senders=frozenset(row.sender for row in rows),
         notify=any(row.notify for row in rows),
@@ -119,6 +121,6 @@ def bodies_of(connection: Connection, key: int) -> list[bytes]:
     return list(found.values())
 
 
-def note(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
+def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
     """Write down that a step was done, and to whom it was told."""
     record(connection, key, now, step, text=", ".join(sorted(people)) or None)

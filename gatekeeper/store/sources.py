@@ -14,7 +14,7 @@ from gatekeeper.store.db.statements import upsert
 
 
 @immutable
-class Source:
+class SourceState:
     """A source; `granted` are the entries that permit something, `found` ones are those of a source in question."""
 
     name: str
@@ -25,13 +25,13 @@ class Source:
     found_granted: int
 
 
-def all_sources(connection: Connection) -> list[Source]:
+def all_sources(connection: Connection) -> list[SourceState]:
     """Every source, by name."""
     rows = connection.execute(select(directory_sources).order_by(directory_sources.c.name))
-    return [Source(**row) for row in rows.mappings()]
+    return [SourceState(**row) for row in rows.mappings()]
 
 
-def put(connection: Connection, source: Source) -> None:
+def put(connection: Connection, source: SourceState) -> None:
     """Write down how a source is. How large it was when it was good last stays, where it is not good now."""
     row = asdict(source)
     changed = row if source.state == "fresh" else {k: v for k, v in row.items() if k not in ("entries", "granted")}
@@ -44,7 +44,7 @@ def forget_others(connection: Connection, names: frozenset[str]) -> None:
     connection.execute(delete(directory_sources).where(directory_sources.c.name.not_in(names)))
 
 
-def accept(connection: Connection, name: str, login: str, at: float) -> Source | None:
+def accept(connection: Connection, name: str, login: str, at: float) -> SourceState | None:
     """Take a source in question as it is; the audit keeps who did. Returns how it was; None where none is that.
 
     Its state stays until the processes of the gate have read it again.
@@ -53,7 +53,7 @@ def accept(connection: Connection, name: str, login: str, at: float) -> Source |
     row = connection.execute(select(table).where(table.c.name == name, table.c.state == "shrunk")).mappings().first()
     if row is None:
         return None
-    source = Source(**row)
+    source = SourceState(**row)
     as_found = {"entries": source.found_entries, "granted": source.found_granted}
     connection.execute(update(table).where(table.c.name == name).values(**as_found))
     line = {"at": at, "act": "directory accept", "login": login, **asdict(source)}

@@ -19,7 +19,7 @@ _SLACK_SECONDS = 60.0  # by which the clocks of two nodes, or of a job that was 
 
 
 @immutable
-class Lengths:
+class WaitLimits:
     """How long leases and gathers last, in seconds."""
 
     lease: float
@@ -31,13 +31,13 @@ def pause_after(attempts: int) -> float:
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts, 20))
 
 
-def bound_stored_times(connection: Connection, now: float, lengths: Lengths) -> int:
+def bound_stored_times(connection: Connection, now: float, limits: WaitLimits) -> int:
     """Shorten every stored time that lies further ahead than its own length; returns how many there were."""
     return sum(
         (
-            _bound_leases(connection, now, lengths.lease),
+            _bound_leases(connection, now, limits.lease),
             _bound_retries(connection, now),
-            _bound_gathers(connection, now, lengths),
+            _bound_gathers(connection, now, limits),
             _bound_flights(connection, now),
         )
     )
@@ -66,11 +66,11 @@ def _longest(attempts: int) -> float:
     return pause_after(attempts) * JITTER + _SLACK_SECONDS
 
 
-def _bound_gathers(connection: Connection, now: float, lengths: Lengths) -> int:
-    too_long = mailings.c.gather_until > now + lengths.quiet + _SLACK_SECONDS
+def _bound_gathers(connection: Connection, now: float, limits: WaitLimits) -> int:
+    too_long = mailings.c.gather_until > now + limits.quiet + _SLACK_SECONDS
     late = or_(too_long, mailings.c.gather_since > now + _SLACK_SECONDS)
     query = update(mailings).where(mailings.c.state == MailingState.GATHERING, late)
-    return connection.execute(query.values(gather_until=now + lengths.quiet, gather_since=now)).rowcount
+    return connection.execute(query.values(gather_until=now + limits.quiet, gather_since=now)).rowcount
 
 
 def _bound_flights(connection: Connection, now: float) -> int:

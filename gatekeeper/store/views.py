@@ -243,14 +243,14 @@ def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int
 
 
 @immutable
-class OnTheWay:
+class PendingRecipients:
     """Recipients of a mailing's released batches who wait for them still, and of those that were stopped."""
 
     going: int = 0
     stopped: int = 0
 
 
-def on_its_way(connection: Connection, mailing_key: int, now: float) -> OnTheWay:
+def pending_recipients(connection: Connection, mailing_key: int, now: float) -> PendingRecipients:
     """How many recipients it is on its way to; one that was stopped while somebody sends it is, too."""
     waits = batch_recipients.c.state == RecipientState.WAITING
     query = (
@@ -265,7 +265,7 @@ def on_its_way(connection: Connection, mailing_key: int, now: float) -> OnTheWay
             going += number
         elif under:
             stopped += number
-    return OnTheWay(going, stopped)
+    return PendingRecipients(going, stopped)
 
 
 def header_of(connection: Connection, body: bytes) -> bytes:
@@ -300,7 +300,7 @@ def view_event(row: RowMapping) -> EventView:
 
 
 @immutable
-class Fate:
+class MailingStatus:
     """How a mailing stands now."""
 
     mailing: str
@@ -321,7 +321,7 @@ class Emergency:
     reason: str
 
 
-def fates(connection: Connection, since: float, until: float) -> dict[str, Fate]:
+def statuses_between(connection: Connection, since: float, until: float) -> dict[str, MailingStatus]:
     """Mailings with a number that began or changed in that time."""
     query = select(mailings.c.number, mailings.c.state, mailings.c.users, mailings.c.external).where(
         mailings.c.number.is_not(None),
@@ -329,8 +329,8 @@ def fates(connection: Connection, since: float, until: float) -> dict[str, Fate]
         mailings.c.changed_at >= since,
         mailings.c.started_at <= until,
     )
-    found = [Fate(f"M-{number}", *rest) for number, *rest in connection.execute(query)]
-    return {fate.mailing: fate for fate in found}
+    found = [MailingStatus(f"M-{number}", *rest) for number, *rest in connection.execute(query)]
+    return {status.mailing: status for status in found}
 
 
 def open_emergencies(connection: Connection) -> list[Emergency]:
@@ -353,21 +353,21 @@ def _agencies(connection: Connection, permit: int) -> tuple[str, ...]:
 
 
 @immutable
-class Summary:
+class LedgerSummary:
     """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
 
     mailings: Mapping[str, int]
     oldest_held: float | None
     queue: Mapping[str, int]
-    sources: Sequence[sources.Source] = ()  # of the directory
+    sources: Sequence[sources.SourceState] = ()  # of the directory
 
 
-def summarise(connection: Connection) -> Summary:
+def summarise(connection: Connection) -> LedgerSummary:
     """Count what the gauges show."""
     counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
     by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
     oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
-    return Summary(
+    return LedgerSummary(
         mailings={str(state): number for state, number in by_state.items()},
         oldest_held=connection.execute(oldest).scalar(),
         queue=jobs.summary(connection),

@@ -18,7 +18,7 @@ from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Escalation, Held, Span
 from gatekeeper.store import Database, Store, jobs
-from gatekeeper.store.reminders import Waiting
+from gatekeeper.store.reminders import HeldMailing
 from tests.notices.reading import parts_of, read, text_of
 from tests.store.arrivals import arrival, limit, people
 
@@ -336,21 +336,21 @@ SINCE = Clock("2026-11-25 15:00")()
 
 def step(now, held=HELD, needed_by=None, **done):
     times = {name: Clock(text)() for name, text in done.items()}
-    return due_step(Waiting(1, SINCE, **times), held, CALENDAR, Clock(now).now, needed_by)
+    return due_step(HeldMailing(1, SINCE, **times), held, CALENDAR, Clock(now).now, needed_by)
 
 
 def test_a_legal_notice_is_passed_on_before_it_is_needed():
     needed = datetime(2026, 11, 30).date()
-    assert step("2026-11-26 23:59", needed_by=needed, told="2026-11-25 15:01") is None
-    assert step("2026-11-27 00:00", needed_by=needed, told="2026-11-25 15:01") == "passed on"
+    assert step("2026-11-26 23:59", needed_by=needed, notified_at="2026-11-25 15:01") is None
+    assert step("2026-11-27 00:00", needed_by=needed, notified_at="2026-11-25 15:01") == "passed on"
 
 
 def test_it_is_told_before_it_is_passed_on_however_late_it_is():
     assert step("2026-12-03 15:00") == "told"
-    assert step("2026-12-03 15:00", told="2026-12-03 15:00") == "passed on"
+    assert step("2026-12-03 15:00", notified_at="2026-12-03 15:00") == "passed on"
 
 
 def test_none_is_never():
     never = Held(Span(), Escalation(), Span())
-    assert step("2030-01-01 12:00", never, told="2026-11-25 15:01") is None
+    assert step("2030-01-01 12:00", never, notified_at="2026-11-25 15:01") is None
     assert step("2030-01-01 12:00", never) == "told"

@@ -1,6 +1,6 @@
 """One of several processes that claim the same use of a permit at once; prints how many of its mailings passed.
 
-Run as: python -m tests.casework.claiming DATABASE RULES FIRST NUMBER
+Run as: python -m tests.ledger.claiming DATABASE RULES FIRST NUMBER
 """
 
 from __future__ import annotations

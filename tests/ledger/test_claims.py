@@ -41,7 +41,7 @@ def compete(url, folder, processes, claims, runs):
         store.open()
         approve(Scene(store, folder, SEPARATE))
         store.close()
-        command = [sys.executable, "-m", "tests.casework.claiming", url, str(rules)]
+        command = [sys.executable, "-m", "tests.ledger.claiming", url, str(rules)]
         workers = [
             subprocess.Popen(
                 [*command, str(run * 10_000 + place * 100), str(claims)],

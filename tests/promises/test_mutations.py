@@ -18,12 +18,12 @@ _TRIES = 40  # schedules in which a fault must show
 
 
 def locks_nothing(patch):
-    patch.setattr(mailing_match.Hashes, "locks", ())
+    patch.setattr(mailing_match.ArrivalHashes, "locks", ())
 
 
 def counts_each_batch_alone(patch):
     for room in (mailing_match, ordinary):
-        patch.setattr(room, "look_up", lambda connection, keys, since: [])
+        patch.setattr(room, "lock_mailings_of_keys", lambda connection, keys, since: [])
 
 
 def counts_each_kind_of_key_alone(patch):
@@ -41,7 +41,7 @@ def counts_people_twice(patch):
 
 
 def _doubled(audience):
-    return {b"again": people.Person(True, next(iter(audience.users.values()), None), False)}
+    return {b"again": people.PersonRow(True, next(iter(audience.users.values()), None), False)}
 
 
 def notes_who_is_reached_too_late(patch):
@@ -54,7 +54,11 @@ def forgets_who_was_reached_when_it_closes(patch):
 
 
 def does_not_wait(patch):
-    patch.setattr(decide, "_fate", lambda *args: decide.Fate.HOLD if args[2].action == "hold" else decide.Fate.PASS)
+    patch.setattr(
+        decide,
+        "_fate",
+        lambda *args: decide.MailingStatus.HOLD if args[2].action == "hold" else decide.MailingStatus.PASS,
+    )
 
 
 def ends_a_gather_as_it_was_read(patch):
@@ -110,7 +114,7 @@ def looks_for_its_mailing_only_once(patch):
     """What was so before: on Postgres, who had waited for a mailing that was denied meanwhile began afresh."""
 
     def look_up(connection, keys, since):
-        found = mailing_match.lead_to(connection, keys, since)
+        found = mailing_match.mailings_of_keys(connection, keys, since)
         ids = {row["id"] for row in found}
         locked = (
             mailing_match.select(mailing_match.mailings.c.id)
@@ -121,7 +125,7 @@ def looks_for_its_mailing_only_once(patch):
         return found
 
     for room in (mailing_match, ordinary):
-        patch.setattr(room, "look_up", look_up)
+        patch.setattr(room, "lock_mailings_of_keys", look_up)
 
 
 ANYWHERE: list[Mutation] = [

@@ -20,7 +20,7 @@ def lines(number, start=0):
 def write(store, end, *groups, at=NOW):
     """Write groups of records one after the other, a second apart."""
     for second, group in enumerate(groups):
-        written = audit_chain.Lines(group, at + second, at + second)
+        written = audit_chain.RecordGroup(group, at + second, at + second)
         end = store.call(
             partial(audit_chain.append, end=end, written=written, payload=audit_chain.pack(group), frames={"f": "[]"})
         )
@@ -110,7 +110,7 @@ def test_an_end_that_was_cut_off_is_found_also_where_the_chain_was_shortened(sto
 def test_small_blocks_are_merged_and_nothing_of_them_is_lost(store, chain):
     end = write(store, chain, *(lines(2, 2 * number) for number in range(20)))
     listed = store.call(partial(audit_chain.blocks_between, since=0, until=2 * NOW))
-    merger = store.call(partial(audit_chain.find_merger, before=NOW + 3600))
+    merger = store.call(partial(audit_chain.find_block_merge, before=NOW + 3600))
     assert merger and store.call(partial(audit_chain.merge, merger=merger))
     assert (kept(store), problems(store)) == (list(lines(40)), {})
     assert len(store.call(partial(audit_chain.blocks_between, since=0, until=2 * NOW))) == 1

@@ -11,7 +11,7 @@ from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, login_name, 
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.table import table
 from gatekeeper.store import Store, sources
-from gatekeeper.store.sources import Source
+from gatekeeper.store.sources import SourceState
 
 
 @click.group()
@@ -50,7 +50,7 @@ def accept(source: str, as_json: bool, **given: Any) -> None:
     click.echo(f"{source} is taken as it is: {now}; it had {was}")
 
 
-def _row(source: Source) -> tuple[object, ...]:
+def _row(source: SourceState) -> tuple[object, ...]:
     now = f", now {_counted(source.found_entries, source.found_granted)}" if source.state == "shrunk" else ""
     return source.state, f"{source.name}: {_counted(source.entries, source.granted)}{now}"
 
@@ -67,7 +67,7 @@ def _counted(entries: int, granted: int) -> str:
     return f"{max(0, entries)} entries" + (f", {granted} that permit" if granted else "")
 
 
-def _document(source: Source) -> dict[str, Any]:
+def _document(source: SourceState) -> dict[str, Any]:
     return {
         "source": source.name,
         "state": source.state,

@@ -14,7 +14,7 @@ from gatekeeper.cli.database import open_store, ruleset_in_force
 from gatekeeper.cli.periods import period, progress, since_option, until_option
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.store import Store, modes, views
-from gatekeeper.store.views import Fate
+from gatekeeper.store.views import MailingStatus
 
 _TOP = 10
 _SHOWN = 50  # mailings that would have been stopped
@@ -46,7 +46,7 @@ def _read(store: Store, agency: str | None, begin: float, end: float) -> Complia
 
 
 def _document(store: Store, found: Compliance, begin: float, end: float) -> dict[str, Any]:
-    fates = store.call(partial(views.fates, since=begin, until=end))
+    fates = store.call(partial(views.statuses_between, since=begin, until=end))
     emergencies = store.call(views.open_emergencies)
     return {
         "since": utc_text(begin),
@@ -91,7 +91,7 @@ def _latest(found: Compliance) -> list[Stopped]:
     return sorted(found.stopped.values(), key=lambda one: -one.at)[:_SHOWN]
 
 
-def _agency(part: Part, fates: dict[str, Fate]) -> dict[str, Any]:
+def _agency(part: Part, fates: dict[str, MailingStatus]) -> dict[str, Any]:
     states = [fates[name].state for name in part.mailings if name in fates]
     return {
         "messages": part.messages,

@@ -111,7 +111,7 @@ class Statement:
         return self._compiled[name]
 
 
-class Insertion:
+class BulkInsert:
     """An INSERT of many rows in few statements.
 
     SQLite's driver lets other threads run at each row that it is given by itself, and then waits for its own turn.
@@ -161,7 +161,7 @@ def _numbered(columns: tuple[str, ...], size: int) -> Sequence[str]:
     return [f"{name}_{row}" for row in range(size) for name in columns]
 
 
-class Among:
+class SelectAmong:
     """A SELECT of what has one of some values in a column, however many they are."""
 
     def __init__(self, column: ColumnElement[Any], build: Callable[[ColumnElement[bool]], Select[Any]]) -> None:

@@ -22,24 +22,24 @@ _TURN = 0.5  # seconds after which a thread that waits looks whether it is to en
 _PAUSE = 1.0  # seconds before a lost connection is made anew
 
 
-def ring(connection: Connection) -> None:
+def wake_queues(connection: Connection) -> None:
     """Wake all who listen, once the transaction is committed; several times in one are one."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"NOTIFY {_CHANNEL}"))
 
 
-class Bell:
+class WakeupListener:
     """Listens, from `start` to `stop`."""
 
-    def __init__(self, database: Database, heard: Callable[[], None]) -> None:
-        """Args: `heard` is called in the bell's thread: at each ring, and when one may have been missed."""
-        self._database, self._heard = database, heard
+    def __init__(self, database: Database, on_wakeup: Callable[[], None]) -> None:
+        """Args: `on_wakeup` is called in the bell's thread: at each wake_queues, and when one may have been missed."""
+        self._database, self._on_wakeup = database, on_wakeup
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.works = False  # False: nobody will be woken
 
     def start(self) -> None:
-        """Begin to listen, where the database can ring."""
+        """Begin to listen, where the database can wake_queues."""
         if not self._database.is_sqlite:
             self._thread = threading.Thread(target=self._run, name="store-bell", daemon=True)
             self._thread.start()
@@ -69,9 +69,9 @@ class Bell:
             driver.autocommit = True
             driver.execute(f"LISTEN {_CHANNEL}")
             self.works = True
-            self._heard()
+            self._on_wakeup()
             while not self._ending.is_set():
                 for _ in driver.notifies(timeout=_TURN, stop_after=1):
-                    self._heard()
+                    self._on_wakeup()
         finally:
             driver.close()

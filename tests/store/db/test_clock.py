@@ -14,10 +14,10 @@ from gatekeeper.store.db import clock
 from gatekeeper.store.db import schema as tables
 from gatekeeper.store.db.clock import Clock
 from gatekeeper.store.mailing_match import new_row
-from gatekeeper.store.time_bounds import Lengths, bound_stored_times
+from gatekeeper.store.time_bounds import WaitLimits, bound_stored_times
 
 HOUR = 3600.0
-LENGTHS = Lengths(lease=20.0, quiet=20.0)
+LENGTHS = WaitLimits(lease=20.0, quiet=20.0)
 
 
 class Machine:
@@ -121,7 +121,7 @@ def leased_at(store, now: float) -> int:
 
 
 def bound(store, now: float) -> int:
-    return store.call(partial(bound_stored_times, now=now, lengths=LENGTHS))
+    return store.call(partial(bound_stored_times, now=now, limits=LENGTHS))
 
 
 def test_what_a_dead_process_leased_while_its_clock_was_hours_ahead_is_waited_for_as_long_as_a_lease(store):

@@ -23,7 +23,7 @@ from gatekeeper.service.heartbeat import Presence
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
 from gatekeeper.store.mailing_match import KINDS
-from gatekeeper.store.reminders import ASKED, PASSED_ON, REMINDED, TOLD
+from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.versions import IN_PART, version_of
 from tests.peers.gate import RULES, Gate
 
@@ -33,7 +33,7 @@ DAY = "2026-12-31"
 SCOPES = ("sender", "agency", "group")
 ACTS = (
     *("submitted again", "appealed", "agreed", "permitted", "gathering", "exported", "suspended", "narrowed"),
-    *(ASKED, PASSED_ON, REMINDED, TOLD, IN_PART),
+    *(ASKED, ESCALATED, REMINDED, NOTIFIED, IN_PART),
     *MailingState,
     *RequestState,
 )

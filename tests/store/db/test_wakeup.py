@@ -8,7 +8,7 @@ from functools import partial
 import psycopg
 import pytest
 
-from gatekeeper.store import Bell, Database, Store, jobs
+from gatekeeper.store import Database, Store, WakeupListener, jobs
 from tests.peers import wait_for
 
 PATIENCE = 30.0
@@ -21,7 +21,7 @@ def heard():
 
 @pytest.fixture
 def bell(store, heard):
-    listening = Bell(Database(store.database.url.render_as_string(hide_password=False), 5), heard.release)
+    listening = WakeupListener(Database(store.database.url.render_as_string(hide_password=False), 5), heard.release)
     listening.start()
     yield listening
     listening.stop()
@@ -56,7 +56,7 @@ def test_it_listens_again_after_its_connection_was_lost_and_says_that_it_may_hav
 
 
 def test_sqlite_has_none(tmp_path, heard):
-    bell = Bell(Database(f"sqlite:///{tmp_path}/gate.db", 5), heard.release)
+    bell = WakeupListener(Database(f"sqlite:///{tmp_path}/gate.db", 5), heard.release)
     bell.start()
     assert not bell.works and not heard.acquire(timeout=0.1)
     bell.stop()

@@ -18,7 +18,7 @@ _DECIDABLE = frozenset({MailingState.HELD, MailingState.GATHERING})  # the secon
 
 
 @immutable
-class Sight:
+class MailingSnapshot:
     """A mailing as it was at one moment."""
 
     mailing: int  # key in the database: of another that it was merged with, nothing was seen
@@ -31,11 +31,11 @@ class Sight:
     last: int  # the highest id of a batch then: some have no place, kept by a program from before there were any
 
     def as_row(self) -> dict[str, Any]:
-        """The sight as JSON."""
+        """The snapshot as JSON."""
         return asdict(self)
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Sight | None:
+    def from_row(cls, row: Mapping[str, Any]) -> MailingSnapshot | None:
         """What `as_row` made; None for the state of something else."""
         if "position" not in row:
             return None
@@ -48,7 +48,7 @@ class Sight:
 
 
 @immutable
-class Held:
+class KeptBatch:
     """A batch, as far as what was seen of it goes."""
 
     id: int
@@ -59,54 +59,54 @@ class Held:
 
 
 @immutable
-class Contents:
+class KeptBatches:
     """The batches of a mailing that were or are kept."""
 
-    batches: tuple[Held, ...]
+    batches: tuple[KeptBatch, ...]
 
     def held(self) -> frozenset[str]:
         """Digests of what is held."""
         return frozenset(one.digest for one in self.batches if one.state is BatchState.HELD)
 
-    def seen_in(self, sight: Sight) -> frozenset[str]:
+    def seen_in(self, snapshot: MailingSnapshot) -> frozenset[str]:
         """Digests of what was there at that moment."""
-        return frozenset(one.digest for one in self.batches if sight.has(one.id, one.place))
+        return frozenset(one.digest for one in self.batches if snapshot.has(one.id, one.place))
 
-    def has_come_since(self, sight: Sight) -> bool:
+    def has_come_since(self, snapshot: MailingSnapshot) -> bool:
         """Whether a batch is held that was not there at that moment."""
         held = (one for one in self.batches if one.state is BatchState.HELD)
-        return any(not sight.has(one.id, one.place) for one in held)
+        return any(not snapshot.has(one.id, one.place) for one in held)
 
     def bodies(self, digests: Collection[str]) -> list[bytes]:
         """A body of each of these contents."""
         return list({one.digest: one.body for one in self.batches if one.digest in digests}.values())
 
 
-def contents_of(connection: Connection, mailing_key: int) -> Contents:
+def kept_batches(connection: Connection, mailing_key: int) -> KeptBatches:
     """The acknowledged batches of a mailing that were not sent back."""
     kept = batches.c.state.in_(KEPT_BATCHES - {BatchState.STORING})
     columns = (batches.c.id, batches.c.place, batches.c.state, batches.c.content_digest, batches.c.body)
     rows = connection.execute(select(*columns).where(batches.c.mailing_id == mailing_key, kept).order_by(batches.c.id))
-    return Contents(
-        tuple(Held(id, place, BatchState(state), digest, bytes(body)) for id, place, state, digest, body in rows)
+    return KeptBatches(
+        tuple(KeptBatch(id, place, BatchState(state), digest, bytes(body)) for id, place, state, digest, body in rows)
     )
 
 
-def sights_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[int, Sight]:
+def snapshots_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[int, MailingSnapshot]:
     """Mailings as they are now, by their keys."""
     known = {mailing.key: mailing for mailing in mailings}
     query = select(batches.c.mailing_id, func.max(batches.c.id)).where(batches.c.mailing_id.in_(list(known)))
     last: dict[int, int] = dict(map(tuple, connection.execute(query.group_by(batches.c.mailing_id)))) if known else {}
-    return {key: _sight(mailing, last.get(key, 0)) for key, mailing in known.items()}
+    return {key: _snapshot(mailing, last.get(key, 0)) for key, mailing in known.items()}
 
 
-def sight_of(connection: Connection, mailing: MailingView) -> Sight:
+def snapshot_of(connection: Connection, mailing: MailingView) -> MailingSnapshot:
     """A mailing as it is now."""
-    return sights_of(connection, [mailing])[mailing.key]
+    return snapshots_of(connection, [mailing])[mailing.key]
 
 
-def _sight(mailing: MailingView, last: int) -> Sight:
-    return Sight(
+def _snapshot(mailing: MailingView, last: int) -> MailingSnapshot:
+    return MailingSnapshot(
         mailing=mailing.key,
         users=mailing.counts.users,
         external=mailing.counts.external,
@@ -119,8 +119,8 @@ def _sight(mailing: MailingView, last: int) -> Sight:
     )
 
 
-def keep_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
+def store_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
     """Keep what the versions stand for that somebody is about to be shown of mailings that can be decided."""
     shown = {mailing.key: mailing for mailing in mailings if mailing.state in _DECIDABLE}
-    sights = sights_of(connection, shown.values())
-    versions.keep(connection, {shown[key].version: sight.as_row() for key, sight in sights.items()}, now)
+    snapshots = snapshots_of(connection, shown.values())
+    versions.keep(connection, {shown[key].version: snapshot.as_row() for key, snapshot in snapshots.items()}, now)
