@@ -48,7 +48,7 @@ class Ended:
 
 
 @dataclass(slots=True)
-class Gathers:
+class GatherRunner:
     """Ends gathers; any number of these, in any number of processes, share a database."""
 
     active_policy: ActivePolicy

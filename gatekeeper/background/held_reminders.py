@@ -34,7 +34,7 @@ _LOOKED_AT = 20  # messages of different content that are searched for files: al
 
 
 @dataclass(slots=True)
-class Patience:
+class HeldReminders:
     """Looks after held mailings."""
 
     store: Store

@@ -46,7 +46,7 @@ class Looked:
 
 
 @dataclass(slots=True)
-class Meetings:
+class Rechecks:
     """Looks at held mailings again; any number of these, in any number of processes, share a database."""
 
     active_policy: ActivePolicy
@@ -56,7 +56,7 @@ class Meetings:
     clock: Callable[[], float] = time.time
     auditor: Auditor | None = None
 
-    async def hold(self) -> None:
+    async def run_due(self) -> None:
         """Look at every mailing that is due; raises StoreError."""
         for key in await self.store.read(partial(rechecks.due_rechecks, now=self.clock())):
             try:

@@ -31,7 +31,7 @@ _ENDED = frozenset({"approved", "denied", "changes asked", "withdrawn", "expired
 
 
 @dataclass(slots=True)
-class RequestNews:
+class RequestReminders:
     """Looks after requests."""
 
     store: Store

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from gatekeeper.background.gathering import Gathers
-from gatekeeper.background.held_reminders import Patience
-from gatekeeper.background.recheck import Meetings
-from gatekeeper.background.request_reminders import RequestNews
+from gatekeeper.background.gathering import GatherRunner
+from gatekeeper.background.held_reminders import HeldReminders
+from gatekeeper.background.recheck import Rechecks
+from gatekeeper.background.request_reminders import RequestReminders
 from gatekeeper.lib.aio import every
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import (
@@ -41,15 +41,15 @@ _SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of 
 
 
 @dataclass(slots=True)
-class Duties:
+class Scheduler:
     """The loops of a running gate."""
 
     active_policy: ActivePolicy
     store: Store
-    gathers: Gathers
-    patience: Patience
-    news: RequestNews
-    meetings: Meetings
+    gathers: GatherRunner
+    held_reminders: HeldReminders
+    request_reminders: RequestReminders
+    rechecks: Rechecks
     clock: Callable[[], float] = time.time
     lease: float = 20.0  # seconds, of jobs and gathers
     _log_is_full: bool = True  # what was removed may be in the write-ahead log still
@@ -58,14 +58,14 @@ class Duties:
 
     def start(self) -> None:
         """Start the loops."""
-        duties = (
+        loops = (
             (GATHER_SECONDS, self.end_gathers),
             (GATHER_SECONDS, self.meet),
             (ATTEND_SECONDS, self.attend),
             (TIDY_SECONDS, self.tidy),
             (FORGET_SECONDS, self.forget),
         )
-        self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in duties]
+        self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in loops]
 
     async def stop(self) -> None:
         """End the loops."""
@@ -81,13 +81,13 @@ class Duties:
     async def meet(self) -> None:
         """Look again at the held mailings that a permit may cover; with the database away they wait."""
         with self._outages["held mailings"].survived():
-            await self.meetings.hold()
+            await self.rechecks.run_due()
 
     async def attend(self) -> None:
         """Look after the mailings that are held, and after requests."""
         with self._outages["reminders"].survived():
-            await self.patience.attend()
-            await self.news.attend()
+            await self.held_reminders.attend()
+            await self.request_reminders.attend()
 
     async def forget(self) -> None:
         """Forget content and addresses of gathered mail that passed as ordinary, in every file of the database."""

@@ -1,6 +1,6 @@
 """What Prometheus sees (DESIGN 9): names, labels and the verbs that move them. docs/metrics.md explains each.
 
-`Counts` are what happens to mail: every process of a gate has its own, and they are summed. `Gauges` are how the gate
+`Counters` are what happens to mail: every process of a gate has its own, and they are summed. `Gauges` are how the gate
 is: one process has them. No label ever holds an address: labels are closed vocabularies, ids of rules, and the
 ruleset's own title.
 """
@@ -43,7 +43,7 @@ class LedgerSummary:
     sources: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # of the directory: entries, and state
 
 
-class Counts:
+class Counters:
     """What happens to mail, counted where it happens.
 
     In a process that began with PROMETHEUS_MULTIPROC_DIR in its environment the figures are kept in files of that
@@ -188,17 +188,17 @@ class Gauges:
         self._registry.register(_Ledger(summary))
 
 
-class Metrics(Counts, Gauges):
+class Metrics(Counters, Gauges):
     """Both, in a registry of their own, so that a process (or a test) can have several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        Counts.__init__(self, self.registry)
+        Counters.__init__(self, self.registry)
         Gauges.__init__(self, self.registry)
 
 
 def sum_processes(registry: CollectorRegistry, folder: Path) -> None:
-    """Let the registry show the sums of all `Counts` whose files are, or will be, in the folder."""
+    """Let the registry show the sums of all `Counters` whose files are, or will be, in the folder."""
     registry.register(_Sums(folder))
 
 

@@ -11,7 +11,7 @@ from gatekeeper.audit.recorder import Auditor
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 from gatekeeper.ops import log
-from gatekeeper.ops.metrics import Counts
+from gatekeeper.ops.metrics import Counters
 from gatekeeper.pipeline.pipeline import TransactionRun
 from gatekeeper.rules import observed
 
@@ -20,9 +20,9 @@ _LOG = logging.getLogger("gatekeeper.pipeline")
 
 @immutable
 class Reporter:
-    """Counts, logs and records transactions."""
+    """Counters, logs and records transactions."""
 
-    counts: Counts
+    counts: Counters
     auditor: Auditor | None = None
 
     def report(self, run: TransactionRun) -> None:

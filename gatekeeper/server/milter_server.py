@@ -17,7 +17,7 @@ from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Sessio
 from gatekeeper.server.connections import GONE, Guests
 from gatekeeper.server.milter_handler import Passing
 from gatekeeper.server.ports import Pipeline
-from gatekeeper.server.sockets import Doorkeeper
+from gatekeeper.server.sockets import Acceptor
 from gatekeeper.server.spool import Contents
 from gatekeeper.settings import Listening
 from gatekeeper.smtp.replies import Reply
@@ -47,7 +47,7 @@ class MilterListener:
         self.guests = Guests(settings, settings.max_connections)  # an MTA has one for each of its own clients
         self.passing = Passing(settings, pipeline, obstacle)
         self._contents = contents or Contents(settings.memory_for_content)
-        self._doorkeeper: Doorkeeper | None = None
+        self._doorkeeper: Acceptor | None = None
 
     @property
     def port(self) -> int:
@@ -57,7 +57,7 @@ class MilterListener:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections from sockets that listen already; they are closed at the end."""
-        self._doorkeeper = Doorkeeper(sockets, self._protocol)
+        self._doorkeeper = Acceptor(sockets, self._protocol)
 
     async def stop(self, grace: float) -> None:
         """Take no more connections, close the idle, let messages under way end for `grace` seconds."""

@@ -11,7 +11,7 @@ from gatekeeper.server.at_once import QuickConnection
 from gatekeeper.server.ports import NextHop, Pipeline
 from gatekeeper.server.smtp_connection import log, settled
 from gatekeeper.server.smtp_server import House
-from gatekeeper.server.sockets import Doorkeeper, open_sockets
+from gatekeeper.server.sockets import Acceptor, open_sockets
 from gatekeeper.server.spool import Contents
 from gatekeeper.settings import Listening, SettingsError
 from gatekeeper.smtp.replies import Reply
@@ -46,7 +46,7 @@ class SmtpListener:
         self._settings = settings
         shared = contents or Contents(settings.memory_for_content)
         self._house = House(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours, has_own, shared)
-        self._doorkeeper: Doorkeeper | None = None
+        self._doorkeeper: Acceptor | None = None
         self._tls = _tls_context(settings)
 
     @property
@@ -69,7 +69,7 @@ class SmtpListener:
         self._house.shared = settled(
             hostname=self._settings.hostname, timeout=self._settings.command_timeout, tls_context=self._tls
         )
-        self._doorkeeper = Doorkeeper(sockets or open_sockets(self._settings.listen), self._connection)
+        self._doorkeeper = Acceptor(sockets or open_sockets(self._settings.listen), self._connection)
 
     async def stop(self, grace: float) -> None:
         """Take no more connections, answer 421 to idle clients, let messages under way end for `grace` seconds.

@@ -2,7 +2,7 @@
 
 Workers share one socket, and connections wait in its queue in the kernel: one that waits there while a worker dies is
 taken in by another, where with SO_REUSEPORT it would be lost with the worker's own queue. asyncio's server takes all
-that wait in one go, which would give them to the worker that woke first; a `Doorkeeper` takes one a turn of its loop.
+that wait in one go, which would give them to the worker that woke first; a `Acceptor` takes one a turn of its loop.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _listening(opened: socket.socket, address: object, mode: int | None = None) 
     return opened
 
 
-class Doorkeeper:
+class Acceptor:
     """Takes connections from listening sockets, one a turn of the running loop; it owns the sockets."""
 
     def __init__(self, sockets: Sequence[socket.socket], guest: Callable[[], asyncio.Protocol]) -> None:

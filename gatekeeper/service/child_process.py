@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gatekeeper.lib.failpoints import VARIABLE as KILL_AT
-from gatekeeper.service.messages import END, OFFICE, RELOAD, Orders, Report
+from gatekeeper.service.messages import END, OFFICE, RELOAD, Report, StartParameters
 
 log = logging.getLogger("gatekeeper.supervisor")
 _LONG_LIFE = 10.0  # seconds, after which an end is no sign that the next life will be short
@@ -31,7 +31,7 @@ class Child:
     """
 
     name: str
-    orders: Orders
+    orders: StartParameters
     environment: Mapping[str, str]
     changed: Callable[[], None]
     replaced: Callable[[str], None]

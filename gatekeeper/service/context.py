@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.delivery import NextHop
-from gatekeeper.ops.metrics import Counts
+from gatekeeper.ops.metrics import Counters
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
@@ -12,10 +12,10 @@ from gatekeeper.settings import Settings
 from gatekeeper.store import Database, Store
 
 
-class Base:
+class ProcessContext:
     """Made of the settings; nothing is opened yet."""
 
-    def __init__(self, settings: Settings, counts: Counts, connections: int, name: str = "gate") -> None:
+    def __init__(self, settings: Settings, counts: Counters, connections: int, name: str = "gate") -> None:
         """Read the rules; raises PolicyError, StoreSetupError, SettingsError.
 
         Args: `connections` to the database at once, at most; `name` is the process's.

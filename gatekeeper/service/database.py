@@ -24,7 +24,7 @@ async def nothing() -> None:
     """Where nobody waits for the database."""
 
 
-class Storekeeper:
+class DatabaseKeeper:
     """Opens a store and closes it."""
 
     def __init__(self, store: Store, *, writing: bool = True) -> None:

@@ -15,17 +15,17 @@ from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.sockets import open_sockets
 from gatekeeper.server.spool import Contents
-from gatekeeper.service.context import Base
+from gatekeeper.service.context import ProcessContext
 from gatekeeper.service.systemd import passed_sockets
 from gatekeeper.settings import Endpoint, Settings, SettingsError
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.replies import Reply
 
 log = logging.getLogger("gatekeeper.main")
-Doors = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
+ListenerSockets = Mapping[str, Sequence[socket.socket]]  # listening sockets, by listener
 
 
-def open_doors(settings: Settings) -> Doors:
+def open_sockets_of(settings: Settings) -> ListenerSockets:
     """The sockets of every listener: those that a service manager holds for us, else opened.
 
     Raises OSError, which names the flag, where an address cannot be had; SettingsError for a socket of no listener.
@@ -49,7 +49,7 @@ def _open(flag: str, endpoint: Endpoint, mode: int | None = None) -> list[socket
 class Front:
     """Takes in mail."""
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: ProcessContext) -> None:
         """Open nothing yet; raises SettingsError."""
         self._base = base
         report = Reporter(base.counts, base.auditor).report
@@ -69,7 +69,7 @@ class Front:
         )
         self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
 
-    async def start(self, doors: Doors) -> None:
+    async def start(self, doors: ListenerSockets) -> None:
         """Take connections from the sockets, which are the front's from here on."""
         await self.listener.start(doors["smtp"])
         await self.milter.start(doors.get("milter", ()))

@@ -1,6 +1,6 @@
 """The gate put together: what `gatekeeper serve` runs. Wiring only.
 
-A gate is one process that does it all (`Gate` with both parts), or with `--workers` several: the supervisor starts
+A gate is one process that does it all (`Gate` with both roles), or with `--workers` several: the supervisor starts
 workers, each a `Gate` with a front, and one `Gate` with the office.
 """
 
@@ -16,15 +16,15 @@ from enum import Flag, auto
 from gatekeeper.lib import __version__
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.http import OpsServer
-from gatekeeper.ops.metrics import Counts, Metrics
+from gatekeeper.ops.metrics import Counters, Metrics
 from gatekeeper.policy.reloader import Reloader, SourceRecords
 from gatekeeper.rules import Ruleset
 from gatekeeper.server.sockets import address_of
 from gatekeeper.service import systemd
-from gatekeeper.service.context import Base
-from gatekeeper.service.database import Storekeeper
-from gatekeeper.service.front import Doors, Front, open_doors
-from gatekeeper.service.heartbeat import Presence
+from gatekeeper.service.context import ProcessContext
+from gatekeeper.service.database import DatabaseKeeper
+from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
+from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.service.office import Office
 from gatekeeper.settings import Settings
 
@@ -33,7 +33,7 @@ GRACE = 30.0  # seconds that mail on its way has when we are told to end
 _CONNECTIONS, _WORKER_CONNECTIONS = 8, 4  # to the database at once; the queue reads much beside the writer
 
 
-class Part(Flag):
+class Role(Flag):
     """What a process of the gate does."""
 
     FRONT = auto()
@@ -42,13 +42,13 @@ class Part(Flag):
 
 
 class Gate:
-    """The parts of a gate that run in this process."""
+    """The roles of a gate that run in this process."""
 
     def __init__(
         self,
         settings: Settings,
-        counts: Counts,
-        parts: Part = Part.ALL,
+        counts: Counters,
+        roles: Role = Role.ALL,
         on_ruleset: Callable[[Ruleset], None] = lambda ruleset: None,
         name: str = "gate",
     ) -> None:
@@ -56,15 +56,15 @@ class Gate:
 
         Args: `on_ruleset` is called with each ruleset that comes into force after the first; `name` is the process's.
         """
-        connections = _CONNECTIONS if Part.OFFICE in parts else _WORKER_CONNECTIONS
-        self.base = base = Base(settings, counts, connections, name)
-        self.front = Front(self.base) if Part.FRONT in parts else None
-        self.office = Office(self.base) if Part.OFFICE in parts else None
-        self.storekeeper = Storekeeper(self.base.store)
+        connections = _CONNECTIONS if Role.OFFICE in roles else _WORKER_CONNECTIONS
+        self.base = base = ProcessContext(settings, counts, connections, name)
+        self.front = Front(self.base) if Role.FRONT in roles else None
+        self.office = Office(self.base) if Role.OFFICE in roles else None
+        self.database_keeper = DatabaseKeeper(self.base.store)
         self.reloader = Reloader(
             self.base.active_policy, self._on_reload, SourceRecords(base.active_policy, base.store)
         )
-        self.presence = Presence(name, base.active_policy, base.mode, base.store)
+        self.heartbeat = Heartbeat(name, base.active_policy, base.mode, base.store)
         self._on_ruleset = on_ruleset
         self._recording: asyncio.Task[None] | None = None
 
@@ -73,11 +73,11 @@ class Gate:
         """The ruleset that this process judges by."""
         return self.base.active_policy.current.ruleset
 
-    async def start(self, doors: Doors) -> None:
+    async def start(self, doors: ListenerSockets) -> None:
         """Open the database, then the doors; raises StoreSetupError where the database can never be used."""
         if self.office:
             self.base.counts.reload(True)
-        await self.storekeeper.open(self._opened)
+        await self.database_keeper.open(self._opened)
         self.reloader.start()
         self.base.auditor.start()
         if self.front:
@@ -88,7 +88,7 @@ class Gate:
         await self.base.mode.refresh(self.base.store)  # before the first message
         await self.reloader.use_store()
         self.base.mode.start(self.base.store)
-        self.presence.start()
+        self.heartbeat.start()
         if self.office:
             await self.office.start()
 
@@ -101,10 +101,10 @@ class Gate:
             await self.office.stop(GRACE)
         await self.reloader.stop()
         await self.base.mode.stop()
-        await self.presence.stop()
+        await self.heartbeat.stop()
         await asyncio.to_thread(self.base.auditor.stop)
         await self.base.next_hop.close()
-        await self.storekeeper.close()
+        await self.database_keeper.close()
         log.info("ended")
 
     def _on_reload(self, went_well: bool) -> None:
@@ -112,32 +112,32 @@ class Gate:
             self.base.counts.reload(went_well)
         if not went_well:
             return
-        if self.storekeeper.is_open:
+        if self.database_keeper.is_open:
             self._recording = asyncio.create_task(self._tell_ruleset())
         self._on_ruleset(self.ruleset)
 
     async def _tell_ruleset(self) -> None:
         if self.office:
             await self.office.record_ruleset()
-        await self.presence.tell()
+        await self.heartbeat.tell()
 
 
-class WholeGate:
-    """A gate of one process: both parts, and the pages for ops."""
+class SingleProcessGate:
+    """A gate of one process: both roles, and the pages for ops."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises what Gate raises."""
         self.metrics = Metrics()
-        self.gate = Gate(settings, self.metrics, Part.ALL, self._show)
-        storekeeper = self.gate.storekeeper
-        self.metrics.watch_ledger(storekeeper.summary)
+        self.gate = Gate(settings, self.metrics, Role.ALL, self._show)
+        database_keeper = self.gate.database_keeper
+        self.metrics.watch_ledger(database_keeper.summary)
         ops = settings.ops.ops
-        self.ops = OpsServer(ops, self.metrics.registry, storekeeper.answers) if ops else None
+        self.ops = OpsServer(ops, self.metrics.registry, database_keeper.answers) if ops else None
         self._settings = settings
 
     async def start(self) -> None:
         """Open the doors, and the pages; raises OSError where an address cannot be had, and what Gate raises."""
-        doors = open_doors(self._settings)
+        doors = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
         self._show(self.gate.ruleset)
@@ -159,7 +159,7 @@ class WholeGate:
         self.metrics.processes({"gate": 1}, {"gate": ruleset.digest})
 
 
-def announce(settings: Settings, doors: Doors, ops: OpsServer | None, ruleset: Ruleset) -> None:
+def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, ruleset: Ruleset) -> None:
     """Say in the log what runs, where, by which rules."""
     log.info(
         "gatekeeper %s: mail to %s, next hop %s, rules %s (%s), mode %s",
@@ -176,9 +176,9 @@ def announce(settings: Settings, doors: Doors, ops: OpsServer | None, ruleset: R
 
 
 async def run(settings: Settings) -> None:
-    """Run a gate in this process until SIGTERM or SIGINT; SIGHUP reloads. Raises what WholeGate raises."""
+    """Run a gate in this process until SIGTERM or SIGINT; SIGHUP reloads. Raises what SingleProcessGate raises."""
     transaction_log.configure(settings.ops)
-    gate = WholeGate(settings)
+    gate = SingleProcessGate(settings)
     ending = ends_on_signals(gate.reload)
     await gate.start()
     async with in_service():

@@ -15,14 +15,14 @@ from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, OutageLog, Store, modes
 
-log = logging.getLogger("gatekeeper.presence")
+log = logging.getLogger("gatekeeper.heartbeat")
 _SECONDS = 15.0
 SEEN_SECONDS = 60.0  # after which a process that has said nothing is taken for dead
 _FORGOTTEN_SECONDS = 86_400.0
 
 
 @dataclass(slots=True)
-class Presence:
+class Heartbeat:
     """One process."""
 
     name: str

@@ -1,7 +1,8 @@
 """What the supervisor and the processes it starts say to each other, over a socket pair: a JSON object a line.
 
-To a process go its `Orders` and then words: RELOAD, END. From it come `Report`s, each time that something has changed.
-Where the line breaks the other side has died: a process without its supervisor ends as if it had been told to.
+The supervisor sends a process its `StartParameters`, and then words: RELOAD, END. The process sends a `Report` whenever
+something has changed. Where the connection breaks, the other side has died: a process without its supervisor ends
+as if it had been told to.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ RELOAD, END = b"reload\n", b"end\n"
 
 
 @immutable
-class Orders:
+class StartParameters:
     """How a process is to be what it is."""
 
     texts: Mapping[str, str]  # the settings of the gate
@@ -32,7 +33,7 @@ class Orders:
         return _line(asdict(self))
 
     @classmethod
-    def decode(cls, line: bytes) -> Orders:
+    def decode(cls, line: bytes) -> StartParameters:
         """Read a line of `encode`."""
         return cls(**json.loads(line))
 

@@ -8,12 +8,12 @@ from functools import partial
 
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue
-from gatekeeper.background.gathering import Gathers
-from gatekeeper.background.held_reminders import Patience
-from gatekeeper.background.recheck import Meetings
-from gatekeeper.background.request_reminders import RequestNews
-from gatekeeper.background.scheduler import Duties
-from gatekeeper.service.context import Base
+from gatekeeper.background.gathering import GatherRunner
+from gatekeeper.background.held_reminders import HeldReminders
+from gatekeeper.background.recheck import Rechecks
+from gatekeeper.background.request_reminders import RequestReminders
+from gatekeeper.background.scheduler import Scheduler
+from gatekeeper.service.context import ProcessContext
 from gatekeeper.store import OutageLog, StoreError, WakeupListener, rulesets
 
 log = logging.getLogger("gatekeeper.main")
@@ -22,20 +22,22 @@ log = logging.getLogger("gatekeeper.main")
 class Office:
     """Works from `start`, for which the database must be open."""
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: ProcessContext) -> None:
         self._base = base
         marks = base.settings.listening.milter is not None
         lease, now = base.settings.storing.lease, base.store.now
         self.bell = WakeupListener(base.store.database, self._rung)
         self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
         self._loop: asyncio.AbstractEventLoop | None = None
-        gathers = Gathers(
+        gathers = GatherRunner(
             base.active_policy, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor
         )
-        patience = Patience(base.store, base.voice, self.queue.poke, now)
-        meetings = Meetings(base.active_policy, base.store, base.voice, self.queue.poke, now, base.auditor)
-        news = RequestNews(base.store, base.voice, self.queue.poke, now)
-        self.duties = Duties(base.active_policy, base.store, gathers, patience, news, meetings, now, lease)
+        held_reminders = HeldReminders(base.store, base.voice, self.queue.poke, now)
+        rechecks = Rechecks(base.active_policy, base.store, base.voice, self.queue.poke, now, base.auditor)
+        request_reminders = RequestReminders(base.store, base.voice, self.queue.poke, now)
+        self.scheduler = Scheduler(
+            base.active_policy, base.store, gathers, held_reminders, request_reminders, rechecks, now, lease
+        )
         self.retention = Retention(base.active_policy, base.store)
         self._started = False
 
@@ -43,11 +45,11 @@ class Office:
         """Write down which ruleset is in force, and begin."""
         await self.record_ruleset()
         with OutageLog(log, "the look at stored times").survived():
-            await self.duties.bound_times()
+            await self.scheduler.bound_times()
         self.queue.start()
         self._loop = asyncio.get_running_loop()
         self.bell.start()
-        self.duties.start()
+        self.scheduler.start()
         self.retention.start()
         self._started = True
 
@@ -56,7 +58,7 @@ class Office:
         if self._started:
             await asyncio.to_thread(self.bell.stop)
             await self.queue.stop(grace)
-            await self.duties.stop()
+            await self.scheduler.stop()
             await self.retention.stop()
 
     def _rung(self) -> None:

@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.http import Answer, OpsServer
-from gatekeeper.ops.metrics import Counts, CountsFolder, Gauges, sum_processes
+from gatekeeper.ops.metrics import Counters, CountsFolder, Gauges, sum_processes
 from gatekeeper.server.sockets import close_sockets
 from gatekeeper.service.child_process import Child, environment_of_children
-from gatekeeper.service.database import Storekeeper
-from gatekeeper.service.front import Doors, open_doors
+from gatekeeper.service.database import DatabaseKeeper
+from gatekeeper.service.front import ListenerSockets, open_sockets_of
 from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service
-from gatekeeper.service.messages import OFFICE, Orders
+from gatekeeper.service.messages import OFFICE, StartParameters
 from gatekeeper.settings import Settings
 from gatekeeper.store import Database, Store
 
@@ -36,22 +36,22 @@ class Supervisor:
     def __init__(self, settings: Settings, log_key: bytes) -> None:
         """Start nothing yet; raises PolicyError, StoreSetupError, SettingsError, as the processes would."""
         self._settings, self._log_key = settings, log_key
-        self._ruleset = Gate(settings, Counts(CollectorRegistry())).ruleset  # that processes can be made of all this
+        self._ruleset = Gate(settings, Counters(CollectorRegistry())).ruleset  # that processes can be made of all this
         registry = CollectorRegistry()
         self._gauges = Gauges(registry)
         storing = settings.storing
         store = Store(Database(storing.database, storing.database_timeout, _CONNECTIONS))
-        self._storekeeper = Storekeeper(store, writing=False)
+        self._storekeeper = DatabaseKeeper(store, writing=False)
         self._gauges.watch_ledger(self._storekeeper.summary)
         self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
         self._folder = CountsFolder()
         sum_processes(registry, self._folder.path)
-        self._doors: Doors = {}
+        self._doors: ListenerSockets = {}
         self.children: list[Child] = []
 
     async def start(self) -> None:
         """Open doors, pages and database, then start the processes; raises OSError, StoreSetupError."""
-        self._doors = open_doors(self._settings)
+        self._doors = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
         await self._storekeeper.open()  # it migrates, before several would
@@ -95,7 +95,7 @@ class Supervisor:
         return [self._child(OFFICE, {}), *workers]
 
     def _child(self, name: str, doors: dict[str, tuple[int, ...]]) -> Child:
-        orders = Orders(self._settings.texts, self._settings.origins, self._log_key.hex(), doors)
+        orders = StartParameters(self._settings.texts, self._settings.origins, self._log_key.hex(), doors)
         return Child(name, orders, environment_of_children(self._folder.path), self._changed, self._gauges.restart)
 
     def _changed(self) -> None:

@@ -18,13 +18,13 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from gatekeeper.ops import log as transaction_log
-from gatekeeper.ops.metrics import Counts
+from gatekeeper.ops.metrics import Counters
 from gatekeeper.policy.active import PolicyError
 from gatekeeper.rules import Ruleset
 from gatekeeper.service import runtime
-from gatekeeper.service.front import Doors
-from gatekeeper.service.gate import Gate, Part
-from gatekeeper.service.messages import END, OFFICE, RELOAD, Orders, Report
+from gatekeeper.service.front import ListenerSockets
+from gatekeeper.service.gate import Gate, Role
+from gatekeeper.service.messages import END, OFFICE, RELOAD, Report, StartParameters
 from gatekeeper.settings import SettingsError
 from gatekeeper.store import StoreSetupError
 
@@ -36,7 +36,7 @@ _FAILED = 1
 async def live(name: str, line: socket.socket) -> None:
     """Be that process until told to end. Raises what Gate raises."""
     reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
-    orders = Orders.decode(await reader.readline())
+    orders = StartParameters.decode(await reader.readline())
     gate = _gate(name, orders, writer)
     await gate.start(_doors(orders))
     _report(writer, gate.ruleset)
@@ -47,15 +47,15 @@ async def live(name: str, line: socket.socket) -> None:
     writer.close()
 
 
-def _gate(name: str, orders: Orders, writer: asyncio.StreamWriter) -> Gate:
+def _gate(name: str, orders: StartParameters, writer: asyncio.StreamWriter) -> Gate:
     settings = orders.settings()
     transaction_log.configure(settings.ops, bytes.fromhex(orders.log_key))
-    part = Part.OFFICE if name == OFFICE else Part.FRONT
-    share = settings if part is Part.OFFICE else settings.share_of_worker()
-    return Gate(share, Counts(CollectorRegistry()), part, lambda ruleset: _report(writer, ruleset), name)
+    role = Role.OFFICE if name == OFFICE else Role.FRONT
+    share = settings if role is Role.OFFICE else settings.share_of_worker()
+    return Gate(share, Counters(CollectorRegistry()), role, lambda ruleset: _report(writer, ruleset), name)
 
 
-def _doors(orders: Orders) -> Doors:
+def _doors(orders: StartParameters) -> ListenerSockets:
     return {
         listener: [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for listener, descriptors in orders.doors.items()

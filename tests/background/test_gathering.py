@@ -13,7 +13,7 @@ import pytest
 from gatekeeper.audit.record import Frame, Record
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.audit.replay import Replayer
-from gatekeeper.background.gathering import Gathers
+from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.ledger.service import Casework
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.pipeline.pipeline import Pipeline
@@ -37,7 +37,7 @@ class Gate:
         self.active_policy = ActivePolicy(rules)
         judging = Judging(rules, "enforce", 0, "", "gate.example.gov")
         self.pipeline = Pipeline(judging, self.active_policy, store, clock=self.clock)
-        self.gathers = Gathers(self.active_policy, store, self.voice, clock=self.clock)
+        self.gathers = GatherRunner(self.active_policy, store, self.voice, clock=self.clock)
         self.casework = Casework(store, self.voice(), self.clock)
 
     def clock(self):
@@ -168,7 +168,7 @@ async def test_a_warning_at_the_end_is_in_every_batch_and_told_once(gate):
 
 async def test_of_two_that_end_a_gather_one_does(gate):
     await gate.cut(people(200), 50)
-    second = Gathers(gate.active_policy, gate.store, gate.voice, clock=gate.clock)
+    second = GatherRunner(gate.active_policy, gate.store, gate.voice, clock=gate.clock)
     gate.now += 21
     await asyncio.gather(gate.gathers.end_due(), second.end_due())
     assert gate.queued().count("release") == 4
@@ -272,14 +272,14 @@ async def test_a_gather_ends_at_its_limit_though_more_comes_whenever_it_is_judge
 async def test_a_gather_that_cannot_be_judged_does_not_keep_others_waiting(gate, monkeypatch):
     await gate.cut(people(50), 50, subject="first")
     await gate.cut(people(100), 50, subject="second")
-    real, faults = Gathers.end, iter([RuntimeError("a fault")])
+    real, faults = GatherRunner.end, iter([RuntimeError("a fault")])
 
     async def end(gathers, key):
         for fault in faults:
             raise fault
         await real(gathers, key)
 
-    monkeypatch.setattr(Gathers, "end", end)
+    monkeypatch.setattr(GatherRunner, "end", end)
     await gate.pass_time(21)
     assert (gate.mailing(1).state, gate.mailing(2).state) == ("gathering", "open")
     await gate.pass_time(gate.gathers.lease)

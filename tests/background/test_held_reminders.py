@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatekeeper.background.held_reminders import Patience
+from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.ledger.service import Casework, NotAllowed
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.deadlines import due_step
@@ -77,7 +77,7 @@ class Office:
     def __init__(self, store: Store, rules: str = RULES) -> None:
         self.store, self.clock = store, Clock("2026-11-25 15:00")
         voice = Voice(parse_ruleset(rules, "rules.yaml", Path(".")), "gate.example.gov")
-        self.patience = Patience(store, lambda: voice, clock=self.clock)
+        self.patience = HeldReminders(store, lambda: voice, clock=self.clock)
         self.casework = Casework(store, voice, clock=self.clock)
 
     async def hold(self, recipients=None, envelope=SENDER, notify=True, **more):
@@ -317,7 +317,7 @@ async def test_processes_that_look_at_once_do_each_step_once(office, database_ur
             store.open()
         office.clock.set("2026-11-25 15:05")
         voice = office.patience.voice
-        looking = [Patience(store, voice, clock=office.clock) for store in others]
+        looking = [HeldReminders(store, voice, clock=office.clock) for store in others]
         for moment, expected in (("2026-11-25 15:05", 3), ("2026-11-30 15:00", 4), ("2026-12-04 15:00", 4)):
             office.clock.set(moment)
             await asyncio.gather(*(each.attend() for each in (office.patience, *looking)))

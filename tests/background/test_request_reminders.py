@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from gatekeeper.background.held_reminders import Patience
-from gatekeeper.background.request_reminders import RequestNews
+from gatekeeper.background.held_reminders import HeldReminders
+from gatekeeper.background.request_reminders import RequestReminders
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.store import jobs, permits
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TODAY, Scene
@@ -23,8 +23,8 @@ class Told(Scene):
 
     def __init__(self, store, folder, rules=RULES):
         super().__init__(store, folder, rules)
-        self.news = RequestNews(store, self.voice, clock=self.clock)
-        self.patience = Patience(store, self.voice, clock=self.clock)
+        self.news = RequestReminders(store, self.voice, clock=self.clock)
+        self.patience = HeldReminders(store, self.voice, clock=self.clock)
 
     async def after(self, days=0.0):
         """Let time pass; what was mailed then, as recipient and message."""
@@ -100,7 +100,7 @@ async def test_what_a_permit_releases_needs_nothing_more_of_who_was_asked(scene)
     assert {recipient for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]} == {CIO, DEPUTY, SENDER}
     scene.ask()
     scene.casework.approve_request(1, CIO, "fine", Terms())
-    await scene.meetings.hold()
+    await scene.rechecks.run_due()
     mails = [(recipient, mail) for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]]
     assert {mail["Subject"].partition(" (")[0] for _, mail in mails} == {"Decided", "Approved and sent"}
     assert all(

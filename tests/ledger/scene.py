@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from functools import partial
 
-from gatekeeper.background.gathering import Gathers
-from gatekeeper.background.recheck import Meetings
+from gatekeeper.background.gathering import GatherRunner
+from gatekeeper.background.recheck import Rechecks
 from gatekeeper.ledger.service import Casework, Wanted
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.outbox.to_senders import Voice
@@ -63,8 +63,8 @@ class Scene:
         self.pipeline = Pipeline(
             Judging(path, "enforce", 0, "", "gate.example.gov"), self.active_policy, store, clock=self.clock
         )
-        self.gathers = Gathers(self.active_policy, store, self.voice, clock=self.clock)
-        self.meetings = Meetings(self.active_policy, store, self.voice, clock=self.clock)
+        self.gathers = GatherRunner(self.active_policy, store, self.voice, clock=self.clock)
+        self.rechecks = Rechecks(self.active_policy, store, self.voice, clock=self.clock)
         self.sent = 0
 
     def clock(self):

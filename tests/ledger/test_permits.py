@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from gatekeeper.background.delivery_queue import Queue
-from gatekeeper.background.held_reminders import Patience
+from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.ledger.service import CaseworkError, Exempted, Narrowed, NotAllowed, Terms
 from gatekeeper.model import Scope
@@ -58,7 +58,7 @@ async def test_an_emergency_acts_on_mail_that_arrives_after_it_and_waits_for_its
     scene.now += 1
     case = scene.casework.declare_emergency("DOA", HEAD, "Flood", 4)
     assert (case.permit.kind, case.permit.review, case.permit.uses) == ("emergency", "open", None)
-    await scene.meetings.hold()
+    await scene.rechecks.run_due()
     assert scene.mailing().state == "held"  # it came before
     assert "queued" in (await scene.send(people(2300))).text
     assert "queued" in (await scene.send(people(3000), subject="Another", text=b"Stay away from the river")).text
@@ -150,7 +150,7 @@ async def test_a_mailing_that_is_closed_before_any_of_it_was_sent_gives_its_use_
     await scene.send(people(2400))
     scene.ask(senders=(SENDER, colleague))
     scene.casework.approve_request(1, CIO)
-    await scene.meetings.hold()
+    await scene.rechecks.run_due()
     assert (scene.permit().used, scene.permit().state, scene.mailing().state) == (1, "used", "released")
     scene.casework.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))  # before the queue has sent any of it
     assert scene.mailing().state == "held"
@@ -330,7 +330,7 @@ async def test_time_does_not_end_what_is_on_its_way(store, tmp_path, monkeypatch
     revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
     await until(lambda: scene.mailing().state == "held")
     scene.now += 2 * 3600
-    patience = Patience(store, scene.voice, clock=scene.clock)
+    patience = HeldReminders(store, scene.voice, clock=scene.clock)
     await patience.attend()
     assert scene.mailing().state == "held"
     hop.go.set()
@@ -345,7 +345,7 @@ async def test_a_mailing_of_which_a_part_was_sent_keeps_its_use_when_the_rest_is
     await scene.send(people(2400))
     scene.ask()
     scene.casework.approve_request(1, CIO)
-    await scene.meetings.hold()
+    await scene.rechecks.run_due()
     hop = Hop()
     queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
     queue.start()
@@ -386,13 +386,13 @@ async def test_narrowing_holds_what_is_covered_no_more_and_releases_what_still_i
     scene.casework.approve(1, CIO)
     case = scene.casework.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))
     assert (case.stopped.sent, case.stopped.stopped) == (0, 2400) and scene.mailing().state == "held"
-    await scene.meetings.hold()
+    await scene.rechecks.run_due()
     assert "2400 users, permit allows 2300" in scene.mailing().reasons[0].text
     with pytest.raises(CaseworkError, match="P-1: it allows 2300 users; narrowing cannot allow more"):
         scene.casework.narrow(1, CIO, "More", Narrowed(max_users=9000))
     scene.casework.approve(1, CIO)
     scene.casework.narrow(2, CIO, "Sooner", Narrowed(until=date(2026, 11, 24)))
-    await scene.meetings.hold()
+    await scene.rechecks.run_due()
     assert scene.mailing().state == "released" and len(scene.releases()) == 1
 
 

@@ -29,7 +29,7 @@ OBSERVED = """\
 @pytest.fixture
 def scene(store, tmp_path):
     made = Scene(store, tmp_path, RULES + OBSERVED)
-    made.auditor = made.meetings.auditor = Auditor(store)
+    made.auditor = made.rechecks.auditor = Auditor(store)
     made.pipeline.report = Reporter(Metrics(), made.auditor).report
     return made
 
@@ -44,7 +44,7 @@ async def a_day(scene):
     await send(people(600, start=1800))  # over both limits: held
     scene.ask()
     scene.casework.approve_request(1, CIO)
-    await scene.meetings.hold()  # the permit covers it
+    await scene.rechecks.run_due()  # the permit covers it
     await send(people(300))
     await send(people(50, start=2400))  # more than the permit's
     scene.now += 60

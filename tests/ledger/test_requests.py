@@ -29,7 +29,7 @@ async def test_that_a_request_was_received_lets_nothing_pass_and_its_approval_do
     assert "Held for approval" in (await scene.send(subject="Open enrolment")).text
     approved = scene.casework.approve_request(1, CIO)
     assert (approved.request.state, approved.permit) == ("approved", "P-1")
-    await scene.meetings.hold()  # what waits for it is released
+    await scene.rechecks.run_due()  # what waits for it is released
     assert (scene.mailing().state, len(scene.releases())) == ("released", 1)
     assert scene.casework.show_request(1).request.state == "used" and scene.permit().mailings == ("M-1",)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from gatekeeper.background.held_reminders import Patience
+from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.ledger.service import CaseworkError, Narrowed, Stale, Terms, Wanted
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.policy import agreement
@@ -149,7 +149,7 @@ async def test_a_version_changes_with_what_is_to_be_seen_and_with_nothing_else(s
     first = version(scene)
     await scene.send()  # the same to the same people: held again, with nothing new
     assert version(scene) == first
-    patience = Patience(scene.store, scene.voice, clock=scene.clock)
+    patience = HeldReminders(scene.store, scene.voice, clock=scene.clock)
     for days in (0.01, 4, 8):  # told, reminded, passed on
         scene.now += days * 86_400
         await patience.attend()
@@ -307,7 +307,7 @@ async def test_a_yes_by_an_old_page_is_refused_though_another_is_missing(two):
 
 async def test_whose_yes_is_to_an_earlier_state_is_told_so_with_the_others(two):
     await two.send()
-    patience = Patience(two.store, two.voice, clock=two.clock)
+    patience = HeldReminders(two.store, two.voice, clock=two.clock)
     two.now += 60
     await patience.attend()
     two.casework.approve(1, CIO)

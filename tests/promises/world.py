@@ -20,7 +20,7 @@ from typing import TypeVar
 from sqlalchemy import delete
 
 from gatekeeper.background.delivery_queue import Queue
-from gatekeeper.background.gathering import Gathers
+from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.model import Recipient
 from gatekeeper.outbox.to_senders import Voice
@@ -128,7 +128,7 @@ class Worker:
         clock = world.clock
         self.pipeline = Pipeline(judging, self.active_policy, store, report=world.passed, clock=clock)
         self.queue = Queue(store, world.hop, self.voice, LEASE, clock=clock)
-        self.gathers = Gathers(self.active_policy, store, self.voice, on_queued=self.queue.poke, clock=clock)
+        self.gathers = GatherRunner(self.active_policy, store, self.voice, on_queued=self.queue.poke, clock=clock)
 
     def voice(self) -> Voice:
         return Voice(self.active_policy.current.ruleset, "gate.example.gov")

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from gatekeeper.server.sockets import Doorkeeper, address_of, close_sockets, open_sockets
+from gatekeeper.server.sockets import Acceptor, address_of, close_sockets, open_sockets
 from gatekeeper.settings import Endpoint, read_endpoint
 
 
@@ -43,7 +43,7 @@ async def test_connections_that_wait_are_shared_out():
     """Both are as quick: none takes all that wait in one go, as asyncio's server would."""
     sockets = open_sockets(Endpoint("127.0.0.1", 0))
     clients = waiting(port_of(sockets), 40)
-    doorkeepers = [Doorkeeper([each.dup() for each in sockets], lambda name=name: Guest(name)) for name in (b"1", b"2")]
+    doorkeepers = [Acceptor([each.dup() for each in sockets], lambda name=name: Guest(name)) for name in (b"1", b"2")]
     heard = await greetings(clients)
     assert (heard.count(b"1"), heard.count(b"2")) == (20, 20)
     for each in doorkeepers:
@@ -53,10 +53,10 @@ async def test_connections_that_wait_are_shared_out():
 
 async def test_what_waits_when_one_ends_is_let_in_by_another():
     sockets = open_sockets(Endpoint("127.0.0.1", 0))
-    first = Doorkeeper([each.dup() for each in sockets], lambda: Guest(b"1"))
+    first = Acceptor([each.dup() for each in sockets], lambda: Guest(b"1"))
     clients = waiting(port_of(sockets), 5)  # the loop has not turned since: nobody was let in
     first.close()
-    second = Doorkeeper(sockets, lambda: Guest(b"2"))
+    second = Acceptor(sockets, lambda: Guest(b"2"))
     assert await greetings(clients) == [b"2"] * 5
     second.close()
 
@@ -65,7 +65,7 @@ async def test_no_more_descriptors_is_waited_for(caplog):
     sockets = open_sockets(Endpoint("127.0.0.1", 0))
     (client,) = waiting(port_of(sockets), 1)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    doorkeeper = Doorkeeper(sockets, lambda: Guest(b"in"))
+    doorkeeper = Acceptor(sockets, lambda: Guest(b"in"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     await asyncio.sleep(0.05)
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 
 from gatekeeper.service.child_process import Child
-from gatekeeper.service.messages import Orders
+from gatekeeper.service.messages import StartParameters
 from tests.faults.scene import Downstream, message, people, send
 from tests.peers import listens, wait_for
 from tests.peers.gate import RULES
@@ -74,7 +74,7 @@ def test_the_supervisor_is_killed():
 
 def test_pauses_grow_while_lives_are_short():
     async def pauses(lives: Sequence[float]) -> list[float]:
-        child = Child("worker-1", Orders({}, {}, "", {}), {}, lambda: None, lambda kind: None)
+        child = Child("worker-1", StartParameters({}, {}, "", {}), {}, lambda: None, lambda kind: None)
         return [child.pause_after(life) for life in lives]
 
     assert asyncio.run(pauses([100, 100, 100])) == [0, 0, 0]

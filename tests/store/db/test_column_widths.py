@@ -19,7 +19,7 @@ from gatekeeper.lifecycle import BatchState, MailingState, PermitState, Recipien
 from gatekeeper.outbox import to_approvers
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
-from gatekeeper.service.heartbeat import Presence
+from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
 from gatekeeper.store.mailing_match import KINDS
@@ -134,8 +134,8 @@ def test_every_column_takes_its_longest_value_on_postgres(laid_out_url, monkeypa
 async def test_a_process_says_that_it_runs(store, tmp_path):
     (tmp_path / "rules.yaml").write_text(RULES)
     active_policy = ActivePolicy(tmp_path / "rules.yaml")
-    presence = Presence("gate", active_policy, Mode(OBSERVE), store)
-    await presence.tell()
+    heartbeat = Heartbeat("gate", active_policy, Mode(OBSERVE), store)
+    await heartbeat.tell()
     (process,) = store.call(lambda connection: modes.list_processes(connection, 0.0))
     assert (process.mode, process.directory) == (OBSERVE, active_policy.current.directory.digest)
 
@@ -167,9 +167,9 @@ async def test_a_process_that_cannot_say_so_says_that(tmp_path, caplog):
     (tmp_path / "rules.yaml").write_text(RULES)
     store = Store(Database(f"sqlite:///{tmp_path}/gate.db", 5))
     store.open()
-    presence = Presence("gate", ActivePolicy(tmp_path / "rules.yaml"), Mode(), store)
+    heartbeat = Heartbeat("gate", ActivePolicy(tmp_path / "rules.yaml"), Mode(), store)
     (tmp_path / "gate.db").unlink()
     for _ in range(3):
-        await presence.tell()
+        await heartbeat.tell()
     store.close()
     assert caplog.text.count("the list of running processes: waiting for the database") == 1

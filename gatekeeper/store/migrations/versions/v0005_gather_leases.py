@@ -1,4 +1,4 @@
-"""Gathers that are due are leased by one node."""
+"""GatherRunner that are due are leased by one node."""
 
 import sqlalchemy as sa
 from alembic import op
