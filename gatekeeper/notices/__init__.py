@@ -1,7 +1,10 @@
-"""Renders the mails that the gate itself sends: delivery status notifications and notices to senders.
+"""Render the mails that the gate itself sends: delivery status notifications and notices to people.
 
-Every function returns a whole message as bytes with CRLF line ends and sends nothing. They go out with the null
-reverse-path (RFC 5321 4.5.5), so that nothing ever answers them with mail.
+Every function returns a whole message as bytes with CRLF line ends, and sends nothing. These mails are sent with the
+null reverse-path (RFC 5321 4.5.5), so that no mail server answers them with mail.
+
+`dsn.py` renders delivery status notifications and `notices.py` notices; `texts.py` has the templates, `compose.py` the
+header fields and MIME parts, `values.py` what a mail is rendered from.
 """
 
 from gatekeeper.notices.dsn import delivery_status

@@ -1,4 +1,4 @@
-"""Puts a message together: header fields that no value can break out of (RFC 5322 2.2), and the MIME parts."""
+"""Put a message together: header fields that no value can break out of (RFC 5322 2.2), and MIME parts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.notices.texts import plain
 from gatekeeper.notices.values import Organisation
 
-LONGEST_LINE = 998  # octets, less CRLF (RFC 5322 2.1.1)
-SUBJECT_LENGTH = 200  # characters of somebody else's subject in ours
+LONGEST_LINE = 998  # octets, without CRLF (RFC 5322 2.1.1)
+SUBJECT_LENGTH = 200  # characters of another mail's subject within the gate's own subject
 _FOLD_AT = 76
-_SEVEN_BIT = SMTP.clone(cte_type="7bit")  # a report has to pass servers without 8BITMIME
-_MESSAGE_ID = re.compile(r"[!-;=?-~]{3,900}")  # what stands between the brackets: visible ASCII without < and >
+_SEVEN_BIT = SMTP.clone(cte_type="7bit")  # a report must pass servers without 8BITMIME
+_MESSAGE_ID = re.compile(r"[!-;=?-~]{3,900}")  # between the angle brackets: visible ASCII without < and >
 _BARE_BREAK = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 Fields = list[tuple[str, str]]
@@ -28,8 +29,8 @@ Fields = list[tuple[str, str]]
 def header_block(fields: Fields) -> bytes:
     """Render header fields, folded between words, with CRLF.
 
-    Values are one line each; what is not ASCII becomes encoded words (RFC 2047), but for an address, which stays as it
-    is (RFC 6532: only a SMTPUTF8 transaction can carry a message to such an address at all).
+    Each value is one line. Values beyond ASCII become encoded words (RFC 2047), except addresses, which stay as they
+    are (RFC 6532: only a SMTPUTF8 transaction can carry a message to such an address).
     """
     return b"".join(f"{name}: {_value(name, value)}\r\n".encode() for name, value in fields)
 
@@ -44,7 +45,7 @@ def _value(name: str, value: str) -> str:
 
 
 def _fold(line: str, room: int) -> str:
-    """Break between words only: a Message-ID or an address is never cut."""
+    """Fold a line between words only, so that no Message-ID or address is cut. Args: `room` of the first line."""
     lines, current = [], ""
     for word in line.split(" "):
         if current and len(current) + 1 + len(word) > room:
@@ -55,42 +56,52 @@ def _fold(line: str, room: int) -> str:
     return "\r\n ".join([*lines, current])
 
 
-def envelope_fields(
-    organisation: Organisation,
-    kind: str,
-    to: str | Sequence[str],
-    subject: str,
-    message_id: str | None,
-    now: datetime,
-    own_id: str = "",
-) -> Fields:
-    """Make the fields that all our mails have; by the sender's Message-ID they thread with the message in question.
+@immutable
+class Heading:
+    """What the header of one of the gate's mails says, besides its date and the organisation."""
 
-    The mail's own Message-ID is made of what it says unless one is given, so that a mail rendered again after a crash
-    is the same mail. Raises ValueError where `to` has something that is no address, or `now` has no time zone.
+    kind: str  # the name of the template, part of the Message-ID
+    to: tuple[str, ...]  # addresses
+    subject: str
+    answers: str | None  # Message-ID of the mail to thread with, without angle brackets
+    own_id: str = ""  # Message-ID of this mail, without angle brackets; "" derives one from what the heading says
+
+
+def envelope_fields(organisation: Organisation, heading: Heading, now: datetime) -> Fields:
+    """Return the header fields that all mails of the gate have, threaded with the mail that this one is about.
+
+    A derived Message-ID depends on nothing but the arguments, so that a mail rendered again after a crash is the same
+    mail. Raises ValueError where an address is not valid, or `now` has no time zone.
     """
-    addresses = [to] if isinstance(to, str) else list(to)
-    for each in addresses or [""]:
-        if not each or plain(each) != each:
-            raise ValueError(f"{each!r} is no address to write to: expected a mailbox without control characters")
+    _check_addresses(heading.to)
     if now.tzinfo is None:
         raise ValueError("a time without a zone: expected an aware datetime")
-    said = "\0".join((kind, *addresses, subject, now.isoformat()))
-    identity = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
     fields = [
         ("From", f"Gatekeeper <{organisation.address}>"),
-        ("To", ", ".join(f"<{each}>" for each in addresses)),
-        ("Subject", plain(subject, SUBJECT_LENGTH + 60)),
+        ("To", ", ".join(f"<{each}>" for each in heading.to)),
+        ("Subject", plain(heading.subject, SUBJECT_LENGTH + 60)),
         ("Date", format_datetime(now)),
-        ("Message-ID", f"<{own_id or f'{kind}.{identity[:24]}@{organisation.hostname}'}>"),
+        ("Message-ID", f"<{heading.own_id or _derived_id(organisation, heading, now)}>"),
     ]
-    if message_id and _MESSAGE_ID.fullmatch(message_id):
-        fields += [("In-Reply-To", f"<{message_id}>"), ("References", f"<{message_id}>")]
+    if heading.answers and _MESSAGE_ID.fullmatch(heading.answers):
+        fields += [("In-Reply-To", f"<{heading.answers}>"), ("References", f"<{heading.answers}>")]
     return fields
 
 
+def _check_addresses(addresses: Sequence[str]) -> None:
+    for each in addresses or [""]:
+        if not each or plain(each) != each:
+            raise ValueError(f"{each!r} is no address to write to: expected a mailbox without control characters")
+
+
+def _derived_id(organisation: Organisation, heading: Heading, now: datetime) -> str:
+    said = "\0".join((heading.kind, *heading.to, heading.subject, now.isoformat()))
+    identity = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
+    return f"{heading.kind}.{identity[:24]}@{organisation.hostname}"
+
+
 def organisation_words(organisation: Organisation, link: str) -> dict[str, str]:
-    """Make the words that all templates may use: whose rules they are, whom to ask, where to look."""
+    """Return the words that all templates may use: whose rules these are, whom to ask, where to look."""
     return {
         "title": plain(organisation.title),
         "contact": plain(organisation.contact) or organisation.address,
@@ -107,7 +118,7 @@ def text_part(text: str) -> bytes:
 
 
 def octets_part(kind: str, octets: bytes) -> bytes:
-    """Render octets as a part of that type, as they are where a 7-bit way carries them, else in base64."""
+    """Render octets as a MIME part of type `kind`: unchanged where 7-bit servers can carry them, else in base64."""
     if carried_in_7bit(octets):
         return f"Content-Type: {kind}\r\n\r\n".encode() + octets
     encoded = base64.encodebytes(octets).replace(b"\n", b"\r\n")
@@ -115,13 +126,13 @@ def octets_part(kind: str, octets: bytes) -> bytes:
 
 
 def carried_in_7bit(octets: bytes) -> bool:
-    """True where the octets are 7bit data by RFC 2045 2.7."""
+    """Return True where the octets are 7bit data (RFC 2045 2.7)."""
     short = all(len(line) <= LONGEST_LINE for line in octets.split(b"\r\n"))
     return octets.isascii() and short and not _BARE_BREAK.search(octets)
 
 
 def multipart(kind: str, parts: Sequence[bytes]) -> bytes:
-    """Render Content-Type with its boundary, the empty line, and the parts; `kind` is such as `multipart/mixed`."""
+    """Render Content-Type with its boundary, the empty line, and the parts. Args: `kind` such as `multipart/mixed`."""
     boundary = _boundary(parts)
     opened = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
     start = b"Content-Type: " + kind.encode() + b';\r\n boundary="' + boundary + b'"\r\n\r\n'
@@ -129,7 +140,10 @@ def multipart(kind: str, parts: Sequence[bytes]) -> bytes:
 
 
 def _boundary(parts: Sequence[bytes]) -> bytes:
-    """Find one that no part holds: made of the parts themselves, so nobody can write it into one beforehand."""
+    """Return a boundary that no part holds.
+
+    It is a digest of the parts, so nobody can write it into a part beforehand.
+    """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

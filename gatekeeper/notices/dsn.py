@@ -1,4 +1,4 @@
-"""Delivery status notifications: multipart/report (RFC 6522) with a part that programs read (RFC 3464)."""
+"""Render delivery status notifications: multipart/report (RFC 6522) with a part for programs (RFC 3464)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gatekeeper.model import Recipient
 from gatekeeper.notices.compose import (
     SUBJECT_LENGTH,
     Fields,
+    Heading,
     carried_in_7bit,
     envelope_fields,
     header_block,
@@ -22,10 +23,10 @@ from gatekeeper.notices.compose import (
 from gatekeeper.notices.texts import NO_SUBJECT, ascii_text, fill, fill_subject, numbered_list, plain, say_count
 from gatekeeper.notices.values import DeliveryReport, Occasion, Organisation, RecipientReport
 
-FULL_RETURN_LIMIT = 65_536  # octets of a message that RET=FULL gets back whole
+FULL_RETURN_LIMIT = 65_536  # octets; a message up to this size is returned whole for RET=FULL
 HEADERS_LIMIT = 16_384  # octets of the sender's header fields that are returned
 RECIPIENTS_NAMED = 10  # in the text for people; the part for programs names all
-_STATUS = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")  # RFC 3463 2, of the classes that a report of ours can have
+_STATUS = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")  # RFC 3463 2, of the classes that the gate's reports can have
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 _XTEXT_OCTET = re.compile(r"\+([0-9A-F]{2})")
 
@@ -33,8 +34,9 @@ _XTEXT_OCTET = re.compile(r"\+([0-9A-F]{2})")
 def delivery_status(report: DeliveryReport, organisation: Organisation, now: datetime) -> bytes | None:
     """Render one report about all recipients that asked for one (RFC 3461 4.1); None where none did.
 
-    Args: `now`, aware, becomes the Date field. Returns a message to `report.sender`: what happened in plain language,
-    message/delivery-status, and the sender's own header fields (the whole where RET=FULL, it is small and 7bit).
+    Args: `now`, aware, becomes the Date field.
+    Returns a message to `report.sender`: what happened in plain language, message/delivery-status, and the sender's own
+    header fields (the whole message with RET=FULL, where the message is small and 7bit).
     Raises ValueError where the sender is null (nothing is ever sent to `<>`, RFC 5321 6.1) or a time has no zone.
     """
     told = tuple(each for each in report.recipients if wants_report(each.recipient, report.occasion))
@@ -47,7 +49,7 @@ def delivery_status(report: DeliveryReport, organisation: Organisation, now: dat
 
 
 def wants_report(recipient: Recipient, occasion: Occasion) -> bool:
-    """Tell whether NOTIFY asks for a report (RFC 3461 4.1); without it, failures and delays are reported."""
+    """Return True where NOTIFY asks for a report (RFC 3461 4.1). Without NOTIFY, failures and delays are reported."""
     asked = _parameter(recipient.parameters, "NOTIFY")
     if asked is None:
         return True
@@ -58,7 +60,8 @@ def _fields(report: DeliveryReport, organisation: Organisation, now: datetime) -
     words = {"number": plain(report.number), "subject": _subject(report), "reasons": "", "recipients": "", "until": ""}
     values = words | organisation_words(organisation, report.link)
     subject = fill_subject(organisation.texts.of(report.occasion.value), values)
-    fields = envelope_fields(organisation, "report", report.sender, subject, report.message_id, now)
+    heading = Heading("report", (report.sender,), subject, report.message_id)
+    fields = envelope_fields(organisation, heading, now)
     return [*fields, ("Auto-Submitted", "auto-replied"), ("MIME-Version", "1.0")]  # RFC 3834 5
 
 
@@ -102,7 +105,7 @@ def _status_part(report: DeliveryReport, told: Iterable[RecipientReport], organi
 
 
 def _message_fields(report: DeliveryReport, organisation: Organisation) -> Fields:
-    """Fields about the message (RFC 3464 2.2)."""
+    """Return the fields about the message (RFC 3464 2.2)."""
     envelope_id = _xtext(_parameter(report.parameters, "ENVID"))
     fields = [("Original-Envelope-Id", envelope_id)] if envelope_id else []
     return [
@@ -113,7 +116,7 @@ def _message_fields(report: DeliveryReport, organisation: Organisation) -> Field
 
 
 def _recipient_fields(each: RecipientReport, report: DeliveryReport) -> Fields:
-    """Fields about one recipient (RFC 3464 2.3). When time runs out that is `failed`: there is no action expired."""
+    """Return the fields about one recipient (RFC 3464 2.3). Expiry is the action `failed`: there is no other for it."""
     original = _original_recipient(each.recipient)
     delayed = report.occasion is Occasion.DELAYED
     fields = [("Original-Recipient", original)] if original else []
@@ -138,12 +141,12 @@ def _date(when: datetime) -> str:
 
 
 def _not_encoded(text: str) -> str:
-    """Keep a reply from being read as encoded words, which these fields do not have."""
+    """Return a text that no program reads as encoded words, which these fields do not have."""
     return text.replace("=?", "= ?")
 
 
 def _typed_address(address: str) -> str:
-    """Make `rfc822; a@b`, or `utf-8; ...` with escapes that a 7-bit report can carry (RFC 6533 3)."""
+    """Return `rfc822; a@b`, or `utf-8; ...` with escapes that a 7-bit report can carry (RFC 6533 3)."""
     line = _not_encoded(plain(address))
     if line.isascii():
         return f"rfc822; {line}"
@@ -151,7 +154,7 @@ def _typed_address(address: str) -> str:
 
 
 def _original_recipient(recipient: Recipient) -> str:
-    """Read ORCPT, `type;xtext` (RFC 3461 4.2); "" where there is none or it says nothing that can be written."""
+    """Return ORCPT, `type;xtext` (RFC 3461 4.2), decoded; "" where it is missing or cannot be written as ASCII."""
     kind, _, encoded = (_parameter(recipient.parameters, "ORCPT") or "").partition(";")
     decoded = _xtext(encoded)
     return f"{kind}; {decoded}" if decoded and _ADDRESS_TYPE.fullmatch(kind) else ""
@@ -177,7 +180,7 @@ def _parameter(parameters: Iterable[str], keyword: str) -> str | None:
 def _returned(report: DeliveryReport) -> bytes:
     """Return the message or its header fields (RFC 3461 4.3).
 
-    Only what is 7bit goes back whole: message/rfc822 may not be encoded (RFC 2046 5.2.1), and the report has to pass
+    Only a 7bit message is returned whole: message/rfc822 may not be encoded (RFC 2046 5.2.1), and the report must pass
     servers without 8BITMIME.
     """
     full = (_parameter(report.parameters, "RET") or "").upper() == "FULL"
@@ -187,7 +190,7 @@ def _returned(report: DeliveryReport) -> bytes:
 
 
 def _header_of(content: bytes) -> bytes:
-    """Cut the header section out, whole lines and at most HEADERS_LIMIT octets."""
+    """Return the header section, in whole lines and at most HEADERS_LIMIT octets."""
     if content.startswith(b"\r\n"):
         return b""
     start = content[: HEADERS_LIMIT + 4]

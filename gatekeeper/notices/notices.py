@@ -1,6 +1,6 @@
-"""Notices: to a sender, threaded with the message, and about what people decide, in a thread of its own.
+"""Render notices: to a sender, threaded with the sender's message, and about matters, each in a thread of its own.
 
-Plain text, one screen. Nothing in them acts: a link leads to a page that shows.
+A notice is plain text of one screen. Opening its link changes nothing: the link leads to a page that only shows.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from gatekeeper.notices.compose import (
     SUBJECT_LENGTH,
     Fields,
+    Heading,
     envelope_fields,
     header_block,
     organisation_words,
@@ -37,7 +38,8 @@ def released_notice(
 ) -> bytes:
     """Tell the sender that the mailing was approved and is on its way; policy M5.
 
-    Args: `by` is who approved it, `comment` what they said about it; either may be empty. Otherwise as `held_notice`.
+    Args: `by` is who approved the mailing, `comment` the approver's comment; either may be "". Otherwise as
+    `held_notice`.
     """
     words = {
         "by": f" by {plain(by)}" if by else "",
@@ -47,12 +49,12 @@ def released_notice(
 
 
 def warning_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
-    """Tell the sender that the mailing was sent, and which rules it does not follow; as `held_notice`."""
+    """Tell the sender that the mailing was sent, and which rules it does not follow. Otherwise as `held_notice`."""
     return _notice("warning", mailing, organisation, now, {})
 
 
 def matter_notice(notice: MatterNotice, organisation: Organisation, now: datetime) -> bytes:
-    """Tell people about a mailing or a request that is decided (policy M5): that it waits, was decided, was changed.
+    """Tell people about a mailing or a request that people decide (policy M5): that it waits, was decided, or changed.
 
     Args: `now`, aware, becomes the Date field. Raises ValueError for what is no address, KeyError for missing words.
     """
@@ -62,7 +64,7 @@ def matter_notice(notice: MatterNotice, organisation: Organisation, now: datetim
     text = organisation.texts.of(notice.kind)
     kind = f"{notice.kind}-{notice.stamp}" if notice.stamp else notice.kind
     own, thread = (notice.root, None) if notice.opens else ("", notice.root)
-    fields = envelope_fields(organisation, kind, notice.to, fill_subject(text, values), thread, now, own)
+    fields = envelope_fields(organisation, Heading(kind, notice.to, fill_subject(text, values), thread, own), now)
     return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
 
 
@@ -71,12 +73,13 @@ def _notice(
 ) -> bytes:
     values = {"by": "", "comment": "", **summary_words(mailing, organisation), **words}
     text = organisation.texts.of(kind)
-    fields = envelope_fields(organisation, kind, mailing.sender, fill_subject(text, values), mailing.message_id, now)
+    heading = Heading(kind, (mailing.sender,), fill_subject(text, values), mailing.message_id)
+    fields = envelope_fields(organisation, heading, now)
     return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
 
 
 def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[str, str]:
-    """Make the words that templates use for a mailing: each one line but for `reasons`."""
+    """Return the words that templates use for a mailing, each one line except `reasons`."""
     return {
         "number": plain(mailing.number),
         "subject": plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT,
@@ -87,12 +90,12 @@ def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[s
 
 
 def reason_text(text: str, cite: str) -> str:
-    """Say a reason and the clause it comes from."""
+    """Return a reason with the clause that the reason comes from."""
     return f"{text} ({cite})" if cite else text
 
 
 def describe_reach(mailing: MailingSummary) -> str:
-    """Say whom a mailing reaches: users, their agencies with the largest first, people outside."""
+    """Return whom a mailing reaches, in words: users, their agencies with the largest first, people outside."""
     inside = say_count(mailing.users, "user", "users")
     if mailing.agencies:
         inside += f" in {say_count(len(mailing.agencies), 'agency', 'agencies')} ({_shares(mailing)})"

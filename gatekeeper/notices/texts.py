@@ -1,4 +1,4 @@
-"""Plain-language texts: templates with checked names, and values that can break neither a header nor a line."""
+"""Templates of plain-language texts, with checked names, and values that can break neither a header nor a line."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, an
 }
 NO_SUBJECT = "(no subject)"
 LARGEST_TEMPLATE = 16_384  # octets
-_ITEM = re.compile(r"\s*(?:\d+\.\s+|[A-Z][a-z]+(?: [a-z]+)?:\s\s+)?")  # what the folded rest of a line stands under
+_ITEM = re.compile(r"\s*(?:\d+\.\s+|[A-Z][a-z]+(?: [a-z]+)?:\s\s+)?")  # a list number or a label
 _ALONE = re.compile(r"^\$(\w+)$", re.MULTILINE)
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, bidi overrides, halves of surrogate pairs
 _SUBJECT = re.compile(r"Subject:[ \t]*(\S.*)\n(?:[ \t]*\n)+")
 
 
 def plain(value: str, limit: int = 1000) -> str:
-    """Make one line of visible text: no control or invisible characters, blanks folded, at most `limit` characters."""
+    """Return one line of visible text: no control or invisible characters, blanks folded, at most `limit` long."""
     start = value[: 4 * limit]  # so that a subject of a quarter of a megabyte costs nothing
     visible = "".join(" " if unicodedata.category(character) in _HIDDEN else character for character in start)
     line = " ".join(visible.split())
@@ -47,7 +47,7 @@ def plain(value: str, limit: int = 1000) -> str:
 
 
 def ascii_text(value: str, limit: int = 512) -> str:
-    """As `plain`, with a question mark for all that is not ASCII."""
+    """Return `plain` text with a question mark for each character beyond ASCII."""
     return plain(value, limit).replace("…", "...").encode("ascii", "replace").decode("ascii")
 
 
@@ -56,7 +56,7 @@ def ascii_text(value: str, limit: int = 512) -> str:
 
 @immutable
 class NoticeTemplate:
-    """One template: its subject line, and its paragraphs."""
+    """One template: its subject line and its paragraphs."""
 
     subject: Template
     paragraphs: tuple[Template, ...]
@@ -64,13 +64,13 @@ class NoticeTemplate:
 
 @immutable
 class NoticeTemplates:
-    """The templates that an organisation goes by: its own, and the built-in ones for the others."""
+    """The templates of an organisation: its own, and the built-in ones for all other kinds."""
 
     own: Mapping[str, NoticeTemplate] = field(default_factory=dict)
-    digest: str = ""  # hex SHA-256 of its own
+    digest: str = ""  # hex SHA-256 of the organisation's own templates
 
     def of(self, kind: str) -> NoticeTemplate:
-        """The template of that kind."""
+        """Return the template of a kind."""
         return self.own.get(kind) or built_in(kind)
 
 
@@ -78,7 +78,7 @@ BUILT_IN = NoticeTemplates()
 
 
 class TemplatesError(ValueError):
-    """Templates that cannot be used; `problems` has all of them as `file:line: what was expected`."""
+    """Templates that cannot be used; `problems` has all mistakes as `file:line: what was expected`."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -87,7 +87,7 @@ class TemplatesError(ValueError):
 
 @cache
 def built_in(kind: str) -> NoticeTemplate:
-    """The template of that kind as it comes with the gate; raises KeyError for a kind that there is not."""
+    """Return the built-in template of a kind. Raises KeyError for an unknown kind."""
     text = resources.files(__package__).joinpath("templates", f"{kind}.txt").read_text(encoding="utf-8")
     problems = list(_problems(text, KINDS[kind], kind))
     if problems:
@@ -96,7 +96,7 @@ def built_in(kind: str) -> NoticeTemplate:
 
 
 def read_templates(folder: Path | None) -> NoticeTemplates:
-    """Read an organisation's own templates, a file KIND.txt each; None has none.
+    """Read an organisation's own templates, each in a file KIND.txt; with None there are none.
 
     Raises TemplatesError with all problems: a folder that is not there, kinds and names that are unknown.
     """
@@ -139,7 +139,7 @@ def _octets_of(path: Path) -> bytes:
 
 
 def _problems(text: str, names: frozenset[str], name: str) -> Iterator[str]:
-    """What is wrong with a template, each with its line."""
+    """Yield what is wrong with a template, each problem with its line."""
     if not _body(text).strip():
         yield f"{name}: nothing stands here; expected the text of the notice"
     for number, line in enumerate(text.split("\n"), 1):
@@ -153,7 +153,7 @@ def _problems(text: str, names: frozenset[str], name: str) -> Iterator[str]:
 
 
 def _text(text: str, kind: str = "") -> NoticeTemplate:
-    """Take a template apart; one without a subject line has that of the built-in one."""
+    """Split a template into subject and paragraphs. Without a subject line it has that of the built-in template."""
     found = _SUBJECT.match(text)
     subject = Template(found[1].strip()) if found else built_in(kind).subject
     return NoticeTemplate(
@@ -170,12 +170,12 @@ def _body(text: str) -> str:
 
 
 def fill_subject(text: NoticeTemplate, values: Mapping[str, str]) -> str:
-    """Fill in the subject line; raises KeyError where the template asks for a name that `values` lacks."""
+    """Fill in the subject line. Raises KeyError where the template asks for a name that `values` lacks."""
     return plain(text.subject.substitute(values))
 
 
 def fill(text: NoticeTemplate, values: Mapping[str, str]) -> str:
-    """Fill the template and wrap its lines; a line that is nothing but an empty value takes its paragraph with it.
+    """Fill the template and wrap its lines. A line that is only an empty value removes its whole paragraph.
 
     Raises KeyError where the template asks for a name that `values` lacks.
     """
@@ -198,19 +198,19 @@ def _wrapped(line: str) -> list[str]:
 
 
 def numbered_list(texts: Sequence[str]) -> str:
-    """List the texts a line each, numbered where there is more than one."""
+    """Return the texts one a line, numbered where there is more than one."""
     if len(texts) == 1:
         return f"  {plain(texts[0])}"
     return "\n".join(f"  {position}. {plain(text)}" for position, text in enumerate(texts, 1))
 
 
 def labelled(lines: Mapping[str, str]) -> str:
-    """A block of labels and values, a line each; what is empty is left out."""
+    """Return labels and values, one a line; labels with an empty value are left out."""
     kept = {label: plain(value, 300) for label, value in lines.items() if value}
     width = max((len(label) for label in kept), default=0) + 3
     return "\n".join(f"{label + ':':<{width}}{value}" for label, value in kept.items())
 
 
 def say_count(count: int, one: str, many: str) -> str:
-    """Say how many: `1 user`, `2,400 users`."""
+    """Return a count in words: `1 user`, `2,400 users`."""
     return f"{count:,} {one if count == 1 else many}"

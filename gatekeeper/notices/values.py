@@ -1,4 +1,4 @@
-"""What a notice is made from: frozen values that casework and the queue fill in."""
+"""The values from which a mail of the gate is rendered; ledger, background work and queue fill them in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ADDRESS = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++@[A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A
 
 @immutable
 class Organisation:
-    """In whose name the gate writes: the ruleset's title and contact, and the gate's own host name."""
+    """The organisation in whose name the gate writes: the ruleset's title and contact, and the gate's host name."""
 
     title: str
     contact: str  # as in rules.yaml: "servicedesk@example.gov, 406-555-0100"
@@ -27,14 +27,14 @@ class Organisation:
 
     @property
     def address(self) -> str:
-        """The contact's mail address, where an answer finds somebody; else postmaster (RFC 5321 4.5.1)."""
+        """Return the contact's mail address, where answers are read; else postmaster (RFC 5321 4.5.1)."""
         found = _ADDRESS.search(self.contact)
         return found[0] if found else f"postmaster@{self.hostname}"
 
 
 @immutable
 class AgencyShare:
-    """How many users of a mailing one agency has."""
+    """The number of users that a mailing reaches in one agency."""
 
     name: str
     users: int
@@ -45,53 +45,53 @@ class MailingSummary:
     """What a sender is told about a mailing."""
 
     number: str  # "M-17"
-    sender: str  # the source's mailbox: whom a notice goes to
+    sender: str  # the source's mailbox, which gets the notice
     subject: str | None
     users: int
     external: int = 0
     agencies: Mapping[str, AgencyShare] = field(default_factory=dict)  # by agency id
     reasons: tuple[Reason, ...] = ()
     message_id: str | None = None  # without angle brackets, as in Facts
-    link: str = ""  # where to see it; "" where there is no console
+    link: str = ""  # the page that shows the mailing; "" without a console
 
 
 @immutable
 class MatterNotice:
-    """A mail about a mailing or a request that people decide: to those who decide, to its sender, to its requester.
+    """A mail about a mailing or a request that people decide: to the deciders, to the sender, to the requester.
 
-    All mails about one matter are one thread: they name the Message-ID of the first (RFC 5322 3.6.4).
+    All mails about one matter are one thread: they name the Message-ID of the first mail (RFC 5322 3.6.4).
     """
 
     kind: str  # the name of its template
-    to: tuple[str, ...]  # all who get it; each gets a copy of the same mail
+    to: tuple[str, ...]  # everybody who gets a copy of the same mail
     number: str  # "M-17" or "R-4"
     subject: str | None
-    root: str  # Message-ID of the first mail about it, without angle brackets
-    opens: bool = False  # this is the first
+    root: str  # Message-ID of the first mail about the matter, without angle brackets
+    opens: bool = False  # True for the first mail
     link: str = ""
     words: Mapping[str, str] = field(default_factory=dict)  # a line each; `details` and `reasons` may have more
-    stamp: str = ""  # tells apart two mails of one kind about one matter
+    stamp: str = ""  # distinguishes two mails of one kind about one matter
 
 
 class Occasion(StrEnum):
-    """Why a delivery status notification is sent; each has a template of that name."""
+    """The reason for a delivery status notification; each has a template of that name."""
 
-    DENIED = "denied"  # an approver said no
-    REFUSED = "refused"  # a rule rejects it, known only after it was taken in
-    WITHDRAWN = "withdrawn"  # its sender or agency took it back
+    DENIED = "denied"  # an approver denied the mailing
+    REFUSED = "refused"  # a rule rejects the message, which was known only after it was taken in
+    WITHDRAWN = "withdrawn"  # the sender or the sender's agency withdrew the mailing
     LAPSED = "lapsed"  # nobody decided in time
-    UNDELIVERABLE = "undeliverable"  # the next hop refused recipients, or did not take it for days
-    DELAYED = "delayed"  # the next hop does not take it yet
+    UNDELIVERABLE = "undeliverable"  # the next hop refused recipients, or took no mail for days
+    DELAYED = "delayed"  # the next hop does not take the message yet
 
 
 @immutable
 class RecipientReport:
-    """What became of one recipient (RFC 3464 2.3)."""
+    """What happened to the message for one recipient (RFC 3464 2.3)."""
 
     recipient: Recipient  # its NOTIFY and ORCPT are honoured
     status: str = "5.7.1"  # RFC 3463; "4.4.7" where the time for delivery is over
     diagnostic: str = ""  # the next hop's reply: "550 5.1.1 no such user"
-    remote: str = ""  # host name of the next hop that gave it
+    remote: str = ""  # host name of the next hop that gave the reply
 
 
 @immutable
@@ -99,8 +99,8 @@ class DeliveryReport:
     """One delivery status notification: to whom, about what, and why."""
 
     occasion: Occasion
-    number: str  # of the mailing: what the gate keeps has one
-    sender: str  # envelope sender: whom the report goes to
+    number: str  # of the mailing; all kept mail has one
+    sender: str  # envelope sender, who gets the report
     arrived: datetime  # aware
     recipients: tuple[RecipientReport, ...]
     content: bytes = field(repr=False)  # the message as it came in

@@ -1,6 +1,7 @@
-"""rules.yaml -> Ruleset -> Verdict: read, check, judge, explain.
+"""Read and check rules.yaml, judge by the rules, and explain a verdict: rules.yaml -> Ruleset -> Verdict.
 
-Start with `judge.py`; `fields.py` is the registry of what a rule can look at.
+Read `judge.py` first, then `fields.py`, the registry of everything that a rule can look at. `language/` reads YAML,
+`matching/` compiles conditions and finds the rules that may match, `cases/` reads the cases that rules are tested with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a verdict is what it is: every rule with its tests, and the values they saw. For people, and as JSON."""
+"""Explain a verdict: every rule with its tests and the values they saw, as text for people and as JSON."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gatekeeper.rules.matching.conditions import All, Any_, Condition, Not, Test
 from gatekeeper.rules.ruleset import Rule, Ruleset
 from gatekeeper.rules.text_template import LONGEST_VALUE, say_size
 
-SHOWN_NAMES = 20  # of a set, before "and more"
+SHOWN_NAMES = 20  # names of a set that are shown before "and N more"
 
 
 @immutable
 class TestTrace:
-    """One test or one combination of tests: what it says, the value it saw, its answer (None: unknown)."""
+    """One test or combination of tests: its text, the value it saw, its answer (None: unknown)."""
 
-    __test__ = False  # not a test of pytest's
+    __test__ = False  # so that pytest does not collect the class
 
     text: str
     answer: bool | None
@@ -46,7 +46,7 @@ class RuleTrace:
 
     @property
     def result(self) -> str:
-        """The answer as a word: matched, not or unknown."""
+        """Return the answer as a word: matched, not or unknown."""
         return {True: "matched", False: "not", None: "unknown"}[self.answer]
 
 
@@ -62,7 +62,7 @@ class Explanation:
     selection: RuleSelection
 
     def as_dict(self) -> dict[str, Any]:
-        """The decision (DESIGN 8) with `mass`, `covered` and a trace of every rule, ready for JSON."""
+        """Return the decision (DESIGN 8) with `mass`, `covered` and a trace of every rule, ready for JSON."""
         traces = [
             {
                 "rule": trace.rule,
@@ -83,7 +83,7 @@ class Explanation:
         }
 
     def lines(self) -> Iterator[str]:
-        """The trace as lines of text, a rule with its tests below it."""
+        """Yield the trace as lines of text, each rule with its tests below it."""
         for trace in self.rules:
             notes = ("" if trace.in_force else ", not in force") + (", only observed" if trace.observe else "")
             yield f"{trace.rule}: {trace.result} (then {trace.action}{notes})"
@@ -94,7 +94,7 @@ class Explanation:
 
 
 def decision(verdict: Verdict, counts: Counts) -> dict[str, Any]:
-    """A decision as the commands show it in JSON (DESIGN 8)."""
+    """Return a decision as the commands show it in JSON (DESIGN 8)."""
     reasons = [
         {"rule": reason.rule, "action": str(reason.action), "cite": reason.cite, "text": reason.text}
         for reason in verdict.reasons
@@ -110,7 +110,7 @@ def decision(verdict: Verdict, counts: Counts) -> dict[str, Any]:
 
 
 def explain(ruleset: Ruleset, evidence: Evidence, now: datetime) -> Explanation:
-    """Judge as `judge` does, and tell of each rule what its tests saw. `now` is an aware datetime."""
+    """Judge as `judge` does, and return what the tests of each rule saw. Args: `now` is an aware datetime."""
     values = field_values(ruleset, evidence, now)
     return Explanation(
         judge(ruleset, evidence, now),

@@ -1,4 +1,4 @@
-"""What a field is: where it comes from, what kind of value it has, what that value is where nobody can tell."""
+"""Define what a field is: its source, its kind of value, and the value that stands for unavailable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Extractor = Callable[[Evidence], Any]
 
 
 class Availability(Enum):
-    """A kind of its own for the one value that means: this cannot be told now."""
+    """The type of UNAVAILABLE, the value of a field that cannot be determined now."""
 
     UNAVAILABLE = "unavailable"
 
@@ -22,7 +22,7 @@ UNAVAILABLE: Final = Availability.UNAVAILABLE
 
 
 class Kind(Enum):
-    """What a field's value is, which decides the tests it admits (`operators.py`)."""
+    """The kind of a field's value, which decides the tests that the field admits (`language/operators.py`)."""
 
     COUNT = "a number"
     SIZE = "a number of octets"
@@ -37,12 +37,12 @@ class Kind(Enum):
 
 @immutable
 class Field:
-    """One field: where it comes from, what kind of value it has, what it means to an admin."""
+    """One field: its source, its kind of value, and its description for admins."""
 
     name: str
     kind: Kind
     subject: str  # "mailing", "transaction" or "standing"
     doc: str
     extract: Extractor
-    growing: bool = False  # True where it only grows while a mailing comes in
-    words: tuple[str, ...] = ()  # of a WORD
+    growing: bool = False  # True where the value only grows while a mailing comes in
+    words: tuple[str, ...] = ()  # the words of a field of kind WORD

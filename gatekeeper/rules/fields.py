@@ -1,6 +1,6 @@
 """The registry of fields: everything a rule can look at. The reader, docs/rules.md and the schema are made from it.
 
-A field's value is None or empty where it is *missing*, and UNAVAILABLE where the gate cannot tell (DESIGN 3.6).
+A field's value is None or empty where it is *missing*, and UNAVAILABLE where the gate cannot determine it (DESIGN 3.6).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor, Field, Kind
 
 
 class FieldValues(dict[str, Any]):
-    """The values of one judgment's fields, each drawn from the evidence when it is first asked for."""
+    """The field values of one judgment, each read from the evidence when it is first needed."""
 
     __slots__ = ("evidence", "of_ruleset")
 
     def __init__(self, evidence: Evidence, of_ruleset: Mapping[str, Extractor] = {}) -> None:
-        """Args: `of_ruleset` draws those fields that a ruleset has a part in."""
+        """Args: `of_ruleset` has the extractors of those fields that depend on the ruleset too."""
         super().__init__()
         self.evidence, self.of_ruleset = evidence, of_ruleset
 
@@ -31,7 +31,7 @@ class FieldValues(dict[str, Any]):
         return value
 
 
-# -- how values are drawn from the evidence ----------------------------------------------------------------------
+# -- how values are read from the evidence -----------------------------------------------------------------------
 
 
 def _unavailable(evidence: Evidence) -> Any:
@@ -39,7 +39,7 @@ def _unavailable(evidence: Evidence) -> Any:
 
 
 def _of_the_ledger(read: Callable[[Standing], Any]) -> Extractor:
-    """What only the whole ledger can tell; the store asks it where a verdict hangs on it."""
+    """Make the extractor of a field that needs the whole ledger, which the store reads only where needed."""
 
     def extract(evidence: Evidence) -> Any:
         return read(evidence.standing) if evidence.standing.whole else UNAVAILABLE
@@ -48,7 +48,7 @@ def _of_the_ledger(read: Callable[[Standing], Any]) -> Extractor:
 
 
 def _clean(text: str | None) -> str | None:
-    """Text that can be encoded: lone surrogates of a hostile header would stop the pattern matcher."""
+    """Return text that can be encoded: lone surrogates of a hostile header would stop the pattern matcher."""
     return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -59,7 +59,7 @@ def _clean_all(texts: Any) -> tuple[str, ...]:
 def _network(evidence: Evidence) -> Any:
     try:
         address = ipaddress.ip_address(evidence.transaction.client.address)
-    except ValueError:  # a unix socket has none
+    except ValueError:  # a client on a unix socket has no IP address
         return None
     return getattr(address, "ipv4_mapped", None) or address
 
@@ -371,7 +371,7 @@ _OF_THE_STANDING = (
 )
 
 OF_THE_LEDGER = ("suspended", "purpose", "earlier")
-BY_THE_RULESET = ("mass", "working_hours")  # told of the ruleset, other values and the time, not of evidence
+BY_THE_RULESET = ("mass", "working_hours")  # computed from ruleset, other values and time
 _OF_THE_DIRECTORY = frozenset(
     (
         *("users", "external", "people", "agencies", "lists", "unresolved", "unlisted", "reach", "visible"),
@@ -381,7 +381,7 @@ _OF_THE_DIRECTORY = frozenset(
 
 
 def _if_certain(field: Field) -> Field:
-    """The field, unavailable where the directory has not answered for too long (DESIGN 10)."""
+    """Return the field, made unavailable where the directory has not answered for too long (DESIGN 10)."""
     extract = field.extract
     return replace(field, extract=lambda evidence: extract(evidence) if evidence.audience.certain else UNAVAILABLE)
 

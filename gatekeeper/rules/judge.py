@@ -1,4 +1,4 @@
-"""The verdict: what all the rules together say about one message of a mailing. Pure; read it downward."""
+"""Judge one message of a mailing by all rules. Pure: the same evidence, rules and time give the same verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatekeeper.rules.ruleset import Rule, Ruleset
 from gatekeeper.rules.text_template import render, shown_value
 
 HELD = "held"
-SUSPENDED = "suspended"  # the one rule that no file needs to have
+SUSPENDED = "suspended"  # the id of the built-in rule about suspended senders
 _OF_NAMES = ("from_allowed", "from_problem")
 _NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)
 
@@ -22,10 +22,11 @@ _NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)
 def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValues | None = None) -> Verdict:
     """Judge a transaction, with the counts and the standing of its mailing, at the time `now` (an aware datetime).
 
-    All rules are evaluated and every matching one is a reason; the most severe action wins (DESIGN 3.6). A mailing that
-    is held stays held, with the reasons it is held for. A hold is cleared by a permit that covers it.
+    All rules are evaluated and every matching rule is a reason; the most severe action wins (DESIGN 3.6). A held
+    mailing stays held, for the reasons it is held for. A permit that covers a hold clears it.
 
-    Args: `values` are those of a past judgment that is made again; else they are drawn from the evidence.
+    Args: `values` are the field values of a past judgment that is made again; by default they are read from the
+    evidence.
     """
     selection = evidence.rule_selection
     if selection is RuleSelection.NONE:
@@ -51,12 +52,12 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
 
 
 def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:
-    """True where the mailing is a mass mailing by the ruleset's `mass:` condition."""
+    """Return True where the mailing is a mass mailing by the ruleset's `mass:` condition."""
     return bool(ruleset.mass_matches(FieldValues(evidence)))
 
 
 def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, ...]:
-    """Ids of the rules with `mode: observe` that match: they are watched and change nothing."""
+    """Return the ids of the rules with `mode: observe` that match: they are recorded and change nothing."""
     selection = evidence.rule_selection
     if not ruleset.observes or selection is RuleSelection.NONE:
         return ()
@@ -69,14 +70,14 @@ def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, 
 
 
 def field_values(ruleset: Ruleset, evidence: Evidence, now: datetime) -> FieldValues:
-    """The values that the rules look at, with `mass` and `working_hours`, which only the ruleset can tell."""
+    """Return the values that the rules look at, with `mass` and `working_hours`, which depend on the ruleset."""
     values = FieldValues(evidence, ruleset.draws)
     add_ruleset_fields(ruleset, values, now)
     return values
 
 
 def add_ruleset_fields(ruleset: Ruleset, values: FieldValues, now: datetime) -> None:
-    """Add what the ruleset tells itself: the fields `BY_THE_RULESET`."""
+    """Add the values of the fields `BY_THE_RULESET`, which are computed from the ruleset, other values and the time."""
     if "working_hours" in ruleset.reads:
         values["working_hours"] = ruleset.at_work(now)
     mass = ruleset.mass_matches(values)
@@ -84,17 +85,17 @@ def add_ruleset_fields(ruleset: Ruleset, values: FieldValues, now: datetime) -> 
 
 
 def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
-    """Whether the rule matches: True, False, or None where an unavailable field leaves it open."""
+    """Return whether the rule matches: True, False, or None where an unavailable field leaves that open."""
     if rule.during is not None and not rule.during.covers(now):
         return False
     return rule.matches(values)
 
 
 def is_selected(rule: Rule, selection: RuleSelection) -> bool:
-    """True for a rule that is asked about such mail.
+    """Return True for a rule that is evaluated under this selection.
 
-    NAMES is of senders outside the scope (M9), whom rules about names still bind (C5); COUNTS is of automatic mail to
-    one recipient.
+    NAMES is for mail of senders outside the scope (M9), to whom rules about names still apply (C5). COUNTS is for
+    automatic mail to one recipient.
     """
     if selection is RuleSelection.ALL:
         return True
@@ -118,7 +119,7 @@ def _apply(ruleset: Ruleset, rule: Rule, values: FieldValues, now: datetime) -> 
 
 
 def _unknown(rule: Rule, values: FieldValues) -> Reason | None:
-    """A rule that cannot be told errs to the safe side: mass mail waits for people, other mail is tried again."""
+    """Return the reason of an unknown rule, on the safe side: mass mail is held for people, other mail is deferred."""
     if rule.action is Action.RELAY:
         return None
     careful = Action.HOLD if values["mass"] is True else Action.DEFER
@@ -145,7 +146,7 @@ def _text(ruleset: Ruleset, rule: Rule, values: FieldValues) -> str:
 
 
 def _held_for(evidence: Evidence, reasons: list[Reason]) -> list[Reason]:
-    """What a held mailing is held for, but for the rules that match this batch as well: it takes in later batches."""
+    """Return the reasons that a held mailing is held for and that this batch does not have itself."""
     if evidence.standing.state != HELD:
         return []
     known = {(reason.rule, reason.action) for reason in reasons}
@@ -153,12 +154,12 @@ def _held_for(evidence: Evidence, reasons: list[Reason]) -> list[Reason]:
 
 
 def _held_without_a_reason(evidence: Evidence, reasons: list[Reason]) -> bool:
-    """A held mailing with nothing a permit could answer stays held: only people can let it go."""
+    """Return True for a held mailing without a hold that a permit could clear, which only people can release."""
     return evidence.standing.state == HELD and not any(reason.action is Action.HOLD for reason in reasons)
 
 
 def _suspended(ruleset: Ruleset, evidence: Evidence, mass: bool) -> list[Reason]:
-    """A suspended sender's mass mail is refused (C10), unless the ruleset has a rule of its own about it."""
+    """Return the refusal of a suspended sender's mass mail (C10), unless the ruleset has a rule of its own for that."""
     if not mass or ruleset.reads_suspended:
         return []
     return [
@@ -173,12 +174,12 @@ def _suspended(ruleset: Ruleset, evidence: Evidence, mass: bool) -> list[Reason]
 
 
 def _day(ruleset: Ruleset, moment: datetime) -> str:
-    """The day of a moment, by the organisation's clock."""
+    """Return the date of a moment in the ruleset's time zone."""
     return f"{moment.astimezone(ruleset.timezone):%Y-%m-%d}"
 
 
 def _clear(reasons: list[Reason], evidence: Evidence, now: datetime) -> tuple[list[Reason], tuple[str, ...]]:
-    """Take away the holds that a permit covers; tell the others how they differ from what was permitted."""
+    """Remove the holds that a permit covers, and note in the others how the mailing differs from the permits."""
     remaining, permits = [], dict[str, None]()
     tried = by_preference(evidence.standing.permits)
     for reason in reasons:
@@ -197,9 +198,9 @@ def _covering(reason: Reason, permits: list[Permit], evidence: Evidence, now: da
 
 
 def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence, now: datetime) -> Reason:
-    """Say how the mailing differs from the permits that were meant for it: of several, the nearest two.
+    """Add to a hold's text how the mailing differs from the permits meant for it, at most the nearest two.
 
-    Nearest is one of its own subject, or that it has used, however much differs.
+    Permits for the mailing's subject, or that it has used, are the nearest, however much differs.
     """
     if reason.action is not Action.HOLD:
         return reason
@@ -216,5 +217,5 @@ def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence,
 
 
 def _without_notes(text: str) -> str:
-    """A standing reason may carry notes of an earlier judgment."""
+    """Return the text without the notes that an earlier judgment added."""
     return text.partition(" (not covered by P-")[0] if text.endswith(")") else text

@@ -1,4 +1,4 @@
-"""What a permit covers, and by what a mailing differs from it."""
+"""Decide whether a permit covers a mailing, and say how the mailing differs from the permit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from datetime import datetime
 
 from gatekeeper.model import Evidence, Likeness, Permit
 
-_AFTER_ALL_ELSE = {"exception": 1, "approval": 2, "emergency": 3}  # which of several that cover is used
+_AFTER_ALL_ELSE = {"exception": 1, "approval": 2, "emergency": 3}  # the order in which permits are used
 
 
 def uncovered(permit: Permit, evidence: Evidence, rule: str, now: datetime) -> tuple[str, ...]:
-    """Say how the mailing differs from what the permit allows for the rule of that id, a text a difference.
+    """Return how the mailing differs from what the permit allows for a rule, one text a difference; () where covered.
 
-    Empty means that the permit covers it. What a permit does not name it does not bind by (DESIGN 6). `now` is an aware
-    datetime; the permit holds to the very end of `until`.
+    What a permit does not name does not bind (DESIGN 6). The permit holds to the very end of `until`.
+
+    Args: `rule` is the id of the rule, `now` an aware datetime.
     """
     if rule not in permit.rules:
         return (f"it does not answer rule {rule}",)
@@ -22,7 +23,7 @@ def uncovered(permit: Permit, evidence: Evidence, rule: str, now: datetime) -> t
 
 
 def differences(permit: Permit, evidence: Evidence, now: datetime) -> Iterator[str]:
-    """The texts of `uncovered`, whatever rule is asked about."""
+    """Yield the texts of `uncovered` that hold for any rule."""
     checks = (_state(permit), _users(permit, evidence), _agencies(permit, evidence), _lists(permit, evidence))
     yield from filter(None, checks)
     yield from filter(None, (_subject(permit, evidence), _content(permit, evidence)))
@@ -30,19 +31,20 @@ def differences(permit: Permit, evidence: Evidence, now: datetime) -> Iterator[s
 
 
 def by_preference(permits: tuple[Permit, ...]) -> list[Permit]:
-    """The permits in the order in which they are tried: one that the mailing has used already is used on."""
+    """Return the permits in the order in which they are tried: first those that the mailing has used already."""
     return sorted(permits, key=lambda permit: (not permit.claimed, _AFTER_ALL_ELSE.get(permit.kind, 2), permit.id))
 
 
 def is_for_sender_and_subject(permit: Permit, evidence: Evidence) -> bool:
-    """True for a permit of this sender and this subject that still stands, whatever else differs."""
+    """Return True for a permit still in force for this sender and this subject, whatever else differs."""
     return not (_state(permit) or _sender(permit, evidence) or _subject(permit, evidence))
 
 
 def is_relevant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
-    """True where the sender should hear how the mailing differs from it: it was meant for this mailing, or nearly so.
+    """Return True where the sender should be told how the mailing differs from the permit.
 
-    It was given to the mailing, or for its subject; or only what is written differs.
+    Such a permit was used by the mailing, is for its subject, differs from the mailing only in subject or content, or
+    is in force for its sender and any subject.
     """
     if was_given_for(permit, evidence):
         return True
@@ -53,7 +55,7 @@ def is_relevant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
 
 
 def was_given_for(permit: Permit, evidence: Evidence) -> bool:
-    """True for a permit that the mailing has used, or that was given for its subject."""
+    """Return True for a permit that the mailing has used, or that was given for its subject."""
     return permit.claimed or (permit.subject_key != "" and permit.subject_key == evidence.facts.subject_key)
 
 
@@ -112,7 +114,10 @@ def _unlike(approved: Likeness, own: Likeness | None) -> str:
 
 
 def _sender(permit: Permit, evidence: Evidence) -> str:
-    """Whose mail it is for; of a sender whom nothing vouches for only the very content is known (DESIGN 6)."""
+    """Return how the sender differs; "" where the permit covers the sender.
+
+    Nothing vouches for an unauthenticated sender, so there only the approved content itself counts (DESIGN 6).
+    """
     scope, source = permit.scope, evidence.source
     if not scope:
         return ""
@@ -129,7 +134,7 @@ def _sender(permit: Permit, evidence: Evidence) -> str:
 def _day(permit: Permit, evidence: Evidence, now: datetime) -> str:
     if now > permit.until:
         return f"its last day is over: it ended {permit.until:%Y-%m-%d %H:%M %Z}".rstrip()
-    begun = now if permit.kind != "emergency" else evidence.arrived or now  # it acts on mail that arrives after it
+    begun = now if permit.kind != "emergency" else evidence.arrived or now  # only mail that arrives after its beginning
     if permit.since is not None and begun < permit.since:
         return f"its first day is to come: it begins {permit.since:%Y-%m-%d %H:%M %Z}".rstrip()
     return ""

@@ -1,4 +1,4 @@
-"""Which rules a planned mailing could be held by: what a request asks to be let pass by (DESIGN 6)."""
+"""Find the rules that could hold a planned mailing, from which a request asks for a permit (DESIGN 6)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gatekeeper.rules.ruleset import Ruleset
 
 @immutable
 class Plan:
-    """What is known of a mailing before there is any of it."""
+    """What is known of a mailing before any of it is sent."""
 
-    users: int  # at most
-    agencies: frozenset[str] | None = None  # that it reaches; None where that is not known
+    users: int  # at most so many
+    agencies: frozenset[str] | None = None  # agencies that the mailing reaches; None where that is not known
     lists: frozenset[str] = frozenset()
     subject: str | None = None
     sender: str | None = None  # None where there are several
@@ -25,7 +25,7 @@ class Plan:
 
 
 def could_hold(ruleset: Ruleset, plan: Plan, at: datetime) -> tuple[str, ...]:
-    """Ids of the hold rules in force at that time that match the plan, or may: what it leaves open counts."""
+    """Return the ids of the hold rules, in force at that time, that match the plan or may match what it leaves open."""
     values = _Planned(_known(plan))
     mass = ruleset.mass_matches(values)
     values["mass"] = UNAVAILABLE if mass is None else mass
@@ -40,7 +40,7 @@ def could_hold(ruleset: Ruleset, plan: Plan, at: datetime) -> tuple[str, ...]:
 
 
 class _Planned(dict[str, Any]):
-    """Values of fields; what the plan does not tell cannot be told."""
+    """Values of fields; fields that the plan leaves open are unavailable."""
 
     def __missing__(self, name: str) -> Any:
         return UNAVAILABLE

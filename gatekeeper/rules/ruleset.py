@@ -1,4 +1,4 @@
-"""What a rules file means once it is read: frozen values that the rest of the gate goes by.
+"""A rules file once it is read: the frozen values that the rest of the gate uses.
 
 Every default that `docs/rules.md` states is the default of a field here.
 """
@@ -43,7 +43,7 @@ from gatekeeper.workdays import Calendar, holidays_of
 
 @immutable
 class Rule:
-    """One rule: what it looks for, what it asks for, what the sender is told."""
+    """One rule: its conditions, its action, and the text for the sender."""
 
     id: str
     action: Action
@@ -56,10 +56,10 @@ class Rule:
     observe: bool = False
     repair: str | None = None  # "blind": a visible list is hidden before the message passes
     line: int = 0
-    matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # when and not unless, compiled
+    matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # when and not unless
 
     def tests(self) -> Iterator[Test]:
-        """Every test of `when` and `unless`."""
+        """Yield every test of `when` and `unless`."""
         yield from tests_of(self.when)
         yield from tests_of(self.unless) if self.unless else ()
 
@@ -69,7 +69,7 @@ MASS = Test("people", "over", 200, "people over 200")
 
 @immutable
 class Ruleset:
-    """A whole rules file; made by `read_ruleset` or `parse_ruleset` and never changed."""
+    """A whole rules file, made by `read_ruleset` or `parse_ruleset` and never changed."""
 
     digest: str  # hex SHA-256 of the text
     text: str = field(repr=False)
@@ -81,7 +81,7 @@ class Ruleset:
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     domains: tuple[str, ...] = ()  # inside, but of no agency
-    outside: tuple[str, ...] = ()  # below these, but somebody else's
+    outside: tuple[str, ...] = ()  # domains below these that belong to somebody else
     scope_except: frozenset[str] = frozenset()  # agencies whose senders are not covered (M9)
     directory: tuple[DirectorySpec, ...] = ()
     lists: Mapping[str, ListSpec] = field(default_factory=dict)
@@ -90,26 +90,26 @@ class Ruleset:
     senders: Mapping[str, Sender] = field(default_factory=dict)
     consent: Consents | None = None
     working_hours: WorkingHours = WorkingHours()
-    together: str = "agency"  # or "person": whose addresses belong together by themselves
+    together: str = "agency"  # or "person": whose addresses belong together without an entry
     mailing: MailingRules = MailingRules()
     requests: Requests = Requests()
     held: Held = Held()
     notices: Notices = Notices()
     preflight: str | None = None  # mail to this address is judged, answered, and goes nowhere (C3)
     audit: AuditRules = AuditRules()
-    enforce: frozenset[str] | None = None  # agencies whose senders the rules act on; None: all
+    enforce: frozenset[str] | None = None  # agencies to whose senders the rules apply; None: all
     mass: Condition = MASS
     mass_matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # `mass`, compiled
     rules: tuple[Rule, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    candidates: Shortlist[Rule] = field(init=False, repr=False, compare=False)  # the rules worth a look
-    inside_domains: tuple[str, ...] = field(init=False, repr=False, compare=False)  # all patterns that are inside
+    candidates: Shortlist[Rule] = field(init=False, repr=False, compare=False)  # finds the rules that may match
+    inside_domains: tuple[str, ...] = field(init=False, repr=False, compare=False)  # all patterns of inside domains
     watched: frozenset[str] = field(init=False, repr=False, compare=False)  # lists whose reach a rule asks for
-    reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that a rule looks at or tells of
-    observes: bool = field(init=False, repr=False, compare=False)  # it has a rule that only watches
-    reads_suspended: bool = field(init=False, repr=False, compare=False)  # a rule of its own is about it
-    earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what its rules ask the ledger
-    draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that it has a part in
+    reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that rules test or name
+    observes: bool = field(init=False, repr=False, compare=False)  # True where a rule has `mode: observe`
+    reads_suspended: bool = field(init=False, repr=False, compare=False)  # True where a rule tests `suspended`
+    earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what rules ask the ledger
+    draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that depend on the ruleset
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidates", make_shortlist(self.rules))
@@ -136,24 +136,24 @@ class Ruleset:
             yield from (test for part in (rule.when, rule.unless) if part for test in tests_of(part))
 
     def at_work(self, moment: datetime) -> bool:
-        """True in working hours, which are none on holidays; raises ValueError for a calendar that is unknown."""
+        """Return True in working hours; holidays have none. Raises ValueError for an unknown calendar."""
         return self.working_hours.cover(moment.astimezone(self.timezone), _holidays_of(self))
 
     @property
     def needs_audience_details(self) -> bool:
-        """True where a rule asks more of an audience than numbers: lists reached, people in no list, consent."""
+        """Return True where a rule needs more of an audience than numbers: reach of lists, unlisted people, consent."""
         return bool(self.watched) or not self.reads.isdisjoint(("unlisted", "consented", "unconsented"))
 
     def people_with(self, role: str) -> tuple[str, ...]:
-        """Addresses of those who hold the role, in the order of the file."""
+        """Return the addresses of the people with the role, in the order of the file."""
         return tuple(address for address, person in self.people.items() if role in person.roles)
 
     def acts_on(self, *agencies: str | None) -> bool:
-        """True where the rules act on mail of a sender of any of these; else they only watch it (`enforce:`)."""
+        """Return True where the rules apply to senders of one of the agencies; else they only observe (`enforce:`)."""
         return self.enforce is None or not self.enforce.isdisjoint(agencies)
 
     def rule(self, rule_id: str) -> Rule | None:
-        """The rule of that id; None where this ruleset has none (an older one may have had it)."""
+        """Return the rule of that id; None where this ruleset has none (an older one may have had it)."""
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
 
@@ -161,12 +161,12 @@ class Ruleset:
 
 
 def calendar_of(ruleset: Ruleset) -> Calendar:
-    """The working days of the organisation whose rules these are; raises ValueError for a calendar that is unknown."""
+    """Return the organisation's working days. Raises ValueError for an unknown calendar."""
     return Calendar(ruleset.timezone, _holidays_of(ruleset))
 
 
 def calendar_problem(ruleset: Ruleset, name: str) -> Problem | None:
-    """What is wrong with the calendar that the rules name, if anything; `name` is the file's."""
+    """Return what is wrong with the calendar that the rules name; None where nothing is. Args: `name` is the file's."""
     try:
         calendar_of(ruleset)
     except ValueError as error:
@@ -181,14 +181,14 @@ def _holidays_of(ruleset: Ruleset) -> Container[date]:
 
 # -- what a ruleset knows of senders (C8, T2) ------------------------------------------------------------------------
 
-_BESIDE = 1  # people beside the lists of a designated sender: a copy to oneself
+_BESIDE = 1  # people outside the lists that a designated sender may add: a copy to oneself
 
 
 def is_designated(agencies: Mapping[str, Agency], lists: Mapping[str, ListSpec], evidence: Evidence) -> bool:
-    """Whether the sender is designated by its agency, or by every list that the mailing goes to and to nobody beside.
+    """Return True where the sender is designated by its agency, or by every list of a mailing that goes to lists only.
 
-    A sender whom nothing vouches for is none: anybody can write a From. So every name that the message is sent under
-    must be one of a designated sender.
+    An unauthenticated sender is never designated, because anybody can write a From. For the same reason every name that
+    the message is sent under must be that of a designated sender.
     """
     source, audience = evidence.source, evidence.audience
     if not source.authenticated or not source.names:
@@ -202,21 +202,21 @@ def is_designated(agencies: Mapping[str, Agency], lists: Mapping[str, ListSpec],
 
 
 def _may_send_to(address: str, spec: ListSpec, names: tuple[str, ...]) -> bool:
-    """Whether all of the names may; the list's own addresses say nothing either way, so they cannot vouch."""
+    """Return True where all names may send to the list. The list's own addresses may stand beside, but cannot vouch."""
     voucher, *others = names
     own = _own_addresses(address)
     return voucher in spec.senders and all(name in spec.senders or name in own for name in others)
 
 
 def _own_addresses(address: str) -> tuple[str, ...]:
-    """What list servers write into Sender beside the author's From."""
+    """Return the addresses that list servers write into Sender beside the author's From."""
     local, _, domain = address.rpartition("@")
     own = (local, f"{local}-bounces", f"{local}-bounce", f"{local}-owner", f"owner-{local}", f"{local}-request")
     return tuple(f"{each}@{domain}" for each in own)
 
 
 def purpose_of(senders: Mapping[str, Sender], evidence: Evidence) -> Any:
-    """What the mailing is for: by an approved request, else by what is known of the sender; None where neither says."""
+    """Return the mailing's purpose: of an approved request, else of the sender's entry; None where neither has one."""
     if not evidence.standing.whole:
         return UNAVAILABLE
     asked = (

@@ -1,4 +1,4 @@
-"""What a rules file declares beside its rules: agencies, lists, people, mailings, requests, notices, spans of time."""
+"""The values of a rules file except its rules: agencies, lists, people, mailings, requests, notices, times."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Agency:
 
     name: str
     domains: tuple[str, ...] = ()
-    head: str | None = None  # address of who heads it
-    senders: frozenset[str] = frozenset()  # designated senders: key individuals who send its mass mail (C8)
+    head: str | None = None  # address of the agency's head
+    senders: frozenset[str] = frozenset()  # designated senders: key individuals who send the agency's mass mail (C8)
 
 
 @immutable
@@ -31,25 +31,25 @@ class DirectorySpec:
 
     kind: str  # "csv", "aliases", "ldap" or "sql"
     path: Path | None = None  # of csv and aliases; relative to the ruleset's folder
-    complete: bool = False  # True where an inside address that it does not know is `unresolved`
-    age: timedelta | None = None  # how old a snapshot may grow while its source is down
+    complete: bool = False  # True where inside addresses unknown to the source are `unresolved`
+    age: timedelta | None = None  # how old a copy may become while its source is down
     options: Mapping[str, str] = field(default_factory=dict)  # of ldap and sql, `url` among them
     refresh: timedelta | None = None  # how often ldap and sql are asked again
 
 
 @immutable
 class ListSpec:
-    """A distribution list: its members stand in a file or here, or in the directory where neither is given."""
+    """A distribution list: its members are in a file or here; with neither, they are in the directory."""
 
     file: Path | None = None  # one address a line; relative to the ruleset's folder
     members: tuple[str, ...] = ()
-    owner: str | None = None  # whose data it is; `people` says who answers for it by `of`
+    owner: str | None = None  # owner of the data; people answer for an owner by `of`
     senders: tuple[str, ...] = ()  # designated senders
 
 
 @immutable
 class Delegation:
-    """Who acts in somebody's place, until the end of a day."""
+    """A delegation: who acts in somebody's place, until the end of a day."""
 
     to: str
     until: date
@@ -57,15 +57,15 @@ class Delegation:
 
 @immutable
 class Sender:
-    """A sending address with something to be said about it: a shared mailbox, or one that others may write under."""
+    """A sending address that the rules describe: a shared mailbox, or one under which others may send."""
 
     used_by: tuple[str, ...] = ()  # addresses, ids of agencies and groups that may send under it (C5)
-    purpose: str = ""  # what its mailings are for (T2)
+    purpose: str = ""  # the purpose of its mailings (T2)
 
 
 @immutable
 class ConsentSource:
-    """Addresses of people outside: in a file, or in a database."""
+    """A source of addresses of externals: a file or a database."""
 
     file: Path | None = None  # relative to the ruleset's folder
     sql: str | None = None  # the database's URL
@@ -76,9 +76,9 @@ class ConsentSource:
 
 @immutable
 class Consents:
-    """Who has consented to mass mail (T2), and who is never to get any."""
+    """Who has consented to mass mail (T2), and who must never get any."""
 
-    given: tuple[ConsentSource, ...] = ()  # () for everybody who is not suppressed
+    given: tuple[ConsentSource, ...] = ()  # () where everybody has consented who is not suppressed
     suppressed: tuple[ConsentSource, ...] = ()
 
 
@@ -91,19 +91,19 @@ class WorkingHours:
     days: frozenset[int] = frozenset(range(5))  # 0 is Monday
 
     def cover(self, local: datetime, holidays: Container[date] = ()) -> bool:
-        """True in working hours; `local` is in the ruleset's time zone."""
+        """Return True in working hours. Args: `local` is in the ruleset's time zone."""
         at_work = local.weekday() in self.days and self.begin <= local.time() < self.end
         return at_work and local.date() not in holidays
 
 
 @immutable
 class Person:
-    """Somebody who asks, decides or looks."""
+    """A person with roles: who requests, decides or audits."""
 
     roles: tuple[str, ...] = ()
-    of: tuple[str, ...] = ()  # agencies, list owners or list addresses that the roles are limited to; empty for all
-    final: bool = False  # whose denial cannot be appealed
-    when_needed: bool = False  # an owner whose yes is waited for only where an approver asks for it (T7)
+    of: tuple[str, ...] = ()  # agencies, list owners or list addresses that limit the roles; empty for all
+    final: bool = False  # True where the person's denial cannot be appealed
+    when_needed: bool = False  # True for an owner who must agree only where an approver asks for it (T7)
     delegate: Delegation | None = None
 
 
@@ -114,24 +114,24 @@ class Person:
 class Gather:
     """Which batches wait until their mailing is whole, and for how long."""
 
-    sizes: frozenset[int] = frozenset({50, 100, 500, 1000})  # recipients at which MTAs cut mail up
-    at_least: int | None = None  # `from: N`; the sizes are empty then
+    sizes: frozenset[int] = frozenset({50, 100, 500, 1000})  # numbers of recipients at which MTAs split mail
+    at_least: int | None = None  # `from: N`; `sizes` is empty then
     quiet: timedelta = timedelta(seconds=20)
     limit: timedelta = timedelta(minutes=5)
 
     def takes(self, recipients: int) -> bool:
-        """True where a transaction of that many recipients waits."""
+        """Return True where a transaction of that many recipients waits."""
         return recipients in self.sizes or (self.at_least is not None and recipients >= self.at_least)
 
 
 @immutable
 class MailingRules:
-    """What makes transactions one mailing."""
+    """Which transactions make one mailing."""
 
     source: str = "sender"  # or "agency"
     within: timedelta = timedelta(hours=24)
     gather: Gather | None = Gather()  # None: off
-    separate: frozenset[str] = frozenset()  # senders each of whose messages is a mailing of its own
+    separate: frozenset[str] = frozenset()  # senders whose messages are each a mailing of their own
 
 
 # -- how long people have ----------------------------------------------------------------------------------------
@@ -139,13 +139,13 @@ class MailingRules:
 
 @immutable
 class Span:
-    """A length of time for people: working days of the calendar, or time by the clock; one of them is zero."""
+    """A length of time: working days of the calendar, or time by the clock; one of the two is zero."""
 
     working_days: int = 0
     time: timedelta = timedelta()
 
     def __bool__(self) -> bool:
-        """False for `none`."""
+        """Return False for `none`."""
         return bool(self.working_days or self.time)
 
 
@@ -159,7 +159,7 @@ class Holidays:
 
 @immutable
 class Requests:
-    """How early a mailing is asked for (M2)."""
+    """How early a mailing must be requested (M2)."""
 
     notice: Span = Span()
     calendar: str | None = None  # country and subdivision such as US-MT; None: weekends only
@@ -173,7 +173,7 @@ class Requests:
 
 @immutable
 class AuditRules:
-    """How long recorded decisions stay, and which fields of ordinary mail are recorded by value (D4)."""
+    """How long recorded decisions are kept, and which fields of ordinary mail are recorded by value (D4)."""
 
     keep: timedelta = timedelta(days=400)
     ordinary: frozenset[str] = frozenset()
@@ -184,7 +184,7 @@ class AuditRules:
 
 @immutable
 class AskTerm:
-    """One who must agree: a role (any one holder), a person, the audience's `owners`, the `head` of an agency."""
+    """One who must agree: any holder of a role, a person, the audience's `owners`, the `head` of an agency."""
 
     kind: str  # "role", "person", "owners", "head"
     name: str = ""  # the role, the person's address, the agency of a head ("" for the sender's own)
@@ -197,7 +197,7 @@ class AskTerm:
 
 @immutable
 class AskSome:
-    """n of m: so many of these must agree."""
+    """A number of terms that must agree: n of m."""
 
     number: int
     of: tuple[AskTerm, ...]
@@ -206,29 +206,29 @@ class AskSome:
         return f"any {self.number} of " + ", ".join(str(term) for term in self.of)
 
 
-Ask = tuple[AskTerm | AskSome, ...]  # every one must agree
+Ask = tuple[AskTerm | AskSome, ...]  # all of these must agree
 APPROVER: Ask = (AskTerm("role", "approver"),)
 
 
 @immutable
 class Escalation:
-    """When, and to whom, what nobody decides is passed on."""
+    """When, and to whom, a matter is passed on that nobody decides."""
 
     after: Span = Span()
-    to: Ask = ()  # nobody: to approvers, or to admins where approvers are asked already
+    to: Ask = ()  # (): to approvers, or to admins where approvers are asked already
     before: Span = Span(working_days=1)  # the day by which a legal notice is needed
 
 
 @immutable
 class Notices:
-    """What the gate's own mails say."""
+    """The settings of the gate's own mails."""
 
     templates: Path | None = None  # a folder with templates of this organisation; relative to the ruleset's folder
 
 
 @immutable
 class Held:
-    """What becomes of a held mailing that nobody decides."""
+    """What happens to a held mailing that nobody decides."""
 
     remind: Span = Span(working_days=2)
     escalate: Escalation = Escalation()
@@ -237,11 +237,11 @@ class Held:
 
 @immutable
 class During:
-    """When a rule is in force: from a moment on (included), until another (not included)."""
+    """When a rule is in force: from a moment on (included) until another (excluded)."""
 
     begin: datetime | None = None
     end: datetime | None = None
 
     def covers(self, now: datetime) -> bool:
-        """True where the rule is in force; `now` is an aware datetime."""
+        """Return True where the rule is in force. Args: `now` is an aware datetime."""
         return (self.begin is None or self.begin <= now) and (self.end is None or now < self.end)

@@ -1,4 +1,4 @@
-"""What a rule says to the sender: text with {placeholders}, known when the rules are read."""
+"""Render what a rule says to the sender: a text with {placeholders}, which are checked when the rules are read."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PLACEHOLDERS: tuple[str, ...] = (
 
 
 def placeholders(template: str) -> tuple[str, ...]:
-    """The names in braces, in their order; a brace that belongs to no name is given as itself."""
+    """Return the names in braces, in order. A brace that belongs to no name is returned as itself."""
     found = (match for match in _PARTS.finditer(template) if match[0] not in ("{{", "}}"))
     return tuple(match[0] if match[1] is None else match[1] for match in found)
 
 
 def render(template: str, lookup: Callable[[str], str]) -> str:
-    """Put values in the place of names; `{{` and `}}` are braces."""
+    """Replace names by values; `{{` and `}}` become braces. Args: `lookup` returns the value of a name."""
 
     def part(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
@@ -41,7 +41,7 @@ def render(template: str, lookup: Callable[[str], str]) -> str:
 
 
 def shown_value(name: str, values: Mapping[str, Any]) -> str:
-    """A field's value as people read it: sets as how many there are, no control characters, not too long."""
+    """Return a field's value for people: sets as their size, no control characters, not too long."""
     value = values[name]
     if value is UNAVAILABLE:
         return "an unknown number of"
@@ -53,7 +53,7 @@ def shown_value(name: str, values: Mapping[str, Any]) -> str:
 
 
 def say_size(octets: int) -> str:
-    """Octets in the largest unit that leaves a whole part: 1536 is `1.5 KB` (powers of 1024)."""
+    """Return octets in the largest unit of which there is at least one: 1536 is `1.5 KB` (powers of 1024)."""
     size, unit = float(octets), "octets"
     for larger in ("KB", "MB", "GB"):
         if size < 1024:

@@ -1,1 +1,1 @@
-"""Case files: examples that a ruleset is tried on."""
+"""Read case files: examples with which a ruleset is tested."""

@@ -1,6 +1,6 @@
-"""Cases beside the rules: a message, and what the rules must say of it. Read like the rules, with line and column.
+"""Read the cases of a ruleset: each is a message, and what the rules must say about it. Errors have line and column.
 
-`rules.test.yaml` belongs to `rules.yaml`. What becomes of a case is worked out by `gatekeeper rules test`.
+`rules.test.yaml` belongs to `rules.yaml`. `gatekeeper rules test` judges the cases.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ from gatekeeper.rules.ruleset import Ruleset
 
 @immutable
 class GeneratedRecipients:
-    """So many made-up recipients, spread evenly over the domains: user1@, user2@ ..."""
+    """A number of generated recipients, spread evenly over the domains: user1@, user2@ ..."""
 
     number: int
     at: tuple[str, ...]
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Their addresses."""
+        """Return the generated addresses."""
         return tuple(f"user{each}@{self.at[each % len(self.at)]}" for each in range(self.number))
 
 
 @immutable
 class File:
-    """An attachment: its name tells its type."""
+    """An attachment, whose type follows from its name."""
 
     name: str
     size: int = 1000
@@ -69,10 +69,10 @@ class File:
 
 @immutable
 class Expectation:
-    """What the rules must say; None where a case leaves it open."""
+    """What the rules must say; None for what a case leaves open."""
 
     verdict: Action | None = None
-    rules: frozenset[str] | None = None  # all that match, and no other
+    rules: frozenset[str] | None = None  # exactly the rules that match
     users: int | None = None
     external: int | None = None
     agencies: frozenset[str] | None = None
@@ -80,7 +80,7 @@ class Expectation:
 
 @immutable
 class Case:
-    """One message: a file, or what is said of it here; the first of its mailing, unless it says whom that reached."""
+    """One message, as a file or described here. It is the first of its mailing, unless `reached` says otherwise."""
 
     name: str
     to: tuple[str | GeneratedRecipients, ...]
@@ -89,34 +89,34 @@ class Case:
     column: int
     cite: str = ""
     mail: Path | None = None  # relative to the cases' folder
-    sender: str | None = None  # MAIL FROM; that of `author` where left out
+    sender: str | None = None  # MAIL FROM; the address of `author` where left out
     author: str = "head@example.gov"  # the From line
     subject: str | None = "A message"
     login: str | None = None
-    show: tuple[str | GeneratedRecipients, ...] = ()  # who stands in To
+    show: tuple[str | GeneratedRecipients, ...] = ()  # the recipients in To
     text: str = "Hello"
     files: tuple[File, ...] = ()
     header: Map[str, str] = field(default_factory=dict)  # further fields
     client: str = "127.0.0.1"
     listener: str = "smtp"
     at: date | datetime | None = None
-    reached: tuple[str | GeneratedRecipients, ...] = ()  # by earlier messages of its mailing
+    reached: tuple[str | GeneratedRecipients, ...] = ()  # whom earlier messages of the mailing reached
     standing: CaseStanding = field(default_factory=CaseStanding)
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Everybody on the envelope."""
+        """Return all recipients of the envelope."""
         return expand_recipients(self.to)
 
 
 def expand_recipients(given: tuple[str | GeneratedRecipients, ...]) -> tuple[str, ...]:
-    """Addresses, with those made up that are only counted."""
+    """Return all addresses, with generated ones for those given as a number."""
     each = ((one,) if isinstance(one, str) else one.addresses for one in given)
     return tuple(address for addresses in each for address in addresses)
 
 
 def read_cases(path: Path, ruleset: Ruleset) -> tuple[Case, ...]:
-    """Read the cases of a ruleset; raises RulesetError with all problems, OSError where the file cannot be read."""
+    """Read the cases of a ruleset. Raises RulesetError with all problems, OSError where the file cannot be read."""
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     try:
@@ -126,7 +126,7 @@ def read_cases(path: Path, ruleset: Ruleset) -> tuple[Case, ...]:
 
 
 def parse_cases(text: str, name: str, ruleset: Ruleset) -> tuple[Case, ...]:
-    """Read cases from text; raises RulesetError with all problems, YamlError where it is none."""
+    """Read cases from text. Raises RulesetError with all problems, YamlError where the text is no YAML."""
     rules = frozenset(rule.id for rule in ruleset.rules)
     reading = Reading(name, Names(agencies=frozenset(ruleset.agencies), timezone=ruleset.timezone))
     root, faults = compose(text)
@@ -160,7 +160,7 @@ _AS_LARGE = Value("a size of at most 100MB, such as 5MB", _at_most(_LARGEST, SIZ
 
 
 class Recipients:
-    """An address, or so many made-up ones at some domains."""
+    """The shape of a recipient: an address, or a number of generated ones at some domains."""
 
     many = Section(
         "an address, or so many of a domain, such as {number: 2001, at: [doa.example.gov]}",
@@ -172,16 +172,16 @@ class Recipients:
     )
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make an address, or Many."""
+        """Return an address, or GeneratedRecipients."""
         return (self.many if isinstance(node, Mapping) else ADDRESS).read(node, reading)
 
     def schema(self) -> Json:
-        """Either of them."""
+        """Return the schema of either form."""
         return {"anyOf": [ADDRESS.schema(), self.many.schema()]}
 
 
 class Attached:
-    """The name of a file, or its name and size."""
+    """The shape of an attachment: the name of a file, or its name and size."""
 
     sized = Section(
         "the name of a file, or {name: a.pdf, size: 6MB}",
@@ -190,19 +190,19 @@ class Attached:
     )
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a File."""
+        """Return a File."""
         if isinstance(node, Mapping):
             return self.sized.read(node, reading)
         name = TEXT.read(node, reading)
         return name if name is INVALID else File(name)
 
     def schema(self) -> Json:
-        """Either of them."""
+        """Return the schema of either form."""
         return {"anyOf": [TEXT.schema(), self.sized.schema()]}
 
 
 class _NoneOr:
-    """A value, or `none`."""
+    """The shape of a value or `none`."""
 
     def __init__(self, inner: Value) -> None:
         self.inner = inner
@@ -236,7 +236,7 @@ _MESSAGE = (
 
 
 def _document(rules: frozenset[str]) -> Section:
-    """The shape of the whole file, for a ruleset of those rules."""
+    """Return the shape of the whole file, for a ruleset with these rules."""
     return Section(
         "cases: with a list of cases",
         (Key("cases", ListOf(_case(rules), 1), "The cases.", required=True),),

@@ -1,6 +1,6 @@
-"""What a case may say of the time before its message: earlier mailings, permits, a suspension.
+"""Read the `standing:` of a case, what was before its message: earlier mailings, permits, a suspension.
 
-`standing:` of a case is read here; what the ledger would make of it, `gatekeeper.policy.case_runner` works out.
+`gatekeeper.policy.case_runner` turns this into what the ledger would say.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from gatekeeper.rules.language.yaml_nodes import Mapping
 
 @immutable
 class SentBefore:
-    """A mass mailing that was sent so long before this one."""
+    """A mass mailing that was sent some time before this one."""
 
     ago: timedelta
     to: frozenset[str] = frozenset()  # lists' addresses, agencies' ids
-    sender: str | None = None  # who sent it; the same sender where None
+    sender: str | None = None  # its sender; None for the sender of the case
 
     def answers(self, question: EarlierMailings, mailbox: str) -> bool:
-        """True where it is counted by who asks about mail from that mailbox."""
+        """Return True where the question counts this mailing. Args: `mailbox` is the sender of the case's message."""
         if self.ago >= question.within:
             return False
         if not question.to:
@@ -35,7 +35,7 @@ class SentBefore:
 
 @immutable
 class Permitted:
-    """A permit for this sender, in force when the message comes."""
+    """A permit for the sender of the case, in force when the message comes."""
 
     rules: frozenset[str]
     kind: str = "approval"
@@ -48,14 +48,14 @@ class Permitted:
 
 @immutable
 class CaseStanding:
-    """What the ledger says when the message of a case comes; by itself nothing."""
+    """What the ledger says when the message of a case comes; nothing by default."""
 
     earlier: tuple[SentBefore, ...] = ()
     permits: tuple[Permitted, ...] = ()
     suspended: bool = False
 
     def how_many(self, questions: Iterable[EarlierMailings], mailbox: str) -> dict[EarlierMailings, int]:
-        """The earlier mass mailings, as the rules ask for them."""
+        """Return the number of earlier mass mailings for each question of the rules."""
         return {each: sum(sent.answers(each, mailbox) for sent in self.earlier) for each in questions}
 
 
@@ -71,7 +71,7 @@ def _frozen(make: type) -> Any:
 
 
 def _audience(text: str) -> str:
-    """A list's address or an agency's id; which agencies there are is not known here."""
+    """Read a list's address or an agency's id, unchecked: which agencies exist is not known here."""
     if not text.strip() or " " in text:
         raise ValueError(text)
     return text
@@ -90,7 +90,7 @@ _SENT = Section(
 
 
 def standing_of_rules(rule: Value) -> Section:
-    """The shape of `standing:`. Args: `rule` reads the id of a rule."""
+    """Return the shape of `standing:`. Args: `rule` reads the id of a rule."""
     permit = Section(
         "a permit, such as {rules: [approval], users: 2400}",
         (

@@ -1,6 +1,6 @@
-"""The grammar of rules.yaml as tables: every key, what may stand there, what it is for.
+"""The grammar of rules.yaml as tables: every key, its shape, its purpose.
 
-The reader, the JSON Schema and the test that docs/rules.md is whole are made from these tables.
+The reader, the JSON Schema and the test that docs/rules.md is complete are made from these tables.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ def _version(text: str) -> int:
 
 
 class Enforced:
-    """The agencies that the rules act on, as a set; an empty list is nobody."""
+    """The shape of `enforce:`, the agencies whose senders the rules act on; an empty list is nobody."""
 
     inner = ListOf(AGENCY)
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a frozenset of ids."""
+        """Return a frozenset of ids."""
         values = self.inner.read(node, reading)
         return values if values is INVALID else frozenset(values)
 
     def schema(self) -> Json:
-        """A list of ids."""
+        """Return the schema of a list of ids."""
         return self.inner.schema()
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of rules.yaml, made from the tables that read it; editors complete and check with it."""
+"""Make the JSON Schema of rules.yaml from the tables of the reader. Editors use it to complete and check."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """The grammar as JSON Schema 2020-12.
+    """Return the grammar as JSON Schema 2020-12.
 
-    It is a little wider than the reader, which also checks references, dates and what grows: whatever the reader takes,
-    the schema takes.
+    The schema takes whatever the reader takes, and a little more: only the reader checks references, dates, and tests
+    of growing counts.
     """
     return {
         "$schema": DIALECT,

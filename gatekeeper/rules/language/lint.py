@@ -1,4 +1,4 @@
-"""What is good to know about rules that can be read: warnings that need more than one place of the file."""
+"""Find what an admin should know about valid rules: warnings that need more than one place of the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_BOUNDS = 50  # tests of one rule that are compared with each other
 
 
 def warn_of_findings(root: Mapping, values: Any, reading: Reading) -> None:
-    """Warn of agencies without domains or with the same ones, of rules that cannot fire, of questions to nobody."""
+    """Warn of agencies without or with shared domains, rules that cannot fire, and holds that ask nobody."""
     if isinstance(values, Failed):
         return
     _agencies(values, root.get("agencies"), reading)
@@ -63,7 +63,7 @@ def _agencies(values: dict[str, Any], node: Node | None, reading: Reading) -> No
 
 
 def _nested_domains(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
-    """Domains of one agency below those of another: the longest pattern wins, which may surprise."""
+    """Warn of an agency's domains below those of another: the longest pattern wins, which may surprise."""
     owners = {domain: name for name, agency in values.get("agencies", {}).items() for domain in agency.domains}
     for (agency_id, agency), (place, _) in zip(values.get("agencies", {}).items(), _pairs(node), strict=True):
         for domain in agency.domains:
@@ -79,7 +79,7 @@ def _nested_domains(values: dict[str, Any], node: Node | None, reading: Reading)
 
 
 def _outside(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
-    """Domains under `outside` that are declared as inside as well, or that nothing would take for inside."""
+    """Warn of domains under `outside` that are declared inside as well, or that are below no inside domain."""
     agencies = (domain for agency in values.get("agencies", {}).values() for domain in agency.domains)
     inside = {*agencies, *values.get("domains", ())}
     if node is None:
@@ -94,7 +94,7 @@ def _outside(values: dict[str, Any], node: Node | None, reading: Reading) -> Non
 
 
 def _patterns_above(domain: str) -> Iterator[str]:
-    """Patterns of domains that a domain, or all below it, is below: `y` and `*.y` of `x.y` and of `*.x.y`."""
+    """Yield the patterns above a domain or pattern: `y` and `*.y` for `x.y` and for `*.x.y`."""
     parent = domain.removeprefix("*.") if domain.startswith("*.") else domain.partition(".")[2]
     while parent:
         yield from (parent, f"*.{parent}")
@@ -124,7 +124,7 @@ def _pairs(node: Node | None) -> list[Any]:
 
 
 def _never(rule: Rule) -> Iterator[str]:
-    """Simple cases of rules that cannot fire."""
+    """Yield why a rule can never fire, in simple cases."""
     tests = conjunction(rule.when)
     if rule.unless is not None and all(part in tests for part in conjunction(rule.unless)[:MOST_BOUNDS]):
         yield "can never fire: its unless takes back every match of its when"
@@ -135,7 +135,7 @@ def _never(rule: Rule) -> Iterator[str]:
 
 
 def _empty_between(low: Test, high: Test) -> bool:
-    """True where the least number that one admits is more than the most that the other does."""
+    """Return True where the least number that one test admits is more than the most that the other admits."""
     least = {"over": 1, "at_least": 0}.get(low.operator)
     most = {"under": -1, "at_most": 0}.get(high.operator)
     return least is not None and most is not None and bool(low.operand + least > high.operand + most)
@@ -149,7 +149,7 @@ def _without_effect(rule: Rule, node: Node) -> Iterator[str]:
 
 
 def _asks_nobody(rule: Rule, values: dict[str, Any], told: set[str]) -> Iterator[str]:
-    """A hold that nobody can clear; told once of each role and head."""
+    """Yield why nobody could clear a hold, once for each role and head."""
     if rule.action is not Action.HOLD:
         return
     held_roles = {role for person in values.get("people", {}).values() for role in person.roles}
@@ -169,14 +169,14 @@ def _terms(rule: Rule) -> Iterator[AskTerm]:
 
 
 def _cannot_be_told(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
-    """Fields that need something the file does not have: what hangs on them is unknown, and holds mass mail."""
+    """Yield fields that need something the file does not have. They are unknown, which holds mass mail."""
     tests = [test for part in (rule.when, rule.unless) if part for test in tests_of(part)]
     fields = {test.field for test in tests}
     asked = sorted(fields & {"consented", "unconsented"})
     if asked and values.get("consent") is None:
         yield f"asks for {asked[0]}, and consent does not say who has consented: it cannot be told"
     if values.get("directory"):
-        return  # which may know more lists and groups
+        return  # the directory may know more lists and groups
     if "unlisted" in fields and not values.get("lists"):
         yield "asks for unlisted, and there are no lists: everybody is"
     for test in tests:
@@ -193,7 +193,10 @@ def _cannot_be_told(rule: Rule, values: dict[str, Any]) -> Iterator[str]:
 
 
 def _shadowed(rule: Rule, rules: list[tuple[Rule, tuple[Condition, ...]]]) -> Iterator[str]:
-    """Another rule, each with what it needs, that matches whenever this one does, and asks for more or the same."""
+    """Yield that another rule matches whenever this one does, and demands the same or more.
+
+    Args: `rules` are all rules with their necessary conditions.
+    """
     needs = conjunction(rule.when)
     known, bounds = frozenset(needs), [part for part in needs if isinstance(part, Test) and part.operator in _LEAST]
     for other, wanted in rules:
@@ -214,11 +217,11 @@ def _may_shadow(other: Rule, rule: Rule) -> bool:
     return not (rule.ask != other.ask or other.line > rule.line or rule.repair or rule.unless or rule.during)
 
 
-_LEAST = {"over": 1, "at_least": 0}  # what the smallest number that passes has above the bound
+_LEAST = {"over": 1, "at_least": 0}  # operator -> how far the smallest number that passes is above the bound
 
 
 def _is_bounded(wanted: Condition, bounds: list[Test]) -> bool:
-    """True where one of the bounds is as high as the one that is wanted."""
+    """Return True where one of the bounds is at least as high as the wanted one."""
     if not isinstance(wanted, Test) or wanted.operator not in _LEAST or wanted.field == "reach":
         return False
     least = wanted.operand + _LEAST[wanted.operator]

@@ -1,4 +1,4 @@
-"""The tests that each kind of field admits, what may stand beside each, and which of them a growing count admits."""
+"""The tests that each kind of field admits, the shapes of their operands, and which tests a growing count admits."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ OPERATORS: Mapping[str, str] = {
     "missing": "true: there is no value; false: there is one.",
 }
 _BOUNDS = ("over", "under", "at_least", "at_most")
-_STEADY = ("over", "at_least", "includes", "like", "matches")  # once true of a growing count, always true
+_STEADY = ("over", "at_least", "includes", "like", "matches")  # once true for a growing count, always true
 
 
 def operands(field: Field) -> Mapping[str, Shape]:
-    """The tests that the field admits, each with the shape of what stands beside it."""
+    """Return the tests that the field admits, each with the shape of its operand."""
     return _OPERANDS[field.kind](field)
 
 
 def flips(field: Field, operator: str) -> bool:
-    """True where the answer of the test could change from yes to no while the mailing still comes in."""
+    """Return True where the answer of the test could turn from yes to no while the mailing still comes in."""
     return field.growing and field.kind in (Kind.COUNT, Kind.NAMES) and operator not in _STEADY
 
 
 class NumberOrName:
-    """Of a set, a number compares how many there are, and anything else is one of the names."""
+    """The shape of what a set may equal: a number compares its size, anything else is one of its names."""
 
     def __init__(self, name: Shape) -> None:
         self.name = name
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make an int, or a tuple with the name."""
+        """Return an int, or a tuple with the name."""
         if isinstance(node, Scalar) and node.plain and node.text.isdigit():
             return WHOLE.read(node, reading)
         value = self.name.read(node, reading)
         return INVALID if value is INVALID else (value,)
 
     def schema(self) -> Json:
-        """A number or a text."""
+        """Return the schema of a number or a text."""
         return dict(TEXT_JSON)
 
 
@@ -117,15 +117,15 @@ def _exactly_one(*names: str) -> Any:
 
 
 class ShareOrNumber:
-    """`80%` of a list, or so many of its members."""
+    """The shape of a share of a list: `80%`, or a number of its members."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a Fraction for a share, an int for a number."""
+        """Return a Fraction for a share, an int for a number."""
         share = isinstance(node, Scalar) and node.text.rstrip().endswith("%")
         return (SHARE if share else WHOLE).read(node, reading)
 
     def schema(self) -> Json:
-        """A number or a text."""
+        """Return the schema of a number or a text."""
         return {"type": ["integer", "string"]}
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a rules file: each problem with its place, all of them at once."""
+"""The problems of a rules file, each with its place, and the error that has all of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing to mend (as a warning or a note: to know) at a place in the file; lines and columns count from 1."""
+    """An error, warning or note at a place in the file; lines and columns count from 1."""
 
     line: int
     column: int
     text: str
     file: str = ""
     warning: bool = False
-    note: bool = False  # true of any such file: nothing that could be mended in it
+    note: bool = False  # a note, true of any such file: nothing in the file could be corrected
 
     @property
     def severity(self) -> str:
-        """`error`, `warning` or `note`."""
+        """Return `error`, `warning` or `note`."""
         return "note" if self.note else "warning" if self.warning else "error"
 
     def __str__(self) -> str:
@@ -28,7 +28,7 @@ class Problem:
 
 
 class RulesetError(ValueError):
-    """The rules cannot be used; `problems` says where and what was expected, in the order of the file."""
+    """Rules that cannot be used; `problems` says where, and what was expected, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -1,4 +1,4 @@
-"""`ask:` - who must agree before a held mailing may leave: roles, people, owners, heads, or n of m of them."""
+"""Read `ask:`, who must agree before a held mailing may leave: roles, people, owners, heads, or n of m of these."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _EXPECTED = f"a role ({', '.join(ROLES)}), an address, owners, head, agencies.ID
 
 
 class Term:
-    """One who is asked."""
+    """The shape of one who is asked."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make an AskTerm."""
+        """Return an AskTerm."""
         text = scalar_text(node, _EXPECTED, reading)
         if text is INVALID:
             return INVALID
@@ -55,7 +55,7 @@ class Term:
         return address if address is INVALID else AskTerm("person", address)
 
     def schema(self) -> Json:
-        """Any text."""
+        """Return the schema of any text."""
         return {"type": "string"}
 
 
@@ -77,7 +77,7 @@ SOME = Section(
 
 
 class _One:
-    """A term, or n of m."""
+    """The shape of a term, or of n of m."""
 
     def read(self, node: Node, reading: Reading) -> Any:
         return (SOME if isinstance(node, Mapping) else Term()).read(node, reading)

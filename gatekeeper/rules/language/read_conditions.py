@@ -1,7 +1,7 @@
-"""Nodes -> conditions: `when`, `unless`, `mass` and `define`, checked where they stand.
+"""Read the conditions of `when`, `unless`, `mass` and `define`, and check each where it stands.
 
-A count that grows while a mailing comes in admits no test whose yes could become a no: `under` and its like, or any
-test of it that `not` or `unless` turns round (DESIGN 5).
+A count that grows while a mailing comes in admits no test whose answer could turn from yes to no: `under` and similar
+tests, or any test of such a count that `not` or `unless` negates (DESIGN 5).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence
 from gatekeeper.rules.matching.conditions import All, Any_, Condition, Not, Test, tests_of
 
 COMBINATIONS = ("all", "any", "not")
-MOST_TESTS = 5000  # of a file, those of a define counted wherever it is used
+MOST_TESTS = 5000  # tests of one file; those of a define count at each use
 DEEPEST_DEFINES = 10
 _TOO_DEEP = f"defines within defines more than {DEEPEST_DEFINES} deep: expected fewer"
 _TOO_MANY = f"more than {MOST_TESTS} tests once defines are written out: expected far fewer"
@@ -30,9 +30,9 @@ _EXPECTED = "conditions, such as {users: {over: 2000}}"
 
 @immutable
 class Context:
-    """What surrounds the condition being read."""
+    """Where the condition being read stands."""
 
-    turned: str = ""  # "not" or "unless" where one of them turns the answer round
+    turned: str = ""  # "not" or "unless" where one of them negates the answer
     counts_only: bool = False  # under `mass`
 
 
@@ -43,11 +43,11 @@ class Conditions:
         self.context = context
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a Condition, or INVALID."""
+        """Return a Condition, or INVALID."""
         return _read(node, reading, self.context)
 
     def schema(self) -> Json:
-        """The condition of the schema's definitions."""
+        """Return a reference to the condition in the schema's definitions."""
         return {"$ref": "#/$defs/condition"}
 
 
@@ -100,7 +100,7 @@ def _read_combination(key: Scalar, value: Node, reading: Reading, context: Conte
 
 
 def _read_not(key: Scalar, value: Node, reading: Reading, context: Context) -> Condition | Failed:
-    """A list under `not`: none of them."""
+    """Read `not`; a list under `not` means none of its conditions."""
     if context.counts_only:
         return reading.error(key, "not under mass: expected counts with over or at_least")
     inside = Context(turned=context.turned or "not")
@@ -131,7 +131,7 @@ def _use_define(node: Scalar, reading: Reading, context: Context) -> Condition |
         return reading.error(node, _TOO_DEEP)
     define = read_define(name, reading)
     if isinstance(define.condition, Failed):
-        return INVALID  # told where it is defined
+        return INVALID  # reported where the define stands
     problem = _objection_to_define(define, reading, context)
     return reading.error(node, problem.replace("{}", name)) if problem else define.condition
 
@@ -150,13 +150,13 @@ def _objection_to_define(define: Define, reading: Reading, context: Context) -> 
 
 
 def define_problem(name: str) -> str | None:
-    """Why a define may not have that name; None where it may."""
+    """Return why a define may not have that name; None where it may."""
     taken = name in FIELDS or name in COMBINATIONS
     return f"define {name}: expected a name that is not that of a field, any, all or not" if taken else None
 
 
 def read_define(name: str, reading: Reading) -> Define:
-    """Read a define once; its tests are counted at each use, so that defines of defines cannot explode."""
+    """Read a define once. Its tests are counted at each use, so that defines of defines cannot explode."""
     if name in reading.defines:
         define = reading.defines[name]
         reading.tests += define.tests
@@ -228,7 +228,7 @@ def _read_test(
 
 
 def _objection(field: Field, operator: str, context: Context) -> str | None:
-    """Why the test may not stand here; None where it may."""
+    """Return why the test may not stand here; None where it may."""
     if context.counts_only and (not _is_count(field) or operator not in ("over", "at_least")):
         return (
             f"{operator} of {field.name} under mass: expected users, external, people or agencies with over or at_least"
@@ -249,7 +249,7 @@ def _objection(field: Field, operator: str, context: Context) -> str | None:
 
 
 def _flips_consent(name: str, operand: Any, context: Context) -> bool:
-    """True where the answer could turn from yes to no: of a mailing that grows, consent can only get lost."""
+    """Return True where the answer could turn from yes to no, because a growing mailing can only lose consent."""
     return name == "consented" and operand is not bool(context.turned)
 
 
@@ -257,7 +257,7 @@ def _is_count(field: Field) -> bool:
     return field.growing and field.kind in (Kind.COUNT, Kind.NAMES)
 
 
-# -- how a test reads --------------------------------------------------------------------------------------------
+# -- the text of a test ------------------------------------------------------------------------------------------
 
 
 def _test_text(field: Field, operator: str, value: Node) -> str:

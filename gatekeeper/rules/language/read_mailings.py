@@ -1,4 +1,4 @@
-"""`mailing`, `requests`, `held`, `audit`, `notices`: how mail becomes mailings, and what becomes of these."""
+"""Read `mailing`, `requests`, `held`, `audit` and `notices`: how mail becomes mailings, and what happens to them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _make_gather(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
 
 
 class GatherOrOff:
-    """`off`, or which batches wait and for how long."""
+    """The shape of `gather:`: `off`, or which batches wait and for how long."""
 
     record = Section(
         "{at: [50, 100], quiet: 20s, limit: 5m}, or {from: 50}, or off",
@@ -40,13 +40,13 @@ class GatherOrOff:
     )
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a Gather, or None for off."""
+        """Return a Gather, or None for off."""
         if isinstance(node, Scalar) and node.text.lower() in ("off", "false", "no"):
             return None
         return self.record.read(node, reading)
 
     def schema(self) -> Json:
-        """The record or off, which an editor's YAML may read as false."""
+        """Return the schema of the section or off, which an editor's YAML may read as false."""
         return {"anyOf": [self.record.schema(), {"enum": ["off", False]}]}
 
 

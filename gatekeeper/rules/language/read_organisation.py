@@ -1,4 +1,4 @@
-"""`agencies`, `scope`, `directory`, `lists`, `people`: who belongs to the organisation, and who may do what."""
+"""Read `agencies`, `scope`, `directory`, `lists` and `people`: who belongs to the organisation, who may do what."""
 
 from __future__ import annotations
 

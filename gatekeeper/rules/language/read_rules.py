@@ -1,4 +1,4 @@
-"""`rules` and `define`: what is looked for, what is asked for, and when."""
+"""Read `rules` and `define`: conditions, actions, and when a rule is in force."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ RULE = Section(
 
 
 class Rules:
-    """The list of rules; ids occur once."""
+    """The shape of the list of rules, whose ids must be unique."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a tuple of rules."""
+        """Return a tuple of rules."""
         if not isinstance(node, Sequence):
             return reading.error(node, f"{node.describe} here: expected a list of rules, each beginning with - id:")
         values = tuple(RULE.read(item, reading) for item in node.items)
@@ -95,17 +95,17 @@ class Rules:
         return again
 
     def schema(self) -> Json:
-        """An array of rules."""
+        """Return the schema of an array of rules."""
         return {"type": "array", "items": RULE.schema()}
 
 
 class Defines:
-    """Named conditions; they are read where they are used, and here so that unused ones are checked as well."""
+    """The shape of `define:`. Defines are read where they are used, and here, so that unused ones are checked too."""
 
     inner = MapOf("conditions by their names, such as everybody: {agencies: {at_least: 10}}", WORD, Conditions())
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Check every define."""
+        """Return the conditions of all defines."""
         if not isinstance(node, Mapping):
             return self.inner.read(node, reading)
         problems = [reading.error(key, text) for key, _ in node.pairs if (text := define_problem(key.text))]
@@ -113,5 +113,5 @@ class Defines:
         return INVALID if problems or INVALID in values else values
 
     def schema(self) -> Json:
-        """An object of conditions."""
+        """Return the schema of an object of conditions."""
         return self.inner.schema()

@@ -1,4 +1,4 @@
-"""`groups`, `senders`, `together`, `consent`, `working_hours`: who sends, to whom they may, and when."""
+"""Read `groups`, `senders`, `together`, `consent` and `working_hours`: who sends, to whom they may, and when."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 class AddressOrDomain:
-    """`ann@example.gov`, or `example.gov` or `"*.example.gov"` for all who have addresses there."""
+    """The shape of an address, or of a domain (`example.gov`, `"*.example.gov"`) for all addresses there."""
 
     expected = 'an address, or a domain such as contractor.example.org or "*.contractor.example.org"'
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the normalised address or domain pattern."""
+        """Return the normalised address or domain pattern."""
         text = scalar_text(node, self.expected, reading)
         if text is INVALID:
             return INVALID
@@ -42,17 +42,17 @@ class AddressOrDomain:
         return below + normalise_domain(text.removeprefix(below))
 
     def schema(self) -> Json:
-        """Any text."""
+        """Return the schema of any text."""
         return {"type": "string"}
 
 
 class User:
-    """Who may send under an address: a person, an agency or a group."""
+    """The shape of who may send under an address: a person, an agency or a group."""
 
     expected = "an address, or the id of an agency or of a group"
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the normalised address, or the id, which must be declared."""
+        """Return the normalised address, or the id, which must be declared."""
         text = scalar_text(node, self.expected, reading)
         if text is INVALID:
             return INVALID
@@ -64,7 +64,7 @@ class User:
         return reading.error(node, f"{shown(text)}: expected {self.expected}{did_you_mean(text, known)}")
 
     def schema(self) -> Json:
-        """Any text: a schema cannot look elsewhere in the file."""
+        """Return the schema of any text: a schema cannot look elsewhere in the file."""
         return {"type": ["string", "number", "boolean"]}
 
 

@@ -1,4 +1,4 @@
-"""A rules file -> Ruleset, or everything that is wrong with it at once."""
+"""Read a rules file into a Ruleset, or report all its problems at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REVIEW_IS_NEAR = timedelta(days=30)
 
 
 def read_ruleset(path: Path) -> Ruleset:
-    """Read the rules file of that name; what it names is relative to its folder.
+    """Read a rules file. Files that the rules name are relative to the folder of the rules.
 
     Raises RulesetError with all problems, OSError where the file cannot be read.
     """
@@ -36,7 +36,7 @@ def read_ruleset(path: Path) -> Ruleset:
 
 
 def parse_ruleset(text: str, name: str, folder: Path) -> Ruleset:
-    """Read rules from text; `name` stands before problems, `folder` is what files are relative to.
+    """Read rules from text. Args: `name` stands before problems, named files are relative to `folder`.
 
     Raises RulesetError with all problems, warnings among them.
     """
@@ -47,12 +47,12 @@ def parse_ruleset(text: str, name: str, folder: Path) -> Ruleset:
 
 
 def check_ruleset(text: str, name: str, folder: Path) -> tuple[Problem, ...]:
-    """Everything that is wrong with the rules (errors) or good to know (warnings), in the order of the file."""
+    """Return all errors and warnings of the rules, in the order of the file."""
     return _read(text, name, folder)[1]
 
 
 def date_warnings(ruleset: Ruleset, today: date) -> tuple[str, ...]:
-    """What the dates of the ruleset say on a day (M7): not in force yet, review near or passed, rules that ended."""
+    """Return what the ruleset's dates mean on a day (M7): not effective yet, review near or past, rules that ended."""
     told = []
     if ruleset.effective and today < ruleset.effective:
         told.append(f"these rules are meant to be in force from {ruleset.effective} on, and are applied already")
@@ -66,7 +66,7 @@ def date_warnings(ruleset: Ruleset, today: date) -> tuple[str, ...]:
 
 
 def date_problems(ruleset: Ruleset, today: date, name: str) -> tuple[Problem, ...]:
-    """The same as warnings, each at its line of the file of that name."""
+    """Return `date_warnings` as problems, each at its line of the file `name`."""
     lines = {key: _line_of(ruleset.text, key) for key in ("effective", "review")}
     found = []
     for text in date_warnings(ruleset, today):
@@ -77,7 +77,7 @@ def date_problems(ruleset: Ruleset, today: date, name: str) -> tuple[Problem, ..
 
 
 def scope_notes(ruleset: Ruleset, name: str) -> tuple[Problem, ...]:
-    """What `scope` rests on (M9), as a note at its line of the file of that name; () where there is no scope."""
+    """Return a note on what `scope` relies on (M9), at its line of the file `name`; () where there is no scope."""
     if not ruleset.scope_except:
         return ()
     agencies = ", ".join(sorted(ruleset.scope_except))
@@ -89,7 +89,7 @@ def scope_notes(ruleset: Ruleset, name: str) -> tuple[Problem, ...]:
 
 
 def _line_of(text: str, key: str) -> int:
-    """Where a key of the first level stands; 1 for a file written in braces."""
+    """Return the line of a key of the first level; 1 for a file written in braces."""
     lines = (number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key}:"))
     return next(lines, 1)
 
@@ -98,7 +98,7 @@ def _line_of(text: str, key: str) -> int:
 
 
 def _read(text: str, name: str, folder: Path) -> tuple[Ruleset | None, tuple[Problem, ...]]:
-    """The ruleset (None where there are errors) with all problems."""
+    """Return the ruleset (None where there are errors) and all problems."""
     text = text.removeprefix("\ufeff")
     reading = Reading(name)
     try:
@@ -164,7 +164,7 @@ def _declared(root: Mapping) -> Names:
 
 
 def _pairs(root: Mapping, name: str) -> Iterator[tuple[str, Node]]:
-    """What stands under a key of the first level; all of it where the key is there twice, which is told elsewhere."""
+    """Yield the keys and values under a key of the first level, of all occurrences: duplicates are errors already."""
     for key, value in root.pairs:
         if key.text == name and isinstance(value, Mapping):
             yield from ((inner.text, node) for inner, node in value.pairs)

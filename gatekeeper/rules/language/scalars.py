@@ -1,4 +1,4 @@
-"""The single values of a rules file: texts, numbers, dates, addresses, domains, networks, patterns."""
+"""The shapes of single values of a rules file: texts, numbers, dates, addresses, domains, networks, patterns."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _address(text: str) -> str:
 
 
 def _domain(text: str) -> str:
-    """A domain, or `*.` and one for everything below it."""
+    """Read a domain, or `*.` and a domain for everything below it."""
     below = "*." if text.startswith("*.") else ""
     bare = text.removeprefix(below)
     if not is_valid_domain(bare):
@@ -93,7 +93,7 @@ def _path(text: str) -> Path:
 
 
 def clock(expected: str) -> Value:
-    """A time of day by the clock, such as 8:00 or 17:30."""
+    """Return the shape of a time of day, such as 8:00 or 17:30."""
 
     def parse(text: str) -> time:
         match = _CLOCK.fullmatch(text)
@@ -105,7 +105,7 @@ def clock(expected: str) -> Value:
 
 
 def word_of(*words: str) -> Value:
-    """A value that is one of the words named."""
+    """Return the shape of a value that is one of the words."""
 
     def parse(text: str) -> str:
         if text.lower() not in words:
@@ -144,10 +144,10 @@ AGENCY = Reference("the id of an agency under agencies", lambda names: names.age
 
 
 class Zone:
-    """A time zone of the IANA database."""
+    """The shape of a time zone of the IANA database."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a ZoneInfo."""
+        """Return a ZoneInfo."""
         expected = "a time zone, such as America/Denver"
         text = scalar_text(node, expected, reading)
         if text is INVALID:
@@ -157,23 +157,23 @@ class Zone:
         return reading.error(node, f"{shown(text)}: expected {expected}{did_you_mean(text, available_timezones())}")
 
     def schema(self) -> Json:
-        """Any text."""
+        """Return the schema of any text."""
         return dict(STRING_JSON)
 
 
 def find_zone(text: str) -> ZoneInfo | None:
-    """The time zone of that name; None where there is none."""
+    """Return the time zone of that name; None where there is none."""
     try:
         return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of the database
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name is that of a folder in the database
         return None
 
 
 class Moment:
-    """A day, or a day with a time, in the ruleset's time zone; a day alone stays a date."""
+    """The shape of a day, or of a day with a time in the ruleset's time zone; a day alone stays a date."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a date, or an aware datetime."""
+        """Return a date, or an aware datetime."""
         expected = "a day, such as 2026-12-31, or a day with a time, such as 2026-12-31 17:00"
         text = scalar_text(node, expected, reading)
         if text is INVALID:
@@ -187,18 +187,18 @@ class Moment:
         return datetime.fromisoformat(_match(_MOMENT)(text)).replace(tzinfo=reading.names.timezone)
 
     def schema(self) -> Json:
-        """Any text."""
+        """Return the schema of any text."""
         return dict(STRING_JSON)
 
 
 class Pattern:
-    """A pattern of re2, whose time is linear in the text; `glob` for `like`, where only * and ? have a meaning."""
+    """The shape of an RE2 pattern, or with `glob` that of `like`, where * and ? are special; both in linear time."""
 
     def __init__(self, glob: bool) -> None:
         self.glob = glob
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a compiled pattern, to be searched for."""
+        """Return a compiled pattern."""
         text = scalar_text(node, "a pattern", reading)
         if text is INVALID:
             return INVALID
@@ -210,15 +210,15 @@ class Pattern:
             return reading.error(node, f"{shown(text)}: expected a regular expression of RE2 ({shown(str(error))})")
 
     def schema(self) -> Json:
-        """Any text."""
+        """Return the schema of any text."""
         return dict(TEXT_JSON)
 
 
 class MessageTemplate:
-    """What the sender is told; its placeholders must be known."""
+    """The shape of the text for the sender, whose placeholders must be known."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the template, on one line."""
+        """Return the template, on one line."""
         text = TEXT.read(node, reading)
         if text is INVALID:
             return INVALID
@@ -234,5 +234,5 @@ class MessageTemplate:
         return f"unknown placeholder {{{name[:60]}}}{hint}"
 
     def schema(self) -> Json:
-        """Any text."""
+        """Return the schema of any text."""
         return dict(TEXT_JSON)

@@ -1,4 +1,4 @@
-"""Lengths of time and sizes as an admin writes them: `24h`, `1h 30m`, `5 working days`, `5MB`, `80%`."""
+"""Read lengths of time, sizes and shares as admins write them: `24h`, `1h 30m`, `5 working days`, `5MB`, `80%`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `20s`, `5m`, `24h`, `7d`, `2 weeks` or several in a row; raises ValueError for what is none or zero."""
+    """Read `20s`, `5m`, `24h`, `7d`, `2 weeks`, or several in a row. Raises ValueError for other text and for zero."""
     parts = _PART.findall(text)
     if not parts or _PART.sub("", text.strip()):
         raise ValueError("no number with a unit")
@@ -36,7 +36,7 @@ def _unit(word: str) -> int:
 
 
 def parse_span(text: str) -> Span:
-    """Read working days (`5 working days`), time by the clock (`48h`) or `none`; raises ValueError."""
+    """Read working days (`5 working days`), time by the clock (`48h`) or `none`. Raises ValueError."""
     if text.strip().lower() in ("none", "0"):
         return Span()
     if match := _WORKING_DAYS.fullmatch(text.strip()):
@@ -45,7 +45,7 @@ def parse_span(text: str) -> Span:
 
 
 def parse_size(text: str) -> int:
-    """Read octets: `52428800`, `500 KB`, `5MB`, `1.5 GB` (powers of 1024); raises ValueError."""
+    """Read a size in octets: `52428800`, `500 KB`, `5MB`, `1.5 GB` (powers of 1024). Raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError("no size")
@@ -53,7 +53,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_share(text: str) -> Fraction:
-    """Read a percentage as a share, exactly: `80%` is 4/5; raises ValueError."""
+    """Read a percentage as an exact share: `80%` is 4/5. Raises ValueError."""
     match = _SHARE.fullmatch(text.strip())
     if not match or not 0 < float(match[1]) <= 100:
         raise ValueError("no percentage")

@@ -1,6 +1,6 @@
-"""Shapes: what may stand at a place of the file. Each reads a node into a value, and says the same as JSON Schema.
+"""Shapes: what may stand at a place of the file. Each shape reads a node into a value, and has a JSON Schema.
 
-A shape never stops at the first problem: it tells `Reading` and gives INVALID, so that all are found at once.
+A shape does not stop at the first problem: it reports to `Reading` and returns INVALID, so that all problems are found.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Json = dict[str, Any]
 
 
 class Failed(Enum):
-    """A kind of its own for the value that could not be read."""
+    """The type of INVALID, which stands for a value that could not be read."""
 
     INVALID = "invalid"
 
 
 INVALID: Final = Failed.INVALID
-MOST_PROBLEMS = 200  # of one reading; nobody mends more at once
-MOST_GUESSES = 200  # names that a misspelt one is compared with
+MOST_PROBLEMS = 200  # problems of one reading; nobody corrects more at once
+MOST_GUESSES = 200  # names with which a misspelt name is compared
 
 
 @dataclass(slots=True)
 class Names:
-    """What the file declares, gathered before the rest is read, so that references can be checked where they stand."""
+    """The names that the file declares, collected first, so that references can be checked where they stand."""
 
     agencies: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()  # agencies, lists and the owners that lists name
@@ -46,7 +46,7 @@ class Names:
 
 @immutable
 class Define:
-    """A named condition once read: how many tests it comes to, and how deep defines stand in it, itself included."""
+    """A named condition once read, with its number of tests and its depth of nested defines, itself included."""
 
     condition: Condition | Failed
     tests: int
@@ -55,18 +55,18 @@ class Define:
 
 @dataclass(slots=True)
 class Reading:
-    """One reading of one file: its problems so far, and the names it declares."""
+    """The state of reading one file: its problems so far, and the names that it declares."""
 
     file: str
     names: Names = field(default_factory=Names)
     problems: dict[Problem, None] = field(default_factory=dict)  # in order, each once
-    defines: dict[str, Define] = field(default_factory=dict)  # those that are read already
-    defining: list[str] = field(default_factory=list)  # those being read, to notice circles
-    tests: int = 0  # tests so far, those of defines counted at each use
-    level: int = 0  # how deep defines stand within defines, in what is being read
+    defines: dict[str, Define] = field(default_factory=dict)  # defines that are read already
+    defining: list[str] = field(default_factory=list)  # defines being read, to notice circles
+    tests: int = 0  # number of tests so far; those of defines count at each use
+    level: int = 0  # depth of nested defines in what is being read
 
     def error(self, node: Node, text: str) -> Failed:
-        """Note a problem at the node; raises RulesetError where there are too many to go on."""
+        """Add a problem at the node and return INVALID. Raises RulesetError where there are too many to go on."""
         if len(self.problems) >= MOST_PROBLEMS:
             last = Problem(node.line, node.column, "too many problems to tell them all: mend these first", self.file)
             raise RulesetError([*sorted(self.problems), last])
@@ -74,7 +74,7 @@ class Reading:
         return INVALID
 
     def warn(self, node: Node, text: str) -> None:
-        """Note something to know at the node."""
+        """Add a warning at the node."""
         self.problems[Problem(node.line, node.column, text, self.file, warning=True)] = None
 
 
@@ -82,19 +82,19 @@ class Shape(Protocol):
     """What may stand at a place."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the value of the node, or INVALID."""
+        """Return the value of the node, or INVALID."""
 
     def schema(self) -> Json:
-        """The same as JSON Schema."""
+        """Return the shape as JSON Schema."""
 
 
 def shown(text: str) -> str:
-    """A text of the file as a message quotes it."""
+    """Return a text of the file, quoted and shortened for a message."""
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """The question that a near miss deserves, with a space before it; empty where nothing is near."""
+    """Return the hint " (did you mean NAME?)" for a misspelt name; "" where no known name is similar."""
     folded = {name.casefold(): name for name in islice(sorted(known), MOST_GUESSES)}
     near = difflib.get_close_matches(text[:80].casefold(), folded, n=1, cutoff=0.6)
     return f" (did you mean {folded[near[0]]}?)" if near else ""
@@ -105,14 +105,14 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
 
 @immutable
 class Value:
-    """A single value; `parse` makes it of the text and raises ValueError."""
+    """The shape of a single value. `parse` makes the value of a text, or raises ValueError."""
 
     expected: str
     parse: Callable[[str], Any]
     json: Json
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the value of a scalar."""
+        """Return the value of a scalar."""
         text = scalar_text(node, self.expected, reading)
         if text is INVALID:
             return INVALID
@@ -122,12 +122,12 @@ class Value:
             return reading.error(node, f"{shown(text)}: expected {self.expected}")
 
     def schema(self) -> Json:
-        """The JSON Schema of the value."""
+        """Return the JSON Schema of the value."""
         return dict(self.json)
 
 
 def scalar_text(node: Node, expected: str, reading: Reading) -> Any:
-    """The text of a scalar that is not empty, or INVALID."""
+    """Return the text of a scalar that is not empty, or INVALID."""
     if not isinstance(node, Scalar):
         return reading.error(node, f"{node.describe} here: expected {expected}{_braces(node)}")
     if node.empty:
@@ -136,7 +136,7 @@ def scalar_text(node: Node, expected: str, reading: Reading) -> Any:
 
 
 def _braces(node: Node) -> str:
-    """`say: {users}` is YAML for a key without a value; the admin meant a text that begins with a brace."""
+    """Return a hint for `say: {users}`, which YAML reads as a key; the admin meant a text that begins with a brace."""
     if isinstance(node, Mapping) and any(isinstance(value, Scalar) and value.empty for _, value in node.pairs):
         return '; text that begins with { needs quotes: write "..." around the whole of it'
     return ""
@@ -144,13 +144,13 @@ def _braces(node: Node) -> str:
 
 @immutable
 class Reference:
-    """The name of something that the file declares elsewhere."""
+    """The shape of a name that the file declares elsewhere."""
 
     expected: str
     known: Callable[[Names], frozenset[str]]
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the name, which must be declared."""
+        """Return the name, which must be declared."""
         text = scalar_text(node, self.expected, reading)
         if text is INVALID:
             return INVALID
@@ -160,7 +160,7 @@ class Reference:
         return reading.error(node, f"{shown(text)}: expected {self.expected}{did_you_mean(text, known)}")
 
     def schema(self) -> Json:
-        """Any text: a schema cannot look elsewhere in the file."""
+        """Return the schema of any text: a schema cannot look elsewhere in the file."""
         return {"type": ["string", "number", "boolean"]}
 
 
@@ -169,13 +169,13 @@ class Reference:
 
 @immutable
 class ListOf:
-    """A list; one value alone stands for a list of one."""
+    """The shape of a list; a single value stands for a list of one."""
 
     item: Shape
     least: int = 0
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a tuple of the items."""
+        """Return a tuple of the items."""
         nodes = node.items if isinstance(node, Sequence) else [node]
         if len(nodes) < self.least:
             return reading.error(node, "an empty list: expected at least one")
@@ -183,21 +183,21 @@ class ListOf:
         return INVALID if INVALID in values else values
 
     def schema(self) -> Json:
-        """One item or an array of them."""
+        """Return the schema of one item or an array of items."""
         item = self.item.schema()
         return {"anyOf": [item, {"type": "array", "items": item, "minItems": self.least}]}
 
 
 @immutable
 class MapOf:
-    """Keys that the admin chooses, each with a value of one shape."""
+    """The shape of a mapping whose keys the admin chooses, with values of one shape."""
 
     expected: str
     key: Value
     value: Shape
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make a dict."""
+        """Return a dict."""
         if not isinstance(node, Mapping):
             return reading.error(node, f"{node.describe} here: expected {self.expected}")
         again = _refuse_duplicates(node, reading)
@@ -210,19 +210,19 @@ class MapOf:
         return INVALID if again or INVALID in values or INVALID in values.values() else values
 
     def schema(self) -> Json:
-        """An object with free keys."""
+        """Return the schema of an object with free keys."""
         return {"type": "object", "additionalProperties": self.value.schema()}
 
 
 @immutable
 class Key:
-    """One key of a record: its name in the file, what may stand there, what it is for."""
+    """One key of a section: its name in the file, its shape, its purpose."""
 
     name: str
     shape: Shape
     doc: str
     required: bool = False
-    attribute: str = ""  # where the value's name differs from the key's
+    attribute: str = ""  # the value's name where it differs from the key's
 
 
 def _as_they_are(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
@@ -230,20 +230,23 @@ def _as_they_are(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
 
 
 def made_into(kind: Callable[..., Any]) -> Callable[[dict[str, Any], Mapping, Reading], Any]:
-    """Put a record's values into a dataclass, whose own defaults stand for what was left out."""
+    """Return a maker that puts a section's values into a dataclass, whose defaults stand for missing keys."""
     return lambda values, node, reading: kind(**values)
 
 
 @immutable
 class Section:
-    """Fixed keys, each of its own shape. `make` puts the given values together, or reports and gives INVALID."""
+    """The shape of a mapping with fixed keys.
+
+    `make` builds the value from the given keys, or reports and returns INVALID.
+    """
 
     expected: str
     keys: tuple[Key, ...]
     make: Callable[[dict[str, Any], Mapping, Reading], Any] = _as_they_are
 
     def read(self, node: Node, reading: Reading) -> Any:
-        """Make the record, whose keys must be known, none twice, and the required ones there."""
+        """Return the section's value. Keys must be known, none twice, and the required ones present."""
         if not isinstance(node, Mapping):
             return reading.error(node, f"{node.describe} here: expected {self.expected}")
         values = self._read_keys(node, reading)
@@ -272,14 +275,14 @@ class Section:
         return not missing
 
     def schema(self) -> Json:
-        """An object with these keys and no others."""
+        """Return the schema of an object with these keys and no others."""
         properties = {key.name: key.shape.schema() | {"description": key.doc} for key in self.keys}
         required = [key.name for key in self.keys if key.required]
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
-    """What to say of a key that has no meaning."""
+    """Return what to say about an unknown key."""
     names = tuple(known)
     hint = did_you_mean(name, names)
     return f"unknown key {shown(name)}{hint}" + ("" if hint else f": expected one of {', '.join(names)}")

@@ -1,7 +1,7 @@
-"""YAML text -> nodes with their places; nothing is resolved, so a scalar stays the text that stands in the file.
+"""Read YAML text into nodes with their places. No types are resolved: a scalar stays the text of the file.
 
-Built from PyYAML's events without recursion. Keys that occur twice, aliases that explode, tags and deep nesting are
-problems here; what the text means is up to whoever reads the nodes.
+The nodes are built from PyYAML's events without recursion. Aliases that explode, tags, merge keys and deep nesting
+are errors here; the readers of the nodes decide what the text means.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 
 LARGEST_FILE = 500_000  # octets; a ruleset of 200 rules has some 60,000
 DEEPEST = 40
-MOST_NODES = 100_000  # aliases written out
+MOST_NODES = 100_000  # nodes once aliases are expanded
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TOO_DEEP = f"nested more than {DEEPEST} deep: expected no more than a few levels"
@@ -24,7 +24,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\
 
 
 class YamlError(ValueError):
-    """The text is no YAML that a rules file may be; the place counts from 1."""
+    """Text that is no valid YAML for a rules file. Line and column count from 1."""
 
     def __init__(self, line: int, column: int, text: str) -> None:
         super().__init__(text)
@@ -33,7 +33,7 @@ class YamlError(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Scalar:
-    """A text with its place. `plain` is True where it has no quotes."""
+    """A text with its place. `plain` is True for text without quotes."""
 
     line: int
     column: int
@@ -44,7 +44,7 @@ class Scalar:
 
     @property
     def empty(self) -> bool:
-        """True where nothing stands in the file, or a word that says so."""
+        """Return True where the file has nothing here, or a word for nothing."""
         return self.plain and self.text in _EMPTY
 
 
@@ -61,7 +61,7 @@ class Sequence:
 
 @dataclass(slots=True, eq=False)
 class Mapping:
-    """Keys with their values, in the order of the file; every key is a scalar and occurs once."""
+    """Keys with their values, in the order of the file. Every key is a scalar; `duplicate_keys` finds repeated ones."""
 
     line: int
     column: int
@@ -70,7 +70,7 @@ class Mapping:
     describe = "keys with values"
 
     def get(self, name: str) -> Node | None:
-        """The value of the key; None where the key is absent."""
+        """Return the value of the key; None where the key is absent."""
         return next((value for key, value in self.pairs if key.text == name), None)
 
 
@@ -81,7 +81,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def decode(content: bytes) -> str:
-    """Decode a rules file; raises YamlError where it is too large or not UTF-8. A byte order mark is dropped."""
+    """Decode a rules file without its byte order mark. Raises YamlError where it is too large or not UTF-8."""
     if len(content) > LARGEST_FILE:
         raise YamlError(1, 1, f"the file has more than {LARGEST_FILE} octets: expected a rules file, far smaller")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -103,9 +103,9 @@ def _place(before: str) -> tuple[int, int]:
 
 
 def compose(text: str) -> tuple[Node | None, list[YamlError]]:
-    """Make the tree of nodes; None for a file without content. Duplicate keys and tags come as a list of errors.
+    """Return the tree of nodes, None for a file without content, and the errors (tags, merge keys) that can be skipped.
 
-    Raises YamlError at the first place from which there is no reading on.
+    Raises YamlError for the first error after which reading cannot go on.
     """
     text = text.removeprefix("\ufeff")
     if len(text) > LARGEST_FILE:
@@ -125,15 +125,15 @@ def compose(text: str) -> tuple[Node | None, list[YamlError]]:
 
 
 class _Composer:
-    """Puts events together; `open` is the stack of collections that have begun and not ended."""
+    """A builder of nodes from events; `open` is the stack of collections that have begun and not ended."""
 
     def __init__(self) -> None:
         self.root: Node | None = None
         self.errors: list[YamlError] = []
         self.open: list[Sequence | Mapping] = []
-        self.keys: list[Scalar | None] = []  # for each open collection, the key that waits for its value
+        self.keys: list[Scalar | None] = []  # for each open collection, the key that has no value yet
         self.anchors: dict[str, Node] = {}
-        self.unfinished: set[int] = set()  # collections that an alias within them would make endless
+        self.unfinished: set[int] = set()  # ids of open collections: an alias to one would be endless
 
     def take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
@@ -207,7 +207,7 @@ class _Composer:
 
 
 def duplicate_keys(mapping: Mapping) -> Iterator[tuple[Scalar, Scalar]]:
-    """Each key that occurs again, with its first occurrence."""
+    """Yield each key that occurs again, with its first occurrence."""
     first: dict[str, Scalar] = {}
     for key, _ in mapping.pairs:
         if key.text in first:
@@ -223,11 +223,11 @@ def _error(event: Any, text: str) -> YamlError:
     return YamlError(*_start(event), text)
 
 
-# -- YAML's errors in our words ----------------------------------------------------------------------------------
+# -- YAML's errors in plain words --------------------------------------------------------------------------------
 
 
 def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> YamlError:
-    """Say what an admin most likely meant; an error is often noticed a line late."""
+    """Return the error in words for admins. YAML often notices an error one line late, so that line is searched too."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.split("\n")
@@ -245,7 +245,7 @@ _SIGN = re.compile(r"(?:^\s*-|[:,\[{])\s*([*&!%@`])")
 _BRACKET = re.compile(r"(?::|^\s*-)\s+([{\[])[^{}\[\]]*[}\]]\s*[^\s#,}\]]")
 _BLOCK = re.compile(r":\s+([|>])")
 _PROBLEMS = (
-    ("maximum nesting depth", _TOO_DEEP),  # libyaml looks ahead, and may stop there before we do
+    ("maximum nesting depth", _TOO_DEEP),  # libyaml reads ahead, and may stop at its own limit first
     ("while parsing a flow", "a [ or { that is opened and never closed, or a comma too few: expected ] or }"),
     ("quoted scalar", "a quote that is opened and never closed, or a \\ within it: expected plain text between quotes"),
     ("block", "an indent that does not fit the lines above: expected the keys of one thing below each other"),
@@ -254,7 +254,7 @@ _PROBLEMS = (
 
 
 def _hint(line: str, problem: str) -> tuple[int, str] | None:
-    """Where in a line YAML stumbles, and what to say of it; None where nothing stands out."""
+    """Return the column of the likely mistake in a line, and what to say about it; None where nothing stands out."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return line.index("\t"), "a tab: indent with spaces"
     for pattern in (_SIGN, _BRACKET, _BLOCK):

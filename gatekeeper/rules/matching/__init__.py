@@ -1,1 +1,1 @@
-"""Compiles the conditions of rules, and finds those that a message may meet."""
+"""Compile the conditions of rules, and find the rules that may match a message."""

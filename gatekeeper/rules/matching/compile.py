@@ -1,6 +1,6 @@
-"""Conditions -> functions of the field values that answer True, False or None for unknown.
+"""Compile conditions into functions of the field values that answer True, False, or None for unknown.
 
-The logic is Kleene's: unknown wins only where the other parts leave the answer open.
+The logic is Kleene's: unknown is the answer only where the other parts leave the answer open.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def compile_condition(condition: Condition, compile_one: CompileTest | None = None) -> Matcher:
-    """Make a function of a condition; `compile_one` makes one of a test where it is not to be `compile_test`."""
+    """Make a function of a condition. Args: `compile_one` makes the function of a test; by default `compile_test`."""
     if isinstance(condition, Test):
         return (compile_one or compile_test)(condition)
     if isinstance(condition, Not):
@@ -39,7 +39,10 @@ def compile_condition(condition: Condition, compile_one: CompileTest | None = No
 
 
 def compile_rule(when: Condition, unless: Condition | None, compile_one: CompileTest | None = None) -> Matcher:
-    """Make the function of a rule: `when` holds and `unless` does not take it back."""
+    """Make the function of a rule: `when` is true and `unless` is not.
+
+    Args: `compile_one` as in `compile_condition`.
+    """
     return compile_condition(when if unless is None else All((when, Not(unless))), compile_one)
 
 
@@ -106,7 +109,7 @@ def compile_test(test: Test) -> Matcher:
 
 
 def _reach(test: Test) -> Matcher:
-    """So much of a list, as a share or as a number of its members; unknown for a list that nobody knows."""
+    """Make a test of a list's reach, as a share or a number of its members; unknown for an unknown list."""
     name, options = test.field, dict(test.operand)
     address = options.pop("of")
     ((word, bound),) = options.items()
@@ -144,7 +147,7 @@ def _missing(test: Test) -> Matcher:
 
 
 def is_missing(value: Any) -> bool:
-    """True for no value, a blank text and a set without members; 0 and false are values."""
+    """Return True for no value, an empty text and an empty set; 0 and false are values."""
     return value is None or (hasattr(value, "__len__") and len(value) == 0)
 
 
@@ -173,7 +176,7 @@ def _one_of_numbers(test: Test) -> Matcher:
 
 
 def _text(test: Test, field: Field) -> Matcher:
-    """A test of one text, false where there is none; the quick way of what `_names` does."""
+    """Make a test of one text, false where there is none: a quicker form of `_names`."""
     name, holds = test.field, _name_test(test, field)
 
     def text(values: Values) -> bool | None:
@@ -184,7 +187,7 @@ def _text(test: Test, field: Field) -> Matcher:
 
 
 def _names(test: Test, field: Field) -> Matcher:
-    """A test of names, or of an address; false where there is none at all."""
+    """Make a test of names, or of an address; false where there is none."""
     name, one, holds = test.field, field.kind is not Kind.NAMES, _name_test(test, field)
     quantifier = all if test.operator == "only" else any
 

@@ -1,6 +1,6 @@
-"""Conditions once read: what `when`, `unless`, `mass` and `define` say, as a tree of frozen values.
+"""The conditions of `when`, `unless`, `mass` and `define`, as a tree of frozen values.
 
-`compile.py` makes functions of the tree and `explain.py` walks it beside them; `read_conditions.py` builds it.
+`language/read_conditions.py` builds the tree, `compile.py` makes functions of it, and `explain.py` walks it.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from gatekeeper.model import EarlierMailings
 class Test:
     """One test of one field, such as `users: {over: 2000}`."""
 
-    __test__ = False  # not a test of pytest's
+    __test__ = False  # so that pytest does not collect the class
 
     field: str
     operator: str  # a key of language.operators.OPERATORS
-    operand: Any  # hashable; as the operator's reader made it: a number, a bool, names, patterns, networks
+    operand: Any  # hashable, from the operator's reader: a number, a bool, names, patterns, networks
     text: str  # as people read it: "users over 2000"
 
 
 @immutable
 class All:
-    """True where every part is."""
+    """A combination that is true where every part is true."""
 
     parts: tuple[Condition, ...]
 
 
 @immutable
 class Any_:
-    """True where at least one part is."""
+    """A combination that is true where at least one part is true."""
 
     parts: tuple[Condition, ...]
 
 
 @immutable
 class Not:
-    """True where the part is false."""
+    """A negation, which is true where its part is false."""
 
     part: Condition
 
@@ -50,14 +50,14 @@ Matcher = Callable[[Mapping[str, Any]], bool | None]  # field values -> True, Fa
 
 
 def conjunction(condition: Condition) -> tuple[Condition, ...]:
-    """The parts of which every one must hold."""
+    """Return the parts that must all be true for the condition to be true."""
     if not isinstance(condition, All):
         return (condition,)
     return tuple(inner for part in condition.parts for inner in conjunction(part))
 
 
 def tests_of(condition: Condition) -> Iterator[Test]:
-    """Walk every test of the condition, in the order of the file."""
+    """Yield every test of the condition, in the order of the file."""
     if isinstance(condition, Test):
         yield condition
     elif isinstance(condition, Not):
@@ -68,6 +68,6 @@ def tests_of(condition: Condition) -> Iterator[Test]:
 
 
 def earlier_of(test: Test) -> EarlierMailings:
-    """What a test of earlier mailings asks the ledger: to whom, and how far back."""
+    """Return what a test of earlier mailings asks the ledger: to whom, and how far back."""
     given = dict(test.operand)
     return EarlierMailings(given.get("to", ""), given["within"])

@@ -1,4 +1,4 @@
-"""Patterns of `like` and `matches`, both in time linear in the text."""
+"""The patterns of `like` and `matches`, which both take time linear in the text."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ _WILDCARD = re.compile(r"[*?]")
 
 
 class PatternError(ValueError):
-    """The pattern has no meaning; the text says why."""
+    """An invalid pattern; the text says why."""
 
 
 @immutable
 class Regex:
-    """A regular expression of RE2, found anywhere in a text."""
+    """A regular expression of RE2, searched anywhere in a text."""
 
     source: str
     compiled: Any
 
     def found_in(self, text: str) -> bool:
-        """True where some part of the text is what the expression describes."""
+        """Return True where a part of the text matches the expression."""
         return self.compiled.search(text) is not None
 
 
 @immutable
 class Glob:
-    """Literal pieces with anything between them, from end to end, in any case."""
+    """A glob with `*` only: literal pieces with anything between them, matched against the whole text, in any case."""
 
     pieces: tuple[str, ...]  # casefolded; at least two
 
     @property
     def piece(self) -> str:
-        """The longest piece; it is found in no casefolded text without this."""
+        """Return the longest piece, without which no casefolded text matches."""
         return max(self.pieces, key=len)
 
     def found_in(self, text: str) -> bool:
-        """True where the whole text is the pieces in their order."""
+        """Return True where the whole text consists of the pieces in order, with anything between them."""
         folded = text.casefold()
         first, *middle, last = self.pieces
         if len(folded) < len(first) + len(last) or not (folded.startswith(first) and folded.endswith(last)):
             return False
         place, end = len(first), len(folded) - len(last)
-        for piece in middle:  # the first occurrence leaves most room for the rest
+        for piece in middle:  # the first occurrence leaves the most room for the other pieces
             place = folded.find(piece, place, end)
             if place < 0:
                 return False
@@ -56,13 +56,13 @@ class Glob:
 
 @immutable
 class FoldedRegex:
-    """A glob with `?`, or without `*`, which RE2 does on the casefolded text."""
+    """A glob with `?`, or without `*`, which RE2 matches on the casefolded text."""
 
     regex: Regex
-    piece: str  # the longest that is literal; it is found in no casefolded text without this
+    piece: str  # the longest literal piece, without which no casefolded text matches
 
     def found_in(self, text: str) -> bool:
-        """True where the whole text is what the glob describes."""
+        """Return True where the whole text matches the glob."""
         return self.regex.found_in(text.casefold())
 
 
@@ -78,7 +78,7 @@ def read_regex(text: str) -> Regex:
 
 
 def read_glob(text: str) -> Glob | FoldedRegex:
-    """Compile a pattern in which `*` is anything and `?` one character; everything else is itself."""
+    """Compile a pattern in which `*` stands for anything and `?` for one character; all else is literal."""
     folded = text.casefold()
     if "*" in folded and "?" not in folded:
         return Glob(tuple(folded.split("*")))

@@ -1,9 +1,10 @@
-"""Which rules are worth a look: those of which one necessary test is false are passed over, many at one go.
+"""An index of rules: finds the rules that may match, and skips rules of which one necessary test is false.
 
-A set of hundreds of rules mostly asks the same few things: is it mass? more than so many users? this sender? So each
-rule stands behind a door. Rules that share a test stand behind it, and behind further doors there. Those that want a
-name are found by the names that the message has, those that want more than a number by one search among their numbers,
-those that want a text to look like something by one look for all their patterns. The verdict is the same without doors.
+Hundreds of rules mostly ask the same few things: is it mass? more than so many users? this sender? So each rule is
+found by one of its necessary tests. Rules that share a test are found by one evaluation of that test, and by further
+lookups for their other tests. Rules that need a name are found by the names that the message has, rules that need more
+than a number by one binary search among their numbers, rules that need a text like a pattern by one search for all
+their patterns. The verdict is the same as without the index.
 """
 
 from __future__ import annotations
@@ -24,46 +25,46 @@ from gatekeeper.rules.matching.patterns import AnyPattern
 
 
 class HasWhen(Protocol):
-    """A rule, as far as this module knows it."""
+    """What this module needs of a rule."""
 
     @property
     def when(self) -> Condition:
-        """What it looks for."""
+        """Return the rule's condition."""
 
 
 R = TypeVar("R", bound=HasWhen)
 Shortlist = Callable[[Mapping[str, Any]], Sequence[R]]
-_Member = tuple[int, Any]  # a rule, and its place in the file
-_Door = Callable[[Mapping[str, Any]], Iterable[_Member]]  # field values -> the rules behind it that may match
+_PlacedRule = tuple[int, Any]  # a rule, and its place in the file
+_Lookup = Callable[[Mapping[str, Any]], Iterable[_PlacedRule]]  # field values -> rules that may match
 _NUMBERS = (Kind.COUNT, Kind.SIZE, Kind.NAMES)
 _BY_NAME = {Kind.NAMES: ("equal", "in", "includes"), Kind.TEXT: ("equal", "in"), Kind.WORD: ("equal", "in")}
-_DEEPEST = 4  # doors behind doors
-_FEW = 3  # patterns that are as soon looked for one by one
+_DEEPEST = 4  # levels of nested lookups
+_FEW = 3  # patterns; so few are searched one by one as quickly
 
 
 def make_shortlist(rules: Sequence[R], compile_one: CompileTest | None = None) -> Shortlist[R]:
-    """Make a function of the field values that gives the rules that may match, in the order of the file.
+    """Return a function of the field values that returns the rules that may match, in the order of the file.
 
-    Args: `compile_one` makes the function of a single test, where tests are not answered by the fields' values.
+    Args: `compile_one` makes the function of a single test, for callers whose tests do not read the fields' values.
     """
-    seekers = [_Seeker((place, rule), _needed(rule)) for place, rule in enumerate(rules)]
-    doors = _Plan(seekers, compile_one or compile_test, compile_one is None).doors()
-    return lambda values: _shortlist(doors, values)
+    indexed = [_IndexedRule((place, rule), _necessary_tests(rule)) for place, rule in enumerate(rules)]
+    lookups = _IndexBuilder(indexed, compile_one or compile_test, compile_one is None).lookups()
+    return lambda values: _shortlist(lookups, values)
 
 
-def _shortlist(doors: list[_Door], values: Mapping[str, Any]) -> Sequence[Any]:
+def _shortlist(lookups: list[_Lookup], values: Mapping[str, Any]) -> Sequence[Any]:
     found = dict[int, Any]()
-    for door in doors:
-        if behind := door(values):
-            found.update(behind)
+    for lookup in lookups:
+        if candidates := lookup(values):
+            found.update(candidates)
     return [found[place] for place in sorted(found)] if found else ()
 
 
-# -- which door a rule stands behind -----------------------------------------------------------------------------
+# -- by which test a rule is found -------------------------------------------------------------------------------
 
 
-class _By(IntEnum):
-    """What rules are found by, the best last: the same look does for the most of them, or passes the fewest."""
+class _LookupKind(IntEnum):
+    """The kinds of lookup, the best last: one lookup serves the most rules, or returns the fewest."""
 
     TEST = 1
     PATTERN = 2
@@ -72,129 +73,129 @@ class _By(IntEnum):
     SHARED_FLAG = 5
 
 
-class _Seeker(NamedTuple):
-    """A rule, and the tests without which it cannot match and which no door before has asked."""
+class _IndexedRule(NamedTuple):
+    """A rule, with its necessary tests that no outer lookup has evaluated."""
 
-    member: _Member
+    placed_rule: _PlacedRule
     tests: tuple[Test, ...]
 
-    def less(self, test: Test) -> _Seeker:
-        return _Seeker(self.member, tuple(each for each in self.tests if each != test))
+    def less(self, test: Test) -> _IndexedRule:
+        return _IndexedRule(self.placed_rule, tuple(each for each in self.tests if each != test))
 
 
-_Group = list[tuple[Test, _Seeker]]  # rules with one door, each with the test that it is found by
+_Group = list[tuple[Test, _IndexedRule]]  # the rules of one lookup, each with the test by which it is found
 
 
-def _needed(rule: HasWhen) -> tuple[Test, ...]:
+def _necessary_tests(rule: HasWhen) -> tuple[Test, ...]:
     return tuple(dict.fromkeys(part for part in conjunction(rule.when) if isinstance(part, Test)))
 
 
 @dataclass
-class _Plan:
-    """Puts every one of some rules behind one door."""
+class _IndexBuilder:
+    """A builder of lookups, which gives each rule exactly one lookup."""
 
-    seekers: Sequence[_Seeker]
+    rules: Sequence[_IndexedRule]
     compile_one: CompileTest
     by_values: bool
     depth: int = _DEEPEST
-    shared: Counter[Test] = field(init=False)  # by how many rules
-    patterns: Counter[str] = field(init=False)  # field -> how many tests of its looks
+    shared: Counter[Test] = field(init=False)  # test -> number of rules that share it
+    patterns: Counter[str] = field(init=False)  # field -> number of pattern tests
 
     def __post_init__(self) -> None:
-        self.shared = Counter(test for seeker in self.seekers for test in seeker.tests)
+        self.shared = Counter(test for rule in self.rules for test in rule.tests)
         looks = (test.field for test in self.shared.elements() if test.operator in ("like", "matches"))
         self.patterns = Counter(looks)
 
-    def doors(self) -> list[_Door]:
-        always: list[_Member] = [seeker.member for seeker in self.seekers if not seeker.tests]
+    def lookups(self) -> list[_Lookup]:
+        always: list[_PlacedRule] = [rule.placed_rule for rule in self.rules if not rule.tests]
         groups: dict[Any, _Group] = {}
-        for seeker in self.seekers:
-            if seeker.tests:
-                test = max(seeker.tests, key=lambda test: (self.by(test), self.shared[test]))
-                groups.setdefault(self.door_of(test), []).append((test, seeker))
-        doors = [self.door(by, group) for (by, _), group in groups.items()]
-        return [lambda values: always, *doors] if always else doors
+        for rule in self.rules:
+            if rule.tests:
+                test = max(rule.tests, key=lambda test: (self.by(test), self.shared[test]))
+                groups.setdefault(self.group_key(test), []).append((test, rule))
+        lookups = [self.lookup(by, group) for (by, _), group in groups.items()]
+        return [lambda values: always, *lookups] if always else lookups
 
-    def by(self, test: Test) -> _By:
+    def by(self, test: Test) -> _LookupKind:
         kind = FIELDS[test.field].kind
         if kind is Kind.FLAG and self.shared[test] > 1:
-            return _By.SHARED_FLAG
+            return _LookupKind.SHARED_FLAG
         if not self.by_values:
-            return _By.TEST
+            return _LookupKind.TEST
         if test.operator in _BY_NAME.get(kind, ()) and not isinstance(test.operand, int):
-            return _By.NAME
+            return _LookupKind.NAME
         if test.operator in ("over", "at_least") and kind in _NUMBERS:
-            return _By.NUMBER
+            return _LookupKind.NUMBER
         looks = test.operator in ("like", "matches") and self.patterns[test.field] > _FEW
-        return _By.PATTERN if looks else _By.TEST
+        return _LookupKind.PATTERN if looks else _LookupKind.TEST
 
-    def door_of(self, test: Test) -> tuple[_By, Any]:
-        """What rules have in common that stand behind one door."""
+    def group_key(self, test: Test) -> tuple[_LookupKind, Any]:
+        """Return what the rules of one lookup have in common: the kind of lookup, and its field or test."""
         by = self.by(test)
-        if by is _By.NUMBER:
+        if by is _LookupKind.NUMBER:
             return by, (test.field, test.operator)
-        return by, test.field if by in (_By.NAME, _By.PATTERN) else test
+        return by, test.field if by in (_LookupKind.NAME, _LookupKind.PATTERN) else test
 
-    def door(self, by: _By, group: _Group) -> _Door:
-        make = {_By.NUMBER: _numbered, _By.NAME: _named, _By.PATTERN: _patterned}.get(by)
+    def lookup(self, by: _LookupKind, group: _Group) -> _Lookup:
+        make = {_LookupKind.NUMBER: _numbered, _LookupKind.NAME: _named, _LookupKind.PATTERN: _patterned}.get(by)
         return make(group) if make else self.guarded(group)
 
-    def guarded(self, group: _Group) -> _Door:
-        """Rules that share a test; an unknown one leaves them open."""
+    def guarded(self, group: _Group) -> _Lookup:
+        """Make the lookup of rules that share a test. An unknown test returns its rules, because they may match."""
         test = group[0][0]
-        answer, members = self.compile_one(test), _members(group)
+        answer, placed_rules = self.compile_one(test), _placed_rules(group)
         if len(group) == 1 or not self.depth:
-            return lambda values: members if answer(values) is not False else ()
-        behind = [seeker.less(test) for _, seeker in group]
-        doors = _Plan(behind, self.compile_one, self.by_values, self.depth - 1).doors()
+            return lambda values: placed_rules if answer(values) is not False else ()
+        rest = [rule.less(test) for _, rule in group]
+        lookups = _IndexBuilder(rest, self.compile_one, self.by_values, self.depth - 1).lookups()
 
-        def guarded(values: Mapping[str, Any]) -> Iterable[_Member]:
+        def guarded(values: Mapping[str, Any]) -> Iterable[_PlacedRule]:
             if answer(values) is False:
                 return ()
-            return [member for door in doors for member in door(values)]
+            return [placed_rule for lookup in lookups for placed_rule in lookup(values)]
 
         return guarded
 
 
-# -- doors by values ---------------------------------------------------------------------------------------------
+# -- lookups by values -------------------------------------------------------------------------------------------
 
 
-def _members(group: _Group) -> list[_Member]:
-    return [seeker.member for _, seeker in group]
+def _placed_rules(group: _Group) -> list[_PlacedRule]:
+    return [rule.placed_rule for _, rule in group]
 
 
 def _operands(test: Test) -> tuple[Any, ...]:
     return test.operand if isinstance(test.operand, tuple) else (test.operand,)
 
 
-def _named(group: _Group) -> _Door:
-    """Rules that want one of some names."""
-    field, everyone = group[0][0].field, _members(group)
-    wanting: dict[str, list[_Member]] = {}
-    for test, seeker in group:
+def _named(group: _Group) -> _Lookup:
+    """Make the lookup of rules that need one of some names."""
+    field, everyone = group[0][0].field, _placed_rules(group)
+    wanting: dict[str, list[_PlacedRule]] = {}
+    for test, rule in group:
         for name in _operands(test):
-            wanting.setdefault(str(name).casefold(), []).append(seeker.member)
+            wanting.setdefault(str(name).casefold(), []).append(rule.placed_rule)
 
-    def named(values: Mapping[str, Any]) -> Iterable[_Member]:
+    def named(values: Mapping[str, Any]) -> Iterable[_PlacedRule]:
         value = values[field]
         if value is UNAVAILABLE:
             return everyone
         if isinstance(value, str):
             return wanting.get(value.casefold(), ())
-        return [member for name in value or () for member in wanting.get(name.casefold(), ())]
+        return [placed_rule for name in value or () for placed_rule in wanting.get(name.casefold(), ())]
 
     return named
 
 
-def _numbered(group: _Group) -> _Door:
-    """Rules that want more than a number, the smallest number first."""
+def _numbered(group: _Group) -> _Lookup:
+    """Make the lookup of rules that need more than a number, sorted by that number."""
     field, operator = group[0][0].field, group[0][0].operator
     rising = sorted(group, key=lambda each: int(each[0].operand))
-    limits, ordered = [test.operand for test, _ in rising], _members(rising)
+    limits, ordered = [test.operand for test, _ in rising], _placed_rules(rising)
     how_many = FIELDS[field].kind is Kind.NAMES
     cut = bisect_left if operator == "over" else bisect_right
 
-    def numbered(values: Mapping[str, Any]) -> Iterable[_Member]:
+    def numbered(values: Mapping[str, Any]) -> Iterable[_PlacedRule]:
         value = values[field]
         if value is UNAVAILABLE:
             return ordered
@@ -203,17 +204,19 @@ def _numbered(group: _Group) -> _Door:
     return numbered
 
 
-def _patterned(group: _Group) -> _Door:
-    """Rules that want a text to look like something."""
-    field, everyone = group[0][0].field, _members(group)
-    looks: list[tuple[AnyPattern, _Member]] = [(each, s.member) for test, s in group for each in _operands(test)]
-    sieve, wanting = PatternSet([pattern for pattern, _ in looks]), [member for _, member in looks]
+def _patterned(group: _Group) -> _Lookup:
+    """Make the lookup of rules that need a text like a pattern."""
+    field, everyone = group[0][0].field, _placed_rules(group)
+    looks: list[tuple[AnyPattern, _PlacedRule]] = [
+        (each, rule.placed_rule) for test, rule in group for each in _operands(test)
+    ]
+    pattern_set, wanting = PatternSet([pattern for pattern, _ in looks]), [placed_rule for _, placed_rule in looks]
 
-    def patterned(values: Mapping[str, Any]) -> Iterable[_Member]:
+    def patterned(values: Mapping[str, Any]) -> Iterable[_PlacedRule]:
         value = values[field]
         if value is UNAVAILABLE:
             return everyone
         texts = (value,) if isinstance(value, str) else value or ()
-        return [wanting[place] for text in texts for place in sieve.through(text)]
+        return [wanting[place] for text in texts for place in pattern_set.candidates(text)]
 
     return patterned

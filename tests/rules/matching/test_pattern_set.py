@@ -10,7 +10,7 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatekeeper.rules.matching import pattern_set as sieves
+from gatekeeper.rules.matching import pattern_set as pattern_set
 from gatekeeper.rules.matching.pattern_set import PatternSet
 from gatekeeper.rules.matching.patterns import read_glob, read_regex
 
@@ -23,16 +23,16 @@ patterns = st.one_of(
 @given(st.lists(patterns, max_size=8), st.text("aAßéSs.\n", max_size=8))
 @example([read_regex("a{300}$")], "a" * 300)
 def test_what_is_found_has_come_through(many, text):
-    through = PatternSet(many).through(text)
+    through = PatternSet(many).candidates(text)
     assert {place for place, each in enumerate(many) if each.found_in(text)} <= set(through)
 
 
 def test_few_come_through_that_are_not_found():
     many = [*(read_glob(f"*offer {number} *") for number in range(100))]
     many += [read_regex(f"invoice {number}$") for number in range(100)]
-    assert PatternSet(many).through("Your invoice 17") == [117]
-    assert PatternSet(many).through("an OFFER 17 for you") == [17]
-    assert PatternSet(many).through("Open enrolment") == []
+    assert PatternSet(many).candidates("Your invoice 17") == [117]
+    assert PatternSet(many).candidates("an OFFER 17 for you") == [17]
+    assert PatternSet(many).candidates("Open enrolment") == []
 
 
 @pytest.mark.parametrize("failure", ["search", "compile"])
@@ -48,8 +48,8 @@ def test_a_set_that_fails_lets_all_through(monkeypatch, failure):
                 raise re2.error("failed to compile Set")
             super().Compile()
 
-    monkeypatch.setattr(sieves.re2, "Set", Failing)
-    assert PatternSet([read_regex("a"), read_glob("b*"), read_regex("c")]).through("bc") == [1, 0, 2]
+    monkeypatch.setattr(pattern_set.re2, "Set", Failing)
+    assert PatternSet([read_regex("a"), read_glob("b*"), read_regex("c")]).candidates("bc") == [1, 0, 2]
 
 
 def test_a_text_made_to_be_slow_is_not_much_slower_than_pattern_by_pattern():
@@ -59,8 +59,8 @@ def test_a_text_made_to_be_slow_is_not_much_slower_than_pattern_by_pattern():
     many = [read_regex(f"^.*{'.*'.join(dice.sample(words, 3))}.*$") for _ in range(100)]
     texts = [" ".join(dice.choices(words, k=60)) for _ in range(12)]
     one_by_one = _seconds(lambda text: [each.found_in(text) for each in many], texts)
-    assert _seconds(PatternSet(many).through, texts) < 100 * one_by_one
-    assert PatternSet(many).through("longer " * 40) == list(range(100))  # of which there is no telling
+    assert _seconds(PatternSet(many).candidates, texts) < 100 * one_by_one
+    assert PatternSet(many).candidates("longer " * 40) == list(range(100))  # of which there is no telling
 
 
 def _seconds(look, texts):
