@@ -1,7 +1,8 @@
-"""The database: what is counted, kept, decided and queued. Rows stay in here.
+"""The database: what is counted, stored, decided and queued. Rows and SQL stay in this room.
 
-`Store` is how the rest of the gate sees it: asynchronous verbs for the running gate, and `call` for commands. What a
-verb does in its transaction is in the file of its name: decide, keeping, jobs, ledger.
+`Store` is how other rooms see it: asynchronous methods for the running gate, and `call` for commands. What a method
+does in its transaction is in the file of its topic. Read first: `decide.py` (the one atomic step), `mailing_match.py`,
+`batches.py`, `jobs.py`, and `db/` for the engine, the writer and the schema.
 """
 
 from __future__ import annotations
@@ -43,17 +44,18 @@ __all__ = [
     "WakeupListener",
 ]
 T = TypeVar("T")
-_QUICK = 65_536  # octets that are hashed sooner than a thread is asked to
+_QUICK = 65_536  # octets up to which hashing takes less time than handing it to a thread
 
 
 class Store:
-    """The database as the gate sees it."""
+    """The database as the gate uses it."""
 
     def __init__(self, database: Database) -> None:
-        """Args: `database` need not be there yet; until it is, every verb raises StoreError."""
+        """Args: `database` may be unreachable yet; until it is reached, every method raises StoreError."""
         self.database = database
         self.writer = Writer(database, together=self._decide_together)
-        # threads of its own: readers that wait for a database that is away must not keep others from theirs
+        # Readers have threads of their own: while they wait for a database that is away they must not keep other work
+        # from its threads.
         self._readers = ThreadPoolExecutor(max(1, database.connections - 1), "store-reader")
         self._secret: bytes | None = None
 
@@ -66,13 +68,13 @@ class Store:
             self.writer.start()
 
     def close(self) -> None:
-        """Finish what waits, and close the connections."""
+        """Finish the work that is queued, and close the connections."""
         self.writer.stop()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self.database.dispose()
 
     def is_short_of_space(self, now: float) -> bool:
-        """True where the database's disk has less room than a few large messages need; looks once a second.
+        """Return True where the database's disk has less room than a few large messages need; checked once a second.
 
         Args: `now` in seconds of a clock that only goes forward.
         """
@@ -86,25 +88,27 @@ class Store:
         return self._secret
 
     async def run(self, function: Callable[[Connection], T | Undo[T]]) -> T:
-        """Run a function of store/ in a transaction, with group commit; raises StoreError or what it raises."""
+        """Run a function of store/ in a transaction, with group commit. Raises StoreError, or what the function
+        raises.
+        """
         return await self.writer.submit(function)
 
     def call(self, function: Callable[[Connection], T | Undo[T]]) -> T:
-        """As `run`, from a thread without a loop."""
+        """Do as `run`, from a thread without an event loop."""
         return self.writer.call(function)
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        """Run a function that only reads, in a thread of its own beside the writer; raises StoreError."""
+        """Run a function that only reads, in a thread beside the writer. Raises StoreError."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.writer.read, function)
 
     def now(self) -> float:
-        """The time that all who use this database go by, in seconds since 1970."""
+        """Return the time that all processes on this database share, in seconds since 1970."""
         return self.database.clock.now()
 
     async def decide(self, arrival: Arrival, judge: Judge, timeouts: Timeouts | None = None) -> Outcome:
-        """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4); raises StoreError.
+        """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4). Raises StoreError.
 
-        Also TimeoutError where `timeouts` is at its end; a decision that has not begun is not made then.
+        Raises TimeoutError where its time is over; a decision that has not begun is not made then.
         """
         hashes = hash_arrival(self.secret, arrival)
         case = PendingDecision(arrival, hashes, judge)
@@ -123,7 +127,10 @@ class Store:
         return decide_together(connection, self.secret, cases)
 
     async def redeem(self, arrival: Arrival, token: str) -> str | None:
-        """Use up the token of a released message that has come back; its mailing's name, None where it is not good."""
+        """Use up the token of a released message that has come back.
+
+        Returns the id of its mailing (M-17); None where the token is not good.
+        """
         transaction = arrival.transaction
         recipients = [recipient.address for recipient in transaction.recipients]
         digest = arrival.facts.content_digest
@@ -134,15 +141,18 @@ class Store:
         )
 
     async def keep(self, arrival: Arrival, batch_id: int) -> bool:
-        """Make a held or gathered batch durable: its body in commits of their own, then the seal; raises StoreError.
+        """Make a held or gathered batch durable: its body in commits of their own, then the seal. Raises StoreError.
 
-        Once this has returned True the batch may be acknowledged. False where its mailing was decided meanwhile: the
-        transaction must be decided again.
+        Returns True once the batch may be acknowledged. False where its mailing was decided meanwhile: the transaction
+        must be decided again.
         """
         content, now = arrival.transaction.content, arrival.now.timestamp()
         quick = len(content) <= _QUICK
         digest = body_digest(arrival) if quick else await asyncio.to_thread(body_digest, arrival)
-        locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))  # those of who decides or keeps its like
+        locks = (
+            *hash_arrival(self.secret, arrival).locks,
+            lock_name(digest),
+        )  # the locks of everybody who decides or stores such mail
         opening = partial(batches.open_body, digest=digest, size=len(content), now=now)
         position = await self.writer.submit(opening, locks)
         step("body-opened")

@@ -1,4 +1,4 @@
-"""A transaction as it comes to be decided."""
+"""A transaction with all that was worked out about it, ready to be decided."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ Judge = Callable[[Counts, Standing], Verdict]
 class Gathering:
     """How a batch is gathered (DESIGN 3.5); times in seconds."""
 
-    opens: bool  # its size is one at which MTAs cut mail up; others only join what is being gathered
+    opens: bool  # its size is one at which MTAs cut mail up; other sizes only join a gather
     quiet: float
     limit: float
 
 
 def body_digest(arrival: Arrival) -> bytes:
-    """SHA-256 of the octets: worked out only for what is kept."""
+    """Return the SHA-256 of the message's octets; worked out only for stored messages."""
     return sha256(arrival.transaction.content).digest()
 
 
 @immutable
 class Arrival:
-    """A transaction as it comes to be decided: what the core has made of it."""
+    """A transaction that is to be decided, with its facts, audience, source and keys."""
 
     transaction: Transaction
     facts: Facts
     audience: Audience
     source: Source
     keys: Keys
-    identity: str  # of the batch, should it be kept: a resend has the same
+    identity: str  # of the batch, should it be stored: a resend has the same
     now: datetime
-    within: timedelta  # how long a mailing takes in what its keys join
-    separate: bool = False  # its source's messages are mailings of their own
-    agency: str | None = None  # within which texts join, with `source: agency`; else None
-    gathering: Gathering | None = None  # None where it is never to wait
+    within: timedelta  # how long a mailing takes in transactions that its keys join
+    separate: bool = False  # each message of its source is a mailing of its own
+    agency: str | None = None  # the agency within which texts join, with `source: agency`; else None
+    gathering: Gathering | None = None  # None where it never waits
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
     earlier: frozenset[EarlierMailings] = frozenset()  # what the rules ask about earlier mailings
-    returning: bool = False  # says that we have sent it ourselves: no resend of the batch that we keep
+    returning: bool = False  # it bears a release token: it is not taken for a resend of the batch that is stored
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Message-IDs of what it answers, where it is automatic mail to one recipient."""
+        """The Message-IDs that it answers, where it is automatic mail to one recipient."""
         return self.facts.answers if is_automatic(self.transaction, self.facts) else ()

@@ -1,6 +1,6 @@
-"""The one atomic step: find the mailing, add whom the transaction reaches, judge, and write what came of it.
+"""The one atomic step: find the mailing, add the people that the transaction reaches, judge, and write the outcome.
 
-All of it happens in one savepoint of one writer (SQLite) or under the locks of its keys (Postgres), so that of two
+All of it happens in one savepoint of the one writer (SQLite) or under the locks of its keys (Postgres), so that of two
 batches of a mailing the second always sees the first. A refusal rolls back its own additions and nobody else's.
 """
 
@@ -40,11 +40,11 @@ from gatekeeper.store.rows import (
 )
 from gatekeeper.store.standing import Claimant, depends_on_ledger, own_standing, whole_standing
 
-_RESEND_SECONDS = 5 * 86_400.0  # for which an MTA tries again (RFC 5321 4.5.4.1)
+_RESEND_SECONDS = 5 * 86_400.0  # how long an MTA tries again (RFC 5321 4.5.4.1)
 
 
 class Handling(StrEnum):
-    """What becomes of a batch that is not refused."""
+    """What happens to a batch that is not refused."""
 
     PASS = "pass"
     GATHER = "gather"
@@ -56,16 +56,16 @@ def decide(
 ) -> Outcome | Undo[Outcome]:
     """Decide one transaction (DESIGN 3.4).
 
-    Returns the Outcome; wrapped in Undo for reject and defer, whose additions are taken back. What `judge` raises is
-    raised. A batch that is held or gathered is written as `storing`: it is durable only once its body is (see
-    keeping.seal).
+    Returns the Outcome; for reject and defer it is wrapped in Undo, so that their additions are rolled back. Raises
+    what `judge` raises. A batch that is held or gathered is written as `storing`: it becomes durable only with its body
+    (`batches.seal`).
     """
     kept = None if arrival.returning else _find_kept(connection, hashes.identity, arrival)
     if kept is not None:
         return _repeat(kept)
     if arrival.answers and answers_passed(connection, secret, arrival):
         counts = Counts.of(arrival.audience)
-        return Outcome(judge(counts, Standing(answers=True)), counts)  # of no mailing, and nobody is counted
+        return Outcome(judge(counts, Standing(answers=True)), counts)  # it belongs to no mailing, and nobody is counted
     mailing, joined_by = match_mailing(connection, arrival, hashes)
     is_new = mailing is None
     mailing = mailing or new_row(hashes.source, arrival.now.timestamp()) | {"id": None, "number": None}
@@ -90,7 +90,7 @@ def decide(
 
 
 def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callable[[Standing], Verdict]) -> Verdict:
-    """Judge by what the mailing itself says; where the verdict may hang on the rest of the ledger, by all of it."""
+    """Judge by the mailing's own state; where the verdict may depend on the rest of the ledger, judge by all of it."""
     own = own_standing(connection, mailing)
     verdict = judge(own)
     if not depends_on_ledger(verdict):
@@ -103,7 +103,7 @@ def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callab
 def _claim(
     connection: Connection, mailing_id: int, arrival: Arrival, verdict: Verdict, handling: Handling
 ) -> int | None:
-    """Use the permits that cleared holds; what passes by them is on its way from here on: returns its flight."""
+    """Use the permits that cleared holds. Return the id of the flight that begins where the batch passes by them."""
     if not verdict.permits:
         return None
     now, passes = arrival.now.timestamp(), handling is Handling.PASS
@@ -113,7 +113,10 @@ def _claim(
 
 
 def _handling_of(mailing: Row, arrival: Arrival, verdict: Verdict) -> Handling:
-    """Gathered is only what would pass, is not covered by a permit, and is cut-up mail or joins it (DESIGN 3.5)."""
+    """Return how a batch is handled.
+
+    Gathered is only what would pass, is covered by no permit, and is cut-up mail or joins it (DESIGN 3.5).
+    """
     if verdict.action is Action.HOLD:
         return Handling.HOLD
     gathering = arrival.gathering
@@ -127,7 +130,7 @@ def _handling_of(mailing: Row, arrival: Arrival, verdict: Verdict) -> Handling:
 
 
 def _find_kept(connection: Connection, identity: Hash, arrival: Arrival) -> Row | None:
-    """A batch that we keep, or kept and sent, with the same envelope, Message-ID and content."""
+    """Return a batch with the same envelope, Message-ID and content that is stored, or was stored and sent."""
     since = arrival.now.timestamp() - _RESEND_SECONDS
     found = _KEPT.rows(connection, {"identity": identity, "since": since})
     return found[0] if found else None
@@ -196,16 +199,16 @@ def _write_mailing(
 
 
 def _note_growth(connection: Connection, mailing: Row, arrival: Arrival, counts: Counts) -> None:
-    """Those who have looked at a held mailing are to see that more of it has come."""
+    """Write to the timeline of a held mailing that more of it has arrived, for people who have looked at it."""
     is_other = not has_content(connection, mailing["id"], arrival.facts.content_digest)
     after = {"users": counts.users, "external": counts.external, "agencies": counts.agencies}
     note_growth(connection, mailing, after, Growth(1, int(is_other)), arrival.now.timestamp())
 
 
 def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, Any]:
-    """From here on the mailing has a number, and we know it by name (DESIGN 1.5).
+    """Return the number, sender and subject that a mailing is known by from here on (DESIGN 1.5).
 
-    One that had passed as ordinary mail, and was forgotten, has its number already.
+    A mailing that had passed as ordinary mail, and whose addresses were removed, has its number already.
     """
     return {
         "number": next_number(connection, "mailing") if mailing["number"] is None else mailing["number"],
@@ -218,7 +221,7 @@ def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, 
 def held_changes(
     connection: Connection, mailing: Row | RowMapping, reasons: tuple[Reason, ...], now: float
 ) -> dict[str, Any]:
-    """What holding makes of a mailing's row; what was gathered of it is held with it."""
+    """Return the columns that change when a mailing is held. What was gathered of it is held with it."""
     state = MailingState(mailing["state"])
     holding = [reason for reason in reasons if reason.action is Action.HOLD or reason.unknown]
     changes = {"state": advance(state, "hold").value, "reasons": reasons_to_rows(holding), "gather_until": None}
@@ -232,7 +235,10 @@ def held_changes(
 
 
 def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: float) -> dict[str, Any]:
-    """Wait until nothing of the mailing has come for `quiet`, and no longer than `limit` from the first batch on."""
+    """Return the columns that change when a mailing gathers.
+
+    The gather waits until nothing has arrived for `quiet`, and ends at most `limit` after its first batch.
+    """
     assert arrival.gathering is not None  # else its handling were another
     state = MailingState(mailing["state"])
     begins = state is not MailingState.GATHERING
@@ -244,5 +250,5 @@ def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: floa
         "state": advance(state, "gather").value,
         "gather_since": since,
         "gather_until": until,
-        "gather_leased": None,  # who judges it now has not seen this batch
+        "gather_leased": None,  # a node that judges it now has not seen this batch
     }

@@ -1,4 +1,4 @@
-"""What happened to a mailing, a request, a permit or a suspension, and who did it."""
+"""The timeline: what happened to a mailing, a request, a permit or a suspension, and who did it."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ class Act:
     by: str
     login: str
     reason: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)  # of a yes: what was seen, and on what terms
+    details: Mapping[str, Any] = field(default_factory=dict)  # of an approval: what was seen, and the terms

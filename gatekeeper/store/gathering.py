@@ -1,8 +1,9 @@
-"""Mailings that are being gathered: which are due, what is in them, and how a gather ends, once.
+"""Mailings that are being gathered: which are due, what is in them, and how a gather ends, exactly once.
 
-Whoever finds one due leases it, reads it, judges it outside of any transaction, and ends it only if nothing has changed
-since. The lease only spares the other nodes the work: of two that judge one mailing, because a lease ran out, one
-succeeds (its version is the fence), and one that is killed leaves nothing to take over but the mailing itself.
+A process that finds one due leases it, reads it, judges it outside of any transaction, and ends it only if nothing has
+changed since. The lease only spares other nodes the work: if two judge one mailing, because a lease ran out, one
+succeeds (the row's version is the fence), and a process that is killed leaves nothing to take over but the mailing
+itself.
 """
 
 from __future__ import annotations
@@ -41,20 +42,20 @@ class GatheredMailing:
 
 @immutable
 class BatchWarning:
-    """What a batch passes with: the header fields of a warning, and the reasons, which may name a repair."""
+    """What a warned batch passes with: the header fields of the warning, and the reasons, which may name a repair."""
 
     fields: bytes
     reasons: tuple[Reason, ...]
 
 
 def any_due(connection: Connection, now: float) -> bool:
-    """True where a gather is due that nobody has leased: a look that disturbs no writer."""
+    """Return True where a gather is due and not leased; a read that disturbs no writer."""
     return connection.execute(_due(now).limit(1)).first() is not None
 
 
 def lease_gather(connection: Connection, now: float, seconds: float) -> int | None:
-    """Lease a mailing that has been quiet for long enough, or gathered for as long as it may; its key."""
-    # a row that is locked is one that more comes of, or that another node leases
+    """Lease a mailing that has been quiet for long enough, or gathered for its limit; return its key."""
+    # A locked row is one that more arrives for at this moment, or that another node leases.
     due = _due(now).order_by(mailings.c.gather_until).limit(1).with_for_update(skip_locked=True)
     key: int | None = connection.execute(due).scalar()
     if key is not None:
@@ -73,9 +74,9 @@ def _due(now: float) -> Select[Any]:
 
 
 def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> GatheredMailing | None:
-    """A mailing with its gathered batches; None where somebody has ended its gather.
+    """Return a mailing with its gathered batches; None where its gather has ended.
 
-    `lock` keeps it as it was read until the transaction ends (Postgres; SQLite has one writer).
+    Args: `lock` keeps it as it was read until the transaction ends (Postgres; SQLite has one writer).
     """
     query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.GATHERING)
     query = query.where(mailings.c.merged_into.is_(None))
@@ -95,9 +96,9 @@ def end_by_passing(
     permits: Collection[str],
     now: float,
 ) -> bool:
-    """Send all that was gathered; False where the mailing has changed since it was read.
+    """Release everything that was gathered; return False where the mailing has changed since it was read.
 
-    Args: `added` has, by batch, what is warned of; `permits` are those that let it pass, locked.
+    Args: `added` are the warnings, by batch; `permits` are those that let it pass, locked.
     """
     row = _unchanged(connection, gathered)
     if row is None:
@@ -117,7 +118,7 @@ def end_by_passing(
 
 
 def end_by_holding(connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
-    """Hold all that was gathered; False where the mailing has changed since it was read."""
+    """Hold everything that was gathered; return False where the mailing has changed since it was read."""
     row = _unchanged(connection, gathered)
     if row is None:
         return False
@@ -126,9 +127,9 @@ def end_by_holding(connection: Connection, gathered: GatheredMailing, reasons: t
 
 
 def end_by_refusing(connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
-    """Return all that was gathered; False where the mailing has changed since it was read.
+    """Return everything that was gathered to its sender; return False where the mailing has changed since it was read.
 
-    Its sender is to be told by one DSN, which the caller queues in the same transaction.
+    The caller queues one DSN for the sender in the same transaction.
     """
     row = _unchanged(connection, gathered)
     if row is None:
@@ -146,7 +147,7 @@ def _unchanged(connection: Connection, gathered: GatheredMailing) -> RowMapping 
     row = connection.execute(query).mappings().first()
     if row is None or row["state"] != MailingState.GATHERING or row["merged_into"] is not None:
         return None
-    # a batch that was sealed since is not in the version: it was counted when it was decided
+    # A batch that was sealed since is not in the version, because it was counted when it was decided.
     ids = select(batches.c.id).where(batches.c.mailing_id == row["id"], batches.c.state == BatchState.GATHERED)
     same = set(connection.execute(ids).scalars()) == {batch.id for batch in gathered.batches}
     return row if same and row["version"] == gathered.version else None

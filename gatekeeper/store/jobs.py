@@ -1,8 +1,8 @@
-"""The durable queue: releases, DSNs and notices, leased to whoever carries them out.
+"""The durable queue: releases, DSNs and notices, leased to the worker that carries them out.
 
 A lease has an end and a fence. A worker that dies leaves its lease to run out; one that was only slow finds that its
-fence is old, and can no longer write. A release sends what its batch still has waiting, so that it can be cut off
-anywhere and go on.
+fence is old, and can no longer write. A release sends to the recipients of its batch that still wait, so that it can be
+cut off anywhere and go on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = (RELEASE, DSN, NOTICE)
 
 @immutable
 class Job:
-    """A leased piece of work. `fence` must still be the job's when its outcome is written."""
+    """A leased job. `fence` must still be the row's when its outcome is written."""
 
     id: int
     kind: str
@@ -43,17 +43,17 @@ class Job:
 
 @immutable
 class Release:
-    """A batch on its way: envelope, who is still waiting, and where its body is."""
+    """A batch on its way: envelope, recipients that still wait, and the digest of its body."""
 
     batch_id: int
     mailing_id: int
     sender: str
     parameters: tuple[str, ...]
-    waiting: tuple[tuple[int, Recipient], ...]  # with their positions
+    waiting: tuple[tuple[int, Recipient], ...]  # position and recipient
     body: bytes
     trace: bytes
-    listener: str  # that it came by
-    blind: bool = False  # its visible list is to be hidden
+    listener: str  # the listener that it arrived by
+    blind: bool = False  # To and Cc are hidden when it is sent
 
 
 def enqueue(
@@ -68,7 +68,7 @@ def enqueue(
     content: bytes | None = None,
     due: float | None = None,
 ) -> bool:
-    """Queue a job that is due at once, or at `due`; False where one named `once` was queued before."""
+    """Queue a job that is due at once, or at `due`; return False where one named `once` was queued before."""
     row = {
         "kind": kind,
         "once": once,
@@ -91,9 +91,10 @@ def enqueue(
 
 
 def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batch_id: int) -> None:
-    """Queue the release of a batch: one job a batch, which is due again where it was stopped before it had ended.
+    """Queue the release of a batch. There is one such job a batch; it becomes due again where it was stopped before its
+    end.
 
-    Whoever still has it in hand goes on with it, so that nobody is sent it twice.
+    A worker that still has it leased goes on with it, so that nobody is sent the message twice.
     """
     name = f"release:{batch_id}"
     if not enqueue(connection, RELEASE, now, once=name, mailing_id=mailing_id, batch_id=batch_id):
@@ -102,10 +103,10 @@ def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batc
 
 
 def lease(connection: Connection, now: float, seconds: float, limit: int, in_hand: Collection[int] = ()) -> list[Job]:
-    """Lease up to `limit` jobs that are due and nobody's, for that many seconds.
+    """Lease up to `limit` jobs that are due and not leased, for `seconds`.
 
-    Args: `in_hand` are the ids of jobs that are not to be leased whatever the time: those that the caller works at, and
-    those that another may still be at.
+    Args: `in_hand` are ids of jobs that the caller works on: their leases are never taken over, whatever the clock
+    says.
     """
     due = (
         select(jobs.c.id)
@@ -150,19 +151,19 @@ def _job(row: RowMapping) -> Job:
 
 
 def still_ours(connection: Connection, job: Job) -> bool:
-    """True while nobody has leased the job after us; locks it until the transaction ends."""
+    """Return True while nobody has leased the job after us; lock it until the transaction ends."""
     query = select(jobs.c.fence).where(jobs.c.id == job.id, jobs.c.state == "due").with_for_update()
     return connection.execute(query).scalar() == job.fence
 
 
 def extend(connection: Connection, job: Job, until: float) -> bool:
-    """Keep a lease for longer; False where it is no longer ours."""
+    """Extend a lease to `until`; return False where the lease is no longer ours."""
     query = update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence, jobs.c.state == "due")
     return connection.execute(query.values(lease_until=until)).rowcount == 1
 
 
 def finish(connection: Connection, job: Job, error: str | None = None) -> None:
-    """The job is done, or with an error has failed for good; content and, once it is done, recipient are not needed."""
+    """End a job: done, or with an `error` failed for good. Content, and for done jobs the recipient, are removed."""
     ended: dict[str, Any] = {
         "state": "failed" if error else "done",
         "error": error,
@@ -174,7 +175,7 @@ def finish(connection: Connection, job: Job, error: str | None = None) -> None:
 
 
 def put_off(connection: Connection, job: Job, due: float, error: str) -> None:
-    """Try the job again at that time."""
+    """Try the job again at `due`."""
     query = update(jobs).where(jobs.c.id == job.id, jobs.c.fence == job.fence)
     connection.execute(query.values(due_at=due, lease_until=0.0, attempts=jobs.c.attempts + 1, error=error[:500]))
 
@@ -183,7 +184,7 @@ def put_off(connection: Connection, job: Job, due: float, error: str) -> None:
 
 
 def open_release(connection: Connection, batch_id: int) -> Release | None:
-    """Read what a release has to send; None where the batch is not, or no longer, released."""
+    """Return what a release has to send; None where the batch is not, or no longer, released."""
     found = select(batches).where(batches.c.id == batch_id, batches.c.state == BatchState.RELEASED)
     row = connection.execute(found).mappings().first()
     if row is None:
@@ -211,13 +212,13 @@ def open_release(connection: Connection, batch_id: int) -> Release | None:
 
 
 def is_released(connection: Connection, batch_id: int) -> bool:
-    """True while nobody has stopped the batch; it stays so until the transaction ends."""
+    """Return True while the batch is released; it stays so until the transaction ends."""
     query = select(batches.c.state).where(batches.c.id == batch_id).with_for_update(read=True)
     return connection.execute(query).scalar() == BatchState.RELEASED
 
 
 def in_hand(connection: Connection, batch_ids: Collection[int], now: float) -> int:
-    """How many of these batches somebody is sending at this moment, stopped or not."""
+    """Return how many of these batches are being sent at this moment, stopped or not."""
     leased = and_(jobs.c.batch_id.in_(batch_ids), jobs.c.state == "due", jobs.c.lease_until > now)
     return int(connection.execute(select(func.count()).select_from(jobs).where(leased)).scalar_one())
 
@@ -225,7 +226,7 @@ def in_hand(connection: Connection, batch_ids: Collection[int], now: float) -> i
 def record_answers(
     connection: Connection, batch_id: int, answers: Mapping[int, tuple[RecipientState, str]], now: float
 ) -> None:
-    """Write the next hop's last words about recipients who wait still, by position."""
+    """Write the next hop's last replies about recipients that still wait, by position."""
     table = batch_recipients
     by_answer: dict[tuple[RecipientState, str], list[int]] = {}
     for position, answer in answers.items():
@@ -238,7 +239,7 @@ def record_answers(
 
 
 def refused_since(connection: Connection, batch_id: int, since: float) -> list[tuple[int, Recipient, str]]:
-    """Whom the next hop has refused for good since then: position, recipient, its reply."""
+    """Return the recipients that the next hop has refused for good since then: position, recipient, reply."""
     table = batch_recipients
     query = (
         select(table)
@@ -250,7 +251,7 @@ def refused_since(connection: Connection, batch_id: int, since: float) -> list[t
 
 
 def close_batch_if_done(connection: Connection, batch_id: int) -> bool:
-    """Mark a batch sent once none of its recipients waits; True where it is."""
+    """Mark a batch sent once none of its recipients waits; return True where it is."""
     waiting = select(func.count()).where(
         batch_recipients.c.batch_id == batch_id, batch_recipients.c.state == RecipientState.WAITING
     )
@@ -260,17 +261,17 @@ def close_batch_if_done(connection: Connection, batch_id: int) -> bool:
     return True
 
 
-# -- what there is -----------------------------------------------------------------------------------------------
+# -- listing -----------------------------------------------------------------------------------------------------
 
 
 def summary(connection: Connection) -> dict[str, int]:
-    """How many jobs of each kind wait."""
+    """Return how many jobs of each kind wait."""
     query = select(jobs.c.kind, func.count()).where(jobs.c.state == "due").group_by(jobs.c.kind)
     return dict.fromkeys(KINDS, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
 def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
-    """The jobs that wait, oldest first, for `gatekeeper queue`; `recipients` are those who have not got it yet."""
+    """Return the jobs that wait, oldest first, for `gatekeeper queue`; `recipients` are those not sent to yet."""
     query = (
         select(
             jobs,
@@ -301,6 +302,6 @@ def _still_waiting(connection: Connection, row: RowMapping) -> list[str]:
 
 
 def any_due(connection: Connection, now: float) -> bool:
-    """True where a job is due that nobody has leased: a look that disturbs no writer."""
+    """Return True where a job is due and not leased; a read that disturbs no writer."""
     query = select(jobs.c.id).where(jobs.c.state == "due", jobs.c.due_at <= now, jobs.c.lease_until <= now).limit(1)
     return connection.execute(query).first() is not None

@@ -1,8 +1,9 @@
 """What rules ask of a mailing beyond its counts: how much of a list it reaches, people in no list, missing consent.
 
-Kept beside the mailing as numbers that grow with what is new in a batch. How much of a list is reached is exact: where
-the number was made of other members than the list has now, or two mailings became one, it is counted anew from the set
-of people. The other two are added up when mailings become one: somebody whom both had reached counts twice then.
+Kept beside the mailing as numbers that grow with the new people of a batch. How much of a list is reached is exact:
+where the number was made of other members than the list has now, or two mailings were merged, it is counted anew from
+the set of people. The other two numbers are added up in a merge, so that somebody whom both mailings had reached counts
+twice.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Tallies = Mapping[str, Any]  # {"unlisted": 3, "unconsented": 0, "reach": {list:
 
 
 def tally(connection: Connection, secret: bytes, mailing: Row, audience: Audience, new: Container[Hash]) -> Tallies:
-    """The mailing's tallies with the new people of a batch in them."""
+    """Return the mailing's tallies with the new people of a batch in them."""
     before: Tallies = mailing.get("tallies") or {}
     if audience.unlisted is None and audience.unconsented is None and not audience.watched:
         return before
@@ -63,7 +64,7 @@ def _hashes(secret: bytes, watched: WatchedList) -> frozenset[Hash]:
 
 
 def merge_tallies(tallies: Iterable[Tallies | None]) -> Tallies:
-    """The tallies of mailings that have become one; lists are counted anew when the next batch comes."""
+    """Return the tallies of merged mailings; lists are counted anew when the next batch arrives."""
     given = [each or {} for each in tallies]
     keys = ("unlisted", "unconsented")
     return {key: sum(each.get(key, 0) for each in given) for key in keys if any(key in each for each in given)}

@@ -1,4 +1,5 @@
-"""Which mailing a transaction belongs to: found by its keys, opened where none is, merged where two turn out to be one.
+"""Find the mailing of a transaction by its keys, open one where there is none, and merge mailings that turn out to be
+one.
 
 A strong key joins across sources; a weak one within its source (a text, with `source: agency`, within the agency). A
 weak key never merges two mailings already decided. Merging keeps the stricter state and the union of the people.
@@ -31,24 +32,25 @@ KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first
 
 @immutable
 class ArrivalHashes:
-    """An arrival's names under the database's key."""
+    """An arrival's source, identity and keys, hashed with the database's secret."""
 
     source: Hash
     identity: Hash
     keys: tuple[tuple[Hash, str], ...]  # with their kinds
-    wide: tuple[Hash, ...]  # those that join across sources
+    wide: tuple[Hash, ...]  # keys that join across sources
 
     @property
     def locks(self) -> tuple[int, ...]:
-        """What to lock on Postgres: the source, and whatever else may join another's mailing."""
+        """The names to lock on Postgres: the source, and every key that may join another source's mailing."""
         return (lock_name(self.source), *(lock_name(key) for key in self.wide))
 
 
 def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
-    """Hash an arrival's source, identity and keys; weak keys merge_tallies with what they join within.
+    """Return the hashes of an arrival's source, identity and keys; weak keys are hashed with the place that they join
+    within.
 
-    Weak keys begin with a part that those of one source share: they lie side by side in the table, and a message's are
-    written to one of its pages rather than to five. What is left, 96 bits, tells texts apart.
+    Weak keys begin with octets that all keys of one source share, so that they lie side by side in the table: the keys
+    of one message are written to one page rather than to five. The other 96 bits tell texts apart.
     """
     mailbox = arrival.source.mailbox
     source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
@@ -70,9 +72,9 @@ _SHARED = 4  # octets
 
 
 def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:
-    """Strong keys; those of the Message-ID begin with what an answer to the message can name (see answers.py).
+    """Yield strong keys; those of the Message-ID begin with what an answer to the message can name (see answers.py).
 
-    Where MAIL FROM is not the source, a second one begins with a hash of both: it is MAIL FROM that reports go to.
+    Where MAIL FROM is not the source, a second key begins with a hash of both, because reports go to MAIL FROM.
     """
     for key in arrival.keys.strong:
         hashed, kind = keyed(secret, key), _kind(key)
@@ -98,7 +100,7 @@ def _within(arrival: Arrival, kind: str) -> str:
 
 
 def match_mailing(connection: Connection, arrival: Arrival, hashes: ArrivalHashes) -> tuple[Row | None, str | None]:
-    """The mailing of an arrival and the kind of key that joined it; None where no key leads to one."""
+    """Return the mailing of an arrival and the kind of key that joined it; (None, None) where no key leads to one."""
     since = (arrival.now - arrival.within).timestamp()
     found = lock_mailings_of_keys(connection, [key for key, _ in hashes.keys], since)
     if not found:
@@ -114,11 +116,12 @@ def match_mailing(connection: Connection, arrival: Arrival, hashes: ArrivalHashe
 
 
 def lock_mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
-    """A row for each key that leads to a mailing that still takes in batches; on Postgres these are locked.
+    """Return a row for each key that leads to a mailing that still takes in batches; on Postgres the mailings are
+    locked.
 
-    While we wait for a lock, its holder may merge the mailing or begin its successor, and then the key leads elsewhere:
-    looked up until all that it leads to is ours. No key can appear meanwhile that was not there, for who makes one
-    holds its advisory lock.
+    While we wait for a lock, its holder may merge the mailing or open its successor, and then the key leads elsewhere.
+    So keys are looked up again until all mailings that they lead to are locked. No new key can appear meanwhile,
+    because making one takes its advisory lock.
     """
     found = mailings_of_keys(connection, keys, since)
     locked: set[int] = set()
@@ -132,12 +135,12 @@ def lock_mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: f
 
 
 def mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
-    """The rows of mailings begun after `since` that the keys lead to, each with the key and its kind."""
+    """Return the rows of mailings begun after `since` that the keys lead to, each with the key and its kind."""
     found = _LEADING.rows(connection, keys) if keys else []
     return [row for row in found if row["state"] in ACTIVE_MAILINGS and row["started_at"] > since]
 
 
-# By its keys alone: SQLite, told of the state too, goes through all mailings once the keys are many.
+# Selected by keys alone: with a condition on the state, SQLite scans all mailings once the keys are many.
 _LEADING = SelectAmong(
     mailing_keys.c.key,
     lambda among: (
@@ -149,12 +152,14 @@ _LEADING = SelectAmong(
 
 
 def _preference(row: Row) -> tuple[int, int, int]:
-    """The stricter state first, whatever led there: nothing that joins a held mailing passes; then the older."""
+    """Return the order of preference: the stricter state first, so that nothing that joins a held mailing passes;
+    then the older.
+    """
     return strictness(MailingState(row["state"])), row["id"], KINDS.index(row["kind"])
 
 
 def _is_one(chosen: Row, other: Row) -> bool:
-    """Whether the two mailings that an arrival belongs to are one: not, on a weak key alone, where both are decided."""
+    """Return True where two mailings of one arrival may be merged: not, on a weak key alone, where both are decided."""
     by_strong = chosen["kind"] in STRONG and other["kind"] in STRONG
     return by_strong or not (chosen["state"] in DECIDED and other["state"] in DECIDED)
 
@@ -164,14 +169,14 @@ def _read(connection: Connection, mailing_id: int) -> RowMapping:
 
 
 def open_mailing(connection: Connection, row: Row, hashes: ArrivalHashes) -> int:
-    """Write a new mailing's row, and point its keys to it; returns its id."""
+    """Write a new mailing's row, and point its keys to it; return its id."""
     mailing_id: int = _OPEN.rows(connection, row)[0]["id"]
     _claim_keys(connection, mailing_id, hashes, set())
     return mailing_id
 
 
 def new_row(source: Hash, now: float) -> dict[str, Any]:
-    """The row of a mailing that has nothing yet, in the order of the table's columns."""
+    """Return the row of an empty mailing, in the order of the table's columns."""
     return {
         "state": MailingState.OPEN.value,
         "source": source,
@@ -195,12 +200,12 @@ _OPEN = Statement(lambda _: insert(mailings).returning(mailings.c.id), list(new_
 
 
 def _claim_keys(connection: Connection, mailing_id: int, hashes: ArrivalHashes, taken: set[Hash]) -> None:
-    """Point the keys here that lead to no mailing that still takes in batches."""
+    """Point those keys here that lead to no mailing that still takes in batches."""
     point_keys(connection, ((key, mailing_id, kind) for key, kind in hashes.keys if key not in taken))
 
 
 def point_keys(connection: Connection, leading: Iterable[tuple[Hash, int, str]]) -> None:
-    """Let keys lead to mailings: key, id of the mailing, kind of the key; raises DBAPIError."""
+    """Let keys lead to mailings: (key, id of the mailing, kind of the key). Raises DBAPIError."""
     if rows := sorted(leading):
         _CLAIM.run(connection, rows)
 
@@ -241,16 +246,17 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
 
 
 def _place_behind(connection: Connection, other: int, kept: int) -> None:
-    """Give the batches of a mailing that becomes part of another places behind those that this one has.
+    """Give the batches of a merged mailing places behind those of the target.
 
-    Who has looked at this one has not seen them; those without a place, kept by an earlier program, are the first.
+    People who have looked at the target have not seen these batches. Batches without a place, stored by an earlier
+    version, come first.
     """
     moved = func.coalesce(batches.c.place, 0) + kept + 1
     connection.execute(update(batches).where(batches.c.mailing_id == other).values(place=moved))
 
 
 def _merge_uses(connection: Connection, other: int, target: int) -> None:
-    """What either has used, the mailing that they turn out to be has used."""
+    """Count the permits that either mailing has used as used by the merged one."""
     table = permit_uses
     used = select(table.c.permit_id, literal(target), table.c.claimed_at, table.c.relayed)
     statement = upsert(connection, table).from_select(
@@ -280,7 +286,9 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
 
 
 def _take_number(connection: Connection, mailing: RowMapping, other: Row, target: int) -> dict[str, Any]:
-    """The other's numbers lead to the target from now on, as its own where it has none."""
+    """Let the other mailing's number lead to the target from now on; it becomes the target's own where that has
+    none.
+    """
     if mailing["number"] is not None and other["number"] is not None:
         gone = {"merged_into": target, "gather_until": None}
         connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
@@ -292,7 +300,7 @@ def _take_number(connection: Connection, mailing: RowMapping, other: Row, target
 
 
 def hold_gathered(connection: Connection, mailing_id: int) -> None:
-    """What was gathered of a mailing is held with it."""
+    """Hold the gathered batches of a mailing."""
     gathered = update(batches).where(batches.c.mailing_id == mailing_id, batches.c.state == BatchState.GATHERED)
     connection.execute(gathered.values(state=BatchState.HELD.value))
 
@@ -301,9 +309,9 @@ def hold_gathered(connection: Connection, mailing_id: int) -> None:
 
 
 def open_successor(connection: Connection, mailing_id: int) -> int | None:
-    """Begin the successor of a closed mailing: it has its keys, and knows who was reached; returns its id.
+    """Open the successor of a closed mailing: it takes over the keys, and knows who was reached. Return its id.
 
-    None where nobody was reached: the keys are removed, and what comes next starts afresh.
+    Returns None where nobody was reached: the keys are removed, and later mail starts afresh.
     """
     if not count_reached(connection, mailing_id):
         connection.execute(delete(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id))

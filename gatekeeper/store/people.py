@@ -1,7 +1,7 @@
-"""The exact set of people that a mailing reaches, as keyed hashes. It only grows.
+"""The exact set of people that a mailing reaches, as keyed hashes. The set only grows.
 
-Only those that are new are written, and only those of the batch are looked up: a decision costs what its batch is
-large, however large the mailing has become.
+Only the people of the batch are looked up and only new ones are written: a decision costs what its batch is large,
+however large the mailing has become.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from gatekeeper.store.rows import tallied
 
 @immutable
 class PersonRow:
-    """One of an audience, and where they belong."""
+    """A person of an audience as the table has them, without the hash."""
 
     inside: bool
     agency: str | None
@@ -48,7 +48,7 @@ class PersonRow:
 
 
 def hash_person(secret: bytes, name: str) -> Hash:
-    """Hash a user or an external."""
+    """Return the keyed hash of a user or an external."""
     return keyed(secret, f"person {name}")
 
 
@@ -58,7 +58,7 @@ def _inside(agency: str | None) -> PersonRow:
 
 
 def hash_people(secret: bytes, audience: Audience) -> dict[Hash, PersonRow]:
-    """Hash an audience's users and externals."""
+    """Return an audience's users and externals by their keyed hashes."""
     unresolved = audience.unresolved
     if not unresolved and not audience.externals and len(audience.users) == 1:  # as most messages are
         ((user, agency),) = audience.users.items()
@@ -73,7 +73,7 @@ def hash_people(secret: bytes, audience: Audience) -> dict[Hash, PersonRow]:
 
 
 def find_new(connection: Connection, mailing: Row, people: dict[Hash, PersonRow]) -> dict[Hash, PersonRow]:
-    """Those of the people that the mailing has not counted yet."""
+    """Return those of the people that the mailing has not counted yet."""
     if mailing["users"] + mailing["external"] == 0:
         return people
     known: set[Hash] = set()
@@ -93,7 +93,7 @@ def _chunks(hashes: list[Hash]) -> list[list[Hash]]:
 
 
 def _numbered(chunk: list[Hash]) -> dict[str, Hash]:
-    """The chunk as named values, filled up to a size that a statement was made for."""
+    """Return the chunk as named values, filled up to a size that a statement was compiled for."""
     size = next(size for size in _SIZES if size >= len(chunk))
     padded = chunk + chunk[-1:] * (size - len(chunk))
     return {f"person{number}": hash_ for number, hash_ in enumerate(padded)}
@@ -114,7 +114,7 @@ def _reached_statement(size: int) -> Statement:
     return Statement(lambda _: update(mailing_people).where(_among(size), unreached).values(reached=literal(True)))
 
 
-_SIZES = (1, 16, 100, 500)  # of the chunks that are looked up in one statement
+_SIZES = (1, 16, 100, 500)  # hashes that are looked up in one statement
 _KNOWN = {size: _known_statement(size) for size in _SIZES}
 _REACHED = {size: _reached_statement(size) for size in _SIZES}
 _ADD = BulkInsert(
@@ -123,7 +123,7 @@ _ADD = BulkInsert(
 
 
 def grow(counts: Counts, audience: Audience, new: dict[Hash, PersonRow], tallies: Mapping[str, Any]) -> Counts:
-    """The counts with the new people in them; `tallies` has them already."""
+    """Return the counts with the new people in them; `tallies` include them already."""
     inside = [person for person in new.values() if person.inside]
     agencies = Counter(counts.agencies) + Counter(person.agency for person in inside if person.agency is not None)
     return Counts(
@@ -144,12 +144,14 @@ def add_people(
     *,
     reached: bool,
 ) -> int:
-    """Write the new ones, and return how many people the batch reaches that nothing relayed had reached before."""
+    """Write the new people. Return how many people the batch reaches whom nothing relayed had reached before."""
     own = mailing["id"]
     if is_packed(connection, new):
         add(connection, own, _places(new), reached=reached)
     else:
-        _ADD.run(connection, sorted(_rows(own, new, reached=reached)))  # in the table's order: a page is written once
+        _ADD.run(
+            connection, sorted(_rows(own, new, reached=reached))
+        )  # in the table's order, so that each page is written once
     if not reached:
         return 0
     known = [hash_ for hash_ in people if hash_ not in new]
@@ -157,7 +159,9 @@ def add_people(
 
 
 def add_everyone(connection: Connection, added: Mapping[int, Mapping[Hash, PersonRow]]) -> None:
-    """Write people of several mailings, all of them reached: by a mailing's id those whom it does not have yet."""
+    """Write people of several mailings, all of them reached; by mailing id, only people whom that mailing does not
+    have yet.
+    """
     rows: list[tuple[Any, ...]] = []
     for own, new in added.items():
         if is_packed(connection, new):
@@ -176,7 +180,7 @@ def _rows(own: int, new: Mapping[Hash, PersonRow], *, reached: bool) -> list[tup
 
 
 def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:
-    if mailing["number"] is None:  # nothing of it was ever kept: all that it counts it has reached
+    if mailing["number"] is None:  # nothing of it was ever stored: everybody counted was reached
         return 0
     marked = 0
     for chunk in _chunks(known):
@@ -186,7 +190,7 @@ def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> in
 
 
 def mark_all_reached(connection: Connection, mailing_id: int) -> None:
-    """Note that all that the mailing counts may be reached from now on."""
+    """Note that everybody whom the mailing counts may be reached from now on."""
     query = update(mailing_people).where(mailing_people.c.mailing_id == mailing_id).values(reached=True)
     connection.execute(query)
 
@@ -194,8 +198,8 @@ def mark_all_reached(connection: Connection, mailing_id: int) -> None:
 def mark_reached(connection: Connection, mailing_id: int, addresses: Iterable[str]) -> None:
     """Note that the people of these addresses may be reached from now on.
 
-    Where one of them is no person that the mailing counts (a list, an alias), all of its people are noted: whom it
-    stands for is not known here, and to count somebody too many is the safer error.
+    Where an address is no person that the mailing counts (a list, an alias), all of its people are noted: the members
+    are not known here, and counting somebody too many is the safer error.
     """
     secret = read_secret(connection)
     hashes = sorted({hash_person(secret, normalise(address)) for address in addresses})
@@ -213,13 +217,13 @@ def _among_these(mailing_id: int, chunk: list[Hash]) -> ColumnElement[bool]:
 
 
 def count_reached(connection: Connection, mailing_id: int) -> int:
-    """How many people the mailing may have reached."""
+    """Return how many people the mailing may have reached."""
     query = select(func.count()).where(mailing_people.c.mailing_id == mailing_id, mailing_people.c.reached)
     return int(connection.execute(query).scalar_one())
 
 
 def recount(connection: Connection, mailing_id: int) -> dict[str, Any]:
-    """The counts of a mailing's row, made anew from its people."""
+    """Return the counts of a mailing's row, made anew from its people."""
     table = mailing_people
     query = (
         select(table.c.inside, table.c.agency, func.count(), func.sum(cast(table.c.unresolved, Integer)))
@@ -236,7 +240,7 @@ def recount(connection: Connection, mailing_id: int) -> dict[str, Any]:
 
 
 def copy_people(connection: Connection, source: int, target: int, *, only_reached: bool = False) -> None:
-    """Add one mailing's people to another's: who was reached by either was reached."""
+    """Add one mailing's people to another's. Whoever was reached by either counts as reached."""
     table = mailing_people
     columns = (table.c.person, table.c.reached, table.c.inside, table.c.unresolved, table.c.agency)
     people = select(literal(target), *columns).where(
@@ -252,5 +256,5 @@ def copy_people(connection: Connection, source: int, target: int, *, only_reache
 
 
 def forget_people(connection: Connection, mailing_id: int) -> None:
-    """Remove a mailing's people: they are another's now."""
+    """Remove a mailing's people, after they were copied to another mailing."""
     connection.execute(delete(mailing_people).where(mailing_people.c.mailing_id == mailing_id))
