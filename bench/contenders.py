@@ -27,7 +27,7 @@ class Contender:
     name: str
     port: int
     process: int
-    settled: Callable[[], bool] = lambda: True  # nothing of what was sent is still on its way
+    shared_attributes: Callable[[], bool] = lambda: True  # nothing of what was sent is still on its way
 
 
 @contextmanager
@@ -80,14 +80,14 @@ def gate(next_hop: int, *flags: str, name: str = "gate", gathered: bool = False)
     with gate_on(f"smtp://127.0.0.1:{next_hop}", *flags, gathered=gathered) as running:
         assert running.process is not None
 
-        def settled() -> bool:
+        def shared_attributes() -> bool:
             page = running.page("/metrics")[1]
             waiting = re.findall(
                 r'^gatekeeper_(?:mailings\{state="gathering"\}|queue\{.*?\}) (\S+)', page, re.MULTILINE
             )
             return not any(float(number) for number in waiting)
 
-        yield Contender(name, running.port, running.process.pid, settled)
+        yield Contender(name, running.port, running.process.pid, shared_attributes)
 
 
 @contextmanager

@@ -116,5 +116,5 @@ def _round(load: Workload, contender: Contender, messages: int, folder: Path, na
     before, began = cpu.seconds(contender.process), time.perf_counter()
     send(load, contender.port, messages, folder, f"{contender.name} {name}")
     taken = time.perf_counter() - began
-    wait_for(contender.settled, lambda: f"{contender.name} is not done", 300, 0.2)
+    wait_for(contender.shared_attributes, lambda: f"{contender.name} is not done", 300, 0.2)
     return Round(load.name, contender.name, messages, taken, cpu.seconds(contender.process) - before)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from gatekeeper.audit.record import About, Recorder
+from gatekeeper.audit.record import DecisionContext, Recorder
 from gatekeeper.model import Audience, Client, Counts, Evidence, Facts, Mailbox, Source, Standing, Transaction
 from gatekeeper.rules import Ruleset, judge, read_ruleset
 from gatekeeper.store import Database, Store, audit_chain, rulesets
@@ -57,7 +57,7 @@ def fill(store: Store, ruleset: Ruleset, decisions: int) -> None:
         evidence, moment = made_up(dice, number, at), datetime.fromtimestamp(at, UTC)
         verdict = judge(ruleset, evidence, moment)
         name = f"M-{number}" if verdict.mass else None
-        about = About(f"{number:012x}", verdict.action.value, key=number, mailing=name)
+        about = DecisionContext(f"{number:012x}", verdict.action.value, key=number, mailing=name)
         source = f"{hash(evidence.source.mailbox) & (1 << 64) - 1:016x}"
         lines.append(recorder.record(evidence, verdict, moment, about, source).line())
         if len(lines) == 5000 or number == decisions - 1:

@@ -1,7 +1,7 @@
 """What a draft would have changed: past decisions judged again, and the differences added up. Pure.
 
-People's decisions are taken as they were made. Where the draft holds what was not held, or lets go what was, the later
-messages of that mailing are judged as though it had been so.
+People's decisions are taken as they were made. Where the draft holds a mailing that was not held, or releases one that
+was, later messages of that mailing are judged with that state.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from gatekeeper.rules.ruleset import Ruleset
 
 @immutable
 class Example:
-    """One decision that the draft would have made otherwise."""
+    """One decision that the draft would have made differently."""
 
     record: Record
     frame: Frame
     verdict: Verdict
 
     def value(self, name: str) -> Any:
-        """A recorded value; None where it was not recorded."""
+        """Return a recorded value; None where it was not recorded."""
         names = (*self.frame.fields, *self.frame.named)
         place = names.index(name) if name in names else len(names)
         return self.record.values[place] if place < len(self.record.values) else None
 
 
 @dataclass(slots=True)
-class Change:
-    """All decisions that would have gone from one verdict to another; from one to itself, for other reasons."""
+class VerdictChange:
+    """All decisions that would have gone from one verdict to another; where both are the same, for other reasons."""
 
     before: str
     after: str
@@ -53,13 +53,13 @@ class Change:
 
 @dataclass
 class Comparison:
-    """Adds up decisions, taken in the order of their times."""
+    """Adds up decisions, which must be taken in the order of their times."""
 
     draft: Ruleset
     most_examples: int = 3
     decisions: int = 0
     judged: int = 0
-    changes: dict[tuple[str, str], Change] = field(default_factory=dict)
+    changes: dict[tuple[str, str], VerdictChange] = field(default_factory=dict)
     hung_on: Counter[str] = field(default_factory=Counter)  # test -> decisions that could not be judged for it
     unasked: int = 0  # judged by the draft as though there were no permits and suspensions: the ledger was not asked
     not_asked: Counter[str] = field(default_factory=Counter)  # moment -> decisions that asked no rule
@@ -88,7 +88,7 @@ class Comparison:
 
     @property
     def differences(self) -> int:
-        """Decisions whose verdict would have been another."""
+        """The number of decisions whose verdict would have been another."""
         return sum(change.decisions for change in self.changes.values() if change.is_verdict)
 
     def _differs(self, record: Record, frame: Frame, standing: Standing | None, replayed: Replayed) -> None:
@@ -97,7 +97,7 @@ class Comparison:
         if replayed.action.value == record.verdict and _same_rules(record, replayed):
             return
         pair = (record.verdict, replayed.action.value)
-        change = self.changes.setdefault(pair, Change(*pair))
+        change = self.changes.setdefault(pair, VerdictChange(*pair))
         change.decisions += 1
         change.sources.add(record.source)
         change.mailings.add(record.id if record.key is None else record.key)
@@ -107,7 +107,7 @@ class Comparison:
         if len(change.examples) < self.most_examples and _is_another(record, change):
             change.examples.append(Example(record, frame, verdict))
 
-    # -- what would have become of the mailing -------------------------------------------------------------------
+    # -- the state that the mailing would have -------------------------------------------------------------------
 
     def _standing(self, record: Record) -> Standing:
         recorded, reasons = standing_of(record), self._held[record.key or 0]
@@ -131,8 +131,8 @@ def _same_rules(record: Record, replayed: Replayed) -> bool:
     return not replayed.whole or {row[0] for row in record.reasons} == set(replayed.rules)
 
 
-def _is_another(record: Record, change: Change) -> bool:
-    """Examples are of different mailings."""
+def _is_another(record: Record, change: VerdictChange) -> bool:
+    """Return True where no example is of the same mailing."""
     return all(record.key is None or record.key != example.record.key for example in change.examples)
 
 

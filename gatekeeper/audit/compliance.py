@@ -1,4 +1,4 @@
-"""What the records of a time come to: by agency, by sender, and what would have been stopped. Pure."""
+"""Add up the records of a period: by agency, by sender, and what would have been stopped. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatekeeper.audit.record import MET, Frame, Record
+from gatekeeper.audit.record import RECHECKED, Frame, Record
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 
@@ -16,8 +16,8 @@ NO_AGENCY = "(none)"
 
 
 @dataclass(slots=True)
-class Part:
-    """An agency's share, or a sender's; mailings by number, or messages by id where they have none."""
+class ComplianceShare:
+    """The share of one agency or sender: mailings by number, or messages by id where they have none."""
 
     messages: int = 0
     mailings: set[str] = field(default_factory=set)
@@ -28,18 +28,18 @@ class Part:
     would_be_refused: set[str] = field(default_factory=set)
     most_people: int = 0
     agency: str = NO_AGENCY
-    sender: str | None = None  # of mail that has a name
+    sender: str | None = None  # of mail that is known by name
     subjects: dict[str, str] = field(default_factory=dict)  # by mailing
 
     @property
     def violations(self) -> set[str]:
-        """What a rule held, refused or warned of, or would have."""
+        """Everything that a rule held, refused or warned of, or would have."""
         return self.held | self.refused | self.warned | self.would_be_held | self.would_be_refused
 
 
 @immutable
-class Stopped:
-    """A mailing that passed though a rule would have stopped it, since the gate only observed."""
+class ObservedViolation:
+    """A mailing that a rule would have stopped, and that passed because the gate only observed."""
 
     unit: str
     verdict: str
@@ -52,20 +52,20 @@ class Stopped:
 
 @dataclass
 class Compliance:
-    """Adds up records; of one agency's senders where it is named."""
+    """Adds up records; only those of one agency's senders where `agency` names it."""
 
     agency: str | None = None
-    verdicts: Counter[str] = field(default_factory=Counter)  # what was said
-    observed: Counter[str] = field(default_factory=Counter)  # what was said and not done
+    verdicts: Counter[str] = field(default_factory=Counter)  # verdicts of the rules
+    observed: Counter[str] = field(default_factory=Counter)  # verdicts that were not carried out
     watched: Counter[str] = field(default_factory=Counter)  # rules that are only observed -> times they matched
     rules: Counter[str] = field(default_factory=Counter)
-    agencies: dict[str, Part] = field(default_factory=dict)
-    senders: dict[str, Part] = field(default_factory=dict)  # by keyed hash
-    stopped: dict[str, Stopped] = field(default_factory=dict)
+    agencies: dict[str, ComplianceShare] = field(default_factory=dict)
+    senders: dict[str, ComplianceShare] = field(default_factory=dict)  # by keyed hash
+    stopped: dict[str, ObservedViolation] = field(default_factory=dict)
 
     def take(self, record: Record, frame: Frame | None) -> None:
-        """Take one decision; resends, failures, and looks at what was held and counted before count for nothing."""
-        if frame is None or record.moment == MET:
+        """Take one decision. Resends, failures and rechecks of held mailings are not counted."""
+        if frame is None or record.moment == RECHECKED:
             return
         agency = value_of(record, frame, "sender_agency") or NO_AGENCY
         if self.agency not in (None, agency):
@@ -80,28 +80,28 @@ class Compliance:
             self.observed[record.verdict] += 1
             self._stop(record, frame)
 
-    def _part(self, parts: dict[str, Part], name: str) -> Part:
-        return parts.setdefault(name, Part())
+    def _part(self, parts: dict[str, ComplianceShare], name: str) -> ComplianceShare:
+        return parts.setdefault(name, ComplianceShare())
 
     def _stop(self, record: Record, frame: Frame) -> None:
         rules = tuple(row[0] for row in record.reasons)
         who = value_of(record, frame, "sender"), value_of(record, frame, "subject")
         users = value_of(record, frame, "users") or 0
-        self.stopped[_unit(record)] = Stopped(_unit(record), record.verdict, rules, *who, users, record.at)
+        self.stopped[_unit(record)] = ObservedViolation(_unit(record), record.verdict, rules, *who, users, record.at)
 
-    def repeat_senders(self) -> list[Part]:
-        """Senders with more than one violation, the most first."""
+    def repeat_senders(self) -> list[ComplianceShare]:
+        """Return senders with more than one violation, those with most first."""
         found = [part for part in self.senders.values() if len(part.violations) > 1]
         return sorted(found, key=lambda part: (-len(part.violations), part.sender or ""))
 
-    def top_senders(self, number: int) -> list[Part]:
-        """Those who reached most people with one mailing, among the senders of mass mail."""
+    def top_senders(self, number: int) -> list[ComplianceShare]:
+        """Return the senders of mass mail that reached most people with one mailing."""
         named = [part for part in self.senders.values() if part.mailings]
         return sorted(named, key=lambda part: (-part.most_people, part.sender or ""))[:number]
 
 
 def value_of(record: Record, frame: Frame, name: str) -> Any:
-    """A recorded value; None where it was not recorded."""
+    """Return a recorded value; None where it was not recorded."""
     names = frame.fields if name in frame.fields else (*frame.fields, *frame.named)
     place = names.index(name) if name in names else len(names)
     return record.values[place] if place < len(record.values) else None
@@ -115,7 +115,7 @@ def _passed_all_the_same(record: Record) -> bool:
     return record.verdict in _STOPS and record.done in (Action.RELAY.value, Action.WARN.value)
 
 
-def _add(part: Part, record: Record, frame: Frame) -> None:
+def _add(part: ComplianceShare, record: Record, frame: Frame) -> None:
     part.messages += 1
     unit = _unit(record)
     if record.mass or record.mailing:

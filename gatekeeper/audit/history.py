@@ -1,4 +1,4 @@
-"""What was decided, read back in the order of its time, from all chains together."""
+"""Read decisions back in the order of their times, from all chains together."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ACT = b"{"
 
 @dataclass
 class History:
-    """Recorded decisions of a time, in seconds since 1970, both ends included.
+    """The recorded decisions between two times, in seconds since 1970, both included.
 
-    Args: `on_read` is told how many records were read with each block.
+    Args: `on_read` is called with the number of records of each block that is read.
     """
 
     store: Store
@@ -39,23 +39,25 @@ class History:
 
     @property
     def size(self) -> int:
-        """How many records are going to be read, at most."""
+        """The number of records that will be read, at most."""
         return sum(block.records for block in self._blocks)
 
     def records(self) -> Iterator[tuple[Record, Frame | None]]:
-        """Decisions in the order of their times; no frame where no rule was asked."""
+        """Yield decisions in the order of their times; the frame is None where no rule was asked."""
         frames = self._frames
         for record in self._merged():
             if self.since <= record.at <= self.until:
                 yield record, frames.get(record.frame)
 
     def acts(self) -> Iterator[Act]:
-        """What people did to the gate or the audit, and what the audit says of itself."""
+        """Yield what people did to the gate or the audit, and what the audit says of itself."""
         for block in self._blocks:
             yield from (json.loads(line) for line in self._lines(block) if line.startswith(_ACT))
 
     def _merged(self) -> Iterator[Record]:
-        """Blocks of several chains overlap in time: each is opened when its time has come."""
+        """Yield records of all blocks by time. Blocks of several chains overlap in time: each is opened when its
+        time has come.
+        """
         open_: _Open = []
         for place, block in enumerate(self._blocks):
             while open_ and open_[0][0] < block.first_at:
@@ -100,7 +102,7 @@ def _push(open_: _Open, place: int, records: Iterator[Record]) -> None:
 
 
 def _advance(open_: _Open) -> None:
-    """Go on from the earliest record of all that are open."""
+    """Go on from the earliest record of all open blocks."""
     _, place, _, records = open_[0]
     following = next(records, None)
     if following is None:

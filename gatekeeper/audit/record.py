@@ -1,7 +1,7 @@
-"""What a judgment saw, in a form that can be kept: values, answers of tests, standing, verdict. Pure.
+"""What a judgment saw, in a form that can be stored: values, answers of tests, standing, verdict. Pure.
 
-Of ordinary mail, fields that could name people or what they write about are not recorded by value, but for those that
-`audit: ordinary:` allows; of these the answers of the ruleset's own tests are (policy D4, DESIGN 1.5).
+Of ordinary mail, fields that could name people or subjects are not recorded by value, except those that `audit:
+ordinary:` allows; of these fields only the answers of the ruleset's own tests are recorded (policy D4, DESIGN 1.5).
 """
 
 from __future__ import annotations
@@ -26,15 +26,19 @@ from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import uncovered
 from gatekeeper.rules.ruleset import Ruleset
 
-ARRIVED, GATHERED, MET = "arrived", "gathered", "met"  # when rules were asked: last, as a permit may cover it
+ARRIVED, GATHERED, RECHECKED = (
+    "arrived",
+    "gathered",
+    "met",
+)  # when the rules were asked; the last: again, as a permit may cover the mailing
 RESENT, RETURNED, FAILED = "resent", "returned", "failed"
 COUNTS = "counts"  # automatic mail to one recipient: rules about counts alone
-UNPROVEN = "unproven"  # all of them, in whatever scope: the sender's agency is known by From alone
+UNPROVEN = "unproven"  # all rules, whatever the scope: only From names the sender's agency
 _OPEN_STATE = Standing().state
 NOT_AVAILABLE = -1  # no field has it for a value: counts and sizes are at least 0
 
-# Fields that name nobody: numbers, flags, parts of the organisation. Any other field is recorded by value only of mail
-# that has a name anyway.
+# Fields that name nobody: numbers, flags, parts of the organisation. Other fields are recorded by value only for mail
+# that is known by name anyway.
 _OPEN = (
     *("users", "external", "people", "agencies", "unresolved", "recipients", "visible", "sender_agency"),
     *("attachments", "attachment_size", "attachment_types", "size", "defects", "unsubscribe", "listener"),
@@ -46,7 +50,7 @@ _WHOLE = (Kind.COUNT, Kind.SIZE, Kind.TEXT, Kind.WORD, Kind.FLAG)
 
 
 class Record(NamedTuple):
-    """One decision as it is kept; `values` and `answers` are in the order of its frame. JSON throughout."""
+    """One decision as it is stored; `values` and `answers` are in the order of its frame. All values are JSON."""
 
     at: float  # when it was judged, seconds since 1970
     frame: str
@@ -57,8 +61,8 @@ class Record(NamedTuple):
     source: str  # keyed hash of the source's mailbox
     mass: bool
     asked: bool | str  # which rules, but for the scope: False all, True none, else a word of below
-    verdict: str  # what the rules said
-    done: str  # what became of it; another where the gate only observed
+    verdict: str  # of the rules
+    done: str  # what was done; differs where the gate only observed
     reasons: list[list[Any]]  # [rule, action], of mail with a name also [cite, text]
     watched: list[str]  # rules that are only observed, and matched
     standing: list[Any] | None
@@ -71,13 +75,13 @@ class Record(NamedTuple):
         return bool(self.frame)
 
     def line(self) -> bytes:
-        """The record as it is kept."""
+        """Return the record as a line of JSON."""
         return _JSON(self).encode()
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands where in the records of one ruleset."""
+    """The order of values and answers in the records of one ruleset."""
 
     ruleset: str  # its digest
     fields: tuple[str, ...]  # whose values every record has
@@ -86,28 +90,28 @@ class Frame:
 
     @cached_property
     def name(self) -> str:
-        """A short digest of it."""
+        """A short digest of the frame."""
         return blake2b(self.text.encode(), digest_size=8).hexdigest()
 
     @property
     def text(self) -> str:
-        """The frame as it is kept."""
+        """The frame as it is stored."""
         return json.dumps([self.ruleset, self.fields, self.named, self.tests], separators=(",", ":"))
 
     @classmethod
     def read(cls, text: str) -> Frame:
-        """Read what `text` made."""
+        """Read a frame from its `text`."""
         ruleset, fields, named, tests = json.loads(text)
         return cls(ruleset, tuple(fields), tuple(named), tuple(tests))
 
 
 def is_whole(name: str) -> bool:
-    """True for a field that has one value, whatever test is made of it."""
+    """Return True for a field that has one value, whatever test reads it."""
     return FIELDS[name].kind in (*_WHOLE, Kind.NAMES, Kind.NETWORK)
 
 
 def test_key(test: Test) -> str:
-    """A name for the test, the same for the same test in any ruleset."""
+    """Return a name for the test, the same for the same test in any ruleset."""
     meaning = f"{test.field} {test.operator} {_canonical(test.operand)}"
     return f"{test.field}:{blake2b(meaning.encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
 
@@ -123,8 +127,8 @@ def _canonical(operand: Any) -> str:
 
 
 @immutable
-class About:
-    """What the rules do not know of a decision."""
+class DecisionContext:
+    """What a record says of a decision besides the judgment itself."""
 
     id: str
     done: str
@@ -134,15 +138,15 @@ class About:
     watched: tuple[str, ...] = ()
 
 
-def record_unjudged(now: datetime, verdict: str, about: About, source: str) -> Record:
-    """A transaction about which no rule was asked: a resend, a failure."""
+def record_unjudged(now: datetime, verdict: str, about: DecisionContext, source: str) -> Record:
+    """Return the record of a transaction about which no rule was asked: a resend, a failure."""
     at, mailing = now.timestamp(), about.mailing
     head = (at, "", about.id, about.moment, about.key, mailing, source, False, False, verdict, about.done)
     return Record(*head, reasons=[], watched=[], standing=None, answers="", values=[])
 
 
 @immutable
-class _Asked:
+class _RecordedTest:
     """A test whose answer is recorded, and its place among them."""
 
     place: int
@@ -163,26 +167,30 @@ class Recorder:
 
     @cached_property
     def frame(self) -> Frame:
-        """What stands where in its records."""
+        """The order of values and answers in its records."""
         known = [name for name in FIELDS if name not in BY_THE_RULESET and is_whole(name)]
         always = tuple(name for name in known if _is_open(self.ruleset, name))
         rest = tuple(name for name in known if name not in always)
         return Frame(self.ruleset.digest, always, rest, tuple(self._tests))
 
     def seen(self, evidence: Evidence, *, named: bool) -> tuple[list[Any], str]:
-        """The values that the rules saw and the answers of their tests, as a record has them."""
+        """Return the values that the rules saw and the answers of their tests, as a record has them."""
         kept = [encode(extract(evidence)) for extract, encode in (self._all if named else self._always)]
         return kept, self._answers(FieldValues(evidence, self.ruleset.draws)) if self._tests else ""
 
     def _answers(self, values: FieldValues) -> str:
-        """Most tests are false of most mail, which one look tells of many (`shortlist.py`)."""
+        """Return the answers. Most tests are false of most mail, which one look-up in the rule index tells for many
+        of them.
+        """
         answers = [_ANSWERS[False]] * len(self._tests)
         for asked in self._worth_asking(values):
             answers[asked.place] = _ANSWERS[asked.matches(values)]
         return "".join(answers)
 
-    def record(self, evidence: Evidence, verdict: Verdict, now: datetime, about: About, source: str) -> Record:
-        """A judgment and what became of it; `source` is the keyed hash of the mailbox."""
+    def record(
+        self, evidence: Evidence, verdict: Verdict, now: datetime, about: DecisionContext, source: str
+    ) -> Record:
+        """Return the record of a judgment; `source` is the keyed hash of the mailbox."""
         named = verdict.mass or verdict.action is Action.HOLD or bool(verdict.permits)
         values, answers = self.seen(evidence, named=named)
         return Record(
@@ -209,9 +217,9 @@ class Recorder:
         return {test_key(test): test for test in _answered(self.ruleset)}
 
     @cached_property
-    def _worth_asking(self) -> Shortlist[_Asked]:
+    def _worth_asking(self) -> Shortlist[_RecordedTest]:
         tests = enumerate(self._tests.values())
-        return make_shortlist([_Asked(place, test, compile_test(test)) for place, test in tests])
+        return make_shortlist([_RecordedTest(place, test, compile_test(test)) for place, test in tests])
 
     @cached_property
     def _always(self) -> _Steps:
@@ -241,7 +249,7 @@ def _is_open(ruleset: Ruleset, name: str) -> bool:
 
 
 def _answered(ruleset: Ruleset) -> Iterator[Test]:
-    """Tests of fields whose values are not in every record."""
+    """Yield tests of fields whose values are not in every record."""
     for rule in ruleset.rules:
         for condition in (rule.when, rule.unless):
             for test in tests_of(condition) if condition else ():
@@ -250,7 +258,9 @@ def _answered(ruleset: Ruleset) -> Iterator[Test]:
 
 
 def record_reasons(verdict: Verdict, *, named: bool) -> list[list[Any]]:
-    """The reasons of a verdict; their texts may quote the message, so that only mail with a name has them."""
+    """Return the reasons of a verdict. Their texts may quote the message, so only mail that is known by name has
+    them.
+    """
     reasons = verdict.reasons
     if named:
         return [[reason.rule, reason.action.value, reason.cite, reason.text] for reason in reasons]
@@ -258,7 +268,9 @@ def record_reasons(verdict: Verdict, *, named: bool) -> list[list[Any]]:
 
 
 def record_standing(evidence: Evidence, now: datetime) -> list[Any] | None:
-    """State, what it is held for, which rules each permit covered, suspensions; None for a mailing of no standing."""
+    """Return state, held reasons, rules that each permit covered, and suspensions; None for a mailing without
+    standing.
+    """
     standing = evidence.standing
     if standing.state == _OPEN_STATE and not (standing.reasons or standing.permits or standing.suspensions):
         return None
@@ -284,12 +296,12 @@ def _reason_row(reason: Reason) -> list[Any]:
 
 
 def encoder(name: str) -> Encoder:
-    """Makes JSON of a field's value."""
+    """Return the function that makes JSON of a field's value."""
     return _ENCODERS.get(FIELDS[name].kind, _encode)
 
 
 def decoder(name: str) -> Encoder:
-    """Makes the value of a field of what its `encoder` made of it."""
+    """Return the function that reads a field's value from that JSON."""
     return _DECODERS.get(FIELDS[name].kind, _decode)
 
 

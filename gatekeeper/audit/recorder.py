@@ -1,7 +1,7 @@
-"""Decisions written down off the message path: a thread takes what has been decided, and writes it in groups.
+"""Write decisions to the audit off the message path: a thread takes them from a queue and writes them in groups.
 
-It has commits of its own. That it is slow, or cannot write at all, costs no message and delays no reply: what waits too
-long is dropped, and how much that was is written down instead.
+It has commits of its own. A slow or failing audit costs no message and delays no reply: what waits too long is dropped,
+and the number of dropped records is written instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from gatekeeper.audit.record import About, Recorder, record_unjudged
+from gatekeeper.audit.record import DecisionContext, Recorder, record_unjudged
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, StoreError, audit_chain
@@ -26,16 +26,16 @@ from gatekeeper.store.db.hashing import keyed
 
 log = logging.getLogger("gatekeeper.audit")
 _SECONDS = 0.5  # between two groups
-_MOST = 20_000  # records that wait; those beyond are lost, and counted
-_LARGE = 4_096  # octets of a message that is not kept for its record
+_MOST = 20_000  # records that may wait; those beyond are dropped and counted
+_LARGE = 4_096  # octets above which a message's content does not wait with its record
 _GROUP = 2_000  # records a commit
-_ANCHOR_SECONDS = 3600.0  # between two lines in the log that say where the chain has come to
+_ANCHOR_SECONDS = 3600.0  # between two log lines that state the head of the chain
 
 
 class _Entry(NamedTuple):
     now: datetime
     mailbox: str
-    about: About
+    about: DecisionContext
     judged: Judgment | None
     verdict: str
 
@@ -47,9 +47,9 @@ class _Line(NamedTuple):
 
 @dataclass
 class Auditor:
-    """Writes down the decisions of this process, in a chain of its own.
+    """Records the decisions of this process, in a chain of its own.
 
-    Args: `count` is told how many records were written, and how many were lost.
+    Args: `count` is called with the numbers of records written and lost.
     """
 
     store: Store
@@ -74,7 +74,7 @@ class Auditor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, once, and end."""
+        """Write the records that wait, once, and end the thread."""
         if self._thread:
             self._ending.set()
             self._thread.join()
@@ -82,15 +82,15 @@ class Auditor:
         if self._end and self._end.records:
             self._anchor(self._end)
 
-    def judged(self, judged: Judgment, about: About) -> None:
-        """Take a decision; returns at once."""
+    def judged(self, judged: Judgment, about: DecisionContext) -> None:
+        """Queue the record of a judgment; return at once."""
         evidence = judged.evidence
-        if evidence.facts.size > _LARGE:  # a body must not wait here
+        if evidence.facts.size > _LARGE:  # message bodies must not fill the queue
             judged = Judgment(judged.ruleset, evidence.without_content(), judged.verdict, judged.now)
         self._take(_Entry(judged.now, evidence.source.mailbox, about, judged, judged.verdict.action.value))
 
-    def unjudged(self, now: datetime, verdict: str, mailbox: str, about: About) -> None:
-        """Take a transaction about which no rule was asked; returns at once."""
+    def unjudged(self, now: datetime, verdict: str, mailbox: str, about: DecisionContext) -> None:
+        """Queue the record of a transaction about which no rule was asked; return at once."""
         self._take(_Entry(now, mailbox, about, None, verdict))
 
     def _take(self, entry: _Entry) -> None:
@@ -107,7 +107,7 @@ class Auditor:
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits, as far as the database lets us; raises nothing."""
+        """Write the records that wait, as far as the database allows; raise nothing."""
         try:
             while self._waiting or self._lines:
                 secret = self.store.secret
@@ -183,7 +183,7 @@ class Auditor:
             yield _Line(now, json.dumps({"at": now, "act": "lost", "records": lost}).encode())
 
     def _anchor(self, end: audit_chain.ChainEnd) -> None:
-        """Whoever changes the database does not change the log as well."""
+        """Log the head of the chain: whoever changes the database does not change the log as well."""
         log.info("audit chain %d: %d records, head %s", end.id, end.records, end.head.hex())
 
 

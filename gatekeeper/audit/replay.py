@@ -1,8 +1,7 @@
-"""Past judgments made again, under the same rules or a draft, from what was recorded of them alone. Pure.
+"""Judge past decisions again, under the same rules or a draft, from their records alone. Pure.
 
-A value that was not recorded leaves a test open, as an unavailable one does; where the verdict hangs on it, the
-decision cannot be judged, and which test it hung on is said. Decisions that gave the draft the same to read are judged
-once.
+A value that was not recorded leaves a test open, as an unavailable one does; where the verdict depends on that test,
+the decision cannot be judged, and the test is named. Decisions that gave the draft the same values are judged once.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ _LEDGER = "suspended"  # recorded of every judgment, and known where the ledger 
 
 @immutable
 class Replayed:
-    """A decision made again: its verdict, or the test that it hung on and whose answer was not recorded."""
+    """A decision made again: its verdict, or the test that it depended on and whose answer was not recorded."""
 
     action: Action
     rules: tuple[str, ...] = ()

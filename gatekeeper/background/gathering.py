@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper import notices, rules
-from gatekeeper.audit.record import GATHERED, About
+from gatekeeper.audit.record import GATHERED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.failpoints import step
@@ -100,7 +100,7 @@ class GatherRunner:
         for batch, judged in ended.judged.items():
             watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
             name, done = f"batch-{batch}", ended.done.value
-            about = About(name, done, GATHERED, ended.key, ended.mailing, watched)
+            about = DecisionContext(name, done, GATHERED, ended.key, ended.mailing, watched)
             self.auditor.judged(judged, about)
 
     # -- judging -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from functools import partial
 from hashlib import sha256
 
 from gatekeeper import notices, rules
-from gatekeeper.audit.record import MET, About
+from gatekeeper.audit.record import RECHECKED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.immutable import immutable
@@ -77,7 +77,9 @@ class Rechecks:
             return
         for batch, judged in looked.judged.items():
             watched = rules.observed(judged.ruleset, judged.evidence, judged.now)
-            about = About(f"batch-{batch}", looked.done(judged), MET, looked.key, looked.mailing, watched)
+            about = DecisionContext(
+                f"batch-{batch}", looked.done(judged), RECHECKED, looked.key, looked.mailing, watched
+            )
             self.auditor.judged(judged, about)
 
     def _look(self, connection: Connection, key: int) -> Looked | None:

@@ -1,4 +1,8 @@
-"""Mail on its way out: the next hop, its connections, and what came of a message there."""
+"""Mail on its way out: the next hop, connections to it, and the outcome of each message and recipient.
+
+Read first: `next_hop.py` (what other rooms use), `relay.py` (one transaction, and what happens when a connection is
+lost), `hosts.py` and `pool.py` (connections), `smtp_client.py` and `reply_stream.py` (SMTP over one connection).
+"""
 
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.recipients import RecipientResult, Result

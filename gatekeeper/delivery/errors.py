@@ -1,4 +1,4 @@
-"""What goes wrong at a next hop. `kind` is the label of the metric gatekeeper_next_hop_errors_total."""
+"""Errors of a next hop. `kind` is the label of the metric gatekeeper_next_hop_errors_total."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from gatekeeper.smtp.replies import Reply
 KINDS = (
     "dns",  # no answer about the domain of mx://, or none that names a host
     "connect",  # no connection
-    "greeting",  # it does not want us: greeting, EHLO or XCLIENT refused
+    "greeting",  # the greeting, EHLO or XCLIENT was refused
     "tls",  # STARTTLS is not offered or failed, or the certificate is not the host's
     "auth",  # the login was refused
     "timeout",  # no answer within the deadline
     "closed",  # the connection was closed, or 421
-    "protocol",  # what it said is no reply, or none that can be given there
-    "replay",  # asked again after a loss, it answered otherwise
-    "unknown",  # lost after the dot: nobody knows whether the message was taken
+    "protocol",  # the answer is no SMTP reply, or one that is not allowed there
+    "replay",  # asked again after a lost connection, it answered differently
+    "unknown",  # lost after the dot: it is unknown whether the message was accepted
     "storage",  # a maildir that cannot be written
 )
 
 
 class NextHopError(Exception):
-    """A next hop that cannot be used now; `reply` is the last thing it said, where it said anything."""
+    """A next hop that cannot be used now; `reply` is its last reply, where there was one."""
 
     def __init__(self, kind: str, text: str, reply: Reply | None = None) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""The next hop's hosts: which to try in which order, connections to them, and what they offer."""
+"""The next hop's hosts: in which order to try them, connections to them, and the extensions that they offer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.pool import Pool
 from gatekeeper.delivery.route_url import Host
-from gatekeeper.delivery.smtp_client import Connection, Deadlines, connect
+from gatekeeper.delivery.smtp_client import Deadlines, SmtpClient, connect
 from gatekeeper.model import Client
 
-COOL_SECONDS = 30.0  # how long a host that failed is tried last
-OFFERS_SECONDS = 300.0  # how long what was offered holds
+COOL_SECONDS = 30.0  # for which a host that failed is tried last
+OFFERS_SECONDS = 300.0  # for which the offered extensions are taken as known
 _OFFERS_UNKNOWN_SECONDS = 5.0
 _PROBE_SECONDS = 10.0
 
@@ -24,9 +24,9 @@ log = logging.getLogger("gatekeeper.delivery")
 class Hosts:
     """All connections of this process to the next hop.
 
-    Args: `find` names the hosts in order of preference (or raises NextHopError); `hello` is what we say in EHLO;
-    `report` is called with the kind of every error, for the metric; `first` is the host that is tried first, where that
-    is known once and for all.
+    Args: `find` returns the hosts in order of preference, or raises NextHopError; `hello` is our name in EHLO; `report`
+    is called with the kind of every error, for the metric; `first` is the host that is tried first, where that never
+    changes.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Hosts:
         self._first = first
         self._find, self._hello, self._deadlines, self._report = find, hello, deadlines, report
         self._pool = Pool(idle_seconds)
-        self._first_shelf = self._pool.shelf(first) if first else None
+        self._first_idle = self._pool.idle(first) if first else None
         self._failed: dict[Host, float] = {}
         self._offered: dict[Host, frozenset[str]] = {}  # the keywords that each host offered last
-        self._offers: Mapping[str, str] | None = None  # of all that answered; None while that is not known
+        self._offers: Mapping[str, str] | None = None  # common to all hosts that answered; None while unknown
         self._offers_until = float("-inf")
         self._probing: asyncio.Task[None] | None = None
 
@@ -53,13 +53,13 @@ class Hosts:
         log.warning("next hop: error kind=%s host=%s error=%s", error.kind, host or "-", error)
         self._report(error.kind)
 
-    # -- connections --
+    # -- connections ---------------------------------------------------------------------------------------------
 
-    async def connections(self, client: Client | None, kept: bool = True) -> AsyncIterator[Connection]:
-        """Connections to try one after the other: a kept one, then a fresh one to each host that answers.
+    async def connections(self, client: Client | None, kept: bool = True) -> AsyncIterator[SmtpClient]:
+        """Yield connections to try one after the other: an idle one, then a fresh one to each host that answers.
 
-        A host that failed lately is tried last. Raises NextHopError where the DNS names no host; ends where no host
-        is left.
+        A host that failed lately is tried last. Raises NextHopError where the DNS names no host; ends where no host is
+        left.
         """
         hosts = await self._in_order()
         waiting = self._pool.take(hosts[0], client) if kept else None
@@ -69,13 +69,15 @@ class Hosts:
             if connection := await self._fresh(host, client):
                 yield connection
 
-    def kept(self, client: Client | None) -> Connection | None:
-        """The kept connection that `connections` would give first, where that can be told without asking the DNS."""
-        if self._first is None or self._first_shelf is None or (self._failed and self._first in self._failed):
+    def kept(self, client: Client | None) -> SmtpClient | None:
+        """Return the idle connection that `connections` would yield first, where that is known without asking the
+        DNS.
+        """
+        if self._first is None or self._first_idle is None or (self._failed and self._first in self._failed):
             return None
-        if client and (not self._first_shelf or self._first_shelf.offers_xclient):
+        if client and (not self._first_idle or self._first_idle.offers_xclient):
             return self._pool.take(self._first, client)
-        return self._first_shelf.take()
+        return self._first_idle.take()
 
     async def _in_order(self) -> list[Host]:
         try:
@@ -86,13 +88,13 @@ class Hosts:
         now = time.monotonic()
         return sorted(hosts, key=lambda host: self._failed.get(host, float("-inf")) + COOL_SECONDS > now)
 
-    async def _fresh(self, host: Host, client: Client | None) -> Connection | None:
+    async def _fresh(self, host: Host, client: Client | None) -> SmtpClient | None:
         try:
             connection = await connect(host, self._hello, self._deadlines, client)
         except NextHopError as error:
             self.failed(error, host)
             if host not in self._failed:
-                self.forget_offers()  # it may come back as another
+                self.forget_offers()  # it may come back with other extensions
             self._failed[host] = time.monotonic()
             return None
         if client is None:
@@ -106,23 +108,24 @@ class Hosts:
             self.forget_offers()
         self._offered[host] = keywords
 
-    def give_back(self, connection: Connection) -> None:
-        """Take a connection back whose transaction is over."""
+    def give_back(self, connection: SmtpClient) -> None:
+        """Take back a connection whose transaction is over."""
         self._pool.give(connection)
 
     async def close(self) -> None:
-        """Say goodbye on idle connections."""
+        """Send QUIT on idle connections."""
         if self._probing:
             self._probing.cancel()
         await self._pool.close()
 
-    # -- what they offer --
+    # -- extensions ----------------------------------------------------------------------------------------------
 
     async def offers(self) -> Mapping[str, str] | None:
-        """What every host that answers offers: EHLO keyword, upper case, to its parameters; SIZE is the least.
+        """Return what every host that answers offers: EHLO keyword, in upper case, to its parameters; of SIZE the least
+        limit.
 
-        Asked for anew every five minutes, in the background, and at once where a host went, came back or offers
-        something else. None while that is not known: no host was reached yet, or none answered when last asked.
+        Asked again every five minutes, in the background, and at once where a host failed, came back or offers
+        something else. None while it is unknown: no host was reached yet, or none answered when last asked.
         """
         if time.monotonic() >= self._offers_until and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe_all())
@@ -131,15 +134,17 @@ class Hosts:
         return self._offers
 
     def offers_known(self) -> Mapping[str, str] | None:
-        """As `offers`, at once; None where it is time to ask."""
+        """Return the offers without waiting; None where they must be asked for."""
         return self._offers if time.monotonic() < self._offers_until else None
 
     def forget_offers(self) -> None:
-        """Have all hosts asked anew before anything is offered that hangs on them."""
+        """Ask all hosts again before extensions are offered to clients."""
         self._offers, self._offers_until = None, float("-inf")
 
     def may_offer(self, keyword: str) -> bool:
-        """True where a host offered that when it was reached last, whether or not it can be reached now."""
+        """Return True where some host offered that keyword when it was reached last, even if it cannot be reached
+        now.
+        """
         return any(keyword in keywords for keywords in self._offered.values())
 
     async def _probe_all(self) -> None:
@@ -160,7 +165,7 @@ class Hosts:
 
 
 def common(answers: list[Mapping[str, str]]) -> dict[str, str]:
-    """The keywords that are in every answer; of SIZE the least limit, where 0 is none (RFC 1870 4)."""
+    """Return the keywords that are in every answer; of SIZE the least limit, where 0 is none (RFC 1870 4)."""
     keywords = set(answers[0]).intersection(*answers[1:])
     offers = {keyword: answers[0][keyword] for keyword in answers[0] if keyword in keywords}
     if "SIZE" in offers:

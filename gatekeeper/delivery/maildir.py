@@ -1,7 +1,7 @@
-"""A folder as next hop, to try the gate out without a mail server: every message becomes a file of a maildir.
+"""A maildir as next hop, to try the gate out without a mail server: each message becomes a file.
 
-In front of the message stand trace lines: Return-Path with the envelope's sender, and an X-Original-To for each
-recipient. The rest is the message as it came in, CRLF included. A file that is in new/ is synced.
+Before the message stand trace lines: Return-Path with the envelope's sender, and an X-Original-To for each recipient.
+The rest is the message as it came in, CRLF included. A file in new/ is synced.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 
 
 class MaildirTransaction:
-    """A RelayTransaction that takes every recipient and writes one file."""
+    """A RelayTransaction that accepts every recipient and writes one file."""
 
     def __init__(self, folder: Path, sender: str, report: Callable[[str], None]) -> None:
         self._folder, self._sender, self._report = folder, sender, report
@@ -66,13 +66,13 @@ class MaildirTransaction:
 
 
 def make_maildir(folder: Path) -> None:
-    """Make the folder and its three parts, of mode 0700; raises OSError."""
+    """Make the folder and its three parts with mode 0700; raise OSError."""
     for part in ("tmp", "new", "cur"):
         make_private_folder(folder / part)
 
 
 def write_message(folder: Path, chunks: Sequence[bytes]) -> str:
-    """Write a file into new/, synced before it appears there, and return its name; raises OSError."""
+    """Write a file into new/, synced before it appears there, and return its name; raise OSError."""
     make_maildir(folder)
     name = f"{time.time():.6f}.P{os.getpid()}Q{next(_numbers)}.{socket.gethostname().replace('/', '_')}"
     unfinished = folder / "tmp" / name

@@ -1,4 +1,4 @@
-"""The hosts of mx://domain, asked of the DNS and remembered (RFC 5321 5.1, RFC 7505)."""
+"""The hosts of mx://domain, resolved and cached (RFC 5321 5.1, RFC 7505)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import dns.rdatatype
 import dns.resolver
 
 from gatekeeper.delivery.errors import NextHopError
-from gatekeeper.delivery.route_url import Exchangers, Host, Security, unverified_context
+from gatekeeper.delivery.route_url import Host, MxDomain, Security, unverified_context
 
-LEAST_TTL = 60.0  # seconds; a shorter one would have us ask for every message
+LEAST_TTL = 60.0  # seconds; with shorter ones the DNS would be asked for every message
 MOST_TTL = 3600.0
-RETRY_SECONDS = 30.0  # with old answers, while the DNS does not answer
+RETRY_SECONDS = 30.0  # for which old answers are used while the DNS fails
 _MOST_HOSTS = 10
 _NAMES_NOTHING = (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN)
 
@@ -29,12 +29,12 @@ class _NoHostError(Exception):
     """The DNS answered, and its answer names no host."""
 
 
-class ExchangerHosts:
-    """The MX hosts of one domain, by preference; equal ones in a new random order each time they are asked for."""
+class MxHosts:
+    """The MX hosts of one domain, by preference; hosts of equal preference in a new random order each time."""
 
     def __init__(
         self,
-        route: Exchangers,
+        route: MxDomain,
         resolver: dns.asyncresolver.Resolver | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -45,7 +45,7 @@ class ExchangerHosts:
         self._asking = asyncio.Lock()
 
     async def hosts(self) -> list[Host]:
-        """The hosts to try, in order; old answers where the DNS fails. Raises NextHopError "dns" without any."""
+        """Return the hosts to try, in order; cached ones where the DNS fails. Raises NextHopError "dns" without any."""
         async with self._asking:
             if self._clock() >= self._until:
                 await self._ask()
@@ -63,7 +63,7 @@ class ExchangerHosts:
         self._until = self._clock() + ttl
 
     async def _resolve(self) -> tuple[list[tuple[int, Host]], float]:
-        """Hosts with their preferences, and for how long they hold."""
+        """Return hosts with their preferences, and their time to live in seconds."""
         if self._resolver is None:
             self._resolver = dns.asyncresolver.Resolver()
         exchangers, ttls = await self._exchangers(self._resolver)

@@ -1,4 +1,4 @@
-"""The next hop: where mail goes on to, as the rest of the gate sees it. One a process."""
+"""The next hop, as the rest of the gate uses it. One in each process."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from gatekeeper import settings
 from gatekeeper.delivery import maildir
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
-from gatekeeper.delivery.mx import ExchangerHosts
-from gatekeeper.delivery.recipients import RecipientResult, submit
-from gatekeeper.delivery.relay import HeardAll, RelayTransaction, SmtpTransaction
-from gatekeeper.delivery.route_url import Exchangers, Fixed, Folder, Host, read_next_hop
+from gatekeeper.delivery.mx import MxHosts
+from gatekeeper.delivery.recipients import RecipientResult, deliver_to_all
+from gatekeeper.delivery.relay import OnReplies, RelayTransaction, SmtpTransaction
+from gatekeeper.delivery.route_url import FixedHosts, Host, MaildirFolder, MxDomain, read_next_hop
 from gatekeeper.delivery.smtp_client import Deadlines
 from gatekeeper.model import Client, Recipient
 
 
 def _unreported(_kind: str) -> None:
-    """Where nobody counts errors."""
+    """Do nothing, where errors are not counted."""
 
 
 class NextHop:
-    """Made of the settings; raises SettingsError where --next-hop cannot be used.
+    """The next hop of --next-hop; raises SettingsError where that cannot be used.
 
     Args: `report` is called with the kind (delivery.errors.KINDS) of every error.
     """
@@ -29,27 +29,27 @@ class NextHop:
     def __init__(self, section: settings.NextHop, report: Callable[[str], None] = _unreported) -> None:
         self._route, self._report = read_next_hop(section.next_hop), report
         deadlines = Deadlines().capped(section.next_hop_timeout)
-        first = self._route.hosts[0] if isinstance(self._route, Fixed) else None
+        first = self._route.hosts[0] if isinstance(self._route, FixedHosts) else None
         self._hosts = Hosts(_finder(self._route), section.hostname, deadlines, section.next_hop_idle, report, first)
 
     async def extensions(self) -> Mapping[str, str] | None:
-        """What all hosts that answer offer: EHLO keywords, upper case, to their parameters (SIZE: the least limit).
+        """Return what all hosts that answer offer: EHLO keyword, in upper case, to parameters (SIZE: the least limit).
 
-        Known for five minutes; None while nothing is known, as no host was reached.
+        Known for five minutes; None while no host was reached.
         """
-        if isinstance(self._route, Folder):
+        if isinstance(self._route, MaildirFolder):
             return maildir.OFFERS
         return await self._hosts.offers()
 
     def extensions_known(self) -> Mapping[str, str] | None:
-        """As `extensions`, at once; None where they are not known, or for too long."""
-        return maildir.OFFERS if isinstance(self._route, Folder) else self._hosts.offers_known()
+        """Return the extensions without waiting; None where they are unknown or too old."""
+        return maildir.OFFERS if isinstance(self._route, MaildirFolder) else self._hosts.offers_known()
 
     async def begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
         """Begin a proxied transaction; nothing is sent yet.
 
-        Args: `sender` without brackets, `parameters` of MAIL as they were given; `client` is for whom we speak by
-        XCLIENT or XFORWARD where the next hop offers them, None for nobody.
+        Args: `sender` without brackets, `parameters` of MAIL as the client gave them; `client` is the client that we
+        name by XCLIENT or XFORWARD where the next hop offers them, None for none.
         """
         return self._begin(sender, parameters, client, offered=True)
 
@@ -59,14 +59,15 @@ class NextHop:
         parameters: Sequence[str],
         client: Client | None,
         recipients: Sequence[Recipient],
-        then: HeardAll,
+        then: OnReplies,
     ) -> RelayTransaction | None:
-        """Begin a transaction over a kept connection, and say MAIL and RCPT; None where it must be begun otherwise.
+        """Begin a transaction over an idle connection by sending MAIL and RCPT; return None where it must be begun by
+        `begin`.
 
-        Args: as of `begin`; `then` is given all replies, or None where the connection was lost: `open` and `recipients`
-        ask another one.
+        Args: as those of `begin`; `then` is called with all replies, or with None where the connection was lost: `open`
+        and `recipients` then use another one.
         """
-        if isinstance(self._route, Folder):
+        if isinstance(self._route, MaildirFolder):
             return None
         transaction = SmtpTransaction(self._hosts, sender, parameters, client, offered=True)
         return transaction if transaction.open_at_once(recipients, then) else None
@@ -74,26 +75,26 @@ class NextHop:
     def _begin(
         self, sender: str, parameters: Sequence[str], client: Client | None, *, offered: bool = False
     ) -> RelayTransaction:
-        if isinstance(self._route, Folder):
+        if isinstance(self._route, MaildirFolder):
             return MaildirTransaction(self._route.path, sender, self._report)
         return SmtpTransaction(self._hosts, sender, parameters, client, offered=offered)
 
     async def deliver(
         self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
     ) -> tuple[RecipientResult, ...]:
-        """Send a kept message; a result for each recipient, in their order. Raises nothing but cancellation."""
-        return await submit(lambda: self._begin(sender, parameters, None), recipients, content)
+        """Send a stored message; return a result for each recipient, in order. Raises nothing but cancellation."""
+        return await deliver_to_all(lambda: self._begin(sender, parameters, None), recipients, content)
 
     async def close(self) -> None:
-        """Say goodbye on all kept connections."""
+        """Send QUIT on all idle connections."""
         await self._hosts.close()
 
 
-def _finder(route: Fixed | Exchangers | Folder) -> Callable[[], Awaitable[list[Host]]]:
-    if isinstance(route, Exchangers):
-        return ExchangerHosts(route).hosts
+def _finder(route: FixedHosts | MxDomain | MaildirFolder) -> Callable[[], Awaitable[list[Host]]]:
+    if isinstance(route, MxDomain):
+        return MxHosts(route).hosts
 
     async def fixed() -> list[Host]:
-        return list(route.hosts) if isinstance(route, Fixed) else []
+        return list(route.hosts) if isinstance(route, FixedHosts) else []
 
     return fixed

@@ -1,4 +1,4 @@
-"""A kept message to many recipients, in as few transactions as the next hop takes, with an outcome for each of them."""
+"""Send a stored message to many recipients, in as few transactions as the next hop accepts, with a result for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gatekeeper.model import Recipient
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.replies import Reply
 
-MOST_RECIPIENTS = 1000  # a transaction; servers take 100 at least (RFC 5321 4.5.3.1.8), Postfix 1000
+MOST_RECIPIENTS = 1000  # in one transaction; servers accept 100 at least (RFC 5321 4.5.3.1.8), Postfix 1000
 _TOO_MANY = (452, 552)  # RFC 5321 4.5.3.1.10
 
 
@@ -21,23 +21,23 @@ class Result(StrEnum):
     DELIVERED = "delivered"  # the next hop has it
     REFUSED = "refused"  # 5xx
     DEFERRED = "deferred"  # 4xx: to be tried again
-    UNKNOWN = "unknown"  # the next hop may have it, and was lost before it said so
-    DOWN = "down"  # no next hop was to be had: to be tried again, with all other mail
+    UNKNOWN = "unknown"  # the connection was lost after the dot: the next hop may have it
+    DOWN = "down"  # no next hop could be reached: to be tried again, with all other mail
 
 
 @immutable
 class RecipientResult:
-    """What became of one recipient, and the reply that said so (for `unknown` and `down`, ours)."""
+    """What became of one recipient, and the reply that says so (for `unknown` and `down`, ours)."""
 
     recipient: Recipient
     result: Result
     reply: Reply
 
 
-async def submit(
+async def deliver_to_all(
     begin: Callable[[], RelayTransaction], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
 ) -> tuple[RecipientResult, ...]:
-    """Send to all recipients, a thousand a transaction; who is one too many for the next hop goes into a further one.
+    """Send to all recipients, a thousand a transaction; recipients beyond the next hop's limit go into further ones.
 
     Args: `begin` makes a transaction with the sender and its parameters. Returns a result for each recipient, in order.
     """
@@ -45,7 +45,7 @@ async def submit(
     waiting = list(enumerate(recipients))
     while waiting:
         batch, waiting = waiting[:MOST_RECIPIENTS], waiting[MOST_RECIPIENTS:]
-        these = await _submit_batch(begin(), [recipient for _, recipient in batch], content)
+        these = await _deliver_batch(begin(), [recipient for _, recipient in batch], content)
         results.update(zip((place for place, _ in batch), these, strict=True))
         if any(each.result is Result.DELIVERED for each in these):
             waiting = [pair for pair, each in zip(batch, these, strict=True) if _one_too_many(each)] + waiting
@@ -56,7 +56,7 @@ def _one_too_many(result: RecipientResult) -> bool:
     return result.reply.code in _TOO_MANY and result.result is Result.DEFERRED
 
 
-async def _submit_batch(
+async def _deliver_batch(
     transaction: RelayTransaction, recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
 ) -> list[RecipientResult]:
     try:
@@ -69,7 +69,7 @@ async def _submit_batch(
 
 
 def _outcome(answer: Reply, final: Reply | None, unknown: bool) -> tuple[Result, Reply]:
-    """The result for a recipient of the reply to its RCPT and the one to the message."""
+    """Return a recipient's result from the replies to its RCPT and to the message."""
     if not answer.ok or final is None:
         refused = answer.permanent and answer.code not in _TOO_MANY
         return (Result.REFUSED if refused else _later(answer)), answer

@@ -1,10 +1,10 @@
 """One transaction with the next hop, as the proxy sees it: MAIL, batches of RCPT, and after the verdict the message.
 
-The rule of what happens when a connection goes (docs/flow.md):
+What happens when a connection is lost (docs/flow.md):
 
-- before the dot, everything that was said is said again on another connection. Its answers must be those that our
-  client has been given already; where they are not, the answer is 451 4.4.1.
-- after the dot nobody knows whether the message was taken: 451 4.4.2, and we do not try again.
+- before the dot, all commands are sent again on another connection. Its answers must be those that our client has been
+  given already; where they are not, the answer is 451 4.4.1.
+- after the dot it is unknown whether the message was accepted: 451 4.4.2, and we do not try again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.hosts import Hosts
-from gatekeeper.delivery.smtp_client import Connection, wire_line
+from gatekeeper.delivery.smtp_client import SmtpClient, wire_line
 from gatekeeper.model import Client, Recipient
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.envelope import (
@@ -28,39 +28,39 @@ from gatekeeper.smtp.envelope import (
 )
 from gatekeeper.smtp.replies import Reply, reply
 
-_MOST_LOST = 4  # connections that a transaction may lose before it is over: a kept one, then fresh ones
-_AT_A_TIME = 500  # recipients: Postfix hangs up on who goes on for a thousand beyond its limit
+_MOST_LOST = 4  # connections that a transaction may lose before it fails: an idle one, then fresh ones
+_AT_A_TIME = 500  # recipients: Postfix hangs up on clients that go a thousand beyond its limit
 _RCPT = "RCPT"
-_ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): those behind are not asked for at all
+_ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): later ones are not sent at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
 _NOBODY = Recipient("")
-Heard = Callable[[Reply | None], None]
-HeardAll = Callable[[Sequence[Reply] | None], None]
+OnReply = Callable[[Reply | None], None]
+OnReplies = Callable[[Sequence[Reply] | None], None]
 
 
 class RelayTransaction(Protocol):
-    """What `NextHop.begin` gives. Used by one task at a time; ends with `data` or `abandon`."""
+    """What `NextHop.begin` returns. Used by one task at a time; ends with `data` or `abandon`."""
 
-    outcome_unknown: bool  # True after `data` where the next hop may have the message, and did not say so
+    outcome_unknown: bool  # True after `data` where the next hop may have the message and did not answer
 
     async def open(self) -> Reply:
-        """The next hop's reply to MAIL, where it is wanted before any recipient."""
+        """Return the next hop's reply to MAIL, where it is needed before any recipient."""
         ...
 
     async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
-        """The next hop's replies to these recipients, in order; where it refused MAIL, that reply for each."""
+        """Return the next hop's replies to these recipients, in order; where it refused MAIL, that reply for each."""
         ...
 
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
-        """As `recipients` with one, without waiting: `then` is given the reply; None where `recipients` is to be asked.
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: OnReply) -> bool:
+        """Ask about one recipient without waiting; return False where nothing was sent and `recipients` must be used.
 
-        Args: `command` is the RCPT as it is said, CRLF included. False where nothing was said and `recipients` is to be
-        asked at once.
+        Args: `command` is the RCPT line, CRLF included; `then` is called with the reply, or with None where
+        `recipients` must be used after all.
         """
         ...
 
     async def data(self, content: bytes | Sequence[bytes]) -> Reply:
-        """Send the message to the recipients that were accepted; the next hop's final reply."""
+        """Send the message to the accepted recipients; return the next hop's final reply."""
         ...
 
     async def abandon(self) -> None:
@@ -71,7 +71,7 @@ class RelayTransaction(Protocol):
 class SmtpTransaction:
     """A RelayTransaction over SMTP. Nothing is sent before `open` or the first recipients.
 
-    Args: `offered` where our client was offered all the extensions that it uses.
+    Args: `offered` is True where our client was offered all the extensions that it uses.
     """
 
     def __init__(
@@ -79,18 +79,18 @@ class SmtpTransaction:
     ) -> None:
         self._offered = offered
         self._hosts, self._sender, self._parameters, self._client = hosts, sender, tuple(parameters), client
-        self._connection: Connection | None = None
+        self._connection: SmtpClient | None = None
         self._lost = 0
-        self._mail: Reply | None = None  # the reply to MAIL that was given to our client
+        self._mail: Reply | None = None  # the reply to MAIL, as our client was given it
         self._asked: list[Recipient] = []
-        self._answers: list[Reply] = []  # that were given to our client, one for each of `_asked`
-        self._enough: Reply | None = None  # what recipients beyond the next hop's limit are answered with
-        self._over: Reply | None = None  # what every further step is answered with
-        self._asking: tuple[Recipient, Heard] = (_NOBODY, lambda said: None)  # who was asked about at once
+        self._answers: list[Reply] = []  # as our client was given them, one for each of `_asked`
+        self._enough: Reply | None = None  # the answer to recipients beyond the next hop's limit
+        self._over: Reply | None = None  # the answer to every further step
+        self._asking: tuple[Recipient, OnReply] = (_NOBODY, lambda said: None)  # of `ask_at_once`
         self.outcome_unknown = False
 
     async def open(self) -> Reply:
-        await self._tell([])
+        await self._speak([])
         return self._over or self._mail or policy_replies.next_hop_down()
 
     async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
@@ -102,7 +102,7 @@ class SmtpTransaction:
         return answers + rest * (len(batch) - len(answers))
 
     async def _ask(self, batch: Sequence[Recipient]) -> list[Reply]:
-        answers = await self._tell(batch)
+        answers = await self._speak(batch)
         self._asked += batch
         self._answers += answers
         return answers
@@ -115,16 +115,16 @@ class SmtpTransaction:
             final = await self._try_data(chunks)
             if final is not None:
                 return await self._end(final)
-            await self._tell([])  # a fresh connection, on which all is said again
+            await self._speak([])  # a fresh connection, on which all is said again
         return await self._end(self._over)
 
     async def abandon(self) -> None:
         await self._end(_NO_RECIPIENTS)
 
-    # -- at once: on a connection in hand, without a task; whatever goes wrong is left to the way below --
+    # -- without waiting: on the connection that is open; all failures are left to the methods below -------------
 
-    def open_at_once(self, recipients: Sequence[Recipient], then: HeardAll) -> bool:
-        """Say MAIL and RCPT on a kept connection; False where there is none that takes all of it in one go."""
+    def open_at_once(self, recipients: Sequence[Recipient], then: OnReplies) -> bool:
+        """Send MAIL and RCPT on an idle connection; return False where none takes all of it in one write."""
         connection = self._hosts.kept(self._client)
         if connection is None:
             return False
@@ -142,10 +142,10 @@ class SmtpTransaction:
             connection.say(wire_line(mail), connection.deadlines.mail, partial(self._opened_alone, then))
         return True
 
-    def _opened_alone(self, then: HeardAll, said: Reply | NextHopError) -> None:
+    def _opened_alone(self, then: OnReplies, said: Reply | NextHopError) -> None:
         self._opened((), then, [said] if isinstance(said, Reply) else said)
 
-    def _opened(self, recipients: Sequence[Recipient], then: HeardAll, said: list[Reply] | NextHopError) -> None:
+    def _opened(self, recipients: Sequence[Recipient], then: OnReplies, said: list[Reply] | NextHopError) -> None:
         if isinstance(said, NextHopError):
             self._drop(said)
             then(None)
@@ -161,7 +161,7 @@ class SmtpTransaction:
         if last.code == 452 and last.enhanced == _ENOUGH:
             self._enough = last
 
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: OnReply) -> bool:
         connection = self._connection
         if connection is None or not connection.usable or self._over or self._enough:
             return False
@@ -182,20 +182,22 @@ class SmtpTransaction:
             self._drop(said)
             then(None)
 
-    # -- MAIL and RCPT --
+    # -- MAIL and RCPT -------------------------------------------------------------------------------------------
 
-    async def _tell(self, batch: Sequence[Recipient]) -> list[Reply]:
-        """Have the next hop hear MAIL, all recipients before and this batch; the replies to the batch."""
+    async def _speak(self, batch: Sequence[Recipient]) -> list[Reply]:
+        """Send MAIL, all earlier recipients and this batch, as far as the connection has not had them; return the
+        replies to the batch.
+        """
         if self._over is None and self._mail is not None and not self._mail.ok:
             return [self._mail] * len(batch)
         if self._over is None and self._connection is not None:
             replies = await self._try(self._connection, lambda connection: self._say_more(connection, batch))
             if replies is not None:
                 return replies
-        return await self._tell_another(batch)
+        return await self._speak_to_another(batch)
 
-    async def _tell_another(self, batch: Sequence[Recipient]) -> list[Reply]:
-        """As `_tell`, on the first other connection that holds; where none does the transaction is over."""
+    async def _speak_to_another(self, batch: Sequence[Recipient]) -> list[Reply]:
+        """Do the same on the first other connection that holds; where none does, the transaction is over."""
         while self._over is None:
             lost = self._lost
             async for connection in self._others():
@@ -208,28 +210,28 @@ class SmtpTransaction:
                 self._over = self._over or policy_replies.next_hop_down()
         return [self._over] * len(batch)
 
-    async def _others(self) -> AsyncIterator[Connection]:
-        """A kept connection at first, then fresh ones; none where the DNS names no host."""
+    async def _others(self) -> AsyncIterator[SmtpClient]:
+        """Yield an idle connection at first, then fresh ones; none where the DNS names no host."""
         try:
             async for connection in self._hosts.connections(self._client, kept=not self._lost):
                 yield connection
         except NextHopError:
             return  # was logged where it was raised
 
-    async def _try(self, connection: Connection, say: _Conversation) -> list[Reply] | None:
-        """Say something on the connection and keep it; None where it was lost."""
+    async def _try(self, connection: SmtpClient, say: _Conversation) -> list[Reply] | None:
+        """Use the connection and keep it; return None where it was lost."""
         self._connection = connection
         try:
             return await say(connection)
         except NextHopError as error:
             self._drop(error)
             return None
-        except BaseException:  # cancelled: replies are under way that nobody will read
+        except BaseException:  # cancelled: nobody will read the replies that are still to come
             connection.abort()
             raise
 
     def _drop(self, error: NextHopError) -> None:
-        """Let the connection go; a fresh one that hung is the last that we wait for."""
+        """Give the connection up. Where a fresh one timed out, no further one is tried."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -239,22 +241,24 @@ class SmtpTransaction:
         if self._lost >= _MOST_LOST or (error.kind == "timeout" and not connection.used):
             self._over = policy_replies.next_hop_down()
 
-    async def _say_all(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
+    async def _say_all(self, connection: SmtpClient, batch: Sequence[Recipient]) -> list[Reply]:
         mail = mail_command(self._sender, self._parameters, connection.offers)
         if isinstance(mail, Reply):
             return self._mail_refused(self._for_now(mail), batch)
         opening = [*self._identity(connection), mail]
-        answer, answers = await _hear(connection, opening, [*self._asked, *batch], self._rcpt_command)
+        answer, answers = await _open_transaction(connection, opening, [*self._asked, *batch], self._rcpt_command)
         return self._compared(answer, answers) if answer.ok else self._mail_refused(answer, batch)
 
-    def _identity(self, connection: Connection) -> list[str]:
-        """XFORWARD where it is offered: it tells the next hop's log, and lasts for one transaction."""
+    def _identity(self, connection: SmtpClient) -> list[str]:
+        """Return the XFORWARD command where it is offered: it is for the next hop's log, and lasts for one
+        transaction.
+        """
         if self._client is None or connection.client is not None or "XFORWARD" not in connection.offers:
             return []
         line = identity_command("XFORWARD", self._client, connection.offers["XFORWARD"])
         return [line] if line else []
 
-    async def _say_more(self, connection: Connection, batch: Sequence[Recipient]) -> list[Reply]:
+    async def _say_more(self, connection: SmtpClient, batch: Sequence[Recipient]) -> list[Reply]:
         plain = plain_rcpt_commands(batch) if connection.pipelines else None
         if plain is not None:
             return await connection.batch(plain, [_RCPT] * len(batch))
@@ -266,10 +270,10 @@ class SmtpTransaction:
         return self._for_now(command) if isinstance(command, Reply) else command
 
     def _for_now(self, refusal: Reply) -> Reply:
-        """Our refusal of what this host does not offer; 451 where nobody has refused it.
+        """Return our refusal for a missing extension; 451 instead where that is not final.
 
-        Our client was offered it, before any host was reached or by others: it is to ask again what is offered. Mail
-        that we keep waits for a host that offered it once.
+        Our client was offered the extension, before any host was reached or by other hosts: it should try again with
+        what is offered then. A stored message waits for a host that offered it once.
         """
         needed = MISSING_EXTENSION.get(refusal)
         if needed is None or not (self._offered or self._hosts.may_offer(needed)):
@@ -285,7 +289,7 @@ class SmtpTransaction:
         return [self._mail] * len(batch)
 
     def _compared(self, mail: Reply, answers: list[Reply]) -> list[Reply]:
-        """The answers to what is new; those to what is said again must be as they were."""
+        """Return the answers to the new recipients; those to repeated commands must be the same as before."""
         again, new = answers[: len(self._asked)], answers[len(self._asked) :]
         if self._mail is not None and _classes([mail, *again]) != _classes([self._mail, *self._answers]):
             self._answers_differ()
@@ -297,10 +301,10 @@ class SmtpTransaction:
         self._hosts.failed(NextHopError("replay", "asked again after a loss, the next hop answers otherwise"))
         self._over = policy_replies.next_hop_down()
 
-    # -- DATA --
+    # -- DATA ----------------------------------------------------------------------------------------------------
 
     async def _try_data(self, chunks: Sequence[bytes]) -> Reply | None:
-        """The final reply, or None where the connection was lost before the dot."""
+        """Return the final reply, or None where the connection was lost before the dot."""
         connection = self._connection
         if connection is None:
             return None
@@ -316,7 +320,7 @@ class SmtpTransaction:
             connection.abort()
             raise
 
-    def _lost_in_data(self, connection: Connection, error: NextHopError) -> Reply | None:
+    def _lost_in_data(self, connection: SmtpClient, error: NextHopError) -> Reply | None:
         if not connection.dot_sent:
             self._drop(error)
             return None
@@ -338,7 +342,7 @@ class SmtpTransaction:
         self._hosts.give_back(connection)
         return final
 
-    async def _reset(self, connection: Connection) -> None:
+    async def _reset(self, connection: SmtpClient) -> None:
         try:
             await connection.reset()
         except NextHopError as error:
@@ -346,19 +350,23 @@ class SmtpTransaction:
             connection.abort()
 
 
-_Conversation = Callable[[Connection], Awaitable[list[Reply]]]
+_Conversation = Callable[[SmtpClient], Awaitable[list[Reply]]]
 _RcptCommand = Callable[[Recipient, Mapping[str, str]], str | Reply]
 
 
 def _classes(answers: Sequence[Reply]) -> list[int]:
-    """What our client makes of answers: taken, refused for now, refused (RFC 5321 4.2.1)."""
+    """Return the classes of replies, as our client tells them apart: accepted, refused for now, refused (RFC 5321
+    4.2.1).
+    """
     return [answer.code // 100 for answer in answers]
 
 
-async def _hear(
-    connection: Connection, opening: list[str], recipients: Sequence[Recipient], command: _RcptCommand
+async def _open_transaction(
+    connection: SmtpClient, opening: list[str], recipients: Sequence[Recipient], command: _RcptCommand
 ) -> tuple[Reply, list[Reply]]:
-    """The reply to MAIL, the last of the opening, and those to RCPT; one write where PIPELINING is offered."""
+    """Return the reply to MAIL, the last command of the opening, and those to RCPT; one write where PIPELINING is
+    offered.
+    """
     plain = plain_rcpt_commands(recipients) if connection.pipelines else None
     if plain is not None:
         octets = b"".join(map(wire_line, opening)) + plain
@@ -373,11 +381,11 @@ async def _hear(
 
 
 def _lines(commands: Sequence[str | Reply]) -> list[str]:
-    """The commands that can be sent; the others are refused by us."""
+    """Return the commands that can be sent; the others are refused by us."""
     return [command for command in commands if isinstance(command, str)]
 
 
 def _merged(commands: Sequence[str | Reply], answers: Sequence[Reply]) -> list[Reply]:
-    """A reply for each command: our own where it could not be sent, else the next hop's."""
+    """Return a reply for each command: our own where it could not be sent, else the next hop's."""
     said = iter(answers)
     return [command if isinstance(command, Reply) else next(said) for command in commands]

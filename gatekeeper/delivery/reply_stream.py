@@ -1,4 +1,4 @@
-"""The octets of a connection to a next hop: what is written, and the replies that come back."""
+"""The octets of a connection to a next hop: writing, and reading replies."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import cast
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.smtp.replies import ProtocolError, Reply, ReplyParser
 
-_UNREAD_REPLIES = 20_000  # more than we ever have commands under way
+_UNREAD_REPLIES = 20_000  # more than the commands that we ever have unanswered
 Then = Callable[[Reply | NextHopError], None]
 ThenAll = Callable[[list[Reply] | NextHopError], None]
 
 
-class Channel(asyncio.Protocol):
+class ReplyStream(asyncio.Protocol):
     """One connection. Used by one task at a time; replies are read whether or not anybody waits for them.
 
-    Since replies are taken in while commands are being written, a batch of any length cannot block both sides
-    (RFC 2920 3.1).
+    Because replies are read while commands are being written, a batch of any length cannot block both sides (RFC 2920
+    3.1).
     """
 
     def __init__(self) -> None:
@@ -28,17 +28,17 @@ class Channel(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: list[Reply] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._then: Then | None = None  # who is given the next reply as it comes, instead of a waiter
-        self._then_all: tuple[int, ThenAll] | None = None  # who is given so many of them
+        self._then: Then | None = None  # called with the next reply, instead of a waiter
+        self._then_all: tuple[int, ThenAll] | None = None  # called with so many replies
         self._loop = asyncio.get_running_loop()
-        self._due = math.inf  # when the next hop must have spoken; the timer finds out itself whether that has changed
+        self._due = math.inf  # deadline of the next reply; the timer checks whether it has moved
         self._awaited_seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._full = False
         self._lost: NextHopError | None = None
-        self.quiet = True  # the connection stands, and everything that was said has been read
+        self.quiet = True  # the connection is open, and all replies were read
 
-    # -- what asyncio calls --
+    # -- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
@@ -109,14 +109,14 @@ class Channel(asyncio.Protocol):
         whole = len(self._replies) >= count or any(reply.code == 421 for reply in self._replies)
         if whole or self._lost is not None:
             self._then_all, self._due = None, math.inf
-            then(self.heard(count) if whole or self._lost is None else self._lost)
+            then(self.take_replies(count) if whole or self._lost is None else self._lost)
         elif self._replies:
-            self._await_until(self._awaited_seconds)  # the time is for each of them
+            self._await_until(self._awaited_seconds)  # the time is for each reply
 
     def _next(self) -> Reply | None:
-        return self.heard(1)[0] if self._replies else None
+        return self.take_replies(1)[0] if self._replies else None
 
-    # -- time: one coarse timer a connection, since thousands of replies come in time for each that does not --
+    # -- time: one coarse timer a connection, as nearly all replies come in time ---------------------------------
 
     def _await_until(self, seconds: float) -> None:
         self._due, self._awaited_seconds = self._loop.time() + seconds, seconds
@@ -143,43 +143,43 @@ class Channel(asyncio.Protocol):
         elif self._waiter and not self._waiter.done():
             self._waiter.set_exception(error)
 
-    # -- what a connection calls --
+    # -- used by smtp_client.py ----------------------------------------------------------------------------------
 
     def write(self, data: bytes | memoryview) -> None:
-        """Hand over octets; never waits."""
+        """Write octets; never waits."""
         if self._transport and self._lost is None:
             self._transport.write(data)
 
-    def heard(self, most: int) -> list[Reply]:
-        """So many replies, or as many as are there already."""
-        heard = self._replies[:most]
+    def take_replies(self, most: int) -> list[Reply]:
+        """Return up to `most` replies that were read already."""
+        take_replies = self._replies[:most]
         del self._replies[:most]
         self._note_quiet()
-        return heard
+        return take_replies
 
     async def reply(self, seconds: float) -> Reply:
-        """The next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
+        """Return the next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
         return (await self.replies(1, seconds))[0]
 
     async def replies(self, most: int, seconds: float) -> list[Reply]:
-        """The next replies, at most so many, one at least. Raises NextHopError as `reply` does."""
+        """Return the next replies, at least one and at most `most`. Raises NextHopError as `reply` does."""
         if not self._replies:
             self._await_until(seconds)
             while not self._replies:
                 await self._event()
             self._due = math.inf
-        return self.heard(most)
+        return self.take_replies(most)
 
     def ask(self, octets: bytes, seconds: float, then: Then) -> None:
-        """Write, and have the next reply given to `then` as it comes, or the error that `reply` would raise."""
+        """Write, and call `then` with the next reply as it comes, or with the error that `reply` would raise."""
         self._then = then
         self._await_until(seconds)
         self.write(octets)
-        if not self.quiet:  # there is something to be given already
+        if not self.quiet:  # a reply or an error is there already
             self._loop.call_soon(self._give)
 
     def ask_all(self, octets: bytes, count: int, seconds: float, then: ThenAll) -> None:
-        """As `ask`, with so many replies at once; fewer, where the last of them is 421."""
+        """Do as `ask`, with `count` replies at once; with fewer, where the last of them is 421."""
         self._then_all = (count, then)
         self._await_until(seconds)
         self.write(octets)
@@ -187,7 +187,7 @@ class Channel(asyncio.Protocol):
             self._loop.call_soon(self._give_all)
 
     async def writable(self, seconds: float) -> bool:
-        """Wait until more can be written: True; False where the next hop spoke first.
+        """Wait until more can be written; return True then, False where the next hop replied first.
 
         Raises NextHopError "timeout" or "closed".
         """
@@ -215,7 +215,7 @@ class Channel(asyncio.Protocol):
     async def encrypt(self, context: ssl.SSLContext, name: str, seconds: float) -> None:
         """Begin TLS after the reply to STARTTLS. Raises NextHopError "tls"."""
         if not self.quiet or self._transport is None:
-            # what came in the clear behind the reply must not be taken for the encrypted part (RFC 3207 5)
+            # Octets that came in the clear after the reply must not be taken for encrypted ones (RFC 3207 5).
             raise NextHopError("tls", "something came between the answer to STARTTLS and TLS")
         loop = asyncio.get_running_loop()
         try:

@@ -58,28 +58,28 @@ class Host:
 
 
 @immutable
-class Fixed:
+class FixedHosts:
     """Hosts as they were named, in order."""
 
     hosts: tuple[Host, ...]
 
 
 @immutable
-class Exchangers:
-    """The MX hosts of a domain."""
+class MxDomain:
+    """A domain whose MX hosts take the mail."""
 
     domain: str
     port: int = 25
 
 
 @immutable
-class Folder:
-    """A maildir."""
+class MaildirFolder:
+    """A maildir that takes the mail."""
 
     path: Path
 
 
-Route = Fixed | Exchangers | Folder
+Route = FixedHosts | MxDomain | MaildirFolder
 
 _SCHEMES = {  # -> encryption, default port
     "smtp": (Security.NONE, 25),
@@ -89,7 +89,10 @@ _SCHEMES = {  # -> encryption, default port
 
 
 def read_next_hop(text: str) -> Route:
-    """Read a --next-hop; raises SettingsError with what was expected. Reads the CA and password files it names."""
+    """Read the value of --next-hop, and the CA and password files that it names.
+
+    Raises SettingsError with what was expected.
+    """
     if text.startswith("maildir:"):
         return _folder(text.removeprefix("maildir:"))
     scheme, separator, rest = text.partition("://")
@@ -100,20 +103,20 @@ def read_next_hop(text: str) -> Route:
     return _fixed(scheme, rest)
 
 
-def _folder(path: str) -> Folder:
+def _folder(path: str) -> MaildirFolder:
     if not path:
         raise SettingsError("--next-hop maildir: names no folder; expected maildir:DIR")
-    return Folder(Path(path.removeprefix("//")))
+    return MaildirFolder(Path(path.removeprefix("//")))
 
 
-def _exchangers(rest: str) -> Exchangers:
+def _exchangers(rest: str) -> MxDomain:
     name, port = _host_and_port(rest, "mx://", 25)
     if name.startswith("[") or "." not in name.rstrip("."):
         raise SettingsError(f"--next-hop mx://{rest}: expected a domain, such as mx://example.gov")
-    return Exchangers(name, port)
+    return MxDomain(name, port)
 
 
-def _fixed(scheme: str, rest: str) -> Fixed:
+def _fixed(scheme: str, rest: str) -> FixedHosts:
     places, _, query = rest.partition("?")
     user, at, names = places.rpartition("@")
     options = _options(query)
@@ -121,7 +124,7 @@ def _fixed(scheme: str, rest: str) -> Fixed:
     login = _login(unquote(user) if at else "", options.get("password-file", ""), security)
     context = None if security is Security.NONE else _context(options.get("ca"))
     pairs = [_host_and_port(name.strip(), f"{scheme}://", default_port) for name in names.split(",")]
-    return Fixed(tuple(Host(name.strip("[]"), port, "", security, context, login) for name, port in pairs))
+    return FixedHosts(tuple(Host(name.strip("[]"), port, "", security, context, login) for name, port in pairs))
 
 
 def _host_and_port(text: str, scheme: str, default_port: int) -> tuple[str, int]:
@@ -153,7 +156,7 @@ def _login(user: str, password_file: str, security: Security) -> Login | None:
 
 
 def _context(ca: str | None) -> ssl.SSLContext:
-    """A context that verifies against the system's CAs, or those of the file alone."""
+    """Return a TLS context that verifies against the system's CAs, or against those of the file alone."""
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:
@@ -163,7 +166,7 @@ def _context(ca: str | None) -> ssl.SSLContext:
 
 
 def unverified_context() -> ssl.SSLContext:
-    """A context for opportunistic TLS: better than none, proves nothing."""
+    """Return a TLS context for opportunistic TLS: better than none, but it proves nothing."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

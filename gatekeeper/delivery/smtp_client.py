@@ -1,7 +1,7 @@
-"""One SMTP connection to a next hop, from the greeting on: our own client, which pipelines and gives every reply.
+"""One SMTP connection to a next hop, from the greeting on: our own client, which pipelines and returns every reply.
 
-The connection is in one of three states: between transactions (kept in the pool), within one (owned by a
-relay transaction), or broken, which is where any error, 421 or cancellation leaves it.
+The connection is in one of three states: between transactions (kept in the pool), within one (owned by a relay
+transaction), or broken, after any error, 421 or cancellation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from functools import partial
 
 from gatekeeper.delivery.errors import NextHopError
-from gatekeeper.delivery.reply_stream import Channel, Then, ThenAll
+from gatekeeper.delivery.reply_stream import ReplyStream, Then, ThenAll
 from gatekeeper.delivery.route_url import Host, Security
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Client
@@ -25,11 +25,11 @@ from gatekeeper.smtp.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
 _NOTHING: tuple[bytes, Then] = (b"", lambda said: None)
-_ONE_WRITE = 65_536  # octets of a message that are put together rather than written one after the other
+_ONE_WRITE = 65_536  # octets up to which the parts of a message are joined and written at once
 
 
 def wire_line(line: str) -> bytes:
-    """A command's line as it goes over the wire."""
+    """Return a command line as octets."""
     return line.encode("utf-8", "surrogateescape") + b"\r\n"
 
 
@@ -45,63 +45,63 @@ class Deadlines:
     block: float = 180
     dot: float = 600
     other: float = 300
-    reset: float = 10  # nobody waits for it but us
+    reset: float = 10  # no client waits for it, so a short one does
 
     def capped(self, seconds: float) -> Deadlines:
-        """The same, none above `seconds`."""
+        """Return the same, with none above `seconds`."""
         return replace(self, **{field.name: min(getattr(self, field.name), seconds) for field in fields(self)})
 
     def of(self, command: str) -> float:
-        """The deadline for a command's reply."""
+        """Return the deadline of a command's reply."""
         verb = command[:4]
         if verb == "RCPT":
             return self.rcpt
         return {"MAIL": self.mail, "DATA": self.data, "RSET": self.reset}.get(verb, self.other)
 
 
-class Connection:
+class SmtpClient:
     """A connection that was greeted. Made by `connect`."""
 
-    def __init__(self, host: Host, channel: Channel, deadlines: Deadlines) -> None:
-        self.host, self.deadlines, self._channel = host, deadlines, channel
+    def __init__(self, host: Host, stream: ReplyStream, deadlines: Deadlines) -> None:
+        self.host, self.deadlines, self._stream = host, deadlines, stream
         self.offers: dict[str, str] = {}  # EHLO keyword, upper case -> its parameters
-        self.client: Client | None = None  # whom it speaks for, by XCLIENT
+        self.client: Client | None = None  # the client named by XCLIENT
         self.used = False  # a transaction went over it before
         self.dot_sent = False  # of the transaction under way
         self._broken = False
-        self._asking: tuple[bytes, Then] = _NOTHING  # what `say` said, and who is told the reply
+        self._asking: tuple[bytes, Then] = _NOTHING  # the command of `say`, and its callback
 
     @property
     def usable(self) -> bool:
         """True where another transaction can be begun."""
-        return not self._broken and self._channel.quiet
+        return not self._broken and self._stream.quiet
 
     @property
     def pipelines(self) -> bool:
         return "PIPELINING" in self.offers
 
     async def commands(self, lines: Sequence[str]) -> list[Reply]:
-        """Send commands, in one write where the next hop offers PIPELINING; a reply for each, in order.
+        """Send commands, in one write where the next hop offers PIPELINING; return the replies in order.
 
-        Raises NextHopError; 421 counts as the connection's end (RFC 5321 3.8).
+        Raises NextHopError; 421 counts as the end of the connection (RFC 5321 3.8).
         """
         if self.pipelines:
             return await self.batch(b"".join(map(wire_line, lines)), lines)
         return [await self.command(line) for line in lines]
 
     async def batch(self, octets: bytes, commands: Sequence[str]) -> list[Reply]:
-        """Send commands in one write, whether or not PIPELINING is offered; a reply for each, in order.
+        """Send commands in one write, whether or not PIPELINING is offered; return the replies in order.
 
-        Args: `octets` of all of them; `commands` are what they begin with. Raises as `commands` does.
+        Args: `octets` of all commands; `commands` are their beginnings. Raises as `commands` does.
         """
-        self._broken = True  # until every reply is read: cancelled between, the connection is of no use
+        self._broken = True  # until every reply is read: if cancelled before, the connection cannot be used
         if octets:
-            self._channel.write(octets)
+            self._stream.write(octets)
         replies: list[Reply] = []
         while len(replies) < len(commands):
             seconds = self.deadlines.of(commands[len(replies)])
-            some = await self._channel.replies(len(commands) - len(replies), seconds)
-            if not (some[0].ok and some.count(some[0]) == len(some)):  # thousands are the same, for the most part
+            some = await self._stream.replies(len(commands) - len(replies), seconds)
+            if not (some[0].ok and some.count(some[0]) == len(some)):  # of thousands nearly all are the same
                 for command, reply in zip(commands[len(replies) :], some, strict=False):
                     self._checked(command, reply)
             replies += some
@@ -109,19 +109,20 @@ class Connection:
         return replies
 
     async def command(self, line: str) -> Reply:
-        """Send one command; raises NextHopError."""
+        """Send one command and return its reply; raise NextHopError."""
         return (await self.batch(wire_line(line), [line]))[0]
 
     def say(self, command: bytes, seconds: float, then: Then) -> None:
-        """As `command`, without waiting: `then` is given the reply as it comes, or the error that would be raised.
+        """Send one command without waiting: `then` is called with the reply, or with the error that `command` would
+        raise.
 
         Args: `command` with its CRLF; `seconds` that the reply may take.
         """
         self._broken, self._asking = True, (command, then)
-        self._channel.ask(command, seconds, self._said)
+        self._stream.ask(command, seconds, self._said)
 
     def _said(self, said: Reply | NextHopError) -> None:
-        (command, then), self._asking = self._asking, _NOTHING  # a kept connection keeps nobody
+        (command, then), self._asking = self._asking, _NOTHING  # an idle connection must not keep the transaction alive
         if isinstance(said, Reply):
             try:
                 self._checked(command[:4].decode(), said)
@@ -131,9 +132,9 @@ class Connection:
         then(said)
 
     def say_all(self, octets: bytes, commands: Sequence[str], seconds: float, then: ThenAll) -> None:
-        """As `batch`, without waiting: `then` is given all replies, or the error that would be raised."""
+        """Do as `batch` without waiting: `then` is called with all replies, or with the error that would be raised."""
         self._broken = True
-        self._channel.ask_all(octets, len(commands), seconds, partial(self._all_said, commands, then))
+        self._stream.ask_all(octets, len(commands), seconds, partial(self._all_said, commands, then))
 
     def _all_said(self, commands: Sequence[str], then: ThenAll, said: list[Reply] | NextHopError) -> None:
         if not isinstance(said, NextHopError):
@@ -152,38 +153,39 @@ class Connection:
             raise NextHopError("protocol", f"{self.host} answers {line[:4]} with {reply}", reply)
         return reply
 
-    # -- the message --
+    # -- the message ---------------------------------------------------------------------------------------------
 
     async def message(self, chunks: Sequence[bytes]) -> Reply:
-        """Say DATA, then send the message and its dot: the reply that refuses DATA, or the final one.
+        """Send DATA, the message and its dot; return the reply that refuses DATA, or the final one.
 
-        A 4xx or 5xx that comes before the dot is returned too, and ends the connection. Raises NextHopError; then
-        `dot_sent` tells whether the next hop may have the message.
+        A 4xx or 5xx that comes before the dot is returned too, and ends the connection. Raises NextHopError; `dot_sent`
+        tells then whether the next hop may have the message.
         """
         is_small = sum(map(len, chunks)) <= _ONE_WRITE
         reply = await self._data(stuffed_whole(chunks) if is_small else b"")
         if reply.code == 354 and not self.dot_sent:
             reply = await self._content(stuffed(chunks))
-        if not (reply.transient or reply.permanent or (reply.ok and self.dot_sent)):  # a success without it is none
+        if not (reply.transient or reply.permanent or (reply.ok and self.dot_sent)):  # a success before the dot is none
             raise NextHopError("protocol", f"{self.host} answers the message with {reply}", reply)
         return reply
 
     async def _data(self, octets: bytes) -> Reply:
-        """Say DATA, and at 354 all these octets, so that a small message waits for one reply rather than two.
+        """Send DATA, and at 354 all these octets at once, so that a small message waits for one reply rather than two.
 
-        The final reply, or that to DATA where there are no octets, or the next hop has said more than that.
+        Returns the final reply; the reply to DATA where there are no octets or the next hop has sent more than one
+        reply.
         """
         answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._broken = True
-        self._channel.ask(b"DATA\r\n", self.deadlines.data, partial(self._go_ahead, octets, answered))
+        self._stream.ask(b"DATA\r\n", self.deadlines.data, partial(self._go_ahead, octets, answered))
         return await answered
 
     def _go_ahead(self, octets: bytes, answered: asyncio.Future[Reply], said: Reply | NextHopError) -> None:
         if answered.done():  # cancelled
             return
-        if isinstance(said, Reply) and said.code == 354 and octets and self._channel.quiet:
+        if isinstance(said, Reply) and said.code == 354 and octets and self._stream.quiet:
             self.dot_sent = True  # point of no return: from here on the next hop may have the message
-            self._channel.ask(octets, self.deadlines.dot, partial(self._settle, answered))
+            self._stream.ask(octets, self.deadlines.dot, partial(self._settle, answered))
         else:
             self._settle(answered, said)
 
@@ -203,54 +205,54 @@ class Connection:
         self._broken = True
         waiting = next(blocks)
         for block in blocks:
-            if not await self._channel.writable(self.deadlines.block):
+            if not await self._stream.writable(self.deadlines.block):
                 return await self._early_reply()
-            self._channel.write(waiting)
+            self._stream.write(waiting)
             waiting = block
             await asyncio.sleep(0)  # a fast next hop must not keep the loop from others
-        if not await self._channel.writable(self.deadlines.block):
+        if not await self._stream.writable(self.deadlines.block):
             return await self._early_reply()
         self.dot_sent = True  # point of no return: from here on the next hop may have the message
-        self._channel.write(waiting)
-        reply = await self._channel.reply(self.deadlines.dot)
+        self._stream.write(waiting)
+        reply = await self._stream.reply(self.deadlines.dot)
         self._broken = reply.code == 421
         return reply
 
     async def _early_reply(self) -> Reply:
-        reply = await self._channel.reply(self.deadlines.block)
+        reply = await self._stream.reply(self.deadlines.block)
         self.abort()
         if reply.transient or reply.permanent:
             return reply
         raise NextHopError("protocol", f"{self.host} said {reply} before the message's end", reply)
 
     async def reset(self) -> None:
-        """End the transaction under way, so that the connection can be kept; raises NextHopError."""
+        """End the transaction in progress, so that the connection can be kept; raise NextHopError."""
         self.dot_sent = False
         if not (await self.command("RSET")).ok:
             self._broken = True
 
     async def quit(self) -> None:
-        """Say goodbye where that is possible, and close."""
+        """Send QUIT where that is possible, and close."""
         if self.usable:
-            self._channel.write(b"QUIT\r\n")
-            with contextlib.suppress(NextHopError):  # gone already is what was wanted
-                await self._channel.reply(min(_GOODBYE_SECONDS, self.deadlines.other))
-        self._channel.close()
+            self._stream.write(b"QUIT\r\n")
+            with contextlib.suppress(NextHopError):  # an error does not matter, as we close anyway
+                await self._stream.reply(min(_GOODBYE_SECONDS, self.deadlines.other))
+        self._stream.close()
 
     def abort(self) -> None:
         """Drop the connection."""
         self._broken = True
-        self._channel.abort()
+        self._stream.abort()
 
 
-# -- making one --------------------------------------------------------------------------------------------------
+# -- connecting --------------------------------------------------------------------------------------------------
 
 
-async def connect(host: Host, hello: str, deadlines: Deadlines, client: Client | None = None) -> Connection:
-    """Connect, greet, encrypt and log in as the host's route says; speak for `client` where XCLIENT is offered.
+async def connect(host: Host, hello: str, deadlines: Deadlines, client: Client | None = None) -> SmtpClient:
+    """Connect, greet, encrypt and log in as the host's route says; send XCLIENT for `client` where it is offered.
 
-    Args: `hello` is what we say in EHLO. Raises NextHopError. A host of mx:// whose STARTTLS fails is spoken to in
-    the clear (RFC 7435): nothing better can be had without knowing its certificate.
+    Args: `hello` is our name in EHLO. Raises NextHopError. A host of mx:// whose STARTTLS fails is used in the clear
+    (RFC 7435): nothing better is possible without knowing its certificate.
     """
     try:
         return await _connect(host, hello, deadlines, client)
@@ -258,47 +260,47 @@ async def connect(host: Host, hello: str, deadlines: Deadlines, client: Client |
         if error.kind != "tls" or host.security is not Security.OPPORTUNISTIC:
             raise
     connection = await _connect(replace(host, security=Security.NONE), hello, deadlines, client)
-    connection.host = host  # by which it is kept
+    connection.host = host  # the key under which the pool keeps it
     return connection
 
 
-async def _connect(host: Host, hello: str, deadlines: Deadlines, client: Client | None) -> Connection:
-    connection = Connection(host, await _dial(host, deadlines), deadlines)
+async def _connect(host: Host, hello: str, deadlines: Deadlines, client: Client | None) -> SmtpClient:
+    connection = SmtpClient(host, await _dial(host, deadlines), deadlines)
     try:
         await _greet(connection, hello)
         await _encrypt(connection, hello)
         await _log_in(connection)
-        await _speak_for(connection, hello, client)
+        await _send_xclient(connection, hello, client)
     except BaseException:
         connection.abort()
         raise
     return connection
 
 
-async def _dial(host: Host, deadlines: Deadlines) -> Channel:
+async def _dial(host: Host, deadlines: Deadlines) -> ReplyStream:
     context = host.context if host.security is Security.TLS else None
     try:
         async with asyncio.timeout(deadlines.connect):
             name = host.name if context else None
             loop = asyncio.get_running_loop()
-            _, channel = await loop.create_connection(
-                Channel, host.address or host.name, host.port, ssl=context, server_hostname=name
+            _, stream = await loop.create_connection(
+                ReplyStream, host.address or host.name, host.port, ssl=context, server_hostname=name
             )
     except ssl.SSLError as error:
         raise NextHopError("tls", f"TLS with {host} failed: {error}") from error
     except OSError as error:  # TimeoutError is one
         raise NextHopError("connect", f"no connection to {host}: {error or 'timed out'}") from error
-    return channel
+    return stream
 
 
-async def _greet(connection: Connection, hello: str) -> None:
-    greeting = await connection._channel.reply(connection.deadlines.greeting)
+async def _greet(connection: SmtpClient, hello: str) -> None:
+    greeting = await connection._stream.reply(connection.deadlines.greeting)
     if greeting.code != 220:
         raise NextHopError("greeting", f"{connection.host} greets with {greeting}", greeting)
     await _say_hello(connection, hello)
 
 
-async def _say_hello(connection: Connection, hello: str) -> None:
+async def _say_hello(connection: SmtpClient, hello: str) -> None:
     connection.offers = {}
     reply = await connection.command(f"EHLO {hello}")
     if reply.ok:
@@ -311,7 +313,7 @@ async def _say_hello(connection: Connection, hello: str) -> None:
         raise NextHopError("greeting", f"{connection.host} answers HELO with {reply}", reply)
 
 
-async def _encrypt(connection: Connection, hello: str) -> None:
+async def _encrypt(connection: SmtpClient, hello: str) -> None:
     host = connection.host
     if host.security not in (Security.STARTTLS, Security.OPPORTUNISTIC) or host.context is None:
         return
@@ -322,11 +324,11 @@ async def _encrypt(connection: Connection, hello: str) -> None:
     reply = await connection.command("STARTTLS")
     if reply.code != 220:
         raise NextHopError("tls", f"{host} answers STARTTLS with {reply}", reply)
-    await connection._channel.encrypt(host.context, host.name, connection.deadlines.other)
+    await connection._stream.encrypt(host.context, host.name, connection.deadlines.other)
     await _say_hello(connection, hello)  # RFC 3207 4.2: what was offered before does not count
 
 
-async def _log_in(connection: Connection) -> None:
+async def _log_in(connection: SmtpClient) -> None:
     login = connection.host.login
     if login is None:
         return
@@ -338,7 +340,7 @@ async def _log_in(connection: Connection) -> None:
         raise NextHopError("auth", f"{connection.host} refuses the login: {reply}", reply)
 
 
-async def _speak_for(connection: Connection, hello: str, client: Client | None) -> None:
+async def _send_xclient(connection: SmtpClient, hello: str, client: Client | None) -> None:
     if client is None or "XCLIENT" not in connection.offers:
         return
     line = identity_command("XCLIENT", client, connection.offers["XCLIENT"])

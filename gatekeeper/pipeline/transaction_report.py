@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import replace
 
-from gatekeeper.audit.record import ARRIVED, FAILED, RESENT, RETURNED, About
+from gatekeeper.audit.record import ARRIVED, FAILED, RESENT, RETURNED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
@@ -100,7 +100,7 @@ def _watched(run: TransactionRun) -> tuple[str, ...]:
 
 def _record(auditor: Auditor, run: TransactionRun, action: Action, watched: tuple[str, ...]) -> None:
     outcome, judgment, source = run.outcome, run.judgment, run.arrival and run.arrival.source
-    about = About(
+    about = DecisionContext(
         id=run.id,
         done="gather" if outcome and outcome.gathered else action.value,
         moment=_occasion_of(run),

@@ -10,7 +10,7 @@ What comes in goes to `_take`, which says what is under way:
 
 - `_at_rest`: nothing; the client is to speak next;
 - `_take_message_or_block`, then `_take_block`: its message;
-- `inbox.feed`: the next hop, the pipeline or the task is at work, and what the client says meanwhile waits.
+- `receive_buffer.feed`: the next hop, the pipeline or the task is at work, and what the client says meanwhile waits.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import ClassVar
 from gatekeeper.model import Recipient
 from gatekeeper.server.data_intake import Intake
 from gatekeeper.server.exchange import Exchange
-from gatekeeper.server.ports import HeardAll
+from gatekeeper.server.ports import OnReplies
 from gatekeeper.server.smtp_connection import EARLY, FAULT, GOING_DOWN, log
-from gatekeeper.server.smtp_server import House
+from gatekeeper.server.smtp_server import SmtpServer
 from gatekeeper.server.verbs import (
     BAD_CONTENT,
     BYE,
@@ -34,7 +34,7 @@ from gatekeeper.server.verbs import (
     NO_REPLY_YET,
     PAST_DATA,
     SAY_MAIL,
-    SmtpConnection,
+    VerbConnection,
     data_refusal,
     helo_reply,
 )
@@ -49,12 +49,12 @@ _GROUP_OCTETS = 16_384  # beyond it recipients are asked about in parts, by the 
 _DATA, _QUIT = b"DATA\r\n", b"QUIT\r\n"
 
 
-class QuickConnection(SmtpConnection):
+class QuickConnection(VerbConnection):
     """A connection that waits for nothing that it need not wait for."""
 
-    def __init__(self, house: House) -> None:
-        super().__init__(house)
-        self._take: Callable[[bytes], None] = self.inbox.feed
+    def __init__(self, server: SmtpServer) -> None:
+        super().__init__(server)
+        self._take: Callable[[bytes], None] = self.receive_buffer.feed
         self._half_a_command = False  # has come, and waits for its end
         self._recipient = _NOBODY  # whom the next hop is asked about
         self._recipients: list[Recipient] = []  # or all of them
@@ -67,7 +67,7 @@ class QuickConnection(SmtpConnection):
 
     def eof_received(self) -> bool:
         half_open = super().eof_received()
-        if self._take != self.inbox.feed:
+        if self._take != self.receive_buffer.feed:
             self.leave()  # else what is under way is answered first
         return half_open
 
@@ -82,11 +82,11 @@ class QuickConnection(SmtpConnection):
         if turns:
             self.loop.call_soon(self._welcome, refused, turns - 1)
             return
-        if not refused and self.inbox.waiting:
+        if not refused and self.receive_buffer.waiting:
             refused = EARLY
         if refused:
             log.info("connection refused client=%s reply=%s", self.peer, refused)
-            self.dismiss(refused)
+            self.close_with(refused)
         else:
             self.write(self.greeting.encode())
             self._rest()
@@ -95,20 +95,20 @@ class QuickConnection(SmtpConnection):
 
     def _rest(self) -> None:
         """Nothing is under way: go on with what has come meanwhile, or wait for the client."""
-        if self.winding_up and not self.closing:
-            self.dismiss(GOING_DOWN)
+        if self.shutting_down and not self.closing:
+            self.close_with(GOING_DOWN)
         if self.closing:
             return
         self._reset_timeout()
         self._take = self._at_rest
-        if self.inbox.waiting:
-            self._at_rest(self.inbox.take_now())
-        elif self.inbox.eof:
+        if self.receive_buffer.waiting:
+            self._at_rest(self.receive_buffer.take_now())
+        elif self.receive_buffer.eof:
             self.leave()
 
     def _at_rest(self, data: bytes) -> None:
-        if self.deaf or self._half_a_command or not self._at_once(data):
-            self.inbox.feed(data)
+        if self.write_paused or self._half_a_command or not self._at_once(data):
+            self.receive_buffer.feed(data)
             self._leave_to_the_task()
 
     def _at_once(self, data: bytes) -> bool:
@@ -129,7 +129,7 @@ class QuickConnection(SmtpConnection):
         hello = lone_hello(data)
         if hello is None or self._idle_commands >= self._settings.max_commands:
             return False
-        offered = self._house.offers_at_once() if hello[1] else {}
+        offered = self._server.offers_at_once() if hello[1] else {}
         if offered is None:
             return False
         self._idle_commands += 1
@@ -156,19 +156,19 @@ class QuickConnection(SmtpConnection):
         mail = self._plain_mail(group[0]) if group else None
         if group is None or mail is None or len(group[1]) > self._settings.max_recipients:
             return False
-        if self._house.owns_any(group[1]):
+        if self._server.owns_any(group[1]):
             return False
         self._recipients = list(map(Recipient, group[1]))
         return self._begin_at_once(mail, self._recipients, self._group_heard)
 
-    def _begin_at_once(self, mail: MailArgument, recipients: list[Recipient], heard: HeardAll) -> bool:
+    def _begin_at_once(self, mail: MailArgument, recipients: list[Recipient], heard: OnReplies) -> bool:
         counted = 2 if recipients else 1  # DATA is one, too
         if self._mail_refusal() or self._idle_commands + counted > self._settings.max_commands:
             return False
-        if mail.address and not self._house.sender_allowed(mail.address):
+        if mail.address and not self._server.sender_allowed(mail.address):
             return False
         client = self._speaker.client()
-        relayed = self._house.next_hop.resume(mail.address, mail.parameters, client, recipients, heard)
+        relayed = self._server.next_hop.resume(mail.address, mail.parameters, client, recipients, heard)
         if relayed is None:
             return False
         self._idle_commands += counted
@@ -202,7 +202,7 @@ class QuickConnection(SmtpConnection):
         exchange.opened = answer
         if not answer.ok:
             self._exchange, self._speaker.forwarded = None, {}
-            self._house.track(exchange.abandon())
+            self._server.track(exchange.abandon())
 
     def _group_heard(self, answers: Sequence[Reply] | None) -> None:
         """MAIL and all RCPT are answered; DATA is due."""
@@ -223,9 +223,9 @@ class QuickConnection(SmtpConnection):
         else:
             exchange.note_all(self._recipients, answers[1:])
             self.answer_all(answers[1:])
-            if self.inbox.waiting:
-                self.dismiss(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
-            elif exchange.accepted and not self.winding_up:
+            if self.receive_buffer.waiting:
+                self.close_with(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+            elif exchange.accepted and not self.shutting_down:
                 self._take_message()
                 return
             else:
@@ -234,7 +234,7 @@ class QuickConnection(SmtpConnection):
         self._rest()
 
     def _recipient_at_once(self, exchange: Exchange, recipient: Recipient, command: bytes) -> bool:
-        if len(exchange.accepted) >= self._settings.max_recipients or self._house.is_ours(recipient.address):
+        if len(exchange.accepted) >= self._settings.max_recipients or self._server.is_ours(recipient.address):
             return False
         self._recipient = recipient
         if not exchange.ask_at_once(recipient, command, self._recipient_heard):
@@ -255,7 +255,7 @@ class QuickConnection(SmtpConnection):
 
     def _wait(self) -> None:
         """Until another has answered: what the client says meanwhile waits, and time is not the client's."""
-        self._take = self.inbox.feed
+        self._take = self.receive_buffer.feed
         self._deadline = math.inf
 
     # -- the message --
@@ -299,7 +299,7 @@ class QuickConnection(SmtpConnection):
             return
         self._wait()
         if rest:
-            self.inbox.feed(rest)
+            self.receive_buffer.feed(rest)
         if intake.is_small:
             self._intake = None  # it takes up no room
             self._judge_or_refuse(intake.take())
@@ -308,7 +308,7 @@ class QuickConnection(SmtpConnection):
 
     async def _put_together(self, intake: Intake) -> None:
         dot = self.now()
-        refused = self._judge(await intake.content(self._house.answer_within), dot)
+        refused = self._judge(await intake.content(self._server.answer_within), dot)
         if refused:
             await self._refuse(refused)
 
@@ -331,8 +331,8 @@ class QuickConnection(SmtpConnection):
             return refused or BAD_CONTENT
         self._work = work = self._begin_judging(exchange, content)
         work.add_done_callback(self._judged)
-        if self._house.answer_within is not None:
-            end = (self.now() if dot is None else dot) + self._house.answer_within
+        if self._server.answer_within is not None:
+            end = (self.now() if dot is None else dot) + self._server.answer_within
             self._latest = self.loop.call_at(end, self._no_reply_yet, work)
         return None
 
@@ -351,7 +351,7 @@ class QuickConnection(SmtpConnection):
         if self._latest:
             self._latest.cancel()  # else it keeps us for as long as it would have waited
         if error is not None or work.cancelled():
-            self.dismiss(FAULT)
+            self.close_with(FAULT)
         else:
             self._answer_message(work.result())
 
@@ -381,10 +381,10 @@ class QuickConnection(SmtpConnection):
         await self.run_pass()
         while not self.in_data:  # whose content comes without the task, and may be judged before a wait here is over
             await self.flush()
-            if not self.inbox.waiting or self.closing or self.winding_up:
+            if not self.receive_buffer.waiting or self.closing or self.shutting_down:
                 return
             self._deadline = math.inf
-            self.commands.feed(self.inbox.take_now())
+            self.commands.feed(self.receive_buffer.take_now())
             await self.run_pass()
 
     def _ran(self, task: asyncio.Task[None]) -> None:

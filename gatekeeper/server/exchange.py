@@ -1,4 +1,4 @@
-"""One transaction under way: its envelope, and the transaction at the next hop that mirrors it."""
+"""One transaction in progress: its envelope, and the transaction at the next hop that mirrors it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.model import Recipient, Transaction
-from gatekeeper.server.ports import Heard, Pipeline, RelayTransaction
+from gatekeeper.server.ports import ListenerPipeline, ListenerTransaction, OnReply
 from gatekeeper.smtp.parameters import MailArgument
 from gatekeeper.smtp.replies import Reply, reply
 
@@ -15,9 +15,9 @@ _NO_SENDER = reply(503, "expected MAIL first", "5.5.1")
 
 
 class Exchange:
-    """From MAIL to the reply to the dot. Recipients are those that the next hop takes."""
+    """A transaction from MAIL to the reply to the dot. Its recipients are those that the next hop accepts."""
 
-    def __init__(self, mail: MailArgument, relayed: RelayTransaction) -> None:
+    def __init__(self, mail: MailArgument, relayed: ListenerTransaction) -> None:
         self.mail = mail
         self.opened: Reply | None = None  # the next hop's reply to MAIL, once it was asked
         self.accepted: list[Recipient] = []
@@ -25,16 +25,16 @@ class Exchange:
         self._relayed = relayed
         self._passed_on = False
 
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
-        """Ask about one recipient without waiting; False where that cannot be done at once.
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: OnReply) -> bool:
+        """Ask about one recipient without waiting; return False where that cannot be done at once.
 
-        Args: `command` is the client's own; `then` is given the reply, or None where it must be asked the other way
-        after all. What was answered is to be noted.
+        Args: `command` is the client's own line; `then` is called with the reply, or with None where `ask` must be used
+        after all. The caller notes the answer.
         """
         return self._relayed.ask_at_once(recipient, command, then)
 
     def note(self, recipient: Recipient, answer: Reply) -> None:
-        """Note what the next hop says about a recipient."""
+        """Note the next hop's reply about a recipient."""
         if answer.ok:
             self.accepted.append(recipient)
         else:
@@ -46,34 +46,39 @@ class Exchange:
         return self.opened
 
     async def ask(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
-        """Ask the next hop about recipients, and about MAIL with them where that was not asked; its replies, in order.
+        """Ask the next hop about recipients, and before them about MAIL where that was not done; return its replies in
+        order.
 
-        An exchange whose MAIL it refused is not to be asked again.
+        Not to be called again once the next hop has refused MAIL.
         """
         replies = await self._relayed.recipients(recipients) if recipients else ()
-        if not self.opened and not (await self.open()).ok:  # it has been said by now; this takes no round trip
+        if (
+            not self.opened and not (await self.open()).ok
+        ):  # MAIL was sent with the recipients; this takes no round trip
             return [self.opened if self.opened and self.opened.transient else _NO_SENDER] * len(recipients)
         self.note_all(recipients, replies)
         return replies
 
     def accept(self, recipient: Recipient) -> Reply:
-        """Take a recipient that the gate itself answers."""
+        """Accept a recipient that the gate itself answers."""
         self.accepted.append(recipient)
         return _TAKEN
 
     def note_all(self, recipients: Sequence[Recipient], replies: Sequence[Reply]) -> None:
-        """As `note`, thousands."""
-        if replies and replies[0].ok and replies.count(replies[0]) == len(replies):  # thousands, for the most part
+        """Note the replies to many recipients."""
+        if (
+            replies and replies[0].ok and replies.count(replies[0]) == len(replies)
+        ):  # of thousands nearly all are the same
             self.accepted += recipients
             return
         for recipient, answer in zip(recipients, replies, strict=True):
             self.note(recipient, answer)
 
-    async def finish(self, pipeline: Pipeline, transaction: Transaction) -> Reply:
-        """Have the message judged and give the reply to its dot. The next hop's transaction is over after it."""
+    async def finish(self, pipeline: ListenerPipeline, transaction: Transaction) -> Reply:
+        """Have the message judged, and return the reply to its dot. The next hop's transaction is over then."""
 
         async def relay(added: bytes, *, blind: bool = False) -> Reply:
-            self._passed_on = True  # from here on the next hop may have it, whatever becomes of us
+            self._passed_on = True  # from here on the next hop may have the message
             content = hide_recipients([transaction.content]) if blind else [transaction.content]
             return await self._relayed.data((added, *content))
 

@@ -1,4 +1,4 @@
-"""A message that an MTA has told of, through the pipeline, and what the MTA is to do with it."""
+"""Pass a message from the milter protocol through the pipeline, and return what the MTA is to do with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
 from gatekeeper.message.release_token import TOKEN_FIELD, token_of
 from gatekeeper.milter.session import Conclusion, Message, with_final_crlf
 from gatekeeper.model import Transaction
-from gatekeeper.server.ports import Pipeline
+from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.spool import LARGE, Spool
 from gatekeeper.server.verbs import MOST_HOPS
 from gatekeeper.settings import Listening, contains
@@ -25,26 +25,26 @@ from gatekeeper.smtp.replies import Reply, reply
 
 _LEFT_TO_THE_MTA = reply(250, "left to the mail server", "2.0.0")
 _FIELD = re.compile(rb"(?<![^\r\n])[^\r\n]++\r\n(?:[ \t][^\r\n]*\r\n)*")
-# Postfix makes its short queue ids of the microsecond and the inode: the next message may have the same one, and would
-# be taken for a part of this. Long ones (enable_long_queue_ids) and Sendmail's are never used again.
+# Postfix makes its short queue ids of the microsecond and the inode, so that the next message may have the same one and
+# would be taken for a part of this one. Long ones (enable_long_queue_ids) and Sendmail's are never used again.
 _SHORT_QUEUE_ID = re.compile(r"[0-9A-F]{6,16}")
-_HERE = "127.0.0.1"  # what the SMTP listener, too, calls the host at the other end of a unix socket
+_HERE = "127.0.0.1"  # the peer of a unix socket, as on the SMTP listener
 
 
 @immutable
-class Passing:
-    """Judges messages that come whole."""
+class MilterHandler:
+    """Judges whole messages for the milter listener."""
 
     settings: Listening
-    pipeline: Pipeline
+    pipeline: ListenerPipeline
     obstacle: Callable[[], Reply | None]
 
     async def judge(self, message: Message, peer: str) -> Conclusion:
-        """Have a message judged. Args: `peer` is the MTA's IP address, "" on a unix socket."""
+        """Judge a message. Args: `peer` is the MTA's IP address, "" on a unix socket."""
         try:
             return await self._judged(message, peer)
         finally:
-            message.pieces.clear()  # and what it has of the memory
+            message.pieces.clear()  # which gives back its memory
 
     async def _judged(self, message: Message, peer: str) -> Conclusion:
         refusal = self.obstacle() or self._fault(message)

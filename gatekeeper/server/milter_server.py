@@ -14,11 +14,11 @@ from typing import Any
 from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
 from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
-from gatekeeper.server.connections import GONE, Guests
-from gatekeeper.server.milter_handler import Passing
-from gatekeeper.server.ports import Pipeline
+from gatekeeper.server.connections import GONE, Connections
+from gatekeeper.server.milter_handler import MilterHandler
+from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.sockets import Acceptor
-from gatekeeper.server.spool import Contents
+from gatekeeper.server.spool import ContentSpool
 from gatekeeper.settings import Listening
 from gatekeeper.smtp.replies import Reply
 
@@ -39,31 +39,31 @@ class MilterListener:
     def __init__(
         self,
         settings: Listening,
-        pipeline: Pipeline,
+        pipeline: ListenerPipeline,
         obstacle: Callable[[], Reply | None],
-        contents: Contents | None = None,
+        contents: ContentSpool | None = None,
     ) -> None:
         self._settings = settings
-        self.guests = Guests(settings, settings.max_connections)  # an MTA has one for each of its own clients
-        self.passing = Passing(settings, pipeline, obstacle)
-        self._contents = contents or Contents(settings.memory_for_content)
-        self._doorkeeper: Acceptor | None = None
+        self.connections = Connections(settings, settings.max_connections)  # an MTA has one for each of its own clients
+        self.handler = MilterHandler(settings, pipeline, obstacle)
+        self._contents = contents or ContentSpool(settings.memory_for_content)
+        self._acceptor: Acceptor | None = None
 
     @property
     def port(self) -> int:
         """The TCP port listened on; 0 before `start`, and for a unix socket."""
-        names = [door.getsockname() for door in self._doorkeeper.sockets] if self._doorkeeper else []
+        names = [door.getsockname() for door in self._acceptor.sockets] if self._acceptor else []
         return int(names[0][1]) if names and isinstance(names[0], tuple) else 0
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections from sockets that listen already; they are closed at the end."""
-        self._doorkeeper = Acceptor(sockets, self._protocol)
+        self._acceptor = Acceptor(sockets, self._protocol)
 
     async def stop(self, grace: float) -> None:
         """Take no more connections, close the idle, let messages under way end for `grace` seconds."""
-        if self._doorkeeper:
-            self._doorkeeper.close()
-        cut = await self.guests.empty(grace)
+        if self._acceptor:
+            self._acceptor.close()
+        cut = await self.connections.drain(grace)
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)
 
@@ -72,7 +72,7 @@ class MilterListener:
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
         """Called as the connection is made: later on, nobody may be there to ask who it was."""
-        return MilterConnection(self._settings, self.guests, self.passing, self._contents, reader, writer).run()
+        return MilterConnection(self._settings, self.connections, self.handler, self._contents, reader, writer).run()
 
 
 class MilterConnection:
@@ -81,13 +81,13 @@ class MilterConnection:
     def __init__(
         self,
         settings: Listening,
-        guests: Guests,
-        passing: Passing,
-        contents: Contents,
+        connections: Connections,
+        handler: MilterHandler,
+        contents: ContentSpool,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._settings, self._guests, self._passing = settings, guests, passing
+        self._settings, self._connections, self._handler = settings, connections, handler
         self._reader, self._writer = reader, writer
         self.peer = _peer(writer)
         self._may_read = asyncio.Event()
@@ -95,11 +95,11 @@ class MilterConnection:
         caps = MessageLimits(settings.max_recipients, settings.max_size)
         self._session = Session(caps, lambda: contents.spool(self._may_read.clear, self._may_read.set))
         self._judging = False
-        self._winding_up = False
+        self._shutting_down = False
 
     async def run(self) -> None:
         """Serve it to its end. Whatever goes wrong closes this connection, and no other."""
-        refused = self._guests.enter(self)
+        refused = self._connections.add(self)
         try:
             if refused:
                 log.info("connection refused client=%s reply=%s", self.peer, refused)
@@ -115,13 +115,13 @@ class MilterConnection:
         except Exception:
             log.exception("fault in a connection client=%s", self.peer)
         finally:
-            self._guests.leave(self)
+            self._connections.remove(self)
             self._session.close()
             self._writer.close()
 
     async def _converse(self) -> None:
         session = self._session
-        while not session.ended and not (self._winding_up and not session.in_message):
+        while not session.ended and not (self._shutting_down and not session.in_message):
             octets = await self._receive()
             if not octets:
                 return
@@ -148,15 +148,15 @@ class MilterConnection:
     async def _judged(self, message: Message) -> Conclusion:
         """Have it judged, in a task that an MTA which hangs up does not stop."""
         self._judging = True
-        work = self._guests.track(self._passing.judge(message, self.peer))
+        work = self._connections.track(self._handler.judge(message, self.peer))
         while not (await asyncio.wait([work], timeout=_PROGRESS_SECONDS))[0]:
             await self._write(packets.PROGRESS)
         self._judging = False
         return work.result()
 
-    def wind_up(self) -> None:
+    def shut_down(self) -> None:
         """End: at once where no message is under way, else behind it."""
-        self._winding_up = True
+        self._shutting_down = True
         if not self._judging and not self._session.in_message:
             self._writer.close()
 

@@ -1,4 +1,4 @@
-"""What a listener asks of the rooms behind it: a next hop to mirror, and a pipeline that decides."""
+"""What a listener needs of other rooms, as protocols: a next hop to mirror, and a pipeline that decides."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.smtp.replies import Reply
 
 
-class Relay(Protocol):
-    """Passes a message on; called at most once."""
+class RelayCallback(Protocol):
+    """Passes a message on to the next hop; called at most once."""
 
     async def __call__(self, added: bytes, *, blind: bool = False) -> Reply:
-        """Put these header fields before the content; with `blind` hide its To and Cc (rules: `repair: blind`)."""
+        """Relay the message with these header fields before it; `blind` hides To and Cc (rules: `repair: blind`)."""
         ...
 
 
-Heard = Callable[[Reply | None], None]
-HeardAll = Callable[[Sequence[Reply] | None], None]
+OnReply = Callable[[Reply | None], None]
+OnReplies = Callable[[Sequence[Reply] | None], None]
 
 
-class RelayTransaction(Protocol):
-    """One transaction at the next hop. A next hop that is down answers 451 4.4.1; nothing of it raises."""
+class ListenerTransaction(Protocol):
+    """One transaction at the next hop. A next hop that is down answers 451 4.4.1; no method raises."""
 
     async def open(self) -> Reply:
-        """Say MAIL where it was not said yet; the reply to it."""
+        """Send MAIL where that was not done, and return the reply to it."""
         ...
 
     async def recipients(self, batch: Sequence[Recipient]) -> Sequence[Reply]:
-        """Say RCPT for each, pipelined, MAIL before them where it was not said yet; a reply for each, in order."""
+        """Send RCPT for each, pipelined, after MAIL where that was not sent; return the replies in order."""
         ...
 
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: Heard) -> bool:
-        """Say RCPT without waiting, as the client's line has it; False where that cannot be done now.
+    def ask_at_once(self, recipient: Recipient, command: bytes, then: OnReply) -> bool:
+        """Send the client's own RCPT line without waiting; return False where that cannot be done now.
 
-        `then` is given the reply, or None where `recipients` is to be asked after all.
+        Args: `then` is called with the reply, or with None where `recipients` must be awaited after all.
         """
         ...
 
     async def data(self, content: Sequence[bytes]) -> Reply:
-        """Pass the message on; the reply to its dot ends the transaction."""
+        """Pass the message on, and return the reply to its dot, which ends the transaction."""
         ...
 
     async def abandon(self) -> None:
@@ -48,19 +48,21 @@ class RelayTransaction(Protocol):
         ...
 
 
-class NextHop(Protocol):
-    """Where mail goes on to."""
+class ListenerNextHop(Protocol):
+    """The next hop, as a listener sees it."""
 
     async def extensions(self) -> Mapping[str, str] | None:
-        """EHLO keywords, in upper case, that every next hop offers, with their arguments; None while not known."""
+        """Return the EHLO keywords, in upper case, that every next hop offers, with arguments; None while they are
+        unknown.
+        """
         ...
 
     def extensions_known(self) -> Mapping[str, str] | None:
-        """As `extensions`, where they are known already; the same mapping as long as they are the same."""
+        """Return the extensions where they are known already; the same mapping object as long as they are the same."""
         ...
 
-    async def begin(self, sender: str, parameters: Sequence[str], client: Client) -> RelayTransaction:
-        """Begin a transaction; nothing is said before `open`."""
+    async def begin(self, sender: str, parameters: Sequence[str], client: Client) -> ListenerTransaction:
+        """Begin a transaction; nothing is sent before `open`."""
         ...
 
     def resume(
@@ -69,18 +71,20 @@ class NextHop(Protocol):
         parameters: Sequence[str],
         client: Client,
         recipients: Sequence[Recipient],
-        then: HeardAll,
-    ) -> RelayTransaction | None:
-        """Begin a transaction over a connection that is there, say MAIL and RCPT; None where that cannot be done now.
+        then: OnReplies,
+    ) -> ListenerTransaction | None:
+        """Begin a transaction over an idle connection by sending MAIL and RCPT; return None where that cannot be done
+        now.
 
-        `then` is given all replies, or None where the connection was lost: `open` and `recipients` are to be awaited.
+        Args: `then` is called with all replies, or with None where the connection was lost: await `open` and
+        `recipients` then.
         """
         ...
 
 
-class Pipeline(Protocol):
-    """What decides over a message."""
+class ListenerPipeline(Protocol):
+    """The pipeline, as a listener sees it."""
 
-    async def receive_in_task(self, transaction: Transaction, relay: Relay) -> Reply:
-        """Judge a transaction and give the reply to its dot; the caller's task is one that nobody cancels."""
+    async def receive_in_task(self, transaction: Transaction, relay: RelayCallback) -> Reply:
+        """Judge a transaction and return the reply to its dot; the caller's task must not be cancelled."""
         ...

@@ -1,4 +1,4 @@
-"""Octets that have come in and were not looked at yet."""
+"""Octets that were received and are not processed yet."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import asyncio
 
 from gatekeeper.smtp.buffer import MemoryBuffer
 
-HIGH_WATER = 262_144  # octets; a client that is faster than we are waits
+HIGH_WATER = 262_144  # octets above which reading from the client is paused
 
 
-class Inbox:
-    """Keeps what a transport receives until it is taken, all at once, and holds the transport back when it is much.
+class ReceiveBuffer:
+    """Keeps received octets until they are taken, all at once, and pauses the transport where there are too many.
 
-    Instead of the stream reader of aiosmtpd, which copies everything twice and is asked line by line.
+    It replaces the stream reader of aiosmtpd, which copies everything twice and is read line by line.
     """
 
     def __init__(self) -> None:
-        self.transport: asyncio.ReadTransport | None = None  # that octets come from; STARTTLS puts another in its place
+        self.transport: asyncio.ReadTransport | None = None  # STARTTLS replaces it
         self._pieces = MemoryBuffer()
-        self.waiting = False  # there is something to take
+        self.waiting = False  # there are octets to take
         self.eof = False  # nothing more will come
-        self.held = False  # nothing is to come in until `release`
+        self.held = False  # reading is paused until `resume`
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
 
     def feed(self, data: bytes) -> None:
-        """Keep octets."""
+        """Add received octets."""
         self.waiting = True
         self._pieces.add(data)
         if len(self._pieces) > HIGH_WATER:
@@ -33,37 +33,37 @@ class Inbox:
         self._wake()
 
     def feed_eof(self) -> None:
-        """Nothing more will come."""
+        """Note that the client has closed its side."""
         self.eof = True
         self._wake()
 
     def clear(self) -> None:
-        """Forget what was kept."""
+        """Discard all octets."""
         self._pieces.clear()
         self.waiting = False
 
     async def take(self) -> bytes:
-        """Wait for octets and take all there are; b"" where the client has sent its last."""
+        """Wait for octets and return all there are; b"" where the client has closed its side."""
         if not self.waiting and not self.eof:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         return self.take_now()
 
     def take_now(self) -> bytes:
-        """Take all there are; b"" where there are none."""
+        """Return all octets there are; b"" for none."""
         data = self._pieces.take()
         self.waiting = False
         if self._paused and not self.held:
             self._resume()
         return data
 
-    def hold(self) -> None:
-        """Hold the transport back until `release`, whatever is taken."""
+    def pause(self) -> None:
+        """Pause the transport until `resume`, whatever is taken."""
         self.held = True
         self._pause()
 
-    def release(self) -> None:
-        """Let it go on, where what is kept is not too much."""
+    def resume(self) -> None:
+        """Read on, unless too much is buffered."""
         self.held = False
         if self._paused and len(self._pieces) <= HIGH_WATER:
             self._resume()

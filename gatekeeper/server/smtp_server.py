@@ -1,4 +1,4 @@
-"""What the connections of the SMTP listener share: the rooms behind it, and what it may offer."""
+"""What the connections of the SMTP listener share: the rooms behind it, and the EHLO extensions it may offer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from gatekeeper.server.connections import Guest, Guests, among
-from gatekeeper.server.ports import NextHop, Pipeline
-from gatekeeper.server.spool import Contents
+from gatekeeper.server.connections import Connections, ListenerConnection, membership_test
+from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
+from gatekeeper.server.spool import ContentSpool
 from gatekeeper.settings import Listening
 from gatekeeper.smtp.parameters import XCLIENT, XFORWARD
 from gatekeeper.smtp.replies import Reply
@@ -16,28 +16,28 @@ from gatekeeper.smtp.replies import Reply
 BEFORE_QUEUE_SECONDS = 90.0  # from the dot to the reply: Postfix waits 100 for a proxy (smtpd_proxy_timeout)
 IMPLEMENTED = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 _ALL: Mapping[str, str] = dict.fromkeys((*IMPLEMENTED, "SIZE"), "")
-_LOOK_SECONDS = 1.0  # a client whose time is over is sent away that much later at most
+_CHECK_SECONDS = 1.0  # a client is closed at most so long after its deadline
 
 
 class _Timed(Protocol):
-    """What has a deadline of its own."""
+    """A connection with a deadline of its own."""
 
-    def look_at_the_time(self, now: float) -> None: ...
+    def check_deadline(self, now: float) -> None: ...
 
 
-class House(Guests):
-    """The SMTP listener's connections and what they need."""
+class SmtpServer(Connections):
+    """The connections of the SMTP listener, and what they need of other rooms."""
 
     def __init__(
         self,
         settings: Listening,
-        next_hop: NextHop,
-        pipeline: Pipeline,
+        next_hop: ListenerNextHop,
+        pipeline: ListenerPipeline,
         sender_allowed: Callable[[str], bool],
         obstacle: Callable[[], Reply | None],
         is_ours: Callable[[str], bool],
         has_own: Callable[[], bool],
-        contents: Contents,
+        contents: ContentSpool,
     ) -> None:
         super().__init__(settings, settings.max_connections_per_client)
         self.next_hop, self.pipeline = next_hop, pipeline
@@ -45,51 +45,55 @@ class House(Guests):
         self.is_ours, self._has_own = is_ours, has_own
         self.contents = contents
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
-        self.shared: Mapping[str, Any] = {}  # what every connection begins with; set as the listener starts
-        self.may_xforward, self.may_xclient = among(settings.xforward), among(settings.xclient)
-        self.is_authenticated = among(settings.authenticated)
+        self.shared: Mapping[
+            str, Any
+        ] = {}  # attributes that every connection begins with; set when the listener starts
+        self.may_xforward, self.may_xclient = membership_test(settings.xforward), membership_test(settings.xclient)
+        self.is_authenticated = membership_test(settings.authenticated)
         self._theirs: Mapping[str, str] = {}
         self._ours: Mapping[str, str] = {}
-        self._hellos: dict[tuple[str, bool, bool, bool], Reply] = {}  # by what else they say; of what is offered now
-        self._next_look: asyncio.TimerHandle | None = None
+        self._hellos: dict[
+            tuple[str, bool, bool, bool], Reply
+        ] = {}  # EHLO replies by hostname, STARTTLS, XFORWARD, XCLIENT; for `_ours`
+        self._next_check: asyncio.TimerHandle | None = None
 
-    # -- whose time is over: one timer for all connections, that looks at all deadlines --
+    # -- deadlines: one timer checks those of all connections ----------------------------------------------------
 
-    def enter(self, guest: Guest) -> Reply | None:
-        refusal = super().enter(guest)
-        if self._next_look is None and refusal is None:
-            self._look_later()
+    def add(self, connection: ListenerConnection) -> Reply | None:
+        refusal = super().add(connection)
+        if self._next_check is None and refusal is None:
+            self._check_later()
         return refusal
 
-    def _look_later(self) -> None:
+    def _check_later(self) -> None:
         shortest = min(self.settings.command_timeout, self.settings.data_timeout)
-        self._next_look = asyncio.get_running_loop().call_later(min(_LOOK_SECONDS, shortest / 4), self._look)
+        self._next_check = asyncio.get_running_loop().call_later(min(_CHECK_SECONDS, shortest / 4), self._check_all)
 
-    def _look(self) -> None:
-        self._next_look = None
+    def _check_all(self) -> None:
+        self._next_check = None
         now = asyncio.get_running_loop().time()
-        for guest in self.guests():
-            cast(_Timed, guest).look_at_the_time(now)
+        for connection in self.connections():
+            cast(_Timed, connection).check_deadline(now)
         if len(self):
-            self._look_later()
+            self._check_later()
 
     def owns_any(self, addresses: Sequence[str]) -> bool:
-        """True where the gate itself answers one of these recipients."""
+        """Return True where the gate itself answers one of these recipients."""
         return self._has_own() and any(map(self.is_ours, addresses))
 
-    # -- what is offered --
+    # -- extensions ----------------------------------------------------------------------------------------------
 
     async def offers(self) -> Mapping[str, str]:
-        """EHLO keywords that every next hop offers and we implement, with their arguments.
+        """Return the EHLO keywords that every next hop offers and the gate implements, with their arguments.
 
-        All that we implement while no next hop was reached: MAIL is 451 then. A client that was offered less would
-        send its mail back for good, though nobody has refused it.
+        While no next hop was reached, all that the gate implements is offered, and MAIL is answered 451: a client that
+        was offered less would return its mail for good, though nobody has refused it.
         """
         theirs = await self.next_hop.extensions()
         return self._mirrored(_ALL if theirs is None else theirs)
 
     def offers_at_once(self) -> Mapping[str, str] | None:
-        """As `offers`, where the next hop need not be asked for them."""
+        """Return the same where the next hop need not be asked; else None."""
         theirs = self.next_hop.extensions_known()
         return None if theirs is None else self._mirrored(theirs)
 
@@ -105,7 +109,7 @@ class House(Guests):
         return min(limit, self.settings.max_size) if limit else self.settings.max_size
 
     def hello(self, offered: Mapping[str, str], hostname: str, peer: str, *, starttls: bool) -> Reply:
-        """The reply to EHLO. Args: `offered` is what `offers` gave."""
+        """Return the reply to EHLO. Args: `offered` is what `offers` returned."""
         key = (hostname, starttls, self.may_xforward(peer), self.may_xclient(peer))
         known = self._hellos.get(key) if offered is self._ours else None
         if known is None:
@@ -115,7 +119,7 @@ class House(Guests):
         return known
 
     def size_limit(self, offered: Mapping[str, str]) -> int:
-        """The largest message that is taken from a client that was offered this, in octets."""
+        """Return the largest message, in octets, that is accepted from a client that was offered this."""
         return int(offered.get("SIZE", self.settings.max_size))
 
 

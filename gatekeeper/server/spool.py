@@ -1,9 +1,9 @@
-"""Where messages are while they come in: in memory, and where that is used up in files of the disk.
+"""Where the content of messages is while they arrive: in memory, and beyond a limit in files.
 
-What a client sends slowly, or what waits for its turn, must not fill the memory; what is judged and passed on is octets
-in memory. So there are two allowances. Messages that come in share one: who finds nothing left there goes to a file.
-Messages that are judged share the other, and wait for it: each of them comes to its end in bounded time, whatever any
-client does, so that nobody waits for somebody who waits. What is small has no part in this.
+Messages that arrive slowly, or wait for their turn, must not fill the memory; but a message that is judged and passed
+on is octets in memory. So there are two memory budgets. Arriving messages share the first, and spill to disk when it is
+used up. Messages being judged share the second, and wait for it: each of them always finishes in bounded time, whatever
+any client does, so that there is no deadlock. Small messages need neither.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ from typing import IO
 from gatekeeper.smtp.buffer import MemoryBuffer
 
 log = logging.getLogger("gatekeeper.smtp")
-SMALL = 1_048_576  # octets of a message that are in memory in any case; as many may wait to be written
-LONGEST_WAIT = 300.0  # seconds for its turn: who sent it waits for 600 (RFC 5321 4.5.3.2.6), then sends it again
-MEMORY = 67_108_864  # octets of either allowance, where nothing else is said
-LARGE = 4_194_304  # octets; what puts more than this together does so beside the loop, and without holding the GIL
+SMALL = 1_048_576  # octets of each message that are in memory in any case; as many may wait to be written
+LONGEST_WAIT = 300.0  # seconds for memory: the client waits for 600 (RFC 5321 4.5.3.2.6), then sends again
+MEMORY = 67_108_864  # octets of either budget, by default
+LARGE = 4_194_304  # octets; more than this is joined in a thread, without holding the GIL
 
 
 def _nothing() -> None:
-    """For who cannot be held back."""
+    """Do nothing, for a client that cannot be paused."""
 
 
 def _unnoted(where: str, octets: int) -> None:
-    """Where nobody wants to know."""
+    """Do nothing, where no metric is kept."""
 
 
-class Contents:
-    """What the contents of all messages of a process share."""
+class ContentSpool:
+    """The memory, the disk and the thread that the contents of all messages of a process share."""
 
     def __init__(self, memory: int = MEMORY, noted: Callable[[str, int], None] = _unnoted, small: int = SMALL) -> None:
-        """Args: `memory` in octets; `noted` is told of each change of what is in `memory` or on `disk`, in octets."""
+        """Args: `memory` in octets; `noted` is called with each change of the octets in `memory` or on `disk`."""
         self.small = small
         self.arriving = Allowance(memory, lambda octets: noted("memory", octets))
         self.judged = Allowance(memory, lambda octets: noted("memory", octets))
         self.on_disk = 0  # octets
         self._noted = noted
-        self._thread = ThreadPoolExecutor(1, "spool")  # one: what is asked of it is done in that order
+        self._thread = ThreadPoolExecutor(1, "spool")  # one, so that writes happen in order
 
     def spool(self, hold: Callable[[], None] = _nothing, release: Callable[[], None] = _nothing) -> Spool:
-        """Make room for one message. Args: `hold` and `release` stop its client for a while, and let it go on."""
+        """Return the spool of one message. Args: `hold` and `release` pause its client, and let it go on."""
         return Spool(self, hold, release)
 
     def overflow(self, progressed: Callable[[], None]) -> Overflow:
-        """Make a file for one message."""
+        """Return the file of one message."""
         return Overflow(self._thread, progressed, self._note_disk)
 
     def _note_disk(self, octets: int) -> None:
@@ -60,13 +60,13 @@ class Contents:
 
 
 class Spool:
-    """The content of one message; has the verbs of `Keep`.
+    """The content of one message; has the methods of `Keep`.
 
-    A small one can be taken at once. Any other is to be awaited with `whole`, and is to be cleared when it has been
-    judged, or given up: what it has of the allowances is the others' then.
+    A small one can be taken at once. Any other is awaited with `whole`, and must be cleared when it has been judged or
+    given up, which gives its memory back.
     """
 
-    def __init__(self, contents: Contents, hold: Callable[[], None], release: Callable[[], None]) -> None:
+    def __init__(self, contents: ContentSpool, hold: Callable[[], None], release: Callable[[], None]) -> None:
         self._contents, self._hold, self._release = contents, hold, release
         self._pieces = MemoryBuffer()
         self._octets = 0
@@ -254,7 +254,7 @@ class Overflow:
         with suppress(RuntimeError):  # the process ends, and its files with it
             self._thread.submit(self._shut)
 
-    # -- in the thread --
+    # -- in the thread -------------------------------------------------------------------------------------------
 
     def _write(self, pieces: list[bytes]) -> None:
         if self._file is None:
@@ -278,27 +278,27 @@ class Overflow:
 
 
 def _nobody_told(octets: int) -> None:
-    """Where nobody wants to know."""
+    """Do nothing, where no metric is kept."""
 
 
 class Allowance:
-    """Octets that may be had at once; what was had is given back. Of one event loop."""
+    """A budget of octets: taken, and given back. Used on one event loop."""
 
     def __init__(self, octets: int, noted: Callable[[int], None] = _nobody_told) -> None:
-        """Args: `noted` is told of each change, in octets."""
+        """Args: `noted` is called with each change, in octets."""
         self.taken = 0
         self._whole, self._noted = octets, noted
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def take_now(self, octets: int) -> bool:
-        """Have as many, where there are as many and nobody waits for them."""
+        """Take so many where they are free and nobody waits; return whether they were taken."""
         if self._waiting or self.taken + octets > self._whole:
             return False
         self._take(octets)
         return True
 
     async def take(self, octets: int) -> None:
-        """Wait for as many, in the order of asking. Who wants more than there are has them alone."""
+        """Wait for so many, first come first served. A request for more than the whole budget gets all of it, alone."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((octets, waiter))
         self._serve()
@@ -306,13 +306,13 @@ class Allowance:
             await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                self._serve()  # who waited behind it
+                self._serve()  # the requests behind it
             else:
-                self.give_back(octets)  # they came in the turn in which nobody wanted them any more
+                self.give_back(octets)  # granted in the same turn of the loop in which the request was cancelled
             raise
 
     def give_back(self, octets: int) -> None:
-        """Let others have them."""
+        """Give octets back, and serve requests that wait."""
         self._take(-octets)
         self._serve()
 

@@ -11,8 +11,8 @@ from gatekeeper.model import Recipient, Transaction
 from gatekeeper.ops.log import Address, event
 from gatekeeper.server.data_intake import Intake, take_in
 from gatekeeper.server.exchange import Exchange
-from gatekeeper.server.smtp_connection import Connection, log
-from gatekeeper.server.smtp_server import House
+from gatekeeper.server.smtp_connection import SmtpConnection, log
+from gatekeeper.server.smtp_server import SmtpServer
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.data import Fault
@@ -55,16 +55,16 @@ NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message 
 _SENDER_REFUSED = "sender not let in: use an address in one of the organisation's domains, or ask the administrator"
 
 
-class SmtpConnection(Connection):
+class VerbConnection(SmtpConnection):
     """One client's dialog. Recipients are gathered from pipelined commands, and asked of the next hop in batches."""
 
-    def __init__(self, house: House) -> None:
-        super().__init__(house.shared)
-        self._house = house
-        self._settings = house.settings
+    def __init__(self, server: SmtpServer) -> None:
+        super().__init__(server.shared)
+        self._server = server
+        self._settings = server.settings
         self._speaker: ClientIdentity  # set as the client comes
         self._offered: Mapping[str, str] = {}
-        self._size_limit = house.size_limit({})  # octets of a message
+        self._size_limit = server.size_limit({})  # octets of a message
         self._exchange: Exchange | None = None
         self._intake: Intake | None = None  # the message that comes in, block by block
         self._asked: list[Recipient | Reply] = []  # RCPTs whose replies are due, those that we refuse as their reply
@@ -77,18 +77,18 @@ class SmtpConnection(Connection):
 
     def refusal(self) -> Reply | None:
         self._speaker = ClientIdentity(self.peer, self.peer_port)
-        return self._house.enter(self)
+        return self._server.add(self)
 
     @property
     def is_owed_a_message(self) -> bool:
         return self._exchange is not None or not self._messages
 
     def ended(self) -> None:
-        self._house.leave(self)
+        self._server.remove(self)
         self._clear_intake()
         exchange, self._exchange = self._exchange, None
         if exchange:
-            self._house.track(exchange.abandon())
+            self._server.track(exchange.abandon())
 
     async def _abandon(self) -> None:
         """Forget the transaction, here and at the next hop, where a client that leaves meanwhile stops nothing."""
@@ -96,7 +96,7 @@ class SmtpConnection(Connection):
         exchange, self._exchange = self._exchange, None
         self._speaker.forwarded = {}
         if exchange:
-            await asyncio.shield(self._house.track(exchange.abandon()))
+            await asyncio.shield(self._server.track(exchange.abandon()))
 
     def _clear_intake(self) -> None:
         intake, self._intake = self._intake, None
@@ -106,12 +106,12 @@ class SmtpConnection(Connection):
     def _note_message(self) -> None:
         """A message has come, whole or cut off: where the service ends, it was the last."""
         self._messages += 1
-        self.winding_up = self.winding_up or self.lingering
+        self.shutting_down = self.shutting_down or self.lingering
 
     # -- a pass over what the client sent --
 
     async def run_pass(self) -> None:
-        while not self.closing and not self.winding_up and (command := self._next_command()) is not None:
+        while not self.closing and not self.shutting_down and (command := self._next_command()) is not None:
             await self._ask_recipients()
             if isinstance(command, Reply):
                 self._answer_error(command)
@@ -133,7 +133,7 @@ class SmtpConnection(Connection):
         method = _VERBS.get(bytes(verb).upper())
         self._idle_commands += 1
         if self._idle_commands > self._settings.max_commands:
-            self.dismiss(_TOO_MANY_COMMANDS)
+            self.close_with(_TOO_MANY_COMMANDS)
         elif method is None:
             self._answer_error(_UNKNOWN)
         elif (text := _decode(argument)) is None:
@@ -144,7 +144,7 @@ class SmtpConnection(Connection):
     def _answer_error(self, error: Reply) -> None:
         self._errors += 1
         if self._errors > MOST_ERRORS:
-            self.dismiss(_TOO_MANY_ERRORS)
+            self.close_with(_TOO_MANY_ERRORS)
         else:
             self.answer(error)
 
@@ -156,7 +156,7 @@ class SmtpConnection(Connection):
 
     async def smtp_EHLO(self, arg: str) -> None:
         if await self._hello(arg, extended=True):
-            self._offer(await self._house.offers())
+            self._offer(await self._server.offers())
             self.answer(self._hello_reply())
 
     async def _hello(self, name: str, extended: bool) -> bool:
@@ -169,11 +169,11 @@ class SmtpConnection(Connection):
         return True
 
     def _offer(self, offered: Mapping[str, str]) -> None:
-        self._offered, self._size_limit = offered, self._house.size_limit(offered)
+        self._offered, self._size_limit = offered, self._server.size_limit(offered)
 
     def _hello_reply(self) -> Reply:
         starttls = bool(self.tls_context) and not self._speaker.encrypted
-        return self._house.hello(self._offered, self.hostname, self.peer, starttls=starttls)
+        return self._server.hello(self._offered, self.hostname, self.peer, starttls=starttls)
 
     async def smtp_STARTTLS(self, arg: str) -> None:
         """Encrypt; what was known before is forgotten (RFC 3207 4.2)."""
@@ -181,8 +181,8 @@ class SmtpConnection(Connection):
             self.answer(_UNKNOWN if not self.tls_context else reply(503, "encrypted already", "5.5.1"))
         elif arg:
             self.answer(_NO_ARGUMENT)
-        elif self.commands.pending or self.inbox.waiting:
-            self.dismiss(_PAST_TLS)  # it would be taken for encrypted
+        elif self.commands.pending or self.receive_buffer.waiting:
+            self.close_with(_PAST_TLS)  # it would be taken for encrypted
         else:
             await self._abandon()
             self._offer({})
@@ -192,13 +192,13 @@ class SmtpConnection(Connection):
     # -- for whom a trusted peer speaks --
 
     async def smtp_XFORWARD(self, arg: str) -> None:
-        attributes = self._read_attributes(arg, XFORWARD, self._house.may_xforward(self.peer))
+        attributes = self._read_attributes(arg, XFORWARD, self._server.may_xforward(self.peer))
         if attributes:
             self._speaker.forwarded = {**self._speaker.forwarded, **attributes}
             self.answer(_OK)
 
     async def smtp_XCLIENT(self, arg: str) -> None:
-        attributes = self._read_attributes(arg, XCLIENT, self._house.may_xclient(self.peer))
+        attributes = self._read_attributes(arg, XCLIENT, self._server.may_xclient(self.peer))
         if not attributes:
             return
         self._speaker.speak_for(attributes)
@@ -232,15 +232,15 @@ class SmtpConnection(Connection):
     def _mail_refusal(self) -> Reply | None:
         if not self._speaker.helo:
             return _SAY_HELLO
-        return _NESTED if self._exchange else self._house.obstacle()
+        return _NESTED if self._exchange else self._server.obstacle()
 
     async def _begin(self, mail: MailArgument) -> None:
-        if mail.address and not self._house.sender_allowed(mail.address):
+        if mail.address and not self._server.sender_allowed(mail.address):
             event("sender refused", {"client": self.peer, "from": Address(mail.address)})
             self.answer(reply(550, _SENDER_REFUSED, "5.7.1"))
             return
         client = self._speaker.client()
-        self._exchange = Exchange(mail, await self._house.next_hop.begin(mail.address, mail.parameters, client))
+        self._exchange = Exchange(mail, await self._server.next_hop.begin(mail.address, mail.parameters, client))
         if not self.commands.recipient_next:
             await self._open(self._exchange)
 
@@ -266,14 +266,14 @@ class SmtpConnection(Connection):
             self._idle_commands += 1
         elif len(exchange.accepted) + len(self._asked) >= self._settings.max_recipients:
             recipient = _TOO_MANY_RECIPIENTS
-        if isinstance(recipient, Reply) or self._house.is_ours(recipient.address):
+        if isinstance(recipient, Reply) or self._server.is_ours(recipient.address):
             self._all_theirs = False
         self._asked.append(recipient)
 
     def _note_recipients(self, addresses: Sequence[str]) -> None:
         """As `_note_recipient`, thousands of them."""
         exchange = self._exchange
-        if exchange is not None and self._all_theirs and not self._house.owns_any(addresses):
+        if exchange is not None and self._all_theirs and not self._server.owns_any(addresses):
             room = max(0, self._settings.max_recipients - len(exchange.accepted) - len(self._asked))
             self._asked += map(Recipient, addresses[:room])
             addresses = addresses[room:]
@@ -294,14 +294,14 @@ class SmtpConnection(Connection):
             for each in asked:
                 self.answer(self._own_reply(each) or next(rest))
         if self._idle_commands > self._settings.max_commands:
-            self.dismiss(_TOO_MANY_COMMANDS)
+            self.close_with(_TOO_MANY_COMMANDS)
 
     def _is_theirs(self, asked: Recipient | Reply) -> TypeGuard[Recipient]:
-        return isinstance(asked, Recipient) and not self._house.is_ours(asked.address)
+        return isinstance(asked, Recipient) and not self._server.is_ours(asked.address)
 
     def _own_reply(self, asked: Recipient | Reply) -> Reply | None:
         """The reply that is not the next hop's; None where that one was asked."""
-        if isinstance(asked, Reply) or not self._house.is_ours(asked.address):
+        if isinstance(asked, Reply) or not self._server.is_ours(asked.address):
             return asked if isinstance(asked, Reply) else None
         return self._exchange.accept(asked) if self._exchange else SAY_MAIL
 
@@ -322,8 +322,8 @@ class SmtpConnection(Connection):
 
     async def smtp_DATA(self, arg: str) -> None:
         exchange = self._exchange
-        if self.commands.pending or self.inbox.waiting:
-            self.dismiss(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+        if self.commands.pending or self.receive_buffer.waiting:
+            self.close_with(PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
         elif arg or exchange is None or not exchange.accepted:
             self.answer(_NO_ARGUMENT if arg else data_refusal(exchange))
         else:
@@ -341,11 +341,11 @@ class SmtpConnection(Connection):
             return
         dot = self.now()
         self.commands.feed(rest)
-        self.answer(await self._finish(exchange, await intake.content(self._house.answer_within), dot))
+        self.answer(await self._finish(exchange, await intake.content(self._server.answer_within), dot))
         self.in_data = False
 
     def _new_intake(self, began: float) -> Intake:
-        return Intake(self, self._settings, self._size_limit, began, self._house.contents)
+        return Intake(self, self._settings, self._size_limit, began, self._server.contents)
 
     async def _finish(self, exchange: Exchange, content: bytes | Fault, dot: float) -> Reply:
         self._note_message()
@@ -362,7 +362,7 @@ class SmtpConnection(Connection):
         """Have the message judged, in a task that outlives the connection, and has the room of a large one."""
         transaction = self._transaction(exchange, content)
         self._exchange, self._speaker.forwarded = None, {}  # from here on it is not this connection's to abandon
-        work = self._house.track(exchange.finish(self._house.pipeline, transaction))
+        work = self._server.track(exchange.finish(self._server.pipeline, transaction))
         intake, self._intake = self._intake, None
         if intake:
             work.add_done_callback(lambda done: intake.clear())
@@ -370,7 +370,7 @@ class SmtpConnection(Connection):
 
     async def _in_time(self, work: asyncio.Task[Reply], dot: float) -> Reply:
         """The reply to the dot, or that there is none yet where the client will wait no longer. The work goes on."""
-        within = self._house.answer_within
+        within = self._server.answer_within
         left = None if within is None else max(0.0, dot + within - self.now())
         done, _ = await asyncio.wait([work], timeout=left)  # cancelled, it leaves the work alone
         if done:
@@ -400,7 +400,7 @@ class SmtpConnection(Connection):
             content=content,
             parameters=parameters,
             login=login,
-            authenticated=bool(login) or self._house.is_authenticated(client.address),
+            authenticated=bool(login) or self._server.is_authenticated(client.address),
             upstream=self._speaker.upstream,
         )
 

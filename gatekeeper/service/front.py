@@ -14,7 +14,7 @@ from gatekeeper.pipeline.transaction_report import Reporter
 from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.sockets import open_sockets
-from gatekeeper.server.spool import Contents
+from gatekeeper.server.spool import ContentSpool
 from gatekeeper.service.context import ProcessContext
 from gatekeeper.service.systemd import passed_sockets
 from gatekeeper.settings import Endpoint, Settings, SettingsError
@@ -56,7 +56,7 @@ class Front:
         judging, store = base.settings.judging, base.store
         self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
         listening = base.settings.listening
-        contents = Contents(listening.memory_for_content, base.counts.content)
+        contents = ContentSpool(listening.memory_for_content, base.counts.content)
         self.listener = SmtpListener(
             listening,
             base.next_hop,

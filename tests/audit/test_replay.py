@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.audit.comparison import Comparison
-from gatekeeper.audit.record import About, Frame, Record, Recorder
+from gatekeeper.audit.record import DecisionContext, Frame, Record, Recorder
 from gatekeeper.audit.record import test_key as key_of
 from gatekeeper.audit.replay import Replayed, Replayer
 from gatekeeper.model import Action, Reason, Scope, Standing, Suspension
@@ -29,7 +29,7 @@ def recorded(rules, seen, now=NOW, **about):
     recorder = Recorder(rules)
     verdict = judge(rules, seen, now)
     known = {"id": "5f1c09", "done": verdict.action.value, **about}
-    line = recorder.record(seen, verdict, now, About(**known), "00ff").line()
+    line = recorder.record(seen, verdict, now, DecisionContext(**known), "00ff").line()
     return Record(*json.loads(line)), Frame.read(recorder.frame.text)
 
 

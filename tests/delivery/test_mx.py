@@ -11,9 +11,9 @@ import pytest
 
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.hosts import Hosts
-from gatekeeper.delivery.mx import LEAST_TTL, MOST_TTL, RETRY_SECONDS, ExchangerHosts
+from gatekeeper.delivery.mx import LEAST_TTL, MOST_TTL, RETRY_SECONDS, MxHosts
 from gatekeeper.delivery.relay import SmtpTransaction
-from gatekeeper.delivery.route_url import Exchangers
+from gatekeeper.delivery.route_url import MxDomain
 from gatekeeper.delivery.smtp_client import Deadlines
 from tests.delivery.conftest import CONTENT, people
 from tests.peers.certificates import make_certificate
@@ -55,7 +55,7 @@ class Clock:
 
 @pytest.fixture
 async def resolving():
-    """Make ExchangerHosts for example.gov of a zone; gives them, the server and the clock."""
+    """Make MxHosts for example.gov of a zone; gives them, the server and the clock."""
     transports = []
 
     async def make(zone, port=25):
@@ -65,7 +65,7 @@ async def resolving():
         resolver = dns.asyncresolver.Resolver(configure=False)
         resolver.nameservers, resolver.port, resolver.lifetime = ["127.0.0.1"], names.port, 1.0
         clock = Clock()
-        return ExchangerHosts(Exchangers("example.gov", port), resolver, clock), names, clock
+        return MxHosts(MxDomain("example.gov", port), resolver, clock), names, clock
 
     yield make
     for transport in transports:

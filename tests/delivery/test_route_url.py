@@ -2,14 +2,14 @@
 
 import pytest
 
-from gatekeeper.delivery.route_url import Exchangers, Fixed, Folder, Login, Security, read_next_hop
+from gatekeeper.delivery.route_url import FixedHosts, Login, MaildirFolder, MxDomain, Security, read_next_hop
 from gatekeeper.settings import SettingsError
 from tests.peers.certificates import make_certificate
 
 
 def places(text):
     route = read_next_hop(text)
-    assert isinstance(route, Fixed)
+    assert isinstance(route, FixedHosts)
     return [(host.name, host.port) for host in route.hosts]
 
 
@@ -36,8 +36,8 @@ def test_encryption_is_what_the_scheme_says():
 
 
 def test_other_routes(tmp_path):
-    assert read_next_hop("mx://example.gov") == Exchangers("example.gov", 25)
-    assert read_next_hop(f"maildir:{tmp_path}") == Folder(tmp_path)
+    assert read_next_hop("mx://example.gov") == MxDomain("example.gov", 25)
+    assert read_next_hop(f"maildir:{tmp_path}") == MaildirFolder(tmp_path)
 
 
 def test_a_password_comes_from_a_file_and_is_not_shown(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.server.smtp_listener import SmtpListener
-from gatekeeper.server.verbs import SmtpConnection
+from gatekeeper.server.verbs import VerbConnection
 from tests.peers.sink import Sink, close, delay, say
 from tests.server.talking import Client, open_door, until
 
@@ -63,8 +63,8 @@ async def hold(lines: list[str], texts: list[bytes], *, at_once: bool) -> Held:
     held, sink = Held(), Sink(refuse=dict(GONE))
     async with open_door(sink) as door:
         if not at_once:
-            door.listener._connection = lambda: SmtpConnection(door.listener._house)  # type: ignore[method-assign]
-            door.listener._doorkeeper._guest = door.listener._connection  # type: ignore[union-attr]
+            door.listener._connection = lambda: VerbConnection(door.listener._server)  # type: ignore[method-assign]
+            door.listener._acceptor._connection = door.listener._connection  # type: ignore[union-attr]
         client = await door.client()
         await client.envelope()
         held.replies.append(await client.ask(TEXTS[0]))
@@ -106,7 +106,7 @@ async def test_what_goes_wrong_at_the_next_hop_is_the_same_both_ways(step: str, 
         sink = Sink()
         async with open_door(sink) as door:
             if not at_once:
-                door.listener._doorkeeper._guest = lambda house=door.listener._house: SmtpConnection(house)  # type: ignore[union-attr]
+                door.listener._acceptor._connection = lambda server=door.listener._server: VerbConnection(server)  # type: ignore[union-attr]
             client = await door.client()
             await client.envelope()
             replies = [await client.ask(b"x\r\n.\r\n")]
@@ -129,7 +129,7 @@ async def test_what_goes_wrong_with_a_group_is_the_same_both_ways(step: str, wha
         sink = Sink()
         async with open_door(sink) as door:
             if not at_once:
-                door.listener._doorkeeper._guest = lambda house=door.listener._house: SmtpConnection(house)  # type: ignore[union-attr]
+                door.listener._acceptor._connection = lambda server=door.listener._server: VerbConnection(server)  # type: ignore[union-attr]
             client = await door.client()
             await client.envelope()
             replies = [await client.ask(b"x\r\n.\r\n")]
@@ -147,7 +147,7 @@ async def test_what_comes_behind_a_group_before_its_replies_is_no_message(at_onc
     sink = Sink()
     async with open_door(sink) as door:
         if not at_once:
-            door.listener._doorkeeper._guest = lambda: SmtpConnection(door.listener._house)  # type: ignore[union-attr]
+            door.listener._acceptor._connection = lambda: VerbConnection(door.listener._server)  # type: ignore[union-attr]
         client = await door.client()
         await client.envelope()
         await client.ask(b"x\r\n.\r\n")

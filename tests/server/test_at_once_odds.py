@@ -28,12 +28,12 @@ async def test_a_client_that_has_gone_is_not_kept_for_a_reply_that_it_has() -> N
     """Before the queue each message has a timer for `no answer yet`: with a thousand a second, 90 s are much."""
     async with open_door(listen="127.0.0.1:0,before-queue") as door:
         client = await warm(door)
-        (guest,) = map(weakref.ref, door.listener._house.guests())
+        (connection,) = map(weakref.ref, door.listener._server.connections())
         assert (await client.ask("QUIT")).startswith("221")
         await until(lambda: not door.listener.connections)
         await asyncio.sleep(0)
         gc.collect()
-        assert guest() is None
+        assert connection() is None
 
 
 async def test_who_does_not_read_and_sends_its_message_all_the_same_is_answered_in_turn() -> None:
@@ -41,20 +41,20 @@ async def test_who_does_not_read_and_sends_its_message_all_the_same_is_answered_
     sink = Sink()
     async with open_door(sink) as door:
         client = await warm(door)
-        guest = door.listener._house.guests()[0]
+        connection = door.listener._server.connections()[0]
         await client.ask("MAIL FROM:<a@doa.example.gov>")
         sink.at("RCPT", delay(0.1), times=1)
         client.say("RCPT TO:<b@example.org>\r\nDATA\r\n")
         await until(lambda: sink.commands["RCPT"] == 2)
-        guest.pause_writing()
+        connection.pause_writing()
         assert (await client.replies(2))[1].startswith("354")
         client.say(b"Subject: y\r\n\r\nHello\r\n.\r\n")
         assert (await client.reply()).startswith("250")
         sink.at("MAIL", delay(0.2), times=1)
-        guest.deaf = False
+        connection.write_paused = False
         client.say("MAIL FROM:<a@doa.example.gov>\r\n")
         await until(lambda: sink.commands["MAIL"] == 3)
-        guest.resume_writing()
+        connection.resume_writing()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         client.say("RCPT TO:<b@example.org>\r\n")
@@ -69,11 +69,11 @@ async def test_who_was_sent_away_in_mid_message_has_sent_none() -> None:
     async with open_door() as door:
         client = await warm(door)
         await client.envelope()
-        guest = door.listener._house.guests()[0]
+        connection = door.listener._server.connections()[0]
         client.say(b"Subject: y\r\n\r\nHel")
-        await until(lambda: guest._intake is not None)
-        guest.dismiss(TOO_SLOW)
-        guest.data_received(b"lo\r\n.\r\n")
+        await until(lambda: connection._intake is not None)
+        connection.close_with(TOO_SLOW)
+        connection.data_received(b"lo\r\n.\r\n")
         assert (await client.rest()).startswith(b"421")
         assert len(door.pipeline.seen) == 1
 

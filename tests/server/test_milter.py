@@ -213,7 +213,7 @@ async def test_what_ends_at_any_stage_leaves_nothing_behind(how: str) -> None:
     async with open_stand() as stand:
         for stages in range(len(STAGES) + 1):
             await asyncio.to_thread(cut_short, stand, stages)
-        await until(lambda: not len(stand.listener.guests))
+        await until(lambda: not len(stand.listener.connections))
         whole = [(len(transaction.recipients), transaction.content) for transaction in stand.pipeline.seen]
         assert whole == [(1, CONTENT)] * (len(STAGES) + 1 if how == "abort" else 0)
 
@@ -315,7 +315,7 @@ def test_who_has_left_before_it_is_let_in_is_a_stranger(loop: str, caplog: pytes
             early.sendall(b"\0\0\0\x0dO" + POSTFIX_3_7.encode())
             reset(early)  # before the loop has had a turn
             await until(lambda: "connection" in caplog.text)
-            await until(lambda: not len(stand.listener.guests))
+            await until(lambda: not len(stand.listener.connections))
 
     caplog.set_level("INFO")
     on(loop, scenario())
@@ -346,7 +346,7 @@ def test_a_connection_that_is_reset_leaves_its_place_to_another(loop: str) -> No
                 mta.stream.close()
                 reset(mta.socket)
                 gone.set()
-                await until(lambda: not len(stand.listener.guests))
+                await until(lambda: not len(stand.listener.connections))
                 gone.clear()
             gone.set()
             assert await stand.send() == Answer("accept")
@@ -362,7 +362,7 @@ async def test_an_mta_that_does_not_read_is_not_waited_for() -> None:
 
     async with open_stand(command_timeout="0.2s") as stand:
         await asyncio.to_thread(flood, stand)
-        await until(lambda: not len(stand.listener.guests))
+        await until(lambda: not len(stand.listener.connections))
 
 
 async def test_a_unix_socket_is_open_to_its_group_and_to_nobody_else(tmp_path: Path) -> None:

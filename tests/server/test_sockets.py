@@ -12,7 +12,7 @@ from gatekeeper.server.sockets import Acceptor, address_of, close_sockets, open_
 from gatekeeper.settings import Endpoint, read_endpoint
 
 
-class Guest(asyncio.Protocol):
+class ListenerConnection(asyncio.Protocol):
     """Says who has let it in."""
 
     def __init__(self, name: bytes) -> None:
@@ -43,7 +43,9 @@ async def test_connections_that_wait_are_shared_out():
     """Both are as quick: none takes all that wait in one go, as asyncio's server would."""
     sockets = open_sockets(Endpoint("127.0.0.1", 0))
     clients = waiting(port_of(sockets), 40)
-    doorkeepers = [Acceptor([each.dup() for each in sockets], lambda name=name: Guest(name)) for name in (b"1", b"2")]
+    doorkeepers = [
+        Acceptor([each.dup() for each in sockets], lambda name=name: ListenerConnection(name)) for name in (b"1", b"2")
+    ]
     heard = await greetings(clients)
     assert (heard.count(b"1"), heard.count(b"2")) == (20, 20)
     for each in doorkeepers:
@@ -53,10 +55,10 @@ async def test_connections_that_wait_are_shared_out():
 
 async def test_what_waits_when_one_ends_is_let_in_by_another():
     sockets = open_sockets(Endpoint("127.0.0.1", 0))
-    first = Acceptor([each.dup() for each in sockets], lambda: Guest(b"1"))
+    first = Acceptor([each.dup() for each in sockets], lambda: ListenerConnection(b"1"))
     clients = waiting(port_of(sockets), 5)  # the loop has not turned since: nobody was let in
     first.close()
-    second = Acceptor(sockets, lambda: Guest(b"2"))
+    second = Acceptor(sockets, lambda: ListenerConnection(b"2"))
     assert await greetings(clients) == [b"2"] * 5
     second.close()
 
@@ -65,7 +67,7 @@ async def test_no_more_descriptors_is_waited_for(caplog):
     sockets = open_sockets(Endpoint("127.0.0.1", 0))
     (client,) = waiting(port_of(sockets), 1)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    doorkeeper = Acceptor(sockets, lambda: Guest(b"in"))
+    doorkeeper = Acceptor(sockets, lambda: ListenerConnection(b"in"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     await asyncio.sleep(0.05)
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from gatekeeper.model import Transaction
 from gatekeeper.server import spool
 from gatekeeper.server.smtp_listener import SmtpListener
-from gatekeeper.server.spool import Allowance, Contents, Spool
-from gatekeeper.server.verbs import SmtpConnection
+from gatekeeper.server.spool import Allowance, ContentSpool, Spool
+from gatekeeper.server.verbs import VerbConnection
 from gatekeeper.smtp.data import ContentReader
 from gatekeeper.smtp.replies import Reply
 from tests.server.talking import PATIENCE, Client, Door, Passer, open_door, until
@@ -36,11 +36,11 @@ def large(number: int = 0, octets: int = 2 * MEGABYTE) -> bytes:
     return b"Subject: large %d\r\n\r\n" % number + LINE * (octets // len(LINE))
 
 
-def contents_of(door: Door) -> Contents:
-    return door.listener._house.contents
+def contents_of(door: Door) -> ContentSpool:
+    return door.listener._server.contents
 
 
-def is_empty(contents: Contents) -> bool:
+def is_empty(contents: ContentSpool) -> bool:
     return not (contents.arriving.taken or contents.judged.taken or contents.on_disk)
 
 
@@ -74,7 +74,7 @@ texts = st.lists(st.sampled_from([b"text", b"..", b"\r\n", b"\r\n..", b"x" * 40]
 cuts = st.lists(st.integers(0, 300), max_size=12)
 
 
-async def read(stream: bytes, at: list[int], contents: Contents) -> bytes | None:
+async def read(stream: bytes, at: list[int], contents: ContentSpool) -> bytes | None:
     """Feed a stream, cut at these places, with turns of the loop between."""
     kept = contents.spool()
     reader = ContentReader(1 << 20, kept)
@@ -93,7 +93,7 @@ async def read(stream: bytes, at: list[int], contents: Contents) -> bytes | None
 @given(st.lists(st.tuples(texts, cuts), min_size=1, max_size=3), st.integers(0, 200), st.integers(0, 100))
 def test_content_in_any_cut_is_what_comes_out(messages: list[tuple[bytes, list[int]]], memory: int, small: int) -> None:
     async def read_all() -> None:
-        contents = Contents(memory, small=small)
+        contents = ContentSpool(memory, small=small)
         plain = [
             text.replace(b"\r\n..", b"\r\n.").removeprefix(b".")
             if text[:1] == b"."
@@ -251,7 +251,7 @@ async def test_before_a_queue_the_time_runs_from_the_dot() -> None:
     async with open_door(
         pipeline=Passer(before=judged), memory_for_content="1MB", listen="127.0.0.1:0,before-queue"
     ) as door:
-        door.listener._house.answer_within = 0.5
+        door.listener._server.answer_within = 0.5
         first, second = await door.client(), await door.client()
         assert (await first.envelope()).startswith("354")
         first.say(large() + END)
@@ -260,7 +260,7 @@ async def test_before_a_queue_the_time_runs_from_the_dot() -> None:
         assert (await first.reply()).startswith("451 4.4.2 No answer yet")
         go_on.set()
         await until(lambda: is_empty(contents_of(door)))
-        door.listener._house.answer_within = PATIENCE
+        door.listener._server.answer_within = PATIENCE
         assert (await send(second, large(2))).startswith("250")
         assert [mail.content for mail in door.sink.mails] == [large(), large(2)]
 
@@ -300,7 +300,7 @@ async def test_without_a_folder_for_it_a_message_is_put_off(monkeypatch: pytest.
 
 
 @asynccontextmanager
-async def slow_disk(contents: Contents) -> AsyncIterator[None]:
+async def slow_disk(contents: ContentSpool) -> AsyncIterator[None]:
     """Nothing is written while it lasts."""
     go_on = threading.Event()
     contents._thread.submit(go_on.wait)
@@ -312,8 +312,8 @@ async def slow_disk(contents: Contents) -> AsyncIterator[None]:
 
 async def test_a_client_that_is_faster_than_the_disk_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     spools: list[Spool] = []
-    make = Contents.spool
-    monkeypatch.setattr(Contents, "spool", lambda *args: spools.append(make(*args)) or spools[-1])
+    make = ContentSpool.spool
+    monkeypatch.setattr(ContentSpool, "spool", lambda *args: spools.append(make(*args)) or spools[-1])
     content = large(octets=24 * MEGABYTE)
     async with open_door(memory_for_content="0", data_timeout="1s") as door:
         client = await door.client()
@@ -333,7 +333,7 @@ async def test_a_client_that_is_faster_than_the_disk_waits(monkeypatch: pytest.M
 
 async def test_the_task_takes_large_messages_in_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is told, too, where there is no room on the disk, or its client leaves."""
-    monkeypatch.setattr(SmtpListener, "_connection", lambda listener: SmtpConnection(listener._house))
+    monkeypatch.setattr(SmtpListener, "_connection", lambda listener: VerbConnection(listener._server))
     async with open_door(memory_for_content="3MB") as door:
         assert {reply[:3] for reply in await sent_at_once(door, 4)} == {"250"}
         assert sorted(mail.content for mail in door.sink.mails) == sorted(large(number) for number in range(4))
@@ -371,7 +371,7 @@ async def test_who_waits_too_long_for_a_turn_is_put_off_by_either_listener(monke
 
     monkeypatch.setattr(spool, "LONGEST_WAIT", 0.1)
     async with open_stand(Passer(before=judged), memory_for_content="1MB") as stand, open_door() as door:
-        door.listener._house.contents = contents = stand.listener._contents
+        door.listener._server.contents = contents = stand.listener._contents
         first = asyncio.create_task(stand.send(large()))
         await until(lambda: bool(stand.pipeline.seen))
         assert (await stand.send(large(1))).verdict.startswith("451 4.3.2")

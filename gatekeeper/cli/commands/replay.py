@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gatekeeper.audit.comparison import Change, Comparison, Example
+from gatekeeper.audit.comparison import Comparison, Example, VerdictChange
 from gatekeeper.audit.history import History
 from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
@@ -110,11 +110,11 @@ def _document(path: Path, found: Comparison, begin: float, end: float, notes: li
     }
 
 
-def _sorted(found: Comparison) -> list[Change]:
+def _sorted(found: Comparison) -> list[VerdictChange]:
     return sorted(found.changes.values(), key=lambda change: -change.decisions)
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: VerdictChange) -> dict[str, Any]:
     return {
         "from": change.before,
         "to": change.after,

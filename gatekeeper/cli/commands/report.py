@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gatekeeper.audit.compliance import Compliance, Part, Stopped
+from gatekeeper.audit.compliance import Compliance, ComplianceShare, ObservedViolation
 from gatekeeper.audit.history import History
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store, ruleset_in_force
@@ -87,11 +87,11 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
     }
 
 
-def _latest(found: Compliance) -> list[Stopped]:
+def _latest(found: Compliance) -> list[ObservedViolation]:
     return sorted(found.stopped.values(), key=lambda one: -one.at)[:_SHOWN]
 
 
-def _agency(part: Part, fates: dict[str, MailingStatus]) -> dict[str, Any]:
+def _agency(part: ComplianceShare, fates: dict[str, MailingStatus]) -> dict[str, Any]:
     states = [fates[name].state for name in part.mailings if name in fates]
     return {
         "messages": part.messages,
@@ -109,7 +109,7 @@ def _agency(part: Part, fates: dict[str, MailingStatus]) -> dict[str, Any]:
     }
 
 
-def _sender(part: Part) -> dict[str, Any]:
+def _sender(part: ComplianceShare) -> dict[str, Any]:
     return {
         "sender": part.sender,
         "agency": part.agency,
@@ -119,7 +119,7 @@ def _sender(part: Part) -> dict[str, Any]:
     }
 
 
-def _stopped(one: Stopped) -> dict[str, Any]:
+def _stopped(one: ObservedViolation) -> dict[str, Any]:
     return {
         "mailing": one.unit,
         "at": utc_text(one.at),
