@@ -1,7 +1,7 @@
 """Whether automatic mail answers mail that the gate passed: looked up by Message-ID among the keys of mailings.
 
 A Message-ID's key begins with a hash of the Message-ID alone, which is all that an answer says of what it answers. So
-ordinary mail writes nothing more for it. The key of ordinary mail stays for a day, or `mailing.within`.
+ordinary mail writes nothing more for it. The key of ordinary mail stays for a day, or for `mailing.within`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ ANSWERABLE = 8  # of them, those that an answer can name
 
 
 def answerable(secret: bytes, message_id: str, sender: str = "") -> bytes:
-    """Hash what an answer names: the Message-ID, and where that is not the source the MAIL FROM that it goes to."""
+    """Hash what an answer can name: the Message-ID, and where MAIL FROM is not the source, the MAIL FROM that it
+    goes to.
+    """
     return keyed(secret, f"answerable {message_id}\0{sender}")[:ANSWERABLE]
 
 
 def answers_passed(connection: Connection, secret: bytes, arrival: Arrival) -> bool:
-    """True where the gate has passed mail of this arrival's recipient that it answers (DESIGN 3.3)."""
+    """Return True where the gate has passed mail of this arrival's recipient, and the arrival answers it (DESIGN
+    3.3).
+    """
     recipients = tuple(_names(arrival))
     sources = [keyed(secret, f"source {name}") for name in recipients]
     for message_id in reversed(arrival.answers):
@@ -41,7 +45,7 @@ def answers_passed(connection: Connection, secret: bytes, arrival: Arrival) -> b
 
 
 def _names(arrival: Arrival) -> Iterator[str]:
-    """The recipient under every name that it may have had as a sender."""
+    """Yield the recipient under every name that it may have had as a sender."""
     address = arrival.transaction.recipients[0].address
     names = (normalise(address), normalise(address, internal=True), *arrival.audience.users)
     yield from dict.fromkeys(names)
@@ -53,7 +57,7 @@ def _range(prefix: bytes) -> dict[str, Hash]:
 
 
 def _passed(*more: ColumnElement[bool]) -> Statement:
-    """Any mailing that a key in the range leads to, and of which somebody has been sent something."""
+    """Return a statement for any mailing that a key in the range leads to, and of which something was sent."""
     key, sent = mailing_keys.c.key, mailings.c.state == MailingState.RELEASED.value
     binary = LargeBinary()
     between = key.between(bindparam("low", type_=binary), bindparam("high", type_=binary))

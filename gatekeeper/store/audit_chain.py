@@ -1,8 +1,8 @@
-"""The audit as it is kept: chains of records, in blocks. What a record says is `rules.recording`'s to know.
+"""The stored audit: chains of records, in blocks. The contents of a record are made in `audit/record.py`.
 
-Every record is a line, and is hashed with the head that the records before it came to: whoever changes, removes or
-inserts one changes every later head. Blocks may be merged, since the hash goes by records. What is aged out leaves a
-checkpoint, from which the rest can still be verified.
+Every record is a line, hashed together with the head of all records before it: changing, removing or inserting one
+changes every later head. Blocks may be merged, as the hash goes by records. When old records are removed, a checkpoint
+stays, from which the rest can still be verified.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Head = bytes  # SHA-256
 
 
 class ChainLost(Exception):
-    """The chain does not end where its writer left it: a backup was put back, or somebody else wrote to it."""
+    """The chain does not end where its writer left it: a backup was restored, or another process wrote to it."""
 
 
 @immutable
 class ChainEnd:
-    """Where a writer has come to."""
+    """The end of a chain, as its writer knows it."""
 
     id: int
     records: int
@@ -47,7 +47,7 @@ class RecordGroup:
 
 @immutable
 class Block:
-    """Records that are kept together; `first` is the number of its first one in the chain."""
+    """Records that are stored together; `first` is the number of its first record in the chain."""
 
     id: int
     chain: int
@@ -59,24 +59,24 @@ class Block:
 
 
 def root(name: str, began_at: float) -> Head:
-    """The head of a chain without records."""
+    """Return the head of a chain without records."""
     return sha256(f"{name}\n{began_at!r}".encode()).digest()
 
 
 def follow(head: Head, lines: Iterable[bytes]) -> Head:
-    """The head after more records."""
+    """Return the head after more records."""
     for line in lines:
         head = sha256(head + line).digest()
     return head
 
 
 def pack(lines: Iterable[bytes], level: int = 1) -> bytes:
-    """RecordGroup as a block keeps them; `level` is zlib's."""
+    """Return lines as a block stores them; `level` is zlib's."""
     return zlib.compress(b"\n".join(lines), level)
 
 
 def unpack(payload: bytes) -> list[bytes]:
-    """The lines of a block; raises zlib.error where it was damaged."""
+    """Return the lines of a block; raise zlib.error where it was damaged."""
     return zlib.decompress(payload).split(b"\n")
 
 
@@ -95,9 +95,9 @@ def begin(connection: Connection, name: str, now: float) -> ChainEnd:
 def append(
     connection: Connection, end: ChainEnd, written: RecordGroup, payload: bytes, frames: Mapping[str, str]
 ) -> ChainEnd:
-    """Write records after the chain's end; returns the new end. Harmless where they have been written already.
+    """Write records after the chain's end, and return the new end. Harmless where they have been written already.
 
-    Args: `payload` is the lines packed; `frames` what the records refer to. Raises ChainLost.
+    Args: `payload` are the packed lines; `frames` are those that the records refer to. Raises ChainLost.
     """
     new = ChainEnd(end.id, end.records + len(written.lines), follow(end.head, written.lines))
     row = connection.execute(_end_of(end.id)).first()
@@ -147,14 +147,14 @@ _BLOCK = tuple(audit_blocks.c[name] for name in ("id", "chain_id", "first", "rec
 
 
 def blocks_between(connection: Connection, since: float, until: float) -> list[Block]:
-    """Blocks that may have records of that time, by the time at which each begins."""
+    """Return blocks that may have records of that time, by the time of their first record."""
     query = select(*_BLOCK).where(audit_blocks.c.last_at >= since, audit_blocks.c.first_at <= until)
     rows = connection.execute(query.order_by(audit_blocks.c.first_at, audit_blocks.c.id))
     return [_block(row) for row in rows]
 
 
 def lines_of(connection: Connection, block: Block) -> list[bytes]:
-    """The records of a block, also where it has been merged since; none where it has aged out.
+    """Return the records of a block, also where it has been merged since; none where it has aged out.
 
     Raises zlib.error where they were damaged.
     """
@@ -168,7 +168,7 @@ def lines_of(connection: Connection, block: Block) -> list[bytes]:
 
 
 def read_frames(connection: Connection) -> dict[str, str]:
-    """Every frame, by name."""
+    """Return every frame, by name."""
     rows = connection.execute(select(audit_frames.c.name, audit_frames.c.text))
     return {row.name: row.text for row in rows}
 
@@ -183,7 +183,7 @@ def _block(row: Any) -> Block:
 
 @immutable
 class ChainReport:
-    """What became of verifying one chain."""
+    """The result of verifying one chain."""
 
     id: int
     name: str
@@ -195,7 +195,9 @@ class ChainReport:
 
 
 def verify(connection: Connection, on_block: Callable[[int], None] = lambda records: None) -> list[ChainReport]:
-    """Follow every chain from its checkpoint to its end. Args: `on_block` is told of the records of each block."""
+    """Verify every chain from its checkpoint to its end. Args: `on_block` is called with the number of records of
+    each block.
+    """
     rows = connection.execute(select(audit_chains).order_by(audit_chains.c.id)).all()
     return [
         ChainReport(
@@ -246,7 +248,7 @@ def _blocks_of(connection: Connection, chain: int) -> Iterator[Block]:
 
 
 def head_at(connection: Connection, chain: int, number: int) -> Head | None:
-    """The head of a chain after that many records; None where it cannot be told any more, or not yet."""
+    """Return the head of a chain after that many records; None where it can no longer be told, or not yet."""
     row = connection.execute(select(audit_chains).where(audit_chains.c.id == chain)).first()
     if row is None or not row.aged_out <= number <= row.records:
         return None
@@ -263,9 +265,10 @@ def head_at(connection: Connection, chain: int, number: int) -> Head | None:
 
 
 def age_out(connection: Connection, before: float, limit: int = 200) -> int:
-    """Remove up to `limit` blocks whose last record is older, from the beginning of their chains; returns the records.
+    """Remove up to `limit` blocks whose last record is older, from the beginning of their chains; return the number of
+    records.
 
-    Chains of which nothing is left are removed, but for that of acts.
+    Chains of which nothing is left are removed, except the chain of acts.
     """
     query = (
         select(*_BLOCK).where(audit_blocks.c.last_at < before).order_by(audit_blocks.c.chain_id, audit_blocks.c.first)
@@ -278,7 +281,7 @@ def age_out(connection: Connection, before: float, limit: int = 200) -> int:
 
 
 def _remove(connection: Connection, block: Block) -> int:
-    """One block, if it is the first of its chain."""
+    """Remove a block, if it is the first of its chain; return the number of records."""
     aged = {"aged_out": block.first + block.records - 1, "checkpoint": block.head}
     is_first = (audit_chains.c.id == block.chain, audit_chains.c.aged_out == block.first - 1)
     if not connection.execute(update(audit_chains).where(*is_first).values(**aged)).rowcount:
@@ -293,14 +296,14 @@ _LONGEST = 86_400.0  # seconds that a merged block may span, so that it can age 
 
 @immutable
 class BlockMerge:
-    """Blocks that follow each other, and what they come to as one."""
+    """Consecutive blocks, and their records packed as one."""
 
     blocks: tuple[Block, ...]
     payload: bytes
 
 
 def find_block_merge(connection: Connection, before: float) -> BlockMerge | None:
-    """A run of small blocks of one chain, written before then, packed as one; None where there is none."""
+    """Return a run of small blocks of one chain, written before that time, packed as one; None without any."""
     small = (audit_blocks.c.records < _FEW, audit_blocks.c.last_at < before)
     counted = select(audit_blocks.c.chain_id).where(*small).group_by(audit_blocks.c.chain_id)
     for chain in connection.execute(counted.having(func.count() >= _LEAST_RUN)).scalars().all():
@@ -313,7 +316,7 @@ def find_block_merge(connection: Connection, before: float) -> BlockMerge | None
 
 
 def _run(blocks: Iterable[Block]) -> tuple[Block, ...]:
-    """The first long run of blocks that fit together."""
+    """Return the first long run of blocks that fit together."""
     run: list[Block] = []
     records = 0
     for block in blocks:
@@ -328,7 +331,7 @@ def _run(blocks: Iterable[Block]) -> tuple[Block, ...]:
 
 
 def merge(connection: Connection, merger: BlockMerge) -> bool:
-    """Put one block in the place of several; False where one of them has changed since."""
+    """Replace several blocks by one; return False where one of them has changed since."""
     first, *others = merger.blocks
     gone = delete(audit_blocks).where(audit_blocks.c.id.in_([block.id for block in others]))
     if connection.execute(gone).rowcount != len(others):

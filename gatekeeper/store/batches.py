@@ -1,7 +1,7 @@
-"""Batches that the gate keeps: written with the decision, durable and acknowledged only once their body is whole.
+"""Batches that the gate stores: written with the decision, durable and acknowledged only once their body is whole.
 
 A body is stored once a digest, in chunks, in commits of their own, so that a large one delays nobody. Between the
-decision and `seal` a batch is `storing`: a crash there leaves a batch that was never acknowledged, which the client's
+decision and `seal` a batch is `storing`: a crash then leaves a batch that was never acknowledged, which the client's
 resend completes, or which `forget_unsealed` removes.
 """
 
@@ -24,7 +24,7 @@ CHUNK = 1 << 20  # octets of a body in one commit
 
 
 def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identity: Hash, outcome: Outcome) -> int:
-    """Write a batch and its recipients as `storing`; returns its id."""
+    """Write a batch and its recipients as `storing`; return its id."""
     transaction = arrival.transaction
     row: dict[str, Any] = {
         "mailing_id": mailing_id,
@@ -67,10 +67,10 @@ def _recipient_row(batch_id: int, position: int, recipient: Recipient) -> dict[s
 
 
 def open_body(connection: Connection, digest: bytes, size: int, now: float) -> int | None:
-    """Begin to store a body; returns the position of the first chunk that is missing, None where it is whole."""
+    """Begin to store a body; return the position of the first missing chunk, None where it is whole."""
     row = {"digest": digest, "size": size, "complete": False, "stored_at": now}
     statement = upsert(connection, bodies).values(**row)
-    # one that is there and needed by nobody else is not to be forgotten before our batch is sealed
+    # A body that is there and that nothing else needs must not be removed before our batch is sealed.
     connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"stored_at": now}))
     if connection.execute(select(bodies.c.complete).where(bodies.c.digest == digest)).scalar_one():
         return None
@@ -87,7 +87,7 @@ def write_chunk(connection: Connection, digest: bytes, position: int, data: byte
 
 
 def store_whole(connection: Connection, digest: bytes, content: bytes, now: float) -> None:
-    """Store a body in one transaction, for who is no batch and need not be quick."""
+    """Store a body in one transaction, for content that belongs to no batch and need not be quick."""
     position = open_body(connection, digest, len(content), now)
     for start in range(len(content) if position is None else position * CHUNK, len(content), CHUNK):
         write_chunk(connection, digest, start // CHUNK, content[start : start + CHUNK])
@@ -97,8 +97,9 @@ def store_whole(connection: Connection, digest: bytes, content: bytes, now: floa
 def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     """Mark the body whole and its batch held or gathered: from the commit of this on, it may be acknowledged.
 
-    The body is named anew: a resend that completes a batch may have come with another Received field. False where the
-    mailing was decided since: the batch is removed, and the transaction must be judged again as things stand now.
+    The body's digest is written again, because a resend that completes a batch may have come with another Received
+    field. Returns False where the mailing was decided since: the batch is removed, and the transaction must be decided
+    again.
     """
     connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
     found = _lock_states(connection, batch_id)
@@ -117,7 +118,9 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
 
 
 def _next_place(connection: Connection, mailing_id: int) -> int:
-    """The place of a batch that becomes durable now: who has looked at its mailing before has not seen it."""
+    """Return the place of a batch that becomes durable now: people who looked at its mailing earlier have not seen
+    it.
+    """
     counting = update(mailings).where(mailings.c.id == mailing_id).values(kept=func.coalesce(mailings.c.kept, 0) + 1)
     return int(connection.execute(counting.returning(mailings.c.kept)).scalar_one())
 
@@ -126,7 +129,7 @@ _SEALED = {MailingState.HELD.value: BatchState.HELD, MailingState.GATHERING.valu
 
 
 def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] | None:
-    """The states of a batch and its mailing, and the mailing's key.
+    """Return the states of a batch and its mailing, and the mailing's key, locked.
 
     None where the batch was removed, or has just been moved to another mailing (Postgres).
     """
@@ -146,19 +149,20 @@ def _remove(connection: Connection, ids: list[int]) -> None:
 
 
 def read_chunks(connection: Connection, digest: bytes) -> Iterator[bytes]:
-    """The chunks of a body, in order."""
+    """Yield the chunks of a body, in order."""
     query = select(body_chunks.c.data).where(body_chunks.c.digest == digest).order_by(body_chunks.c.position)
     for data in connection.execute(query).scalars():
         yield bytes(data)
 
 
-# -- what is left over -------------------------------------------------------------------------------------------
+# -- cleaning up -------------------------------------------------------------------------------------------------
 
 
 def forget_unsealed(connection: Connection, before: float) -> int:
-    """Remove batches decided before then that were never sealed: nobody was told that they are kept.
+    """Remove batches decided before that time that were never sealed: nobody was told that they are stored.
 
-    Whom they would have reached stays counted: to forget somebody who may have been reached would be the worse fault.
+    The people that they would have reached stay counted: forgetting somebody who may have been reached would be the
+    worse fault.
     """
     query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
     ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
@@ -168,7 +172,7 @@ def forget_unsealed(connection: Connection, before: float) -> int:
 
 
 def forget_bodies(connection: Connection, before: float) -> int:
-    """Remove bodies stored before then that no batch and no request needs."""
+    """Remove bodies stored before that time that no batch and no request needs."""
     needed = select(batches.c.id).where(batches.c.body == bodies.c.digest).exists()
     asked = select(requests.c.id).where(requests.c.body == bodies.c.digest).exists()
     query = select(bodies.c.digest).where(bodies.c.stored_at < before, ~needed, ~asked).limit(100)

@@ -31,9 +31,9 @@ _NOTHING = b""  # in the place of a body's digest: it is the digest of none
 
 
 def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
-    """Remove what is left of mailings that were gathered and ended as ordinary mail; returns how many they were.
+    """Remove what is left of mailings that were gathered and ended as ordinary mail; return their number.
 
-    Args: `now` in seconds since 1970. A mailing that more comes of at this moment is left for the next time.
+    Args: `now` in seconds since 1970. A mailing that is growing at this moment is left for the next time.
     """
     keys = list(connection.execute(_finished(now).limit(limit).with_for_update(skip_locked=True)).scalars())
     for key in keys:
@@ -42,7 +42,7 @@ def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
 
 
 def _finished(now: float) -> Select[Any]:
-    """Gathered and ended, never mass nor held, and nothing of it is on its way to anybody."""
+    """Select mailings that were gathered and have ended, were never mass nor held, and are on their way to nobody."""
     own = batches.c.mailing_id == mailings.c.id
     ended = or_(
         mailings.c.state == MailingState.OPEN,
@@ -99,7 +99,7 @@ def forget_unneeded(connection: Connection, digests: set[bytes], before: float) 
 
 
 def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
-    """Remove mailings without a number that began before then: all that was kept of them are hashes."""
+    """Remove mailings without a number that began before that time: of these only hashes were stored."""
     query = (
         select(mailings.c.id)
         .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)

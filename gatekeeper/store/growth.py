@@ -1,7 +1,7 @@
-"""`grew`: that something has arrived for a mailing that is held already, and by how much that made it grow.
+"""The event `grew`: something has arrived for a mailing that is held already, and by how much that made it grow.
 
 A mailing that is cut up arrives in hundreds of batches: those of one minute are one event, as long as nothing else
-happened in between. So the timeline says in order what had come before a person's act, and what came after it.
+happened in between. So the timeline tells in order what had arrived before a person's act, and what arrived after it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _TOGETHER_SECONDS = 60.0  # from the first of several batches that are one event
 
 @immutable
 class Growth:
-    """What has come: batches, and how many of them are of content that the mailing did not have."""
+    """Batches that have arrived, and how many of them have content that is new to the mailing."""
 
     batches: int
     contents: int
 
 
 def has_content(connection: Connection, mailing_id: int, digest: str) -> bool:
-    """Whether a batch of that content is or was kept of the mailing."""
+    """Return True where a batch of that content is or was stored for the mailing."""
     query = select(batches.c.id).where(batches.c.mailing_id == mailing_id, batches.c.content_digest == digest)
     return connection.execute(query.where(batches.c.state.in_(KEPT_BATCHES)).limit(1)).first() is not None
 
 
 def digests_of(connection: Connection, mailing_id: int) -> list[str]:
-    """The content digest of every batch that is or was kept of the mailing."""
+    """Return the content digest of every batch that is or was stored for the mailing."""
     query = select(batches.c.content_digest).where(
         batches.c.mailing_id == mailing_id, batches.c.state.in_(KEPT_BATCHES)
     )
@@ -48,7 +48,7 @@ def note_growth(
 ) -> None:
     """Write to the timeline of a held mailing what has arrived for it.
 
-    Args: `before` is its row, `after` has the counts that it has from now on.
+    Args: `before` is its row; `after` has the counts from now on.
     """
     fresh = {
         "users": [before["users"], after["users"]],
@@ -73,7 +73,7 @@ def _newest(connection: Connection, mailing_id: int) -> RowMapping | None:
 
 
 def add_growth(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """What two that follow each other have made it grow by."""
+    """Return the growth of two events that follow each other."""
     return {
         "users": [earlier["users"][0], later["users"][1]],
         "external": [earlier["external"][0], later["external"][1]],
@@ -85,7 +85,7 @@ def add_growth(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str
 
 
 def growth_text(details: Mapping[str, Any]) -> str:
-    """Say it: `2,310 to 2,400 users, also in DPHHS; 2 batches, 1 of other content`."""
+    """Return the growth in words: `2,310 to 2,400 users, also in DPHHS; 2 batches, 1 of other content`."""
     whom = [_from_to(details["users"], "users")]
     if details["external"][0] != details["external"][1]:
         whom.append(_from_to(details["external"], "people outside"))

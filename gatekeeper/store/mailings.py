@@ -25,10 +25,10 @@ def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> N
 
 
 def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], given: Grant, act: Act) -> str:
-    """Give a permit for a held mailing, and put its batches on their way under it; returns the permit's id.
+    """Give a permit for a held mailing and release its batches under it; return the permit's id.
 
-    Raises LifecycleError where the mailing is not held. From the commit of this on everyone whom it counts may be
-    reached.
+    Raises LifecycleError where the mailing is not held. From the commit of this on, everybody whom the mailing counts
+    may be reached.
     """
     state = advance(mailing.state, "approve")
     permit = grant(connection, given, act)
@@ -38,7 +38,7 @@ def approve(connection: Connection, mailing: MailingView, kept: list[BatchView],
 
 
 def approve_part(connection: Connection, mailing: MailingView, chosen: list[BatchView], given: Grant, act: Act) -> str:
-    """Give a permit for some of the held batches, and put these on their way; returns the permit's id.
+    """Give a permit for some of the held batches and release these; return the permit's id.
 
     The mailing stays held with the others. Raises LifecycleError where it is not held.
     """
@@ -53,7 +53,7 @@ def approve_part(connection: Connection, mailing: MailingView, chosen: list[Batc
 
 
 def release(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
-    """Put the held batches of a mailing on their way under these permits."""
+    """Release the held batches of a mailing under these permits."""
     mark_all_reached(connection, mailing_key)
     _send_all(connection, mailing_key, kept, permits, now)
 
@@ -66,14 +66,14 @@ def _send_all(connection: Connection, mailing_key: int, kept: list[BatchView], p
 
 
 def send_on(connection: Connection, mailing_key: int, batch_id: int, now: float, under: Sequence[int] = ()) -> None:
-    """Hand a kept batch to the queue; `under` are the keys of the permits that let it go."""
+    """Queue a stored batch for sending; `under` are the keys of the permits that release it."""
     changes = {"state": BatchState.RELEASED.value, "permits": list(under)}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
     jobs.enqueue_release(connection, now, mailing_id=mailing_key, batch_id=batch_id)
 
 
 class MailingInFlight(Exception):
-    """A group of the mailing is on its way to the next hop: what becomes of it is known when that has answered."""
+    """Part of the mailing is being sent to the next hop: the outcome is known when that has answered."""
 
 
 def close(connection: Connection, mailing: MailingView, name: str, act: Act, left: BatchState) -> None:

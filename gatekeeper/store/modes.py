@@ -1,4 +1,4 @@
-"""Times in which the gate was to observe only, and which processes run by which rules."""
+"""Changes of the mode that people made, and which processes run by which rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gatekeeper.store.db.statements import upsert
 
 @immutable
 class ModeChange:
-    """What somebody new about the mode: since when, until when (seconds since 1970), and why."""
+    """A change of the mode: when, to which mode, until when (seconds since 1970), by whom, and why."""
 
     at: float
     mode: str  # observe or enforce
@@ -26,27 +26,27 @@ class ModeChange:
 
 
 def change(connection: Connection, new: ModeChange) -> None:
-    """Put a mode in force; the audit keeps it."""
+    """Put a mode in force, and write the change to the audit."""
     connection.execute(insert(modes).values(**asdict(new)))
     line = json.dumps({"at": new.at, "act": f"mode {new.mode}", **asdict(new)}, separators=(",", ":"))
     audit_chain.note(connection, line.encode(), new.at)
 
 
 def newest(connection: Connection) -> ModeChange | None:
-    """What was new last; None where nobody has new anything."""
+    """Return the last change of the mode; None without any."""
     row = connection.execute(select(modes).order_by(modes.c.id.desc()).limit(1)).first()
     return ModeChange(row.at, row.mode, row.until, row.by, row.login, row.reason) if row else None
 
 
 def changes_since(connection: Connection, since: float) -> list[ModeChange]:
-    """All that was new since then, oldest first."""
+    """Return the changes of the mode since then, oldest first."""
     rows = connection.execute(select(modes).where(modes.c.at >= since).order_by(modes.c.id))
     return [ModeChange(row.at, row.mode, row.until, row.by, row.login, row.reason) for row in rows]
 
 
 @immutable
 class Process:
-    """A process of the gate, and by what it judges (digests)."""
+    """A process of the gate, and the digests of what it judges by."""
 
     name: str
     started_at: float
@@ -57,23 +57,23 @@ class Process:
 
 
 def report_process(connection: Connection, process: Process) -> None:
-    """Write down that it runs, and by what."""
+    """Write that the process runs, and by which rules."""
     row = asdict(process)
     made = upsert(connection, processes).values(**row)
     connection.execute(made.on_conflict_do_update(index_elements=["name"], set_=row))
 
 
 def forget_process(connection: Connection, name: str) -> None:
-    """It has ended."""
+    """Remove a process that has ended."""
     connection.execute(delete(processes).where(processes.c.name == name))
 
 
 def list_processes(connection: Connection, since: float) -> list[Process]:
-    """Those that have been seen since then."""
+    """Return the processes that have reported since then."""
     rows = connection.execute(select(processes).where(processes.c.seen_at >= since).order_by(processes.c.name))
     return [Process(row.name, row.started_at, row.seen_at, row.mode, row.rules, row.directory) for row in rows]
 
 
 def forget_processes(connection: Connection, before: float) -> None:
-    """Those that have not been seen since then died without a word."""
+    """Remove processes that have not reported since then: they died without removing themselves."""
     connection.execute(delete(processes).where(processes.c.seen_at < before))

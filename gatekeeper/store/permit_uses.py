@@ -1,7 +1,8 @@
-"""Claiming a permit: of several who would use up the same use, exactly one does (DESIGN 6).
+"""Claiming a permit: of several mailings that would use up the same use, exactly one does (DESIGN 6).
 
-Who relies on a permit locks its row until the transaction ends, in the order of ids, and looks whether it is still as
-it was judged by. A permit that was claimed already, or that has no count of uses, is only locked against change.
+A transaction that relies on a permit locks the permit's row until it ends, in the order of ids, and checks that the
+permit is still as it was when it was judged. A permit that was claimed already, or that has no count of uses, is only
+locked against change.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def judge_with_permits(
     judge: Callable[[Standing], T],
     relied_on: Callable[[T], Collection[str]],
 ) -> T:
-    """Judge, and judge again until what the verdict relies on is locked and still so; returns the verdict.
+    """Judge, and judge again until the permits that the verdict relies on are locked and unchanged; return the verdict.
 
-    Args: `relied_on` names the permits ("P-9") that let something pass by the verdict.
+    Args: `relied_on` returns the permits ("P-9") that let something pass by the verdict.
     """
     while True:
         verdict = judge(standing)
@@ -48,7 +49,7 @@ def judge_with_permits(
 def lock(
     connection: Connection, mailing_id: int | None, names: Collection[str], standing: Standing
 ) -> dict[str, Permit]:
-    """These permits as they are now, which they stay until the transaction ends."""
+    """Lock these permits until the transaction ends, and return them as they are now."""
     claimed = {permit.id for permit in standing.permits if permit.claimed}
     fresh: dict[str, Permit] = {}
     for name in sorted(names, key=number_of):
@@ -72,9 +73,9 @@ def _lock_row(connection: Connection, number: int, *, to_use: bool) -> RowMappin
 def claim(
     connection: Connection, names: Collection[str], mailing_id: int, now: float, *, relayed: int = 0
 ) -> list[int]:
-    """Use locked permits for a mailing, each once however often; returns their ids.
+    """Use locked permits for a mailing, each at most once; return their ids.
 
-    Args: `relayed` are the recipients that pass by this without a stop.
+    Args: `relayed` is the number of recipients that pass by this without a stop.
     """
     return [_claim(connection, number_of(name), mailing_id, now, relayed) for name in sorted(names, key=number_of)]
 
@@ -107,7 +108,7 @@ def _use_request(connection: Connection, request_id: int | None, now: float) -> 
 
 
 def give_back(connection: Connection, mailing_id: int, now: float) -> None:
-    """A mailing that is closed before anything of it was sent has used nothing."""
+    """Give back the uses of a mailing that is closed before anything of it was sent."""
     query = select(permits, permit_uses.c.relayed).join(permit_uses, permit_uses.c.permit_id == permits.c.id)
     query = query.where(permit_uses.c.mailing_id == mailing_id, permits.c.mailing_id.is_(None)).order_by(permits.c.id)
     for permit in connection.execute(query.with_for_update(of=permits)).mappings().all():
@@ -128,7 +129,9 @@ def give_back(connection: Connection, mailing_id: int, now: float) -> None:
 
 
 def _was_sent(connection: Connection, mailing_id: int) -> bool:
-    """True where some of it is on its way, or somebody has got it, even of a batch that was stopped."""
+    """Return True where some of the mailing is on its way, or somebody has received it, even of a batch that was
+    stopped.
+    """
     gone = batches.c.state.in_((BatchState.RELEASED, BatchState.SENT))
     told = exists().where(batch_recipients.c.batch_id == batches.c.id, batch_recipients.c.state == RecipientState.SENT)
     sent = select(batches.c.id).where(batches.c.mailing_id == mailing_id, or_(gone, told))
@@ -136,31 +139,31 @@ def _was_sent(connection: Connection, mailing_id: int) -> bool:
 
 
 def number_of(name: str) -> int:
-    """The 9 of P-9."""
+    """Return the 9 of P-9."""
     return int(name[2:])
 
 
-# -- what is on its way ------------------------------------------------------------------------------------------
+# -- flights: messages that pass by a permit and are not answered yet --------------------------------------------
 
 
 def begin_flight(connection: Connection, permit_ids: list[int], now: float) -> int:
-    """Note that a message is about to pass under these permits; returns the flight's id."""
+    """Note that a message is about to pass under these permits; return the flight's id."""
     row = {"permits": permit_ids, "until": now + FLIGHT_SECONDS}
     flight: int = connection.execute(insert(flights).values(**row).returning(flights.c.id)).scalar_one()
     return flight
 
 
 def end_flight(connection: Connection, flight: int) -> None:
-    """The next hop has answered, or nothing was handed to it."""
+    """Note that the next hop has answered, or that nothing was sent to it."""
     connection.execute(flights.delete().where(flights.c.id == flight))
 
 
 def in_flight(connection: Connection, permit_id: int, now: float) -> int:
-    """How many messages are on their way under the permit."""
+    """Return how many messages are in flight under the permit."""
     rows = connection.execute(select(flights.c.permits).where(flights.c.until > now)).scalars()
     return sum(permit_id in ids for ids in rows)
 
 
 def forget_flights(connection: Connection, now: float) -> None:
-    """Remove what is over for certain."""
+    """Remove flights that are over for certain."""
     connection.execute(flights.delete().where(flights.c.until <= now))

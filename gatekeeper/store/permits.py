@@ -1,4 +1,4 @@
-"""Permits: given, narrowed, taken back; and what was sent, stopped and is on its way under them."""
+"""Permits: give, narrow, revoke; and what was sent, stopped and is in flight under them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPEN, CLOSED = "open", "closed"  # the review of an emergency
 
 @immutable
 class Grant:
-    """What is permitted; None and empty where it does not bind."""
+    """What is permitted; None and empty values do not bind."""
 
     kind: str
     rules: tuple[str, ...]
@@ -51,7 +51,7 @@ class Grant:
     ceiling: int | None = None
     uses: int | None = None
     purpose: str = ""
-    mailing_key: int | None = None  # the held one that it is given for, and that uses it at once
+    mailing_key: int | None = None  # the held mailing that it is given for, which uses it at once
     request_key: int | None = None
     review: str | None = None
 
@@ -88,7 +88,7 @@ class PermitView:
 
 
 def grant(connection: Connection, given: Grant, act: Act) -> str:
-    """Give a permit; returns its id. Held mailings that it may cover are looked at again."""
+    """Give a permit and return its id. Held mailings that it may cover are judged again."""
     number = next_number(connection, "permit")
     key: int = connection.execute(
         insert(permits).values(**_row(number, given, act)).returning(permits.c.id)
@@ -100,7 +100,7 @@ def grant(connection: Connection, given: Grant, act: Act) -> str:
         use = {"permit_id": key, "mailing_id": given.mailing_key, "claimed_at": act.at, "relayed": 0}
         connection.execute(insert(permit_uses).values(**use))
     note(connection, key, "given", act)
-    if given.kind != EMERGENCY:  # that one acts on mail that arrives after it
+    if given.kind != EMERGENCY:  # an emergency acts only on mail that arrives after it
         _look_again(connection, given, act.at)
     return f"P-{number}"
 
@@ -161,7 +161,7 @@ def note(connection: Connection, key: int, name: str, act: Act) -> None:
 def list_permits(
     connection: Connection, state: str | None = None, review: str | None = None, limit: int = 1000
 ) -> list[PermitView]:
-    """Permits, newest first; of one state, or whose review is so, where named."""
+    """Return permits, newest first; of one state or one state of review, where named."""
     query = select(permits).order_by(permits.c.number.desc()).limit(limit)
     if state:
         query = query.where(permits.c.state == state)
@@ -171,12 +171,12 @@ def list_permits(
 
 
 def find_permit(connection: Connection, number: int) -> PermitView | None:
-    """One permit by its number."""
+    """Return one permit by its number."""
     return _one(connection, permits.c.number == number)
 
 
 def permits_of(connection: Connection, request_key: int) -> list[PermitView]:
-    """The permits that a request was given."""
+    """Return the permits that a request was given."""
     query = select(permits).where(permits.c.request_id == request_key).order_by(permits.c.id)
     return _views(connection, connection.execute(query).mappings().all())
 
@@ -201,7 +201,7 @@ def _views(connection: Connection, rows: Collection[RowMapping]) -> list[PermitV
 
 
 def state_of(permit: PermitView) -> dict[str, Any]:
-    """What somebody sees who narrows or revokes a permit, as JSON."""
+    """Return what a person sees before narrowing or revoking a permit, as JSON."""
     return {
         "id": permit.id,
         "state": permit.state.value,
@@ -242,19 +242,19 @@ def _view(row: RowMapping, scope: Scope, used: list[str], request: int | None) -
 
 
 def names_used(connection: Connection, mailing_key: int) -> list[str]:
-    """The permits in force or used up that a mailing has used."""
+    """Return the permits, in force or used up, that a mailing has used."""
     query = select(permits.c.number).join(permit_uses, permit_uses.c.permit_id == permits.c.id)
     query = query.where(permit_uses.c.mailing_id == mailing_key, permits.c.state.in_(COVERING))
     return [f"P-{number}" for number in connection.execute(query).scalars()]
 
 
 def keys_of(connection: Connection, names: Collection[str]) -> list[int]:
-    """The keys of permits by their ids."""
+    """Return the keys of permits by their ids."""
     numbers = [int(name[2:]) for name in names]
     return sorted(connection.execute(select(permits.c.id).where(permits.c.number.in_(numbers))).scalars())
 
 
-# -- changing what was given -------------------------------------------------------------------------------------
+# -- changing permits --------------------------------------------------------------------------------------------
 
 
 _STOPPED = frozenset({BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN})  # the last two: closed since
@@ -262,7 +262,7 @@ _STOPPED = frozenset({BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN
 
 @immutable
 class PermitEffect:
-    """What a change to a permit stopped, and what had been sent under it, in recipients; and what is on its way."""
+    """What a change to a permit stopped, and what had been sent under it, in recipients; and what is in flight."""
 
     stopped: int = 0
     sent: int = 0
@@ -270,9 +270,9 @@ class PermitEffect:
 
 
 def lock_with_mailings(connection: Connection, key: int) -> list[int]:
-    """Lock every mailing that has used the permit, then the permit; returns the mailings' keys.
+    """Lock every mailing that has used the permit, then the permit; return the mailings' keys.
 
-    In that order, which is that of who decides about mail: a mailing first, then its permits.
+    The order is that of decisions about mail: a mailing first, then its permits.
     """
     locked: set[int] = set()
     while True:
@@ -287,14 +287,14 @@ def lock_with_mailings(connection: Connection, key: int) -> list[int]:
 
 
 def change(connection: Connection, permit: PermitView, name: str, act: Act, **values: Any) -> None:
-    """Narrow, revoke or expire a permit, or close its review; raises LifecycleError where its state forbids it."""
+    """Narrow, revoke or expire a permit, or close its review; raise LifecycleError where its state forbids it."""
     state = advance(permit.state, name)
     connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value, **values))
     note(connection, permit.key, {"narrow": "narrowed", "revoke": "revoked"}.get(name, name), act)
 
 
 def close_review(connection: Connection, permit: PermitView, act: Act) -> None:
-    """Somebody has looked at what was sent in the emergency (M1)."""
+    """Close the review of an emergency (M1)."""
     connection.execute(update(permits).where(permits.c.id == permit.key).values(review=CLOSED))
     note(connection, permit.key, "reviewed", act)
 
@@ -302,9 +302,9 @@ def close_review(connection: Connection, permit: PermitView, act: Act) -> None:
 def stop(
     connection: Connection, permit: PermitView, mailing_keys: Collection[int], why: tuple[Reason, ...], act: Act
 ) -> None:
-    """Hold again what was released under the permit and has not left (S3, S5).
+    """Hold again the batches that were released under the permit and have not left (S3, S5).
 
-    Args: `why` are the reasons that its mailings are held for from now on.
+    Args: `why` are the reasons that their mailings are held for from now on.
     """
     for mailing_key in mailing_keys:
         ids = _released_under(connection, permit.key, mailing_key)
@@ -323,7 +323,7 @@ def _hold_again(
     connection: Connection, permit: PermitView, mailing_key: int, ids: list[int], why: tuple[Reason, ...], act: Act
 ) -> None:
     connection.execute(update(batches).where(batches.c.id.in_(ids)).values(state=BatchState.HELD.value))
-    # one that nobody has in hand is done; one that is leased is ended by whoever has it, after the group on its way
+    # A job that is not leased is done; a leased one is ended by its worker, after the group that is being sent.
     idle = update(jobs).where(jobs.c.batch_id.in_(ids), jobs.c.state == "due", jobs.c.lease_until <= act.at)
     connection.execute(idle.values(state="done", lease_until=0.0))
     row = connection.execute(select(mailings).where(mailings.c.id == mailing_key)).mappings().one()
@@ -341,7 +341,7 @@ def _hold_again(
 
 
 def effect_of(connection: Connection, permit: PermitView, now: float) -> PermitEffect:
-    """What was sent under the permit, what of it waits, and what is on its way at this moment."""
+    """Return what was sent under the permit, what waits, and what is in flight at this moment."""
     used = select(permit_uses.c.mailing_id, permit_uses.c.relayed).where(permit_uses.c.permit_id == permit.key)
     uses: dict[int, int] = dict(map(tuple, connection.execute(used)))
     # a mailing that was closed since may have given its use back
@@ -368,7 +368,7 @@ def effect_of(connection: Connection, permit: PermitView, now: float) -> PermitE
 
 
 def expire_permits(connection: Connection, now: float) -> list[PermitView]:
-    """Permits whose window is over are expired; returns them as they were."""
+    """Expire permits whose window is over; return them as they were."""
     over = select(permits).where(permits.c.state.in_(COVERING), permits.c.until < now).order_by(permits.c.id)
     rows = connection.execute(over.limit(500).with_for_update(skip_locked=True)).mappings().all()
     found = _views(connection, rows)
@@ -381,7 +381,7 @@ def expire_permits(connection: Connection, now: float) -> list[PermitView]:
 
 
 def _expire_requests(connection: Connection, keys: Collection[int], now: float) -> None:
-    """Requests that were approved and never used are over with their permits."""
+    """Expire approved requests that were never used, with their permits."""
     unused = select(requests.c.id).where(requests.c.id.in_(keys), requests.c.state == RequestState.APPROVED)
     for key in connection.execute(unused.order_by(requests.c.id).with_for_update()).scalars().all():
         state = advance(RequestState.APPROVED, "expire")

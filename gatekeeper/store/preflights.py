@@ -1,4 +1,4 @@
-"""What was question of the preflight address: the parts of one message put together until it is answered."""
+"""Questions to the preflight address: the parts of one message, collected until it is answered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ MOST_ADDRESSES = 200_000
 
 @immutable
 class PreflightQuestion:
-    """One message that asks: everybody whom it would reach by what has come of it, and how often it was answered."""
+    """One message to the preflight address: everybody whom its parts so far would reach, and how often it was
+    answered.
+    """
 
     key: bytes
     addresses: frozenset[str]
@@ -26,7 +28,7 @@ class PreflightQuestion:
 
 
 def join(connection: Connection, secret: bytes, name: str, addresses: Collection[str], now: float) -> PreflightQuestion:
-    """Put a part to the others of its name; nobody else can until the transaction ends."""
+    """Add a part to the others of that name; nobody else can until the transaction ends."""
     key = keyed(secret, f"preflight:{name}")
     fresh = {"key": key, "addresses": [], "answers": 0, "asked_at": now}
     connection.execute(upsert(connection, preflights).values(**fresh).on_conflict_do_nothing(index_elements=["key"]))
@@ -39,7 +41,7 @@ def join(connection: Connection, secret: bytes, name: str, addresses: Collection
 def answer(
     connection: Connection, question: PreflightQuestion, recipient: str, content: bytes, now: float, due: float
 ) -> None:
-    """Queue the answer for that time, in the place of one that has not been sent yet."""
+    """Queue the answer for the time `due`, in place of one that has not been sent yet."""
     waiting = (queued.c.once == _name(question, question.answers), queued.c.state == "due", queued.c.lease_until <= now)
     row = connection.execute(select(queued.c.id, queued.c.due_at).where(*waiting).with_for_update()).first()
     if row:
@@ -58,5 +60,5 @@ def _name(question: PreflightQuestion, number: int) -> str:
 
 
 def forget(connection: Connection, before: float) -> None:
-    """Forget what was question before then."""
+    """Remove questions asked before that time."""
     connection.execute(delete(preflights).where(preflights.c.asked_at < before))

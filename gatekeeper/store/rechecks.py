@@ -1,4 +1,4 @@
-"""Held mailings that a permit may cover: which are to be looked at again, and how such a look ends."""
+"""Held mailings that a permit may cover: which are to be judged again, and how that ends."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ class RecheckCandidate:
 
 
 def due_rechecks(connection: Connection, now: float) -> list[int]:
-    """Keys of the held mailings that are to be looked at again by now."""
+    """Return the keys of held mailings that are due to be judged again."""
     query = select(mailings.c.id).where(mailings.c.look_again <= now, mailings.c.state == MailingState.HELD)
     return list(connection.execute(query.order_by(mailings.c.look_again).limit(20)).scalars())
 
 
 def read_candidate(connection: Connection, key: int) -> RecheckCandidate | None:
-    """A held mailing with its held batches, locked until the transaction ends; None where it is held no longer."""
+    """Return a held mailing with its held batches, locked until the transaction ends; None where it is no longer
+    held.
+    """
     query = select(mailings).where(mailings.c.id == key, mailings.c.state == MailingState.HELD)
     row = connection.execute(query.where(mailings.c.merged_into.is_(None)).with_for_update()).mappings().first()
     if row is None:
@@ -53,7 +55,7 @@ def read_candidate(connection: Connection, key: int) -> RecheckCandidate | None:
 def release_candidate(
     connection: Connection, candidate: RecheckCandidate, permits: Collection[str], now: float
 ) -> None:
-    """Put all that is held on its way under permits that are locked and cover it."""
+    """Release everything that is held, under permits that are locked and cover it."""
     key = candidate.mailing.key
     state = advance(candidate.mailing.state, "approve")
     claim(connection, permits, key, now)
@@ -66,7 +68,7 @@ def release_candidate(
 def keep_held(
     connection: Connection, candidate: RecheckCandidate, reasons: tuple[Reason, ...], again: datetime | None
 ) -> None:
-    """It stays held, for these reasons; looked at again then, where a permit's first day is to come."""
+    """Keep the mailing held for these reasons; judge it again at `again`, where a permit's window begins later."""
     changes: dict[str, Any] = {"look_again": again and again.timestamp()}
     if reasons:
         changes["reasons"] = reasons_to_rows(reasons)

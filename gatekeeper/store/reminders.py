@@ -1,7 +1,7 @@
-"""Held mailings that wait for people: what has been done about each since it was held, and where it came from.
+"""Held mailings that wait for people: which steps were done for each since it was held, and its held batches.
 
-What was done stands in the timeline, so that of several processes one does it: each step locks the mailing, looks
-whether it is still to be done, and notes it in the same transaction.
+Steps are written to the timeline, so that of several processes one does each: it locks the mailing, checks that the
+step is still due, and notes it in the same transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on"
 
 @immutable
 class HeldMailing:
-    """A held mailing: since when, and when each step was last done for this hold; in seconds since 1970."""
+    """A held mailing: when it was held, and when each step was last done for this hold; in seconds since 1970."""
 
     key: int
     held_at: float
@@ -37,7 +37,7 @@ class HeldMailing:
 
 @immutable
 class HeldBatches:
-    """Where the held batches of a mailing came from, and what they say."""
+    """The senders of a mailing's held batches, and its oldest message."""
 
     logins: frozenset[str]
     senders: frozenset[str]  # of the envelopes
@@ -49,7 +49,7 @@ class HeldBatches:
 
 
 def held_mailings(connection: Connection) -> list[HeldMailing]:
-    """All that are held, the oldest first."""
+    """Return all held mailings, the oldest first."""
     found: dict[int, HeldMailing] = {}
     for row in connection.execute(_steps().order_by(mailings.c.held_at)):
         known = found.get(row.id, _untouched(row))
@@ -58,7 +58,7 @@ def held_mailings(connection: Connection) -> list[HeldMailing]:
 
 
 def lock_held(connection: Connection, key: int) -> HeldMailing | None:
-    """One of them, kept as it is until the transaction ends; None where it is not held any more."""
+    """Return one held mailing, locked until the transaction ends; None where it is no longer held."""
     locked = connection.execute(select(mailings.c.id).where(mailings.c.id == key).with_for_update()).first()
     found = None
     for row in connection.execute(_steps().where(mailings.c.id == key)) if locked else ():
@@ -92,7 +92,7 @@ def _untouched(row: Row[Any]) -> HeldMailing:
 
 
 def held_batches(connection: Connection, key: int) -> HeldBatches | None:
-    """Where it came from; None while none of its batches is acknowledged."""
+    """Return the held batches of a mailing; None while none of them is acknowledged."""
     kept = (batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
     columns = (batches.c.login, batches.c.sender, batches.c.notify, batches.c.message_id, batches.c.body)
     query = select(*columns, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body).where(*kept)
@@ -111,7 +111,7 @@ def held_batches(connection: Connection, key: int) -> HeldBatches | None:
 
 
 def bodies_of(connection: Connection, key: int) -> list[bytes]:
-    """A body of each different content that is held of it, in the order in which they came."""
+    """Return one body for each different content that is held of a mailing, in the order of arrival."""
     query = select(batches.c.content_digest, batches.c.body).order_by(batches.c.id)
     found: dict[str, bytes] = {}
     for digest, body in connection.execute(
@@ -122,5 +122,5 @@ def bodies_of(connection: Connection, key: int) -> list[bytes]:
 
 
 def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
-    """Write down that a step was done, and to whom it was told."""
+    """Write that a step was done, and whom it was sent to."""
     record(connection, key, now, step, text=", ".join(sorted(people)) or None)

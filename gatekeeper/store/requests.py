@@ -1,4 +1,4 @@
-"""Requests: written, decided, read (DESIGN 6)."""
+"""Requests: write, change, read (DESIGN 6)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gatekeeper.store.views import EventView, view_event
 
 @immutable
 class Content:
-    """What a request is bound to: a message, and what others like it would have in common."""
+    """The message that a request is bound to, and what others like it would have in common with it."""
 
     digest: str
     likeness: Likeness
@@ -30,7 +30,7 @@ class Content:
 
 @immutable
 class Draft:
-    """What is asked for."""
+    """The contents of a request."""
 
     agency: str
     senders: tuple[str, ...]  # mailboxes, ids of agencies, or "group:NAME"
@@ -47,7 +47,7 @@ class Draft:
 
 @immutable
 class RequestView:
-    """A request, and how it stands."""
+    """A request and its state."""
 
     key: int = field(repr=False)
     id: str
@@ -56,8 +56,8 @@ class RequestView:
     draft: Draft
     late: bool
     earliest: date | None  # the day that would not have been late
-    rules: tuple[str, ...]  # that it answers
-    terms: Mapping[str, Any]  # what those who agreed so far allow
+    rules: tuple[str, ...]  # the rules that it answers
+    terms: Mapping[str, Any]  # limits set by those who approved so far
     appealed: bool
     final: bool
     reason: str  # of the last decision
@@ -70,7 +70,7 @@ class RequestView:
 
 @immutable
 class Assessment:
-    """What the rules make of a draft."""
+    """What the rules say about a draft."""
 
     rules: tuple[str, ...]
     late: bool
@@ -78,7 +78,7 @@ class Assessment:
 
 
 def submit(connection: Connection, draft: Draft, assessed: Assessment, act: Act) -> int:
-    """Write a new request; returns its number."""
+    """Write a new request; return its number."""
     number = next_number(connection, "request")
     row = {
         "number": number,
@@ -100,7 +100,7 @@ def submit(connection: Connection, draft: Draft, assessed: Assessment, act: Act)
 def submit_again(
     connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, name: str, act: Act
 ) -> None:
-    """`revise` or `appeal` a request, under its number; raises LifecycleError where its state forbids it."""
+    """Revise or appeal a request under its number; raise LifecycleError where its state forbids it."""
     changes = {"terms": {}, "submitted_at": act.at, "requester": act.by, **_drafted(draft, assessed)}
     if name == "appeal":
         changes["appealed"] = True
@@ -129,7 +129,7 @@ def _drafted(draft: Draft, assessed: Assessment) -> dict[str, Any]:
 
 
 def change(connection: Connection, request: RequestView, name: str, act: Act, noted: str, **values: Any) -> None:
-    """Let an act change a request; raises LifecycleError where its state forbids it."""
+    """Change a request's state and columns; raise LifecycleError where its state forbids it."""
     state = advance(request.state, name)
     query = update(requests).where(requests.c.id == request.key)
     connection.execute(query.values(state=state.value, changed_at=act.at, **values))
@@ -137,7 +137,7 @@ def change(connection: Connection, request: RequestView, name: str, act: Act, no
 
 
 def note_yes(connection: Connection, request: RequestView, terms: Mapping[str, Any], act: Act) -> None:
-    """One of several who must agree has; `terms` are what all so far allow."""
+    """Note one of several approvals that are needed; `terms` are the limits that all so far allow."""
     connection.execute(update(requests).where(requests.c.id == request.key).values(terms=dict(terms)))
     note(connection, request.key, AGREED, act)
 
@@ -157,11 +157,11 @@ def note(connection: Connection, key: int, name: str, act: Act) -> None:
     )
 
 
-# -- looking -----------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------
 
 
 def list_requests(connection: Connection, state: str | None = None, limit: int = 1000) -> list[RequestView]:
-    """Requests, newest first; of one state, where named."""
+    """Return requests, newest first; of one state, where named."""
     query = select(requests).order_by(requests.c.number.desc()).limit(limit)
     if state:
         query = query.where(requests.c.state == state)
@@ -169,22 +169,22 @@ def list_requests(connection: Connection, state: str | None = None, limit: int =
 
 
 def find_request(connection: Connection, number: int, *, lock: bool = False) -> RequestView | None:
-    """One request by its number; `lock` keeps others from deciding on it meanwhile."""
+    """Return one request by its number; `lock` keeps others from deciding on it meanwhile."""
     return _one(connection, requests.c.number == number, lock)
 
 
 def request_of(connection: Connection, key: int) -> RequestView | None:
-    """One request by the database's key."""
+    """Return one request by the database's key."""
     return _one(connection, requests.c.id == key, False)
 
 
 def lock_request(connection: Connection, key: int) -> RequestView | None:
-    """One request by the database's key, which nobody else can change until the transaction ends."""
+    """Return one request by the database's key, locked until the transaction ends."""
     return _one(connection, requests.c.id == key, True)
 
 
 def to_look_after(connection: Connection, since: float) -> list[tuple[RequestView, list[EventView]]]:
-    """Requests that wait, and those that changed since then, each with what happened to it."""
+    """Return undecided requests, and those that changed since then, each with its timeline."""
     waits = requests.c.state.in_((RequestState.SUBMITTED, RequestState.CHANGES))
     rows = connection.execute(select(requests).where(or_(waits, requests.c.changed_at >= since))).mappings().all()
     keys = [row["id"] for row in rows]
@@ -196,7 +196,9 @@ def to_look_after(connection: Connection, since: float) -> list[tuple[RequestVie
 
 
 def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
-    """Requests of a purpose (in lower case) that are or may be approved, and name a day by which they are needed."""
+    """Return requests of a purpose (in lower case) that are or may be approved, and name the day by which they are
+    needed.
+    """
     states = (RequestState.SUBMITTED, RequestState.CHANGES, RequestState.APPROVED)
     query = select(requests).where(requests.c.state.in_(states), requests.c.needed_by.is_not(None))
     rows = connection.execute(query.where(func.lower(requests.c.purpose) == purpose)).mappings().all()
@@ -204,7 +206,7 @@ def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
 
 
 def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
-    """Write down what was told about it, and to whom."""
+    """Write a step, such as a reminder, and whom it was sent to."""
     record(connection, None, now, step, text=", ".join(sorted(people)) or None, request_id=key)
 
 
@@ -236,7 +238,7 @@ def _with_version(view: RequestView, yeses: list[Any]) -> RequestView:
 
 
 def state_of(request: RequestView) -> dict[str, Any]:
-    """What somebody sees who decides about a request, as JSON."""
+    """Return what a person who decides about a request sees of it, as JSON."""
     draft = request.draft
     return {
         "id": request.id,

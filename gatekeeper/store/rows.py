@@ -1,4 +1,4 @@
-"""Rows to model values and back; only store/ knows what a row looks like."""
+"""Convert rows to model values and back; only store/ knows what a row looks like."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def next_number(connection: Connection, name: str) -> int:
 
 
 def mailing_name(number: int | None) -> str | None:
-    """`M-17` of 17; None of None."""
+    """Return `M-17` for 17; None for None."""
     return None if number is None else f"M-{number}"
 
 
 def reasons_to_rows(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
-    """Reasons as JSON; without a repair they are as programs know them that know no repair."""
+    """Return reasons as JSON; a reason without a repair has no such key, as in versions that know no repair."""
     return [_reason_row(reason) for reason in reasons]
 
 
@@ -41,12 +41,12 @@ def _reason_row(reason: Reason) -> dict[str, Any]:
 
 
 def reasons_from_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
-    """Reasons as they were stored."""
+    """Return stored reasons."""
     return tuple(Reason(**{**row, "action": Action(row["action"]), "ask": tuple(row["ask"])}) for row in rows)
 
 
 def counts_of(row: Mapping[str, Any] | RowMapping) -> Counts:
-    """The counts of a mailing's row."""
+    """Return the counts in a mailing's row."""
     return Counts(
         users=row["users"],
         external=row["external"],
@@ -58,7 +58,7 @@ def counts_of(row: Mapping[str, Any] | RowMapping) -> Counts:
 
 
 def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What is tallied of a mailing (`tallies.py`), as `Counts` has it."""
+    """Return the tallies of a mailing (`list_reach.py`) as arguments of `Counts`."""
     if not tallies:
         return {}
     reach = {
@@ -68,7 +68,7 @@ def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit:
-    """A permit as the judge reads it."""
+    """Return a permit as the judge reads it."""
     return Permit(
         id=f"P-{row['number']}",
         rules=frozenset(row["rules"]),
@@ -90,17 +90,17 @@ def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit
 
 
 def likeness_of(row: Mapping[str, Any] | RowMapping) -> Likeness:
-    """What messages that vary have in common, as it was stored."""
+    """Return a stored likeness."""
     return Likeness(*(frozenset(row[name]) for name in ("fingerprints", "links", "attachments")))
 
 
 def likeness_to_row(likeness: Likeness) -> dict[str, Any]:
-    """What messages that vary have in common, as JSON."""
+    """Return a likeness as JSON."""
     return {name: sorted(getattr(likeness, name)) for name in ("fingerprints", "links", "attachments")}
 
 
 def scope_of(names: Iterable[tuple[str, str]]) -> Scope:
-    """A scope of its kinds and names."""
+    """Return the scope of these kinds and names."""
     found: dict[str, set[str]] = {"sender": set(), "agency": set(), "group": set()}
     for kind, name in names:
         found[kind].add(name)
@@ -108,26 +108,26 @@ def scope_of(names: Iterable[tuple[str, str]]) -> Scope:
 
 
 def scope_names(scope: Scope) -> list[tuple[str, str]]:
-    """The kinds and names of a scope, in order."""
+    """Return the kinds and names of a scope, in order."""
     kinds = (("sender", scope.senders), ("agency", scope.agencies), ("group", scope.groups))
     return [(kind, name) for kind, names in kinds for name in sorted(names)]
 
 
 def client_to_row(client: Client) -> dict[str, Any]:
-    """A client as JSON."""
+    """Return a client as JSON."""
     return asdict(client)
 
 
 def recipient_of(row: RowMapping) -> Recipient:
-    """A recipient as it was given to us."""
+    """Return a stored recipient."""
     return Recipient(row["address"], tuple(row["parameters"]))
 
 
 def grown_row(mailing: Row, counts: Counts, now: float, *, relayed: int, joined_by: str | None) -> dict[str, Any]:
-    """What one batch makes of the row.
+    """Return the columns that one batch changes.
 
-    Args: `counts` have the batch in them, `relayed` people are reached by it for the first time and without a stop,
-    `joined_by` is the kind of key that led here, None for a mailing that it opens.
+    Args: `counts` include the batch; `relayed` is the number of people whom it reaches for the first time and without a
+    stop; `joined_by` is the kind of key that led to the mailing, None for a mailing that the batch opens.
     """
     joined = mailing["joined"]
     return {
@@ -145,7 +145,7 @@ def grown_row(mailing: Row, counts: Counts, now: float, *, relayed: int, joined_
 
 
 def grow_mailings(connection: Connection, rows: Iterable[Row]) -> None:
-    """Write rows that `grown_row` has changed; raises DBAPIError."""
+    """Write rows that `grown_row` has changed; raise DBAPIError."""
     values = [{f"new_{name}": row[name] for name in ("id", *_GROWING)} for row in rows]
     if values:
         _GROW.run_many(connection, values)

@@ -10,7 +10,7 @@ from gatekeeper.store.db.schema import rulesets
 
 @immutable
 class StoredRuleset:
-    """A ruleset's text as it was read, and where from."""
+    """A ruleset's text, its digest, and the path that it was read from."""
 
     digest: str
     name: str
@@ -18,7 +18,7 @@ class StoredRuleset:
 
 
 def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> None:
-    """Keep the ruleset as the one in force, unless it is already."""
+    """Store the ruleset as the one in force, unless it is already."""
     current = in_force(connection)
     if current == ruleset:
         return
@@ -27,7 +27,7 @@ def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> 
 
 
 def in_force(connection: Connection) -> StoredRuleset | None:
-    """The ruleset in force; None where no gate has run on this database yet."""
+    """Return the ruleset in force; None where no gate has run on this database yet."""
     query = select(rulesets.c.digest, rulesets.c.name, rulesets.c.text).order_by(rulesets.c.id.desc()).limit(1)
     row = connection.execute(query).first()
     return StoredRuleset(*row) if row else None

@@ -1,4 +1,4 @@
-"""What somebody has seen of a mailing: whom it reached, why it was held, and which of its batches there were."""
+"""What a person has seen of a mailing: whom it reached, why it was held, and which batches there were."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from gatekeeper.store import versions
 from gatekeeper.store.db.schema import batches
 from gatekeeper.store.views import MailingView
 
-_DECIDABLE = frozenset({MailingState.HELD, MailingState.GATHERING})  # the second is held next, if it is
+_DECIDABLE = frozenset({MailingState.HELD, MailingState.GATHERING})  # a gathering mailing may be held next
 
 
 @immutable
 class MailingSnapshot:
     """A mailing as it was at one moment."""
 
-    mailing: int  # key in the database: of another that it was merged with, nothing was seen
+    mailing: int  # key in the database: nothing was seen of another mailing that it was merged with
     users: int
     external: int
     agencies: tuple[str, ...]
     lists: tuple[str, ...]
     rules: tuple[str, ...]
     position: int  # the place of the newest batch that was durable then
-    last: int  # the highest id of a batch then: some have no place, kept by a program from before there were any
+    last: int  # the highest id of a batch then; batches of versions before 0009 have no place
 
     def as_row(self) -> dict[str, Any]:
-        """The snapshot as JSON."""
+        """Return the snapshot as JSON."""
         return asdict(self)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> MailingSnapshot | None:
-        """What `as_row` made; None for the state of something else."""
+        """Read what `as_row` made; None for the state of something else."""
         if "position" not in row:
             return None
         known = {each.name: row[each.name] for each in fields(cls)}
         return cls(**known | {name: tuple(row[name]) for name in ("agencies", "lists", "rules")})
 
     def has(self, id: int, place: int | None) -> bool:
-        """Whether the batch of that id and place was there."""
+        """Return True where the batch of that id and place was there."""
         return id <= self.last if place is None else place <= self.position
 
 
 @immutable
 class KeptBatch:
-    """A batch, as far as what was seen of it goes."""
+    """A stored batch, as far as a comparison with a snapshot needs it."""
 
     id: int
     place: int | None
@@ -60,30 +60,30 @@ class KeptBatch:
 
 @immutable
 class KeptBatches:
-    """The batches of a mailing that were or are kept."""
+    """The batches of a mailing that were or are stored."""
 
     batches: tuple[KeptBatch, ...]
 
     def held(self) -> frozenset[str]:
-        """Digests of what is held."""
+        """Return the content digests of held batches."""
         return frozenset(one.digest for one in self.batches if one.state is BatchState.HELD)
 
     def seen_in(self, snapshot: MailingSnapshot) -> frozenset[str]:
-        """Digests of what was there at that moment."""
+        """Return the content digests of batches that were there at that moment."""
         return frozenset(one.digest for one in self.batches if snapshot.has(one.id, one.place))
 
     def has_come_since(self, snapshot: MailingSnapshot) -> bool:
-        """Whether a batch is held that was not there at that moment."""
+        """Return True where a batch is held that was not there at that moment."""
         held = (one for one in self.batches if one.state is BatchState.HELD)
         return any(not snapshot.has(one.id, one.place) for one in held)
 
     def bodies(self, digests: Collection[str]) -> list[bytes]:
-        """A body of each of these contents."""
+        """Return one body for each of these contents."""
         return list({one.digest: one.body for one in self.batches if one.digest in digests}.values())
 
 
 def kept_batches(connection: Connection, mailing_key: int) -> KeptBatches:
-    """The acknowledged batches of a mailing that were not sent back."""
+    """Return the acknowledged batches of a mailing that were not sent back."""
     kept = batches.c.state.in_(KEPT_BATCHES - {BatchState.STORING})
     columns = (batches.c.id, batches.c.place, batches.c.state, batches.c.content_digest, batches.c.body)
     rows = connection.execute(select(*columns).where(batches.c.mailing_id == mailing_key, kept).order_by(batches.c.id))
@@ -93,7 +93,7 @@ def kept_batches(connection: Connection, mailing_key: int) -> KeptBatches:
 
 
 def snapshots_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[int, MailingSnapshot]:
-    """Mailings as they are now, by their keys."""
+    """Return snapshots of mailings as they are now, by key."""
     known = {mailing.key: mailing for mailing in mailings}
     query = select(batches.c.mailing_id, func.max(batches.c.id)).where(batches.c.mailing_id.in_(list(known)))
     last: dict[int, int] = dict(map(tuple, connection.execute(query.group_by(batches.c.mailing_id)))) if known else {}
@@ -101,7 +101,7 @@ def snapshots_of(connection: Connection, mailings: Iterable[MailingView]) -> dic
 
 
 def snapshot_of(connection: Connection, mailing: MailingView) -> MailingSnapshot:
-    """A mailing as it is now."""
+    """Return a snapshot of a mailing as it is now."""
     return snapshots_of(connection, [mailing])[mailing.key]
 
 
@@ -120,7 +120,7 @@ def _snapshot(mailing: MailingView, last: int) -> MailingSnapshot:
 
 
 def store_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
-    """Keep what the versions stand for that somebody is about to be shown of mailings that can be decided."""
+    """Store the snapshots behind the versions that a person is about to be shown, for mailings that can be decided."""
     shown = {mailing.key: mailing for mailing in mailings if mailing.state in _DECIDABLE}
     snapshots = snapshots_of(connection, shown.values())
     versions.keep(connection, {shown[key].version: snapshot.as_row() for key, snapshot in snapshots.items()}, now)

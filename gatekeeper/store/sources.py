@@ -1,4 +1,6 @@
-"""How large each source of the directory was when it was good last, and how it is now: what outlives a process."""
+"""How many entries each source of the directory had at its last good load, and its present state: this outlives a
+process.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from gatekeeper.store.db.statements import upsert
 
 @immutable
 class SourceState:
-    """A source; `granted` are the entries that permit something, `found` ones are those of a source in question."""
+    """The state of a source. `granted` counts entries that permit something; `found_*` are those of a source in
+    question.
+    """
 
     name: str
     state: str  # fresh, copy, expired or shrunk
@@ -26,13 +30,13 @@ class SourceState:
 
 
 def all_sources(connection: Connection) -> list[SourceState]:
-    """Every source, by name."""
+    """Return every source, by name."""
     rows = connection.execute(select(directory_sources).order_by(directory_sources.c.name))
     return [SourceState(**row) for row in rows.mappings()]
 
 
 def put(connection: Connection, source: SourceState) -> None:
-    """Write down how a source is. How large it was when it was good last stays, where it is not good now."""
+    """Write the state of a source. Where it is not good now, the numbers of its last good load stay."""
     row = asdict(source)
     changed = row if source.state == "fresh" else {k: v for k, v in row.items() if k not in ("entries", "granted")}
     made = upsert(connection, directory_sources).values(**row)
@@ -40,12 +44,13 @@ def put(connection: Connection, source: SourceState) -> None:
 
 
 def forget_others(connection: Connection, names: frozenset[str]) -> None:
-    """Remove the sources that the rules do not name any more."""
+    """Remove sources that the rules no longer name."""
     connection.execute(delete(directory_sources).where(directory_sources.c.name.not_in(names)))
 
 
 def accept(connection: Connection, name: str, login: str, at: float) -> SourceState | None:
-    """Take a source in question as it is; the audit keeps who did. Returns how it was; None where none is that.
+    """Accept a source in question as it is, and write to the audit who did; return its state before, None where none is
+    in question.
 
     Its state stays until the processes of the gate have read it again.
     """

@@ -1,4 +1,4 @@
-"""What the ledger says about a mailing: its own state at first, all else only where a verdict hangs on it.
+"""What the ledger says about a mailing: first its own state, all else only where a verdict depends on it.
 
 Ordinary mail pays for nothing of the second (DESIGN 1.5).
 """
@@ -22,21 +22,22 @@ from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, sc
 _RECENT = 14 * 86_400.0  # seconds after its end for which a sender hears of a permit for the same subject
 _LEFT = (MailingState.OPEN, MailingState.GATHERING, MailingState.RELEASED)  # mailings that were or are being sent
 
-# Most of the time there is none at all, which a statement that was compiled before finds out in a tenth of the time.
+# Most of the time there is no permit and no suspension at all, which a statement that is compiled already finds out in
+# a tenth of the time.
 _A_PERMIT = Statement(lambda _: select(permits.c.id).limit(literal_column("1")))
 _A_SUSPENSION = Statement(lambda _: select(suspensions.c.id).limit(literal_column("1")))
 
 
 @immutable
 class Claimant:
-    """Who sends and on which subject: by what a permit or a suspension may be about a mailing."""
+    """Who sends, and on which subject: what permits and suspensions are matched with."""
 
     source: Source
     subject_key: str
 
 
 def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping) -> Standing:
-    """What the mailing itself says: its state, why it is held, the permits that it has used."""
+    """Return what the mailing's own row says: its state, why it is held, and the permits that it has used."""
     if mailing["number"] is None:
         return Standing(state=mailing["state"])
     name, reasons = mailing_name(mailing["number"]), reasons_from_rows(mailing["reasons"])
@@ -62,7 +63,7 @@ def whole_standing(
     earlier: Collection[EarlierMailings],
     now: float,
 ) -> Standing:
-    """All that the ledger says: the permits that may be about it, suspensions, earlier mailings."""
+    """Return all that the ledger says: permits that may cover the mailing, suspensions, earlier mailings."""
     names = {pair for claimant in claimants for pair in _names(claimant.source)}
     others = {pair for claimant in claimants for pair in claimant.source.others}
     subjects = {claimant.subject_key for claimant in claimants} - {""}
@@ -93,7 +94,9 @@ def _one_of(table: Any, names: Collection[tuple[str, str]]) -> ColumnElement[boo
 def _permits(
     connection: Connection, mailing_id: int | None, names: Collection[tuple[str, str]], subjects: set[str], now: float
 ) -> tuple[Permit, ...]:
-    """Those that the mailing has used, those for its sender, and those for its subject, though they cannot cover it."""
+    """Return permits that the mailing has used, those for its sender, and those for its subject, though these
+    cannot cover it.
+    """
     if not _A_PERMIT.rows(connection, {}):
         return ()
     used = select(permit_uses.c.permit_id).where(permit_uses.c.mailing_id == mailing_id)
@@ -111,7 +114,7 @@ def _with_scopes(connection: Connection, rows: Collection[RowMapping], claimed: 
 
 
 def read_scopes(connection: Connection, ids: Collection[int]) -> dict[int, Scope]:
-    """Whose mail these permits are for."""
+    """Return the scopes of these permits."""
     found: dict[int, list[tuple[str, str]]] = {id: [] for id in ids}
     if found:
         query = select(permit_scopes).where(permit_scopes.c.permit_id.in_(list(ids)))
@@ -144,7 +147,7 @@ def _suspensions(connection: Connection, names: Collection[tuple[str, str]], now
 def _count_earlier(
     connection: Connection, mailing: Mapping[str, Any] | RowMapping, question: EarlierMailings, now: float
 ) -> int:
-    """Mass mailings that began within that time before now, and that somebody got or is to get (T4)."""
+    """Count mass mailings that began within that time before now, and that somebody got or is to get (T4)."""
     since = now - question.within.total_seconds()
     sent = or_(mailings.c.state.in_(_LEFT), mailings.c.relayed > 0)
     chosen = [mailings.c.mass, mailings.c.started_at > since, mailings.c.merged_into.is_(None), sent]
@@ -157,5 +160,5 @@ def _count_earlier(
 
 
 def _goes_to(audience: str, lists: Iterable[str], agencies: Iterable[str]) -> bool:
-    """Whether these have the audience among them; rules write it in any case."""
+    """Return True where the audience is among these, whatever the case of its letters."""
     return any(audience.casefold() == name.casefold() for name in (*lists, *agencies))

@@ -1,4 +1,4 @@
-"""Suspensions from mass mail (C10): begun, ended, read. Each ends by itself when its time has come."""
+"""Suspensions from mass mail (C10): begin, end, read. Each ends by itself when its time is over."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SuspensionView:
 
 
 def suspend(connection: Connection, kind: str, name: str, until: float, act: Act) -> int:
-    """Begin a suspension; returns its number."""
+    """Begin a suspension; return its number."""
     number = next_number(connection, "suspension")
     row = {
         "number": number,
@@ -47,7 +47,7 @@ def suspend(connection: Connection, kind: str, name: str, until: float, act: Act
 
 
 def end(connection: Connection, suspension: SuspensionView, act: Act) -> None:
-    """End it before its time; raises LifecycleError where it has ended."""
+    """End a suspension early; raise LifecycleError where it has ended."""
     state = advance(suspension.state, "end")
     connection.execute(update(suspensions).where(suspensions.c.id == suspension.key).values(state=state.value))
     _note(connection, suspension.key, "ended", act)
@@ -58,13 +58,13 @@ def _note(connection: Connection, key: int, name: str, act: Act) -> None:
 
 
 def list_suspensions(connection: Connection, now: float, state: str | None = None) -> list[SuspensionView]:
-    """Suspensions, newest first; of one state at that time, where named."""
+    """Return suspensions, newest first; of one state at that time, where named."""
     rows = connection.execute(select(suspensions).order_by(suspensions.c.number.desc()).limit(1000)).mappings()
     return [view for view in (_view(row, now) for row in rows) if state is None or view.state == state]
 
 
 def find_suspension(connection: Connection, number: int, now: float) -> SuspensionView | None:
-    """One suspension by its number."""
+    """Return one suspension by its number."""
     query = select(suspensions).where(suspensions.c.number == number).with_for_update()
     row = connection.execute(query).mappings().first()
     return _view(row, now) if row else None

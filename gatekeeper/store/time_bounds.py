@@ -1,8 +1,8 @@
-"""Stored times that are absurd: a process whose clock was hours ahead has written them, and nobody waits so long.
+"""Shorten stored times that lie absurdly far ahead: a process whose clock was hours ahead has written them.
 
 After a start no stored time is waited for longer than its own length: a lease for as long as leases are given, a retry
-for its pause, a gather for the time in which it must be quiet. Whoever lives renews its lease within a quarter of it,
-so that to shorten one takes nothing from anybody.
+for its pause, a gather for the time in which it must be quiet. A living process renews its lease within a quarter of
+its length, so that shortening one takes nothing from anybody.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class WaitLimits:
 
 
 def pause_after(attempts: int) -> float:
-    """Seconds between a try that failed and the next, after so many tries, without what chance adds."""
+    """Return the seconds between a failed try and the next, after so many tries, without jitter."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts, 20))
 
 
 def bound_stored_times(connection: Connection, now: float, limits: WaitLimits) -> int:
-    """Shorten every stored time that lies further ahead than its own length; returns how many there were."""
+    """Shorten every stored time that lies further ahead than its own length; return how many there were."""
     return sum(
         (
             _bound_leases(connection, now, limits.lease),

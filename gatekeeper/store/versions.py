@@ -1,7 +1,7 @@
-"""Versions: an opaque name of all that somebody would want to see of a case before deciding about it (DESIGN 6).
+"""Versions: an opaque name for all that a person would want to see of a case before deciding about it (DESIGN 6).
 
 A version is a digest of a state, so that it changes with the state and with nothing else: a reminder, or becoming held
-again with nothing new, makes no other one. The state that a version stands for is kept when somebody is shown it.
+again with nothing new, does not change it. The state behind a version is stored when somebody is shown it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gatekeeper.store.db.schema import batches, events, seen_states
 from gatekeeper.store.db.statements import upsert
 
 AGREED, IN_PART = "agreed", "approved in part"
-_DECISIONS = (  # acts by which another has decided something, so that who looked before should look again
+_DECISIONS = (  # acts by which somebody has decided, so that people who looked before should look again
     AGREED, IN_PART, "approved", "released", "denied", "returned", "refused", "withdrawn", "expired", "asked",
     "stopped",
 )  # fmt: skip
@@ -27,13 +27,13 @@ _CHUNK = 500  # ids in one statement
 
 
 def version_of(state: Any) -> str:
-    """The version of a state, of what JSON knows."""
+    """Return the version of a state, given as JSON values."""
     text = json.dumps(state, sort_keys=True, separators=(",", ":"), default=str)
     return sha256(text.encode()).hexdigest()[:20]
 
 
 def mailing_versions(connection: Connection, rows: Iterable[Mapping[str, Any] | RowMapping]) -> dict[int, str]:
-    """The versions of mailings, by their keys: contents, whom they reach, why they are held, what was decided."""
+    """Return the versions of mailings, by key: of contents, people reached, reasons and decisions."""
     known = {row["id"]: row for row in rows}
     contents = _contents(connection, list(known))
     decisions = _decisions(connection, list(known))
@@ -68,11 +68,11 @@ def _decisions(connection: Connection, keys: list[int]) -> dict[int, list[Any]]:
     return found
 
 
-# -- what a version stands for -----------------------------------------------------------------------------------
+# -- the states behind versions ----------------------------------------------------------------------------------
 
 
 def keep(connection: Connection, states: Mapping[str, Mapping[str, Any]], now: float) -> None:
-    """Keep the states of versions that somebody is about to be shown, as they were when they were first shown."""
+    """Store the states behind versions that a person is about to be shown, as they were when they were first shown."""
     versions = sorted(states)  # in one order, so that of two who list at once neither waits for the other for ever
     for start in range(0, len(versions), _CHUNK):
         chosen = versions[start : start + _CHUNK]
@@ -86,7 +86,7 @@ def keep(connection: Connection, states: Mapping[str, Mapping[str, Any]], now: f
 
 
 def recall(connection: Connection, version: str) -> Mapping[str, Any] | None:
-    """The state that a version stands for; None where nobody was shown it, or long ago."""
+    """Return the state behind a version; None where nobody was shown it, or long ago."""
     found: Mapping[str, Any] | None = connection.execute(
         select(seen_states.c.state).where(seen_states.c.version == version)
     ).scalar()
@@ -94,5 +94,5 @@ def recall(connection: Connection, version: str) -> Mapping[str, Any] | None:
 
 
 def forget(connection: Connection, before: float) -> None:
-    """Remove states that were first shown before then."""
+    """Remove states that were first shown before that time."""
     connection.execute(delete(seen_states).where(seen_states.c.at < before))

@@ -1,4 +1,4 @@
-"""Mailings, batches and events as people see them: frozen values, made of rows."""
+"""Mailings, batches and events as people see them, and what ops count: frozen values, made of rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
 
 @immutable
 class MailingView:
-    """A numbered mailing, and how far it has come."""
+    """A numbered mailing and its progress."""
 
     key: int = field(repr=False)  # of the database; people use `id`
     id: str
@@ -57,7 +57,7 @@ class MailingView:
 
 @immutable
 class RecipientView:
-    """A recipient of a kept batch, and what became of it."""
+    """A recipient of a stored batch, and what became of it."""
 
     recipient: Recipient
     state: RecipientState
@@ -66,7 +66,7 @@ class RecipientView:
 
 @immutable
 class BatchView:
-    """A kept batch: its envelope, and where its message is."""
+    """A stored batch: its envelope, and the digest of its message."""
 
     id: int
     state: BatchState
@@ -89,7 +89,7 @@ class BatchView:
 
 @immutable
 class EventView:
-    """One thing that happened to a mailing."""
+    """One event of a timeline."""
 
     at: float
     act: str
@@ -100,7 +100,7 @@ class EventView:
 
 
 def list_mailings(connection: Connection, state: str | None = None, limit: int = 1000) -> list[MailingView]:
-    """The numbered mailings, newest first; of one state, where named."""
+    """Return numbered mailings, newest first; of one state, where named."""
     query = select(mailings).where(*NUMBERED).order_by(mailings.c.number.desc()).limit(limit)
     if state:
         query = query.where(mailings.c.state == state)
@@ -109,9 +109,9 @@ def list_mailings(connection: Connection, state: str | None = None, limit: int =
 
 
 def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> MailingView | None:
-    """One mailing by its number, or the one that it was merged into.
+    """Return one mailing by its number, or the mailing that it was merged into.
 
-    `lock` keeps others from deciding on it meanwhile (Postgres; SQLite has one writer).
+    Args: `lock` keeps others from deciding on it meanwhile (Postgres; SQLite has one writer).
     """
     row = _row_of(connection, mailings.c.number == number, lock)
     while row and row["merged_into"] is not None:
@@ -120,7 +120,7 @@ def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> 
 
 
 def view_mailing(connection: Connection, key: int) -> MailingView:
-    """One mailing by the database's key."""
+    """Return one mailing by the database's key."""
     return _with_tally(connection, connection.execute(select(mailings).where(mailings.c.id == key)).mappings().one())
 
 
@@ -140,14 +140,14 @@ def _with_tallies(connection: Connection, rows: Sequence[RowMapping]) -> list[Ma
 
 
 def mailing_of_batch(connection: Connection, batch_id: int) -> MailingView:
-    """The mailing that a kept batch belongs to."""
+    """Return the mailing of a stored batch."""
     query = select(mailings).join(batches, batches.c.mailing_id == mailings.c.id).where(batches.c.id == batch_id)
     row = connection.execute(query).mappings().one()
     return _with_tally(connection, row)
 
 
 def _tallies(connection: Connection, ids: list[int]) -> dict[int, dict[str, int]]:
-    """Batches, and their recipients by state, a mailing."""
+    """Return the number of batches, and of their recipients by state, by mailing."""
     found: dict[int, dict[str, int]] = {}
     acknowledged = (batches.c.mailing_id.in_(ids), batches.c.state != BatchState.STORING)
     counting = select(batches.c.mailing_id, func.count()).where(*acknowledged).group_by(batches.c.mailing_id)
@@ -190,13 +190,13 @@ def _view(row: RowMapping, tally: Mapping[str, int], version: str) -> MailingVie
 
 
 def find_batches(connection: Connection, mailing_key: int, state: BatchState | None = None) -> list[BatchView]:
-    """The acknowledged batches of a mailing, oldest first, with their recipients; of one state, where named."""
+    """Return the acknowledged batches of a mailing, oldest first, with their recipients; of one state, where named."""
     kept = batches.c.state != BatchState.STORING if state is None else batches.c.state == state
     return _batch_views(connection, and_(batches.c.mailing_id == mailing_key, kept))
 
 
 def find_batch(connection: Connection, batch_id: int) -> BatchView:
-    """One batch by its id."""
+    """Return one batch by its id."""
     (found,) = _batch_views(connection, batches.c.id == batch_id)
     return found
 
@@ -231,7 +231,7 @@ def _batch_view(row: RowMapping, recipients: Sequence[RecipientView]) -> BatchVi
 
 
 def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int, list[RecipientView]]:
-    """Recipients by batch, in one query however many batches there are."""
+    """Return recipients by batch, in one query however many batches there are."""
     table = batch_recipients
     query = select(table).join(batches, table.c.batch_id == batches.c.id).where(chosen)
     found: dict[int, list[RecipientView]] = {}
@@ -244,14 +244,16 @@ def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int
 
 @immutable
 class PendingRecipients:
-    """Recipients of a mailing's released batches who wait for them still, and of those that were stopped."""
+    """Recipients of a mailing's released batches that are not sent to yet, and those of stopped batches."""
 
     going: int = 0
     stopped: int = 0
 
 
 def pending_recipients(connection: Connection, mailing_key: int, now: float) -> PendingRecipients:
-    """How many recipients it is on its way to; one that was stopped while somebody sends it is, too."""
+    """Return how many recipients a mailing is on its way to; a batch that was stopped while it is being sent counts
+    too.
+    """
     waits = batch_recipients.c.state == RecipientState.WAITING
     query = (
         select(batches.c.id, batches.c.state, batches.c.permits, func.count())
@@ -269,7 +271,7 @@ def pending_recipients(connection: Connection, mailing_key: int, now: float) -> 
 
 
 def header_of(connection: Connection, body: bytes) -> bytes:
-    """The header block of a stored message, or as much of it as its first chunk holds."""
+    """Return the header block of a stored message, or as much of it as its first chunk holds."""
     query = select(body_chunks.c.data).where(body_chunks.c.digest == body, body_chunks.c.position == 0)
     data = bytes(connection.execute(query).scalar() or b"")
     end = data.find(b"\r\n\r\n")
@@ -277,14 +279,14 @@ def header_of(connection: Connection, body: bytes) -> bytes:
 
 
 def timeline(connection: Connection, mailing_key: int) -> list[EventView]:
-    """What happened to a mailing, oldest first."""
+    """Return the events of a mailing, oldest first."""
     return _events(connection, events.c.mailing_id == mailing_key)
 
 
 def events_of(
     connection: Connection, *, request: int | None = None, permit: int | None = None, suspension: int | None = None
 ) -> list[EventView]:
-    """What happened to the request, permit or suspension of that key, oldest first."""
+    """Return the events of the request, permit or suspension of that key, oldest first."""
     about = ((events.c.request_id, request), (events.c.permit_id, permit), (events.c.suspension_id, suspension))
     return _events(connection, or_(*(column == key for column, key in about if key is not None)))
 
@@ -295,13 +297,13 @@ def _events(connection: Connection, chosen: ColumnElement[bool]) -> list[EventVi
 
 
 def view_event(row: RowMapping) -> EventView:
-    """An event as people see it."""
+    """Return an event as people see it."""
     return EventView(row["at"], row["act"], row["by"], row["login"], row["text"], row["details"] or {})
 
 
 @immutable
 class MailingStatus:
-    """How a mailing stands now."""
+    """The present state and reach of a mailing."""
 
     mailing: str
     state: str
@@ -322,7 +324,7 @@ class Emergency:
 
 
 def statuses_between(connection: Connection, since: float, until: float) -> dict[str, MailingStatus]:
-    """Mailings with a number that began or changed in that time."""
+    """Return mailings with a number that began or changed in that time, by id."""
     query = select(mailings.c.number, mailings.c.state, mailings.c.users, mailings.c.external).where(
         mailings.c.number.is_not(None),
         mailings.c.merged_into.is_(None),
@@ -334,7 +336,7 @@ def statuses_between(connection: Connection, since: float, until: float) -> dict
 
 
 def open_emergencies(connection: Connection) -> list[Emergency]:
-    """Those that nobody has reviewed yet, oldest first."""
+    """Return emergencies that nobody has reviewed yet, oldest first."""
     query = select(permits).where(permits.c.kind == "emergency", permits.c.review == "open").order_by(permits.c.number)
     return [_emergency(connection, row) for row in connection.execute(query).mappings().all()]
 
@@ -354,7 +356,7 @@ def _agencies(connection: Connection, permit: int) -> tuple[str, ...]:
 
 @immutable
 class LedgerSummary:
-    """Numbered mailings by state, when the oldest held one was held, and jobs by kind."""
+    """Numbered mailings by state, when the oldest held one was held, jobs by kind, and sources of the directory."""
 
     mailings: Mapping[str, int]
     oldest_held: float | None
@@ -363,7 +365,7 @@ class LedgerSummary:
 
 
 def summarise(connection: Connection) -> LedgerSummary:
-    """Count what the gauges show."""
+    """Count what the metrics show."""
     counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
     by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
     oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
