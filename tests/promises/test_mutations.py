@@ -56,8 +56,8 @@ def forgets_who_was_reached_when_it_closes(patch):
 def does_not_wait(patch):
     patch.setattr(
         decide,
-        "_fate",
-        lambda *args: decide.MailingStatus.HOLD if args[2].action == "hold" else decide.MailingStatus.PASS,
+        "_handling_of",
+        lambda *args: decide.Handling.HOLD if args[2].action == "hold" else decide.Handling.PASS,
     )
 
 
@@ -105,7 +105,7 @@ def says_250_before_it_is_sealed(patch):
 
 def leases_to_everyone(patch):
     real = jobs.lease
-    patch.setattr(jobs, "lease", lambda connection, now, seconds, limit: real(connection, now, -1.0, limit))
+    patch.setattr(jobs, "lease", lambda connection, now, seconds, limit, in_hand: real(connection, now, -1.0, limit))
     patch.setattr(jobs, "extend", lambda connection, job, until: True)
     patch.setattr(jobs, "still_ours", lambda connection, job: True)
 

@@ -35,7 +35,7 @@ from tests.store.arrivals import NOON
 
 TAKEN, LATER = reply(250, "queued", "2.0.0"), reply(451, "try again", "4.3.0")
 LEASE = 60.0  # seconds
-PATCHED = ("store", "pipeline", "gathers", "delivery.queue", "casework")  # modules that pass steps
+PATCHED = ("store", "pipeline.pipeline", "background.gathering", "background.delivery_queue", "ledger.service")
 RULES = """\
 version: 1
 title: Mass electronic mail
