@@ -24,14 +24,14 @@ _LOCALHOST = ("localhost", "localhost.localdomain")
 _LONGEST_COMPOSED = 1000  # characters; no mailbox is longer. Sorting combining marks takes quadratic time
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"  # RFC 5322 3.2.3
-_BEYOND_ASCII = r"\u00a1-\ud7ff\ue000-\U0010ffff"  # RFC 6531 3.3, less the C1 controls, no-break space and surrogates
+_BEYOND_ASCII = r"\u00a1-\ud7ff\ue000-\U0010ffff"  # RFC 6531 3.3, without C1 controls, no-break space and surrogates
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
 # The usual form of an address, which only needs lower case. One character class a side is three times as fast as labels
 _is_plain = re.compile(r"(?!\.)[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]++(?<!\.)@[a-zA-Z0-9.-]++(?<!\.)").fullmatch
 _are_plain = re.compile(r"(?:[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+@[a-z0-9-]++(?:\.[a-z0-9-]++)*+(?:\n|\Z))++").fullmatch
 _ROUTE = re.compile(r"(?:@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?:,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
-_ROUTE_BEFORE = re.compile(r"(?:@(?:\[[^\[\]]*+\]|[^:])*+:)++(?=.)", re.DOTALL)  # as Postfix reads one
+_ROUTE_BEFORE = re.compile(r"(?:@(?:\[[^\[\]]*+\]|[^:])*+:)++(?=.)", re.DOTALL)  # a source route as Postfix reads it
 _DOT_ATOM = re.compile(rf"[{_ATEXT}{_BEYOND_ASCII}]++(?:\.[{_ATEXT}{_BEYOND_ASCII}]++)*+")
 _QUOTED = re.compile(rf'"(?:[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*+"')  # RFC 5321 4.1.2 Quoted-string, RFC 6531 3.3
 _QUOTED_LOOSELY = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -105,9 +105,8 @@ def normalise_domain(domain: str) -> str:
     domain = domain.strip(_BLANKS).rstrip(_BLANKS + ".")
     if domain.startswith("["):
         return _normalise_literal(domain.lower())
-    if (
-        domain.isascii() or len(domain) > MOST_DOMAIN_OCTETS
-    ):  # too long for a domain: no work for an attacker, no place in the cache
+    # Text too long for a domain is not converted: an attacker must not cause work or fill the cache.
+    if domain.isascii() or len(domain) > MOST_DOMAIN_OCTETS:
         return domain.lower()
     return _a_labels(domain) or _a_labels(domain.lower()) or domain.lower()
 
@@ -283,8 +282,8 @@ def envelope_origin(mail_from: str, recipients: Sequence[str]) -> str:
     if "=" not in origin:
         return origin
     endings = tuple(_verp_endings(recipients))
-    while (peeled := _peeled(origin, endings)) != origin:
-        origin = peeled
+    while (shorter := _without_layer(origin, endings)) != origin:
+        origin = shorter
     return origin
 
 
@@ -296,7 +295,7 @@ def names_somebody(origin: str) -> bool:
     return bool(origin) and not _SRS_LEFT.match(origin)
 
 
-def _peeled(origin: str, endings: Iterable[str]) -> str:
+def _without_layer(origin: str, endings: Iterable[str]) -> str:
     """Return `origin` with one layer of BATV, SRS or VERP removed; `origin` itself where it has none."""
     local, domain = split(origin)
     name = _unquoted(local)

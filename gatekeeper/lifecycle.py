@@ -94,7 +94,6 @@ class RecipientState(StrEnum):
 ACTIVE_MAILINGS = frozenset(
     {MailingState.OPEN, MailingState.GATHERING, MailingState.HELD, MailingState.RELEASED}
 )  # states in which a mailing takes in batches
-CLOSED_MAILINGS = frozenset(MailingState) - ACTIVE_MAILINGS
 KEPT_BATCHES = frozenset(BatchState) - {
     BatchState.RETURNED,
     BatchState.WITHDRAWN,
@@ -168,7 +167,6 @@ PERMIT_TABLE: dict[str, dict[PermitState, PermitState]] = {
 SUSPENSION_TABLE: dict[str, dict[SuspensionState, SuspensionState]] = {
     "end": {SuspensionState.IN_FORCE: SuspensionState.ENDED},
 }
-MAILING_ACTS = frozenset(MAILING_TABLE)
 COVERING = frozenset({PermitState.IN_FORCE, PermitState.USED})  # permits under which something may still leave
 _STRICTEST_FIRST = (MailingState.HELD, MailingState.GATHERING, MailingState.RELEASED, MailingState.OPEN)
 DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # states of mailings that a weak key never merges

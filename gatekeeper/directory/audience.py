@@ -11,8 +11,10 @@ from gatekeeper.model import Audience
 def count_audience(recipients: Iterable[str], visible: Iterable[str], directory: Directory) -> Audience:
     """Return the audience of one transaction: users, externals and lists (T2: externals count apart, in no agency).
 
-    Args: `recipients` are the envelope's addresses, `visible` those of To and Cc; both as written, in any order,
-    repeats allowed. Lists count as their members in both.
+    Args:
+        recipients: the envelope's addresses, as written, in any order; repeats are allowed.
+        visible: the addresses of To and Cc, likewise. Lists count as their members in both.
+        directory: the snapshot in force.
     """
     envelope = tuple(recipients)
     reached = directory.reach(envelope)

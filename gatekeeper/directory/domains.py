@@ -30,11 +30,11 @@ class Domains:
         """
         self.problems: tuple[str, ...] = ()
         self._agencies: dict[str, str] = {}
-        self._extra = frozenset(map(normalise_pattern, extra))
-        self._outside = frozenset(map(normalise_pattern, outside))
+        self._extra = frozenset(map(_normalise_pattern, extra))
+        self._outside = frozenset(map(_normalise_pattern, outside))
         self._own = frozenset(own) | {pattern for pattern in self._extra if pattern.startswith("[")}
         for agency, patterns in agencies.items():
-            for pattern in map(normalise_pattern, patterns):
+            for pattern in map(_normalise_pattern, patterns):
                 self._claim(pattern, agency)
         self._cached = lru_cache(maxsize=8192)(self._match)  # bounded, because senders choose the domains
         self._cached_recipients = lru_cache(maxsize=8192)(self._match_recipient)
@@ -74,7 +74,7 @@ class Domains:
 
     def _declared(self, domain: str) -> Place | None:
         """Return the place by the longest matching pattern; None where none matches."""
-        return next((place for place in map(self._of_pattern, patterns_of(domain)) if place), None)
+        return next((place for place in map(self._of_pattern, _patterns_of(domain)) if place), None)
 
     def _of_pattern(self, pattern: str) -> Place | None:
         if agency := self._agencies.get(pattern):
@@ -84,14 +84,14 @@ class Domains:
         return _OUTSIDE if pattern in self._outside else None
 
 
-def normalise_pattern(pattern: str) -> str:
+def _normalise_pattern(pattern: str) -> str:
     """Return a domain or a `*.` pattern in normal form."""
     if pattern.startswith(_WILDCARD):
         return _WILDCARD + normalise_domain(pattern[2:])
     return normalise_domain(pattern)
 
 
-def patterns_of(domain: str) -> Iterator[str]:
+def _patterns_of(domain: str) -> Iterator[str]:
     """Yield every pattern that matches a domain, the longest first. Text too long for a domain gives only itself."""
     yield domain
     yield from (_WILDCARD + parent for parent in _parents(domain))
@@ -120,7 +120,7 @@ class Groups:
                 if "@" in member:
                     self._users.setdefault(user(member), set()).add(group)
                 else:
-                    self._domains.setdefault(normalise_pattern(member), set()).add(group)
+                    self._domains.setdefault(_normalise_pattern(member), set()).add(group)
 
     def of(self, user: str, address: str) -> tuple[str, ...]:
         """Return the groups of a user who writes from `address`, sorted; both arguments are normalised."""
@@ -128,5 +128,5 @@ class Groups:
             return ()
         found = set(self._users.get(user, ()))
         for domain in {user.rpartition("@")[2], address.rpartition("@")[2]} if self._domains else ():
-            found.update(*(self._domains.get(pattern, ()) for pattern in patterns_of(domain)))
+            found.update(*(self._domains.get(pattern, ()) for pattern in _patterns_of(domain)))
         return tuple(sorted(found))

@@ -48,11 +48,11 @@ class Lists:
                 yield f"list {name} has no members: mail to it counts nobody"
 
     def _circular(self) -> Iterator[str]:
-        for names in cycles(self._nested):
+        for names in _circles(self._nested):
             yield f"lists {' -> '.join([*names, names[0]])} lead back to themselves: each counts the members of all"
 
 
-def cycles(nested: Mapping[str, Collection[str]]) -> Iterator[tuple[str, ...]]:
+def _circles(nested: Mapping[str, Collection[str]]) -> Iterator[tuple[str, ...]]:
     """Yield circles of lists, by depth-first search. Time is linear in the nesting, plus what is yielded."""
     done: set[str] = set()
     for root in nested:

@@ -33,6 +33,26 @@ class Reach:
         return len(self.users) + len(self.externals)
 
 
+@immutable
+class DirectoryContent:
+    """What the loaders read, from which a snapshot is built."""
+
+    agencies: Mapping[str, Iterable[str]] = field(default_factory=dict)  # agency id -> the agency's domain patterns
+    domains: Iterable[str] = ()  # patterns of domains that are inside, in no agency
+    outside: Iterable[str] = ()  # patterns below these and those of agencies that belong to somebody else
+    own: Iterable[str] = ()  # address literals of this host
+    mail_domain: str = ""  # the domain that the mail host adds to a name without one; "" where that is not known
+    entries: Iterable[Entry] = ()
+    lists: Mapping[str, Iterable[str]] = field(default_factory=dict)  # address -> addresses of people and other lists
+    groups: Mapping[str, Iterable[str]] = field(default_factory=dict)  # group of senders -> addresses, domain patterns
+    consent: Consent | None = None  # of externals
+    complete: bool = False  # True where every inside address is known; others are `unresolved`
+    expired: bool = False  # True where a source has not answered for too long, so that nothing is certain
+    problems: Iterable[str] = ()  # what the loaders found
+    files: Iterable[Path] = ()  # the files that were read, in order
+    digest: str = ""  # hex digest of all that was read
+
+
 class Directory:
     """A snapshot of the directory: built once, never changed, replaced as a whole.
 
@@ -41,60 +61,28 @@ class Directory:
     domain.
     """
 
-    def __init__(
-        self,
-        agencies: Mapping[str, Iterable[str]] | None = None,
-        domains: Iterable[str] = (),
-        entries: Iterable[Entry] = (),
-        lists: Mapping[str, Iterable[str]] | None = None,
-        complete: bool = False,
-        problems: Iterable[str] = (),
-        digest: str = "",
-        mail_domain: str = "",
-        groups: Mapping[str, Iterable[str]] | None = None,
-        consent: Consent | None = None,
-        files: Iterable[Path] = (),
-        expired: bool = False,
-        outside: Iterable[str] = (),
-        own: Iterable[str] = (),
-    ) -> None:
-        """Build a snapshot from what the loaders read.
-
-        Args:
-            agencies: agency id -> the agency's domain patterns.
-            domains: patterns of domains that are inside, in no agency.
-            entries: rows of the directory.
-            lists: address -> members, which are addresses of people and of other lists.
-            complete: True where every inside address is known; others are `unresolved`.
-            problems: what the loaders found.
-            digest: hex digest of all that was read.
-            mail_domain: the domain that the mail host adds to a name without one; "" where that is not known.
-            groups: groups of senders, group -> addresses and domain patterns.
-            consent: consent of externals.
-            files: the files that were read, in order.
-            expired: True where a source has not answered for too long, so that nothing is certain.
-            outside: patterns below `domains` and those of agencies that belong to somebody else.
-            own: address literals of this host.
-        """
-        self.agencies = tuple(agencies or ())
-        self.complete = complete
-        self.expired = expired
-        self.digest = digest
-        self.files = tuple(files)
-        self._mail_domain = normalise_domain(mail_domain)
-        self._domains = Domains(agencies or {}, domains, outside, own)
-        members = [(normalise(address), each) for address, each in (lists or {}).items()]
-        people = read_entries(entries, self._domains, {name for name, _ in members})
+    def __init__(self, content: DirectoryContent) -> None:
+        """Build a snapshot from what the loaders read."""
+        self.agencies = tuple(content.agencies)
+        self.complete = content.complete
+        self.expired = content.expired
+        self.digest = content.digest
+        self.files = tuple(content.files)
+        self._mail_domain = normalise_domain(content.mail_domain)
+        self._domains = Domains(content.agencies, content.domains, content.outside, content.own)
+        members = [(normalise(address), each) for address, each in content.lists.items()]
+        people = read_entries(content.entries, self._domains, {name for name, _ in members})
         self._agencies = people.agencies  # user -> agency, for users that entries name
         self._names = people.names | {name: name for name, _ in members}  # address -> user or list
         self._lists = Lists(self._resolved(members))
-        self._groups = Groups(groups or {}, people.groups, self.user)
-        self._consent = consent.of(self.user) if consent else None
+        self._groups = Groups(content.groups, people.groups, self.user)
+        self._consent = content.consent.of(self.user) if content.consent else None
         self._expanded: dict[str, Reach] = {}
         self._watched: dict[str, WatchedList] = {}
         self._listed: frozenset[str] | None = None
         undeclared = self._undeclared((*people.names, *self._lists.people))
-        self.problems = (*problems, *self._domains.problems, *people.problems, *self._lists.problems, *undeclared)
+        found = (*self._domains.problems, *people.problems, *self._lists.problems, *undeclared)
+        self.problems = (*content.problems, *found)
 
     def user(self, address: str) -> str:
         """Return the user or list that an address belongs to: one name for all addresses of one person or list.

@@ -86,7 +86,7 @@ _CODECS |= {f"{prefix}{page}": f"cp{page}" for page in range(1250, 1259) for pre
 _CODECS |= _ALIASES
 
 
-def codec_of(charset: str) -> str | None:
+def _codec_of(charset: str) -> str | None:
     """Return Python's codec for a MIME charset name; None for a name that is not in the table."""
     return _CODECS.get(charset.strip().strip("\"'").lower())
 
@@ -96,7 +96,7 @@ def decode(data: bytes, charset: str, defects: DefectCollector) -> str:
 
     Octets that do not fit become U+FFFD, and are noted as a defect.
     """
-    codec = codec_of(charset)
+    codec = _codec_of(charset)
     if codec is None:
         defects.add("unknown-charset")
         return guess(data)
@@ -113,7 +113,7 @@ def decode_body(data: bytes, charset: str, defects: DefectCollector) -> str:
 
     Octets that do not fit are replaced without a defect: ordinary mail has them.
     """
-    codec = codec_of(charset) if charset else "us-ascii"
+    codec = _codec_of(charset) if charset else "us-ascii"
     defects.add_if(codec is None, "unknown-charset")
     return guess(data) if codec in (None, "us-ascii") else data.decode(codec, "replace")
 

@@ -62,8 +62,8 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     subject = _subject(header, defects)
     digest, bare_cr = content_digest(content, header, _body_start(structure, limits))
     defects.add_if(bare_cr, "bare-cr")
-    attachments = tuple(read_attachments(content, structure, shown_content_ids(texts), defects))
-    attachments += _inserted(content, structure, texts, limits, defects)
+    files = tuple(read_attachments(content, structure, shown_content_ids(texts), defects))
+    files += _inserted(content, structure, texts, limits, defects)
     links = linked_hosts(texts, defects)
     automatic = is_automatic(content, structure, header, len(to) + len(cc))
     return Facts(
@@ -79,7 +79,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         list_id=(_identifier(header, "list-id") or "").lower() or None,
         unsubscribe=tuple(uri.strip() for uri in _URI.findall(_joined(header, "list-unsubscribe"))),
         one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
-        attachments=attachments,
+        attachments=files,
         links=links,
         defects=defects.found,
         automatic=automatic,

@@ -23,8 +23,8 @@ from gatekeeper.message.text_normalisation import fold
 from gatekeeper.message.text_parts import TextPart
 
 FINGERPRINTS = 4
-LEAST_PAIRS = 8  # fewer pairs are too little to tell texts apart
-_LEAST_WORDS = LEAST_PAIRS + 1
+_LEAST_PAIRS = 8  # fewer pairs are too little to tell texts apart
+_LEAST_WORDS = _LEAST_PAIRS + 1
 _LEAST_SHOUTED = 24  # words of a text all in capitals, or with names for the most part
 _OWN = 1_536  # characters of a sender's own words that are read
 _WORDS = 96  # words that count: enough to recognise a text, at a bounded cost
@@ -70,14 +70,14 @@ def _is_nested(part: Part) -> bool:
 
 
 def _html(texts: Sequence[TextPart], sample: int) -> str:
-    return "\n".join(shown_text(text.text[: 4 * sample]) for text in texts if text.is_html)[:sample]
+    return "\n".join(_shown_text(text.text[: 4 * sample]) for text in texts if text.is_html)[:sample]
 
 
 def fingerprints(text: str) -> tuple[str, ...]:
     """Return the fingerprints of a plain text; () where it has too few words. Each begins with its number."""
     hashes = list(map(crc32, content_words(text)))
     pairs = sorted(set(map(xor, hashes, hashes[1:])))
-    if len(pairs) < LEAST_PAIRS:
+    if len(pairs) < _LEAST_PAIRS:
         return ()
     return tuple(f"{number}-{_next(pairs, a):08x}{_next(pairs, b):08x}" for number, (a, b) in enumerate(_PLACES))
 
@@ -131,6 +131,6 @@ def _folded(word: bytes) -> tuple[bytes, ...]:
     return tuple(word.encode("utf-8") for word in found)
 
 
-def shown_text(html: str) -> str:
+def _shown_text(html: str) -> str:
     """Return the words of HTML, each block on a line of its own. Unclosed comments and tags end with the text."""
     return _ENTITY.sub(" ", _TAG.sub(" ", _BLOCK.sub("\n", _UNSHOWN.sub(" ", html))))

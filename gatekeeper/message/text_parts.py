@@ -31,7 +31,7 @@ def read_text_parts(
     left = limits.text
     texts = []
     for part in parts:
-        if is_shown_text(part):
+        if _is_shown_text(part):
             raw = content[part.start : min(part.end, part.start + _raw_bound(left, part.encoding))]
             octets = transfer_encoding.decoded(raw, part.encoding)
             defects.add_if(part.start + len(raw) < part.end, "text-over-limit")
@@ -42,7 +42,7 @@ def read_text_parts(
     return tuple(texts)
 
 
-def is_shown_text(part: Part) -> bool:
+def _is_shown_text(part: Part) -> bool:
     return (part.type.startswith("text/") or part.type == "application/xhtml+xml") and (
         part.disposition.main != "attachment"
     )

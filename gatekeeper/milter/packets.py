@@ -14,7 +14,6 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.smtp.replies import Reply
 
 NEWEST, OLDEST = 6, 2  # versions of the protocol
-CHUNK_OCTETS = 65_535  # of a body in one packet; MTAs send more only to milters that ask for more
 MOST_OCTETS = 1 << 20  # of the largest packet that is taken
 
 

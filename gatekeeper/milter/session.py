@@ -156,8 +156,8 @@ class Session:
 
     def run(self) -> Message | None:
         """Process packets up to the end of a message and return that message; None where more octets are needed."""
-        while not self.ended and (told := self._reader.take()) is not None:
-            command, data = told
+        while not self.ended and (packet := self._reader.take()) is not None:
+            command, data = packet
             self._check(command)
             if command is Command.END:
                 return self._finish(data)
@@ -246,11 +246,11 @@ class Session:
         self._answers.append(packets.negotiation_packet(self._negotiation))
 
     def _macros(self, data: bytes) -> None:
-        letter, told = packets.read_macros(data)
+        letter, macros = packets.read_macros(data)
         if letter == Command.MAIL:
             self._passing = {}  # another message begins
         kept = self._lasting if letter in _OF_THE_CONNECTION else self._passing
-        kept.update((name, value) for name, value in told.items() if name in _KNOWN_MACROS)
+        kept.update((name, value) for name, value in macros.items() if name in _KNOWN_MACROS)
 
     def _connect(self, data: bytes) -> None:
         self._connected = packets.read_connect(data)
@@ -306,15 +306,15 @@ class Session:
         return message
 
     def _client(self, macros: dict[str, str]) -> Client:
-        told = self._connected
-        name = macros.get("client_name", told.name)
+        connected = self._connected
+        name = macros.get("client_name", connected.name)
         port = macros.get("client_port", "")
         protocol = "ESMTP" + ("S" if macros.get("tls_version") else "") + ("A" if macros.get("auth_authen") else "")
         return Client(
-            address=packets.plain_address(macros.get("client_addr", "")) or told.address,
+            address=packets.plain_address(macros.get("client_addr", "")) or connected.address,
             name="" if name in _UNKNOWN_NAMES or name.startswith("[") else name,
             helo=self._helo,
-            port=told.port or (int(port) if port.isdecimal() and len(port) <= 5 else 0),
+            port=connected.port or (int(port) if port.isdecimal() and len(port) <= 5 else 0),
             protocol=protocol,  # RFC 3848
         )
 

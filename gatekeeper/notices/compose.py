@@ -16,7 +16,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.notices.texts import plain
 from gatekeeper.notices.values import Organisation
 
-LONGEST_LINE = 998  # octets, without CRLF (RFC 5322 2.1.1)
+_LONGEST_LINE = 998  # octets, without CRLF (RFC 5322 2.1.1)
 SUBJECT_LENGTH = 200  # characters of another mail's subject within the gate's own subject
 _FOLD_AT = 76
 _SEVEN_BIT = SMTP.clone(cte_type="7bit")  # a report must pass servers without 8BITMIME
@@ -127,7 +127,7 @@ def octets_part(kind: str, octets: bytes) -> bytes:
 
 def carried_in_7bit(octets: bytes) -> bool:
     """Return True where the octets are 7bit data (RFC 2045 2.7)."""
-    short = all(len(line) <= LONGEST_LINE for line in octets.split(b"\r\n"))
+    short = all(len(line) <= _LONGEST_LINE for line in octets.split(b"\r\n"))
     return octets.isascii() and short and not _BARE_BREAK.search(octets)
 
 

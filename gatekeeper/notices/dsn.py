@@ -23,9 +23,9 @@ from gatekeeper.notices.compose import (
 from gatekeeper.notices.texts import NO_SUBJECT, ascii_text, fill, fill_subject, numbered_list, plain, say_count
 from gatekeeper.notices.values import DeliveryReport, Occasion, Organisation, RecipientReport
 
-FULL_RETURN_LIMIT = 65_536  # octets; a message up to this size is returned whole for RET=FULL
-HEADERS_LIMIT = 16_384  # octets of the sender's header fields that are returned
-RECIPIENTS_NAMED = 10  # in the text for people; the part for programs names all
+_FULL_RETURN_LIMIT = 65_536  # octets; a message up to this size is returned whole for RET=FULL
+_HEADERS_LIMIT = 16_384  # octets of the sender's header fields that are returned
+_RECIPIENTS_NAMED = 10  # in the text for people; the part for programs names all
 _STATUS = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")  # RFC 3463 2, of the classes that the gate's reports can have
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+")
 _XTEXT_OCTET = re.compile(r"\+([0-9A-F]{2})")
@@ -39,21 +39,25 @@ def delivery_status(report: DeliveryReport, organisation: Organisation, now: dat
     header fields (the whole message with RET=FULL, where the message is small and 7bit).
     Raises ValueError where the sender is null (nothing is ever sent to `<>`, RFC 5321 6.1) or a time has no zone.
     """
-    told = tuple(each for each in report.recipients if wants_report(each.recipient, report.occasion))
-    if not told:
+    reported = tuple(each for each in report.recipients if _wants_report(each.recipient, report.occasion))
+    if not reported:
         return None
-    parts = [text_part(_text(report, told, organisation)), _status_part(report, told, organisation), _returned(report)]
+    parts = [
+        text_part(_text(report, reported, organisation)),
+        _status_part(report, reported, organisation),
+        _returned(report),
+    ]
     return header_block(_fields(report, organisation, now)) + multipart(
         "multipart/report; report-type=delivery-status", parts
     )
 
 
-def wants_report(recipient: Recipient, occasion: Occasion) -> bool:
+def _wants_report(recipient: Recipient, occasion: Occasion) -> bool:
     """Return True where NOTIFY asks for a report (RFC 3461 4.1). Without NOTIFY, failures and delays are reported."""
-    asked = _parameter(recipient.parameters, "NOTIFY")
-    if asked is None:
+    notify = _parameter(recipient.parameters, "NOTIFY")
+    if notify is None:
         return True
-    return ("DELAY" if occasion is Occasion.DELAYED else "FAILURE") in asked.upper().split(",")
+    return ("DELAY" if occasion is Occasion.DELAYED else "FAILURE") in notify.upper().split(",")
 
 
 def _fields(report: DeliveryReport, organisation: Organisation, now: datetime) -> Fields:
@@ -72,21 +76,21 @@ def _subject(report: DeliveryReport) -> str:
 # -- for people --------------------------------------------------------------------------------------------------
 
 
-def _text(report: DeliveryReport, told: Sequence[RecipientReport], organisation: Organisation) -> str:
+def _text(report: DeliveryReport, reported: Sequence[RecipientReport], organisation: Organisation) -> str:
     values = {
         "number": plain(report.number),
         "subject": _subject(report),
         "reasons": numbered_list(report.reasons),
-        "recipients": _recipient_lines(told),
+        "recipients": _recipient_lines(reported),
         "until": f" until {format_datetime(report.retry_until)}" if report.retry_until else "",
     }
     text = organisation.texts.of(report.occasion.value)
     return fill(text, values | organisation_words(organisation, report.link))
 
 
-def _recipient_lines(told: Sequence[RecipientReport]) -> str:
-    lines = [f"  {plain(each.recipient.address)}{_because(each)}" for each in told[:RECIPIENTS_NAMED]]
-    left = len(told) - len(lines)
+def _recipient_lines(reported: Sequence[RecipientReport]) -> str:
+    lines = [f"  {plain(each.recipient.address)}{_because(each)}" for each in reported[:_RECIPIENTS_NAMED]]
+    left = len(reported) - len(lines)
     if left:
         lines.append(f"  and {say_count(left, 'other recipient', 'other recipients')}, listed in the attached report")
     return "\n".join(lines)
@@ -99,8 +103,8 @@ def _because(each: RecipientReport) -> str:
 # -- for programs ------------------------------------------------------------------------------------------------
 
 
-def _status_part(report: DeliveryReport, told: Iterable[RecipientReport], organisation: Organisation) -> bytes:
-    blocks = [_message_fields(report, organisation), *(_recipient_fields(each, report) for each in told)]
+def _status_part(report: DeliveryReport, reported: Iterable[RecipientReport], organisation: Organisation) -> bytes:
+    blocks = [_message_fields(report, organisation), *(_recipient_fields(each, report) for each in reported)]
     return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(header_block(block) for block in blocks)
 
 
@@ -184,7 +188,7 @@ def _returned(report: DeliveryReport) -> bytes:
     servers without 8BITMIME.
     """
     full = (_parameter(report.parameters, "RET") or "").upper() == "FULL"
-    if full and len(report.content) <= FULL_RETURN_LIMIT and carried_in_7bit(report.content):
+    if full and len(report.content) <= _FULL_RETURN_LIMIT and carried_in_7bit(report.content):
         return octets_part("message/rfc822", report.content)
     return octets_part("text/rfc822-headers", _header_of(report.content))
 
@@ -193,7 +197,7 @@ def _header_of(content: bytes) -> bytes:
     """Return the header section, in whole lines and at most HEADERS_LIMIT octets."""
     if content.startswith(b"\r\n"):
         return b""
-    start = content[: HEADERS_LIMIT + 4]
+    start = content[: _HEADERS_LIMIT + 4]
     header, found, _ = start.partition(b"\r\n\r\n")
     if not found and len(content) > len(start):
         header = start.rpartition(b"\r\n")[0]

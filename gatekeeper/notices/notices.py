@@ -20,8 +20,8 @@ from gatekeeper.notices.compose import (
 from gatekeeper.notices.texts import NO_SUBJECT, fill, fill_subject, numbered_list, plain, say_count
 from gatekeeper.notices.values import MailingSummary, MatterNotice, Organisation
 
-AGENCIES_NAMED = 5
-AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]  # RFC 3834 5
+_AGENCIES_NAMED = 5
+_AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]  # RFC 3834 5
 
 
 def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
@@ -65,31 +65,31 @@ def matter_notice(notice: MatterNotice, organisation: Organisation, now: datetim
     kind = f"{notice.kind}-{notice.stamp}" if notice.stamp else notice.kind
     own, thread = (notice.root, None) if notice.opens else ("", notice.root)
     fields = envelope_fields(organisation, Heading(kind, notice.to, fill_subject(text, values), thread, own), now)
-    return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
+    return header_block([*fields, *_AUTOMATIC]) + text_part(fill(text, values))
 
 
 def _notice(
     kind: str, mailing: MailingSummary, organisation: Organisation, now: datetime, words: Mapping[str, str]
 ) -> bytes:
-    values = {"by": "", "comment": "", **summary_words(mailing, organisation), **words}
+    values = {"by": "", "comment": "", **_summary_words(mailing, organisation), **words}
     text = organisation.texts.of(kind)
     heading = Heading(kind, (mailing.sender,), fill_subject(text, values), mailing.message_id)
     fields = envelope_fields(organisation, heading, now)
-    return header_block([*fields, *AUTOMATIC]) + text_part(fill(text, values))
+    return header_block([*fields, *_AUTOMATIC]) + text_part(fill(text, values))
 
 
-def summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[str, str]:
+def _summary_words(mailing: MailingSummary, organisation: Organisation) -> dict[str, str]:
     """Return the words that templates use for a mailing, each one line except `reasons`."""
     return {
         "number": plain(mailing.number),
         "subject": plain(mailing.subject or "", SUBJECT_LENGTH) or NO_SUBJECT,
         "reach": describe_reach(mailing),
-        "reasons": numbered_list([reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
+        "reasons": numbered_list([_reason_text(reason.text, reason.cite) for reason in mailing.reasons]),
         **organisation_words(organisation, mailing.link),
     }
 
 
-def reason_text(text: str, cite: str) -> str:
+def _reason_text(text: str, cite: str) -> str:
     """Return a reason with the clause that the reason comes from."""
     return f"{text} ({cite})" if cite else text
 
@@ -106,6 +106,6 @@ def describe_reach(mailing: MailingSummary) -> str:
 
 def _shares(mailing: MailingSummary) -> str:
     largest = sorted(mailing.agencies.items(), key=lambda item: (-item[1].users, item[0]))
-    named = [f"{plain(share.name) or plain(agency)} {share.users:,}" for agency, share in largest[:AGENCIES_NAMED]]
+    named = [f"{plain(share.name) or plain(agency)} {share.users:,}" for agency, share in largest[:_AGENCIES_NAMED]]
     left = len(largest) - len(named)
     return ", ".join([*named, f"{left:,} more"] if left else named)

@@ -16,7 +16,7 @@ from string import Template
 
 from gatekeeper.lib.immutable import immutable
 
-WIDTH = 76
+_WIDTH = 76
 _ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
 _REPORT = _ALWAYS | {"reasons", "recipients", "until"}
 _NOTICE = _ALWAYS | {"reach", "reasons", "by", "comment"}
@@ -193,7 +193,7 @@ def _wrapped(line: str) -> list[str]:
     marker = _ITEM.match(line)
     indent = " " * (marker.end() if marker else 0)
     return textwrap.wrap(
-        line.rstrip(), WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        line.rstrip(), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     ) or [""]
 
 

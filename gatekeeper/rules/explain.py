@@ -16,7 +16,7 @@ from gatekeeper.rules.matching.conditions import All, Any_, Condition, Not, Test
 from gatekeeper.rules.ruleset import Rule, Ruleset
 from gatekeeper.rules.text_template import LONGEST_VALUE, say_size
 
-SHOWN_NAMES = 20  # names of a set that are shown before "and N more"
+_SHOWN_NAMES = 20  # names of a set that are shown before "and N more"
 
 
 @immutable
@@ -158,8 +158,8 @@ def _shown(name: str, value: Any) -> str:
 
 def _show_names(names: Any) -> str:
     listed = sorted(names)
-    more = f" and {len(listed) - SHOWN_NAMES} more" if len(listed) > SHOWN_NAMES else ""
-    return f"{len(listed)}: {', '.join(listed[:SHOWN_NAMES])}{more}" if listed else "none"
+    more = f" and {len(listed) - _SHOWN_NAMES} more" if len(listed) > _SHOWN_NAMES else ""
+    return f"{len(listed)}: {', '.join(listed[:_SHOWN_NAMES])}{more}" if listed else "none"
 
 
 def _show_reach(shares: Mapping[str, ListReach]) -> str:

@@ -36,7 +36,7 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     reasons = [
         reason
         for rule in ruleset.candidates(values)
-        if not rule.observe and is_selected(rule, selection) and (reason := _apply(ruleset, rule, values, now))
+        if not rule.observe and _is_selected(rule, selection) and (reason := _apply(ruleset, rule, values, now))
     ]
     if selection is RuleSelection.NAMES and not reasons:
         return _NOTHING
@@ -65,7 +65,7 @@ def observed(ruleset: Ruleset, evidence: Evidence, now: datetime) -> tuple[str, 
     return tuple(
         rule.id
         for rule in ruleset.candidates(values)
-        if rule.observe and is_selected(rule, selection) and matches(rule, values, now)
+        if rule.observe and _is_selected(rule, selection) and matches(rule, values, now)
     )
 
 
@@ -91,7 +91,7 @@ def matches(rule: Rule, values: FieldValues, now: datetime) -> bool | None:
     return rule.matches(values)
 
 
-def is_selected(rule: Rule, selection: RuleSelection) -> bool:
+def _is_selected(rule: Rule, selection: RuleSelection) -> bool:
     """Return True for a rule that is evaluated under this selection.
 
     NAMES is for mail of senders outside the scope (M9), to whom rules about names still apply (C5). COUNTS is for
@@ -204,13 +204,13 @@ def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence,
     """
     if reason.action is not Action.HOLD:
         return reason
-    told = [
+    notes = [
         ((not was_given_for(permit, evidence), len(found)), f"not covered by {permit.id}: {'; '.join(found)}")
         for permit in permits
         if reason.rule in permit.rules and is_relevant(permit, evidence, now)
         for found in [uncovered(permit, evidence, reason.rule, now)]
     ]
-    nearest = [note for _, note in sorted(told, key=lambda each: each[0])[:2]]
+    nearest = [note for _, note in sorted(notes, key=lambda each: each[0])[:2]]
     bare = _without_notes(reason.text)
     text = f"{bare} ({'; '.join(nearest)})".lstrip() if nearest else bare
     return replace(reason, text=text)

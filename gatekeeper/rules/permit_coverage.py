@@ -50,8 +50,8 @@ def is_relevant(permit: Permit, evidence: Evidence, now: datetime) -> bool:
         return True
     if not permit.subject_key:
         return not _sender(permit, evidence) and permit.state == "in force"
-    told = set(differences(permit, evidence, now))
-    return told <= {_subject(permit, evidence), _content(permit, evidence)}
+    found = set(differences(permit, evidence, now))
+    return found <= {_subject(permit, evidence), _content(permit, evidence)}
 
 
 def was_given_for(permit: Permit, evidence: Evidence) -> bool:

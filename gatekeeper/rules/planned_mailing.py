@@ -47,7 +47,7 @@ class _Planned(dict[str, Any]):
 
 
 def _known(plan: Plan) -> dict[str, Any]:
-    told = {
+    values = {
         "users": plan.users,
         "people": plan.users,
         "lists": plan.lists,
@@ -57,4 +57,4 @@ def _known(plan: Plan) -> dict[str, Any]:
         "sender_agency": plan.sender_agency,
         "purpose": plan.purpose,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}

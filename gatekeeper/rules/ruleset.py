@@ -116,13 +116,13 @@ class Ruleset:
         domains = (domain for agency in self.agencies.values() for domain in agency.domains)
         object.__setattr__(self, "inside_domains", (*domains, *self.domains))
         tests = tuple(self._tests())
-        said = (name for rule in self.rules for name in placeholders(rule.say))
-        object.__setattr__(self, "reads", frozenset((*(test.field for test in tests), *said)))
+        placeholder_fields = (name for rule in self.rules for name in placeholders(rule.say))
+        object.__setattr__(self, "reads", frozenset((*(test.field for test in tests), *placeholder_fields)))
         watched = (dict(test.operand)["of"] for test in tests if test.field == "reach")
         object.__setattr__(self, "watched", frozenset(watched))
         draws = {
-            "designated": partial(is_designated, self.agencies, self.lists),
-            "purpose": partial(purpose_of, self.senders),
+            "designated": partial(_is_designated, self.agencies, self.lists),
+            "purpose": partial(_purpose_of, self.senders),
         }
         object.__setattr__(self, "draws", draws)
         object.__setattr__(self, "observes", any(rule.observe for rule in self.rules))
@@ -184,7 +184,7 @@ def _holidays_of(ruleset: Ruleset) -> Container[date]:
 _BESIDE = 1  # people outside the lists that a designated sender may add: a copy to oneself
 
 
-def is_designated(agencies: Mapping[str, Agency], lists: Mapping[str, ListSpec], evidence: Evidence) -> bool:
+def _is_designated(agencies: Mapping[str, Agency], lists: Mapping[str, ListSpec], evidence: Evidence) -> bool:
     """Return True where the sender is designated by its agency, or by every list of a mailing that goes to lists only.
 
     An unauthenticated sender is never designated, because anybody can write a From. For the same reason every name that
@@ -215,7 +215,7 @@ def _own_addresses(address: str) -> tuple[str, ...]:
     return tuple(f"{each}@{domain}" for each in own)
 
 
-def purpose_of(senders: Mapping[str, Sender], evidence: Evidence) -> Any:
+def _purpose_of(senders: Mapping[str, Sender], evidence: Evidence) -> Any:
     """Return the mailing's purpose: of an approved request, else of the sender's entry; None where neither has one."""
     if not evidence.standing.whole:
         return UNAVAILABLE

@@ -9,7 +9,7 @@ from gatekeeper.smtp.replies import Reply, reply
 BARE = reply(550, "bare CR, bare LF or NUL in a command: expected CR LF at the end of a line only", "5.5.2")
 TOO_LONG = reply(500, "command line too long: expected 512 octets, 4096 with parameters", "5.5.2")
 
-PLAIN_LIMIT = 512  # RFC 5321 4.5.3.1.4, CRLF included
+_PLAIN_LIMIT = 512  # RFC 5321 4.5.3.1.4, CRLF included
 PARAMETERS_LIMIT = 4096  # extensions raise the limit: RFC 1870 3, RFC 3461 4, RFC 6531 3.4
 _WITH_PARAMETERS = (b"MAIL", b"RCPT", b"XFOR", b"XCLI")
 
@@ -135,4 +135,4 @@ class CommandReader:
 
 
 def _limit(line: bytes) -> int:
-    return PARAMETERS_LIMIT if line[:4].upper() in _WITH_PARAMETERS else PLAIN_LIMIT
+    return PARAMETERS_LIMIT if line[:4].upper() in _WITH_PARAMETERS else _PLAIN_LIMIT

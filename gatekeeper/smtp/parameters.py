@@ -14,8 +14,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Recipient
 from gatekeeper.smtp.replies import Reply, reply
 
-LOCAL_OCTETS = 255  # RFC 5321 4.5.3.1.1 says 64; longer ones (VERP, SRS) are common
-DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+_LOCAL_OCTETS = 255  # RFC 5321 4.5.3.1.1 says 64; longer ones (VERP, SRS) are common
+_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 _ENVID_CHARACTERS = 100  # RFC 3461 4.4
 _ORCPT_CHARACTERS = 500  # RFC 3461 4.2
 
@@ -112,8 +112,8 @@ def _read_path(path: str, enhanced: str, utf8: bool) -> str:
     mailbox = _MAILBOX.fullmatch(address)
     if not mailbox:
         raise ArgumentError(reply(501, "malformed address: expected <local-part@domain>", enhanced))
-    if len(mailbox[1].encode()) > LOCAL_OCTETS or len(mailbox[2].encode()) > DOMAIN_OCTETS:
-        raise ArgumentError(reply(501, f"address too long: expected at most {LOCAL_OCTETS} octets a side", enhanced))
+    if len(mailbox[1].encode()) > _LOCAL_OCTETS or len(mailbox[2].encode()) > _DOMAIN_OCTETS:
+        raise ArgumentError(reply(501, f"address too long: expected at most {_LOCAL_OCTETS} octets a side", enhanced))
     return address
 
 
@@ -125,8 +125,8 @@ _XTEXT_OCTET = re.compile(rb"\+([0-9A-F]{2})")
 _ORCPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9\-]*);(.+)")
 _UTF8_ADDRESS = re.compile(r"(?:[!-*,-<>-\[\]-~\u0080-\U0010ffff]|\\x\{[0-9A-F]{2,6}\}|\+[0-9A-F]{2})*")  # RFC 6533 3
 
-Reader = Callable[[str], str | None]  # returns a value's canonical form; None for a malformed value
-Known = dict[str, tuple[str, Reader | None]]  # parameter -> EHLO keyword, reader of the value
+_ValueReader = Callable[[str], str | None]  # returns a value's canonical form; None for a malformed value
+_KnownParameters = dict[str, tuple[str, _ValueReader | None]]  # parameter -> EHLO keyword, reader of the value
 
 
 def decode_xtext(text: str) -> str | None:
@@ -137,7 +137,7 @@ def decode_xtext(text: str) -> str | None:
     return octets.decode("utf-8", "replace")
 
 
-def _read_parameters(text: str, known: Known, offered: Collection[str]) -> tuple[str, ...]:
+def _read_parameters(text: str, known: _KnownParameters, offered: Collection[str]) -> tuple[str, ...]:
     if not text.strip():
         return ()
     taken: dict[str, str] = {}
@@ -156,7 +156,7 @@ def _split_parameter(word: str) -> tuple[str, str | None]:
     return match[1].upper(), match[2]
 
 
-def _read_parameter(keyword: str, value: str | None, known: Known, offered: Collection[str]) -> str:
+def _read_parameter(keyword: str, value: str | None, known: _KnownParameters, offered: Collection[str]) -> str:
     extension, read = known.get(keyword, (None, None))
     if extension not in offered:
         raise ArgumentError(reply(555, f"parameter {keyword[:60]} is not offered here", "5.5.4"))
@@ -168,7 +168,7 @@ def _read_parameter(keyword: str, value: str | None, known: Known, offered: Coll
     return f"{keyword}={canonical}"
 
 
-def _word(*choices: str) -> Reader:
+def _word(*choices: str) -> _ValueReader:
     return lambda value: value.upper() if value.upper() in choices else None
 
 
@@ -199,14 +199,14 @@ def _orcpt(value: str) -> str | None:
     return value if decoded is not None and decoded.isprintable() else None
 
 
-_MAIL_PARAMETERS: Known = {
+_MAIL_PARAMETERS: _KnownParameters = {
     "SIZE": ("SIZE", _size),
     "BODY": ("8BITMIME", _word("7BIT", "8BITMIME")),
     "SMTPUTF8": ("SMTPUTF8", None),
     "RET": ("DSN", _word("FULL", "HDRS")),
     "ENVID": ("DSN", _envid),
 }
-_RCPT_PARAMETERS: Known = {
+_RCPT_PARAMETERS: _KnownParameters = {
     "NOTIFY": ("DSN", _notify),
     "ORCPT": ("DSN", _orcpt),
 }

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from gatekeeper.lib.immutable import immutable
 
-LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
+_LINE_OCTETS = 512  # with the code and CRLF (RFC 5321 4.5.3.1.5)
 _TAKEN_LINE_OCTETS = 2048  # longest line taken from a next hop; real ones exceed 512
 _TAKEN_LINES = 128
-_TEXT_OCTETS = LINE_OCTETS - len("250 ") - len("\r\n")
+_TEXT_OCTETS = _LINE_OCTETS - len("250 ") - len("\r\n")
 _MORE = "..."
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?= |$)")  # RFC 3463 2
@@ -104,7 +104,7 @@ def octets_left(start: str, suffix: str) -> int:
 
 def plain(text: str) -> str:
     """Turn a text into printable ASCII; white space and control characters become single spaces."""
-    spaced = text[: 8 * LINE_OCTETS].translate(_PLAIN).translate(_CONTROLS)
+    spaced = text[: 8 * _LINE_OCTETS].translate(_PLAIN).translate(_CONTROLS)
     bare = "".join(letter for letter in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(letter))
     return " ".join(bare.encode("ascii", "replace").decode("ascii").split())
 
@@ -138,7 +138,7 @@ class ReplyParser:
         raises.
         """
         if self.idle:
-            whole = _ordinary_reply(data) if len(data) <= LINE_OCTETS else None
+            whole = _ordinary_reply(data) if len(data) <= _LINE_OCTETS else None
             if whole:
                 return [whole]
         return self._feed(data)
@@ -184,7 +184,7 @@ def _take_ordinary(data: bytes, replies: list[Reply]) -> bytes:
     at = 0
     while end := data.find(b"\n", at) + 1:
         line = data[at:end]
-        reply = _ordinary_reply(line) if len(line) <= LINE_OCTETS else None
+        reply = _ordinary_reply(line) if len(line) <= _LINE_OCTETS else None
         if reply is None:
             break
         alike = _how_often(data, at, line)
@@ -210,4 +210,4 @@ def _ordinary_reply(line: bytes) -> Reply | None:
 
 def _check_length(octets: int) -> None:
     if octets > _TAKEN_LINE_OCTETS:
-        raise ProtocolError(f"a reply line of more than {_TAKEN_LINE_OCTETS} octets: expected {LINE_OCTETS} at most")
+        raise ProtocolError(f"a reply line of more than {_TAKEN_LINE_OCTETS} octets: expected {_LINE_OCTETS} at most")

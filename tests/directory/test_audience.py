@@ -13,7 +13,7 @@ from gatekeeper.address import normalise
 from gatekeeper.directory.audience import count_audience
 from gatekeeper.directory.entries import Entry
 from gatekeeper.directory.lists import Consent
-from gatekeeper.directory.snapshot import Directory
+from gatekeeper.directory.snapshot import Directory, DirectoryContent
 
 AGENCIES = {
     "DOA": ["doa.example.gov", "*.doa.example.gov"],
@@ -23,7 +23,11 @@ AGENCIES = {
 
 
 def directory(lists: Mapping[str, list[str]] | None = None, *entries: Entry, complete: bool = False) -> Directory:
-    return Directory(AGENCIES, ["example.gov", "*.lab.example.gov"], entries, lists, complete)
+    return Directory(
+        DirectoryContent(
+            AGENCIES, ["example.gov", "*.lab.example.gov"], entries=entries, lists=lists or {}, complete=complete
+        )
+    )
 
 
 # -- who is who --------------------------------------------------------------------------------------------------
@@ -55,7 +59,7 @@ def test_domains_say_who_is_inside_and_in_which_agency(address: str, inside: boo
 
 
 def test_a_domain_of_two_agencies_is_reported() -> None:
-    both = Directory({"A": ["x.example.gov"], "B": ["X.example.gov."]})
+    both = Directory(DirectoryContent({"A": ["x.example.gov"], "B": ["X.example.gov."]}))
     assert both.agency_of("jo@x.example.gov") == "A"
     assert both.problems == ("domain x.example.gov is listed for agency A and for B: it counts for A",)
 
@@ -100,7 +104,11 @@ def test_a_tag_outside_is_part_of_the_name_but_for_an_address_that_is_known() ->
 
 def test_a_name_without_a_domain_gets_that_of_the_mail_host() -> None:
     lists = {"all@example.gov": ["jo", "ann@example.gov"]}
-    here = Directory(AGENCIES, ["example.gov"], [Entry("ann@example.gov", "E17")], lists, mail_domain="Example.gov")
+    here = Directory(
+        DirectoryContent(
+            AGENCIES, ["example.gov"], entries=[Entry("ann@example.gov", "E17")], lists=lists, mail_domain="Example.gov"
+        )
+    )
     assert count_audience(["All+x", "jo@example.gov"], [], here).users == {"jo@example.gov": None, "e17": None}
     assert here.user("e17") == "e17" and here.user("") == ""
 
@@ -287,9 +295,11 @@ def test_who_is_in_no_list_is_told_whether_or_not_the_list_was_written_to() -> N
 
 def test_groups_are_told_by_entry_address_and_domain() -> None:  # M9
     here = Directory(
-        AGENCIES,
-        entries=[Entry("a@doa.example.gov", groups=("press", "night")), Entry("ann@x.org", "e17", "DOA")],
-        groups={"press": ["b@doa.example.gov"], "outside": ["*.x.org", "x.org"], "e": ["ann@x.org"]},
+        DirectoryContent(
+            AGENCIES,
+            entries=[Entry("a@doa.example.gov", groups=("press", "night")), Entry("ann@x.org", "e17", "DOA")],
+            groups={"press": ["b@doa.example.gov"], "outside": ["*.x.org", "x.org"], "e": ["ann@x.org"]},
+        )
     )
     groups = {
         name: here.groups_of(name) for name in ("A@doa.example.gov", "b+x@doa.example.gov", "c@m.x.org", "z@y.org")
@@ -304,8 +314,10 @@ def test_groups_are_told_by_entry_address_and_domain() -> None:  # M9
 
 
 def test_suppression_wins_over_consent() -> None:  # T2
-    both = Directory(AGENCIES, consent=Consent(frozenset({"A@x.org", "b@x.org"}), frozenset({"b@x.org"})))
+    both = Directory(
+        DirectoryContent(AGENCIES, consent=Consent(frozenset({"A@x.org", "b@x.org"}), frozenset({"b@x.org"})))
+    )
     assert both.unconsented(["a@x.org", "b@x.org", "c@x.org"]) == {"b@x.org", "c@x.org"}
-    suppressed = Directory(AGENCIES, consent=Consent(None, frozenset({"b@x.org"})))
+    suppressed = Directory(DirectoryContent(AGENCIES, consent=Consent(None, frozenset({"b@x.org"}))))
     assert suppressed.unconsented(["a@x.org", "b@x.org"]) == {"b@x.org"}
-    assert Directory(AGENCIES).unconsented(["a@x.org"]) is None
+    assert Directory(DirectoryContent(AGENCIES)).unconsented(["a@x.org"]) is None

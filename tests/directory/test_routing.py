@@ -12,18 +12,20 @@ from gatekeeper.address import normalise
 from gatekeeper.directory.domains import Domains
 from gatekeeper.directory.entries import Entry
 from gatekeeper.directory.routing import routed_address
-from gatekeeper.directory.snapshot import Directory
+from gatekeeper.directory.snapshot import Directory, DirectoryContent
 
 AGENCIES = {"DOA": ["doa.example.gov"], "DPHHS": ["dphhs.example.gov"], "UNIV": ["*.univ.example.edu"]}
 STAFF = "staff@example.gov"
 DIRECTORY = Directory(
-    AGENCIES,
-    ["example.gov", "[192.0.2.10]"],
-    lists={STAFF: ["a@doa.example.gov", "b%dphhs.example.gov@example.gov"]},
-    entries=[Entry("known@dphhs.example.gov"), Entry("kim@lab.doa.example.gov")],
-    outside=["alumni.example.gov", "news.univ.example.edu"],
-    own=["[203.0.113.7]"],
-    mail_domain="example.gov",
+    DirectoryContent(
+        AGENCIES,
+        ["example.gov", "[192.0.2.10]"],
+        lists={STAFF: ["a@doa.example.gov", "b%dphhs.example.gov@example.gov"]},
+        entries=[Entry("known@dphhs.example.gov"), Entry("kim@lab.doa.example.gov")],
+        outside=["alumni.example.gov", "news.univ.example.edu"],
+        own=["[203.0.113.7]"],
+        mail_domain="example.gov",
+    )
 )
 ROUTES = Domains(AGENCIES, ["example.gov"]).routes
 U = "u@dphhs.example.gov"

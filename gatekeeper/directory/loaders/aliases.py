@@ -55,7 +55,7 @@ class Aliases:
         Raises DirectoryError where the file cannot be read.
         """
         read: list[Alias] = []
-        for line, text in logical_lines(self._reader.read(path)):
+        for line, text in _logical_lines(self._reader.read(path)):
             position = _Position(f"{path}:{line}", domain, (path,), set())
             match = _LINE.fullmatch(text.strip())
             if match is None:
@@ -122,7 +122,7 @@ class Aliases:
         return ""
 
 
-def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield logical lines with the number of their first line.
 
     A line that starts with a blank continues the one before.

@@ -11,7 +11,7 @@ from pathlib import Path
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.directory.entries import Entry
 
-COLUMNS = ("address", "user", "agency", "group")
+_COLUMNS = ("address", "user", "agency", "group")
 _SHOWN = 20  # problems of one server that are shown
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -67,7 +67,7 @@ class EntryTable:
         before = len(self.errors)
         found: list[PlacedEntry] = []
         for number, row in enumerate(rows, 1):
-            known = {column: row.get(column, "") for column in COLUMNS}
+            known = {column: row.get(column, "") for column in _COLUMNS}
             if known["agency"] not in self._agencies:
                 known["agency"] = ""  # unknown agency: the domain decides
             found += self._read_row(f"{name}: row {number}", list(known), list(known.values()))
@@ -95,7 +95,7 @@ class EntryTable:
         return [(Entry(row["address"], row.get("user", ""), row.get("agency") or None, groups), place)]
 
     def _row_problems(self, row: Row) -> Iterator[str]:
-        address, user, agency = (row.get(column, "") for column in COLUMNS[:3])
+        address, user, agency = (row.get(column, "") for column in _COLUMNS[:3])
         if not is_valid(address):
             yield f"address {address!r}: expected an address such as jo@example.gov"
         if "@" in user and not is_valid(user):
@@ -134,9 +134,9 @@ class EntryTable:
 
 def _header_problem(header: list[str]) -> str:
     """Return what is wrong with the first row; "" where nothing is."""
-    expected = f"expected a first row with the columns {', '.join(COLUMNS)}"
+    expected = f"expected a first row with the columns {', '.join(_COLUMNS)}"
     if "address" not in header:
         return f"no column address: {expected}"
-    if unknown := [name for name in header if name not in COLUMNS]:
+    if unknown := [name for name in header if name not in _COLUMNS]:
         return f"unknown column {unknown[0]!r}: {expected}"
     return f"a column twice: {expected}" if len(set(header)) < len(header) else ""

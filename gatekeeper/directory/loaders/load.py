@@ -20,7 +20,7 @@ from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES, REFRESH, S
 from gatekeeper.directory.loaders.sources import SourceHistory, SourceReading, SourceSize
 from gatekeeper.directory.loaders.sql import ask_sql
 from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, read_list
-from gatekeeper.directory.snapshot import Directory
+from gatekeeper.directory.snapshot import Directory, DirectoryContent
 from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
 
 T = TypeVar("T")
@@ -44,9 +44,9 @@ def load(ruleset: Ruleset, copies: ServerCopies = PROCESS_COPIES, sources: Sourc
         raise DirectoryError(errors)
     sources.keep(files.readings.values())
     files.reader.note(sources.mark)
-    plain = Directory(files.domains, ruleset.domains, outside=ruleset.outside)
+    plain = Directory(DirectoryContent(files.domains, ruleset.domains, ruleset.outside))
     aliased = sort_aliases(files.aliases.found.values(), files.table.entries, plain)
-    return Directory(
+    content = DirectoryContent(
         agencies=files.domains,
         domains=ruleset.domains,
         entries=[*files.table.entries, *aliased.entries],
@@ -62,6 +62,7 @@ def load(ruleset: Ruleset, copies: ServerCopies = PROCESS_COPIES, sources: Sourc
         own=own_literals(),
         mail_domain=next(iter(_exact(ruleset.domains)), ""),  # only one an admin named: a guess might cross agencies
     )
+    return Directory(content)
 
 
 def unchanged(
@@ -258,15 +259,15 @@ class _Files:
         shrinking.
         """
         found: set[str] = set()
-        told = True
+        available = True
         for source in sources:
             try:
                 addresses = self._consent_source(source, permit)
-                told = told and addresses is not None
+                available = available and addresses is not None
                 found.update(addresses or ())
             except DirectoryError as error:
                 self.errors.extend(error.problems)
-        return frozenset(found) if told else None
+        return frozenset(found) if available else None
 
     def _consent_source(self, source: ConsentSource, permit: bool) -> list[str] | None:
         if source.file is None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from gatekeeper.lib.immutable import immutable
 
-FRESH, COPY, EXPIRED, SHRUNK = STATES = ("fresh", "copy", "expired", "shrunk")
+FRESH, COPY, EXPIRED, SHRUNK = _STATES = ("fresh", "copy", "expired", "shrunk")
 T = TypeVar("T")
 
 
@@ -38,7 +38,7 @@ class SourceReading:
     """The content of a source at one load, and whether it is believed."""
 
     name: str
-    state: str  # one of STATES
+    state: str  # one of _STATES
     size: SourceSize  # size when the source was last good
     found: SourceSize  # size now
     shrinking: bool  # fewer entries are a reason to question the source

@@ -142,7 +142,7 @@ def parse_cases(text: str, name: str, ruleset: Ruleset) -> tuple[Case, ...]:
 
 # -- the grammar -------------------------------------------------------------------------------------------------
 
-ANY_TEXT = Value("a text", str, TEXT_JSON)
+_ANY_TEXT = Value("a text", str, TEXT_JSON)
 _MOST, _LARGEST = 1_000_000, 100 << 20  # so that a case cannot take all memory
 
 
@@ -180,7 +180,7 @@ class Recipients:
         return {"anyOf": [ADDRESS.schema(), self.many.schema()]}
 
 
-class Attached:
+class _Attached:
     """The shape of an attachment: the name of a file, or its name and size."""
 
     sized = Section(
@@ -220,14 +220,14 @@ _MESSAGE = (
     Key("cite", TEXT, "The clause that it shows."),
     Key("mail", PATH, "The message, as a file; else it is made of what follows."),
     Key("to", ListOf(Recipients(), 1), "The envelope's recipients.", required=True),
-    Key("sender", ANY_TEXT, "MAIL FROM, or none."),
+    Key("sender", _ANY_TEXT, "MAIL FROM, or none."),
     Key("from", TEXT, "The From line.", attribute="author"),
-    Key("subject", _NoneOr(ANY_TEXT), "The subject, or none."),
+    Key("subject", _NoneOr(_ANY_TEXT), "The subject, or none."),
     Key("login", TEXT, "Who has logged in."),
     Key("show", ListOf(Recipients(), 1), "Who stands in To."),
-    Key("text", ANY_TEXT, "What the message says."),
-    Key("attachments", ListOf(Attached(), 1), "Files.", attribute="files"),
-    Key("header", MapOf("header fields", WORD, ANY_TEXT), "Further header fields."),
+    Key("text", _ANY_TEXT, "What the message says."),
+    Key("attachments", ListOf(_Attached(), 1), "Files.", attribute="files"),
+    Key("header", MapOf("header fields", WORD, _ANY_TEXT), "Further header fields."),
     Key("client", NETWORK, "The client's address."),
     Key("listener", word_of("smtp", "milter"), "Where it comes in."),
     Key("at", Moment(), "When it comes; today at noon where left out."),

@@ -23,7 +23,7 @@ def _version(text: str) -> int:
     return 1
 
 
-class Enforced:
+class _Enforced:
     """The shape of `enforce:`, the agencies whose senders the rules act on; an empty list is nobody."""
 
     inner = ListOf(AGENCY)
@@ -64,7 +64,7 @@ DOCUMENT = Section(
         Key("requests", REQUESTS, "How early a mailing is asked for."),
         Key("held", HELD, "What becomes of a held mailing that nobody decides."),
         Key("audit", AUDIT, "What is recorded of decisions, and for how long."),
-        Key("enforce", Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
+        Key("enforce", _Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
         Key("notices", NOTICES, "What the gate's own mails say."),
         Key("preflight", ADDRESS, "Mail to this address is judged and answered, and goes nowhere."),
         Key("mass", Conditions(Context(counts_only=True)), "When a mailing is a mass mailing: counts only."),

@@ -11,7 +11,7 @@ from gatekeeper.rules.language.operators import operands
 from gatekeeper.rules.language.read_conditions import COMBINATIONS
 from gatekeeper.rules.language.value_types import Json
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
@@ -21,7 +21,7 @@ def schema() -> dict[str, Any]:
     of growing counts.
     """
     return {
-        "$schema": DIALECT,
+        "$schema": _DIALECT,
         "title": "rules.yaml of Gatekeeper",
         "$defs": {"condition": _condition()},
         **DOCUMENT.schema(),

@@ -13,8 +13,8 @@ from gatekeeper.rules.matching.conditions import Condition, Test, conjunction, t
 from gatekeeper.rules.ruleset import Rule
 from gatekeeper.rules.specs import AskSome, AskTerm
 
-MOST_COMPARED = 300  # rules that are compared with each other
-MOST_BOUNDS = 50  # tests of one rule that are compared with each other
+_MOST_COMPARED = 300  # rules that are compared with each other
+_MOST_BOUNDS = 50  # tests of one rule that are compared with each other
 
 
 def warn_of_findings(root: Mapping, values: Any, reading: Reading) -> None:
@@ -30,15 +30,15 @@ def warn_of_findings(root: Mapping, values: Any, reading: Reading) -> None:
     nodes = rules.items if isinstance(rules, Sequence) else []
     if not nodes:
         reading.warn(rules or root, "no rules: everything is relayed")
-    told: set[str] = set()
-    compared = [(other, conjunction(other.when)) for other in values["rules"][:MOST_COMPARED]]
+    reported: set[str] = set()
+    compared = [(other, conjunction(other.when)) for other in values["rules"][:_MOST_COMPARED]]
     for place, (rule, node) in enumerate(zip(values["rules"], nodes, strict=True)):
         for text in (
             *_never(rule),
             *_without_effect(rule, node),
-            *_asks_nobody(rule, values, told),
+            *_asks_nobody(rule, values, reported),
             *_cannot_be_told(rule, values),
-            *_shadowed(rule, compared if place < MOST_COMPARED else []),
+            *_shadowed(rule, compared if place < _MOST_COMPARED else []),
         ):
             reading.warn(node, f"rule {rule.id} {text}")
 
@@ -126,9 +126,9 @@ def _pairs(node: Node | None) -> list[Any]:
 def _never(rule: Rule) -> Iterator[str]:
     """Yield why a rule can never fire, in simple cases."""
     tests = conjunction(rule.when)
-    if rule.unless is not None and all(part in tests for part in conjunction(rule.unless)[:MOST_BOUNDS]):
+    if rule.unless is not None and all(part in tests for part in conjunction(rule.unless)[:_MOST_BOUNDS]):
         yield "can never fire: its unless takes back every match of its when"
-    bounds = [test for test in tests if isinstance(test, Test)][:MOST_BOUNDS]
+    bounds = [test for test in tests if isinstance(test, Test)][:_MOST_BOUNDS]
     for low, high in product(bounds, bounds):
         if low.field == high.field and _empty_between(low, high):
             yield f"can never fire: nothing is both {low.text} and {high.text}"
@@ -148,15 +148,15 @@ def _without_effect(rule: Rule, node: Node) -> Iterator[str]:
         yield f"asks somebody, which has no effect beside then: {rule.action}"
 
 
-def _asks_nobody(rule: Rule, values: dict[str, Any], told: set[str]) -> Iterator[str]:
+def _asks_nobody(rule: Rule, values: dict[str, Any], reported: set[str]) -> Iterator[str]:
     """Yield why nobody could clear a hold, once for each role and head."""
     if rule.action is not Action.HOLD:
         return
     held_roles = {role for person in values.get("people", {}).values() for role in person.roles}
     for term in _terms(rule):
-        if str(term) in told:
+        if str(term) in reported:
             continue
-        told.add(str(term))
+        reported.add(str(term))
         if term.kind == "role" and term.name not in held_roles:
             yield f"asks {term.name}, a role that nobody under people has"
         elif term.kind == "head" and term.name and values["agencies"][term.name].head is None:

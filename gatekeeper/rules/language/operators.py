@@ -53,7 +53,7 @@ def flips(field: Field, operator: str) -> bool:
     return field.growing and field.kind in (Kind.COUNT, Kind.NAMES) and operator not in _STEADY
 
 
-class NumberOrName:
+class _NumberOrName:
     """The shape of what a set may equal: a number compares its size, anything else is one of its names."""
 
     def __init__(self, name: Shape) -> None:
@@ -90,7 +90,7 @@ def _patterns() -> dict[str, Shape]:
 def _of_names(field: Field) -> dict[str, Shape]:
     names = ListOf(_name(field), 1)
     bounds: dict[str, Shape] = dict.fromkeys(_BOUNDS, WHOLE)
-    sets: dict[str, Shape] = {"includes": names, "only": names, "in": names, "equal": NumberOrName(_name(field))}
+    sets: dict[str, Shape] = {"includes": names, "only": names, "in": names, "equal": _NumberOrName(_name(field))}
     return bounds | sets | _patterns()
 
 
@@ -116,7 +116,7 @@ def _exactly_one(*names: str) -> Any:
     return make
 
 
-class ShareOrNumber:
+class _ShareOrNumber:
     """The shape of a share of a list: `80%`, or a number of its members."""
 
     def read(self, node: Node, reading: Reading) -> Any:
@@ -133,8 +133,8 @@ REACH = Section(
     "a list and how much of it, such as {of: all-staff@example.gov, at_least: 80%}",
     (
         Key("of", ADDRESS, "The address of the list.", required=True),
-        Key("over", ShareOrNumber(), "More than this share or number of its members."),
-        Key("at_least", ShareOrNumber(), "This share or number of its members, or more."),
+        Key("over", _ShareOrNumber(), "More than this share or number of its members."),
+        Key("at_least", _ShareOrNumber(), "This share or number of its members, or more."),
     ),
     _exactly_one("over", "at_least"),
 )

@@ -22,7 +22,7 @@ from gatekeeper.rules.specs import ROLES, AskSome, AskTerm
 _EXPECTED = f"a role ({', '.join(ROLES)}), an address, owners, head, agencies.ID.head, or {{any: 2, of: [...]}}"
 
 
-class Term:
+class _Term:
     """The shape of one who is asked."""
 
     def read(self, node: Node, reading: Reading) -> Any:
@@ -70,7 +70,7 @@ SOME = Section(
     "n of m, such as {any: 2, of: [approver, cio@example.gov]}",
     (
         Key("any", POSITIVE, "How many of them must agree.", required=True),
-        Key("of", ListOf(Term(), 1), "Who they are.", required=True),
+        Key("of", ListOf(_Term(), 1), "Who they are.", required=True),
     ),
     _make_some,
 )
@@ -80,10 +80,10 @@ class _One:
     """The shape of a term, or of n of m."""
 
     def read(self, node: Node, reading: Reading) -> Any:
-        return (SOME if isinstance(node, Mapping) else Term()).read(node, reading)
+        return (SOME if isinstance(node, Mapping) else _Term()).read(node, reading)
 
     def schema(self) -> Json:
-        return {"anyOf": [Term().schema(), SOME.schema()]}
+        return {"anyOf": [_Term().schema(), SOME.schema()]}
 
 
 ASK = ListOf(_One(), 1)

@@ -17,10 +17,10 @@ from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence
 from gatekeeper.rules.matching.conditions import All, Any_, Condition, Not, Test, tests_of
 
 COMBINATIONS = ("all", "any", "not")
-MOST_TESTS = 5000  # tests of one file; those of a define count at each use
-DEEPEST_DEFINES = 10
-_TOO_DEEP = f"defines within defines more than {DEEPEST_DEFINES} deep: expected fewer"
-_TOO_MANY = f"more than {MOST_TESTS} tests once defines are written out: expected far fewer"
+_MOST_TESTS = 5000  # tests of one file; those of a define count at each use
+_DEEPEST_DEFINES = 10
+_TOO_DEEP = f"defines within defines more than {_DEEPEST_DEFINES} deep: expected fewer"
+_TOO_MANY = f"more than {_MOST_TESTS} tests once defines are written out: expected far fewer"
 _CONSENTED = (
     "consented would turn from yes to no in mid-mailing: expected consented: false under when, or consented: true "
     "under unless or not"
@@ -127,7 +127,7 @@ def _use_define(node: Scalar, reading: Reading, context: Context) -> Condition |
         return reading.error(node, f"{shown(name)}: expected {_EXPECTED}, or the name of a define{hint}")
     if name in reading.defining:
         return reading.error(node, f"define {name} refers to itself: expected an end to it")
-    if len(reading.defining) >= DEEPEST_DEFINES:
+    if len(reading.defining) >= _DEEPEST_DEFINES:
         return reading.error(node, _TOO_DEEP)
     define = read_define(name, reading)
     if isinstance(define.condition, Failed):
@@ -137,9 +137,9 @@ def _use_define(node: Scalar, reading: Reading, context: Context) -> Condition |
 
 
 def _objection_to_define(define: Define, reading: Reading, context: Context) -> str | None:
-    if define.level > DEEPEST_DEFINES:
+    if define.level > _DEEPEST_DEFINES:
         return _TOO_DEEP
-    if reading.tests > MOST_TESTS:
+    if reading.tests > _MOST_TESTS:
         return _TOO_MANY
     assert not isinstance(define.condition, Failed)
     tests = tuple(tests_of(define.condition))
@@ -184,16 +184,16 @@ def _read_field(key: Scalar, value: Node, reading: Reading, context: Context) ->
     field = FIELDS[key.text]
     admitted = operands(field)
     if "whole" in admitted:
-        return _read_test(field, "whole", value, value, reading, context)
+        return _read_test(field, _GivenTest("whole", value, value), reading, context)
     if isinstance(value, Sequence):
         return reading.error(value, f"a list beside {field.name}: expected a value or a test, such as in: [...]")
     if isinstance(value, Scalar):
-        return _read_test(field, "equal", value, value, reading, context)
+        return _read_test(field, _GivenTest("equal", value, value), reading, context)
     if not value.pairs:
         return reading.error(value, f"no test of {field.name}: expected one of {_listed(field)}")
     for again, first in duplicate_keys(value):
         reading.error(again, f"{shown(again.text)} again: it stands in line {first.line} already, expected once")
-    parts = [_read_test(field, name.text, name, operand, reading, context) for name, operand in value.pairs]
+    parts = [_read_test(field, _GivenTest(name.text, name, operand), reading, context) for name, operand in value.pairs]
     return _together(All, parts)
 
 
@@ -201,9 +201,17 @@ def _listed(field: Field) -> str:
     return ", ".join(name for name in operands(field) if name not in ("equal", "whole"))
 
 
-def _read_test(
-    field: Field, operator: str, place: Node, value: Node, reading: Reading, context: Context
-) -> Condition | Failed:
+@immutable
+class _GivenTest:
+    """A test as it stands in the file: `equal` where a value stands alone, `whole` for a section."""
+
+    operator: str
+    place: Node  # of the operator; the value itself where no operator is written
+    value: Node
+
+
+def _read_test(field: Field, given: _GivenTest, reading: Reading, context: Context) -> Condition | Failed:
+    operator, place, value = given.operator, given.place, given.value
     shape = operands(field).get(operator)
     if shape is None or (operator == "equal" and place is not value):
         hint = did_you_mean(operator, operands(field))
@@ -213,7 +221,7 @@ def _read_test(
     if problem:
         return reading.error(place, problem)
     reading.tests += 1
-    if reading.tests > MOST_TESTS:
+    if reading.tests > _MOST_TESTS:
         return reading.error(place, _TOO_MANY)
     operand = shape.read(value, reading)
     if isinstance(operand, Failed):

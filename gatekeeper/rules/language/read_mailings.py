@@ -25,7 +25,7 @@ def _make_gather(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
     return gather
 
 
-class GatherOrOff:
+class _GatherOrOff:
     """The shape of `gather:`: `off`, or which batches wait and for how long."""
 
     record = Section(
@@ -63,7 +63,7 @@ MAILING = Section(
     (
         Key("source", word_of("sender", "agency"), "Whose messages are counted together."),
         Key("within", DURATION, "How long after its first message a mailing takes in more."),
-        Key("gather", GatherOrOff(), "Which batches wait until their mailing is whole."),
+        Key("gather", _GatherOrOff(), "Which batches wait until their mailing is whole."),
         Key("separate", ListOf(ADDRESS), "Senders each of whose messages is a mailing of its own."),
     ),
     _make_mailing,
@@ -106,7 +106,7 @@ REQUESTS = Section(
     ),
     _make_requests,
 )
-ESCALATE = Section(
+_ESCALATE = Section(
     "when and to whom it is passed on, such as {after: 5 working days, to: admin}",
     (
         Key("after", SPAN, "When it is passed on; never where left out."),
@@ -119,7 +119,7 @@ HELD = Section(
     "what becomes of a held mailing, such as {remind: 2 working days, expire: 10 working days}",
     (
         Key("remind", SPAN, "When those who are asked are reminded."),
-        Key("escalate", ESCALATE, "When others may decide in the place of those who are asked."),
+        Key("escalate", _ESCALATE, "When others may decide in the place of those who are asked."),
         Key("expire", SPAN, "When it goes back to its sender."),
     ),
     made_into(Held),
@@ -127,12 +127,12 @@ HELD = Section(
 
 # -- what is kept and said ---------------------------------------------------------------------------------------
 
-RECORDED = word_of(*(name for name in FIELDS if name not in BY_THE_RULESET))
+_RECORDED = word_of(*(name for name in FIELDS if name not in BY_THE_RULESET))
 AUDIT = Section(
     "what is recorded of decisions, such as {keep: 400d, ordinary: [sender]}",
     (
         Key("keep", DURATION, "How long a recorded decision stays."),
-        Key("ordinary", ListOf(RECORDED), "Fields of ordinary mail that are recorded by value; none where left out."),
+        Key("ordinary", ListOf(_RECORDED), "Fields of ordinary mail that are recorded by value; none where left out."),
     ),
     lambda values, node, reading: AuditRules(**{**values, "ordinary": frozenset(values.get("ordinary", ()))}),
 )

@@ -36,7 +36,7 @@ SCOPE = Section(
     lambda values, node, reading: frozenset(values.get("except", ())),
 )
 
-DIRECTORY_KINDS = ("csv", "aliases", "ldap", "sql")
+_DIRECTORY_KINDS = ("csv", "aliases", "ldap", "sql")
 _LDAP_OPTIONS = ("base", "filter", "address", "user", "agency", "group", "bind", "password_file")
 _SQL_OPTIONS = ("query", "password_file")
 _NEEDED = {"ldap": "base", "sql": "query"}
@@ -54,9 +54,9 @@ _DIRECTORY_OPTIONS = {
 
 
 def _make_source(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
-    kinds = [kind for kind in DIRECTORY_KINDS if kind in values]
+    kinds = [kind for kind in _DIRECTORY_KINDS if kind in values]
     if len(kinds) != 1:
-        return reading.error(node, f"expected exactly one of {', '.join(DIRECTORY_KINDS)} here")
+        return reading.error(node, f"expected exactly one of {', '.join(_DIRECTORY_KINDS)} here")
     (kind,) = kinds
     place = values[kind]
     options = {name: values[name] for name in _DIRECTORY_OPTIONS if name in values}
@@ -115,7 +115,7 @@ LISTS = MapOf(
 )
 
 
-DELEGATE = Section(
+_DELEGATE = Section(
     "who acts in their place, such as {to: deputy@example.gov, until: 2026-12-24}",
     (
         Key("to", ADDRESS, "Who decides in their place.", required=True),
@@ -152,7 +152,7 @@ PEOPLE = MapOf(
             Key(
                 "asked", word_of("always", "when needed"), "when needed: an owner asked only where an approver says so."
             ),
-            Key("delegate", DELEGATE, "Who decides in their place, and until when."),
+            Key("delegate", _DELEGATE, "Who decides in their place, and until when."),
         ),
         _make_people,
     ),

@@ -35,7 +35,7 @@ def _aware(value: Any, zone: Any) -> datetime | None:
     return datetime.combine(value, time(), zone)
 
 
-DURING = Section(
+_DURING = Section(
     "when the rule is in force, such as {from: 2026-01-01, until: 2026-12-31}",
     (
         Key("from", Moment(), "Its first day, or the moment from which it is in force."),
@@ -55,7 +55,7 @@ def _make_rule(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
     return Rule(action=action, observe=observe, line=node.line, matches=matches, **values)
 
 
-RULE = Section(
+_RULE = Section(
     "a rule with id, when and then",
     (
         Key("id", WORD, "Its name, in replies, logs and permits; each once.", required=True),
@@ -65,7 +65,7 @@ RULE = Section(
         Key("then", word_of(*Action), "What it asks for.", required=True),
         Key("ask", ASK, "Who must agree before a held mailing may leave."),
         Key("say", MessageTemplate(), "What the sender is told, with {placeholders}."),
-        Key("during", DURING, "When it is in force; always where left out."),
+        Key("during", _DURING, "When it is in force; always where left out."),
         Key("mode", word_of("enforce", "observe"), "observe: it is watched and changes nothing."),
         Key("repair", word_of("blind"), "blind, beside then: warn: hides a visible list."),
     ),
@@ -80,7 +80,7 @@ class Rules:
         """Return a tuple of rules."""
         if not isinstance(node, Sequence):
             return reading.error(node, f"{node.describe} here: expected a list of rules, each beginning with - id:")
-        values = tuple(RULE.read(item, reading) for item in node.items)
+        values = tuple(_RULE.read(item, reading) for item in node.items)
         again = self._refuse_same_ids(node, reading)
         return INVALID if again or INVALID in values else values
 
@@ -96,7 +96,7 @@ class Rules:
 
     def schema(self) -> Json:
         """Return the schema of an array of rules."""
-        return {"type": "array", "items": RULE.schema()}
+        return {"type": "array", "items": _RULE.schema()}
 
 
 class Defines:

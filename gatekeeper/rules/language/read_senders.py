@@ -21,10 +21,10 @@ from gatekeeper.rules.language.value_types import (
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node
 from gatekeeper.rules.specs import Consents, ConsentSource, Sender, WorkingHours
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-class AddressOrDomain:
+class _AddressOrDomain:
     """The shape of an address, or of a domain (`example.gov`, `"*.example.gov"`) for all addresses there."""
 
     expected = 'an address, or a domain such as contractor.example.org or "*.contractor.example.org"'
@@ -46,7 +46,7 @@ class AddressOrDomain:
         return {"type": "string"}
 
 
-class User:
+class _PermittedSender:
     """The shape of who may send under an address: a person, an agency or a group."""
 
     expected = "an address, or the id of an agency or of a group"
@@ -71,7 +71,7 @@ class User:
 GROUPS = MapOf(
     'groups of senders by their ids, such as contractors: ["*.contractor.example.org", ann@example.gov]',
     WORD,
-    ListOf(AddressOrDomain(), 1),
+    ListOf(_AddressOrDomain(), 1),
 )
 SENDERS = MapOf(
     "sending addresses, such as newsletter@example.gov: {used_by: [DOA]}",
@@ -79,7 +79,7 @@ SENDERS = MapOf(
     Section(
         "what is to be known about a sending address, such as {used_by: [jo@example.gov]}",
         (
-            Key("used_by", ListOf(User(), 1), "Who may send under it: addresses, agencies, groups."),
+            Key("used_by", ListOf(_PermittedSender(), 1), "Who may send under it: addresses, agencies, groups."),
             Key("purpose", TEXT, "What its mailings are for, unless an approved request says otherwise."),
         ),
         lambda values, node, reading: Sender(**values),
@@ -138,7 +138,7 @@ CONSENT = Section(
 
 
 def _make_hours(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
-    hours = WorkingHours(**{**values, "days": frozenset(map(WEEKDAYS.index, values.get("days", WEEKDAYS[:5])))})
+    hours = WorkingHours(**{**values, "days": frozenset(map(_WEEKDAYS.index, values.get("days", _WEEKDAYS[:5])))})
     if hours.begin >= hours.end:
         return reading.error(node, "until is not after from: expected hours of one day")
     return hours
@@ -149,7 +149,7 @@ WORKING_HOURS = Section(
     (
         Key("from", clock("the time at which work begins, such as 8:00"), "When work begins.", attribute="begin"),
         Key("until", clock("the time at which work ends, such as 17:00"), "When it ends.", attribute="end"),
-        Key("days", ListOf(word_of(*WEEKDAYS), 1), "On which days of the week; Monday to Friday where left out."),
+        Key("days", ListOf(word_of(*_WEEKDAYS), 1), "On which days of the week; Monday to Friday where left out."),
     ),
     _make_hours,
 )

@@ -18,7 +18,7 @@ from gatekeeper.rules.language.yaml_nodes import LARGEST_FILE, Mapping, Node, Sc
 from gatekeeper.rules.matching.compile import compile_condition
 from gatekeeper.rules.ruleset import MASS, Ruleset
 
-REVIEW_IS_NEAR = timedelta(days=30)
+_REVIEW_IS_NEAR = timedelta(days=30)
 
 
 def read_ruleset(path: Path) -> Ruleset:
@@ -53,16 +53,16 @@ def check_ruleset(text: str, name: str, folder: Path) -> tuple[Problem, ...]:
 
 def date_warnings(ruleset: Ruleset, today: date) -> tuple[str, ...]:
     """Return what the ruleset's dates mean on a day (M7): not effective yet, review near or past, rules that ended."""
-    told = []
+    warnings = []
     if ruleset.effective and today < ruleset.effective:
-        told.append(f"these rules are meant to be in force from {ruleset.effective} on, and are applied already")
+        warnings.append(f"these rules are meant to be in force from {ruleset.effective} on, and are applied already")
     if ruleset.review and ruleset.review < today:
-        told.append(f"the review date of these rules has passed: {ruleset.review}")
-    elif ruleset.review and ruleset.review - today <= REVIEW_IS_NEAR:
-        told.append(f"the review date of these rules is near: {ruleset.review}")
+        warnings.append(f"the review date of these rules has passed: {ruleset.review}")
+    elif ruleset.review and ruleset.review - today <= _REVIEW_IS_NEAR:
+        warnings.append(f"the review date of these rules is near: {ruleset.review}")
     midnight = datetime.combine(today, time(), ruleset.timezone)
     ended = (rule for rule in ruleset.rules if rule.during and rule.during.end and rule.during.end <= midnight)
-    return (*told, *(f"rule {rule.id} is over: its last day has passed" for rule in ended))
+    return (*warnings, *(f"rule {rule.id} is over: its last day has passed" for rule in ended))
 
 
 def date_problems(ruleset: Ruleset, today: date, name: str) -> tuple[Problem, ...]:

@@ -27,7 +27,7 @@ from gatekeeper.rules.matching.patterns import PatternError, read_glob, read_reg
 from gatekeeper.rules.text_template import PLACEHOLDERS, placeholders
 
 TEXT_JSON: Json = {"type": ["string", "number", "boolean"]}  # an editor's YAML reads 212.10 and NO as these
-STRING_JSON: Json = {"type": "string"}
+_STRING_JSON: Json = {"type": "string"}
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CALENDAR = re.compile(r"[A-Z]{2,3}(-[A-Z0-9]{1,5})?")
@@ -35,7 +35,7 @@ _DAY = re.compile(r"(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(_DAY.pattern + r"[ T][0-9]{2}:[0-9]{2}")
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
-LONGEST_PATTERN = 1000
+_LONGEST_PATTERN = 1000
 
 
 def _match(pattern: re.Pattern[str]) -> Callable[[str], str]:
@@ -118,22 +118,22 @@ def word_of(*words: str) -> Value:
 TEXT = Value("a text", _folded_lines, TEXT_JSON)
 FOLDED_TEXT = Value("a text", lambda text: _folded_lines(text).casefold(), TEXT_JSON)
 WORD = Value("a word of letters, digits and . _ -, such as approval", _match(_WORD), TEXT_JSON)
-CALENDAR = Value("a country with its state, such as US-MT", _match(_CALENDAR), STRING_JSON)
+CALENDAR = Value("a country with its state, such as US-MT", _match(_CALENDAR), _STRING_JSON)
 WHOLE = Value("a whole number, such as 200", _whole, {"type": "integer", "minimum": 0})
 POSITIVE = Value("a whole number of at least 1", _positive, {"type": "integer", "minimum": 1})
 FLAG = Value("true or false", _flag, {"type": "boolean"})
-ADDRESS = Value("an address, such as cio@example.gov", _address, STRING_JSON)
-DOMAIN = Value('a domain, such as doa.example.gov, or "*.doa.example.gov" for all below it', _domain, STRING_JSON)
-DAY = Value("a day, such as 2026-12-31", _day, STRING_JSON)
-DURATION = Value("a length of time, such as 20s, 5m, 24h or 7d", parse_duration, STRING_JSON)
+ADDRESS = Value("an address, such as cio@example.gov", _address, _STRING_JSON)
+DOMAIN = Value('a domain, such as doa.example.gov, or "*.doa.example.gov" for all below it', _domain, _STRING_JSON)
+DAY = Value("a day, such as 2026-12-31", _day, _STRING_JSON)
+DURATION = Value("a length of time, such as 20s, 5m, 24h or 7d", parse_duration, _STRING_JSON)
 SPAN = Value("a length of time, such as 5 working days or 48h, or none", parse_span, {"type": ["string", "number"]})
 SIZE = Value("a size, such as 500KB or 5MB", parse_size, {"type": ["string", "integer"]})
-SHARE = Value("a percentage, such as 80%", parse_share, STRING_JSON)
-PATH = Value("the name of a file", _path, STRING_JSON)
+SHARE = Value("a percentage, such as 80%", parse_share, _STRING_JSON)
+PATH = Value("the name of a file", _path, _STRING_JSON)
 NETWORK = Value(
     "a network, such as 192.0.2.0/24 or 2001:db8::/32",
     lambda text: ipaddress.ip_network(text, strict=False),
-    STRING_JSON,
+    _STRING_JSON,
 )
 
 GROUP = Value("the id of a group, such as contractors", lambda text: _match(_WORD)(text).casefold(), TEXT_JSON)
@@ -158,7 +158,7 @@ class Zone:
 
     def schema(self) -> Json:
         """Return the schema of any text."""
-        return dict(STRING_JSON)
+        return dict(_STRING_JSON)
 
 
 def find_zone(text: str) -> ZoneInfo | None:
@@ -188,7 +188,7 @@ class Moment:
 
     def schema(self) -> Json:
         """Return the schema of any text."""
-        return dict(STRING_JSON)
+        return dict(_STRING_JSON)
 
 
 class Pattern:
@@ -202,8 +202,8 @@ class Pattern:
         text = scalar_text(node, "a pattern", reading)
         if text is INVALID:
             return INVALID
-        if len(text) > LONGEST_PATTERN:
-            return reading.error(node, f"a pattern of {len(text)} characters: expected at most {LONGEST_PATTERN}")
+        if len(text) > _LONGEST_PATTERN:
+            return reading.error(node, f"a pattern of {len(text)} characters: expected at most {_LONGEST_PATTERN}")
         try:
             return read_glob(text) if self.glob else read_regex(text)
         except PatternError as error:

@@ -10,7 +10,7 @@ from gatekeeper.rules.specs import Span
 
 _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 _UNITS |= {"d": 86400, "day": 86400, "w": 604800, "week": 604800}
-LONGEST = 3660 * 86400  # ten years, in seconds
+_LONGEST = 3660 * 86400  # ten years, in seconds
 _PART = re.compile(r"([0-9]{1,6})\s*([a-z]+)\s*", re.IGNORECASE)
 _WORKING_DAYS = re.compile(r"([0-9]{1,4})\s+(?:working|business)[ -]days?", re.IGNORECASE)
 _SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(?:octets|bytes|b|([kmg])i?b?)?", re.IGNORECASE)
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> timedelta:
     if not parts or _PART.sub("", text.strip()):
         raise ValueError("no number with a unit")
     seconds = sum(int(number) * _unit(unit) for number, unit in parts)
-    if not 0 < seconds <= LONGEST:
+    if not 0 < seconds <= _LONGEST:
         raise ValueError("nothing at all, or longer than anybody waits")
     return timedelta(seconds=seconds)
 

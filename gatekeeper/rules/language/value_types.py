@@ -28,8 +28,8 @@ class Failed(Enum):
 
 
 INVALID: Final = Failed.INVALID
-MOST_PROBLEMS = 200  # problems of one reading; nobody corrects more at once
-MOST_GUESSES = 200  # names with which a misspelt name is compared
+_MOST_PROBLEMS = 200  # problems of one reading; nobody corrects more at once
+_MOST_GUESSES = 200  # names with which a misspelt name is compared
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Reading:
 
     def error(self, node: Node, text: str) -> Failed:
         """Add a problem at the node and return INVALID. Raises RulesetError where there are too many to go on."""
-        if len(self.problems) >= MOST_PROBLEMS:
+        if len(self.problems) >= _MOST_PROBLEMS:
             last = Problem(node.line, node.column, "too many problems to tell them all: mend these first", self.file)
             raise RulesetError([*sorted(self.problems), last])
         self.problems[Problem(node.line, node.column, text, self.file)] = None
@@ -95,7 +95,7 @@ def shown(text: str) -> str:
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
     """Return the hint " (did you mean NAME?)" for a misspelt name; "" where no known name is similar."""
-    folded = {name.casefold(): name for name in islice(sorted(known), MOST_GUESSES)}
+    folded = {name.casefold(): name for name in islice(sorted(known), _MOST_GUESSES)}
     near = difflib.get_close_matches(text[:80].casefold(), folded, n=1, cutoff=0.6)
     return f" (did you mean {folded[near[0]]}?)" if near else ""
 
@@ -261,7 +261,7 @@ class Section:
         for name, value in node.pairs:
             key = known.get(name.text)
             if key is None:
-                reading.error(name, unknown_key(name.text, known))
+                reading.error(name, _unknown_key(name.text, known))
                 values[name.text] = INVALID
             else:
                 values[key.attribute or key.name] = key.shape.read(value, reading)
@@ -281,7 +281,7 @@ class Section:
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def unknown_key(name: str, known: Iterable[str]) -> str:
+def _unknown_key(name: str, known: Iterable[str]) -> str:
     """Return what to say about an unknown key."""
     names = tuple(known)
     hint = did_you_mean(name, names)

@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 LARGEST_FILE = 500_000  # octets; a ruleset of 200 rules has some 60,000
-DEEPEST = 40
-MOST_NODES = 100_000  # nodes once aliases are expanded
+_DEEPEST = 40
+_MOST_NODES = 100_000  # nodes once aliases are expanded
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TOO_DEEP = f"nested more than {DEEPEST} deep: expected no more than a few levels"
+_TOO_DEEP = f"nested more than {_DEEPEST} deep: expected no more than a few levels"
 _EMPTY = frozenset({"", "~", "null"})
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
@@ -158,7 +158,7 @@ class _Composer:
         kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
         collection = kind(*_start(event))
         self._new(event, collection)
-        if len(self.open) >= DEEPEST:
+        if len(self.open) >= _DEEPEST:
             raise _error(event, _TOO_DEEP)
         if self.open and isinstance(self.open[-1], Mapping) and self.keys[-1] is None:
             raise _error(event, "a list or keys with values in the place of a key: put text that begins so in quotes")
@@ -194,8 +194,8 @@ class _Composer:
             parent.pairs.append((self.keys[-1], node))
             self.keys[-1] = None
         parent.weight += node.weight
-        if parent.weight > MOST_NODES:
-            raise _error(event, f"more than {MOST_NODES} values once aliases are written out: expected far fewer")
+        if parent.weight > _MOST_NODES:
+            raise _error(event, f"more than {_MOST_NODES} values once aliases are written out: expected far fewer")
 
     def _key(self, node: Node, parent: Mapping, event: yaml.Event) -> Scalar:
         if not isinstance(node, Scalar):
@@ -235,7 +235,7 @@ def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> YamlError:
         found = _hint(lines[number], error.problem or "") if 0 <= number < len(lines) else None
         if found is not None:
             return YamlError(number + 1, found[0] + 1, found[1])
-    general = next((told for part, told in _PROBLEMS if part in str(error)), None)
+    general = next((message for part, message in _PROBLEMS if part in str(error)), None)
     return YamlError(line + 1, column + 1, general or f"this is no YAML: {error.problem or error.context}")
 
 

@@ -141,12 +141,12 @@ def _missing(test: Test) -> Matcher:
 
     def missing(values: Values) -> bool | None:
         value = values[name]
-        return None if value is UNAVAILABLE else is_missing(value) == wanted
+        return None if value is UNAVAILABLE else _is_missing(value) == wanted
 
     return missing
 
 
-def is_missing(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
     """Return True for no value, an empty text and an empty set; 0 and false are values."""
     return value is None or (hasattr(value, "__len__") and len(value) == 0)
 

@@ -73,8 +73,8 @@ def read_regex(text: str) -> Regex:
     try:
         return Regex(text, re2.compile(text, options=options))
     except re2.error as error:
-        told = error.args[0]
-        raise PatternError(told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)) from None
+        reason = error.args[0]
+        raise PatternError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
 
 
 def read_glob(text: str) -> Glob | FoldedRegex:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.directory.loaders import own_addresses
-from gatekeeper.directory.snapshot import Directory
+from gatekeeper.directory.snapshot import Directory, DirectoryContent
 
 
 def test_the_host_knows_its_own_addresses() -> None:
     """Every Linux host has loopback; mail to a literal of its own is mail to a user of it."""
     own = own_addresses.own_literals()
     assert "[127.0.0.1]" in own
-    reached = Directory(domains=["example.gov"], own=own).reach([f"jo@{each}" for each in own])
+    reached = Directory(DirectoryContent(domains=["example.gov"], own=own)).reach([f"jo@{each}" for each in own])
     assert len(reached.users) == len(own) and reached.externals == frozenset()
 
 
