@@ -1,12 +1,13 @@
-"""The time that all who use one database go by.
+"""The time that all processes on one database share.
 
-What several processes compare (when a gather ends, whether a lease has run out, what came within a day) must hang
-neither on whose clock wrote it nor on a clock that is set while mail is on its way. So a process takes the wall clock
-once and then counts on by CLOCK_BOOTTIME, which nobody can set and which goes on while the machine sleeps. It draws
-near to the wall clock by at most one second in ten: time never goes back, and nothing becomes due by a jump.
+What several processes compare (when a gather ends, whether a lease has run out, what arrived within a day) must depend
+neither on whose clock wrote it nor on a clock that is set while mail is on its way. So a process reads the wall clock
+once and then counts on by CLOCK_BOOTTIME, which nobody can set and which goes on while the machine sleeps. It
+approaches the wall clock by at most one second in ten: time never goes back, and nothing becomes due by a jump.
 
-On Postgres the wall clock is the server's. On SQLite all processes are on one machine: who begins takes the time of
-who runs already from the database (`clocks`), so that a command and the gate agree while the wall clock is elsewhere.
+On Postgres the wall clock is the server's. On SQLite all processes are on one machine: a new process takes the time of
+a running one from the database (`clocks`), so that a command and the gate agree even if the wall clock was set
+meanwhile.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from sqlalchemy import Connection, select
 from gatekeeper.store.db.schema import clocks
 from gatekeeper.store.db.statements import upsert
 
-_FRESH_SECONDS = 10.0  # for which an answer of the server is counted on
-_PRECISE_SECONDS = 0.5  # an answer that took longer says too little, unless there is none yet
+_FRESH_SECONDS = 10.0  # for which an answer of the server is used
+_PRECISE_SECONDS = 0.5  # an answer that took longer is too imprecise, unless there is none yet
 _DRAW_SECONDS = 1.0  # between two steps towards the wall clock
 _DRAW_RATE = 0.1  # seconds a second, at most
-_SHARED_SECONDS = 60.0  # for which the time that a process has written down is taken over by others
+_SHARED_SECONDS = 60.0  # for which the time that a process has stored is adopted by others
 _NAME = "gate"
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def boot_seconds() -> float:
-    """Seconds since the machine was started, sleep included; no one can set them."""
+    """Return the seconds since the machine was started, sleep included; nobody can set them."""
     return time.clock_gettime(_BOOT_CLOCK)
 
 
 @cache
 def boot_name() -> str:
-    """What tells one start of this machine from another; "" where the system does not say."""
+    """Return a name for this start of the machine; "" where the system gives none."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return ""
@@ -48,16 +49,16 @@ class Clock:
     """Seconds since 1970 that never jump."""
 
     def __init__(self, *, shared: bool) -> None:
-        """Args: `shared` where several machines may use the database, whose server then has the wall clock."""
+        """Args: `shared` is True where several machines may use the database, whose server then has the wall clock."""
         self._shared = shared
-        self._ahead: float | None = None  # of boot_seconds(); None before the wall clock was taken
-        self._wall: float | None = None  # what `_ahead` draws near to; None for this machine's clock
+        self._ahead: float | None = None  # seconds to add to boot_seconds(); None before the wall clock was read
+        self._wall: float | None = None  # what `_ahead` approaches; None for this machine's clock
         self._asked = float("-inf")
         self._drawn = 0.0  # when `_ahead` was last changed
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """The time, in seconds since 1970; this machine's until a server was first asked."""
+        """Return the time in seconds since 1970; this machine's until a server was first asked."""
         boot = boot_seconds()
         ahead = self._ahead
         if ahead is None:
@@ -81,10 +82,10 @@ class Clock:
             self._drawn = max(boot, self._drawn)
             return self._ahead
 
-    # -- the wall clock of a server ----------------------------------------------------------------------------------
+    # -- the wall clock of a server ------------------------------------------------------------------------------
 
     def tend(self, connection: Connection) -> None:
-        """Ask the server for its time where the last answer is old; costs a round trip then, and nothing else."""
+        """Ask the server for its time where the last answer is old: one round trip then, else nothing."""
         before = boot_seconds()
         if not self._shared or before - self._asked < _FRESH_SECONDS:
             return
@@ -94,10 +95,10 @@ class Clock:
             self._wall, self._asked = found - (before + after) / 2, after
             self._begin(after, self._wall)
 
-    # -- the time of other processes of this machine -----------------------------------------------------------------
+    # -- the time of other processes of this machine -------------------------------------------------------------
 
     def adopt(self, connection: Connection) -> None:
-        """Take the time of a process that runs already, on SQLite; where none does, the wall clock's."""
+        """Take the time of a running process, on SQLite; where none runs, the wall clock's."""
         if self._shared or self._ahead is not None:
             return
         boot = boot_seconds()
@@ -106,7 +107,7 @@ class Clock:
             self._begin(boot, row.ahead)
 
     def tell(self, connection: Connection) -> None:
-        """Write down the time that this process goes by, on SQLite, for those that begin later."""
+        """Store the time of this process, on SQLite, for processes that begin later."""
         if self._shared:
             return
         now, boot = self.now(), boot_seconds()

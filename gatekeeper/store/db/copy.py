@@ -1,6 +1,6 @@
-"""A whole database into another: in one transaction, compared row by row before it is committed.
+"""Copy a whole database into another: in one transaction, compared row by row before it is committed.
 
-The source is locked against writers meanwhile, so that what is copied is what it holds at the end as well.
+The source is locked against writers meanwhile, so that the copy is what it holds at the end as well.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from gatekeeper.store.db.engine import NEWEST_SCHEMA, Database, schema_version
 from gatekeeper.store.db.errors import StoreSetupError, translate
 from gatekeeper.store.db.schema import metadata, secrets
 
-_ROWS = 100  # at a time; a row may be a piece of a message
+_ROWS = 100  # at a time; a row may be a chunk of a message
 _LONG = ("statement_timeout", "idle_in_transaction_session_timeout")
-Told = Callable[[int], None]
+OnRows = Callable[[int], None]
 
 
 def count_rows(source: Database) -> int:
-    """How many rows there are to copy; raises StoreError, StoreSetupError."""
+    """Return the number of rows to copy; raise StoreError or StoreSetupError."""
     try:
         with source.engine.connect() as connection:
             _check_source(connection)
@@ -32,10 +32,10 @@ def count_rows(source: Database) -> int:
         raise translate(error) from error
 
 
-def copy(source: Database, target: Database, told: Told = lambda rows: None) -> dict[str, int]:
-    """Copy all rows into an empty database, and compare; returns how many there are, by table.
+def copy(source: Database, target: Database, on_rows: OnRows = lambda rows: None) -> dict[str, int]:
+    """Copy all rows into an empty database, and compare; return their number by table.
 
-    Args: `told` is called with numbers of rows that were copied, and again as they are compared. Raises StoreError, or
+    Args: `on_rows` is called with the number of rows copied, and again as they are compared. Raises StoreError, or
     StoreSetupError where the target is not empty; the target is then as it was.
     """
     target.prepare()
@@ -45,13 +45,13 @@ def copy(source: Database, target: Database, told: Told = lambda rows: None) -> 
             _lock(reading)
             _check_empty(writing)
             for table in reversed(metadata.sorted_tables):
-                writing.execute(table.delete())  # what the migrations put there
+                writing.execute(table.delete())  # rows that the migrations made
             for table in metadata.sorted_tables:
-                _copy_table(reading, writing, table, told)
+                _copy_table(reading, writing, table, on_rows)
             for table in metadata.sorted_tables:
                 _copy_references(reading, writing, table)
                 _copy_sequence(reading, writing, table)
-            return {table.name: _compare(reading, writing, table, told) for table in metadata.sorted_tables}
+            return {table.name: _compare(reading, writing, table, on_rows) for table in metadata.sorted_tables}
     except SQLAlchemyError as error:
         raise translate(error) from error
 
@@ -64,13 +64,13 @@ def _check_source(connection: Connection) -> None:
 
 
 def _check_empty(connection: Connection) -> None:
-    """Every gate that opens a database gives it a secret first."""
+    """Raise StoreSetupError unless the target is empty: every gate that opens a database first gives it a secret."""
     if _count(connection, secrets):
         raise StoreSetupError("the database to copy to is in use: expected an empty one")
 
 
 def _lock(connection: Connection) -> None:
-    """SQLite has begun with a lock on all of it."""
+    """Lock all tables on Postgres; SQLite has begun with a lock on the whole database."""
     if connection.dialect.name == "postgresql":
         names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
         connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
@@ -92,15 +92,15 @@ def _rows(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]
 # -- rows --------------------------------------------------------------------------------------------------------
 
 
-def _copy_table(reading: Connection, writing: Connection, table: Table, told: Told) -> None:
+def _copy_table(reading: Connection, writing: Connection, table: Table, on_rows: OnRows) -> None:
     later = {column.name: None for column in _pointing_onward(table)}
     for rows in _rows(reading, table):
         writing.execute(insert(table), [row | later for row in rows])
-        told(len(rows))
+        on_rows(len(rows))
 
 
 def _pointing_onward(table: Table) -> list[Column[Any]]:
-    """Columns that may name rows that are copied later: of the table itself, or of one that comes after it."""
+    """Return columns that may name rows that are copied later: of the table itself, or of one after it."""
     order = [each.name for each in metadata.sorted_tables]
     place = order.index(table.name)
     return [
@@ -122,11 +122,11 @@ def _copy_references(reading: Connection, writing: Connection, table: Table) -> 
                 writing.execute(update(table).where(*mine).values(**values))
 
 
-# -- numbers that are given next -----------------------------------------------------------------------------------
+# -- sequences of ids --------------------------------------------------------------------------------------------
 
 
 def _copy_sequence(reading: Connection, writing: Connection, table: Table) -> None:
-    """An id is never given twice, not even that of a row that is gone: jobs are named after them."""
+    """Copy the highest id: jobs are named after ids, so none is ever given twice, not even that of a removed row."""
     key = table.autoincrement_column
     if key is None or (last := _last_id(reading, table, key)) == 0:
         return
@@ -152,27 +152,27 @@ def _last_id(connection: Connection, table: Table, key: Column[Any]) -> int:
 
 
 def _is_counted(connection: Connection, table: Table) -> bool:
-    """Whether SQLite keeps the highest id of the table (AUTOINCREMENT)."""
+    """Return True where SQLite keeps the highest id of the table (AUTOINCREMENT)."""
     return bool(table.dialect_options["sqlite"]["autoincrement"]) and inspect(connection).has_table("sqlite_sequence")
 
 
-# -- whether it is the same ----------------------------------------------------------------------------------------
+# -- comparing ---------------------------------------------------------------------------------------------------
 
 
-def _compare(reading: Connection, writing: Connection, table: Table, told: Told) -> int:
-    here, there = _digest(reading, table, told), _digest(writing, table, lambda rows: None)
+def _compare(reading: Connection, writing: Connection, table: Table, on_rows: OnRows) -> int:
+    here, there = _digest(reading, table, on_rows), _digest(writing, table, lambda rows: None)
     if here != there:
         raise StoreSetupError(f"{table.name}: the copy differs ({here[0]} rows, {there[0]} copied): nothing was kept")
     return here[0]
 
 
-def _digest(connection: Connection, table: Table, told: Told) -> tuple[int, int]:
-    """How many rows, and a sum over all of them, whatever order a database sorts text in."""
+def _digest(connection: Connection, table: Table, on_rows: OnRows) -> tuple[int, int]:
+    """Return the number of rows and a sum over all of them, which does not depend on how a database sorts text."""
     number = total = 0
     for rows in _rows(connection, table):
         number += len(rows)
         total += sum(int.from_bytes(sha256(_plain(row)).digest()) for row in rows)
-        told(len(rows))
+        on_rows(len(rows))
     return number, total
 
 

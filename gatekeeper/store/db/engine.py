@@ -1,4 +1,4 @@
-"""How the database is opened: SQLite with what durability asks of it, or Postgres; migrated before it is used."""
+"""Open the database: SQLite with the settings that durability needs, or Postgres; migrate it before it is used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from gatekeeper.store.db.sqlite_lock import turn
 
 log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0011"
-_STATEMENTS = 512  # that a driver keeps prepared: all of the message path, in each of their sizes
-_TRUNCATE_MILLISECONDS = 200  # that writers may have to wait for it
+_STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
+_TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
@@ -30,16 +30,16 @@ LEAST_FREE = 256 << 20  # octets: five messages of the largest size
 
 
 class Space:
-    """How much room there is on a disk, looked at no more than once a second."""
+    """The free space of a disk, checked at most once a second."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Args: `folder` is None for a database whose disk is not ours to see."""
+        """Args: `folder` is None for a database whose disk is not on this machine."""
         self._folder = folder
         self._looked_at = float("-inf")
         self._short = False
 
     def is_short(self, now: float) -> bool:
-        """True where less than LEAST_FREE is left."""
+        """Return True where less than LEAST_FREE is left."""
         if self._folder is not None and now - self._looked_at >= 1.0:
             self._looked_at = now
             with suppress(OSError):
@@ -48,12 +48,12 @@ class Space:
 
 
 class Database:
-    """An engine, and the ways in which it differs by kind of database."""
+    """An engine, and what differs by kind of database."""
 
     def __init__(self, url: str, timeout: float, connections: int = 8) -> None:
-        """Open lazily; raises StoreSetupError for a bad URL.
+        """Open lazily; raise StoreSetupError for a bad URL.
 
-        Args: `url` as in --database, `timeout` in seconds; `connections` to Postgres at once, at most.
+        Args: `url` as in --database, `timeout` in seconds; `connections` is the most to Postgres at once.
         """
         self.url = _read_url(url)
         self.timeout = timeout
@@ -66,7 +66,7 @@ class Database:
         self._inode: tuple[int, int] | None = None
 
     def prepare(self) -> None:
-        """Bring the schema up to date; raises StoreError, or StoreSetupError for one that this program cannot use.
+        """Bring the schema up to date; raise StoreError, or StoreSetupError for one that this program cannot use.
 
         A newer schema is left as it is where its migrations say that this program works on it: nodes are upgraded one
         after the other.
@@ -80,13 +80,13 @@ class Database:
         self._inode = self._current_inode()
 
     def _keep_private(self) -> None:
-        """Let nobody but the owner read an SQLite database; what SQLite puts beside it takes after its file.
+        """Let only the owner read an SQLite database; the files that SQLite puts beside it get the same mode.
 
-        One that is there is not opened: to close it would drop the locks that SQLite has on it.
+        An existing file is not opened, because closing it would drop the locks that SQLite has on it.
         """
         if self.path is None:
             return
-        with suppress(OSError):  # it is there; or it cannot be made, which SQLite says better
+        with suppress(OSError):  # it exists, or cannot be made, for which SQLite has the better error
             create_private_file(self.path).close()
         for suffix in ("", "-wal", "-shm"):
             make_private(Path(f"{self.path}{suffix}"))
@@ -111,7 +111,7 @@ class Database:
     def check_present(self) -> None:
         """Raise StoreError where the SQLite file that we opened is no longer the one at its path.
 
-        A connection to a deleted file goes on working and loses all it is given.
+        A connection to a deleted file goes on working and loses all that it is given.
         """
         if self.path is None or self._inode is None:
             return
@@ -132,9 +132,10 @@ class Database:
         return None
 
     def truncate_log(self) -> bool:
-        """Empty SQLite's write-ahead log into the database, so that nothing removed is left in it; True where it is.
+        """Empty SQLite's write-ahead log into the database, so that nothing removed stays in it; return True where that
+        was done.
 
-        False where somebody reads or writes at this moment; on Postgres, whose log is its own, always True.
+        False where somebody reads or writes at this moment; on Postgres, which manages its own log, always True.
         """
         if not self.is_sqlite:
             return True
@@ -148,16 +149,16 @@ class Database:
         return not busy
 
     def turn(self) -> AbstractContextManager[None]:
-        """A turn at writing, among all processes that write to this database; Postgres needs none."""
+        """Return a turn at writing, among all processes that write to this database; Postgres needs none."""
         return turn(self.path, self.timeout / 2) if self.path else nullcontext()
 
     def dispose(self) -> None:
-        """Close the connections that are not in use."""
+        """Close idle connections."""
         self.engine.dispose()
 
 
 def schema_version(connection: Connection) -> str | None:
-    """Return the schema's version ("0001"), None for a database without one."""
+    """Return the schema's version ("0001"); None for a database without one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -165,7 +166,7 @@ def schema_version(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> None:
-    from alembic import command  # here: a process that finds its schema up to date starts a tenth sooner without it
+    from alembic import command  # imported here: without it a process whose schema is up to date starts a tenth sooner
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
@@ -199,7 +200,7 @@ def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
             pool_pre_ping=True,
             pool_size=kept,
             max_overflow=connections - kept,
-            pool_timeout=timeout,  # one that is not to be had is an outage, not a wait
+            pool_timeout=timeout,  # a connection that is not available is an outage, not a wait
             connect_args=_postgres_arguments(timeout),
         )
     except ModuleNotFoundError:
@@ -215,10 +216,10 @@ def _make_engine(url: URL, timeout: float, connections: int) -> Engine:
 
 
 def _postgres_arguments(timeout: float) -> dict[str, Any]:
-    """How a connection to Postgres is to end when its other end is gone, on either side.
+    """Return how a connection to Postgres ends when its other end is gone, on either side.
 
-    A server that vanishes behind a cut cable says nothing: the kernel has to notice. A node that vanishes in
-    mid-transaction holds its locks until the server does, and mail of the same source waits for them at every node.
+    A server behind a cut cable says nothing: the kernel has to notice. A node that vanishes in mid-transaction holds
+    its locks until the server notices, and mail of the same source waits for them at every node.
     """
     milliseconds, seconds = int(timeout * 1000), max(1, int(timeout))
     of_session = {
@@ -260,7 +261,8 @@ def _make_sqlite(url: URL, timeout: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # IMMEDIATE: a transaction that reads and then writes would else fail as soon as another has written between.
+        # IMMEDIATE, because a transaction that reads first and then writes would fail as soon as another has written in
+        # between.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN DEFERRED")
 
     return engine

@@ -1,4 +1,4 @@
-"""What can go wrong with the database, as its callers see it."""
+"""Errors of the database, as its callers see them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 
 class StoreError(Exception):
-    """The database cannot do its part now; nothing of the work was kept. The text is for operators."""
+    """The database cannot do its part now; nothing of the work was stored. The text is for operators."""
 
 
 class StoreFull(StoreError):
-    """There is no room left where the database is."""
+    """The disk of the database is full."""
 
 
 class StoreSetupError(StoreError):
@@ -18,17 +18,19 @@ class StoreSetupError(StoreError):
 
 
 _FULL = ("disk is full", "disk full", "no space left", "could not extend file")
-_READ_ONLY = "25006"  # what was our server is a standby now
-_CLASHES = {"40001", "40P01"}  # serialization failure, deadlock; one who holds a lock for long is an outage
+_READ_ONLY = "25006"  # our server has become a standby
+_CLASHES = {"40001", "40P01"}  # serialization failure, deadlock; a lock that is held for long is an outage
 
 
 def is_clash(error: BaseException) -> bool:
-    """True where Postgres gave up one of two transactions that waited for each other: running it again may do."""
+    """Return True where Postgres gave up one of two transactions that waited for each other: it may succeed when
+    run again.
+    """
     return _sqlstate(error) in _CLASHES
 
 
 def has_moved(error: BaseException) -> bool:
-    """True where the server that we are connected to has become a standby: another connection may find the new one."""
+    """Return True where the server has become a standby: another connection may find the new primary."""
     return _sqlstate(error) == _READ_ONLY
 
 
@@ -38,7 +40,7 @@ def _sqlstate(error: BaseException) -> str | None:
 
 
 def is_outage(error: BaseException) -> bool:
-    """True where the database is at fault, not what was asked of it."""
+    """Return True where the database is at fault, not the statement."""
     if has_moved(error):
         return True
     if isinstance(error, (OperationalError, InterfaceError)):
@@ -47,7 +49,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def translate(error: SQLAlchemyError) -> StoreError:
-    """Say it in a line: StoreFull where the disk is, else StoreError."""
+    """Return the error as one line: StoreFull for a full disk, else StoreError."""
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     kind = StoreFull if any(sign in text.lower() for sign in _FULL) else StoreError
     return kind(f"database: {text[:300]}")

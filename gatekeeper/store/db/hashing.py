@@ -1,4 +1,4 @@
-"""Keyed hashes: what the database knows of ordinary mail's addresses and subjects (policy D4)."""
+"""Keyed hashes: all that the database has of ordinary mail's addresses and subjects (policy D4)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ Hash = bytes  # 16 octets
 
 
 def read_secret(connection: Connection) -> bytes:
-    """Return the database's own key of 32 octets, making it in a new database."""
+    """Return the database's own key of 32 octets; a new database gets one."""
     made = upsert(connection, secrets).values(name="hash", value=random.token_bytes(32))
     connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))  # another process may have been first
     return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == "hash")).scalar_one())
 
 
 def keyed(secret: bytes, text: str) -> Hash:
-    """Hash a text under the key."""
+    """Return the keyed hash of a text."""
     return blake2b(text.encode("utf-8", "surrogateescape"), key=secret, digest_size=16).digest()
 
 
 def keyed_all(secret: bytes, prefix: str) -> Callable[[str], Hash]:
-    """Hash many texts of one prefix, each as `keyed(secret, prefix + text)` does; the key is taken in once."""
+    """Return a function that hashes texts of one prefix as `keyed(secret, prefix + text)` does; the key is
+    processed once.
+    """
     begun = blake2b(prefix.encode("utf-8", "surrogateescape"), key=secret, digest_size=16)
 
     def hashed(text: str) -> Hash:
@@ -39,5 +41,5 @@ def keyed_all(secret: bytes, prefix: str) -> Callable[[str], Hash]:
 
 
 def lock_name(digest: Hash) -> int:
-    """Fold a hash to the 64-bit name of a Postgres advisory lock."""
+    """Return a hash as the 64-bit name of a Postgres advisory lock."""
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,4 +1,4 @@
-"""Faults of the database that a loop survives: logged when they begin, when they change, and when they are over."""
+"""Log outages of the database that a loop survives: when they begin, when they change, and when they are over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatekeeper.store.db.errors import StoreError
 
 
 class OutageLog:
-    """Keeps one loop going while the database is at fault, and says so once instead of at each turn."""
+    """Keeps one loop going while the database is at fault, and logs that once instead of at each turn."""
 
     def __init__(self, log: logging.Logger, what: str) -> None:
         """Args: `what` names the work that waits, as the subject of a sentence: `gathers`."""
@@ -20,12 +20,12 @@ class OutageLog:
 
     @property
     def lasts(self) -> bool:
-        """True from a fault on until the body of `survived` has ended without one."""
+        """True from a fault on until a body of `survived` has ended without one."""
         return bool(self._problem)
 
     @contextmanager
     def survived(self) -> Iterator[None]:
-        """Swallow a StoreError of the body, after it was logged; other errors pass."""
+        """Swallow a StoreError of the body, after logging it; other errors pass."""
         try:
             yield
         except StoreError as error:

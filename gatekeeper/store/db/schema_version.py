@@ -1,8 +1,8 @@
-"""Which programs work on a schema: what lets nodes be upgraded one after the other.
+"""Which programs work on a schema, so that nodes can be upgraded one after the other.
 
 A migration that only adds leaves older programs working: they neither read nor write what they do not know. One that
-takes something away names, as WORKS_WITH, the oldest schema whose programs have done without it. What holds for the
-newest migration is kept in the database, where a program that is older than it can read it.
+removes something names, as WORKS_WITH, the oldest schema whose programs have done without it. The value of the newest
+migration is stored in the database, where a program that is older than that migration can read it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ _NAME = "oldest program for schema {}"
 
 
 def oldest_that_works(connection: Connection, version: str) -> str:
-    """The schema ("0001") of the oldest program that works on this database; its own version where it does not say."""
+    """Return the schema ("0001") of the oldest program that works on this database; its own version where none is
+    stored.
+    """
     found = connection.execute(select(counters.c.value).where(counters.c.name == _NAME.format(version))).scalar()
     return version if found is None else f"{found:04}"
 
 
 def record_oldest(connection: Connection, migrations: ScriptDirectory) -> None:
-    """Write down what the newest migration says, after an upgrade."""
+    """Store the value of the newest migration, after an upgrade."""
     oldest, name = int(oldest_of(migrations)), _NAME.format(migrations.get_current_head())
     row = upsert(connection, counters).values(name=name, value=oldest)
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": oldest}))
 
 
 def oldest_of(migrations: ScriptDirectory) -> str:
-    """What the newest of the migrations that say so says; else the first schema of all."""
+    """Return the value of the newest migration that has one; else the first schema of all."""
     newest_first: list[Script] = list(migrations.walk_revisions())
     return next((found for each in newest_first if (found := _says(each))), newest_first[-1].revision)
 

@@ -1,7 +1,7 @@
-"""Statements for the way that every message takes: built and compiled once, then handed to the driver as they are.
+"""Statements for the path of every message: built and compiled once, then handed to the driver as they are.
 
-SQLAlchemy makes the SQL and knows the types; what it does anew at each execution (a cache key, a context, a result)
-costs several times what the database does for one row. Everything that is not on the message path uses it as usual.
+SQLAlchemy makes the SQL and knows the types; what it repeats at each execution (a cache key, a context, a result) costs
+several times what the database does for one row. All code that is not on the message path uses SQLAlchemy as usual.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Convert = Callable[[Any], Any]
 
 @immutable
 class _Compiled:
-    """A statement for one dialect: its text, and how values go in and come out."""
+    """A statement for one dialect: its text, and how values are converted on the way in and out."""
 
     sql: str
     fixed: Mapping[str, Any]  # values that stand in the statement itself
@@ -38,7 +38,7 @@ class _Compiled:
     inward_at: tuple[tuple[int, _Convert], ...] | None  # by place among these; None where parameters have another order
 
     def bind_in_order(self, values: list[Any]) -> Any:
-        """As `bind`, with a value for each of the names, and without looking at each of them."""
+        """Return the parameters from one value for each of the names, without looking at each of them."""
         if self.inward_at is None:
             return self.bind(dict(zip(self.names, values, strict=True)))
         for place, convert in self.inward_at:
@@ -46,7 +46,9 @@ class _Compiled:
         return values
 
     def of_rows(self, number: int) -> _Compiled:
-        """This INSERT of one row for so many, where values are given in order: SQLAlchemy takes 3 ms for sixteen."""
+        """Return this INSERT of one row for `number` rows, with values given in order: SQLAlchemy takes 3 ms for
+        sixteen.
+        """
         width, inward_at = len(self.names), self.inward_at or ()
         row = f"({', '.join('?' * width)})"
         head, found, tail = self.sql.partition(row)
@@ -75,7 +77,7 @@ class Statement:
     ) -> None:
         """Args: `build` makes it for a connection's dialect; `columns` are those that an insert fills.
 
-        `names` are those of all values, in the order in which they are given where they are given in order.
+        `names` are those of all values, in the order in which `rows_in_order` is given them.
         """
         self._build = build
         self._columns = list(columns) if columns is not None else None
@@ -83,19 +85,19 @@ class Statement:
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
-        """Execute, and return what it selects or returns; raises DBAPIError as SQLAlchemy does."""
+        """Execute, and return the rows that it selects or returns; raise DBAPIError as SQLAlchemy does."""
         compiled = self._for(connection)
         cursor = _execute(connection, compiled.sql, compiled.bind(values))
         return [compiled.row(found) for found in cursor.fetchall()] if compiled.columns else []
 
     def rows_in_order(self, connection: Connection, values: list[Any]) -> list[Row]:
-        """As `rows`, with the values in order."""
+        """Do as `rows`, with the values in order."""
         compiled = self._for(connection)
         cursor = _execute(connection, compiled.sql, compiled.bind_in_order(values))
         return [compiled.row(found) for found in cursor.fetchall()]
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
-        """Execute, and return how many rows it touched."""
+        """Execute, and return the number of affected rows."""
         compiled = self._for(connection)
         return int(_execute(connection, compiled.sql, compiled.bind(values)).rowcount)
 
@@ -124,7 +126,7 @@ class BulkInsert:
         self._compiled: dict[tuple[str, int], _Compiled] = {}  # by dialect and number of rows
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert the rows; raises DBAPIError."""
+        """Insert the rows; raise DBAPIError."""
         start = 0
         while left := len(rows) - start:
             size = left if left <= _FEW else min(1 << (left.bit_length() - 1), _MANY)
@@ -152,7 +154,7 @@ class BulkInsert:
         return built.values(list(rows))
 
 
-_FEW = 32  # rows, up to which there is a statement for each number of them; for more, one for each power of two
+_FEW = 32  # rows; up to these there is a statement for each number, above for each power of two
 _MANY = 128  # rows of the largest
 
 
@@ -162,16 +164,16 @@ def _numbered(columns: tuple[str, ...], size: int) -> Sequence[str]:
 
 
 class SelectAmong:
-    """A SELECT of what has one of some values in a column, however many they are."""
+    """A SELECT of rows that have one of some values in a column, however many values there are."""
 
     def __init__(self, column: ColumnElement[Any], build: Callable[[ColumnElement[bool]], Select[Any]]) -> None:
-        """Args: `build` makes the SELECT of the condition that the column's value is among the given."""
+        """Args: `build` makes the SELECT from the condition that the column has one of the values."""
         self._column = column
         self._build = build
         self._by_size: dict[int, Statement] = {}
 
     def rows(self, connection: Connection, among: Sequence[Any]) -> list[Row]:
-        """Execute for at least one value; raises DBAPIError."""
+        """Execute for at least one value; raise DBAPIError."""
         rows: list[Row] = []
         for start in range(0, len(among), _LARGEST):
             chunk = among[start : start + _LARGEST]
@@ -206,7 +208,7 @@ def _compile(statement: Built, dialect: Dialect, columns: list[str] | None, name
 
 
 def _inward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
-    """What the drivers do not take as it is; octets and truths they do."""
+    """Return the conversion for values that drivers do not take as they are; octets and booleans they do."""
     convert = kind.dialect_impl(dialect).bind_processor(dialect)
     if convert is None or not isinstance(kind, JSON):
         return None
@@ -222,31 +224,31 @@ def _inward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
 
 
 def _outward(kind: TypeEngine[Any], dialect: Dialect) -> _Convert | None:
-    """What the driver does not hand out as we want it; numbers and texts it does."""
+    """Return the conversion for values that drivers do not return as we need them; numbers and texts they do."""
     if not isinstance(kind, JSON | Boolean | LargeBinary):
         return None
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 def upsert(connection: Connection, table: Any) -> Any:
-    """Return the dialect's INSERT, the one that knows ON CONFLICT."""
+    """Return the dialect's INSERT, which knows ON CONFLICT."""
     kind: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     return kind.insert(table)
 
 
 def one_of(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """`column IN (values)`, in a form that needs nothing to be filled in at each execution."""
+    """Return `column IN (values)` in a form that needs no values at execution."""
     return column.in_([literal(value) for value in sorted(values)])
 
 
 def driver_rows(connection: Connection, sql: str, values: Sequence[Any]) -> list[Sequence[Any]]:
-    """Execute SQL of the driver's own kind, and return the rows it gives; raises DBAPIError."""
+    """Execute SQL of the driver's own kind, and return the rows; raise DBAPIError."""
     rows: list[Sequence[Any]] = _execute(connection, sql, values).fetchall()
     return rows
 
 
 def savepoint(connection: Connection, words: str) -> None:
-    """Say SAVEPOINT, RELEASE or ROLLBACK TO; raises DBAPIError."""
+    """Execute SAVEPOINT, RELEASE or ROLLBACK TO; raise DBAPIError."""
     _execute(connection, words, ())
 
 
@@ -269,7 +271,7 @@ def _execute_many(connection: Connection, sql: str, rows: Sequence[Any]) -> None
 
 
 def _wrapped(connection: Connection, sql: str, error: Exception) -> Exception:
-    """The error as SQLAlchemy would raise it, so that callers know one kind; a connection that is lost is given up."""
+    """Return the error as SQLAlchemy would raise it, so that callers know one kind; a lost connection is given up."""
     lost = connection.dialect.is_disconnect(error, connection.connection, None)  # type: ignore[arg-type]
     wrapped = DBAPIError.instance(
         sql, None, error, connection.dialect.loaded_dbapi.Error, connection_invalidated=lost, dialect=connection.dialect

@@ -1,7 +1,7 @@
-"""What wakes the queues of all nodes: NOTIFY of Postgres, rung in the transaction that queues a job.
+"""Wake the queues of all nodes when a job is queued, by NOTIFY of Postgres in the same transaction.
 
-Whoever listens has a connection of its own and a thread that waits on it. A bell that is out of order, for the
-connection is lost or the database is SQLite, costs time and nothing else: queues look by themselves too.
+A listener has a connection of its own and a thread that waits on it. Without it (a lost connection, or SQLite) jobs are
+found a little later and nothing else: queues also look by themselves.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from gatekeeper.store.db.engine import Database
 
 log = logging.getLogger("gatekeeper.store")
 _CHANNEL = "gatekeeper_jobs"
-_TURN = 0.5  # seconds after which a thread that waits looks whether it is to end
+_TURN = 0.5  # seconds after which the waiting thread checks whether it should end
 _PAUSE = 1.0  # seconds before a lost connection is made anew
 
 
 def wake_queues(connection: Connection) -> None:
-    """Wake all who listen, once the transaction is committed; several times in one are one."""
+    """Wake all listeners once the transaction is committed; several calls in one transaction count as one."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"NOTIFY {_CHANNEL}"))
 
 
 class WakeupListener:
-    """Listens, from `start` to `stop`."""
+    """Listens for wake-ups, from `start` to `stop`."""
 
     def __init__(self, database: Database, on_wakeup: Callable[[], None]) -> None:
-        """Args: `on_wakeup` is called in the bell's thread: at each wake_queues, and when one may have been missed."""
+        """Args: `on_wakeup` is called in the listener's thread: at each wake-up, and when one may have been missed."""
         self._database, self._on_wakeup = database, on_wakeup
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.works = False  # False: nobody will be woken
 
     def start(self) -> None:
-        """Begin to listen, where the database can wake_queues."""
+        """Begin to listen, where the database is Postgres."""
         if not self._database.is_sqlite:
             self._thread = threading.Thread(target=self._run, name="store-bell", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more; returns within a second or so."""
+        """Stop listening; returns within a second or so."""
         self._ending.set()
         if self._thread:
             self._thread.join()

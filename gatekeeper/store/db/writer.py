@@ -1,6 +1,6 @@
-"""The one writer of a process: a thread that takes what waits, runs it in one transaction, and commits once.
+"""The one writer of a process: a thread that takes queued work, runs it in one transaction, and commits once.
 
-Each piece of work has a savepoint of its own, so that one that fails or takes itself back leaves the others alone. A
+Each piece of work has a savepoint of its own, so that one that fails or is rolled back leaves the others alone. A
 commit costs the same for one as for forty: that is what makes `synchronous=FULL` bearable.
 """
 
@@ -25,16 +25,17 @@ from gatekeeper.store.db.statements import savepoint
 
 log = logging.getLogger("gatekeeper.store")
 T = TypeVar("T")
-_GROUP = 64  # the most that one commit waits for
-# Seconds that a group waits for more while many write at once, and never longer than the last commit took. A commit
-# costs the CPU time of three decisions: in groups of two, each decision costs twice what it does in groups of eight.
+_GROUP = 64  # the most pieces of work in one commit
+# Seconds that a group waits for more work while many write at once, and never longer than the last commit took. A
+# commit costs the CPU time of three decisions: in groups of two, each decision costs twice what it does in groups of
+# eight.
 _LINGER = 0.005
-_ATTEMPTS = 4  # at a piece of work that Postgres gave up for another's
+_ATTEMPTS = 4  # at a transaction that Postgres gave up because of another
 
 
 @immutable
 class Undo(Generic[T]):
-    """A result whose work is to be taken back: its savepoint is rolled back, the result is still given."""
+    """A result whose work is rolled back to its savepoint; the result is returned all the same."""
 
     result: T
 
@@ -45,13 +46,13 @@ class _Work:
     locks: tuple[int, ...]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
-    case: Any = None  # what `Writer.together` may do along with others of its kind
+    case: Any = None  # what `Writer.together` may settle along with others
     result: Any = None
     error: BaseException | None = None
 
 
 class _NotTogether(Exception):
-    """What was to be done together failed: each is to be tried by itself."""
+    """Work that was to be done together failed: each piece is tried by itself."""
 
 
 Together = Callable[[Connection, list[Any]], Sequence[Any]]
@@ -61,8 +62,8 @@ Together = Callable[[Connection, list[Any]], Sequence[Any]]
 class Writer:
     """Runs functions of a connection, in order of arrival, in groups.
 
-    Args: `together`, where given, does the work of several cases at once, before all else in their group: a result or
-    an exception for each, None for one whose function is to be run all the same.
+    Args: `together`, where given, settles several cases at once, before all other work of their group: it returns a
+    result or an exception for each, None for one whose function must be run.
     """
 
     database: Database
@@ -92,11 +93,10 @@ class Writer:
     ) -> T:
         """Run the function in a transaction, and return its result once that is committed.
 
-        Args: `locks` are the 64-bit names of what the function is going to read and write on Postgres, so that a
-        group can take them in one order; `case` is what `together` may settle instead of the function; `watch` may set
-        an exception on the future whose result is waited for. Raises
-        StoreError where the database is at fault, else what the function raised; nothing of its work is kept then. A
-        caller that stops waiting before its turn takes its work back.
+        Args: `locks` are the 64-bit names of what the function reads and writes on Postgres, so that a group can take
+        them in one order; `case` is what `together` may settle instead of the function; `watch` may set an exception on
+        the future whose result is awaited. Raises StoreError where the database is at fault, else what the function
+        raised; nothing of its work is stored then. A caller that stops waiting before its turn takes its work back.
         """
         loop = asyncio.get_running_loop()
         work = _Work(function, tuple(locks), loop.create_future(), loop, case)
@@ -107,7 +107,7 @@ class Writer:
         return result
 
     def call(self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = ()) -> T:
-        """As `submit`, in a transaction of its own on the calling thread: for commands, which have no loop."""
+        """Do as `submit`, in a transaction of its own on the calling thread: for commands, which have no event loop."""
         work = _Work(function, tuple(locks), None, None)  # type: ignore[arg-type]
         self._commit([work])
         if work.error:
@@ -134,9 +134,9 @@ class Writer:
             self._linger = min(_LINGER, time.monotonic() - began) if len(group) > 1 else 0.0
 
     def _next_group(self) -> list[_Work]:
-        """What waits, up to a group; [] at the end. Where the last group was many, more are waited for, asleep.
+        """Return the work that waits, up to a group; [] at the end. After a group of many, sleep a little for more.
 
-        To be woken by each of them would cost each a change of threads.
+        Waking up for each piece of work would cost a change of threads each.
         """
         group: list[_Work] = []
         work = self._waiting.get()
@@ -197,9 +197,9 @@ class Writer:
                 _run_one(connection, work)
 
     def _settle_cases(self, connection: Connection, group: list[_Work]) -> list[_Work]:
-        """Do together what can be; returns what is left to be run one by one.
+        """Settle cases together as far as possible; return the work that must be run one by one.
 
-        Raises _NotTogether where that failed. It comes first in its transaction, which is taken back then.
+        Raises _NotTogether where that failed. This comes first in its transaction, which is rolled back then.
         """
         cases = [work for work in group if work.case is not None]
         if not cases or self.together is None:
@@ -219,7 +219,7 @@ class Writer:
 
 
 def _lock(connection: Connection, group: list[_Work]) -> None:
-    """Take the locks of the whole group in one order, so that two groups never wait for each other in a ring."""
+    """Take the locks of the whole group in one order, so that two groups never wait for each other in a circle."""
     names = sorted({name for work in group for name in work.locks})
     if names:
         taking = "SELECT pg_advisory_xact_lock(name) FROM unnest(CAST(:names AS bigint[])) AS name"
@@ -227,7 +227,7 @@ def _lock(connection: Connection, group: list[_Work]) -> None:
 
 
 def _run_one(connection: Connection, work: _Work) -> None:
-    """Run in a savepoint; only an outage of the database ends the whole group."""
+    """Run work in a savepoint; only an outage of the database ends the whole group."""
     work.result, work.error = None, None
     savepoint(connection, "SAVEPOINT work")
     try:
@@ -264,7 +264,7 @@ def _fail(group: list[_Work], error: StoreError) -> None:
 
 
 def _answer(group: list[_Work]) -> None:
-    """Hand the results to their loops, one wake-up a loop."""
+    """Hand the results to their event loops, with one wake-up a loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Work]] = {}
     for work in group:
         by_loop.setdefault(work.loop, []).append(work)

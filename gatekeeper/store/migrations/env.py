@@ -1,4 +1,4 @@
-"""Where alembic comes in: always on the connection that it is handed."""
+"""Entry point of alembic: always uses the connection that it is given."""
 
 from alembic import context
 
