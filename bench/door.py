@@ -28,6 +28,7 @@ from gatekeeper.delivery import NextHop
 from gatekeeper.model import Transaction
 from gatekeeper.pipeline.pipeline import RelayMessage
 from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.service.runtime import prepare
 from gatekeeper.settings import read_settings
 from gatekeeper.smtp.replies import Reply
@@ -48,7 +49,9 @@ async def serve(port: int, sink: int) -> None:
     given = {"listen": f"127.0.0.1:{port}", "next_hop": f"smtp://127.0.0.1:{sink}"}
     settings = read_settings(given | {"max_connections_per_client": "2000"}, {})
     next_hop = NextHop(settings.next_hop)
-    listener = SmtpListener(settings.listening, next_hop, Open(), lambda sender: True, has_own=lambda: False)
+    listener = SmtpListener(
+        settings.listening, next_hop, Open(), MailAcceptance(lambda sender: True, has_own=lambda: False)
+    )
     await listener.start()
     await asyncio.Event().wait()
 

@@ -15,6 +15,7 @@ from gatekeeper.model import Counts, Outcome, Standing
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.settings import Settings, read_settings
 from gatekeeper.store import Arrival, Database, Judge, Store
 from tests.peers.gate import RULES
@@ -68,7 +69,9 @@ async def _open(settings: Settings, kind: type[Store], folder: Path) -> SmtpList
     store = kind(Database(f"sqlite:///{folder}/{kind.__name__}.db", timeout=30))
     store.open()
     pipeline = Pipeline(settings.judging, ActivePolicy(settings.judging.rules), store)
-    listener = SmtpListener(settings.listening, NextHop(settings.next_hop), pipeline, lambda sender: True)
+    listener = SmtpListener(
+        settings.listening, NextHop(settings.next_hop), pipeline, MailAcceptance(lambda sender: True)
+    )
     await listener.start()
     return listener
 

@@ -18,7 +18,7 @@ from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, sour
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.permit_uses import lock
-from gatekeeper.store.standing import Claimant, depends_on_ledger, whole_standing
+from gatekeeper.store.standing import Claimant, LedgerQuery, depends_on_ledger, whole_standing
 from gatekeeper.store.views import BatchView, MailingView
 
 
@@ -103,7 +103,7 @@ def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy
         return own
     row = {"id": about.mailing.key, "source": about.source}
     claimants = [each.claimant for each in kept]
-    whole = whole_standing(connection, row, about.standing, claimants, policy.ruleset.earlier, now)
+    whole = whole_standing(connection, row, about.standing, LedgerQuery(claimants, policy.ruleset.earlier, now))
     return _judge_all(connection, about.mailing, kept, policy, now, whole)
 
 

@@ -246,7 +246,9 @@ def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice
     content = notices.matter_notice(notice, affair.voice.organisation, moment_of(now))
     for each in notice.to:
         once = once_name(name, affair.matter.id, each)
-        jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
+        jobs.enqueue(
+            connection, jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
+        )
 
 
 def once_name(name: str, number: str, address: str) -> str:

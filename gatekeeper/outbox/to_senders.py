@@ -85,7 +85,9 @@ def never_notify(recipient: Recipient) -> bool:
 
 def queue_notice(connection: Connection, once: str, recipient: str, content: bytes, now: float, key: int) -> bool:
     """Queue a notice that is sent at most once by that name; False where it was queued before."""
-    return jobs.enqueue(connection, jobs.NOTICE, now, once=once, mailing_id=key, recipient=recipient, content=content)
+    return jobs.enqueue(
+        connection, jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=key, recipient=recipient, content=content)
+    )
 
 
 # -- DSNs --------------------------------------------------------------------------------------------------------
@@ -122,7 +124,7 @@ def queue_report(
         return False
     once = f"{occasion}:{mailing.id}"
     return jobs.enqueue(
-        connection, jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient, content=content
+        connection, jobs.NewJob(jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient, content=content)
     )
 
 
@@ -195,12 +197,7 @@ def queue_delivery_report(
         return False
     return jobs.enqueue(
         connection,
-        jobs.DSN,
-        now,
-        once=once,
-        mailing_id=mailing.key,
-        recipient=batch.sender,
-        content=content,
+        jobs.NewJob(jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=batch.sender, content=content),
     )
 
 

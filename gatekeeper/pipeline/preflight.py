@@ -18,9 +18,9 @@ from gatekeeper.notices import MatterNotice, numbered_list
 from gatekeeper.outbox.to_senders import Voice
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, likeness_for
-from gatekeeper.store import Arrival, Connection, preflights
+from gatekeeper.store import Arrival, Connection, jobs, preflights
 from gatekeeper.store.mailing_match import hash_arrival
-from gatekeeper.store.standing import Claimant, whole_standing
+from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
 
 _AT_ONCE = timedelta(seconds=1)
 _ANSWERS = {
@@ -67,7 +67,9 @@ def add_part(connection: Connection, secret: bytes, arrival: Arrival, policy: Po
     verdict, counts = _judge(connection, secret, arrival, policy, asked.addresses)
     content = _render(arrival, voice, verdict, counts)
     wait = timedelta(seconds=arrival.gathering.quiet) if arrival.gathering and arrival.gathering.opens else _AT_ONCE
-    preflights.answer(connection, asked, arrival.source.mailbox, content, now, now + wait.total_seconds())
+    due_at = now + wait.total_seconds()
+    answer = jobs.NewJob(jobs.NOTICE, now, recipient=arrival.source.mailbox, content=content, due_at=due_at)
+    preflights.answer(connection, asked, answer)
     return verdict
 
 
@@ -89,7 +91,7 @@ def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: P
     """Return what the ledger says about such a mailing."""
     claimant, now = Claimant(arrival.source, arrival.facts.subject_key), arrival.now.timestamp()
     row = {"id": None, "source": hash_arrival(secret, arrival).source}
-    found = whole_standing(connection, row, Standing(), [claimant], policy.ruleset.earlier, now)
+    found = whole_standing(connection, row, Standing(), LedgerQuery([claimant], policy.ruleset.earlier, now))
     return replace(found, permits=tuple(map(_by_subject, found.permits)))
 
 

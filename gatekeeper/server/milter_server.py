@@ -72,7 +72,7 @@ class MilterListener:
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
         """Called as the connection is made: later on, nobody may be there to ask who it was."""
-        return MilterConnection(self._settings, self.connections, self.handler, self._contents, reader, writer).run()
+        return MilterConnection(self.connections, self.handler, self._contents, reader, writer).run()
 
 
 class MilterConnection:
@@ -80,13 +80,13 @@ class MilterConnection:
 
     def __init__(
         self,
-        settings: Listening,
         connections: Connections,
         handler: MilterHandler,
         contents: ContentSpool,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
+        settings = handler.settings
         self._settings, self._connections, self._handler = settings, connections, handler
         self._reader, self._writer = reader, writer
         self.peer = _peer(writer)

@@ -5,31 +5,22 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gatekeeper.server.at_once import QuickConnection
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.smtp_connection import log, shared_attributes
-from gatekeeper.server.smtp_server import SmtpServer
+from gatekeeper.server.smtp_server import MailAcceptance, SmtpServer
 from gatekeeper.server.sockets import Acceptor, open_sockets
 from gatekeeper.server.spool import ContentSpool
 from gatekeeper.settings import Listening, SettingsError
-from gatekeeper.smtp.replies import Reply
-
-
-def _nothing() -> Reply | None:
-    """Return None: mail can be taken."""
-    return None
 
 
 class SmtpListener:
     """Takes in mail by SMTP.
 
-    Args: `next_hop` is mirrored; `pipeline` decides; `sender_allowed` tells by MAIL FROM (never the null sender) whose
-    mail is accepted; `obstacle` returns the reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full
-    disk; `is_ours` tells of a recipient's address that the gate itself answers, so that no next hop is asked about it;
-    `has_own` tells whether there are such addresses at all; `contents` is the memory for large messages, shared with
-    other listeners. Raises SettingsError where the certificate is bad.
+    Args: `next_hop` is mirrored; `pipeline` decides; `acceptance` says which mail is accepted; `contents` is the memory
+    for large messages, shared with other listeners. Raises SettingsError where the certificate is bad.
     """
 
     def __init__(
@@ -37,15 +28,12 @@ class SmtpListener:
         settings: Listening,
         next_hop: ListenerNextHop,
         pipeline: ListenerPipeline,
-        sender_allowed: Callable[[str], bool],
-        obstacle: Callable[[], Reply | None] = _nothing,
-        is_ours: Callable[[str], bool] = lambda address: False,
-        has_own: Callable[[], bool] = lambda: True,
+        acceptance: MailAcceptance,
         contents: ContentSpool | None = None,
     ) -> None:
         self._settings = settings
         shared = contents or ContentSpool(settings.memory_for_content)
-        self._server = SmtpServer(settings, next_hop, pipeline, sender_allowed, obstacle, is_ours, has_own, shared)
+        self._server = SmtpServer(settings, next_hop, pipeline, acceptance, shared)
         self._acceptor: Acceptor | None = None
         self._tls = _tls_context(settings)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.server.connections import Connections, ListenerConnection, membership_test
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.spool import ContentSpool
@@ -25,6 +26,27 @@ class _Timed(Protocol):
     def check_deadline(self, now: float) -> None: ...
 
 
+def _nothing() -> Reply | None:
+    """Return None: mail can be taken."""
+    return None
+
+
+@immutable
+class MailAcceptance:
+    """Which mail the SMTP listener accepts, as functions of the gate.
+
+    Args: `sender_allowed` tells by MAIL FROM (never the null sender) whose mail is accepted; `obstacle` returns the
+    reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk; `is_ours` tells of a recipient's
+    address that the gate itself answers, so that no next hop is asked about it; `has_own` tells whether there are such
+    addresses at all.
+    """
+
+    sender_allowed: Callable[[str], bool]
+    obstacle: Callable[[], Reply | None] = _nothing
+    is_ours: Callable[[str], bool] = lambda address: False
+    has_own: Callable[[], bool] = lambda: True
+
+
 class SmtpServer(Connections):
     """The connections of the SMTP listener, and what they need of other rooms."""
 
@@ -33,28 +55,22 @@ class SmtpServer(Connections):
         settings: Listening,
         next_hop: ListenerNextHop,
         pipeline: ListenerPipeline,
-        sender_allowed: Callable[[str], bool],
-        obstacle: Callable[[], Reply | None],
-        is_ours: Callable[[str], bool],
-        has_own: Callable[[], bool],
+        acceptance: MailAcceptance,
         contents: ContentSpool,
     ) -> None:
         super().__init__(settings, settings.max_connections_per_client)
         self.next_hop, self.pipeline = next_hop, pipeline
-        self.sender_allowed, self.obstacle = sender_allowed, obstacle
-        self.is_ours, self._has_own = is_ours, has_own
+        self.sender_allowed, self.obstacle = acceptance.sender_allowed, acceptance.obstacle
+        self.is_ours, self._has_own = acceptance.is_ours, acceptance.has_own
         self.contents = contents
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
-        self.shared: Mapping[
-            str, Any
-        ] = {}  # attributes that every connection begins with; set when the listener starts
+        self.shared: Mapping[str, Any] = {}  # attributes that every connection begins with; set at the start
         self.may_xforward, self.may_xclient = membership_test(settings.xforward), membership_test(settings.xclient)
         self.is_authenticated = membership_test(settings.authenticated)
         self._theirs: Mapping[str, str] = {}
         self._ours: Mapping[str, str] = {}
-        self._hellos: dict[
-            tuple[str, bool, bool, bool], Reply
-        ] = {}  # EHLO replies by hostname, STARTTLS, XFORWARD, XCLIENT; for `_ours`
+        # EHLO replies that offer `_ours`, by hostname, STARTTLS, XFORWARD and XCLIENT
+        self._hellos: dict[tuple[str, bool, bool, bool], Reply] = {}
         self._next_check: asyncio.TimerHandle | None = None
 
     # -- deadlines: one timer checks those of all connections ----------------------------------------------------

@@ -13,6 +13,7 @@ from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
 from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.server.sockets import open_sockets
 from gatekeeper.server.spool import ContentSpool
 from gatekeeper.service.context import ProcessContext
@@ -57,16 +58,8 @@ class Front:
         self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
         listening = base.settings.listening
         contents = ContentSpool(listening.memory_for_content, base.counts.content)
-        self.listener = SmtpListener(
-            listening,
-            base.next_hop,
-            self.pipeline,
-            self._sender_allowed,
-            self._obstacle,
-            self._is_preflight,
-            self._has_preflight,
-            contents,
-        )
+        acceptance = MailAcceptance(self._sender_allowed, self._obstacle, self._is_preflight, self._has_preflight)
+        self.listener = SmtpListener(listening, base.next_hop, self.pipeline, acceptance, contents)
         self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
 
     async def start(self, doors: ListenerSockets) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select, update
 
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.answers import answers_passed
@@ -23,7 +24,7 @@ from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row, Statement, one_of
 from gatekeeper.store.db.writer import Undo
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
 from gatekeeper.store.list_reach import tally
 from gatekeeper.store.mailing_match import ArrivalHashes, hold_gathered, match_mailing, new_row, open_mailing
@@ -38,7 +39,7 @@ from gatekeeper.store.rows import (
     reasons_from_rows,
     reasons_to_rows,
 )
-from gatekeeper.store.standing import Claimant, depends_on_ledger, own_standing, whole_standing
+from gatekeeper.store.standing import Claimant, LedgerQuery, depends_on_ledger, own_standing, whole_standing
 
 _RESEND_SECONDS = 5 * 86_400.0  # how long an MTA tries again (RFC 5321 4.5.4.1)
 
@@ -81,7 +82,7 @@ def decide(
     if is_new:
         mailing["id"] = open_mailing(connection, mailing, hashes)
     relayed = add_people(connection, mailing, people, new, reached=handling is Handling.PASS)
-    number = _write_mailing(connection, mailing, arrival, verdict, counts, relayed, handling, joined_by)
+    number = _write_mailing(connection, mailing, arrival, _Decided(verdict, counts, relayed, handling, joined_by))
     flight = _claim(connection, mailing["id"], arrival, verdict, handling)
     outcome = replace(outcome, mailing=mailing_name(number), key=mailing["id"], gathered=handling is Handling.GATHER)
     if handling is Handling.PASS:
@@ -96,7 +97,8 @@ def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callab
     if not depends_on_ledger(verdict):
         return verdict
     claimant = Claimant(arrival.source, arrival.facts.subject_key)
-    whole = whole_standing(connection, mailing, own, [claimant], arrival.earlier, arrival.now.timestamp())
+    query = LedgerQuery([claimant], arrival.earlier, arrival.now.timestamp())
+    whole = whole_standing(connection, mailing, own, query)
     return judge_with_permits(connection, mailing["id"], whole, judge, lambda verdict: verdict.permits)
 
 
@@ -168,20 +170,24 @@ def _repeat(kept: Row) -> Outcome:
 # -- what is written ---------------------------------------------------------------------------------------------
 
 
-def _write_mailing(
-    connection: Connection,
-    mailing: Row,
-    arrival: Arrival,
-    verdict: Verdict,
-    counts: Counts,
-    relayed: int,
-    handling: Handling,
-    joined_by: str | None,
-) -> int | None:
+@immutable
+class _Decided:
+    """What was decided about a batch: `relayed` people are reached first by it, `joined_by` is the kind of its key."""
+
+    verdict: Verdict
+    counts: Counts
+    relayed: int
+    handling: Handling
+    joined_by: str | None
+
+
+def _write_mailing(connection: Connection, mailing: Row, arrival: Arrival, decided: _Decided) -> int | None:
+    """Write the mailing's row after a batch; return the mailing's number, None while it has none."""
+    verdict, counts, handling = decided.verdict, decided.counts, decided.handling
     now = arrival.now.timestamp()
     if handling is Handling.HOLD and mailing["state"] == MailingState.HELD:
         _note_growth(connection, mailing, arrival, counts)
-    mailing |= grown_row(mailing, counts, now, relayed=relayed, joined_by=joined_by)
+    mailing |= grown_row(mailing, counts, now, relayed=decided.relayed, joined_by=decided.joined_by)
     grow_mailings(connection, [mailing])
     changes: dict[str, Any] = {}
     if mailing.get("sender") is None and (verdict.mass or verdict.permits or handling is not Handling.PASS):
@@ -229,7 +235,7 @@ def held_changes(
         return changes
     reached = count_reached(connection, mailing["id"])
     text = ", ".join(reason.rule for reason in holding) + (f"; {reached} people were reached before" if reached else "")
-    record(connection, mailing["id"], now, "held", text=text)
+    record(connection, Event(now, "held", mailing_id=mailing["id"], text=text))
     hold_gathered(connection, mailing["id"])
     return changes | {"held_at": now, "reached_before": reached}
 
@@ -244,7 +250,7 @@ def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: floa
     begins = state is not MailingState.GATHERING
     since = now if begins else mailing["gather_since"]
     if begins:
-        record(connection, mailing["id"], now, "gathering")
+        record(connection, Event(now, "gathering", mailing_id=mailing["id"]))
     until = min(now + arrival.gathering.quiet, since + arrival.gathering.limit)
     return {
         "state": advance(state, "gather").value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any
 
 from sqlalchemy import Connection, insert
@@ -12,25 +12,31 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.schema import events
 
 
-def record(
-    connection: Connection,
-    mailing_id: int | None,
-    at: float,
-    act: str,
-    *,
-    by: str | None = None,
-    login: str | None = None,
-    text: str | None = None,
-    request_id: int | None = None,
-    permit_id: int | None = None,
-    suspension_id: int | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> None:
-    """Write one event of a timeline; `login` is the operating system's, of a person's act."""
-    row = {"mailing_id": mailing_id, "at": at, "act": act, "by": by, "login": login, "text": text}
-    about = {"request_id": request_id, "permit_id": permit_id, "suspension_id": suspension_id}
-    more = {"details": dict(details)} if details else {}
-    connection.execute(insert(events).values(**row, **about, **more))
+@immutable
+class Event:
+    """One event of a timeline, before it is written."""
+
+    at: float
+    act: str
+    mailing_id: int | None = None
+    by: str | None = None
+    login: str | None = None  # of the operating system, for a person's act
+    text: str | None = None
+    request_id: int | None = None
+    permit_id: int | None = None
+    suspension_id: int | None = None
+    details: Mapping[str, Any] | None = None
+
+
+_COLUMNS = tuple(each.name for each in fields(Event) if each.name != "details")
+
+
+def record(connection: Connection, event: Event) -> None:
+    """Write one event of a timeline."""
+    row: dict[str, Any] = {name: getattr(event, name) for name in _COLUMNS}
+    if event.details:
+        row["details"] = dict(event.details)
+    connection.execute(insert(events).values(**row))
 
 
 @immutable

@@ -19,7 +19,7 @@ from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.decide import held_changes
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.mailings import send_on
 from gatekeeper.store.people import mark_all_reached
@@ -113,7 +113,7 @@ def end_by_passing(
             connection.execute(update(batches).where(batches.c.id == batch.id).values(**values))
         send_on(connection, row["id"], batch.id, now, under)
     _end(connection, row, "pass", now, {})
-    record(connection, row["id"], now, "gathered", text=f"{len(gathered.batches)} batches sent on")
+    record(connection, Event(now, "gathered", mailing_id=row["id"], text=f"{len(gathered.batches)} batches sent on"))
     return True
 
 
@@ -138,7 +138,7 @@ def end_by_refusing(connection: Connection, gathered: GatheredMailing, reasons: 
     connection.execute(left.values(state=BatchState.RETURNED.value))
     open_successor(connection, row["id"])
     _end(connection, row, "refuse", now, {})
-    record(connection, row["id"], now, "refused", text=", ".join(reason.rule for reason in reasons))
+    record(connection, Event(now, "refused", mailing_id=row["id"], text=", ".join(reason.rule for reason in reasons)))
     return True
 
 

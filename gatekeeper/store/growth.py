@@ -15,7 +15,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES
 from gatekeeper.store.db.schema import batches, events
 from gatekeeper.store.db.statements import Row
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 
 GREW = "grew"
 _TOGETHER_SECONDS = 60.0  # from the first of several batches that are one event
@@ -60,7 +60,7 @@ def note_growth(
     }
     newest = _newest(connection, before["id"])
     if newest is None or newest["act"] != GREW or not 0 <= now - newest["at"] < _TOGETHER_SECONDS:
-        record(connection, before["id"], now, GREW, text=growth_text(fresh), details=fresh)
+        record(connection, Event(now, GREW, mailing_id=before["id"], text=growth_text(fresh), details=fresh))
         return
     details = add_growth(newest["details"], fresh)
     changed = update(events).where(events.c.id == newest["id"])

@@ -56,29 +56,32 @@ class Release:
     blind: bool = False  # To and Cc are hidden when it is sent
 
 
-def enqueue(
-    connection: Connection,
-    kind: str,
-    now: float,
-    *,
-    once: str | None = None,
-    mailing_id: int | None = None,
-    batch_id: int | None = None,
-    recipient: str | None = None,
-    content: bytes | None = None,
-    due: float | None = None,
-) -> bool:
-    """Queue a job that is due at once, or at `due`; return False where one named `once` was queued before."""
+@immutable
+class NewJob:
+    """A job to be queued, due at once or at `due_at`; of those named `once` only the first is ever queued."""
+
+    kind: str
+    queued_at: float
+    once: str | None = None
+    mailing_id: int | None = None
+    batch_id: int | None = None
+    recipient: str | None = None
+    content: bytes | None = field(default=None, repr=False)
+    due_at: float | None = None
+
+
+def enqueue(connection: Connection, job: NewJob) -> bool:
+    """Queue a job; return False where one of its name `once` was queued before."""
     row = {
-        "kind": kind,
-        "once": once,
-        "mailing_id": mailing_id,
-        "batch_id": batch_id,
-        "recipient": recipient,
-        "content": content,
+        "kind": job.kind,
+        "once": job.once,
+        "mailing_id": job.mailing_id,
+        "batch_id": job.batch_id,
+        "recipient": job.recipient,
+        "content": job.content,
         "state": "due",
-        "queued_at": now,
-        "due_at": now if due is None else due,
+        "queued_at": job.queued_at,
+        "due_at": job.queued_at if job.due_at is None else job.due_at,
         "attempts": 0,
         "lease_until": 0.0,
         "fence": 0,
@@ -97,7 +100,7 @@ def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batc
     A worker that still has it leased goes on with it, so that nobody is sent the message twice.
     """
     name = f"release:{batch_id}"
-    if not enqueue(connection, RELEASE, now, once=name, mailing_id=mailing_id, batch_id=batch_id):
+    if not enqueue(connection, NewJob(RELEASE, now, once=name, mailing_id=mailing_id, batch_id=batch_id)):
         again = update(jobs).where(jobs.c.once == name)
         connection.execute(again.values(state="due", queued_at=now, due_at=now, attempts=0, error=None))
 

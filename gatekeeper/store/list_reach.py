@@ -35,7 +35,10 @@ def tally(connection: Connection, secret: bytes, mailing: Row, audience: Audienc
             grown[key] = before.get(key, 0) + len(names & people)
     known = before.get("reach", {})
     reach = {
-        address: [_reached(connection, secret, mailing, watched, known.get(address), names), *_list(watched)]
+        address: [
+            _reached(connection, secret, mailing, watched, known.get(address)) + len(names & watched.members),
+            *_list(watched),
+        ]
         for address, watched in audience.watched.items()
     }
     return {**before, **grown, "reach": reach}
@@ -45,17 +48,15 @@ def _list(watched: WatchedList) -> tuple[int, str]:
     return len(watched.members), watched.version
 
 
-def _reached(
-    connection: Connection, secret: bytes, mailing: Row, watched: WatchedList, known: Any, names: set[str]
-) -> int:
-    fresh = len(names & watched.members)
+def _reached(connection: Connection, secret: bytes, mailing: Row, watched: WatchedList, known: Any) -> int:
+    """Return how many members were reached before this batch: as `known` says, else counted anew."""
     if known is not None and tuple(known[1:]) == _list(watched):
-        return int(known[0]) + fresh
+        return int(known[0])
     if mailing["users"] + mailing["external"] == 0:
-        return fresh
+        return 0
     query = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing["id"])
     counted = map(bytes, connection.execute(query).scalars())
-    return len(_hashes(secret, watched).intersection(counted)) + fresh
+    return len(_hashes(secret, watched).intersection(counted))
 
 
 @lru_cache(maxsize=4)

@@ -20,7 +20,7 @@ from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.db.hashing import Hash, keyed, lock_name
 from gatekeeper.store.db.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
 from gatekeeper.store.db.statements import BulkInsert, Row, SelectAmong, Statement, upsert
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, digests_of, note_growth
 from gatekeeper.store.list_reach import merge_tallies
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
@@ -240,7 +240,10 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
         changes["reached_before"] = count_reached(connection, target)
     changes |= _take_number(connection, before, other, target)
     connection.execute(update(mailings).where(mailings.c.id == target).values(**changes))
-    record(connection, target, now, "merged", text=mailing_name(other["number"]) or "a mailing without a number")
+    record(
+        connection,
+        Event(now, "merged", mailing_id=target, text=mailing_name(other["number"]) or "a mailing without a number"),
+    )
     if before["state"] == MailingState.HELD and came:
         note_growth(connection, before, changes, Growth(len(came), len({*came} - {*had})), now)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.store import jobs
 from gatekeeper.store.db.schema import batches, mailings
-from gatekeeper.store.events import Act, record
+from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.people import mark_all_reached, mark_reached
 from gatekeeper.store.permit_uses import give_back
@@ -21,7 +21,7 @@ from gatekeeper.store.views import BatchView, MailingView
 def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
     """Write a person's act to the mailing's timeline."""
     by, login, text = act.by or None, act.login or None, act.reason or None
-    record(connection, mailing.key, act.at, name, by=by, login=login, text=text, details=act.details)
+    record(connection, Event(act.at, name, mailing_id=mailing.key, by=by, login=login, text=text, details=act.details))
 
 
 def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], given: Grant, act: Act) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, exists, insert, or_, select, upda
 from gatekeeper.lifecycle import BatchState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Permit, Standing
 from gatekeeper.store.db.schema import batch_recipients, batches, flights, permit_uses, permits, requests
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 from gatekeeper.store.rows import permit_of
 from gatekeeper.store.standing import read_scopes
 
@@ -93,7 +93,7 @@ def _claim(connection: Connection, number: int, mailing_id: int, now: float, rel
         changes["state"] = advance(PermitState(permit["state"]), "use up").value
         _use_request(connection, permit["request_id"], now)
     connection.execute(update(permits).where(permits.c.id == id).values(**changes))
-    record(connection, mailing_id, now, "permitted", text=f"P-{number}", permit_id=id)
+    record(connection, Event(now, "permitted", mailing_id=mailing_id, text=f"P-{number}", permit_id=id))
     return id
 
 
@@ -104,7 +104,7 @@ def _use_request(connection: Connection, request_id: int | None, now: float) -> 
     if state == RequestState.APPROVED:
         follows = advance(RequestState(state), "use").value
         connection.execute(update(requests).where(requests.c.id == request_id).values(state=follows, changed_at=now))
-        record(connection, None, now, "used", request_id=request_id)
+        record(connection, Event(now, "used", request_id=request_id))
 
 
 def give_back(connection: Connection, mailing_id: int, now: float) -> None:

@@ -21,7 +21,7 @@ from gatekeeper.store.db.schema import (
     permits,
     requests,
 )
-from gatekeeper.store.events import Act, record
+from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.jobs import in_hand
 from gatekeeper.store.permit_uses import in_flight
 from gatekeeper.store.rows import likeness_of, likeness_to_row, mailing_name, next_number, reasons_to_rows, scope_names
@@ -152,7 +152,7 @@ def _look_again(connection: Connection, given: Grant, now: float) -> None:
 
 def note(connection: Connection, key: int, name: str, act: Act) -> None:
     """Write a person's act to the permit's timeline."""
-    record(connection, None, act.at, name, by=act.by, login=act.login, text=act.reason or None, permit_id=key)
+    record(connection, Event(act.at, name, by=act.by, login=act.login, text=act.reason or None, permit_id=key))
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def stop(
     for mailing_key in mailing_keys:
         ids = _released_under(connection, permit.key, mailing_key)
         if ids:
-            _hold_again(connection, permit, mailing_key, ids, why, act)
+            _hold_again(connection, mailing_key, ids, _Stop(permit, why, act))
 
 
 def _released_under(connection: Connection, permit_key: int, mailing_key: int) -> list[int]:
@@ -319,9 +319,17 @@ def _released_under(connection: Connection, permit_key: int, mailing_key: int) -
     return [id for id, under in connection.execute(query.with_for_update()) if permit_key in under]
 
 
-def _hold_again(
-    connection: Connection, permit: PermitView, mailing_key: int, ids: list[int], why: tuple[Reason, ...], act: Act
-) -> None:
+@immutable
+class _Stop:
+    """A change to a permit that stops what was released under it: the reasons to hold it for, and the act."""
+
+    permit: PermitView
+    why: tuple[Reason, ...]
+    act: Act
+
+
+def _hold_again(connection: Connection, mailing_key: int, ids: list[int], stopping: _Stop) -> None:
+    permit, why, act = stopping.permit, stopping.why, stopping.act
     connection.execute(update(batches).where(batches.c.id.in_(ids)).values(state=BatchState.HELD.value))
     # A job that is not leased is done; a leased one is ended by its worker, after the group that is being sent.
     idle = update(jobs).where(jobs.c.batch_id.in_(ids), jobs.c.state == "due", jobs.c.lease_until <= act.at)
@@ -337,7 +345,12 @@ def _hold_again(
         "version": row["version"] + 1,
     }
     connection.execute(update(mailings).where(mailings.c.id == mailing_key).values(**changes))
-    record(connection, mailing_key, act.at, "stopped", by=act.by, login=act.login, text=permit.id, permit_id=permit.key)
+    record(
+        connection,
+        Event(
+            act.at, "stopped", mailing_id=mailing_key, by=act.by, login=act.login, text=permit.id, permit_id=permit.key
+        ),
+    )
 
 
 def effect_of(connection: Connection, permit: PermitView, now: float) -> PermitEffect:
@@ -375,7 +388,7 @@ def expire_permits(connection: Connection, now: float) -> list[PermitView]:
     for permit in found:
         state = advance(permit.state, "expire")
         connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value))
-        record(connection, None, now, "expired", permit_id=permit.key)
+        record(connection, Event(now, "expired", permit_id=permit.key))
     _expire_requests(connection, [row["request_id"] for row in rows if row["request_id"] is not None], now)
     return found
 
@@ -386,4 +399,4 @@ def _expire_requests(connection: Connection, keys: Collection[int], now: float) 
     for key in connection.execute(unused.order_by(requests.c.id).with_for_update()).scalars().all():
         state = advance(RequestState.APPROVED, "expire")
         connection.execute(update(requests).where(requests.c.id == key).values(state=state.value, changed_at=now))
-        record(connection, None, now, "expired", request_id=key)
+        record(connection, Event(now, "expired", request_id=key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -38,20 +39,20 @@ def join(connection: Connection, secret: bytes, name: str, addresses: Collection
     return PreflightQuestion(key, frozenset(joined), row["answers"])
 
 
-def answer(
-    connection: Connection, question: PreflightQuestion, recipient: str, content: bytes, now: float, due: float
-) -> None:
-    """Queue the answer for the time `due`, in place of one that has not been sent yet."""
-    waiting = (queued.c.once == _name(question, question.answers), queued.c.state == "due", queued.c.lease_until <= now)
+def answer(connection: Connection, question: PreflightQuestion, job: jobs.NewJob) -> None:
+    """Queue the answer, in place of one that has not been sent yet.
+
+    Args: `job` is the notice, without its name.
+    """
+    current = queued.c.once == _name(question, question.answers)
+    waiting = (current, queued.c.state == "due", queued.c.lease_until <= job.queued_at)
     row = connection.execute(select(queued.c.id, queued.c.due_at).where(*waiting).with_for_update()).first()
     if row:
-        later = max(row.due_at, due)
-        connection.execute(update(queued).where(queued.c.id == row.id).values(content=content, due_at=later))
+        later = max(row.due_at, job.due_at or job.queued_at)
+        connection.execute(update(queued).where(queued.c.id == row.id).values(content=job.content, due_at=later))
         return
     number = question.answers + 1
-    jobs.enqueue(
-        connection, jobs.NOTICE, now, once=_name(question, number), recipient=recipient, content=content, due=due
-    )
+    jobs.enqueue(connection, replace(job, once=_name(question, number)))
     connection.execute(update(preflights).where(preflights.c.key == question.key).values(answers=number))
 
 

@@ -13,7 +13,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
 from gatekeeper.store.db.schema import mailings
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 from gatekeeper.store.mailings import release
 from gatekeeper.store.permit_uses import claim
 from gatekeeper.store.rows import reasons_to_rows
@@ -61,7 +61,7 @@ def release_candidate(
     claim(connection, permits, key, now)
     changes = {"state": state.value, "changed_at": now, "look_again": None, "version": candidate.version + 1}
     connection.execute(update(mailings).where(mailings.c.id == key).values(**changes))
-    record(connection, key, now, "released", text=", ".join(permits))
+    record(connection, Event(now, "released", mailing_id=key, text=", ".join(permits)))
     release(connection, key, list(candidate.batches), list(permits), now)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store.db.schema import batches, bodies, events, mailings
-from gatekeeper.store.events import record
+from gatekeeper.store.events import Event, record
 from gatekeeper.store.views import NUMBERED
 
 _SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
@@ -123,4 +123,4 @@ def bodies_of(connection: Connection, key: int) -> list[bytes]:
 
 def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
     """Write that a step was done, and whom it was sent to."""
-    record(connection, key, now, step, text=", ".join(sorted(people)) or None)
+    record(connection, Event(now, step, mailing_id=key, text=", ".join(sorted(people)) or None))

@@ -13,7 +13,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import RequestState, advance
 from gatekeeper.model import Likeness
 from gatekeeper.store.db.schema import events, permits, requests
-from gatekeeper.store.events import Act, record
+from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.rows import likeness_of, likeness_to_row, next_number
 from gatekeeper.store.versions import AGREED, version_of
 from gatekeeper.store.views import EventView, view_event
@@ -146,14 +146,15 @@ def note(connection: Connection, key: int, name: str, act: Act) -> None:
     """Write a person's act to the request's timeline."""
     record(
         connection,
-        None,
-        act.at,
-        name,
-        by=act.by or None,
-        login=act.login or None,
-        text=act.reason or None,
-        request_id=key,
-        details=act.details,
+        Event(
+            act.at,
+            name,
+            by=act.by or None,
+            login=act.login or None,
+            text=act.reason or None,
+            request_id=key,
+            details=act.details,
+        ),
     )
 
 
@@ -207,7 +208,7 @@ def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
 
 def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
     """Write a step, such as a reminder, and whom it was sent to."""
-    record(connection, None, now, step, text=", ".join(sorted(people)) or None, request_id=key)
+    record(connection, Event(now, step, text=", ".join(sorted(people)) or None, request_id=key))
 
 
 def _one(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RequestView | None:

@@ -36,6 +36,15 @@ class Claimant:
     subject_key: str
 
 
+@immutable
+class LedgerQuery:
+    """What the ledger is asked about a mailing, besides its row; `now` in seconds since 1970."""
+
+    claimants: Collection[Claimant]
+    earlier: Collection[EarlierMailings]
+    now: float
+
+
 def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping) -> Standing:
     """Return what the mailing's own row says: its state, why it is held, and the permits that it has used."""
     if mailing["number"] is None:
@@ -59,11 +68,10 @@ def whole_standing(
     connection: Connection,
     mailing: Mapping[str, Any] | RowMapping,
     own: Standing,
-    claimants: Collection[Claimant],
-    earlier: Collection[EarlierMailings],
-    now: float,
+    query: LedgerQuery,
 ) -> Standing:
     """Return all that the ledger says: permits that may cover the mailing, suspensions, earlier mailings."""
+    claimants, now = query.claimants, query.now
     names = {pair for claimant in claimants for pair in _names(claimant.source)}
     others = {pair for claimant in claimants for pair in claimant.source.others}
     subjects = {claimant.subject_key for claimant in claimants} - {""}
@@ -72,7 +80,7 @@ def whole_standing(
         whole=True,
         permits=_permits(connection, mailing["id"], names, subjects, now),
         suspensions=_suspensions(connection, names | others, now),
-        earlier={question: _count_earlier(connection, mailing, question, now) for question in earlier},
+        earlier={question: _count_earlier(connection, mailing, question, now) for question in query.earlier},
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import SuspensionState, advance
 from gatekeeper.store.db.schema import suspensions
-from gatekeeper.store.events import Act, record
+from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.rows import next_number
 
 
@@ -54,7 +54,7 @@ def end(connection: Connection, suspension: SuspensionView, act: Act) -> None:
 
 
 def _note(connection: Connection, key: int, name: str, act: Act) -> None:
-    record(connection, None, act.at, name, by=act.by, login=act.login, text=act.reason or None, suspension_id=key)
+    record(connection, Event(act.at, name, by=act.by, login=act.login, text=act.reason or None, suspension_id=key))
 
 
 def list_suspensions(connection: Connection, now: float, state: str | None = None) -> list[SuspensionView]:

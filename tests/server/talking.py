@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from gatekeeper.delivery import NextHop
 from gatekeeper.model import Transaction
 from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.settings import Settings, read_settings
 from gatekeeper.smtp.replies import Reply
 from tests.peers.sink import Sink
@@ -125,7 +126,7 @@ async def open_door(
     async with sink or Sink() as behind:
         settings = settings_with(behind, **texts)
         next_hop, passer = NextHop(settings.next_hop), pipeline or Passer()
-        listener = SmtpListener(settings.listening, next_hop, passer, sender_allowed, obstacle, is_ours)
+        listener = SmtpListener(settings.listening, next_hop, passer, MailAcceptance(sender_allowed, obstacle, is_ours))
         await listener.start()
         door = Door(listener, behind, passer, next_hop)
         try:

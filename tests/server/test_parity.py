@@ -22,6 +22,7 @@ from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.server.milter_server import MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
+from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.server.sockets import open_sockets
 from gatekeeper.settings import Settings, read_settings
 from gatekeeper.store import Database, Store, views
@@ -104,7 +105,7 @@ async def open_gate(folder: Path, sink: Sink, rules: str = RULES + MORE_RULES) -
     store.open()
     next_hop = NextHop(settings.next_hop)
     pipeline = Pipeline(settings.judging, ActivePolicy(settings.judging.rules), store)
-    smtp = SmtpListener(settings.listening, next_hop, pipeline, lambda sender: True)
+    smtp = SmtpListener(settings.listening, next_hop, pipeline, MailAcceptance(lambda sender: True))
     gate = Gate(smtp, MilterListener(settings.listening, pipeline, lambda: None), store)
     pipeline.report = gate.passages.append
     await gate.smtp.start()

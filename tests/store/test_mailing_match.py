@@ -153,8 +153,8 @@ async def test_ordinary_mail_that_was_merged_is_forgotten_like_other_ordinary_ma
 async def test_ordinary_mail_whose_sender_was_warned_is_forgotten_too(store):
     came = one(people(1), "a", "1")
     outcome = await store.decide(came, always(Action.WARN))
-    queue = partial(jobs.enqueue, kind=jobs.NOTICE, now=1.0, mailing_id=outcome.key, recipient="a@doa.example.gov")
-    store.call(partial(queue, content=b"warned"))
+    job = jobs.NewJob(jobs.NOTICE, 1.0, mailing_id=outcome.key, recipient="a@doa.example.gov", content=b"warned")
+    store.call(partial(jobs.enqueue, job=job))
     assert store.call(partial(cleanup.forget_ordinary, before=NOON.timestamp() + 60)) == 1
     (job,) = store.call(partial(jobs.lease, now=2.0, seconds=1, limit=5))
     assert job.content == b"warned"

@@ -111,7 +111,7 @@ def test_the_servers_clock_is_what_nodes_go_by_and_its_jumps_are_drawn_out(machi
 
 
 def queued(store, now: float, **changes: float) -> None:
-    store.call(partial(jobs.enqueue, kind=jobs.NOTICE, now=now, recipient="a@example.gov", content=b"x"))
+    store.call(partial(jobs.enqueue, job=jobs.NewJob(jobs.NOTICE, now, recipient="a@example.gov", content=b"x")))
     if changes:
         store.call(lambda connection: connection.execute(update(tables.jobs).values(**changes)))
 

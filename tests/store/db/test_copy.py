@@ -43,7 +43,7 @@ def full(store):
     asyncio.run(fill())
     store.call(lambda connection: connection.exec_driver_sql("UPDATE mailings SET merged_into = 2 WHERE id = 1"))
     for number in range(3):
-        store.call(partial(jobs.enqueue, kind=jobs.NOTICE, now=5.5, once=f"x{number}", content=b"\x00\xff"))
+        store.call(partial(jobs.enqueue, job=jobs.NewJob(jobs.NOTICE, 5.5, once=f"x{number}", content=b"\x00\xff")))
     store.call(lambda connection: connection.exec_driver_sql("DELETE FROM jobs WHERE once = 'x2'"))
     return store
 
@@ -80,7 +80,7 @@ def test_no_number_is_given_twice_not_even_one_of_a_row_that_is_gone(full, targe
     copying.copy(full.database, Database(target, 5))
     copy = Store(Database(target, 5))
     copy.open()
-    copy.call(partial(jobs.enqueue, kind=jobs.NOTICE, now=6.0, once="new"))
+    copy.call(partial(jobs.enqueue, job=jobs.NewJob(jobs.NOTICE, 6.0, once="new")))
     found = copy.call(lambda connection: connection.exec_driver_sql("SELECT id FROM jobs WHERE once = 'new'").scalar())
     assert found > 3
     copy.close()
@@ -132,7 +132,7 @@ def test_nobody_writes_to_the_source_meanwhile(full, target):
 
     def write(_):
         with pytest.raises(Exception, match="database"):
-            impatient.writer.call(partial(jobs.enqueue, kind=jobs.NOTICE, now=7.0, once="late"))
+            impatient.writer.call(partial(jobs.enqueue, job=jobs.NewJob(jobs.NOTICE, 7.0, once="late")))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

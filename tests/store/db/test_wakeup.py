@@ -28,7 +28,7 @@ def bell(store, heard):
 
 
 def queue(store: Store, once: str) -> bool:
-    return store.call(partial(jobs.enqueue, kind=jobs.NOTICE, now=0.0, once=once, recipient="a@example.gov"))
+    return store.call(partial(jobs.enqueue, job=jobs.NewJob(jobs.NOTICE, 0.0, once=once, recipient="a@example.gov")))
 
 
 @pytest.fixture
