@@ -1,1 +1,1 @@
-"""What time does: gathers end, people are reminded, the queue sends."""
+"""What happens by the passing of time: gathers end, people are reminded, the queue sends. Start with `scheduler.py`."""

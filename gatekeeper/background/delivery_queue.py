@@ -1,7 +1,8 @@
-"""The durable queue at work: releases, DSNs and notices, each leased, sent, and written down.
+"""Carries out the jobs of the durable queue: releases, delivery reports (DSNs) and notices.
 
-A release goes out in groups, and what the next hop says is committed after each: a crash repeats at most the group
-that was in flight. What the next hop does not take is tried again with growing pauses for five days, then returned.
+Each job is leased, sent, and its outcome written. A release goes out in groups of recipients, and the answers of the
+next hop are committed after each group: a crash repeats at most the group that was in flight. Mail that the next hop
+does not take is tried again with growing pauses for five days, then returned to its sender.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 
 class Claim(Enum):
-    """What a worker finds when it is about to send to the next group of a release."""
+    """Whether a job may send to the next group of a release."""
 
     OURS = auto()
     STOPPED = auto()  # the batch is held again: its permit was revoked or narrowed
@@ -53,7 +54,7 @@ class Claim(Enum):
 
 @dataclass(slots=True)
 class Queue:
-    """Carries out jobs until it is stopped; any number of them, in any number of processes, share a database."""
+    """Carries out jobs until it is stopped. Any number of queues, in any number of processes, share a database."""
 
     store: Store
     next_hop: NextHop
@@ -70,15 +71,15 @@ class Queue:
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
 
     def poke(self) -> None:
-        """Look at once: something was queued."""
+        """Look for due jobs at once, since a job was queued."""
         self._wake.set()
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start to carry out jobs."""
         self._loop = asyncio.create_task(self._run())
 
     async def stop(self, grace: float) -> None:
-        """Take no more jobs; let those in hand end within `grace` seconds."""
+        """Lease no more jobs, and let those in hand end within `grace` seconds."""
         self._ending = True
         if self._loop:
             self._loop.cancel()
@@ -166,7 +167,7 @@ class Queue:
     # -- DSNs and notices ----------------------------------------------------------------------------------------
 
     async def _letter(self, job: Job) -> None:
-        """Send a mail of our own, from the null sender; what is refused is not answered with more mail."""
+        """Send a mail of the gate itself, from the null sender; a refusal causes no further mail."""
         if job.recipient is None or job.content is None:
             raise ValueError(f"job {job.id} has nothing to send")
         if not await self.store.run(partial(self._extend, job=job)):
@@ -214,9 +215,9 @@ class Queue:
     async def _send(
         self, job: Job, release: Release, group: Sequence[Waiting], chunks: list[bytes]
     ) -> list[Told] | None:
-        """Send to one group and write the answers down.
+        """Send a release to one group of recipients, and write the answers.
 
-        Nothing is sent, and () returned, where the release was stopped; None where somebody else has the job.
+        Returns [] without sending where the release was stopped, and None where another process has the job.
         """
         token = secrets.token_urlsafe(18) if self.marks else ""
         claimed = await self.store.run(partial(self._claim, job=job, release=release, group=group, token=token))
@@ -237,10 +238,12 @@ class Queue:
         step("recorded")
         return told
 
-    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> Claim:
-        """Make sure that the job is still ours and may go on; a token that it is sent with is good from the commit on.
+        def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) ->
+        Claim: """Check that this process still has the job and that its batch is still released; issue the token of
+        this group.
 
-        Who revokes a permit stops its batches, and then waits until nobody has a lease on them (S5).
+        The token is good from the commit on. Revoking a permit stops its batches, then waits until no lease on them is
+        left (S5).
         """
         if not jobs.is_released(connection, release.batch_id):
             return Claim.STOPPED
@@ -252,7 +255,9 @@ class Queue:
         return Claim.OURS
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
-        """True where the job is still ours. Whose it is now, what the next hop has taken is not to be sent again."""
+        """Write the answers of the next hop; return True where this process still has the job.
+
+        Answers are written even where another process has it by now: mail that was taken must not be sent again."""
         ours = jobs.still_ours(connection, job)
         answers = {each.position: (_FINAL[Result(each.result)], each.reply) for each in told if each.result in _FINAL}
         jobs.record_answers(connection, release.batch_id, answers, self.clock())
@@ -262,7 +267,7 @@ class Queue:
         await self._write(partial(self._write_end, job=job, release=release, told=told))
 
     def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> None:
-        """In one transaction: who is returned, what the sender is told of it, and whether the job goes on."""
+        """Write, in one transaction, who is returned, the report to the sender, and whether the job goes on."""
         if not jobs.still_ours(connection, job):
             return
         now, voice = self.clock(), self.voice()
@@ -287,7 +292,7 @@ class Queue:
             jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
-        """Run it as soon as the database is there: what the next hop has said must not be forgotten while we live."""
+        """Run `work` in a transaction, again and again until the database is there: answers must not be lost."""
         outage = OutageLog(log, "an answer of the next hop")
         while True:
             with outage.survived():
@@ -309,7 +314,7 @@ def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:
 
 
 def _log_results(job: Job, results: Sequence[RecipientResult]) -> None:
-    """One line for each different answer, as an MTA has one a recipient."""
+    """Log one line for each different answer of the next hop, with the number of recipients that got it."""
     counted: dict[tuple[str, str], int] = {}
     for each in results:
         key = (each.result.value, str(each.reply))

@@ -1,7 +1,7 @@
-"""How a gather ends: every batch judged against the final counts by the ruleset in force; the worst verdict governs.
+"""Ends gathers: judges every batch against the final counts by the ruleset in force; the worst verdict governs all.
 
-Its batches were answered 250 long ago: what passes is released by the queue, what is held waits for people, and a
-reject known only now becomes one DSN with all reasons (DESIGN 3.5).
+The batches were answered 250 when they came. Those that pass are released through the queue, those that are held wait
+for people, and a reject that is known only now becomes one delivery report with all reasons (DESIGN 3.5).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = logging.getLogger("gatekeeper.gather")
 
 @immutable
 class Ended:
-    """A gather that was ended: the mailing's number, how many batches it was, and what governs them all."""
+    """A gather that has ended: the mailing's number, the number of its batches, and the verdict that governs them."""
 
     mailing: str
     batches: int
@@ -49,7 +49,7 @@ class Ended:
 
 @dataclass(slots=True)
 class GatherRunner:
-    """Ends gathers; any number of these, in any number of processes, share a database."""
+    """Ends gathers that are due. Any number of runners, in any number of processes, share a database."""
 
     active_policy: ActivePolicy
     store: Store
@@ -77,7 +77,10 @@ class GatherRunner:
         return await self.store.run(partial(gathering.lease_gather, now=now, seconds=self.lease))
 
     async def end(self, key: int) -> None:
-        """Judge one mailing as a whole; one that more comes of meanwhile, and that may still wait, is left alone."""
+        """Judge one mailing as a whole.
+
+        A mailing that grew meanwhile, and whose time is not over, goes on gathering.
+        """
         gathered = await self.store.read(partial(gathering.read_gathered, key=key))
         if gathered is None:
             return
@@ -106,7 +109,7 @@ class GatherRunner:
     # -- judging -------------------------------------------------------------------------------------------------
 
     async def _facts(self, gathered: GatheredMailing) -> dict[bytes, Facts]:
-        """What the batches say, by body: those of one message share one."""
+        """Read the facts of the batches, by body: batches of one message share them."""
         facts: dict[bytes, Facts] = {}
         for body in {batch.body for batch in gathered.batches}:
             content = await self.store.read(partial(_content, body=body))
@@ -120,7 +123,10 @@ class GatherRunner:
         return rejudge(connection, gathered, kept, policy, self.clock())
 
     def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
-        """Judge and write in one transaction, where more comes faster than it can be judged: its time is over."""
+        """Judge and write in one transaction, for a mailing whose time is over and that grows faster than it is judged.
+
+        Udge and write in one transaction, for a mailing whose time is over and that grows faster than it is judged.
+        """
         gathered = gathering.read_gathered(connection, key, lock=True)
         if gathered is None or (gathered.mailing.gather_until or 0) > self.clock():
             return None
@@ -142,7 +148,7 @@ class GatherRunner:
         return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged.each)
 
     def _observes(self, judged: Iterable[Judgment]) -> bool:
-        """True where the rules act on none of the batches (`enforce:`), or on nothing now."""
+        """Return True where the rules act on none of the batches (`enforce:`), or the gate only observes."""
         return self.mode.observes or not any(each.ruleset.acts_on(*each.evidence.source.agencies) for each in judged)
 
     def _carry_out(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, *, passes: bool) -> bool:

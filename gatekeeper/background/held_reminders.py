@@ -1,6 +1,6 @@
-"""What time does to a held mailing that nobody decides: who decides is told and reminded, it is passed on, it expires.
+"""Looks after held mailings that nobody decides: notifies and reminds who decides, passes them on, lets them expire.
 
-One step at a time, each in one transaction that finds it still to be done: any number of processes may look.
+One step at a time, each in one transaction that finds the step still due: any number of processes may look.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOOKED_AT = 20  # messages of different content that are searched for files: al
 
 @dataclass(slots=True)
 class HeldReminders:
-    """Looks after held mailings."""
+    """Does the steps of held mailings that are due."""
 
     store: Store
     voice: Callable[[], Voice]
@@ -44,7 +44,7 @@ class HeldReminders:
     _legal_notices: Sequence[RequestView] = ()
 
     async def attend(self) -> None:
-        """Do what is due; raises StoreError."""
+        """Do the steps that are due; raises StoreError."""
         self._legal_notices = await self.store.read(partial(requests.with_purpose, purpose=LEGAL_NOTICE))
         for held in await self.store.read(steps.held_mailings):
             if self._due(held):
@@ -71,7 +71,7 @@ class HeldReminders:
         return due_step(held, ruleset.held, calendar_of(ruleset), moment_of(self.clock()), day)
 
     async def _files(self, key: int) -> Files | None:
-        """What is attached to its messages, each file once; of very many different ones the first are looked at."""
+        """Read the files attached to the messages of a mailing, each once; of many messages only the first are read."""
         bodies = await self.store.read(partial(steps.bodies_of, key=key))
         found: dict[Attachment, None] = {}
         for body in bodies[:_LOOKED_AT]:
@@ -82,7 +82,7 @@ class HeldReminders:
     # -- one step, in one transaction ----------------------------------------------------------------------------
 
     def _step(self, connection: Connection, key: int, files: Files | None) -> str | None:
-        """Do the step that is due, if it is still; returns what to log."""
+        """Do the step that is due, if it still is; returns a line for the log."""
         held = steps.lock_held(connection, key)
         step = self._due(held) if held else None
         if held is None or step is None:
@@ -101,7 +101,7 @@ class HeldReminders:
         return f"{affair.matter.id} {step} nrcpt={len(told)}"
 
     def _expire(self, connection: Connection, key: int) -> str:
-        """Return it to its sender: one delivery report for all of it, and a word to those who were asked."""
+        """Return a mailing to its sender with one delivery report, and tell those who were asked."""
         mailing, voice, now = views.view_mailing(connection, key), self.voice(), self.clock()
         kept = views.find_batches(connection, key, BatchState.HELD)
         affair = to_approvers.of_mailing(connection, voice, key, now)

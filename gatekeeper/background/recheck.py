@@ -1,7 +1,7 @@
-"""How a permit meets what waits for it: held mailings are judged again, and released where all of them is covered.
+"""Judges held mailings again when a permit may cover them, and releases those that are covered whole.
 
-A mailing leaves whole or not at all, as a gather does (DESIGN 1.1): where one of its batches differs from the permit,
-all of it waits, and its reasons say how that one differs.
+A mailing leaves whole or not at all, as a gather does (DESIGN 1.1): where one batch differs from the permit, the whole
+mailing waits, and its reasons say how that batch differs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger("gatekeeper.meetings")
 
 @immutable
 class Looked:
-    """A held mailing that was looked at: the permits that it was released by, () where it stays held."""
+    """The outcome for one held mailing: the permits that released it, () where it stays held."""
 
     mailing: str
     key: int
@@ -41,13 +41,13 @@ class Looked:
     judged: Mapping[int, Judgment]  # by batch
 
     def done(self, judged: Judgment) -> str:
-        """What became of a batch: where one of them has to wait, all do."""
+        """Return what became of a batch: where one batch has to wait, all do."""
         return judged.verdict.action.value if self.permits else Action.HOLD.value
 
 
 @dataclass(slots=True)
 class Rechecks:
-    """Looks at held mailings again; any number of these, in any number of processes, share a database."""
+    """Judges due held mailings again. Any number of these, in any number of processes, share a database."""
 
     active_policy: ActivePolicy
     store: Store
@@ -57,7 +57,7 @@ class Rechecks:
     auditor: Auditor | None = None
 
     async def run_due(self) -> None:
-        """Look at every mailing that is due; raises StoreError."""
+        """Judge every mailing again that is due; raises StoreError."""
         for key in await self.store.read(partial(rechecks.due_rechecks, now=self.clock())):
             try:
                 looked = await self.store.run(partial(self._look, key=key))
@@ -83,7 +83,10 @@ class Rechecks:
             self.auditor.judged(judged, about)
 
     def _look(self, connection: Connection, key: int) -> Looked | None:
-        """Judge one mailing as things stand, and release it where all of it is covered; None where it waits no more."""
+        """Judge one mailing as things stand, and release it where it is covered whole.
+
+        None where it is held no more.
+        """
         candidate = rechecks.read_candidate(connection, key)
         if candidate is None:
             return None
@@ -122,7 +125,7 @@ class Rechecks:
 
 
 def once_name(mailing: str, permits: Sequence[str]) -> str:
-    """The name of the notice that these permits released the mailing; short, however many they are."""
+    """Return the name of the notice that these permits released the mailing; short for any number of permits."""
     return f"released:{mailing}:{sha256(','.join(permits).encode()).hexdigest()[:16]}"
 
 
@@ -131,6 +134,6 @@ def _holding(judged: Rejudged) -> tuple[Reason, ...]:
 
 
 def _begins(standing: Standing, now: float) -> datetime | None:
-    """When the first of the permits that are still to begin does."""
+    """Return when the first of the permits begins that have not begun yet; None where all have."""
     coming = [permit.since for permit in standing.permits if permit.since and permit.since.timestamp() > now]
     return min(coming, default=None)

@@ -1,6 +1,6 @@
-"""Batches that were kept are judged again: with the counts, the ledger and the rules of now, by what they said then.
+"""Judges kept batches again: their own facts, with the present counts, ledger and rules.
 
-What gathers end with, and what held mailings are looked at again by when a permit may cover them.
+Used where a gather ends, and where a permit may cover a held mailing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gatekeeper.store.views import BatchView, MailingView
 
 @immutable
 class Kept:
-    """A kept batch as it came in: envelope, what its message says, who sent it."""
+    """A kept batch as it came in: envelope, facts of its message, source."""
 
     batch: BatchView
     transaction: Transaction
@@ -33,14 +33,16 @@ class Kept:
 
     @property
     def claimant(self) -> Claimant:
-        """By what a permit may be about it."""
+        """Return what a permit may match: source and subject."""
         return Claimant(self.source, self.facts.subject_key)
 
 
 def read_kept(
     connection: Connection, batches: Iterable[BatchView], facts: dict[bytes, Facts], policy: Policy
 ) -> list[Kept]:
-    """Read batches; `facts` of bodies are looked up, and added to: those of one message share one."""
+    """Read kept batches.
+
+    Args: `facts` of bodies are looked up here and added to: batches of one message share them."""
     return [_kept(connection, batch, facts, policy) for batch in batches]
 
 
@@ -64,14 +66,14 @@ def _kept(connection: Connection, batch: BatchView, facts: dict[bytes, Facts], p
 
 @immutable
 class Rejudged:
-    """The judgments on all batches of a mailing, by the batches' ids, and the standing that they were given on."""
+    """The judgments on all batches of a mailing, by the ids of the batches, and the standing that they relied on."""
 
     each: Mapping[int, Judgment]
     standing: Standing
 
     @property
     def action(self) -> Action:
-        """The worst, which governs them all."""
+        """The worst action of the batches, which governs all."""
         actions = (judged.verdict.action for judged in self.each.values())
         return max(actions, key=lambda action: action.severity, default=Action.RELAY)
 
@@ -86,18 +88,21 @@ class Rejudged:
 
     @property
     def permits(self) -> tuple[str, ...]:
-        """The permits by which they pass, where all of them do."""
+        """The permits by which the batches pass, where all of them do."""
         every = (permit for judged in self.each.values() for permit in judged.verdict.permits)
         return tuple(dict.fromkeys(every)) if self.action.passes else ()
 
     def still_so(self, connection: Connection, mailing_key: int) -> bool:
-        """Lock the permits that they rely on; True where these are as they were judged by."""
+        """Lock the permits that the judgments rely on; return True where they have not changed since."""
         fresh = lock(connection, mailing_key, self.permits, self.standing)
         return all(fresh.get(permit.id, permit) == permit for permit in self.standing.permits)
 
 
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
-    """Judge by what the mailing itself says, and by all of the ledger where a verdict may hang on it."""
+    """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may depend on that.
+
+    Udge all batches of a mailing by its own standing, and by the whole ledger where a verdict may depend on that.
+    """
     own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
     if not any(depends_on_ledger(judged.verdict) for judged in own.each.values()):
         return own
@@ -147,5 +152,5 @@ class About(Protocol):
 
     @property
     def source(self) -> bytes:
-        """Keyed hash of its source."""
+        """Keyed hash of the mailing's source."""
         ...

@@ -1,6 +1,6 @@
-"""What time does to a request: its requester is told of each change, who decides is told and reminded, it lapses.
+"""Looks after requests: tells the requester of each change, notifies and reminds who decides, lets requests lapse.
 
-As with held mailings, each step is one transaction that finds it still to be done.
+As with held mailings, each step is one transaction that finds the step still due.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ENDED = frozenset({"approved", "denied", "changes asked", "withdrawn", "expired
 
 @dataclass(slots=True)
 class RequestReminders:
-    """Looks after requests."""
+    """Does the steps of requests that are due."""
 
     store: Store
     voice: Callable[[], Voice]
@@ -40,7 +40,7 @@ class RequestReminders:
     clock: Callable[[], float] = time.time
 
     async def attend(self) -> None:
-        """Do what is due; raises StoreError."""
+        """Do the steps that are due; raises StoreError."""
         since = self.clock() - _RECENT_SECONDS
         for request, events in await self.store.read(partial(requests.to_look_after, since=since)):
             if self._due(request, events):
@@ -61,7 +61,7 @@ class RequestReminders:
     # -- what is due ---------------------------------------------------------------------------------------------
 
     def _due(self, request: RequestView, events: Sequence[EventView]) -> list[str]:
-        """The steps that are to be done now, in order."""
+        """Return the steps that are due, in order."""
         told = [INFORMED] if news_of(events) else []
         if self._is_over(request):
             return [*told, EXPIRE]
@@ -128,6 +128,6 @@ class RequestReminders:
 
 
 def news_of(events: Sequence[EventView]) -> list[EventView]:
-    """What has happened since the requester was last told."""
+    """Return the events since the requester was last told."""
     told = max((number for number, event in enumerate(events) if event.act == INFORMED), default=-1)
     return [event for event in events[told + 1 :] if event.act in CHANGES]

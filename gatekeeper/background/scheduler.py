@@ -1,4 +1,7 @@
-"""What time does: gathers end, held mailings are brought to mind and expire, what nobody needs is forgotten."""
+"""Runs the loops of the office.
+
+Gathers end, held mailings and requests are looked after, what nobody needs is removed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ _SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of 
 
 @dataclass(slots=True)
 class Scheduler:
-    """The loops of a running gate."""
+    """The loops of a running gate that work by the passing of time."""
 
     active_policy: ActivePolicy
     store: Store
@@ -74,23 +77,23 @@ class Scheduler:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def end_gathers(self) -> None:
-        """Judge the mailings that have been quiet for long enough; with the database away they wait."""
+        """End the gathers that are due; while the database is away they wait."""
         with self._outages["gathers"].survived():
             await self.gathers.end_due()
 
     async def meet(self) -> None:
-        """Look again at the held mailings that a permit may cover; with the database away they wait."""
+        """Judge the held mailings again that a permit may cover; while the database is away they wait."""
         with self._outages["held mailings"].survived():
             await self.rechecks.run_due()
 
     async def attend(self) -> None:
-        """Look after the mailings that are held, and after requests."""
+        """Look after held mailings and requests."""
         with self._outages["reminders"].survived():
             await self.held_reminders.attend()
             await self.request_reminders.attend()
 
     async def forget(self) -> None:
-        """Forget content and addresses of gathered mail that passed as ordinary, in every file of the database."""
+        """Remove content and addresses of gathered mail that passed as ordinary, from every file of the database."""
         with self._outages["forgetting"].survived():
             while await self.store.run(partial(cleanup.forget_passed, now=self.clock())):
                 self._log_is_full = True
@@ -106,7 +109,7 @@ class Scheduler:
             log.warning("%d stored times were further ahead than anything waits: a clock was set back", bounded)
 
     async def tidy(self) -> None:
-        """Forget what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
+        """Remove what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
         now = self.clock()
         age = max(_ORDINARY_SECONDS, self.active_policy.current.ruleset.mailing.within.total_seconds())
         unsealed = now - _UNSEALED_SECONDS

@@ -1,4 +1,4 @@
-"""A process that the supervisor wants to be there: started, listened to, replaced when it ends."""
+"""A child process of the supervisor: started, listened to, and replaced when it ends."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _PROGRAM = (sys.executable, "-P", "-m", "gatekeeper.service.worker")
 class Child:
     """One worker, or the office.
 
-    Args: `environment` is its own; `changed` is called whenever `report` has changed, which is None while the process
-    is not ready; `replaced` when it has ended without being told to.
+    Args: `environment` of the process; `changed` is called whenever `report` has changed, which is None while the
+    process is not ready; `replaced` is called when the process has ended without being told to.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Child:
 
     @property
     def kind(self) -> str:
-        """worker or office."""
+        """`worker` or `office`."""
         return OFFICE if self.name == OFFICE else "worker"
 
     def start(self) -> None:
@@ -52,11 +52,11 @@ class Child:
         self._keeping = asyncio.create_task(self._keep())
 
     def reload(self) -> None:
-        """Tell it to read the rules anew."""
+        """Tell the process to read the rules anew."""
         self._say(RELOAD)
 
     async def end(self, patience: float) -> None:
-        """Tell it to end, and wait until it has; after `patience` seconds it is killed."""
+        """Tell the process to end, and wait until it has; kill it after `patience` seconds."""
         self._ending.set()
         self._say(END)
         if self._keeping is None:
@@ -87,14 +87,14 @@ class Child:
                 await asyncio.wait_for(self._ending.wait(), pause)
 
     def pause_after(self, lived: float) -> float:
-        """How long to wait after a life, both in seconds: not at all at first, longer each time that it was short."""
+        """Return the pause before the next start, in seconds: none at first, longer after each short life."""
         self._short_lives = self._short_lives + 1 if lived < _LONG_LIFE else 0
         if self._short_lives < 2:
             return 0.0
         return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._short_lives - 2, 20))
 
     async def _live(self) -> str:
-        """One life of the process; how it ended."""
+        """Run the process once; returns how it ended."""
         ours, theirs = socket.socketpair()
         try:
             self._process = await self._spawn(theirs)
@@ -121,7 +121,7 @@ class Child:
         )
 
     async def _converse(self, line: socket.socket) -> None:
-        """Give the orders, and take in reports until the process has ended."""
+        """Send the start parameters, and take in reports until the process has ended."""
         reader, self._line = await asyncio.open_unix_connection(sock=line)
         self._say(self.orders.encode())
         if self._ending.is_set():
@@ -149,5 +149,5 @@ def _ended(code: int) -> str:
 
 
 def environment_of_children(folder: os.PathLike[str]) -> dict[str, str]:
-    """The environment of a process whose counts are kept in the folder."""
+    """Return the environment of a process that keeps its counters in the folder."""
     return {**os.environ, "PROMETHEUS_MULTIPROC_DIR": os.fspath(folder)}

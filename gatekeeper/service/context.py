@@ -1,4 +1,4 @@
-"""What every process of a gate that works stands on: the rules, the database, the next hop."""
+"""What every working process of a gate has: rules, database, next hop, mode, audit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gatekeeper.store import Database, Store
 
 
 class ProcessContext:
-    """Made of the settings; nothing is opened yet."""
+    """The parts that all roles of a process share, made of the settings; nothing is opened yet."""
 
     def __init__(self, settings: Settings, counts: Counters, connections: int, name: str = "gate") -> None:
         """Read the rules; raises PolicyError, StoreSetupError, SettingsError.
@@ -29,6 +29,6 @@ class ProcessContext:
         self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)
 
     def voice(self) -> Voice:
-        """In whose name the gate writes now."""
+        """Return in whose name the gate writes, by the rules in force."""
         judging, policy = self.settings.judging, self.active_policy.current
         return Voice(policy.ruleset, judging.hostname, judging.public_url, policy.texts)

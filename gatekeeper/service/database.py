@@ -1,4 +1,4 @@
-"""The database of one process: opened, again and again until it is there, and asked how it is."""
+"""Opens the database of one process, again and again until it is there, and answers how it is."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Then = Callable[[], Awaitable[None]]
 
 
 async def nothing() -> None:
-    """Where nobody waits for the database."""
+    """Do nothing: the default where nobody waits for the database."""
 
 
 class DatabaseKeeper:
     """Opens a store and closes it."""
 
     def __init__(self, store: Store, *, writing: bool = True) -> None:
-        """Args: without `writing` the store is only looked at."""
+        """Args: with `writing` False only reads are served."""
         self.store = store
         self.is_open = False
         self._writing = writing
@@ -36,7 +36,7 @@ class DatabaseKeeper:
         self._outage = OutageLog(log, "the metrics of the ledger")
 
     async def open(self, then: Then = nothing) -> None:
-        """Open the database, or keep trying beside: until it is there all mail is 451, and none is lost.
+        """Open the database, or go on trying in a task: until it is there mail is answered 451.
 
         Args: `then` is awaited once it is open. Raises StoreSetupError where the database can never be used.
         """
@@ -74,7 +74,7 @@ class DatabaseKeeper:
     # -- how it is; both are asked in threads of the ops server ----------------------------------------------------
 
     def answers(self) -> Answer:
-        """Whether the database can be read, and why not; and what is wrong with sources of the directory."""
+        """Return whether the database can be read, and why not; and what is wrong with sources of the directory."""
         if not self.is_open:
             return False, ("the database is not open",)
         try:
@@ -84,7 +84,7 @@ class DatabaseKeeper:
         return True, tuple(_says(source) for source in found if source.state in _TROUBLES)
 
     def summary(self) -> LedgerSummary | None:
-        """What the ledger says of itself; None where it cannot be read."""
+        """Count what the gauges of the ledger show; None where the database cannot be read."""
         with self._outage.survived():
             found = self.store.writer.read(views.summarise)
             age = self.store.now() - found.oldest_held if found.oldest_held else 0.0

@@ -1,4 +1,4 @@
-"""The front of the gate: its listeners, and the pipeline behind them. Each worker has one."""
+"""The front of a gate: its listeners and the pipeline behind them. Each worker has one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ListenerSockets = Mapping[str, Sequence[socket.socket]]  # listening sockets, by
 
 
 def open_sockets_of(settings: Settings) -> ListenerSockets:
-    """The sockets of every listener: those that a service manager holds for us, else opened.
+    """Return the sockets of every listener: those that a service manager holds for the gate, else opened here.
 
     Raises OSError, which names the flag, where an address cannot be had; SettingsError for a socket of no listener.
     """
@@ -48,7 +48,7 @@ def _open(flag: str, endpoint: Endpoint, mode: int | None = None) -> list[socket
 
 
 class Front:
-    """Takes in mail."""
+    """The listeners of a process, with the pipeline that decides their mail."""
 
     def __init__(self, base: ProcessContext) -> None:
         """Open nothing yet; raises SettingsError."""
@@ -63,12 +63,12 @@ class Front:
         self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
 
     async def start(self, doors: ListenerSockets) -> None:
-        """Take connections from the sockets, which are the front's from here on."""
+        """Accept connections on the sockets, which belong to the front from here on."""
         await self.listener.start(doors["smtp"])
         await self.milter.start(doors.get("milter", ()))
 
     async def stop(self, grace: float) -> None:
-        """Take in no more; let what is on its way end, within `grace` seconds for clients and as many for verdicts."""
+        """Accept no more mail; give clients `grace` seconds to end, and verdicts as many."""
         await asyncio.gather(self.listener.stop(grace), self.milter.stop(grace))
         cut_off = await self.pipeline.tasks.drain(grace)
         if cut_off:
@@ -87,5 +87,8 @@ class Front:
         return preflight is not None and normalise(address) == preflight
 
     def _obstacle(self) -> Reply | None:
-        """452 at MAIL while the disk is nearly full: nothing is acknowledged that cannot be stored (DESIGN 10)."""
+        """Return 452 for MAIL while the disk is nearly full.
+
+        Nothing is acknowledged that cannot be stored (DESIGN 10).
+        """
         return policy_replies.disk_full() if self._base.store.is_short_of_space(time.monotonic()) else None

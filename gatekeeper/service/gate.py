@@ -1,7 +1,7 @@
-"""The gate put together: what `gatekeeper serve` runs. Wiring only.
+"""Puts a gate together: what `gatekeeper serve` runs. Wiring only.
 
-A gate is one process that does it all (`Gate` with both roles), or with `--workers` several: the supervisor starts
-workers, each a `Gate` with a front, and one `Gate` with the office.
+A gate is one process with both roles, or with `--workers` several processes: the supervisor starts workers, each a
+`Gate` with the front, and one `Gate` with the office.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Gate:
         return self.base.active_policy.current.ruleset
 
     async def start(self, doors: ListenerSockets) -> None:
-        """Open the database, then the doors; raises StoreSetupError where the database can never be used."""
+        """Open the database, then accept mail; raises StoreSetupError where the database can never be used."""
         if self.office:
             self.base.counts.reload(True)
         await self.database_keeper.open(self._opened)
@@ -84,7 +84,7 @@ class Gate:
             await self.front.start(doors)
 
     async def _opened(self) -> None:
-        """The database is there."""
+        """Start what needs the database, now that it is there."""
         await self.base.mode.refresh(self.base.store)  # before the first message
         await self.reloader.use_store()
         self.base.mode.start(self.base.store)
@@ -123,7 +123,7 @@ class Gate:
 
 
 class SingleProcessGate:
-    """A gate of one process: both roles, and the pages for ops."""
+    """A gate of one process: both roles, and the ops server."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises what Gate raises."""
@@ -136,7 +136,7 @@ class SingleProcessGate:
         self._settings = settings
 
     async def start(self) -> None:
-        """Open the doors, and the pages; raises OSError where an address cannot be had, and what Gate raises."""
+        """Open sockets and the ops server; raises OSError where an address cannot be had, and what Gate raises."""
         doors = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
@@ -160,7 +160,7 @@ class SingleProcessGate:
 
 
 def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, ruleset: Ruleset) -> None:
-    """Say in the log what runs, where, by which rules."""
+    """Log which version runs, on which addresses, by which rules."""
     log.info(
         "gatekeeper %s: mail to %s, next hop %s, rules %s (%s), mode %s",
         __version__,
@@ -188,7 +188,7 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def in_service() -> AsyncIterator[None]:
-    """While it lasts, the service manager knows that we take in mail; afterwards, that we end."""
+    """Tell the service manager that mail is taken in, and at the end that the gate stops."""
     systemd.tell("READY=1")
     watched = asyncio.create_task(systemd.keep_alive())
     try:
@@ -199,7 +199,7 @@ async def in_service() -> AsyncIterator[None]:
 
 
 def ends_on_signals(reload: Callable[[], None]) -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; SIGHUP calls `reload`."""
+    """Return an event that SIGTERM and SIGINT set; SIGHUP calls `reload`."""
     ending, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)

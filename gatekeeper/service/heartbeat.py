@@ -1,4 +1,4 @@
-"""Says in the database that this process runs, and by which rules: what `gatekeeper mode` shows of all of them."""
+"""Writes to the database that this process runs, and by which rules: `gatekeeper mode` lists all processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORGOTTEN_SECONDS = 86_400.0
 
 @dataclass(slots=True)
 class Heartbeat:
-    """One process."""
+    """The entry of one process in the list of running processes."""
 
     name: str
     active_policy: ActivePolicy
@@ -34,12 +34,12 @@ class Heartbeat:
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the list of running processes"), repr=False)
 
     def start(self) -> None:
-        """Say so now, and every few seconds."""
+        """Write the entry now and every 15 seconds."""
         self._started_at = self.store.now()
         self._loop = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Say that it has ended."""
+        """Remove the entry."""
         if self._loop is None:
             return
         self._loop.cancel()
@@ -47,7 +47,7 @@ class Heartbeat:
         await self._run(partial(modes.forget_process, name=self._full_name))
 
     async def tell(self) -> None:
-        """Say so now; what cannot be said is said the next time."""
+        """Write the entry and the clock of this process now; what fails is tried again the next time."""
         await self._run(self.store.database.clock.tell)
         now, policy = self.store.now(), self.active_policy.current
         digests = policy.ruleset.digest, policy.directory.digest

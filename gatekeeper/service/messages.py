@@ -1,4 +1,4 @@
-"""What the supervisor and the processes it starts say to each other, over a socket pair: a JSON object a line.
+"""The messages between the supervisor and its child processes, over a socket pair: one JSON object a line.
 
 The supervisor sends a process its `StartParameters`, and then words: RELOAD, END. The process sends a `Report` whenever
 something has changed. Where the connection breaks, the other side has died: a process without its supervisor ends
@@ -21,7 +21,7 @@ RELOAD, END = b"reload\n", b"end\n"
 
 @immutable
 class StartParameters:
-    """How a process is to be what it is."""
+    """Startup parameters that the supervisor sends to a child process."""
 
     texts: Mapping[str, str]  # the settings of the gate
     origins: Mapping[str, str]
@@ -44,7 +44,7 @@ class StartParameters:
 
 @immutable
 class Report:
-    """How a process is: it works, and judges by this ruleset."""
+    """The state that a child process reports: it works, by this ruleset."""
 
     digest: str
     title: str
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def review_date(self) -> date | None:
-        """When its ruleset is due for review."""
+        """The day on which the ruleset is due for review."""
         return date.fromisoformat(self.review) if self.review else None
 
 

@@ -1,4 +1,4 @@
-"""The office of the gate: what time does, and the queue. A gate has one, however many workers."""
+"""The office of a gate: the loops that work by the passing of time, and the queue. A gate has one for all workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("gatekeeper.main")
 
 
 class Office:
-    """Works from `start`, for which the database must be open."""
+    """The background work of a gate; the database must be open at `start`."""
 
     def __init__(self, base: ProcessContext) -> None:
         self._base = base
@@ -42,7 +42,7 @@ class Office:
         self._started = False
 
     async def start(self) -> None:
-        """Write down which ruleset is in force, and begin."""
+        """Record the ruleset in force, and start the loops."""
         await self.record_ruleset()
         with OutageLog(log, "the look at stored times").survived():
             await self.scheduler.bound_times()
@@ -54,7 +54,7 @@ class Office:
         self._started = True
 
     async def stop(self, grace: float) -> None:
-        """Take up nothing new; let what is in hand end within `grace` seconds."""
+        """Begin nothing new; let the work in hand end within `grace` seconds."""
         if self._started:
             await asyncio.to_thread(self.bell.stop)
             await self.queue.stop(grace)
@@ -67,7 +67,7 @@ class Office:
             self._loop.call_soon_threadsafe(self.queue.poke)
 
     async def record_ruleset(self) -> None:
-        """Keep the ruleset in force in the store, where commands look for it."""
+        """Store the ruleset in force, where commands read it."""
         active_policy = self._base.active_policy
         ruleset = active_policy.current.ruleset
         stored = rulesets.StoredRuleset(ruleset.digest, str(active_policy.path.resolve()), ruleset.text)

@@ -1,4 +1,4 @@
-"""How Python is set up for a process that serves."""
+"""Sets up Python for a process that serves mail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _YOUNG = 20_000  # objects: hardly any that a message makes are in a ring, and l
 def prepare() -> None:
     """Set up this process before its event loop is made: uvloop where it is installed, few rounds of the collector.
 
-    Log records say neither file nor thread, which no format of ours shows (logging HOWTO, Optimization).
+    Log records carry neither file nor thread, which no log format of the gate shows (logging HOWTO, Optimization).
     """
     with contextlib.suppress(ImportError):
         import uvloop

@@ -1,7 +1,7 @@
-"""The supervisor of a gate of several processes (`--workers`): it owns the sockets and the pages for ops.
+"""The supervisor of a gate of several processes (`--workers`): it owns the sockets and the ops server.
 
-It opens the doors, so that a bad address fails at once and no worker's death closes them; starts the workers and the
-office, replaces those that end, and ends them in order. Mail never passes through it.
+The supervisor opens the sockets, so that a bad address fails at once and the death of a worker closes none; starts the
+workers and the office, replaces those that end, and ends them in order. Mail never passes through it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Supervisor:
         self.children: list[Child] = []
 
     async def start(self) -> None:
-        """Open doors, pages and database, then start the processes; raises OSError, StoreSetupError."""
+        """Open sockets, ops server and database, then start the processes; raises OSError, StoreSetupError."""
         self._doors = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
@@ -62,7 +62,7 @@ class Supervisor:
         announce(self._settings, self._doors, self.ops, self._ruleset)
 
     async def stop(self) -> None:
-        """Close the doors, end the workers, then the office, which sends what they still have queued."""
+        """Close the sockets, end the workers, then the office, which sends what they have queued."""
         self._close_doors()
         workers = [child for child in self.children if child.name != OFFICE]
         await asyncio.gather(*(child.end(_PATIENCE) for child in workers))
@@ -72,14 +72,14 @@ class Supervisor:
         log.info("ended: all of them")
 
     def close(self) -> None:
-        """Leave nothing behind; harmless where little was begun."""
+        """Close whatever was opened, after a start that failed as after one that went well."""
         self._close_doors()
         if self.ops:
             self.ops.stop()
         self._folder.remove()
 
     def reload(self) -> None:
-        """Tell all to read the rules anew."""
+        """Tell all processes to read the rules anew."""
         for child in self.children:
             child.reload()
 
@@ -99,7 +99,7 @@ class Supervisor:
         return Child(name, orders, environment_of_children(self._folder.path), self._changed, self._gauges.restart)
 
     def _changed(self) -> None:
-        """A process is ready, has other rules, or is gone."""
+        """Take in that a process is ready, has other rules, or is gone."""
         reports = {child.name: child.report for child in self.children if child.report}
         ready = Counter(child.kind for child in self.children if child.report)
         kinds = {child.kind: ready[child.kind] for child in self.children}
@@ -109,7 +109,7 @@ class Supervisor:
             self._gauges.ruleset(recorded.digest, recorded.title, recorded.review_date)
 
     def _ready(self) -> Answer:
-        """Whether mail can be taken in; asked in threads of the ops server."""
+        """Return whether mail can be taken in, and why not; called in threads of the ops server."""
         readable, reasons = self._storekeeper.answers()
         away = tuple(f"{child.name} is not ready" for child in self.children if not child.report)
         works = any(child.report and child.name != OFFICE for child in self.children)

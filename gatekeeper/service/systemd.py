@@ -1,4 +1,4 @@
-"""What a service manager and the gate say to each other: sockets that it holds for us, and how we are.
+"""The protocol between a service manager and the gate: sockets that it holds for the gate, and the gate's state.
 
 With socket activation the sockets outlive the process, so that a restart refuses no connection: those that come
 meanwhile wait in the kernel. The protocols are systemd's (sd_listen_fds(3), sd_notify(3)); others speak them too.
@@ -19,7 +19,7 @@ LISTENERS = ("smtp", "milter")  # what a socket may be named (FileDescriptorName
 
 
 def passed_sockets(environment: MutableMapping[str, str] = os.environ) -> dict[str, list[socket.socket]]:
-    """The listening sockets that were passed to this process, by listener; taken once, and no child gets them.
+    """Return the listening sockets that were passed to this process, by listener; taken once, and no child gets them.
 
     Raises SettingsError where one has a name that is no listener's.
     """
@@ -45,7 +45,7 @@ def _listener(name: str) -> str:
 
 
 def tell(*words: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Tell the service manager, such as `READY=1`; nothing where there is none, or it does not listen."""
+    """Send a state such as `READY=1` to the service manager; does nothing where there is none."""
     address = environment.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -56,7 +56,7 @@ def tell(*words: str, environment: Mapping[str, str] = os.environ) -> None:
 
 
 async def keep_alive(environment: Mapping[str, str] = os.environ) -> None:
-    """Tell the watchdog, as long as the event loop turns; returns at once where none waits for it."""
+    """Send a sign of life to the watchdog while the event loop turns; returns at once where there is no watchdog."""
     microseconds = environment.get("WATCHDOG_USEC", "")
     if not microseconds.isdigit() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return

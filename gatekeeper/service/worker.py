@@ -2,8 +2,8 @@
 
 `python -m gatekeeper.service.worker NAME DESCRIPTOR` runs one.
 
-It leaves SIGTERM, SIGINT and SIGHUP to the supervisor, which gets them too where they are sent to the whole group, and
-knows the order in which all end.
+The process ignores SIGTERM, SIGINT and SIGHUP. The supervisor gets them too where they are sent to the whole group, and
+knows the order in which all processes end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FAILED = 1
 
 
 async def live(name: str, line: socket.socket) -> None:
-    """Be that process until told to end. Raises what Gate raises."""
+    """Run the process until the supervisor tells it to end. Raises what Gate raises."""
     reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
     orders = StartParameters.decode(await reader.readline())
     gate = _gate(name, orders, writer)
@@ -68,7 +68,7 @@ def _report(writer: asyncio.StreamWriter, ruleset: Ruleset) -> None:
 
 
 async def _obey(reader: asyncio.StreamReader, gate: Gate) -> bool:
-    """Do as we are told until we are to end; False where nobody is there to say so."""
+    """Follow the words of the supervisor until END; False where the supervisor is gone."""
     with contextlib.suppress(ConnectionError):
         async for word in reader:
             if word == RELOAD:
@@ -79,7 +79,7 @@ async def _obey(reader: asyncio.StreamReader, gate: Gate) -> bool:
 
 
 def main() -> None:
-    """Take name and descriptor from the command line, and live."""
+    """Run the process that the command line names, on the socket whose descriptor it gives."""
     name, descriptor = sys.argv[1], int(sys.argv[2])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
