@@ -132,13 +132,9 @@ class Store:
         Returns the id of its mailing (M-17); None where the token is not good.
         """
         transaction = arrival.transaction
-        recipients = [recipient.address for recipient in transaction.recipients]
-        digest = arrival.facts.content_digest
-        return await self.run(
-            lambda connection: release_tokens.redeem(
-                connection, self.secret, token, transaction.sender, digest, recipients
-            )
-        )
+        recipients = tuple(recipient.address for recipient in transaction.recipients)
+        mail = release_tokens.ReturnedMail(transaction.sender, arrival.facts.content_digest, recipients)
+        return await self.run(partial(release_tokens.redeem, secret=self.secret, token=token, mail=mail))
 
     async def keep(self, arrival: Arrival, batch_id: int) -> bool:
         """Make a held or gathered batch durable: its body in commits of their own, then the seal. Raises StoreError.

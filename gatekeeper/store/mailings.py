@@ -80,7 +80,7 @@ def close(connection: Connection, mailing: MailingView, name: str, act: Act, lef
     """Deny, withdraw or expire a mailing: its kept batches are left `returned` or `withdrawn`, its keys detached.
 
     Raises LifecycleError where its state does not allow it, and MailingInFlight where a batch that was stopped is still
-    at the next hop: nobody may be told that it was not sent.
+    at the next hop, so that nothing true can be said yet about what was not sent.
     """
     state = advance(mailing.state, name)
     held = (batches.c.mailing_id == mailing.key, batches.c.state == BatchState.HELD)

@@ -133,8 +133,10 @@ def _was_sent(connection: Connection, mailing_id: int) -> bool:
     stopped.
     """
     gone = batches.c.state.in_((BatchState.RELEASED, BatchState.SENT))
-    told = exists().where(batch_recipients.c.batch_id == batches.c.id, batch_recipients.c.state == RecipientState.SENT)
-    sent = select(batches.c.id).where(batches.c.mailing_id == mailing_id, or_(gone, told))
+    delivered = exists().where(
+        batch_recipients.c.batch_id == batches.c.id, batch_recipients.c.state == RecipientState.SENT
+    )
+    sent = select(batches.c.id).where(batches.c.mailing_id == mailing_id, or_(gone, delivered))
     return connection.execute(sent.limit(1)).first() is not None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from gatekeeper.address import normalise
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.hashing import Hash, keyed, keyed_all
 from gatekeeper.store.db.schema import batch_recipients, batches, mailings, release_tokens
 from gatekeeper.store.rows import mailing_name
@@ -21,7 +22,7 @@ _AT_ONCE = 500  # rows or hashes in one statement
 def issue(
     connection: Connection, secret: bytes, token: str, batch_id: int, positions: Sequence[int], *, now: float
 ) -> None:
-    """Give a token for these recipients of a batch; the one that they had is good no longer."""
+    """Issue a token for these recipients of a batch; their earlier token is no longer good."""
     batch = connection.execute(select(batches).where(batches.c.id == batch_id)).mappings().one()
     of_token, of_batch = keyed(secret, token), keyed_all(secret, f"released:{batch_id}:")
     bound = _bound(secret, batch["sender"], batch["content_digest"])
@@ -34,17 +35,24 @@ def issue(
         connection.execute(insert(table), rows)
 
 
-def redeem(
-    connection: Connection, secret: bytes, token: str, sender: str, content_digest: str, recipients: Sequence[str]
-) -> str | None:
-    """Use a token up for these recipients: the name of their mailing; None where it is not good for all of them."""
+@immutable
+class ReturnedMail:
+    """Mail that has come back with a token: what the token must have been given for."""
+
+    sender: str
+    content_digest: str
+    recipients: tuple[str, ...]
+
+
+def redeem(connection: Connection, secret: bytes, token: str, mail: ReturnedMail) -> str | None:
+    """Use up a token; return the id of the mailing, None where it is not good for all of the recipients."""
     table, of_token = release_tokens, keyed(secret, token)
     found = connection.execute(select(table).where(table.c.token == of_token).with_for_update()).mappings().all()
-    wanted = {_person(secret, normalise(address)) for address in recipients}
+    wanted = {_person(secret, normalise(address)) for address in mail.recipients}
     known = [row for row in found if bytes(row["person"]) in wanted]
     if not known or {bytes(row["person"]) for row in known} != wanted:
         return None
-    if bytes(known[0]["bound"]) != _bound(secret, sender, content_digest):
+    if bytes(known[0]["bound"]) != _bound(secret, mail.sender, mail.content_digest):
         return None
     for start in range(0, len(known), _AT_ONCE):
         used = [row["recipient"] for row in known[start : start + _AT_ONCE]]

@@ -355,7 +355,7 @@ def _agencies(connection: Connection, permit: int) -> tuple[str, ...]:
 
 
 @immutable
-class LedgerSummary:
+class LedgerCounts:
     """Numbered mailings by state, when the oldest held one was held, jobs by kind, and sources of the directory."""
 
     mailings: Mapping[str, int]
@@ -364,12 +364,12 @@ class LedgerSummary:
     sources: Sequence[sources.SourceState] = ()  # of the directory
 
 
-def summarise(connection: Connection) -> LedgerSummary:
+def summarise(connection: Connection) -> LedgerCounts:
     """Count what the metrics show."""
     counting = select(mailings.c.state, func.count()).where(*NUMBERED).group_by(mailings.c.state)
     by_state = dict.fromkeys(MailingState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
     oldest = select(func.min(mailings.c.held_at)).where(*NUMBERED, mailings.c.state == MailingState.HELD)
-    return LedgerSummary(
+    return LedgerCounts(
         mailings={str(state): number for state, number in by_state.items()},
         oldest_held=connection.execute(oldest).scalar(),
         queue=jobs.summary(connection),

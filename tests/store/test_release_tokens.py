@@ -30,9 +30,7 @@ async def redeem(store):
                 release_tokens.redeem,
                 secret=store.secret,
                 token=token,
-                sender=sender,
-                content_digest=digest,
-                recipients=recipients,
+                mail=release_tokens.ReturnedMail(sender, digest, tuple(recipients)),
             )
         )
 

@@ -33,14 +33,14 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
-counters = Table(  # what gives mailings and permits their numbers; and which programs work on this schema
+counters = Table(  # the last numbers of mailings and permits; and which programs work on this schema
     "counters",
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", Integer, nullable=False),
 )
 
-rulesets = Table(  # every ruleset that was in force; the newest is, and is what commands on the ledger go by
+rulesets = Table(  # every ruleset that was in force; the newest is in force, and commands on the ledger use it
     "rulesets",
     metadata,
     Column("id", _Id, primary_key=True),
@@ -68,16 +68,16 @@ mailings = Table(
     Column("relayed", Integer, nullable=False),  # people reached without a stop
     Column("agencies", JSON, nullable=False),  # agency id -> users
     Column("lists", JSON, nullable=False),
-    Column("tallies", JSON),  # what rules ask beyond counts: reach of lists, people in no list (tallies.py)
+    Column("tallies", JSON),  # what rules ask beyond counts: reach of lists, people in no list (list_reach.py)
     Column("reasons", JSON, nullable=False),  # why it is held
     Column("joined", JSON, nullable=False),  # kind of key -> transactions that it joined
-    Column("version", Integer, nullable=False),  # grows with every batch: whether a gather is still as it was read
+    Column("version", Integer, nullable=False),  # grows with every batch; the fence of a gather
     Column("gather_until", Double),  # when its gather is judged, while it is gathering
     Column("gather_since", Double),
     Column("gather_leased", Double),  # until when one node judges it, and the others leave it alone
     Column("reached_before", Integer),  # people reached when it was last held
-    Column("predecessor", _Id, ForeignKey("mailings.id")),  # the closed one whose people it knows
-    Column("merged_into", _Id, ForeignKey("mailings.id")),  # the one that this turned out to be
+    Column("predecessor", _Id, ForeignKey("mailings.id")),  # the closed mailing that it continues
+    Column("merged_into", _Id, ForeignKey("mailings.id")),  # the mailing that this one became part of
     Column("mass", Boolean, nullable=False, server_default=false()),  # by the rules' `mass:` when it was last judged
     Column("agency", String(64)),  # of the source, once it has a number
     Column("kept", Integer),  # batches of it that were made durable: the place of the newest
@@ -90,7 +90,7 @@ Index("mailings_by_gather", mailings.c.gather_until, sqlite_where=_gathering, po
 Index("mailings_by_look", mailings.c.look_again, sqlite_where=_looked_for, postgresql_where=_looked_for)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 
-mailing_keys = Table(  # what joins a transaction to a mailing; weak keys are hashed with their source
+mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys are hashed with their source
     "mailing_keys",
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
@@ -105,7 +105,7 @@ mailing_people = Table(  # whom a mailing reaches: the exact set, as keyed hashe
     metadata,
     Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
     Column("person", LargeBinary(16), primary_key=True),
-    Column("reached", Boolean, nullable=False),  # relayed, or approved: what a successor must know
+    Column("reached", Boolean, nullable=False),  # relayed, or approved for sending; a successor takes these over
     Column("inside", Boolean, nullable=False),
     Column("unresolved", Boolean, nullable=False),
     Column("agency", String(64)),
@@ -135,8 +135,8 @@ batches = Table(
     Column("id", _Id, primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("gathered", Boolean, nullable=False),  # kept at first only until its mailing was whole
-    Column("identity", LargeBinary(16), nullable=False),  # what makes a resend the same batch
+    Column("gathered", Boolean, nullable=False),  # stored first because it was gathered
+    Column("identity", LargeBinary(16), nullable=False),  # the same for a resend of the batch
     Column("listener", String(8), nullable=False),
     Column("client", JSON, nullable=False),
     Column("login", Text),
@@ -268,7 +268,7 @@ flights = Table(  # messages that a permit lets pass and the next hop has not an
     metadata,
     Column("id", _Id, primary_key=True),
     Column("permits", JSON, nullable=False),  # ids
-    Column("until", Double, nullable=False),  # when it is over for certain, whatever became of who carried it
+    Column("until", Double, nullable=False),  # when it is over for certain, whatever became of the process
     sqlite_autoincrement=True,
 )
 
@@ -302,14 +302,14 @@ jobs = Table(  # the one durable queue: releases, DSNs, notices
     Column("due_at", Double, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("lease_until", Double, nullable=False),
-    Column("fence", Integer, nullable=False),  # grows with each lease: who holds an old one can no longer write
+    Column("fence", Integer, nullable=False),  # grows with each lease: a worker with an old one can no longer write
     Column("error", Text),
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("jobs_by_due", jobs.c.state, jobs.c.due_at)
 Index("jobs_by_batch", jobs.c.batch_id)
 
-seen_states = Table(  # what the versions that people were shown stand for
+seen_states = Table(  # the states behind versions that people were shown
     "seen_states",
     metadata,
     Column("version", String(32), primary_key=True),
@@ -331,7 +331,7 @@ events = Table(  # what happened to a mailing, a request, a permit or a suspensi
     Column("by", Text),
     Column("login", Text),  # of the operating system
     Column("text", Text),
-    Column("details", JSON),  # of a yes: what was seen, and on what terms; of growth: from what to what
+    Column("details", JSON),  # of an approval: what was seen, and its terms; of growth: from what to what
 )
 Index("events_by_mailing", events.c.mailing_id)
 Index("events_by_request", events.c.request_id)
@@ -366,7 +366,7 @@ audit_blocks = Table(  # records of one chain that were written together, or mer
 Index("audit_blocks_by_chain", audit_blocks.c.chain_id, audit_blocks.c.first, unique=True)
 Index("audit_blocks_by_time", audit_blocks.c.last_at)
 
-audit_frames = Table(  # what stands where in records; named by a digest
+audit_frames = Table(  # the order of values in records; named by a digest
     "audit_frames",
     metadata,
     Column("name", String(16), primary_key=True),
@@ -385,7 +385,7 @@ modes = Table(  # times in which the gate was to observe only; the newest counts
     Column("reason", Text, nullable=False),
 )
 
-processes = Table(  # who runs, and by which rules; a row of a process that has died grows old
+processes = Table(  # running processes, and their rules; the row of a process that has died grows old
     "processes",
     metadata,
     Column("name", String(120), primary_key=True),
