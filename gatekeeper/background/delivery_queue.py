@@ -238,9 +238,8 @@ class Queue:
         step("recorded")
         return told
 
-        def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) ->
-        Claim: """Check that this process still has the job and that its batch is still released; issue the token of
-        this group.
+    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> Claim:
+        """Check that this process still has the job and that its batch is released; issue the token of the group.
 
         The token is good from the commit on. Revoking a permit stops its batches, then waits until no lease on them is
         left (S5).
