@@ -50,7 +50,7 @@ _DATA, _QUIT = b"DATA\r\n", b"QUIT\r\n"
 
 
 class QuickConnection(VerbConnection):
-    """A connection that waits for nothing that it need not wait for."""
+    """A connection that answers at once wherever nothing must be waited for."""
 
     def __init__(self, server: SmtpServer) -> None:
         super().__init__(server)
@@ -71,7 +71,7 @@ class QuickConnection(VerbConnection):
             self.leave()  # else what is under way is answered first
         return half_open
 
-    # -- the greeting --
+    # -- the greeting --------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         self.loop.call_soon(self._welcome, self.refusal(), _TURNS)
@@ -91,10 +91,10 @@ class QuickConnection(VerbConnection):
             self.write(self.greeting.encode())
             self._rest()
 
-    # -- one command --
+    # -- one command ---------------------------------------------------------------------------------------------
 
     def _rest(self) -> None:
-        """Nothing is under way: go on with what has come meanwhile, or wait for the client."""
+        """Go on with octets that have come meanwhile, or wait for the client."""
         if self.shutting_down and not self.closing:
             self.close_with(GOING_DOWN)
         if self.closing:
@@ -146,7 +146,7 @@ class QuickConnection(VerbConnection):
         self.leave()
         return True
 
-    # -- MAIL and RCPT: the next hop is asked, and its reply passed on as it comes --
+    # -- MAIL and RCPT: the next hop is asked, and its reply passed on as it comes -------------------------------
 
     def _mail_at_once(self, data: bytes) -> bool:
         mail = self._plain_mail(data)
@@ -177,7 +177,7 @@ class QuickConnection(VerbConnection):
         return True
 
     def _plain_mail(self, data: bytes) -> MailArgument | None:
-        """MAIL read, where that is no trouble."""
+        """Return a MAIL command's argument where the command is a plain one."""
         address = lone_sender(data)
         if address is not None:
             return MailArgument(address)
@@ -205,7 +205,7 @@ class QuickConnection(VerbConnection):
             self._server.track(exchange.abandon())
 
     def _group_heard(self, answers: Sequence[Reply] | None) -> None:
-        """MAIL and all RCPT are answered; DATA is due."""
+        """Go on after the answers to MAIL and all RCPT; DATA is next."""
         exchange = self._exchange
         if exchange is None:
             return  # the client has left
@@ -254,11 +254,11 @@ class QuickConnection(VerbConnection):
             self._say(answer)
 
     def _wait(self) -> None:
-        """Until another has answered: what the client says meanwhile waits, and time is not the client's."""
+        """Wait for the next hop: the client's octets are kept, and its deadline stands still."""
         self._take = self.receive_buffer.feed
         self._deadline = math.inf
 
-    # -- the message --
+    # -- the message ---------------------------------------------------------------------------------------------
 
     def _data_at_once(self, exchange: Exchange) -> bool:
         if not exchange.accepted or self._idle_commands >= self._settings.max_commands:
@@ -368,14 +368,14 @@ class QuickConnection(VerbConnection):
         self.in_data = False
         self._say(answer)
 
-    # -- what is left to the task --
+    # -- what is left to the task --------------------------------------------------------------------------------
 
     def _leave_to_the_task(self) -> None:
         self._wait()
         self.run(self._go_on)
 
     async def _go_on(self) -> None:
-        """Finish what was begun at once, then run all that has come in."""
+        """Finish what was begun at once, then run all commands that have come in."""
         if self._exchange is not None and self._exchange.opened is None and not self._asked:  # with which it is asked
             await self._open(self._exchange)
         await self.run_pass()
@@ -413,4 +413,4 @@ class QuickConnection(VerbConnection):
 
 
 def _nothing(data: bytes) -> None:
-    """What comes in when all is over."""
+    """Ignore octets that come after the end."""

@@ -114,7 +114,7 @@ def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
 
 
 async def _content(message: Message) -> bytes | Reply:
-    """The message put together, or the reply that refuses it; what is large is looked at beside the loop."""
+    """Return the message's content, or the reply that refuses it; a large one is joined in a thread."""
     try:
         content = await cast(Spool, message.pieces).whole()  # the connection's
     except TimeoutError:

@@ -1,6 +1,6 @@
-"""The milter listener: MTAs tell it of each message before they take it in. This file opens and closes it.
+"""The milter listener: MTAs hand it each message before they accept it. This file opens and closes it.
 
-It has no next hop: what may pass is left to the MTA, what is held is dropped there once it is kept here.
+It has no next hop: a message that may pass is left to the MTA, a held one is discarded there once it is stored here.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from gatekeeper.settings import Listening
 from gatekeeper.smtp.replies import Reply
 
 log = logging.getLogger("gatekeeper.milter")
-_BLOCK = 65_536  # octets read, and gone through, at once: thousands of packets where these are small
-_IDLE_SECONDS = 7210.0  # an MTA's client may take its time between commands; libmilter waits as long
-_PROGRESS_SECONDS = 10.0  # between signs of life while a verdict is made: Postfix waits 30 s for each, at least
-SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is of its group
+_BLOCK = 65_536  # octets read and processed at once: thousands of packets where these are small
+_IDLE_SECONDS = 7210.0  # an MTA's client may pause between commands; libmilter waits as long
+_PROGRESS_SECONDS = 10.0  # between progress packets during a judgment: Postfix waits at least 30 s for each
+SOCKET_MODE = 0o660  # of a unix socket's file: the MTA is in its group
 
 
 class MilterListener:
-    """Takes in what MTAs tell of messages.
+    """Takes in messages from MTAs by the milter protocol.
 
-    Args: `pipeline` decides; `obstacle` gives the reply where no mail can be taken now, such as 452 4.3.1; `contents`
-    is what large messages share with other listeners.
+    Args: `pipeline` decides; `obstacle` returns the reply while no mail can be taken, such as 452 4.3.1; `contents` is
+    the memory for large messages, shared with other listeners.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class MilterListener:
 
     @property
     def port(self) -> int:
-        """The TCP port listened on; 0 before `start`, and for a unix socket."""
+        """The TCP port; 0 before `start`, and for a unix socket."""
         names = [door.getsockname() for door in self._acceptor.sockets] if self._acceptor else []
         return int(names[0][1]) if names and isinstance(names[0], tuple) else 0
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Take connections from sockets that listen already; they are closed at the end."""
+        """Accept connections from sockets that listen already; they are closed at the end."""
         self._acceptor = Acceptor(sockets, self._protocol)
 
     async def stop(self, grace: float) -> None:
-        """Take no more connections, close the idle, let messages under way end for `grace` seconds."""
+        """Accept no more connections, close idle ones, and let messages in progress end within `grace` seconds."""
         if self._acceptor:
             self._acceptor.close()
         cut = await self.connections.drain(grace)
@@ -71,12 +71,12 @@ class MilterListener:
         return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=_BLOCK), self._serve)
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
-        """Called as the connection is made: later on, nobody may be there to ask who it was."""
+        """Make the connection as soon as it is accepted: later the peer's address may be unknown."""
         return MilterConnection(self.connections, self.handler, self._contents, reader, writer).run()
 
 
 class MilterConnection:
-    """One connection of an MTA: one of its clients after the other, and their messages."""
+    """One connection of an MTA, which handles its clients one after the other."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class MilterConnection:
         self._shutting_down = False
 
     async def run(self) -> None:
-        """Serve it to its end. Whatever goes wrong closes this connection, and no other."""
+        """Serve the connection to its end. An error closes this connection, and no other."""
         refused = self._connections.add(self)
         try:
             if refused:
@@ -133,8 +133,8 @@ class MilterConnection:
             await self._write(session.answers())
 
     async def _receive(self) -> bytes:
-        """What has come in; b"" at the end. Raises TimeoutError."""
-        await self._may_read.wait()  # until what was told before has found its place
+        """Return octets that have come in; b"" at the end. Raises TimeoutError."""
+        await self._may_read.wait()  # until earlier content was stored in memory or on disk
         seconds = self._settings.data_timeout if self._session.in_content else _IDLE_SECONDS
         async with asyncio.timeout(seconds):
             return await self._reader.read(_BLOCK)
@@ -146,7 +146,7 @@ class MilterConnection:
                 await self._writer.drain()
 
     async def _judged(self, message: Message) -> Conclusion:
-        """Have it judged, in a task that an MTA which hangs up does not stop."""
+        """Have the message judged, in a task that goes on when the MTA hangs up."""
         self._judging = True
         work = self._connections.track(self._handler.judge(message, self.peer))
         while not (await asyncio.wait([work], timeout=_PROGRESS_SECONDS))[0]:
@@ -155,18 +155,18 @@ class MilterConnection:
         return work.result()
 
     def shut_down(self) -> None:
-        """End: at once where no message is under way, else behind it."""
+        """End: at once where no message is in progress, else after it."""
         self._shutting_down = True
         if not self._judging and not self._session.in_message:
             self._writer.close()
 
     def abort(self) -> None:
-        """End without a word."""
+        """End without an answer."""
         self._writer.transport.abort()
 
 
 def _peer(writer: asyncio.StreamWriter) -> str:
-    """The MTA's IP address; "" on a unix socket, GONE where it has left already."""
+    """Return the MTA's IP address; "" on a unix socket, GONE where it has left already."""
     name: object = writer.get_extra_info("peername")
     if name is None:
         return GONE

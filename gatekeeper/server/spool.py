@@ -70,7 +70,7 @@ class Spool:
         self._contents, self._hold, self._release = contents, hold, release
         self._pieces = MemoryBuffer()
         self._octets = 0
-        self._arriving = self._judged = 0  # octets of either allowance
+        self._arriving = self._judged = 0  # octets taken from either budget
         self._overflow: Overflow | None = None
         self._holds = False
 
@@ -79,11 +79,11 @@ class Spool:
 
     @property
     def is_small(self) -> bool:
-        """True where `take` gives it at once."""
+        """True where `take` returns the content without waiting."""
         return self._octets <= self._contents.small
 
     def add(self, piece: bytes) -> None:
-        """Keep octets behind those that are there."""
+        """Add octets."""
         self._octets += len(piece)
         if self._overflow is None:
             self._pieces.add(piece)
@@ -113,20 +113,20 @@ class Spool:
             self._go_on()
 
     def _go_on(self) -> None:
+        """Move on when the octets that were spilled are on disk or lost; more may have arrived since."""
         if self._holds:
             self._holds = False
             self._release()
 
     def take(self) -> bytes:
-        """Give all of a small one, and keep nothing."""
+        """Return a small content, and clear the spool."""
         self._octets = 0
         return self._pieces.take()
 
     async def whole(self, within: float | None = None) -> bytes | None:
-        """Wait until it may be in memory, and give it, put together; None where the disk had no room for it.
+        """Wait until the content may be in memory, and return it joined; None where the disk had no room for it.
 
-        Args: `within` is how long it may wait, in seconds, where that is less than is waited for any.
-        Raises TimeoutError.
+        Args: `within` is how long it may wait, in seconds; never longer than LONGEST_WAIT. Raises TimeoutError.
         """
         if self.is_small:
             return self.take()
@@ -151,7 +151,7 @@ class Spool:
         return b"".join(pieces) if self._octets < LARGE else await asyncio.to_thread(b"".join, pieces)
 
     def clear(self) -> None:
-        """Keep nothing, and give back what it had of the allowances; harmless where that was done."""
+        """Discard the content and give its memory back; harmless where that was done."""
         self._pieces.clear()
         self._octets = 0
         if self._overflow is None:
@@ -172,10 +172,12 @@ class Spool:
 
 
 class Overflow:
-    """A file without a name, gone when it is closed, however we end; one thread writes and reads it, in order."""
+    """A file without a name, gone when it is closed or the process ends; one thread writes and reads it, in order."""
 
     def __init__(self, thread: Executor, progressed: Callable[[], None], noted: Callable[[int], None]) -> None:
-        """Args: `progressed` is called when octets have been written, or lost; `noted` as they come and go."""
+        """Args: `progressed` is called when octets were written or lost; `noted` with each change of the octets on
+        disk.
+        """
         self.waiting = 0  # octets that are not written yet
         self._thread, self._progressed, self._noted = thread, progressed, noted
         self._loop = asyncio.get_running_loop()
@@ -186,7 +188,7 @@ class Overflow:
         self._failed = self._closed = False
 
     def add(self, piece: bytes) -> None:
-        """Write octets behind those that are there, soon."""
+        """Add octets, to be written soon."""
         if self._failed:
             return
         self.waiting += len(piece)
@@ -229,13 +231,13 @@ class Overflow:
             writing.set_result(None)
 
     async def written(self) -> bool:
-        """Wait until all of it is on the disk; False where it could not be written."""
+        """Wait until all octets are on disk; return False where they could not be written."""
         while self._writing is not None:
             await asyncio.shield(self._writing)
         return not self._failed
 
     async def read(self) -> bytes | None:
-        """Give all of it; None where it cannot be read."""
+        """Return all octets; None where they cannot be read."""
         try:
             return await self._loop.run_in_executor(self._thread, self._read, self._octets)
         except OSError as error:
@@ -243,7 +245,7 @@ class Overflow:
             return None
 
     def close(self) -> None:
-        """Let go of the file, behind what is under way."""
+        """Close the file, after writes in progress."""
         self._closed = True
         self._let_go()
 

@@ -1,4 +1,4 @@
-"""The verbs of SMTP as a transparent proxy answers them (RFC 5321 4.1.1); the I/O is in `connection.py`."""
+"""The commands of SMTP as a transparent proxy answers them (RFC 5321 4.1.1); the I/O is in `smtp_connection.py`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _SENDER_REFUSED = "sender not let in: use an address in one of the organisation'
 
 
 class VerbConnection(SmtpConnection):
-    """One client's dialog. Recipients are gathered from pipelined commands, and asked of the next hop in batches."""
+    """One client's dialog. Recipients are collected from pipelined commands, and sent to the next hop in batches."""
 
     def __init__(self, server: SmtpServer) -> None:
         super().__init__(server.shared)
@@ -73,7 +73,7 @@ class VerbConnection(SmtpConnection):
         self._errors = 0
         self._messages = 0
 
-    # -- the life of a connection --
+    # -- the life of a connection --------------------------------------------------------------------------------
 
     def refusal(self) -> Reply | None:
         self._speaker = ClientIdentity(self.peer, self.peer_port)
@@ -91,7 +91,7 @@ class VerbConnection(SmtpConnection):
             self._server.track(exchange.abandon())
 
     async def _abandon(self) -> None:
-        """Forget the transaction, here and at the next hop, where a client that leaves meanwhile stops nothing."""
+        """End the transaction, here and at the next hop, even if the client leaves meanwhile."""
         self._clear_intake()
         exchange, self._exchange = self._exchange, None
         self._speaker.forwarded = {}
@@ -104,11 +104,11 @@ class VerbConnection(SmtpConnection):
             intake.clear()
 
     def _note_message(self) -> None:
-        """A message has come, whole or cut off: where the service ends, it was the last."""
+        """Note that a message has come, whole or cut off: where the service ends, it was the last."""
         self._messages += 1
         self.shutting_down = self.shutting_down or self.lingering
 
-    # -- a pass over what the client sent --
+    # -- a pass over what the client sent ------------------------------------------------------------------------
 
     async def run_pass(self) -> None:
         while not self.closing and not self.shutting_down and (command := self._next_command()) is not None:
@@ -120,7 +120,7 @@ class VerbConnection(SmtpConnection):
         await self._ask_recipients()
 
     def _next_command(self) -> bytes | Reply | None:
-        """The next command that is no recipient; recipients before it are noted."""
+        """Return the next command other than RCPT; recipients before it are noted."""
         while True:
             self._note_recipients(self.commands.take_recipients())
             command = self.commands.take()
@@ -148,7 +148,7 @@ class VerbConnection(SmtpConnection):
         else:
             self.answer(error)
 
-    # -- hello --
+    # -- hello ---------------------------------------------------------------------------------------------------
 
     async def smtp_HELO(self, arg: str) -> None:
         if await self._hello(arg, extended=False):
@@ -176,7 +176,7 @@ class VerbConnection(SmtpConnection):
         return self._server.hello(self._offered, self.hostname, self.peer, starttls=starttls)
 
     async def smtp_STARTTLS(self, arg: str) -> None:
-        """Encrypt; what was known before is forgotten (RFC 3207 4.2)."""
+        """Start TLS; everything that was known about the client before is discarded (RFC 3207 4.2)."""
         if self._speaker.encrypted or not self.tls_context:
             self.answer(_UNKNOWN if not self.tls_context else reply(503, "encrypted already", "5.5.1"))
         elif arg:
@@ -189,7 +189,7 @@ class VerbConnection(SmtpConnection):
             await super().smtp_STARTTLS(arg)
             self._speaker = ClientIdentity(self.peer, self.peer_port, encrypted=True)
 
-    # -- for whom a trusted peer speaks --
+    # -- for whom a trusted peer speaks --------------------------------------------------------------------------
 
     async def smtp_XFORWARD(self, arg: str) -> None:
         attributes = self._read_attributes(arg, XFORWARD, self._server.may_xforward(self.peer))
@@ -205,7 +205,9 @@ class VerbConnection(SmtpConnection):
         self.answer(self.greeting)  # a new session begins
 
     def _read_attributes(self, argument: str, known: tuple[str, ...], allowed: bool) -> dict[str, str]:
-        """The attributes; none, and the client is told why, where there are none to take."""
+        """Return the attributes of XFORWARD or XCLIENT; none, after a reply to the client, where there are none to
+        read.
+        """
         if not allowed or self._exchange:
             self.answer(_NESTED if allowed else _NOT_YOURS)
             return {}
@@ -215,7 +217,7 @@ class VerbConnection(SmtpConnection):
             self.answer(error.reply)
             return {}
 
-    # -- the envelope --
+    # -- the envelope --------------------------------------------------------------------------------------------
 
     async def smtp_MAIL(self, arg: str) -> None:
         refused = self._mail_refusal()
@@ -271,7 +273,7 @@ class VerbConnection(SmtpConnection):
         self._asked.append(recipient)
 
     def _note_recipients(self, addresses: Sequence[str]) -> None:
-        """As `_note_recipient`, thousands of them."""
+        """Note many recipients at once."""
         exchange = self._exchange
         if exchange is not None and self._all_theirs and not self._server.owns_any(addresses):
             room = max(0, self._settings.max_recipients - len(exchange.accepted) - len(self._asked))
@@ -281,7 +283,7 @@ class VerbConnection(SmtpConnection):
             self._note_recipient(Recipient(address))
 
     async def _ask_recipients(self) -> None:
-        """Answer the recipients noted: ours at once, the others by the next hop, all in order."""
+        """Answer the noted recipients: our own at once, the others by the next hop, all in order."""
         asked, self._asked, all_theirs, self._all_theirs = self._asked, [], self._all_theirs, True
         if not asked:
             return
@@ -300,13 +302,13 @@ class VerbConnection(SmtpConnection):
         return isinstance(asked, Recipient) and not self._server.is_ours(asked.address)
 
     def _own_reply(self, asked: Recipient | Reply) -> Reply | None:
-        """The reply that is not the next hop's; None where that one was asked."""
+        """Return a reply that is not the next hop's; None where the next hop is asked."""
         if isinstance(asked, Reply) or not self._server.is_ours(asked.address):
             return asked if isinstance(asked, Reply) else None
         return self._exchange.accept(asked) if self._exchange else SAY_MAIL
 
     async def _next_hops_replies(self, recipients: Sequence[Recipient]) -> Sequence[Reply]:
-        """The replies to recipients; the one to MAIL is given first, where it is due still."""
+        """Return the replies to recipients; the reply to MAIL is given first where it is still due."""
         exchange = self._exchange
         if exchange is None:
             return ()
@@ -318,7 +320,7 @@ class VerbConnection(SmtpConnection):
                 await self._abandon()
         return replies
 
-    # -- the message --
+    # -- the message ---------------------------------------------------------------------------------------------
 
     async def smtp_DATA(self, arg: str) -> None:
         exchange = self._exchange
@@ -330,7 +332,7 @@ class VerbConnection(SmtpConnection):
             await self._take_in(exchange)
 
     async def _take_in(self, exchange: Exchange) -> None:
-        """Take in the content, then have it judged. A client that leaves before the end leaves nothing behind."""
+        """Receive the content, then have it judged. A client that leaves before the end leaves nothing behind."""
         self.in_data = True
         self.answer(GO_AHEAD)
         await self.flush()
@@ -369,7 +371,7 @@ class VerbConnection(SmtpConnection):
         return work
 
     async def _in_time(self, work: asyncio.Task[Reply], dot: float) -> Reply:
-        """The reply to the dot, or that there is none yet where the client will wait no longer. The work goes on."""
+        """Return the reply to the dot, or 451 where the client will not wait longer; the work goes on."""
         within = self._server.answer_within
         left = None if within is None else max(0.0, dot + within - self.now())
         done, _ = await asyncio.wait([work], timeout=left)  # cancelled, it leaves the work alone
@@ -404,10 +406,10 @@ class VerbConnection(SmtpConnection):
             upstream=self._speaker.upstream,
         )
 
-    # -- the others --
+    # -- the others ----------------------------------------------------------------------------------------------
 
     async def smtp_RCPT(self, arg: str) -> None:
-        """A RCPT without an argument; the others were noted in `_next_command`."""
+        """Answer a RCPT without an argument; all others were noted in `_next_command`."""
         self.answer(reply(501, "expected TO:<address>", "5.5.4"))
 
     async def smtp_RSET(self, arg: str) -> None:
@@ -435,12 +437,12 @@ _VERBS: Mapping[bytes, str] = {name.encode(): f"smtp_{name}" for name in _NAMES.
 
 @lru_cache
 def helo_reply(hostname: str) -> Reply:
-    """The reply to HELO, of a host of that name."""
+    """Return the reply to HELO, on a host of that name."""
     return Reply(250, (hostname,))
 
 
 def data_refusal(exchange: Exchange | None) -> Reply:
-    """The reply to DATA where there is nobody to take a message."""
+    """Return the reply to DATA while no recipient is accepted."""
     if exchange is None:
         return SAY_MAIL
     return _NO_VALID if exchange.refused else _SAY_RCPT

@@ -60,7 +60,9 @@ def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping
 
 
 def depends_on_ledger(verdict: Verdict) -> bool:
-    """Whether the rest of the ledger could make it another: mass mail, holds, and what could not be told."""
+    """Return True where the rest of the ledger could change the verdict: mass mail, holds, and tests without an
+    answer.
+    """
     return verdict.depends_on_ledger
 
 
