@@ -76,7 +76,7 @@ class Replayer:
         return self._form(record, frame).replay(record, standing)
 
     def verdict(self, record: Record, frame: Frame, standing: Standing | None = None) -> Verdict:
-        """The whole verdict, with texts."""
+        """Return the whole verdict, with texts."""
         return self._form(record, frame).judge(record, standing or standing_of(record))
 
     def _form(self, record: Record, frame: Frame) -> _Form:

@@ -71,7 +71,7 @@ class Pool:
         return sum(map(len, self._idle.values()))
 
     def idle(self, host: Host) -> IdleConnections:
-        """Where a host's connections that speak for nobody are."""
+        """Return the idle connections to `host` that carry no client identity (no XCLIENT)."""
         return self._idle[host, None]
 
     def take(self, host: Host, client: Client | None) -> SmtpClient | None:

@@ -103,13 +103,13 @@ class MilterHandler:
         return replace(transaction, trace=self._trace(transaction, message))
 
     def _trace(self, transaction: Transaction, message: Message) -> bytes:
-        """The MTA's Received field as it would have been: what is released later begins with it."""
+        """Return the Received field that the MTA would add; a message released later begins with it."""
         hostname = message.mta or self.settings.hostname
         return received_field(transaction, hostname, datetime.now(UTC), message.queue_id)
 
 
 def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
-    """The field that our own released mail came back with; it has done its work."""
+    """Return the release token's field, to be removed: the token is used up."""
     return ((TOKEN_FIELD, 1),) if token_of(content) else ()
 
 

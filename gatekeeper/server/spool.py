@@ -107,7 +107,7 @@ class Spool:
         return taken
 
     def _progressed(self) -> None:
-        """All that had come when the spilling began is on the disk, or lost: and what had come since, maybe."""
+        """Continue after the first octets were spilled: they are on disk or lost, and more may have arrived since."""
         self._give_back_arriving()
         if self._overflow is not None and self._overflow.waiting <= self._contents.small // 2:
             self._go_on()
