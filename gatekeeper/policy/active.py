@@ -79,7 +79,7 @@ def unchanged(path: Path, policy: Policy, sources: SourceHistory | None = None) 
 
 
 def texts_of(ruleset: Ruleset) -> NoticeTemplates:
-    """Return the templates of notices that the rules name; raise TextsError."""
+    """Return the templates of notices that the rules name; raise TemplatesError."""
     templates = ruleset.notices.templates
     return read_templates(ruleset.folder / templates if templates else None)
 

@@ -60,7 +60,7 @@ class ContentSpool:
 
 
 class Spool:
-    """The content of one message; has the methods of `Keep`.
+    """The content of one message; has the methods of `OctetBuffer`.
 
     A small one can be taken at once. Any other is awaited with `whole`, and must be cleared when it has been judged or
     given up, which gives its memory back.

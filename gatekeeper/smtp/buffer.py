@@ -17,15 +17,15 @@ class OctetBuffer(Protocol):
     def __len__(self) -> int: ...
 
     def add(self, piece: bytes) -> None:
-        """Keep octets behind those that are there."""
+        """Append octets."""
         ...
 
     def take(self) -> bytes:
-        """Give all of it, and keep nothing."""
+        """Return all octets and empty the buffer."""
         ...
 
     def clear(self) -> None:
-        """Keep nothing."""
+        """Empty the buffer."""
         ...
 
 
@@ -41,7 +41,7 @@ class MemoryBuffer:
         return self._octets
 
     def add(self, piece: bytes) -> None:
-        """Keep octets behind those that are there."""
+        """Append octets."""
         self._octets += len(piece)
         if len(piece) < _SMALL:
             self._small += piece
@@ -51,7 +51,7 @@ class MemoryBuffer:
             self._whole.append(piece)
 
     def take(self) -> bytes:
-        """Give all of it, and keep nothing."""
+        """Return all octets and empty the buffer."""
         whole = self.take_apart()
         return whole[0] if len(whole) == 1 else b"".join(whole)
 
@@ -63,7 +63,7 @@ class MemoryBuffer:
         return whole
 
     def clear(self) -> None:
-        """Keep nothing."""
+        """Empty the buffer."""
         self._whole, self._small, self._octets = [], bytearray(), 0
 
     def _settle(self) -> None:
