@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatekeeper.model import Action, Reason, Standing, Verdict
+from gatekeeper.model import Action, Name, Reason, Scope, Source, Standing, Verdict
 from gatekeeper.rules import is_mass, judge, observed, read_ruleset, uncovered
 from tests.rules.making import NOW, ROOT, attached, evidence, one, permit, ruleset, verdict
 
@@ -224,3 +224,23 @@ def test_a_held_reason_is_not_told_the_same_difference_twice():
 def test_judging_is_repeatable_and_leaves_its_evidence_alone():
     given = evidence(users=2001, agencies=TWO)
     assert judge(SHIPPED, given, NOW) == judge(SHIPPED, given, NOW)
+
+
+@pytest.mark.parametrize(
+    ("beside", "difference"),
+    [
+        ((), ""),
+        ((Name("ann@doa.example.gov", "DOA"),), ""),
+        ((Name("jo@dphhs.example.gov", "DPHHS"),), "it is also sent under the name jo@dphhs.example.gov"),
+        (None, "neither a login nor MAIL FROM says for certain who sends it"),
+    ],
+)
+def test_a_permit_for_senders_holds_of_every_name_or_of_the_very_content(beside, difference):
+    source = Source("gov@doa.example.gov", authenticated=True, agency="DOA", beside=beside)
+    given = replace(evidence(**COVERED), source=source)
+    scoped = replace(permit(digests=frozenset()), scope=Scope(agencies=frozenset({"DOA"})))
+    told = f"{difference}, and then only the very content that was approved may pass"
+    (rule,) = scoped.rules
+    assert uncovered(scoped, given, rule, NOW) == ((told,) if difference else ())
+    exact = replace(scoped, digests=frozenset({given.facts.content_digest}))
+    assert uncovered(exact, given, rule, NOW) == ()
