@@ -236,6 +236,15 @@ def _how_many(people: frozenset[str] | None) -> int | None:
 
 
 @immutable
+class Name:
+    """A name that a message is sent under beside its source's mailbox."""
+
+    address: str  # normalised
+    agency: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@immutable
 class Source:
     """Who sends: the login's mailbox, else From, else MAIL FROM without VERP, BATV and SRS."""
 
@@ -246,6 +255,9 @@ class Source:
     groups: tuple[str, ...] = ()  # groups of the sender, by the directory or the ruleset
     from_problem: str | None = None  # why the sender may not use these names, "" where allowed; None where no rule asks
     names: tuple[str, ...] = ()  # all it is sent under but a lent From, the vouching one first; () where none vouches
+    beside: (
+        tuple[Name, ...] | None
+    ) = ()  # `names` of others than the mailbox's own and its users; None without a voucher
     proven: bool = False  # every name belongs to `agency`, and not by From alone
     separate: bool = False  # each message of this source is a mailing of its own
     others: tuple[tuple[str, str], ...] = ()  # ("sender", "agency" or "group", its name) of the other names

@@ -112,7 +112,7 @@ def is_whole(name: str) -> bool:
 
 def test_key(test: Test) -> str:
     """Return a name for the test, the same for the same test in any ruleset."""
-    meaning = f"{test.field} {test.operator} {_canonical(test.operand)}"
+    meaning = f"{test.field} {test.operator} {_canonical(test.operand)}" + (" of every name" * test.of_every_name)
     return f"{test.field}:{blake2b(meaning.encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
 
 
@@ -249,11 +249,12 @@ def _is_open(ruleset: Ruleset, name: str) -> bool:
 
 
 def _answered(ruleset: Ruleset) -> Iterator[Test]:
-    """Yield tests of fields whose values are not in every record."""
+    """Yield the tests that the values in every record do not answer."""
     for rule in ruleset.rules:
         for condition in (rule.when, rule.unless):
             for test in tests_of(condition) if condition else ():
-                if test.field not in BY_THE_RULESET and not (_is_open(ruleset, test.field) and is_whole(test.field)):
+                by_value = _is_open(ruleset, test.field) and is_whole(test.field) and not test.of_every_name
+                if test.field not in BY_THE_RULESET and not by_value:
                     yield test
 
 

@@ -188,6 +188,8 @@ class _Form:
         return lambda values: values.get(name)
 
     def _has_value(self, test: Test) -> bool:
+        if test.of_every_name and test_key(test) in self._answer:  # else it is told by the source's own value alone
+            return False
         return test.field in BY_THE_RULESET or (test.field in self._place and is_whole(test.field))
 
     def _reads(self, draft: Ruleset) -> tuple[list[int], list[int]]:

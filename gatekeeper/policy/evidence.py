@@ -41,6 +41,7 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     names = exemption.names_of(transaction, facts, mailbox, policy)
     proven = exemption.are_of_agency(names, mailbox, agency, transaction, policy)
     groups = policy.directory.groups_of(mailbox)
+    own_names = exemption.without_lent(names, policy)
     asked = not policy.ruleset.reads.isdisjoint(("from_allowed", "from_problem"))
     problem = from_problem(transaction, facts, mailbox, policy) if asked else None
     return Source(
@@ -50,7 +51,8 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
         covered=not (proven and agency in policy.ruleset.scope_except),
         groups=groups,
         from_problem=problem,
-        names=exemption.without_lent(names, policy),
+        names=own_names,
+        beside=exemption.beside(own_names, mailbox, policy),
         proven=proven,
         separate=exemption.is_separate(names, policy),
         others=() if names == (mailbox,) else exemption.others_of(transaction, facts, mailbox, policy),

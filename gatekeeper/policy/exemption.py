@@ -8,7 +8,7 @@ name of the message must be exempt as well. Pure.
 from __future__ import annotations
 
 from gatekeeper import address
-from gatekeeper.model import Facts, Transaction
+from gatekeeper.model import Facts, Name, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.sender_identity import UNTRUSTED, is_lent, is_without_domain
 
@@ -78,6 +78,22 @@ def without_lent(names: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
     if len(names) < 2:
         return names
     return (names[0], *(name for name in names[1:] if not is_lent(names[0], name, policy)))
+
+
+def beside(names: tuple[str, ...], mailbox: str, policy: Policy) -> tuple[Name, ...] | None:
+    """Return those of the names that are not the mailbox's: not the same user, and not lent the mailbox.
+
+    What takes a match back, or permits, must hold of these as well: From alone opens nothing. Args: `names` are those
+    of the source. Returns None where nobody vouches for the message.
+    """
+    if not names:
+        return None
+    if names == (mailbox,):  # as of most mail
+        return ()
+    directory = policy.directory
+    own = directory.user(mailbox)
+    others = (name for name in names if directory.user(name) != own and not is_lent(name, mailbox, policy))
+    return tuple(Name(name, directory.agency_of(name), directory.groups_of(name)) for name in others)
 
 
 def others_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gatekeeper.address import normalise
-from gatekeeper.model import Evidence, Standing
+from gatekeeper.model import Evidence, Mailbox, Name, Standing
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor, Field, Kind
 
 
@@ -29,6 +29,17 @@ class FieldValues(dict[str, Any]):
         extract = self.of_ruleset.get(name) or FIELDS[name].extract
         value = self[name] = extract(self.evidence)
         return value
+
+    @property
+    def beside(self) -> tuple[FieldValues, ...] | None:
+        """Return the values with each name beside the mailbox as the source; None where nobody vouches."""
+        names = self.evidence.source.beside
+        return names if names is None else tuple(self._under(name) for name in names)
+
+    def _under(self, name: Name) -> FieldValues:
+        source = replace(self.evidence.source, mailbox=name.address, agency=name.agency, groups=name.groups)
+        facts = replace(self.evidence.facts, author=(Mailbox("", name.address),))
+        return FieldValues(replace(self.evidence, source=source, facts=facts), self.of_ruleset)
 
 
 # -- how values are read from the evidence -----------------------------------------------------------------------
@@ -371,6 +382,7 @@ _OF_THE_STANDING = (
 )
 
 OF_THE_LEDGER = ("suspended", "purpose", "earlier")
+OF_NAMES = ("sender", "from", "sender_agency", "sender_group", "purpose")  # read off what a message is sent under
 BY_THE_RULESET = ("mass", "working_hours")  # computed from ruleset, other values and time
 _OF_THE_DIRECTORY = frozenset(
     (

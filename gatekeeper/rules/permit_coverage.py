@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gatekeeper.model import Evidence, Likeness, Permit
+from gatekeeper.model import Evidence, Likeness, Name, Permit, Scope, Source
 
 _AFTER_ALL_ELSE = {"exception": 1, "approval": 2, "emergency": 3}  # the order in which permits are used
 
@@ -121,14 +121,26 @@ def _sender(permit: Permit, evidence: Evidence) -> str:
     scope, source = permit.scope, evidence.source
     if not scope:
         return ""
-    within = (
-        source.mailbox in scope.senders or source.agency in scope.agencies or scope.groups.intersection(source.groups)
-    )
-    if not within:
+    if not _is_within(scope, Name(source.mailbox, source.agency, source.groups)):
         return f"the sender is not {scope}"
-    if source.authenticated or evidence.facts.content_digest in permit.digests:
+    if evidence.facts.content_digest in permit.digests:
         return ""
-    return "the sender is not authenticated, and then only the very content that was approved may pass"
+    doubt = _doubt(scope, source)
+    return f"{doubt}, and then only the very content that was approved may pass" if doubt else ""
+
+
+def _is_within(scope: Scope, name: Name) -> bool:
+    return name.address in scope.senders or name.agency in scope.agencies or not scope.groups.isdisjoint(name.groups)
+
+
+def _doubt(scope: Scope, source: Source) -> str:
+    """Return why the names that a message is sent under do not bear its sender out; "" where they do."""
+    if not source.authenticated:
+        return "the sender is not authenticated"
+    if source.beside is None:
+        return "neither a login nor MAIL FROM says for certain who sends it"
+    beyond = next((name.address for name in source.beside if not _is_within(scope, name)), "")
+    return f"it is also sent under the name {beyond}" if beyond else ""
 
 
 def _day(permit: Permit, evidence: Evidence, now: datetime) -> str:

@@ -6,12 +6,14 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from gatekeeper.model import Action
+from gatekeeper.rules.fields import OF_NAMES
 from gatekeeper.rules.language.read_approvers import ASK
 from gatekeeper.rules.language.read_conditions import Conditions, Context, define_problem, read_define
 from gatekeeper.rules.language.scalars import TEXT, WORD, MessageTemplate, Moment, word_of
 from gatekeeper.rules.language.value_types import INVALID, Json, Key, MapOf, Reading, Section
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence
 from gatekeeper.rules.matching.compile import compile_rule
+from gatekeeper.rules.matching.conditions import guard_names
 from gatekeeper.rules.ruleset import Rule
 from gatekeeper.rules.specs import During
 
@@ -51,6 +53,9 @@ def _make_rule(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
     values.setdefault("say", f"This mail falls under the rule {values['id']}.")
     if values.get("repair") and action is not Action.WARN:
         return reading.error(node, f"repair beside then: {action}: expected it beside then: warn")
+    values["when"] = guard_names(values["when"], OF_NAMES)
+    if values.get("unless"):
+        values["unless"] = guard_names(values["unless"], OF_NAMES, turned=True)
     matches = compile_rule(values["when"], values.get("unless"))
     return Rule(action=action, observe=observe, line=node.line, matches=matches, **values)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Field, Kind
-from gatekeeper.rules.fields import FIELDS
+from gatekeeper.rules.fields import FIELDS, FieldValues
 from gatekeeper.rules.matching.conditions import All, Condition, Matcher, Not, Test, earlier_of
 
 Values = Mapping[str, Any]
@@ -92,6 +93,8 @@ def _some(parts: Iterable[Matcher]) -> Matcher:
 
 def compile_test(test: Test) -> Matcher:
     """Make a function of one test."""
+    if test.of_every_name:
+        return _of_every_name(compile_test(replace(test, of_every_name=False)))
     field = FIELDS[test.field]
     if field.kind is Kind.REACH:
         return _reach(test)
@@ -106,6 +109,19 @@ def compile_test(test: Test) -> Matcher:
     if field.kind in (Kind.TEXT, Kind.WORD):
         return _text(test, field)
     return _names(test, field)
+
+
+def _of_every_name(holds: Matcher) -> Matcher:
+    """Make a test that holds where it does of the source and of all names beside it; of none where nobody vouches."""
+
+    def of_every_name(values: Values) -> bool | None:
+        answer = holds(values)
+        if answer is not True:
+            return answer
+        beside = cast(FieldValues, values).beside
+        return beside is not None and all(holds(each) is True for each in beside)
+
+    return of_every_name
 
 
 def _reach(test: Test) -> Matcher:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
@@ -22,6 +23,7 @@ class Test:
     operator: str  # a key of language.operators.OPERATORS
     operand: Any  # hashable, from the operator's reader: a number, a bool, names, patterns, networks
     text: str  # as people read it: "users over 2000"
+    of_every_name: bool = False  # holds only where it does of each name that the message is sent under
 
 
 @immutable
@@ -54,6 +56,19 @@ def conjunction(condition: Condition) -> tuple[Condition, ...]:
     if not isinstance(condition, All):
         return (condition,)
     return tuple(inner for part in condition.parts for inner in conjunction(part))
+
+
+def guard_names(condition: Condition, fields: Collection[str], *, turned: bool = False) -> Condition:
+    """Return the condition with its turned tests of these fields asked of every name that a message is sent under.
+
+    A test is turned behind `not` or `unless`: where it holds, a rule does not match, which a From alone must not bring
+    about. Behind two of them it is not.
+    """
+    if isinstance(condition, Test):
+        return replace(condition, of_every_name=True) if turned and condition.field in fields else condition
+    if isinstance(condition, Not):
+        return Not(guard_names(condition.part, fields, turned=not turned))
+    return type(condition)(tuple(guard_names(part, fields, turned=turned) for part in condition.parts))
 
 
 def tests_of(condition: Condition) -> Iterator[Test]:
