@@ -1,1 +1,4 @@
-"""What people do: ask in advance, decide, take back, suspend, look. The same verbs for every face."""
+"""What people do: ask in advance, decide, take back, suspend, look. The same verbs for every face.
+
+Start with `service.py`.
+"""

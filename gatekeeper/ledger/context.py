@@ -1,4 +1,4 @@
-"""What every verb works with: in whose name, by which rules, when; and how an act is refused."""
+"""The context of every verb: the rules in force, the letterhead of notices, the time; and who may do what."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class NotFound(CaseworkError):
 
 @immutable
 class Desk:
-    """The rules in force, the voice in which people are told, and the time of the act in seconds since 1970."""
+    """The rules in force, in whose name notices are written, and the time of the act (seconds since 1970)."""
 
     voice: Voice
     now: float
 
     @property
     def ruleset(self) -> Ruleset:
-        """What decides who may do what."""
+        """The rules, which decide who may do what."""
         return self.voice.ruleset
 
     @property
     def moment(self) -> datetime:
-        """The time of the act, aware."""
+        """The time of the act, as an aware datetime."""
         return moment_of(self.now)
 
     @property
@@ -57,33 +57,33 @@ class Desk:
 
     @property
     def today(self) -> date:
-        """The day that it is by the organisation's clock."""
+        """The day of the act by the organisation's clock."""
         return self.calendar.day(self.moment)
 
     def act(self, by: str, reason: str = "") -> Act:
-        """Somebody's act, now, with the login of the operating system."""
+        """Return an act of somebody, at this time, with the login of the operating system."""
         return Act(self.now, normalise(by), _login(), " ".join(reason.split()))
 
     def window_end(self, day: date) -> float:
-        """The end of the second working day after `day`, by the organisation's clock."""
+        """Return the end of the second working day after `day`, by the organisation's clock."""
         return self.end_of(self.calendar.add(day, WINDOW))
 
     def end_of(self, day: date) -> float:
-        """The last second of a day."""
+        """Return the last second of a day."""
         return self.calendar.end_of(day).timestamp()
 
     def start_of(self, day: date) -> float:
-        """The first second of a day."""
+        """Return the first second of a day."""
         return self.calendar.before(day, 0).timestamp()
 
     def day_of(self, seconds: float) -> date:
-        """The day of a time, by the organisation's clock."""
+        """Return the day of a time, by the organisation's clock."""
         return self.calendar.day(moment_of(seconds))
 
 
 @contextmanager
 def named(id: str) -> Iterator[None]:
-    """Put the id of what is acted on before what its lifecycle says."""
+    """Raise a LifecycleError of the body as a refusal that names the case."""
     try:
         yield
     except LifecycleError as error:
@@ -91,7 +91,7 @@ def named(id: str) -> Iterator[None]:
 
 
 def require_reason(reason: str, what: str) -> None:
-    """Raise CaseworkError where no reason is given; `what` says whose act it is and who reads it."""
+    """Raise CaseworkError where no reason is given; `what` names the act and who reads the reason."""
     if not reason.strip():
         raise CaseworkError(what)
 
@@ -118,13 +118,13 @@ __all__ = [
 
 
 def check_may_decide(ruleset: Ruleset, matter: Matter, by: str) -> None:
-    """Raise NotAllowed where `by` may not say yes or no: it is their own (DESIGN 6), or no rule asks them."""
+    """Raise NotAllowed where `by` may not decide: the case is their own (DESIGN 6), or no rule asks them."""
     if refusal := Approvers(ruleset).refusal(matter, by):
         raise NotAllowed(refusal)
 
 
 def check_may_be_asked(ruleset: Ruleset, matter: Matter, whom: str) -> None:
-    """Raise NotAllowed where nobody of that name is known to the rules, or it is their own."""
+    """Raise NotAllowed where the rules know nobody of that name, or the case is their own."""
     if whom not in ruleset.people:
         known = ", ".join(ruleset.people_with("owner")) or "nobody is an owner"
         raise NotAllowed(f"{matter.id}: {whom} does not stand under people in rules.yaml; owners: {known}")
@@ -133,29 +133,29 @@ def check_may_be_asked(ruleset: Ruleset, matter: Matter, whom: str) -> None:
 
 
 def asked(ruleset: Ruleset, matter: Matter) -> frozenset[str]:
-    """Everybody whose yes can count, delegates among them."""
+    """Return everybody whose approval can count, delegates among them."""
     return Approvers(ruleset).available_deciders(matter)
 
 
 def missing(ruleset: Ruleset, matter: Matter, agreed: Iterable[str | Approval]) -> tuple[str, ...]:
-    """Who must still agree, as the rules name them. Who is given by name alone has agreed today."""
+    """Return who must still agree, as the rules name them. A name without a day has agreed today."""
     yeses = (each if isinstance(each, Approval) else Approval(each, matter.today) for each in agreed)
     return Approvers(ruleset).missing(matter, yeses)
 
 
 def wanted(ruleset: Ruleset, matter: Matter) -> tuple[str, ...]:
-    """Everybody who must agree, as the rules name them."""
+    """Return everybody who must agree, as the rules name them."""
     return missing(ruleset, matter, ())
 
 
 def holds(ruleset: Ruleset, by: str, *roles: str) -> bool:
-    """Whether they hold one of the roles."""
+    """Return True where the person holds one of the roles."""
     person = ruleset.people.get(by)
     return person is not None and not set(roles).isdisjoint(person.roles)
 
 
 def is_final(ruleset: Ruleset, by: str) -> bool:
-    """Whether their no cannot be appealed (S2)."""
+    """Return True where a denial by this person cannot be appealed (S2)."""
     person = ruleset.people.get(by)
     return person is not None and person.final
 
@@ -163,7 +163,8 @@ def is_final(ruleset: Ruleset, by: str) -> bool:
 def may_revoke(ruleset: Ruleset, matter: Matter, by: str) -> None:
     """Raise NotAllowed where `by` may not take back or narrow what was permitted (S3, S5).
 
-    Approvers may, and whoever was asked about it; of their own too, for it only takes away.
+    Approvers may, and whoever was asked about it. They may take back what is their own, too, since that only takes
+    away.
     """
     if by not in asked(ruleset, matter) | set(ruleset.people_with("approver")):
         raise NotAllowed(f"{matter.id}: {by} may not take it back; an approver may, or whoever was asked about it")

@@ -1,6 +1,6 @@
-"""What people do with a held mailing: look, approve, deny, ask for changes, withdraw, take a copy.
+"""The verbs on a held mailing: show, export, approve, deny, ask for changes, withdraw.
 
-Each verb is one transaction: it reads the mailing, checks who acts, changes it, and queues what follows from that.
+Each verb is one transaction: it reads the mailing, checks who acts, changes the mailing, and queues what follows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of wha
 
 @immutable
 class Case:
-    """A mailing with all that belongs to it, for who decides."""
+    """A mailing with batches, timeline and approvals, for people who decide."""
 
     mailing: MailingView
     batches: list[BatchView]
@@ -58,7 +58,7 @@ class Case:
 
 @immutable
 class Decision:
-    """What came of an act: the mailing afterwards, the permit that was given, whose yes is still missing."""
+    """The outcome of an act: the mailing afterwards, the permit that was given, who must still agree."""
 
     mailing: MailingView
     permit: str | None = None
@@ -67,14 +67,14 @@ class Decision:
 
 
 def read_ahead(connection: Connection, number: int) -> None:
-    """Read what a verb on the mailing compares; nothing for a number that is none's."""
+    """Read the contents that a verb on the mailing compares; nothing where there is no such mailing."""
     mailing = views.find_mailing(connection, number)
     if mailing is not None and mailing.state is MailingState.HELD:
         agreement.read_ahead(connection, mailing)
 
 
 def show(connection: Connection, desk: Desk, number: int) -> Case:
-    """One mailing with its batches, its timeline and who has agreed; raises NotFound."""
+    """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
     mailing = shown(connection, desk, find(connection, number))
     events = views.timeline(connection, mailing.key)
     case = Case(mailing, views.find_batches(connection, mailing.key), events)
@@ -86,7 +86,9 @@ def show(connection: Connection, desk: Desk, number: int) -> Case:
 
 
 def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
-    """The mailing for who takes a copy, which its timeline notes first (S4, D4); raises NotFound or NotAllowed."""
+    """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
+
+    Raises NotFound or NotAllowed."""
     mailing, act = find(connection, number), desk.act(by)
     person = desk.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
@@ -100,7 +102,10 @@ def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
 def approve(
     connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: Seen
 ) -> Decision:
-    """Say yes; once everyone whom the rules ask has, it is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Approve a mailing; it is sent once everyone whom the rules ask has approved.
+
+    Raises NotFound, NotAllowed, CaseworkError, Stale.
+    """
     mailing, act = find(connection, number), desk.act(by, reason)
     looked = look(connection, mailing, seen)
     matter = _as_seen(matter_of(connection, desk, mailing), looked)
@@ -122,7 +127,7 @@ def approve(
 
 
 def _as_seen(matter: Matter, looked: Looked) -> Matter:
-    """What is decided: the mailing, or what somebody had seen of it, which what came later does not make another's."""
+    """Return the matter that is decided: the whole mailing, or with `only_seen` the mailing as it was seen."""
     then = looked.then
     if not looked.only or not then.rules:  # without rules it was not held then, and nobody was asked yet
         return matter
@@ -130,7 +135,7 @@ def _as_seen(matter: Matter, looked: Looked) -> Matter:
 
 
 def _yes(desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> Agreement:
-    """Somebody's yes with what they have seen; raises Stale, or CaseworkError for terms that cannot be kept."""
+    """Return an approval with what its giver has seen; raises Stale, or CaseworkError for impossible terms."""
     if not looked.only:
         check_unchanged(mailing, looked, terms.as_row())
     users = looked.subject.now.users
@@ -142,7 +147,7 @@ def _yes(desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Term
 
 
 def _together(desk: Desk, looked: Looked, agreed: Iterable[Agreement]) -> Terms:
-    """The strictest of all terms, where what somebody left out is as they had seen it (DESIGN 6)."""
+    """Return the strictest of all terms; a term that somebody left out is as they had seen it (DESIGN 6)."""
     last = desk.calendar.add(desk.today, WINDOW)
     as_seen = Terms(looked.subject.now.users, last, 1, "exact")
     each = [Terms.from_row(one.terms).or_else(as_seen) for one in agreed]
@@ -150,7 +155,7 @@ def _together(desk: Desk, looked: Looked, agreed: Iterable[Agreement]) -> Terms:
 
 
 def _release(connection: Connection, desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> str:
-    """Send what was approved on its way; returns the permit's id."""
+    """Release what was approved; returns the id of the permit."""
     kept = views.find_batches(connection, mailing.key)
     if looked.only:
         return _release_part(connection, desk, mailing, looked, act, terms, kept)
@@ -171,7 +176,7 @@ def _release_part(
     terms: Terms,
     kept: list[BatchView],
 ) -> str:
-    """Send what somebody had seen, and leave what came later held."""
+    """Release the batches that somebody had seen, and leave later ones held."""
     chosen = [one for one in kept if one.state is BatchState.HELD and looked.then.has(one.id, one.place)]
     if not chosen:
         raise CaseworkError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
@@ -192,7 +197,7 @@ def _grant(
     kept: list[BatchView],
     terms: Terms,
 ) -> Grant:
-    """What was reviewed, and nothing more unless the terms say so (DESIGN 6)."""
+    """Return the permit to give: what was reviewed, and no more unless the terms say so (DESIGN 6)."""
     until = desk.end_of(terms.until) if terms.until else desk.window_end(desk.today)
     if until <= desk.now:
         raise CaseworkError(f"{mailing.id}: one who agreed allowed it until {terms.until}: ask them to agree again")
@@ -228,7 +233,7 @@ def _decided(
 
 
 def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
-    """What all of its messages have in common; raises CaseworkError where they differ in more than their texts."""
+    """Return what all messages have in common; raises CaseworkError where they differ in more than their texts."""
     bodies = {batch.body for batch in kept}
     found = [read_likeness(b"".join(keeping.read_chunks(connection, body))) for body in sorted(bodies)]
     if len({(each.links, each.attachments) for each in found}) != 1:
@@ -237,7 +242,10 @@ def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView
 
 
 def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
-    """Send it back to its sender with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Send a mailing back to its sender with what should be changed.
+
+    Raises NotFound, NotAllowed, CaseworkError, Stale.
+    """
     require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
     mailing, act = find(connection, number), desk.act(by, reason)
     context.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
@@ -278,7 +286,7 @@ def _tell_released(
 
 
 def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
-    """Say no: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "a denial needs a reason: the sender reads it")
     mailing, act = find(connection, number), desk.act(by, reason)
     context.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
@@ -286,7 +294,7 @@ def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, 
 
 
 def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
-    """Take it back: its sender, or an admin. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Withdraw a mailing, as its sender or an admin. Raises NotFound, NotAllowed, CaseworkError, Stale."""
     mailing, act = find(connection, number), desk.act(by, reason)
     if act.by != mailing.sender and not context.holds(desk.ruleset, act.by, "admin"):
         raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
@@ -314,7 +322,7 @@ def _close(connection: Connection, desk: Desk, mailing: MailingView, name: str, 
 
 
 def find(connection: Connection, number: int) -> MailingView:
-    """The mailing of a number, locked until the transaction ends; raises NotFound."""
+    """Return the mailing of a number, locked until the transaction ends; raises NotFound."""
     found = views.find_mailing(connection, number, lock=True)
     if found is None:
         raise NotFound(f"M-{number}: no such mailing; `gatekeeper mailing list` shows what there is")
@@ -322,7 +330,7 @@ def find(connection: Connection, number: int) -> MailingView:
 
 
 def matter_of(connection: Connection, desk: Desk, mailing: MailingView) -> Matter:
-    """A held mailing as something to be decided, today."""
+    """Return a held mailing as a matter to be decided today."""
     origin, events = held_batches(connection, mailing.key), views.timeline(connection, mailing.key)
     logins = origin.logins if origin else frozenset()
     return to_approvers.matter_of_mailing(desk.voice, mailing, logins, events, desk.today)

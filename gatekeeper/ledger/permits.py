@@ -1,7 +1,7 @@
-"""What people do with permits: declare an emergency, grant an exception, narrow, revoke, review, look (M1, M8, S3, S5).
+"""The verbs on permits: declare an emergency, grant an exception, narrow, revoke, review, show (M1, M8, S3, S5).
 
-Narrowing and revoking act on all that has not left: one transaction changes the permit and holds again what was
-released under it; then whoever calls waits until nothing is on its way any more.
+Narrowing and revoking act on everything that has not left: one transaction changes the permit and holds again what was
+released under it; then the caller waits until nothing is on its way any more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONGEST_EMERGENCY = 72  # hours: an emergency is short (DESIGN 6)
 
 @immutable
 class PermitCase:
-    """A permit with its timeline, and what was stopped by the act that it is shown after."""
+    """A permit with its timeline, and what the last act stopped."""
 
     permit: PermitView
     events: tuple[EventView, ...]
@@ -35,7 +35,7 @@ class PermitCase:
 
 @immutable
 class Exempted:
-    """What a standing exception is to be for."""
+    """The terms of a standing exception."""
 
     scope: Scope
     until: date
@@ -47,7 +47,7 @@ class Exempted:
 
 @immutable
 class Narrowed:
-    """What a permit is to be narrowed to; None where it stays as it is."""
+    """The new limits of a permit. None keeps a limit."""
 
     max_users: int | None = None
     until: date | None = None
@@ -86,7 +86,7 @@ def declare_emergency(
 def grant_exception(connection: Connection, desk: Desk, wanted: Exempted, by: str, reason: str) -> PermitCase:
     """Let somebody's mail pass until a day (M8, T8). Raises NotAllowed, CaseworkError.
 
-    Whoever the rules ask must agree: where one person's yes is not enough, a request with --exception is the way.
+    Everyone whom the rules ask must agree: where one approval is not enough, use a request with --exception.
     """
     require_reason(reason, "an exception needs a reason")
     act = desk.act(by, reason)
@@ -152,7 +152,7 @@ def _check_scope(desk: Desk, scope: Scope) -> None:
 def narrow(
     connection: Connection, desk: Desk, number: int, by: str, reason: str, to: Narrowed, seen: str | None
 ) -> PermitCase:
-    """Allow less from now on (S3). Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Narrow a permit from now on (S3). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "narrowing needs a reason")
     permit, mailings, act = _locked(connection, desk, number, by, reason)
     check_permit(connection, permit, seen)
@@ -164,7 +164,7 @@ def narrow(
 
 
 def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> PermitCase:
-    """Take it back (S5). Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Revoke a permit (S5). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "revoking needs a reason: who sends under it reads it")
     permit, mailings, act = _locked(connection, desk, number, by, reason)
     check_permit(connection, permit, seen)
@@ -206,7 +206,7 @@ def _locked(connection: Connection, desk: Desk, number: int, by: str, reason: st
 
 
 def _narrower(desk: Desk, permit: PermitView, to: Narrowed) -> dict[str, Any]:
-    """The values to write; raises CaseworkError where one would allow more, or nothing is narrowed."""
+    """Return the values to write; raises CaseworkError where one would allow more, or nothing is narrowed."""
     changes: dict[str, Any] = {}
     if to.max_users is not None:
         if permit.ceiling is not None and to.max_users > permit.ceiling:
@@ -228,7 +228,7 @@ def _narrower(desk: Desk, permit: PermitView, to: Narrowed) -> dict[str, Any]:
 
 
 def _why(desk: Desk, permit: PermitView, what: str) -> tuple[Reason, ...]:
-    """Why the mailings under the permit are held from now on: each rule that it answered."""
+    """Return why the mailings under the permit are held from now on: each rule that it answered."""
     found = []
     for id in permit.rules:
         rule = desk.ruleset.rule(id)
@@ -241,14 +241,14 @@ def _why(desk: Desk, permit: PermitView, what: str) -> tuple[Reason, ...]:
 
 
 def show(connection: Connection, desk: Desk, number: int) -> PermitCase:
-    """One permit with its timeline; raises NotFound."""
+    """Return one permit with its timeline; raises NotFound."""
     permit = find(connection, number)
     keep_permits(connection, [permit], desk.now)
     return PermitCase(permit, tuple(views.events_of(connection, permit=permit.key)))
 
 
 def find(connection: Connection, number: int) -> PermitView:
-    """The permit of a number; raises NotFound."""
+    """Return the permit of a number; raises NotFound."""
     found = granted.find_permit(connection, number)
     if found is None:
         raise NotFound(f"P-{number}: no such permit; `gatekeeper permit list` shows what there is")

@@ -1,4 +1,4 @@
-"""What people do with a request: ask, look, decide, ask for changes, take it back (DESIGN 6; M2, M3, S1, S2, S5).
+"""The verbs on a request: submit, show, approve, deny, ask for changes, withdraw, revoke (M2, M3, S1, S2, S5).
 
 Each verb is one transaction. A request that was received lets nothing pass; only its approval gives a permit.
 """
@@ -35,7 +35,7 @@ from gatekeeper.store.views import EventView
 
 @immutable
 class Wanted:
-    """What somebody asks for, as they wrote it; None where a request that is submitted again stays as it was."""
+    """What a requester asks for, as written; None keeps the value of a request that is submitted again."""
 
     agency: str | None = None
     senders: tuple[str, ...] | None = None
@@ -51,7 +51,7 @@ class Wanted:
 
 @immutable
 class RequestCase:
-    """A request with all that belongs to it, for who decides."""
+    """A request with permits, timeline and approvals, for people who decide."""
 
     request: RequestView
     needs: tuple[str, ...]  # who must agree; () where no rule holds such a mailing
@@ -115,7 +115,7 @@ def _check_may_appeal(request: RequestView) -> None:
 
 
 def _draft(connection: Connection, desk: Desk, wanted: Wanted, before: Draft | None) -> Draft:
-    """A whole and valid draft; raises CaseworkError with the first thing that is not."""
+    """Return a complete and valid draft; raises CaseworkError with the first thing that is wrong."""
     subject = before.subject if wanted.subject is None and before else " ".join((wanted.subject or "").split())
     draft = Draft(
         agency=wanted.agency or (before.agency if before else ""),
@@ -172,7 +172,7 @@ def _audience(desk: Desk, text: str) -> str:
 
 
 def _content(connection: Connection, desk: Desk, content: bytes) -> Content:
-    """Keep the message that the request is bound to, for those who decide to read."""
+    """Store the message that the request is bound to, so that those who decide can read it."""
     body = sha256(content).digest()
     batches.store_whole(connection, body, content, desk.now)
     return Content(read_facts(content).content_digest, read_likeness(content), body)
@@ -182,7 +182,7 @@ def _content(connection: Connection, desk: Desk, content: bytes) -> Content:
 
 
 def assess(desk: Desk, draft: Draft) -> Assessment:
-    """Which rules it asks to be let pass by, and whether it comes too late (M2)."""
+    """Return which rules the request answers, and whether it comes too late (M2)."""
     notice = desk.ruleset.requests.notice
     earliest = desk.calendar.earliest(desk.moment, notice.working_days, notice.time) if notice else None
     late = earliest is not None and draft.planned is not None and draft.planned < earliest
@@ -190,7 +190,7 @@ def assess(desk: Desk, draft: Draft) -> Assessment:
 
 
 def rules_for(desk: Desk, draft: Draft, users: int) -> tuple[str, ...]:
-    """The rules that could hold the mailing if it reached so many users."""
+    """Return the rules that could hold the mailing if it reached so many users."""
     known = desk.ruleset.agencies
     lists = frozenset(each for each in draft.audiences if each not in known)
     agencies = frozenset(draft.audiences) - lists
@@ -217,7 +217,10 @@ def _refuse_late(desk: Desk, assessed: Assessment) -> None:
 def approve(
     connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: str | None
 ) -> RequestCase:
-    """Say yes; once everyone asked has, it has a permit. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Approve a request; it has a permit once everyone asked has approved.
+
+    Raises NotFound, NotAllowed, CaseworkError, Stale.
+    """
     request, act = find(connection, number), desk.act(by, reason)
     with named(request.id):
         advance(request.state, "approve")
@@ -280,7 +283,7 @@ def _window(desk: Desk, request: RequestView, terms: Terms) -> tuple[float, floa
 
 
 def scope_of(desk: Desk, senders: tuple[str, ...]) -> Scope:
-    """Whose mail is meant: agency-wide, for groups, or for single senders (S1)."""
+    """Return whose mail is meant: of an agency, of groups, or of single senders (S1)."""
     agencies = frozenset(each for each in senders if each in desk.ruleset.agencies)
     groups = frozenset(each.removeprefix("group:") for each in senders if each.startswith("group:"))
     mailboxes = frozenset(each for each in senders if each not in agencies and not each.startswith("group:"))
@@ -288,7 +291,7 @@ def scope_of(desk: Desk, senders: tuple[str, ...]) -> Scope:
 
 
 def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
-    """Say no; for good where their no is final (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "a denial needs a reason: the requester reads it")
     request, act = find(connection, number), desk.act(by, reason)
     context.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
@@ -300,7 +303,7 @@ def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, 
 
 
 def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
-    """Send it back with what should be changed (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
+    """Send a request back with what should be changed (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
     require_reason(reason, "changes need a text that says what should be changed: the requester reads it")
     request, act = find(connection, number), desk.act(by, reason)
     context.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
@@ -325,7 +328,7 @@ def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> 
 
 
 def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
-    """Take it back: its requester, another of its agency, or an admin. Raises as `deny`."""
+    """Withdraw a request, as its requester, another of its agency, or an admin. Raises as `deny`."""
     request, act = find(connection, number, lock=False), desk.act(by, reason)
     theirs = act.by == request.requester or (
         context.holds(desk.ruleset, act.by, "requester") and _asks_for(desk, act.by, request.draft.agency)
@@ -336,7 +339,7 @@ def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: s
 
 
 def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
-    """Take back what was approved (S5). Raises as `deny`."""
+    """Revoke an approved request (S5). Raises as `deny`."""
     require_reason(reason, "revoking needs a reason: who sends it reads it")
     request, act = find(connection, number, lock=False), desk.act(by, reason)
     context.may_revoke(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
@@ -365,7 +368,7 @@ def _take_back(
 
 
 def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
-    """One request with who must agree, its permits and its timeline; raises NotFound."""
+    """Return one request with who must agree, its permits and its timeline; raises NotFound."""
     request = find(connection, number)
     matter = matter_of(connection, desk, request, request.rules)
     needs = context.wanted(desk.ruleset, matter) if request.rules else ()
@@ -384,13 +387,13 @@ def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
 
 
 def content(connection: Connection, desk: Desk, number: int) -> bytes | None:
-    """The message that the request is bound to; None where it has none. Raises NotFound."""
+    """Return the message that the request is bound to; None where it has none. Raises NotFound."""
     bound = find(connection, number).draft.content
     return b"".join(batches.read_chunks(connection, bound.body)) if bound else None
 
 
 def find(connection: Connection, number: int, *, lock: bool = True) -> RequestView:
-    """The request of a number, locked until the transaction ends unless told not to; raises NotFound."""
+    """Return the request of a number, locked until the transaction ends unless told not to; raises NotFound."""
     found = asked.find_request(connection, number, lock=lock)
     if found is None:
         raise NotFound(f"R-{number}: no such request; `gatekeeper request list` shows what there is")
@@ -398,6 +401,6 @@ def find(connection: Connection, number: int, *, lock: bool = True) -> RequestVi
 
 
 def matter_of(connection: Connection, desk: Desk, request: RequestView, rules: tuple[str, ...]) -> Matter:
-    """A request as something to be decided, today."""
+    """Return a request as a matter to be decided today."""
     events = views.events_of(connection, request=request.key)
     return to_requesters.matter_of(desk.voice, request, rules, events, desk.today)

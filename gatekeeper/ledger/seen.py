@@ -1,4 +1,4 @@
-"""What somebody who decides has looked at: by the version that they name, and what has come since (DESIGN 6)."""
+"""Compares a case with the version that somebody has looked at (DESIGN 6)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stale(CaseworkError):
 
 @immutable
 class Seen:
-    """What a decision says that its giver has looked at."""
+    """The version that a decision names, and whether only that is decided."""
 
     version: str | None = None  # None where they do not say
     only: bool = False  # decide about what was seen, and leave the rest
@@ -51,13 +51,13 @@ class Looked:
     only: bool = False  # the decision is about what there was then, and something has come since
 
     def as_row(self) -> dict[str, Any]:
-        """What a yes keeps of it, as JSON; of very many different contents the first."""
+        """Return what an approval keeps of it, as JSON; of very many different contents the first."""
         contents = sorted(self.subject.contents.seen_in(self.then))
         return self.then.as_row() | {"contents": contents[:_CONTENTS_KEPT]}
 
 
 def look(connection: Connection, mailing: MailingView, seen: Seen) -> Looked:
-    """What a decision about a held mailing is about; raises CaseworkError for a version that is not known."""
+    """Return a held mailing as a decision is about it; raises CaseworkError for a version that is not known."""
     subject = decided_mailing(connection, mailing)
     if seen.version is None or seen.version == mailing.version:
         return Looked(subject, subject.now)
@@ -78,7 +78,7 @@ def check_unchanged(mailing: MailingView, looked: Looked, terms: Mapping[str, An
 
 
 def recall(connection: Connection, id: str, version: str) -> Mapping[str, Any]:
-    """The state that was seen; raises CaseworkError for a version that is not known."""
+    """Return the state that was seen; raises CaseworkError for a version that is not known."""
     state = versions.recall(connection, version)
     if state is None:
         raise CaseworkError(_unknown(id, version))
@@ -90,7 +90,7 @@ def _unknown(id: str, version: str) -> str:
 
 
 def grown_lately(mailing: MailingView, events: Sequence[EventView], now: float) -> str:
-    """Say what has come of a held mailing in the last minute, and the version that has it; "" for nothing."""
+    """Return, in words, how a held mailing grew in the last minute, and the version that has it; "" for nothing."""
     lately = [each.details for each in events if each.act == GREW and now - each.details["last"] <= LATELY_SECONDS]
     if not lately:
         return ""
@@ -104,7 +104,7 @@ def grown_lately(mailing: MailingView, events: Sequence[EventView], now: float) 
 
 
 def shown(connection: Connection, desk: Desk, mailing: MailingView) -> MailingView:
-    """Keep what the version of a mailing stands for, since somebody is about to be shown it."""
+    """Store the state behind the version of a mailing that is about to be shown."""
     store_shown(connection, [mailing], desk.now)
     return mailing
 
@@ -132,10 +132,10 @@ def check_permit(connection: Connection, permit: PermitView, seen: str | None) -
 
 
 def keep_requests(connection: Connection, shown: Iterable[RequestView], now: float) -> None:
-    """Keep what the versions of requests stand for that somebody is about to be shown."""
+    """Store the states behind the versions of requests that are about to be shown."""
     versions.keep(connection, {each.version: state_of(each) for each in shown}, now)
 
 
 def keep_permits(connection: Connection, shown: Iterable[PermitView], now: float) -> None:
-    """Keep what the versions of permits stand for that somebody is about to be shown."""
+    """Store the states behind the versions of permits that are about to be shown."""
     versions.keep(connection, {each.version: permits.state_of(each) for each in shown}, now)

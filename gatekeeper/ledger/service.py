@@ -1,7 +1,7 @@
-"""What people do: ask in advance, decide, take back, suspend, look. The same verbs for every front.
+"""The verbs of people on the ledger, the same for every face: ask in advance, decide, take back, suspend, show.
 
-`Casework` is how fronts see it; what a verb does, in one transaction, is in the file of what it acts on. Who may do it
-is in `who.py`.
+`Casework` is what faces see. What a verb does, in one transaction, is in the file of the thing that it acts on; who may
+do it is in `context.py`.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class Casework:
 
     @property
     def ruleset(self) -> Ruleset:
-        """What decides who may do what."""
+        """The rules, which decide who may do what."""
         return self.voice.ruleset
 
     @property
     def desk(self) -> Desk:
-        """What a verb works with now."""
+        """The context of a verb, now."""
         return Desk(self.voice, self.clock())
 
     def _do(self, verb: Callable[..., T], *arguments: object) -> T:
@@ -88,7 +88,10 @@ class Casework:
         return self._do(verb, number, *arguments)
 
     def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
-        """As `_do`, once nothing of the mailing is on its way: what was revoked may be, when it is denied at once."""
+        """Carry out a verb that closes a mailing, once nothing of it is on its way any more.
+
+        A mailing whose permit was revoked a moment ago may still be on its way.
+        """
         while True:
             with suppress(ledger.MailingInFlight):
                 return self._do(verb, *arguments)
@@ -97,20 +100,23 @@ class Casework:
     # -- mailings ------------------------------------------------------------------------------------------------
 
     def mailings(self, state: str | None = None) -> list[MailingView]:
-        """The numbered mailings, newest first; of one state, where named."""
+        """Return the numbered mailings, newest first; of one state, where named."""
         return self._do(_list_mailings, state)
 
     def show(self, number: int) -> Case:
-        """One mailing with its batches and its timeline; raises NotFound."""
+        """Return one mailing with its batches and its timeline; raises NotFound."""
         return self._decide(mailings.show, number)
 
     def message(self, batch: BatchView) -> bytes:
-        """The message of a batch as the next hop would get it: the Received field of ours, then what came in."""
+        """Return the message of a batch as the next hop would get it.
+
+        Our Received field, then the octets that came in.
+        """
         chunks = self.store.call(lambda connection: list(batches.read_chunks(connection, batch.body)))
         return b"".join([batch.trace, *chunks])
 
     def export(self, number: int, by: str) -> Case:
-        """The mailing for somebody who takes a copy of its messages, which its timeline notes first (policy S4, D4).
+        """Return a mailing for somebody who takes a copy of its messages, which the timeline notes first (S4, D4).
 
         Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
         """
@@ -126,7 +132,7 @@ class Casework:
         *,
         only_seen: bool = False,
     ) -> Decision:
-        """Say yes to a held mailing; it is sent once everyone whom its rules ask has (DESIGN 6).
+        """Approve a held mailing; it is sent once everyone whom its rules ask has approved (DESIGN 6).
 
         Args: `seen` is the version that was looked at; with `only_seen` what came after it stays held.
 
@@ -140,14 +146,14 @@ class Casework:
         return decision
 
     def deny(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
-        """Say no: nothing of what is held is sent, and its sender gets one DSN with the reason (RFC 3464).
+        """Deny a held mailing: nothing of what is held is sent, and its sender gets one DSN with the reason (RFC 3464).
 
         Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no reason is given.
         """
         return self._close(mailings.deny, number, by, reason, Seen(seen))
 
     def withdraw(self, number: int, by: str, reason: str = "", seen: str | None = None) -> Decision:
-        """Take a held mailing back: its sender, or an admin; nothing of what is held is sent.
+        """Withdraw a held mailing, as its sender or an admin; nothing of what is held is sent.
 
         Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held.
         """
@@ -170,15 +176,15 @@ class Casework:
     # -- requests ------------------------------------------------------------------------------------------------
 
     def requests(self, state: str | None = None) -> list[RequestView]:
-        """The requests, newest first; of one state, where named."""
+        """Return the requests, newest first; of one state, where named."""
         return self._do(_list_requests, state)
 
     def show_request(self, number: int) -> RequestCase:
-        """One request with who must agree, its permits and its timeline; raises NotFound."""
+        """Return one request with who must agree, its permits and its timeline; raises NotFound."""
         return self._do(requests.show, number)
 
     def request_content(self, number: int) -> bytes | None:
-        """The message that a request is bound to; None where it has none. Raises NotFound."""
+        """Return the message that a request is bound to; None where it has none. Raises NotFound."""
         return self._do(requests.content, number)
 
     def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
@@ -194,37 +200,40 @@ class Casework:
     def approve_request(
         self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED, seen: str | None = None
     ) -> RequestCase:
-        """Say yes; it has a permit once everyone asked has. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Approve a request; it has a permit once everyone asked has approved.
+
+        Raises NotFound, NotAllowed, CaseworkError, Stale.
+        """
         return self._do(requests.approve, number, by, reason, terms, seen)
 
     def deny_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
-        """Say no. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Deny a request. Raises NotFound, NotAllowed, CaseworkError, Stale."""
         return self._do(requests.deny, number, by, reason, seen)
 
     def ask_changes_of_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
-        """Send it back with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Send a request back with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
         return self._do(requests.ask_changes, number, by, reason, seen)
 
     def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
-        """Have one more agree to it (policy T7). Raises NotFound, NotAllowed, CaseworkError."""
+        """Have one more agree to a request (policy T7). Raises NotFound, NotAllowed, CaseworkError."""
         return self._do(requests.ask, number, by, whom)
 
     def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
-        """Take it back, as who asked. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Withdraw a request, as its requester. Raises NotFound, NotAllowed, CaseworkError, Stale."""
         return self._settled(self._do(requests.withdraw, number, by, reason, seen))
 
     def revoke_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
-        """Take back what was approved; once this has returned nothing more leaves under it. Raises as `revoke`."""
+        """Revoke an approved request; once this has returned nothing more leaves under it. Raises as `revoke`."""
         return self._settled(self._do(requests.revoke, number, by, reason, seen))
 
     # -- permits -------------------------------------------------------------------------------------------------
 
     def permits(self, state: str | None = None, review: str | None = None) -> list[PermitView]:
-        """The permits, newest first; of one state, or whose review is so, where named."""
+        """Return the permits, newest first; of one state, or whose review is so, where named."""
         return self._do(_list_permits, state, review)
 
     def show_permit(self, number: int) -> PermitCase:
-        """One permit with its timeline; raises NotFound."""
+        """Return one permit with its timeline; raises NotFound."""
         return self._do(permits.show, number)
 
     def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
@@ -240,11 +249,11 @@ class Casework:
         return self._do(permits.review, number, by, reason)
 
     def narrow(self, number: int, by: str, reason: str, to: Narrowed, seen: str | None = None) -> PermitCase:
-        """Allow less; once this has returned nothing leaves that is not covered any more. Raises as `revoke`."""
+        """Narrow a permit; once this has returned nothing leaves that is not covered any more. Raises as `revoke`."""
         return self._landed(self._do(permits.narrow, number, by, reason, to, seen))
 
     def revoke(self, number: int, by: str, reason: str, seen: str | None = None) -> PermitCase:
-        """Take a permit back, wait for what is on its way, and say what was sent and what stopped (S5).
+        """Revoke a permit, wait for what is on its way, and return what was sent and what stopped (S5).
 
         Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, CaseworkError, Stale.
         """
@@ -259,7 +268,7 @@ class Casework:
         return replace(case, stopped=total if stopped else None)
 
     def _wait(self, permit: PermitView) -> PermitEffect:
-        """What was sent and stopped under a permit, once nothing under it is on its way."""
+        """Return what was sent and stopped under a permit, once nothing under it is on its way."""
         while True:
             found = self.store.call(lambda connection: granted.effect_of(connection, permit, self.clock()))
             if not found.in_flight:
@@ -269,7 +278,7 @@ class Casework:
     # -- suspensions ---------------------------------------------------------------------------------------------
 
     def suspensions(self, state: str | None = None) -> list[SuspensionView]:
-        """The suspensions, newest first; of one state, where named."""
+        """Return the suspensions, newest first; of one state, where named."""
         return self.store.call(partial(suspended.list_suspensions, now=self.clock(), state=state))
 
     def suspend(self, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:

@@ -1,4 +1,4 @@
-"""What people do about senders, groups and agencies that may not send mass mail for a time (C10)."""
+"""The verbs on suspensions: senders, groups and agencies that may not send mass mail for a time (C10)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def end(connection: Connection, desk: Desk, number: int, by: str, reason: str) -
 
 
 def find(connection: Connection, desk: Desk, number: int) -> SuspensionView:
-    """The suspension of a number; raises NotFound."""
+    """Return the suspension of a number; raises NotFound."""
     found = suspended.find_suspension(connection, number, desk.now)
     if found is None:
         raise NotFound(f"S-{number}: no such suspension; `gatekeeper suspend list` shows what there is")

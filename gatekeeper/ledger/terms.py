@@ -1,4 +1,4 @@
-"""On what terms somebody says yes: fewer or more users, a last day, uses, how content binds."""
+"""The terms of an approval: number of users, last day, uses, how content binds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BINDINGS = ("exact", "template")
 
 @immutable
 class Terms:
-    """What a yes allows; None where it is as was asked."""
+    """Limits that an approver sets. None keeps the requested value."""
 
     max_users: int | None = None
     until: date | None = None
@@ -21,7 +21,7 @@ class Terms:
     binding: str | None = None  # one of BINDINGS
 
     def and_also(self, other: Terms) -> Terms:
-        """The stricter of both, for every one of several who agree has a say."""
+        """Return the stricter of both: each of several approvers sets a limit."""
         bindings = [each for each in (self.binding, other.binding) if each]
         return Terms(
             _least(self.max_users, other.max_users),
@@ -31,19 +31,19 @@ class Terms:
         )
 
     def or_else(self, other: Terms) -> Terms:
-        """These, and the other's where nothing is said."""
+        """Return these terms, with those of the other where these are None."""
         uses = other.uses if self.uses is None else self.uses
         users = other.max_users if self.max_users is None else self.max_users
         return Terms(users, self.until or other.until, uses, self.binding or other.binding)
 
     def as_row(self) -> dict[str, Any]:
-        """The terms as JSON."""
+        """Return the terms as JSON."""
         until = self.until and self.until.isoformat()
         return {"max_users": self.max_users, "until": until, "uses": self.uses, "binding": self.binding}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Terms:
-        """What `as_row` made."""
+        """Make terms of what `as_row` returned."""
         until = row.get("until")
         day = date.fromisoformat(until) if until else None
         return cls(row.get("max_users"), day, row.get("uses"), row.get("binding"))

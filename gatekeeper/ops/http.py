@@ -1,6 +1,6 @@
-"""What ops look at: /metrics, /livez and /readyz over HTTP, in threads beside the event loop.
+"""Serves /metrics, /livez and /readyz over HTTP, in threads beside the event loop.
 
-Threads, so that a loop that hangs can still be seen to hang.
+Threads, so that operators can still see that the event loop hangs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _IDLE_CLIENT = 10.0  # seconds that a client may take for its request
 
 
 def always_well() -> Answer:
-    """Say that all is well: the liveness of a process that can answer at all."""
+    """Return that all is well: the liveness of a process that can answer at all."""
     return True, ()
 
 
@@ -50,12 +50,12 @@ class OpsServer:
 
     @property
     def host(self) -> str:
-        """The host that it was told to listen on."""
+        """The host of the setting."""
         return self._endpoint.host
 
     @property
     def port(self) -> int:
-        """The port it listens on: the one that was chosen where the setting is 0."""
+        """The port that is bound: the one that was chosen where the setting is 0."""
         return self._server.server_port if self._server else self._endpoint.port
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""The log: a line an event that a mail admin can grep, or a JSON object a line.
+"""Writes the log: a line an event that a mail admin can grep, or a JSON object a line.
 
 `smtp 5f1c09 from=<a@example.gov> nrcpt=2400 size=5120 status=held rules=approval mailing=M-17 client=192.0.2.1 ...`
 
@@ -51,7 +51,10 @@ class Address(str):
 
 @dataclass(slots=True)
 class TransactionLine:
-    """What the log says about one transaction. (Not frozen: there is one a message, made in a third of the time.)"""
+    """The log line of one transaction.
+
+    (Not frozen, which takes a third of the time to make: there is one a message.)
+    """
 
     id: str  # as in the Received field that the gate adds
     listener: str
@@ -127,12 +130,12 @@ def configure(settings: Ops, key: bytes = b"", stream: TextIO | None = None) -> 
 
 
 def plain_address(address: str) -> str:
-    """Show an address as it is."""
+    """Return the address as it is."""
     return f"<{address}>"
 
 
 def hashed(key: bytes) -> Callable[[str], str]:
-    """Make what shows an address as a keyed hash of 64 bits; the null sender stays `<>`."""
+    """Return a function that makes a keyed hash of 64 bits of an address; the null sender stays `<>`."""
 
     def show(address: str) -> str:
         digest = hashlib.blake2b(address.lower().encode("utf-8", "replace"), key=key[:64], digest_size=8)
@@ -142,7 +145,7 @@ def hashed(key: bytes) -> Callable[[str], str]:
 
 
 def hashed_in(text: str, show: Callable[[str], str]) -> str:
-    """A text in which every address is shown so, without brackets: what others say, a next hop's reply, names some."""
+    """Return a text with every address in it hashed, without brackets: replies of a next hop name addresses."""
     if "@" not in text:
         return text
     return _IN_TEXT.sub(lambda found: show(found[0])[1:-1], text)
@@ -213,7 +216,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         self._put(record.levelno, self.format(record))
 
     def say(self, level: int, subject: str, fields: Mapping[str, object]) -> None:
-        """As `emit`, without a record."""
+        """Write a line without making a log record."""
         line = self._formatter.line(time.time(), logging.getLevelName(level).lower(), subject, fields)
         self.acquire()
         try:
@@ -231,7 +234,7 @@ class _Handler(logging.StreamHandler[TextIO]):
             loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what waits; a log that cannot be written stops no mail."""
+        """Write the lines that wait; a log that cannot be written stops no mail."""
         self.acquire()
         try:
             lines, self._waiting, self._turn = self._waiting, [], None

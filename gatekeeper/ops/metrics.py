@@ -1,7 +1,7 @@
-"""What Prometheus sees (DESIGN 9): names, labels and the verbs that move them. docs/metrics.md explains each.
+"""The metrics for Prometheus (DESIGN 9): names, labels and the methods that change them. docs/metrics.md explains each.
 
-`Counters` are what happens to mail: every process of a gate has its own, and they are summed. `Gauges` are how the gate
-is: one process has them. No label ever holds an address: labels are closed vocabularies, ids of rules, and the
+`Counters` count what happens to mail: every process of a gate has its own, and they are summed. `Gauges` show the state
+of the gate: one process has them. No label ever holds an address: labels are closed vocabularies, ids of rules, and the
 ruleset's own title.
 """
 
@@ -35,7 +35,7 @@ RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000
 
 @immutable
 class LedgerSummary:
-    """What the store says about itself when somebody scrapes."""
+    """Figures of the store at a scrape."""
 
     mailings: Mapping[str, int] = field(default_factory=dict)  # state -> number of mailings that have a number
     queue: Mapping[str, int] = field(default_factory=dict)  # kind (release, report, notice) -> mails that wait
@@ -44,7 +44,7 @@ class LedgerSummary:
 
 
 class Counters:
-    """What happens to mail, counted where it happens.
+    """Counters of what happens to mail.
 
     In a process that began with PROMETHEUS_MULTIPROC_DIR in its environment the figures are kept in files of that
     folder, which `sum_processes` sums; they outlive the process.
@@ -92,7 +92,7 @@ class Counters:
         self._content_of = {where: self._content.labels(where) for where in ("memory", "disk")}
 
     def content(self, where: str, octets: int) -> None:
-        """Note that so many more (or fewer) octets of large messages are in `memory`, or on `disk`."""
+        """Add octets of large messages that are in `memory` or on `disk`; negative where some are gone."""
         self._content_of[where].inc(octets)
 
     def observed(self, verdict: str) -> None:
@@ -128,7 +128,7 @@ class Counters:
 
 
 class Gauges:
-    """How the gate is."""
+    """Gauges of the state of the gate."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -189,7 +189,7 @@ class Gauges:
 
 
 class Metrics(Counters, Gauges):
-    """Both, in a registry of their own, so that a process (or a test) can have several."""
+    """Counters and gauges in a registry of their own, so that a process (or a test) can have several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -198,12 +198,12 @@ class Metrics(Counters, Gauges):
 
 
 def sum_processes(registry: CollectorRegistry, folder: Path) -> None:
-    """Let the registry show the sums of all `Counters` whose files are, or will be, in the folder."""
+    """Make the registry show the sums of all `Counters` whose files are, or will be, in the folder."""
     registry.register(_Sums(folder))
 
 
 class _Sums(Collector):
-    """The counts of all processes that are and were, the dead ones included: a sum never goes back."""
+    """Sums over all processes, those that have ended included: a sum never goes back."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -218,7 +218,7 @@ class _Sums(Collector):
 
 
 def _is_of_the_dead(path: Path) -> bool:
-    """True for the file of gauges of a process that is no more: what it counted stands, how it was does not."""
+    """Return True for the gauges of a process that has ended: its counters stay in the sums, its state does not."""
     kind, _, number = path.stem.rpartition("_")
     return kind.startswith("gauge_live") and not Path("/proc", number).exists()
 
@@ -269,17 +269,17 @@ _YOUNG = 60.0  # seconds, in which its supervisor may not have locked it yet
 
 
 class CountsFolder:
-    """A new folder for temporary files; the lock on it ends with this process, however that ends."""
+    """A new temporary folder for counters; its lock ends with this process, however the process ends."""
 
     def __init__(self) -> None:
-        """Make it, and remove those whose supervisors were killed."""
+        """Make the folder, and remove the folders of supervisors that were killed."""
         _sweep()
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._descriptor = os.open(self.path, os.O_RDONLY)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove the folder with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._descriptor)
 

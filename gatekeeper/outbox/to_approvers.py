@@ -1,6 +1,7 @@
-"""What people are told about a matter that waits for them, and that it is decided: rendered, and put into the queue.
+"""Writes notices to those who decide: that a matter waits for them, and that it is decided.
 
-A matter is a held mailing or a request. All mails about one are one thread; none is sent twice, whoever queues it.
+A matter is a held mailing or a request. All mails about one matter are one thread; none is sent twice, whichever
+process queues it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _FILES_NAMED = 5
 
 @immutable
 class Files:
-    """What is attached to a mailing's messages, as far as somebody has looked."""
+    """The files attached to the messages of a mailing, as far as messages were read."""
 
     attached: tuple[Attachment, ...] = ()
     looked: int = 1  # messages of different content
@@ -62,14 +63,14 @@ class Affair:
     silent: bool = False  # a mail of the gate itself: nobody is told by more mail
 
     def passed_on(self) -> Affair:
-        """The same, as those may decide it to whom it is passed on."""
+        """Return the same, for those to whom the matter is passed on."""
         return replace(self, matter=replace(self.matter, escalated=escalated_to(self.voice, self.matter)))
 
 
 def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files: Files | None = None) -> Affair | None:
-    """A held mailing as people are told of it; None while none of its batches is acknowledged.
+    """Return a held mailing with all that a notice says about it; None while none of its batches is acknowledged.
 
-    Args: `files` are what is attached to it; None where nobody has looked, and then nothing is said about files.
+    Args: `files` attached to its messages; None where no message was read, and then notices say nothing about files.
     """
     origin = reminders.held_batches(connection, key)
     if origin is None:
@@ -112,7 +113,7 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
 def matter_of_mailing(
     voice: Voice, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
 ) -> Matter:
-    """A held mailing as something to be decided; its sender is whose mailbox or login it came from."""
+    """Return a held mailing as a matter to be decided; its own people are its mailbox and its logins."""
     since = mailing.held_at or 0.0
     matter = Matter(
         id=mailing.id,
@@ -129,7 +130,7 @@ def matter_of_mailing(
 
 
 def escalated_to(voice: Voice, matter: Matter) -> Ask:
-    """To whom it is passed on: as rules.yaml says, else to the next role."""
+    """Return to whom a matter is passed on: as rules.yaml says, else to the next role."""
     return voice.ruleset.held.escalate.to or Approvers(voice.ruleset).next_role(matter)
 
 
@@ -137,7 +138,7 @@ def escalated_to(voice: Voice, matter: Matter) -> Ask:
 
 
 def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozenset[str]:
-    """Tell those who decide that it waits, again, or now for them; returns whom.
+    """Notify those who decide that a matter waits, or remind them; returns who was notified.
 
     Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
     """
@@ -152,7 +153,7 @@ def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozen
 
 
 def ask_also(connection: Connection, affair: Affair | None, whom: str, now: float) -> None:
-    """Tell one more whose yes it needs, since an approver says so."""
+    """Notify one more person who must agree, since an approver asked for it."""
     if affair is None or affair.silent:
         return
     words = _words(affair) | {"how": _how(affair)}
@@ -161,7 +162,7 @@ def ask_also(connection: Connection, affair: Affair | None, whom: str, now: floa
 
 
 def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterable[str], now: float) -> None:
-    """Tell whose it is that it waits still, and who was reminded of it or has it now."""
+    """Tell the sender that the mailing is still held, and who was reminded or now decides."""
     if not affair.sender or affair.silent:
         return
     people = ", ".join(sorted(told)) or "nobody, for nobody could decide"
@@ -175,7 +176,7 @@ def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterabl
 def tell_decided(
     connection: Connection, affair: Affair | None, outcome: str, by: str, comment: str, now: float
 ) -> None:
-    """Tell those who were asked that it needs nothing more of them; never who decided it."""
+    """Tell those who were asked that the matter is decided, except the person who decided."""
     told = _told_before(affair) - {by} if affair else frozenset()
     if affair is None or not told or affair.silent:
         return
@@ -207,7 +208,7 @@ def _missing(affair: Affair) -> tuple[str, ...]:
 
 
 def _agreed(affair: Affair) -> str:
-    """Say who has agreed, and whose yes was to an earlier state, so that it counts no longer."""
+    """Return lines with who has agreed, and who has agreed to an earlier state, which counts no longer."""
     lines = {"Agreed": ", ".join(affair.agreements.people)}
     return labelled(lines | {"Agreed to an earlier state": ", ".join(affair.agreements.earlier)})
 
@@ -242,7 +243,7 @@ def _notice(
 
 
 def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice, now: float) -> None:
-    """Queue a copy for each; under a name once, whoever tries."""
+    """Queue a copy for each addressee; each name is queued once, whichever process tries."""
     content = notices.matter_notice(notice, affair.voice.organisation, moment_of(now))
     for each in notice.to:
         once = once_name(name, affair.matter.id, each)
@@ -252,7 +253,7 @@ def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice
 
 
 def once_name(name: str, number: str, address: str) -> str:
-    """The name of a notice to one person; short, however long the address is."""
+    """Return the name of a notice to one person; short for any address."""
     return f"{name}:{number}:{sha256(address.encode()).hexdigest()[:16]}"
 
 
@@ -266,13 +267,13 @@ def _told_before(affair: Affair) -> frozenset[str]:
 
 
 def said(moment: datetime, voice: Voice) -> str:
-    """A moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
+    """Return a moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
     local = moment.astimezone(voice.ruleset.timezone)
     return f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z}"
 
 
 def _files(files: Files) -> str:
-    """Say what is attached, and how far was looked where that is not all."""
+    """Return which files are attached, and in how many messages they were looked for where that is not all."""
     if not files.attached:
         found = "none"
     else:
@@ -283,7 +284,10 @@ def _files(files: Files) -> str:
 
 
 def _sent(mailing: MailingView, way: PendingRecipients) -> str:
-    """Say how many have it already: reached without a stop, or by what was approved of it before."""
+    """Return a sentence with how many people have the mailing already.
+
+    They were reached without a stop, or by what was approved before.
+    """
     before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
     have = max(mailing.sent, before)
     sentences = [f"{notices.say_count(have, 'person has', 'people have')} it already."] if have else []
@@ -297,5 +301,5 @@ def _octets(number: int) -> str:
 
 
 def _is_ours(origin: HeldBatches, voice: Voice) -> bool:
-    """True for what the gate itself has written: told of by more mail, it would never end."""
+    """Return True for mail that the gate itself has written: notices about notices would never end."""
     return origin.senders == {""} and (origin.message_id or "").endswith(f"@{voice.hostname}")

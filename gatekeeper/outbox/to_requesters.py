@@ -1,4 +1,4 @@
-"""Requests as matters that people decide, and what their requesters are told of each change (policies M3, M5)."""
+"""Writes notices about requests: to those who decide, and to requesters at each change of state (policies M3, M5)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ _FINAL = "nothing may be sent, and the decision is final."
 def matter_of(
     voice: Voice, request: RequestView, rules: tuple[str, ...], events: Sequence[EventView], today: date
 ) -> Matter:
-    """A request as something to be decided; an appeal is decided by somebody else, where there is somebody else."""
+    """Return a request as a matter to be decided.
+
+    An appeal is decided by somebody else, where there is somebody else.
+    """
     draft, known = request.draft, voice.ruleset.agencies
     since = request.submitted_at
     matter = Matter(
@@ -62,7 +65,7 @@ def matter_of(
 
 
 def of_request(voice: Voice, request: RequestView, events: Sequence[EventView], now: float) -> Affair:
-    """A request as people are told of it."""
+    """Return a request with all that a notice says about it."""
     calendar = calendar_of(voice.ruleset)
     first = events[0].at if events else request.submitted_at
     name = f"{request.id.lower()}.{first:.0f}@{voice.hostname}"
@@ -100,9 +103,9 @@ def _lapses(voice: Voice, request: RequestView) -> str:
 
 
 def last_day(voice: Voice, request: RequestView) -> date | None:
-    """The last day on which it waits: of its window, or as `held.expire` says where no day is planned; None for none.
+    """Return the last day on which a request waits: of its window, or by `held.expire` where no day is planned.
 
-    Without a day it waits from when it was asked, or was sent back.
+    None where it waits for ever. Without a planned day it waits from when it was submitted or sent back.
     """
     calendar, span = calendar_of(voice.ruleset), voice.ruleset.held.expire
     if request.draft.planned:
@@ -112,7 +115,7 @@ def last_day(voice: Voice, request: RequestView) -> date | None:
 
 
 def details(request: RequestView) -> str:
-    """What is asked for, a label and a value a line."""
+    """Return what is asked for, a label and a value a line."""
     draft = request.draft
     late = f"it came late; the earliest day would have been {request.earliest}" if request.late else ""
     return labelled(
@@ -133,7 +136,7 @@ def details(request: RequestView) -> str:
 
 
 def tell_requester(connection: Connection, affair: Affair, request: RequestView, event: EventView, now: float) -> None:
-    """Tell who asked what became of the request (policy M5)."""
+    """Tell the requester what became of the request (policy M5)."""
     headline, outcome, following = CHANGES[event.act]
     if event.act == "denied" and request.final:
         following = _FINAL

@@ -1,4 +1,4 @@
-"""What the sender of a mailing is told by mail: which notice, to whom, and at most once. Written to the queue."""
+"""Writes notices and delivery reports to the senders of mailings, each at most once."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Voice:
         return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
 
     def link(self, id: str) -> str:
-        """Where a mailing (M-17) or request (R-4) is to be seen; "" without --public-url."""
+        """Return the address of a mailing (M-17) or request (R-4); "" without --public-url."""
         folder = "requests" if id.startswith("R-") else "mailings"
         return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
 
     def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:
-        """Users by agency, with the agencies' names."""
+        """Return the users by agency, with the names of the agencies."""
         known = self.ruleset.agencies
         return {
             agency: AgencyShare(known[agency].name if agency in known else agency, users)
@@ -62,14 +62,14 @@ class Voice:
         reasons: tuple[Reason, ...],
         message_id: str | None = None,
     ) -> MailingSummary:
-        """What a notice about the mailing is made from."""
+        """Return the values that a notice about the mailing is made from."""
         shares = self.shares(counts.agencies)
         link = self.link(number)
         return MailingSummary(number, sender, subject, counts.users, counts.external, shares, reasons, message_id, link)
 
 
 def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_inside: bool) -> bool:
-    """Whether the sender may get notices (DESIGN 7): an inside person, no list, no machine, no null sender.
+    """Return True where the sender may get notices (DESIGN 7): an inside person, no list, no machine, no null sender.
 
     A sender who asked for NOTIFY=NEVER everywhere wants no mail about this message (RFC 3461 4.1).
     """
@@ -79,7 +79,7 @@ def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_insid
 
 
 def never_notify(recipient: Recipient) -> bool:
-    """True for NOTIFY=NEVER."""
+    """Return True for NOTIFY=NEVER."""
     return any(parameter.upper() == "NOTIFY=NEVER" for parameter in recipient.parameters)
 
 
@@ -94,9 +94,9 @@ def queue_notice(connection: Connection, once: str, recipient: str, content: byt
 
 
 def report_to(batches: list[BatchView], mailing: MailingView, inside_mailbox: bool) -> str | None:
-    """Whom the one DSN of a mailing goes to; None where nobody can be told.
+    """Return the addressee of the one DSN of a mailing; None where nobody can be told.
 
-    Its envelope sender; where VERP gave its batches many, the mailbox that they all stand for.
+    This is the envelope sender; where VERP gave the batches many, the mailbox that all of them stand for.
     """
     senders = {batch.sender for batch in batches} - {""}
     if len(senders) == 1:
@@ -155,7 +155,7 @@ def _report(
 
 @immutable
 class Told:
-    """What the next hop said about one recipient of a released batch."""
+    """The answer of the next hop for one recipient of a released batch."""
 
     position: int
     recipient: Recipient
@@ -202,6 +202,6 @@ def queue_delivery_report(
 
 
 def _status(reply: str) -> str | None:
-    """The enhanced status code in the text of a reply (RFC 3463)."""
+    """Return the enhanced status code in the text of a reply (RFC 3463)."""
     words = reply.split(maxsplit=2)
     return words[1] if len(words) > 1 and words[1].count(".") == 2 and words[1][0] in "245" else None
