@@ -273,7 +273,7 @@ class Listening:
 
 
 @immutable
-class NextHop:
+class NextHopSettings:
     """Where mail goes on to; `hostname` is what we say in EHLO."""
 
     next_hop: str
@@ -317,7 +317,7 @@ class Settings:
     """All settings in force, by section; `texts` and `origins` are what `gatekeeper settings` prints."""
 
     listening: Listening
-    next_hop: NextHop
+    next_hop: NextHopSettings
     storing: Storing
     judging: Judging
     ops: Ops
@@ -349,7 +349,7 @@ class Settings:
 
 _SECTIONS: dict[str, Any] = {
     "listening": Listening,
-    "next_hop": NextHop,
+    "next_hop": NextHopSettings,
     "storing": Storing,
     "judging": Judging,
     "ops": Ops,

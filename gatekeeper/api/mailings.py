@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatekeeper.api.timeline import agreements_document, timeline_document
-from gatekeeper.ledger.service import Case
+from gatekeeper.ledger.service import MailingCase
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.store.views import BatchView, MailingView
 
@@ -31,7 +31,7 @@ def mailing_document(mailing: MailingView) -> dict[str, Any]:
     }
 
 
-def mailing_case_document(case: Case) -> dict[str, Any]:
+def mailing_case_document(case: MailingCase) -> dict[str, Any]:
     return {
         **mailing_document(case.mailing),
         "users_by_agency": dict(case.mailing.counts.agencies),
@@ -47,11 +47,11 @@ def mailing_case_document(case: Case) -> dict[str, Any]:
     }
 
 
-def export_file_name(case: Case, batch: BatchView) -> str:
+def export_file_name(case: MailingCase, batch: BatchView) -> str:
     return f"{case.mailing.id}-{batch.id}.eml"
 
 
-def export_document(case: Case) -> dict[str, Any]:
+def export_document(case: MailingCase) -> dict[str, Any]:
     """A case with its envelopes: to whom each message went or was to go, and what became of it."""
     kept = [
         {**_batch_document(batch), "file": export_file_name(case, batch), "envelope": _envelope_document(batch)}

@@ -27,7 +27,7 @@ from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.message.release_token import token_field, without_hidden_fields
 from gatekeeper.model import Recipient
 from gatekeeper.notices import Occasion
-from gatekeeper.outbox.to_senders import Told, Voice, queue_delivery_report
+from gatekeeper.outbox.to_senders import Letterhead, Told, queue_delivery_report
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.store.time_bounds import JITTER, pause_after
@@ -58,7 +58,7 @@ class Queue:
 
     store: Store
     next_hop: NextHop
-    voice: Callable[[], Voice]
+    letterhead: Callable[[], Letterhead]
     lease: float  # seconds
     clock: Callable[[], float] = time.time
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
@@ -269,7 +269,7 @@ class Queue:
         """Write, in one transaction, who is returned, the report to the sender, and whether the job goes on."""
         if not jobs.still_ours(connection, job):
             return
-        now, voice = self.clock(), self.voice()
+        now, letterhead = self.clock(), self.letterhead()
         # from the database: a pass that was cut off, by a kill or an outage, has recorded some and reported none
         since_due = jobs.refused_since(connection, release.batch_id, job.due_at)
         refused = [Told(position, recipient, Result.REFUSED, reply) for position, recipient, reply in since_due]
@@ -279,7 +279,7 @@ class Queue:
             jobs.record_answers(connection, release.batch_id, answers, now)
             refused, waiting = refused + waiting, []
         until = job.queued_at + END_SECONDS
-        report = partial(queue_delivery_report, connection, voice, release.batch_id, now=now, retry_until=until)
+        report = partial(queue_delivery_report, connection, letterhead, release.batch_id, now=now, retry_until=until)
         if refused:
             report(occasion=Occasion.UNDELIVERABLE, told=refused, once=f"undeliverable:{job.batch_id}:{job.attempts}")
         if waiting and now - job.queued_at >= DELAY_SECONDS:

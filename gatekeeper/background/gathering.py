@@ -24,7 +24,7 @@ from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Facts, Reason
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_senders
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, warning_field
 from gatekeeper.policy.mode import Mode
@@ -53,7 +53,7 @@ class GatherRunner:
 
     active_policy: ActivePolicy
     store: Store
-    voice: Callable[[], Voice]
+    letterhead: Callable[[], Letterhead]
     mode: Mode = field(default_factory=Mode)
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
@@ -185,7 +185,7 @@ class GatherRunner:
         kept, mailing = list(gathered.batches), gathered.mailing
         to = to_senders.report_to(kept, mailing, any(batch.notify for batch in kept))
         texts = tuple(f"{reason.text} ({reason.rule})" for reason in reasons)
-        to_senders.queue_report(connection, self.voice(), mailing, kept, to, Occasion.REFUSED, texts, now)
+        to_senders.queue_report(connection, self.letterhead(), mailing, kept, to, Occasion.REFUSED, texts, now)
         return True
 
     def _tell(
@@ -200,9 +200,11 @@ class GatherRunner:
         told = next((batch for batch in gathered.batches if batch.notify), None)
         if told is None:
             return
-        mailing, voice = gathered.mailing, self.voice()
-        summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id)
-        content = render(summary, voice.organisation, moment_of(now))
+        mailing, letterhead = gathered.mailing, self.letterhead()
+        summary = letterhead.summary(
+            mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id
+        )
+        content = render(summary, letterhead.organisation, moment_of(now))
         to_senders.queue_notice(connection, f"{kind}:{mailing.key}", mailing.sender, content, now, mailing.key)
 
 

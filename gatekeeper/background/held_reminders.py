@@ -19,7 +19,7 @@ from gatekeeper.model import Attachment
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.to_approvers import Files
-from gatekeeper.outbox.to_senders import Voice, queue_report, report_to
+from gatekeeper.outbox.to_senders import Letterhead, queue_report, report_to
 from gatekeeper.policy import agreement
 from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step, needed_by
 from gatekeeper.rules.ruleset import calendar_of
@@ -38,7 +38,7 @@ class HeldReminders:
     """Does the steps of held mailings that are due."""
 
     store: Store
-    voice: Callable[[], Voice]
+    letterhead: Callable[[], Letterhead]
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
     _legal_notices: Sequence[RequestView] = ()
@@ -67,7 +67,7 @@ class HeldReminders:
             self.on_queued()
 
     def _due(self, held: HeldMailing) -> str | None:
-        ruleset, day = self.voice().ruleset, needed_by(held, self._legal_notices)
+        ruleset, day = self.letterhead().ruleset, needed_by(held, self._legal_notices)
         return due_step(held, ruleset.held, calendar_of(ruleset), moment_of(self.clock()), day)
 
     async def _files(self, key: int) -> Files | None:
@@ -90,26 +90,26 @@ class HeldReminders:
         if step == EXPIRE:
             return self._expire(connection, key)
         now = self.clock()
-        affair = to_approvers.of_mailing(connection, self.voice(), key, now, files)
-        if affair is None:
+        brief = to_approvers.of_mailing(connection, self.letterhead(), key, now, files)
+        if brief is None:
             return None  # not one batch of it has been acknowledged yet
-        affair = affair.passed_on() if step == ESCALATED else affair
-        told = to_approvers.ask(connection, affair, step, now)
+        brief = brief.passed_on() if step == ESCALATED else brief
+        told = to_approvers.ask(connection, brief, step, now)
         steps.note_step(connection, key, now, step, told)
         if step != NOTIFIED:
-            to_approvers.tell_sender(connection, affair, step, told, now)
-        return f"{affair.matter.id} {step} nrcpt={len(told)}"
+            to_approvers.tell_sender(connection, brief, step, told, now)
+        return f"{brief.matter.id} {step} nrcpt={len(told)}"
 
     def _expire(self, connection: Connection, key: int) -> str:
         """Return a mailing to its sender with one delivery report, and tell those who were asked."""
-        mailing, voice, now = views.view_mailing(connection, key), self.voice(), self.clock()
+        mailing, letterhead, now = views.view_mailing(connection, key), self.letterhead(), self.clock()
         kept = views.find_batches(connection, key, BatchState.HELD)
-        affair = to_approvers.of_mailing(connection, voice, key, now)
+        brief = to_approvers.of_mailing(connection, letterhead, key, now)
         mailings.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)
         reasons = tuple(reason.text for reason in mailing.reasons)
         to = report_to(kept, mailing, any(batch.notify for batch in kept))
-        queue_report(connection, voice, mailing, kept, to, Occasion.LAPSED, reasons, now)
-        to_approvers.tell_decided(connection, affair, "not decided in time, and went back to its sender", "", "", now)
+        queue_report(connection, letterhead, mailing, kept, to, Occasion.LAPSED, reasons, now)
+        to_approvers.tell_decided(connection, brief, "not decided in time, and went back to its sender", "", "", now)
         return f"{mailing.id} expired"
 
 

@@ -22,7 +22,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.outbox import to_approvers, to_senders
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.store import Connection, Store, StoreError, rechecks
@@ -32,7 +32,7 @@ log = logging.getLogger("gatekeeper.meetings")
 
 
 @immutable
-class Looked:
+class RecheckOutcome:
     """The outcome for one held mailing: the permits that released it, () where it stays held."""
 
     mailing: str
@@ -51,7 +51,7 @@ class Rechecks:
 
     active_policy: ActivePolicy
     store: Store
-    voice: Callable[[], Voice]
+    letterhead: Callable[[], Letterhead]
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
     auditor: Auditor | None = None
@@ -72,7 +72,7 @@ class Rechecks:
                 self.on_queued()
                 log.info("released %s by %s", looked.mailing, ", ".join(looked.permits))
 
-    def _record(self, looked: Looked) -> None:
+    def _record(self, looked: RecheckOutcome) -> None:
         if self.auditor is None:
             return
         for batch, judged in looked.judged.items():
@@ -82,7 +82,7 @@ class Rechecks:
             )
             self.auditor.judged(judged, about)
 
-    def _look(self, connection: Connection, key: int) -> Looked | None:
+    def _look(self, connection: Connection, key: int) -> RecheckOutcome | None:
         """Judge one mailing as things stand, and release it where it is covered whole.
 
         None where it is held no more.
@@ -95,14 +95,14 @@ class Rechecks:
             judged = self._judge(connection, candidate)
         now = self.clock()
         if candidate.batches and judged.action.passes and judged.permits:
-            affair = to_approvers.of_mailing(connection, self.voice(), key, now)
+            brief = to_approvers.of_mailing(connection, self.letterhead(), key, now)
             rechecks.release_candidate(connection, candidate, judged.permits, now)
             self._tell(connection, candidate, judged.permits, now)
             by = f"approved by {', '.join(judged.permits)}, and is being sent"
-            to_approvers.tell_decided(connection, affair, by, "", "", now)
-            return Looked(candidate.mailing.id, key, judged.permits, judged.each)
+            to_approvers.tell_decided(connection, brief, by, "", "", now)
+            return RecheckOutcome(candidate.mailing.id, key, judged.permits, judged.each)
         rechecks.keep_held(connection, candidate, _holding(judged), _begins(judged.standing, now))
-        return Looked(candidate.mailing.id, key, (), judged.each)
+        return RecheckOutcome(candidate.mailing.id, key, (), judged.each)
 
     def _judge(self, connection: Connection, candidate: RecheckCandidate) -> Rejudged:
         facts: dict[bytes, Facts] = {}
@@ -114,12 +114,12 @@ class Rechecks:
         told = next((batch for batch in candidate.batches if batch.notify), None)
         if told is None:
             return
-        mailing, voice = candidate.mailing, self.voice()
-        summary = voice.summary(
+        mailing, letterhead = candidate.mailing, self.letterhead()
+        summary = letterhead.summary(
             mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
         )
         moment = moment_of(now)
-        content = notices.released_notice(summary, voice.organisation, moment, f"permit {', '.join(permits)}")
+        content = notices.released_notice(summary, letterhead.organisation, moment, f"permit {', '.join(permits)}")
         once = once_name(mailing.id, permits)
         to_senders.queue_notice(connection, once, mailing.sender, content, now, mailing.key)
 

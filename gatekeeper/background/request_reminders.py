@@ -15,7 +15,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.outbox.to_requesters import CHANGES
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Span
@@ -35,7 +35,7 @@ class RequestReminders:
     """Does the steps of requests that are due."""
 
     store: Store
-    voice: Callable[[], Voice]
+    letterhead: Callable[[], Letterhead]
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
 
@@ -69,7 +69,7 @@ class RequestReminders:
         return [*told, step] if step else told
 
     def _next_step(self, request: RequestView, events: Sequence[EventView]) -> str | None:
-        ruleset, since = self.voice().ruleset, request.submitted_at
+        ruleset, since = self.letterhead().ruleset, request.submitted_at
         done = {event.act: event.at for event in events if event.at >= since}
         waiting = HeldMailing(request.key, since, done.get(NOTIFIED), done.get(REMINDED), done.get(ESCALATED))
         legal = request.draft.purpose.casefold() == LEGAL_NOTICE
@@ -79,9 +79,9 @@ class RequestReminders:
         )
 
     def _is_over(self, request: RequestView) -> bool:
-        last = to_requesters.last_day(self.voice(), request)
+        last = to_requesters.last_day(self.letterhead(), request)
         waits = request.state in (RequestState.SUBMITTED, RequestState.CHANGES)
-        return waits and last is not None and calendar_of(self.voice().ruleset).day(moment_of(self.clock())) > last
+        return waits and last is not None and calendar_of(self.letterhead().ruleset).day(moment_of(self.clock())) > last
 
     # -- what is done, in one transaction ------------------------------------------------------------------------
 
@@ -92,39 +92,39 @@ class RequestReminders:
         if request is None or not steps:
             return None
         now = self.clock()
-        affair = to_requesters.of_request(self.voice(), request, events, now)
+        brief = to_requesters.of_request(self.letterhead(), request, events, now)
         for step in steps:
             if step == INFORMED:
-                self._inform(connection, affair, request, events, now)
+                self._inform(connection, brief, request, events, now)
             elif step == EXPIRE:
                 requests.change(connection, request, EXPIRE, Act(now, "", ""), "expired")
             else:
-                self._ask(connection, affair, request, step, now)
+                self._ask(connection, brief, request, step, now)
         return f"{request.id} {', '.join(steps)}"
 
     def _inform(
         self,
         connection: Connection,
-        affair: to_approvers.Affair,
+        brief: to_approvers.MatterBrief,
         request: RequestView,
         events: Sequence[EventView],
         now: float,
     ) -> None:
         for event in news_of(events):
-            to_requesters.tell_requester(connection, affair, request, event, now)
+            to_requesters.tell_requester(connection, brief, request, event, now)
             if event.act in _ENDED:
                 _, outcome, _ = CHANGES[event.act]
-                to_approvers.tell_decided(connection, affair, outcome, event.by or "", event.text or "", now)
+                to_approvers.tell_decided(connection, brief, outcome, event.by or "", event.text or "", now)
         requests.note_step(connection, request.key, now, INFORMED, [request.requester])
 
     def _ask(
-        self, connection: Connection, affair: to_approvers.Affair, request: RequestView, step: str, now: float
+        self, connection: Connection, brief: to_approvers.MatterBrief, request: RequestView, step: str, now: float
     ) -> None:
-        affair = affair.passed_on() if step == ESCALATED else affair
-        told = to_approvers.ask(connection, affair, step, now)
+        brief = brief.passed_on() if step == ESCALATED else brief
+        told = to_approvers.ask(connection, brief, step, now)
         requests.note_step(connection, request.key, now, step, told)
         if step != NOTIFIED:
-            to_approvers.tell_sender(connection, affair, step, told, now)
+            to_approvers.tell_sender(connection, brief, step, told, now)
 
 
 def news_of(events: Sequence[EventView]) -> list[EventView]:

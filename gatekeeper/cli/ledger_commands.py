@@ -25,11 +25,11 @@ from gatekeeper.cli.common import (
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
 from gatekeeper.cli.table import table
-from gatekeeper.ledger.service import Casework, CaseworkError, NotAllowed, NotFound, Terms
+from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import texts_of
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.rules import Ruleset
@@ -49,16 +49,18 @@ def _failing_well() -> Iterator[None]:
         raise Failure(str(error), NO_INPUT) from None
     except NotAllowed as error:
         raise Failure(str(error), NO_PERMISSION) from None
-    except CaseworkError as error:
+    except LedgerError as error:
         raise Failure(str(error), DATA_ERROR) from None
 
 
 @contextmanager
-def open_casework(settings: Settings) -> Iterator[Casework]:
+def open_ledger(settings: Settings) -> Iterator[LedgerService]:
     """The verbs on the ledger of these settings."""
     with open_store(settings) as store, _failing_well():
         judging, ruleset = settings.judging, ruleset_in_force(store)
-        yield Casework(store, Voice(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now)
+        yield LedgerService(
+            store, Letterhead(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now
+        )
 
 
 def _texts(ruleset: Ruleset) -> NoticeTemplates:
@@ -88,8 +90,8 @@ def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., 
         @wraps(verb)
         def command(as_json: bool, **given: Any) -> None:
             settings, own = _settings_and_own(given)
-            with open_casework(settings) as casework:
-                show(verb(casework, **own), as_json)
+            with open_ledger(settings) as service:
+                show(verb(service, **own), as_json)
 
         return command
 
@@ -108,8 +110,8 @@ def listing(
         @wraps(verb)
         def command(state: str | None, as_json: bool, **given: Any) -> None:
             settings, own = _settings_and_own(given)
-            with open_casework(settings) as casework:
-                found = verb(casework, state, **own)
+            with open_ledger(settings) as service:
+                found = verb(service, state, **own)
             if as_json:
                 print_json([document(one) for one in found])
                 return

@@ -26,7 +26,7 @@ class NextHop:
     Args: `report` is called with the kind (delivery.errors.KINDS) of every error.
     """
 
-    def __init__(self, section: settings.NextHop, report: Callable[[str], None] = _unreported) -> None:
+    def __init__(self, section: settings.NextHopSettings, report: Callable[[str], None] = _unreported) -> None:
         self._route, self._report = read_next_hop(section.next_hop), report
         deadlines = Deadlines().capped(section.next_hop_timeout)
         first = self._route.hosts[0] if isinstance(self._route, FixedHosts) else None

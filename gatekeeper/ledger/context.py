@@ -11,7 +11,7 @@ from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.approvers import Approval, Approvers, Matter, agency_of
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
@@ -21,29 +21,29 @@ from gatekeeper.workdays import Calendar
 WINDOW = 2  # working days for which an approval stands after the planned day (DESIGN 6)
 
 
-class CaseworkError(Exception):
+class LedgerError(Exception):
     """An act that cannot be done; the text names what it was about, what was expected and what to do."""
 
 
-class NotAllowed(CaseworkError):
+class NotAllowed(LedgerError):
     """An act by somebody who may not do it."""
 
 
-class NotFound(CaseworkError):
+class NotFound(LedgerError):
     """A mailing, request, permit or suspension that is not there."""
 
 
 @immutable
-class Desk:
+class VerbContext:
     """The rules in force, in whose name notices are written, and the time of the act (seconds since 1970)."""
 
-    voice: Voice
+    letterhead: Letterhead
     now: float
 
     @property
     def ruleset(self) -> Ruleset:
         """The rules, which decide who may do what."""
-        return self.voice.ruleset
+        return self.letterhead.ruleset
 
     @property
     def moment(self) -> datetime:
@@ -87,13 +87,13 @@ def named(id: str) -> Iterator[None]:
     try:
         yield
     except LifecycleError as error:
-        raise CaseworkError(f"{id}: {error}") from None
+        raise LedgerError(f"{id}: {error}") from None
 
 
 def require_reason(reason: str, what: str) -> None:
-    """Raise CaseworkError where no reason is given; `what` names the act and who reads the reason."""
+    """Raise LedgerError where no reason is given; `what` names the act and who reads the reason."""
     if not reason.strip():
-        raise CaseworkError(what)
+        raise LedgerError(what)
 
 
 def _login() -> str:

@@ -12,8 +12,17 @@ from functools import reduce
 from gatekeeper import notices
 from gatekeeper.address import normalise
 from gatekeeper.ledger import context
-from gatekeeper.ledger.context import WINDOW, CaseworkError, Desk, Matter, NotAllowed, NotFound, named, require_reason
-from gatekeeper.ledger.seen import Looked, Seen, check_unchanged, grown_lately, look, shown
+from gatekeeper.ledger.context import (
+    WINDOW,
+    LedgerError,
+    Matter,
+    NotAllowed,
+    NotFound,
+    VerbContext,
+    named,
+    require_reason,
+)
+from gatekeeper.ledger.seen import Seen, SeenMailing, check_unchanged, grown_lately, look, shown
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
@@ -46,7 +55,7 @@ _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of wha
 
 
 @immutable
-class Case:
+class MailingCase:
     """A mailing with batches, timeline and approvals, for people who decide."""
 
     mailing: MailingView
@@ -73,60 +82,60 @@ def read_ahead(connection: Connection, number: int) -> None:
         agreement.read_ahead(connection, mailing)
 
 
-def show(connection: Connection, desk: Desk, number: int) -> Case:
+def show(connection: Connection, ctx: VerbContext, number: int) -> MailingCase:
     """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
-    mailing = shown(connection, desk, find(connection, number))
+    mailing = shown(connection, ctx, find(connection, number))
     events = views.timeline(connection, mailing.key)
-    case = Case(mailing, views.find_batches(connection, mailing.key), events)
+    case = MailingCase(mailing, views.find_batches(connection, mailing.key), events)
     if mailing.state is not MailingState.HELD:
         return case
     agreements = agreement.agreements_to(decided_mailing(connection, mailing), events, mailing.held_at)
-    missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), agreements.approvals(desk.ruleset))
+    missing = context.missing(ctx.ruleset, matter_of(connection, ctx, mailing), agreements.approvals(ctx.ruleset))
     return replace(case, agreements=agreements, missing=missing)
 
 
-def export(connection: Connection, desk: Desk, number: int, by: str) -> Case:
+def export(connection: Connection, ctx: VerbContext, number: int, by: str) -> MailingCase:
     """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
 
     Raises NotFound or NotAllowed."""
-    mailing, act = find(connection, number), desk.act(by)
-    person = desk.ruleset.people.get(act.by)
+    mailing, act = find(connection, number), ctx.act(by)
+    person = ctx.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
-        desk.ruleset, matter_of(connection, desk, mailing)
+        ctx.ruleset, matter_of(connection, ctx, mailing)
     ):
         raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
     mailings.note(connection, mailing, "exported", act)
-    return show(connection, desk, number)
+    return show(connection, ctx, number)
 
 
 def approve(
-    connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: Seen
+    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: Seen
 ) -> Decision:
     """Approve a mailing; it is sent once everyone whom the rules ask has approved.
 
-    Raises NotFound, NotAllowed, CaseworkError, Stale.
+    Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    mailing, act = find(connection, number), desk.act(by, reason)
+    mailing, act = find(connection, number), ctx.act(by, reason)
     looked = look(connection, mailing, seen)
-    matter = _as_seen(matter_of(connection, desk, mailing), looked)
-    context.check_may_decide(desk.ruleset, matter, act.by)
+    matter = _as_seen(matter_of(connection, ctx, mailing), looked)
+    context.check_may_decide(ctx.ruleset, matter, act.by)
     with named(mailing.id):
         advance(mailing.state, "approve in part" if looked.only else "approve")
-    own = _yes(desk, mailing, looked, act, terms)
+    own = _yes(ctx, mailing, looked, act, terms)
     act = replace(act, details=own.as_details())
     events = views.timeline(connection, mailing.key)
     others = agreement.agreements_to(looked.subject, events, mailing.held_at)
-    missing = context.missing(desk.ruleset, matter, (*others.approvals(desk.ruleset), own.approval(desk.ruleset)))
-    grew = "" if seen.version else grown_lately(mailing, events, desk.now)
+    missing = context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset)))
+    grew = "" if seen.version else grown_lately(mailing, events, ctx.now)
     if missing:
         mailings.note(connection, mailing, AGREED, act)
-        return _decided(connection, desk, mailing, missing=missing, grew=grew)
-    agreed = _together(desk, looked, [own, *others.counting])
-    permit = _release(connection, desk, mailing, looked, act, agreed)
-    return _decided(connection, desk, mailing, permit=permit, grew=grew)
+        return _decided(connection, ctx, mailing, missing=missing, grew=grew)
+    agreed = _together(ctx, looked, [own, *others.counting])
+    permit = _release(connection, ctx, mailing, looked, act, agreed)
+    return _decided(connection, ctx, mailing, permit=permit, grew=grew)
 
 
-def _as_seen(matter: Matter, looked: Looked) -> Matter:
+def _as_seen(matter: Matter, looked: SeenMailing) -> Matter:
     """Return the matter that is decided: the whole mailing, or with `only_seen` the mailing as it was seen."""
     then = looked.then
     if not looked.only or not then.rules:  # without rules it was not held then, and nobody was asked yet
@@ -134,44 +143,46 @@ def _as_seen(matter: Matter, looked: Looked) -> Matter:
     return replace(matter, rules=then.rules, agencies=frozenset(then.agencies), lists=frozenset(then.lists))
 
 
-def _yes(desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> Agreement:
-    """Return an approval with what its giver has seen; raises Stale, or CaseworkError for impossible terms."""
+def _yes(ctx: VerbContext, mailing: MailingView, looked: SeenMailing, act: Act, terms: Terms) -> Agreement:
+    """Return an approval with what its giver has seen; raises Stale, or LedgerError for impossible terms."""
     if not looked.only:
         check_unchanged(mailing, looked, terms.as_row())
     users = looked.subject.now.users
-    if terms.until and desk.end_of(terms.until) <= desk.now:
-        raise CaseworkError(f"{mailing.id}: --until {terms.until} has passed: expected the last day of the permit")
+    if terms.until and ctx.end_of(terms.until) <= ctx.now:
+        raise LedgerError(f"{mailing.id}: --until {terms.until} has passed: expected the last day of the permit")
     if terms.max_users is not None and terms.max_users < users:
-        raise CaseworkError(f"{mailing.id}: it reaches {users} users; expected --max-users not below")
+        raise LedgerError(f"{mailing.id}: it reaches {users} users; expected --max-users not below")
     return Agreement(act.by, act.at, looked.as_row(), terms.as_row())
 
 
-def _together(desk: Desk, looked: Looked, agreed: Iterable[Agreement]) -> Terms:
+def _together(ctx: VerbContext, looked: SeenMailing, agreed: Iterable[Agreement]) -> Terms:
     """Return the strictest of all terms; a term that somebody left out is as they had seen it (DESIGN 6)."""
-    last = desk.calendar.add(desk.today, WINDOW)
+    last = ctx.calendar.add(ctx.today, WINDOW)
     as_seen = Terms(looked.subject.now.users, last, 1, "exact")
     each = [Terms.from_row(one.terms).or_else(as_seen) for one in agreed]
     return reduce(Terms.and_also, each)
 
 
-def _release(connection: Connection, desk: Desk, mailing: MailingView, looked: Looked, act: Act, terms: Terms) -> str:
+def _release(
+    connection: Connection, ctx: VerbContext, mailing: MailingView, looked: SeenMailing, act: Act, terms: Terms
+) -> str:
     """Release what was approved; returns the id of the permit."""
     kept = views.find_batches(connection, mailing.key)
     if looked.only:
-        return _release_part(connection, desk, mailing, looked, act, terms, kept)
-    given = _grant(connection, desk, mailing, looked, kept, terms)
-    affair = to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at)
+        return _release_part(connection, ctx, mailing, looked, act, terms, kept)
+    given = _grant(connection, ctx, mailing, looked, kept, terms)
+    brief = to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at)
     permit = mailings.approve(connection, mailing, kept, given, act)
-    to_approvers.tell_decided(connection, affair, "approved, and is being sent", act.by, act.reason, act.at)
-    _tell_released(connection, desk, mailing, kept, act, permit)
+    to_approvers.tell_decided(connection, brief, "approved, and is being sent", act.by, act.reason, act.at)
+    _tell_released(connection, ctx, mailing, kept, act, permit)
     return permit
 
 
 def _release_part(
     connection: Connection,
-    desk: Desk,
+    ctx: VerbContext,
     mailing: MailingView,
-    looked: Looked,
+    looked: SeenMailing,
     act: Act,
     terms: Terms,
     kept: list[BatchView],
@@ -179,34 +190,34 @@ def _release_part(
     """Release the batches that somebody had seen, and leave later ones held."""
     chosen = [one for one in kept if one.state is BatchState.HELD and looked.then.has(one.id, one.place)]
     if not chosen:
-        raise CaseworkError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
-    given = _grant(connection, desk, mailing, looked, chosen, terms)
+        raise LedgerError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
+    given = _grant(connection, ctx, mailing, looked, chosen, terms)
     permit = mailings.approve_part(connection, mailing, chosen, given, act)
     then = looked.then
     counts = Counts(users=then.users, external=then.external)
     by = f"{act.by}, but for what came after they had looked at it, which waits still,"
-    _tell_released(connection, desk, replace(mailing, counts=counts), chosen, replace(act, by=by), permit)
+    _tell_released(connection, ctx, replace(mailing, counts=counts), chosen, replace(act, by=by), permit)
     return permit
 
 
 def _grant(
     connection: Connection,
-    desk: Desk,
+    ctx: VerbContext,
     mailing: MailingView,
-    looked: Looked,
+    looked: SeenMailing,
     kept: list[BatchView],
     terms: Terms,
 ) -> Grant:
     """Return the permit to give: what was reviewed, and no more unless the terms say so (DESIGN 6)."""
-    until = desk.end_of(terms.until) if terms.until else desk.window_end(desk.today)
-    if until <= desk.now:
-        raise CaseworkError(f"{mailing.id}: one who agreed allowed it until {terms.until}: ask them to agree again")
+    until = ctx.end_of(terms.until) if terms.until else ctx.window_end(ctx.today)
+    if until <= ctx.now:
+        raise LedgerError(f"{mailing.id}: one who agreed allowed it until {terms.until}: ask them to agree again")
     template, now = terms.binding == agreement.TEMPLATE, looked.subject.now
     return Grant(
         kind=APPROVAL,
         rules=now.rules or tuple(reason.rule for reason in mailing.reasons),
         scope=Scope(senders=frozenset({mailing.sender})),
-        since=desk.now,
+        since=ctx.now,
         until=until,
         binding="template" if template else "exact",
         digests=() if template else tuple(sorted({batch.content_digest for batch in kept})),
@@ -222,103 +233,103 @@ def _grant(
 
 def _decided(
     connection: Connection,
-    desk: Desk,
+    ctx: VerbContext,
     mailing: MailingView,
     *,
     permit: str | None = None,
     missing: tuple[str, ...] = (),
     grew: str = "",
 ) -> Decision:
-    return Decision(shown(connection, desk, find(connection, int(mailing.id[2:]))), permit, missing, grew)
+    return Decision(shown(connection, ctx, find(connection, int(mailing.id[2:]))), permit, missing, grew)
 
 
 def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
-    """Return what all messages have in common; raises CaseworkError where they differ in more than their texts."""
+    """Return what all messages have in common; raises LedgerError where they differ in more than their texts."""
     bodies = {batch.body for batch in kept}
     found = [read_likeness(b"".join(keeping.read_chunks(connection, body))) for body in sorted(bodies)]
     if len({(each.links, each.attachments) for each in found}) != 1:
-        raise CaseworkError(f"{mailing.id}: its messages differ in links or attachments: expected --binding exact")
+        raise LedgerError(f"{mailing.id}: its messages differ in links or attachments: expected --binding exact")
     return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
 
 
-def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def ask_changes(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
     """Send a mailing back to its sender with what should be changed.
 
-    Raises NotFound, NotAllowed, CaseworkError, Stale.
+    Raises NotFound, NotAllowed, LedgerError, Stale.
     """
     require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
-    mailing, act = find(connection, number), desk.act(by, reason)
-    context.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
-    return _close(connection, desk, mailing, "changes", act, seen)
+    mailing, act = find(connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, mailing), act.by)
+    return _close(connection, ctx, mailing, "changes", act, seen)
 
 
-def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> Decision:
-    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, CaseworkError."""
-    mailing, act, also = find(connection, number), desk.act(by), normalise(whom)
-    matter = matter_of(connection, desk, mailing)
-    context.check_may_decide(desk.ruleset, matter, act.by)
-    context.check_may_be_asked(desk.ruleset, matter, also)
+def ask(connection: Connection, ctx: VerbContext, number: int, by: str, whom: str) -> Decision:
+    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
+    mailing, act, also = find(connection, number), ctx.act(by), normalise(whom)
+    matter = matter_of(connection, ctx, mailing)
+    context.check_may_decide(ctx.ruleset, matter, act.by)
+    context.check_may_be_asked(ctx.ruleset, matter, also)
     with named(mailing.id):
         advance(mailing.state, "approve")
     mailings.note(connection, mailing, ASKED, replace(act, reason=also))
     to_approvers.ask_also(
-        connection, to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at), also, act.at
+        connection, to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at), also, act.at
     )
     events = views.timeline(connection, mailing.key)
     yeses = agreement.agreements_to(decided_mailing(connection, mailing), events, mailing.held_at).approvals(
-        desk.ruleset
+        ctx.ruleset
     )
-    missing = context.missing(desk.ruleset, matter_of(connection, desk, mailing), yeses)
-    return _decided(connection, desk, mailing, missing=missing)
+    missing = context.missing(ctx.ruleset, matter_of(connection, ctx, mailing), yeses)
+    return _decided(connection, ctx, mailing, missing=missing)
 
 
 def _tell_released(
-    connection: Connection, desk: Desk, mailing: MailingView, kept: Iterable[BatchView], act: Act, permit: str
+    connection: Connection, ctx: VerbContext, mailing: MailingView, kept: Iterable[BatchView], act: Act, permit: str
 ) -> None:
     told = [batch for batch in kept if batch.notify]
     if not told:
         return
-    summary = desk.voice.summary(
+    summary = ctx.letterhead.summary(
         mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told[0].message_id
     )
-    content = notices.released_notice(summary, desk.voice.organisation, desk.moment, act.by, act.reason)
+    content = notices.released_notice(summary, ctx.letterhead.organisation, ctx.moment, act.by, act.reason)
     queue_notice(connection, f"released:{mailing.id}:{permit}", mailing.sender, content, act.at, mailing.key)
 
 
-def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
-    """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+def deny(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "a denial needs a reason: the sender reads it")
-    mailing, act = find(connection, number), desk.act(by, reason)
-    context.check_may_decide(desk.ruleset, matter_of(connection, desk, mailing), act.by)
-    return _close(connection, desk, mailing, "deny", act, seen)
+    mailing, act = find(connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, mailing), act.by)
+    return _close(connection, ctx, mailing, "deny", act, seen)
 
 
-def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: Seen) -> Decision:
-    """Withdraw a mailing, as its sender or an admin. Raises NotFound, NotAllowed, CaseworkError, Stale."""
-    mailing, act = find(connection, number), desk.act(by, reason)
-    if act.by != mailing.sender and not context.holds(desk.ruleset, act.by, "admin"):
+def withdraw(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+    """Withdraw a mailing, as its sender or an admin. Raises NotFound, NotAllowed, LedgerError, Stale."""
+    mailing, act = find(connection, number), ctx.act(by, reason)
+    if act.by != mailing.sender and not context.holds(ctx.ruleset, act.by, "admin"):
         raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
-    return _close(connection, desk, mailing, "withdraw", act, seen)
+    return _close(connection, ctx, mailing, "withdraw", act, seen)
 
 
-def _close(connection: Connection, desk: Desk, mailing: MailingView, name: str, act: Act, seen: Seen) -> Decision:
+def _close(connection: Connection, ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Seen) -> Decision:
     left, occasion = _LEFT[name]
     with named(mailing.id):
         advance(mailing.state, name)
     if seen.version:
         check_unchanged(mailing, look(connection, mailing, seen), {})
-    grew = "" if seen.version else grown_lately(mailing, views.timeline(connection, mailing.key), desk.now)
+    grew = "" if seen.version else grown_lately(mailing, views.timeline(connection, mailing.key), ctx.now)
     kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
-    affair = to_approvers.of_mailing(connection, desk.voice, mailing.key, act.at)
+    brief = to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at)
     with named(mailing.id):
         mailings.close(connection, mailing, name, act, left)
-    to_approvers.tell_decided(connection, affair, _OUTCOMES[name], act.by, act.reason, act.at)
+    to_approvers.tell_decided(connection, brief, _OUTCOMES[name], act.by, act.reason, act.at)
     inside = any(batch.notify for batch in kept)
     asked = "changes asked: " if name == "changes" else ""
     reasons = (asked + act.reason,) if act.reason else ()
     to = report_to(kept, mailing, inside)
-    queue_report(connection, desk.voice, mailing, kept, to, occasion, reasons, act.at)
-    return _decided(connection, desk, mailing, grew=grew)
+    queue_report(connection, ctx.letterhead, mailing, kept, to, occasion, reasons, act.at)
+    return _decided(connection, ctx, mailing, grew=grew)
 
 
 def find(connection: Connection, number: int) -> MailingView:
@@ -329,11 +340,22 @@ def find(connection: Connection, number: int) -> MailingView:
     return found
 
 
-def matter_of(connection: Connection, desk: Desk, mailing: MailingView) -> Matter:
+def matter_of(connection: Connection, ctx: VerbContext, mailing: MailingView) -> Matter:
     """Return a held mailing as a matter to be decided today."""
     origin, events = held_batches(connection, mailing.key), views.timeline(connection, mailing.key)
     logins = origin.logins if origin else frozenset()
-    return to_approvers.matter_of_mailing(desk.voice, mailing, logins, events, desk.today)
+    return to_approvers.matter_of_mailing(ctx.letterhead, mailing, logins, events, ctx.today)
 
 
-__all__ = ["Case", "CaseworkError", "Decision", "approve", "deny", "export", "find", "matter_of", "show", "withdraw"]
+__all__ = [
+    "Decision",
+    "LedgerError",
+    "MailingCase",
+    "approve",
+    "deny",
+    "export",
+    "find",
+    "matter_of",
+    "show",
+    "withdraw",
+]

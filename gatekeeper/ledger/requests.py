@@ -13,7 +13,7 @@ from typing import Any
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger import permits as permitting
-from gatekeeper.ledger.context import CaseworkError, Desk, Matter, NotAllowed, NotFound, named, require_reason
+from gatekeeper.ledger.context import LedgerError, Matter, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_request, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
@@ -66,44 +66,44 @@ class RequestCase:
 # -- asking ------------------------------------------------------------------------------------------------------
 
 
-def submit(connection: Connection, desk: Desk, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
-    """Ask for a mailing. Raises NotAllowed, or CaseworkError where something is missing, wrong, or too late (M2)."""
-    act = desk.act(by, reason)
-    draft = _draft(connection, desk, wanted, None)
-    _check_may_ask(desk, draft.agency, act.by)
-    assessed = assess(desk, draft)
-    _refuse_late(desk, assessed)
-    return show(connection, desk, asked.submit(connection, draft, assessed, act))
+def submit(connection: Connection, ctx: VerbContext, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
+    """Ask for a mailing. Raises NotAllowed, or LedgerError where something is missing, wrong, or too late (M2)."""
+    act = ctx.act(by, reason)
+    draft = _draft(connection, ctx, wanted, None)
+    _check_may_ask(ctx, draft.agency, act.by)
+    assessed = assess(ctx, draft)
+    _refuse_late(ctx, assessed)
+    return show(connection, ctx, asked.submit(connection, draft, assessed, act))
 
 
 def submit_again(
-    connection: Connection, desk: Desk, number: int, wanted: Wanted, by: str, reason: str, *, appeal: bool = False
+    connection: Connection, ctx: VerbContext, number: int, wanted: Wanted, by: str, reason: str, *, appeal: bool = False
 ) -> RequestCase:
-    """Answer changes asked, or appeal a denial once (S2). Raises NotFound, NotAllowed, CaseworkError."""
-    request, act = find(connection, number), desk.act(by, reason)
-    draft = _draft(connection, desk, wanted, request.draft)
-    _check_may_ask(desk, draft.agency, act.by)
+    """Answer changes asked, or appeal a denial once (S2). Raises NotFound, NotAllowed, LedgerError."""
+    request, act = find(connection, number), ctx.act(by, reason)
+    draft = _draft(connection, ctx, wanted, request.draft)
+    _check_may_ask(ctx, draft.agency, act.by)
     if appeal:
         _check_may_appeal(request)
         require_reason(reason, f"{request.id}: an appeal needs a reason: who decides about it reads it")
-    assessed = assess(desk, draft)
-    _refuse_late(desk, assessed)
+    assessed = assess(ctx, draft)
+    _refuse_late(ctx, assessed)
     with named(request.id):
         name = "appeal" if appeal else "revise"
         asked.submit_again(connection, request, draft, assessed, name, act)
-    return show(connection, desk, number)
+    return show(connection, ctx, number)
 
 
-def _check_may_ask(desk: Desk, agency: str, by: str) -> None:
-    person = desk.ruleset.people.get(by)
+def _check_may_ask(ctx: VerbContext, agency: str, by: str) -> None:
+    person = ctx.ruleset.people.get(by)
     if person is None or "requester" not in person.roles or (person.of and agency not in person.of):
-        may = [each for each in desk.ruleset.people_with("requester") if _asks_for(desk, each, agency)]
+        may = [each for each in ctx.ruleset.people_with("requester") if _asks_for(ctx, each, agency)]
         names = ", ".join(may) or "nobody: name a requester under people in rules.yaml"
         raise NotAllowed(f"{by} may not ask for {agency}; who may: {names}")
 
 
-def _asks_for(desk: Desk, by: str, agency: str) -> bool:
-    of = desk.ruleset.people[by].of
+def _asks_for(ctx: VerbContext, by: str, agency: str) -> bool:
+    of = ctx.ruleset.people[by].of
     return not of or agency in of
 
 
@@ -114,84 +114,84 @@ def _check_may_appeal(request: RequestView) -> None:
         raise NotAllowed(f"{request.id}: it was appealed before; a denial may be appealed once")
 
 
-def _draft(connection: Connection, desk: Desk, wanted: Wanted, before: Draft | None) -> Draft:
-    """Return a complete and valid draft; raises CaseworkError with the first thing that is wrong."""
+def _draft(connection: Connection, ctx: VerbContext, wanted: Wanted, before: Draft | None) -> Draft:
+    """Return a complete and valid draft; raises LedgerError with the first thing that is wrong."""
     subject = before.subject if wanted.subject is None and before else " ".join((wanted.subject or "").split())
     draft = Draft(
         agency=wanted.agency or (before.agency if before else ""),
-        senders=tuple(_sender(desk, each) for each in wanted.senders or (before.senders if before else ())),
+        senders=tuple(_sender(ctx, each) for each in wanted.senders or (before.senders if before else ())),
         subject=subject,
         subject_key=subject_key(subject),
         purpose=" ".join((wanted.purpose or (before.purpose if before else "")).split()),
-        audiences=tuple(_audience(desk, each) for each in wanted.audiences or (before.audiences if before else ())),
+        audiences=tuple(_audience(ctx, each) for each in wanted.audiences or (before.audiences if before else ())),
         users=wanted.users if wanted.users is not None else before.users if before else 0,
         planned=wanted.planned or (before.planned if before else None),
         needed_by=wanted.needed_by or (before.needed_by if before else None),
         exception=wanted.exception if wanted.exception is not None else bool(before and before.exception),
         content=before.content if before else None,
     )
-    _check_whole(desk, draft)
+    _check_whole(ctx, draft)
     if wanted.content is not None:
-        draft = replace(draft, content=_content(connection, desk, wanted.content))
+        draft = replace(draft, content=_content(connection, ctx, wanted.content))
     return draft
 
 
-def _check_whole(desk: Desk, draft: Draft) -> None:
-    if draft.agency not in desk.ruleset.agencies:
-        known = ", ".join(desk.ruleset.agencies) or "none"
-        raise CaseworkError(f"agency {draft.agency!r}: expected the id of an agency of rules.yaml: {known}")
+def _check_whole(ctx: VerbContext, draft: Draft) -> None:
+    if draft.agency not in ctx.ruleset.agencies:
+        known = ", ".join(ctx.ruleset.agencies) or "none"
+        raise LedgerError(f"agency {draft.agency!r}: expected the id of an agency of rules.yaml: {known}")
     if not draft.senders:
-        raise CaseworkError("a request needs a sender: who is going to send it")
+        raise LedgerError("a request needs a sender: who is going to send it")
     if draft.users < 1:
-        raise CaseworkError("a request needs the number of users that it is to reach at most: 1 or more")
+        raise LedgerError("a request needs the number of users that it is to reach at most: 1 or more")
     if not draft.exception and not draft.subject:
-        raise CaseworkError("a request needs the subject line of the mailing")
+        raise LedgerError("a request needs the subject line of the mailing")
     if not draft.exception and draft.planned is None:
-        raise CaseworkError("a request needs the day on which it is planned to be sent")
-    if draft.planned and draft.planned < desk.today:
-        raise CaseworkError(f"planned for {draft.planned}, which has passed: expected {desk.today} or later")
+        raise LedgerError("a request needs the day on which it is planned to be sent")
+    if draft.planned and draft.planned < ctx.today:
+        raise LedgerError(f"planned for {draft.planned}, which has passed: expected {ctx.today} or later")
     if draft.needed_by and draft.planned and draft.needed_by < draft.planned:
-        raise CaseworkError(f"needed by {draft.needed_by}, before it is planned: expected {draft.planned} or later")
+        raise LedgerError(f"needed by {draft.needed_by}, before it is planned: expected {draft.planned} or later")
 
 
-def _sender(desk: Desk, text: str) -> str:
-    if text in desk.ruleset.agencies or text.startswith("group:"):
+def _sender(ctx: VerbContext, text: str) -> str:
+    if text in ctx.ruleset.agencies or text.startswith("group:"):
         return text
     if not is_valid(text):
-        raise CaseworkError(f"sender {text!r}: expected an address, the id of an agency, or group:NAME")
+        raise LedgerError(f"sender {text!r}: expected an address, the id of an agency, or group:NAME")
     return normalise(text)
 
 
-def _audience(desk: Desk, text: str) -> str:
-    if text in desk.ruleset.agencies:
+def _audience(ctx: VerbContext, text: str) -> str:
+    if text in ctx.ruleset.agencies:
         return text
     if not is_valid(text):
-        known = ", ".join(desk.ruleset.agencies)
-        raise CaseworkError(f"audience {text!r}: expected the address of a list, or the id of an agency: {known}")
+        known = ", ".join(ctx.ruleset.agencies)
+        raise LedgerError(f"audience {text!r}: expected the address of a list, or the id of an agency: {known}")
     return normalise(text)
 
 
-def _content(connection: Connection, desk: Desk, content: bytes) -> Content:
+def _content(connection: Connection, ctx: VerbContext, content: bytes) -> Content:
     """Store the message that the request is bound to, so that those who decide can read it."""
     body = sha256(content).digest()
-    batches.store_whole(connection, body, content, desk.now)
+    batches.store_whole(connection, body, content, ctx.now)
     return Content(read_facts(content).content_digest, read_likeness(content), body)
 
 
 # -- what the rules make of it -----------------------------------------------------------------------------------
 
 
-def assess(desk: Desk, draft: Draft) -> Assessment:
+def assess(ctx: VerbContext, draft: Draft) -> Assessment:
     """Return which rules the request answers, and whether it comes too late (M2)."""
-    notice = desk.ruleset.requests.notice
-    earliest = desk.calendar.earliest(desk.moment, notice.working_days, notice.time) if notice else None
+    notice = ctx.ruleset.requests.notice
+    earliest = ctx.calendar.earliest(ctx.moment, notice.working_days, notice.time) if notice else None
     late = earliest is not None and draft.planned is not None and draft.planned < earliest
-    return Assessment(rules_for(desk, draft, draft.users), late, earliest)
+    return Assessment(rules_for(ctx, draft, draft.users), late, earliest)
 
 
-def rules_for(desk: Desk, draft: Draft, users: int) -> tuple[str, ...]:
+def rules_for(ctx: VerbContext, draft: Draft, users: int) -> tuple[str, ...]:
     """Return the rules that could hold the mailing if it reached so many users."""
-    known = desk.ruleset.agencies
+    known = ctx.ruleset.agencies
     lists = frozenset(each for each in draft.audiences if each not in known)
     agencies = frozenset(draft.audiences) - lists
     plan = Plan(
@@ -203,57 +203,57 @@ def rules_for(desk: Desk, draft: Draft, users: int) -> tuple[str, ...]:
         sender_agency=draft.agency,
         purpose=draft.purpose or None,
     )
-    return could_hold(desk.ruleset, plan, desk.moment)
+    return could_hold(ctx.ruleset, plan, ctx.moment)
 
 
-def _refuse_late(desk: Desk, assessed: Assessment) -> None:
-    if assessed.late and desk.ruleset.requests.late == "refuse":
-        raise CaseworkError(f"it comes too late: the earliest day that can be planned now is {assessed.earliest}")
+def _refuse_late(ctx: VerbContext, assessed: Assessment) -> None:
+    if assessed.late and ctx.ruleset.requests.late == "refuse":
+        raise LedgerError(f"it comes too late: the earliest day that can be planned now is {assessed.earliest}")
 
 
 # -- deciding ----------------------------------------------------------------------------------------------------
 
 
 def approve(
-    connection: Connection, desk: Desk, number: int, by: str, reason: str, terms: Terms, seen: str | None
+    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: str | None
 ) -> RequestCase:
     """Approve a request; it has a permit once everyone asked has approved.
 
-    Raises NotFound, NotAllowed, CaseworkError, Stale.
+    Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    request, act = find(connection, number), desk.act(by, reason)
+    request, act = find(connection, number), ctx.act(by, reason)
     with named(request.id):
         advance(request.state, "approve")
     check_request(connection, request, seen, terms.as_row())
     own = Agreement(act.by, act.at, state_of(request), terms.as_row())
     act = replace(act, details=own.as_details())
     terms = Terms.from_row(request.terms).and_also(terms)
-    rules = rules_for(desk, request.draft, terms.max_users or request.draft.users)
-    matter = matter_of(connection, desk, request, rules)
-    context.check_may_decide(desk.ruleset, matter, act.by)
-    given = _grant(desk, request, rules, terms)
+    rules = rules_for(ctx, request.draft, terms.max_users or request.draft.users)
+    matter = matter_of(connection, ctx, request, rules)
+    context.check_may_decide(ctx.ruleset, matter, act.by)
+    given = _grant(ctx, request, rules, terms)
     others = agreements_to_request(request, views.events_of(connection, request=request.key))
-    if context.missing(desk.ruleset, matter, (*others.approvals(desk.ruleset), own.approval(desk.ruleset))):
+    if context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset))):
         asked.note_yes(connection, request, terms.as_row(), act)
-        return show(connection, desk, number)
+        return show(connection, ctx, number)
     decided: dict[str, Any] = {"reason": act.reason, "decided_by": act.by, "rules": list(rules)}
     asked.change(connection, request, "approve", act, "approved", terms=terms.as_row(), **decided)
     permit = granted.grant(connection, given, act)
-    return replace(show(connection, desk, number), permit=permit)
+    return replace(show(connection, ctx, number), permit=permit)
 
 
-def _grant(desk: Desk, request: RequestView, rules: tuple[str, ...], terms: Terms) -> Grant:
+def _grant(ctx: VerbContext, request: RequestView, rules: tuple[str, ...], terms: Terms) -> Grant:
     draft = request.draft
-    since, until = _window(desk, request, terms)
+    since, until = _window(ctx, request, terms)
     binding = terms.binding or ("exact" if draft.content else "none")
     if binding != "none" and draft.content is None:
-        raise CaseworkError(f"{request.id}: it has no content to bind to; expected no --binding, or content to be sent")
-    lists = tuple(each for each in draft.audiences if each not in desk.ruleset.agencies)
+        raise LedgerError(f"{request.id}: it has no content to bind to; expected no --binding, or content to be sent")
+    lists = tuple(each for each in draft.audiences if each not in ctx.ruleset.agencies)
     exact = draft.content is not None and binding == "exact"
     return Grant(
         kind=granted.EXCEPTION if draft.exception else granted.APPROVAL,
         rules=rules,
-        scope=scope_of(desk, draft.senders),
+        scope=scope_of(ctx, draft.senders),
         since=since,
         until=until,
         binding=binding,
@@ -270,84 +270,90 @@ def _grant(desk: Desk, request: RequestView, rules: tuple[str, ...], terms: Term
     )
 
 
-def _window(desk: Desk, request: RequestView, terms: Terms) -> tuple[float, float]:
+def _window(ctx: VerbContext, request: RequestView, terms: Terms) -> tuple[float, float]:
     draft = request.draft
     if draft.exception and terms.until is None:
-        raise CaseworkError(f"{request.id}: an exception stands until it ends (M8): expected --until and its last day")
-    since = desk.start_of(draft.planned) if draft.planned else desk.now
-    until = desk.end_of(terms.until) if terms.until else desk.window_end(draft.planned or desk.today)
-    if until <= max(since, desk.now):
-        last = terms.until or desk.day_of(until)
-        raise CaseworkError(f"{request.id}: its last day {last} is over, or before its first: expected a later --until")
+        raise LedgerError(f"{request.id}: an exception stands until it ends (M8): expected --until and its last day")
+    since = ctx.start_of(draft.planned) if draft.planned else ctx.now
+    until = ctx.end_of(terms.until) if terms.until else ctx.window_end(draft.planned or ctx.today)
+    if until <= max(since, ctx.now):
+        last = terms.until or ctx.day_of(until)
+        raise LedgerError(f"{request.id}: its last day {last} is over, or before its first: expected a later --until")
     return since, until
 
 
-def scope_of(desk: Desk, senders: tuple[str, ...]) -> Scope:
+def scope_of(ctx: VerbContext, senders: tuple[str, ...]) -> Scope:
     """Return whose mail is meant: of an agency, of groups, or of single senders (S1)."""
-    agencies = frozenset(each for each in senders if each in desk.ruleset.agencies)
+    agencies = frozenset(each for each in senders if each in ctx.ruleset.agencies)
     groups = frozenset(each.removeprefix("group:") for each in senders if each.startswith("group:"))
     mailboxes = frozenset(each for each in senders if each not in agencies and not each.startswith("group:"))
     return Scope(mailboxes, agencies, groups)
 
 
-def deny(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
-    """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
+def deny(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+    """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "a denial needs a reason: the requester reads it")
-    request, act = find(connection, number), desk.act(by, reason)
-    context.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
+    request, act = find(connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, request, request.rules), act.by)
     check_request(connection, request, seen, {})
-    final = context.is_final(desk.ruleset, act.by)
+    final = context.is_final(ctx.ruleset, act.by)
     with named(request.id):
         asked.change(connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final)
-    return show(connection, desk, number)
+    return show(connection, ctx, number)
 
 
-def ask_changes(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
-    """Send a request back with what should be changed (S2). Raises NotFound, NotAllowed, CaseworkError, Stale."""
+def ask_changes(
+    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
+) -> RequestCase:
+    """Send a request back with what should be changed (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "changes need a text that says what should be changed: the requester reads it")
-    request, act = find(connection, number), desk.act(by, reason)
-    context.check_may_decide(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
+    request, act = find(connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, request, request.rules), act.by)
     check_request(connection, request, seen, {})
     with named(request.id):
         asked.change(connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by)
-    return show(connection, desk, number)
+    return show(connection, ctx, number)
 
 
-def ask(connection: Connection, desk: Desk, number: int, by: str, whom: str) -> RequestCase:
-    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, CaseworkError."""
-    request, act, also = find(connection, number), desk.act(by), normalise(whom)
-    matter = matter_of(connection, desk, request, request.rules)
-    context.check_may_decide(desk.ruleset, matter, act.by)
-    context.check_may_be_asked(desk.ruleset, matter, also)
+def ask(connection: Connection, ctx: VerbContext, number: int, by: str, whom: str) -> RequestCase:
+    """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
+    request, act, also = find(connection, number), ctx.act(by), normalise(whom)
+    matter = matter_of(connection, ctx, request, request.rules)
+    context.check_may_decide(ctx.ruleset, matter, act.by)
+    context.check_may_be_asked(ctx.ruleset, matter, also)
     with named(request.id):
         advance(request.state, "approve")
     asked.note(connection, request.key, ASKED, replace(act, reason=also))
     events = views.events_of(connection, request=request.key)
-    to_approvers.ask_also(connection, to_requesters.of_request(desk.voice, request, events, act.at), also, act.at)
-    return show(connection, desk, number)
+    to_approvers.ask_also(connection, to_requesters.of_request(ctx.letterhead, request, events, act.at), also, act.at)
+    return show(connection, ctx, number)
 
 
-def withdraw(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def withdraw(
+    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
+) -> RequestCase:
     """Withdraw a request, as its requester, another of its agency, or an admin. Raises as `deny`."""
-    request, act = find(connection, number, lock=False), desk.act(by, reason)
+    request, act = find(connection, number, lock=False), ctx.act(by, reason)
     theirs = act.by == request.requester or (
-        context.holds(desk.ruleset, act.by, "requester") and _asks_for(desk, act.by, request.draft.agency)
+        context.holds(ctx.ruleset, act.by, "requester") and _asks_for(ctx, act.by, request.draft.agency)
     )
-    if not theirs and not context.holds(desk.ruleset, act.by, "admin"):
+    if not theirs and not context.holds(ctx.ruleset, act.by, "admin"):
         raise NotAllowed(f"{request.id}: {act.by} may not withdraw it; {request.requester} or an admin may")
-    return _take_back(connection, desk, request, "withdraw", act, seen)
+    return _take_back(connection, ctx, request, "withdraw", act, seen)
 
 
-def revoke(connection: Connection, desk: Desk, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def revoke(
+    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
+) -> RequestCase:
     """Revoke an approved request (S5). Raises as `deny`."""
     require_reason(reason, "revoking needs a reason: who sends it reads it")
-    request, act = find(connection, number, lock=False), desk.act(by, reason)
-    context.may_revoke(desk.ruleset, matter_of(connection, desk, request, request.rules), act.by)
-    return _take_back(connection, desk, request, "revoke", act, seen)
+    request, act = find(connection, number, lock=False), ctx.act(by, reason)
+    context.may_revoke(ctx.ruleset, matter_of(connection, ctx, request, request.rules), act.by)
+    return _take_back(connection, ctx, request, "revoke", act, seen)
 
 
 def _take_back(
-    connection: Connection, desk: Desk, request: RequestView, name: str, act: Act, seen: str | None
+    connection: Connection, ctx: VerbContext, request: RequestView, name: str, act: Act, seen: str | None
 ) -> RequestCase:
     # mailings, permit, request: in the order of mail that uses it up
     given = granted.permits_of(connection, request.key)
@@ -360,33 +366,33 @@ def _take_back(
     for permit in granted.permits_of(connection, request.key):
         if permit.state in (PermitState.IN_FORCE, PermitState.USED):
             of_it = locked.get(permit.id) or granted.lock_with_mailings(connection, permit.key)  # approved meanwhile
-            permitting.take_back(connection, desk, permit, of_it, act)
-    return show(connection, desk, int(request.id[2:]))
+            permitting.take_back(connection, ctx, permit, of_it, act)
+    return show(connection, ctx, int(request.id[2:]))
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
 
 
-def show(connection: Connection, desk: Desk, number: int) -> RequestCase:
+def show(connection: Connection, ctx: VerbContext, number: int) -> RequestCase:
     """Return one request with who must agree, its permits and its timeline; raises NotFound."""
     request = find(connection, number)
-    matter = matter_of(connection, desk, request, request.rules)
-    needs = context.wanted(desk.ruleset, matter) if request.rules else ()
+    matter = matter_of(connection, ctx, request, request.rules)
+    needs = context.wanted(ctx.ruleset, matter) if request.rules else ()
     events = views.events_of(connection, request=request.key)
     agreements = agreements_to_request(request, events)
-    keep_requests(connection, [request], desk.now)
+    keep_requests(connection, [request], ctx.now)
     waits = request.state is RequestState.SUBMITTED
     return RequestCase(
         request,
         needs,
-        context.missing(desk.ruleset, matter, agreements.approvals(desk.ruleset)) if waits and request.rules else (),
+        context.missing(ctx.ruleset, matter, agreements.approvals(ctx.ruleset)) if waits and request.rules else (),
         tuple(granted.permits_of(connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),
     )
 
 
-def content(connection: Connection, desk: Desk, number: int) -> bytes | None:
+def content(connection: Connection, ctx: VerbContext, number: int) -> bytes | None:
     """Return the message that the request is bound to; None where it has none. Raises NotFound."""
     bound = find(connection, number).draft.content
     return b"".join(batches.read_chunks(connection, bound.body)) if bound else None
@@ -400,7 +406,7 @@ def find(connection: Connection, number: int, *, lock: bool = True) -> RequestVi
     return found
 
 
-def matter_of(connection: Connection, desk: Desk, request: RequestView, rules: tuple[str, ...]) -> Matter:
+def matter_of(connection: Connection, ctx: VerbContext, request: RequestView, rules: tuple[str, ...]) -> Matter:
     """Return a request as a matter to be decided today."""
     events = views.events_of(connection, request=request.key)
-    return to_requesters.matter_of(desk.voice, request, rules, events, desk.today)
+    return to_requesters.matter_of(ctx.letterhead, request, rules, events, ctx.today)

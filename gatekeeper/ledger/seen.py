@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gatekeeper.ledger.context import CaseworkError, Desk
+from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.agreement import DecidedMailing, changed_fields, decided_mailing, request_differences
 from gatekeeper.store import Connection, permits, versions
@@ -19,7 +19,7 @@ _CONTENTS_KEPT = 100  # digests that a yes names; the position says which batche
 LATELY_SECONDS = 60.0  # in which growth is told to who decides without saying what they have looked at
 
 
-class Stale(CaseworkError):
+class Stale(LedgerError):
     """A decision about something that has changed since it was looked at; `differences` has each, in words."""
 
     def __init__(self, id: str, differences: Iterable[str], version: str, then: str = "nothing was done") -> None:
@@ -43,7 +43,7 @@ NOT_SAID = Seen()
 
 
 @immutable
-class Looked:
+class SeenMailing:
     """A held mailing as a decision is about it."""
 
     subject: DecidedMailing
@@ -56,21 +56,21 @@ class Looked:
         return self.then.as_row() | {"contents": contents[:_CONTENTS_KEPT]}
 
 
-def look(connection: Connection, mailing: MailingView, seen: Seen) -> Looked:
-    """Return a held mailing as a decision is about it; raises CaseworkError for a version that is not known."""
+def look(connection: Connection, mailing: MailingView, seen: Seen) -> SeenMailing:
+    """Return a held mailing as a decision is about it; raises LedgerError for a version that is not known."""
     subject = decided_mailing(connection, mailing)
     if seen.version is None or seen.version == mailing.version:
-        return Looked(subject, subject.now)
+        return SeenMailing(subject, subject.now)
     then = MailingSnapshot.from_row(recall(connection, mailing.id, seen.version))
     if then is None:
-        raise CaseworkError(_unknown(mailing.id, seen.version))
+        raise LedgerError(_unknown(mailing.id, seen.version))
     if not seen.only or then.mailing != mailing.key or not subject.contents.has_come_since(then):
-        return Looked(subject, then)
+        return SeenMailing(subject, then)
     part = DecidedMailing(connection, then, subject.contents, subject.contents.held() & subject.contents.seen_in(then))
-    return Looked(part, then, only=True)
+    return SeenMailing(part, then, only=True)
 
 
-def check_unchanged(mailing: MailingView, looked: Looked, terms: Mapping[str, Any]) -> None:
+def check_unchanged(mailing: MailingView, looked: SeenMailing, terms: Mapping[str, Any]) -> None:
     """Raise Stale where something is held that was not seen, and that the terms do not cover."""
     differences = looked.subject.unseen(looked.then, terms)
     if differences:
@@ -78,10 +78,10 @@ def check_unchanged(mailing: MailingView, looked: Looked, terms: Mapping[str, An
 
 
 def recall(connection: Connection, id: str, version: str) -> Mapping[str, Any]:
-    """Return the state that was seen; raises CaseworkError for a version that is not known."""
+    """Return the state that was seen; raises LedgerError for a version that is not known."""
     state = versions.recall(connection, version)
     if state is None:
-        raise CaseworkError(_unknown(id, version))
+        raise LedgerError(_unknown(id, version))
     return state
 
 
@@ -103,9 +103,9 @@ def grown_lately(mailing: MailingView, events: Sequence[EventView], now: float) 
     )
 
 
-def shown(connection: Connection, desk: Desk, mailing: MailingView) -> MailingView:
+def shown(connection: Connection, ctx: VerbContext, mailing: MailingView) -> MailingView:
     """Store the state behind the version of a mailing that is about to be shown."""
-    store_shown(connection, [mailing], desk.now)
+    store_shown(connection, [mailing], ctx.now)
     return mailing
 
 

@@ -1,7 +1,7 @@
 """The verbs of people on the ledger, the same for every face: ask in advance, decide, take back, suspend, show.
 
-`Casework` is what faces see. What a verb does, in one transaction, is in the file of the thing that it acts on; who may
-do it is in `context.py`.
+`LedgerService` is what faces see. What a verb does, in one transaction, is in the file of the thing that it acts on.
+Who may do what is in `context.py`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from functools import partial
 from typing import TypeVar
 
 from gatekeeper.ledger import mailings, permits, requests, suspensions
-from gatekeeper.ledger.context import CaseworkError, Desk, NotAllowed, NotFound
-from gatekeeper.ledger.mailings import Case, Decision
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext
+from gatekeeper.ledger.mailings import Decision, MailingCase
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
 from gatekeeper.ledger.requests import RequestCase, Wanted
 from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, Store, batches, views
 from gatekeeper.store import mailings as ledger
@@ -37,11 +37,11 @@ from gatekeeper.store.suspensions import SuspensionView
 from gatekeeper.store.views import BatchView, MailingView
 
 __all__ = [
-    "Case",
-    "Casework",
-    "CaseworkError",
     "Decision",
     "Exempted",
+    "LedgerError",
+    "LedgerService",
+    "MailingCase",
     "Narrowed",
     "NotAllowed",
     "NotFound",
@@ -59,28 +59,28 @@ _LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 
 @immutable
-class Casework:
+class LedgerService:
     """The verbs, on one store, under one ruleset."""
 
     store: Store
-    voice: Voice
+    letterhead: Letterhead
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
 
     @property
     def ruleset(self) -> Ruleset:
         """The rules, which decide who may do what."""
-        return self.voice.ruleset
+        return self.letterhead.ruleset
 
     @property
-    def desk(self) -> Desk:
+    def ctx(self) -> VerbContext:
         """The context of a verb, now."""
-        return Desk(self.voice, self.clock())
+        return VerbContext(self.letterhead, self.clock())
 
     def _do(self, verb: Callable[..., T], *arguments: object) -> T:
         """Carry out a verb in a transaction of its own."""
-        desk = self.desk
-        return self.store.call(lambda connection: verb(connection, desk, *arguments))
+        ctx = self.ctx
+        return self.store.call(lambda connection: verb(connection, ctx, *arguments))
 
     def _decide(self, verb: Callable[..., T], number: int, *arguments: object) -> T:
         """Carry out a verb on a mailing, after what it compares was read without a lock."""
@@ -103,7 +103,7 @@ class Casework:
         """Return the numbered mailings, newest first; of one state, where named."""
         return self._do(_list_mailings, state)
 
-    def show(self, number: int) -> Case:
+    def show(self, number: int) -> MailingCase:
         """Return one mailing with its batches and its timeline; raises NotFound."""
         return self._decide(mailings.show, number)
 
@@ -115,7 +115,7 @@ class Casework:
         chunks = self.store.call(lambda connection: list(batches.read_chunks(connection, batch.body)))
         return b"".join([batch.trace, *chunks])
 
-    def export(self, number: int, by: str) -> Case:
+    def export(self, number: int, by: str) -> MailingCase:
         """Return a mailing for somebody who takes a copy of its messages, which the timeline notes first (S4, D4).
 
         Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
@@ -137,10 +137,10 @@ class Casework:
         Args: `seen` is the version that was looked at; with `only_seen` what came after it stays held.
 
         Raises NotFound, NotAllowed, Stale where something is held that neither what was seen nor the terms cover, or
-        CaseworkError where it is not held.
+        LedgerError where it is not held.
         """
         if only_seen and seen is None:
-            raise CaseworkError(f"M-{number}: only what was seen: expected the version of it that was looked at")
+            raise LedgerError(f"M-{number}: only what was seen: expected the version of it that was looked at")
         decision = self._decide(mailings.approve, number, by, reason, terms, Seen(seen, only_seen))
         step("approved")
         return decision
@@ -148,28 +148,28 @@ class Casework:
     def deny(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
         """Deny a held mailing: nothing of what is held is sent, and its sender gets one DSN with the reason (RFC 3464).
 
-        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no reason is given.
+        Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held or no reason is given.
         """
         return self._close(mailings.deny, number, by, reason, Seen(seen))
 
     def withdraw(self, number: int, by: str, reason: str = "", seen: str | None = None) -> Decision:
         """Withdraw a held mailing, as its sender or an admin; nothing of what is held is sent.
 
-        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held.
+        Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held.
         """
         return self._close(mailings.withdraw, number, by, reason, Seen(seen))
 
     def ask_changes(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
         """Send a held mailing back to its sender with what should be changed; nothing of it is sent.
 
-        Raises NotFound, NotAllowed, Stale, or CaseworkError where it is not held or no text is given.
+        Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held or no text is given.
         """
         return self._close(mailings.ask_changes, number, by, reason, Seen(seen))
 
     def ask(self, number: int, by: str, whom: str) -> Decision:
         """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).
 
-        Raises NotFound, NotAllowed, or CaseworkError where it is not held.
+        Raises NotFound, NotAllowed, or LedgerError where it is not held.
         """
         return self._decide(mailings.ask, number, by, whom)
 
@@ -188,7 +188,7 @@ class Casework:
         return self._do(requests.content, number)
 
     def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
-        """Ask for a mailing in advance. Raises NotAllowed, or CaseworkError where something is wrong or too late."""
+        """Ask for a mailing in advance. Raises NotAllowed, or LedgerError where something is wrong or too late."""
         return self._do(requests.submit, wanted, by, reason)
 
     def submit_again(
@@ -202,24 +202,24 @@ class Casework:
     ) -> RequestCase:
         """Approve a request; it has a permit once everyone asked has approved.
 
-        Raises NotFound, NotAllowed, CaseworkError, Stale.
+        Raises NotFound, NotAllowed, LedgerError, Stale.
         """
         return self._do(requests.approve, number, by, reason, terms, seen)
 
     def deny_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
-        """Deny a request. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Deny a request. Raises NotFound, NotAllowed, LedgerError, Stale."""
         return self._do(requests.deny, number, by, reason, seen)
 
     def ask_changes_of_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
-        """Send a request back with what should be changed. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Send a request back with what should be changed. Raises NotFound, NotAllowed, LedgerError, Stale."""
         return self._do(requests.ask_changes, number, by, reason, seen)
 
     def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
-        """Have one more agree to a request (policy T7). Raises NotFound, NotAllowed, CaseworkError."""
+        """Have one more agree to a request (policy T7). Raises NotFound, NotAllowed, LedgerError."""
         return self._do(requests.ask, number, by, whom)
 
     def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
-        """Withdraw a request, as its requester. Raises NotFound, NotAllowed, CaseworkError, Stale."""
+        """Withdraw a request, as its requester. Raises NotFound, NotAllowed, LedgerError, Stale."""
         return self._settled(self._do(requests.withdraw, number, by, reason, seen))
 
     def revoke_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
@@ -237,15 +237,15 @@ class Casework:
         return self._do(permits.show, number)
 
     def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
-        """Let an agency's mail pass for some hours. Raises NotAllowed, CaseworkError."""
+        """Let an agency's mail pass for some hours. Raises NotAllowed, LedgerError."""
         return self._do(permits.declare_emergency, agency, by, reason, hours)
 
     def grant_exception(self, wanted: Exempted, by: str, reason: str) -> PermitCase:
-        """Let somebody's mail pass until a day. Raises NotAllowed, CaseworkError."""
+        """Let somebody's mail pass until a day. Raises NotAllowed, LedgerError."""
         return self._do(permits.grant_exception, wanted, by, reason)
 
     def review_permit(self, number: int, by: str, reason: str) -> PermitCase:
-        """Close the review of an emergency. Raises NotFound, NotAllowed, CaseworkError."""
+        """Close the review of an emergency. Raises NotFound, NotAllowed, LedgerError."""
         return self._do(permits.review, number, by, reason)
 
     def narrow(self, number: int, by: str, reason: str, to: Narrowed, seen: str | None = None) -> PermitCase:
@@ -255,7 +255,7 @@ class Casework:
     def revoke(self, number: int, by: str, reason: str, seen: str | None = None) -> PermitCase:
         """Revoke a permit, wait for what is on its way, and return what was sent and what stopped (S5).
 
-        Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, CaseworkError, Stale.
+        Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, LedgerError, Stale.
         """
         return self._landed(self._do(permits.revoke, number, by, reason, seen))
 
@@ -282,30 +282,30 @@ class Casework:
         return self.store.call(partial(suspended.list_suspensions, now=self.clock(), state=state))
 
     def suspend(self, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
-        """Keep a sender, group or agency from sending mass mail until a day. Raises NotAllowed, CaseworkError."""
+        """Keep a sender, group or agency from sending mass mail until a day. Raises NotAllowed, LedgerError."""
         return self._do(suspensions.suspend, kind, name, by, reason, until)
 
     def end_suspension(self, number: int, by: str, reason: str = "") -> SuspensionView:
-        """End a suspension before its time. Raises NotFound, NotAllowed, CaseworkError."""
+        """End a suspension before its time. Raises NotFound, NotAllowed, LedgerError."""
         return self._do(suspensions.end, number, by, reason)
 
 
 # -- lists: what their versions stand for is kept, since somebody is about to see them ---------------------------
 
 
-def _list_mailings(connection: Connection, desk: Desk, state: str | None) -> list[MailingView]:
+def _list_mailings(connection: Connection, ctx: VerbContext, state: str | None) -> list[MailingView]:
     found = views.list_mailings(connection, state)
-    store_shown(connection, found, desk.now)
+    store_shown(connection, found, ctx.now)
     return found
 
 
-def _list_requests(connection: Connection, desk: Desk, state: str | None) -> list[RequestView]:
+def _list_requests(connection: Connection, ctx: VerbContext, state: str | None) -> list[RequestView]:
     found = asked.list_requests(connection, state)
-    keep_requests(connection, found, desk.now)
+    keep_requests(connection, found, ctx.now)
     return found
 
 
-def _list_permits(connection: Connection, desk: Desk, state: str | None, review: str | None) -> list[PermitView]:
+def _list_permits(connection: Connection, ctx: VerbContext, state: str | None, review: str | None) -> list[PermitView]:
     found = granted.list_permits(connection, state, review)
-    keep_permits(connection, found, desk.now)
+    keep_permits(connection, found, ctx.now)
     return found

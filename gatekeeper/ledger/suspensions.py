@@ -6,7 +6,7 @@ from datetime import date
 
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
-from gatekeeper.ledger.context import CaseworkError, Desk, NotAllowed, NotFound, named, require_reason
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.store import Connection
 from gatekeeper.store import suspensions as suspended
 from gatekeeper.store.suspensions import SuspensionView
@@ -16,48 +16,48 @@ _MAY = ("approver", "admin")
 
 
 def suspend(
-    connection: Connection, desk: Desk, kind: str, name: str, by: str, reason: str, until: date
+    connection: Connection, ctx: VerbContext, kind: str, name: str, by: str, reason: str, until: date
 ) -> SuspensionView:
-    """Suspend somebody from mass mail until the end of a day. Raises NotAllowed, CaseworkError."""
+    """Suspend somebody from mass mail until the end of a day. Raises NotAllowed, LedgerError."""
     require_reason(reason, "a suspension needs a reason: who is suspended reads it")
-    act = desk.act(by, reason)
-    _check_may(desk, act.by)
-    name = _name(desk, kind, name)
-    end = desk.end_of(until)
+    act = ctx.act(by, reason)
+    _check_may(ctx, act.by)
+    name = _name(ctx, kind, name)
+    end = ctx.end_of(until)
     if end <= act.at:
-        raise CaseworkError(f"--until {until} has passed: expected the last day of the suspension")
-    return find(connection, desk, suspended.suspend(connection, kind, name, end, act))
+        raise LedgerError(f"--until {until} has passed: expected the last day of the suspension")
+    return find(connection, ctx, suspended.suspend(connection, kind, name, end, act))
 
 
-def end(connection: Connection, desk: Desk, number: int, by: str, reason: str) -> SuspensionView:
-    """End a suspension before its time. Raises NotFound, NotAllowed, CaseworkError."""
-    act = desk.act(by, reason)
-    _check_may(desk, act.by)
-    suspension = find(connection, desk, number)
+def end(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str) -> SuspensionView:
+    """End a suspension before its time. Raises NotFound, NotAllowed, LedgerError."""
+    act = ctx.act(by, reason)
+    _check_may(ctx, act.by)
+    suspension = find(connection, ctx, number)
     with named(suspension.id):
         suspended.end(connection, suspension, act)
-    return find(connection, desk, number)
+    return find(connection, ctx, number)
 
 
-def find(connection: Connection, desk: Desk, number: int) -> SuspensionView:
+def find(connection: Connection, ctx: VerbContext, number: int) -> SuspensionView:
     """Return the suspension of a number; raises NotFound."""
-    found = suspended.find_suspension(connection, number, desk.now)
+    found = suspended.find_suspension(connection, number, ctx.now)
     if found is None:
         raise NotFound(f"S-{number}: no such suspension; `gatekeeper suspend list` shows what there is")
     return found
 
 
-def _check_may(desk: Desk, by: str) -> None:
-    if not context.holds(desk.ruleset, by, *_MAY):
+def _check_may(ctx: VerbContext, by: str) -> None:
+    if not context.holds(ctx.ruleset, by, *_MAY):
         raise NotAllowed(f"{by} may not suspend anybody, nor end it; an approver or an admin may")
 
 
-def _name(desk: Desk, kind: str, name: str) -> str:
-    if kind == "agency" and name not in desk.ruleset.agencies:
-        known = ", ".join(desk.ruleset.agencies) or "none"
-        raise CaseworkError(f"agency {name!r}: expected the id of an agency of rules.yaml: {known}")
+def _name(ctx: VerbContext, kind: str, name: str) -> str:
+    if kind == "agency" and name not in ctx.ruleset.agencies:
+        known = ", ".join(ctx.ruleset.agencies) or "none"
+        raise LedgerError(f"agency {name!r}: expected the id of an agency of rules.yaml: {known}")
     if kind != "sender":
         return name
     if not is_valid(name):
-        raise CaseworkError(f"sender {name!r}: expected an address")
+        raise LedgerError(f"sender {name!r}: expected an address")
     return normalise(name)

@@ -17,7 +17,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Attachment
 from gatekeeper.notices import MatterNotice, labelled, numbered_list
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.policy.approvers import Approvers, Matter, agency_of
@@ -41,10 +41,10 @@ class Files:
 
 
 @immutable
-class Affair:
+class MatterBrief:
     """A matter with all that a notice says about it."""
 
-    voice: Voice
+    letterhead: Letterhead
     matter: Matter
     what: str  # "mailing" or "request"
     key: int | None  # of the mailing in the database
@@ -62,12 +62,14 @@ class Affair:
     message_id: str | None  # of the message that they know
     silent: bool = False  # a mail of the gate itself: nobody is told by more mail
 
-    def passed_on(self) -> Affair:
+    def passed_on(self) -> MatterBrief:
         """Return the same, for those to whom the matter is passed on."""
-        return replace(self, matter=replace(self.matter, escalated=escalated_to(self.voice, self.matter)))
+        return replace(self, matter=replace(self.matter, escalated=escalated_to(self.letterhead, self.matter)))
 
 
-def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files: Files | None = None) -> Affair | None:
+def of_mailing(
+    connection: Connection, letterhead: Letterhead, key: int, now: float, files: Files | None = None
+) -> MatterBrief | None:
     """Return a held mailing with all that a notice says about it; None while none of its batches is acknowledged.
 
     Args: `files` attached to its messages; None where no message was read, and then notices say nothing about files.
@@ -75,14 +77,14 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
     origin = reminders.held_batches(connection, key)
     if origin is None:
         return None
-    mailing, today = views.view_mailing(connection, key), calendar_of(voice.ruleset).day(moment_of(now))
+    mailing, today = views.view_mailing(connection, key), calendar_of(letterhead.ruleset).day(moment_of(now))
     events = views.timeline(connection, key)
-    summary = voice.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons)
+    summary = letterhead.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons)
     texts = [f"{reason.text} ({reason.cite})" if reason.cite else reason.text for reason in mailing.reasons]
     held_at = mailing.held_at or mailing.started_at
-    return Affair(
-        voice=voice,
-        matter=matter_of_mailing(voice, mailing, origin.logins, events, today),
+    return MatterBrief(
+        letterhead=letterhead,
+        matter=matter_of_mailing(letterhead, mailing, origin.logins, events, today),
         what="mailing",
         key=key,
         subject=mailing.subject,
@@ -99,26 +101,26 @@ def of_mailing(connection: Connection, voice: Voice, key: int, now: float, files
         sent=_sent(mailing, views.pending_recipients(connection, key, now)),
         reasons=numbered_list(texts),
         since=moment_of(held_at),
-        root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{voice.hostname}",
+        root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{letterhead.hostname}",
         opened=any(event.act == NOTIFIED for event in events),
         agreements=agreement.agreements_to(agreement.decided_mailing(connection, mailing), events, mailing.held_at),
-        otherwise=_returned(voice, moment_of(held_at)),
+        otherwise=_returned(letterhead, moment_of(held_at)),
         events=events,
         sender=mailing.sender if origin.notify else "",
         message_id=origin.message_id,
-        silent=_is_ours(origin, voice),
+        silent=_is_ours(origin, letterhead),
     )
 
 
 def matter_of_mailing(
-    voice: Voice, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
+    letterhead: Letterhead, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
 ) -> Matter:
     """Return a held mailing as a matter to be decided; its own people are its mailbox and its logins."""
     since = mailing.held_at or 0.0
     matter = Matter(
         id=mailing.id,
         own=frozenset({mailing.sender, *(normalise(login) for login in logins)}),
-        agency=agency_of(voice.ruleset, mailing.sender),
+        agency=agency_of(letterhead.ruleset, mailing.sender),
         lists=mailing.counts.lists,
         agencies=frozenset(mailing.counts.agencies),
         rules=tuple(reason.rule for reason in mailing.reasons),
@@ -126,129 +128,131 @@ def matter_of_mailing(
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
     )
     passed_on = any(event.act == ESCALATED and event.at >= since for event in events)
-    return replace(matter, escalated=escalated_to(voice, matter)) if passed_on else matter
+    return replace(matter, escalated=escalated_to(letterhead, matter)) if passed_on else matter
 
 
-def escalated_to(voice: Voice, matter: Matter) -> Ask:
+def escalated_to(letterhead: Letterhead, matter: Matter) -> Ask:
     """Return to whom a matter is passed on: as rules.yaml says, else to the next role."""
-    return voice.ruleset.held.escalate.to or Approvers(voice.ruleset).next_role(matter)
+    return letterhead.ruleset.held.escalate.to or Approvers(letterhead.ruleset).next_role(matter)
 
 
 # -- told --------------------------------------------------------------------------------------------------------
 
 
-def ask(connection: Connection, affair: Affair, step: str, now: float) -> frozenset[str]:
+def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> frozenset[str]:
     """Notify those who decide that a matter waits, or remind them; returns who was notified.
 
     Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
     """
-    approvers = Approvers(affair.voice.ruleset)
-    told = frozenset() if affair.silent else approvers.whom_to_notify(affair.matter) - set(affair.agreements.people)
+    approvers = Approvers(brief.letterhead.ruleset)
+    told = frozenset() if brief.silent else approvers.whom_to_notify(brief.matter) - set(brief.agreements.people)
     if told:
-        opens = step == NOTIFIED and not affair.opened
-        words = _words(affair) | {"how": _how(affair)}
-        notice = _notice(affair, _TEMPLATES[step], sorted(told), words, now, opens=opens)
-        send(connection, affair, f"{step}:{now:.3f}", notice, now)
+        opens = step == NOTIFIED and not brief.opened
+        words = _words(brief) | {"how": _how(brief)}
+        notice = _notice(brief, _TEMPLATES[step], sorted(told), words, now, opens=opens)
+        send(connection, brief, f"{step}:{now:.3f}", notice, now)
     return told
 
 
-def ask_also(connection: Connection, affair: Affair | None, whom: str, now: float) -> None:
+def ask_also(connection: Connection, brief: MatterBrief | None, whom: str, now: float) -> None:
     """Notify one more person who must agree, since an approver asked for it."""
-    if affair is None or affair.silent:
+    if brief is None or brief.silent:
         return
-    words = _words(affair) | {"how": _how(affair)}
-    notice = _notice(affair, _TEMPLATES[NOTIFIED], [whom], words, now)
-    send(connection, affair, f"{ASKED}:{now:.3f}", notice, now)
+    words = _words(brief) | {"how": _how(brief)}
+    notice = _notice(brief, _TEMPLATES[NOTIFIED], [whom], words, now)
+    send(connection, brief, f"{ASKED}:{now:.3f}", notice, now)
 
 
-def tell_sender(connection: Connection, affair: Affair, step: str, told: Iterable[str], now: float) -> None:
+def tell_sender(connection: Connection, brief: MatterBrief, step: str, told: Iterable[str], now: float) -> None:
     """Tell the sender that the mailing is still held, and who was reminded or now decides."""
-    if not affair.sender or affair.silent:
+    if not brief.sender or brief.silent:
         return
     people = ", ".join(sorted(told)) or "nobody, for nobody could decide"
     done = f"It was passed on to {people}." if step == ESCALATED else f"Reminded: {people}."
-    words = _words(affair) | {"how": "", "done": done}
-    notice = _notice(affair, "still-waiting", [affair.sender], words, now)
-    notice = replace(notice, root=affair.message_id or affair.root)
-    send(connection, affair, f"still:{now:.3f}", notice, now)
+    words = _words(brief) | {"how": "", "done": done}
+    notice = _notice(brief, "still-waiting", [brief.sender], words, now)
+    notice = replace(notice, root=brief.message_id or brief.root)
+    send(connection, brief, f"still:{now:.3f}", notice, now)
 
 
 def tell_decided(
-    connection: Connection, affair: Affair | None, outcome: str, by: str, comment: str, now: float
+    connection: Connection, brief: MatterBrief | None, outcome: str, by: str, comment: str, now: float
 ) -> None:
     """Tell those who were asked that the matter is decided, except the person who decided."""
-    told = _told_before(affair) - {by} if affair else frozenset()
-    if affair is None or not told or affair.silent:
+    told = _told_before(brief) - {by} if brief else frozenset()
+    if brief is None or not told or brief.silent:
         return
     words = {
-        "what": affair.what,
-        "details": affair.details,
+        "what": brief.what,
+        "details": brief.details,
         "outcome": outcome,
         "by": f" by {notices.plain(by)}" if by else "",
         "comment": f"The reason: {notices.plain(comment)}" if comment.strip() else "",
     }
-    notice = _notice(affair, "decided", sorted(told), words, now)
-    send(connection, affair, f"decided:{now:.3f}", notice, now)
+    notice = _notice(brief, "decided", sorted(told), words, now)
+    send(connection, brief, f"decided:{now:.3f}", notice, now)
 
 
-def _words(affair: Affair) -> dict[str, str]:
+def _words(brief: MatterBrief) -> dict[str, str]:
     return {
-        "what": affair.what,
-        "details": "\n".join(filter(None, (affair.details, _agreed(affair)))),
-        "sent": affair.sent,
-        "reasons": affair.reasons,
-        "asked": ", ".join(_missing(affair)) or "nobody's any more",
-        "otherwise": affair.otherwise,
-        "since": said(affair.since, affair.voice),
+        "what": brief.what,
+        "details": "\n".join(filter(None, (brief.details, _agreed(brief)))),
+        "sent": brief.sent,
+        "reasons": brief.reasons,
+        "asked": ", ".join(_missing(brief)) or "nobody's any more",
+        "otherwise": brief.otherwise,
+        "since": said(brief.since, brief.letterhead),
     }
 
 
-def _missing(affair: Affair) -> tuple[str, ...]:
-    return Approvers(affair.voice.ruleset).missing(affair.matter, affair.agreements.approvals(affair.voice.ruleset))
+def _missing(brief: MatterBrief) -> tuple[str, ...]:
+    return Approvers(brief.letterhead.ruleset).missing(
+        brief.matter, brief.agreements.approvals(brief.letterhead.ruleset)
+    )
 
 
-def _agreed(affair: Affair) -> str:
+def _agreed(brief: MatterBrief) -> str:
     """Return lines with who has agreed, and who has agreed to an earlier state, which counts no longer."""
-    lines = {"Agreed": ", ".join(affair.agreements.people)}
-    return labelled(lines | {"Agreed to an earlier state": ", ".join(affair.agreements.earlier)})
+    lines = {"Agreed": ", ".join(brief.agreements.people)}
+    return labelled(lines | {"Agreed to an earlier state": ", ".join(brief.agreements.earlier)})
 
 
-def _returned(voice: Voice, since: datetime) -> str:
-    span = voice.ruleset.held.expire
+def _returned(letterhead: Letterhead, since: datetime) -> str:
+    span = letterhead.ruleset.held.expire
     if not span:
         return "it goes on waiting, and what is held of it is not sent."
-    end = calendar_of(voice.ruleset).after(since, span.working_days, span.time)
-    return f"what is held of it goes back to its sender on {said(end, voice)}, and is not sent."
+    end = calendar_of(letterhead.ruleset).after(since, span.working_days, span.time)
+    return f"what is held of it goes back to its sender on {said(end, letterhead)}, and is not sent."
 
 
-def _how(affair: Affair) -> str:
-    verbs = f"gatekeeper {affair.what}"
-    return f"With a shell on the gate: {verbs} show {affair.matter.id}, then {verbs} approve or deny."
+def _how(brief: MatterBrief) -> str:
+    verbs = f"gatekeeper {brief.what}"
+    return f"With a shell on the gate: {verbs} show {brief.matter.id}, then {verbs} approve or deny."
 
 
 def _notice(
-    affair: Affair, kind: str, to: Sequence[str], words: dict[str, str], now: float, *, opens: bool = False
+    brief: MatterBrief, kind: str, to: Sequence[str], words: dict[str, str], now: float, *, opens: bool = False
 ) -> MatterNotice:
     return MatterNotice(
         kind=kind,
         to=tuple(to),
-        number=affair.matter.id,
-        subject=affair.subject,
-        root=affair.root,
+        number=brief.matter.id,
+        subject=brief.subject,
+        root=brief.root,
         opens=opens,
-        link=affair.voice.link(affair.matter.id),
+        link=brief.letterhead.link(brief.matter.id),
         words=words,
         stamp=f"{now:.0f}",
     )
 
 
-def send(connection: Connection, affair: Affair, name: str, notice: MatterNotice, now: float) -> None:
+def send(connection: Connection, brief: MatterBrief, name: str, notice: MatterNotice, now: float) -> None:
     """Queue a copy for each addressee; each name is queued once, whichever process tries."""
-    content = notices.matter_notice(notice, affair.voice.organisation, moment_of(now))
+    content = notices.matter_notice(notice, brief.letterhead.organisation, moment_of(now))
     for each in notice.to:
-        once = once_name(name, affair.matter.id, each)
+        once = once_name(name, brief.matter.id, each)
         jobs.enqueue(
-            connection, jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=affair.key, recipient=each, content=content)
+            connection, jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=brief.key, recipient=each, content=content)
         )
 
 
@@ -257,18 +261,18 @@ def once_name(name: str, number: str, address: str) -> str:
     return f"{name}:{number}:{sha256(address.encode()).hexdigest()[:16]}"
 
 
-def _told_before(affair: Affair) -> frozenset[str]:
-    since = affair.since.timestamp() - 0.001
-    texts = (event.text or "" for event in affair.events if event.act in _TEMPLATES and event.at >= since)
+def _told_before(brief: MatterBrief) -> frozenset[str]:
+    since = brief.since.timestamp() - 0.001
+    texts = (event.text or "" for event in brief.events if event.act in _TEMPLATES and event.at >= since)
     return frozenset(each for text in texts for each in text.split(", ") if each)
 
 
 # -- how things are said -----------------------------------------------------------------------------------------
 
 
-def said(moment: datetime, voice: Voice) -> str:
+def said(moment: datetime, letterhead: Letterhead) -> str:
     """Return a moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
-    local = moment.astimezone(voice.ruleset.timezone)
+    local = moment.astimezone(letterhead.ruleset.timezone)
     return f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z}"
 
 
@@ -300,6 +304,6 @@ def _octets(number: int) -> str:
     return f"{number / 1_048_576:.1f} MB" if number >= 1_048_576 else f"{max(1, round(number / 1024))} kB"
 
 
-def _is_ours(origin: HeldBatches, voice: Voice) -> bool:
+def _is_ours(origin: HeldBatches, letterhead: Letterhead) -> bool:
     """Return True for mail that the gate itself has written: notices about notices would never end."""
-    return origin.senders == {""} and (origin.message_id or "").endswith(f"@{voice.hostname}")
+    return origin.senders == {""} and (origin.message_id or "").endswith(f"@{letterhead.hostname}")

@@ -10,8 +10,8 @@ from gatekeeper import notices
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.notices import MatterNotice, labelled
-from gatekeeper.outbox.to_approvers import Affair, escalated_to, send
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_approvers import MatterBrief, escalated_to, send
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Matter
 from gatekeeper.rules.ruleset import calendar_of
@@ -38,13 +38,13 @@ _FINAL = "nothing may be sent, and the decision is final."
 
 
 def matter_of(
-    voice: Voice, request: RequestView, rules: tuple[str, ...], events: Sequence[EventView], today: date
+    letterhead: Letterhead, request: RequestView, rules: tuple[str, ...], events: Sequence[EventView], today: date
 ) -> Matter:
     """Return a request as a matter to be decided.
 
     An appeal is decided by somebody else, where there is somebody else.
     """
-    draft, known = request.draft, voice.ruleset.agencies
+    draft, known = request.draft, letterhead.ruleset.agencies
     since = request.submitted_at
     matter = Matter(
         id=request.id,
@@ -57,23 +57,23 @@ def matter_of(
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
     )
     if any(event.act == ESCALATED and event.at >= since for event in events):
-        matter = replace(matter, escalated=escalated_to(voice, matter))
+        matter = replace(matter, escalated=escalated_to(letterhead, matter))
     if request.appealed and request.decided_by and request.state is RequestState.SUBMITTED:
         others = replace(matter, own=matter.own | {request.decided_by})
-        return others if Approvers(voice.ruleset).available_deciders(others) else matter
+        return others if Approvers(letterhead.ruleset).available_deciders(others) else matter
     return matter
 
 
-def of_request(voice: Voice, request: RequestView, events: Sequence[EventView], now: float) -> Affair:
+def of_request(letterhead: Letterhead, request: RequestView, events: Sequence[EventView], now: float) -> MatterBrief:
     """Return a request with all that a notice says about it."""
-    calendar = calendar_of(voice.ruleset)
+    calendar = calendar_of(letterhead.ruleset)
     first = events[0].at if events else request.submitted_at
-    name = f"{request.id.lower()}.{first:.0f}@{voice.hostname}"
-    rules = (voice.ruleset.rule(each) for each in request.rules)
+    name = f"{request.id.lower()}.{first:.0f}@{letterhead.hostname}"
+    rules = (letterhead.ruleset.rule(each) for each in request.rules)
     cites = [f"{rule.id} ({rule.cite})" if rule.cite else rule.id for rule in rules if rule]
-    return Affair(
-        voice=voice,
-        matter=matter_of(voice, request, request.rules, events, calendar.day(moment_of(now))),
+    return MatterBrief(
+        letterhead=letterhead,
+        matter=matter_of(letterhead, request, request.rules, events, calendar.day(moment_of(now))),
         what="request",
         key=None,
         subject=request.draft.subject,
@@ -84,7 +84,7 @@ def of_request(voice: Voice, request: RequestView, events: Sequence[EventView], 
         root=name,
         opened=any(event.act == NOTIFIED for event in events),
         agreements=agreements_to_request(request, events),
-        otherwise=_lapses(voice, request),
+        otherwise=_lapses(letterhead, request),
         events=events,
         sender=request.requester,
         message_id=f"asked.{name}",
@@ -97,17 +97,17 @@ def _answers(rules: Sequence[str]) -> str:
     )
 
 
-def _lapses(voice: Voice, request: RequestView) -> str:
-    last = last_day(voice, request)
+def _lapses(letterhead: Letterhead, request: RequestView) -> str:
+    last = last_day(letterhead, request)
     return f"it lapses after {last:%A} {last.day} {last:%B %Y}." if last else "it goes on waiting."
 
 
-def last_day(voice: Voice, request: RequestView) -> date | None:
+def last_day(letterhead: Letterhead, request: RequestView) -> date | None:
     """Return the last day on which a request waits: of its window, or by `held.expire` where no day is planned.
 
     None where it waits for ever. Without a planned day it waits from when it was submitted or sent back.
     """
-    calendar, span = calendar_of(voice.ruleset), voice.ruleset.held.expire
+    calendar, span = calendar_of(letterhead.ruleset), letterhead.ruleset.held.expire
     if request.draft.planned:
         return calendar.add(request.draft.planned, WINDOW)
     since = request.changed_at if request.state is RequestState.CHANGES else request.submitted_at
@@ -135,7 +135,9 @@ def details(request: RequestView) -> str:
     )
 
 
-def tell_requester(connection: Connection, affair: Affair, request: RequestView, event: EventView, now: float) -> None:
+def tell_requester(
+    connection: Connection, brief: MatterBrief, request: RequestView, event: EventView, now: float
+) -> None:
     """Tell the requester what became of the request (policy M5)."""
     headline, outcome, following = CHANGES[event.act]
     if event.act == "denied" and request.final:
@@ -143,7 +145,7 @@ def tell_requester(connection: Connection, affair: Affair, request: RequestView,
     words = {
         "headline": headline,
         "outcome": outcome,
-        "details": affair.details,
+        "details": brief.details,
         "by": f" by {notices.plain(event.by)}" if event.by and event.by != request.requester else "",
         "comment": f"They say: {notices.plain(event.text)}" if event.text else "",
         "next": following,
@@ -153,10 +155,10 @@ def tell_requester(connection: Connection, affair: Affair, request: RequestView,
         to=(request.requester,),
         number=request.id,
         subject=request.draft.subject,
-        root=affair.message_id or affair.root,
+        root=brief.message_id or brief.root,
         opens=event.act == "submitted",
-        link=affair.voice.link(request.id),
+        link=brief.letterhead.link(request.id),
         words=words,
         stamp=f"{event.at:.3f}",
     )
-    send(connection, affair, f"{event.act}:{event.at:.3f}", notice, now)
+    send(connection, brief, f"{event.act}:{event.at:.3f}", notice, now)

@@ -28,7 +28,7 @@ Render = Callable[[MailingSummary, Organisation, datetime], bytes]
 
 
 @immutable
-class Voice:
+class Letterhead:
     """In whose name the gate writes, and where its links lead."""
 
     ruleset: Ruleset
@@ -106,7 +106,7 @@ def report_to(batches: list[BatchView], mailing: MailingView, inside_mailbox: bo
 
 def queue_report(
     connection: Connection,
-    voice: Voice,
+    letterhead: Letterhead,
     mailing: MailingView,
     batches: list[BatchView],
     recipient: str | None,
@@ -118,8 +118,8 @@ def queue_report(
     waiting = [view for batch in batches for view in batch.recipients if view.state is RecipientState.WAITING]
     if recipient is None or not batches:
         return False
-    report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, voice)
-    content = notices.delivery_status(report, voice.organisation, moment_of(now))
+    report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, letterhead)
+    content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
     if content is None:
         return False
     once = f"{occasion}:{mailing.id}"
@@ -136,7 +136,7 @@ def _report(
     recipient: str,
     occasion: Occasion,
     reasons: tuple[str, ...],
-    voice: Voice,
+    letterhead: Letterhead,
 ) -> DeliveryReport:
     return DeliveryReport(
         occasion=occasion,
@@ -149,7 +149,7 @@ def _report(
         subject=mailing.subject,
         reasons=reasons,
         message_id=batch.message_id,
-        link=voice.link(mailing.id),
+        link=letterhead.link(mailing.id),
     )
 
 
@@ -165,7 +165,7 @@ class Told:
 
 def queue_delivery_report(
     connection: Connection,
-    voice: Voice,
+    letterhead: Letterhead,
     batch_id: int,
     *,
     occasion: Occasion,
@@ -189,10 +189,10 @@ def queue_delivery_report(
         parameters=batch.parameters,
         subject=mailing.subject,
         message_id=batch.message_id,
-        link=voice.link(mailing.id),
+        link=letterhead.link(mailing.id),
         retry_until=moment_of(retry_until) if occasion is Occasion.DELAYED else None,
     )
-    content = notices.delivery_status(report, voice.organisation, moment_of(now))
+    content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
     if content is None:
         return False
     return jobs.enqueue(

@@ -166,10 +166,10 @@ class Pipeline:
         run.is_preflight = True
         if not arrival.notify:
             return policy_replies.preflight_of_nobody()
-        voice, secret = self._voice(run), self.store.secret
+        letterhead, secret = self._voice(run), self.store.secret
         async with asyncio.timeout(_DECISION_SECONDS):
             await self.store.run(
-                partial(preflight.add_part, secret=secret, arrival=arrival, policy=run.policy, voice=voice)
+                partial(preflight.add_part, secret=secret, arrival=arrival, policy=run.policy, letterhead=letterhead)
             )
         return policy_replies.preflight()
 
@@ -316,9 +316,9 @@ class Pipeline:
         holding = [reason.text for reason in outcome.verdict.reasons if reason.action is Action.HOLD]
         return policy_replies.held(name, " ".join(holding) or "its mailing is held", self._voice(run).link(name))
 
-    def _voice(self, run: TransactionRun) -> to_senders.Voice:
+    def _voice(self, run: TransactionRun) -> to_senders.Letterhead:
         policy, settings = run.policy, self.settings
-        return to_senders.Voice(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
+        return to_senders.Letterhead(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
 
     async def _notify_sender(self, run: TransactionRun, outcome: Outcome, kind: str, render: to_senders.Render) -> None:
         """Queue the one notice of its kind that the mailing's sender gets.

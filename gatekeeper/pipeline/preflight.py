@@ -15,7 +15,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Permit, Recipient, Standing, Transaction, Verdict
 from gatekeeper.notices import MatterNotice, numbered_list
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, likeness_for
 from gatekeeper.store import Arrival, Connection, jobs, preflights
@@ -59,13 +59,15 @@ def _named(transaction: Transaction, facts: Facts) -> tuple[str, ...]:
     return (*(recipient.address for recipient in transaction.recipients), *visible)
 
 
-def add_part(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, voice: Voice) -> Verdict:
+def add_part(
+    connection: Connection, secret: bytes, arrival: Arrival, policy: Policy, letterhead: Letterhead
+) -> Verdict:
     """Add a part to the others of its message, and queue the answer to all parts that have arrived so far."""
     transaction, facts, now = arrival.transaction, arrival.facts, arrival.now.timestamp()
     name = f"{arrival.source.mailbox}\0{facts.message_id or facts.content_digest}"
     asked = preflights.join(connection, secret, name, everybody_in(policy, transaction, facts), now)
     verdict, counts = _judge(connection, secret, arrival, policy, asked.addresses)
-    content = _render(arrival, voice, verdict, counts)
+    content = _render(arrival, letterhead, verdict, counts)
     wait = timedelta(seconds=arrival.gathering.quiet) if arrival.gathering and arrival.gathering.opens else _AT_ONCE
     due_at = now + wait.total_seconds()
     answer = jobs.NewJob(jobs.NOTICE, now, recipient=arrival.source.mailbox, content=content, due_at=due_at)
@@ -108,7 +110,7 @@ def _without(mailboxes: tuple[Mailbox, ...], policy: Policy) -> tuple[Mailbox, .
     return tuple(each for each in mailboxes if normalise(each.address) != policy.ruleset.preflight)
 
 
-def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) -> bytes:
+def _render(arrival: Arrival, letterhead: Letterhead, verdict: Verdict, counts: Counts) -> bytes:
     source, facts = arrival.source.mailbox, arrival.facts
     headline, text = _ANSWERS[verdict.action]
     text = text.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else text
@@ -116,10 +118,10 @@ def _render(arrival: Arrival, voice: Voice, verdict: Verdict, counts: Counts) ->
     words = {
         "headline": headline,
         "verdict": text,
-        "reach": notices.describe_reach(voice.summary("", source, facts.subject, counts, verdict.reasons)),
+        "reach": notices.describe_reach(letterhead.summary("", source, facts.subject, counts, verdict.reasons)),
         "reasons": numbered_list(texts) if texts else "",
         "next": _NEXT_STEPS[verdict.action],
     }
-    root = facts.message_id or f"preflight.{arrival.identity[:24]}@{voice.hostname}"
+    root = facts.message_id or f"preflight.{arrival.identity[:24]}@{letterhead.hostname}"
     notice = MatterNotice("preflight", (source,), "", facts.subject, root, words=words)
-    return notices.matter_notice(notice, voice.organisation, moment_of(arrival.now.timestamp()))
+    return notices.matter_notice(notice, letterhead.organisation, moment_of(arrival.now.timestamp()))

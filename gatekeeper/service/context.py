@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.delivery import NextHop
 from gatekeeper.ops.metrics import Counters
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.settings import Settings
@@ -28,7 +28,7 @@ class ProcessContext:
         self.auditor = Auditor(self.store, name, counts.audited)
         self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)
 
-    def voice(self) -> Voice:
+    def letterhead(self) -> Letterhead:
         """Return in whose name the gate writes, by the rules in force."""
         judging, policy = self.settings.judging, self.active_policy.current
-        return Voice(policy.ruleset, judging.hostname, judging.public_url, policy.texts)
+        return Letterhead(policy.ruleset, judging.hostname, judging.public_url, policy.texts)

@@ -27,14 +27,14 @@ class Office:
         marks = base.settings.listening.milter is not None
         lease, now = base.settings.storing.lease, base.store.now
         self.bell = WakeupListener(base.store.database, self._rung)
-        self.queue = Queue(base.store, base.next_hop, base.voice, lease, now, lambda: self.bell.works, marks)
+        self.queue = Queue(base.store, base.next_hop, base.letterhead, lease, now, lambda: self.bell.works, marks)
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = GatherRunner(
-            base.active_policy, base.store, base.voice, base.mode, self.queue.poke, now, lease, base.auditor
+            base.active_policy, base.store, base.letterhead, base.mode, self.queue.poke, now, lease, base.auditor
         )
-        held_reminders = HeldReminders(base.store, base.voice, self.queue.poke, now)
-        rechecks = Rechecks(base.active_policy, base.store, base.voice, self.queue.poke, now, base.auditor)
-        request_reminders = RequestReminders(base.store, base.voice, self.queue.poke, now)
+        held_reminders = HeldReminders(base.store, base.letterhead, self.queue.poke, now)
+        rechecks = Rechecks(base.active_policy, base.store, base.letterhead, self.queue.poke, now, base.auditor)
+        request_reminders = RequestReminders(base.store, base.letterhead, self.queue.poke, now)
         self.scheduler = Scheduler(
             base.active_policy, base.store, gathers, held_reminders, request_reminders, rechecks, now, lease
         )

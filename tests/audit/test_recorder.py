@@ -35,7 +35,7 @@ from tests.pipeline.test_pipeline import TAKEN, NextHop, message
 from tests.store.arrivals import NOON, people
 
 
-class Desk:
+class VerbContext:
     """A pipeline whose decisions are recorded; `write` does what the auditor's thread would."""
 
     def __init__(self, store, path, **settings):
@@ -72,15 +72,15 @@ def rules(tmp_path):
 
 
 @pytest.fixture
-def desk(store, rules):
-    return Desk(store, rules)
+def ctx(store, rules):
+    return VerbContext(store, rules)
 
 
-async def test_every_transaction_has_a_record_with_what_was_seen_and_said(desk):
-    await desk.send(people(1))
-    await desk.send(people(300), subject="")
-    await desk.send(people(2400), subject="enrolment")
-    ordinary, refused, held = desk.records()
+async def test_every_transaction_has_a_record_with_what_was_seen_and_said(ctx):
+    await ctx.send(people(1))
+    await ctx.send(people(300), subject="")
+    await ctx.send(people(2400), subject="enrolment")
+    ordinary, refused, held = ctx.records()
     assert [(each.verdict, each.done, each.mass) for each in (ordinary, refused, held)] == [
         ("relay", "relay", False),
         ("reject", "reject", True),
@@ -91,85 +91,83 @@ async def test_every_transaction_has_a_record_with_what_was_seen_and_said(desk):
     assert ordinary.source == refused.source and len(ordinary.source) == 16
 
 
-async def test_what_was_recorded_is_judged_the_same_again(desk):
+async def test_what_was_recorded_is_judged_the_same_again(ctx):
     """DESIGN 1.6, through the real line: cut up, held, and joined again."""
     for number in (1, 300, 1500):
-        await desk.send(people(number), subject=f"s{number}")
+        await ctx.send(people(number), subject=f"s{number}")
     for start in (0, 900, 1800, 2700):
-        await desk.send(people(900, start=start), subject="enrolment")
-    again, frames = Replayer(desk.active_policy.current.ruleset), desk.frames
-    records = desk.records()
+        await ctx.send(people(900, start=start), subject="enrolment")
+    again, frames = Replayer(ctx.active_policy.current.ruleset), ctx.frames
+    records = ctx.records()
     assert [record.verdict for record in records[3:]] == ["relay", "relay", "hold", "hold"]
     for record in records:
         replayed = again.replay(record, frames()[record.frame])
         assert (replayed.action.value, list(replayed.rules)) == (record.verdict, [row[0] for row in record.reasons])
 
 
-async def test_no_body_and_of_ordinary_mail_no_address_and_no_subject(desk):
+async def test_no_body_and_of_ordinary_mail_no_address_and_no_subject(ctx):
     """Clause D4."""
-    await desk.send(
-        ["friend@example.org"], sender="jo@doa.example.gov", subject="bowling", rest=b"\r\nsecret words\r\n"
-    )
-    await desk.send(people(300), subject="enrolment", rest=b"\r\nsecret words\r\n")
-    desk.records()
-    ordinary, mass = desk.lines()
+    await ctx.send(["friend@example.org"], sender="jo@doa.example.gov", subject="bowling", rest=b"\r\nsecret words\r\n")
+    await ctx.send(people(300), subject="enrolment", rest=b"\r\nsecret words\r\n")
+    ctx.records()
+    ordinary, mass = ctx.lines()
     for word in (b"friend", b"jo@", b"bowling", b"secret", b"127.0.0.1"):
         assert word not in ordinary
     assert b"enrolment" in mass and b"clerk@doa.example.gov" in mass and b"secret" not in mass
 
 
-async def test_a_resend_is_recorded_as_one(desk):
+async def test_a_resend_is_recorded_as_one(ctx):
     for _ in range(2):
-        await desk.send(people(2400), subject="enrolment")
-    first, second = desk.records()
+        await ctx.send(people(2400), subject="enrolment")
+    first, second = ctx.records()
     assert (first.moment, second.moment, second.judged, second.mailing) == ("arrived", "resent", False, "M-1")
 
 
-async def test_chains_verify(desk):
-    await desk.send(people(1))
-    desk.records()
-    await desk.send(people(2))
-    desk.records()
-    assert [(each.records, each.problem) for each in desk.store.call(audit_chain.verify)] == [(0, ""), (2, "")]
+async def test_chains_verify(ctx):
+    await ctx.send(people(1))
+    ctx.records()
+    await ctx.send(people(2))
+    ctx.records()
+    assert [(each.records, each.problem) for each in ctx.store.call(audit_chain.verify)] == [(0, ""), (2, "")]
 
 
 # -- and when it cannot be written -------------------------------------------------------------------------------
 
 
-async def test_losing_the_audit_loses_no_mail_and_delays_no_reply(desk, store):
+async def test_losing_the_audit_loses_no_mail_and_delays_no_reply(ctx, store):
     """The table is gone: mail is judged, held and relayed as ever."""
     store.call(lambda connection: connection.execute(text("ALTER TABLE audit_blocks RENAME TO away")))
-    assert await desk.send(people(1)) is TAKEN
-    assert "Held" in (await desk.send(people(2400), subject="enrolment")).text
-    desk.auditor.flush()
-    assert desk.metric("written") == 0
+    assert await ctx.send(people(1)) is TAKEN
+    assert "Held" in (await ctx.send(people(2400), subject="enrolment")).text
+    ctx.auditor.flush()
+    assert ctx.metric("written") == 0
     store.call(lambda connection: connection.execute(text("ALTER TABLE away RENAME TO audit_blocks")))
-    assert len(desk.records()) == 2, "what waited is written once it can be"
+    assert len(ctx.records()) == 2, "what waited is written once it can be"
 
 
-async def test_a_database_that_is_away_keeps_decisions_waiting(desk, store):
-    desk.auditor.store = Store(Database("sqlite:////nowhere/gate.db", 0.1))
-    await desk.send(people(1))
-    desk.auditor.flush()
-    desk.auditor.store = store
-    assert len(desk.records()) == 1
+async def test_a_database_that_is_away_keeps_decisions_waiting(ctx, store):
+    ctx.auditor.store = Store(Database("sqlite:////nowhere/gate.db", 0.1))
+    await ctx.send(people(1))
+    ctx.auditor.flush()
+    ctx.auditor.store = store
+    assert len(ctx.records()) == 1
 
 
-async def test_what_waits_too_long_is_dropped_and_counted(desk, monkeypatch):
+async def test_what_waits_too_long_is_dropped_and_counted(ctx, monkeypatch):
     monkeypatch.setattr("gatekeeper.audit.recorder._MOST", 2)
     for number in range(5):
-        await desk.send(people(1), subject=str(number))
-    assert len(desk.records()) == 2
-    assert json.loads(desk.lines()[-1])["records"] == 3 and (desk.metric("written"), desk.metric("lost")) == (3, 3)
+        await ctx.send(people(1), subject=str(number))
+    assert len(ctx.records()) == 2
+    assert json.loads(ctx.lines()[-1])["records"] == 3 and (ctx.metric("written"), ctx.metric("lost")) == (3, 3)
 
 
-async def test_a_backup_that_was_put_back_begins_a_new_chain(desk, store):
-    await desk.send(people(1))
-    desk.records()
+async def test_a_backup_that_was_put_back_begins_a_new_chain(ctx, store):
+    await ctx.send(people(1))
+    ctx.records()
     store.call(lambda connection: connection.execute(text("UPDATE audit_chains SET records = 7 WHERE name <> 'acts'")))
-    await desk.send(people(2))
-    desk.auditor.flush()
-    assert len(desk.records()) == 2
+    await ctx.send(people(2))
+    ctx.auditor.flush()
+    assert len(ctx.records()) == 2
     assert [bool(each.problem) for each in store.call(audit_chain.verify)] == [False, True, False]
 
 
@@ -177,12 +175,12 @@ async def test_a_backup_that_was_put_back_begins_a_new_chain(desk, store):
 
 
 async def test_observing_records_what_was_said_and_what_was_done(store, rules):
-    desk = Desk(store, rules, mode="observe")
-    await desk.send(people(2400), subject="enrolment")
-    await desk.send(people(300), subject="")
-    assert [(each.verdict, each.done) for each in desk.records()] == [("hold", "relay"), ("reject", "relay")]
+    ctx = VerbContext(store, rules, mode="observe")
+    await ctx.send(people(2400), subject="enrolment")
+    await ctx.send(people(300), subject="")
+    assert [(each.verdict, each.done) for each in ctx.records()] == [("hold", "relay"), ("reject", "relay")]
     observed = {
-        verdict: desk.metrics.registry.get_sample_value("gatekeeper_observed_total", {"verdict": verdict})
+        verdict: ctx.metrics.registry.get_sample_value("gatekeeper_observed_total", {"verdict": verdict})
         for verdict in ("hold", "reject")
     }
     assert observed == {"hold": 1, "reject": 1}
@@ -190,22 +188,20 @@ async def test_observing_records_what_was_said_and_what_was_done(store, rules):
 
 async def test_rules_act_on_the_agencies_that_are_enforced_and_watch_the_others(store, rules):
     rules.write_text(RULES + "enforce: [DPHHS]\n")
-    desk = Desk(store, rules)
-    assert await desk.send(people(2400), subject="enrolment") is TAKEN
-    answer = await desk.send(people(2400), sender="clerk@dphhs.example.gov", subject="benefits", rest=b"\r\nX\r\n")
+    ctx = VerbContext(store, rules)
+    assert await ctx.send(people(2400), subject="enrolment") is TAKEN
+    answer = await ctx.send(people(2400), sender="clerk@dphhs.example.gov", subject="benefits", rest=b"\r\nX\r\n")
     assert "Held" in answer.text
-    assert [(each.verdict, each.done) for each in desk.records()] == [("hold", "relay"), ("hold", "hold")]
+    assert [(each.verdict, each.done) for each in ctx.records()] == [("hold", "relay"), ("hold", "hold")]
 
 
 async def test_one_rule_that_is_only_observed_is_recorded_counted_and_logged(store, rules):
     rules.write_text(RULES.replace("  - id: subject\n", "  - id: subject\n    mode: observe\n"))
-    desk = Desk(store, rules)
-    assert await desk.send(people(300), subject="") is TAKEN
-    (record,) = desk.records()
+    ctx = VerbContext(store, rules)
+    assert await ctx.send(people(300), subject="") is TAKEN
+    (record,) = ctx.records()
     assert (record.verdict, record.watched) == ("relay", ["subject"])
-    hits = desk.metrics.registry.get_sample_value(
-        "gatekeeper_rule_hits_total", {"rule": "subject", "action": "observe"}
-    )
+    hits = ctx.metrics.registry.get_sample_value("gatekeeper_rule_hits_total", {"rule": "subject", "action": "observe"})
     assert hits == 1
 
 

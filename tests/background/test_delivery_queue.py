@@ -12,10 +12,10 @@ import pytest
 
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.delivery import NextHop
-from gatekeeper.ledger.service import Casework
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.ledger.service import LedgerService
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import parse_ruleset
-from gatekeeper.settings import NextHop as NextHopSettings
+from gatekeeper.settings import NextHopSettings
 from gatekeeper.store import Database, Store, jobs
 from gatekeeper.store.db import clock as clocks
 from tests.ledger.test_service import CIO, RULES
@@ -43,8 +43,8 @@ def clock():
 
 
 @pytest.fixture
-def voice():
-    return Voice(parse_ruleset(RULES, "rules.yaml", Path(".")), "gate.example.gov")
+def letterhead():
+    return Letterhead(parse_ruleset(RULES, "rules.yaml", Path(".")), "gate.example.gov")
 
 
 @pytest.fixture
@@ -54,20 +54,20 @@ async def sink():
 
 
 @pytest.fixture
-async def queue(store, sink, clock, voice):
+async def queue(store, sink, clock, letterhead):
     section = NextHopSettings(f"smtp://127.0.0.1:{sink.port}", 2.0, 5.0, "gate.example.gov")
     next_hop = NextHop(section)
-    queue = Queue(store, next_hop, lambda: voice, lease=30.0, clock=clock)
+    queue = Queue(store, next_hop, lambda: letterhead, lease=30.0, clock=clock)
     yield queue
     await queue.stop(1)
     await next_hop.close()
 
 
-async def approved(store, voice, clock, recipients, **more):
+async def approved(store, letterhead, clock, recipients, **more):
     one = arrival(recipients, **more)
     outcome = await store.decide(one, limit(2000))
     await store.keep(one, outcome.batch)
-    Casework(store, voice, clock).approve(int(outcome.mailing[2:]), CIO)
+    LedgerService(store, letterhead, clock).approve(int(outcome.mailing[2:]), CIO)
     return one
 
 
@@ -94,22 +94,22 @@ async def idle(store, queue):
     await until(lambda: not queue._working and not store.call(partial(jobs.any_due, now=queue.clock())))
 
 
-async def test_a_release_reaches_each_recipient_once_with_the_bytes_that_came_in(store, queue, sink, clock, voice):
+async def test_a_release_reaches_each_recipient_once_with_the_bytes_that_came_in(store, queue, sink, clock, letterhead):
     everyone = people(2400)
-    one = await approved(store, voice, clock, everyone)
+    one = await approved(store, letterhead, clock, everyone)
     queue.start()
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2400)
     await idle(store, queue)
     assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(everyone)
     assert {mail.content for mail in of_the_mailing(sink)} == {one.trace + one.transaction.content}
-    mailing = Casework(store, voice, clock).show(1)
+    mailing = LedgerService(store, letterhead, clock).show(1)
     assert mailing.mailing.sent == 2400 and mailing.batches[0].state == "sent"
 
 
-async def test_who_is_refused_is_reported_to_the_sender_once(store, queue, sink, clock, voice):
+async def test_who_is_refused_is_reported_to_the_sender_once(store, queue, sink, clock, letterhead):
     everyone = people(2400)
     sink.refuse = {everyone[7]: "550 5.1.1 no such user", everyone[8]: "550 5.1.1 no such user"}
-    await approved(store, voice, clock, everyone)
+    await approved(store, letterhead, clock, everyone)
     queue.start()
     await until(lambda: len(reports(sink)) == 2)  # the notice of the release, and the report
     await idle(store, queue)
@@ -117,17 +117,17 @@ async def test_who_is_refused_is_reported_to_the_sender_once(store, queue, sink,
     assert report["To"].count("head@doa.example.gov") == 1
     status = str(report.get_payload(1))
     assert status.count("Final-Recipient:") == 2 and everyone[7] in status and "5.1.1" in status
-    assert Casework(store, voice, clock).show(1).mailing.refused == 2
+    assert LedgerService(store, letterhead, clock).show(1).mailing.refused == 2
 
 
-async def test_what_is_deferred_waits_and_goes_later(store, queue, sink, clock, voice):
+async def test_what_is_deferred_waits_and_goes_later(store, queue, sink, clock, letterhead):
     everyone = people(2400)
     sink.refuse = {everyone[0]: "450 4.2.0 mailbox busy"}
-    await approved(store, voice, clock, everyone)
+    await approved(store, letterhead, clock, everyone)
     queue.start()
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2399)
     await idle(store, queue)
-    assert Casework(store, voice, clock).show(1).batches[0].state == "released"
+    assert LedgerService(store, letterhead, clock).show(1).batches[0].state == "released"
     sink.refuse = {}
     clock.now += 60
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2400)
@@ -136,11 +136,11 @@ async def test_what_is_deferred_waits_and_goes_later(store, queue, sink, clock, 
 
 
 async def test_a_sender_is_told_of_a_delay_after_four_hours_and_of_the_end_after_five_days(
-    store, queue, sink, clock, voice
+    store, queue, sink, clock, letterhead
 ):
     everyone = people(2400)
     sink.refuse = {everyone[0]: "450 4.2.0 mailbox busy"}
-    await approved(store, voice, clock, everyone)
+    await approved(store, letterhead, clock, everyone)
     queue.start()
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2399)
     for later in (3 * 3600, 2 * 3600, 3600, 5 * DAY):
@@ -150,12 +150,12 @@ async def test_a_sender_is_told_of_a_delay_after_four_hours_and_of_the_end_after
     await idle(store, queue)
     assert sum("Action: failed" in action for action in actions(sink)) == 1
     assert any("Action: delayed" in action for action in actions(sink))
-    assert Casework(store, voice, clock).show(1).mailing.refused == 1
+    assert LedgerService(store, letterhead, clock).show(1).mailing.refused == 1
 
 
-async def test_a_next_hop_that_is_down_costs_nothing_but_time(store, queue, sink, clock, voice):
+async def test_a_next_hop_that_is_down_costs_nothing_but_time(store, queue, sink, clock, letterhead):
     everyone = people(2400)
-    await approved(store, voice, clock, everyone)
+    await approved(store, letterhead, clock, everyone)
     sink.at("MAIL", say("421 4.3.2 shutting down"))
     queue.start()
     await until(lambda: store.call(jobs.waiting_jobs) and store.call(jobs.waiting_jobs)[0]["attempts"] >= 1)
@@ -167,23 +167,23 @@ async def test_a_next_hop_that_is_down_costs_nothing_but_time(store, queue, sink
     assert len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 2400
 
 
-async def test_an_answer_that_was_lost_is_asked_for_again(store, queue, sink, clock, voice):
+async def test_an_answer_that_was_lost_is_asked_for_again(store, queue, sink, clock, letterhead):
     """RFC 5321 4.5.4.1: who gets no answer to the dot must try again; only the group in flight can come twice."""
     everyone = people(2400)
-    await approved(store, voice, clock, everyone)
+    await approved(store, letterhead, clock, everyone)
     sink.at("DOT", drop(), times=1)
     queue.start()
     await until(lambda: len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 2400)
     await idle(store, queue)
     clock.now += 60
-    await until(lambda: Casework(store, voice, clock).show(1).batches[0].state == "sent")
+    await until(lambda: LedgerService(store, letterhead, clock).show(1).batches[0].state == "sent")
     delivered = [address for mail in of_the_mailing(sink) for address in mail.addresses]
     assert set(delivered) == set(everyone) and len(delivered) <= 2400 + 500
 
 
-async def test_a_slow_worker_whose_lease_ran_out_writes_nothing(store, queue, sink, clock, voice):
+async def test_a_slow_worker_whose_lease_ran_out_writes_nothing(store, queue, sink, clock, letterhead):
     """Its fence is old: whoever leased the job after it has the word."""
-    await approved(store, voice, clock, people(2400))
+    await approved(store, letterhead, clock, people(2400))
     (slow,) = [j for j in store.call(partial(jobs.lease, now=clock(), seconds=30, limit=9)) if j.kind == "release"]
     clock.now += 31
     (quick,) = [j for j in store.call(partial(jobs.lease, now=clock(), seconds=30, limit=9)) if j.kind == "release"]
@@ -193,10 +193,10 @@ async def test_a_slow_worker_whose_lease_ran_out_writes_nothing(store, queue, si
     assert store.call(partial(jobs.still_ours, job=quick))
 
 
-async def test_who_has_got_it_is_written_down_though_the_lease_ran_out(store, queue, sink, clock, voice):
+async def test_who_has_got_it_is_written_down_though_the_lease_ran_out(store, queue, sink, clock, letterhead):
     """The job is another's by then; what the next hop has taken is taken all the same, and is not sent again."""
     sink.at("DOT", delay(0.5))
-    await approved(store, voice, clock, people(2100))
+    await approved(store, letterhead, clock, people(2100))
     queue.start()
     await until(lambda: len(of_the_mailing(sink)) == 1)
     clock.now += 31
@@ -206,20 +206,20 @@ async def test_who_has_got_it_is_written_down_though_the_lease_ran_out(store, qu
     await until(lambda: len(store.call(waiting).waiting) == 1600)
     assert store.call(partial(jobs.still_ours, job=quick))
     clock.now += 31  # that one is gone; the queue goes on where both were
-    await until(lambda: Casework(store, voice, clock).show(1).batches[0].state == "sent")
+    await until(lambda: LedgerService(store, letterhead, clock).show(1).batches[0].state == "sent")
     assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(people(2100))
 
 
 @pytest.mark.soak
-async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_out_in_an_outage(sink, voice):
+async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_out_in_an_outage(sink, letterhead):
     everyone = people(2100)
     with Postgres() as postgres:
         stores = [Store(Database(postgres.url, timeout=2)) for _ in range(2)]
         for each in stores:
             each.open()
-        await approved(stores[0], voice, stores[0].now, everyone)
+        await approved(stores[0], letterhead, stores[0].now, everyone)
         next_hop = NextHop(NextHopSettings(f"smtp://127.0.0.1:{sink.port}", 2.0, 5.0, "gate.example.gov"))
-        one, other = (Queue(each, next_hop, lambda: voice, lease=1.0, clock=each.now) for each in stores)
+        one, other = (Queue(each, next_hop, lambda: letterhead, lease=1.0, clock=each.now) for each in stores)
         sink.at("DOT", delay(1.0))
         one.start()
         await until(lambda: len(of_the_mailing(sink)) == 1)
@@ -227,7 +227,7 @@ async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_o
         postgres.stop("immediate")
         await asyncio.sleep(3)
         await asyncio.to_thread(postgres.start)
-        await until(lambda: Casework(stores[0], voice, stores[0].now).show(1).batches[0].state == "sent")
+        await until(lambda: LedgerService(stores[0], letterhead, stores[0].now).show(1).batches[0].state == "sent")
         for each in (one, other):
             await each.stop(5)
         await next_hop.close()
@@ -236,14 +236,14 @@ async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_o
     assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(everyone)
 
 
-async def test_two_queues_on_one_database_send_each_recipient_once(store, queue, sink, clock, voice):
+async def test_two_queues_on_one_database_send_each_recipient_once(store, queue, sink, clock, letterhead):
     everyone = people(6000)
     for start in range(0, 6000, 100):
         one = arrival(everyone[start : start + 100], message_id="m@x")
         outcome = await store.decide(one, limit(0))
         await store.keep(one, outcome.batch)
-    Casework(store, voice, clock).approve(1, CIO)
-    second = Queue(store, queue.next_hop, queue.voice, lease=30.0, clock=clock)
+    LedgerService(store, letterhead, clock).approve(1, CIO)
+    second = Queue(store, queue.next_hop, queue.letterhead, lease=30.0, clock=clock)
     queue.start()
     second.start()
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 6000, 40)
@@ -252,27 +252,27 @@ async def test_two_queues_on_one_database_send_each_recipient_once(store, queue,
     assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(everyone)
 
 
-async def test_a_stop_ends_the_work_in_hand_first(store, queue, sink, clock, voice):
-    await approved(store, voice, clock, people(2400))
+async def test_a_stop_ends_the_work_in_hand_first(store, queue, sink, clock, letterhead):
+    await approved(store, letterhead, clock, people(2400))
     queue.start()
     await until(lambda: queue._working)
     await queue.stop(20)
     sent = sum(len(mail.addresses) for mail in of_the_mailing(sink))
-    assert Casework(store, voice, clock).show(1).mailing.sent == sent
+    assert LedgerService(store, letterhead, clock).show(1).mailing.sent == sent
 
 
-async def test_a_next_hop_that_hangs_keeps_no_other_job_waiting(store, queue, sink, clock, voice):
+async def test_a_next_hop_that_hangs_keeps_no_other_job_waiting(store, queue, sink, clock, letterhead):
     everyone = people(2400)
-    await approved(store, voice, clock, everyone)
+    await approved(store, letterhead, clock, everyone)
     sink.at("DOT", hang(), times=1)
     queue.start()
     await until(lambda: len(sink.mails) >= 1)
 
 
 @pytest.mark.parametrize("jump", [60.0, 10800.0, 93600.0, -10800.0])
-async def test_a_release_that_is_on_its_way_is_sent_once(store, queue, sink, voice, monkeypatch, jump):
+async def test_a_release_that_is_on_its_way_is_sent_once(store, queue, sink, letterhead, monkeypatch, jump):
     """The wall clock is set while the next hop takes its time; the process looks for work all the while."""
-    await approved(store, voice, queue.clock, people(2001))
+    await approved(store, letterhead, queue.clock, people(2001))
     queue.clock = store.now
     sink.at("DOT", delay(1.5), times=2)
     queue.start()
@@ -286,8 +286,8 @@ async def test_a_release_that_is_on_its_way_is_sent_once(store, queue, sink, voi
     assert len(sent) == len(set(sent)) == 2001
 
 
-async def test_a_lease_of_our_own_is_not_taken_over_though_its_time_is_over(store, queue, sink, voice):
-    await approved(store, voice, queue.clock, people(2001))
+async def test_a_lease_of_our_own_is_not_taken_over_though_its_time_is_over(store, queue, sink, letterhead):
+    await approved(store, letterhead, queue.clock, people(2001))
     sink.at("DOT", delay(1.5), times=2)
     queue.start()
     await until(lambda: sink.open_connections == 2)
@@ -299,14 +299,14 @@ async def test_a_lease_of_our_own_is_not_taken_over_though_its_time_is_over(stor
     assert len(sent) == len(set(sent)) == 2001
 
 
-async def test_a_node_that_is_hours_ahead_leaves_what_another_is_sending(store, queue, sink, voice):
+async def test_a_node_that_is_hours_ahead_leaves_what_another_is_sending(store, queue, sink, letterhead):
     """A second node starts after the clock was set: by its time every lease of the first has run out."""
-    await approved(store, voice, queue.clock, people(2001))
+    await approved(store, letterhead, queue.clock, people(2001))
     sink.at("DOT", delay(1.5), times=2)
     queue.lease, queue.clock = 2.0, lambda: NOON.timestamp() + time.monotonic()
     queue.start()
     await until(lambda: sink.open_connections == 2)
-    second = Queue(store, queue.next_hop, queue.voice, lease=2.0, clock=lambda: queue.clock() + 10_800.0)
+    second = Queue(store, queue.next_hop, queue.letterhead, lease=2.0, clock=lambda: queue.clock() + 10_800.0)
     second.start()
     await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
     await idle(store, queue)

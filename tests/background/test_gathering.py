@@ -14,8 +14,8 @@ from gatekeeper.audit.record import Frame, Record
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.audit.replay import Replayer
 from gatekeeper.background.gathering import GatherRunner
-from gatekeeper.ledger.service import Casework
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.ledger.service import LedgerService
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
@@ -37,14 +37,14 @@ class Gate:
         self.active_policy = ActivePolicy(rules)
         judging = Judging(rules, "enforce", 0, "", "gate.example.gov")
         self.pipeline = Pipeline(judging, self.active_policy, store, clock=self.clock)
-        self.gathers = GatherRunner(self.active_policy, store, self.voice, clock=self.clock)
-        self.casework = Casework(store, self.voice(), self.clock)
+        self.gathers = GatherRunner(self.active_policy, store, self.letterhead, clock=self.clock)
+        self.service = LedgerService(store, self.letterhead(), self.clock)
 
     def clock(self):
         return self.now
 
-    def voice(self):
-        return Voice(self.active_policy.current.ruleset, "gate.example.gov")
+    def letterhead(self):
+        return Letterhead(self.active_policy.current.ruleset, "gate.example.gov")
 
     async def send(self, recipients, **more):
         return await self.pipeline.receive(message(recipients, **more), self.hop)
@@ -79,7 +79,7 @@ async def test_three_thousand_in_cuts_of_fifty_are_one_mailing_and_none_of_it_le
     assert "Held for approval as M-1" in replies[-1].text and gate.hop.added == []
     mailing = gate.mailing()
     assert (mailing.state, mailing.counts.users, mailing.batches, mailing.sent) == ("held", 3000, 60, 0)
-    gate.casework.approve(1, "cio@example.gov")
+    gate.service.approve(1, "cio@example.gov")
     assert gate.queued().count("release") == 60
 
 
@@ -120,7 +120,7 @@ async def test_after_what_was_sent_only_what_stays_within_the_limit_follows(gate
     assert "M-1 not sent yet: counting" in replies[0].text and "Held for approval" in replies[1].text
     mailing = gate.mailing()
     assert (mailing.state, mailing.counts.users, mailing.reached_before) == ("held", 3000, 1950)
-    states = [batch.state for batch in gate.casework.show(1).batches]
+    states = [batch.state for batch in gate.service.show(1).batches]
     assert states.count("released") == 39 and states.count("held") == 21
 
 
@@ -162,13 +162,13 @@ async def test_a_warning_at_the_end_is_in_every_batch_and_told_once(gate):
     gate.rules.write_text(gate.rules.read_text().replace("over: 200}", "over: 99}"))
     gate.active_policy.reload()
     await gate.pass_time(21)
-    assert all(b"X-Gatekeeper-Warning" in batch.trace for batch in gate.casework.show(1).batches)
+    assert all(b"X-Gatekeeper-Warning" in batch.trace for batch in gate.service.show(1).batches)
     assert gate.queued().count("notice") == 1
 
 
 async def test_of_two_that_end_a_gather_one_does(gate):
     await gate.cut(people(200), 50)
-    second = GatherRunner(gate.active_policy, gate.store, gate.voice, clock=gate.clock)
+    second = GatherRunner(gate.active_policy, gate.store, gate.letterhead, clock=gate.clock)
     gate.now += 21
     await asyncio.gather(gate.gathers.end_due(), second.end_due())
     assert gate.queued().count("release") == 4
@@ -222,7 +222,7 @@ async def test_a_resend_of_a_gathered_batch_gets_the_same_answer_and_no_second_c
 async def test_what_a_permit_covers_does_not_wait(gate):
     everyone = people(2400)
     await gate.cut(everyone, 50)
-    gate.casework.approve(1, "cio@example.gov")
+    gate.service.approve(1, "cio@example.gov")
     assert await gate.send(everyone[:100], subject="lunch", rest=b"X-Copy: 2\r\n\r\nHello\r\n") is TAKEN
 
 
@@ -231,7 +231,7 @@ async def test_a_denied_mailings_successor_knows_who_was_reached(gate):
     await gate.cut(everyone[:1950], 50)
     await gate.pass_time(21)
     await gate.cut(everyone[1950:2100], 50)
-    gate.casework.deny(1, "cio@example.gov", "enough")
+    gate.service.deny(1, "cio@example.gov", "enough")
     replies = await gate.cut(everyone[2100:2250], 50)
     assert "M-2 not sent yet: counting" in replies[0].text and "Held for approval as M-2" in replies[1].text
     assert gate.mailing(2).counts.users == 1950 + 150 and gate.mailing(2).reached_before == 1950

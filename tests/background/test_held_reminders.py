@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gatekeeper.background.held_reminders import HeldReminders
-from gatekeeper.ledger.service import Casework, NotAllowed
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.ledger.service import LedgerService, NotAllowed
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.deadlines import due_step
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of
@@ -76,9 +76,9 @@ class Office:
 
     def __init__(self, store: Store, rules: str = RULES) -> None:
         self.store, self.clock = store, Clock("2026-11-25 15:00")
-        voice = Voice(parse_ruleset(rules, "rules.yaml", Path(".")), "gate.example.gov")
-        self.patience = HeldReminders(store, lambda: voice, clock=self.clock)
-        self.casework = Casework(store, voice, clock=self.clock)
+        letterhead = Letterhead(parse_ruleset(rules, "rules.yaml", Path(".")), "gate.example.gov")
+        self.patience = HeldReminders(store, lambda: letterhead, clock=self.clock)
+        self.service = LedgerService(store, letterhead, clock=self.clock)
 
     async def hold(self, recipients=None, envelope=SENDER, notify=True, **more):
         one = arrival(recipients or people(2400), subject="Open enrolment", **more)
@@ -171,7 +171,7 @@ async def test_the_notices_say_how_many_have_it_already(office):
 
 async def test_the_notices_tell_what_is_still_on_its_way_of_what_was_approved_before(office):
     await office.hold()
-    office.casework.approve(1, CIO)
+    office.service.approve(1, CIO)
     await office.hold(people(100, start=2400), message_id="2@x")
     text = " ".join(text_of(await office.letter("2026-11-25 15:05", CIO)).split())
     assert "It is on its way to 2,400 recipients." in text and "Nothing of it" not in text and "already" not in text
@@ -183,7 +183,7 @@ async def test_files_are_told_of_every_message_of_it_and_nothing_is_said_where_n
     text = text_of(await office.letter("2026-11-25 15:05", CIO))
     assert "Files: plan.pdf (4 kB)" in " ".join(text.split())
     office.letters()
-    office.casework.deny(1, CIO, "no")
+    office.service.deny(1, CIO, "no")
     told = [text_of(read(job.content)) for job in office.letters() if job.recipient == SECOND]
     assert len(told) == 1 and "Files" not in told[0]
 
@@ -202,7 +202,7 @@ async def test_all_mails_about_a_mailing_are_one_thread(office):
     await office.hold()
     first = await office.letter("2026-11-25 15:05", SECOND)
     again = await office.letter("2026-11-30 15:05", SECOND)
-    office.casework.approve(1, CIO)
+    office.service.approve(1, CIO)
     root = first["Message-ID"]
     assert again["References"] == again["In-Reply-To"] == root and again["Message-ID"] != root
     assert "References" not in first
@@ -229,18 +229,18 @@ async def test_passed_on_to_the_next_role_who_may_decide_then(office):
     await office.at("2026-11-25 15:05")
     await office.at("2026-11-30 15:00")
     with pytest.raises(NotAllowed, match="may not decide it"):
-        office.casework.approve(1, ADMIN)
+        office.service.approve(1, ADMIN)
     told = await office.at("2026-12-02 15:00")
     assert f"{ADMIN}: Passed on to you (M-1): Open enrolment" in told
     assert f"{SENDER}: Still waiting (M-1): Open enrolment" in told
-    assert office.casework.approve(1, ADMIN).mailing.state == "released"
+    assert office.service.approve(1, ADMIN).mailing.state == "released"
 
 
 async def test_it_expires_to_its_sender_and_those_who_were_asked_know(office):
     """How it stands is told at each change (policy M5)."""
     await office.hold()
     await office.at("2026-11-25 15:05")
-    assert office.casework.show(1).mailing.state == "held"
+    assert office.service.show(1).mailing.state == "held"
     office.clock.set("2026-12-04 15:00")
     await office.patience.attend()
     letters = {job.recipient: read(job.content) for job in office.letters()}
@@ -248,7 +248,7 @@ async def test_it_expires_to_its_sender_and_those_who_were_asked_know(office):
     assert report["Subject"] == "Not sent, not decided in time (M-1): Open enrolment" and len(parts_of(report)) == 3
     assert set(letters) == {SENDER, CIO, DEPUTY, SECOND}
     assert "not decided in time, and went back to its sender" in text_of(letters[CIO])
-    case = office.casework.show(1)
+    case = office.service.show(1)
     assert (case.mailing.state, case.batches[0].state) == ("expired", "returned")
     assert [(event.act, event.by) for event in case.events][-1] == ("expired", None)
     assert (await office.hold(message_id="2@x")).mailing == "M-2"  # and what comes next is another mailing
@@ -258,7 +258,7 @@ async def test_who_has_agreed_already_is_not_reminded(store):
     office = Office(store, RULES + "    ask: {any: 2, of: [approver]}\n")
     await office.hold()
     await office.at("2026-11-25 15:05")
-    office.casework.approve(1, SECOND)
+    office.service.approve(1, SECOND)
     assert [each for each in await office.at("2026-11-30 15:00") if each.startswith(SECOND)] == []
 
 
@@ -270,19 +270,19 @@ async def test_an_owner_asked_only_when_needed_is_asked_by_an_approver(store):
     await office.hold()
     assert hr not in "".join(await office.at("2026-11-25 15:05"))
     with pytest.raises(NotAllowed, match="does not stand under people"):
-        office.casework.ask(1, CIO, "nobody@example.gov")
+        office.service.ask(1, CIO, "nobody@example.gov")
     with pytest.raises(NotAllowed, match="may not decide it"):
-        office.casework.ask(1, ADMIN, hr)
-    assert hr in office.casework.ask(1, CIO, hr).missing
+        office.service.ask(1, ADMIN, hr)
+    assert hr in office.service.ask(1, CIO, hr).missing
     assert office.sent() == [f"{hr}: Waits for your decision (M-1): Open enrolment"]
-    assert office.casework.approve(1, CIO).missing == (hr,)
-    assert office.casework.approve(1, hr).mailing.state == "released"
+    assert office.service.approve(1, CIO).missing == (hr,)
+    assert office.service.approve(1, hr).mailing.state == "released"
 
 
 async def test_held_again_after_a_release_is_told_again(office):
     await office.hold()
     await office.at("2026-11-25 15:05")
-    office.casework.approve(1, CIO)
+    office.service.approve(1, CIO)
     office.letters()
     office.clock.set("2026-11-25 16:00")
     await office.hold(people(2500), message_id="2@x")
@@ -316,8 +316,8 @@ async def test_processes_that_look_at_once_do_each_step_once(office, database_ur
         for store in others:
             store.open()
         office.clock.set("2026-11-25 15:05")
-        voice = office.patience.voice
-        looking = [HeldReminders(store, voice, clock=office.clock) for store in others]
+        letterhead = office.patience.letterhead
+        looking = [HeldReminders(store, letterhead, clock=office.clock) for store in others]
         for moment, expected in (("2026-11-25 15:05", 3), ("2026-11-30 15:00", 4), ("2026-12-04 15:00", 4)):
             office.clock.set(moment)
             await asyncio.gather(*(each.attend() for each in (office.patience, *looking)))

@@ -23,8 +23,8 @@ class Told(Scene):
 
     def __init__(self, store, folder, rules=RULES):
         super().__init__(store, folder, rules)
-        self.news = RequestReminders(store, self.voice, clock=self.clock)
-        self.patience = HeldReminders(store, self.voice, clock=self.clock)
+        self.news = RequestReminders(store, self.letterhead, clock=self.clock)
+        self.patience = HeldReminders(store, self.letterhead, clock=self.clock)
 
     async def after(self, days=0.0):
         """Let time pass; what was mailed then, as recipient and message."""
@@ -77,7 +77,7 @@ async def test_a_request_is_told_to_who_asked_and_to_who_decides_once(scene):
 async def test_each_change_is_told_to_the_requester_in_one_thread(scene):
     scene.ask()
     first = dict(await scene.after())[HEAD]
-    scene.casework.ask_changes_of_request(1, CIO, "a shorter text, please")
+    scene.service.ask_changes_of_request(1, CIO, "a shorter text, please")
     mails = dict(await scene.after())  # M5
     assert set(mails) == {HEAD, DEPUTY}
     assert mails[HEAD]["Subject"] == "Changes are asked (R-1): Open enrolment"
@@ -89,7 +89,7 @@ async def test_each_change_is_told_to_the_requester_in_one_thread(scene):
 async def test_who_was_asked_learns_who_decided(scene):
     scene.ask()
     await scene.after()
-    scene.casework.approve_request(1, CIO, "fine", Terms())
+    scene.service.approve_request(1, CIO, "fine", Terms())
     mails = dict(await scene.after())
     assert set(mails) == {HEAD, DEPUTY} and "approved by cio@example.gov" in text_of(mails[DEPUTY])
     assert mails[HEAD]["Subject"] == "Approved (R-1): Open enrolment"
@@ -99,7 +99,7 @@ async def test_what_a_permit_releases_needs_nothing_more_of_who_was_asked(scene)
     await scene.send()
     assert {recipient for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]} == {CIO, DEPUTY, SENDER}
     scene.ask()
-    scene.casework.approve_request(1, CIO, "fine", Terms())
+    scene.service.approve_request(1, CIO, "fine", Terms())
     await scene.rechecks.run_due()
     mails = [(recipient, mail) for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]]
     assert {mail["Subject"].partition(" (")[0] for _, mail in mails} == {"Decided", "Approved and sent"}
@@ -110,7 +110,7 @@ async def test_what_a_permit_releases_needs_nothing_more_of_who_was_asked(scene)
 
 async def test_a_final_denial_says_so(scene):
     scene.ask()
-    scene.casework.deny_request(1, CIO, "not this year")  # S2
+    scene.service.deny_request(1, CIO, "not this year")  # S2
     mails = [mail for recipient, mail in await scene.after() if recipient == HEAD]
     assert [mail["Subject"].partition(" (")[0] for mail in mails] == ["Received", "Denied"]
     assert "the decision is final" in text_of(mails[1]) and "They say: not this year" in text_of(mails[1])
@@ -122,7 +122,7 @@ async def test_who_decides_is_reminded_and_it_lapses_after_its_days(scene):
     assert f"{CIO}: Still waits for your decision (R-1): Open enrolment" in await scene.subjects(2)
     await scene.after(3)
     assert f"{HEAD}: Expired (R-1): Open enrolment" in await scene.subjects()
-    assert scene.casework.show_request(1).request.state == "expired"
+    assert scene.service.show_request(1).request.state == "expired"
     assert await scene.after(10) == []
 
 
@@ -133,9 +133,9 @@ async def test_an_exception_without_a_planned_day_lapses_as_a_held_mailing_does(
     text = text_of(dict(await scene.after())[CIO])
     assert "it lapses after Monday 7 December 2026" in text  # ten working days
     scene.now += 8 * DAY
-    scene.casework.ask_changes_of_request(2, CIO, "until when?")
+    scene.service.ask_changes_of_request(2, CIO, "until when?")
     await scene.after(6)
-    assert [scene.casework.show_request(number).request.state for number in (1, 2)] == ["submitted", "changes"]
+    assert [scene.service.show_request(number).request.state for number in (1, 2)] == ["submitted", "changes"]
     await scene.after(1)
     assert f"{HEAD}: Expired (R-1): left lying" in await scene.subjects()
     await scene.after(8)
@@ -147,20 +147,20 @@ async def test_where_nothing_held_expires_no_exception_that_is_asked_does(store,
     scene.ask(planned=None, exception=True)
     assert "it goes on waiting" in text_of(dict(await scene.after())[CIO])
     await scene.after(365)
-    assert scene.casework.show_request(1).request.state == "submitted"
+    assert scene.service.show_request(1).request.state == "submitted"
 
 
 async def test_a_request_that_was_used_and_one_that_never_was(scene):
     for subject in ("Open enrolment", "Never sent"):
         scene.ask(subject=subject)
     for number in (1, 2):
-        scene.casework.approve_request(number, CIO, "fine", Terms())
+        scene.service.approve_request(number, CIO, "fine", Terms())
     await scene.send()
     assert f"{HEAD}: Used (R-1): Open enrolment" in await scene.subjects()
     scene.now += 5 * DAY
     scene.store.call(partial(permits.expire_permits, now=scene.now))
     assert await scene.subjects() == [f"{HEAD}: Expired (R-2): Never sent"]
-    assert [scene.casework.show_request(number).request.state for number in (1, 2)] == ["used", "expired"]
+    assert [scene.service.show_request(number).request.state for number in (1, 2)] == ["used", "expired"]
 
 
 async def test_a_legal_notice_is_passed_on_before_it_is_needed(store, tmp_path):

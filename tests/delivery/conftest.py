@@ -20,7 +20,7 @@ class Hop:
 
     def __init__(self, text, timeout=5.0, idle=30.0):
         self.errors = Counter()
-        section = settings.NextHop(text, timeout, idle, "gate.example.gov")
+        section = settings.NextHopSettings(text, timeout, idle, "gate.example.gov")
         self.next_hop = NextHop(section, lambda kind: self.errors.update([kind]))
 
     async def begin(self, sender="news@example.gov", parameters=(), client=None):

@@ -7,9 +7,9 @@ from functools import partial
 
 from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.background.recheck import Rechecks
-from gatekeeper.ledger.service import Casework, Wanted
+from gatekeeper.ledger.service import LedgerService, Wanted
 from gatekeeper.model import Client, Recipient, Transaction
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
@@ -63,19 +63,19 @@ class Scene:
         self.pipeline = Pipeline(
             Judging(path, "enforce", 0, "", "gate.example.gov"), self.active_policy, store, clock=self.clock
         )
-        self.gathers = GatherRunner(self.active_policy, store, self.voice, clock=self.clock)
-        self.rechecks = Rechecks(self.active_policy, store, self.voice, clock=self.clock)
+        self.gathers = GatherRunner(self.active_policy, store, self.letterhead, clock=self.clock)
+        self.rechecks = Rechecks(self.active_policy, store, self.letterhead, clock=self.clock)
         self.sent = 0
 
     def clock(self):
         return self.now
 
-    def voice(self):
-        return Voice(self.active_policy.current.ruleset, "gate.example.gov")
+    def letterhead(self):
+        return Letterhead(self.active_policy.current.ruleset, "gate.example.gov")
 
     @property
-    def casework(self):
-        return Casework(self.store, self.voice(), self.clock, lambda seconds: None)
+    def service(self):
+        return LedgerService(self.store, self.letterhead(), self.clock, lambda seconds: None)
 
     def ask(self, **changes):
         """A request by the head of DOA for today's mailing of 2400 users, unless something else is given."""
@@ -88,7 +88,7 @@ class Scene:
             "users": 2400,
             "planned": TODAY,
         }
-        return self.casework.submit(Wanted(**{**wanted, **changes}), HEAD)
+        return self.service.submit(Wanted(**{**wanted, **changes}), HEAD)
 
     def message(self, recipients, sender=SENDER, subject="Open enrolment", text=TEXT, login=None, authenticated=True):
         self.sent += 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete
 
-from gatekeeper.ledger.service import CaseworkError, Narrowed, Terms, Wanted
+from gatekeeper.ledger.service import LedgerError, Narrowed, Terms, Wanted
 from gatekeeper.store.db.schema import metadata
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TODAY, Scene
 from tests.store.arrivals import NOON, people
@@ -62,25 +62,25 @@ class Lives(RuleBasedStateMachine):
 
     @rule(number=requests, act=st.sampled_from(["deny", "changes", "withdraw", "revoke", "revise"]))
     def decide(self, number, act):
-        casework = self.scene.casework
+        service = self.scene.service
         verbs = {
-            "deny": lambda: casework.deny_request(number, DEPUTY, "no"),
-            "changes": lambda: casework.ask_changes_of_request(number, CIO, "fewer"),
-            "withdraw": lambda: casework.withdraw_request(number, HEAD),
-            "revoke": lambda: casework.revoke_request(number, CIO, "no more"),
-            "revise": lambda: casework.submit_again(number, Wanted(planned=self._today()), HEAD),
+            "deny": lambda: service.deny_request(number, DEPUTY, "no"),
+            "changes": lambda: service.ask_changes_of_request(number, CIO, "fewer"),
+            "withdraw": lambda: service.withdraw_request(number, HEAD),
+            "revoke": lambda: service.revoke_request(number, CIO, "no more"),
+            "revise": lambda: service.submit_again(number, Wanted(planned=self._today()), HEAD),
         }
         self._act(number, act, verbs[act])
 
     @rule(number=requests, uses=st.integers(1, 2))
     def approve(self, number, uses):
-        self._act(number, "approve", lambda: self.scene.casework.approve_request(number, CIO, terms=Terms(uses=uses)))
+        self._act(number, "approve", lambda: self.scene.service.approve_request(number, CIO, terms=Terms(uses=uses)))
 
     def _act(self, number, act, verb):
         follows = NEXT.get((self._state(number), act))
         try:
             verb()
-        except CaseworkError as error:
+        except LedgerError as error:
             over = act == "approve" and "last day" in str(error)
             assert follows is None or over, f"{act} of a request that is {self._state(number)}: {error}"
             return
@@ -88,7 +88,7 @@ class Lives(RuleBasedStateMachine):
         self.states[number] = follows
 
     def _state(self, number):
-        state = self.scene.casework.show_request(number).request.state.value
+        state = self.scene.service.show_request(number).request.state.value
         known = self.states[number]
         assert state == known or (known, state) == ("approved", "used"), f"R-{number}: {known} became {state}"
         self.states[number] = state
@@ -96,9 +96,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule(ceiling=USERS)
     def narrow(self, ceiling):
-        for permit in self.scene.casework.permits("in force"):
+        for permit in self.scene.service.permits("in force"):
             if ceiling < permit.ceiling:
-                self.scene.casework.narrow(int(permit.id[2:]), CIO, "fewer", Narrowed(max_users=ceiling))
+                self.scene.service.narrow(int(permit.id[2:]), CIO, "fewer", Narrowed(max_users=ceiling))
 
     # -- mail and time --
 
@@ -127,7 +127,7 @@ class Lives(RuleBasedStateMachine):
         self.scene.now += days * DAY
 
     def _permits(self):
-        return {permit.id: permit for permit in self.scene.casework.permits()}
+        return {permit.id: permit for permit in self.scene.service.permits()}
 
     def _covers(self, permit, subject, users):
         in_time = permit.since <= self.scene.now <= permit.until

@@ -13,7 +13,7 @@ import pytest
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.delivery.recipients import RecipientResult, Result
-from gatekeeper.ledger.service import CaseworkError, Exempted, Narrowed, NotAllowed, Terms
+from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Terms
 from gatekeeper.model import Scope
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import jobs
@@ -56,28 +56,28 @@ async def test_an_emergency_acts_on_mail_that_arrives_after_it_and_waits_for_its
     """Clause M1: except in an emergency, which the agency declares itself and which is reviewed afterwards."""
     await scene.send(people(2400))
     scene.now += 1
-    case = scene.casework.declare_emergency("DOA", HEAD, "Flood", 4)
+    case = scene.service.declare_emergency("DOA", HEAD, "Flood", 4)
     assert (case.permit.kind, case.permit.review, case.permit.uses) == ("emergency", "open", None)
     await scene.rechecks.run_due()
     assert scene.mailing().state == "held"  # it came before
     assert "queued" in (await scene.send(people(2300))).text
     assert "queued" in (await scene.send(people(3000), subject="Another", text=b"Stay away from the river")).text
-    assert [each.id for each in scene.casework.permits(review="open")] == ["P-1"]
+    assert [each.id for each in scene.service.permits(review="open")] == ["P-1"]
     scene.now += 4 * 3600 + 1
     assert "Held" in (await scene.send(people(3000), subject="Third", text=b"The water has gone")).text
     with pytest.raises(NotAllowed, match="nobody decides their own"):
-        scene.casework.review_permit(1, HEAD, "fine")
-    assert scene.casework.review_permit(1, CIO, "fine").permit.review == "closed"
-    assert scene.casework.permits(review="open") == []
+        scene.service.review_permit(1, HEAD, "fine")
+    assert scene.service.review_permit(1, CIO, "fine").permit.review == "closed"
+    assert scene.service.permits(review="open") == []
 
 
 async def test_who_may_declare_an_emergency_and_for_how_long(scene):
     with pytest.raises(NotAllowed, match="may not declare an emergency of DPHHS"):
-        scene.casework.declare_emergency("DPHHS", HEAD, "Flood", 4)
-    with pytest.raises(CaseworkError, match="an emergency is short"):
-        scene.casework.declare_emergency("DOA", HEAD, "Flood", 100)
-    with pytest.raises(CaseworkError, match="needs a reason"):
-        scene.casework.declare_emergency("DOA", CIO, " ", 1)
+        scene.service.declare_emergency("DPHHS", HEAD, "Flood", 4)
+    with pytest.raises(LedgerError, match="an emergency is short"):
+        scene.service.declare_emergency("DOA", HEAD, "Flood", 100)
+    with pytest.raises(LedgerError, match="needs a reason"):
+        scene.service.declare_emergency("DOA", CIO, " ", 1)
 
 
 # -- exceptions, designated senders ------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ async def test_an_instructor_may_write_to_the_students_of_a_class_and_to_nobody_
     assert "Held" in (await send(["class@univ.example.edu", *people(9)], subject="three")).text
     assert "Held" in (await scene.send(["class@univ.example.edu"], subject="four")).text
     exempted = Exempted(Scope(frozenset({SENDER})), UNTIL, lists=("class@univ.example.edu",))
-    scene.casework.grant_exception(exempted, CIO, "teaches")
+    scene.service.grant_exception(exempted, CIO, "teaches")
     assert "queued" in (await scene.send(["class@univ.example.edu"], subject="five")).text
 
 
@@ -111,13 +111,13 @@ async def test_designated_senders_of_an_agency(store, tmp_path):
 async def test_an_exception_needs_everyone_whom_the_rules_ask(store, tmp_path):
     scene = Scene(store, tmp_path, RULES.replace("    then: hold\n", f"    then: hold\n    ask: [approver, {HEAD}]\n"))
     with pytest.raises(NotAllowed, match=r"also needs the yes of head@doa\.example\.gov"):
-        scene.casework.grant_exception(Exempted(Scope(frozenset({SENDER})), UNTIL), CIO, "why not")
+        scene.service.grant_exception(Exempted(Scope(frozenset({SENDER})), UNTIL), CIO, "why not")
 
 
 async def test_what_is_for_a_group_of_senders_is_for_its_members_alone(store, tmp_path):
     """Clause S1: approval may be agency-wide, for groups of employees, or for one employee."""
     scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}, editor@doa.example.gov]\n")
-    scene.casework.grant_exception(Exempted(Scope(groups=frozenset({"newsroom"})), UNTIL), CIO, "writes the news")
+    scene.service.grant_exception(Exempted(Scope(groups=frozenset({"newsroom"})), UNTIL), CIO, "writes the news")
     assert scene.permit().scope == Scope(groups=frozenset({"newsroom"}))
     for number, sender in enumerate((SENDER, "editor@doa.example.gov")):
         text = b"The news of day %d" % number
@@ -126,15 +126,15 @@ async def test_what_is_for_a_group_of_senders_is_for_its_members_alone(store, tm
     forged = await scene.send(sender="editor@doa.example.gov", subject="forged", text=b"Pay here", authenticated=False)
     assert "Held" in forged.text
     assert scene.mailing(4).reasons[0].rule == "approval"
-    scene.casework.revoke(1, CIO, "No longer")
+    scene.service.revoke(1, CIO, "No longer")
     assert "Held" in (await scene.send(subject="more news", text=b"And yet more")).text
 
 
 async def test_a_request_for_a_group_gives_a_permit_for_the_group(store, tmp_path):
     """Clause S1."""
-    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n  desk: [clerk@doa.example.gov]\n")
+    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n  ctx: [clerk@doa.example.gov]\n")
     scene.ask(senders=("group:newsroom",))
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     other = await scene.send(sender="clerk@doa.example.gov")
     assert "Held" in other.text and "the sender is not" in scene.mailing().reasons[0].text
     assert "queued" in (await scene.send()).text
@@ -149,29 +149,29 @@ async def test_a_mailing_that_is_closed_before_any_of_it_was_sent_gives_its_use_
     colleague = "jo@doa.example.gov"
     await scene.send(people(2400))
     scene.ask(senders=(SENDER, colleague))
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     await scene.rechecks.run_due()
     assert (scene.permit().used, scene.permit().state, scene.mailing().state) == (1, "used", "released")
-    scene.casework.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))  # before the queue has sent any of it
+    scene.service.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))  # before the queue has sent any of it
     assert scene.mailing().state == "held"
     if closed == "deny":
-        scene.casework.deny(1, DEPUTY, "Too many")
+        scene.service.deny(1, DEPUTY, "Too many")
     else:
-        scene.casework.withdraw(1, SENDER, "Never mind")
+        scene.service.withdraw(1, SENDER, "Never mind")
     assert (scene.permit().used, scene.permit().state, scene.permit().mailings) == (0, "in force", ())
-    assert scene.casework.show_request(1).request.state == "approved"
+    assert scene.service.show_request(1).request.state == "approved"
     assert "queued" in (await scene.send(people(2300), sender=colleague)).text
     assert (scene.permit().used, scene.permit().state) == (1, "used")
-    assert scene.casework.show_request(1).request.state == "used"
+    assert scene.service.show_request(1).request.state == "used"
 
 
 async def test_a_mailing_of_which_something_was_sent_keeps_its_use(scene):
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     assert "queued" in (await scene.send(people(2100))).text
     assert "Held" in (await scene.send(people(2500))).text  # the same mailing has outgrown its permit
     assert scene.mailing().state == "held"
-    scene.casework.deny(1, DEPUTY, "Too many")
+    scene.service.deny(1, DEPUTY, "Too many")
     assert (scene.permit().used, scene.permit().state) == (1, "used")
     assert "Held" in (await scene.send(people(2400), text=b"Once more")).text
 
@@ -183,13 +183,13 @@ async def test_a_mailing_of_which_something_was_sent_keeps_its_use(scene):
 async def test_mass_mail_of_who_is_suspended_is_refused_and_other_mail_passes(store, tmp_path, kind, name):
     """Clause C10: violations have consequences."""
     scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n")
-    scene.casework.suspend(kind, name, CIO, "Chain letters", UNTIL)
+    scene.service.suspend(kind, name, CIO, "Chain letters", UNTIL)
     refused = await scene.send(people(300))
     assert refused.code == 550 and "suspended until 2026-12-31: Chain letters" in refused.text
     assert "queued" in (await scene.send(people(3), subject="lunch")).text
     assert "queued" in (await scene.send(people(300), sender="x@dphhs.example.gov")).text
-    assert [each.state for each in scene.casework.suspensions("in force")] == ["in force"]
-    scene.casework.end_suspension(1, DEPUTY)
+    assert [each.state for each in scene.service.suspensions("in force")] == ["in force"]
+    scene.service.end_suspension(1, DEPUTY)
     assert "queued" in (await scene.send(people(300))).text
 
 
@@ -197,7 +197,7 @@ async def test_mass_mail_of_who_is_suspended_is_refused_and_other_mail_passes(st
 async def test_another_name_in_from_is_no_way_around_a_suspension(store, tmp_path, kind, name):
     """Clause C10: who is suspended is known by every name that the message is sent under."""
     scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n")
-    scene.casework.suspend(kind, name, CIO, "Chain letters", UNTIL)
+    scene.service.suspend(kind, name, CIO, "Chain letters", UNTIL)
     other = scene.message(people(300), sender="x@dphhs.example.gov")
     sender_field = replace(other, content=f"Sender: {SENDER}\r\n".encode() + other.content)
     for forged in (
@@ -213,12 +213,12 @@ async def test_another_name_in_from_is_no_way_around_a_suspension(store, tmp_pat
 async def test_a_suspension_ends_by_itself_and_a_rule_of_its_own_decides(store, tmp_path):
     rule = "  - {id: chains, when: {mass: true, suspended: true}, then: hold, say: Ask us first.}\n"
     scene = Scene(store, tmp_path, RULES + rule)
-    scene.casework.suspend("sender", SENDER, CIO, "Chain letters", date(2026, 11, 24))
+    scene.service.suspend("sender", SENDER, CIO, "Chain letters", date(2026, 11, 24))
     assert "Held for approval" in (await scene.send(people(300))).text
     scene.now += 3 * DAY
     assert "queued" in (await scene.send(people(300), subject="new", text=b"something else")).text
     with pytest.raises(NotAllowed, match="may not suspend anybody"):
-        scene.casework.suspend("sender", SENDER, HEAD, "Chain letters", UNTIL)
+        scene.service.suspend("sender", SENDER, HEAD, "Chain letters", UNTIL)
 
 
 # -- what rules see ----------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ async def test_the_purpose_is_the_approved_requests_else_the_senders(store, tmp_
     assert "(news)" in (await scene.send(people(300))).text
     scene.ask(users=2300)
     assert "(news)" in (await scene.send(people(300))).text  # M3: asking is not being allowed
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     assert (await scene.send(people(300))).code == 250
 
 
@@ -264,15 +264,15 @@ async def test_revoking_stops_what_has_not_left_waits_for_what_is_on_its_way_and
     """Clause S5: the CIO may cancel any use; clause S3: what is not yet sent obeys at once."""
     monkeypatch.setattr("gatekeeper.background.delivery_queue._GROUP", 500)
     await scene.send(people(2400))
-    scene.casework.approve(1, CIO)
+    scene.service.approve(1, CIO)
     hop = Hop()
-    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
     queue.start()
     await asyncio.wait_for(hop.busy.wait(), 30)  # the first group is on its way
     looks = []
-    casework = scene.casework
-    object.__setattr__(casework, "pause", lambda seconds: looks.append(len(hop.taken)))
-    revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
+    service = scene.service
+    object.__setattr__(service, "pause", lambda seconds: looks.append(len(hop.taken)))
+    revoking = asyncio.create_task(asyncio.to_thread(service.revoke, 1, DEPUTY, "The form is wrong"))
     await until(lambda: looks)
     assert not revoking.done() and hop.taken == []
     hop.go.set()
@@ -282,7 +282,7 @@ async def test_revoking_stops_what_has_not_left_waits_for_what_is_on_its_way_and
     await asyncio.sleep(0.1)
     assert len(hop.taken) == sent and scene.mailing().state == "held"
     assert "P-1 was revoked: The form is wrong" in scene.mailing().reasons[0].text
-    scene.casework.approve(1, CIO)  # anew: to the others, and to nobody twice
+    scene.service.approve(1, CIO)  # anew: to the others, and to nobody twice
     queue.poke()
     await until(lambda: len(hop.taken) == 2400)
     await queue.stop(10)
@@ -294,16 +294,16 @@ async def test_closing_waits_for_what_is_on_its_way_and_reports_only_the_others(
     """What a revoke stopped is denied before the group that was on its way has been answered (S5)."""
     monkeypatch.setattr("gatekeeper.background.delivery_queue._GROUP", 500)
     await scene.send(people(2400))
-    scene.casework.approve(1, CIO)
+    scene.service.approve(1, CIO)
     hop, looks = Hop(), []
-    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
     queue.start()
     await asyncio.wait_for(hop.busy.wait(), 30)
-    casework = scene.casework
-    object.__setattr__(casework, "pause", lambda seconds: looks.append(time.sleep(0.01)))
-    revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
+    service = scene.service
+    object.__setattr__(service, "pause", lambda seconds: looks.append(time.sleep(0.01)))
+    revoking = asyncio.create_task(asyncio.to_thread(service.revoke, 1, DEPUTY, "The form is wrong"))
     await until(lambda: looks)
-    verb = partial(casework.deny, 1, CIO, "No") if closed == "deny" else partial(casework.withdraw, 1, SENDER, "No")
+    verb = partial(service.deny, 1, CIO, "No") if closed == "deny" else partial(service.withdraw, 1, SENDER, "No")
     closing = asyncio.create_task(asyncio.to_thread(verb))
     await asyncio.sleep(0.1)
     assert not closing.done() and not revoking.done()
@@ -312,7 +312,7 @@ async def test_closing_waits_for_what_is_on_its_way_and_reports_only_the_others(
     await asyncio.wait_for(closing, 30)
     assert (stopped.sent, stopped.stopped, len(hop.taken)) == (500, 1900, 500)
     await queue.stop(10)
-    recipients = [view for batch in scene.casework.show(1).batches for view in batch.recipients]
+    recipients = [view for batch in scene.service.show(1).batches for view in batch.recipients]
     assert sum(view.state == "sent" for view in recipients) == 500
     assert (scene.permit().used, scene.permit().state) == (1, "revoked")
 
@@ -321,16 +321,16 @@ async def test_time_does_not_end_what_is_on_its_way(store, tmp_path, monkeypatch
     monkeypatch.setattr("gatekeeper.background.delivery_queue._GROUP", 500)
     scene = Scene(store, tmp_path, RULES + "held: {expire: 1h}\n")
     await scene.send(people(2400))
-    scene.casework.approve(1, CIO)
+    scene.service.approve(1, CIO)
     hop = Hop()
-    queue = Queue(store, hop, scene.voice, 9e9, clock=scene.clock)
+    queue = Queue(store, hop, scene.letterhead, 9e9, clock=scene.clock)
     queue.start()
     await asyncio.wait_for(hop.busy.wait(), 30)
-    casework = scene.casework
-    revoking = asyncio.create_task(asyncio.to_thread(casework.revoke, 1, DEPUTY, "The form is wrong"))
+    service = scene.service
+    revoking = asyncio.create_task(asyncio.to_thread(service.revoke, 1, DEPUTY, "The form is wrong"))
     await until(lambda: scene.mailing().state == "held")
     scene.now += 2 * 3600
-    patience = HeldReminders(store, scene.voice, clock=scene.clock)
+    patience = HeldReminders(store, scene.letterhead, clock=scene.clock)
     await patience.attend()
     assert scene.mailing().state == "held"
     hop.go.set()
@@ -344,32 +344,32 @@ async def test_a_mailing_of_which_a_part_was_sent_keeps_its_use_when_the_rest_is
     monkeypatch.setattr("gatekeeper.background.delivery_queue._GROUP", 500)
     await scene.send(people(2400))
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     await scene.rechecks.run_due()
     hop = Hop()
-    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
     queue.start()
     await asyncio.wait_for(hop.busy.wait(), 30)
-    narrowing = asyncio.create_task(asyncio.to_thread(scene.casework.narrow, 1, CIO, "Fewer", Narrowed(max_users=2300)))
+    narrowing = asyncio.create_task(asyncio.to_thread(scene.service.narrow, 1, CIO, "Fewer", Narrowed(max_users=2300)))
     await until(lambda: scene.mailing().state == "held")
     hop.go.set()
     assert (await asyncio.wait_for(narrowing, 30)).stopped.sent == 500
     await queue.stop(10)
-    scene.casework.deny(1, DEPUTY, "Too many")
+    scene.service.deny(1, DEPUTY, "Too many")
     assert (scene.permit().used, scene.permit().state) == (1, "used")
-    assert scene.casework.show_request(1).request.state == "used"
+    assert scene.service.show_request(1).request.state == "used"
 
 
 async def test_a_message_that_a_permit_lets_pass_is_waited_for(scene):
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     scene.hop.pause = 0.2
     sending = asyncio.create_task(scene.send(people(2400)))
     await until(lambda: scene.permit().used)
     seen = []
-    casework = scene.casework
-    object.__setattr__(casework, "pause", lambda seconds: seen.append(len(scene.hop.added)))
-    case = await asyncio.to_thread(casework.revoke_request, 1, CIO, "No")
+    service = scene.service
+    object.__setattr__(service, "pause", lambda seconds: seen.append(len(scene.hop.added)))
+    case = await asyncio.to_thread(service.revoke_request, 1, CIO, "No")
     assert (await sending).code == 250 and len(scene.hop.added) == 1
     assert (case.stopped.sent, case.stopped.stopped, case.request.state) == (2400, 0, "revoked")
     assert "it was revoked" in (await _held(scene, people(2400)))[0].text
@@ -383,24 +383,24 @@ async def _held(scene, recipients):
 async def test_narrowing_holds_what_is_covered_no_more_and_releases_what_still_is(scene):
     """Clause S3: the CIO may re-evaluate and modify an approved use."""
     await scene.send(people(2400))
-    scene.casework.approve(1, CIO)
-    case = scene.casework.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))
+    scene.service.approve(1, CIO)
+    case = scene.service.narrow(1, CIO, "Fewer", Narrowed(max_users=2300))
     assert (case.stopped.sent, case.stopped.stopped) == (0, 2400) and scene.mailing().state == "held"
     await scene.rechecks.run_due()
     assert "2400 users, permit allows 2300" in scene.mailing().reasons[0].text
-    with pytest.raises(CaseworkError, match="P-1: it allows 2300 users; narrowing cannot allow more"):
-        scene.casework.narrow(1, CIO, "More", Narrowed(max_users=9000))
-    scene.casework.approve(1, CIO)
-    scene.casework.narrow(2, CIO, "Sooner", Narrowed(until=date(2026, 11, 24)))
+    with pytest.raises(LedgerError, match="P-1: it allows 2300 users; narrowing cannot allow more"):
+        scene.service.narrow(1, CIO, "More", Narrowed(max_users=9000))
+    scene.service.approve(1, CIO)
+    scene.service.narrow(2, CIO, "Sooner", Narrowed(until=date(2026, 11, 24)))
     await scene.rechecks.run_due()
     assert scene.mailing().state == "released" and len(scene.releases()) == 1
 
 
 async def test_an_approval_on_the_spot_may_allow_more_and_be_used_again(scene):
     await scene.send(people(2400))
-    with pytest.raises(CaseworkError, match="it reaches 2400 users; expected --max-users not below"):
-        scene.casework.approve(1, CIO, terms=Terms(max_users=2000))
-    scene.casework.approve(1, CIO, terms=Terms(max_users=2500, uses=2, until=UNTIL, binding="template"))
+    with pytest.raises(LedgerError, match="it reaches 2400 users; expected --max-users not below"):
+        scene.service.approve(1, CIO, terms=Terms(max_users=2000))
+    scene.service.approve(1, CIO, terms=Terms(max_users=2500, uses=2, until=UNTIL, binding="template"))
     assert "queued" in (await scene.send(people(2500))).text
     scene.now += 2 * DAY
     assert "queued" in (await scene.send(people(2500))).text  # another mailing
@@ -410,7 +410,7 @@ async def test_an_approval_on_the_spot_may_allow_more_and_be_used_again(scene):
 async def test_changes_asked_of_a_held_mailing_send_it_back(scene):
     """Clause S2: the CIO recommends changes."""
     await scene.send(people(2400))
-    assert scene.casework.ask_changes(1, CIO, "Say whom to call").mailing.state == "denied"
+    assert scene.service.ask_changes(1, CIO, "Say whom to call").mailing.state == "denied"
     leased = scene.store.call(partial(jobs.lease, now=scene.now + 1, seconds=60, limit=50))
     reports = [job.content for job in leased if job.kind == jobs.DSN]
     assert len(reports) == 1 and b"changes asked: Say whom to call" in reports[0]

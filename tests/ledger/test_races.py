@@ -16,7 +16,7 @@ import pytest
 
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.delivery.recipients import RecipientResult, Result
-from gatekeeper.ledger.service import CaseworkError
+from gatekeeper.ledger.service import LedgerError
 from gatekeeper.smtp.replies import reply
 from tests.ledger.scene import CIO, DEPUTY, RULES, SENDER, Scene
 from tests.store.arrivals import people
@@ -48,7 +48,7 @@ def race(acts: dict[str, Callable[[], object]], dice: random.Random) -> dict[str
         time.sleep(delay)
         try:
             return act()
-        except CaseworkError:
+        except LedgerError:
             return None
 
     with ThreadPoolExecutor(len(acts)) as threads:
@@ -76,16 +76,16 @@ async def one_wins(scene: Scene, seed: int) -> None:
     hop, subject = Hop(dice), f"decided {seed}"
     held = await scene.send(EVERYONE, subject=subject, text=subject.encode())
     number = int(held.text.split("M-")[1].split(":")[0])
-    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
     queue.start()
-    casework = scene.casework
+    service = scene.service
     won = await asyncio.to_thread(
         race,
         {
-            "approve": lambda: casework.approve(number, CIO),
-            "approve too": lambda: casework.approve(number, DEPUTY),
-            "deny": lambda: casework.deny(number, DEPUTY, "no"),
-            "withdraw": lambda: casework.withdraw(number, SENDER),
+            "approve": lambda: service.approve(number, CIO),
+            "approve too": lambda: service.approve(number, DEPUTY),
+            "deny": lambda: service.deny(number, DEPUTY, "no"),
+            "withdraw": lambda: service.withdraw(number, SENDER),
         },
         dice,
     )
@@ -106,16 +106,16 @@ async def nothing_after_a_revoke(scene: Scene, seed: int) -> None:
     hop, subject = Hop(dice), f"revoked {seed}"
     held = await scene.send(EVERYONE, subject=subject, text=subject.encode())
     number = int(held.text.split("M-")[1].split(":")[0])
-    casework = scene.casework
-    object.__setattr__(casework, "pause", lambda seconds: time.sleep(0.002))
-    queue = Queue(scene.store, hop, scene.voice, 60, clock=scene.clock)
+    service = scene.service
+    object.__setattr__(service, "pause", lambda seconds: time.sleep(0.002))
+    queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
     queue.start()
-    permit = int(str((await asyncio.to_thread(casework.approve, number, CIO)).permit).removeprefix("P-"))
+    permit = int(str((await asyncio.to_thread(service.approve, number, CIO)).permit).removeprefix("P-"))
     queue.poke()
     seen: list[int] = []
 
     def revoke(by: str) -> object:
-        case = casework.revoke(permit, by, "no more")
+        case = service.revoke(permit, by, "no more")
         seen.append(len(hop.taken))
         return case
 
@@ -124,7 +124,7 @@ async def nothing_after_a_revoke(scene: Scene, seed: int) -> None:
         {
             "revoke": lambda: revoke(CIO),
             "revoke too": lambda: revoke(DEPUTY),
-            "deny": lambda: casework.deny(number, CIO, "no"),  # of what the revoke has held again, or not at all
+            "deny": lambda: service.deny(number, CIO, "no"),  # of what the revoke has held again, or not at all
         },
         dice,
     )
@@ -144,13 +144,13 @@ async def no_message_after_a_revoke(scene: Scene, seed: int) -> None:
     subject, scene.hop.pause = f"on its way {seed}", 0.003
     scene.hop.added.clear()
     request = int(scene.ask(subject=subject).request.id.removeprefix("R-"))
-    scene.casework.approve_request(request, CIO)
-    casework = scene.casework
-    object.__setattr__(casework, "pause", lambda seconds: time.sleep(0.002))
+    scene.service.approve_request(request, CIO)
+    service = scene.service
+    object.__setattr__(service, "pause", lambda seconds: time.sleep(0.002))
 
     def revoke() -> tuple[int, int]:
         time.sleep(dice.random() / 20)
-        case = casework.revoke_request(request, CIO, "no more")
+        case = service.revoke_request(request, CIO, "no more")
         return case.stopped.sent, len(scene.hop.added)
 
     async def stream(start: int) -> int:

@@ -43,14 +43,14 @@ async def a_day(scene):
     await send(people(900, start=900))
     await send(people(600, start=1800))  # over both limits: held
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     await scene.rechecks.run_due()  # the permit covers it
     await send(people(300))
     await send(people(50, start=2400))  # more than the permit's
     scene.now += 60
-    scene.casework.declare_emergency("DOA", HEAD, "Flood", 4)
+    scene.service.declare_emergency("DOA", HEAD, "Flood", 4)
     await send(people(2300), subject="Stay inside", text=b"The river rises")
-    scene.casework.suspend("sender", LETTERS, CIO, "Chain letters", date(2026, 12, 31))
+    scene.service.suspend("sender", LETTERS, CIO, "Chain letters", date(2026, 12, 31))
     await send(people(300), sender=LETTERS)
     await send(people(2), sender=LETTERS)
     scene.auditor.flush()

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from gatekeeper.ledger.service import CaseworkError, Exempted, NotAllowed, NotFound, Terms, Wanted
+from gatekeeper.ledger.service import Exempted, LedgerError, NotAllowed, NotFound, Terms, Wanted
 from gatekeeper.model import Scope
 from gatekeeper.store import permits
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TEXT, TODAY, Scene, written
@@ -27,16 +27,16 @@ async def test_that_a_request_was_received_lets_nothing_pass_and_its_approval_do
     case = scene.ask()
     assert (case.request.state, case.request.rules, case.missing) == ("submitted", ("approval",), ("approver",))
     assert "Held for approval" in (await scene.send(subject="Open enrolment")).text
-    approved = scene.casework.approve_request(1, CIO)
+    approved = scene.service.approve_request(1, CIO)
     assert (approved.request.state, approved.permit) == ("approved", "P-1")
     await scene.rechecks.run_due()  # what waits for it is released
     assert (scene.mailing().state, len(scene.releases())) == ("released", 1)
-    assert scene.casework.show_request(1).request.state == "used" and scene.permit().mailings == ("M-1",)
+    assert scene.service.show_request(1).request.state == "used" and scene.permit().mailings == ("M-1",)
 
 
 async def test_an_approved_mailing_passes_at_once_and_uses_its_permit_up(scene):
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     everyone = people(2400)
     assert "queued" in (await scene.send(everyone)).text
     assert (scene.permit().state, scene.permit().used, len(scene.hop.added)) == ("used", 1, 1)
@@ -60,7 +60,7 @@ async def test_a_mailing_that_differs_from_its_permit_is_held_and_says_how(store
     deq = "  DEQ: {name: Environment, domains: [deq.example.gov]}\nlists:"
     scene = Scene(store, tmp_path, RULES.replace("lists:", deq, 1))
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     assert "Held for approval" in (await scene.send(**given)).text
     (reason,) = scene.mailing().reasons
     assert "not covered by P-1" in reason.text and difference in reason.text
@@ -70,7 +70,7 @@ async def test_a_mailing_that_differs_from_its_permit_is_held_and_says_how(store
 async def test_a_day_late_is_held(scene):
     """The planned day and two working days more: Monday to Wednesday."""
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     scene.now += 3 * DAY
     await scene.send()
     assert "its last day is over" in scene.mailing().reasons[0].text
@@ -78,8 +78,8 @@ async def test_a_day_late_is_held(scene):
 
 async def test_one_byte_changed_is_held_where_content_binds_and_a_forger_may_send_the_very_content_only(scene):
     scene.ask(content=CONTENT)
-    assert scene.casework.request_content(1) == CONTENT
-    scene.casework.approve_request(1, CIO)
+    assert scene.service.request_content(1) == CONTENT
+    scene.service.approve_request(1, CIO)
     await scene.send(text=TEXT + b".")
     assert "the content is not what was approved" in scene.mailing().reasons[0].text
     assert "queued" in (await scene.send(authenticated=False, subject="Open enrolment")).text
@@ -97,7 +97,7 @@ async def test_one_byte_changed_is_held_where_content_binds_and_a_forger_may_sen
 )
 async def test_a_template_covers_what_varies_and_not_another_link(scene, text, difference):
     scene.ask(content=CONTENT)
-    scene.casework.approve_request(1, CIO, terms=Terms(binding="template"))
+    scene.service.approve_request(1, CIO, terms=Terms(binding="template"))
     reply = await scene.send(text=text)
     if difference is None:
         assert "queued" in reply.text
@@ -112,7 +112,7 @@ async def test_late_requests_are_flagged_with_the_earliest_day_or_refused(store,
     assert (late.late, late.earliest) == (True, date(2026, 12, 1))
     assert not scene.ask(planned=date(2026, 12, 1)).request.late
     strict = Scene(store, tmp_path, RULES.replace("5 working days", "5 working days, late: refuse"))
-    with pytest.raises(CaseworkError, match=r"too late: the earliest day that can be planned now is 2026-11-30"):
+    with pytest.raises(LedgerError, match=r"too late: the earliest day that can be planned now is 2026-11-30"):
         strict.ask()
 
 
@@ -120,23 +120,23 @@ async def test_who_may_ask_and_who_may_decide(scene):
     """Clause S1: the department head or a designee asks; nobody decides their own."""
     wanted = Wanted("DPHHS", (SENDER,), "x", users=1, planned=TODAY)
     with pytest.raises(NotAllowed, match=r"head@doa\.example\.gov may not ask for DPHHS"):
-        scene.casework.submit(wanted, HEAD)
+        scene.service.submit(wanted, HEAD)
     scene.ask(senders=(DEPUTY,))
     with pytest.raises(NotAllowed, match="nobody decides their own"):
-        scene.casework.approve_request(1, DEPUTY)
+        scene.service.approve_request(1, DEPUTY)
     with pytest.raises(NotAllowed, match="may not decide it"):
-        scene.casework.approve_request(1, "somebody@example.org")
+        scene.service.approve_request(1, "somebody@example.org")
     with pytest.raises(NotFound, match="R-9: no such request"):
-        scene.casework.deny_request(9, CIO, "no")
+        scene.service.deny_request(9, CIO, "no")
 
 
 async def test_changes_are_asked_and_answered_under_the_same_number(scene):
     """Clause S2: the CIO recommends changes to the proposal."""
     scene.ask()
-    assert scene.casework.ask_changes_of_request(1, CIO, "fewer").request.state == "changes"
-    with pytest.raises(CaseworkError, match="R-1: it is changes; approve is for a request that is submitted"):
-        scene.casework.approve_request(1, CIO)
-    again = scene.casework.submit_again(1, Wanted(users=2300), HEAD)
+    assert scene.service.ask_changes_of_request(1, CIO, "fewer").request.state == "changes"
+    with pytest.raises(LedgerError, match="R-1: it is changes; approve is for a request that is submitted"):
+        scene.service.approve_request(1, CIO)
+    again = scene.service.submit_again(1, Wanted(users=2300), HEAD)
     assert (again.request.state, again.request.draft.users, again.request.draft.subject) == (
         "submitted",
         2300,
@@ -149,23 +149,23 @@ async def test_changes_are_asked_and_answered_under_the_same_number(scene):
 async def test_a_final_denial_is_final_and_another_may_be_appealed_once(scene):
     """Clause S2: the CIO's word is final."""
     scene.ask()
-    assert scene.casework.deny_request(1, CIO, "no").request.final
+    assert scene.service.deny_request(1, CIO, "no").request.final
     with pytest.raises(NotAllowed, match=r"R-1: cio@example\.gov denied it, whose decision is final"):
-        scene.casework.submit_again(1, Wanted(), HEAD, "please", appeal=True)
+        scene.service.submit_again(1, Wanted(), HEAD, "please", appeal=True)
     scene.ask()
-    scene.casework.deny_request(2, DEPUTY, "no")
-    assert scene.casework.submit_again(2, Wanted(), HEAD, "please", appeal=True).request.state == "submitted"
+    scene.service.deny_request(2, DEPUTY, "no")
+    assert scene.service.submit_again(2, Wanted(), HEAD, "please", appeal=True).request.state == "submitted"
     with pytest.raises(NotAllowed, match="nobody decides their own"):
-        scene.casework.approve_request(2, DEPUTY)  # somebody else looks at it
-    scene.casework.deny_request(2, CIO, "no")
+        scene.service.approve_request(2, DEPUTY)  # somebody else looks at it
+    scene.service.deny_request(2, CIO, "no")
     with pytest.raises(NotAllowed, match="whose decision is final"):
-        scene.casework.submit_again(2, Wanted(), HEAD, "please", appeal=True)
+        scene.service.submit_again(2, Wanted(), HEAD, "please", appeal=True)
 
 
 async def test_a_request_that_no_rule_would_hold_needs_nobody(scene):
     case = scene.ask(users=2000)
     assert (case.needs, case.request.rules) == ((), ())
-    approved = scene.casework.approve_request(1, CIO, terms=Terms(max_users=2400))
+    approved = scene.service.approve_request(1, CIO, terms=Terms(max_users=2400))
     assert scene.permit().rules == ("approval",) and approved.request.state == "approved"
 
 
@@ -174,18 +174,18 @@ async def test_everyone_named_must_agree_and_the_strictest_of_what_they_say_coun
     text = RULES.replace("    then: hold\n", "    then: hold\n    ask: [approver, head]\n")
     scene = Scene(store, tmp_path, text)
     scene.ask()
-    first = scene.casework.approve_request(1, CIO, terms=Terms(max_users=2300))
+    first = scene.service.approve_request(1, CIO, terms=Terms(max_users=2300))
     assert (first.request.state, first.missing) == ("submitted", ("head",))
-    scene.casework.approve_request(1, "chief@doa.example.gov")
+    scene.service.approve_request(1, "chief@doa.example.gov")
     assert scene.permit().ceiling == 2300
 
 
 async def test_an_exception_is_a_standing_permit_that_ends(scene):
     """Clause M8."""
     scene.ask(exception=True, planned=None, subject="")
-    with pytest.raises(CaseworkError, match="an exception stands until it ends"):
-        scene.casework.approve_request(1, CIO)
-    scene.casework.approve_request(1, CIO, terms=Terms(until=date(2026, 12, 31)))
+    with pytest.raises(LedgerError, match="an exception stands until it ends"):
+        scene.service.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO, terms=Terms(until=date(2026, 12, 31)))
     for subject in ("one", "two"):
         assert "queued" in (await scene.send(subject=subject, text=subject.encode())).text
     assert (scene.permit().kind, scene.permit().state, scene.permit().used) == ("exception", "in force", 2)
@@ -193,8 +193,8 @@ async def test_an_exception_is_a_standing_permit_that_ends(scene):
 
 async def test_a_withdrawn_request_has_no_permit_any_more(scene):
     scene.ask()
-    scene.casework.approve_request(1, CIO)
-    assert scene.casework.withdraw_request(1, HEAD).request.state == "withdrawn"
+    scene.service.approve_request(1, CIO)
+    assert scene.service.withdraw_request(1, HEAD).request.state == "withdrawn"
     await scene.send()
     assert "it was revoked" in scene.mailing().reasons[0].text
 
@@ -202,9 +202,9 @@ async def test_a_withdrawn_request_has_no_permit_any_more(scene):
 async def test_of_several_permits_that_cover_one_without_a_count_of_uses_is_used(store, tmp_path):
     rule = "  - {id: pdf, when: {mass: true, attachments: {over: 0}}, then: hold, say: No files.}\n"
     scene = Scene(store, tmp_path, RULES + rule)
-    scene.casework.grant_exception(Exempted(Scope(frozenset({SENDER})), TODAY, ("approval",)), CIO, "it may")
+    scene.service.grant_exception(Exempted(Scope(frozenset({SENDER})), TODAY, ("approval",)), CIO, "it may")
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     assert scene.permit(2).rules == ("approval", "pdf")
     await scene.send(text=TEXT)
     assert scene.permit(1).mailings == ("M-1",) and scene.permit(2).mailings == ()  # the standing one first
@@ -212,9 +212,9 @@ async def test_of_several_permits_that_cover_one_without_a_count_of_uses_is_used
 
 async def test_an_approved_request_that_nobody_used_in_time_expires_with_its_permit(scene):
     scene.ask()
-    scene.casework.approve_request(1, CIO)
+    scene.service.approve_request(1, CIO)
     scene.now += 5 * DAY
     scene.store.call(partial(permits.expire_permits, now=scene.now))
-    assert (scene.casework.show_request(1).request.state, scene.permit().state) == ("expired", "expired")
+    assert (scene.service.show_request(1).request.state, scene.permit().state) == ("expired", "expired")
     await scene.send()
     assert "its last day is over" in scene.mailing().reasons[0].text

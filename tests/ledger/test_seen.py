@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from gatekeeper.background.held_reminders import HeldReminders
-from gatekeeper.ledger.service import CaseworkError, Narrowed, Stale, Terms, Wanted
+from gatekeeper.ledger.service import LedgerError, Narrowed, Stale, Terms, Wanted
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.policy import agreement
 from gatekeeper.store import jobs, versions
@@ -34,12 +34,12 @@ def two(store, tmp_path):
 
 
 def version(scene, number=1):
-    return scene.casework.show(number).mailing.version
+    return scene.service.show(number).mailing.version
 
 
 def sent_to(scene):
     """How many recipients are on their way."""
-    case = scene.casework.show(1)
+    case = scene.service.show(1)
     return sum(len(batch.recipients) for batch in case.batches if batch.state == "released")
 
 
@@ -55,11 +55,11 @@ async def test_what_came_after_somebody_looked_is_not_sent_and_each_difference_i
     seen = version(scene)
     await scene.send(people(4000, "opi.example.gov"), text=OTHER)
     with pytest.raises(Stale) as error:
-        scene.casework.approve(1, CIO, seen=seen)
+        scene.service.approve(1, CIO, seen=seen)
     text = said(error)
     assert "2,400 users then, 6,400 now" in text and "OPI" in text and "other content" in text
     assert (scene.mailing().state, sent_to(scene), scene.releases()) == ("held", 0, [])
-    decision = scene.casework.approve(1, CIO, seen=version(scene))
+    decision = scene.service.approve(1, CIO, seen=version(scene))
     assert decision.mailing.state == "released" and sent_to(scene) == 6400
 
 
@@ -70,7 +70,7 @@ async def test_a_rule_that_holds_it_since_is_a_difference(store, tmp_path):
     seen = version(scene)
     await scene.send(people(3001))
     with pytest.raises(Stale, match="rules that did not hold it then: huge"):
-        scene.casework.approve(1, CIO, seen=seen)
+        scene.service.approve(1, CIO, seen=seen)
 
 
 async def test_people_outside_are_a_difference(scene):
@@ -78,7 +78,7 @@ async def test_people_outside_are_a_difference(scene):
     seen = version(scene)
     await scene.send(["a@example.org", "b@example.org"])
     with pytest.raises(Stale, match="0 people outside then, 2 now"):
-        scene.casework.approve(1, CIO, terms=Terms(max_users=9000), seen=seen)
+        scene.service.approve(1, CIO, terms=Terms(max_users=9000), seen=seen)
 
 
 async def test_growth_within_the_terms_is_no_difference(scene):
@@ -86,8 +86,8 @@ async def test_growth_within_the_terms_is_no_difference(scene):
     seen = version(scene)
     await scene.send(people(100, start=2400))
     with pytest.raises(Stale, match="2,400 users then, 2,500 now"):
-        scene.casework.approve(1, CIO, seen=seen)
-    decision = scene.casework.approve(1, CIO, terms=Terms(max_users=3000), seen=seen)
+        scene.service.approve(1, CIO, seen=seen)
+    decision = scene.service.approve(1, CIO, terms=Terms(max_users=3000), seen=seen)
     assert decision.mailing.state == "released" and scene.permit().ceiling == 3000
 
 
@@ -96,28 +96,28 @@ async def test_content_that_varies_is_covered_by_a_template_and_other_content_is
     seen = version(scene)
     await scene.send(text=LIKE)
     with pytest.raises(Stale, match="1 message of other content, in batch 2"):
-        scene.casework.approve(1, CIO, seen=seen)
+        scene.service.approve(1, CIO, seen=seen)
     template = Terms(binding="template")
     await scene.send(text=OTHER)
     with pytest.raises(Stale, match="1 message of other content, in batch 3"):
-        scene.casework.approve(1, CIO, terms=template, seen=seen)
+        scene.service.approve(1, CIO, terms=template, seen=seen)
 
 
 async def test_more_of_the_same_kind_is_released_by_a_template(scene):
     await scene.send()
     seen = version(scene)
     await scene.send(text=LIKE)
-    assert scene.casework.approve(1, CIO, terms=Terms(binding="template"), seen=seen).mailing.state == "released"
+    assert scene.service.approve(1, CIO, terms=Terms(binding="template"), seen=seen).mailing.state == "released"
 
 
 async def test_a_version_that_nobody_was_shown_is_an_error(scene):
     await scene.send()
-    for verb in (scene.casework.approve, scene.casework.deny):
-        with pytest.raises(CaseworkError, match="--seen nonsense is no version of it"):
+    for verb in (scene.service.approve, scene.service.deny):
+        with pytest.raises(LedgerError, match="--seen nonsense is no version of it"):
             verb(1, CIO, "because", seen="nonsense")
     await scene.send(subject="Another", text=OTHER)
-    with pytest.raises(CaseworkError):
-        scene.casework.approve(1, CIO, seen=version(scene, 2))
+    with pytest.raises(LedgerError):
+        scene.service.approve(1, CIO, seen=version(scene, 2))
     assert scene.mailing().state == "held"
 
 
@@ -125,19 +125,23 @@ async def test_who_closes_a_mailing_by_what_they_saw_is_told_what_came_since(sce
     await scene.send()
     seen = version(scene)
     await scene.send(people(10, start=2400))
-    for verb, by in ((scene.casework.deny, CIO), (scene.casework.ask_changes, CIO), (scene.casework.withdraw, SENDER)):
+    for verb, by in (
+        (scene.service.deny, CIO),
+        (scene.service.ask_changes, CIO),
+        (scene.service.withdraw, SENDER),
+    ):
         with pytest.raises(Stale, match="2,400 users then, 2,410 now"):
             verb(1, by, "no", seen=seen)
-    assert scene.casework.deny(1, CIO, "no", seen=version(scene)).mailing.state == "denied"
+    assert scene.service.deny(1, CIO, "no", seen=version(scene)).mailing.state == "denied"
 
 
 async def test_what_arrives_after_an_approval_is_held_unless_its_terms_cover_it(scene):
     await scene.send()
-    scene.casework.approve(1, CIO, terms=Terms(max_users=2450))
+    scene.service.approve(1, CIO, terms=Terms(max_users=2450))
     assert "Held" not in (await scene.send(people(50, start=2400))).text
     assert "Held for approval as M-1" in (await scene.send(people(10), text=OTHER)).text
     seen = version(scene)
-    scene.casework.approve(1, CIO, seen=seen)
+    scene.service.approve(1, CIO, seen=seen)
     assert "Held for approval as M-1" in (await scene.send(people(1, start=2450))).text
 
 
@@ -149,11 +153,11 @@ async def test_a_version_changes_with_what_is_to_be_seen_and_with_nothing_else(s
     first = version(scene)
     await scene.send()  # the same to the same people: held again, with nothing new
     assert version(scene) == first
-    patience = HeldReminders(scene.store, scene.voice, clock=scene.clock)
+    patience = HeldReminders(scene.store, scene.letterhead, clock=scene.clock)
     for days in (0.01, 4, 8):  # told, reminded, passed on
         scene.now += days * 86_400
         await patience.attend()
-    acts = [event.act for event in scene.casework.show(1).events]
+    acts = [event.act for event in scene.service.show(1).events]
     assert "told" in acts and "reminded" in acts and version(scene) == first
     found = [first]
     for change in (
@@ -165,21 +169,21 @@ async def test_a_version_changes_with_what_is_to_be_seen_and_with_nothing_else(s
         await scene.send(**change)
         found.append(version(scene))
     assert len(set(found)) == 4
-    assert scene.casework.mailings()[0].version == found[-1]
+    assert scene.service.mailings()[0].version == found[-1]
 
 
 async def test_anothers_decision_is_another_version(two):
     await two.send()
     first = version(two)
-    two.casework.approve(1, CIO)
+    two.service.approve(1, CIO)
     second = version(two)
-    two.casework.approve(1, DEPUTY)
+    two.service.approve(1, DEPUTY)
     assert len({first, second, version(two)}) == 3
 
 
 async def test_becoming_held_again_with_nothing_new_is_no_change(scene):
     await scene.send()
-    scene.casework.approve(1, CIO)
+    scene.service.approve(1, CIO)
     released = version(scene)
     scene.now += 5 * 86_400  # the permit's last day is over
     scene.store.call(partial(_begin_now, now=scene.now))
@@ -200,9 +204,9 @@ async def test_becoming_held_is_no_change_to_who_saw_it_being_gathered(store, tm
     await scene.send(people(1200, start=1200))
     assert scene.mailing().state == "held"
     with pytest.raises(Stale) as error:
-        scene.casework.approve(1, CIO, seen=seen)
+        scene.service.approve(1, CIO, seen=seen)
     assert error.value.differences == ("1,200 users then, 2,400 now",)
-    assert scene.casework.approve(1, CIO, terms=Terms(max_users=2400), seen=seen).mailing.state == "released"
+    assert scene.service.approve(1, CIO, terms=Terms(max_users=2400), seen=seen).mailing.state == "released"
 
 
 async def test_a_batch_that_an_earlier_program_kept_is_known_by_its_id(scene):
@@ -212,17 +216,17 @@ async def test_a_batch_that_an_earlier_program_kept_is_known_by_its_id(scene):
     await scene.send(text=OTHER)
     scene.store.call(lambda connection: connection.exec_driver_sql("UPDATE batches SET place = NULL"))
     with pytest.raises(Stale, match="1 message of other content, in batch 2"):
-        scene.casework.approve(1, CIO, seen=seen)
-    assert scene.casework.approve(1, CIO, seen=seen, only_seen=True).mailing.state == "held"
+        scene.service.approve(1, CIO, seen=seen)
+    assert scene.service.approve(1, CIO, seen=seen, only_seen=True).mailing.state == "held"
     assert sent_to(scene) == 2400
 
 
 async def test_a_version_from_a_list_is_as_good(scene):
     await scene.send()
-    (listed,) = scene.casework.mailings("held")
+    (listed,) = scene.service.mailings("held")
     await scene.send(text=OTHER)
     with pytest.raises(Stale, match="other content"):
-        scene.casework.approve(1, CIO, seen=listed.version)
+        scene.service.approve(1, CIO, seen=listed.version)
 
 
 async def test_states_are_forgotten_after_a_while(scene):
@@ -230,8 +234,8 @@ async def test_states_are_forgotten_after_a_while(scene):
     seen = version(scene)
     await scene.send(text=OTHER)
     scene.store.call(partial(versions.forget, before=scene.now + 1))
-    with pytest.raises(CaseworkError, match="expected the version of `show --json`"):
-        scene.casework.approve(1, CIO, seen=seen)
+    with pytest.raises(LedgerError, match="expected the version of `show --json`"):
+        scene.service.approve(1, CIO, seen=seen)
 
 
 async def test_what_was_seen_of_a_mailing_is_nothing_of_the_one_that_it_becomes_part_of(store, scene):
@@ -243,10 +247,10 @@ async def test_what_was_seen_of_a_mailing_is_nothing_of_the_one_that_it_becomes_
     await held(store, "Q1", "2@x", subject="Neither", digest="b" * 8, start=2)
     assert scene.mailing(2).id == "M-1"
     with pytest.raises(Stale, match="it is another mailing since"):
-        scene.casework.approve(2, CIO, seen=seen)
+        scene.service.approve(2, CIO, seen=seen)
     for only_seen in (False, True):
         with pytest.raises(Stale):
-            scene.casework.approve(1, CIO, seen=seen, only_seen=only_seen)
+            scene.service.approve(1, CIO, seen=seen, only_seen=only_seen)
     assert grown(scene)[-1].text == "2,400 to 2,402 users; 3 batches, 1 of other content"
 
 
@@ -263,36 +267,36 @@ async def held(store, queue_id, message_id, start=0, **more):
 
 async def test_a_yes_from_before_it_changed_counts_no_longer_and_can_be_given_again(two):
     await two.send()
-    assert two.casework.approve(1, CIO).missing
+    assert two.service.approve(1, CIO).missing
     await two.send(people(100, start=2400), text=OTHER)
-    case = two.casework.show(1)
+    case = two.service.show(1)
     assert (case.agreements.people, case.agreements.earlier) == ((), (CIO,)) and case.missing
-    assert two.casework.approve(1, DEPUTY).missing, "the first yes was to something else"
+    assert two.service.approve(1, DEPUTY).missing, "the first yes was to something else"
     assert (two.mailing().state, two.releases()) == ("held", [])
-    assert two.casework.approve(1, CIO).mailing.state == "released"
+    assert two.service.approve(1, CIO).mailing.state == "released"
     assert sent_to(two) == 2500
 
 
 async def test_a_yes_is_kept_with_what_was_seen(two):
     await two.send()
-    two.casework.approve(1, CIO, terms=Terms(max_users=2600))
-    (yes,) = [event.details for event in two.casework.show(1).events if event.act == "agreed"]
+    two.service.approve(1, CIO, terms=Terms(max_users=2600))
+    (yes,) = [event.details for event in two.service.show(1).events if event.act == "agreed"]
     assert (yes["seen"]["users"], yes["seen"]["agencies"], yes["seen"]["rules"]) == (
         2400,
         ["DOA", "DPHHS"],
         ["approval"],
     )
     assert yes["terms"]["max_users"] == 2600 and len(yes["seen"]["contents"]) == 1
-    two.casework.approve(1, DEPUTY)
-    (last,) = [event.details for event in two.casework.show(1).events if event.act == "approved"]
+    two.service.approve(1, DEPUTY)
+    (last,) = [event.details for event in two.service.show(1).events if event.act == "approved"]
     assert last["seen"]["contents"] == yes["seen"]["contents"]
 
 
 async def test_a_yes_whose_terms_cover_the_growth_still_counts_and_the_strictest_terms_hold(two):
     await two.send()
-    two.casework.approve(1, CIO, terms=Terms(max_users=3000))
+    two.service.approve(1, CIO, terms=Terms(max_users=3000))
     await two.send(people(100, start=2400))
-    decision = two.casework.approve(1, DEPUTY)
+    decision = two.service.approve(1, DEPUTY)
     assert decision.mailing.state == "released" and two.permit().ceiling == 2500
 
 
@@ -301,16 +305,16 @@ async def test_a_yes_by_an_old_page_is_refused_though_another_is_missing(two):
     seen = version(two)
     await two.send(text=OTHER)
     with pytest.raises(Stale):
-        two.casework.approve(1, CIO, seen=seen)
-    assert not [event for event in two.casework.show(1).events if event.act == "agreed"]
+        two.service.approve(1, CIO, seen=seen)
+    assert not [event for event in two.service.show(1).events if event.act == "agreed"]
 
 
 async def test_whose_yes_is_to_an_earlier_state_is_told_so_with_the_others(two):
     await two.send()
-    patience = HeldReminders(two.store, two.voice, clock=two.clock)
+    patience = HeldReminders(two.store, two.letterhead, clock=two.clock)
     two.now += 60
     await patience.attend()
-    two.casework.approve(1, CIO)
+    two.service.approve(1, CIO)
     await two.send(text=OTHER)
     two.now += 5 * 86_400
     await patience.attend()
@@ -327,7 +331,7 @@ def _notices(connection):
 
 
 def grown(scene):
-    return [event for event in scene.casework.show(1).events if event.act == "grew"]
+    return [event for event in scene.service.show(1).events if event.act == "grew"]
 
 
 async def test_what_arrives_for_a_held_mailing_is_in_its_timeline(scene):
@@ -359,9 +363,9 @@ async def test_many_batches_of_one_burst_are_one_event_that_says_by_how_much_it_
 async def test_what_came_before_and_after_a_yes_are_two_events(two):
     await two.send()
     await two.send(people(10, start=2400))
-    two.casework.approve(1, CIO)
+    two.service.approve(1, CIO)
     await two.send(people(10, start=2410))
-    acts = [event.act for event in two.casework.show(1).events if event.act in ("grew", "agreed", "held")]
+    acts = [event.act for event in two.service.show(1).events if event.act in ("grew", "agreed", "held")]
     assert acts == ["held", "grew", "agreed", "grew"]
 
 
@@ -371,7 +375,7 @@ async def test_who_does_not_say_what_they_saw_is_told_what_came_in_the_last_minu
     await scene.send(people(100, start=2400))
     scene.now += 59
     current = version(scene)
-    decision = scene.casework.approve(1, CIO)
+    decision = scene.service.approve(1, CIO)
     assert "2,400 to 2,500 users; 1 batch" in decision.grew and f"--seen {current}" in decision.grew
     assert decision.mailing.state == "released"
 
@@ -380,7 +384,7 @@ async def test_becoming_held_and_what_came_longer_ago_are_not_told(scene):
     await scene.send()
     await scene.send(people(100, start=2400))
     scene.now += 61
-    assert scene.casework.deny(1, CIO, "no").grew == ""
+    assert scene.service.deny(1, CIO, "no").grew == ""
 
 
 # -- only what was seen ------------------------------------------------------------------------------------------
@@ -390,15 +394,15 @@ async def test_only_what_was_seen_is_sent_and_the_rest_stays_held(scene):
     await scene.send()
     seen = version(scene)
     await scene.send(people(4000, "opi.example.gov"), text=OTHER)
-    decision = scene.casework.approve(1, CIO, seen=seen, only_seen=True)
+    decision = scene.service.approve(1, CIO, seen=seen, only_seen=True)
     assert (decision.mailing.state, decision.permit) == ("held", "P-1")
-    case = scene.casework.show(1)
+    case = scene.service.show(1)
     assert [batch.state for batch in case.batches] == ["released", "held"] and sent_to(scene) == 2400
     assert (scene.permit().ceiling, scene.permit().agencies) == (2400, ("DOA", "DPHHS"))
-    with pytest.raises(CaseworkError, match="nothing of what was seen is held any more"):
-        scene.casework.approve(1, CIO, seen=seen, only_seen=True)
-    assert scene.casework.deny(1, CIO, "a fraud").mailing.state == "denied"
-    assert [batch.state for batch in scene.casework.show(1).batches] == ["released", "returned"]
+    with pytest.raises(LedgerError, match="nothing of what was seen is held any more"):
+        scene.service.approve(1, CIO, seen=seen, only_seen=True)
+    assert scene.service.deny(1, CIO, "a fraud").mailing.state == "denied"
+    assert [batch.state for batch in scene.service.show(1).batches] == ["released", "returned"]
 
 
 async def test_who_was_not_sent_a_part_is_not_said_to_have_it(scene):
@@ -406,8 +410,8 @@ async def test_who_was_not_sent_a_part_is_not_said_to_have_it(scene):
     await scene.send()
     seen = version(scene)
     await scene.send(people(4000, "opi.example.gov"), text=OTHER)
-    scene.casework.approve(1, CIO, seen=seen, only_seen=True)
-    scene.casework.deny(1, CIO, "a fraud")
+    scene.service.approve(1, CIO, seen=seen, only_seen=True)
+    scene.service.deny(1, CIO, "a fraud")
     assert "Held for approval as M-2" in (await scene.send(people(1, start=2400))).text
     assert (scene.mailing(2).counts.users, scene.mailing(2).reached_before) == (2401, 2400)
 
@@ -416,34 +420,34 @@ async def test_who_keeps_adding_does_not_make_every_yes_stale(two):
     await two.send()
     seen = version(two)
     await two.send(text=OTHER)
-    assert two.casework.approve(1, CIO, seen=seen, only_seen=True).missing
+    assert two.service.approve(1, CIO, seen=seen, only_seen=True).missing
     await two.send(people(50, start=2400), text=OTHER + b"And more.\n")
-    decision = two.casework.approve(1, DEPUTY, seen=seen, only_seen=True)
+    decision = two.service.approve(1, DEPUTY, seen=seen, only_seen=True)
     assert decision.permit and sent_to(two) == 2400
-    case = two.casework.show(1)
+    case = two.service.show(1)
     assert case.mailing.state == "held" and case.agreements.people == () and case.missing
-    assert two.casework.approve(1, CIO).missing, "the yeses to a part are used up with it"
+    assert two.service.approve(1, CIO).missing, "the yeses to a part are used up with it"
 
 
 async def test_only_what_was_seen_where_nothing_came_is_all_of_it(scene):
     await scene.send()
     seen = version(scene)
     await scene.send()
-    assert scene.casework.approve(1, CIO, seen=seen, only_seen=True).mailing.state == "released"
+    assert scene.service.approve(1, CIO, seen=seen, only_seen=True).mailing.state == "released"
     assert sent_to(scene) == 4800
 
 
 async def test_only_what_was_seen_is_all_of_it_where_just_another_has_agreed_since(two):
     await two.send()
     seen = version(two)
-    assert two.casework.approve(1, CIO, seen=seen, only_seen=True).missing
-    assert two.casework.approve(1, DEPUTY, seen=seen, only_seen=True).mailing.state == "released"
+    assert two.service.approve(1, CIO, seen=seen, only_seen=True).missing
+    assert two.service.approve(1, DEPUTY, seen=seen, only_seen=True).mailing.state == "released"
 
 
 async def test_only_what_was_seen_needs_a_version(scene):
     await scene.send()
-    with pytest.raises(CaseworkError, match="expected the version"):
-        scene.casework.approve(1, CIO, only_seen=True)
+    with pytest.raises(LedgerError, match="expected the version"):
+        scene.service.approve(1, CIO, only_seen=True)
 
 
 # -- requests and permits ----------------------------------------------------------------------------------------
@@ -451,58 +455,58 @@ async def test_only_what_was_seen_needs_a_version(scene):
 
 def test_a_request_that_was_changed_since_it_was_looked_at(scene):
     request = scene.ask().request
-    assert scene.casework.requests()[0].version == request.version == scene.casework.show_request(1).request.version
-    scene.casework.submit_again(1, Wanted(users=5000, subject="Another"), HEAD)
+    assert scene.service.requests()[0].version == request.version == scene.service.show_request(1).request.version
+    scene.service.submit_again(1, Wanted(users=5000, subject="Another"), HEAD)
     with pytest.raises(Stale) as error:
-        scene.casework.approve_request(1, CIO, seen=request.version)
+        scene.service.approve_request(1, CIO, seen=request.version)
     assert "2,400 users then, 5,000 now" in said(error) and "subject was Open enrolment, is Another" in said(error)
-    for verb in (scene.casework.deny_request, scene.casework.ask_changes_of_request):
+    for verb in (scene.service.deny_request, scene.service.ask_changes_of_request):
         with pytest.raises(Stale):
             verb(1, CIO, "no", seen=request.version)
     with pytest.raises(Stale):
-        scene.casework.withdraw_request(1, HEAD, seen=request.version)
-    now = scene.casework.show_request(1).request.version
-    assert scene.casework.approve_request(1, CIO, seen=now).permit == "P-1"
+        scene.service.withdraw_request(1, HEAD, seen=request.version)
+    now = scene.service.show_request(1).request.version
+    assert scene.service.approve_request(1, CIO, seen=now).permit == "P-1"
     with pytest.raises(Stale):
-        scene.casework.revoke_request(1, CIO, "no", seen=request.version)
+        scene.service.revoke_request(1, CIO, "no", seen=request.version)
 
 
 def test_a_request_that_grew_is_covered_by_a_ceiling(scene):
     seen = scene.ask().request.version
-    scene.casework.submit_again(1, Wanted(users=5000), HEAD)
-    assert scene.casework.approve_request(1, CIO, terms=Terms(max_users=2400), seen=seen).permit == "P-1"
+    scene.service.submit_again(1, Wanted(users=5000), HEAD)
+    assert scene.service.approve_request(1, CIO, terms=Terms(max_users=2400), seen=seen).permit == "P-1"
     assert scene.permit().ceiling == 2400
 
 
 def test_a_yes_to_a_request_from_before_it_was_changed_is_to_an_earlier_state(two):
     two.ask()
-    assert two.casework.approve_request(1, CIO).missing
-    assert two.casework.show_request(1).agreements.people == (CIO,)
-    two.casework.submit_again(1, Wanted(users=5000), HEAD)  # at the same moment: the order counts, not the clock
-    case = two.casework.show_request(1)
+    assert two.service.approve_request(1, CIO).missing
+    assert two.service.show_request(1).agreements.people == (CIO,)
+    two.service.submit_again(1, Wanted(users=5000), HEAD)  # at the same moment: the order counts, not the clock
+    case = two.service.show_request(1)
     assert (case.agreements.people, case.agreements.earlier) == ((), (CIO,))
-    assert two.casework.approve_request(1, DEPUTY).missing
-    assert two.casework.approve_request(1, CIO).permit == "P-1"
+    assert two.service.approve_request(1, DEPUTY).missing
+    assert two.service.approve_request(1, CIO).permit == "P-1"
 
 
 async def test_a_permit_that_was_narrowed_since_it_was_looked_at(scene):
     await scene.send()
-    scene.casework.approve(1, CIO, terms=Terms(max_users=5000))
-    seen = scene.casework.show_permit(1).permit.version
-    assert scene.casework.permits()[0].version == seen
-    scene.casework.narrow(1, CIO, "fewer", Narrowed(max_users=4000))
+    scene.service.approve(1, CIO, terms=Terms(max_users=5000))
+    seen = scene.service.show_permit(1).permit.version
+    assert scene.service.permits()[0].version == seen
+    scene.service.narrow(1, CIO, "fewer", Narrowed(max_users=4000))
     with pytest.raises(Stale, match="max users was 5000, is 4000"):
-        scene.casework.narrow(1, CIO, "fewer still", Narrowed(max_users=3000), seen)
+        scene.service.narrow(1, CIO, "fewer still", Narrowed(max_users=3000), seen)
     with pytest.raises(Stale):
-        scene.casework.revoke(1, CIO, "no", seen)
-    now = scene.casework.show_permit(1).permit.version
-    assert scene.casework.revoke(1, CIO, "no", now).permit.state == "revoked"
+        scene.service.revoke(1, CIO, "no", seen)
+    now = scene.service.show_permit(1).permit.version
+    assert scene.service.revoke(1, CIO, "no", now).permit.state == "revoked"
 
 
 async def test_messages_are_compared_once_and_not_while_others_wait(two, monkeypatch):
     """Whoever adds hundreds of bodies to a mailing that was agreed to by its kind must not stop the gate."""
     await two.send()
-    two.casework.approve(1, CIO, terms=Terms(binding="template"))
+    two.service.approve(1, CIO, terms=Terms(binding="template"))
     for number in range(12):
         await two.send(people(10), text=OTHER + b"Number %d of them all.\n" % number)
     read, locked = [], []
@@ -512,7 +516,7 @@ async def test_messages_are_compared_once_and_not_while_others_wait(two, monkeyp
     monkeypatch.setattr(two.store, "call", lambda function: _locked(call, function, locked))
     agreement._likenesses.clear()
     for _ in range(3):
-        assert two.casework.show(1).agreements.earlier == (CIO,)
+        assert two.service.show(1).agreements.earlier == (CIO,)
     assert read == [False, False], "what was seen, and the first that is unlike it"
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from gatekeeper.ledger.service import Case, CaseworkError
+from gatekeeper.ledger.service import LedgerError, MailingCase
 from tests.ledger.scene import CIO, DEPUTY, RULES, Scene
 from tests.store.arrivals import people
 
@@ -19,11 +19,11 @@ SMALL = RULES.replace("over: 2000", "over: 20")
 SECONDS = 30.0
 
 
-def contents(case: Case, *states: str) -> set[str]:
+def contents(case: MailingCase, *states: str) -> set[str]:
     return {batch.content_digest for batch in case.batches if not states or batch.state in states}
 
 
-def sent(case: Case) -> set[str]:
+def sent(case: MailingCase) -> set[str]:
     left = [batch for batch in case.batches if batch.state in ("released", "sent")]
     return {view.recipient.address for batch in left for view in batch.recipients}
 
@@ -33,18 +33,18 @@ class Approver:
 
     def __init__(self, scene: Scene, by: str, dice: random.Random, *, only_seen: bool) -> None:
         self.scene, self.by, self.dice, self.only_seen = scene, by, dice, only_seen
-        self.looks: list[Case] = []  # of which a yes was noted
+        self.looks: list[MailingCase] = []  # of which a yes was noted
 
     def run(self) -> None:
-        end, casework = time.monotonic() + SECONDS, self.scene.casework
+        end, service = time.monotonic() + SECONDS, self.scene.service
         while time.monotonic() < end:
-            case = casework.show(1)
+            case = service.show(1)
             if case.mailing.state != "held" or sent(case):
                 return
             time.sleep(self.dice.random() / 100)
             try:
-                casework.approve(1, self.by, seen=case.mailing.version, only_seen=self.only_seen)
-            except CaseworkError:
+                service.approve(1, self.by, seen=case.mailing.version, only_seen=self.only_seen)
+            except LedgerError:
                 continue
             self.looks.append(case)
 
@@ -56,12 +56,12 @@ async def arrive(scene: Scene, dice: random.Random) -> None:
         await asyncio.sleep(dice.random() / 100)
 
 
-async def run(scene: Scene, seed: int, who: tuple[str, ...], only_seen: bool) -> tuple[Case, list[Approver]]:
+async def run(scene: Scene, seed: int, who: tuple[str, ...], only_seen: bool) -> tuple[MailingCase, list[Approver]]:
     dice = random.Random(seed)
     await scene.send(people(60), text=b"The same for everybody.\n")
     approvers = [Approver(scene, by, random.Random(seed + len(by)), only_seen=only_seen) for by in who]
     await asyncio.gather(arrive(scene, dice), *(asyncio.to_thread(each.run) for each in approvers))
-    return scene.casework.show(1), approvers
+    return scene.service.show(1), approvers
 
 
 @pytest.mark.parametrize("only_seen", [False, True])
@@ -91,6 +91,6 @@ async def test_the_timeline_tells_all_growth_in_one_line_after_the_other(store, 
     sending = [scene.send(people(10, start=60 + 10 * number)) for number in range(50)]
     random.Random(seed).shuffle(sending)
     await asyncio.gather(*sending)
-    case = scene.casework.show(1)
+    case = scene.service.show(1)
     (grew,) = [event for event in case.events if event.act == "grew"]
     assert grew.text == "60 to 560 users; 50 batches" and case.mailing.counts.users == 560

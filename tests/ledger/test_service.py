@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.ledger.service import Casework, CaseworkError, NotAllowed, NotFound
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import batches, jobs
 from gatekeeper.store.arrival import body_digest
@@ -39,9 +39,9 @@ NOW = NOON.timestamp()
 
 
 @pytest.fixture
-def casework(store):
+def service(store):
     ruleset = parse_ruleset(RULES, "rules.yaml", Path("."))
-    return Casework(store, Voice(ruleset, "gate.example.gov"), clock=lambda: NOW + 60)
+    return LedgerService(store, Letterhead(ruleset, "gate.example.gov"), clock=lambda: NOW + 60)
 
 
 async def hold(store, recipients=None, **more):
@@ -56,9 +56,9 @@ def queued(store):
     return {job.kind: job for job in leased}
 
 
-async def test_an_approval_sends_the_batches_on_and_lets_the_same_pass_later(store, casework):
+async def test_an_approval_sends_the_batches_on_and_lets_the_same_pass_later(store, service):
     await hold(store)
-    decision = casework.approve(1, CIO, "go ahead")
+    decision = service.approve(1, CIO, "go ahead")
     assert (decision.mailing.state, decision.permit, decision.missing) == ("released", "P-1", ())
     found = queued(store)
     release = store.call(partial(jobs.open_release, batch_id=found["release"].batch_id))
@@ -67,19 +67,19 @@ async def test_an_approval_sends_the_batches_on_and_lets_the_same_pass_later(sto
     assert again.verdict.action == "relay" and again.mailing == "M-1"
 
 
-async def test_a_mailing_that_outgrows_its_permit_is_held_again(store, casework):
+async def test_a_mailing_that_outgrows_its_permit_is_held_again(store, service):
     await hold(store)
-    casework.approve(1, CIO)
+    service.approve(1, CIO)
     more = await store.decide(arrival(people(2500), message_id="2@x"), limit(2000))
-    assert more.verdict.action == "hold" and more.mailing == "M-1" and casework.show(1).mailing.state == "held"
+    assert more.verdict.action == "hold" and more.mailing == "M-1" and service.show(1).mailing.state == "held"
 
 
-async def test_a_denial_is_one_report_with_the_reason_whatever_the_number_of_batches(store, casework):  # C4
+async def test_a_denial_is_one_report_with_the_reason_whatever_the_number_of_batches(store, service):  # C4
     everyone = people(2600)
     await hold(store, everyone[:2400])
     await hold(store, everyone[2400:2500])
     await hold(store, everyone[2500:])
-    assert casework.deny(1, CIO, "personal advertisement").mailing.state == "denied"
+    assert service.deny(1, CIO, "personal advertisement").mailing.state == "denied"
     found = queued(store)
     assert set(found) == {"dsn"} and found["dsn"].recipient == "head@doa.example.gov"
     report = email.message_from_bytes(found["dsn"].content)
@@ -87,65 +87,67 @@ async def test_a_denial_is_one_report_with_the_reason_whatever_the_number_of_bat
     assert str(report).count("Final-Recipient:") == 2600
 
 
-async def test_after_a_denial_the_same_mail_is_a_new_mailing(store, casework):
+async def test_after_a_denial_the_same_mail_is_a_new_mailing(store, service):
     await hold(store)
-    casework.deny(1, CIO, "no")
+    service.deny(1, CIO, "no")
     assert (await hold(store, message_id="2@x")).mailing == "M-2"
     assert (await hold(store)).mailing == "M-2"  # and a resend of what was returned is no resend of what is kept
 
 
-async def test_a_withdrawal_is_the_senders(store, casework):
+async def test_a_withdrawal_is_the_senders(store, service):
     await hold(store)
     with pytest.raises(NotAllowed, match=r"M-1: cio@example\.gov may not withdraw it"):
-        casework.withdraw(1, CIO)
-    assert casework.withdraw(1, "HEAD@doa.example.gov", "typo").mailing.state == "withdrawn"
+        service.withdraw(1, CIO)
+    assert service.withdraw(1, "HEAD@doa.example.gov", "typo").mailing.state == "withdrawn"
 
 
-async def test_who_may_decide(store, casework):
+async def test_who_may_decide(store, service):
     await hold(store)
     with pytest.raises(NotAllowed, match="nobody decides their own"):
-        casework.approve(1, "head@doa.example.gov")
+        service.approve(1, "head@doa.example.gov")
     for stranger in ("admin@example.gov", "somebody@example.org"):
         with pytest.raises(NotAllowed, match=r"who may: cio@example\.gov"):
-            casework.deny(1, stranger, "no")
+            service.deny(1, stranger, "no")
     with pytest.raises(NotFound, match="M-7: no such mailing"):
-        casework.approve(7, CIO)
-    with pytest.raises(CaseworkError, match="a denial needs a reason"):
-        casework.deny(1, CIO, " ")
+        service.approve(7, CIO)
+    with pytest.raises(LedgerError, match="a denial needs a reason"):
+        service.deny(1, CIO, " ")
 
 
-async def test_only_what_is_held_can_be_decided(store, casework):
+async def test_only_what_is_held_can_be_decided(store, service):
     await hold(store)
-    casework.approve(1, CIO)
-    with pytest.raises(CaseworkError, match="M-1: it is released; approve is for a mailing that is held"):
-        casework.approve(1, CIO)
-    with pytest.raises(CaseworkError, match="M-1: it is released; deny is for"):
-        casework.deny(1, CIO, "no")
+    service.approve(1, CIO)
+    with pytest.raises(LedgerError, match="M-1: it is released; approve is for a mailing that is held"):
+        service.approve(1, CIO)
+    with pytest.raises(LedgerError, match="M-1: it is released; deny is for"):
+        service.deny(1, CIO, "no")
 
 
 async def test_each_person_named_must_agree(store):
     text = RULES + "    ask: [approver, hr@example.gov]\n"
-    casework = Casework(store, Voice(parse_ruleset(text, "rules.yaml", Path(".")), "gate"), clock=lambda: NOW + 60)
+    service = LedgerService(
+        store, Letterhead(parse_ruleset(text, "rules.yaml", Path(".")), "gate"), clock=lambda: NOW + 60
+    )
     await hold(store)
-    first = casework.approve(1, CIO)
+    first = service.approve(1, CIO)
     assert first.missing == ("hr@example.gov",) and first.mailing.state == "held" and "release" not in queued(store)
-    assert casework.approve(1, "hr@example.gov").mailing.state == "released"
+    assert service.approve(1, "hr@example.gov").mailing.state == "released"
 
 
-async def test_the_timeline_says_who_did_what(store, casework):
+async def test_the_timeline_says_who_did_what(store, service):
     await hold(store)
-    casework.approve(1, CIO, "go ahead")
-    events = casework.show(1).events
+    service.approve(1, CIO, "go ahead")
+    events = service.show(1).events
     assert [(event.act, event.by, event.text) for event in events] == [
         ("held", None, "approval"),
         ("approved", CIO, "go ahead"),
     ]
 
 
-async def test_an_approval_stands_for_two_working_days_more(store, casework):
+async def test_an_approval_stands_for_two_working_days_more(store, service):
     """A Monday's approval ends with Wednesday, by the organisation's clock."""
     await hold(store)
-    casework.approve(1, CIO)
+    service.approve(1, CIO)
     (permit,) = (await store.decide(arrival(people(5), message_id="2@x"), lambda c, s: _see(s))).verdict.reasons
     assert permit.text == "2026-11-26T06:59:59+00:00"
 
@@ -156,12 +158,12 @@ def _see(standing):
     return Verdict(Action.RELAY, (Reason("seen", Action.RELAY, text=standing.permits[0].until.isoformat()),))
 
 
-async def test_a_batch_decided_while_its_body_was_being_written_is_judged_again(store, casework):
+async def test_a_batch_decided_while_its_body_was_being_written_is_judged_again(store, service):
     everyone = people(2500)
     await hold(store, everyone[:2400])
     late = arrival(everyone[2400:], message_id="2@x")
     outcome = await store.decide(late, limit(2000))
-    casework.deny(1, CIO, "no")
+    service.deny(1, CIO, "no")
     assert await store.keep(late, outcome.batch) is False
     again = await store.decide(late, limit(2000))
     assert not again.repeated and again.verdict.action == "relay"  # 100 people, a mailing of their own
@@ -178,10 +180,10 @@ async def test_leftovers_are_forgotten(store):
     assert not again.repeated and again.batch != outcome.batch
 
 
-async def test_an_export_is_for_who_reads_and_is_noted_before_a_byte_is_given(store, casework):
+async def test_an_export_is_for_who_reads_and_is_noted_before_a_byte_is_given(store, service):
     """Access to content is itself on record (policies S4, D4)."""
     await hold(store)
     with pytest.raises(NotAllowed, match=r"M-1: nobody@example\.org may not read it"):
-        casework.export(1, "nobody@example.org")
-    assert casework.show(1).events[-1].act == "held"
-    assert [event.act for event in casework.export(1, "admin@example.gov").events] == ["held", "exported"]
+        service.export(1, "nobody@example.org")
+    assert service.show(1).events[-1].act == "held"
+    assert [event.act for event in service.export(1, "admin@example.gov").events] == ["held", "exported"]

@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from gatekeeper.ledger.service import Casework
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.ledger.service import LedgerService
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import Database, Store, StoreError
 from tests.faults.scene import Downstream, message, send
@@ -35,7 +35,9 @@ class Fleet:
         self.net, self.postgres, self.downstream, self.gates = net, postgres, downstream, list(gates)
         self.store = Store(Database(postgres.url, timeout=10))
         self.taken: list[float] = []  # when a batch was
-        self.casework = Casework(self.store, Voice(parse_ruleset(rules, "rules.yaml", Path()), "hub"), self.store.now)
+        self.service = LedgerService(
+            self.store, Letterhead(parse_ruleset(rules, "rules.yaml", Path()), "hub"), self.store.now
+        )
 
     def open(self) -> None:
         self.store.open(writing=False)
@@ -44,7 +46,7 @@ class Fleet:
         """State, users and batches of the one mailing of that subject; waits out an outage."""
         while True:
             try:
-                found = [each for each in self.casework.mailings() if each.subject == subject]
+                found = [each for each in self.service.mailings() if each.subject == subject]
             except StoreError:
                 time.sleep(0.2)
                 continue
@@ -60,8 +62,8 @@ class Fleet:
         return self.state(subject)
 
     def approve(self, subject: str) -> None:
-        (mailing,) = (each for each in self.casework.mailings("held") if each.subject == subject)
-        self.casework.approve(int(mailing.id[2:]), "cio@example.gov")
+        (mailing,) = (each for each in self.service.mailings("held") if each.subject == subject)
+        self.service.approve(int(mailing.id[2:]), "cio@example.gov")
 
     def logs(self) -> str:
         return "\n".join(f"-- {gate.host}\n{gate.log()[-1500:]}" for gate in self.gates)

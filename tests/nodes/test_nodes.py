@@ -40,8 +40,8 @@ def deliver(fleet: Fleet, subject: str) -> Counter[str]:
 
 
 def _left(fleet: Fleet, subject: str) -> int:
-    (mailing,) = (each for each in fleet.casework.mailings() if each.subject == subject)
-    return sum(batch.state.value != "sent" for batch in fleet.casework.show(int(mailing.id[2:])).batches)
+    (mailing,) = (each for each in fleet.service.mailings() if each.subject == subject)
+    return sum(batch.state.value != "sent" for batch in fleet.service.show(int(mailing.id[2:])).batches)
 
 
 def in_three_thousand_pieces_of_fifty(fleet: Fleet) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from gatekeeper.ledger.service import Casework, Exempted, Terms
+from gatekeeper.ledger.service import Exempted, LedgerService, Terms
 from gatekeeper.model import Recipient, Scope
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
@@ -79,15 +79,15 @@ async def test_what_people_have_decided_and_what_was_sent_before_count(store, tm
     path.write_text(f"{RULES}{often}preflight: {ASK}\n")
     active_policy = ActivePolicy(path)
     pipeline = Pipeline(Judging(path, "enforce", 100, "", "gate.example.gov"), active_policy, store)
-    casework = Casework(store, Voice(active_policy.current.ruleset, "gate.example.gov"))
+    service = LedgerService(store, Letterhead(active_policy.current.ruleset, "gate.example.gov"))
     wanted = Exempted(Scope(frozenset({SENDER})), date.today() + timedelta(days=30), subject="enrolment")
-    casework.grant_exception(wanted, "cio@example.gov", "every year")
+    service.grant_exception(wanted, "cio@example.gov", "every year")
     await pipeline.receive(message([ASK, *people(2400)], subject="enrolment"), NextHop())
     await pipeline.receive(message([ASK, *people(2400)], subject="other"), NextHop())
     covered, other = sorted(answers(store), key=lambda answer: answer["Subject"], reverse=True)
     assert covered["Subject"] == "You may send this: enrolment" and "allowed by P-1" in text_of(covered)
     assert other["Subject"] == "This needs approval: other"
-    assert casework.show_permit(1).permit.used == 0
+    assert service.show_permit(1).permit.used == 0
     hop = NextHop()
     await pipeline.receive(message(people(300), subject="news"), hop)
     assert len(hop.added) == 1
@@ -97,9 +97,9 @@ async def test_what_people_have_decided_and_what_was_sent_before_count(store, tm
 
 async def test_a_permit_for_exact_content_is_taken_by_its_subject(pipeline, store):
     """The address that is asked changes the message."""
-    casework = Casework(store, Voice(pipeline.active_policy.current.ruleset, "gate.example.gov"))
+    service = LedgerService(store, Letterhead(pipeline.active_policy.current.ruleset, "gate.example.gov"))
     await pipeline.receive(message(people(2400), subject="enrolment"), NextHop())
-    casework.approve(1, "cio@example.gov", terms=Terms(uses=2))
+    service.approve(1, "cio@example.gov", terms=Terms(uses=2))
     store.call(lambda connection: [jobs.finish(connection, job) for job in jobs.lease(connection, 9e9, 0, 50)])
     for subject in ("enrolment", "other"):
         await pipeline.receive(message([ASK, *people(2400)], subject=subject), NextHop())

@@ -10,15 +10,14 @@ import pytest
 
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.delivery import NextHop
-from gatekeeper.ledger.service import Casework
+from gatekeeper.ledger.service import LedgerService
 from gatekeeper.message.release_token import token_field, token_of
 from gatekeeper.model import Client, Recipient, Transaction
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.rules import parse_ruleset
-from gatekeeper.settings import Judging
-from gatekeeper.settings import NextHop as NextHopSettings
+from gatekeeper.settings import Judging, NextHopSettings
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store
 from tests.peers.gate import RULES
@@ -41,9 +40,9 @@ class World:
         self.store = Store(Database(f"sqlite:///{folder}/gate.db", 5))
         self.store.open()
         self.pipeline = Pipeline(Judging(rules, "enforce", 0, "", "gate.example.gov"), ActivePolicy(rules), self.store)
-        self.voice = Voice(parse_ruleset(RULES, "rules.yaml", folder), "gate.example.gov")
+        self.letterhead = Letterhead(parse_ruleset(RULES, "rules.yaml", folder), "gate.example.gov")
         self.next_hop = NextHop(NextHopSettings(f"smtp://127.0.0.1:{sink.port}", 2.0, 5.0, "gate.example.gov"))
-        self.queue = Queue(self.store, self.next_hop, lambda: self.voice, lease=30.0, marks=True)
+        self.queue = Queue(self.store, self.next_hop, lambda: self.letterhead, lease=30.0, marks=True)
 
     async def take_in(self, transaction: Transaction) -> tuple[str, list[bytes]]:
         """Our reply, and what was passed on."""
@@ -59,7 +58,7 @@ class World:
         """Hold it, approve it, send it: what came to the next hop."""
         answer, _ = await self.take_in(transaction(EVERYONE, content, listener=listener))
         assert "Held for approval as M-1" in answer
-        Casework(self.store, self.voice).approve(1, "cio@example.gov")
+        LedgerService(self.store, self.letterhead).approve(1, "cio@example.gov")
         self.queue.start()
         async with asyncio.timeout(30):
             while sum(len(mail.addresses) for mail in self.released()) < len(EVERYONE):  # noqa: ASYNC110

@@ -12,7 +12,7 @@ from random import Random
 
 from sqlalchemy import func, select
 
-from gatekeeper.ledger.service import Casework, CaseworkError
+from gatekeeper.ledger.service import LedgerError, LedgerService
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store import Store, views
 from gatekeeper.store.db.schema import jobs, mailings
@@ -113,13 +113,13 @@ class Play:
         if act not in ("approve", "deny", "withdraw"):
             return
         for held in await self.world.office.read(partial(views.list_mailings, state="held")):
-            with suppress(CaseworkError):  # of two who decide at once, one is too late
+            with suppress(LedgerError):  # of two who decide at once, one is too late
                 await asyncio.to_thread(self._act, act, int(held.id[2:]))
                 self.model.acts.append(act)
 
     def _act(self, act: str, number: int) -> None:
-        casework = Casework(self.world.office, self.world.workers[0].voice(), self.world.clock)
-        acts = {"approve": casework.approve, "deny": casework.deny, "withdraw": casework.withdraw}
+        service = LedgerService(self.world.office, self.world.workers[0].letterhead(), self.world.clock)
+        acts = {"approve": service.approve, "deny": service.deny, "withdraw": service.withdraw}
         acts[act](number, "cio@example.gov", "it is so")
 
     # -- until nothing is under way ------------------------------------------------------------------------------

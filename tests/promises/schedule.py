@@ -16,10 +16,10 @@ QUIET, LIMIT, RETRY = 20.0, 300.0, 300.0  # seconds: of the gather, and until an
 LIMITS = {"small": 40, "medium": 200, "full": 2000}  # users that a mailing may reach without approval
 STEPS = ("received", "decided", "body-opened", "body-complete", "sealed", "notice-queued")
 LATER_STEPS = ("gather-judged", "gather-ended", "leased", "body-read", "sent", "recorded", "finished")
-TEXT = """The office moves across the river before winter begins. Please pack whatever belongs to your desk into the
+TEXT = """The office moves across the river before winter begins. Please pack whatever belongs to your ctx into the
 boxes that stand beside every printer, write your room number on two sides, and leave keys with the porter downstairs.
 Movers collect everything on Thursday evening; nobody should stay behind after supper. Monday morning you will find the
-boxes where your new desk stands. Telephones keep their numbers, parking needs another permit, and the canteen opens
+boxes where your new ctx stands. Telephones keep their numbers, parking needs another permit, and the canteen opens
 somewhat later than usual during that first week.
 """
 OTHER_TEXT = """Open enrolment for health plans closes within days. Whoever wants to change coverage, add children or

@@ -23,7 +23,7 @@ from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.model import Recipient
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
@@ -127,11 +127,11 @@ class Worker:
         judging = Judging(world.rules, "enforce", 0, "", "gate.example.gov")
         clock = world.clock
         self.pipeline = Pipeline(judging, self.active_policy, store, report=world.passed, clock=clock)
-        self.queue = Queue(store, world.hop, self.voice, LEASE, clock=clock)
-        self.gathers = GatherRunner(self.active_policy, store, self.voice, on_queued=self.queue.poke, clock=clock)
+        self.queue = Queue(store, world.hop, self.letterhead, LEASE, clock=clock)
+        self.gathers = GatherRunner(self.active_policy, store, self.letterhead, on_queued=self.queue.poke, clock=clock)
 
-    def voice(self) -> Voice:
-        return Voice(self.active_policy.current.ruleset, "gate.example.gov")
+    def letterhead(self) -> Letterhead:
+        return Letterhead(self.active_policy.current.ruleset, "gate.example.gov")
 
     async def do(self, work: Callable[[], Awaitable[T]]) -> T | None:
         """Do something as this worker; None where it was killed over it."""

@@ -20,7 +20,7 @@ from gatekeeper.cli.ledger_commands import (
     terms_of,
     terms_options,
 )
-from gatekeeper.ledger.service import Case, Casework, Decision
+from gatekeeper.ledger.service import Decision, LedgerService, MailingCase
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState
@@ -29,7 +29,7 @@ from gatekeeper.store.views import MailingView
 # -- how a mailing is shown --------------------------------------------------------------------------------------
 
 
-def _print_case(case: Case) -> None:
+def _print_case(case: MailingCase) -> None:
     mailing = case.mailing
     about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}"
     click.echo(f"{mailing.id}  {mailing.state}  {about}")
@@ -64,7 +64,7 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
         click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
 
 
-def _show_case(case: Case, as_json: bool) -> None:
+def _show_case(case: MailingCase, as_json: bool) -> None:
     print_json(mailing_case_document(case)) if as_json else _print_case(case)
 
 
@@ -103,17 +103,17 @@ def mailing() -> None:
 
 @mailing.command("list")
 @listing("mailings", MailingState, mailing_document, _row)
-def list_mailings(casework: Casework, state: str | None) -> list[MailingView]:
+def list_mailings(service: LedgerService, state: str | None) -> list[MailingView]:
     """List the mailings that have a number, newest first."""
-    return casework.mailings(state)
+    return service.mailings(state)
 
 
 @mailing.command()
 @id_argument("M")
 @on_the_ledger(_show_case)
-def show(casework: Casework, id: int) -> Case:
+def show(service: LedgerService, id: int) -> MailingCase:
     """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
-    return casework.show(id)
+    return service.show(id)
 
 
 @mailing.command()
@@ -125,12 +125,12 @@ def show(casework: Casework, id: int) -> Case:
 @click.option("--only-seen", is_flag=True, help="send what there was in --seen, and leave held what came after it")
 @on_the_ledger(_print_decision)
 def approve(
-    casework: Casework, id: int, by: str, reason: str, seen: str | None, only_seen: bool, **given: Any
+    service: LedgerService, id: int, by: str, reason: str, seen: str | None, only_seen: bool, **given: Any
 ) -> Decision:
     """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
     if only_seen and not seen:
         raise Failure("--only-seen: expected --seen VERSION too, of what was looked at", USAGE)
-    return casework.approve(id, by, reason, terms_of(given), seen, only_seen=only_seen)
+    return service.approve(id, by, reason, terms_of(given), seen, only_seen=only_seen)
 
 
 @mailing.command()
@@ -139,9 +139,9 @@ def approve(
 @click.option("--reason", required=True, help="why not: its sender reads it")
 @seen_option
 @on_the_ledger(_print_decision)
-def deny(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
+def deny(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
-    return casework.deny(id, by, reason, seen)
+    return service.deny(id, by, reason, seen)
 
 
 @mailing.command()
@@ -150,9 +150,9 @@ def deny(casework: Casework, id: int, by: str, reason: str, seen: str | None) ->
 @click.option("--reason", required=True, help="what should be changed: its sender reads it")
 @seen_option
 @on_the_ledger(_print_decision)
-def changes(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
+def changes(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
-    return casework.ask_changes(id, by, reason, seen)
+    return service.ask_changes(id, by, reason, seen)
 
 
 @mailing.command()
@@ -160,9 +160,9 @@ def changes(casework: Casework, id: int, by: str, reason: str, seen: str | None)
 @by_option
 @click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
 @on_the_ledger(_print_decision)
-def ask(casework: Casework, id: int, by: str, whom: str) -> Decision:
+def ask(service: LedgerService, id: int, by: str, whom: str) -> Decision:
     """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
-    return casework.ask(id, by, whom)
+    return service.ask(id, by, whom)
 
 
 @mailing.command()
@@ -171,9 +171,9 @@ def ask(casework: Casework, id: int, by: str, whom: str) -> Decision:
 @click.option("--reason", default="", help="why")
 @seen_option
 @on_the_ledger(_print_decision)
-def withdraw(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> Decision:
+def withdraw(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Take a held mailing back, as its sender or an admin."""
-    return casework.withdraw(id, by, reason, seen)
+    return service.withdraw(id, by, reason, seen)
 
 
 @mailing.command()
@@ -181,21 +181,21 @@ def withdraw(casework: Casework, id: int, by: str, reason: str, seen: str | None
 @by_option
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="a new folder")
 @on_the_ledger(_show_export)
-def export(casework: Casework, id: int, by: str, folder: Path) -> Export:
+def export(service: LedgerService, id: int, by: str, folder: Path) -> Export:
     """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
     if folder.exists():
         raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
-    case = casework.export(id, by)
-    return case.mailing.id, folder, _write_export(casework, case, folder)
+    case = service.export(id, by)
+    return case.mailing.id, folder, _write_export(service, case, folder)
 
 
-def _write_export(casework: Casework, case: Case, folder: Path) -> list[str]:
+def _write_export(service: LedgerService, case: MailingCase, folder: Path) -> list[str]:
     try:
         make_private_folder(folder)
         names = []
         for batch in case.batches:
             name = export_file_name(case, batch)
-            write_private_file(folder / name, casework.message(batch))
+            write_private_file(folder / name, service.message(batch))
             names.append(name)
         document = json.dumps(export_document(case), indent=2, ensure_ascii=False) + "\n"
         write_private_file(folder / "mailing.json", document.encode("utf-8", "backslashreplace"))

@@ -15,7 +15,7 @@ from gatekeeper.cli.ledger_commands import (
     print_timeline,
     seen_option,
 )
-from gatekeeper.ledger.service import Casework, Exempted, Narrowed, PermitCase
+from gatekeeper.ledger.service import Exempted, LedgerService, Narrowed, PermitCase
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
@@ -80,9 +80,9 @@ def permit() -> None:
 @reason_option
 @click.option("--hours", type=float, required=True, help="for how long")
 @on_the_ledger(_print_outcome)
-def emergency(casework: Casework, agency: str, by: str, reason: str, hours: float) -> PermitCase:
+def emergency(service: LedgerService, agency: str, by: str, reason: str, hours: float) -> PermitCase:
     """Let an agency's mail pass for some hours; it is reviewed afterwards."""
-    return casework.declare_emergency(agency, by, reason, hours)
+    return service.declare_emergency(agency, by, reason, hours)
 
 
 @permit.command()
@@ -97,28 +97,28 @@ def emergency(casework: Casework, agency: str, by: str, reason: str, hours: floa
 @by_option
 @reason_option
 @on_the_ledger(_print_outcome)
-def exception(casework: Casework, by: str, reason: str, **given: Any) -> PermitCase:
+def exception(service: LedgerService, by: str, reason: str, **given: Any) -> PermitCase:
     """Let somebody's mail pass until a day, without a count of uses."""
     scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
     names = ("until", "rules", "subject", "lists", "max_users")
     wanted = Exempted(scope, **{name: given.pop(name) for name in names})
-    return casework.grant_exception(wanted, by, reason)
+    return service.grant_exception(wanted, by, reason)
 
 
 @permit.command("list")
 @click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
 @listing("permits", PermitState, permit_document, _row)
-def list_permits(casework: Casework, state: str | None, review: str | None) -> list[PermitView]:
+def list_permits(service: LedgerService, state: str | None, review: str | None) -> list[PermitView]:
     """List the permits, newest first."""
-    return casework.permits(state, review)
+    return service.permits(state, review)
 
 
 @permit.command()
 @id_argument("P")
 @on_the_ledger(_show_case)
-def show(casework: Casework, id: int) -> PermitCase:
+def show(service: LedgerService, id: int) -> PermitCase:
     """Show one permit: whose mail it is for, what binds it, what has used it."""
-    return casework.show_permit(id)
+    return service.show_permit(id)
 
 
 @permit.command()
@@ -130,10 +130,10 @@ def show(casework: Casework, id: int) -> PermitCase:
 @click.option("--uses", type=click.IntRange(1), help="mailings that may use it, those that have among them")
 @seen_option
 @on_the_ledger(_print_outcome)
-def narrow(casework: Casework, id: int, by: str, reason: str, seen: str | None, **given: Any) -> PermitCase:
+def narrow(service: LedgerService, id: int, by: str, reason: str, seen: str | None, **given: Any) -> PermitCase:
     """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
     to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
-    return casework.narrow(id, by, reason, to, seen)
+    return service.narrow(id, by, reason, to, seen)
 
 
 @permit.command()
@@ -142,9 +142,9 @@ def narrow(casework: Casework, id: int, by: str, reason: str, seen: str | None, 
 @reason_option
 @seen_option
 @on_the_ledger(_print_outcome)
-def revoke(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> PermitCase:
+def revoke(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> PermitCase:
     """Take it back; what has not left is held. Returns when nothing is on its way any more."""
-    return casework.revoke(id, by, reason, seen)
+    return service.revoke(id, by, reason, seen)
 
 
 @permit.command()
@@ -152,6 +152,6 @@ def revoke(casework: Casework, id: int, by: str, reason: str, seen: str | None) 
 @by_option
 @reason_option
 @on_the_ledger(_print_outcome)
-def review(casework: Casework, id: int, by: str, reason: str) -> PermitCase:
+def review(service: LedgerService, id: int, by: str, reason: str) -> PermitCase:
     """Close the review of an emergency, as an approver who did not declare it."""
-    return casework.review_permit(id, by, reason)
+    return service.review_permit(id, by, reason)

@@ -20,7 +20,7 @@ from gatekeeper.cli.ledger_commands import (
     terms_of,
     terms_options,
 )
-from gatekeeper.ledger.service import Casework, RequestCase, Wanted
+from gatekeeper.ledger.service import LedgerService, RequestCase, Wanted
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.store.requests import RequestView
 
@@ -108,7 +108,7 @@ def request() -> None:
 @click.option("--reason", default="", help="what those who decide should know")
 @on_the_ledger(_print_outcome)
 def submit(
-    casework: Casework, by: str, reason: str, revise: str | None, appeal: str | None, **given: Any
+    service: LedgerService, by: str, reason: str, revise: str | None, appeal: str | None, **given: Any
 ) -> RequestCase:
     """Ask for a mailing; prints its number, and whose yes it needs."""
     if revise and appeal:
@@ -116,8 +116,8 @@ def submit(
     wanted = _wanted(given)
     if revise or appeal:
         number = parse_number(revise or appeal or "", "R")
-        return casework.submit_again(number, wanted, by, reason, appeal=bool(appeal))
-    return casework.submit(wanted, by, reason)
+        return service.submit_again(number, wanted, by, reason, appeal=bool(appeal))
+    return service.submit(wanted, by, reason)
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:
@@ -137,20 +137,20 @@ def _read(path: Path) -> bytes:
 
 @request.command("list")
 @listing("requests", RequestState, request_document, _row)
-def list_requests(casework: Casework, state: str | None) -> list[RequestView]:
+def list_requests(service: LedgerService, state: str | None) -> list[RequestView]:
     """List the requests, newest first."""
-    return casework.requests(state)
+    return service.requests(state)
 
 
 @request.command()
 @id_argument("R")
 @click.option("--content", is_flag=True, help="print the message that it is bound to, instead")
 @on_the_ledger(_show_case)
-def show(casework: Casework, id: int, content: bool) -> RequestCase | bytes:
+def show(service: LedgerService, id: int, content: bool) -> RequestCase | bytes:
     """Show one request: what is asked, who must agree, its permit and its timeline."""
     if not content:
-        return casework.show_request(id)
-    message = casework.request_content(id)
+        return service.show_request(id)
+    message = service.request_content(id)
     if message is None:
         raise Failure(f"R-{id}: it was submitted without content", NO_INPUT)
     return message
@@ -163,12 +163,12 @@ def show(casework: Casework, id: int, content: bool) -> RequestCase | bytes:
 @terms_options
 @seen_option
 @on_the_ledger(_print_outcome)
-def approve(casework: Casework, id: int, by: str, reason: str, seen: str | None, **given: Any) -> RequestCase:
+def approve(service: LedgerService, id: int, by: str, reason: str, seen: str | None, **given: Any) -> RequestCase:
     """Say yes; once everyone who is asked has, the request has a permit."""
-    return casework.approve_request(id, by, reason, terms_of(given), seen)
+    return service.approve_request(id, by, reason, terms_of(given), seen)
 
 
-Verb = Callable[[Casework, int, str, str, str | None], RequestCase]
+Verb = Callable[[LedgerService, int, str, str, str | None], RequestCase]
 
 
 @request.command()
@@ -176,9 +176,9 @@ Verb = Callable[[Casework, int, str, str, str | None], RequestCase]
 @by_option
 @click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
 @on_the_ledger(_print_outcome)
-def ask(casework: Casework, id: int, by: str, whom: str) -> RequestCase:
+def ask(service: LedgerService, id: int, by: str, whom: str) -> RequestCase:
     """Have one more agree, such as an owner who is asked only when needed."""
-    return casework.ask_about_request(id, by, whom)
+    return service.ask_about_request(id, by, whom)
 
 
 def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
@@ -190,8 +190,8 @@ def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None
     @_reason_option(needs_reason)
     @seen_option
     @on_the_ledger(_print_outcome)
-    def command(casework: Casework, id: int, by: str, reason: str, seen: str | None) -> RequestCase:
-        return verb(casework, id, by, reason, seen)
+    def command(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> RequestCase:
+        return verb(service, id, by, reason, seen)
 
 
 def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -201,7 +201,7 @@ def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..
     return click.option("--reason", default="", help=text)
 
 
-_add("deny", Casework.deny_request, "Say no; for good, where your decision is final.")
-_add("changes", Casework.ask_changes_of_request, "Send it back with what should be changed.")
-_add("withdraw", Casework.withdraw_request, "Take it back, as who asked for it.", needs_reason=False)
-_add("revoke", Casework.revoke_request, "Take back what was approved; returns when nothing is on its way any more.")
+_add("deny", LedgerService.deny_request, "Say no; for good, where your decision is final.")
+_add("changes", LedgerService.ask_changes_of_request, "Send it back with what should be changed.")
+_add("withdraw", LedgerService.withdraw_request, "Take it back, as who asked for it.", needs_reason=False)
+_add("revoke", LedgerService.revoke_request, "Revoke what was approved; returns when nothing is on its way any more.")

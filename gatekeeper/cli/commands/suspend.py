@@ -9,7 +9,7 @@ import click
 from gatekeeper.api.suspensions import suspension_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
-from gatekeeper.ledger.service import Casework
+from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.suspensions import KINDS
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import SuspensionState
@@ -43,8 +43,8 @@ def _add(kind: str) -> None:
     @click.option("--reason", required=True, help="why: who is suspended reads it")
     @click.option("--until", type=Day(), required=True, help="the last day of the suspension")
     @on_the_ledger(_print_outcome)
-    def command(casework: Casework, name: str, by: str, reason: str, until: date) -> SuspensionView:
-        return casework.suspend(kind, name, by, reason, until)
+    def command(service: LedgerService, name: str, by: str, reason: str, until: date) -> SuspensionView:
+        return service.suspend(kind, name, by, reason, until)
 
 
 for _kind in KINDS:
@@ -56,13 +56,13 @@ for _kind in KINDS:
 @by_option
 @click.option("--reason", default="", help="why")
 @on_the_ledger(_print_outcome)
-def end(casework: Casework, id: int, by: str, reason: str) -> SuspensionView:
+def end(service: LedgerService, id: int, by: str, reason: str) -> SuspensionView:
     """End a suspension before its time."""
-    return casework.end_suspension(id, by, reason)
+    return service.end_suspension(id, by, reason)
 
 
 @suspend.command("list")
 @listing("suspensions", SuspensionState, suspension_document, _row)
-def list_suspensions(casework: Casework, state: str | None) -> list[SuspensionView]:
+def list_suspensions(service: LedgerService, state: str | None) -> list[SuspensionView]:
     """List the suspensions, newest first."""
-    return casework.suspensions(state)
+    return service.suspensions(state)

@@ -10,8 +10,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from gatekeeper.cli import main
-from gatekeeper.ledger.service import Casework
-from gatekeeper.outbox.to_senders import Voice
+from gatekeeper.ledger.service import LedgerService
+from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import jobs
 from tests.peers.gate import RULES
@@ -35,8 +35,8 @@ async def release(store):
     one = arrival(people(2400))
     outcome = await store.decide(one, limit(2000))
     await store.keep(one, outcome.batch)
-    voice = Voice(parse_ruleset(RULES, "rules.yaml", Path()), "gate.example.gov")
-    Casework(store, voice, noon).approve(int(outcome.mailing[2:]), "cio@example.gov")
+    letterhead = Letterhead(parse_ruleset(RULES, "rules.yaml", Path()), "gate.example.gov")
+    LedgerService(store, letterhead, noon).approve(int(outcome.mailing[2:]), "cio@example.gov")
     return one
 
 
