@@ -1,1 +1,1 @@
-"""The JSON of things, made once for every face: CLI, HTTP API, console."""
+"""The JSON of mailings, requests, permits and suspensions, made here for the CLI, the HTTP API and the console."""

@@ -1,4 +1,4 @@
-"""A mailing in JSON, as every face shows it: the CLI, the API, the console."""
+"""The JSON of mailings, as the CLI, the HTTP API and the console show it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gatekeeper.store.views import BatchView, MailingView
 
 
 def mailing_document(mailing: MailingView) -> dict[str, Any]:
-    """A mailing in JSON (DESIGN 8)."""
+    """Return a mailing as a JSON object (DESIGN 8), as listings show it."""
     return {
         "id": mailing.id,
         "state": mailing.state.value,
@@ -32,6 +32,7 @@ def mailing_document(mailing: MailingView) -> dict[str, Any]:
 
 
 def mailing_case_document(case: MailingCase) -> dict[str, Any]:
+    """Return a mailing as a JSON object with its reasons, batches, approvals and timeline."""
     return {
         **mailing_document(case.mailing),
         "users_by_agency": dict(case.mailing.counts.agencies),
@@ -48,11 +49,12 @@ def mailing_case_document(case: MailingCase) -> dict[str, Any]:
 
 
 def export_file_name(case: MailingCase, batch: BatchView) -> str:
+    """Return the name of the file that an export writes a batch's message to."""
     return f"{case.mailing.id}-{batch.id}.eml"
 
 
 def export_document(case: MailingCase) -> dict[str, Any]:
-    """A case with its envelopes: to whom each message went or was to go, and what became of it."""
+    """Return a mailing as a JSON object for export (policy C6): messages with file, envelope and deliveries."""
     kept = [
         {**_batch_document(batch), "file": export_file_name(case, batch), "envelope": _envelope_document(batch)}
         for batch in case.batches

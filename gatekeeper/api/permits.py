@@ -1,4 +1,4 @@
-"""A permit in JSON, as every face shows it."""
+"""The JSON of permits and suspensions, as the CLI, the HTTP API and the console show it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from gatekeeper.api.timeline import timeline_document
 from gatekeeper.ledger.service import PermitCase
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.store.permits import PermitView
+from gatekeeper.store.suspensions import SuspensionView
 
 
 def permit_document(permit: PermitView) -> dict[str, Any]:
-    """A permit in JSON."""
+    """Return a permit as a JSON object."""
     return {
         "id": permit.id,
         "state": permit.state.value,
@@ -41,8 +42,22 @@ def permit_document(permit: PermitView) -> dict[str, Any]:
 
 
 def permit_case_document(case: PermitCase) -> dict[str, Any]:
-    """A permit in JSON with its timeline, and what was stopped just now."""
+    """Return a permit as a JSON object with its timeline and, after narrow or revoke, what was sent and what stopped."""
     document = {**permit_document(case.permit), "timeline": timeline_document(case.events)}
     if case.stopped is not None:
         document |= {"sent": case.stopped.sent, "stopped": case.stopped.stopped}
     return document
+
+
+def suspension_document(suspension: SuspensionView) -> dict[str, Any]:
+    """Return a suspension as a JSON object."""
+    return {
+        "id": suspension.id,
+        "state": suspension.state.value,
+        "kind": suspension.kind,
+        "name": suspension.name,
+        "reason": suspension.reason,
+        "until": utc_text(suspension.until),
+        "by": suspension.given_by,
+        "given": utc_text(suspension.given_at),
+    }

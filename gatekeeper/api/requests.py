@@ -1,4 +1,4 @@
-"""A request in JSON, as every face shows it."""
+"""The JSON of requests, as the CLI, the HTTP API and the console show it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gatekeeper.store.requests import RequestView
 
 
 def request_document(request: RequestView) -> dict[str, Any]:
-    """A request in JSON."""
+    """Return a request as a JSON object, as listings show it."""
     draft = request.draft
     return {
         "id": request.id,
@@ -42,7 +42,7 @@ def request_document(request: RequestView) -> dict[str, Any]:
 
 
 def request_case_document(case: RequestCase) -> dict[str, Any]:
-    """A request in JSON with all that belongs to it."""
+    """Return a request as a JSON object with who must agree, approvals, permit and timeline."""
     document = {
         **request_document(case.request),
         "needs": list(case.needs),

@@ -1,4 +1,4 @@
-"""What happened to a case, and who has agreed to it, in JSON."""
+"""The JSON of timelines and approvals, which mailings, requests and permits share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EARLIER = "agreed to an earlier state"
 
 
 def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
-    """What happened, in JSON; of a yes what its giver had seen, of growth by how much."""
+    """Return events as JSON; `details` has what an approver had seen, or by how much a mailing grew."""
     return [
         {
             "at": utc_text(event.at),
@@ -28,7 +28,7 @@ def timeline_document(events: Iterable[EventView]) -> list[dict[str, Any]]:
 
 
 def agreements_document(agreements: Agreements, missing: Iterable[str]) -> dict[str, Any]:
-    """Who has agreed, whose yes was to an earlier state and counts no longer, and who must agree, in JSON."""
+    """Return as JSON who has agreed, who agreed to an earlier state (which no longer counts), and who must agree."""
     return {
         "agreed": list(agreements.people),
         EARLIER.replace(" ", "_"): list(agreements.earlier),

@@ -1,10 +1,14 @@
-"""The command line: `gatekeeper COMMAND`. One file a command; exit codes are those of sysexits.h."""
+"""The command line: `gatekeeper COMMAND`.
+
+commands/ has a file for each command, which is imported when that command runs; the files here are shared by commands.
+Exit codes are those of sysexits.h.
+"""
 
 from __future__ import annotations
 
 import click
 
-from gatekeeper.cli.lazy_group import Deferred
+from gatekeeper.cli.lazy_group import LazyCommands
 from gatekeeper.lib import __version__
 
 _COMMANDS = (
@@ -31,11 +35,13 @@ _COMMANDS = (
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    commands=Deferred({name: f"{__name__}.commands.{name}" for name in _COMMANDS}),
+    commands=LazyCommands(
+        {name: f"{__name__}.commands.{name}" for name in _COMMANDS} | {"completion": f"{__name__}.commands.man"}
+    ),
 )
 @click.version_option(__version__, prog_name="gatekeeper")
 def main() -> None:
-    """The gate in front of an organisation's outbound mail."""
+    """Check and hold an organisation's outbound mail before it is sent."""
 
 
-click.UsageError.exit_code = 64  # EX_USAGE, where click has 2, which no other command of a mail server's means by it
+click.UsageError.exit_code = 64  # EX_USAGE: click's own 2 means something else in other commands of mail servers

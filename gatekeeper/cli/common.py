@@ -1,4 +1,4 @@
-"""What commands share: options, how they print and how they fail. It imports no more than every command needs."""
+"""Options, output, exit codes and errors that commands share. This file imports only what every command needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USAGE, DATA_ERROR, NO_INPUT, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO
 
 
 class Failure(click.ClickException):
-    """Ends a command with a text on standard error and a code of sysexits.h."""
+    """An error that ends a command with a text on standard error and an exit code of sysexits.h."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -27,16 +27,19 @@ class Failure(click.ClickException):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """What click ends the process with."""
+        """The exit code that click ends the process with."""
         return self.code
 
     def show(self, file: Any = None) -> None:
-        """Print the text as it is: it says all that there is to say."""
+        """Print the text on standard error, without the usage lines that click adds."""
         click.echo(f"gatekeeper: {self.message}", err=True, file=file)
 
 
 def setting_options(*names: str) -> Callable[[F], F]:
-    """Give a command the flags of the settings named; all of them where none is."""
+    """Return a decorator that adds the flags of these settings to a command.
+
+    Args: `names` are of settings; without any, all settings get a flag.
+    """
     chosen = [BY_NAME[name] for name in names] if names else list(SETTINGS)
 
     def decorate(command: F) -> F:
@@ -55,12 +58,12 @@ by_option = click.option("--by", required=True, help="who acts: an address under
 
 
 class Day(click.ParamType[Any]):
-    """A day, such as 2026-12-31."""
+    """The click type of a day, such as 2026-12-31."""
 
     name = "day"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Make a date; ends the command for what is none."""
+        """Return the value as a date; a usage error where the value is no day."""
         if isinstance(value, date):
             return value
         try:
@@ -70,7 +73,11 @@ class Day(click.ParamType[Any]):
 
 
 def settings_of(given: dict[str, Any]) -> Settings:
-    """The settings in force, given a command's own flags among others; ends the command where they cannot be used."""
+    """Return the settings in force, with the values that a command's flags give.
+
+    Args: `given` are the values of all flags of the command by name; those that are no settings are left out.
+    Raises: Failure with EX_CONFIG where a setting cannot be used.
+    """
     try:
         return read_settings({name: given.get(name) for name in BY_NAME})
     except SettingsError as error:
@@ -78,12 +85,12 @@ def settings_of(given: dict[str, Any]) -> Settings:
 
 
 def print_json(document: Any) -> None:
-    """Print one document."""
+    """Print one JSON document."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
 def login_name() -> str:
-    """Of the operating system: whoever `--by` says they are."""
+    """Return the operating system's user name, recorded beside the person that `--by` names; "" where unknown."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -91,7 +98,11 @@ def login_name() -> str:
 
 
 def parse_number(text: str, letter: str) -> int:
-    """The 17 of M-17 (or m-17, or 17); ends the command for anything else."""
+    """Return the 17 of M-17 (or m-17, or 17).
+
+    Args: `letter` is M, R, P or S.
+    Raises: Failure with EX_USAGE where the text is no such id.
+    """
     digits = text.upper().removeprefix(f"{letter}-")
     if not digits.isdigit():
         raise Failure(f"{text}: expected an id such as {letter}-17", USAGE)

@@ -1,4 +1,4 @@
-"""The database that a command works on."""
+"""The database that a command works on: open it, and end the command well where it fails."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from gatekeeper.store import Database, Store, StoreError, StoreSetupError, rules
 
 
 @contextmanager
-def failing_well() -> Iterator[None]:
-    """Turn what the store raises into a line on standard error and a code of sysexits.h."""
+def exit_on_store_error() -> Iterator[None]:
+    """Turn StoreSetupError and StoreError into a Failure: a line on standard error and an exit code of sysexits.h."""
     try:
         yield
     except StoreSetupError as error:
@@ -25,8 +25,11 @@ def failing_well() -> Iterator[None]:
 
 @contextmanager
 def open_store(settings: Settings) -> Iterator[Store]:
-    """The store of these settings, for as long as the command takes."""
-    with failing_well():
+    """Open the store of these settings for reading and writing rows, and close it at the end.
+
+    Raises: Failure where the database is missing, cannot be used, or does not answer.
+    """
+    with exit_on_store_error():
         database = Database(settings.storing.database, settings.storing.database_timeout)
         if database.path is not None and not database.path.exists():
             raise Failure(
@@ -41,7 +44,10 @@ def open_store(settings: Settings) -> Iterator[Store]:
 
 
 def ruleset_in_force(store: Store) -> Ruleset:
-    """The ruleset that the gate on this database goes by (DESIGN 8); ends the command where there is none."""
+    """Return the ruleset in force, which the gate stored in this database (DESIGN 8).
+
+    Raises: Failure with EX_CONFIG where none is stored, or where this program cannot read it.
+    """
     stored = store.call(rulesets.in_force)
     if stored is None:
         raise Failure("no ruleset is in force on this database yet: start `gatekeeper serve` once", CONFIG)

@@ -1,4 +1,4 @@
-"""Commands that are imported when they are asked for: a start costs what its own command needs."""
+"""Commands that are imported at their first use, so that a command starts without the imports of the others."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from typing import Any
 import click
 
 
-class Deferred(UserDict[str, Any]):
-    """What click calls a group's commands: their names are known at once, each is imported at its first use."""
+class LazyCommands(UserDict[str, Any]):
+    """The `commands` mapping of a click group: names are known at once, each command is imported at its first use."""
 
     def __init__(self, modules: Mapping[str, str]) -> None:
-        """Args: `modules` are the modules' full names by the name of the command, which is also what it is in there."""
+        """Args: `modules` gives a command's name the full name of the module that has the command under that name."""
         super().__init__(modules)
 
     def __getitem__(self, name: str) -> click.Command:
-        """The command; KeyError where there is none of the name."""
+        """Return the command, imported if need be.
+
+        Raises: KeyError where there is no command of that name.
+        """
         found = self.data[name]
         if isinstance(found, str):
-            with _not_collecting():
+            with _garbage_collection_off():
                 found = self.data[name] = getattr(import_module(found), name)
         command: click.Command = found
         return command
 
 
 @contextmanager
-def _not_collecting() -> Iterator[None]:
-    """What is imported stays: looking for garbage in it meanwhile takes a tenth of the time."""
+def _garbage_collection_off() -> Iterator[None]:
+    """Keep the garbage collector off during an import: modules stay, and collecting takes a tenth of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

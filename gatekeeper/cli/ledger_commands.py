@@ -1,4 +1,4 @@
-"""The verbs of people on the ledger, as commands have them."""
+"""Decorators and options for commands that call LedgerService: approve, deny, list, show and the like."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ledger_options = setting_options(*_LEDGER)
 
 
 @contextmanager
-def _failing_well() -> Iterator[None]:
+def _exit_on_ledger_error() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
@@ -55,8 +55,11 @@ def _failing_well() -> Iterator[None]:
 
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator[LedgerService]:
-    """The verbs on the ledger of these settings."""
-    with open_store(settings) as store, _failing_well():
+    """Open the ledger of these settings, under the ruleset in force.
+
+    Raises: Failure with EX_NOINPUT, EX_NOPERM or EX_DATAERR for what LedgerService refuses.
+    """
+    with open_store(settings) as store, _exit_on_ledger_error():
         judging, ruleset = settings.judging, ruleset_in_force(store)
         yield LedgerService(
             store, Letterhead(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now
@@ -64,7 +67,10 @@ def open_ledger(settings: Settings) -> Iterator[LedgerService]:
 
 
 def _texts(ruleset: Ruleset) -> NoticeTemplates:
-    """The organisation's own templates; the built-in ones where those cannot be read: no decision waits for them."""
+    """Return the organisation's own notice templates.
+
+    Where they cannot be read, return the built-in templates and print why: a decision does not wait for templates.
+    """
     try:
         return texts_of(ruleset)
     except TemplatesError as error:
@@ -73,15 +79,18 @@ def _texts(ruleset: Ruleset) -> NoticeTemplates:
 
 
 def _settings_and_own(given: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """The settings that a command's flags set, and its own flags: one may have the name of a setting, such as rules."""
+    """Split a command's flags into the settings and the command's own flags.
+
+    Only `ledger_options` count as settings: a command's own flag may have a setting's name, as --rule has (`rules`).
+    """
     own = {name: value for name, value in given.items() if name not in _LEDGER}
     return settings_of({name: given[name] for name in _LEDGER}), own
 
 
 def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., Any]], Callable[..., None]]:
-    """Make a command of a verb, which is given the ledger and the command's own flags.
+    """Return a decorator that makes a command of a function (ledger, own flags).
 
-    Args: `show` prints what the verb returns; True asks for JSON.
+    Args: `show` prints the function's result; its second argument asks for JSON.
     """
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., None]:
@@ -101,9 +110,10 @@ def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., 
 def listing(
     noun: str, states: type[StrEnum], document: Callable[[Any], Any], row: Callable[[Any], Sequence[object]]
 ) -> Callable[[Callable[..., Sequence[Any]]], Callable[..., None]]:
-    """Make a command of a verb that lists things by state.
+    """Return a decorator that makes a command, with --state, of a function that lists mailings, requests and the like.
 
-    Args: `document` makes JSON of one of them, `row` the cells of its line in the table that people read.
+    Args: `noun` names the things in the plural; `document` makes JSON of one of them, `row` the cells of its line in
+    the printed table.
     """
 
     def decorate(verb: Callable[..., Sequence[Any]]) -> Callable[..., None]:
@@ -129,21 +139,29 @@ def listing(
 
 
 def id_argument(letter: str) -> Callable[[F], F]:
-    """The number of an id such as M-17, as the argument `id`."""
+    """Return a decorator that adds the argument `id`: the number of an id such as M-17, where `letter` is M."""
     return click.argument("id", callback=lambda _context, _parameter, text: parse_number(text, letter))
 
 
-seen_option = click.option("--seen", help="the version that was looked at (`show --json`); what came since is refused")
+seen_option = click.option(
+    "--seen", help="the version that you looked at (`show --json`); the command is refused if there is a newer one"
+)
 
 
 def terms_options(command: F) -> F:
-    """Give a command the flags of what a yes allows."""
+    """Add the flags that set the limits of an approval."""
     for option in reversed(
         (
-            click.option("--max-users", type=click.IntRange(1), help="users that it may reach"),
-            click.option("--until", type=Day(), help="its last day; else the second working day after"),
-            click.option("--uses", type=click.IntRange(1), help="mailings that may use it; else one"),
-            click.option("--binding", type=click.Choice(BINDINGS), help="to this very content, or to its like"),
+            click.option("--max-users", type=click.IntRange(1), help="the most users that may be reached"),
+            click.option(
+                "--until", type=Day(), help="the last day of the approval; default: the second working day after"
+            ),
+            click.option("--uses", type=click.IntRange(1), help="mailings that may use the approval; default: one"),
+            click.option(
+                "--binding",
+                type=click.Choice(BINDINGS),
+                help="bind the approval to this exact content, or to similar content",
+            ),
         )
     ):
         command = option(command)
@@ -151,19 +169,19 @@ def terms_options(command: F) -> F:
 
 
 def terms_of(given: dict[str, Any]) -> Terms:
-    """What a yes allows, of a command's flags."""
+    """Take the flags of `terms_options` out of `given` and return them as the limits of an approval."""
     return Terms(*(given.pop(name) for name in ("max_users", "until", "uses", "binding")))
 
 
 def print_timeline(events: Iterable[EventView]) -> None:
-    """What happened, a line each."""
+    """Print events, one a line: time, act, who acted, text."""
     for event in events:
         words = (utc_text(event.at), event.act, event.by and f"by {event.by}", event.text)
         click.echo(" ".join(filter(None, words)))
 
 
 def print_agreements(agreements: Agreements, missing: Iterable[str]) -> None:
-    """Who has agreed, whose yes was to an earlier state, and who must agree, a line each."""
+    """Print, one a line, who has agreed, who agreed to an earlier state, and who must still agree."""
     for label, people in (
         ("agreed", agreements.people),
         (EARLIER, agreements.earlier),

@@ -1,4 +1,4 @@
-"""Times on the command line: `30d` ago, a day, or a moment."""
+"""Periods of time on the command line (`30d` ago, a day, a moment), and a progress bar for reading one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ until_option = click.option("--until", default=None, help="until when: a day (in
 
 
 def period(since: str, until: str | None, now: float, zone: tzinfo = UTC) -> tuple[float, float]:
-    """Both as seconds since 1970; ends the command where they cannot be read.
+    """Return the begin and end of --since and --until, in seconds since 1970.
 
-    Args: `zone` is that of days.
+    Args: `zone` is the time zone of days and of moments that name none.
+    Raises: Failure with EX_USAGE where a text cannot be read, or the period ends before it begins.
     """
     begin = _read_moment(since, now, zone, "--since")
     end = _read_moment(until, now, zone, "--until", last=True) if until else now
@@ -46,9 +47,12 @@ def _read_moment(text: str, now: float, zone: tzinfo, flag: str, *, last: bool =
 
 @contextmanager
 def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal; what it gives is told of each step."""
+    """Show a progress bar on standard error, where that is a terminal.
+
+    Yields: a function to call with the number of steps done since the last call.
+    """
     collecting = gc.isenabled()
-    gc.disable()  # a million records are no rings, and looking for some takes a third of the time
+    gc.disable()  # a million records form no reference cycles; searching them for cycles takes a third of the time
     try:
         with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
             yield bar.update

@@ -1,4 +1,4 @@
-"""Problems of rules files in the forms that people, editors and code hosts read."""
+"""Problems of rules files as text, JSON, GitHub annotations and GitLab code quality reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACED = re.compile(r"(?P<file>[^\n:]+):(?P<line>[0-9]+): (?P<text>.*)", re.DOT
 
 
 def placed(text: str, file: str, *, warning: bool = False) -> Problem:
-    """A problem that another room told as `file:line: text`, or as text about a file."""
+    """Return a Problem for a message of the form `file:line: text`; any other text is put at line 1 of `file`."""
     found = _PLACED.fullmatch(text)
     if found:
         return Problem(int(found["line"]), 1, found["text"], found["file"], warning)
@@ -22,13 +22,13 @@ def placed(text: str, file: str, *, warning: bool = False) -> Problem:
 
 
 def as_document(problem: Problem) -> dict[str, Any]:
-    """A problem as JSON."""
+    """Return a problem as a JSON object."""
     place = {"file": problem.file, "line": problem.line, "column": problem.column}
     return {**place, "text": problem.text, "severity": problem.severity}
 
 
 def github(problem: Problem) -> str:
-    """A workflow command, which GitHub and those who follow it show beside the line."""
+    """Return a problem as a GitHub workflow command, which GitHub and compatible hosts show beside the line."""
     kind = "notice" if problem.note else problem.severity
     file = _escaped(problem.file).replace(":", "%3A").replace(",", "%2C")
     return f"::{kind} file={file},line={problem.line},col={problem.column}::{_escaped(problem.text)}"
@@ -39,7 +39,7 @@ def _escaped(text: str) -> str:
 
 
 def gitlab(problem: Problem) -> dict[str, Any]:
-    """A finding as GitLab's code quality reports have it."""
+    """Return a problem as an entry of a GitLab code quality report."""
     return {
         "description": problem.text,
         "check_name": "gatekeeper-rules",
@@ -53,5 +53,5 @@ DOCUMENTS: Mapping[str, Callable[[Problem], dict[str, Any]]] = {"json": as_docum
 
 
 def lines(problems: Iterable[Problem], form: str) -> Iterable[str]:
-    """A line a problem, as people read it, or as annotations."""
+    """Return one line for each problem: as a GitHub workflow command where `form` is "github", else as plain text."""
     return map(github if form == "github" else str, problems)

@@ -1,4 +1,4 @@
-"""Listings as text: one helper aligns them all."""
+"""Listings as aligned text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"[0-9]+( [a-z]+)?")  # 2400, or 2400 users
 
 
 def table(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield a line a row, cells two blanks apart; each column is as wide as its widest cell, numbers to the right.
+    """Yield a line for each row: cells two blanks apart, columns as wide as their widest cell, numbers right-aligned.
 
     Args: `rows` have the same number of cells each. Empty cells at a row's end leave no blanks.
     """

@@ -1,1 +1,1 @@
-"""The commands, a file each."""
+"""The commands, a file each; man.py has `completion` too."""

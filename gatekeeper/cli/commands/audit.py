@@ -40,15 +40,21 @@ _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --se
 
 @click.group()
 def audit() -> None:
-    """Verify what was recorded of decisions; search it."""
+    """Verify the recorded decisions, and search them."""
 
 
 @audit.command()
-@click.option("--head", "heads", multiple=True, metavar="CHAIN:RECORDS:HEAD", help="as the log had it; may be repeated")
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="CHAIN:RECORDS:HEAD",
+    help="a head that the log reported; may be given again",
+)
 @setting_options("database", "database_timeout")
 @json_option
 def verify(heads: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Follow every chain of records from its beginning, or its checkpoint, to its end; exit 65 where one is broken."""
+    """Verify every chain of records from its beginning, or its checkpoint, to its end; exit 65 if one is broken."""
     wanted = [_head(text) for text in heads]
     with open_store(settings_of(given)) as store:
         found = _verify(store)
@@ -111,8 +117,8 @@ def _print_chains(found: list[ChainReport], problems: list[str]) -> None:
 
 
 @audit.command()
-@click.option("--by", required=True, help="who looks: an auditor of rules.yaml")
-@click.option("--case", default="", help="the number of the case it is for; the audit keeps it")
+@click.option("--by", required=True, help="who searches: an auditor of rules.yaml")
+@click.option("--case", default="", help="the number of the case that the search is for; the audit keeps it")
 @since_option
 @until_option
 @click.option("--sender", help="an address; finds ordinary mail as well")
@@ -121,14 +127,14 @@ def _print_chains(found: list[ChainReport], problems: list[str]) -> None:
 @click.option("--verdict", type=click.Choice([action.value for action in Action]), help="what the rules said")
 @click.option("--rule", "rule_id", help="a rule that matched")
 @click.option("--id", "transaction", help="of a transaction, as the log has it")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="the most that is shown")
-@click.option("--acts", is_flag=True, help="what people did to the gate and the audit, instead of decisions")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="the most records to show")
+@click.option("--acts", is_flag=True, help="find what people did to the gate and the audit, instead of decisions")
 @setting_options("database", "database_timeout")
 @json_option
 def search(
     by: str, case: str, since: str, until: str | None, limit: int, acts: bool, as_json: bool, **given: Any
 ) -> None:
-    """Find recorded decisions. That somebody looked, and for what, is recorded too."""
+    """Find recorded decisions. Each search is recorded too: who searched, and for what."""
     wanted = {name: given[name] for name in _WANTED if given[name] is not None}
     with open_store(settings_of(given)) as store:
         ruleset = ruleset_in_force(store)
@@ -156,7 +162,7 @@ def _check_auditor(ruleset: Ruleset, by: str) -> None:
 
 
 def _note(store: Store, by: str, case: str, wanted: dict[str, Any]) -> None:
-    """Who looked, and for which case (D4)."""
+    """Record who searched, for what, and for which case (policy D4)."""
     now = store.now()
     act = {"at": now, "act": "audit search", "by": by, "login": login_name(), "case": case, "for": wanted}
     store.call(partial(chains.note, line=json.dumps(act, separators=(",", ":")).encode(), at=now))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.cli.database import failing_well
+from gatekeeper.cli.database import exit_on_store_error
 from gatekeeper.cli.table import table
 from gatekeeper.store import Database
 from gatekeeper.store.db import copy
@@ -17,7 +17,7 @@ from gatekeeper.store.db.engine import NEWEST_SCHEMA
 
 @click.group()
 def db() -> None:
-    """Look after the database."""
+    """Upgrade the database's schema, and copy the database."""
 
 
 @db.command()
@@ -25,7 +25,7 @@ def db() -> None:
 def upgrade(**given: Any) -> None:
     """Bring the schema up to date; `serve` does it too when it starts."""
     storing = settings_of(given).storing
-    with failing_well():
+    with exit_on_store_error():
         database = Database(storing.database, storing.database_timeout)
         database.prepare()
         database.dispose()
@@ -37,9 +37,9 @@ def upgrade(**given: Any) -> None:
 @setting_options("database", "database_timeout")
 @json_option
 def copy_database(target: str, as_json: bool, **given: Any) -> None:
-    """Copy the whole database into an empty one, compare, and keep all of it or nothing; stop the gate first."""
+    """Copy the whole database into an empty one and compare both; all is kept, or nothing. Stop the gate first."""
     storing = settings_of(given).storing
-    with failing_well():
+    with exit_on_store_error():
         source = Database(storing.database, storing.database_timeout)
         if source.path is not None and not source.path.exists():
             raise Failure(f"{source.path}: no such database; --database names it", NO_INPUT)

@@ -1,4 +1,4 @@
-"""`gatekeeper demo`: a sample day, sent through a running gate by SMTP."""
+"""`gatekeeper demo`: send sample messages through a running gate by SMTP."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 import click
 from prometheus_client.parser import text_string_to_metric_families
 
+from gatekeeper.cli.commands.explain import policy_at
 from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.cli.policies import policy_at
 from gatekeeper.cli.table import table
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
 
-MASS, OVER = 300, 2400  # people: more than a mass mailing has, more than an agency may reach unasked (policy M1)
+MASS, OVER = 300, 2400  # recipients: enough for mass mail; more than an agency may reach without approval (policy M1)
 
 
 @immutable
@@ -37,7 +37,7 @@ class Sample:
 
 @immutable
 class Answer:
-    """What the gate said to it, and which rules its counters say matched."""
+    """The gate's reply to a sample message, and the rules that matched by the gate's counters."""
 
     sample: Sample
     code: int
@@ -46,7 +46,7 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """The verdict: told by the reply, and for a warning by the rule."""
+        """The verdict, read from the reply code; a warning shows only in the action of a rule."""
         if self.code >= 400:
             return "reject" if self.code >= 500 else "defer"
         if "Held for approval" in self.text:
@@ -58,7 +58,7 @@ class Answer:
 @setting_options("listen", "ops", "rules")
 @json_option
 def demo(as_json: bool, **given: Any) -> None:
-    """Send a sample day through the running gate, and show what becomes of it."""
+    """Send a day's sample messages through the running gate, and show the verdict of each."""
     settings = settings_of(given)
     ruleset = policy_at(settings.judging.rules).ruleset
     answers = [_send(sample, settings) for sample in _sample_day(_domains(ruleset))]
@@ -72,7 +72,7 @@ def demo(as_json: bool, **given: Any) -> None:
 
 
 def _domains(ruleset: Ruleset) -> tuple[str, str]:
-    """Domains of two agencies that the rules cover."""
+    """Return a domain of each of two agencies that the rules cover."""
     found = [
         agency.domains[0].replace("*.", "mail.")
         for id, agency in ruleset.agencies.items()
@@ -84,7 +84,7 @@ def _domains(ruleset: Ruleset) -> tuple[str, str]:
 
 
 def _sample_day(domains: tuple[str, str]) -> Iterator[Sample]:
-    tag = f"{int(time.time()) % 1_000_000}"  # so that a second run is another day's mail
+    tag = f"{int(time.time()) % 1_000_000}"  # so that messages of a second run do not join the mailings of the first
     many, more = _users(MASS, domains), _users(OVER, domains)
 
     def sample(title: str, name: str, people: tuple[str, ...], subject: str | None, to: str = "") -> Sample:
@@ -151,7 +151,7 @@ def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
 
 
 def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
-    """The gate's own counters; empty where --ops is off."""
+    """Return how often each pair of rule and action matched, from the gate's metrics; empty where --ops is off."""
     ops = settings.ops.ops
     if ops is None:
         return {}
@@ -172,7 +172,7 @@ def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
 
 
 def _cause(error: OSError) -> str:
-    reason = getattr(error, "reason", error)  # urllib's wraps what went wrong
+    reason = getattr(error, "reason", error)  # urllib.error.URLError has the cause in `reason`
     return str(getattr(reason, "strerror", None) or reason)
 
 

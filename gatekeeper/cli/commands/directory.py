@@ -1,4 +1,4 @@
-"""`gatekeeper directory`: the sources that people are counted by, and taking one as it is that reaches fewer."""
+"""`gatekeeper directory`: list the sources of the directory, and accept a source that has shrunk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def directory() -> None:
 @setting_options("database", "database_timeout")
 @json_option
 def list_sources(as_json: bool, **given: Any) -> None:
-    """List the sources as the running gate has them: state, and entries when each was good last."""
+    """List the sources as the running gate has them: the state, and the entries when the source last was good."""
     with open_store(settings_of(given)) as store:
         found = store.call(sources.all_sources)
     if as_json:
@@ -38,7 +38,7 @@ def list_sources(as_json: bool, **given: Any) -> None:
 @setting_options("database", "database_timeout")
 @json_option
 def accept(source: str, as_json: bool, **given: Any) -> None:
-    """Take a source as it is now, though it is `shrunk`: the gate goes by it within seconds."""
+    """Accept a source that is `shrunk` as it is now: the gate uses it within seconds."""
     with open_store(settings_of(given)) as store:
         taken = store.call(partial(sources.accept, name=source, login=login_name(), at=store.now()))
         if taken is None:

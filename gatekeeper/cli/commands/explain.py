@@ -1,4 +1,4 @@
-"""`gatekeeper explain`: what the gate would do with a message, and why."""
+"""`gatekeeper explain`: show what the gate would do with a message, and why."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.cli.policies import policy_at
+from gatekeeper.cli.common import CONFIG, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Client, Counts, Evidence, Recipient, RuleSelection, Standing, Transaction
-from gatekeeper.policy.active import Policy
+from gatekeeper.policy.active import Policy, PolicyError, read_policy
 from gatekeeper.policy.evidence import audience_of, source_of
 from gatekeeper.rules import Explanation
 from gatekeeper.rules import explain as explain_rules
 
-_SAID = {
+_SELECTION_NOTES = {
     RuleSelection.NAMES: (
         "the sender's agency is outside the scope of these rules: only rules about from_allowed are asked"
     ),
@@ -43,7 +42,7 @@ def explain(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Judge MESSAGE (a file) as the first of its mailing, and tell of every rule what it saw."""
+    """Judge MESSAGE (a file) as the first message of its mailing, and show what each rule compared."""
     settings = settings_of(given)
     policy = policy_at(settings.judging.rules)
     transaction = Transaction(
@@ -62,11 +61,22 @@ def explain(
         _print(explanation)
 
 
+def policy_at(rules: Path) -> Policy:
+    """Return the ruleset in a file with the directory and other files that it names, as `serve` reads them.
+
+    Raises: Failure with EX_CONFIG where they cannot be used.
+    """
+    try:
+        return read_policy(rules)
+    except PolicyError as error:
+        raise Failure(str(error), CONFIG) from None
+
+
 def _explain(transaction: Transaction, policy: Policy) -> Explanation:
     facts = read_facts(transaction.content)
     audience = audience_of(transaction, facts, policy)
     source = source_of(transaction, facts, policy)
-    nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # a ledger without a word
+    nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # as if the ledger were empty
     evidence = Evidence(transaction, facts, audience, Counts.of(audience), nothing, source)
     return explain_rules(policy.ruleset, evidence, datetime.now(UTC))
 
@@ -86,7 +96,7 @@ def _lines_of(path: Path | None) -> list[str]:
 
 
 def _as_smtp(message: bytes) -> bytes:
-    """A file's line ends as SMTP has them."""
+    """Return the message with CR LF line ends, as SMTP has them (RFC 5321 2.3.8)."""
     return message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
@@ -94,8 +104,8 @@ def _print(explanation: Explanation) -> None:
     verdict, counts = explanation.verdict, explanation.counts
     click.echo(f"verdict: {verdict.action}")
     click.echo(f"reaches: {counts.users} users in {len(counts.agencies)} agencies, {counts.external} externals")
-    if explanation.selection in _SAID:
-        click.echo(_SAID[explanation.selection])
+    if explanation.selection in _SELECTION_NOTES:
+        click.echo(_SELECTION_NOTES[explanation.selection])
     for reason in verdict.reasons:
         click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
     click.echo("")

@@ -1,4 +1,4 @@
-"""`gatekeeper init`: a folder that a gate can be started in."""
+"""`gatekeeper init`: write the files that a gate can be started with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RULES, SCHEMA, ENVIRONMENT = "rules.yaml", "rules.schema.json", "gatekeeper.env"
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 def init(folder: Path) -> None:
-    """Write a commented rules.yaml, its schema for editors, and a file of settings; never over one that is there."""
+    """Write a commented rules.yaml, its schema for editors, and a file of settings; no file is overwritten."""
     files = {RULES: _rules(), SCHEMA: json.dumps(schema(), indent=2) + "\n", ENVIRONMENT: environment_file()}
     there = [name for name in files if (folder / name).exists()]
     if there:
@@ -30,7 +30,7 @@ def init(folder: Path) -> None:
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}", CANNOT_CREATE) from None
-    _say_what_is_next(folder)
+    _print_next_steps(folder)
 
 
 def _rules() -> str:
@@ -39,7 +39,7 @@ def _rules() -> str:
 
 
 def environment_file() -> str:
-    """All settings as lines of an EnvironmentFile of systemd: those at their defaults are remarks."""
+    """Return an EnvironmentFile for systemd that has all settings at their defaults, commented out."""
     head = (
         "# Settings of the gate, for EnvironmentFile= of systemd or env_file of a container; more in docs/settings.md"
     )
@@ -53,7 +53,7 @@ def _lines(setting: Setting) -> str:
     return "\n".join([*remarks, f"#{setting.variable}={setting.default}"])
 
 
-def _say_what_is_next(folder: Path) -> None:
+def _print_next_steps(folder: Path) -> None:
     click.echo(f"written to {folder}: {RULES}, {SCHEMA}, {ENVIRONMENT}")
     click.echo("next:")
     if folder != Path():

@@ -1,4 +1,4 @@
-"""`gatekeeper mailing ...`: look at mailings, decide held ones, take copies out."""
+"""`gatekeeper mailing ...`: list and show mailings, decide held mailings, export their messages."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def _row(one: MailingView) -> tuple[object, ...]:
 
 
 def _ended(one: MailingView) -> str:
-    """Why its sender and subject cannot be shown; "" where they can."""
+    """Return why the mailing's sender and subject are not shown; "" where they can be shown."""
     if not one.forgotten:
         return ""
     ended = "refused" if one.state is MailingState.DENIED else "passed"
     return f"{ended} as ordinary mail; nothing of it is kept"
 
 
-Export = tuple[str, Path, list[str]]  # of which mailing, where to, names of files
+Export = tuple[str, Path, list[str]]  # the mailing's id, the folder, the names of the files
 
 
 def _show_export(export: Export, as_json: bool) -> None:
@@ -119,15 +119,15 @@ def show(service: LedgerService, id: int) -> MailingCase:
 @mailing.command()
 @id_argument("M")
 @by_option
-@click.option("--reason", default="", help="what the sender is to know about it")
+@click.option("--reason", default="", help="what the sender should know; the sender reads it")
 @terms_options
 @seen_option
-@click.option("--only-seen", is_flag=True, help="send what there was in --seen, and leave held what came after it")
+@click.option("--only-seen", is_flag=True, help="send the messages that --seen had, and keep later ones held")
 @on_the_ledger(_print_decision)
 def approve(
     service: LedgerService, id: int, by: str, reason: str, seen: str | None, only_seen: bool, **given: Any
 ) -> Decision:
-    """Send a held mailing on; binds to what is held now, whom it reaches, and two working days more."""
+    """Send a held mailing on. The approval covers what is held now, whom it reaches, and two working days more."""
     if only_seen and not seen:
         raise Failure("--only-seen: expected --seen VERSION too, of what was looked at", USAGE)
     return service.approve(id, by, reason, terms_of(given), seen, only_seen=only_seen)
@@ -136,18 +136,18 @@ def approve(
 @mailing.command()
 @id_argument("M")
 @by_option
-@click.option("--reason", required=True, help="why not: its sender reads it")
+@click.option("--reason", required=True, help="why not; the sender reads it")
 @seen_option
 @on_the_ledger(_print_decision)
 def deny(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
-    """Send a held mailing to nobody; its sender gets one delivery report with the reason."""
+    """Refuse a held mailing: nobody receives it, and its sender gets one delivery report with the reason."""
     return service.deny(id, by, reason, seen)
 
 
 @mailing.command()
 @id_argument("M")
 @by_option
-@click.option("--reason", required=True, help="what should be changed: its sender reads it")
+@click.option("--reason", required=True, help="what should be changed; the sender reads it")
 @seen_option
 @on_the_ledger(_print_decision)
 def changes(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
@@ -158,10 +158,10 @@ def changes(service: LedgerService, id: int, by: str, reason: str, seen: str | N
 @mailing.command()
 @id_argument("M")
 @by_option
-@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@click.option("--whom", required=True, help="who must agree as well: an address under people in rules.yaml")
 @on_the_ledger(_print_decision)
 def ask(service: LedgerService, id: int, by: str, whom: str) -> Decision:
-    """Have one more agree to a held mailing, such as an owner who is asked only when needed."""
+    """Require one more person's approval of a held mailing, such as an owner who is asked only when needed."""
     return service.ask(id, by, whom)
 
 

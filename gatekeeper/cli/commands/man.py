@@ -1,4 +1,4 @@
-"""`gatekeeper man`: manual pages, one a command, made of what the commands say of themselves."""
+"""`gatekeeper man` and `gatekeeper completion`: manual pages and shell completion, made from the commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from click.shell_completion import get_completion_class
 
 from gatekeeper.cli.common import CANNOT_CREATE, Failure
 from gatekeeper.lib import __version__
@@ -29,7 +30,7 @@ _EXIT_CODES = (
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.pass_context
 def man(context: click.Context, folder: Path) -> None:
-    """Write the manual pages of all commands into a folder (section 1)."""
+    """Write the manual pages of all commands into a folder (section 1 of the manual)."""
     root = context.find_root().command
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,10 @@ def _tree(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tupl
 
 
 def page(words: tuple[str, ...], command: click.Command) -> str:
-    """One page, in man(7)'s macros."""
+    """Return the manual page of one command in the macros of man(7).
+
+    Args: `words` are the full command, such as ("gatekeeper", "mailing", "show").
+    """
     name, context = "-".join(words), click.Context(command, info_name=" ".join(words))
     about = " ".join((command.help or "").split())
     parts = [
@@ -94,6 +98,16 @@ def _item(term: str, text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that is no request of roff's, on one line."""
+    """Escape text for roff and put it on one line, so that roff reads none of it as a request."""
     escaped = re.sub(r"([\\-])", r"\\\1", " ".join(text.split())).replace("\\\\", "\\e")
     return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that makes a shell complete commands and flags."""
+    kind = get_completion_class(shell)
+    assert kind is not None  # the choice above has only shells that click knows
+    click.echo(kind(context.find_root().command, {}, "gatekeeper", "_GATEKEEPER_COMPLETE").source())

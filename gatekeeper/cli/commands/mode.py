@@ -1,4 +1,4 @@
-"""`gatekeeper mode`: whether the gate acts on its verdicts; observing for a while, as when glass is broken."""
+"""`gatekeeper mode`: show whether the gate acts on its verdicts; let it only observe for a while, in an emergency."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gatekeeper.rules.language.units import parse_duration
 from gatekeeper.service.heartbeat import SEEN_SECONDS
 from gatekeeper.store import Store, modes, rulesets
 
-_LONGEST = 7 * 86_400.0  # seconds; who wants to observe for longer sets --mode
+_LONGEST = 7 * 86_400.0  # seconds; to observe for longer, set --mode
 _ROLES = ("admin", "approver")
 
 
@@ -35,35 +35,35 @@ _ROLES = ("admin", "approver")
 @setting_options("database", "database_timeout", "mode")
 @json_option
 def mode(as_json: bool, **given: Any) -> None:
-    """Show whether the gate acts on its verdicts, who said so, and which process goes by which rules."""
+    """Show whether the gate acts on its verdicts, who changed the mode, and which process uses which rules."""
     if click.get_current_context().invoked_subcommand is None:
         with open_store(settings_of(given)) as store:
             _show(store, settings_of(given).judging.mode, as_json)
 
 
 @mode.command()
-@click.option("--for", "length", required=True, help="how long, such as 1h; it ends by itself")
-@click.option("--by", required=True, help="who says so: an admin or approver of rules.yaml")
+@click.option("--for", "length", required=True, help="how long, such as 1h; observing ends by itself")
+@click.option("--by", required=True, help="who acts: an admin or approver of rules.yaml")
 @click.option("--reason", required=True, help="why; the audit keeps it")
 @setting_options("database", "database_timeout", "mode")
 @json_option
 def observe(length: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """Let everything pass for a while, judged, counted and recorded, but not held, gathered or refused."""
+    """Let all mail pass for a while: judged, counted and recorded, but not held, gathered or refused."""
     seconds = _seconds(length)
     with open_store(settings_of(given)) as store:
-        _say(store, OBSERVE, by, reason, seconds)
+        _change(store, OBSERVE, by, reason, seconds)
         _show(store, settings_of(given).judging.mode, as_json)
 
 
 @mode.command()
-@click.option("--by", required=True, help="who says so: an admin or approver of rules.yaml")
+@click.option("--by", required=True, help="who acts: an admin or approver of rules.yaml")
 @click.option("--reason", required=True, help="why; the audit keeps it")
 @setting_options("database", "database_timeout", "mode")
 @json_option
 def enforce(by: str, reason: str, as_json: bool, **given: Any) -> None:
-    """End an observing before its time."""
+    """End `mode observe` before its time."""
     with open_store(settings_of(given)) as store:
-        _say(store, ENFORCE, by, reason, None)
+        _change(store, ENFORCE, by, reason, None)
         _show(store, settings_of(given).judging.mode, as_json)
 
 
@@ -77,7 +77,7 @@ def _seconds(length: str) -> float:
     return seconds
 
 
-def _say(store: Store, word: str, by: str, reason: str, seconds: float | None) -> None:
+def _change(store: Store, word: str, by: str, reason: str, seconds: float | None) -> None:
     by, reason = normalise(by), " ".join(reason.split())
     if not reason:
         raise Failure("--reason is empty: expected why", DATA_ERROR)
@@ -102,9 +102,9 @@ def _show(store: Store, setting: str, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
-    said = document["said"]
+    changed = document["said"]
     until = f" until {document['until']}" if document["until"] else ""
-    click.echo(f"{document['mode']}{until}" + (f": {said['by']}: {said['reason']}" if document["until"] else ""))
+    click.echo(f"{document['mode']}{until}" + (f": {changed['by']}: {changed['reason']}" if document["until"] else ""))
     if document["enforced_agencies"] is not None:
         click.echo(f"rules act on mail of: {', '.join(document['enforced_agencies']) or 'nobody'}")
     if document["observed_rules"]:
@@ -114,16 +114,16 @@ def _show(store: Store, setting: str, as_json: bool) -> None:
 
 
 def _document(store: Store, setting: str) -> dict[str, Any]:
-    now, said = store.now(), store.call(modes.newest)
+    now, changed = store.now(), store.call(modes.newest)
     running = store.call(partial(modes.list_processes, since=now - SEEN_SECONDS))
     by_setting = any(process.mode == OBSERVE for process in running) if running else setting == OBSERVE
-    observing = said is not None and said.mode == OBSERVE and (said.until or 0) > now
+    observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > now
     ruleset = ruleset_in_force(store) if store.call(rulesets.in_force) else None
     enforced = None if ruleset is None or ruleset.enforce is None else sorted(ruleset.enforce)
     return {
         "mode": OBSERVE if observing or by_setting else ENFORCE,
-        "until": utc_text(said.until) if said and observing and said.until else None,
-        "said": _said(said),
+        "until": utc_text(changed.until) if changed and observing and changed.until else None,
+        "said": _change_document(changed),
         "enforced_agencies": enforced,
         "observed_rules": [rule.id for rule in ruleset.rules if rule.observe] if ruleset else [],
         "processes": [
@@ -140,8 +140,14 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
     }
 
 
-def _said(said: modes.ModeChange | None) -> dict[str, Any] | None:
-    if said is None:
+def _change_document(changed: modes.ModeChange | None) -> dict[str, Any] | None:
+    if changed is None:
         return None
-    until = utc_text(said.until) if said.until else None
-    return {"at": utc_text(said.at), "mode": said.mode, "until": until, "by": said.by, "reason": said.reason}
+    until = utc_text(changed.until) if changed.until else None
+    return {
+        "at": utc_text(changed.at),
+        "mode": changed.mode,
+        "until": until,
+        "by": changed.by,
+        "reason": changed.reason,
+    }

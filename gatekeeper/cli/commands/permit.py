@@ -1,4 +1,4 @@
-"""`gatekeeper permit ...`: what clears holds: emergencies, exceptions, approvals."""
+"""`gatekeeper permit ...`: permits that let mail pass which rules would hold: emergencies, exceptions, approvals."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _row(one: PermitView) -> tuple[object, ...]:
 
 @click.group()
 def permit() -> None:
-    """Declare an emergency, grant an exception; list, show, narrow and revoke what is permitted."""
+    """Declare an emergency, grant an exception; list, show, narrow, revoke and review permits."""
 
 
 @permit.command()
@@ -81,7 +81,7 @@ def permit() -> None:
 @click.option("--hours", type=float, required=True, help="for how long")
 @on_the_ledger(_print_outcome)
 def emergency(service: LedgerService, agency: str, by: str, reason: str, hours: float) -> PermitCase:
-    """Let an agency's mail pass for some hours; it is reviewed afterwards."""
+    """Let an agency's mail pass for some hours; an approver reviews the emergency afterwards."""
     return service.declare_emergency(agency, by, reason, hours)
 
 
@@ -90,15 +90,17 @@ def emergency(service: LedgerService, agency: str, by: str, reason: str, hours: 
 @click.option("--agency", "agencies", multiple=True, help="or an agency's id")
 @click.option("--group", "groups", multiple=True, help="or a group of senders")
 @click.option("--list", "lists", multiple=True, help="only to these lists")
-@click.option("--rule", "rules", multiple=True, help="only for these rules; else for all that hold")
+@click.option("--rule", "rules", multiple=True, help="only for these rules; default: all rules that hold mail")
 @click.option("--subject", default="", help="only with this subject")
-@click.option("--max-users", type=click.IntRange(1), help="users that a mailing may reach; else any number")
-@click.option("--until", type=Day(), required=True, help="its last day")
+@click.option(
+    "--max-users", type=click.IntRange(1), help="the most users that a mailing may reach; default: any number"
+)
+@click.option("--until", type=Day(), required=True, help="the last day of the permit")
 @by_option
 @reason_option
 @on_the_ledger(_print_outcome)
 def exception(service: LedgerService, by: str, reason: str, **given: Any) -> PermitCase:
-    """Let somebody's mail pass until a day, without a count of uses."""
+    """Let the mail of a sender, agency or group pass until a day, any number of times."""
     scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
     names = ("until", "rules", "subject", "lists", "max_users")
     wanted = Exempted(scope, **{name: given.pop(name) for name in names})
@@ -106,7 +108,9 @@ def exception(service: LedgerService, by: str, reason: str, **given: Any) -> Per
 
 
 @permit.command("list")
-@click.option("--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is so")
+@click.option(
+    "--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is open, or closed"
+)
 @listing("permits", PermitState, permit_document, _row)
 def list_permits(service: LedgerService, state: str | None, review: str | None) -> list[PermitView]:
     """List the permits, newest first."""
@@ -117,7 +121,7 @@ def list_permits(service: LedgerService, state: str | None, review: str | None) 
 @id_argument("P")
 @on_the_ledger(_show_case)
 def show(service: LedgerService, id: int) -> PermitCase:
-    """Show one permit: whose mail it is for, what binds it, what has used it."""
+    """Show one permit: whose mail may pass, within which limits, and which mailings have used the permit."""
     return service.show_permit(id)
 
 
@@ -125,13 +129,15 @@ def show(service: LedgerService, id: int) -> PermitCase:
 @id_argument("P")
 @by_option
 @reason_option
-@click.option("--max-users", type=click.IntRange(1), help="users that it allows from now on")
-@click.option("--until", type=Day(), help="its last day from now on")
-@click.option("--uses", type=click.IntRange(1), help="mailings that may use it, those that have among them")
+@click.option("--max-users", type=click.IntRange(1), help="the most users from now on")
+@click.option("--until", type=Day(), help="the last day from now on")
+@click.option(
+    "--uses", type=click.IntRange(1), help="mailings that may use the permit, counting those that already have"
+)
 @seen_option
 @on_the_ledger(_print_outcome)
 def narrow(service: LedgerService, id: int, by: str, reason: str, seen: str | None, **given: Any) -> PermitCase:
-    """Allow less; what has not left obeys at once. Returns when nothing is on its way any more."""
+    """Lower a permit's limits, also for mail that has not left yet. Returns when no message is being sent any more."""
     to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
     return service.narrow(id, by, reason, to, seen)
 
@@ -143,7 +149,7 @@ def narrow(service: LedgerService, id: int, by: str, reason: str, seen: str | No
 @seen_option
 @on_the_ledger(_print_outcome)
 def revoke(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> PermitCase:
-    """Take it back; what has not left is held. Returns when nothing is on its way any more."""
+    """Revoke a permit; mail that has not left yet is held. Returns when no message is being sent any more."""
     return service.revoke(id, by, reason, seen)
 
 
@@ -153,5 +159,5 @@ def revoke(service: LedgerService, id: int, by: str, reason: str, seen: str | No
 @reason_option
 @on_the_ledger(_print_outcome)
 def review(service: LedgerService, id: int, by: str, reason: str) -> PermitCase:
-    """Close the review of an emergency, as an approver who did not declare it."""
+    """Close the review of an emergency, as an approver who did not declare the emergency."""
     return service.review_permit(id, by, reason)

@@ -1,4 +1,4 @@
-"""`gatekeeper queue`: what waits to be sent."""
+"""`gatekeeper queue`: list the delivery queue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _row(job: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _document(job: dict[str, Any], now: float) -> dict[str, Any]:
-    """Our names, and beside them those of `postqueue -j`, for tools that read a Postfix queue."""
+    """Return a job as JSON: our keys, and those of `postqueue -j` for tools that read a Postfix queue."""
     ours = ("id", "kind", "recipient", "attempts", "error", "mailing")
     reason = job["error"] or ""
     queue_name = "active" if job["lease_until"] > now else "deferred" if job["attempts"] else "incoming"

@@ -1,4 +1,4 @@
-"""`gatekeeper rules replay`: what a draft would have made of what was decided."""
+"""`gatekeeper rules replay`: judge recorded decisions again under a draft, and show the differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
 from gatekeeper.store import Store, rulesets
 
-# What a draft says here changes whom mail reaches and what is one mailing, of which the counts were recorded.
+# These sections decide whom mail reaches and which messages are one mailing. The record has the counts of that time,
+# so a replay cannot show what a draft changes in them.
 _COUNTED = ("agencies", "domains", "directory", "lists", "mailing", "mass")
 
 
@@ -26,11 +27,13 @@ _COUNTED = ("agencies", "domains", "directory", "lists", "mailing", "mass")
 @click.argument("draft", type=click.Path(dir_okay=False, path_type=Path))
 @since_option
 @until_option
-@click.option("--examples", type=click.IntRange(0), default=3, show_default=True, help="of each change")
+@click.option(
+    "--examples", type=click.IntRange(0), default=3, show_default=True, help="examples to show of each change"
+)
 @setting_options("database", "database_timeout")
 @json_option
 def replay(draft: Path, since: str, until: str | None, examples: int, as_json: bool, **given: Any) -> None:
-    """Judge what was recorded under DRAFT, a rules file, and say what would have been otherwise."""
+    """Judge recorded decisions again under DRAFT, a rules file, and show which would have been different."""
     drafted = _read(draft)
     with open_store(settings_of(given)) as store:
         begin, end = period(since, until, store.now(), drafted.timezone)
@@ -62,7 +65,7 @@ def _compare(store: Store, draft: Ruleset, begin: float, end: float, examples: i
 
 
 def _notes(store: Store, draft: Ruleset) -> Iterator[str]:
-    """What the record cannot tell of the draft."""
+    """Yield notes about what a replay from the record cannot show of the draft."""
     stored = store.call(rulesets.in_force)
     if stored is None:
         return

@@ -1,4 +1,4 @@
-"""`gatekeeper report`: compliance by agency and time (policy M6), and what observing has shown."""
+"""`gatekeeper report`: compliance by agency and time (policy M6), and what would have been stopped in observe mode."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOWN = 50  # mailings that would have been stopped
 @setting_options("database", "database_timeout")
 @json_option
 def report(since: str, until: str | None, agency: str | None, as_json: bool, **given: Any) -> None:
-    """Say what each agency has sent, what was held, denied or broke a rule, and what would have been held."""
+    """Report what each agency sent, what was held, denied or broke a rule, and what would have been held."""
     with open_store(settings_of(given)) as store:
         ruleset = ruleset_in_force(store)
         if agency is not None and agency not in ruleset.agencies:
@@ -46,7 +46,7 @@ def _read(store: Store, agency: str | None, begin: float, end: float) -> Complia
 
 
 def _document(store: Store, found: Compliance, begin: float, end: float) -> dict[str, Any]:
-    fates = store.call(partial(views.statuses_between, since=begin, until=end))
+    statuses = store.call(partial(views.statuses_between, since=begin, until=end))
     emergencies = store.call(views.open_emergencies)
     return {
         "since": utc_text(begin),
@@ -54,9 +54,9 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
         "agency": found.agency,
         "messages": dict(found.verdicts),
         "rules": dict(found.rules.most_common()),
-        "agencies": {name: _agency(part, fates) for name, part in sorted(found.agencies.items())},
-        "top_senders": [_sender(part) for part in found.top_senders(_TOP)],
-        "repeat_senders": [_sender(part) for part in found.repeat_senders()],
+        "agencies": {name: _agency(share, statuses) for name, share in sorted(found.agencies.items())},
+        "top_senders": [_sender(share) for share in found.top_senders(_TOP)],
+        "repeat_senders": [_sender(share) for share in found.repeat_senders()],
         "observed": {
             "would_have_been": dict(found.observed),
             "mailings": [_stopped(one) for one in _latest(found)],
@@ -76,13 +76,13 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
         ],
         "observing": [
             {
-                "at": utc_text(said.at),
-                "mode": said.mode,
-                "until": utc_text(said.until) if said.until else None,
-                "by": said.by,
+                "at": utc_text(change.at),
+                "mode": change.mode,
+                "until": utc_text(change.until) if change.until else None,
+                "by": change.by,
             }
-            | {"reason": said.reason}
-            for said in store.call(partial(modes.changes_since, since=begin))
+            | {"reason": change.reason}
+            for change in store.call(partial(modes.changes_since, since=begin))
         ],
     }
 
@@ -91,31 +91,31 @@ def _latest(found: Compliance) -> list[ObservedViolation]:
     return sorted(found.stopped.values(), key=lambda one: -one.at)[:_SHOWN]
 
 
-def _agency(part: ComplianceShare, fates: dict[str, MailingStatus]) -> dict[str, Any]:
-    states = [fates[name].state for name in part.mailings if name in fates]
+def _agency(share: ComplianceShare, statuses: dict[str, MailingStatus]) -> dict[str, Any]:
+    states = [statuses[name].state for name in share.mailings if name in statuses]
     return {
-        "messages": part.messages,
-        "mailings": len(part.mailings),
-        "held": len(part.held),
+        "messages": share.messages,
+        "mailings": len(share.mailings),
+        "held": len(share.held),
         "released": states.count("released"),
         "denied": states.count("denied"),
         "withdrawn": states.count("withdrawn"),
         "expired": states.count("expired"),
-        "refused": len(part.refused),
-        "warned": len(part.warned),
-        "violations": len(part.violations),
-        "would_have_been_held": len(part.would_be_held),
-        "would_have_been_refused": len(part.would_be_refused),
+        "refused": len(share.refused),
+        "warned": len(share.warned),
+        "violations": len(share.violations),
+        "would_have_been_held": len(share.would_be_held),
+        "would_have_been_refused": len(share.would_be_refused),
     }
 
 
-def _sender(part: ComplianceShare) -> dict[str, Any]:
+def _sender(share: ComplianceShare) -> dict[str, Any]:
     return {
-        "sender": part.sender,
-        "agency": part.agency,
-        "mailings": len(part.mailings),
-        "most_people": part.most_people,
-        "violations": len(part.violations),
+        "sender": share.sender,
+        "agency": share.agency,
+        "mailings": len(share.mailings),
+        "most_people": share.most_people,
+        "violations": len(share.violations),
     }
 
 
@@ -137,8 +137,8 @@ _COLUMNS = ("mailings", "held", "released", "denied", "refused", "warned", "viol
 
 
 def _print(document: dict[str, Any]) -> None:
-    said = ", ".join(f"{number} {verdict}" for verdict, number in document["messages"].items()) or "none"
-    click.echo(f"messages judged from {document['since']} to {document['until']}: {said}")
+    messages = ", ".join(f"{number} {verdict}" for verdict, number in document["messages"].items()) or "none"
+    click.echo(f"messages judged from {document['since']} to {document['until']}: {messages}")
     _print_agencies(document["agencies"])
     _print_senders("senders who reached most people at once", document["top_senders"])
     _print_senders("senders who broke rules more than once", document["repeat_senders"])
@@ -153,8 +153,8 @@ def _print(document: dict[str, Any]) -> None:
 def _print_agencies(agencies: dict[str, Any]) -> None:
     titles = [name.replace("_", " ") for name in _COLUMNS]
     click.echo("  ".join(["agency".ljust(12), *titles]))
-    for name, part in agencies.items():
-        figures = [str(part[column]).rjust(len(title)) for column, title in zip(_COLUMNS, titles, strict=True)]
+    for name, share in agencies.items():
+        figures = [str(share[column]).rjust(len(title)) for column, title in zip(_COLUMNS, titles, strict=True)]
         click.echo("  ".join([name.ljust(12), *figures]))
 
 

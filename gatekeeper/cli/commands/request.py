@@ -1,4 +1,4 @@
-"""`gatekeeper request ...`: ask for a mailing in advance, and decide about what is asked."""
+"""`gatekeeper request ...`: request a mailing in advance, and decide requests."""
 
 from __future__ import annotations
 
@@ -88,29 +88,35 @@ def _row(one: RequestView) -> tuple[object, ...]:
 
 @click.group()
 def request() -> None:
-    """Ask for a mailing in advance; list, show and decide what is asked."""
+    """Request a mailing in advance; list, show and decide requests."""
 
 
 @request.command()
 @click.option("--agency", help="the id of the agency that asks")
 @by_option
-@click.option("--sender", "senders", multiple=True, help="who sends it: an address, an agency's id, or group:NAME")
-@click.option("--subject", help="its subject line")
-@click.option("--planned", type=Day(), help="the day on which it is planned to be sent")
-@click.option("--users", type=click.IntRange(1), help="users that it is to reach at most")
-@click.option("--audience", "audiences", multiple=True, help="whom: a list's address, or an agency's id")
-@click.option("--purpose", help="what it is for, such as survey or legal notice")
-@click.option("--needed-by", type=Day(), help="the day by which it must have been sent")
+@click.option(
+    "--sender", "senders", multiple=True, help="who sends the mailing: an address, an agency's id, or group:NAME"
+)
+@click.option("--subject", help="the subject line of the mailing")
+@click.option("--planned", type=Day(), help="the day on which the mailing is planned")
+@click.option("--users", type=click.IntRange(1), help="the most users that the mailing will reach")
+@click.option(
+    "--audience", "audiences", multiple=True, help="whom the mailing reaches: a list's address, or an agency's id"
+)
+@click.option("--purpose", help="what the mailing is for, such as survey or legal notice")
+@click.option("--needed-by", type=Day(), help="the day by which the mailing must have been sent")
 @click.option("--content", type=click.Path(dir_okay=False, path_type=Path), help="the message itself, as a file")
 @click.option("--exception", is_flag=True, default=None, help="ask for a standing permit, until a day")
-@click.option("--revise", help="the request that this submits again, changed as was asked; flags left out stay")
-@click.option("--appeal", help="the denied request that this appeals; flags left out stay")
-@click.option("--reason", default="", help="what those who decide should know")
+@click.option(
+    "--revise", help="the request to submit again with the changes asked for; flags left out keep their values"
+)
+@click.option("--appeal", help="the denied request to appeal; flags left out keep their values")
+@click.option("--reason", default="", help="what the approvers should know")
 @on_the_ledger(_print_outcome)
 def submit(
     service: LedgerService, by: str, reason: str, revise: str | None, appeal: str | None, **given: Any
 ) -> RequestCase:
-    """Ask for a mailing; prints its number, and whose yes it needs."""
+    """Request a mailing; prints the request's number, and who must agree."""
     if revise and appeal:
         raise Failure("--revise and --appeal: expected one of them", USAGE)
     wanted = _wanted(given)
@@ -144,10 +150,10 @@ def list_requests(service: LedgerService, state: str | None) -> list[RequestView
 
 @request.command()
 @id_argument("R")
-@click.option("--content", is_flag=True, help="print the message that it is bound to, instead")
+@click.option("--content", is_flag=True, help="print instead the message that the request is bound to")
 @on_the_ledger(_show_case)
 def show(service: LedgerService, id: int, content: bool) -> RequestCase | bytes:
-    """Show one request: what is asked, who must agree, its permit and its timeline."""
+    """Show one request: what is requested, who must agree, its permit and its timeline."""
     if not content:
         return service.show_request(id)
     message = service.request_content(id)
@@ -159,12 +165,12 @@ def show(service: LedgerService, id: int, content: bool) -> RequestCase | bytes:
 @request.command()
 @id_argument("R")
 @by_option
-@click.option("--reason", default="", help="what the requester is to know about it")
+@click.option("--reason", default="", help="what the requester should know")
 @terms_options
 @seen_option
 @on_the_ledger(_print_outcome)
 def approve(service: LedgerService, id: int, by: str, reason: str, seen: str | None, **given: Any) -> RequestCase:
-    """Say yes; once everyone who is asked has, the request has a permit."""
+    """Approve a request; once everybody who must agree has, the request gets a permit."""
     return service.approve_request(id, by, reason, terms_of(given), seen)
 
 
@@ -174,15 +180,15 @@ Verb = Callable[[LedgerService, int, str, str, str | None], RequestCase]
 @request.command()
 @id_argument("R")
 @by_option
-@click.option("--whom", required=True, help="whose yes it needs as well: an address under people in rules.yaml")
+@click.option("--whom", required=True, help="who must agree as well: an address under people in rules.yaml")
 @on_the_ledger(_print_outcome)
 def ask(service: LedgerService, id: int, by: str, whom: str) -> RequestCase:
-    """Have one more agree, such as an owner who is asked only when needed."""
+    """Require one more person's approval of a request, such as an owner who is asked only when needed."""
     return service.ask_about_request(id, by, whom)
 
 
 def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
-    """A command that takes a request, who acts, and why."""
+    """Add a command `request NAME ID --by --reason --seen` that calls `verb`."""
 
     @request.command(name, help=help)
     @id_argument("R")
@@ -195,13 +201,19 @@ def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None
 
 
 def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    text = "why: those whom it concerns read it"
+    text = "why; requester and approvers read it"
     if required:
         return click.option("--reason", required=True, help=text)
     return click.option("--reason", default="", help=text)
 
 
-_add("deny", LedgerService.deny_request, "Say no; for good, where your decision is final.")
-_add("changes", LedgerService.ask_changes_of_request, "Send it back with what should be changed.")
-_add("withdraw", LedgerService.withdraw_request, "Take it back, as who asked for it.", needs_reason=False)
-_add("revoke", LedgerService.revoke_request, "Revoke what was approved; returns when nothing is on its way any more.")
+_add("deny", LedgerService.deny_request, "Deny a request; there is no appeal where your decision is final.")
+_add(
+    "changes", LedgerService.ask_changes_of_request, "Send a request back to its requester with what should be changed."
+)
+_add("withdraw", LedgerService.withdraw_request, "Withdraw a request, as its requester.", needs_reason=False)
+_add(
+    "revoke",
+    LedgerService.revoke_request,
+    "Revoke an approved request; returns when no message is being sent any more.",
+)

@@ -1,4 +1,4 @@
-"""`gatekeeper rules check`, `rules schema` and `rules test`."""
+"""`gatekeeper rules check`, `rules schema` and `rules test`: check rules.yaml, and try its cases."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from gatekeeper import rules as ruleset_room
+from gatekeeper import rules as rules_package
 from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.cli.lazy_group import Deferred
+from gatekeeper.cli.lazy_group import LazyCommands
 from gatekeeper.cli.problem_formats import DOCUMENTS, FORMATS, lines, placed
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
@@ -22,11 +22,15 @@ from gatekeeper.rules import Problem, RulesetError
 from gatekeeper.rules.ruleset import calendar_problem
 
 format_option = click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="text", help="for people, programs or a code host"
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    help="the output: for people, programs or a code host",
 )
 
 
-@click.group(commands=Deferred({"replay": "gatekeeper.cli.commands.replay"}))
+@click.group(commands=LazyCommands({"replay": "gatekeeper.cli.commands.replay"}))
 def rules() -> None:
     """Check rules.yaml and try it on cases; print its JSON Schema."""
 
@@ -41,7 +45,7 @@ def rules() -> None:
 @setting_options("rules")
 @json_option
 def check(files: tuple[Path, ...], strict: bool, form: str, as_json: bool, **given: Any) -> None:
-    """Say everything that is wrong with FILES (--rules where none is named), as file:line:column; exit 65 on errors."""
+    """List all problems of FILES (default: --rules), as file:line:column; exit 65 on errors."""
     paths = files or (settings_of(given).judging.rules,)
     found = {path: tuple(_problems(path)) for path in paths}
     form = "json" if as_json else form
@@ -64,7 +68,10 @@ def _print(path: Path, problems: tuple[Problem, ...], form: str) -> None:
 
 
 def _problems(path: Path) -> Iterator[Problem]:
-    """Everything to say about a ruleset and all that it names; a file that cannot be read ends the command."""
+    """Yield all problems of a ruleset and of the files that it names.
+
+    Raises: Failure with EX_NOINPUT where a file cannot be read.
+    """
     try:
         yield from _of_the_rules(path)
     except OSError as error:
@@ -73,7 +80,7 @@ def _problems(path: Path) -> Iterator[Problem]:
 
 def _of_the_rules(path: Path) -> Iterator[Problem]:
     try:
-        ruleset = ruleset_room.read_ruleset(path)
+        ruleset = rules_package.read_ruleset(path)
     except RulesetError as error:
         yield from error.problems
         return
@@ -90,8 +97,8 @@ def _of_the_rules(path: Path) -> Iterator[Problem]:
     for address in sorted(ruleset.watched):
         if directory.watched(address) is None:
             yield placed(f"reach of {address}: nobody knows a list of that address", str(path), warning=True)
-    yield from ruleset_room.date_problems(ruleset, date.today(), str(path))
-    yield from ruleset_room.scope_notes(ruleset, str(path))
+    yield from rules_package.date_problems(ruleset, date.today(), str(path))
+    yield from rules_package.scope_notes(ruleset, str(path))
 
 
 # -- schema ------------------------------------------------------------------------------------------------------
@@ -100,7 +107,7 @@ def _of_the_rules(path: Path) -> Iterator[Problem]:
 @rules.command()
 def schema() -> None:
     """Print the JSON Schema of rules.yaml, for editors."""
-    print_json(ruleset_room.schema())
+    print_json(rules_package.schema())
 
 
 # -- test --------------------------------------------------------------------------------------------------------
@@ -112,7 +119,7 @@ def schema() -> None:
 @setting_options("rules")
 @json_option
 def test(file: Path | None, form: str, as_json: bool, **given: Any) -> None:
-    """Try FILE (--rules where not named) on its cases: rules.test.yaml beside rules.yaml; exit 65 on failures."""
+    """Run the cases of FILE (default: --rules), which are in rules.test.yaml beside rules.yaml; exit 65 on failures."""
     rules_path, cases_path = _paths(file or settings_of(given).judging.rules)
     policy, cases = _read(rules_path, cases_path)
     now = datetime.now(UTC)
@@ -127,19 +134,19 @@ def test(file: Path | None, form: str, as_json: bool, **given: Any) -> None:
 
 
 def _paths(file: Path) -> tuple[Path, Path]:
-    """The rules and their cases, whichever of them was named."""
+    """Return the paths of the rules and of their cases, whichever of the two `file` is."""
     if file.stem.endswith(".test"):
         return file.with_name(file.stem.removesuffix(".test") + file.suffix), file
     return file, file.with_name(f"{file.stem}.test{file.suffix or '.yaml'}")
 
 
-def _read(rules_path: Path, cases_path: Path) -> tuple[Policy, tuple[ruleset_room.Case, ...]]:
+def _read(rules_path: Path, cases_path: Path) -> tuple[Policy, tuple[rules_package.Case, ...]]:
     try:
-        ruleset = ruleset_room.read_ruleset(rules_path)
+        ruleset = rules_package.read_ruleset(rules_path)
         if problem := calendar_problem(ruleset, str(rules_path)):
             raise RulesetError([problem])
         policy = Policy(ruleset, load(ruleset))
-        return policy, ruleset_room.read_cases(cases_path, ruleset)
+        return policy, rules_package.read_cases(cases_path, ruleset)
     except RulesetError as error:
         problems = [str(problem) for problem in error.problems if not problem.warning]
         raise Failure("\n".join(problems), DATA_ERROR) from None
@@ -167,6 +174,6 @@ def _problem(tried: CaseResult, path: Path) -> Problem:
 
 
 def _case_document(tried: CaseResult, path: Path) -> dict[str, Any]:
-    decided = ruleset_room.decision(tried.explanation.verdict, tried.explanation.counts)
+    decided = rules_package.decision(tried.explanation.verdict, tried.explanation.counts)
     case = {"name": tried.case.name, "cite": tried.case.cite, "line": tried.case.line}
     return {**case, "passed": not tried.differences, "differences": list(tried.differences), **decided}

@@ -1,4 +1,4 @@
-"""`gatekeeper serve`: the gate."""
+"""`gatekeeper serve`: run the gate."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import click
 
 from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, setting_options, settings_of
-from gatekeeper.cli.database import failing_well
-from gatekeeper.cli.policies import reading_well
+from gatekeeper.cli.database import exit_on_store_error
+from gatekeeper.policy.active import PolicyError
 from gatekeeper.settings import SettingsError
 
 
 @click.command()
 @setting_options()
 def serve(**given: Any) -> None:
-    """Run the gate until SIGTERM; SIGHUP reads rules and directory anew."""
+    """Run the gate until SIGTERM; SIGHUP reads rules and directory again."""
     from gatekeeper.service import gate, runtime, supervisor
 
     settings = settings_of(given)
@@ -24,10 +24,10 @@ def serve(**given: Any) -> None:
         raise Failure("--next-hop is required: expected smtp://host:port, or maildir:DIR to try it out", CONFIG)
     runtime.prepare()
     run = gate.run if settings.workers == 1 else supervisor.run
-    with failing_well(), reading_well():
+    with exit_on_store_error():
         try:
             asyncio.run(run(settings))
-        except SettingsError as error:
+        except (SettingsError, PolicyError) as error:
             raise Failure(str(error), CONFIG) from None
-        except OSError as error:  # an address that cannot be had: taken, or not of this machine
+        except OSError as error:  # an address that cannot be listened on: in use, or not of this machine
             raise Failure(error.strerror or str(error), UNAVAILABLE) from None

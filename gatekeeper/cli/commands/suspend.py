@@ -1,4 +1,4 @@
-"""`gatekeeper suspend ...`: who may not send mass mail for a time."""
+"""`gatekeeper suspend ...`: keep senders, groups and agencies from sending mass mail for a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date
 
 import click
 
-from gatekeeper.api.suspensions import suspension_document
+from gatekeeper.api.permits import suspension_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
 from gatekeeper.ledger.service import LedgerService
@@ -40,7 +40,7 @@ def _add(kind: str) -> None:
     @suspend.command(kind, help=f"Suspend {'an' if kind == 'agency' else 'a'} {kind} from mass mail until a day.")
     @click.argument("name")
     @by_option
-    @click.option("--reason", required=True, help="why: who is suspended reads it")
+    @click.option("--reason", required=True, help="why; whoever is suspended reads it")
     @click.option("--until", type=Day(), required=True, help="the last day of the suspension")
     @on_the_ledger(_print_outcome)
     def command(service: LedgerService, name: str, by: str, reason: str, until: date) -> SuspensionView:
