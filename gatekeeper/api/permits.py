@@ -42,7 +42,7 @@ def permit_document(permit: PermitView) -> dict[str, Any]:
 
 
 def permit_case_document(case: PermitCase) -> dict[str, Any]:
-    """Return a permit as a JSON object with its timeline and, after narrow or revoke, what was sent and what stopped."""
+    """Return a permit as a JSON object with its timeline; after narrow or revoke also what was sent and stopped."""
     document = {**permit_document(case.permit), "timeline": timeline_document(case.events)}
     if case.stopped is not None:
         document |= {"sent": case.stopped.sent, "stopped": case.stopped.stopped}
