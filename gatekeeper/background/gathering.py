@@ -204,8 +204,8 @@ class GatherRunner:
         summary = letterhead.summary(
             mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id
         )
-        content = render(summary, letterhead.organisation, moment_of(now))
-        to_senders.queue_notice(connection, f"{kind}:{mailing.key}", mailing.sender, content, now, mailing.key)
+        notice = to_senders.SenderNotice(f"{kind}:{mailing.key}", mailing.key, summary, render)
+        to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
 
 
 def _content(connection: Connection, body: bytes) -> bytes:

@@ -18,7 +18,7 @@ from gatekeeper.message import read_facts
 from gatekeeper.model import Attachment
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
-from gatekeeper.outbox.to_approvers import Files
+from gatekeeper.outbox.to_approvers import Files, MatterOutcome
 from gatekeeper.outbox.to_senders import Letterhead, queue_report, report_to
 from gatekeeper.policy import agreement
 from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step, needed_by
@@ -109,7 +109,8 @@ class HeldReminders:
         reasons = tuple(reason.text for reason in mailing.reasons)
         to = report_to(kept, mailing, any(batch.notify for batch in kept))
         queue_report(connection, letterhead, mailing, kept, to, Occasion.LAPSED, reasons, now)
-        to_approvers.tell_decided(connection, brief, "not decided in time, and went back to its sender", "", "", now)
+        outcome = MatterOutcome("not decided in time", then="went back to its sender")
+        to_approvers.tell_decided(connection, brief, outcome, now)
         return f"{mailing.id} expired"
 
 

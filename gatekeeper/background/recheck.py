@@ -22,6 +22,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.outbox import to_approvers, to_senders
+from gatekeeper.outbox.to_approvers import MatterOutcome
 from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.evidence import Judgment
@@ -98,8 +99,8 @@ class Rechecks:
             brief = to_approvers.of_mailing(connection, self.letterhead(), key, now)
             rechecks.release_candidate(connection, candidate, judged.permits, now)
             self._tell(connection, candidate, judged.permits, now)
-            by = f"approved by {', '.join(judged.permits)}, and is being sent"
-            to_approvers.tell_decided(connection, brief, by, "", "", now)
+            outcome = MatterOutcome("approved", (_named(judged.permits),), "is being sent")
+            to_approvers.tell_decided(connection, brief, outcome, now)
             return RecheckOutcome(candidate.mailing.id, key, judged.permits, judged.each)
         rechecks.keep_held(connection, candidate, _holding(judged), _begins(judged.standing, now))
         return RecheckOutcome(candidate.mailing.id, key, (), judged.each)
@@ -118,10 +119,13 @@ class Rechecks:
         summary = letterhead.summary(
             mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
         )
-        moment = moment_of(now)
-        content = notices.released_notice(summary, letterhead.organisation, moment, f"permit {', '.join(permits)}")
-        once = once_name(mailing.id, permits)
-        to_senders.queue_notice(connection, once, mailing.sender, content, now, mailing.key)
+        render = partial(notices.released_notice, by=(_named(permits),))
+        notice = to_senders.SenderNotice(once_name(mailing.id, permits), mailing.key, summary, render)
+        to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
+
+
+def _named(permits: Sequence[str]) -> str:
+    return f"{'permit' if len(permits) == 1 else 'permits'} {', '.join(permits)}"
 
 
 def once_name(mailing: str, permits: Sequence[str]) -> str:

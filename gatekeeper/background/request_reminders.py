@@ -114,7 +114,9 @@ class RequestReminders:
             to_requesters.tell_requester(connection, brief, request, event, now)
             if event.act in _ENDED:
                 _, outcome, _ = CHANGES[event.act]
-                to_approvers.tell_decided(connection, brief, outcome, event.by or "", event.text or "", now)
+                by = (event.by,) if event.by else ()
+                decided = to_approvers.MatterOutcome(outcome, by, comment=event.text or "")
+                to_approvers.tell_decided(connection, brief, decided, now)
         requests.note_step(connection, request.key, now, INFORMED, [request.requester])
 
     def _ask(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 from gatekeeper import notices
 from gatekeeper.address import normalise
@@ -25,12 +25,13 @@ from gatekeeper.ledger.context import (
 from gatekeeper.ledger.seen import Seen, SeenMailing, check_unchanged, grown_lately, look, shown
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, MailingState, advance
+from gatekeeper.lifecycle import BatchState, MailingState, RecipientState, advance
 from gatekeeper.message import read_likeness, subject_key
 from gatekeeper.model import Counts, Likeness, Scope
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
-from gatekeeper.outbox.to_senders import queue_notice, queue_report, report_to
+from gatekeeper.outbox.to_approvers import MatterOutcome
+from gatekeeper.outbox.to_senders import SenderNotice, queue_notice, queue_report, report_to
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
 from gatekeeper.store import Connection, mailings, views
@@ -42,9 +43,9 @@ from gatekeeper.store.versions import AGREED
 from gatekeeper.store.views import BatchView, EventView, MailingView
 
 _OUTCOMES = {
-    "deny": "denied, and what was held of it is not sent",
-    "changes": "sent back with changes asked, and what was held of it is not sent",
-    "withdraw": "withdrawn, and what was held of it is not sent",
+    "deny": "denied",
+    "changes": "sent back with changes asked",
+    "withdraw": "withdrawn",
 }
 _LEFT = {  # how each act that closes a mailing leaves what was held, and what its sender is told
     "deny": (BatchState.RETURNED, Occasion.DENIED),
@@ -66,6 +67,15 @@ class MailingCase:
 
 
 @immutable
+class FinalYes:
+    """The approval that releases a mailing or a part of it: the act, the terms of all who agreed, and who they are."""
+
+    act: Act
+    terms: Terms
+    people: tuple[str, ...]  # in the order in which they agreed
+
+
+@immutable
 class Decision:
     """The outcome of an act: the mailing afterwards, the permit that was given, who must still agree."""
 
@@ -73,6 +83,8 @@ class Decision:
     permit: str | None = None
     missing: tuple[str, ...] = ()
     grew: str = ""  # what came of it in the last minute, where nobody said what they had looked at
+    sending: int = 0  # recipients to whom it is sent by this act
+    still_held: int = 0  # recipients for whom it is held after it
 
 
 def read_ahead(connection: Connection, number: int) -> None:
@@ -130,9 +142,23 @@ def approve(
     if missing:
         mailings.note(connection, mailing, AGREED, act)
         return _decided(connection, ctx, mailing, missing=missing, grew=grew)
-    agreed = _together(ctx, looked, [own, *others.counting])
-    permit = _release(connection, ctx, mailing, looked, act, agreed)
-    return _decided(connection, ctx, mailing, permit=permit, grew=grew)
+    people = *(each for each in others.people if each != act.by), act.by
+    final = FinalYes(act, _together(ctx, looked, [own, *others.counting]), people)
+    kept = views.find_batches(connection, mailing.key)
+    held = [one for one in kept if one.state is BatchState.HELD]
+    if looked.only:
+        chosen = [one for one in held if looked.then.has(one.id, one.place)]
+        permit = _release_part(connection, ctx, mailing, looked, final, chosen)
+    else:
+        chosen = held
+        permit = _release(connection, ctx, mailing, looked, final, kept)
+    decision = _decided(connection, ctx, mailing, permit=permit, grew=grew)
+    sending = _recipients_of(chosen)
+    return replace(decision, sending=sending, still_held=_recipients_of(held) - sending)
+
+
+def _recipients_of(kept: Iterable[BatchView]) -> int:
+    return sum(view.state is RecipientState.WAITING for batch in kept for view in batch.recipients)
 
 
 def _as_seen(matter: Matter, looked: SeenMailing) -> Matter:
@@ -164,17 +190,21 @@ def _together(ctx: VerbContext, looked: SeenMailing, agreed: Iterable[Agreement]
 
 
 def _release(
-    connection: Connection, ctx: VerbContext, mailing: MailingView, looked: SeenMailing, act: Act, terms: Terms
+    connection: Connection,
+    ctx: VerbContext,
+    mailing: MailingView,
+    looked: SeenMailing,
+    final: FinalYes,
+    kept: list[BatchView],
 ) -> str:
-    """Release what was approved; returns the id of the permit."""
-    kept = views.find_batches(connection, mailing.key)
-    if looked.only:
-        return _release_part(connection, ctx, mailing, looked, act, terms, kept)
-    given = _grant(connection, ctx, mailing, looked, kept, terms)
+    """Release all that is held of a mailing; returns the id of the permit."""
+    act = final.act
+    given = _grant(connection, ctx, mailing, looked, kept, final.terms)
     brief = to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at)
     permit = mailings.approve(connection, mailing, kept, given, act)
-    to_approvers.tell_decided(connection, brief, "approved, and is being sent", act.by, act.reason, act.at)
-    _tell_released(connection, ctx, mailing, kept, act, permit)
+    outcome = MatterOutcome("approved", final.people, "is being sent", act.reason)
+    to_approvers.tell_decided(connection, brief, outcome, act.at)
+    _tell_released(connection, ctx, mailing, kept, final, permit)
     return permit
 
 
@@ -183,20 +213,19 @@ def _release_part(
     ctx: VerbContext,
     mailing: MailingView,
     looked: SeenMailing,
-    act: Act,
-    terms: Terms,
-    kept: list[BatchView],
+    final: FinalYes,
+    chosen: list[BatchView],
 ) -> str:
     """Release the batches that somebody had seen, and leave later ones held."""
-    chosen = [one for one in kept if one.state is BatchState.HELD and looked.then.has(one.id, one.place)]
     if not chosen:
         raise LedgerError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
-    given = _grant(connection, ctx, mailing, looked, chosen, terms)
-    permit = mailings.approve_part(connection, mailing, chosen, given, act)
+    given = _grant(connection, ctx, mailing, looked, chosen, final.terms)
+    permit = mailings.approve_part(connection, mailing, chosen, given, final.act)
     then = looked.then
     counts = Counts(users=then.users, external=then.external)
-    by = f"{act.by}, but for what came after they had looked at it, which waits still,"
-    _tell_released(connection, ctx, replace(mailing, counts=counts), chosen, replace(act, by=by), permit)
+    in_part = views.view_mailing(connection, mailing.key).state is MailingState.HELD
+    seen = replace(mailing, counts=counts)
+    _tell_released(connection, ctx, seen, chosen, final, permit, in_part=in_part)
     return permit
 
 
@@ -284,7 +313,14 @@ def ask(connection: Connection, ctx: VerbContext, number: int, by: str, whom: st
 
 
 def _tell_released(
-    connection: Connection, ctx: VerbContext, mailing: MailingView, kept: Iterable[BatchView], act: Act, permit: str
+    connection: Connection,
+    ctx: VerbContext,
+    mailing: MailingView,
+    kept: Iterable[BatchView],
+    final: FinalYes,
+    permit: str,
+    *,
+    in_part: bool = False,
 ) -> None:
     told = [batch for batch in kept if batch.notify]
     if not told:
@@ -292,8 +328,9 @@ def _tell_released(
     summary = ctx.letterhead.summary(
         mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told[0].message_id
     )
-    content = notices.released_notice(summary, ctx.letterhead.organisation, ctx.moment, act.by, act.reason)
-    queue_notice(connection, f"released:{mailing.id}:{permit}", mailing.sender, content, act.at, mailing.key)
+    render = partial(notices.released_notice, by=final.people, comment=final.act.reason, in_part=in_part)
+    notice = SenderNotice(f"released:{mailing.id}:{permit}", mailing.key, summary, render)
+    queue_notice(connection, notice, ctx.letterhead.organisation, ctx.moment)
 
 
 def deny(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
@@ -323,7 +360,8 @@ def _close(connection: Connection, ctx: VerbContext, mailing: MailingView, name:
     brief = to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at)
     with named(mailing.id):
         mailings.close(connection, mailing, name, act, left)
-    to_approvers.tell_decided(connection, brief, _OUTCOMES[name], act.by, act.reason, act.at)
+    outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", act.reason)
+    to_approvers.tell_decided(connection, brief, outcome, act.at)
     inside = any(batch.notify for batch in kept)
     asked = "changes asked: " if name == "changes" else ""
     reasons = (asked + act.reason,) if act.reason else ()

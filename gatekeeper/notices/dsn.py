@@ -61,12 +61,22 @@ def _wants_report(recipient: Recipient, occasion: Occasion) -> bool:
 
 
 def _fields(report: DeliveryReport, organisation: Organisation, now: datetime) -> Fields:
-    words = {"number": plain(report.number), "subject": _subject(report), "reasons": "", "recipients": "", "until": ""}
-    values = words | organisation_words(organisation, report.link)
+    values = _words(report, organisation) | {"reasons": "", "recipients": "", "until": ""}
     subject = fill_subject(organisation.texts.of(report.occasion.value), values)
     heading = Heading("report", (report.sender,), subject, report.message_id)
     fields = envelope_fields(organisation, heading, now)
     return [*fields, ("Auto-Submitted", "auto-replied"), ("MIME-Version", "1.0")]  # RFC 3834 5
+
+
+def _words(report: DeliveryReport, organisation: Organisation) -> dict[str, str]:
+    """Return the words that are the same in the subject line and in the text."""
+    return {
+        "number": plain(report.number),
+        "subject": _subject(report),
+        "headline": "Not sent to everybody" if report.sent else "Not sent",
+        "sent": report.sent,
+        **organisation_words(organisation, report.link),
+    }
 
 
 def _subject(report: DeliveryReport) -> str:
@@ -78,14 +88,12 @@ def _subject(report: DeliveryReport) -> str:
 
 def _text(report: DeliveryReport, reported: Sequence[RecipientReport], organisation: Organisation) -> str:
     values = {
-        "number": plain(report.number),
-        "subject": _subject(report),
         "reasons": numbered_list(report.reasons),
         "recipients": _recipient_lines(reported),
         "until": f" until {format_datetime(report.retry_until)}" if report.retry_until else "",
     }
     text = organisation.texts.of(report.occasion.value)
-    return fill(text, values | organisation_words(organisation, report.link))
+    return fill(text, values | _words(report, organisation))
 
 
 def _recipient_lines(reported: Sequence[RecipientReport]) -> str:

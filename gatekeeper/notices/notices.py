@@ -5,7 +5,7 @@ A notice is plain text of one screen. Opening its link changes nothing: the link
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gatekeeper.notices.compose import (
@@ -17,7 +17,7 @@ from gatekeeper.notices.compose import (
     organisation_words,
     text_part,
 )
-from gatekeeper.notices.texts import NO_SUBJECT, fill, fill_subject, numbered_list, plain, say_count
+from gatekeeper.notices.texts import NO_SUBJECT, by_all, fill, fill_subject, numbered_list, plain, say_count
 from gatekeeper.notices.values import MailingSummary, MatterNotice, Organisation
 
 _AGENCIES_NAMED = 5
@@ -25,24 +25,36 @@ _AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.
 
 
 def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
-    """Tell the sender that the mailing waits for a decision; DESIGN 6, policy M3 and M5.
+    """Tell the sender that the mailing waits for a decision, and who has it already; DESIGN 6, policy M3 and M5.
 
     Args: `now`, aware, becomes the Date field. Returns a message to `mailing.sender`. Raises ValueError where that is
     no address or `now` has no zone.
     """
-    return _notice("held", mailing, organisation, now, {})
+    begun = f"{mailing.sent} To the others it has not been sent yet."
+    words = {"sent": begun if mailing.sent else "Your message has not been sent yet."}
+    return _notice("held", mailing, organisation, now, words)
 
 
 def released_notice(
-    mailing: MailingSummary, organisation: Organisation, now: datetime, by: str = "", comment: str = ""
+    mailing: MailingSummary,
+    organisation: Organisation,
+    now: datetime,
+    by: Sequence[str] = (),
+    comment: str = "",
+    *,
+    in_part: bool = False,
 ) -> bytes:
-    """Tell the sender that the mailing was approved and is on its way; policy M5.
+    """Tell the sender that the mailing, or a part of it, was approved and is on its way; policy M5.
 
-    Args: `by` is who approved the mailing, `comment` the approver's comment; either may be "". Otherwise as
-    `held_notice`.
+    Args: `by` are all who approved the mailing, `comment` is that of the last; `in_part` where the rest is still held.
+    Otherwise as `held_notice`.
     """
+    rest = "What came after they had looked at it is still held, until somebody decides about it."
     words = {
-        "by": f" by {plain(by)}" if by else "",
+        "headline": "A part is approved and sent" if in_part else "Approved and sent",
+        "what": "A part of your message" if in_part else "Your message",
+        "rest": rest if in_part else "",
+        "by": by_all(by),
         "comment": f"They add: {plain(comment)}" if comment.strip() else "",
     }
     return _notice("released", mailing, organisation, now, words)

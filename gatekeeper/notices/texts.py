@@ -19,14 +19,18 @@ from gatekeeper.lib.immutable import immutable
 _WIDTH = 76
 _ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
 _REPORT = _ALWAYS | {"reasons", "recipients", "until"}
+_RETURNED = _REPORT | {"headline", "sent"}
 _NOTICE = _ALWAYS | {"reach", "reasons", "by", "comment"}
 _MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since", "sent"}
 KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, and the names that it may use
-    **dict.fromkeys(("held", "released", "warning"), _NOTICE),
-    **dict.fromkeys(("denied", "refused", "withdrawn", "lapsed", "undeliverable", "delayed"), _REPORT),
+    "held": _NOTICE | {"sent"},
+    "released": _NOTICE | {"headline", "what", "rest"},
+    "warning": _NOTICE,
+    **dict.fromkeys(("denied", "refused", "withdrawn", "lapsed"), _RETURNED),
+    **dict.fromkeys(("undeliverable", "delayed"), _REPORT),
     **dict.fromkeys(("waiting", "reminder", "passed-on"), _MATTER),
     "still-waiting": _MATTER | {"done"},
-    "decided": _ALWAYS | {"what", "details", "outcome", "by", "comment"},
+    "decided": _ALWAYS | {"what", "details", "outcome", "by", "then", "comment"},
     "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next"},
     "preflight": frozenset({"subject", "title", "contact", "headline", "verdict", "reach", "reasons", "next"}),
 }
@@ -209,6 +213,13 @@ def labelled(lines: Mapping[str, str]) -> str:
     kept = {label: plain(value, 300) for label, value in lines.items() if value}
     width = max((len(label) for label in kept), default=0) + 3
     return "\n".join(f"{label + ':':<{width}}{value}" for label, value in kept.items())
+
+
+def by_all(people: Sequence[str]) -> str:
+    """Return who did it, as it ends a clause: ` by jo@example.gov and sam@example.gov`; "" for nobody."""
+    named = [plain(each) for each in people]
+    first, last = ", ".join(named[:-1]), "".join(named[-1:])
+    return f" by {first} and {last}" if first else f" by {last}" if last else ""
 
 
 def say_count(count: int, one: str, many: str) -> str:

@@ -53,6 +53,7 @@ class MailingSummary:
     reasons: tuple[Reason, ...] = ()
     message_id: str | None = None  # without angle brackets, as in Facts
     link: str = ""  # the page that shows the mailing; "" without a console
+    sent: str = ""  # sentences: who has it already, or is about to; "" where nobody has it
 
 
 @immutable
@@ -109,4 +110,5 @@ class DeliveryReport:
     reasons: tuple[str, ...] = ()  # in plain language, all of them
     message_id: str | None = None
     link: str = ""
+    sent: str = ""  # sentences: who has it already, or is about to, of a mailing whose rest is returned
     retry_until: datetime | None = None  # for DELAYED (RFC 3464 2.3.9)

@@ -17,7 +17,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Attachment
 from gatekeeper.notices import MatterNotice, labelled, numbered_list
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.to_senders import Letterhead, sent_so_far
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.policy.approvers import Approvers, Matter, agency_of
@@ -25,7 +25,7 @@ from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs, reminders, views
 from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED, HeldBatches
-from gatekeeper.store.views import EventView, MailingView, PendingRecipients
+from gatekeeper.store.views import EventView, MailingView
 
 _TEMPLATES = {NOTIFIED: "waiting", REMINDED: "reminder", ESCALATED: "passed-on"}
 _FILES_NAMED = 5
@@ -67,6 +67,16 @@ class MatterBrief:
         return replace(self, matter=replace(self.matter, escalated=escalated_to(self.letterhead, self.matter)))
 
 
+@immutable
+class MatterOutcome:
+    """What a matter has come to: what was done, by whom, and what becomes of the mailing then."""
+
+    outcome: str  # "denied"
+    by: tuple[str, ...] = ()  # all who agreed; the last of them has decided it
+    then: str = ""  # "what was held of it is not sent"
+    comment: str = ""
+
+
 def of_mailing(
     connection: Connection, letterhead: Letterhead, key: int, now: float, files: Files | None = None
 ) -> MatterBrief | None:
@@ -98,7 +108,7 @@ def of_mailing(
                 "Size": f"{_octets(origin.octets)} in {notices.say_count(origin.batches, 'batch', 'batches')}",
             }
         ),
-        sent=_sent(mailing, views.pending_recipients(connection, key, now)),
+        sent=sent_so_far(connection, mailing, now, "it") or "Nothing of it has been sent.",
         reasons=numbered_list(texts),
         since=moment_of(held_at),
         root=f"{mailing.id.lower()}.{mailing.started_at:.0f}@{letterhead.hostname}",
@@ -175,19 +185,18 @@ def tell_sender(connection: Connection, brief: MatterBrief, step: str, told: Ite
     send(connection, brief, f"still:{now:.3f}", notice, now)
 
 
-def tell_decided(
-    connection: Connection, brief: MatterBrief | None, outcome: str, by: str, comment: str, now: float
-) -> None:
+def tell_decided(connection: Connection, brief: MatterBrief | None, decided: MatterOutcome, now: float) -> None:
     """Tell those who were asked that the matter is decided, except the person who decided."""
-    told = _told_before(brief) - {by} if brief else frozenset()
+    told = _told_before(brief) - set(decided.by[-1:]) if brief else frozenset()
     if brief is None or not told or brief.silent:
         return
     words = {
         "what": brief.what,
         "details": brief.details,
-        "outcome": outcome,
-        "by": f" by {notices.plain(by)}" if by else "",
-        "comment": f"The reason: {notices.plain(comment)}" if comment.strip() else "",
+        "outcome": decided.outcome,
+        "by": notices.by_all(decided.by),
+        "then": f", and {decided.then}" if decided.then else "",
+        "comment": f"The reason: {notices.plain(decided.comment)}" if decided.comment.strip() else "",
     }
     notice = _notice(brief, "decided", sorted(told), words, now)
     send(connection, brief, f"decided:{now:.3f}", notice, now)
@@ -285,19 +294,6 @@ def _files(files: Files) -> str:
         left = len(files.attached) - len(named)
         found = ", ".join([*named, f"{left} more"] if left else named)
     return found if files.looked >= files.messages else f"{found} in {files.looked} of {files.messages:,} messages"
-
-
-def _sent(mailing: MailingView, way: PendingRecipients) -> str:
-    """Return a sentence with how many people have the mailing already.
-
-    They were reached without a stop, or by what was approved before.
-    """
-    before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
-    have = max(mailing.sent, before)
-    sentences = [f"{notices.say_count(have, 'person has', 'people have')} it already."] if have else []
-    if way.going:
-        sentences.append(f"It is on its way to {notices.say_count(way.going, 'recipient', 'recipients')}.")
-    return " ".join(sentences) or "Nothing of it has been sent."
 
 
 def _octets(number: int) -> str:

@@ -21,16 +21,16 @@ from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
 WINDOW = 2  # working days after the planned day in which it may still be sent (DESIGN 6)
-_WAITS = "Its answer comes by mail. Until then nothing may be sent: received is not approved."
+_WAITS = "it waits for a decision; the answer comes by mail. Until then nothing may be sent: received is not approved."
 CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what became of it, what comes next
-    "submitted": ("Received", "received, and waits for a decision", _WAITS),
-    "submitted again": ("Received again", "received again, and waits for a decision", _WAITS),
-    "appealed": ("Appeal received", "received again as an appeal, and waits for a decision", _WAITS),
+    "submitted": ("Received", "received", _WAITS),
+    "submitted again": ("Received again", "received again", _WAITS),
+    "appealed": ("Appeal received", "received again as an appeal", _WAITS),
     "changes asked": ("Changes are asked", "sent back with changes asked", "change it, and submit it again."),
     "approved": ("Approved", "approved", "send the mailing as you asked for it; what differs from that is held."),
     "denied": ("Denied", "denied", "nothing may be sent. Ask the contact below what would help; you may appeal once."),
     "withdrawn": ("Withdrawn", "withdrawn", "nothing may be sent."),
-    "revoked": ("Revoked", "revoked after it had been approved", "send no more of it; what was on its way is stopped."),
+    "revoked": ("Revoked", "approved, and then revoked", "send no more of it; what was on its way is stopped."),
     "used": ("Used", "used: the mailing that it was for has been sent", "for another mailing, ask again."),
     "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
 }

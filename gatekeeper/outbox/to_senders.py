@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gatekeeper import notices
@@ -22,7 +23,16 @@ from gatekeeper.notices import (
 )
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, jobs
-from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
+from gatekeeper.store.views import (
+    BatchView,
+    MailingView,
+    RecipientView,
+    find_batch,
+    header_of,
+    mailing_of_batch,
+    pending_recipients,
+    view_mailing,
+)
 
 Render = Callable[[MailingSummary, Organisation, datetime], bytes]
 
@@ -83,11 +93,49 @@ def never_notify(recipient: Recipient) -> bool:
     return any(parameter.upper() == "NOTIFY=NEVER" for parameter in recipient.parameters)
 
 
-def queue_notice(connection: Connection, once: str, recipient: str, content: bytes, now: float, key: int) -> bool:
-    """Queue a notice that is sent at most once by that name; False where it was queued before."""
-    return jobs.enqueue(
-        connection, jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=key, recipient=recipient, content=content)
+@immutable
+class SenderNotice:
+    """A notice to the sender of a mailing, which is rendered where it was not queued before."""
+
+    once: str  # the name by which it is queued at most once
+    key: int  # of the mailing in the database
+    summary: MailingSummary
+    render: Render
+
+
+def queue_notice(connection: Connection, notice: SenderNotice, organisation: Organisation, now: datetime) -> bool:
+    """Queue a notice that is sent at most once by its name; False where it was queued before.
+
+    Each batch of a mailing asks for it, and whom the mailing has reached is counted for the first of them alone.
+    """
+    if jobs.was_queued(connection, notice.once):
+        return False
+    sent = sent_so_far(connection, view_mailing(connection, notice.key), now.timestamp())
+    summary = replace(notice.summary, sent=sent)
+    job = jobs.NewJob(
+        jobs.NOTICE,
+        now.timestamp(),
+        once=notice.once,
+        mailing_id=notice.key,
+        recipient=summary.sender,
+        content=notice.render(summary, organisation, now),
     )
+    return jobs.enqueue(connection, job)
+
+
+def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: str = "your message") -> str:
+    """Return sentences with how many people have the mailing already, and how many are about to; "" where nobody is.
+
+    They were reached without a stop, or by what was approved before.
+    """
+    way = pending_recipients(connection, mailing.key, now)
+    before = (mailing.reached_before or 0) - way.going - way.stopped - mailing.refused
+    have = max(mailing.sent, before)
+    sentences = [f"{notices.say_count(have, 'person has', 'people have')} {what} already."] if have > 0 else []
+    if way.going:
+        to = notices.say_count(way.going, "recipient", "recipients")
+        sentences.append(f"{what[0].upper()}{what[1:]} is on its way to {to}.")
+    return " ".join(sentences)
 
 
 # -- DSNs --------------------------------------------------------------------------------------------------------
@@ -119,6 +167,7 @@ def queue_report(
     if recipient is None or not batches:
         return False
     report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, letterhead)
+    report = replace(report, sent=sent_so_far(connection, mailing, now))
     content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
     if content is None:
         return False

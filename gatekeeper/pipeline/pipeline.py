@@ -328,17 +328,13 @@ class Pipeline:
         arrival = run.arrival
         if arrival is None or not arrival.notify or outcome.key is None:
             return
+        notice = to_senders.SenderNotice(
+            f"{kind}:{outcome.key}", outcome.key, self._summary(run, arrival, outcome), render
+        )
+        organisation = self._voice(run).organisation
         try:
-            content = render(self._summary(run, arrival, outcome), self._voice(run).organisation, arrival.now)
             await self.store.run(
-                partial(
-                    to_senders.queue_notice,
-                    once=f"{kind}:{outcome.key}",
-                    recipient=arrival.source.mailbox,
-                    content=content,
-                    now=arrival.now.timestamp(),
-                    key=outcome.key,
-                )
+                partial(to_senders.queue_notice, notice=notice, organisation=organisation, now=arrival.now)
             )
         except Exception:
             log.exception("%s: the %s notice was not queued", run.id, kind)

@@ -93,6 +93,11 @@ def enqueue(connection: Connection, job: NewJob) -> bool:
     return is_new
 
 
+def was_queued(connection: Connection, once: str) -> bool:
+    """Return True where a job of that name `once` was queued before."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.once == once)).first() is not None
+
+
 def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batch_id: int) -> None:
     """Queue the release of a batch. There is one such job a batch; it becomes due again where it was stopped before its
     end.

@@ -242,9 +242,15 @@ def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int
     return found
 
 
+_UNSENT = (BatchState.RELEASED, BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN)
+
+
 @immutable
 class PendingRecipients:
-    """Recipients of a mailing's released batches that are not sent to yet, and those of stopped batches."""
+    """Recipients of a mailing's released batches that are not sent to yet, and those of stopped batches.
+
+    A stopped batch is held again, or has gone back to its sender since.
+    """
 
     going: int = 0
     stopped: int = 0
@@ -258,7 +264,7 @@ def pending_recipients(connection: Connection, mailing_key: int, now: float) -> 
     query = (
         select(batches.c.id, batches.c.state, batches.c.permits, func.count())
         .join(batch_recipients, batch_recipients.c.batch_id == batches.c.id)
-        .where(batches.c.mailing_id == mailing_key, batches.c.state.in_((BatchState.RELEASED, BatchState.HELD)), waits)
+        .where(batches.c.mailing_id == mailing_key, batches.c.state.in_(_UNSENT), waits)
         .group_by(batches.c.id)
     )
     going = stopped = 0

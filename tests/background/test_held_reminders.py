@@ -254,6 +254,34 @@ async def test_it_expires_to_its_sender_and_those_who_were_asked_know(office):
     assert (await office.hold(message_id="2@x")).mailing == "M-2"  # and what comes next is another mailing
 
 
+@pytest.mark.parametrize(
+    ("verb", "by", "said"),
+    [
+        ("approve", CIO, f"it was approved by {CIO}, and is being sent."),
+        ("deny", CIO, f"it was denied by {CIO}, and what was held of it is not sent."),
+        ("ask_changes", CIO, f"it was sent back with changes asked by {CIO}, and what was held of it is not sent."),
+        ("withdraw", ADMIN, f"it was withdrawn by {ADMIN}, and what was held of it is not sent."),
+    ],
+)
+async def test_who_decided_is_named_beside_what_they_did(office, verb, by, said):
+    await office.hold()
+    await office.at("2026-11-25 15:05")
+    getattr(office.service, verb)(1, by, "so it is")
+    (text,) = [text_of(read(job.content)) for job in office.letters() if job.recipient == SECOND]
+    assert said in " ".join(text.split())
+
+
+async def test_all_who_agreed_are_named_to_those_who_were_asked(store):
+    office = Office(store, RULES + "    ask: {any: 2, of: [approver]}\n")
+    await office.hold()
+    await office.at("2026-11-25 15:05")
+    office.service.approve(1, SECOND)
+    office.service.approve(1, CIO)
+    texts = {job.recipient: text_of(read(job.content)) for job in office.letters() if job.content}
+    assert f"approved by {SECOND} and {CIO}, and is being sent" in " ".join(texts[SECOND].split())
+    assert CIO not in texts
+
+
 async def test_who_has_agreed_already_is_not_reminded(store):
     office = Office(store, RULES + "    ask: {any: 2, of: [approver]}\n")
     await office.hold()

@@ -450,6 +450,70 @@ async def test_only_what_was_seen_needs_a_version(scene):
         scene.service.approve(1, CIO, only_seen=True)
 
 
+def letters(scene):
+    """The text of each mail that is queued, by recipient; and its subject before it."""
+
+    def take(connection):
+        leased = [job for job in jobs.lease(connection, scene.now + 1, 0.0, 50) if job.content]
+        for job in leased:
+            jobs.finish(connection, job)
+        return leased
+
+    mails = {job.recipient: read(job.content) for job in scene.store.call(take)}
+    return {to: " ".join(f"{mail['Subject']} | {text_of(mail)}".split()) for to, mail in mails.items()}
+
+
+async def test_the_sender_learns_who_has_a_part_already_when_the_rest_is_held_and_when_it_is_denied(scene):
+    await scene.send(people(1500))
+    await scene.send(people(1100, start=1500))
+    text = letters(scene)[SENDER]
+    assert "1,500 people have your message already. To the others it has not been sent yet." in text
+    assert "Your message has not been sent yet" not in text and "Reaches: 2,600 users" in text
+    scene.service.deny(1, CIO, "no")
+    text = letters(scene)[SENDER]
+    assert text.startswith("Not sent to everybody, not approved (M-1)"), text
+    assert "1,500 people have your message already." in text and "and 1,090 other recipients" in text
+
+
+async def test_where_nobody_has_it_the_sender_is_told_so(scene):
+    await scene.send()
+    assert "| Your message has not been sent yet. It is held" in letters(scene)[SENDER]
+    scene.service.deny(1, CIO, "no")
+    text = letters(scene)[SENDER]
+    assert text.startswith("Not sent, not approved (M-1)") and "already" not in text and "on its way" not in text
+
+
+async def test_the_report_of_a_denial_says_what_a_part_that_was_approved_has_reached(scene):
+    await scene.send()
+    seen = version(scene)
+    await scene.send(people(4000, "opi.example.gov"), text=OTHER)
+    scene.service.approve(1, CIO, seen=seen, only_seen=True)
+    letters(scene)
+    scene.service.deny(1, CIO, "a fraud")
+    text = letters(scene)[SENDER]
+    assert "Not sent to everybody" in text and "Your message is on its way to 2,400 recipients." in text
+
+
+async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(two):
+    await two.send()
+    seen = version(two)
+    await two.send(text=OTHER)
+    two.service.approve(1, CIO, seen=seen, only_seen=True)
+    letters(two)
+    decision = two.service.approve(1, DEPUTY, seen=seen, only_seen=True)
+    assert (decision.sending, decision.still_held) == (2400, 2400)
+    text = letters(two)[SENDER]
+    assert text.startswith("A part is approved and sent (M-1)")
+    assert f"A part of your message was approved by {CIO} and {DEPUTY}, and is being sent now." in text
+    assert "What came after they had looked at it is still held" in text
+    two.service.approve(1, CIO)
+    decision = two.service.approve(1, DEPUTY)
+    assert (decision.sending, decision.still_held) == (2400, 0)
+    text = letters(two)[SENDER]
+    assert text.startswith("Approved and sent (M-1)") and "still held" not in text
+    assert f"Your message was approved by {CIO} and {DEPUTY}, and is being sent now." in text
+
+
 # -- requests and permits ----------------------------------------------------------------------------------------
 
 

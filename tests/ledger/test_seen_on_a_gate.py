@@ -43,7 +43,11 @@ def test_what_joined_after_the_look_is_not_sent_and_the_rest_is_sent_by_only_see
             words = ("mailing", verb, "M-1", "--by", CIO, "--reason", "x", "--seen", seen)
             assert gate.cli(*words, check=False).returncode == STALE
         assert approve(gate, "--only-seen").returncode == 64
-        assert approve(gate, "--seen", seen, "--only-seen").returncode == 0
+        part = approve(gate, "--seen", seen, "--only-seen")
+        assert part.returncode == 0 and part.stdout.splitlines() == [
+            "M-1 is held",
+            "what was seen is being sent, to 2,400 recipients; what came after it, for 4,000 recipients, is still held",
+        ]
         wait_for(lambda: set(downstream.copies(BODY)) == set(people(2400)), gate.log)
         shown = gate.ask("mailing", "show", "M-1")
         assert shown["state"] == "held" and not downstream.copies(OTHER)

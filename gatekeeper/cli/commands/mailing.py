@@ -24,6 +24,7 @@ from gatekeeper.ledger.service import Decision, LedgerService, MailingCase
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.notices import say_count
 from gatekeeper.store.views import MailingView
 
 # -- how a mailing is shown --------------------------------------------------------------------------------------
@@ -57,9 +58,13 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
         click.echo(f"gatekeeper: {decision.grew}", err=True)
     if as_json:
         missing = list(decision.missing)
-        print_json({**mailing_document(decision.mailing), "permit": decision.permit, "missing": missing})
+        document = mailing_document(decision.mailing) | {"permit": decision.permit, "missing": missing}
+        print_json(document | {"sending": decision.sending, "still_held": decision.still_held})
         return
     click.echo(f"{decision.mailing.id} is {decision.mailing.state}")
+    if decision.still_held:
+        sending, held = (say_count(each, "recipient", "recipients") for each in (decision.sending, decision.still_held))
+        click.echo(f"what was seen is being sent, to {sending}; what came after it, for {held}, is still held")
     if decision.missing:
         click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
 
