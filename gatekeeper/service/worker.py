@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -83,6 +84,7 @@ def main() -> None:
     name, descriptor = sys.argv[1], int(sys.argv[2])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.umask(0o077)  # counters are kept in files; a unix socket has its mode from the supervisor, which has opened it
     runtime.prepare()
     try:
         asyncio.run(live(name, socket.socket(fileno=descriptor)))

@@ -62,6 +62,15 @@ def test_sigterm_lets_messages_end(to_all):
         assert not folders_of_counts(gate)
 
 
+def test_counts_are_their_owners_alone():
+    """The files that the workers and the office keep their counters in, whatever the umask of the gate."""
+    with Downstream() as downstream, gate_of(2, downstream) as gate:
+        send(gate, people(2), message("counted"))
+        (folder,) = folders_of_counts(gate)
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()}
+        assert modes and set(modes.values()) == {"0o600"}, modes
+
+
 def test_sighup_reaches_all():
     with Downstream() as downstream, gate_of(3, downstream) as gate:
         (old,) = set(digests(gate).values())
