@@ -11,7 +11,7 @@ from gatekeeper.address import normalise, normalise_all, normalise_domain, routi
 from gatekeeper.directory.domains import Domains, Groups, Place
 from gatekeeper.directory.entries import Entry, read_entries
 from gatekeeper.directory.lists import Consent, Lists
-from gatekeeper.directory.routing import may_route, routed_address
+from gatekeeper.directory.routed_local_parts import may_route, routed_address
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import WatchedList
 

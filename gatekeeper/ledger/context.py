@@ -15,6 +15,7 @@ from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.approvers import Approval, Approvers, Matter, agency_of
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.store import Connection
 from gatekeeper.store.events import Act
 from gatekeeper.workdays import Calendar
 
@@ -35,8 +36,12 @@ class NotFound(LedgerError):
 
 @immutable
 class VerbContext:
-    """The rules in force, in whose name notices are written, and the time of the act (seconds since 1970)."""
+    """What a verb works with: the transaction, the rules in force with the letterhead, and the time of the act.
 
+    `now` is in seconds since 1970.
+    """
+
+    connection: Connection
     letterhead: Letterhead
     now: float
 

@@ -94,65 +94,63 @@ def read_ahead(connection: Connection, number: int) -> None:
         agreement.read_ahead(connection, mailing)
 
 
-def show(connection: Connection, ctx: VerbContext, number: int) -> MailingCase:
+def show(ctx: VerbContext, number: int) -> MailingCase:
     """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
-    mailing = shown(connection, ctx, find(connection, number))
-    events = views.timeline(connection, mailing.key)
-    case = MailingCase(mailing, views.find_batches(connection, mailing.key), events)
+    mailing = shown(ctx, find(ctx.connection, number))
+    events = views.timeline(ctx.connection, mailing.key)
+    case = MailingCase(mailing, views.find_batches(ctx.connection, mailing.key), events)
     if mailing.state is not MailingState.HELD:
         return case
-    agreements = agreement.agreements_to(decided_mailing(connection, mailing), events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, matter_of(connection, ctx, mailing), agreements.approvals(ctx.ruleset))
+    agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
+    missing = context.missing(ctx.ruleset, matter_of(ctx, mailing), agreements.approvals(ctx.ruleset))
     return replace(case, agreements=agreements, missing=missing)
 
 
-def export(connection: Connection, ctx: VerbContext, number: int, by: str) -> MailingCase:
+def export(ctx: VerbContext, number: int, by: str) -> MailingCase:
     """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
 
     Raises NotFound or NotAllowed."""
-    mailing, act = find(connection, number), ctx.act(by)
+    mailing, act = find(ctx.connection, number), ctx.act(by)
     person = ctx.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
-        ctx.ruleset, matter_of(connection, ctx, mailing)
+        ctx.ruleset, matter_of(ctx, mailing)
     ):
         raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
-    mailings.note(connection, mailing, "exported", act)
-    return show(connection, ctx, number)
+    mailings.note(ctx.connection, mailing, "exported", act)
+    return show(ctx, number)
 
 
-def approve(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: Seen
-) -> Decision:
+def approve(ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: Seen) -> Decision:
     """Approve a mailing; it is sent once everyone whom the rules ask has approved.
 
     Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    mailing, act = find(connection, number), ctx.act(by, reason)
-    looked = look(connection, mailing, seen)
-    matter = _as_seen(matter_of(connection, ctx, mailing), looked)
+    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    looked = look(ctx.connection, mailing, seen)
+    matter = _as_seen(matter_of(ctx, mailing), looked)
     context.check_may_decide(ctx.ruleset, matter, act.by)
     with named(mailing.id):
         advance(mailing.state, "approve in part" if looked.only else "approve")
     own = _yes(ctx, mailing, looked, act, terms)
     act = replace(act, details=own.as_details())
-    events = views.timeline(connection, mailing.key)
+    events = views.timeline(ctx.connection, mailing.key)
     others = agreement.agreements_to(looked.subject, events, mailing.held_at)
     missing = context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset)))
     grew = "" if seen.version else grown_lately(mailing, events, ctx.now)
     if missing:
-        mailings.note(connection, mailing, AGREED, act)
-        return _decided(connection, ctx, mailing, missing=missing, grew=grew)
+        mailings.note(ctx.connection, mailing, AGREED, act)
+        return _decided(ctx, mailing, missing=missing, grew=grew)
     people = *(each for each in others.people if each != act.by), act.by
     final = FinalYes(act, _together(ctx, looked, [own, *others.counting]), people)
-    kept = views.find_batches(connection, mailing.key)
+    kept = views.find_batches(ctx.connection, mailing.key)
     held = [one for one in kept if one.state is BatchState.HELD]
     if looked.only:
         chosen = [one for one in held if looked.then.has(one.id, one.place)]
-        permit = _release_part(connection, ctx, mailing, looked, final, chosen)
+        permit = _release_part(ctx, mailing, looked, final, chosen)
     else:
         chosen = held
-        permit = _release(connection, ctx, mailing, looked, final, kept)
-    decision = _decided(connection, ctx, mailing, permit=permit, grew=grew)
+        permit = _release(ctx, mailing, looked, final, kept)
+    decision = _decided(ctx, mailing, permit=permit, grew=grew)
     sending = _recipients_of(chosen)
     return replace(decision, sending=sending, still_held=_recipients_of(held) - sending)
 
@@ -190,7 +188,6 @@ def _together(ctx: VerbContext, looked: SeenMailing, agreed: Iterable[Agreement]
 
 
 def _release(
-    connection: Connection,
     ctx: VerbContext,
     mailing: MailingView,
     looked: SeenMailing,
@@ -199,17 +196,16 @@ def _release(
 ) -> str:
     """Release all that is held of a mailing; returns the id of the permit."""
     act = final.act
-    given = _grant(connection, ctx, mailing, looked, kept, final.terms)
-    brief = to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at)
-    permit = mailings.approve(connection, mailing, kept, given, act)
+    given = _grant(ctx, mailing, looked, kept, final.terms)
+    brief = to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
+    permit = mailings.approve(ctx.connection, mailing, kept, given, act)
     outcome = MatterOutcome("approved", final.people, "is being sent", act.reason)
-    to_approvers.tell_decided(connection, brief, outcome, act.at)
-    _tell_released(connection, ctx, mailing, kept, final, permit)
+    to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
+    _tell_released(ctx, mailing, kept, final, permit)
     return permit
 
 
 def _release_part(
-    connection: Connection,
     ctx: VerbContext,
     mailing: MailingView,
     looked: SeenMailing,
@@ -219,18 +215,17 @@ def _release_part(
     """Release the batches that somebody had seen, and leave later ones held."""
     if not chosen:
         raise LedgerError(f"{mailing.id}: nothing of what was seen is held any more; look at it again")
-    given = _grant(connection, ctx, mailing, looked, chosen, final.terms)
-    permit = mailings.approve_part(connection, mailing, chosen, given, final.act)
+    given = _grant(ctx, mailing, looked, chosen, final.terms)
+    permit = mailings.approve_part(ctx.connection, mailing, chosen, given, final.act)
     then = looked.then
     counts = Counts(users=then.users, external=then.external)
-    in_part = views.view_mailing(connection, mailing.key).state is MailingState.HELD
+    in_part = views.view_mailing(ctx.connection, mailing.key).state is MailingState.HELD
     seen = replace(mailing, counts=counts)
-    _tell_released(connection, ctx, seen, chosen, final, permit, in_part=in_part)
+    _tell_released(ctx, seen, chosen, final, permit, in_part=in_part)
     return permit
 
 
 def _grant(
-    connection: Connection,
     ctx: VerbContext,
     mailing: MailingView,
     looked: SeenMailing,
@@ -250,7 +245,7 @@ def _grant(
         until=until,
         binding="template" if template else "exact",
         digests=() if template else tuple(sorted({batch.content_digest for batch in kept})),
-        likeness=_likeness(connection, mailing, kept) if template else None,
+        likeness=_likeness(ctx.connection, mailing, kept) if template else None,
         subject=mailing.subject,
         subject_key=subject_key(mailing.subject) if template else "",
         ceiling=terms.max_users,
@@ -261,7 +256,6 @@ def _grant(
 
 
 def _decided(
-    connection: Connection,
     ctx: VerbContext,
     mailing: MailingView,
     *,
@@ -269,7 +263,7 @@ def _decided(
     missing: tuple[str, ...] = (),
     grew: str = "",
 ) -> Decision:
-    return Decision(shown(connection, ctx, find(connection, int(mailing.id[2:]))), permit, missing, grew)
+    return Decision(shown(ctx, find(ctx.connection, int(mailing.id[2:]))), permit, missing, grew)
 
 
 def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
@@ -281,39 +275,38 @@ def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView
     return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
 
 
-def ask_changes(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def ask_changes(ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
     """Send a mailing back to its sender with what should be changed.
 
     Raises NotFound, NotAllowed, LedgerError, Stale.
     """
     require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
-    mailing, act = find(connection, number), ctx.act(by, reason)
-    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, mailing), act.by)
-    return _close(connection, ctx, mailing, "changes", act, seen)
+    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(ctx, mailing), act.by)
+    return _close(ctx, mailing, "changes", act, seen)
 
 
-def ask(connection: Connection, ctx: VerbContext, number: int, by: str, whom: str) -> Decision:
+def ask(ctx: VerbContext, number: int, by: str, whom: str) -> Decision:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
-    mailing, act, also = find(connection, number), ctx.act(by), normalise(whom)
-    matter = matter_of(connection, ctx, mailing)
+    mailing, act, also = find(ctx.connection, number), ctx.act(by), normalise(whom)
+    matter = matter_of(ctx, mailing)
     context.check_may_decide(ctx.ruleset, matter, act.by)
     context.check_may_be_asked(ctx.ruleset, matter, also)
     with named(mailing.id):
         advance(mailing.state, "approve")
-    mailings.note(connection, mailing, ASKED, replace(act, reason=also))
+    mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also))
     to_approvers.ask_also(
-        connection, to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at), also, act.at
+        ctx.connection, to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at), also, act.at
     )
-    events = views.timeline(connection, mailing.key)
-    yeses = agreement.agreements_to(decided_mailing(connection, mailing), events, mailing.held_at).approvals(
+    events = views.timeline(ctx.connection, mailing.key)
+    yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).approvals(
         ctx.ruleset
     )
-    missing = context.missing(ctx.ruleset, matter_of(connection, ctx, mailing), yeses)
-    return _decided(connection, ctx, mailing, missing=missing)
+    missing = context.missing(ctx.ruleset, matter_of(ctx, mailing), yeses)
+    return _decided(ctx, mailing, missing=missing)
 
 
 def _tell_released(
-    connection: Connection,
     ctx: VerbContext,
     mailing: MailingView,
     kept: Iterable[BatchView],
@@ -330,44 +323,44 @@ def _tell_released(
     )
     render = partial(notices.released_notice, by=final.people, comment=final.act.reason, in_part=in_part)
     notice = SenderNotice(f"released:{mailing.id}:{permit}", mailing.key, summary, render)
-    queue_notice(connection, notice, ctx.letterhead.organisation, ctx.moment)
+    queue_notice(ctx.connection, notice, ctx.letterhead.organisation, ctx.moment)
 
 
-def deny(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def deny(ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
     """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "a denial needs a reason: the sender reads it")
-    mailing, act = find(connection, number), ctx.act(by, reason)
-    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, mailing), act.by)
-    return _close(connection, ctx, mailing, "deny", act, seen)
+    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(ctx, mailing), act.by)
+    return _close(ctx, mailing, "deny", act, seen)
 
 
-def withdraw(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def withdraw(ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
     """Withdraw a mailing, as its sender or an admin. Raises NotFound, NotAllowed, LedgerError, Stale."""
-    mailing, act = find(connection, number), ctx.act(by, reason)
+    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
     if act.by != mailing.sender and not context.holds(ctx.ruleset, act.by, "admin"):
         raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
-    return _close(connection, ctx, mailing, "withdraw", act, seen)
+    return _close(ctx, mailing, "withdraw", act, seen)
 
 
-def _close(connection: Connection, ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Seen) -> Decision:
+def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Seen) -> Decision:
     left, occasion = _LEFT[name]
     with named(mailing.id):
         advance(mailing.state, name)
     if seen.version:
-        check_unchanged(mailing, look(connection, mailing, seen), {})
-    grew = "" if seen.version else grown_lately(mailing, views.timeline(connection, mailing.key), ctx.now)
-    kept = [batch for batch in views.find_batches(connection, mailing.key) if batch.state is BatchState.HELD]
-    brief = to_approvers.of_mailing(connection, ctx.letterhead, mailing.key, act.at)
+        check_unchanged(mailing, look(ctx.connection, mailing, seen), {})
+    grew = "" if seen.version else grown_lately(mailing, views.timeline(ctx.connection, mailing.key), ctx.now)
+    kept = [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
+    brief = to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
     with named(mailing.id):
-        mailings.close(connection, mailing, name, act, left)
+        mailings.close(ctx.connection, mailing, name, act, left)
     outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", act.reason)
-    to_approvers.tell_decided(connection, brief, outcome, act.at)
+    to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
     inside = any(batch.notify for batch in kept)
     asked = "changes asked: " if name == "changes" else ""
     reasons = (asked + act.reason,) if act.reason else ()
     to = report_to(kept, mailing, inside)
-    queue_report(connection, ctx.letterhead, mailing, kept, to, occasion, reasons, act.at)
-    return _decided(connection, ctx, mailing, grew=grew)
+    queue_report(ctx.connection, ctx.letterhead, mailing, kept, to, occasion, reasons, act.at)
+    return _decided(ctx, mailing, grew=grew)
 
 
 def find(connection: Connection, number: int) -> MailingView:
@@ -378,9 +371,9 @@ def find(connection: Connection, number: int) -> MailingView:
     return found
 
 
-def matter_of(connection: Connection, ctx: VerbContext, mailing: MailingView) -> Matter:
+def matter_of(ctx: VerbContext, mailing: MailingView) -> Matter:
     """Return a held mailing as a matter to be decided today."""
-    origin, events = held_batches(connection, mailing.key), views.timeline(connection, mailing.key)
+    origin, events = held_batches(ctx.connection, mailing.key), views.timeline(ctx.connection, mailing.key)
     logins = origin.logins if origin else frozenset()
     return to_approvers.matter_of_mailing(ctx.letterhead, mailing, logins, events, ctx.today)
 

@@ -57,9 +57,7 @@ class Narrowed:
 # -- giving ------------------------------------------------------------------------------------------------------
 
 
-def declare_emergency(
-    connection: Connection, ctx: VerbContext, agency: str, by: str, reason: str, hours: float
-) -> PermitCase:
+def declare_emergency(ctx: VerbContext, agency: str, by: str, reason: str, hours: float) -> PermitCase:
     """Let an agency's mail pass for so many hours (M1). Raises NotAllowed, LedgerError."""
     require_reason(reason, "an emergency needs a reason: it is reviewed afterwards")
     act = ctx.act(by, reason)
@@ -78,10 +76,10 @@ def declare_emergency(
         until=act.at + hours * 3600,
         review=granted.OPEN,
     )
-    return _given(connection, ctx, granted.grant(connection, given, act))
+    return _given(ctx, granted.grant(ctx.connection, given, act))
 
 
-def grant_exception(connection: Connection, ctx: VerbContext, wanted: Exempted, by: str, reason: str) -> PermitCase:
+def grant_exception(ctx: VerbContext, wanted: Exempted, by: str, reason: str) -> PermitCase:
     """Let somebody's mail pass until a day (M8, T8). Raises NotAllowed, LedgerError.
 
     Everyone whom the rules ask must agree: where one approval is not enough, use a request with --exception.
@@ -112,11 +110,11 @@ def grant_exception(connection: Connection, ctx: VerbContext, wanted: Exempted, 
         lists=wanted.lists,
         ceiling=wanted.max_users,
     )
-    return _given(connection, ctx, granted.grant(connection, given, act))
+    return _given(ctx, granted.grant(ctx.connection, given, act))
 
 
-def _given(connection: Connection, ctx: VerbContext, id: str) -> PermitCase:
-    return show(connection, ctx, int(id[2:]))
+def _given(ctx: VerbContext, id: str) -> PermitCase:
+    return show(ctx, int(id[2:]))
 
 
 def _holding(ctx: VerbContext) -> tuple[str, ...]:
@@ -147,40 +145,38 @@ def _check_scope(ctx: VerbContext, scope: Scope) -> None:
 # -- taking back -------------------------------------------------------------------------------------------------
 
 
-def narrow(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, to: Narrowed, seen: str | None
-) -> PermitCase:
+def narrow(ctx: VerbContext, number: int, by: str, reason: str, to: Narrowed, seen: str | None) -> PermitCase:
     """Narrow a permit from now on (S3). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "narrowing needs a reason")
-    permit, mailings, act = _locked(connection, ctx, number, by, reason)
-    check_permit(connection, permit, seen)
+    permit, mailings, act = _locked(ctx, number, by, reason)
+    check_permit(ctx.connection, permit, seen)
     changes = _narrower(ctx, permit, to)
     with named(permit.id):
-        granted.change(connection, permit, "narrow", act, **changes)
-    granted.stop(connection, permit, mailings, _why(ctx, permit, f"was narrowed: {act.reason}"), act)
-    return show(connection, ctx, number)
+        granted.change(ctx.connection, permit, "narrow", act, **changes)
+    granted.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was narrowed: {act.reason}"), act)
+    return show(ctx, number)
 
 
-def revoke(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> PermitCase:
+def revoke(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> PermitCase:
     """Revoke a permit (S5). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "revoking needs a reason: who sends under it reads it")
-    permit, mailings, act = _locked(connection, ctx, number, by, reason)
-    check_permit(connection, permit, seen)
+    permit, mailings, act = _locked(ctx, number, by, reason)
+    check_permit(ctx.connection, permit, seen)
     with named(permit.id):
-        take_back(connection, ctx, permit, mailings, act)
-    return show(connection, ctx, number)
+        take_back(ctx, permit, mailings, act)
+    return show(ctx, number)
 
 
-def take_back(connection: Connection, ctx: VerbContext, permit: PermitView, mailings: list[int], act: Act) -> None:
+def take_back(ctx: VerbContext, permit: PermitView, mailings: list[int], act: Act) -> None:
     """Revoke a permit that is locked with the mailings that used it; raises LifecycleError."""
-    granted.change(connection, permit, "revoke", act)
-    granted.stop(connection, permit, mailings, _why(ctx, permit, f"was revoked: {act.reason}"), act)
+    granted.change(ctx.connection, permit, "revoke", act)
+    granted.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was revoked: {act.reason}"), act)
 
 
-def review(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str) -> PermitCase:
+def review(ctx: VerbContext, number: int, by: str, reason: str) -> PermitCase:
     """Close the review of an emergency (M1): an approver who did not declare it. Raises what `revoke` does."""
     require_reason(reason, "a review needs a reason: what was found")
-    permit, act = find(connection, number), ctx.act(by, reason)
+    permit, act = find(ctx.connection, number), ctx.act(by, reason)
     if permit.review is None:
         raise LedgerError(f"{permit.id}: it is an {permit.kind}; reviews are of emergencies")
     if permit.review == granted.CLOSED:
@@ -189,20 +185,18 @@ def review(connection: Connection, ctx: VerbContext, number: int, by: str, reaso
         raise NotAllowed(f"{permit.id}: {act.by} declared it; nobody decides their own")
     if not context.holds(ctx.ruleset, act.by, "approver"):
         raise NotAllowed(f"{permit.id}: {act.by} may not review it; an approver may")
-    granted.close_review(connection, permit, act)
-    return show(connection, ctx, number)
+    granted.close_review(ctx.connection, permit, act)
+    return show(ctx, number)
 
 
-def _locked(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str
-) -> tuple[PermitView, list[int], Act]:
-    permit, act = find(connection, number), ctx.act(by, reason)
+def _locked(ctx: VerbContext, number: int, by: str, reason: str) -> tuple[PermitView, list[int], Act]:
+    permit, act = find(ctx.connection, number), ctx.act(by, reason)
     agency = min(permit.scope.agencies, default=None)
     lists, agencies = frozenset(permit.lists), frozenset(permit.agencies)
     matter = Matter(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
     context.may_revoke(ctx.ruleset, matter, act.by)
-    mailings = granted.lock_with_mailings(connection, permit.key)
-    return find(connection, number), mailings, act
+    mailings = granted.lock_with_mailings(ctx.connection, permit.key)
+    return find(ctx.connection, number), mailings, act
 
 
 def _narrower(ctx: VerbContext, permit: PermitView, to: Narrowed) -> dict[str, Any]:
@@ -240,11 +234,11 @@ def _why(ctx: VerbContext, permit: PermitView, what: str) -> tuple[Reason, ...]:
 # -- looking -----------------------------------------------------------------------------------------------------
 
 
-def show(connection: Connection, ctx: VerbContext, number: int) -> PermitCase:
+def show(ctx: VerbContext, number: int) -> PermitCase:
     """Return one permit with its timeline; raises NotFound."""
-    permit = find(connection, number)
-    keep_permits(connection, [permit], ctx.now)
-    return PermitCase(permit, tuple(views.events_of(connection, permit=permit.key)))
+    permit = find(ctx.connection, number)
+    keep_permits(ctx.connection, [permit], ctx.now)
+    return PermitCase(permit, tuple(views.events_of(ctx.connection, permit=permit.key)))
 
 
 def find(connection: Connection, number: int) -> PermitView:

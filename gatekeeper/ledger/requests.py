@@ -66,22 +66,22 @@ class RequestCase:
 # -- asking ------------------------------------------------------------------------------------------------------
 
 
-def submit(connection: Connection, ctx: VerbContext, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
+def submit(ctx: VerbContext, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
     """Ask for a mailing. Raises NotAllowed, or LedgerError where something is missing, wrong, or too late (M2)."""
     act = ctx.act(by, reason)
-    draft = _draft(connection, ctx, wanted, None)
+    draft = _draft(ctx, wanted, None)
     _check_may_ask(ctx, draft.agency, act.by)
     assessed = assess(ctx, draft)
     _refuse_late(ctx, assessed)
-    return show(connection, ctx, asked.submit(connection, draft, assessed, act))
+    return show(ctx, asked.submit(ctx.connection, draft, assessed, act))
 
 
 def submit_again(
-    connection: Connection, ctx: VerbContext, number: int, wanted: Wanted, by: str, reason: str, *, appeal: bool = False
+    ctx: VerbContext, number: int, wanted: Wanted, by: str, reason: str, *, appeal: bool = False
 ) -> RequestCase:
     """Answer changes asked, or appeal a denial once (S2). Raises NotFound, NotAllowed, LedgerError."""
-    request, act = find(connection, number), ctx.act(by, reason)
-    draft = _draft(connection, ctx, wanted, request.draft)
+    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    draft = _draft(ctx, wanted, request.draft)
     _check_may_ask(ctx, draft.agency, act.by)
     if appeal:
         _check_may_appeal(request)
@@ -90,8 +90,8 @@ def submit_again(
     _refuse_late(ctx, assessed)
     with named(request.id):
         name = "appeal" if appeal else "revise"
-        asked.submit_again(connection, request, draft, assessed, name, act)
-    return show(connection, ctx, number)
+        asked.submit_again(ctx.connection, request, draft, assessed, name, act)
+    return show(ctx, number)
 
 
 def _check_may_ask(ctx: VerbContext, agency: str, by: str) -> None:
@@ -114,7 +114,7 @@ def _check_may_appeal(request: RequestView) -> None:
         raise NotAllowed(f"{request.id}: it was appealed before; a denial may be appealed once")
 
 
-def _draft(connection: Connection, ctx: VerbContext, wanted: Wanted, before: Draft | None) -> Draft:
+def _draft(ctx: VerbContext, wanted: Wanted, before: Draft | None) -> Draft:
     """Return a complete and valid draft; raises LedgerError with the first thing that is wrong."""
     subject = before.subject if wanted.subject is None and before else " ".join((wanted.subject or "").split())
     draft = Draft(
@@ -132,7 +132,7 @@ def _draft(connection: Connection, ctx: VerbContext, wanted: Wanted, before: Dra
     )
     _check_whole(ctx, draft)
     if wanted.content is not None:
-        draft = replace(draft, content=_content(connection, ctx, wanted.content))
+        draft = replace(draft, content=_content(ctx, wanted.content))
     return draft
 
 
@@ -171,10 +171,10 @@ def _audience(ctx: VerbContext, text: str) -> str:
     return normalise(text)
 
 
-def _content(connection: Connection, ctx: VerbContext, content: bytes) -> Content:
+def _content(ctx: VerbContext, content: bytes) -> Content:
     """Store the message that the request is bound to, so that those who decide can read it."""
     body = sha256(content).digest()
-    batches.store_whole(connection, body, content, ctx.now)
+    batches.store_whole(ctx.connection, body, content, ctx.now)
     return Content(read_facts(content).content_digest, read_likeness(content), body)
 
 
@@ -214,32 +214,30 @@ def _refuse_late(ctx: VerbContext, assessed: Assessment) -> None:
 # -- deciding ----------------------------------------------------------------------------------------------------
 
 
-def approve(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: str | None
-) -> RequestCase:
+def approve(ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: str | None) -> RequestCase:
     """Approve a request; it has a permit once everyone asked has approved.
 
     Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    request, act = find(connection, number), ctx.act(by, reason)
+    request, act = find(ctx.connection, number), ctx.act(by, reason)
     with named(request.id):
         advance(request.state, "approve")
-    check_request(connection, request, seen, terms.as_row())
+    check_request(ctx.connection, request, seen, terms.as_row())
     own = Agreement(act.by, act.at, state_of(request), terms.as_row())
     act = replace(act, details=own.as_details())
     terms = Terms.from_row(request.terms).and_also(terms)
     rules = rules_for(ctx, request.draft, terms.max_users or request.draft.users)
-    matter = matter_of(connection, ctx, request, rules)
+    matter = matter_of(ctx, request, rules)
     context.check_may_decide(ctx.ruleset, matter, act.by)
     given = _grant(ctx, request, rules, terms)
-    others = agreements_to_request(request, views.events_of(connection, request=request.key))
+    others = agreements_to_request(request, views.events_of(ctx.connection, request=request.key))
     if context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset))):
-        asked.note_yes(connection, request, terms.as_row(), act)
-        return show(connection, ctx, number)
+        asked.note_yes(ctx.connection, request, terms.as_row(), act)
+        return show(ctx, number)
     decided: dict[str, Any] = {"reason": act.reason, "decided_by": act.by, "rules": list(rules)}
-    asked.change(connection, request, "approve", act, "approved", terms=terms.as_row(), **decided)
-    permit = granted.grant(connection, given, act)
-    return replace(show(connection, ctx, number), permit=permit)
+    asked.change(ctx.connection, request, "approve", act, "approved", terms=terms.as_row(), **decided)
+    permit = granted.grant(ctx.connection, given, act)
+    return replace(show(ctx, number), permit=permit)
 
 
 def _grant(ctx: VerbContext, request: RequestView, rules: tuple[str, ...], terms: Terms) -> Grant:
@@ -290,112 +288,108 @@ def scope_of(ctx: VerbContext, senders: tuple[str, ...]) -> Scope:
     return Scope(mailboxes, agencies, groups)
 
 
-def deny(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def deny(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
     """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "a denial needs a reason: the requester reads it")
-    request, act = find(connection, number), ctx.act(by, reason)
-    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, request, request.rules), act.by)
-    check_request(connection, request, seen, {})
+    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
+    check_request(ctx.connection, request, seen, {})
     final = context.is_final(ctx.ruleset, act.by)
     with named(request.id):
-        asked.change(connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final)
-    return show(connection, ctx, number)
+        asked.change(ctx.connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final)
+    return show(ctx, number)
 
 
-def ask_changes(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
-) -> RequestCase:
+def ask_changes(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
     """Send a request back with what should be changed (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(reason, "changes need a text that says what should be changed: the requester reads it")
-    request, act = find(connection, number), ctx.act(by, reason)
-    context.check_may_decide(ctx.ruleset, matter_of(connection, ctx, request, request.rules), act.by)
-    check_request(connection, request, seen, {})
+    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    context.check_may_decide(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
+    check_request(ctx.connection, request, seen, {})
     with named(request.id):
-        asked.change(connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by)
-    return show(connection, ctx, number)
+        asked.change(ctx.connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by)
+    return show(ctx, number)
 
 
-def ask(connection: Connection, ctx: VerbContext, number: int, by: str, whom: str) -> RequestCase:
+def ask(ctx: VerbContext, number: int, by: str, whom: str) -> RequestCase:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
-    request, act, also = find(connection, number), ctx.act(by), normalise(whom)
-    matter = matter_of(connection, ctx, request, request.rules)
+    request, act, also = find(ctx.connection, number), ctx.act(by), normalise(whom)
+    matter = matter_of(ctx, request, request.rules)
     context.check_may_decide(ctx.ruleset, matter, act.by)
     context.check_may_be_asked(ctx.ruleset, matter, also)
     with named(request.id):
         advance(request.state, "approve")
-    asked.note(connection, request.key, ASKED, replace(act, reason=also))
-    events = views.events_of(connection, request=request.key)
-    to_approvers.ask_also(connection, to_requesters.of_request(ctx.letterhead, request, events, act.at), also, act.at)
-    return show(connection, ctx, number)
+    asked.note(ctx.connection, request.key, ASKED, replace(act, reason=also))
+    events = views.events_of(ctx.connection, request=request.key)
+    to_approvers.ask_also(
+        ctx.connection, to_requesters.of_request(ctx.letterhead, request, events, act.at), also, act.at
+    )
+    return show(ctx, number)
 
 
-def withdraw(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
-) -> RequestCase:
+def withdraw(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
     """Withdraw a request, as its requester, another of its agency, or an admin. Raises as `deny`."""
-    request, act = find(connection, number, lock=False), ctx.act(by, reason)
+    request, act = find(ctx.connection, number, lock=False), ctx.act(by, reason)
     theirs = act.by == request.requester or (
         context.holds(ctx.ruleset, act.by, "requester") and _asks_for(ctx, act.by, request.draft.agency)
     )
     if not theirs and not context.holds(ctx.ruleset, act.by, "admin"):
         raise NotAllowed(f"{request.id}: {act.by} may not withdraw it; {request.requester} or an admin may")
-    return _take_back(connection, ctx, request, "withdraw", act, seen)
+    return _take_back(ctx, request, "withdraw", act, seen)
 
 
-def revoke(
-    connection: Connection, ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
-) -> RequestCase:
+def revoke(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
     """Revoke an approved request (S5). Raises as `deny`."""
     require_reason(reason, "revoking needs a reason: who sends it reads it")
-    request, act = find(connection, number, lock=False), ctx.act(by, reason)
-    context.may_revoke(ctx.ruleset, matter_of(connection, ctx, request, request.rules), act.by)
-    return _take_back(connection, ctx, request, "revoke", act, seen)
+    request, act = find(ctx.connection, number, lock=False), ctx.act(by, reason)
+    context.may_revoke(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
+    return _take_back(ctx, request, "revoke", act, seen)
 
 
-def _take_back(
-    connection: Connection, ctx: VerbContext, request: RequestView, name: str, act: Act, seen: str | None
-) -> RequestCase:
+def _take_back(ctx: VerbContext, request: RequestView, name: str, act: Act, seen: str | None) -> RequestCase:
     # mailings, permit, request: in the order of mail that uses it up
-    given = granted.permits_of(connection, request.key)
-    locked = {permit.id: granted.lock_with_mailings(connection, permit.key) for permit in given}
-    request = find(connection, int(request.id[2:]))
-    check_request(connection, request, seen, {})
+    given = granted.permits_of(ctx.connection, request.key)
+    locked = {permit.id: granted.lock_with_mailings(ctx.connection, permit.key) for permit in given}
+    request = find(ctx.connection, int(request.id[2:]))
+    check_request(ctx.connection, request, seen, {})
     noted = {"withdraw": "withdrawn", "revoke": "revoked"}[name]
     with named(request.id):
-        asked.change(connection, request, name, act, noted, reason=act.reason, decided_by=act.by)
-    for permit in granted.permits_of(connection, request.key):
+        asked.change(ctx.connection, request, name, act, noted, reason=act.reason, decided_by=act.by)
+    for permit in granted.permits_of(ctx.connection, request.key):
         if permit.state in (PermitState.IN_FORCE, PermitState.USED):
-            of_it = locked.get(permit.id) or granted.lock_with_mailings(connection, permit.key)  # approved meanwhile
-            permitting.take_back(connection, ctx, permit, of_it, act)
-    return show(connection, ctx, int(request.id[2:]))
+            of_it = locked.get(permit.id) or granted.lock_with_mailings(
+                ctx.connection, permit.key
+            )  # approved meanwhile
+            permitting.take_back(ctx, permit, of_it, act)
+    return show(ctx, int(request.id[2:]))
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
 
 
-def show(connection: Connection, ctx: VerbContext, number: int) -> RequestCase:
+def show(ctx: VerbContext, number: int) -> RequestCase:
     """Return one request with who must agree, its permits and its timeline; raises NotFound."""
-    request = find(connection, number)
-    matter = matter_of(connection, ctx, request, request.rules)
+    request = find(ctx.connection, number)
+    matter = matter_of(ctx, request, request.rules)
     needs = context.wanted(ctx.ruleset, matter) if request.rules else ()
-    events = views.events_of(connection, request=request.key)
+    events = views.events_of(ctx.connection, request=request.key)
     agreements = agreements_to_request(request, events)
-    keep_requests(connection, [request], ctx.now)
+    keep_requests(ctx.connection, [request], ctx.now)
     waits = request.state is RequestState.SUBMITTED
     return RequestCase(
         request,
         needs,
         context.missing(ctx.ruleset, matter, agreements.approvals(ctx.ruleset)) if waits and request.rules else (),
-        tuple(granted.permits_of(connection, request.key)),
+        tuple(granted.permits_of(ctx.connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),
     )
 
 
-def content(connection: Connection, ctx: VerbContext, number: int) -> bytes | None:
+def content(ctx: VerbContext, number: int) -> bytes | None:
     """Return the message that the request is bound to; None where it has none. Raises NotFound."""
-    bound = find(connection, number).draft.content
-    return b"".join(batches.read_chunks(connection, bound.body)) if bound else None
+    bound = find(ctx.connection, number).draft.content
+    return b"".join(batches.read_chunks(ctx.connection, bound.body)) if bound else None
 
 
 def find(connection: Connection, number: int, *, lock: bool = True) -> RequestView:
@@ -406,7 +400,7 @@ def find(connection: Connection, number: int, *, lock: bool = True) -> RequestVi
     return found
 
 
-def matter_of(connection: Connection, ctx: VerbContext, request: RequestView, rules: tuple[str, ...]) -> Matter:
+def matter_of(ctx: VerbContext, request: RequestView, rules: tuple[str, ...]) -> Matter:
     """Return a request as a matter to be decided today."""
-    events = views.events_of(connection, request=request.key)
+    events = views.events_of(ctx.connection, request=request.key)
     return to_requesters.matter_of(ctx.letterhead, request, rules, events, ctx.today)

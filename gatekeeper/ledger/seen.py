@@ -103,9 +103,9 @@ def grown_lately(mailing: MailingView, events: Sequence[EventView], now: float) 
     )
 
 
-def shown(connection: Connection, ctx: VerbContext, mailing: MailingView) -> MailingView:
+def shown(ctx: VerbContext, mailing: MailingView) -> MailingView:
     """Store the state behind the version of a mailing that is about to be shown."""
-    store_shown(connection, [mailing], ctx.now)
+    store_shown(ctx.connection, [mailing], ctx.now)
     return mailing
 
 

@@ -25,7 +25,7 @@ from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import Ruleset
-from gatekeeper.store import Connection, Store, batches, views
+from gatekeeper.store import Store, batches, views
 from gatekeeper.store import mailings as ledger
 from gatekeeper.store import permits as granted
 from gatekeeper.store import requests as asked
@@ -72,15 +72,10 @@ class LedgerService:
         """The rules, which decide who may do what."""
         return self.letterhead.ruleset
 
-    @property
-    def ctx(self) -> VerbContext:
-        """The context of a verb, now."""
-        return VerbContext(self.letterhead, self.clock())
-
     def _do(self, verb: Callable[..., T], *arguments: object) -> T:
         """Carry out a verb in a transaction of its own."""
-        ctx = self.ctx
-        return self.store.call(lambda connection: verb(connection, ctx, *arguments))
+        now = self.clock()
+        return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, now), *arguments))
 
     def _decide(self, verb: Callable[..., T], number: int, *arguments: object) -> T:
         """Carry out a verb on a mailing, after what it compares was read without a lock."""
@@ -293,19 +288,19 @@ class LedgerService:
 # -- lists: what their versions stand for is kept, since somebody is about to see them ---------------------------
 
 
-def _list_mailings(connection: Connection, ctx: VerbContext, state: str | None) -> list[MailingView]:
-    found = views.list_mailings(connection, state)
-    store_shown(connection, found, ctx.now)
+def _list_mailings(ctx: VerbContext, state: str | None) -> list[MailingView]:
+    found = views.list_mailings(ctx.connection, state)
+    store_shown(ctx.connection, found, ctx.now)
     return found
 
 
-def _list_requests(connection: Connection, ctx: VerbContext, state: str | None) -> list[RequestView]:
-    found = asked.list_requests(connection, state)
-    keep_requests(connection, found, ctx.now)
+def _list_requests(ctx: VerbContext, state: str | None) -> list[RequestView]:
+    found = asked.list_requests(ctx.connection, state)
+    keep_requests(ctx.connection, found, ctx.now)
     return found
 
 
-def _list_permits(connection: Connection, ctx: VerbContext, state: str | None, review: str | None) -> list[PermitView]:
-    found = granted.list_permits(connection, state, review)
-    keep_permits(connection, found, ctx.now)
+def _list_permits(ctx: VerbContext, state: str | None, review: str | None) -> list[PermitView]:
+    found = granted.list_permits(ctx.connection, state, review)
+    keep_permits(ctx.connection, found, ctx.now)
     return found

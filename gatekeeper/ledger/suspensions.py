@@ -7,7 +7,6 @@ from datetime import date
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
-from gatekeeper.store import Connection
 from gatekeeper.store import suspensions as suspended
 from gatekeeper.store.suspensions import SuspensionView
 
@@ -15,9 +14,7 @@ KINDS = ("sender", "group", "agency")
 _MAY = ("approver", "admin")
 
 
-def suspend(
-    connection: Connection, ctx: VerbContext, kind: str, name: str, by: str, reason: str, until: date
-) -> SuspensionView:
+def suspend(ctx: VerbContext, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
     """Suspend somebody from mass mail until the end of a day. Raises NotAllowed, LedgerError."""
     require_reason(reason, "a suspension needs a reason: who is suspended reads it")
     act = ctx.act(by, reason)
@@ -26,22 +23,22 @@ def suspend(
     end = ctx.end_of(until)
     if end <= act.at:
         raise LedgerError(f"--until {until} has passed: expected the last day of the suspension")
-    return find(connection, ctx, suspended.suspend(connection, kind, name, end, act))
+    return find(ctx, suspended.suspend(ctx.connection, kind, name, end, act))
 
 
-def end(connection: Connection, ctx: VerbContext, number: int, by: str, reason: str) -> SuspensionView:
+def end(ctx: VerbContext, number: int, by: str, reason: str) -> SuspensionView:
     """End a suspension before its time. Raises NotFound, NotAllowed, LedgerError."""
     act = ctx.act(by, reason)
     _check_may(ctx, act.by)
-    suspension = find(connection, ctx, number)
+    suspension = find(ctx, number)
     with named(suspension.id):
-        suspended.end(connection, suspension, act)
-    return find(connection, ctx, number)
+        suspended.end(ctx.connection, suspension, act)
+    return find(ctx, number)
 
 
-def find(connection: Connection, ctx: VerbContext, number: int) -> SuspensionView:
+def find(ctx: VerbContext, number: int) -> SuspensionView:
     """Return the suspension of a number; raises NotFound."""
-    found = suspended.find_suspension(connection, number, ctx.now)
+    found = suspended.find_suspension(ctx.connection, number, ctx.now)
     if found is None:
         raise NotFound(f"S-{number}: no such suspension; `gatekeeper suspend list` shows what there is")
     return found

@@ -166,7 +166,7 @@ class Pipeline:
         run.is_preflight = True
         if not arrival.notify:
             return policy_replies.preflight_of_nobody()
-        letterhead, secret = self._voice(run), self.store.secret
+        letterhead, secret = self._letterhead(run), self.store.secret
         async with asyncio.timeout(_DECISION_SECONDS):
             await self.store.run(
                 partial(preflight.add_part, secret=secret, arrival=arrival, policy=run.policy, letterhead=letterhead)
@@ -314,9 +314,9 @@ class Pipeline:
     def _held_reply(self, run: TransactionRun, outcome: Outcome) -> Reply:
         name = outcome.mailing or ""
         holding = [reason.text for reason in outcome.verdict.reasons if reason.action is Action.HOLD]
-        return policy_replies.held(name, " ".join(holding) or "its mailing is held", self._voice(run).link(name))
+        return policy_replies.held(name, " ".join(holding) or "its mailing is held", self._letterhead(run).link(name))
 
-    def _voice(self, run: TransactionRun) -> to_senders.Letterhead:
+    def _letterhead(self, run: TransactionRun) -> to_senders.Letterhead:
         policy, settings = run.policy, self.settings
         return to_senders.Letterhead(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
 
@@ -331,7 +331,7 @@ class Pipeline:
         notice = to_senders.SenderNotice(
             f"{kind}:{outcome.key}", outcome.key, self._summary(run, arrival, outcome), render
         )
-        organisation = self._voice(run).organisation
+        organisation = self._letterhead(run).organisation
         try:
             await self.store.run(
                 partial(to_senders.queue_notice, notice=notice, organisation=organisation, now=arrival.now)
@@ -341,7 +341,7 @@ class Pipeline:
         step("notice-queued")
 
     def _summary(self, run: TransactionRun, arrival: Arrival, outcome: Outcome) -> notices.MailingSummary:
-        return self._voice(run).summary(
+        return self._letterhead(run).summary(
             outcome.mailing or "",
             arrival.source.mailbox,
             arrival.facts.subject,

@@ -41,39 +41,39 @@ class Supervisor:
         self._gauges = Gauges(registry)
         storing = settings.storing
         store = Store(Database(storing.database, storing.database_timeout, _CONNECTIONS))
-        self._storekeeper = DatabaseKeeper(store, writing=False)
-        self._gauges.watch_ledger(self._storekeeper.summary)
+        self._database_keeper = DatabaseKeeper(store, writing=False)
+        self._gauges.watch_ledger(self._database_keeper.summary)
         self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
         self._folder = CountsFolder()
         sum_processes(registry, self._folder.path)
-        self._doors: ListenerSockets = {}
+        self._sockets: ListenerSockets = {}
         self.children: list[Child] = []
 
     async def start(self) -> None:
         """Open sockets, ops server and database, then start the processes; raises OSError, StoreSetupError."""
-        self._doors = open_sockets_of(self._settings)
+        self._sockets = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
-        await self._storekeeper.open()  # it migrates, before several would
+        await self._database_keeper.open()  # it migrates, before several would
         self.children = self._make_children()
         self._changed()
         for child in self.children:
             child.start()
-        announce(self._settings, self._doors, self.ops, self._ruleset)
+        announce(self._settings, self._sockets, self.ops, self._ruleset)
 
     async def stop(self) -> None:
         """Close the sockets, end the workers, then the office, which sends what they have queued."""
-        self._close_doors()
+        self._close_sockets()
         workers = [child for child in self.children if child.name != OFFICE]
         await asyncio.gather(*(child.end(_PATIENCE) for child in workers))
         for child in self.children:
             await child.end(_PATIENCE)
-        await self._storekeeper.close()
+        await self._database_keeper.close()
         log.info("ended: all of them")
 
     def close(self) -> None:
         """Close whatever was opened, after a start that failed as after one that went well."""
-        self._close_doors()
+        self._close_sockets()
         if self.ops:
             self.ops.stop()
         self._folder.remove()
@@ -83,19 +83,21 @@ class Supervisor:
         for child in self.children:
             child.reload()
 
-    def _close_doors(self) -> None:
-        for sockets in self._doors.values():
+    def _close_sockets(self) -> None:
+        for sockets in self._sockets.values():
             close_sockets(sockets)
 
     # -- the processes -------------------------------------------------------------------------------------------
 
     def _make_children(self) -> list[Child]:
-        doors = {listener: tuple(door.fileno() for door in sockets) for listener, sockets in self._doors.items()}
-        workers = [self._child(f"worker-{number}", doors) for number in range(1, self._settings.workers + 1)]
+        descriptors = {
+            listener: tuple(each.fileno() for each in sockets) for listener, sockets in self._sockets.items()
+        }
+        workers = [self._child(f"worker-{number}", descriptors) for number in range(1, self._settings.workers + 1)]
         return [self._child(OFFICE, {}), *workers]
 
-    def _child(self, name: str, doors: dict[str, tuple[int, ...]]) -> Child:
-        orders = StartParameters(self._settings.texts, self._settings.origins, self._log_key.hex(), doors)
+    def _child(self, name: str, descriptors: dict[str, tuple[int, ...]]) -> Child:
+        orders = StartParameters(self._settings.texts, self._settings.origins, self._log_key.hex(), descriptors)
         return Child(name, orders, environment_of_children(self._folder.path), self._changed, self._gauges.restart)
 
     def _changed(self) -> None:
@@ -110,7 +112,7 @@ class Supervisor:
 
     def _ready(self) -> Answer:
         """Return whether mail can be taken in, and why not; called in threads of the ops server."""
-        readable, reasons = self._storekeeper.answers()
+        readable, reasons = self._database_keeper.answers()
         away = tuple(f"{child.name} is not ready" for child in self.children if not child.report)
         works = any(child.report and child.name != OFFICE for child in self.children)
         return readable and works, (*reasons, *away)

@@ -39,7 +39,7 @@ async def live(name: str, line: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
     orders = StartParameters.decode(await reader.readline())
     gate = _gate(name, orders, writer)
-    await gate.start(_doors(orders))
+    await gate.start(_sockets(orders))
     _report(writer, gate.ruleset)
     ordered = await _obey(reader, gate)
     if not ordered:
@@ -56,7 +56,7 @@ def _gate(name: str, orders: StartParameters, writer: asyncio.StreamWriter) -> G
     return Gate(share, Counters(CollectorRegistry()), role, lambda ruleset: _report(writer, ruleset), name)
 
 
-def _doors(orders: StartParameters) -> ListenerSockets:
+def _sockets(orders: StartParameters) -> ListenerSockets:
     return {
         listener: [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for listener, descriptors in orders.doors.items()

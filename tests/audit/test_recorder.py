@@ -35,7 +35,7 @@ from tests.pipeline.test_pipeline import TAKEN, NextHop, message
 from tests.store.arrivals import NOON, people
 
 
-class VerbContext:
+class Scene:
     """A pipeline whose decisions are recorded; `write` does what the auditor's thread would."""
 
     def __init__(self, store, path, **settings):
@@ -72,15 +72,15 @@ def rules(tmp_path):
 
 
 @pytest.fixture
-def ctx(store, rules):
-    return VerbContext(store, rules)
+def scene(store, rules):
+    return Scene(store, rules)
 
 
-async def test_every_transaction_has_a_record_with_what_was_seen_and_said(ctx):
-    await ctx.send(people(1))
-    await ctx.send(people(300), subject="")
-    await ctx.send(people(2400), subject="enrolment")
-    ordinary, refused, held = ctx.records()
+async def test_every_transaction_has_a_record_with_what_was_seen_and_said(scene):
+    await scene.send(people(1))
+    await scene.send(people(300), subject="")
+    await scene.send(people(2400), subject="enrolment")
+    ordinary, refused, held = scene.records()
     assert [(each.verdict, each.done, each.mass) for each in (ordinary, refused, held)] == [
         ("relay", "relay", False),
         ("reject", "reject", True),
@@ -91,83 +91,85 @@ async def test_every_transaction_has_a_record_with_what_was_seen_and_said(ctx):
     assert ordinary.source == refused.source and len(ordinary.source) == 16
 
 
-async def test_what_was_recorded_is_judged_the_same_again(ctx):
+async def test_what_was_recorded_is_judged_the_same_again(scene):
     """DESIGN 1.6, through the real line: cut up, held, and joined again."""
     for number in (1, 300, 1500):
-        await ctx.send(people(number), subject=f"s{number}")
+        await scene.send(people(number), subject=f"s{number}")
     for start in (0, 900, 1800, 2700):
-        await ctx.send(people(900, start=start), subject="enrolment")
-    again, frames = Replayer(ctx.active_policy.current.ruleset), ctx.frames
-    records = ctx.records()
+        await scene.send(people(900, start=start), subject="enrolment")
+    again, frames = Replayer(scene.active_policy.current.ruleset), scene.frames
+    records = scene.records()
     assert [record.verdict for record in records[3:]] == ["relay", "relay", "hold", "hold"]
     for record in records:
         replayed = again.replay(record, frames()[record.frame])
         assert (replayed.action.value, list(replayed.rules)) == (record.verdict, [row[0] for row in record.reasons])
 
 
-async def test_no_body_and_of_ordinary_mail_no_address_and_no_subject(ctx):
+async def test_no_body_and_of_ordinary_mail_no_address_and_no_subject(scene):
     """Clause D4."""
-    await ctx.send(["friend@example.org"], sender="jo@doa.example.gov", subject="bowling", rest=b"\r\nsecret words\r\n")
-    await ctx.send(people(300), subject="enrolment", rest=b"\r\nsecret words\r\n")
-    ctx.records()
-    ordinary, mass = ctx.lines()
+    await scene.send(
+        ["friend@example.org"], sender="jo@doa.example.gov", subject="bowling", rest=b"\r\nsecret words\r\n"
+    )
+    await scene.send(people(300), subject="enrolment", rest=b"\r\nsecret words\r\n")
+    scene.records()
+    ordinary, mass = scene.lines()
     for word in (b"friend", b"jo@", b"bowling", b"secret", b"127.0.0.1"):
         assert word not in ordinary
     assert b"enrolment" in mass and b"clerk@doa.example.gov" in mass and b"secret" not in mass
 
 
-async def test_a_resend_is_recorded_as_one(ctx):
+async def test_a_resend_is_recorded_as_one(scene):
     for _ in range(2):
-        await ctx.send(people(2400), subject="enrolment")
-    first, second = ctx.records()
+        await scene.send(people(2400), subject="enrolment")
+    first, second = scene.records()
     assert (first.moment, second.moment, second.judged, second.mailing) == ("arrived", "resent", False, "M-1")
 
 
-async def test_chains_verify(ctx):
-    await ctx.send(people(1))
-    ctx.records()
-    await ctx.send(people(2))
-    ctx.records()
-    assert [(each.records, each.problem) for each in ctx.store.call(audit_chain.verify)] == [(0, ""), (2, "")]
+async def test_chains_verify(scene):
+    await scene.send(people(1))
+    scene.records()
+    await scene.send(people(2))
+    scene.records()
+    assert [(each.records, each.problem) for each in scene.store.call(audit_chain.verify)] == [(0, ""), (2, "")]
 
 
 # -- and when it cannot be written -------------------------------------------------------------------------------
 
 
-async def test_losing_the_audit_loses_no_mail_and_delays_no_reply(ctx, store):
+async def test_losing_the_audit_loses_no_mail_and_delays_no_reply(scene, store):
     """The table is gone: mail is judged, held and relayed as ever."""
     store.call(lambda connection: connection.execute(text("ALTER TABLE audit_blocks RENAME TO away")))
-    assert await ctx.send(people(1)) is TAKEN
-    assert "Held" in (await ctx.send(people(2400), subject="enrolment")).text
-    ctx.auditor.flush()
-    assert ctx.metric("written") == 0
+    assert await scene.send(people(1)) is TAKEN
+    assert "Held" in (await scene.send(people(2400), subject="enrolment")).text
+    scene.auditor.flush()
+    assert scene.metric("written") == 0
     store.call(lambda connection: connection.execute(text("ALTER TABLE away RENAME TO audit_blocks")))
-    assert len(ctx.records()) == 2, "what waited is written once it can be"
+    assert len(scene.records()) == 2, "what waited is written once it can be"
 
 
-async def test_a_database_that_is_away_keeps_decisions_waiting(ctx, store):
-    ctx.auditor.store = Store(Database("sqlite:////nowhere/gate.db", 0.1))
-    await ctx.send(people(1))
-    ctx.auditor.flush()
-    ctx.auditor.store = store
-    assert len(ctx.records()) == 1
+async def test_a_database_that_is_away_keeps_decisions_waiting(scene, store):
+    scene.auditor.store = Store(Database("sqlite:////nowhere/gate.db", 0.1))
+    await scene.send(people(1))
+    scene.auditor.flush()
+    scene.auditor.store = store
+    assert len(scene.records()) == 1
 
 
-async def test_what_waits_too_long_is_dropped_and_counted(ctx, monkeypatch):
+async def test_what_waits_too_long_is_dropped_and_counted(scene, monkeypatch):
     monkeypatch.setattr("gatekeeper.audit.recorder._MOST", 2)
     for number in range(5):
-        await ctx.send(people(1), subject=str(number))
-    assert len(ctx.records()) == 2
-    assert json.loads(ctx.lines()[-1])["records"] == 3 and (ctx.metric("written"), ctx.metric("lost")) == (3, 3)
+        await scene.send(people(1), subject=str(number))
+    assert len(scene.records()) == 2
+    assert json.loads(scene.lines()[-1])["records"] == 3 and (scene.metric("written"), scene.metric("lost")) == (3, 3)
 
 
-async def test_a_backup_that_was_put_back_begins_a_new_chain(ctx, store):
-    await ctx.send(people(1))
-    ctx.records()
+async def test_a_backup_that_was_put_back_begins_a_new_chain(scene, store):
+    await scene.send(people(1))
+    scene.records()
     store.call(lambda connection: connection.execute(text("UPDATE audit_chains SET records = 7 WHERE name <> 'acts'")))
-    await ctx.send(people(2))
-    ctx.auditor.flush()
-    assert len(ctx.records()) == 2
+    await scene.send(people(2))
+    scene.auditor.flush()
+    assert len(scene.records()) == 2
     assert [bool(each.problem) for each in store.call(audit_chain.verify)] == [False, True, False]
 
 
@@ -175,12 +177,12 @@ async def test_a_backup_that_was_put_back_begins_a_new_chain(ctx, store):
 
 
 async def test_observing_records_what_was_said_and_what_was_done(store, rules):
-    ctx = VerbContext(store, rules, mode="observe")
-    await ctx.send(people(2400), subject="enrolment")
-    await ctx.send(people(300), subject="")
-    assert [(each.verdict, each.done) for each in ctx.records()] == [("hold", "relay"), ("reject", "relay")]
+    scene = Scene(store, rules, mode="observe")
+    await scene.send(people(2400), subject="enrolment")
+    await scene.send(people(300), subject="")
+    assert [(each.verdict, each.done) for each in scene.records()] == [("hold", "relay"), ("reject", "relay")]
     observed = {
-        verdict: ctx.metrics.registry.get_sample_value("gatekeeper_observed_total", {"verdict": verdict})
+        verdict: scene.metrics.registry.get_sample_value("gatekeeper_observed_total", {"verdict": verdict})
         for verdict in ("hold", "reject")
     }
     assert observed == {"hold": 1, "reject": 1}
@@ -188,20 +190,22 @@ async def test_observing_records_what_was_said_and_what_was_done(store, rules):
 
 async def test_rules_act_on_the_agencies_that_are_enforced_and_watch_the_others(store, rules):
     rules.write_text(RULES + "enforce: [DPHHS]\n")
-    ctx = VerbContext(store, rules)
-    assert await ctx.send(people(2400), subject="enrolment") is TAKEN
-    answer = await ctx.send(people(2400), sender="clerk@dphhs.example.gov", subject="benefits", rest=b"\r\nX\r\n")
+    scene = Scene(store, rules)
+    assert await scene.send(people(2400), subject="enrolment") is TAKEN
+    answer = await scene.send(people(2400), sender="clerk@dphhs.example.gov", subject="benefits", rest=b"\r\nX\r\n")
     assert "Held" in answer.text
-    assert [(each.verdict, each.done) for each in ctx.records()] == [("hold", "relay"), ("hold", "hold")]
+    assert [(each.verdict, each.done) for each in scene.records()] == [("hold", "relay"), ("hold", "hold")]
 
 
 async def test_one_rule_that_is_only_observed_is_recorded_counted_and_logged(store, rules):
     rules.write_text(RULES.replace("  - id: subject\n", "  - id: subject\n    mode: observe\n"))
-    ctx = VerbContext(store, rules)
-    assert await ctx.send(people(300), subject="") is TAKEN
-    (record,) = ctx.records()
+    scene = Scene(store, rules)
+    assert await scene.send(people(300), subject="") is TAKEN
+    (record,) = scene.records()
     assert (record.verdict, record.watched) == ("relay", ["subject"])
-    hits = ctx.metrics.registry.get_sample_value("gatekeeper_rule_hits_total", {"rule": "subject", "action": "observe"})
+    hits = scene.metrics.registry.get_sample_value(
+        "gatekeeper_rule_hits_total", {"rule": "subject", "action": "observe"}
+    )
     assert hits == 1
 
 

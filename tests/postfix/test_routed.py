@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.directory.test_routing import LED, OUTSIDE
+from tests.directory.test_routed_local_parts import LED, OUTSIDE
 from tests.peers import wait_for
 from tests.peers.gate import RULES, Gate
 from tests.peers.postfix import Postfix
@@ -57,7 +57,7 @@ def deliver(postfix: Postfix, addresses: list[str]) -> dict[str, str]:
 
 
 def test_postfix_delivers_them_where_the_gate_counts_them() -> None:
-    """The table of tests/directory/test_routing.py is what a Postfix does that has these domains."""
+    """The table of tests/directory/test_routed_local_parts.py is what a Postfix does that has these domains."""
     counted = LED | OUTSIDE
     with Postfix(receives=True, main={"mydestination": OWN, "local_transport": "virtual:"}) as postfix:
         found = deliver(postfix, list(counted))

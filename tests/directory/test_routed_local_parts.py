@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from gatekeeper.address import normalise
 from gatekeeper.directory.domains import Domains
 from gatekeeper.directory.entries import Entry
-from gatekeeper.directory.routing import routed_address
+from gatekeeper.directory.routed_local_parts import routed_address
 from gatekeeper.directory.snapshot import Directory, DirectoryContent
 
 AGENCIES = {"DOA": ["doa.example.gov"], "DPHHS": ["dphhs.example.gov"], "UNIV": ["*.univ.example.edu"]}
