@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from sqlalchemy import select, update
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.store import views
+from gatekeeper.store.db.schema import mailings
 from tests.pipeline.test_pipeline import NextHop
 from tests.server.test_automatic import FEW, STATUS, reply, report
 from tests.store.arrivals import NOON, people
@@ -94,6 +96,17 @@ async def test_what_answers_mail_that_never_left_is_counted(scene):
     for person in people(20):
         await scene.take(reply(), "", [person])
     assert scene.counted() == [21, 30]
+
+
+async def test_that_a_mailing_succeeds_another_says_nothing(store, scene):
+    """The one before may have reached people; mail that joins its successor and is held has not left."""
+    about = await scene.write("jo@doa.example.gov", 1)
+    after = {"predecessor": 1, "relayed": 0}
+    store.call(lambda connection: connection.execute(update(mailings).values(**after)))
+    for _ in range(2):
+        await scene.take(reply(about), "", ["jo@doa.example.gov"])
+    found = store.call(lambda connection: connection.execute(select(mailings.c.id).where(mailings.c.id != 1)).all())
+    assert found, "the answer is counted, in a mailing of its own"
 
 
 async def test_a_resend_of_a_kept_answer_is_no_second_copy(scene):
