@@ -77,7 +77,7 @@ class Ruleset:
     title: str = "Mail rules"
     effective: date | None = None
     review: date | None = None
-    contact: str = "your help ctx"
+    contact: str = "your help desk"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     domains: tuple[str, ...] = ()  # inside, but of no agency

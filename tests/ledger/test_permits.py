@@ -132,7 +132,7 @@ async def test_what_is_for_a_group_of_senders_is_for_its_members_alone(store, tm
 
 async def test_a_request_for_a_group_gives_a_permit_for_the_group(store, tmp_path):
     """Clause S1."""
-    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n  ctx: [clerk@doa.example.gov]\n")
+    scene = Scene(store, tmp_path, RULES + f"groups:\n  newsroom: [{SENDER}]\n  desk: [clerk@doa.example.gov]\n")
     scene.ask(senders=("group:newsroom",))
     scene.service.approve_request(1, CIO)
     other = await scene.send(sender="clerk@doa.example.gov")

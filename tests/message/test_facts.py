@@ -18,7 +18,7 @@ def test_a_plain_message():
             "Received: from a.example.gov by b.example.gov; Thu, 1 Jan 2026 10:00:00 +0000",
             "Received: from c.example.gov by a.example.gov; Thu, 1 Jan 2026 09:00:00 +0000",
             "From: =?utf-8?Q?J=C3=B6rg?= <joerg@example.gov>",
-            "Sender: ctx@example.gov",
+            "Sender: desk@example.gov",
             "To: Bob <bob@example.gov>,",
             "\tcarol@example.gov",
             "CC: dan@example.org",
@@ -35,7 +35,7 @@ def test_a_plain_message():
     )
     assert facts.received == 2
     assert facts.author == (Mailbox("Jörg", "joerg@example.gov"),)
-    assert facts.sender == (Mailbox("", "ctx@example.gov"),)
+    assert facts.sender == (Mailbox("", "desk@example.gov"),)
     assert [box.address for box in facts.to + facts.cc + facts.bcc] == [
         "bob@example.gov",
         "carol@example.gov",

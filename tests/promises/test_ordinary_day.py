@@ -20,7 +20,7 @@ DISCLAIMER = (
     "received it in error, notify the sender and delete it; any disclosure, copying or distribution is prohibited.\r\n"
 )
 SHARED = {"noreply@doa.example.gov", "tickets@doa.example.gov", "scanner@doa.example.gov", "root@doa.example.gov"}
-WORDS = ("printer", "laptop", "badge", "payroll", "door", "vpn", "monitor", "keyboard", "account", "phone", "ctx")
+WORDS = ("printer", "laptop", "badge", "payroll", "door", "vpn", "monitor", "keyboard", "account", "phone", "desk")
 VERBS = ("fails", "stops", "blinks", "hangs", "needs", "lost", "wants", "opens", "closes", "waits", "repairs")
 
 

@@ -63,9 +63,9 @@ def test_a_refusal_gives_all_reasons_the_worst_first():
         Reason("attachments", Action.WARN, text="Link to the file instead."),
         Reason("subject", Action.REJECT, text="Add a subject line."),
     ]
-    assert str(policy_replies.rejected(reasons, "ctx@example.gov, 406-555-0100")) == (
+    assert str(policy_replies.rejected(reasons, "desk@example.gov, 406-555-0100")) == (
         "550 5.7.1 Not sent. 1) Add a subject line. 2) Link to the file instead."
-        " Help: ctx@example.gov, 406-555-0100 (subject, attachments)"
+        " Help: desk@example.gov, 406-555-0100 (subject, attachments)"
     )
 
 
@@ -75,15 +75,15 @@ def test_long_reasons_share_the_line():
         Reason("second", Action.REJECT, text="Add a subject line."),
         Reason("third", Action.REJECT, text="omega " * 100),
     ]
-    text = policy_replies.rejected(reasons, "ctx@example.gov").text
+    text = policy_replies.rejected(reasons, "desk@example.gov").text
     assert "1) alpha" in text and "2) Add a subject line. 3) omega" in text
-    assert text.endswith("omega... Help: ctx@example.gov (first, second, third)")
+    assert text.endswith("omega... Help: desk@example.gov (first, second, third)")
     assert abs(text.count("alpha") - text.count("omega")) <= 1
 
 
 def test_more_rules_than_fit_are_counted():
     reasons = [Reason(f"a-long-name-of-a-rule-{number}", Action.REJECT, text="No.") for number in range(60)]
-    made = policy_replies.rejected(reasons, "ctx@example.gov")
+    made = policy_replies.rejected(reasons, "desk@example.gov")
     assert one_line(made) and re.search(r"a-long-name-of-a-rule-0, .*, and \d\d more\)$", made.text)
 
 

@@ -51,8 +51,8 @@ def test_our_reply_is_one_ascii_line_of_512_octets(code, text, enhanced, suffix)
 
 
 def test_the_tail_stays_whole_and_the_middle_is_cut_at_a_word():
-    made = reply(550, "word " * 300, "5.7.1", " Help: ctx@example.gov (approval, subject)")
-    assert made.lines[0].endswith("word... Help: ctx@example.gov (approval, subject)")
+    made = reply(550, "word " * 300, "5.7.1", " Help: desk@example.gov (approval, subject)")
+    assert made.lines[0].endswith("word... Help: desk@example.gov (approval, subject)")
     assert 500 <= len(made.encode()) <= 512
 
 

@@ -150,7 +150,7 @@ def test_aliases_in_postfix_syntax(loaded: Load, tmp_path: Path) -> None:
 # people
 Postmaster:  jo
 jo.doe:      \jo
-"front ctx": jo, ann@doa.example.gov,
+"front desk": jo, ann@doa.example.gov,
     # a comment does not end the line
 
     "bob smith", Carl <carl@example.org>
@@ -163,7 +163,7 @@ owner-staff: postmaster
     here = loaded({"aliases": text, "lists/staff.txt": included, "lists/more.txt": "fay\r\n"}, directory=(ALIASES,))
     assert here.user("postmaster@example.gov") == here.user("jo.doe@example.gov") == "jo@example.gov"
     assert here.user("owner-staff@example.gov") == "jo@example.gov"
-    ctx = count_audience(['"Front VerbContext"@example.gov'], [], here)
+    ctx = count_audience(['"Front Desk"@example.gov'], [], here)
     assert ctx.users.keys() == {"jo@example.gov", "ann@doa.example.gov", '"bob smith"@example.gov'}
     assert ctx.externals == {"carl@example.org"}
     staff = count_audience(["staff@example.gov"], [], here)
@@ -260,12 +260,12 @@ def test_lists_come_from_files_members_and_aliases(loaded: Load, tmp_path: Path)
     here = loaded(
         {
             "lists/all.txt": "# all\r\njo@example.gov # the boss\r\n\r\n#no\no#neil@example.gov",
-            "aliases": "ctx: jo, ann",
+            "aliases": "desk: jo, ann",
         },
         directory=(ALIASES,),
         lists={
-            "all@example.gov": ListSpec(Path("lists/all.txt"), ("ctx@example.gov",)),
-            "ctx@example.gov": ListSpec(owner="hr"),
+            "all@example.gov": ListSpec(Path("lists/all.txt"), ("desk@example.gov",)),
+            "desk@example.gov": ListSpec(owner="hr"),
             "none@example.gov": ListSpec(),
         },
     )

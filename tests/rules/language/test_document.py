@@ -94,7 +94,7 @@ def test_who_is_asked_keeps_its_structure():
 
 def test_what_is_left_out_has_a_default():
     rules = read(LEAST)
-    assert (rules.title, rules.contact, rules.timezone.key) == ("Mail rules", "your help ctx", "UTC")
+    assert (rules.title, rules.contact, rules.timezone.key) == ("Mail rules", "your help desk", "UTC")
     assert rules.mailing.gather == Gather(frozenset({50, 100, 500, 1000}), None)
     assert (rules.mailing.source, rules.mailing.within) == ("sender", timedelta(hours=24))
     assert (rules.held.remind, rules.held.expire) == (Span(working_days=2), Span(working_days=10))

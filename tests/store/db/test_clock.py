@@ -24,7 +24,7 @@ class Machine:
     """A machine's two clocks: one that people set, and one that nobody can."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.wall, self.boot = 1_796_000_000.0, 5_000.0
+        self.wall, self.boot = 1_700_000_000.0, 5_000.0
         monkeypatch.setattr(clock.time, "time", lambda: self.wall)
         monkeypatch.setattr(clock, "boot_seconds", lambda: self.boot)
 
