@@ -75,3 +75,12 @@ def test_the_completion_of_a_shell_calls_us(shell):
 def test_commands_have_help():
     assert isinstance(main, click.Group)
     assert all(command.help for command in LEAVES.values())
+
+
+def test_the_list_of_commands_is_what_their_own_helps_say():
+    """`gatekeeper --help` has a table, so that it need not import every command."""
+    context = click.Context(main, info_name="gatekeeper")
+    ours, own = context.make_formatter(), context.make_formatter()
+    main.format_commands(context, ours)
+    click.Group.format_commands(main, context, own)
+    assert ours.getvalue() == own.getvalue()
