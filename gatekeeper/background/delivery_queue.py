@@ -256,7 +256,8 @@ class Queue:
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
         """Write the answers of the next hop; return True where this process still has the job.
 
-        Answers are written even where another process has it by now: mail that was taken must not be sent again."""
+        Answers are written even where another process has it by now: mail that was taken must not be sent again.
+        """
         ours = jobs.still_ours(connection, job)
         answers = {each.position: (_FINAL[Result(each.result)], each.reply) for each in told if each.result in _FINAL}
         jobs.record_answers(connection, release.batch_id, answers, self.clock())

@@ -42,7 +42,8 @@ def read_kept(
 ) -> list[Kept]:
     """Read kept batches.
 
-    Args: `facts` of bodies are looked up here and added to: batches of one message share them."""
+    Args: `facts` of bodies are looked up here and added to: batches of one message share them.
+    """
     return [_kept(connection, batch, facts, policy) for batch in batches]
 
 
@@ -99,10 +100,7 @@ class Rejudged:
 
 
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
-    """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may depend on that.
-
-    Udge all batches of a mailing by its own standing, and by the whole ledger where a verdict may depend on that.
-    """
+    """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may depend on that."""
     own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
     if not any(depends_on_ledger(judged.verdict) for judged in own.each.values()):
         return own

@@ -109,7 +109,8 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
 def export(ctx: VerbContext, number: int, by: str) -> MailingCase:
     """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
 
-    Raises NotFound or NotAllowed."""
+    Raises NotFound or NotAllowed.
+    """
     mailing, act = find(ctx.connection, number), ctx.act(by)
     person = ctx.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in context.asked(

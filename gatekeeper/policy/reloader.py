@@ -12,7 +12,7 @@ from typing import Any
 from gatekeeper.directory.loaders.sources import NEVER_GOOD, SourceReading, SourceSize
 from gatekeeper.lib.aio import every
 from gatekeeper.policy.active import ActivePolicy, PolicyError
-from gatekeeper.store import Store, StoreError, sources
+from gatekeeper.store import OutageLog, Store, sources
 from gatekeeper.store.sources import SourceState
 
 log = logging.getLogger("gatekeeper.rules")
@@ -29,29 +29,31 @@ class SourceRecords:
     active_policy: ActivePolicy
     store: Store
     _written: dict[str, SourceState] = field(default_factory=dict)  # as this process sees each source
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the sizes of directory sources"))
 
     async def load(self) -> bool:
         """Read how many entries each source had at its last good load; return False where the database is away."""
-        try:
+        with self._outage.survived():
             stored = await self.store.read(sources.all_sources)
-        except StoreError:
-            return False
-        good = [source for source in stored if source.entries != NEVER_GOOD.entries]
-        self.active_policy.sources.learn({source.name: SourceSize(source.entries, source.granted) for source in good})
-        return True
+            good = {each.name: SourceSize(each.entries, each.granted) for each in stored if _was_good(each)}
+            self.active_policy.sources.learn(good)
+            return True
+        return False
 
     async def store_changes(self) -> None:
         """Write what has changed in this process; on StoreError the next call tries again."""
         seen = {read.name: _record(read) for read in self.active_policy.sources.readings}
         changed = [source for name, source in seen.items() if self._written.get(name) != source]
-        try:
+        with self._outage.survived():
             for source in changed:
                 await self.store.run(partial(sources.put, source=source))
             if self._written.keys() - seen.keys():
                 await self.store.run(partial(sources.forget_others, names=frozenset(seen)))
-        except StoreError:
-            return
-        self._written = seen
+            self._written = seen
+
+
+def _was_good(source: SourceState) -> bool:
+    return source.entries != NEVER_GOOD.entries
 
 
 def _record(read: SourceReading) -> SourceState:

@@ -293,7 +293,7 @@ def _take_number(connection: Connection, mailing: RowMapping, other: Row, target
     none.
     """
     if mailing["number"] is not None and other["number"] is not None:
-        gone = {"merged_into": target, "gather_until": None}
+        gone = {"merged_into": target, "gather_until": None, "sender": None, "subject": None}
         connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
         return {} if mailing["sender"] else {name: other[name] for name in ("sender", "subject", "agency")}
     merged_before = update(mailings).where(mailings.c.merged_into == other["id"])
