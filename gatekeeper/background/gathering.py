@@ -123,7 +123,7 @@ class GatherRunner:
         return rejudge(connection, gathered, kept, policy, self.clock())
 
     def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
-        """Judge and write in one transaction, for a mailing whose time is over and that grows faster than it is judged."""
+        """Judge and write in one transaction, where a mailing whose time is over grows faster than it is judged."""
         gathered = gathering.read_gathered(connection, key, lock=True)
         if gathered is None or (gathered.mailing.gather_until or 0) > self.clock():
             return None

@@ -100,7 +100,7 @@ class Rejudged:
 
 
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
-    """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may depend on that."""
+    """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may need it."""
     own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
     if not any(depends_on_ledger(judged.verdict) for judged in own.each.values()):
         return own
