@@ -14,7 +14,8 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
 from gatekeeper.policy.active import Policy
-from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, source_of
+from gatekeeper.policy.agreement import likeness_of
+from gatekeeper.policy.evidence import Judgment, audience_of, source_of
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.permit_uses import lock
@@ -136,7 +137,7 @@ def _likenesses(connection: Connection, kept: Collection[Kept], standing: Standi
     if not any(permit.likeness for permit in standing.permits):
         return {}
     bodies = {each.batch.body for each in kept}
-    return {body: likeness_for(standing, b"".join(keeping.read_chunks(connection, body))) for body in bodies}
+    return {body: likeness_of(connection, body) for body in bodies}
 
 
 class About(Protocol):

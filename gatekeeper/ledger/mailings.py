@@ -26,7 +26,7 @@ from gatekeeper.ledger.seen import Seen, SeenMailing, check_unchanged, grown_lat
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState, advance
-from gatekeeper.message import read_likeness, subject_key
+from gatekeeper.message import subject_key
 from gatekeeper.model import Counts, Likeness, Scope
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
@@ -35,7 +35,6 @@ from gatekeeper.outbox.to_senders import SenderNotice, queue_notice, queue_repor
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
 from gatekeeper.store import Connection, mailings, views
-from gatekeeper.store import batches as keeping
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.reminders import ASKED, held_batches
@@ -87,11 +86,14 @@ class Decision:
     still_held: int = 0  # recipients for whom it is held after it
 
 
-def read_ahead(connection: Connection, number: int) -> None:
-    """Read the contents that a verb on the mailing compares; nothing where there is no such mailing."""
+def read_ahead(connection: Connection, number: int, *, template: bool) -> None:
+    """Read the contents that a verb on the mailing compares; nothing where there is no such mailing.
+
+    Args: `template` where an approval is given that binds to what all contents have in common.
+    """
     mailing = views.find_mailing(connection, number)
     if mailing is not None and mailing.state is MailingState.HELD:
-        agreement.read_ahead(connection, mailing)
+        agreement.read_ahead(connection, mailing, template=template)
 
 
 def show(ctx: VerbContext, number: int) -> MailingCase:
@@ -270,7 +272,7 @@ def _decided(
 def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
     """Return what all messages have in common; raises LedgerError where they differ in more than their texts."""
     bodies = {batch.body for batch in kept}
-    found = [read_likeness(b"".join(keeping.read_chunks(connection, body))) for body in sorted(bodies)]
+    found = [agreement.likeness_of(connection, body) for body in sorted(bodies)]
     if len({(each.links, each.attachments) for each in found}) != 1:
         raise LedgerError(f"{mailing.id}: its messages differ in links or attachments: expected --binding exact")
     return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)

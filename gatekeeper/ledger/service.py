@@ -24,6 +24,7 @@ from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.policy.agreement import TEMPLATE
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, batches, views
 from gatekeeper.store import mailings as ledger
@@ -77,9 +78,9 @@ class LedgerService:
         now = self.clock()
         return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, now), *arguments))
 
-    def _decide(self, verb: Callable[..., T], number: int, *arguments: object) -> T:
+    def _decide(self, verb: Callable[..., T], number: int, *arguments: object, template: bool = False) -> T:
         """Carry out a verb on a mailing, after what it compares was read without a lock."""
-        self.store.writer.read(partial(mailings.read_ahead, number=number))
+        self.store.writer.read(partial(mailings.read_ahead, number=number, template=template))
         return self._do(verb, number, *arguments)
 
     def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
@@ -136,7 +137,8 @@ class LedgerService:
         """
         if only_seen and seen is None:
             raise LedgerError(f"M-{number}: only what was seen: expected the version of it that was looked at")
-        decision = self._decide(mailings.approve, number, by, reason, terms, Seen(seen, only_seen))
+        template = terms.binding == TEMPLATE
+        decision = self._decide(mailings.approve, number, by, reason, terms, Seen(seen, only_seen), template=template)
         step("approved")
         return decision
 

@@ -99,29 +99,25 @@ class DecidedMailing:
         """Return each difference from what somebody had seen that their terms do not allow; one text a difference."""
         if then.mailing != self.now.mailing:
             return ("it is another mailing since: the one that was looked at became part of it",)
-        alike = terms.get("binding") == TEMPLATE
-        return (*_reach(then, self.now, terms.get("max_users")), *self._contents(then, alike))
+        new = frozenset(self._not_allowed(then, terms))
+        came = [one for one in self.contents.batches if one.digest in new]
+        return (*_reach(then, self.now, terms.get("max_users")), *([_named(came, len(new))] if new else ()))
 
     def covered_by(self, one: Agreement) -> bool:
         """Return True where the giver of an approval has seen or allowed all of it."""
         then = MailingSnapshot.from_row(one.seen)
         if then is None or then.mailing != self.now.mailing:
             return False
-        if any(_reach(then, self.now, one.terms.get("max_users"))):
-            return False
-        seen = self.contents.seen_in(then)
-        new = self.decided - seen
-        return not new or (
-            _allows_alike(one) and not any(self._unlike(seen, new))
-        )  # the first that is unlike settles it
+        # the first difference settles it: a sender may have put hundreds of other contents there
+        return not any(_reach(then, self.now, one.terms.get("max_users"))) and not any(
+            self._not_allowed(then, one.terms)
+        )
 
-    def _contents(self, then: MailingSnapshot, alike: bool) -> Iterator[str]:
+    def _not_allowed(self, then: MailingSnapshot, terms: Mapping[str, Any]) -> Iterable[str]:
+        """Return the contents that were not seen then and that the terms do not allow, each found when asked for."""
         seen = self.contents.seen_in(then)
         new = self.decided - seen
-        if new and alike:
-            new = frozenset(self._unlike(seen, new))
-        if new:
-            yield _named([one for one in self.contents.batches if one.digest in new], len(new))
+        return self._unlike(seen, new) if new and terms.get("binding") == TEMPLATE else new
 
     def _unlike(self, seen: Collection[str], new: Collection[str]) -> Iterator[str]:
         """Yield the new contents that are like none that was seen, compared as a `template` permit compares them."""
@@ -135,10 +131,6 @@ class DecidedMailing:
             own.links == each.links and own.attachments == each.attachments and own.fingerprints & each.fingerprints
             for each in known
         )
-
-
-def _allows_alike(one: Agreement) -> bool:
-    return one.terms.get("binding") == TEMPLATE
 
 
 _likenesses: dict[bytes, Likeness] = {}  # by the digest of a body, which never changes
@@ -158,13 +150,16 @@ def likeness_of(connection: Connection, body: bytes) -> Likeness:
     return found
 
 
-def read_ahead(connection: Connection, mailing: MailingView) -> None:
+def read_ahead(connection: Connection, mailing: MailingView, *, template: bool = False) -> None:
     """Compare a held mailing with its approvals before any lock is taken, so that its contents are known by then.
 
-    Hundreds of messages take seconds to read, and other mail must not wait for them.
+    Hundreds of messages take seconds to read, and other mail must not wait for them. Args: `template` where an approval
+    is given that binds to what all contents have in common.
     """
-    events = views.timeline(connection, mailing.key)
-    agreements_to(decided_mailing(connection, mailing), events, mailing.held_at)
+    decided, events = decided_mailing(connection, mailing), views.timeline(connection, mailing.key)
+    agreements_to(decided, events, mailing.held_at)
+    for body in decided.contents.bodies(decided.decided) if template else ():
+        likeness_of(connection, body)
 
 
 def decided_mailing(connection: Connection, mailing: MailingView) -> DecidedMailing:

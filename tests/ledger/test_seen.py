@@ -584,6 +584,19 @@ async def test_messages_are_compared_once_and_not_while_others_wait(two, monkeyp
     assert read == [False, False], "what was seen, and the first that is unlike it"
 
 
+async def test_what_a_template_binds_to_is_read_before_the_lock(scene, monkeypatch):
+    await scene.send()
+    for text in (LIKE, LIKE.replace(b"friends", b"fellows")):
+        await scene.send(people(10), text=text)
+    read, locked = [], []
+    count, call = agreement.read_likeness, scene.store.call
+    monkeypatch.setattr(agreement, "read_likeness", lambda content: read.append(bool(locked)) or count(content))
+    monkeypatch.setattr(scene.store, "call", lambda function: _locked(call, function, locked))
+    agreement._likenesses.clear()
+    scene.service.approve(1, CIO, terms=Terms(binding="template"))
+    assert read == [False] * 3
+
+
 def _locked(call, function, locked):
     locked.append(True)
     try:
