@@ -21,7 +21,6 @@ from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import (
     OutageLog,
     Store,
-    batches,
     cleanup,
     permit_uses,
     permits,
@@ -115,8 +114,8 @@ class Scheduler:
         unsealed = now - _UNSEALED_SECONDS
         with self._outages["the tidying up"].survived():
             await self.bound_times()
-            await self.store.run(partial(batches.forget_unsealed, before=unsealed))
-            await self.store.run(partial(batches.forget_bodies, before=unsealed))
+            await self.store.run(partial(cleanup.forget_unsealed, before=unsealed))
+            await self.store.run(partial(cleanup.forget_bodies, before=unsealed))
             await self.store.run(partial(preflights.forget, before=unsealed))
             await self.store.run(partial(release_tokens.forget_tokens, before=now - _TOKEN_SECONDS))
             await self.store.run(partial(permits.expire_permits, now=now))

@@ -2,7 +2,7 @@
 
 A body is stored once a digest, in chunks, in commits of their own, so that a large one delays nobody. Between the
 decision and `seal` a batch is `storing`: a crash then leaves a batch that was never acknowledged, which the client's
-resend completes, or which `forget_unsealed` removes.
+resend completes, or which `cleanup.forget_unsealed` removes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Outcome, Recipient
 from gatekeeper.store.arrival import Arrival, body_digest
 from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings, requests
+from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings
 from gatekeeper.store.db.statements import upsert
 from gatekeeper.store.rows import client_to_row, reasons_to_rows
 
@@ -110,7 +110,7 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
         return True
     kept = _SEALED.get(mailing_state)
     if kept is None:
-        _remove(connection, [batch_id])
+        remove_batches(connection, [batch_id])
         return False
     changes = {"state": kept.value, "body": digest, "place": _next_place(connection, mailing_id)}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
@@ -143,7 +143,8 @@ def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] 
     return (found[0], found[1], found[2]) if found else None
 
 
-def _remove(connection: Connection, ids: list[int]) -> None:
+def remove_batches(connection: Connection, ids: list[int]) -> None:
+    """Remove batches with their recipients."""
     connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(ids)))
     connection.execute(delete(batches).where(batches.c.id.in_(ids)))
 
@@ -153,31 +154,3 @@ def read_chunks(connection: Connection, digest: bytes) -> Iterator[bytes]:
     query = select(body_chunks.c.data).where(body_chunks.c.digest == digest).order_by(body_chunks.c.position)
     for data in connection.execute(query).scalars():
         yield bytes(data)
-
-
-# -- cleaning up -------------------------------------------------------------------------------------------------
-
-
-def forget_unsealed(connection: Connection, before: float) -> int:
-    """Remove batches decided before that time that were never sealed: nobody was told that they are stored.
-
-    The people that they would have reached stay counted: forgetting somebody who may have been reached would be the
-    worse fault.
-    """
-    query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
-    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
-    if ids:
-        _remove(connection, ids)
-    return len(ids)
-
-
-def forget_bodies(connection: Connection, before: float) -> int:
-    """Remove bodies stored before that time that no batch and no request needs."""
-    needed = select(batches.c.id).where(batches.c.body == bodies.c.digest).exists()
-    asked = select(requests.c.id).where(requests.c.body == bodies.c.digest).exists()
-    query = select(bodies.c.digest).where(bodies.c.stored_at < before, ~needed, ~asked).limit(100)
-    digests = [bytes(digest) for digest in connection.execute(query).scalars()]
-    if digests:
-        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
-        connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
-    return len(digests)

@@ -7,11 +7,13 @@ row a batch with the keyed hash by which a resend is known, and the numbers of t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.store.batches import remove_batches
 from gatekeeper.store.db.schema import (
     batch_recipients,
     batches,
@@ -27,7 +29,6 @@ from gatekeeper.store.db.schema import (
 
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
 _ENDED = (BatchState.SENT.value, BatchState.RETURNED.value)
-_NOTHING = b""  # in the place of a body's digest: it is the digest of none
 
 
 def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
@@ -72,7 +73,8 @@ def _forget(connection: Connection, key: int, now: float) -> None:
     connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
     nameless = {"sender": None, "subject": None, "relayed": relayed}
     connection.execute(update(mailings).where(mailings.c.id == key).values(**nameless))
-    forget_unneeded(connection, digests, now - _SETTLED_SECONDS)
+    while forget_bodies(connection, now - _SETTLED_SECONDS, digests):
+        pass
 
 
 _BLANK: dict[str, Any] = {
@@ -82,20 +84,40 @@ _BLANK: dict[str, Any] = {
     "parameters": [],
     "message_id": None,
     "content_digest": "",
-    "body": _NOTHING,
+    "body": b"",  # the digest of no body
     "trace": b"",
     "reasons": [],
 }
 
 
-def forget_unneeded(connection: Connection, digests: set[bytes], before: float) -> None:
-    """Remove those bodies, unless a batch or a request needs them or somebody has begun to store one since `before`."""
+def forget_unsealed(connection: Connection, before: float) -> int:
+    """Remove batches decided before that time that were never sealed: nobody was told that they are stored.
+
+    The people that they would have reached stay counted: forgetting somebody who may have been reached would be the
+    worse fault.
+    """
+    query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
+    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
+    if ids:
+        remove_batches(connection, ids)
+    return len(ids)
+
+
+def forget_bodies(connection: Connection, before: float, among: Collection[bytes] | None = None) -> int:
+    """Remove up to 100 bodies that no batch and no request needs; return their number.
+
+    Args: `before` spares a body that somebody has begun to store since; `among` are the digests to look at, None for
+    all.
+    """
     needed = or_(exists().where(batches.c.body == bodies.c.digest), exists().where(requests.c.body == bodies.c.digest))
-    query = select(bodies.c.digest).where(bodies.c.digest.in_(digests), bodies.c.stored_at <= before, ~needed)
-    gone = [bytes(digest) for digest in connection.execute(query).scalars()]
-    if gone:
-        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(gone)))
-        connection.execute(delete(bodies).where(bodies.c.digest.in_(gone)))
+    query = select(bodies.c.digest).where(bodies.c.stored_at <= before, ~needed).limit(100)
+    if among is not None:
+        query = query.where(bodies.c.digest.in_(among))
+    digests = [bytes(digest) for digest in connection.execute(query).scalars()]
+    if digests:
+        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
+        connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
+    return len(digests)
 
 
 def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
@@ -108,7 +130,9 @@ def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> 
     ids = list(connection.execute(query).scalars())
     if ids:
         # a notice that is still to be sent does not keep the hashes of what it was about
-        connection.execute(update(jobs).where(jobs.c.mailing_id.in_(ids)).values(mailing_id=None))
+        own = jobs.c.mailing_id.in_(ids)
+        connection.execute(update(jobs).where(own, jobs.c.state != "due").values(recipient=None, error=None))
+        connection.execute(update(jobs).where(own).values(mailing_id=None))
         for table in (mailing_keys, mailing_people, events):
             connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
         connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState
 from gatekeeper.store.db.schema import batches, events, seen_states
@@ -24,6 +24,7 @@ _DECISIONS = (  # acts by which somebody has decided, so that people who looked 
 )  # fmt: skip
 _ACKNOWLEDGED = KEPT_BATCHES - {BatchState.STORING}
 _CHUNK = 500  # ids in one statement
+_DAY_SECONDS = 86_400.0
 
 
 def version_of(state: Any) -> str:
@@ -72,13 +73,17 @@ def _decisions(connection: Connection, keys: list[int]) -> dict[int, list[Any]]:
 
 
 def keep(connection: Connection, states: Mapping[str, Mapping[str, Any]], now: float) -> None:
-    """Store the states behind versions that a person is about to be shown, as they were when they were first shown."""
+    """Store the states behind versions that a person is about to be shown, as they were when they were first shown.
+
+    A version that is shown again is kept for longer; its time is written once a day at most.
+    """
     versions = sorted(states)  # in one order, so that of two who list at once neither waits for the other for ever
     for start in range(0, len(versions), _CHUNK):
         chosen = versions[start : start + _CHUNK]
-        known = set(
-            connection.execute(select(seen_states.c.version).where(seen_states.c.version.in_(chosen))).scalars()
-        )
+        query = select(seen_states.c.version, seen_states.c.at).where(seen_states.c.version.in_(chosen))
+        known = dict(map(tuple, connection.execute(query)))
+        if shown_again := [version for version, at in known.items() if at < now - _DAY_SECONDS]:
+            connection.execute(update(seen_states).where(seen_states.c.version.in_(shown_again)).values(at=now))
         fresh = [{"version": each, "state": dict(states[each]), "at": now} for each in chosen if each not in known]
         if fresh:
             statement = upsert(connection, seen_states).on_conflict_do_nothing(index_elements=["version"])
@@ -94,5 +99,5 @@ def recall(connection: Connection, version: str) -> Mapping[str, Any] | None:
 
 
 def forget(connection: Connection, before: float) -> None:
-    """Remove states that were first shown before that time."""
+    """Remove states that were last shown before that time, less a day."""
     connection.execute(delete(seen_states).where(seen_states.c.at < before))

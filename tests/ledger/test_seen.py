@@ -238,6 +238,18 @@ async def test_states_are_forgotten_after_a_while(scene):
         scene.service.approve(1, CIO, seen=seen)
 
 
+async def test_a_version_that_is_shown_again_is_kept_for_longer(scene):
+    await scene.send()
+    seen = version(scene)
+    scene.now += 2 * 86_400.0
+    assert version(scene) == seen
+    scene.now -= 2 * 86_400.0
+    scene.store.call(partial(versions.forget, before=scene.now + 86_400.0))
+    await scene.send(text=OTHER)
+    with pytest.raises(Stale, match="other content"):
+        scene.service.approve(1, CIO, seen=seen)
+
+
 async def test_what_was_seen_of_a_mailing_is_nothing_of_the_one_that_it_becomes_part_of(store, scene):
     """Two held mailings to the same people turn out to be one: who has seen the second has not seen the first."""
     for number, digest in ((1, "a" * 8), (2, "b" * 8)):

@@ -11,7 +11,7 @@ import pytest
 from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound
 from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.rules import parse_ruleset
-from gatekeeper.store import batches, jobs
+from gatekeeper.store import batches, cleanup, jobs
 from gatekeeper.store.arrival import body_digest
 from tests.store.arrivals import NOON, arrival, limit, people
 
@@ -173,9 +173,9 @@ async def test_leftovers_are_forgotten(store):
     one = arrival(people(2400))
     outcome = await store.decide(one, limit(2000))
     await store.run(partial(batches.open_body, digest=body_digest(one), size=1, now=NOW))
-    assert store.call(partial(batches.forget_unsealed, before=NOW)) == 0
-    assert store.call(partial(batches.forget_unsealed, before=NOW + 1)) == 1
-    assert store.call(partial(batches.forget_bodies, before=NOW + 1)) == 1
+    assert store.call(partial(cleanup.forget_unsealed, before=NOW)) == 0
+    assert store.call(partial(cleanup.forget_unsealed, before=NOW + 1)) == 1
+    assert store.call(partial(cleanup.forget_bodies, before=NOW + 1)) == 1
     again = await store.decide(one, limit(2000))
     assert not again.repeated and again.batch != outcome.batch
 

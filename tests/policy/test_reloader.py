@@ -9,7 +9,8 @@ import pytest
 
 from gatekeeper.policy import active
 from gatekeeper.policy.active import ActivePolicy, PolicyError
-from gatekeeper.policy.reloader import Reloader
+from gatekeeper.policy.reloader import Reloader, SourceRecords
+from gatekeeper.store import Database, Store
 from tests.peers.gate import RULES
 
 LIST = "lists:\n  staff@example.gov: {file: staff.txt}\n"
@@ -112,3 +113,13 @@ async def test_it_is_looked_at_again_and_again(path, monkeypatch):
     path.write_text(RULES + LIST + "# changed\n")
     await asyncio.wait_for(came.wait(), 30)
     await reloading.stop()
+
+
+async def test_that_the_sizes_of_sources_cannot_be_read_is_logged_once(path, tmp_path, caplog):
+    store = Store(Database(f"sqlite:///{tmp_path}/gate.db", 5))
+    store.open()
+    records = SourceRecords(ActivePolicy(path), store)
+    (tmp_path / "gate.db").unlink()
+    assert not await records.load() and not await records.load()
+    assert caplog.text.count("the sizes of directory sources: waiting for the database") == 1
+    store.close()

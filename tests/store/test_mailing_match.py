@@ -7,12 +7,14 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from sqlalchemy import select
 
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.model import Action, Scope
 from gatekeeper.store import Database, Gathering, Store, batches, cleanup, gathering, jobs, mailings, views
 from gatekeeper.store.arrival import body_digest
+from gatekeeper.store.db import schema as tables
 from gatekeeper.store.decide import decide
 from gatekeeper.store.events import Act
 from gatekeeper.store.mailing_match import hash_arrival
@@ -160,6 +162,26 @@ async def test_ordinary_mail_whose_sender_was_warned_is_forgotten_too(store):
     assert job.content == b"warned"
 
 
+async def test_a_failed_notice_about_ordinary_mail_names_nobody_once_that_is_forgotten(store):
+    outcome = await store.decide(one(people(1), "a", "1"), always(Action.WARN))
+    job = jobs.NewJob(jobs.NOTICE, 1.0, mailing_id=outcome.key, recipient="a@doa.example.gov", content=b"warned")
+    store.call(partial(jobs.enqueue, job=job))
+    (leased,) = store.call(partial(jobs.lease, now=2.0, seconds=1, limit=5))
+    store.call(partial(jobs.finish, job=leased, error="550 <a@doa.example.gov> unknown"))
+    store.call(partial(cleanup.forget_ordinary, before=NOON.timestamp() + 60))
+    kept = store.call(lambda connection: connection.execute(select(tables.jobs)).mappings().one())
+    assert (kept["state"], kept["recipient"], kept["error"]) == ("failed", None, None)
+
+
+async def test_a_mailing_that_became_part_of_another_keeps_no_names(store):
+    await keep(store, by_queue(one(people(2100), "a", "1"), "Q1"), limit(2000))
+    await keep(store, by_queue(one(people(2200), "b", "2"), "Q2"), limit(2000))
+    await keep(store, by_queue(one(people(10), "c", "1"), "Q2"), limit(2000))
+    rows = store.call(lambda connection: connection.execute(select(tables.mailings)).mappings().all())
+    named = {row["number"]: (row["sender"], row["subject"]) for row in rows if row["merged_into"] is not None}
+    assert list(named.values()) == [(None, None)]
+
+
 # -- several gates on one Postgres -------------------------------------------------------------------------------
 
 
@@ -229,4 +251,4 @@ async def test_a_body_that_is_needed_again_is_not_forgotten(store):
     came = one(people(2100), "a", "1")
     await store.run(partial(batches.open_body, digest=body_digest(came), size=3, now=1.0))
     await store.run(partial(batches.open_body, digest=body_digest(came), size=3, now=5000.0))
-    assert store.call(partial(batches.forget_bodies, before=4000.0)) == 0
+    assert store.call(partial(cleanup.forget_bodies, before=4000.0)) == 0
