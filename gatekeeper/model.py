@@ -7,7 +7,7 @@ belongs to a *mailing* with *counts* and a *standing*, and gets a *verdict* with
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -394,6 +394,10 @@ class Verdict:
     def blind(self) -> bool:
         """Return True where a visible list is hidden before the message passes."""
         return any(reason.repair == "blind" for reason in self.reasons)
+
+    def without_repairs(self) -> Verdict:
+        """Return the verdict by which the message passes as it came."""
+        return replace(self, reasons=tuple(replace(reason, repair="") for reason in self.reasons))
 
 
 class RuleSelection(StrEnum):

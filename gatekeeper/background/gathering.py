@@ -136,10 +136,12 @@ class GatherRunner:
 
     def _write(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged) -> Ended | None:
         mailing, worst = gathered.mailing, judged.action
-        passes = worst.passes or self._observes(judged.each.values())
+        observes = self._observes(judged.each.values())
+        passes = worst.passes or observes
         if not judged.still_so(connection, mailing.key):
             return None
-        if not self._carry_out(connection, gathered, judged, passes=passes):
+        carried = judged.without_repairs() if observes else judged
+        if not self._carry_out(connection, gathered, carried, passes=passes):
             return None
         carried_out = Action.RELAY if passes and not worst.passes else worst
         return Ended(mailing.id, len(gathered.batches), worst, carried_out, mailing.key, judged.each)
@@ -154,24 +156,23 @@ class GatherRunner:
             return self._pass(connection, gathered, judged, now)
         if judged.action is Action.REJECT:
             return self._refuse(connection, gathered, judged.reasons, now)
-        return self._hold(connection, gathered, judged.reasons, now)  # what cannot be deferred any more is held
+        return self._hold(connection, gathered, judged, now)  # what cannot be deferred any more is held
 
     def _pass(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
         warned = {id: each for id, each in judged.each.items() if each.verdict.action is Action.WARN}
-        added = {
-            id: gathering.BatchWarning(warning_field(each.verdict), each.verdict.reasons) for id, each in warned.items()
-        }
-        if not gathering.end_by_passing(connection, gathered, added, judged.permits, now):
+        warnings = {id: warning_field(each.verdict) for id, each in warned.items()}
+        ending = gathering.Passing(_reasons(judged), warnings, judged.permits)
+        if not gathering.end_by_passing(connection, gathered, ending, now):
             return False
         if warned:
             reasons = Rejudged(warned, judged.standing).reasons
             self._tell(connection, gathered, "warning", notices.warning_notice, reasons, now)
         return True
 
-    def _hold(self, connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
-        if not gathering.end_by_holding(connection, gathered, reasons, now):
+    def _hold(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
+        if not gathering.end_by_holding(connection, gathered, _reasons(judged), judged.reasons, now):
             return False
-        self._tell(connection, gathered, "held", notices.held_notice, reasons, now)
+        self._tell(connection, gathered, "held", notices.held_notice, judged.reasons, now)
         return True
 
     def _refuse(
@@ -203,6 +204,10 @@ class GatherRunner:
         )
         notice = to_senders.SenderNotice(f"{kind}:{mailing.key}", mailing.key, summary, render)
         to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
+
+
+def _reasons(judged: Rejudged) -> dict[int, tuple[Reason, ...]]:
+    return {id: each.verdict.reasons for id, each in judged.each.items()}
 
 
 def _content(connection: Connection, body: bytes) -> bytes:

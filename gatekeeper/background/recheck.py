@@ -64,7 +64,7 @@ class Rechecks:
                 looked = await self.store.run(partial(self._look, key=key))
             except StoreError:
                 raise
-            except Exception:  # a fault of ours with one mailing must not keep all others candidate
+            except Exception:  # a fault of ours with one mailing must not keep all others waiting
                 log.exception("a held mailing could not be looked at again")
                 continue
             if looked is not None:

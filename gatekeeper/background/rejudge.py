@@ -6,6 +6,7 @@ Used where a gather ends, and where a permit may cover a held mailing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from gatekeeper import rules
@@ -93,6 +94,11 @@ class Rejudged:
         """The permits by which the batches pass, where all of them do."""
         every = (permit for judged in self.each.values() for permit in judged.verdict.permits)
         return tuple(dict.fromkeys(every)) if self.action.passes else ()
+
+    def without_repairs(self) -> Rejudged:
+        """Return the same judgments, by which the messages pass as they came."""
+        each = {id: replace(judged, verdict=judged.verdict.without_repairs()) for id, judged in self.each.items()}
+        return Rejudged(each, self.standing)
 
     def still_so(self, connection: Connection, mailing_key: int) -> bool:
         """Lock the permits that the judgments rely on; return True where they have not changed since."""

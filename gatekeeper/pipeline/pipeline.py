@@ -64,9 +64,7 @@ class RelayMessage(Protocol):
 
 _ids = transaction_ids()
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
-_LONG_HEADER = (
-    8_192  # octets above which a header is read in a thread too: few are so long, and reading one can take long
-)
+_LONG_HEADER = 8_192  # octets above which a header is read in a thread too: few are so long, and such can take long
 _DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included (DESIGN 7)
 _ROUNDS = 3  # attempts to decide a batch whose mailing people decide at the same time
 
@@ -241,9 +239,7 @@ class Pipeline:
         ruleset = run.policy.ruleset
         verdict = rules.judge(ruleset, evidence, arrival.now)
         run.judgment = Judgment(ruleset, evidence, verdict, arrival.now)
-        if run.observes and not verdict.action.passes:
-            return replace(verdict, action=Action.RELAY)
-        return verdict
+        return _observed(verdict) if run.observes else verdict
 
     async def _act(self, run: TransactionRun, outcome: Outcome, relay: RelayMessage) -> Reply:
         """Act on the verdict. A message that passes by a permit is in flight until the next hop has answered (S5)."""
@@ -270,8 +266,7 @@ class Pipeline:
             case Action.DEFER:
                 return policy_replies.deferred(outcome.verdict.reasons, contact)
             case Action.WARN:
-                blind = outcome.verdict.blind and self.settings.mode != "observe"
-                reply = await self._relay(run, relay, warning_field(outcome.verdict), blind=blind)
+                reply = await self._relay(run, relay, warning_field(outcome.verdict), blind=outcome.verdict.blind)
                 if reply.ok:
                     await self._notify_sender(run, outcome, "warning", notices.warning_notice)
                 return reply
@@ -349,6 +344,12 @@ class Pipeline:
             outcome.verdict.reasons,
             arrival.facts.message_id,
         )
+
+
+def _observed(verdict: Verdict) -> Verdict:
+    """Return what is done by the verdict where the gate only observes: the message passes as it came."""
+    passes = verdict.without_repairs()
+    return passes if verdict.action.passes else replace(passes, action=Action.RELAY)
 
 
 def _has_long_header(content: bytes) -> bool:

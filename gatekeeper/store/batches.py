@@ -7,13 +7,14 @@ resend completes, or which `cleanup.forget_unsealed` removes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.model import Outcome, Recipient
+from gatekeeper.model import Outcome, Reason, Recipient
 from gatekeeper.store.arrival import Arrival, body_digest
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings
@@ -51,6 +52,26 @@ def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identi
     ]
     connection.execute(insert(batch_recipients), recipients)
     return batch_id
+
+
+def write_reasons(connection: Connection, reasons: Mapping[int, tuple[Reason, ...]]) -> None:
+    """Write the reasons of batches that were judged again, by id. What repairs they name is done when they are sent."""
+    together: defaultdict[tuple[Reason, ...], list[int]] = defaultdict(list)
+    for id, of_batch in reasons.items():
+        together[of_batch].append(id)
+    for of_batches, ids in together.items():
+        changed = update(batches).where(batches.c.id.in_(ids))
+        connection.execute(changed.values(reasons=reasons_to_rows(of_batches)))
+
+
+def repair_alike(connection: Connection, mailing_id: int, content_digest: str, reasons: tuple[Reason, ...]) -> None:
+    """Write these reasons, which name a repair, to all held batches of the same content.
+
+    They came while the mailing was too small for it.
+    """
+    alike = (batches.c.mailing_id == mailing_id, batches.c.content_digest == content_digest)
+    kept = batches.c.state.in_((BatchState.HELD, BatchState.STORING))
+    connection.execute(update(batches).where(*alike, kept).values(reasons=reasons_to_rows(reasons)))
 
 
 def _recipient_row(batch_id: int, position: int, recipient: Recipient) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival, Judge
-from gatekeeper.store.batches import keep_batch
+from gatekeeper.store.batches import keep_batch, repair_alike
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row, Statement, one_of
@@ -196,6 +196,8 @@ def _write_mailing(connection: Connection, mailing: Row, arrival: Arrival, decid
         changes["mass"] = True
     if handling is Handling.HOLD:
         changes |= held_changes(connection, mailing, verdict.reasons, now)
+        if verdict.blind:
+            repair_alike(connection, mailing["id"], arrival.facts.content_digest, verdict.reasons)
     elif handling is Handling.GATHER:
         changes |= _gathering(connection, mailing, arrival, now)
     if changes:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, Select, select, update
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
+from gatekeeper.store.batches import write_reasons
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.decide import held_changes
 from gatekeeper.store.events import Event, record
@@ -24,7 +25,6 @@ from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.mailings import send_on
 from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.permit_uses import claim
-from gatekeeper.store.rows import reasons_to_rows
 from gatekeeper.store.standing import own_standing
 from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
 
@@ -41,11 +41,12 @@ class GatheredMailing:
 
 
 @immutable
-class BatchWarning:
-    """What a warned batch passes with: the header fields of the warning, and the reasons, which may name a repair."""
+class Passing:
+    """How the batches of a mailing pass: their reasons and warnings, by batch, and the permits by which they pass."""
 
-    fields: bytes
-    reasons: tuple[Reason, ...]
+    reasons: Mapping[int, tuple[Reason, ...]]
+    warnings: Mapping[int, bytes]  # header fields, for those that are warned
+    permits: Collection[str]  # locked
 
 
 def any_due(connection: Connection, now: float) -> bool:
@@ -89,39 +90,40 @@ def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Ga
     )
 
 
-def end_by_passing(
-    connection: Connection,
-    gathered: GatheredMailing,
-    added: Mapping[int, BatchWarning],
-    permits: Collection[str],
-    now: float,
-) -> bool:
-    """Release everything that was gathered; return False where the mailing has changed since it was read.
-
-    Args: `added` are the warnings, by batch; `permits` are those that let it pass, locked.
-    """
+def end_by_passing(connection: Connection, gathered: GatheredMailing, passing: Passing, now: float) -> bool:
+    """Release everything that was gathered; return False where the mailing has changed since it was read."""
     row = _unchanged(connection, gathered)
     if row is None:
         return False
-    under = claim(connection, permits, row["id"], now)
+    under = claim(connection, passing.permits, row["id"], now)
     # Point of no return: from this commit on everyone whom the mailing counts may be reached.
     mark_all_reached(connection, row["id"])
+    write_reasons(connection, passing.reasons)
     for batch in gathered.batches:
-        if batch.id in added:
-            warned = added[batch.id]
-            values = {"trace": batch.trace + warned.fields, "reasons": reasons_to_rows(warned.reasons)}
-            connection.execute(update(batches).where(batches.c.id == batch.id).values(**values))
+        if batch.id in passing.warnings:
+            trace = batch.trace + passing.warnings[batch.id]
+            connection.execute(update(batches).where(batches.c.id == batch.id).values(trace=trace))
         send_on(connection, row["id"], batch.id, now, under)
     _end(connection, row, "pass", now, {})
     record(connection, Event(now, "gathered", mailing_id=row["id"], text=f"{len(gathered.batches)} batches sent on"))
     return True
 
 
-def end_by_holding(connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
-    """Hold everything that was gathered; return False where the mailing has changed since it was read."""
+def end_by_holding(
+    connection: Connection,
+    gathered: GatheredMailing,
+    by_batch: Mapping[int, tuple[Reason, ...]],
+    reasons: tuple[Reason, ...],
+    now: float,
+) -> bool:
+    """Hold everything that was gathered; return False where the mailing has changed since it was read.
+
+    Args: `by_batch` are the reasons of each batch, `reasons` those of the mailing.
+    """
     row = _unchanged(connection, gathered)
     if row is None:
         return False
+    write_reasons(connection, by_batch)
     _end(connection, row, "hold", now, held_changes(connection, row, reasons, now))
     return True
 

@@ -330,3 +330,61 @@ async def test_what_was_gathered_passes_where_the_rules_no_longer_act_on_its_age
     gate.active_policy.reload()
     await gate.pass_time(21)
     assert gate.mailing().state == "open" and gate.queued() == ["release"] * 3
+
+
+def hide_lists(rules):
+    """Write rules by which a visible list of mass mail is hidden."""
+    text = rules.read_text().replace("then: reject\n    say: Move", "then: warn\n    repair: blind\n    say: Move")
+    rules.write_text(text)
+
+
+VISIBLE = b"To: " + ", ".join(people(21)).encode() + b"\r\n\r\nhello\r\n"
+
+
+def hidden(gate):
+    """Whether the list is hidden in each of the batches that are being sent."""
+    released = gate.store.call(partial(jobs.lease, now=gate.now, seconds=1, limit=500))
+    ids = [job.batch_id for job in released if job.kind == "release"]
+    return [gate.store.call(partial(jobs.open_release, batch_id=id)).blind for id in ids]
+
+
+async def test_a_list_is_hidden_in_all_batches_though_the_first_were_not_mass_mail(gate):
+    """Clause C9, in whichever way the mailing leaves."""
+    hide_lists(gate.rules)
+    gate.active_policy.reload()
+    await gate.cut(people(250), 50, rest=VISIBLE)
+    await gate.pass_time(21)
+    assert hidden(gate) == [True] * 5
+
+
+async def test_a_list_is_hidden_in_all_batches_that_a_later_one_has_held(gate):
+    hide_lists(gate.rules)
+    gate.active_policy.reload()
+    await gate.cut(people(2050), 50, rest=VISIBLE)
+    gate.service.approve(1, "cio@example.gov")
+    assert hidden(gate) == [True] * 41
+
+
+async def test_a_list_is_hidden_in_all_batches_that_are_held_at_the_end_of_the_gather(gate):
+    hide_lists(gate.rules)
+    gate.active_policy.reload()
+    await gate.cut(people(250), 50, rest=VISIBLE)
+    gate.rules.write_text(gate.rules.read_text() + "  - {id: new, when: {users: {over: 100}}, then: hold}\n")
+    gate.active_policy.reload()
+    await gate.pass_time(21)
+    gate.service.approve(1, "cio@example.gov")
+    assert hidden(gate) == [True] * 5
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "  - {id: new, when: {users: {over: 100}}, then: hold}\n"], ids=["passes", "would be held"]
+)
+async def test_nothing_is_hidden_in_what_was_gathered_when_the_gate_begins_to_observe(gate, rule):
+    hide_lists(gate.rules)
+    gate.active_policy.reload()
+    await gate.cut(people(250), 50, rest=VISIBLE)
+    gate.rules.write_text(gate.rules.read_text() + rule)
+    gate.active_policy.reload()
+    gate.gathers.mode = Mode(clock=gate.clock, until=gate.now + 60)
+    await gate.pass_time(21)
+    assert hidden(gate) == [False] * 5

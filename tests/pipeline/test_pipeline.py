@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -27,14 +28,15 @@ PDF = (
 
 
 class NextHop:
-    """What `relay` is: it keeps the header that it is given, and answers."""
+    """What `relay` is: it keeps the header that it is given and whether a list is hidden, and answers."""
 
     def __init__(self, answer=TAKEN, pause=0.0):
-        self.answer, self.pause, self.added = answer, pause, []
+        self.answer, self.pause, self.added, self.hidden = answer, pause, [], []
 
-    async def __call__(self, added):
+    async def __call__(self, added, *, blind=False):
         await asyncio.sleep(self.pause)
         self.added.append(added)
+        self.hidden.append(blind)
         return self.answer
 
 
@@ -156,6 +158,18 @@ async def test_observing_relays_and_counts_what_enforcing_would_hold(make, store
     assert await make(mode="observe").receive(message(people(2400)), hop) is TAKEN
     assert await make(mode="observe").receive(message(people(300), subject=""), hop) is TAKEN
     assert len(hop.added) == 2 and held(store) == [] and queued(store) == []
+
+
+@pytest.mark.parametrize("how", ["enforces", "by setting", "for a time", "for its agency"])
+async def test_where_the_gate_observes_nothing_is_hidden(make, rules, how):
+    """However it came to observe, the message passes as it came."""
+    text = rules.read_text().replace("then: reject\n    say: Move", "then: warn\n    repair: blind\n    say: Move")
+    rules.write_text(text + ("enforce: [DPHHS]\n" if how == "for its agency" else ""))
+    hop, pipeline = NextHop(), make(mode="observe" if how == "by setting" else "enforce")
+    pipeline.mode.until = time.time() + 60 if how == "for a time" else 0.0
+    visible = b"To: " + ", ".join(people(300)).encode() + b"\r\n\r\nhello\r\n"
+    assert await pipeline.receive(message(people(300), rest=visible), hop) is TAKEN
+    assert hop.hidden == [how == "enforces"]
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/gate.db", "postgresql://postgres@127.0.0.1:1/gate"])

@@ -87,7 +87,9 @@ async def test_a_gather_read_before_its_mailing_was_merged_releases_nothing(stor
     await keep(store, gathered(everyone[2100:2200], "b", "2"), limit(2000))
     read = store.call(partial(gathering.read_gathered, key=mailing(store, 2).key))
     await keep(store, one(everyone[2200:2300], "a", "2"), limit(2000))
-    assert not store.call(partial(gathering.end_by_passing, gathered=read, added={}, permits=(), now=CIO.at))
+    assert not store.call(
+        partial(gathering.end_by_passing, gathered=read, passing=gathering.Passing({}, {}, ()), now=CIO.at)
+    )
     assert store.call(jobs.summary)["release"] == 0
 
 
@@ -99,9 +101,13 @@ async def test_a_batch_sealed_while_its_gather_is_judged_is_not_left_behind(stor
     outcome = await store.decide(late, limit(2000))
     read = store.call(partial(gathering.read_gathered, key=outcome.key))
     assert await store.keep(late, outcome.batch)
-    assert not store.call(partial(gathering.end_by_passing, gathered=read, added={}, permits=(), now=CIO.at))
+    assert not store.call(
+        partial(gathering.end_by_passing, gathered=read, passing=gathering.Passing({}, {}, ()), now=CIO.at)
+    )
     read = store.call(partial(gathering.read_gathered, key=outcome.key))
-    assert store.call(partial(gathering.end_by_passing, gathered=read, added={}, permits=(), now=CIO.at))
+    assert store.call(
+        partial(gathering.end_by_passing, gathered=read, passing=gathering.Passing({}, {}, ()), now=CIO.at)
+    )
     assert store.call(jobs.summary)["release"] == 2
 
 
