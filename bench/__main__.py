@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -36,6 +38,7 @@ def run(given: argparse.Namespace, folder: Path) -> Results:
     with ExitStack() as stack:
         direct = stack.enter_context(contenders.sink())
         proxies = [direct, stack.enter_context(contenders.plain_proxy(direct.port))]
+        proxies.append(stack.enter_context(contenders.floor(direct.port)))
         proxies.append(stack.enter_context(contenders.gate(direct.port)))
         if any(each.name == "W4" for each in chosen):
             proxies.append(stack.enter_context(contenders.gate(direct.port, name=_GATHERED, gathered=True)))
@@ -48,11 +51,19 @@ def run(given: argparse.Namespace, folder: Path) -> Results:
 
 
 def _loop() -> str:
-    """What the gate's processes run on."""
+    """Return the event loop that the gate's processes run on."""
     try:
         return f"uvloop {version('uvloop')}"
     except PackageNotFoundError:
         return "asyncio's own, uvloop is not installed"
+
+
+def _python() -> str:
+    """Return this Python's version and build: one that was built with a profile is faster."""
+    asked = str(sysconfig.get_config_var("CONFIG_ARGS"))
+    profile = "with profile" if "--enable-optimizations" in asked else "without profile"
+    linking = "with LTO" if "--with-lto" in asked else "without LTO"
+    return f"Python {platform.python_version()}, {platform.python_compiler()}, {profile}, {linking}"
 
 
 def _who(load: Workload, proxies: Sequence[Contender], servers: Sequence[Contender]) -> list[Contender]:
@@ -75,7 +86,8 @@ def main() -> None:
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder:
         results = run(given, Path(folder))
-    print(f"\nload of this machine before: {before:.2f} on {os.cpu_count()} cores; the gate's loop: {_loop()}\n")
+    print(f"\nload of this machine before: {before:.2f} on {os.cpu_count()} cores; the gate's loop: {_loop()}")
+    print(f"{_python()}\n")
     print(results.table())
     if given.json:
         given.json.write_text(json.dumps(results.document(), indent=1))

@@ -2,7 +2,8 @@
 
     python -m bench.client PORT --messages 20 --sessions 4 --recipients 2500 --size 20000
 
-Every message has its own subject and its own recipients: each is a mailing of its own, whose people are all new.
+Every message has its own subject and its own recipients: each is a mailing of its own, whose people are all new. With
+`--kind` they are the messages of bench/mail.py.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from bench.mail import KINDS, Writer
 
 _numbers = itertools.count()
 _LINE = b"A few words, as many as there is room for on one line of text.\r\n"
@@ -80,8 +83,12 @@ def transaction(recipients: int, size: int, domain: str = "dphhs.example.gov") -
 
 
 def load(port: int, messages: int, sessions: int, recipients: int, size: int, reuse: bool = True) -> None:
-    """Send so many messages over so many sessions at once; raises Refused."""
-    shares = [messages // sessions + (number < messages % sessions) for number in range(sessions)]
+    """Send so many messages of one size over so many sessions at once; raises Refused."""
+    deliver(port, [transaction(recipients, size) for _ in range(messages)], sessions, recipients, reuse)
+
+
+def deliver(port: int, made: list[tuple[bytes, bytes]], sessions: int, recipients: int = 1, reuse: bool = True) -> None:
+    """Send these transactions, each to that many recipients, over so many sessions at once; raises Refused."""
     failed: list[BaseException] = []
 
     def run(share: list[tuple[bytes, bytes]]) -> None:
@@ -93,8 +100,8 @@ def load(port: int, messages: int, sessions: int, recipients: int, size: int, re
         except BaseException as error:
             failed.append(error)
 
-    made = [[transaction(recipients, size) for _ in range(share)] for share in shares if share]
-    threads = [threading.Thread(target=run, args=(share,)) for share in made]
+    shares = [share for number in range(sessions) if (share := made[number::sessions])]
+    threads = [threading.Thread(target=run, args=(share,)) for share in shares]
     for each in threads:
         each.start()
     for each in threads:
@@ -108,8 +115,13 @@ def main() -> None:
     parser.add_argument("port", type=int)
     for name, default in (("messages", 20), ("sessions", 4), ("recipients", 2500), ("size", 20_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--kind", choices=KINDS)
     given = parser.parse_args()
-    load(given.port, given.messages, given.sessions, given.recipients, given.size)
+    if given.kind:
+        writer = Writer()
+        deliver(given.port, [writer.write(given.kind, each) for each in range(given.messages)], given.sessions)
+    else:
+        load(given.port, given.messages, given.sessions, given.recipients, given.size)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tests.peers import free_port, listens, require, wait_for
 from tests.peers.gate import Gate
 from tests.peers.postfix import Postfix
 
+FLOOR = "floor"
 _HERE = Path(__file__).parent
 _WAITING = re.compile(r'^gatekeeper_(?:mailings\{state="gathering"\}|queue\{.*?\}) (\S+)', re.MULTILINE)
 
@@ -27,7 +28,7 @@ class Contender:
     name: str
     port: int
     process: int
-    shared_attributes: Callable[[], bool] = lambda: True  # nothing of what was sent is still on its way
+    is_idle: Callable[[], bool] = lambda: True  # nothing of what was sent is still on its way
 
 
 @contextmanager
@@ -60,6 +61,16 @@ def plain_proxy(next_hop: int) -> Iterator[Contender]:
         yield Contender("aiosmtpd+aiosmtplib", port, running.pid)
 
 
+@contextmanager
+def floor(next_hop: int) -> Iterator[Contender]:
+    """The cheapest gate that can be written in Python."""
+    port = free_port()
+    with _folder("floor-") as home:
+        running = subprocess.Popen([sys.executable, "-m", "bench.floor", str(port), str(next_hop), home])
+        with _running(running, port):
+            yield Contender(FLOOR, port, running.pid)
+
+
 def shipped_rules(*, gathered: bool) -> str:
     """The rules that the project ships; not gathered, 100 recipients are no batch of somebody's cut-up mail."""
     rules = (_HERE.parent / "rules.yaml").read_text()
@@ -80,14 +91,14 @@ def gate(next_hop: int, *flags: str, name: str = "gate", gathered: bool = False)
     with gate_on(f"smtp://127.0.0.1:{next_hop}", *flags, gathered=gathered) as running:
         assert running.process is not None
 
-        def shared_attributes() -> bool:
+        def is_idle() -> bool:
             page = running.page("/metrics")[1]
             waiting = re.findall(
                 r'^gatekeeper_(?:mailings\{state="gathering"\}|queue\{.*?\}) (\S+)', page, re.MULTILINE
             )
             return not any(float(number) for number in waiting)
 
-        yield Contender(name, running.port, running.process.pid, shared_attributes)
+        yield Contender(name, running.port, running.process.pid, is_idle)
 
 
 @contextmanager

@@ -9,7 +9,13 @@ from html import escape
 from bench.measure import Results
 
 _WIDTH, _LEFT, _BAR, _GAP = 760, 190, 16, 26
-_COLOURS = {"aiosmtpd+aiosmtplib": "#b0603a", "gate": "#2f6f9f", "gate, gathered": "#7fa8c6", "Haraka": "#8a8a50"}
+_COLOURS = {
+    "aiosmtpd+aiosmtplib": "#b0603a",
+    "floor": "#a0a0a0",
+    "gate": "#2f6f9f",
+    "gate, gathered": "#7fa8c6",
+    "Haraka": "#8a8a50",
+}
 
 
 def svg(results: Results) -> str:

@@ -26,6 +26,7 @@ class Workload:
     sessions: int = 20
     reuse: bool = False  # connections are kept
     pipelined: bool = False
+    kind: str = ""  # of the messages of bench/mail.py; "" where all are alike
     attachment: bool = False
     subject: bool = False  # what reaches many needs one, or a rule refuses it
     least: int = 200  # messages a round, however slow the contender
@@ -37,6 +38,8 @@ WORKLOADS = {
     for each in (
         Workload("W1", "5 KB to 1, a connection each", 5_000),
         Workload("W1r", "5 KB to 1, connections kept", 5_000, reuse=True),
+        Workload("real", "5 KB of 3,000 people to 1, pipelined", 5_000, reuse=True, pipelined=True, kind="plain"),
+        Workload("office", "30 KB with HTML and a logo to 1", 30_000, reuse=True, pipelined=True, kind="office"),
         Workload("W2", "20 KB to 2,500", 20_000, 2500, 4, reuse=True, subject=True, least=4),
         Workload("W2p", "20 KB to 2,500, pipelined", 20_000, 2500, 4, reuse=True, pipelined=True, least=4),
         Workload("W3", "10 MB base64 to 1", 10_000_000, 1, 4, reuse=True, attachment=True, least=4),
@@ -64,7 +67,8 @@ def _flags(workload: Workload, messages: int, sessions: int) -> list[str]:
 
 def _own_client(workload: Workload, port: int) -> tuple[list[str], list[str]]:
     sizes = ["--recipients", str(workload.recipients), "--size", str(workload.size)]
-    return [sys.executable, "-m", "bench.client", str(port), *sizes], []
+    kind = ["--kind", workload.kind] if workload.kind else []
+    return [sys.executable, "-m", "bench.client", str(port), *sizes, *kind], []
 
 
 def _smtp_source(workload: Workload, port: int, folder: Path, round_: str) -> tuple[list[str], list[str]]:
