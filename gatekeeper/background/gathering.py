@@ -6,7 +6,6 @@ for people, and a reject that is known only now becomes one delivery report with
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from gatekeeper import notices, rules
 from gatekeeper.audit.record import GATHERED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
+from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
@@ -113,7 +113,7 @@ class GatherRunner:
         facts: dict[bytes, Facts] = {}
         for body in {batch.body for batch in gathered.batches}:
             content = await self.store.read(partial(_content, body=body))
-            facts[body] = await asyncio.to_thread(read_facts, content)
+            facts[body] = await run_long(read_facts, content)
         return facts
 
     def _judge(

@@ -5,13 +5,13 @@ One step at a time, each in one transaction that finds the step still due: any n
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message import read_facts
@@ -76,7 +76,7 @@ class HeldReminders:
         found: dict[Attachment, None] = {}
         for body in bodies[:_LOOKED_AT]:
             content = await self.store.read(partial(_content, body=body))
-            found |= dict.fromkeys((await asyncio.to_thread(read_facts, content)).attachments)
+            found |= dict.fromkeys((await run_long(read_facts, content)).attachments)
         return Files(tuple(found), len(bodies[:_LOOKED_AT]), len(bodies)) if bodies else None
 
     # -- one step, in one transaction ----------------------------------------------------------------------------

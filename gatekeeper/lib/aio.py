@@ -1,15 +1,18 @@
-"""Tasks that outlive their connection, repeated work that survives its errors, and many timeouts at low cost."""
+"""Tasks that outlive their connection, repeated work that survives its errors, long work in threads, and timeouts."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from types import TracebackType
 from typing import Any, TypeVar
 
 log = logging.getLogger("gatekeeper.tasks")
 T = TypeVar("T")
+_BRIEF_SECONDS = 0.0005  # for which a thread with long work keeps the interpreter while the event loop wants it
 
 
 async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
@@ -66,6 +69,38 @@ class Tasks:
         if late:
             await asyncio.wait(late, timeout=1)
         return len(late)
+
+
+async def run_long(work: Callable[..., T], *arguments: object) -> T:
+    """Run `work(*arguments)`, which takes long and computes, in a thread that hardly delays the event loop.
+
+    Meanwhile threads hand over the interpreter ten times as soon as Python lets them by default. Each handing over
+    takes CPU time, a tenth of that of ordinary mail, so this holds only as long as such work runs.
+    """
+    with _brief_turns:
+        return await asyncio.to_thread(work, *arguments)
+
+
+class _BriefTurns:
+    """Brief turns of threads for as long as anybody needs them; used in the event loop's thread only."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._usual = 0.0
+
+    def __enter__(self) -> None:
+        if not self._users:
+            self._usual = sys.getswitchinterval()
+            sys.setswitchinterval(_BRIEF_SECONDS)
+        self._users += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._users -= 1
+        if not self._users:
+            sys.setswitchinterval(self._usual)
+
+
+_brief_turns = _BriefTurns()
 
 
 class Timeouts:

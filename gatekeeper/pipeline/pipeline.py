@@ -18,7 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from gatekeeper import notices, rules
-from gatekeeper.lib.aio import Tasks, Timeouts
+from gatekeeper.lib.aio import Tasks, Timeouts, run_long
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lib.transaction_ids import transaction_ids
@@ -177,7 +177,7 @@ class Pipeline:
         content = run.transaction.content
         if len(content) < _LARGE and not _has_long_header(content):
             return self._arrival(run, read_facts(content))
-        return self._arrival(run, await asyncio.to_thread(read_facts, content))
+        return self._arrival(run, await run_long(read_facts, content))
 
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
         transaction, policy = run.transaction, run.policy

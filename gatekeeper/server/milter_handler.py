@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
+from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
 from gatekeeper.message.release_token import TOKEN_FIELD, token_of
@@ -121,7 +121,7 @@ async def _content(message: Message) -> bytes | Reply:
         return policy_replies.too_many_large()
     if content is None:
         return policy_replies.disk_full()
-    return await asyncio.to_thread(_checked, content) if len(content) >= LARGE else _checked(content)
+    return await run_long(_checked, content) if len(content) >= LARGE else _checked(content)
 
 
 def _checked(content: bytes) -> bytes | Reply:

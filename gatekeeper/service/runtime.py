@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-import sys
 
-_SWITCH_SECONDS = 0.0005  # the loop waits so long for a thread that reads a large message, again at each step it takes
 _YOUNG = 20_000  # objects: hardly any that a message makes are in a ring, and looking for them takes a twentieth
 
 
@@ -21,7 +19,6 @@ def prepare() -> None:
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what was imported stays
     gc.set_threshold(_YOUNG, 20, 20)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 
 import pytest
 
-from gatekeeper.lib.aio import Tasks, Timeouts
+from gatekeeper.lib.aio import Tasks, Timeouts, run_long
 
 
 async def test_a_task_that_was_adopted_is_waited_for_at_the_end() -> None:
@@ -47,3 +49,22 @@ async def test_a_wait_that_was_given_up_is_left_alone() -> None:
     with pytest.raises(TimeoutError):
         await late
     assert given_up.cancelled()
+
+
+async def test_threads_take_brief_turns_only_while_long_work_runs() -> None:
+    usual, goes_on = sys.getswitchinterval(), threading.Event()
+
+    def wait() -> float:
+        goes_on.wait(10)
+        return sys.getswitchinterval()
+
+    first, second = asyncio.create_task(run_long(wait)), asyncio.create_task(run_long(wait))
+    await asyncio.sleep(0.05)
+    assert sys.getswitchinterval() < usual
+    assert await run_long(divmod, 7, 2) == (3, 1)  # the first of three to end changes nothing for the others
+    goes_on.set()
+    assert max(await asyncio.gather(first, second)) < usual
+    assert sys.getswitchinterval() == usual
+    with pytest.raises(ZeroDivisionError):
+        await run_long(divmod, 1, 0)
+    assert sys.getswitchinterval() == usual
