@@ -5,13 +5,12 @@ That something was removed, and how much, is itself recorded (policy C7).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from dataclasses import dataclass, field
 from functools import partial
 
-from gatekeeper.lib.aio import every
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import Connection, OutageLog, Store, audit_chain
 
@@ -26,18 +25,19 @@ class Retention:
 
     active_policy: ActivePolicy
     store: Store
-    _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _periodic: PeriodicTask = field(init=False, repr=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the tidying up of the audit"), repr=False)
+
+    def __post_init__(self) -> None:
+        self._periodic = PeriodicTask(_SECONDS, self.tidy)
 
     def start(self) -> None:
         """Work from now on."""
-        self._loop = asyncio.create_task(every(_SECONDS, self.tidy))
+        self._periodic.start()
 
     async def stop(self) -> None:
         """Work no more."""
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._periodic.stop()
 
     async def tidy(self) -> None:
         """Merge and remove what there is."""

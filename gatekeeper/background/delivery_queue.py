@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.recipients import RecipientResult, Result
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.message.hide_recipients import hide_recipients
@@ -143,7 +144,8 @@ class Queue:
         self.poke()
 
     async def _carry_out(self, job: Job) -> None:
-        heart = asyncio.create_task(self._keep_lease(job))
+        keeping = PeriodicTask(self.lease / 4, partial(self._renew, job))
+        keeping.start()
         try:
             await (self._release(job) if job.kind == jobs.RELEASE else self._letter(job))
         except StoreError as error:
@@ -151,15 +153,11 @@ class Queue:
         except Exception:  # a fault of ours: its lease runs out, and it is tried again
             log.exception("job %d failed", job.id)
         finally:
-            heart.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await heart
+            await keeping.stop()
 
-    async def _keep_lease(self, job: Job) -> None:
-        while True:
-            await asyncio.sleep(self.lease / 4)
-            with contextlib.suppress(StoreError):
-                await self.store.run(partial(self._extend, job=job))
+    async def _renew(self, job: Job) -> None:
+        with contextlib.suppress(StoreError):
+            await self.store.run(partial(self._extend, job=job))
 
     def _extend(self, connection: Connection, job: Job) -> bool:
         return jobs.extend(connection, job, until=self.clock() + self.lease)

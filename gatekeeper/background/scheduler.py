@@ -16,7 +16,7 @@ from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.background.recheck import Rechecks
 from gatekeeper.background.request_reminders import RequestReminders
-from gatekeeper.lib.aio import every
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import (
     OutageLog,
@@ -55,25 +55,25 @@ class Scheduler:
     clock: Callable[[], float] = time.time
     lease: float = 20.0  # seconds, of jobs and gathers
     _log_is_full: bool = True  # what was removed may be in the write-ahead log still
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _loops: list[PeriodicTask] = field(default_factory=list)
     _outages: dict[str, OutageLog] = field(default_factory=lambda: {name: OutageLog(log, name) for name in _LOOPS})
 
     def start(self) -> None:
         """Start the loops."""
-        loops = (
+        periods = (
             (GATHER_SECONDS, self.end_gathers),
             (GATHER_SECONDS, self.meet),
             (ATTEND_SECONDS, self.attend),
             (TIDY_SECONDS, self.tidy),
             (FORGET_SECONDS, self.forget),
         )
-        self._tasks = [asyncio.create_task(every(seconds, duty)) for seconds, duty in loops]
+        self._loops = [PeriodicTask(seconds, work) for seconds, work in periods]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """End the loops."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def end_gathers(self) -> None:
         """End the gathers that are due; while the database is away they wait."""

@@ -1,4 +1,4 @@
-"""Tasks that outlive their connection, repeated work that survives its errors, long work in threads, and timeouts."""
+"""Tasks that outlive their connection, periodic work that survives its errors, long work in threads, and timeouts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,37 @@ T = TypeVar("T")
 _BRIEF_SECONDS = 0.0005  # for which a thread with long work keeps the interpreter while the event loop wants it
 
 
-async def every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    """Await `duty()` repeatedly, with a pause of `seconds` after each run.
+class PeriodicTask:
+    """Work that is done again and again until it is stopped; an error is logged and does not end it."""
 
-    An exception is logged and does not end it.
-    """
-    while True:
-        await asyncio.sleep(seconds)
+    def __init__(self, seconds: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+        """Args: `seconds` of pause before each run of `work`; with `at_once` there is none before the first."""
+        self._seconds, self._work, self._at_once = seconds, work, at_once
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._repeat())
+
+    async def stop(self) -> None:
+        """End, in the middle of a run too; harmless before `start`."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _repeat(self) -> None:
+        if self._at_once:
+            await self._run()
+        while True:
+            await asyncio.sleep(self._seconds)
+            await self._run()
+
+    async def _run(self) -> None:
         try:
-            await duty()
+            await self._work()
         except Exception:
-            log.exception("a duty failed")
+            log.exception("periodic work failed")
 
 
 class Tasks:

@@ -5,14 +5,13 @@ The end of a time of observing is compared at each message, so that it ends even
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from gatekeeper.lib.aio import every
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.store import OutageLog, Store, modes
 
@@ -28,7 +27,7 @@ class Mode:
     setting: str = ENFORCE
     clock: Callable[[], float] = time.time
     until: float = 0.0  # end of a time of observing that a person began; seconds since 1970
-    _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _refreshing: PeriodicTask | None = field(default=None, repr=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the mode"), repr=False)
 
     @property
@@ -38,13 +37,13 @@ class Mode:
 
     def start(self, store: Store) -> None:
         """Refresh the mode from the database every second from now on."""
-        self._loop = asyncio.create_task(every(_REFRESH_SECONDS, partial(self.refresh, store)))
+        self._refreshing = PeriodicTask(_REFRESH_SECONDS, partial(self.refresh, store))
+        self._refreshing.start()
 
     async def stop(self) -> None:
         """Stop refreshing."""
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        if self._refreshing:
+            await self._refreshing.stop()
 
     async def refresh(self, store: Store) -> None:
         """Refresh the mode from the database. On StoreError the last known mode stays until its own end."""

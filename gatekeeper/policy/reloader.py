@@ -7,10 +7,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from gatekeeper.directory.loaders.sources import NEVER_GOOD, SourceReading, SourceSize
-from gatekeeper.lib.aio import every
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy, PolicyError
 from gatekeeper.store import OutageLog, Store, sources
 from gatekeeper.store.sources import SourceState
@@ -73,20 +72,23 @@ class Reloader:
     on_attempt: Callable[[bool], None] = lambda succeeded: None
     records: SourceRecords | None = None
     has_store: bool = False
-    _loop: asyncio.Task[None] | None = None
+    _polling: PeriodicTask = field(init=False)
     _extra: asyncio.Task[None] | None = None  # a reload beside the loop
     _problem: str = ""  # what was logged last, so that a bad file is not logged every few seconds
 
+    def __post_init__(self) -> None:
+        self._polling = PeriodicTask(_SECONDS, self.poll)
+
     def start(self) -> None:
         """Start to poll the files."""
-        self._loop = asyncio.create_task(every(_SECONDS, self.poll))
+        self._polling.start()
 
     async def stop(self) -> None:
         """Stop polling, and a reload that runs."""
-        tasks: list[asyncio.Task[Any]] = [task for task in (self._loop, self._extra) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._polling.stop()
+        if self._extra:
+            self._extra.cancel()
+            await asyncio.wait([self._extra])
 
     def reload_soon(self) -> None:
         """Start a reload in a task of its own."""

@@ -190,12 +190,15 @@ async def run(settings: Settings) -> None:
 async def in_service() -> AsyncIterator[None]:
     """Tell the service manager that mail is taken in, and at the end that the gate stops."""
     systemd.tell("READY=1")
-    watched = asyncio.create_task(systemd.keep_alive())
+    signs = systemd.signs_of_life()
+    if signs:
+        signs.start()
     try:
         yield
     finally:
         systemd.tell("STOPPING=1")
-        watched.cancel()
+        if signs:
+            await signs.stop()
 
 
 def ends_on_signals(reload: Callable[[], None]) -> asyncio.Event:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from gatekeeper.lib.aio import every
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, OutageLog, Store, modes
@@ -29,21 +28,21 @@ class Heartbeat:
     active_policy: ActivePolicy
     mode: Mode
     store: Store
-    _loop: asyncio.Task[None] | None = field(default=None, repr=False)
+    _periodic: PeriodicTask | None = field(default=None, repr=False)
     _started_at: float = 0.0
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the list of running processes"), repr=False)
 
     def start(self) -> None:
         """Write the entry now and every 15 seconds."""
         self._started_at = self.store.now()
-        self._loop = asyncio.create_task(self._keep())
+        self._periodic = PeriodicTask(_SECONDS, self.tell, at_once=True)
+        self._periodic.start()
 
     async def stop(self) -> None:
         """Remove the entry."""
-        if self._loop is None:
+        if self._periodic is None:
             return
-        self._loop.cancel()
-        await asyncio.gather(self._loop, return_exceptions=True)
+        await self._periodic.stop()
         await self._run(partial(modes.forget_process, name=self._full_name))
 
     async def tell(self) -> None:
@@ -58,10 +57,6 @@ class Heartbeat:
     @property
     def _full_name(self) -> str:
         return f"{self.name} on {socket.gethostname()}, process {os.getpid()}"[:120]
-
-    async def _keep(self) -> None:
-        await self.tell()
-        await every(_SECONDS, self.tell)
 
     async def _run(self, function: Callable[[Connection], None]) -> None:
         with self._outage.survived():

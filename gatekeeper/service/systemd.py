@@ -6,12 +6,12 @@ meanwhile wait in the kernel. The protocols are systemd's (sd_listen_fds(3), sd_
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
 from collections.abc import Mapping, MutableMapping
 
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.settings import SettingsError
 
 _FIRST = 3  # descriptor (SD_LISTEN_FDS_START)
@@ -55,11 +55,13 @@ def tell(*words: str, environment: Mapping[str, str] = os.environ) -> None:
         line.send("\n".join(words).encode())
 
 
-async def keep_alive(environment: Mapping[str, str] = os.environ) -> None:
-    """Send a sign of life to the watchdog while the event loop turns; returns at once where there is no watchdog."""
+def signs_of_life(environment: Mapping[str, str] = os.environ) -> PeriodicTask | None:
+    """Return what tells the watchdog that the event loop turns; None where there is no watchdog."""
     microseconds = environment.get("WATCHDOG_USEC", "")
     if not microseconds.isdigit() or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return
-    while True:
+        return None
+
+    async def live() -> None:
         tell("WATCHDOG=1", environment=environment)
-        await asyncio.sleep(int(microseconds) / 3e6)
+
+    return PeriodicTask(int(microseconds) / 3e6, live, at_once=True)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from gatekeeper.lib.aio import Tasks, Timeouts, run_long
+from gatekeeper.lib.aio import PeriodicTask, Tasks, Timeouts, run_long
 
 
 async def test_a_task_that_was_adopted_is_waited_for_at_the_end() -> None:
@@ -68,3 +68,44 @@ async def test_threads_take_brief_turns_only_while_long_work_runs() -> None:
     with pytest.raises(ZeroDivisionError):
         await run_long(divmod, 1, 0)
     assert sys.getswitchinterval() == usual
+
+
+async def test_periodic_work_goes_on_after_an_error_and_ends_when_it_is_stopped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runs: list[float] = []
+    twice = asyncio.Event()
+
+    async def work() -> None:
+        runs.append(asyncio.get_running_loop().time())
+        if len(runs) == 1:
+            raise ZeroDivisionError
+        twice.set()
+
+    periodic = PeriodicTask(0.01, work, at_once=True)
+    await periodic.stop()  # it has not begun
+    periodic.start()
+    await asyncio.wait_for(twice.wait(), 5)
+    await periodic.stop()
+    before = len(runs)
+    await asyncio.sleep(0.05)
+    assert len(runs) == before and caplog.text.count("periodic work failed") == 1
+
+
+async def test_the_first_run_comes_after_a_pause_and_a_run_is_ended_in_its_middle() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    periodic = PeriodicTask(0.02, work)
+    periodic.start()
+    await asyncio.sleep(0)
+    assert not begun.is_set()
+    await asyncio.wait_for(begun.wait(), 5)
+    await periodic.stop()
+    assert ended.is_set()

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from gatekeeper.service.systemd import keep_alive, passed_sockets, tell
+from gatekeeper.service.systemd import passed_sockets, signs_of_life, tell
 from gatekeeper.settings import SettingsError
 from tests.faults.scene import Downstream, asleep, message, people, send
 from tests.peers import require, wait_for
@@ -135,12 +135,13 @@ async def test_the_watchdog_is_told_again_and_again(tmp_path, abstract):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind(f"\0{name}" if abstract else str(tmp_path / name))
         environment = {"NOTIFY_SOCKET": f"@{name}" if abstract else str(tmp_path / name), "WATCHDOG_USEC": "30000"}
-        telling = asyncio.create_task(keep_alive(environment))
+        signs = signs_of_life(environment)
+        signs.start()
         for _ in range(3):
             assert await asyncio.to_thread(line.recv, 100) == b"WATCHDOG=1"
-        telling.cancel()
+        await signs.stop()
 
 
 async def test_a_watchdog_that_watches_nobody_or_another_is_not_told():
-    await keep_alive({})
-    await keep_alive({"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
+    assert signs_of_life({}) is None
+    assert signs_of_life({"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}) is None
