@@ -181,7 +181,7 @@ State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionStat
 
 
 def advance(state: State, act: str) -> State:
-    """Return the state that follows when an act (`hold`, `approve`, `deny`, ...) is done in `state` (DESIGN 6).
+    """Return the state that follows when an act (`hold`, `approve`, `deny`, ...) is done in `state` (docs/ledger.md).
 
     Raises LifecycleError where the act is not allowed in this state.
     """

@@ -11,7 +11,7 @@ from gatekeeper.store.views import BatchView, MailingView
 
 
 def mailing_document(mailing: MailingView) -> dict[str, Any]:
-    """Return a mailing as a JSON object (DESIGN 8), as listings show it."""
+    """Return a mailing as a JSON object, as listings show it."""
     return {
         "id": mailing.id,
         "state": mailing.state.value,

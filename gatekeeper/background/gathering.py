@@ -1,7 +1,7 @@
 """Ends gathers: judges every batch against the final counts by the ruleset in force; the worst verdict governs all.
 
 The batches were answered 250 when they came. Those that pass are released through the queue, those that are held wait
-for people, and a reject that is known only now becomes one delivery report with all reasons (DESIGN 3.5).
+for people, and a reject that is known only now becomes one delivery report with all reasons (docs/mailings.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Judges held mailings again when a permit may cover them, and releases those that are covered whole.
 
-A mailing leaves whole or not at all, as a gather does (DESIGN 1.1): where one batch differs from the permit, the whole
+A mailing leaves whole or not at all, as a gather does: where one batch differs from the permit, the whole
 mailing waits, and its reasons say how that batch differs.
 """
 

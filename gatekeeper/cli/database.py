@@ -44,7 +44,7 @@ def open_store(settings: Settings) -> Iterator[Store]:
 
 
 def ruleset_in_force(store: Store) -> Ruleset:
-    """Return the ruleset in force, which the gate stored in this database (DESIGN 8).
+    """Return the ruleset in force, which the gate stored in this database.
 
     Raises: Failure with EX_CONFIG where none is stored, or where this program cannot read it.
     """

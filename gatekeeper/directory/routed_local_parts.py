@@ -1,4 +1,4 @@
-"""Find where mail goes when the local part of an inside address routes: percent, bang, an @ in quotes (DESIGN 3.2).
+"""Find where mail goes when the local part of an inside address routes: percent, bang, an @ in quotes.
 
 A mail server behind the gate that takes a domain for its own looks into the local part, and sends the mail on.
 """

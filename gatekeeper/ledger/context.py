@@ -19,7 +19,7 @@ from gatekeeper.store import Connection
 from gatekeeper.store.events import Act
 from gatekeeper.workdays import Calendar
 
-WINDOW = 2  # working days for which an approval stands after the planned day (DESIGN 6)
+WINDOW = 2  # working days for which an approval stands after the planned day
 
 
 class LedgerError(Exception):
@@ -123,7 +123,7 @@ __all__ = [
 
 
 def check_may_decide(ruleset: Ruleset, matter: Matter, by: str) -> None:
-    """Raise NotAllowed where `by` may not decide: the case is their own (DESIGN 6), or no rule asks them."""
+    """Raise NotAllowed where `by` may not decide: the case is their own, or no rule asks them."""
     if refusal := Approvers(ruleset).refusal(matter, by):
         raise NotAllowed(refusal)
 

@@ -183,7 +183,7 @@ def _yes(ctx: VerbContext, mailing: MailingView, looked: SeenMailing, act: Act, 
 
 
 def _together(ctx: VerbContext, looked: SeenMailing, agreed: Iterable[Agreement]) -> Terms:
-    """Return the strictest of all terms; a term that somebody left out is as they had seen it (DESIGN 6)."""
+    """Return the strictest of all terms; a term that somebody left out is as they had seen it."""
     last = ctx.calendar.add(ctx.today, WINDOW)
     as_seen = Terms(looked.subject.now.users, last, 1, "exact")
     each = [Terms.from_row(one.terms).or_else(as_seen) for one in agreed]
@@ -235,7 +235,7 @@ def _grant(
     kept: list[BatchView],
     terms: Terms,
 ) -> Grant:
-    """Return the permit to give: what was reviewed, and no more unless the terms say so (DESIGN 6)."""
+    """Return the permit to give: what was reviewed, and no more unless the terms say so."""
     until = ctx.end_of(terms.until) if terms.until else ctx.window_end(ctx.today)
     if until <= ctx.now:
         raise LedgerError(f"{mailing.id}: one who agreed allowed it until {terms.until}: ask them to agree again")

@@ -21,7 +21,7 @@ from gatekeeper.store.events import Act
 from gatekeeper.store.permits import Grant, PermitEffect, PermitView
 from gatekeeper.store.views import EventView
 
-LONGEST_EMERGENCY = 72  # hours: an emergency is short (DESIGN 6)
+LONGEST_EMERGENCY = 72  # hours: an emergency is short
 
 
 @immutable

@@ -1,4 +1,4 @@
-"""Compares a case with the version that somebody has looked at (DESIGN 6)."""
+"""Compares a case with the version that somebody has looked at (docs/deciding.md)."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class LedgerService:
         *,
         only_seen: bool = False,
     ) -> Decision:
-        """Approve a held mailing; it is sent once everyone whom its rules ask has approved (DESIGN 6).
+        """Approve a held mailing; it is sent once everyone whom its rules ask has approved.
 
         Args: `seen` is the version that was looked at; with `only_seen` what came after it stays held.
 

@@ -1,4 +1,4 @@
-"""The metrics for Prometheus (DESIGN 9): names, labels and the methods that change them. docs/metrics.md explains each.
+"""The metrics for Prometheus: names, labels and the methods that change them. docs/metrics.md explains each.
 
 `Counters` count what happens to mail: every process of a gate has its own, and they are summed. `Gauges` show the state
 of the gate: one process has them. No label ever holds an address: labels are closed vocabularies, ids of rules, and the

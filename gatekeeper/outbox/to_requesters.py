@@ -20,7 +20,7 @@ from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
-WINDOW = 2  # working days after the planned day in which it may still be sent (DESIGN 6)
+WINDOW = 2  # working days after the planned day in which it may still be sent
 _WAITS = "it waits for a decision; the answer comes by mail. Until then nothing may be sent: received is not approved."
 CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what became of it, what comes next
     "submitted": ("Received", "received", _WAITS),

@@ -79,7 +79,7 @@ class Letterhead:
 
 
 def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_inside: bool) -> bool:
-    """Return True where the sender may get notices (DESIGN 7): an inside person, no list, no machine, no null sender.
+    """Return True where the sender may get notices: an inside person, no list, no machine, no null sender.
 
     A sender who asked for NOTIFY=NEVER everywhere wants no mail about this message (RFC 3461 4.1).
     """

@@ -1,4 +1,4 @@
-"""Which approvals count: those whose giver has seen all that is decided now, or has allowed it by terms (DESIGN 1.8).
+"""Which approvals count: those whose giver has seen all that is decided now, or has allowed it by terms.
 
 Somebody approves a held mailing; then more of it arrives. The approval is kept with the state that its giver had seen,
 and each later state is compared with that: people reached, agencies, rules that hold it, contents. An approval that
@@ -188,7 +188,7 @@ def _reach(then: MailingSnapshot, now: MailingSnapshot, allowed: int | None) -> 
     if agencies := sorted({*now.agencies} - {*then.agencies}):
         yield f"agencies that it did not reach then: {', '.join(agencies)}"
     rules = sorted({*now.rules} - {*then.rules})
-    if then.rules and rules:  # becoming held is no change (DESIGN 6)
+    if then.rules and rules:  # becoming held is no change
         yield f"rules that did not hold it then: {', '.join(rules)}"
 
 

@@ -1,4 +1,4 @@
-"""Whose approval a mailing or a request needs, who may decide about it, and who is notified of it (DESIGN 5, 6).
+"""Whose approval a mailing or a request needs, who may decide about it, and who is notified of it (docs/deciding.md).
 
 Pure: the rules, the day and the matter are arguments. A *term* is one entry of `ask`. A *group* is a set of people of
 whom one must approve. A person *acts for* themselves and for everybody who has delegated to them.

@@ -33,7 +33,7 @@ class Judgment:
 
 
 def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
-    """Return who sends the transaction, and whether the rules cover them (DESIGN 3.3, M9)."""
+    """Return who sends the transaction, and whether the rules cover them (M9)."""
     recipients = [recipient.address for recipient in transaction.recipients]
     mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
     mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))

@@ -1,5 +1,4 @@
-"""Which names of a transaction exempt it from rules or joint counting, permit it to a list, or are suspended (DESIGN
-3.3).
+"""Which names of a transaction exempt it from rules or joint counting, permit it to a list, or are suspended.
 
 The sender writes From freely, so From alone exempts nobody: a login or MAIL FROM must name somebody, and every other
 name of the message must be exempt as well. Pure.

@@ -62,7 +62,7 @@ class Explanation:
     selection: RuleSelection
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the decision (DESIGN 8) with `mass`, `covered` and a trace of every rule, ready for JSON."""
+        """Return the decision with `mass`, `covered` and a trace of every rule, ready for JSON."""
         traces = [
             {
                 "rule": trace.rule,
@@ -94,7 +94,7 @@ class Explanation:
 
 
 def decision(verdict: Verdict, counts: Counts) -> dict[str, Any]:
-    """Return a decision as the commands show it in JSON (DESIGN 8)."""
+    """Return a decision as the commands show it in JSON."""
     reasons = [
         {"rule": reason.rule, "action": str(reason.action), "cite": reason.cite, "text": reason.text}
         for reason in verdict.reasons

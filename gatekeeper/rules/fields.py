@@ -1,6 +1,6 @@
 """The registry of fields: everything a rule can look at. The reader, docs/rules.md and the schema are made from it.
 
-A field's value is None or empty where it is *missing*, and UNAVAILABLE where the gate cannot determine it (DESIGN 3.6).
+A field is None or empty where it is *missing*, and UNAVAILABLE where the gate cannot determine it (docs/rules.md).
 """
 
 from __future__ import annotations
@@ -393,7 +393,7 @@ _OF_THE_DIRECTORY = frozenset(
 
 
 def _if_certain(field: Field) -> Field:
-    """Return the field, made unavailable where the directory has not answered for too long (DESIGN 10)."""
+    """Return the field, made unavailable where the directory has not answered for too long."""
     extract = field.extract
     return replace(field, extract=lambda evidence: extract(evidence) if evidence.audience.certain else UNAVAILABLE)
 

@@ -22,7 +22,7 @@ _NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)
 def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValues | None = None) -> Verdict:
     """Judge a transaction, with the counts and the standing of its mailing, at the time `now` (an aware datetime).
 
-    All rules are evaluated and every matching rule is a reason; the most severe action wins (DESIGN 3.6). A held
+    All rules are evaluated and every matching rule is a reason; the most severe action wins (docs/flow.md). A held
     mailing stays held, for the reasons it is held for. A permit that covers a hold clears it.
 
     Args: `values` are the field values of a past judgment that is made again; by default they are read from the

@@ -13,7 +13,7 @@ _AFTER_ALL_ELSE = {"exception": 1, "approval": 2, "emergency": 3}  # the order i
 def uncovered(permit: Permit, evidence: Evidence, rule: str, now: datetime) -> tuple[str, ...]:
     """Return how the mailing differs from what the permit allows for a rule, one text a difference; () where covered.
 
-    What a permit does not name does not bind (DESIGN 6). The permit holds to the very end of `until`.
+    What a permit does not name does not bind (docs/ledger.md). The permit holds to the very end of `until`.
 
     Args: `rule` is the id of the rule, `now` an aware datetime.
     """
@@ -116,7 +116,7 @@ def _unlike(approved: Likeness, own: Likeness | None) -> str:
 def _sender(permit: Permit, evidence: Evidence) -> str:
     """Return how the sender differs; "" where the permit covers the sender.
 
-    Nothing vouches for an unauthenticated sender, so there only the approved content itself counts (DESIGN 6).
+    Nothing vouches for an unauthenticated sender, so there only the approved content itself counts.
     """
     scope, source = permit.scope, evidence.source
     if not scope:

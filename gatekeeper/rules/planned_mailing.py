@@ -1,4 +1,4 @@
-"""Find the rules that could hold a planned mailing, from which a request asks for a permit (DESIGN 6)."""
+"""Find the rules that could hold a planned mailing, from which a request asks for a permit (docs/ledger.md)."""
 
 from __future__ import annotations
 

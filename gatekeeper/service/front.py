@@ -89,6 +89,6 @@ class Front:
     def _obstacle(self) -> Reply | None:
         """Return 452 for MAIL while the disk is nearly full.
 
-        Nothing is acknowledged that cannot be stored (DESIGN 10).
+        Nothing is acknowledged that cannot be stored.
         """
         return policy_replies.disk_full() if self._base.store.is_short_of_space(time.monotonic()) else None

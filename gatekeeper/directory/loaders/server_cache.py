@@ -1,7 +1,7 @@
 """Keep copies of servers' answers: refreshed every few minutes, and kept while a server is down, up to a stated age.
 
 A process keeps one copy of each source, for all loads. A copy that is too old, and a source that never answered, are
-*expired*: fields that depend on them are unavailable (DESIGN 10).
+*expired*: fields that depend on them are unavailable (docs/directory.md).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A source is questioned when it has less than half of the entries that it had when it was last good, or when it permits
 more than twice as many people as then (groups of senders, consent). For a questioned source the copy in memory stays in
-force. Where there is no copy, as after a start, what depends on the source is unavailable (DESIGN 10).
+force. Where there is no copy, as after a start, what depends on the source is unavailable (docs/directory.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read the conditions of `when`, `unless`, `mass` and `define`, and check each where it stands.
 
 A count that grows while a mailing comes in admits no test whose answer could turn from yes to no: `under` and similar
-tests, or any test of such a count that `not` or `unless` negates (DESIGN 5).
+tests, or any test of such a count that `not` or `unless` negates (docs/rules.md).
 """
 
 from __future__ import annotations
