@@ -25,6 +25,7 @@ from gatekeeper.model import Attachment
 
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _SIGNATURE_SIZE = 65_536
+_SIZE_SHOWS_NO_DEFECT = "quoted-printable"  # so that the size of a body is not worked out
 _REPORT_PARTS = frozenset(
     {
         "message/delivery-status",
@@ -48,29 +49,34 @@ def read_attachments(
 
     Args: `shown_ids` are the Content-IDs that the message's HTML refers to.
     """
-    for part in structure.parts:
-        if part.is_multipart and part.children:
-            continue
-        size = part.end - part.start if part.is_message else _size(content, part, defects)
-        if part.type == "message/partial":
-            defects.add("partial-message")
-        names = _names(part, defects)
-        if _is_file(part, names, size, shown_ids):
-            yield Attachment(names[0] if names else "", part.type, size)
-            yield from (Attachment(name, part.type, 0) for name in names[1:])
+    for part, names, size in _files(content, structure, shown_ids, defects):
+        yield Attachment(names[0] if names else "", part.type, size)
+        yield from (Attachment(name, part.type, 0) for name in names[1:])
 
 
 def attached_parts(
     content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
 ) -> Iterator[tuple[Part, str]]:
     """Yield the parts that `read_attachments` reports, each with its first name."""
+    for part, names, _ in _files(content, structure, shown_ids, defects):
+        yield part, names[0] if names else ""
+
+
+def _files(
+    content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
+) -> Iterator[tuple[Part, tuple[str, ...], int]]:
+    """Yield each file's part, names and size."""
     for part in structure.parts:
         if part.is_multipart and part.children:
             continue
-        size = part.end - part.start if part.is_message else _size(content, part, defects)
+        defects.add_if(part.type == "message/partial", "partial-message")
         names = _names(part, defects)
-        if _is_file(part, names, size, shown_ids):
-            yield part, names[0] if names else ""
+        is_body = not names and part.type.startswith("text/") and part.disposition.main != "attachment"
+        if is_body and part.encoding == _SIZE_SHOWS_NO_DEFECT:
+            continue
+        size = part.end - part.start if part.is_message else _size(content, part, defects)
+        if not is_body and _is_file(part, names, size, shown_ids):
+            yield part, names, size
 
 
 def _size(content: bytes, part: Part, defects: DefectCollector) -> int:

@@ -6,7 +6,7 @@ The test is strict because few rules apply to such mail: each must have the part
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gatekeeper.message.headers import Header
 from gatekeeper.message.mime_tree import Part, Structure
@@ -54,7 +54,7 @@ def answered(content: bytes, structure: Structure, header: Header) -> tuple[str,
     return tuple(dict.fromkeys(each.decode("utf-8", "replace") for each in found[-_MOST_ANSWERED:]))
 
 
-def _identifiers(values: tuple[bytes, ...]) -> Iterator[bytes]:
+def _identifiers(values: Sequence[bytes]) -> Iterator[bytes]:
     for value in values:
         yield from _IDENTIFIER.findall(value)[-_MOST_ANSWERED:]
 

@@ -92,17 +92,10 @@ def _without_ending(text: str) -> str:
     """Remove a short footer below a drawn line, or a short signature below a closing formula."""
     kept, *ending = text.rstrip().rsplit("\n", _ENDING_LINES)
     for number, line in enumerate(ending):
-        if _is_rule(line) or _is_closing(line):
+        is_closing = len(line) <= _LONGEST_CLOSING and _CLOSING.match(line.strip())
+        if is_closing or (line[:1] in "-_=*~+# \t" and _RULE.match(line[:200])):
             return "\n".join([kept, *ending[:number]])
     return text
-
-
-def _is_rule(line: str) -> bool:
-    return line[:1] in "-_=*~+# \t" and _RULE.match(line[:200]) is not None
-
-
-def _is_closing(line: str) -> bool:
-    return len(line) <= _LONGEST_CLOSING and _CLOSING.match(line.strip()) is not None
 
 
 def _without_greeting(text: str) -> str:

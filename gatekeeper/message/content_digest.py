@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 from gatekeeper.message.headers import Header
 from gatekeeper.message.transfer_encoding import chunks
 
 _FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
+_BARE_CR = re.compile(rb"\r(?!\n)")
 _TAIL = 65_536
 _SHORT = 8_192
 # hashlib releases the GIL while it hashes 2,048 octets or more. For a short message, waiting to get the GIL back takes
@@ -60,7 +62,9 @@ def _with_lf(piece: bytes) -> bytes | bytearray:
             del even[first::step]
             if b"\r" not in even:
                 return even
-    return b"\n".join(piece.split(b"\r\n"))  # bytes.replace takes half as much time again
+    if _BARE_CR.search(piece):
+        return b"\n".join(piece.split(b"\r\n"))
+    return piece.translate(None, b"\r")  # less than half the time of bytes.replace
 
 
 def _fields(header: Header) -> Iterator[bytes]:

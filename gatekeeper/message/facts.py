@@ -20,7 +20,7 @@ from gatekeeper.message.links import linked_hosts, shown_content_ids
 from gatekeeper.message.mime_tree import IDENTITY, Structure, read_structure
 from gatekeeper.message.subject import subject_key
 from gatekeeper.message.text_normalisation import fold
-from gatekeeper.message.uuencode import inserted_files
+from gatekeeper.message.uuencode import inserted_files, may_hold_files
 from gatekeeper.model import Attachment, Facts, Mailbox
 
 _DUPLICATES = {  # RFC 5322 3.6: at most once
@@ -101,8 +101,11 @@ def _body_start(structure: Structure, limits: Limits) -> int:
 
 def _people(header: Header, name: str, limits: Limits, defects: DefectCollector) -> tuple[Mailbox, ...]:
     """Return the mailboxes of all fields of that name: of two From fields nobody knows which one is shown."""
+    values = header.all(name)
+    if not values:
+        return ()
     found: list[Mailbox] = []
-    for value in header.all(name):
+    for value in values:
         room = limits.addresses - len(found)
         if len(value) <= min(_LONGEST_KNOWN, room):
             read, noted = _known_people(value)
@@ -176,7 +179,8 @@ def _inserted(
         places.append((content, text.part.start, text.part.end) if plain else (text.octets, 0, len(text.octets)))
     files: list[Attachment] = []
     for place in places:
-        room = max(0, limits.parts - len(files)) + 1
-        files += islice(inserted_files(*place, limits, defects), room)
+        if may_hold_files(*place):
+            room = max(0, limits.parts - len(files)) + 1
+            files += islice(inserted_files(*place, limits, defects), room)
     defects.add_if(len(files) > limits.parts, "too-many-parts")
     return tuple(files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import field
 from functools import lru_cache
 
@@ -23,18 +23,19 @@ _BLANK_FOLD = re.compile(rb"\n[ \t]+(?:\n|\Z)")
 class Header:
     """Header fields by lower-case name, each with its values in order: unfolded octets without outer white space."""
 
-    values: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    values: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    several: Set[str] = frozenset()  # names of fields that occur more than once
 
-    def all(self, name: str) -> tuple[bytes, ...]:
+    def all(self, name: str) -> Sequence[bytes]:
         return self.values.get(name, ())
 
     def first(self, name: str) -> bytes | None:
         values = self.values.get(name)
         return values[0] if values else None
 
-    def repeated(self, names: Set[str]) -> list[str]:
+    def repeated(self, names: Set[str]) -> Set[str]:
         """Return those of the names that occur more than once."""
-        return [name for name in names & self.values.keys() if len(self.values[name]) > 1]
+        return self.several & names if self.several else self.several
 
 
 def read_header(block: bytes, limits: Limits, defects: DefectCollector) -> Header:
@@ -45,30 +46,29 @@ def read_header(block: bytes, limits: Limits, defects: DefectCollector) -> Heade
 
     Args: `block` is without the empty line after the header.
     """
-    block = block.rstrip(b"\r\n")
-    defects.add_if(b"\0" in block or _has_bare_cr(block), "control-character")
+    block = block.rstrip(b"\r\n").replace(b"\r\n", b"\n")
+    defects.add_if(b"\0" in block or b"\r" in block, "control-character")
     lines = _unfolded(block, defects).split(b"\n", limits.fields) if block else []
     if len(lines) > limits.fields:
         defects.add("header-over-limit")
         del lines[limits.fields :]
     values: dict[str, list[bytes]] = {}
+    several: set[str] = set()
     for line in lines:
         name, colon, value = line.partition(b":")
         known = _field_name(name) if colon else None
-        if known:
-            values.setdefault(known, []).append(value.strip(b" \t\r"))
+        if known in values:
+            values[known].append(value.strip(b" \t\r"))
+            several.add(known)
+        elif known:
+            values[known] = [value.strip(b" \t\r")]
         if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: obsolete, not read by every program
             defects.add_if(bool(line.strip()), "malformed-header")
-    return Header({name: tuple(found) for name, found in values.items()})
-
-
-def _has_bare_cr(block: bytes) -> bool:
-    return block.count(b"\r") != block.count(b"\r\n")
+    return Header(values, several)
 
 
 def _unfolded(block: bytes, defects: DefectCollector) -> bytes:
-    """Return the block with one field a line, and LF as line end."""
-    block = block.replace(b"\r\n", b"\n")
+    """Return the block, whose line ends are LF, with one field a line."""
     if b"\n " not in block and b"\n\t" not in block:
         return block
     defects.add_if(_BLANK_FOLD.search(block) is not None, "malformed-header")

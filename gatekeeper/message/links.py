@@ -24,6 +24,7 @@ _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _BEYOND_HOST = re.compile(r"[^\w.-].*", re.DOTALL)
 _LINE_BREAKS = str.maketrans("", "", "\t\r\n")
 _ENTITIES = 100_000
+_NONE = frozenset[str]()
 
 
 def linked_hosts(texts: Iterable[TextPart], defects: DefectCollector) -> frozenset[str]:
@@ -35,22 +36,23 @@ def linked_hosts(texts: Iterable[TextPart], defects: DefectCollector) -> frozens
                 found.update(_URL.findall(piece))
             if "www." in piece:
                 found.update(_WWW.findall(piece))
-    return frozenset(host for host in map(normalised_host, found) if host)
+    return frozenset(host for host in map(normalised_host, found) if host) if found else _NONE
 
 
 def shown_content_ids(texts: Iterable[TextPart]) -> frozenset[str]:
     """Return the Content-IDs that HTML refers to by cid: URLs (RFC 2392), without angle brackets, in lower case."""
-    shown = (_CONTENT_ID.findall(text.text.lower()) for text in texts if text.is_html)
+    shown = (
+        _CONTENT_ID.findall(text.lower, at) for text in texts if text.is_html and (at := text.lower.find("cid:")) >= 0
+    )
     return frozenset(unquote(found) for ids in shown for found in ids)
 
 
 def linked_pieces(text: TextPart, defects: DefectCollector) -> Iterator[str]:
     """Yield the text in lower case, and for HTML also the values of its attributes as a browser reads them."""
-    lower = text.text.lower()
-    yield lower
+    yield text.lower
     if text.is_html:
-        values = "\n".join(value.strip("\"'").translate(_LINE_BREAKS) for value in _ATTRIBUTE.findall(lower))
-        plain, entities = _ENTITY.subn(_character, values, count=_ENTITIES)
+        values = '"'.join(_ATTRIBUTE.findall(text.lower))  # no link goes on behind a quote
+        plain, entities = _ENTITY.subn(_character, values.translate(_LINE_BREAKS), count=_ENTITIES)
         defects.add_if(entities == _ENTITIES, "text-over-limit")
         yield plain
 

@@ -40,11 +40,18 @@ def subject_key(subject: str | None) -> str:
     return key
 
 
+def _ends_with_a_mark(text: str) -> bool:
+    """Return False where nothing at the end can be a mark, since no mark ends with a letter."""
+    return not text[-1:].isalpha()
+
+
 def _stripped(key: str) -> str:
     """Remove marks once. The caller repeats this until nothing changes, because marks and numbers may alternate."""
     lead = _LEADING.match(key)
     rest = key[lead.end() :] if lead else key
     rest = rest.strip() or key
+    if not _ends_with_a_mark(rest):
+        return rest
     tail = _TRAILING.search(ending := rest[-_ENDING:])
     shorter = rest[: len(rest) - len(ending) + tail.start()] if tail else rest
     return shorter.strip() or rest

@@ -18,6 +18,7 @@ class TextPart:
     part: Part
     octets: bytes
     text: str
+    lower: str  # the text in lower case, in which links are searched
 
     @property
     def is_html(self) -> bool:
@@ -36,9 +37,8 @@ def read_text_parts(
             octets = transfer_encoding.decoded(raw, part.encoding)
             defects.add_if(part.start + len(raw) < part.end, "text-over-limit")
             left = max(0, left - len(octets))
-            texts.append(
-                TextPart(part, octets, charsets.decode_body(octets, part.content_type.get("charset"), defects))
-            )
+            text = charsets.decode_body(octets, part.content_type.get("charset"), defects)
+            texts.append(TextPart(part, octets, text, text.lower()))
     return tuple(texts)
 
 

@@ -1,0 +1,114 @@
+"""Short ways of the reader, each against the plain definition of what it finds, over real, broken and hostile mail."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatekeeper.message import Limits, attachments, facts, headers, links, mime_tree, read_facts, subject
+from gatekeeper.message.content_digest import _with_lf
+from gatekeeper.message.defects import DefectCollector
+from gatekeeper.message.mime_tree import _Walk
+from gatekeeper.message.text_normalisation import fold
+from gatekeeper.message.text_parts import TextPart
+from gatekeeper.message.transfer_encoding import decoded_size
+from tests.message.samples import corpus, corpus_facts, message
+from tests.message.test_hostile import HOSTILE, PIECES, TINY
+
+octets = st.one_of(st.binary(max_size=400), st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join))
+
+
+@pytest.fixture
+def whole_way(monkeypatch):
+    """Read every field and every size anew: nothing is known from before, and no part is passed over."""
+    for module in (facts, headers, mime_tree):
+        monkeypatch.setattr(module, "_LONGEST_KNOWN", -1)
+    monkeypatch.setattr(attachments, "_SIZE_SHOWS_NO_DEFECT", "")
+    monkeypatch.setattr(_Walk, "_find_hyphens", lambda walk: walk.content.find(b"\n--", walk.at))
+    monkeypatch.setattr(links, "linked_pieces", plain_pieces)
+    monkeypatch.setattr(subject, "_ends_with_a_mark", lambda text: True)
+
+
+def plain_pieces(text: TextPart, defects: DefectCollector) -> Iterator[str]:
+    """The text, and for HTML the values of its attributes one by one, as links.py explains them."""
+    yield text.text.lower()
+    if text.is_html:
+        for value in links._ATTRIBUTE.findall(text.text.lower()):
+            yield links._ENTITY.sub(links._character, re.sub(r"[\t\r\n]", "", value.strip("\"'")))
+
+
+def broken(seed: int, count: int) -> Iterator[bytes]:
+    """Real mail with octets changed, pieces cut out, doubled and strewn in."""
+    seeded = random.Random(seed)
+    for content in seeded.choices(corpus(), k=count):
+        changed = bytearray(content[:20_000])
+        for _ in range(seeded.randint(1, 8)):
+            at = seeded.randrange(len(changed))
+            changed[at : at + seeded.choice((0, 0, 1, 50))] = seeded.choice((*PIECES, changed[at - 40 : at]))
+        yield bytes(changed)
+
+
+def test_real_mail_has_the_same_facts_the_whole_way(whole_way):
+    assert tuple(map(read_facts, corpus()[::2])) == corpus_facts()[::2]
+
+
+def test_broken_and_hostile_mail_has_the_same_facts_the_whole_way(request):
+    contents = [*broken(seed=11, count=400), *(made(2_000) for made in HOSTILE.values())]
+    found = [read_facts(content, limits) for content in contents for limits in (Limits(), TINY)]
+    request.getfixturevalue("whole_way")
+    assert [read_facts(content, limits) for content in contents for limits in (Limits(), TINY)] == found
+
+
+@given(octets)
+@settings(max_examples=300)
+def test_delimiters_are_all_found(content):
+    walk, found = _Walk(content, Limits(), DefectCollector()), []
+    while (at := walk._find_hyphens()) >= 0:
+        found.append(at)
+        walk.at = at + 1
+    assert found == [match.start() for match in re.finditer(rb"\n(?=--)", content)]
+
+
+@pytest.mark.parametrize("cut", range(-4, 5))
+def test_a_delimiter_is_found_where_the_search_begins_anew(cut):
+    content = b"-" + b"x" * (mime_tree._NEAR - 2 + cut) + b"\n--b"
+    assert _Walk(content, Limits(), DefectCollector())._find_hyphens() == content.index(b"\n--")
+
+
+@given(st.text(alphabet="re:fwd [](2/5)#1 ofpart.!?éß中", max_size=60))
+@settings(max_examples=300)
+def test_a_subject_that_ends_with_a_letter_has_no_mark_at_its_end(text):
+    folded = fold(text).strip()
+    if folded and not subject._ends_with_a_mark(folded):
+        assert subject._TRAILING.search(folded) is None
+
+
+@given(octets)
+@settings(max_examples=300)
+def test_line_ends_become_lf(content):
+    assert bytes(_with_lf(content)) == content.replace(b"\r\n", b"\n")
+
+
+@given(st.lists(st.sampled_from(["=", '"', "'", "http://a.b", "&#58;", "&amp;", "\n", "www.c.d/", ">", "@", "x"])))
+@settings(max_examples=300)
+def test_links_in_attributes_are_those_of_each_value(pieces):
+    part = mime_tree.read_structure(message("Content-Type: text/html", "", ""), Limits(), DefectCollector()).root
+    text = TextPart(part, b"", "".join(pieces), "".join(pieces))
+    each = [links._URL.findall(piece) + links._WWW.findall(piece) for piece in plain_pieces(text, DefectCollector())]
+    _, joined = links.linked_pieces(text, DefectCollector())
+    assert set(links._URL.findall(joined) + links._WWW.findall(joined)) == {
+        host for hosts in each[1:] for host in hosts
+    }
+
+
+@given(octets)
+@settings(max_examples=100)
+def test_a_size_shows_no_defect_where_it_is_not_worked_out(content):
+    defects = DefectCollector()
+    decoded_size(content, 0, len(content), attachments._SIZE_SHOWS_NO_DEFECT, defects)
+    assert defects.found == ()
