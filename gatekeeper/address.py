@@ -11,7 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import idna
 
@@ -82,12 +82,26 @@ def _normalise(address: str, internal: bool) -> str:
 _known = lru_cache(maxsize=8_192)(_normalise)  # one message names its sender many times
 
 
-def normalise_all(addresses: Sequence[str]) -> Sequence[str]:
-    """Return `normalise` of each address, in order. Thousands of ordinary addresses are done in one step."""
-    joined = "\n".join(addresses)
-    if joined.isascii() and joined.count("\n") == len(addresses) - 1 and _are_plain(lower := joined.lower()):
-        return lower.split("\n")
-    return [normalise(address) for address in addresses]
+class Addresses(tuple[str, ...]):
+    """Addresses as written, which are normalised once, when that is first asked for; plain ones all in one step."""
+
+    @cached_property
+    def normalised(self) -> Sequence[str]:
+        """`normalise` of each address, in order."""
+        return [normalise(address) for address in self] if self._plain is None else self._plain
+
+    @property
+    def are_plain(self) -> bool:
+        """True where all are ordinary: letters, digits, dots and hyphens before and behind one @, no name of a host."""
+        return self._plain is not None
+
+    @cached_property
+    def _plain(self) -> Sequence[str] | None:
+        joined = "\n".join(self)
+        if not joined.isascii() or joined.count("\n") != len(self) - 1:
+            return None
+        lower = joined.lower()
+        return lower.split("\n") if _are_plain(lower) and "@localhost" not in lower else None
 
 
 def _normalise_unusual(address: str, internal: bool) -> str:

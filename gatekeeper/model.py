@@ -76,7 +76,12 @@ class Transaction:
     upstream: str | None = None  # queue id at the MTA before the gate, and that MTA's address: "4XyZ@192.0.2.1"
     trace: bytes = field(default=b"", repr=False)  # the Received field that the MTA adds only after its milters
 
-    def envelope(self) -> Transaction:
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return the recipients' addresses, as written."""
+        return tuple([recipient.address for recipient in self.recipients])
+
+    def without_content(self) -> Transaction:
         """Return the transaction without its content.
 
         Every message needs one, and `dataclasses.replace` takes five times as long as this call.
@@ -431,9 +436,8 @@ class Evidence:
 
     def without_content(self) -> Evidence:
         """Return the evidence without the message's octets: it may wait to be recorded, which a body must not."""
-        envelope = self.transaction.envelope()
         return Evidence(
-            envelope,
+            self.transaction.without_content(),
             self.facts,
             self.audience,
             self.counts,

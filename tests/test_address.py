@@ -240,4 +240,4 @@ ODD = st.sampled_from(
 
 @given(st.lists(ODD | AWKWARD | MAILBOXES, max_size=8))
 def test_many_are_normalised_as_each_is(addresses: list[str]) -> None:
-    assert list(address.normalise_all(addresses)) == [address.normalise(each) for each in addresses]
+    assert list(address.Addresses(addresses).normalised) == [address.normalise(each) for each in addresses]

@@ -127,7 +127,7 @@ def _judge_all(
         evidence = Evidence(
             each.transaction,
             each.facts,
-            audience_of(each.transaction, each.facts, policy),
+            audience_of(each.transaction.addresses, each.facts, policy),
             mailing.counts,
             standing,
             each.source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gatekeeper.address import Addresses
 from gatekeeper.directory.snapshot import Directory
 from gatekeeper.model import Audience
 
@@ -16,7 +17,7 @@ def count_audience(recipients: Iterable[str], visible: Iterable[str], directory:
         visible: the addresses of To and Cc, likewise. Lists count as their members in both.
         directory: the snapshot in force.
     """
-    envelope = tuple(recipients)
+    envelope = recipients if isinstance(recipients, Addresses) else Addresses(recipients)
     reached = directory.reach(envelope)
     return Audience(
         users=reached.users,

@@ -10,12 +10,15 @@ from itertools import repeat
 from operator import contains
 
 from gatekeeper import address
+from gatekeeper.address import Addresses
 
 _LONGEST = 4096  # characters that a command can hold; each step copies the rest of the address
 
 
-def may_route(addresses: tuple[str, ...]) -> bool:
+def may_route(addresses: Addresses) -> bool:
     """Return False where no address has a routing local part or names the host. One test covers all addresses."""
+    if addresses.are_plain:
+        return False
     joined = "\n".join(addresses)
     if joined.count("@") != len(addresses) or not all(map(contains, addresses, repeat("@"))):
         return True

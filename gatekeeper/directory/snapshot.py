@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
-from gatekeeper.address import normalise, normalise_all, normalise_domain, routing_targets, split
+from gatekeeper.address import Addresses, normalise, normalise_domain, routing_targets, split
 from gatekeeper.directory.domains import Domains, Groups, Place
 from gatekeeper.directory.entries import Entry, read_entries
 from gatekeeper.directory.lists import Consent, Lists
@@ -16,6 +17,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
+_MOST_KNOWN, _LONGEST_KNOWN = 4_096, 100  # addresses whose reach is cached; characters of one, for senders choose them
 
 
 @immutable
@@ -77,6 +79,7 @@ class Directory:
         self._lists = Lists(self._resolved(members))
         self._groups = Groups(content.groups, people.groups, self.user)
         self._consent = content.consent.of(self.user) if content.consent else None
+        self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda address: self._reach(Addresses((address,))))
         self._expanded: dict[str, Reach] = {}
         self._watched: dict[str, WatchedList] = {}
         self._listed: frozenset[str] | None = None
@@ -136,7 +139,13 @@ class Directory:
 
         Lists count as their members, nested lists too; "" is nobody.
         """
-        given, routed = tuple(addresses), _NOBODY
+        given = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
+        if len(given) == 1 and len(given[0]) <= _LONGEST_KNOWN:
+            return self._known(given[0])
+        return self._reach(given)
+
+    def _reach(self, given: Addresses) -> Reach:
+        routed = _NOBODY
         if given and may_route(given):
             given, routed = self._routed(given)
         names = self._users(given)
@@ -145,10 +154,10 @@ class Directory:
         parts = [people] if people.people or not lists else []
         return _union([*parts, *map(self._expand, lists)])
 
-    def _routed(self, addresses: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    def _routed(self, addresses: Addresses) -> tuple[Addresses, frozenset[str]]:
         """Return the addresses that mail to these goes to, and the users who were reached by a routing local part."""
         routed_to = tuple(map(self._route, dict.fromkeys(addresses)))
-        return tuple(to for to, _ in routed_to), frozenset(self.user(to) for to, routed in routed_to if routed)
+        return Addresses(to for to, _ in routed_to), frozenset(self.user(to) for to, routed in routed_to if routed)
 
     def _route(self, address: str) -> tuple[str, bool]:
         """Return where mail to an address goes, and whether its local part routes; a known address goes to itself.
@@ -165,12 +174,12 @@ class Directory:
             return next(known, routed_to), True
         return routed_to, routed_to != name or (domains.routes(domain) and bool(routing_targets(local)))
 
-    def _users(self, addresses: tuple[str, ...]) -> Iterable[str]:
+    def _users(self, addresses: Addresses) -> Iterable[str]:
         """Return `user` of each address, without repeats."""
         if not self._names:  # no entries or lists: the spelling is all that is known
             look_up = self._look_up
             return dict.fromkeys(
-                name if "+" not in name and "@" in name else look_up(name) for name in normalise_all(addresses)
+                name if "+" not in name and "@" in name else look_up(name) for name in addresses.normalised
             )
         return dict.fromkeys(map(self.user, addresses))
 
@@ -254,7 +263,7 @@ class Directory:
     def _resolved(self, lists: Iterable[tuple[str, Iterable[str]]]) -> dict[str, frozenset[str]]:
         members: dict[str, frozenset[str]] = {}
         for name, each in lists:
-            addresses = tuple(each)
+            addresses = Addresses(each)
             routed_to = (self._route(each)[0] for each in addresses) if may_route(addresses) else addresses
             members[name] = members.get(name, frozenset()) | frozenset(map(self.user, routed_to))
         return members

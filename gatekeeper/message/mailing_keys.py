@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from hashlib import sha256
 
-from gatekeeper.address import normalise, normalise_all
+from gatekeeper.address import Addresses, normalise
 from gatekeeper.model import Facts, Keys, Source, Transaction, is_automatic
 
 
@@ -24,15 +24,15 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
     return Keys(strong=tuple(_strong(transaction, facts)), weak=tuple(_weak(facts)))
 
 
-def batch_identity(transaction: Transaction, facts: Facts) -> str:
+def batch_identity(sender: str, recipients: Addresses, facts: Facts) -> str:
     """Return a hex SHA-256 that a kept batch and its resend share, and no other batch has.
 
     It covers envelope sender, recipients in any order, Message-ID and content, but no ESMTP parameters, trace fields or
     client.
     """
-    recipients = sorted(set(normalise_all([recipient.address for recipient in transaction.recipients])))
     # JSON keeps the values apart, so that no value can run into the next
-    parts = json.dumps([normalise(transaction.sender), recipients, facts.message_id, facts.content_digest])
+    names = sorted(set(recipients.normalised))
+    parts = json.dumps([normalise(sender), names, facts.message_id, facts.content_digest])
     return sha256(parts.encode("ascii")).hexdigest()
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from gatekeeper import notices, rules
+from gatekeeper.address import Addresses
 from gatekeeper.lib.aio import Tasks, Timeouts, run_long
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
@@ -181,17 +182,17 @@ class Pipeline:
 
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
         transaction, policy = run.transaction, run.policy
-        source = source_of(transaction, facts, policy)
+        source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
         inside = policy.is_inside(source.mailbox)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
         mailing = policy.ruleset.mailing
         return Arrival(
             transaction=transaction,
             facts=facts,
-            audience=audience_of(transaction, facts, policy),
+            audience=audience_of(recipients, facts, policy),
             source=source,
             keys=mailing_keys.keys(transaction, facts, source),
-            identity=mailing_keys.batch_identity(transaction, facts),
+            identity=mailing_keys.batch_identity(transaction.sender, recipients, facts),
             now=run.now,
             within=mailing.within,
             separate=source.separate,

@@ -56,7 +56,7 @@ def everybody_in(policy: Policy, transaction: Transaction, facts: Facts) -> froz
 
 def _named(transaction: Transaction, facts: Facts) -> tuple[str, ...]:
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc, *facts.bcc))
-    return (*(recipient.address for recipient in transaction.recipients), *visible)
+    return (*transaction.addresses, *visible)
 
 
 def add_part(
@@ -82,8 +82,8 @@ def _judge(
     recipients = tuple(Recipient(address) for address in sorted(addresses))
     transaction = replace(arrival.transaction, recipients=recipients)
     facts = replace(arrival.facts, to=_without(arrival.facts.to, policy), cc=_without(arrival.facts.cc, policy))
-    audience, standing = audience_of(transaction, facts, policy), _standing(connection, secret, arrival, policy)
-    counts = Counts.of(audience)
+    audience = audience_of(transaction.addresses, facts, policy)
+    counts, standing = Counts.of(audience), _standing(connection, secret, arrival, policy)
     likeness = likeness_for(standing, transaction.content)
     evidence = Evidence(transaction, facts, audience, counts, standing, arrival.source, likeness=likeness)
     return rules.judge(policy.ruleset, evidence, arrival.now), counts

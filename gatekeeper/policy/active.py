@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gatekeeper.directory.loaders.sources import SourceHistory
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Source
 from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, read_templates
 from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
@@ -41,6 +43,7 @@ class Policy:
     ruleset: Ruleset
     directory: Directory
     texts: NoticeTemplates = BUILT_IN
+    sources: dict[Hashable, Source] = field(default_factory=dict, repr=False, compare=False)  # cached: `evidence.py`
 
     def is_inside(self, address: str) -> bool:
         """Return True for an address of the organisation, or of one of its `people`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -54,7 +53,7 @@ def run_case(case: Case, policy: Policy, folder: Path, today: datetime) -> CaseR
     """
     transaction = _transaction(case, folder)
     facts = read_facts(transaction.content)
-    audience = audience_of(transaction, facts, policy)
+    audience = audience_of(transaction.addresses, facts, policy)
     source = source_of(transaction, facts, policy)
     moment, counts = _moment_of_case(case, policy, today), Counts.of(_reached(case, transaction, facts, policy))
     standing = _standing(case, policy, source, moment)
@@ -80,8 +79,8 @@ def _moment_of_case(case: Case, policy: Policy, today: datetime) -> datetime:
 
 def _reached(case: Case, transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
     """Return whom the mailing has reached, this message included."""
-    earlier = tuple(map(Recipient, expand_recipients(case.reached)))
-    return audience_of(replace(transaction, recipients=(*earlier, *transaction.recipients)), facts, policy)
+    earlier = expand_recipients(case.reached)
+    return audience_of((*earlier, *transaction.addresses), facts, policy)
 
 
 def _standing(case: Case, policy: Policy, source: Source, moment: datetime) -> Standing:

@@ -5,6 +5,7 @@ Pure. The pipeline, background work and `gatekeeper explain` all start here, so 
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from gatekeeper.rules import Ruleset
 from gatekeeper.smtp.replies import plain
 
 WARNING_FIELD = b"X-Gatekeeper-Warning"
+_MOST_SOURCES = 4_096  # that a policy keeps
+_LONGEST_NAMES = 300  # characters of the names of one of them
 
 
 @immutable
@@ -33,9 +36,37 @@ class Judgment:
 
 
 def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
-    """Return who sends the transaction, and whether the rules cover them (M9)."""
-    recipients = [recipient.address for recipient in transaction.recipients]
-    mailbox = address.source(transaction.login, facts.author, transaction.sender, recipients)
+    """Return who sends the transaction, and whether the rules cover them (M9).
+
+    The policy keeps the sources of those who sent of late, by all that a source depends on.
+    """
+    names = _plain_names(transaction, facts)
+    if names is None:
+        return _source_of(transaction, facts, policy)
+    known = policy.sources.get(names)
+    if known is None:
+        if len(policy.sources) >= _MOST_SOURCES:
+            policy.sources.clear()
+        known = policy.sources[names] = _source_of(transaction, facts, policy)
+    return known
+
+
+def _plain_names(transaction: Transaction, facts: Facts) -> Hashable | None:
+    """Return all that the source depends on besides the policy; None where that is more than a few short texts.
+
+    Of an address with "=" (VERP, BATV, SRS) it depends on the recipients too.
+    """
+    login, sender = transaction.login, transaction.sender
+    if len(facts.author) != 1 or facts.sender or facts.resent or "=" in sender:
+        return None
+    author = facts.author[0]
+    if len(author.name) + len(author.address) + len(sender) + len(login or "") > _LONGEST_NAMES:
+        return None
+    return login, sender, author.name, author.address, facts.defects, transaction.authenticated
+
+
+def _source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
+    mailbox = address.source(transaction.login, facts.author, transaction.sender, transaction.addresses)
     mailbox = address.normalise(mailbox, internal=policy.directory.is_inside(mailbox))
     agency = policy.directory.agency_of(mailbox)
     names = exemption.names_of(transaction, facts, mailbox, policy)
@@ -59,10 +90,9 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     )
 
 
-def audience_of(transaction: Transaction, facts: Facts, policy: Policy) -> Audience:
-    """Return whom the transaction reaches, by the directory in force."""
+def audience_of(recipients: Iterable[str], facts: Facts, policy: Policy) -> Audience:
+    """Return whom a transaction to these recipients reaches, by the directory in force."""
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
-    recipients = (recipient.address for recipient in transaction.recipients)
     audience = count_audience(recipients, visible, policy.directory)
     return _with_memberships(audience, policy) if policy.ruleset.needs_audience_details else audience
 

@@ -39,7 +39,7 @@ def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
         return mailbox
     if "=" not in transaction.sender:  # as most are: no VERP, BATV or SRS to undo
         return address.normalise(transaction.sender)
-    origin = address.envelope_origin(transaction.sender, [each.address for each in transaction.recipients])
+    origin = address.envelope_origin(transaction.sender, transaction.addresses)
     return origin if address.names_somebody(origin) else ""
 
 
@@ -102,8 +102,7 @@ def others_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Poli
     Somebody who is suspended (C10) could send under another name in From. So every name counts here, vouched for or
     not.
     """
-    recipients = [each.address for each in transaction.recipients]
-    envelope = () if transaction.login else (address.envelope_origin(transaction.sender, recipients),)
+    envelope = () if transaction.login else (address.envelope_origin(transaction.sender, transaction.addresses),)
     boxes = (*facts.sender, *facts.author[:_MOST_AUTHORS])
     names = dict.fromkeys((*envelope, *(address.normalise(box.address) for box in boxes)))
     found: dict[tuple[str, str], None] = {}

@@ -46,8 +46,7 @@ def from_problem(transaction: Transaction, facts: Facts, mailbox: str, policy: P
 
 def _problems(transaction: Transaction, facts: Facts, mailbox: str, policy: Policy) -> Iterator[str]:
     yield from (f"the sender's names cannot be told for certain ({name})" for name in _DOUBTS if name in facts.defects)
-    recipients = [recipient.address for recipient in transaction.recipients]
-    envelope = address.envelope_origin(transaction.sender, recipients)
+    envelope = address.envelope_origin(transaction.sender, transaction.addresses)
     sender = _of_login(transaction.login, mailbox, policy) if transaction.login else envelope
     if not sender:
         yield "neither a login nor MAIL FROM says who sends it"

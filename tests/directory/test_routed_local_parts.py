@@ -199,6 +199,15 @@ def test_however_often_it_is_wrapped_it_leads_to_the_same(wrapping):
     assert list(DIRECTORY.reach([address]).users) == [U]
 
 
+@given(some.lists(some.sampled_from([*LED, U, STAFF, "known@dphhs.example.gov", "a@example.org", ""]), max_size=6))
+def test_many_addresses_reach_what_each_reaches(written):
+    together = DIRECTORY.reach(written)
+    each = [DIRECTORY.reach([address]) for address in written]
+    assert together.users.keys() == set().union(*(one.users.keys() for one in each))
+    assert together.externals == frozenset().union(*(one.externals for one in each))
+    assert together.unresolved == frozenset().union(*(one.unresolved for one in each))
+
+
 def test_a_long_way_costs_what_the_address_is_long():
     def cost(steps: int) -> float:
         addresses = [f"u{number}" + "%example.gov" * steps + "@example.gov" for number in range(200)]

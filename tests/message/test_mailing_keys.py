@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatekeeper.address import Addresses
 from gatekeeper.message.mailing_keys import batch_identity, keys
 from gatekeeper.model import Client, Facts, Recipient, Source, Transaction
 
@@ -34,6 +35,10 @@ def test_what_is_missing_makes_no_key() -> None:
     assert keys(bare, Facts(content_digest="c0ffee"), SOURCE).strong == ()
 
 
+def identity(batch: Transaction, facts: Facts) -> str:
+    return batch_identity(batch.sender, Addresses(batch.addresses), facts)
+
+
 def test_a_resend_is_the_same_batch() -> None:
     again = replace(
         BATCH,
@@ -42,16 +47,16 @@ def test_a_resend_is_the_same_batch() -> None:
         upstream=None,
         recipients=(Recipient("Bob@example.ORG", ("NOTIFY=NEVER",)), Recipient("ann@example.gov")),
     )
-    assert batch_identity(again, FACTS) == batch_identity(BATCH, FACTS)
+    assert identity(again, FACTS) == identity(BATCH, FACTS)
 
 
 def test_another_envelope_or_message_is_another_batch() -> None:
     others = [
-        batch_identity(BATCH, FACTS),
-        batch_identity(replace(BATCH, sender=""), FACTS),
-        batch_identity(replace(BATCH, recipients=BATCH.recipients[:1]), FACTS),
-        batch_identity(BATCH, replace(FACTS, message_id=None)),
-        batch_identity(BATCH, replace(FACTS, message_id="")),
-        batch_identity(BATCH, replace(FACTS, content_digest="beef")),
+        identity(BATCH, FACTS),
+        identity(replace(BATCH, sender=""), FACTS),
+        identity(replace(BATCH, recipients=BATCH.recipients[:1]), FACTS),
+        identity(BATCH, replace(FACTS, message_id=None)),
+        identity(BATCH, replace(FACTS, message_id="")),
+        identity(BATCH, replace(FACTS, content_digest="beef")),
     ]
     assert len(set(others)) == len(others)

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+from gatekeeper.address import Addresses
 from gatekeeper.message import read_facts
 from gatekeeper.message.mailing_keys import batch_identity, keys
 from gatekeeper.model import Client, Recipient, Source, Transaction
@@ -40,7 +41,7 @@ def test_digest_keys_and_identity_of_a_message():
     assert facts.fingerprints == FINGERPRINTS
     recipients = (Recipient("Bob@Example.gov"), Recipient('"jo"@example.gov'), Recipient("bob@example.gov"))
     batch = Transaction("smtp", Client("192.0.2.1"), "Ann@example.gov", recipients, CONTENT, upstream="4XyZ@192.0.2.9")
-    assert batch_identity(batch, facts) == IDENTITY
+    assert batch_identity(batch.sender, Addresses(batch.addresses), facts) == IDENTITY
     found = keys(batch, facts, Source("ann@example.gov"))
     assert found.strong == ("queue:192.0.2.9:4XyZ", f"message:1@example.gov:{DIGEST}")
     assert found.weak == ("subject:open enrolment", *(f"text:{each}" for each in FINGERPRINTS))

@@ -49,7 +49,7 @@ def send(policy: Policy, header: str, mail_from: str = ME, login: str | None = N
     to = (Recipient("ann@deq.example.gov"),)
     transaction = Transaction("smtp", Client("192.0.2.7"), mail_from, to, content, login=login)
     facts = read_facts(content)
-    audience, source = audience_of(transaction, facts, policy), source_of(transaction, facts, policy)
+    audience, source = audience_of(transaction.addresses, facts, policy), source_of(transaction, facts, policy)
     evidence = Evidence(transaction, facts, audience, Counts.of(audience), Standing(), source)
     verdict = judge(policy.ruleset, evidence, NOW)
     return source, verdict.action, " ".join(reason.text for reason in verdict.reasons)

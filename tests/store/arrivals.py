@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from gatekeeper.address import Addresses
 from gatekeeper.message.mailing_keys import batch_identity, keys
 from gatekeeper.model import (
     Action,
@@ -59,7 +60,7 @@ def arrival(
         audience=Audience(users=inside, externals=outside, recipients=len(recipients)),
         source=source,
         keys=keys(transaction, facts, source),
-        identity=batch_identity(transaction, facts),
+        identity=batch_identity(sender, Addresses(recipients), facts),
         now=NOON + timedelta(seconds=after),
         within=timedelta(hours=24),
         trace=b"Received: from a by b; now\r\n",

@@ -74,7 +74,7 @@ def policy_at(rules: Path) -> Policy:
 
 def _explain(transaction: Transaction, policy: Policy) -> Explanation:
     facts = read_facts(transaction.content)
-    audience = audience_of(transaction, facts, policy)
+    audience = audience_of(transaction.addresses, facts, policy)
     source = source_of(transaction, facts, policy)
     nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # as if the ledger were empty
     evidence = Evidence(transaction, facts, audience, Counts.of(audience), nothing, source)

@@ -205,7 +205,7 @@ def verdict(folder: Path, source: str, rules: str, recipients: int, clock: Clock
     content = b"From: jo@doa.example.gov\r\nSubject: x\r\n\r\nHello\r\n"
     transaction = Transaction("smtp", Client("192.0.2.1"), "jo@doa.example.gov", to, content)
     facts = read_facts(content)
-    audience, source_ = audience_of(transaction, facts, policy), source_of(transaction, facts, policy)
+    audience, source_ = audience_of(transaction.addresses, facts, policy), source_of(transaction, facts, policy)
     return judge(ruleset, Evidence(transaction, facts, audience, Counts.of(audience), Standing(), source_), NOW).action
 
 
