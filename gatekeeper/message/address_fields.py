@@ -23,6 +23,11 @@ _TOKEN = re.compile(
     | (?P<junk>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_PLAIN_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~.-]++@[A-Za-z0-9.-]++"
+# One address, alone or behind a name: nearly all fields have this form, which can be read in one way only.
+_ORDINARY = re.compile(
+    rf"""(?:"([^"\\=]*+)"[ ]*+|([\w'-]++(?:[ ][\w'-]++)*+)[ ]*+)?<({_PLAIN_ADDRESS})>|({_PLAIN_ADDRESS})"""
+)
 _UNCLOSED = re.compile(r'"(?:[^"\\]++|\\.)*+\Z', re.DOTALL)
 _COMMENT = re.compile(r"\\.|[()]|[^()\\]+|\\", re.DOTALL)
 _INNER_COMMENT = re.compile(r"\([^()]*\)")
@@ -46,6 +51,13 @@ def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) ->
 
     Args: at most `limit` mailboxes are read; `decode` decodes display names (RFC 2047).
     """
+    if limit and (ordinary := _ORDINARY.fullmatch(text)):
+        quoted, words, bracketed, bare = ordinary.groups("")
+        return AddressList((Mailbox((quoted or words).strip(), bracketed or bare),))
+    return _read_any(text, limit, decode)
+
+
+def _read_any(text: str, limit: int, decode: Callable[[str], str]) -> AddressList:
     reader = _Reader(text, decode)
     while not reader.done and len(reader.mailboxes) < limit:
         reader.step()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.message import Limits, attachments, facts, headers, links, mime_tree, read_facts, subject
+from gatekeeper.message.address_fields import _read_any, read_addresses
 from gatekeeper.message.content_digest import _with_lf
 from gatekeeper.message.defects import DefectCollector
+from gatekeeper.message.encoded_words import decode_words
 from gatekeeper.message.mime_tree import _Walk
 from gatekeeper.message.text_normalisation import fold
 from gatekeeper.message.text_parts import TextPart
@@ -28,6 +31,7 @@ def whole_way(monkeypatch):
     """Read every field and every size anew: nothing is known from before, and no part is passed over."""
     for module in (facts, headers, mime_tree):
         monkeypatch.setattr(module, "_LONGEST_KNOWN", -1)
+    monkeypatch.setattr(facts, "read_addresses", _read_any)
     monkeypatch.setattr(attachments, "_SIZE_SHOWS_NO_DEFECT", "")
     monkeypatch.setattr(_Walk, "_find_hyphens", lambda walk: walk.content.find(b"\n--", walk.at))
     monkeypatch.setattr(links, "linked_pieces", plain_pieces)
@@ -112,3 +116,25 @@ def test_a_size_shows_no_defect_where_it_is_not_worked_out(content):
     defects = DefectCollector()
     decoded_size(content, 0, len(content), attachments._SIZE_SHOWS_NO_DEFECT, defects)
     assert defects.found == ()
+
+
+NAMES = ["Ann", " ", "  ", "O'Neil", "é", '"', "\\", "=?utf-8?q?a?=", "=", ".", "@", ",", ";", ":", "(", ")", "[", "_"]
+ADDRESSES = ["a@b", "<a@b.c>", "<", ">", "a.b+c=d@e.f", "<@r:a@b>", "a", "\u00a0", "\t", "?", "<a @b>", "<>", "-"]
+
+
+def _read_both_ways(text: str, limit: int) -> None:
+    decode = partial(decode_words, defects=DefectCollector())
+    assert read_addresses(text, limit, decode) == _read_any(text, limit, decode)
+
+
+@given(st.lists(st.sampled_from([*NAMES, *ADDRESSES]), max_size=7).map("".join), st.sampled_from([0, 1, 2, 100]))
+@settings(max_examples=1_000)
+def test_an_ordinary_address_field_is_read_as_any_other(text, limit):
+    _read_both_ways(text, limit)
+
+
+def test_address_fields_of_real_mail_are_read_alike_both_ways():
+    fields = re.compile(rb"^(?:from|sender|to|cc|reply-to):[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+    for content in corpus():
+        for value in fields.findall(content[:4_000]):
+            _read_both_ways(value.decode("latin-1"), 100)
