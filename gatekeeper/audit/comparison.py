@@ -60,8 +60,8 @@ class Comparison:
     decisions: int = 0
     judged: int = 0
     changes: dict[tuple[str, str], VerdictChange] = field(default_factory=dict)
-    hung_on: Counter[str] = field(default_factory=Counter)  # test -> decisions that could not be judged for it
-    unasked: int = 0  # judged by the draft as though there were no permits and suspensions: the ledger was not asked
+    unrecorded_tests: Counter[str] = field(default_factory=Counter)  # test -> decisions that could not be judged for it
+    ledger_not_asked: int = 0  # judged as though there were no permits and suspensions
     not_asked: Counter[str] = field(default_factory=Counter)  # moment -> decisions that asked no rule
     rulesets: Counter[str] = field(default_factory=Counter)  # digest -> decisions under it
     _held: dict[int, tuple[Reason, ...]] = field(default_factory=dict)  # mailings whose state would be another
@@ -78,11 +78,11 @@ class Comparison:
         self.rulesets[frame.ruleset] += 1
         standing = self._standing(record) if record.key in self._held else None
         replayed = self._replayer.replay(record, frame, standing)
-        if replayed.hung_on:
-            self.hung_on[replayed.hung_on] += 1
+        if replayed.unrecorded_test:
+            self.unrecorded_tests[replayed.unrecorded_test] += 1
             return
         self.judged += 1
-        self.unasked += replayed.unasked
+        self.ledger_not_asked += replayed.ledger_not_asked
         if replayed.action.value != record.verdict or not _same_rules(record, replayed) or standing is not None:
             self._differs(record, frame, standing, replayed)
 
@@ -128,7 +128,7 @@ HELD_VERDICT = Action.HOLD.value
 
 
 def _same_rules(record: Record, replayed: Replayed) -> bool:
-    return not replayed.whole or {row[0] for row in record.reasons} == set(replayed.rules)
+    return not replayed.complete or {row[0] for row in record.reasons} == set(replayed.rules)
 
 
 def _is_another(record: Record, change: VerdictChange) -> bool:

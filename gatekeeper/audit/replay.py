@@ -46,16 +46,20 @@ _LEDGER = "suspended"  # recorded of every judgment, and known where the ledger 
 
 @immutable
 class Replayed:
-    """A decision made again: its verdict, or the test that it depended on and whose answer was not recorded."""
+    """A decision that was judged again.
+
+    Where it depends on a test whose answer was not recorded, `unrecorded_test` is that test's text, and `action` and
+    `rules` are of the other rules alone.
+    """
 
     action: Action
     rules: tuple[str, ...] = ()
-    hung_on: str = ""
-    whole: bool = True  # False where a rule could not be told, but could not have changed the verdict
-    unasked: bool = False  # the draft would have asked the ledger for permits and suspensions, which nobody did then
+    unrecorded_test: str = ""
+    complete: bool = True  # False where some rule is unknown that could not have changed the action
+    ledger_not_asked: bool = False  # the draft would ask for permits and suspensions, which were not read then
 
 
-class _Recorded(FieldValues):
+class _RecordedValues(FieldValues):
     """The values of a past judgment; what was not recorded is unavailable."""
 
     __slots__ = ()
@@ -69,51 +73,56 @@ class Replayer:
     """Judges records under one ruleset."""
 
     draft: Ruleset
-    _forms: dict[tuple[str, bool], _Form] = field(default_factory=dict)
+    _by_frame: dict[tuple[str, bool], _DraftOnFrame] = field(default_factory=dict)
 
     def replay(self, record: Record, frame: Frame, standing: Standing | None = None) -> Replayed:
         """Judge a record again; `standing` takes the place of the recorded one."""
-        return self._form(record, frame).replay(record, standing)
+        return self._on_frame(record, frame).replay(record, standing)
 
     def verdict(self, record: Record, frame: Frame, standing: Standing | None = None) -> Verdict:
         """Return the whole verdict, with texts."""
-        return self._form(record, frame).judge(record, standing or standing_of(record))
+        return self._on_frame(record, frame).judge(record, standing or standing_of(record))
 
-    def _form(self, record: Record, frame: Frame) -> _Form:
+    def _on_frame(self, record: Record, frame: Frame) -> _DraftOnFrame:
         named = len(record.values) > len(frame.fields)
         key = (record.frame, named)
-        if key not in self._forms:
-            self._forms[key] = _Form(self.draft, frame, named)
-        return self._forms[key]
+        if key not in self._by_frame:
+            self._by_frame[key] = _DraftOnFrame(self.draft, frame, named)
+        return self._by_frame[key]
 
 
-class _Form:
-    """The draft, made to read records of one frame with or without the values of mail that has a name."""
+class _DraftOnFrame:
+    """The draft, compiled to judge records of one frame.
+
+    Args: `named` is True for records that also hold the values of mail whose sender and subject may be recorded.
+    """
 
     def __init__(self, draft: Ruleset, frame: Frame, named: bool) -> None:
         names = (*frame.fields, *frame.named) if named else frame.fields
         self._place = {name: place for place, name in enumerate(names) if name in FIELDS}
         self._answer = {key: place for place, key in enumerate(frame.tests)}
         self._decoders = {name: decoder(name) for name in self._place}
-        self._open: dict[str, Test] = {}  # rule -> a test of it that was not recorded
-        self._of_ledger: dict[str, Test] = {}  # rule -> a test of it that only the ledger can tell
+        self._unrecorded: dict[str, Test] = {}  # rule -> one of its tests whose answer was not recorded
+        self._ledger_tests: dict[str, Test] = {}  # rule -> one of its tests that only the ledger answers
         self._during = tuple(rule.during for rule in draft.rules if rule.during is not None)
         self._asks_hours = "working_hours" in draft.reads
-        self._draft = self._made_to_read(draft)
-        # a rule that relays and cannot be told gives no reason
-        self._silent = any(rule.action is Action.RELAY and rule.id in self._open for rule in draft.rules)
+        self._draft = self._compiled(draft)
+        # A rule that relays gives no reason, so nothing else shows that it is unknown.
+        self._has_silent_unknown = any(
+            rule.action is Action.RELAY and rule.id in self._unrecorded for rule in draft.rules
+        )
         self._values_read, self._answers_read = self._reads(draft)
-        self._memory: dict[Any, Replayed] = {}
+        self._results: dict[Any, Replayed] = {}
 
     # -- judging -------------------------------------------------------------------------------------------------
 
     def replay(self, record: Record, standing: Standing | None) -> Replayed:
         if standing is not None or record.standing is not None:
-            return self._told(record, standing or standing_of(record))
+            return self._judge_again(record, standing or standing_of(record))
         key = self._key(record)
-        known = self._memory.get(key)
+        known = self._results.get(key)
         if known is None:
-            known = self._memory[key] = self._told(record, Standing())
+            known = self._results[key] = self._judge_again(record, Standing())
         return known
 
     def _key(self, record: Record) -> Any:
@@ -130,7 +139,7 @@ class _Form:
         agency = self._value(record, "sender_agency")
         covered = agency not in self._draft.scope_except or record.asked == UNPROVEN
         evidence = _evidence(record.asked, covered, standing)
-        values = _Recorded(evidence)
+        values = _RecordedValues(evidence)
         for name, place in self._place.items():
             values[name] = self._decoders[name](record.values[place])
         for key, place in self._answer.items():
@@ -138,22 +147,24 @@ class _Form:
         add_ruleset_fields(self._draft, values, _time(record))
         return judge(self._draft, evidence, _time(record), values)
 
-    def _told(self, record: Record, standing: Standing) -> Replayed:
+    def _judge_again(self, record: Record, standing: Standing) -> Replayed:
         verdict, asked = self.judge(record, standing), self._was_ledger_asked(record)
-        missing = self._open if asked else {**self._of_ledger, **self._open}
+        missing = self._unrecorded if asked else {**self._ledger_tests, **self._unrecorded}
         doubtful = [reason for reason in verdict.reasons if reason.unknown and reason.rule in missing]
-        unasked = not asked and verdict.depends_on_ledger
+        not_asked = not asked and verdict.depends_on_ledger
         if not doubtful:
-            return Replayed(verdict.action, verdict.rules, whole=not self._silent, unasked=unasked)
+            return Replayed(
+                verdict.action, verdict.rules, complete=not self._has_silent_unknown, ledger_not_asked=not_asked
+            )
         certain = [reason for reason in verdict.reasons if reason not in doubtful]
         action = _worst(certain, held=standing.state == HELD)
         for reason in doubtful:
             if self._would_be(reason).severity > action.severity:
                 return Replayed(action, tuple(each.rule for each in certain), missing[reason.rule].text)
-        return Replayed(action, tuple(reason.rule for reason in certain), whole=False, unasked=unasked)
+        return Replayed(action, tuple(reason.rule for reason in certain), complete=False, ledger_not_asked=not_asked)
 
     def _was_ledger_asked(self, record: Record) -> bool:
-        """Nobody asks it about mail of which no verdict hangs on it; what it alone can tell is then unavailable."""
+        """Return True where permits and suspensions were read; they are not where no verdict depends on them."""
         place = self._place.get(_LEDGER)
         return place is None or record.values[place] != NOT_AVAILABLE
 
@@ -165,20 +176,20 @@ class _Form:
         place = self._place.get(name)
         return None if place is None else self._decoders[name](record.values[place])
 
-    # -- the draft, made to read records -------------------------------------------------------------------------
+    # -- compiling the draft for the frame -----------------------------------------------------------------------
 
-    def _made_to_read(self, draft: Ruleset) -> Ruleset:
-        rules = tuple(self._readable(rule) for rule in draft.rules)
+    def _compiled(self, draft: Ruleset) -> Ruleset:
+        rules = tuple(self._compiled_rule(rule) for rule in draft.rules)
         made = replace(draft, rules=rules)
         object.__setattr__(made, "candidates", make_shortlist(rules, self._compile))
         return made
 
-    def _readable(self, rule: Rule) -> Rule:
+    def _compiled_rule(self, rule: Rule) -> Rule:
         for test in _tests(rule):
             if not self._has_value(test) and test_key(test) not in self._answer:
-                self._open.setdefault(rule.id, test)
+                self._unrecorded.setdefault(rule.id, test)
             if test.field in OF_THE_LEDGER:
-                self._of_ledger.setdefault(rule.id, test)
+                self._ledger_tests.setdefault(rule.id, test)
         return replace(rule, matches=compile_rule(rule.when, rule.unless, self._compile))
 
     def _compile(self, test: Test) -> Matcher:
@@ -188,12 +199,12 @@ class _Form:
         return lambda values: values.get(name)
 
     def _has_value(self, test: Test) -> bool:
-        if test.of_every_name and test_key(test) in self._answer:  # else it is told by the source's own value alone
+        if test.of_every_name and test_key(test) in self._answer:  # the value recorded is the source's alone
             return False
         return test.field in BY_THE_RULESET or (test.field in self._place and is_whole(test.field))
 
     def _reads(self, draft: Ruleset) -> tuple[list[int], list[int]]:
-        """The places of the values and of the answers that the draft's verdicts hang on."""
+        """Return the places of the recorded values and answers on which the draft's verdicts depend."""
         tests = [test for rule in draft.rules for test in _tests(rule)]
         fields = {test.field for test in (*tests, *tests_of(draft.mass))} | {"sender_agency", _LEDGER}
         keys = {test_key(test) for test in tests if not self._has_value(test)}
@@ -225,7 +236,7 @@ def _time(record: Record) -> datetime:
 
 
 def standing_of(record: Record) -> Standing:
-    """The standing that was recorded; a permit covers exactly the rules that it was found to cover."""
+    """Return the recorded standing; a permit in it covers exactly the rules that it was found to cover."""
     if record.standing is None:
         return Standing()
     state, reasons, permits, *more = record.standing

@@ -65,7 +65,7 @@ def test_the_same_rules_say_the_same_of_what_was_recorded(made, about, numbered)
     rules = read(made)
     seen = asked(rules, evidence_of(about))
     again = replayed(rules, recorded(rules, seen, mailing="M-1" if numbered else None))
-    assert (again.action, again.rules, again.hung_on, again.unasked) == (*told(rules, seen), "", False)
+    assert (again.action, again.rules, again.unrecorded_test, again.ledger_not_asked) == (*told(rules, seen), "", False)
 
 
 @settings(max_examples=200, deadline=None)
@@ -73,10 +73,10 @@ def test_the_same_rules_say_the_same_of_what_was_recorded(made, about, numbered)
 def test_a_draft_says_of_mass_mail_what_it_would_have_said(made, drafted, about):
     rules, draft, seen = read(made), read(drafted), with_ledger(evidence_of({**about, "users": 300 + about["users"]}))
     again = replayed(draft, recorded(rules, seen, mailing="M-1"))
-    if again.hung_on.startswith("reach"):  # of a list of which the rules in force did not ask
+    if again.unrecorded_test.startswith("reach"):  # of a list of which the rules in force did not ask
         return
-    assert (again.hung_on, again.unasked) == ("", False) and again.action == told(draft, seen)[0]
-    assert not again.whole or again.rules == told(draft, seen)[1]
+    assert (again.unrecorded_test, again.ledger_not_asked) == ("", False) and again.action == told(draft, seen)[0]
+    assert not again.complete or again.rules == told(draft, seen)[1]
 
 
 @settings(max_examples=200, deadline=None)
@@ -85,9 +85,9 @@ def test_a_draft_says_of_ordinary_mail_what_it_would_have_said_or_on_what_it_hun
     rules, draft, seen = read(made), read(drafted), evidence_of(about)
     again = replayed(draft, recorded(rules, asked(rules, seen)))
     would_be = told(draft, asked(draft, seen))
-    open_ = again.hung_on or again.unasked
+    open_ = again.unrecorded_test or again.ledger_not_asked
     assert open_ or again.action == would_be[0]
-    assert open_ or not again.whole or again.rules == would_be[1]
+    assert open_ or not again.complete or again.rules == would_be[1]
 
 
 @settings(max_examples=60, deadline=None)
@@ -146,9 +146,9 @@ def test_mass_mail_is_recorded_by_value():
 def test_what_a_draft_asks_that_was_not_recorded_is_said():
     kept = recorded(one("{users: {over: 100}}"), evidence())
     again = replayed(one('{sender: {like: "jo@*"}}', "reject"), kept)
-    assert again.hung_on == "sender like jo@*"
+    assert again.unrecorded_test == "sender like jo@*"
     # what makes no difference to the verdict leaves nothing open
-    assert replayed(one('{sender: {like: "jo@*"}, users: {over: 5}}', "reject"), kept).hung_on == ""
+    assert replayed(one('{sender: {like: "jo@*"}, users: {over: 5}}', "reject"), kept).unrecorded_test == ""
     two = ruleset("  - {id: a, when: {users: {over: 0}}, then: hold}\n  - {id: b, when: {subject: x}, then: warn}\n")
     assert replayed(two, kept).action == "hold"
 
@@ -158,11 +158,11 @@ def test_what_a_draft_asks_of_the_ledger_that_nobody_asked_then_is_said():
     kept = recorded(one("{users: {over: 100}}"), evidence(users=60))
     draft = one("{suspended: true, users: {over: 50}}", "reject")
     again = replayed(draft, kept)
-    assert (again.action, again.hung_on) == ("relay", "suspended is true")
+    assert (again.action, again.unrecorded_test) == ("relay", "suspended is true")
     lower = ruleset("  []\n", HEAD + "mass: {people: {over: 50}}\n")
-    assert replayed(lower, kept) == Replayed(Action.RELAY, (), unasked=True)
+    assert replayed(lower, kept) == Replayed(Action.RELAY, (), ledger_not_asked=True)
     found = compare(lower, [kept, recorded(one("{users: {over: 100}}"), evidence(users=2))])
-    assert (found.judged, found.unasked, found.differences) == (2, 1, 0)
+    assert (found.judged, found.ledger_not_asked, found.differences) == (2, 1, 0)
 
 
 @pytest.mark.parametrize("during, action", [("{from: 2026-07-01}", "relay"), ("{until: 2026-06-30}", "hold")])

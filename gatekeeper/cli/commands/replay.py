@@ -103,10 +103,10 @@ def _document(path: Path, found: Comparison, begin: float, end: float, notes: li
         "changes": [_change(change) for change in _sorted(found) if change.is_verdict],
         "other_reasons": [_change(change) for change in _sorted(found) if not change.is_verdict],
         "cannot_be_judged": {
-            "decisions": found.hung_on.total(),
-            "tests": dict(found.hung_on.most_common()),
+            "decisions": found.unrecorded_tests.total(),
+            "tests": dict(found.unrecorded_tests.most_common()),
         },
-        "ledger_not_asked": found.unasked,
+        "ledger_not_asked": found.ledger_not_asked,
         "not_asked": dict(found.not_asked),
         "rulesets": dict(found.rulesets),
         "notes": notes,
@@ -165,10 +165,10 @@ def _print(document: dict[str, Any], found: Comparison) -> None:
         _print_change(change)
     for test, decisions in document["cannot_be_judged"]["tests"].items():
         click.echo(f"cannot be judged: {decisions} decisions hang on {test!r}, which was not recorded of them")
-    if found.unasked:
+    if found.ledger_not_asked:
         click.echo(
-            f"judged as though there were no permits and suspensions: {found.unasked} decisions, mass mail or held "
-            "under the draft alone, about which the ledger was not asked"
+            f"judged as though there were no permits and suspensions: {found.ledger_not_asked} decisions, mass mail or "
+            "held under the draft alone, about which the ledger was not asked"
         )
     for moment, decisions in found.not_asked.items():
         click.echo(f"no rule was asked: {decisions} {moment}")
