@@ -354,27 +354,32 @@ def _hold_again(connection: Connection, mailing_key: int, ids: list[int], stoppi
 
 
 def effect_of(connection: Connection, permit: PermitView, now: float) -> PermitEffect:
-    """Return what was sent under the permit, what waits, and what is in flight at this moment."""
-    used = select(permit_uses.c.mailing_id, permit_uses.c.relayed).where(permit_uses.c.permit_id == permit.key)
-    uses: dict[int, int] = dict(map(tuple, connection.execute(used)))
+    """Return what was sent under the permit, what waits, and what is in flight.
+
+    What is in flight is read first: on Postgres each statement sees what was committed before it, and where nothing is
+    in flight any more, the numbers that are read after that do not change.
+    """
+    used = select(permit_uses.c.mailing_id).where(permit_uses.c.permit_id == permit.key)
+    relayed = select(func.sum(permit_uses.c.relayed)).where(permit_uses.c.permit_id == permit.key)
     # a mailing that was closed since may have given its use back
     had = select(mailings.c.id).where(mailings.c.number.in_([int(name[2:]) for name in permit.mailings]))
-    known = {*uses, *connection.execute(had).scalars()}
+    known = {*connection.execute(used).scalars(), *connection.execute(had).scalars()}
     kept = select(batches.c.id, batches.c.permits, batches.c.state).where(batches.c.mailing_id.in_(known))
     under = {id: state for id, ids, state in connection.execute(kept) if permit.key in ids}
+    stopped = [id for id, state in under.items() if state in _STOPPED]
+    found = PermitEffect(in_flight=in_flight(connection, permit.key, now) + in_hand(connection, stopped, now))
+    found = replace(found, sent=connection.execute(relayed).scalar_one() or 0)
     states = (
         select(batch_recipients.c.batch_id, batch_recipients.c.state, func.count())
         .where(batch_recipients.c.batch_id.in_(under))
         .group_by(batch_recipients.c.batch_id, batch_recipients.c.state)
     )
-    found = PermitEffect(sent=sum(uses.values()))
     for batch_id, state, number in connection.execute(states):
         if state == RecipientState.SENT:
             found = replace(found, sent=found.sent + number)
         elif state == RecipientState.WAITING and under[batch_id] in _STOPPED:
             found = replace(found, stopped=found.stopped + number)
-    stopped = [id for id, state in under.items() if state in _STOPPED]
-    return replace(found, in_flight=in_flight(connection, permit.key, now) + in_hand(connection, stopped, now))
+    return found
 
 
 # -- time --------------------------------------------------------------------------------------------------------

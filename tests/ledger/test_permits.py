@@ -16,8 +16,10 @@ from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Terms
 from gatekeeper.model import Scope
 from gatekeeper.smtp.replies import reply
-from gatekeeper.store import jobs
+from gatekeeper.store import Database, Store, jobs
+from gatekeeper.store import permits as stored_permits
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, Scene
+from tests.peers import wait_for
 from tests.store.arrivals import people
 
 DAY, UNTIL = 86_400.0, date(2026, 12, 31)
@@ -358,6 +360,41 @@ async def test_a_mailing_of_which_a_part_was_sent_keeps_its_use_when_the_rest_is
     scene.service.deny(1, DEPUTY, "Too many")
     assert (scene.permit().used, scene.permit().state) == (1, "used")
     assert scene.service.show_request(1).request.state == "used"
+
+
+@pytest.fixture
+def postgres_scene(laid_out_url, tmp_path):
+    """On Postgres, where others write while somebody reads."""
+    store = Store(Database(laid_out_url, timeout=5))
+    store.open()
+    yield Scene(store, tmp_path)
+    store.close()
+
+
+async def test_what_was_sent_is_counted_though_it_ends_while_it_is_counted(postgres_scene, monkeypatch):
+    scene = postgres_scene
+    monkeypatch.setattr("gatekeeper.background.delivery_queue._GROUP", 500)
+    await scene.send(people(2400))
+    scene.ask()
+    scene.service.approve_request(1, CIO)
+    await scene.rechecks.run_due()
+    hop, loop = Hop(), asyncio.get_running_loop()
+    queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
+    in_hand = stored_permits.in_hand
+
+    def end_first(connection, batch_ids, now):
+        """The group that is on its way arrives, and its answers are written, just before somebody looks for it."""
+        if batch_ids and not hop.go.is_set():
+            loop.call_soon_threadsafe(hop.go.set)
+            wait_for(lambda: not in_hand(connection, batch_ids, now), lambda: "the job goes on")
+        return in_hand(connection, batch_ids, now)
+
+    monkeypatch.setattr(stored_permits, "in_hand", end_first)
+    queue.start()
+    await asyncio.wait_for(hop.busy.wait(), 30)
+    narrowed = await asyncio.to_thread(scene.service.narrow, 1, CIO, "Fewer", Narrowed(max_users=2300))
+    assert narrowed.stopped.sent == 500
+    await queue.stop(10)
 
 
 async def test_a_message_that_a_permit_lets_pass_is_waited_for(scene):
