@@ -36,14 +36,19 @@ class NotFound(LedgerError):
 
 @immutable
 class VerbContext:
-    """What a verb works with: the transaction, the rules in force with the letterhead, and the time of the act.
+    """What a verb works with: the transaction, the rules in force with the letterhead, and the act.
 
-    `now` is in seconds since 1970.
+    Of what is only shown the act has nothing but its time.
     """
 
     connection: Connection
     letterhead: Letterhead
-    now: float
+    act: Act
+
+    @property
+    def now(self) -> float:
+        """The time of the act, in seconds since 1970."""
+        return self.act.at
 
     @property
     def ruleset(self) -> Ruleset:
@@ -64,10 +69,6 @@ class VerbContext:
     def today(self) -> date:
         """The day of the act by the organisation's clock."""
         return self.calendar.day(self.moment)
-
-    def act(self, by: str, reason: str = "") -> Act:
-        """Return an act of somebody, at this time, with the login of the operating system."""
-        return Act(self.now, normalise(by), _login(), " ".join(reason.split()))
 
     def window_end(self, day: date) -> float:
         """Return the end of the second working day after `day`, by the organisation's clock."""
@@ -95,9 +96,14 @@ def named(id: str) -> Iterator[None]:
         raise LedgerError(f"{id}: {error}") from None
 
 
-def require_reason(reason: str, what: str) -> None:
+def act_of(by: str, reason: str, now: float) -> Act:
+    """Return an act of somebody, with the login of the operating system."""
+    return Act(now, normalise(by), _login(), " ".join(reason.split()))
+
+
+def require_reason(ctx: VerbContext, what: str) -> None:
     """Raise LedgerError where no reason is given; `what` names the act and who reads the reason."""
-    if not reason.strip():
+    if not ctx.act.reason:
         raise LedgerError(what)
 
 

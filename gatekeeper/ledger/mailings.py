@@ -108,12 +108,12 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
     return replace(case, agreements=agreements, missing=missing)
 
 
-def export(ctx: VerbContext, number: int, by: str) -> MailingCase:
+def export(ctx: VerbContext, number: int) -> MailingCase:
     """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
 
     Raises NotFound or NotAllowed.
     """
-    mailing, act = find(ctx.connection, number), ctx.act(by)
+    mailing, act = find(ctx.connection, number), ctx.act
     person = ctx.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
         ctx.ruleset, matter_of(ctx, mailing)
@@ -123,12 +123,12 @@ def export(ctx: VerbContext, number: int, by: str) -> MailingCase:
     return show(ctx, number)
 
 
-def approve(ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: Seen) -> Decision:
+def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision:
     """Approve a mailing; it is sent once everyone whom the rules ask has approved.
 
     Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    mailing, act = find(ctx.connection, number), ctx.act
     looked = look(ctx.connection, mailing, seen)
     matter = _as_seen(matter_of(ctx, mailing), looked)
     context.check_may_decide(ctx.ruleset, matter, act.by)
@@ -278,20 +278,20 @@ def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView
     return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
 
 
-def ask_changes(ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def ask_changes(ctx: VerbContext, number: int, seen: Seen) -> Decision:
     """Send a mailing back to its sender with what should be changed.
 
     Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    require_reason(reason, "changes need a text that says what should be changed: the sender reads it")
-    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    require_reason(ctx, "changes need a text that says what should be changed: the sender reads it")
+    mailing, act = find(ctx.connection, number), ctx.act
     context.check_may_decide(ctx.ruleset, matter_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "changes", act, seen)
 
 
-def ask(ctx: VerbContext, number: int, by: str, whom: str) -> Decision:
+def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
-    mailing, act, also = find(ctx.connection, number), ctx.act(by), normalise(whom)
+    mailing, act, also = find(ctx.connection, number), ctx.act, normalise(whom)
     matter = matter_of(ctx, mailing)
     context.check_may_decide(ctx.ruleset, matter, act.by)
     context.check_may_be_asked(ctx.ruleset, matter, also)
@@ -329,17 +329,17 @@ def _tell_released(
     queue_notice(ctx.connection, notice, ctx.letterhead.organisation, ctx.moment)
 
 
-def deny(ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def deny(ctx: VerbContext, number: int, seen: Seen) -> Decision:
     """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, LedgerError, Stale."""
-    require_reason(reason, "a denial needs a reason: the sender reads it")
-    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    require_reason(ctx, "a denial needs a reason: the sender reads it")
+    mailing, act = find(ctx.connection, number), ctx.act
     context.check_may_decide(ctx.ruleset, matter_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "deny", act, seen)
 
 
-def withdraw(ctx: VerbContext, number: int, by: str, reason: str, seen: Seen) -> Decision:
+def withdraw(ctx: VerbContext, number: int, seen: Seen) -> Decision:
     """Withdraw a mailing, as its sender or an admin. Raises NotFound, NotAllowed, LedgerError, Stale."""
-    mailing, act = find(ctx.connection, number), ctx.act(by, reason)
+    mailing, act = find(ctx.connection, number), ctx.act
     if act.by != mailing.sender and not context.holds(ctx.ruleset, act.by, "admin"):
         raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
     return _close(ctx, mailing, "withdraw", act, seen)

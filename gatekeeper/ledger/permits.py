@@ -16,7 +16,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Reason, Scope
 from gatekeeper.store import Connection, views
-from gatekeeper.store import permits as granted
+from gatekeeper.store import permits as stored_permits
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import Grant, PermitEffect, PermitView
 from gatekeeper.store.views import EventView
@@ -57,10 +57,10 @@ class Narrowed:
 # -- giving ------------------------------------------------------------------------------------------------------
 
 
-def declare_emergency(ctx: VerbContext, agency: str, by: str, reason: str, hours: float) -> PermitCase:
+def declare_emergency(ctx: VerbContext, agency: str, hours: float) -> PermitCase:
     """Let an agency's mail pass for so many hours (M1). Raises NotAllowed, LedgerError."""
-    require_reason(reason, "an emergency needs a reason: it is reviewed afterwards")
-    act = ctx.act(by, reason)
+    require_reason(ctx, "an emergency needs a reason: it is reviewed afterwards")
+    act = ctx.act
     _check_agency(ctx, agency)
     if not 0 < hours <= LONGEST_EMERGENCY:
         raise LedgerError(f"{hours:g} hours: an emergency is short; expected more than 0, at most {LONGEST_EMERGENCY}")
@@ -69,23 +69,23 @@ def declare_emergency(ctx: VerbContext, agency: str, by: str, reason: str, hours
     if not asks and not context.holds(ctx.ruleset, act.by, "approver"):
         raise NotAllowed(f"{act.by} may not declare an emergency of {agency}; a requester of it or an approver may")
     given = Grant(
-        kind=granted.EMERGENCY,
+        kind=stored_permits.EMERGENCY,
         rules=_holding(ctx),
         scope=Scope(agencies=frozenset({agency})),
         since=act.at,
         until=act.at + hours * 3600,
-        review=granted.OPEN,
+        review=stored_permits.OPEN,
     )
-    return _given(ctx, granted.grant(ctx.connection, given, act))
+    return _given(ctx, stored_permits.grant(ctx.connection, given, act))
 
 
-def grant_exception(ctx: VerbContext, wanted: Exempted, by: str, reason: str) -> PermitCase:
+def grant_exception(ctx: VerbContext, wanted: Exempted) -> PermitCase:
     """Let somebody's mail pass until a day (M8, T8). Raises NotAllowed, LedgerError.
 
     Everyone whom the rules ask must agree: where one approval is not enough, use a request with --exception.
     """
-    require_reason(reason, "an exception needs a reason")
-    act = ctx.act(by, reason)
+    require_reason(ctx, "an exception needs a reason")
+    act = ctx.act
     _check_scope(ctx, wanted.scope)
     rules = _rules(ctx, wanted.rules)
     until = ctx.end_of(wanted.until)
@@ -100,7 +100,7 @@ def grant_exception(ctx: VerbContext, wanted: Exempted, by: str, reason: str) ->
             f"this exception also needs the yes of {', '.join(missing)}: ask for it by `request submit --exception`"
         )
     given = Grant(
-        kind=granted.EXCEPTION,
+        kind=stored_permits.EXCEPTION,
         rules=rules,
         scope=wanted.scope,
         since=act.at,
@@ -110,7 +110,7 @@ def grant_exception(ctx: VerbContext, wanted: Exempted, by: str, reason: str) ->
         lists=wanted.lists,
         ceiling=wanted.max_users,
     )
-    return _given(ctx, granted.grant(ctx.connection, given, act))
+    return _given(ctx, stored_permits.grant(ctx.connection, given, act))
 
 
 def _given(ctx: VerbContext, id: str) -> PermitCase:
@@ -145,22 +145,22 @@ def _check_scope(ctx: VerbContext, scope: Scope) -> None:
 # -- taking back -------------------------------------------------------------------------------------------------
 
 
-def narrow(ctx: VerbContext, number: int, by: str, reason: str, to: Narrowed, seen: str | None) -> PermitCase:
+def narrow(ctx: VerbContext, number: int, to: Narrowed, seen: str | None) -> PermitCase:
     """Narrow a permit from now on (S3). Raises NotFound, NotAllowed, LedgerError, Stale."""
-    require_reason(reason, "narrowing needs a reason")
-    permit, mailings, act = _locked(ctx, number, by, reason)
+    require_reason(ctx, "narrowing needs a reason")
+    permit, mailings, act = _locked(ctx, number)
     check_permit(ctx.connection, permit, seen)
     changes = _narrower(ctx, permit, to)
     with named(permit.id):
-        granted.change(ctx.connection, permit, "narrow", act, **changes)
-    granted.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was narrowed: {act.reason}"), act)
+        stored_permits.change(ctx.connection, permit, "narrow", act, **changes)
+    stored_permits.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was narrowed: {act.reason}"), act)
     return show(ctx, number)
 
 
-def revoke(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> PermitCase:
+def revoke(ctx: VerbContext, number: int, seen: str | None) -> PermitCase:
     """Revoke a permit (S5). Raises NotFound, NotAllowed, LedgerError, Stale."""
-    require_reason(reason, "revoking needs a reason: who sends under it reads it")
-    permit, mailings, act = _locked(ctx, number, by, reason)
+    require_reason(ctx, "revoking needs a reason: who sends under it reads it")
+    permit, mailings, act = _locked(ctx, number)
     check_permit(ctx.connection, permit, seen)
     with named(permit.id):
         take_back(ctx, permit, mailings, act)
@@ -169,33 +169,33 @@ def revoke(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None
 
 def take_back(ctx: VerbContext, permit: PermitView, mailings: list[int], act: Act) -> None:
     """Revoke a permit that is locked with the mailings that used it; raises LifecycleError."""
-    granted.change(ctx.connection, permit, "revoke", act)
-    granted.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was revoked: {act.reason}"), act)
+    stored_permits.change(ctx.connection, permit, "revoke", act)
+    stored_permits.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was revoked: {act.reason}"), act)
 
 
-def review(ctx: VerbContext, number: int, by: str, reason: str) -> PermitCase:
+def review(ctx: VerbContext, number: int) -> PermitCase:
     """Close the review of an emergency (M1): an approver who did not declare it. Raises what `revoke` does."""
-    require_reason(reason, "a review needs a reason: what was found")
-    permit, act = find(ctx.connection, number), ctx.act(by, reason)
+    require_reason(ctx, "a review needs a reason: what was found")
+    permit, act = find(ctx.connection, number), ctx.act
     if permit.review is None:
         raise LedgerError(f"{permit.id}: it is an {permit.kind}; reviews are of emergencies")
-    if permit.review == granted.CLOSED:
+    if permit.review == stored_permits.CLOSED:
         raise LedgerError(f"{permit.id}: its review is closed already")
     if act.by == permit.given_by:
         raise NotAllowed(f"{permit.id}: {act.by} declared it; nobody decides their own")
     if not context.holds(ctx.ruleset, act.by, "approver"):
         raise NotAllowed(f"{permit.id}: {act.by} may not review it; an approver may")
-    granted.close_review(ctx.connection, permit, act)
+    stored_permits.close_review(ctx.connection, permit, act)
     return show(ctx, number)
 
 
-def _locked(ctx: VerbContext, number: int, by: str, reason: str) -> tuple[PermitView, list[int], Act]:
-    permit, act = find(ctx.connection, number), ctx.act(by, reason)
+def _locked(ctx: VerbContext, number: int) -> tuple[PermitView, list[int], Act]:
+    permit, act = find(ctx.connection, number), ctx.act
     agency = min(permit.scope.agencies, default=None)
     lists, agencies = frozenset(permit.lists), frozenset(permit.agencies)
     matter = Matter(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
     context.may_revoke(ctx.ruleset, matter, act.by)
-    mailings = granted.lock_with_mailings(ctx.connection, permit.key)
+    mailings = stored_permits.lock_with_mailings(ctx.connection, permit.key)
     return find(ctx.connection, number), mailings, act
 
 
@@ -243,7 +243,7 @@ def show(ctx: VerbContext, number: int) -> PermitCase:
 
 def find(connection: Connection, number: int) -> PermitView:
     """Return the permit of a number; raises NotFound."""
-    found = granted.find_permit(connection, number)
+    found = stored_permits.find_permit(connection, number)
     if found is None:
         raise NotFound(f"P-{number}: no such permit; `gatekeeper permit list` shows what there is")
     return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
-from gatekeeper.ledger import permits as permitting
+from gatekeeper.ledger import permits as permit_verbs
 from gatekeeper.ledger.context import LedgerError, Matter, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_request, keep_requests
 from gatekeeper.ledger.terms import Terms
@@ -24,8 +24,8 @@ from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request
 from gatekeeper.rules.planned_mailing import Plan, could_hold
 from gatekeeper.store import Connection, batches, views
-from gatekeeper.store import permits as granted
-from gatekeeper.store import requests as asked
+from gatekeeper.store import permits as stored_permits
+from gatekeeper.store import requests as stored_requests
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import Grant, PermitView
 from gatekeeper.store.reminders import ASKED
@@ -59,38 +59,36 @@ class RequestCase:
     permits: tuple[PermitView, ...]
     events: tuple[EventView, ...]
     permit: str | None = None  # that was given just now
-    stopped: granted.PermitEffect | None = None  # what taking it back has stopped
+    stopped: stored_permits.PermitEffect | None = None  # what taking it back has stopped
     agreements: Agreements = Agreements()  # while it waits
 
 
 # -- asking ------------------------------------------------------------------------------------------------------
 
 
-def submit(ctx: VerbContext, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
+def submit(ctx: VerbContext, wanted: Wanted) -> RequestCase:
     """Ask for a mailing. Raises NotAllowed, or LedgerError where something is missing, wrong, or too late (M2)."""
-    act = ctx.act(by, reason)
+    act = ctx.act
     draft = _draft(ctx, wanted, None)
     _check_may_ask(ctx, draft.agency, act.by)
     assessed = assess(ctx, draft)
     _refuse_late(ctx, assessed)
-    return show(ctx, asked.submit(ctx.connection, draft, assessed, act))
+    return show(ctx, stored_requests.submit(ctx.connection, draft, assessed, act))
 
 
-def submit_again(
-    ctx: VerbContext, number: int, wanted: Wanted, by: str, reason: str, *, appeal: bool = False
-) -> RequestCase:
+def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool = False) -> RequestCase:
     """Answer changes asked, or appeal a denial once (S2). Raises NotFound, NotAllowed, LedgerError."""
-    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    request, act = find(ctx.connection, number), ctx.act
     draft = _draft(ctx, wanted, request.draft)
     _check_may_ask(ctx, draft.agency, act.by)
     if appeal:
         _check_may_appeal(request)
-        require_reason(reason, f"{request.id}: an appeal needs a reason: who decides about it reads it")
+        require_reason(ctx, f"{request.id}: an appeal needs a reason: who decides about it reads it")
     assessed = assess(ctx, draft)
     _refuse_late(ctx, assessed)
     with named(request.id):
         name = "appeal" if appeal else "revise"
-        asked.submit_again(ctx.connection, request, draft, assessed, name, act)
+        stored_requests.submit_again(ctx.connection, request, draft, assessed, name, act)
     return show(ctx, number)
 
 
@@ -214,12 +212,12 @@ def _refuse_late(ctx: VerbContext, assessed: Assessment) -> None:
 # -- deciding ----------------------------------------------------------------------------------------------------
 
 
-def approve(ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, seen: str | None) -> RequestCase:
+def approve(ctx: VerbContext, number: int, terms: Terms, seen: str | None) -> RequestCase:
     """Approve a request; it has a permit once everyone asked has approved.
 
     Raises NotFound, NotAllowed, LedgerError, Stale.
     """
-    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    request, act = find(ctx.connection, number), ctx.act
     with named(request.id):
         advance(request.state, "approve")
     check_request(ctx.connection, request, seen, terms.as_row())
@@ -232,12 +230,17 @@ def approve(ctx: VerbContext, number: int, by: str, reason: str, terms: Terms, s
     given = _grant(ctx, request, rules, terms)
     others = agreements_to_request(request, views.events_of(ctx.connection, request=request.key))
     if context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset))):
-        asked.note_yes(ctx.connection, request, terms.as_row(), act)
+        stored_requests.note_yes(ctx.connection, request, terms.as_row(), act)
         return show(ctx, number)
-    decided: dict[str, Any] = {"reason": act.reason, "decided_by": act.by, "rules": list(rules)}
-    asked.change(ctx.connection, request, "approve", act, "approved", terms=terms.as_row(), **decided)
-    permit = granted.grant(ctx.connection, given, act)
+    decided = _decided(act) | {"rules": list(rules)}
+    stored_requests.change(ctx.connection, request, "approve", act, "approved", terms=terms.as_row(), **decided)
+    permit = stored_permits.grant(ctx.connection, given, act)
     return replace(show(ctx, number), permit=permit)
+
+
+def _decided(act: Act) -> dict[str, Any]:
+    """Return the columns of a request that say who decided about it, and why."""
+    return {"reason": act.reason, "decided_by": act.by}
 
 
 def _grant(ctx: VerbContext, request: RequestView, rules: tuple[str, ...], terms: Terms) -> Grant:
@@ -249,7 +252,7 @@ def _grant(ctx: VerbContext, request: RequestView, rules: tuple[str, ...], terms
     lists = tuple(each for each in draft.audiences if each not in ctx.ruleset.agencies)
     exact = draft.content is not None and binding == "exact"
     return Grant(
-        kind=granted.EXCEPTION if draft.exception else granted.APPROVAL,
+        kind=stored_permits.EXCEPTION if draft.exception else stored_permits.APPROVAL,
         rules=rules,
         scope=scope_of(ctx, draft.senders),
         since=since,
@@ -288,38 +291,42 @@ def scope_of(ctx: VerbContext, senders: tuple[str, ...]) -> Scope:
     return Scope(mailboxes, agencies, groups)
 
 
-def deny(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def deny(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
-    require_reason(reason, "a denial needs a reason: the requester reads it")
-    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    require_reason(ctx, "a denial needs a reason: the requester reads it")
+    request, act = find(ctx.connection, number), ctx.act
     context.check_may_decide(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
     check_request(ctx.connection, request, seen, {})
     final = context.is_final(ctx.ruleset, act.by)
     with named(request.id):
-        asked.change(ctx.connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final)
+        stored_requests.change(
+            ctx.connection, request, "deny", act, "denied", reason=act.reason, decided_by=act.by, final=final
+        )
     return show(ctx, number)
 
 
-def ask_changes(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def ask_changes(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Send a request back with what should be changed (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
-    require_reason(reason, "changes need a text that says what should be changed: the requester reads it")
-    request, act = find(ctx.connection, number), ctx.act(by, reason)
+    require_reason(ctx, "changes need a text that says what should be changed: the requester reads it")
+    request, act = find(ctx.connection, number), ctx.act
     context.check_may_decide(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
     check_request(ctx.connection, request, seen, {})
     with named(request.id):
-        asked.change(ctx.connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by)
+        stored_requests.change(
+            ctx.connection, request, "changes", act, "changes asked", reason=act.reason, decided_by=act.by
+        )
     return show(ctx, number)
 
 
-def ask(ctx: VerbContext, number: int, by: str, whom: str) -> RequestCase:
+def ask(ctx: VerbContext, number: int, whom: str) -> RequestCase:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
-    request, act, also = find(ctx.connection, number), ctx.act(by), normalise(whom)
+    request, act, also = find(ctx.connection, number), ctx.act, normalise(whom)
     matter = matter_of(ctx, request, request.rules)
     context.check_may_decide(ctx.ruleset, matter, act.by)
     context.check_may_be_asked(ctx.ruleset, matter, also)
     with named(request.id):
         advance(request.state, "approve")
-    asked.note(ctx.connection, request.key, ASKED, replace(act, reason=also))
+    stored_requests.note(ctx.connection, request.key, ASKED, replace(act, reason=also))
     events = views.events_of(ctx.connection, request=request.key)
     to_approvers.ask_also(
         ctx.connection, to_requesters.of_request(ctx.letterhead, request, events, act.at), also, act.at
@@ -327,9 +334,9 @@ def ask(ctx: VerbContext, number: int, by: str, whom: str) -> RequestCase:
     return show(ctx, number)
 
 
-def withdraw(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def withdraw(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Withdraw a request, as its requester, another of its agency, or an admin. Raises as `deny`."""
-    request, act = find(ctx.connection, number, lock=False), ctx.act(by, reason)
+    request, act = find(ctx.connection, number, lock=False), ctx.act
     theirs = act.by == request.requester or (
         context.holds(ctx.ruleset, act.by, "requester") and _asks_for(ctx, act.by, request.draft.agency)
     )
@@ -338,29 +345,29 @@ def withdraw(ctx: VerbContext, number: int, by: str, reason: str, seen: str | No
     return _take_back(ctx, request, "withdraw", act, seen)
 
 
-def revoke(ctx: VerbContext, number: int, by: str, reason: str, seen: str | None) -> RequestCase:
+def revoke(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Revoke an approved request (S5). Raises as `deny`."""
-    require_reason(reason, "revoking needs a reason: who sends it reads it")
-    request, act = find(ctx.connection, number, lock=False), ctx.act(by, reason)
+    require_reason(ctx, "revoking needs a reason: who sends it reads it")
+    request, act = find(ctx.connection, number, lock=False), ctx.act
     context.may_revoke(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
     return _take_back(ctx, request, "revoke", act, seen)
 
 
 def _take_back(ctx: VerbContext, request: RequestView, name: str, act: Act, seen: str | None) -> RequestCase:
     # mailings, permit, request: in the order of mail that uses it up
-    given = granted.permits_of(ctx.connection, request.key)
-    locked = {permit.id: granted.lock_with_mailings(ctx.connection, permit.key) for permit in given}
+    given = stored_permits.permits_of(ctx.connection, request.key)
+    locked = {permit.id: stored_permits.lock_with_mailings(ctx.connection, permit.key) for permit in given}
     request = find(ctx.connection, int(request.id[2:]))
     check_request(ctx.connection, request, seen, {})
     noted = {"withdraw": "withdrawn", "revoke": "revoked"}[name]
     with named(request.id):
-        asked.change(ctx.connection, request, name, act, noted, reason=act.reason, decided_by=act.by)
-    for permit in granted.permits_of(ctx.connection, request.key):
+        stored_requests.change(ctx.connection, request, name, act, noted, **_decided(act))
+    for permit in stored_permits.permits_of(ctx.connection, request.key):
         if permit.state in (PermitState.IN_FORCE, PermitState.USED):
-            of_it = locked.get(permit.id) or granted.lock_with_mailings(
+            of_it = locked.get(permit.id) or stored_permits.lock_with_mailings(
                 ctx.connection, permit.key
             )  # approved meanwhile
-            permitting.take_back(ctx, permit, of_it, act)
+            permit_verbs.take_back(ctx, permit, of_it, act)
     return show(ctx, int(request.id[2:]))
 
 
@@ -380,7 +387,7 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
         request,
         needs,
         context.missing(ctx.ruleset, matter, agreements.approvals(ctx.ruleset)) if waits and request.rules else (),
-        tuple(granted.permits_of(ctx.connection, request.key)),
+        tuple(stored_permits.permits_of(ctx.connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),
     )
@@ -394,7 +401,7 @@ def content(ctx: VerbContext, number: int) -> bytes | None:
 
 def find(connection: Connection, number: int, *, lock: bool = True) -> RequestView:
     """Return the request of a number, locked until the transaction ends unless told not to; raises NotFound."""
-    found = asked.find_request(connection, number, lock=lock)
+    found = stored_requests.find_request(connection, number, lock=lock)
     if found is None:
         raise NotFound(f"R-{number}: no such request; `gatekeeper request list` shows what there is")
     return found

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from gatekeeper.ledger import mailings, permits, requests, suspensions
-from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
 from gatekeeper.ledger.mailings import Decision, MailingCase
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
 from gatekeeper.ledger.requests import RequestCase, Wanted
@@ -27,10 +27,10 @@ from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, batches, views
-from gatekeeper.store import mailings as ledger
-from gatekeeper.store import permits as granted
-from gatekeeper.store import requests as asked
-from gatekeeper.store import suspensions as suspended
+from gatekeeper.store import mailings as stored_mailings
+from gatekeeper.store import permits as stored_permits
+from gatekeeper.store import requests as stored_requests
+from gatekeeper.store import suspensions as stored_suspensions
 from gatekeeper.store.permits import PermitEffect, PermitView
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.snapshots import store_shown
@@ -73,24 +73,26 @@ class LedgerService:
         """The rules, which decide who may do what."""
         return self.letterhead.ruleset
 
-    def _do(self, verb: Callable[..., T], *arguments: object) -> T:
-        """Carry out a verb in a transaction of its own."""
-        now = self.clock()
-        return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, now), *arguments))
+    def _do(self, verb: Callable[..., T], *arguments: object, by: str = "", reason: str = "") -> T:
+        """Carry out a verb in a transaction of its own. Args: `by` and `reason` of the act, where it is one."""
+        act = act_of(by, reason, self.clock())
+        return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments))
 
-    def _decide(self, verb: Callable[..., T], number: int, *arguments: object, template: bool = False) -> T:
+    def _decide(
+        self, verb: Callable[..., T], number: int, *arguments: object, by: str, reason: str = "", template: bool = False
+    ) -> T:
         """Carry out a verb on a mailing, after what it compares was read without a lock."""
         self.store.writer.read(partial(mailings.read_ahead, number=number, template=template))
-        return self._do(verb, number, *arguments)
+        return self._do(verb, number, *arguments, by=by, reason=reason)
 
-    def _close(self, verb: Callable[..., Decision], *arguments: object) -> Decision:
+    def _close(self, verb: Callable[..., Decision], *arguments: object, by: str, reason: str) -> Decision:
         """Carry out a verb that closes a mailing, once nothing of it is on its way any more.
 
         A mailing whose permit was revoked a moment ago may still be on its way.
         """
         while True:
-            with suppress(ledger.MailingInFlight):
-                return self._do(verb, *arguments)
+            with suppress(stored_mailings.MailingInFlight):
+                return self._do(verb, *arguments, by=by, reason=reason)
             self.pause(_LOOK_SECONDS)
 
     # -- mailings ------------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ class LedgerService:
 
     def show(self, number: int) -> MailingCase:
         """Return one mailing with its batches and its timeline; raises NotFound."""
-        return self._decide(mailings.show, number)
+        return self._decide(mailings.show, number, by="")
 
     def message(self, batch: BatchView) -> bytes:
         """Return the message of a batch as the next hop would get it.
@@ -116,7 +118,7 @@ class LedgerService:
 
         Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
         """
-        return self._decide(mailings.export, number, by)
+        return self._decide(mailings.export, number, by=by)
 
     def approve(
         self,
@@ -138,7 +140,9 @@ class LedgerService:
         if only_seen and seen is None:
             raise LedgerError(f"M-{number}: only what was seen: expected the version of it that was looked at")
         template = terms.binding == TEMPLATE
-        decision = self._decide(mailings.approve, number, by, reason, terms, Seen(seen, only_seen), template=template)
+        decision = self._decide(
+            mailings.approve, number, terms, Seen(seen, only_seen), by=by, reason=reason, template=template
+        )
         step("approved")
         return decision
 
@@ -147,28 +151,28 @@ class LedgerService:
 
         Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held or no reason is given.
         """
-        return self._close(mailings.deny, number, by, reason, Seen(seen))
+        return self._close(mailings.deny, number, Seen(seen), by=by, reason=reason)
 
     def withdraw(self, number: int, by: str, reason: str = "", seen: str | None = None) -> Decision:
         """Withdraw a held mailing, as its sender or an admin; nothing of what is held is sent.
 
         Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held.
         """
-        return self._close(mailings.withdraw, number, by, reason, Seen(seen))
+        return self._close(mailings.withdraw, number, Seen(seen), by=by, reason=reason)
 
     def ask_changes(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
         """Send a held mailing back to its sender with what should be changed; nothing of it is sent.
 
         Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held or no text is given.
         """
-        return self._close(mailings.ask_changes, number, by, reason, Seen(seen))
+        return self._close(mailings.ask_changes, number, Seen(seen), by=by, reason=reason)
 
     def ask(self, number: int, by: str, whom: str) -> Decision:
         """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).
 
         Raises NotFound, NotAllowed, or LedgerError where it is not held.
         """
-        return self._decide(mailings.ask, number, by, whom)
+        return self._decide(mailings.ask, number, whom, by=by)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -186,13 +190,13 @@ class LedgerService:
 
     def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
         """Ask for a mailing in advance. Raises NotAllowed, or LedgerError where something is wrong or too late."""
-        return self._do(requests.submit, wanted, by, reason)
+        return self._do(requests.submit, wanted, by=by, reason=reason)
 
     def submit_again(
         self, number: int, wanted: Wanted, by: str, reason: str = "", *, appeal: bool = False
     ) -> RequestCase:
         """Answer changes asked, or appeal a denial, under the request's number. Raises as `submit`, and NotFound."""
-        return self._do(partial(requests.submit_again, appeal=appeal), number, wanted, by, reason)
+        return self._do(partial(requests.submit_again, appeal=appeal), number, wanted, by=by, reason=reason)
 
     def approve_request(
         self, number: int, by: str, reason: str = "", terms: Terms = _AS_ASKED, seen: str | None = None
@@ -201,27 +205,27 @@ class LedgerService:
 
         Raises NotFound, NotAllowed, LedgerError, Stale.
         """
-        return self._do(requests.approve, number, by, reason, terms, seen)
+        return self._do(requests.approve, number, terms, seen, by=by, reason=reason)
 
     def deny_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
         """Deny a request. Raises NotFound, NotAllowed, LedgerError, Stale."""
-        return self._do(requests.deny, number, by, reason, seen)
+        return self._do(requests.deny, number, seen, by=by, reason=reason)
 
     def ask_changes_of_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
         """Send a request back with what should be changed. Raises NotFound, NotAllowed, LedgerError, Stale."""
-        return self._do(requests.ask_changes, number, by, reason, seen)
+        return self._do(requests.ask_changes, number, seen, by=by, reason=reason)
 
     def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
         """Have one more agree to a request (policy T7). Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(requests.ask, number, by, whom)
+        return self._do(requests.ask, number, whom, by=by)
 
     def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
         """Withdraw a request, as its requester. Raises NotFound, NotAllowed, LedgerError, Stale."""
-        return self._settled(self._do(requests.withdraw, number, by, reason, seen))
+        return self._settled(self._do(requests.withdraw, number, seen, by=by, reason=reason))
 
     def revoke_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
         """Revoke an approved request; once this has returned nothing more leaves under it. Raises as `revoke`."""
-        return self._settled(self._do(requests.revoke, number, by, reason, seen))
+        return self._settled(self._do(requests.revoke, number, seen, by=by, reason=reason))
 
     # -- permits -------------------------------------------------------------------------------------------------
 
@@ -235,26 +239,26 @@ class LedgerService:
 
     def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
         """Let an agency's mail pass for some hours. Raises NotAllowed, LedgerError."""
-        return self._do(permits.declare_emergency, agency, by, reason, hours)
+        return self._do(permits.declare_emergency, agency, hours, by=by, reason=reason)
 
     def grant_exception(self, wanted: Exempted, by: str, reason: str) -> PermitCase:
         """Let somebody's mail pass until a day. Raises NotAllowed, LedgerError."""
-        return self._do(permits.grant_exception, wanted, by, reason)
+        return self._do(permits.grant_exception, wanted, by=by, reason=reason)
 
     def review_permit(self, number: int, by: str, reason: str) -> PermitCase:
         """Close the review of an emergency. Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(permits.review, number, by, reason)
+        return self._do(permits.review, number, by=by, reason=reason)
 
     def narrow(self, number: int, by: str, reason: str, to: Narrowed, seen: str | None = None) -> PermitCase:
         """Narrow a permit; once this has returned nothing leaves that is not covered any more. Raises as `revoke`."""
-        return self._landed(self._do(permits.narrow, number, by, reason, to, seen))
+        return self._landed(self._do(permits.narrow, number, to, seen, by=by, reason=reason))
 
     def revoke(self, number: int, by: str, reason: str, seen: str | None = None) -> PermitCase:
         """Revoke a permit, wait for what is on its way, and return what was sent and what stopped (S5).
 
         Once this has returned nothing more leaves under it. Raises NotFound, NotAllowed, LedgerError, Stale.
         """
-        return self._landed(self._do(permits.revoke, number, by, reason, seen))
+        return self._landed(self._do(permits.revoke, number, seen, by=by, reason=reason))
 
     def _landed(self, case: PermitCase) -> PermitCase:
         return replace(case, stopped=self._wait(case.permit))
@@ -267,7 +271,7 @@ class LedgerService:
     def _wait(self, permit: PermitView) -> PermitEffect:
         """Return what was sent and stopped under a permit, once nothing under it is on its way."""
         while True:
-            found = self.store.call(lambda connection: granted.effect_of(connection, permit, self.clock()))
+            found = self.store.call(lambda connection: stored_permits.effect_of(connection, permit, self.clock()))
             if not found.in_flight:
                 return found
             self.pause(_LOOK_SECONDS)
@@ -276,15 +280,15 @@ class LedgerService:
 
     def suspensions(self, state: str | None = None) -> list[SuspensionView]:
         """Return the suspensions, newest first; of one state, where named."""
-        return self.store.call(partial(suspended.list_suspensions, now=self.clock(), state=state))
+        return self.store.call(partial(stored_suspensions.list_suspensions, now=self.clock(), state=state))
 
     def suspend(self, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
         """Keep a sender, group or agency from sending mass mail until a day. Raises NotAllowed, LedgerError."""
-        return self._do(suspensions.suspend, kind, name, by, reason, until)
+        return self._do(suspensions.suspend, kind, name, until, by=by, reason=reason)
 
     def end_suspension(self, number: int, by: str, reason: str = "") -> SuspensionView:
         """End a suspension before its time. Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(suspensions.end, number, by, reason)
+        return self._do(suspensions.end, number, by=by, reason=reason)
 
 
 # -- lists: what their versions stand for is kept, since somebody is about to see them ---------------------------
@@ -297,12 +301,12 @@ def _list_mailings(ctx: VerbContext, state: str | None) -> list[MailingView]:
 
 
 def _list_requests(ctx: VerbContext, state: str | None) -> list[RequestView]:
-    found = asked.list_requests(ctx.connection, state)
+    found = stored_requests.list_requests(ctx.connection, state)
     keep_requests(ctx.connection, found, ctx.now)
     return found
 
 
 def _list_permits(ctx: VerbContext, state: str | None, review: str | None) -> list[PermitView]:
-    found = granted.list_permits(ctx.connection, state, review)
+    found = stored_permits.list_permits(ctx.connection, state, review)
     keep_permits(ctx.connection, found, ctx.now)
     return found

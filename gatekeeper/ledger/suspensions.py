@@ -7,38 +7,38 @@ from datetime import date
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
-from gatekeeper.store import suspensions as suspended
+from gatekeeper.store import suspensions as stored_suspensions
 from gatekeeper.store.suspensions import SuspensionView
 
 KINDS = ("sender", "group", "agency")
 _MAY = ("approver", "admin")
 
 
-def suspend(ctx: VerbContext, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
+def suspend(ctx: VerbContext, kind: str, name: str, until: date) -> SuspensionView:
     """Suspend somebody from mass mail until the end of a day. Raises NotAllowed, LedgerError."""
-    require_reason(reason, "a suspension needs a reason: who is suspended reads it")
-    act = ctx.act(by, reason)
+    require_reason(ctx, "a suspension needs a reason: who is suspended reads it")
+    act = ctx.act
     _check_may(ctx, act.by)
     name = _name(ctx, kind, name)
     end = ctx.end_of(until)
     if end <= act.at:
         raise LedgerError(f"--until {until} has passed: expected the last day of the suspension")
-    return find(ctx, suspended.suspend(ctx.connection, kind, name, end, act))
+    return find(ctx, stored_suspensions.suspend(ctx.connection, kind, name, end, act))
 
 
-def end(ctx: VerbContext, number: int, by: str, reason: str) -> SuspensionView:
+def end(ctx: VerbContext, number: int) -> SuspensionView:
     """End a suspension before its time. Raises NotFound, NotAllowed, LedgerError."""
-    act = ctx.act(by, reason)
+    act = ctx.act
     _check_may(ctx, act.by)
     suspension = find(ctx, number)
     with named(suspension.id):
-        suspended.end(ctx.connection, suspension, act)
+        stored_suspensions.end(ctx.connection, suspension, act)
     return find(ctx, number)
 
 
 def find(ctx: VerbContext, number: int) -> SuspensionView:
     """Return the suspension of a number; raises NotFound."""
-    found = suspended.find_suspension(ctx.connection, number, ctx.now)
+    found = stored_suspensions.find_suspension(ctx.connection, number, ctx.now)
     if found is None:
         raise NotFound(f"S-{number}: no such suspension; `gatekeeper suspend list` shows what there is")
     return found

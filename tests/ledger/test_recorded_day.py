@@ -67,7 +67,7 @@ async def test_a_recorded_day_under_the_same_rules_has_no_differences(scene, sto
     """DESIGN 1.6: what a verdict read is recorded, the looks at what was held among it."""
     await a_day(scene)
     found = judged_again(scene, store, scene.active_policy.current.ruleset)
-    assert (found.changes, found.hung_on, found.not_asked, found.unasked) == ({}, {}, {}, 0)
+    assert (found.changes, found.unrecorded_tests, found.not_asked, found.ledger_not_asked) == ({}, {}, {}, 0)
     assert found.judged == found.decisions == 11
     records = [record for record, _ in History(store, 0, 1e12).records()]
     assert {record.verdict for record in records} == {"relay", "hold", "reject", "warn"}
