@@ -59,7 +59,7 @@ def fill(store: Store, ruleset: Ruleset, decisions: int) -> None:
         name = f"M-{number}" if verdict.mass else None
         about = DecisionContext(f"{number:012x}", verdict.action.value, key=number, mailing=name)
         source = f"{hash(evidence.source.mailbox) & (1 << 64) - 1:016x}"
-        lines.append(recorder.record(evidence, verdict, moment, about, source).line())
+        lines.append(recorder.record(evidence, verdict, moment, about)._replace(source=source).line())
         if len(lines) == 5000 or number == decisions - 1:
             written = audit_chain.RecordGroup(tuple(lines), first, at)
             end = store.call(

@@ -81,24 +81,6 @@ class Transaction:
         """Return the recipients' addresses, as written."""
         return tuple([recipient.address for recipient in self.recipients])
 
-    def without_content(self) -> Transaction:
-        """Return the transaction without its content.
-
-        Every message needs one, and `dataclasses.replace` takes five times as long as this call.
-        """
-        return Transaction(
-            self.listener,
-            self.client,
-            self.sender,
-            self.recipients,
-            b"",
-            self.parameters,
-            self.login,
-            self.authenticated,
-            self.upstream,
-            self.trace,
-        )
-
 
 # -- what the message says about itself --------------------------------------------------------------------------
 
@@ -433,19 +415,6 @@ class Evidence:
         if is_automatic(self.transaction, self.facts):
             return RuleSelection.COUNTS if self.source.covered and not self.standing.answers else RuleSelection.NONE
         return RuleSelection.ALL if self.source.covered else RuleSelection.NAMES
-
-    def without_content(self) -> Evidence:
-        """Return the evidence without the message's octets: it may wait to be recorded, which a body must not."""
-        return Evidence(
-            self.transaction.without_content(),
-            self.facts,
-            self.audience,
-            self.counts,
-            self.standing,
-            self.source,
-            self.arrived,
-            self.likeness,
-        )
 
 
 @immutable

@@ -58,7 +58,7 @@ class Record(NamedTuple):
     moment: str  # one of the words above
     key: int | None  # of the mailing in the database
     mailing: str | None  # its number
-    source: str  # keyed hash of the source's mailbox
+    source: str  # keyed hash of the source's mailbox; "" until it is written
     mass: bool
     asked: bool | str  # which rules, but for the scope: False all, True none, else a word of below
     verdict: str  # of the rules
@@ -138,10 +138,10 @@ class DecisionContext:
     watched: tuple[str, ...] = ()
 
 
-def record_unjudged(now: datetime, verdict: str, about: DecisionContext, source: str) -> Record:
+def record_unjudged(now: datetime, verdict: str, about: DecisionContext) -> Record:
     """Return the record of a transaction about which no rule was asked: a resend, a failure."""
     at, mailing = now.timestamp(), about.mailing
-    head = (at, "", about.id, about.moment, about.key, mailing, source, False, False, verdict, about.done)
+    head = (at, "", about.id, about.moment, about.key, mailing, "", False, False, verdict, about.done)
     return Record(*head, reasons=[], watched=[], standing=None, answers="", values=[])
 
 
@@ -187,10 +187,8 @@ class Recorder:
             answers[asked.place] = _ANSWERS[asked.matches(values)]
         return "".join(answers)
 
-    def record(
-        self, evidence: Evidence, verdict: Verdict, now: datetime, about: DecisionContext, source: str
-    ) -> Record:
-        """Return the record of a judgment; `source` is the keyed hash of the mailbox."""
+    def record(self, evidence: Evidence, verdict: Verdict, now: datetime, about: DecisionContext) -> Record:
+        """Return the record of a judgment."""
         named = verdict.mass or verdict.action is Action.HOLD or bool(verdict.permits)
         values, answers = self.seen(evidence, named=named)
         return Record(
@@ -200,7 +198,7 @@ class Recorder:
             about.moment,
             about.key,
             about.mailing,
-            source,
+            "",
             verdict.mass,
             _asked(evidence),
             verdict.action.value,

@@ -1,7 +1,8 @@
-"""Write decisions to the audit off the message path: a thread takes them from a queue and writes them in groups.
+"""Write decisions to the audit off the message path: a thread takes records from a queue and writes them in groups.
 
-It has commits of its own. A slow or failing audit costs no message and delays no reply: what waits too long is dropped,
-and the number of dropped records is written instead.
+A record is made at once, from what the judgment has just read; it is small, and nothing of the message waits with it.
+The thread has commits of its own. A slow or failing audit costs no message and delays no reply: what waits too long is
+dropped, and the number of dropped records is written instead.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from gatekeeper.audit.record import DecisionContext, Recorder, record_unjudged
+from gatekeeper.audit.record import DecisionContext, Frame, Record, Recorder, record_unjudged
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, StoreError, audit_chain
@@ -27,17 +28,16 @@ from gatekeeper.store.db.hashing import keyed
 log = logging.getLogger("gatekeeper.audit")
 _SECONDS = 0.5  # between two groups
 _MOST = 20_000  # records that may wait; those beyond are dropped and counted
-_LARGE = 4_096  # octets above which a message's content does not wait with its record
 _GROUP = 2_000  # records a commit
 _ANCHOR_SECONDS = 3600.0  # between two log lines that state the head of the chain
 
 
 class _Entry(NamedTuple):
-    now: datetime
+    """A record that lacks the hash of its source's mailbox, and its frame; None for a record without values."""
+
+    record: Record
     mailbox: str
-    about: DecisionContext
-    judged: Judgment | None
-    verdict: str
+    frame: Frame | None
 
 
 class _Line(NamedTuple):
@@ -57,11 +57,12 @@ class Auditor:
     count: Callable[[int, int], None] = lambda written, lost: None
     _waiting: deque[_Entry] = field(default_factory=deque)
     _lines: list[_Line] = field(default_factory=list)
-    _dropped: int = 0  # counted where decisions are taken
+    _dropped: int = 0  # counted where records are made
     _failed: int = 0  # counted in the thread
     _told: int = 0  # of those two, written down
     _end: audit_chain.ChainEnd | None = None
-    _frames: dict[str, str] = field(default_factory=dict)  # not written yet
+    _frames: dict[str, str] = field(default_factory=dict)  # of the records that wait in the thread
+    _written: set[str] = field(default_factory=set)  # names of the frames that the chain has
     _recorders: dict[str, Recorder] = field(default_factory=dict)  # by the ruleset's digest
     _ending: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -83,20 +84,23 @@ class Auditor:
             self._anchor(self._end)
 
     def judged(self, judged: Judgment, about: DecisionContext) -> None:
-        """Queue the record of a judgment; return at once."""
-        evidence = judged.evidence
-        if evidence.facts.size > _LARGE:  # message bodies must not fill the queue
-            judged = Judgment(judged.ruleset, evidence.without_content(), judged.verdict, judged.now)
-        self._take(_Entry(judged.now, evidence.source.mailbox, about, judged, judged.verdict.action.value))
+        """Queue the record of a judgment; return at once, and raise nothing."""
+        recorder = self._recorder(judged.ruleset)
+        make = partial(recorder.record, judged.evidence, judged.verdict, judged.now, about)
+        self._take(make, judged.evidence.source.mailbox, recorder.frame)
 
     def unjudged(self, now: datetime, verdict: str, mailbox: str, about: DecisionContext) -> None:
         """Queue the record of a transaction about which no rule was asked; return at once."""
-        self._take(_Entry(now, mailbox, about, None, verdict))
+        self._take(partial(record_unjudged, now, verdict, about), mailbox, None)
 
-    def _take(self, entry: _Entry) -> None:
-        if len(self._waiting) < _MOST:
-            self._waiting.append(entry)
-        else:
+    def _take(self, make: Callable[[], Record], mailbox: str, frame: Frame | None) -> None:
+        if len(self._waiting) >= _MOST:
+            self._dropped += 1
+            return
+        try:
+            self._waiting.append(_Entry(make(), mailbox, frame))
+        except Exception:  # a fault of ours must cost a record, never a reply
+            log.exception("a decision was not recorded")
             self._dropped += 1
 
     # -- the thread ----------------------------------------------------------------------------------------------
@@ -128,27 +132,21 @@ class Auditor:
         self._problem = problem
 
     def _encode(self, entries: Iterable[_Entry], secret: bytes) -> Iterable[_Line]:
-        for entry in entries:
+        for record, mailbox, frame in entries:
             try:
-                yield self._line(entry, keyed(secret, entry.mailbox)[:8].hex())
+                line = record._replace(source=keyed(secret, mailbox)[:8].hex()).line()
             except Exception:
                 log.exception("a decision was not recorded")
                 self._failed += 1
-
-    def _line(self, entry: _Entry, source: str) -> _Line:
-        about, judged = entry.about, entry.judged
-        if judged is None:
-            record = record_unjudged(entry.now, entry.verdict, about, source)
-        else:
-            recorder = self._recorder(judged.ruleset)
-            record = recorder.record(judged.evidence, judged.verdict, judged.now, about, source)
-        return _Line(record.at, record.line())
+                continue
+            if frame and frame.name not in self._written:
+                self._frames[frame.name] = frame.text
+            yield _Line(record.at, line)
 
     def _recorder(self, ruleset: Ruleset) -> Recorder:
         found = self._recorders.get(ruleset.digest)
         if found is None:
             found = self._recorders[ruleset.digest] = Recorder(ruleset)
-            self._frames[found.frame.name] = found.frame.text
         return found
 
     def _write(self) -> None:
@@ -158,7 +156,8 @@ class Auditor:
             return
         if self._end is None:
             self._end = self.store.call(partial(audit_chain.begin, name=_full(self.name), now=self.store.now()))
-            self._frames = {made.frame.name: made.frame.text for made in self._recorders.values()}
+            frames = [recorder.frame for recorder in list(self._recorders.values())]
+            self._frames, self._written = {frame.name: frame.text for frame in frames}, set()
         times = [line.at for line in lines]
         written = audit_chain.RecordGroup(tuple(line.text for line in lines), min(times), max(times))
         payload = audit_chain.pack(written.lines)
@@ -171,6 +170,7 @@ class Auditor:
             log.error("audit chain %d does not end where it was left; a new one begins", self._end.id)
             self._end = None
             raise StoreError("the audit chain was changed by another") from None
+        self._written.update(self._frames)
         self._frames, self._lines, self._told = {}, [], self._told + lost
         self.count(len(written.lines), lost)
         if written.last_at - self._anchored_at > _ANCHOR_SECONDS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,18 +11,6 @@ from sqlalchemy import text
 from gatekeeper.audit.record import Frame, Record
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.audit.replay import Replayer
-from gatekeeper.model import (
-    Audience,
-    Client,
-    Counts,
-    Evidence,
-    Facts,
-    Likeness,
-    Recipient,
-    Source,
-    Standing,
-    Transaction,
-)
 from gatekeeper.ops.metrics import Metrics
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
@@ -32,7 +19,7 @@ from gatekeeper.settings import Judging
 from gatekeeper.store import Database, Store, audit_chain
 from tests.peers.gate import RULES
 from tests.pipeline.test_pipeline import TAKEN, NextHop, message
-from tests.store.arrivals import NOON, people
+from tests.store.arrivals import people
 
 
 class Scene:
@@ -209,11 +196,18 @@ async def test_one_rule_that_is_only_observed_is_recorded_counted_and_logged(sto
     assert hits == 1
 
 
-def test_what_waits_to_be_recorded_lacks_nothing_but_the_octets():
-    transaction = Transaction(
-        *("milter", Client("192.0.2.1"), "a@x", (Recipient("b@x"),), b"Subject: x\r\n\r\n", ("SIZE=1",)),
-        *("login", True, "Q@192.0.2.1", b"Received: x\r\n"),
-    )
-    reason = Likeness(frozenset("f"), frozenset("l"), frozenset("a"))
-    evidence = Evidence(transaction, Facts(), Audience(), Counts(1), Standing("M-1"), Source("a@x"), NOON, reason)
-    assert evidence.without_content() == replace(evidence, transaction=replace(transaction, content=b""))
+async def test_nothing_of_a_message_waits_with_its_record(scene):
+    await scene.send(people(2), sender="clerk@doa.example.gov", subject="a picnic")
+    waiting = repr(scene.auditor._waiting)
+    assert "DPHHS" in waiting and "picnic" not in waiting and "user1@" not in waiting
+    (record,) = scene.records()
+    assert record.source != "" and len(record.source) == 16
+
+
+async def test_a_record_that_cannot_be_made_costs_no_reply(scene, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("gatekeeper.audit.record.Recorder.record", lambda *given: 1 / 0)
+        assert await scene.send(people(1)) is TAKEN
+    await scene.send(people(1), subject="another")
+    assert len(scene.records()) == 1
+    assert json.loads(scene.lines()[-1])["records"] == 1 and scene.metric("lost") == 1

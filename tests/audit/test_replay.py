@@ -29,7 +29,7 @@ def recorded(rules, seen, now=NOW, **about):
     recorder = Recorder(rules)
     verdict = judge(rules, seen, now)
     known = {"id": "5f1c09", "done": verdict.action.value, **about}
-    line = recorder.record(seen, verdict, now, DecisionContext(**known), "00ff").line()
+    line = recorder.record(seen, verdict, now, DecisionContext(**known))._replace(source="00ff").line()
     return Record(*json.loads(line)), Frame.read(recorder.frame.text)
 
 
