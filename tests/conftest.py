@@ -41,7 +41,7 @@ LONGEST_FIRST = (
     "ledger/test_races",
     "cli/test_people_told",
     "promises",
-    "store/test_ordinary",
+    "store/test_unit_of_work",
     "ledger",
     "server/test_milter",
     "store",

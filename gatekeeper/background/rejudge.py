@@ -20,7 +20,7 @@ from gatekeeper.policy.evidence import Judgment, audience_of, source_of
 from gatekeeper.store import Connection
 from gatekeeper.store import batches as keeping
 from gatekeeper.store.permit_uses import lock
-from gatekeeper.store.standing import Claimant, LedgerQuery, depends_on_ledger, whole_standing
+from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
 from gatekeeper.store.views import BatchView, MailingView
 
 
@@ -109,11 +109,11 @@ class Rejudged:
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
     """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may need it."""
     own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
-    if not any(depends_on_ledger(judged.verdict) for judged in own.each.values()):
+    if not any(judged.verdict.depends_on_ledger for judged in own.each.values()):
         return own
-    row = {"id": about.mailing.key, "source": about.source}
     claimants = [each.claimant for each in kept]
-    whole = whole_standing(connection, row, about.standing, LedgerQuery(claimants, policy.ruleset.earlier, now))
+    query = LedgerQuery(claimants, policy.ruleset.earlier, now, about.source, about.mailing.key)
+    whole = whole_standing(connection, about.standing, query)
     return _judge_all(connection, about.mailing, kept, policy, now, whole)
 
 

@@ -19,7 +19,7 @@ from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, likeness_for
 from gatekeeper.store import Arrival, Connection, jobs, preflights
-from gatekeeper.store.mailing_match import hash_arrival
+from gatekeeper.store.mailing_keys import hash_arrival
 from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
 
 _AT_ONCE = timedelta(seconds=1)
@@ -92,8 +92,8 @@ def _judge(
 def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: Policy) -> Standing:
     """Return what the ledger says about such a mailing."""
     claimant, now = Claimant(arrival.source, arrival.facts.subject_key), arrival.now.timestamp()
-    row = {"id": None, "source": hash_arrival(secret, arrival).source}
-    found = whole_standing(connection, row, Standing(), LedgerQuery([claimant], policy.ruleset.earlier, now))
+    query = LedgerQuery([claimant], policy.ruleset.earlier, now, hash_arrival(secret, arrival).source)
+    found = whole_standing(connection, Standing(), query)
     return replace(found, permits=tuple(map(_by_subject, found.permits)))
 
 

@@ -25,10 +25,10 @@ from gatekeeper.store.db.errors import StoreError, StoreFull, StoreSetupError
 from gatekeeper.store.db.hashing import lock_name, read_secret
 from gatekeeper.store.db.outage_log import OutageLog
 from gatekeeper.store.db.wakeup import WakeupListener
-from gatekeeper.store.db.writer import Undo, Writer
+from gatekeeper.store.db.writer import Writer
 from gatekeeper.store.decide import decide
-from gatekeeper.store.mailing_match import hash_arrival
-from gatekeeper.store.ordinary import PendingDecision, decide_together
+from gatekeeper.store.mailing_keys import hash_arrival
+from gatekeeper.store.unit_of_work import PendingDecision
 
 __all__ = [
     "Arrival",
@@ -53,7 +53,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Args: `database` may be unreachable yet; until it is reached, every method raises StoreError."""
         self.database = database
-        self.writer = Writer(database, together=self._decide_together)
+        self.writer = Writer(database)
         # Readers have threads of their own: while they wait for a database that is away they must not keep other work
         # from its threads.
         self._readers = ThreadPoolExecutor(max(1, database.connections - 1), "store-reader")
@@ -87,13 +87,13 @@ class Store:
             raise StoreError("database: not open yet")
         return self._secret
 
-    async def run(self, function: Callable[[Connection], T | Undo[T]]) -> T:
+    async def run(self, function: Callable[[Connection], T]) -> T:
         """Run a function of store/ in a transaction, with group commit. Raises StoreError, or what the function
         raises.
         """
         return await self.writer.submit(function)
 
-    def call(self, function: Callable[[Connection], T | Undo[T]]) -> T:
+    def call(self, function: Callable[[Connection], T]) -> T:
         """Do as `run`, from a thread without an event loop."""
         return self.writer.call(function)
 
@@ -106,25 +106,18 @@ class Store:
         return self.database.clock.now()
 
     async def decide(self, arrival: Arrival, judge: Judge, timeouts: Timeouts | None = None) -> Outcome:
-        """Find the mailing, count, judge and write, in one atomic step (DESIGN 3.4). Raises StoreError.
+        """Find the mailing, count, judge and write, in one atomic step. Raises StoreError.
 
         Raises TimeoutError where its time is over; a decision that has not begun is not made then.
         """
-        hashes = hash_arrival(self.secret, arrival)
-        case = PendingDecision(arrival, hashes, judge)
-        outcome = await self.writer.submit(
-            lambda connection: decide(connection, self.secret, arrival, hashes, judge),
-            hashes.locks,
-            case,
-            timeouts.watch if timeouts else None,
-        )
+        pending = PendingDecision(arrival, hash_arrival(self.secret, arrival), judge)
+        watch = timeouts.watch if timeouts else None
+        outcome = await self.writer.submit_to(self._decide, pending, pending.hashes.locks, watch)
         step("decided")
         return outcome
 
-    def _decide_together(
-        self, connection: Connection, cases: list[PendingDecision]
-    ) -> list[Outcome | Exception | None]:
-        return decide_together(connection, self.secret, cases)
+    def _decide(self, connection: Connection, pending: list[PendingDecision]) -> list[Outcome | Exception]:
+        return decide(connection, self.secret, pending)
 
     async def redeem(self, arrival: Arrival, token: str) -> str | None:
         """Use up the token of a released message that has come back.

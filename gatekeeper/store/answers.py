@@ -29,9 +29,7 @@ def answerable(secret: bytes, message_id: str, sender: str = "") -> bytes:
 
 
 def answers_passed(connection: Connection, secret: bytes, arrival: Arrival) -> bool:
-    """Return True where the gate has passed mail of this arrival's recipient, and the arrival answers it (DESIGN
-    3.3).
-    """
+    """Return True where the gate has passed mail of this arrival's recipient, and the arrival answers it."""
     recipients = tuple(_names(arrival))
     sources = [keyed(secret, f"source {name}") for name in recipients]
     for message_id in reversed(arrival.answers):

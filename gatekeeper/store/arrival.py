@@ -26,7 +26,7 @@ Judge = Callable[[Counts, Standing], Verdict]
 
 @immutable
 class Gathering:
-    """How a batch is gathered (DESIGN 3.5); times in seconds."""
+    """How a batch is gathered (docs/mailings.md); times in seconds."""
 
     opens: bool  # its size is one at which MTAs cut mail up; other sizes only join a gather
     quiet: float

@@ -1,7 +1,7 @@
 """What is removed because nobody needs it any more: content and addresses of mail that passed as ordinary.
 
 A batch that was gathered is kept whole until its mailing has ended. Where that ends below `mass` nothing of it is a
-record (DESIGN 1.5): once every recipient has an answer, bodies, recipients, senders and subject go. What stays is a
+record: once every recipient has an answer, bodies, recipients, senders and subject go. What stays is a
 row a batch with the keyed hash by which a resend is known, and the numbers of the mailing.
 """
 

@@ -1,45 +1,46 @@
 """The one atomic step: find the mailing, add the people that the transaction reaches, judge, and write the outcome.
 
-All of it happens in one savepoint of the one writer (SQLite) or under the locks of its keys (Postgres), so that of two
-batches of a mailing the second always sees the first. A refusal rolls back its own additions and nobody else's.
+Arrivals that wait at the same time are decided one after another, in the order in which they came, as one unit of work
+of the one writer (SQLite) or under the locks of their keys (Postgres): of two batches of a mailing the second always
+sees the first. A refusal adds nobody and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
+from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.answers import answers_passed
-from gatekeeper.store.arrival import Arrival, Judge
+from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.batches import keep_batch, repair_alike
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row, Statement, one_of
-from gatekeeper.store.db.writer import Undo
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
-from gatekeeper.store.list_reach import tally
-from gatekeeper.store.mailing_match import ArrivalHashes, hold_gathered, match_mailing, new_row, open_mailing
-from gatekeeper.store.people import add_people, count_reached, find_new, grow, hash_people
+from gatekeeper.store.list_reach import Tallies, tally
+from gatekeeper.store.mailing_match import Match, hold_gathered, match_mailing
+from gatekeeper.store.people import PersonRow, count_reached, grow, mark_reached_among
 from gatekeeper.store.permit_uses import begin_flight, claim, judge_with_permits
 from gatekeeper.store.rows import (
     counts_of,
-    grow_mailings,
-    grown_row,
+    counts_to_row,
     mailing_name,
     next_number,
     reasons_from_rows,
     reasons_to_rows,
 )
-from gatekeeper.store.standing import Claimant, LedgerQuery, depends_on_ledger, own_standing, whole_standing
+from gatekeeper.store.standing import Claimant, LedgerQuery, own_standing, whole_standing
+from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 _RESEND_SECONDS = 5 * 86_400.0  # how long an MTA tries again (RFC 5321 4.5.4.1)
 
@@ -52,90 +53,102 @@ class Handling(StrEnum):
     HOLD = "hold"
 
 
-def decide(
-    connection: Connection, secret: bytes, arrival: Arrival, hashes: ArrivalHashes, judge: Judge
-) -> Outcome | Undo[Outcome]:
-    """Decide one transaction (DESIGN 3.4).
+@immutable
+class _Judged:
+    """A verdict on an arrival, and what it is about."""
 
-    Returns the Outcome; for reject and defer it is wrapped in Undo, so that their additions are rolled back. Raises
-    what `judge` raises. A batch that is held or gathered is written as `storing`: it becomes durable only with its body
-    (`batches.seal`).
+    pending: PendingDecision
+    match: Match
+    new: dict[Hash, PersonRow]  # people whom its mailing did not count
+    tallies: Tallies
+    counts: Counts  # with these people
+    verdict: Verdict
+
+
+def decide(connection: Connection, secret: bytes, pending: Sequence[PendingDecision]) -> list[Outcome | Exception]:
+    """Decide arrivals in the order in which they came; return an Outcome for each, or what its judge raised.
+
+    A batch that is held or gathered is written as `storing`: it becomes durable only with its body (`batches.seal`).
+    Raises whatever else fails; nothing of all that may be committed then.
     """
-    kept = None if arrival.returning else _find_kept(connection, hashes.identity, arrival)
-    if kept is not None:
-        return _repeat(kept)
-    if arrival.answers and answers_passed(connection, secret, arrival):
-        counts = Counts.of(arrival.audience)
-        return Outcome(judge(counts, Standing(answers=True)), counts)  # it belongs to no mailing, and nobody is counted
-    mailing, joined_by = match_mailing(connection, arrival, hashes)
-    is_new = mailing is None
-    mailing = mailing or new_row(hashes.source, arrival.now.timestamp()) | {"id": None, "number": None}
-    people = hash_people(secret, arrival.audience)
-    new = find_new(connection, mailing, people)
-    mailing["tallies"] = tally(connection, secret, mailing, arrival.audience, new)
-    counts = grow(counts_of(mailing), arrival.audience, new, mailing["tallies"])
-    verdict = _judge(connection, mailing, arrival, partial(judge, counts))
-    outcome = Outcome(verdict, counts, mailing=mailing_name(mailing["number"]))
-    if verdict.action in (Action.REJECT, Action.DEFER):
-        return Undo(outcome)
-    handling = _handling_of(mailing, arrival, verdict)
-    if is_new:
-        mailing["id"] = open_mailing(connection, mailing, hashes)
-    relayed = add_people(connection, mailing, people, new, reached=handling is Handling.PASS)
-    number = _write_mailing(connection, mailing, arrival, _Decided(verdict, counts, relayed, handling, joined_by))
-    flight = _claim(connection, mailing["id"], arrival, verdict, handling)
-    outcome = replace(outcome, mailing=mailing_name(number), key=mailing["id"], gathered=handling is Handling.GATHER)
-    if handling is Handling.PASS:
-        return replace(outcome, flight=flight)
-    return replace(outcome, batch=keep_batch(connection, mailing["id"], arrival, hashes.identity, outcome))
+    unit = UnitOfWork(connection, secret)
+    outcomes = []
+    for place, each in enumerate(pending):
+        unit.read(pending[place:])
+        outcomes.append(_decide(unit, each))
+    unit.write()
+    return outcomes
 
 
-def _judge(connection: Connection, mailing: Row, arrival: Arrival, judge: Callable[[Standing], Verdict]) -> Verdict:
+def _decide(unit: UnitOfWork, pending: PendingDecision) -> Outcome | Exception:
+    try:
+        judged = _find_repeated(unit, pending) or _find_answering(unit, pending) or _judge(unit, pending)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        unit.take_back()
+        return error
+    if isinstance(judged, Outcome):
+        return judged
+    if judged.verdict.action in (Action.REJECT, Action.DEFER):
+        unit.take_back()
+        return Outcome(judged.verdict, judged.counts, judged.match.mailing.name)
+    outcome = _add_batch(unit, judged)
+    unit.keep_merged()
+    return outcome
+
+
+# -- judge -------------------------------------------------------------------------------------------------------
+
+
+def _judge(unit: UnitOfWork, pending: PendingDecision) -> _Judged:
+    """Judge an arrival by the counts of its mailing with the arrival in them; nothing but merges is changed."""
+    audience, match = pending.arrival.audience, match_mailing(unit, pending)
+    new = match.mailing.find_new(unit.connection, pending.people)
+    tallies = tally(unit, match.mailing, audience, new)
+    counts = grow(match.mailing.counts, audience, new, tallies)
+    verdict = _verdict(unit, match.mailing, pending, partial(pending.judge, counts))
+    return _Judged(pending, match, new, tallies, counts, verdict)
+
+
+def _verdict(
+    unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision, judge: Callable[[Standing], Verdict]
+) -> Verdict:
     """Judge by the mailing's own state; where the verdict may depend on the rest of the ledger, judge by all of it."""
-    own = own_standing(connection, mailing)
+    own = own_standing(unit.connection, mailing.row)
     verdict = judge(own)
-    if not depends_on_ledger(verdict):
+    if not verdict.depends_on_ledger:
         return verdict
-    claimant = Claimant(arrival.source, arrival.facts.subject_key)
-    query = LedgerQuery([claimant], arrival.earlier, arrival.now.timestamp())
-    whole = whole_standing(connection, mailing, own, query)
-    return judge_with_permits(connection, mailing["id"], whole, judge, lambda verdict: verdict.permits)
+    arrival = pending.arrival
+    if arrival.earlier:
+        unit.write()  # earlier mailings are looked for in the database
+    claimant, source = Claimant(arrival.source, arrival.facts.subject_key), mailing.row["source"]
+    query = LedgerQuery([claimant], arrival.earlier, pending.now, source, mailing.id)
+    whole = whole_standing(unit.connection, own, query)
+    return judge_with_permits(unit.connection, mailing.id, whole, judge, lambda verdict: verdict.permits)
 
 
-def _claim(
-    connection: Connection, mailing_id: int, arrival: Arrival, verdict: Verdict, handling: Handling
-) -> int | None:
-    """Use the permits that cleared holds. Return the id of the flight that begins where the batch passes by them."""
-    if not verdict.permits:
+def _find_answering(unit: UnitOfWork, pending: PendingDecision) -> Outcome | None:
+    """Judge automatic mail that answers mail which the gate passed: it belongs to no mailing, and nobody is counted."""
+    if not pending.arrival.answers:
         return None
-    now, passes = arrival.now.timestamp(), handling is Handling.PASS
-    relayed = len(arrival.transaction.recipients) if passes else 0
-    permits = claim(connection, verdict.permits, mailing_id, now, relayed=relayed)
-    return begin_flight(connection, permits, now) if passes else None
+    unit.write()
+    if not answers_passed(unit.connection, unit.secret, pending.arrival):
+        return None
+    counts = Counts.of(pending.arrival.audience)
+    return Outcome(pending.judge(counts, Standing(answers=True)), counts)
 
 
-def _handling_of(mailing: Row, arrival: Arrival, verdict: Verdict) -> Handling:
-    """Return how a batch is handled.
-
-    Gathered is only what would pass, is covered by no permit, and is cut-up mail or joins it (DESIGN 3.5).
+def _find_repeated(unit: UnitOfWork, pending: PendingDecision) -> Outcome | None:
+    """Return the outcome of a batch with the same envelope, Message-ID and content that is stored, or was stored and
+    sent.
     """
-    if verdict.action is Action.HOLD:
-        return Handling.HOLD
-    gathering = arrival.gathering
-    if gathering is None or verdict.permits or mailing["state"] == MailingState.RELEASED:
-        return Handling.PASS
-    waits = gathering.opens or mailing["state"] == MailingState.GATHERING
-    return Handling.GATHER if waits else Handling.PASS
-
-
-# -- resends -----------------------------------------------------------------------------------------------------
-
-
-def _find_kept(connection: Connection, identity: Hash, arrival: Arrival) -> Row | None:
-    """Return a batch with the same envelope, Message-ID and content that is stored, or was stored and sent."""
-    since = arrival.now.timestamp() - _RESEND_SECONDS
-    found = _KEPT.rows(connection, {"identity": identity, "since": since})
-    return found[0] if found else None
+    if pending.arrival.returning or not unit.is_kept(pending.hashes.identity):
+        return None
+    unit.write()
+    since = pending.now - _RESEND_SECONDS
+    found = _KEPT.rows(unit.connection, {"identity": pending.hashes.identity, "since": since})
+    return _repeat(found[0]) if found else None
 
 
 _KEPT = Statement(
@@ -167,54 +180,82 @@ def _repeat(kept: Row) -> Outcome:
     )
 
 
-# -- what is written ---------------------------------------------------------------------------------------------
+# -- write -------------------------------------------------------------------------------------------------------
 
 
-@immutable
-class _Decided:
-    """What was decided about a batch: `relayed` people are reached first by it, `joined_by` is the kind of its key."""
-
-    verdict: Verdict
-    counts: Counts
-    relayed: int
-    handling: Handling
-    joined_by: str | None
-
-
-def _write_mailing(connection: Connection, mailing: Row, arrival: Arrival, decided: _Decided) -> int | None:
-    """Write the mailing's row after a batch; return the mailing's number, None while it has none."""
-    verdict, counts, handling = decided.verdict, decided.counts, decided.handling
-    now = arrival.now.timestamp()
-    if handling is Handling.HOLD and mailing["state"] == MailingState.HELD:
-        _note_growth(connection, mailing, arrival, counts)
-    mailing |= grown_row(mailing, counts, now, relayed=decided.relayed, joined_by=decided.joined_by)
-    grow_mailings(connection, [mailing])
-    changes: dict[str, Any] = {}
-    if mailing.get("sender") is None and (verdict.mass or verdict.permits or handling is not Handling.PASS):
-        changes |= _named(connection, mailing, arrival)
-    if verdict.mass and not mailing["mass"]:
-        changes["mass"] = True
-    if handling is Handling.HOLD:
-        changes |= held_changes(connection, mailing, verdict.reasons, now)
-        if verdict.blind:
-            repair_alike(connection, mailing["id"], arrival.facts.content_digest, verdict.reasons)
-    elif handling is Handling.GATHER:
-        changes |= _gathering(connection, mailing, arrival, now)
-    if changes:
-        connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(**changes))
-    number: int | None = changes.get("number", mailing["number"])
-    return number
+def _add_batch(unit: UnitOfWork, judged: _Judged) -> Outcome:
+    """Count a batch in its mailing, in memory; whatever more its verdict asks for is written at once."""
+    mailing, verdict, counts = judged.match.mailing, judged.verdict, judged.counts
+    handling = _handling_of(mailing, judged.pending.arrival, verdict)
+    passes = handling is Handling.PASS
+    if handling is Handling.HOLD and mailing.state is MailingState.HELD:
+        _note_growth(unit.connection, judged)
+    _count(unit, judged, reached=passes)
+    if mailing.row["sender"] is None and (verdict.mass or verdict.permits or not passes):
+        mailing.change(_named(unit.connection, mailing.row, judged.pending.arrival))
+    if verdict.mass and not mailing.row["mass"]:
+        mailing.change({"mass": True})
+    if passes and not verdict.permits:
+        return Outcome(verdict, counts, mailing.name, key=mailing.id)
+    unit.write()  # what follows refers to the rows of the mailing and its people
+    if not passes:
+        mailing.change(
+            _held(unit.connection, judged) if handling is Handling.HOLD else _gathering(unit.connection, judged)
+        )
+        unit.note(mailing, {})
+    flight = _claim(unit.connection, judged, passes=passes)
+    outcome = Outcome(
+        verdict, counts, mailing.name, key=mailing.id, gathered=handling is Handling.GATHER, flight=flight
+    )
+    return outcome if passes else _keep(unit, judged.pending, outcome)
 
 
-def _note_growth(connection: Connection, mailing: Row, arrival: Arrival, counts: Counts) -> None:
+def _handling_of(mailing: ActiveMailing, arrival: Arrival, verdict: Verdict) -> Handling:
+    """Return how a batch is handled.
+
+    Gathered is only what would pass, is covered by no permit, and is cut-up mail or joins it.
+    """
+    if verdict.action is Action.HOLD:
+        return Handling.HOLD
+    gathering = arrival.gathering
+    if gathering is None or verdict.permits or mailing.state is MailingState.RELEASED:
+        return Handling.PASS
+    waits = gathering.opens or mailing.state is MailingState.GATHERING
+    return Handling.GATHER if waits else Handling.PASS
+
+
+def _count(unit: UnitOfWork, judged: _Judged, *, reached: bool) -> None:
+    """Add the batch to its mailing; `reached` where it passes. From now on its keys lead there."""
+    mailing, match = judged.match.mailing, judged.match
+    row, kind, joined = mailing.row, match.joined_by, mailing.row["joined"]
+    row["changed_at"], row["tallies"] = judged.pending.now, judged.tallies
+    row["relayed"] += _count_reached_first(unit, judged) if reached else 0
+    row["joined"] = {**joined, kind: joined.get(kind, 0) + 1} if kind else joined
+    row["version"] += 1
+    mailing.grow(judged.new, judged.counts, reached=reached)
+    unit.note(mailing, match.free)
+
+
+def _count_reached_first(unit: UnitOfWork, judged: _Judged) -> int:
+    """Return how many people a batch that passes reaches whom nothing relayed had reached before."""
+    mailing, new = judged.match.mailing, judged.new
+    known = [hash_ for hash_ in judged.pending.people if hash_ not in new]
+    if not known or mailing.row["number"] is None:  # nothing of it was ever stored: everybody counted was reached
+        return len(new)
+    unit.write()
+    return len(new) + mark_reached_among(unit.connection, mailing.id, known)
+
+
+def _note_growth(connection: Connection, judged: _Judged) -> None:
     """Write to the timeline of a held mailing that more of it has arrived, for people who have looked at it."""
-    is_other = not has_content(connection, mailing["id"], arrival.facts.content_digest)
-    after = {"users": counts.users, "external": counts.external, "agencies": counts.agencies}
-    note_growth(connection, mailing, after, Growth(1, int(is_other)), arrival.now.timestamp())
+    mailing, digest = judged.match.mailing, judged.pending.arrival.facts.content_digest
+    is_other = not has_content(connection, mailing.id, digest)
+    before, after = mailing.row | counts_to_row(mailing.counts), counts_to_row(judged.counts)
+    note_growth(connection, before, after, Growth(1, int(is_other)), judged.pending.now)
 
 
-def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, Any]:
-    """Return the number, sender and subject that a mailing is known by from here on (DESIGN 1.5).
+def _named(connection: Connection, mailing: Row, arrival: Arrival) -> Row:
+    """Return the number, sender and subject that a mailing is known by from here on.
 
     A mailing that had passed as ordinary mail, and whose addresses were removed, has its number already.
     """
@@ -226,9 +267,15 @@ def _named(connection: Connection, mailing: Row, arrival: Arrival) -> dict[str, 
     }
 
 
-def held_changes(
-    connection: Connection, mailing: Row | RowMapping, reasons: tuple[Reason, ...], now: float
-) -> dict[str, Any]:
+def _held(connection: Connection, judged: _Judged) -> Row:
+    mailing, verdict = judged.match.mailing, judged.verdict
+    changes = held_changes(connection, mailing.row, verdict.reasons, judged.pending.now)
+    if verdict.blind:
+        repair_alike(connection, mailing.id, judged.pending.arrival.facts.content_digest, verdict.reasons)
+    return changes
+
+
+def held_changes(connection: Connection, mailing: Row | RowMapping, reasons: tuple[Reason, ...], now: float) -> Row:
     """Return the columns that change when a mailing is held. What was gathered of it is held with it."""
     state = MailingState(mailing["state"])
     holding = [reason for reason in reasons if reason.action is Action.HOLD or reason.unknown]
@@ -242,21 +289,40 @@ def held_changes(
     return changes | {"held_at": now, "reached_before": reached}
 
 
-def _gathering(connection: Connection, mailing: Row, arrival: Arrival, now: float) -> dict[str, Any]:
+def _gathering(connection: Connection, judged: _Judged) -> Row:
     """Return the columns that change when a mailing gathers.
 
     The gather waits until nothing has arrived for `quiet`, and ends at most `limit` after its first batch.
     """
-    assert arrival.gathering is not None  # else its handling were another
-    state = MailingState(mailing["state"])
-    begins = state is not MailingState.GATHERING
-    since = now if begins else mailing["gather_since"]
+    mailing, now, gathering = judged.match.mailing, judged.pending.now, judged.pending.arrival.gathering
+    assert gathering is not None  # else its handling were another
+    begins = mailing.state is not MailingState.GATHERING
+    since = now if begins else mailing.row["gather_since"]
     if begins:
-        record(connection, Event(now, "gathering", mailing_id=mailing["id"]))
-    until = min(now + arrival.gathering.quiet, since + arrival.gathering.limit)
+        record(connection, Event(now, "gathering", mailing_id=mailing.id))
+    until = min(now + gathering.quiet, since + gathering.limit)
     return {
-        "state": advance(state, "gather").value,
+        "state": advance(mailing.state, "gather").value,
         "gather_since": since,
         "gather_until": until,
         "gather_leased": None,  # a node that judges it now has not seen this batch
     }
+
+
+def _claim(connection: Connection, judged: _Judged, *, passes: bool) -> int | None:
+    """Use the permits that cleared holds. Return the id of the flight that begins where the batch passes by them."""
+    permits = judged.verdict.permits
+    if not permits:
+        return None
+    relayed = len(judged.pending.arrival.transaction.recipients) if passes else 0
+    claimed = claim(connection, permits, judged.match.mailing.id, judged.pending.now, relayed=relayed)
+    return begin_flight(connection, claimed, judged.pending.now) if passes else None
+
+
+def _keep(unit: UnitOfWork, pending: PendingDecision, outcome: Outcome) -> Outcome:
+    """Write the batch, which is held or gathered, and return the outcome with it."""
+    assert outcome.key is not None  # a batch is kept of a mailing
+    identity = pending.hashes.identity
+    batch = keep_batch(unit.connection, outcome.key, pending.arrival, identity, outcome)
+    unit.add_kept(identity)
+    return replace(outcome, batch=batch)

@@ -12,33 +12,31 @@ from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from gatekeeper.model import Audience, WatchedList
+from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import mailing_people
-from gatekeeper.store.db.statements import Row
 from gatekeeper.store.people import hash_person
+from gatekeeper.store.unit_of_work import UnitOfWork
 
 Tallies = Mapping[str, Any]  # {"unlisted": 3, "unconsented": 0, "reach": {list: [reached, members, version]}}
 
 
-def tally(connection: Connection, secret: bytes, mailing: Row, audience: Audience, new: Container[Hash]) -> Tallies:
+def tally(unit: UnitOfWork, mailing: ActiveMailing, audience: Audience, new: Container[Hash]) -> Tallies:
     """Return the mailing's tallies with the new people of a batch in them."""
-    before: Tallies = mailing.get("tallies") or {}
+    before: Tallies = mailing.row["tallies"] or {}
     if audience.unlisted is None and audience.unconsented is None and not audience.watched:
         return before
-    names = {name for name in (*audience.users, *audience.externals) if hash_person(secret, name) in new}
+    names = {name for name in (*audience.users, *audience.externals) if hash_person(unit.secret, name) in new}
     grown: dict[str, Any] = {}
     for key, people in (("unlisted", audience.unlisted), ("unconsented", audience.unconsented)):
         if people is not None:
             grown[key] = before.get(key, 0) + len(names & people)
     known = before.get("reach", {})
     reach = {
-        address: [
-            _reached(connection, secret, mailing, watched, known.get(address)) + len(names & watched.members),
-            *_list(watched),
-        ]
+        address: [_reached(unit, mailing, watched, known.get(address)) + len(names & watched.members), *_list(watched)]
         for address, watched in audience.watched.items()
     }
     return {**before, **grown, "reach": reach}
@@ -48,15 +46,16 @@ def _list(watched: WatchedList) -> tuple[int, str]:
     return len(watched.members), watched.version
 
 
-def _reached(connection: Connection, secret: bytes, mailing: Row, watched: WatchedList, known: Any) -> int:
+def _reached(unit: UnitOfWork, mailing: ActiveMailing, watched: WatchedList, known: Any) -> int:
     """Return how many members were reached before this batch: as `known` says, else counted anew."""
     if known is not None and tuple(known[1:]) == _list(watched):
         return int(known[0])
-    if mailing["users"] + mailing["external"] == 0:
+    if not mailing.counts.people:
         return 0
-    query = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing["id"])
-    counted = map(bytes, connection.execute(query).scalars())
-    return len(_hashes(secret, watched).intersection(counted))
+    unit.write()
+    query = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing.id)
+    counted = map(bytes, unit.connection.execute(query).scalars())
+    return len(_hashes(unit.secret, watched).intersection(counted))
 
 
 @lru_cache(maxsize=4)

@@ -1,224 +1,82 @@
 """Find the mailing of a transaction by its keys, open one where there is none, and merge mailings that turn out to be
 one.
 
-A strong key joins across sources; a weak one within its source (a text, with `source: agency`, within the agency). A
-weak key never merges two mailings already decided. Merging keeps the stricter state and the union of the people.
+A weak key never merges two mailings already decided. Merging keeps the stricter state and the union of the people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, select, update
 
-from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import ACTIVE_MAILINGS, DECIDED, BatchState, MailingState, strictness
-from gatekeeper.store.answers import ANSWERABLE, answerable
-from gatekeeper.store.arrival import Arrival
-from gatekeeper.store.db.hashing import Hash, keyed, lock_name
+from gatekeeper.lifecycle import DECIDED, BatchState, MailingState, strictness
+from gatekeeper.store.active_mailing import ActiveMailing, new_row
+from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
-from gatekeeper.store.db.statements import BulkInsert, Row, SelectAmong, Statement, upsert
+from gatekeeper.store.db.statements import Row, upsert
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, digests_of, note_growth
 from gatekeeper.store.list_reach import merge_tallies
+from gatekeeper.store.mailing_keys import KINDS, STRONG
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name
+from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
-STRONG = ("queue", "message")
-KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first
+Lead = tuple[ActiveMailing, str]  # and the kind of the key that leads to it
 
 
 @immutable
-class ArrivalHashes:
-    """An arrival's source, identity and keys, hashed with the database's secret."""
+class Match:
+    """The mailing of an arrival."""
 
-    source: Hash
-    identity: Hash
-    keys: tuple[tuple[Hash, str], ...]  # with their kinds
-    wide: tuple[Hash, ...]  # keys that join across sources
-
-    @property
-    def locks(self) -> tuple[int, ...]:
-        """The names to lock on Postgres: the source, and every key that may join another source's mailing."""
-        return (lock_name(self.source), *(lock_name(key) for key in self.wide))
+    mailing: ActiveMailing
+    joined_by: str | None  # the kind of key that led to it; None where the arrival opens it
+    free: dict[Hash, str]  # keys of the arrival that led to no mailing, and their kinds
 
 
-def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
-    """Return the hashes of an arrival's source, identity and keys; weak keys are hashed with the place that they join
-    within.
+def match_mailing(unit: UnitOfWork, pending: PendingDecision) -> Match:
+    """Return the mailing that an arrival's keys lead to, or a new one; mailings that turn out to be one are merged.
 
-    Weak keys begin with octets that all keys of one source share, so that they lie side by side in the table: the keys
-    of one message are written to one page rather than to five. The other 96 bits tell texts apart.
+    Raises DBAPIError.
     """
-    mailbox = arrival.source.mailbox
-    source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
-    if arrival.separate:
-        return ArrivalHashes(source, identity, (), ())
-    strong = tuple(_strong(secret, arrival))
-    near = source[:_SHARED]
-    wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
-    weak = tuple(
-        ((wide if kind == "text" else near) + keyed(secret, f"{_within(arrival, kind)} {key}")[_SHARED:], kind)
-        for key in arrival.keys.weak
-        if (kind := _kind(key))
-    )
-    texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
-    return ArrivalHashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
-
-
-_SHARED = 4  # octets
-
-
-def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:
-    """Yield strong keys; those of the Message-ID begin with what an answer to the message can name (see answers.py).
-
-    Where MAIL FROM is not the source, a second key begins with a hash of both, because reports go to MAIL FROM.
-    """
-    for key in arrival.keys.strong:
-        hashed, kind = keyed(secret, key), _kind(key)
-        if kind != "message":
-            yield hashed, kind
-            continue
-        message_id, sender = arrival.facts.message_id or "", normalise(arrival.transaction.sender)
-        yield answerable(secret, message_id) + hashed[ANSWERABLE:], kind
-        if sender not in ("", arrival.source.mailbox):
-            yield answerable(secret, message_id, sender) + hashed[ANSWERABLE:], kind
-
-
-def _kind(key: str) -> str:
-    return key.partition(":")[0]
-
-
-def _within(arrival: Arrival, kind: str) -> str:
-    wide = arrival.agency and kind == "text"
-    return f"agency {arrival.agency}" if wide else arrival.source.mailbox
-
-
-# -- finding -----------------------------------------------------------------------------------------------------
-
-
-def match_mailing(connection: Connection, arrival: Arrival, hashes: ArrivalHashes) -> tuple[Row | None, str | None]:
-    """Return the mailing of an arrival and the kind of key that joined it; (None, None) where no key leads to one."""
-    since = (arrival.now - arrival.within).timestamp()
-    found = lock_mailings_of_keys(connection, [key for key, _ in hashes.keys], since)
+    found = unit.led_to(pending)
     if not found:
-        return None, None
-    chosen = min(found, key=_preference)
-    others = {row["id"]: row for row in sorted(found, key=_preference, reverse=True) if row["id"] != chosen["id"]}
-    merged = [row for row in others.values() if _is_one(chosen, row)]
-    for other in merged:
-        _merge(connection, chosen["id"], other, arrival.now.timestamp())
-    _claim_keys(connection, chosen["id"], hashes, {bytes(row["key"]) for row in found})
-    row = dict(_read(connection, chosen["id"])) if merged else chosen
-    return row, chosen["kind"]
+        return Match(unit.open_mailing(pending), None, dict(pending.hashes.keys))
+    free = {key: kind for key, kind in pending.hashes.keys if key not in found}
+    best: dict[int, Lead] = {}  # each mailing, with the most telling key that leads to it
+    for mailing, kind in found.values():
+        known = best.get(mailing.id)
+        if known is None or KINDS.index(kind) < KINDS.index(known[1]):
+            best[mailing.id] = mailing, kind
+    chosen, *others = sorted(best.values(), key=_preference)
+    mailing, kind = chosen
+    if merged := [other for other, _ in filter(partial(_is_one, chosen), others)]:
+        unit.begin_merge()
+        for other in reversed(merged):
+            _merge(unit.connection, mailing.id, other.row, pending.now)
+        mailing = ActiveMailing.of(dict(_read(unit.connection, mailing.id)))
+    return Match(mailing, kind, free)
 
 
-def lock_mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
-    """Return a row for each key that leads to a mailing that still takes in batches; on Postgres the mailings are
-    locked.
-
-    While we wait for a lock, its holder may merge the mailing or open its successor, and then the key leads elsewhere.
-    So keys are looked up again until all mailings that they lead to are locked. No new key can appear meanwhile,
-    because making one takes its advisory lock.
-    """
-    found = mailings_of_keys(connection, keys, since)
-    locked: set[int] = set()
-    while connection.dialect.name == "postgresql" and (ids := {row["id"] for row in found}) - locked:
-        connection.execute(
-            select(mailings.c.id).where(mailings.c.id.in_(ids)).order_by(mailings.c.id).with_for_update()
-        )
-        locked |= ids
-        found = mailings_of_keys(connection, keys, since)
-    return found
-
-
-def mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
-    """Return the rows of mailings begun after `since` that the keys lead to, each with the key and its kind."""
-    found = _LEADING.rows(connection, keys) if keys else []
-    return [row for row in found if row["state"] in ACTIVE_MAILINGS and row["started_at"] > since]
-
-
-# Selected by keys alone: with a condition on the state, SQLite scans all mailings once the keys are many.
-_LEADING = SelectAmong(
-    mailing_keys.c.key,
-    lambda among: (
-        select(mailings, mailing_keys.c.kind, mailing_keys.c.key)
-        .join(mailing_keys, mailing_keys.c.mailing_id == mailings.c.id)
-        .where(among)
-    ),
-)
-
-
-def _preference(row: Row) -> tuple[int, int, int]:
+def _preference(lead: Lead) -> tuple[int, int]:
     """Return the order of preference: the stricter state first, so that nothing that joins a held mailing passes;
     then the older.
     """
-    return strictness(MailingState(row["state"])), row["id"], KINDS.index(row["kind"])
+    mailing, _ = lead
+    return strictness(mailing.state), mailing.id
 
 
-def _is_one(chosen: Row, other: Row) -> bool:
+def _is_one(chosen: Lead, other: Lead) -> bool:
     """Return True where two mailings of one arrival may be merged: not, on a weak key alone, where both are decided."""
-    by_strong = chosen["kind"] in STRONG and other["kind"] in STRONG
-    return by_strong or not (chosen["state"] in DECIDED and other["state"] in DECIDED)
+    (mailing, kind), (its, its_kind) = chosen, other
+    return (kind in STRONG and its_kind in STRONG) or not (mailing.state in DECIDED and its.state in DECIDED)
 
 
 def _read(connection: Connection, mailing_id: int) -> RowMapping:
     return connection.execute(select(mailings).where(mailings.c.id == mailing_id)).mappings().one()
-
-
-def open_mailing(connection: Connection, row: Row, hashes: ArrivalHashes) -> int:
-    """Write a new mailing's row, and point its keys to it; return its id."""
-    mailing_id: int = _OPEN.rows(connection, row)[0]["id"]
-    _claim_keys(connection, mailing_id, hashes, set())
-    return mailing_id
-
-
-def new_row(source: Hash, now: float) -> dict[str, Any]:
-    """Return the row of an empty mailing, in the order of the table's columns."""
-    return {
-        "state": MailingState.OPEN.value,
-        "source": source,
-        "started_at": now,
-        "changed_at": now,
-        "users": 0,
-        "external": 0,
-        "unresolved": 0,
-        "relayed": 0,
-        "agencies": {},
-        "lists": [],
-        "tallies": {},
-        "reasons": [],
-        "joined": {},
-        "version": 0,
-        "mass": False,
-    }
-
-
-_OPEN = Statement(lambda _: insert(mailings).returning(mailings.c.id), list(new_row(b"", 0.0)))
-
-
-def _claim_keys(connection: Connection, mailing_id: int, hashes: ArrivalHashes, taken: set[Hash]) -> None:
-    """Point those keys here that lead to no mailing that still takes in batches."""
-    point_keys(connection, ((key, mailing_id, kind) for key, kind in hashes.keys if key not in taken))
-
-
-def point_keys(connection: Connection, leading: Iterable[tuple[Hash, int, str]]) -> None:
-    """Let keys lead to mailings: (key, id of the mailing, kind of the key). Raises DBAPIError."""
-    if rows := sorted(leading):
-        _CLAIM.run(connection, rows)
-
-
-def _claiming(connection: Connection) -> Insert:
-    statement = upsert(connection, mailing_keys)
-    claimed: Insert = statement.on_conflict_do_update(
-        index_elements=["key"], set_={"mailing_id": statement.excluded.mailing_id}
-    )
-    return claimed
-
-
-_CLAIM = BulkInsert(_claiming, ["key", "mailing_id", "kind"])
 
 
 # -- merging -----------------------------------------------------------------------------------------------------

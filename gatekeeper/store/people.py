@@ -6,9 +6,10 @@ however large the mailing has become.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -33,8 +34,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.db.hashing import Hash, keyed, keyed_all, read_secret
 from gatekeeper.store.db.schema import mailing_people
-from gatekeeper.store.db.sqlite_bulk import Place, add, is_packed, known_of
-from gatekeeper.store.db.statements import BulkInsert, Row, Statement, upsert
+from gatekeeper.store.db.sqlite_bulk import add, is_packed, known_of
+from gatekeeper.store.db.statements import BulkInsert, Statement, upsert
 from gatekeeper.store.rows import tallied
 
 
@@ -45,6 +46,15 @@ class PersonRow:
     inside: bool
     agency: str | None
     unresolved: bool
+
+
+@immutable
+class PeopleOf:
+    """People of one mailing: whether they are reached, and who they are by their hashes."""
+
+    mailing_id: int
+    reached: bool
+    people: Mapping[Hash, PersonRow]
 
 
 def hash_person(secret: bytes, name: str) -> Hash:
@@ -72,30 +82,26 @@ def hash_people(secret: bytes, audience: Audience) -> dict[Hash, PersonRow]:
     return people
 
 
-def find_new(connection: Connection, mailing: Row, people: dict[Hash, PersonRow]) -> dict[Hash, PersonRow]:
-    """Return those of the people that the mailing has not counted yet."""
-    if mailing["users"] + mailing["external"] == 0:
-        return people
-    known: set[Hash] = set()
+def known_among(connection: Connection, mailing_id: int, people: Sequence[Hash]) -> set[Hash]:
+    """Return those of the people whom the mailing counts; raise DBAPIError."""
     if is_packed(connection, people):
-        known.update(known_of(connection, mailing["id"], list(people)))
-        return {hash_: person for hash_, person in people.items() if hash_ not in known}
-    for chunk in _chunks(list(people)):
-        values = {"mailing_id": mailing["id"], **_numbered(chunk)}
-        found = _KNOWN[len(values) - 1].rows(connection, values)
-        known.update(bytes(row["person"]) for row in found)
-    return {hash_: person for hash_, person in people.items() if hash_ not in known}
+        return set(known_of(connection, mailing_id, people))
+    known: set[Hash] = set()
+    for chunk in _chunks(people):
+        values = {"mailing_id": mailing_id, **_numbered(chunk)}
+        known.update(bytes(row["person"]) for row in _KNOWN[len(values) - 1].rows(connection, values))
+    return known
 
 
-def _chunks(hashes: list[Hash]) -> list[list[Hash]]:
+def _chunks(hashes: Sequence[Hash]) -> list[Sequence[Hash]]:
     largest = _SIZES[-1]
     return [hashes[start : start + largest] for start in range(0, len(hashes), largest)]
 
 
-def _numbered(chunk: list[Hash]) -> dict[str, Hash]:
+def _numbered(chunk: Sequence[Hash]) -> dict[str, Hash]:
     """Return the chunk as named values, filled up to a size that a statement was compiled for."""
     size = next(size for size in _SIZES if size >= len(chunk))
-    padded = chunk + chunk[-1:] * (size - len(chunk))
+    padded = [*chunk, *repeat(chunk[-1], size - len(chunk))]
     return {f"person{number}": hash_ for number, hash_ in enumerate(padded)}
 
 
@@ -117,6 +123,7 @@ def _reached_statement(size: int) -> Statement:
 _SIZES = (1, 16, 100, 500)  # hashes that are looked up in one statement
 _KNOWN = {size: _known_statement(size) for size in _SIZES}
 _REACHED = {size: _reached_statement(size) for size in _SIZES}
+_by_key = itemgetter(0, 1)
 _ADD = BulkInsert(
     lambda _: insert(mailing_people), ["mailing_id", "person", "reached", "inside", "unresolved", "agency"]
 )
@@ -125,66 +132,40 @@ _ADD = BulkInsert(
 def grow(counts: Counts, audience: Audience, new: dict[Hash, PersonRow], tallies: Mapping[str, Any]) -> Counts:
     """Return the counts with the new people in them; `tallies` include them already."""
     inside = [person for person in new.values() if person.inside]
-    agencies = Counter(counts.agencies) + Counter(person.agency for person in inside if person.agency is not None)
+    agencies = dict(counts.agencies)
+    for person in inside:
+        if person.agency is not None:
+            agencies[person.agency] = agencies.get(person.agency, 0) + 1
     return Counts(
         users=counts.users + len(inside),
         external=counts.external + len(new) - len(inside),
-        agencies=dict(agencies),
+        agencies=agencies,
         lists=counts.lists | audience.lists,
         unresolved=counts.unresolved + sum(person.unresolved for person in inside),
         **tallied(tallies),
     )
 
 
-def add_people(
-    connection: Connection,
-    mailing: Row,
-    people: dict[Hash, PersonRow],
-    new: dict[Hash, PersonRow],
-    *,
-    reached: bool,
-) -> int:
-    """Write the new people. Return how many people the batch reaches whom nothing relayed had reached before."""
-    own = mailing["id"]
-    if is_packed(connection, new):
-        add(connection, own, _places(new), reached=reached)
-    else:
-        _ADD.run(
-            connection, sorted(_rows(own, new, reached=reached))
-        )  # in the table's order, so that each page is written once
-    if not reached:
-        return 0
-    known = [hash_ for hash_ in people if hash_ not in new]
-    return len(new) + _mark_reached(connection, mailing, known)
-
-
-def add_everyone(connection: Connection, added: Mapping[int, Mapping[Hash, PersonRow]]) -> None:
-    """Write people of several mailings, all of them reached; by mailing id, only people whom that mailing does not
-    have yet.
-    """
+def add_people(connection: Connection, added: Iterable[PeopleOf]) -> None:
+    """Write people whom their mailings do not have yet; raise DBAPIError."""
     rows: list[tuple[Any, ...]] = []
-    for own, new in added.items():
-        if is_packed(connection, new):
-            add(connection, own, _places(new), reached=True)
+    for own in added:
+        if is_packed(connection, own.people):
+            places = ((hash_, (each.inside, each.unresolved, each.agency)) for hash_, each in own.people.items())
+            add(connection, own.mailing_id, places, reached=own.reached)
         else:
-            rows += _rows(own, new, reached=True)
-    _ADD.run(connection, sorted(rows))
+            rows += [
+                (own.mailing_id, hash_, own.reached, each.inside, each.unresolved, each.agency)
+                for hash_, each in own.people.items()
+            ]
+    _ADD.run(connection, sorted(rows, key=_by_key))  # in the table's order, so that each page is written once
 
 
-def _places(new: Mapping[Hash, PersonRow]) -> Iterable[tuple[Hash, Place]]:
-    return ((hash_, (each.inside, each.unresolved, each.agency)) for hash_, each in new.items())
-
-
-def _rows(own: int, new: Mapping[Hash, PersonRow], *, reached: bool) -> list[tuple[Any, ...]]:
-    return [(own, hash_, reached, each.inside, each.unresolved, each.agency) for hash_, each in new.items()]
-
-
-def _mark_reached(connection: Connection, mailing: Row, known: list[Hash]) -> int:
-    if mailing["number"] is None:  # nothing of it was ever stored: everybody counted was reached
-        return 0
+def mark_reached_among(connection: Connection, mailing_id: int, people: Sequence[Hash]) -> int:
+    """Note that these people of a mailing are reached; return how many of them nothing had reached before."""
     marked = 0
-    for chunk in _chunks(known):
-        values = {"mailing_id": mailing["id"], **_numbered(chunk)}
+    for chunk in _chunks(people):
+        values = {"mailing_id": mailing_id, **_numbered(chunk)}
         marked += _REACHED[len(values) - 1].run(connection, values)
     return marked
 
@@ -212,7 +193,7 @@ def mark_reached(connection: Connection, mailing_id: int, addresses: Iterable[st
         connection.execute(update(mailing_people).where(chosen).values(reached=True))
 
 
-def _among_these(mailing_id: int, chunk: list[Hash]) -> ColumnElement[bool]:
+def _among_these(mailing_id: int, chunk: Sequence[Hash]) -> ColumnElement[bool]:
     return and_(mailing_people.c.mailing_id == mailing_id, mailing_people.c.person.in_(chunk))
 
 

@@ -1,4 +1,4 @@
-"""Claiming a permit: of several mailings that would use up the same use, exactly one does (DESIGN 6).
+"""Claiming a permit: of several mailings that would use up the same use, exactly one does.
 
 A transaction that relies on a permit locks the permit's row until it ends, in the order of ids, and checks that the
 permit is still as it was when it was judged. A permit that was claimed already, or that has no count of uses, is only

@@ -1,4 +1,4 @@
-"""Requests: write, change, read (DESIGN 6)."""
+"""Requests: write, change, read."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, update
+from sqlalchemy import Connection, RowMapping
 
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Client, Counts, Likeness, ListReach, Permit, Reason, Recipient, Scope
-from gatekeeper.store.db.schema import counters, mailings
-from gatekeeper.store.db.statements import Row, Statement, upsert
+from gatekeeper.store.db.schema import counters
+from gatekeeper.store.db.statements import upsert
 
 
 def next_number(connection: Connection, name: str) -> int:
@@ -55,6 +55,17 @@ def counts_of(row: Mapping[str, Any] | RowMapping) -> Counts:
         unresolved=row["unresolved"],
         **tallied(row["tallies"]),
     )
+
+
+def counts_to_row(counts: Counts) -> dict[str, Any]:
+    """Return the columns of a mailing's row that are its counts, but for the tallies."""
+    return {
+        "users": counts.users,
+        "external": counts.external,
+        "unresolved": counts.unresolved,
+        "agencies": dict(counts.agencies),
+        "lists": sorted(counts.lists),
+    }
 
 
 def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -121,52 +132,3 @@ def client_to_row(client: Client) -> dict[str, Any]:
 def recipient_of(row: RowMapping) -> Recipient:
     """Return a stored recipient."""
     return Recipient(row["address"], tuple(row["parameters"]))
-
-
-def grown_row(mailing: Row, counts: Counts, now: float, *, relayed: int, joined_by: str | None) -> dict[str, Any]:
-    """Return the columns that one batch changes.
-
-    Args: `counts` include the batch; `relayed` is the number of people whom it reaches for the first time and without a
-    stop; `joined_by` is the kind of key that led to the mailing, None for a mailing that the batch opens.
-    """
-    joined = mailing["joined"]
-    return {
-        "changed_at": now,
-        "users": counts.users,
-        "external": counts.external,
-        "unresolved": counts.unresolved,
-        "agencies": dict(counts.agencies),
-        "lists": sorted(counts.lists),
-        "tallies": mailing["tallies"],
-        "relayed": mailing["relayed"] + relayed,
-        "joined": {**joined, joined_by: joined.get(joined_by, 0) + 1} if joined_by else joined,
-        "version": mailing["version"] + 1,
-    }
-
-
-def grow_mailings(connection: Connection, rows: Iterable[Row]) -> None:
-    """Write rows that `grown_row` has changed; raise DBAPIError."""
-    values = [{f"new_{name}": row[name] for name in ("id", *_GROWING)} for row in rows]
-    if values:
-        _GROW.run_many(connection, values)
-
-
-_GROWING = (
-    "changed_at",
-    "users",
-    "external",
-    "unresolved",
-    "agencies",
-    "lists",
-    "tallies",
-    "relayed",
-    "joined",
-    "version",
-)
-_GROW = Statement(
-    lambda _: (
-        update(mailings)
-        .where(mailings.c.id == bindparam("new_id"))
-        .values({name: bindparam(f"new_{name}", type_=mailings.c[name].type) for name in _GROWING})
-    )
-)

@@ -1,6 +1,6 @@
 """What the ledger says about a mailing: first its own state, all else only where a verdict depends on it.
 
-Ordinary mail pays for nothing of the second (DESIGN 1.5).
+Ordinary mail pays for nothing of the second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, false, liter
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
-from gatekeeper.model import EarlierMailings, Permit, Scope, Source, Standing, Suspension, Verdict
+from gatekeeper.model import EarlierMailings, Permit, Scope, Source, Standing, Suspension
+from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import mailings, permit_scopes, permit_uses, permits, suspensions
 from gatekeeper.store.db.statements import Statement
 from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
@@ -38,11 +39,13 @@ class Claimant:
 
 @immutable
 class LedgerQuery:
-    """What the ledger is asked about a mailing, besides its row; `now` in seconds since 1970."""
+    """What the ledger is asked about a mailing, besides its own state."""
 
     claimants: Collection[Claimant]
     earlier: Collection[EarlierMailings]
-    now: float
+    now: float  # seconds since 1970
+    source: Hash  # of the mailing
+    mailing_id: int | None = None  # None for a mailing that has still to begin
 
 
 def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping) -> Standing:
@@ -59,19 +62,7 @@ def own_standing(connection: Connection, mailing: Mapping[str, Any] | RowMapping
     return Standing(name, mailing["state"], reasons, known)
 
 
-def depends_on_ledger(verdict: Verdict) -> bool:
-    """Return True where the rest of the ledger could change the verdict: mass mail, holds, and tests without an
-    answer.
-    """
-    return verdict.depends_on_ledger
-
-
-def whole_standing(
-    connection: Connection,
-    mailing: Mapping[str, Any] | RowMapping,
-    own: Standing,
-    query: LedgerQuery,
-) -> Standing:
+def whole_standing(connection: Connection, own: Standing, query: LedgerQuery) -> Standing:
     """Return all that the ledger says: permits that may cover the mailing, suspensions, earlier mailings."""
     claimants, now = query.claimants, query.now
     names = {pair for claimant in claimants for pair in _names(claimant.source)}
@@ -80,9 +71,9 @@ def whole_standing(
     return replace(
         own,
         whole=True,
-        permits=_permits(connection, mailing["id"], names, subjects, now),
+        permits=_permits(connection, query.mailing_id, names, subjects, now),
         suspensions=_suspensions(connection, names | others, now),
-        earlier={question: _count_earlier(connection, mailing, question, now) for question in query.earlier},
+        earlier={question: _count_earlier(connection, query, question) for question in query.earlier},
     )
 
 
@@ -154,17 +145,15 @@ def _suspensions(connection: Connection, names: Collection[tuple[str, str]], now
     )
 
 
-def _count_earlier(
-    connection: Connection, mailing: Mapping[str, Any] | RowMapping, question: EarlierMailings, now: float
-) -> int:
+def _count_earlier(connection: Connection, query: LedgerQuery, question: EarlierMailings) -> int:
     """Count mass mailings that began within that time before now, and that somebody got or is to get (T4)."""
-    since = now - question.within.total_seconds()
+    since = query.now - question.within.total_seconds()
     sent = or_(mailings.c.state.in_(_LEFT), mailings.c.relayed > 0)
     chosen = [mailings.c.mass, mailings.c.started_at > since, mailings.c.merged_into.is_(None), sent]
-    if mailing["id"] is not None:
-        chosen.append(mailings.c.id != mailing["id"])
+    if query.mailing_id is not None:
+        chosen.append(mailings.c.id != query.mailing_id)
     if not question.to:
-        chosen.append(mailings.c.source == mailing["source"])
+        chosen.append(mailings.c.source == query.source)
     rows = connection.execute(select(mailings.c.lists, mailings.c.agencies).where(*chosen))
     return sum(not question.to or _goes_to(question.to, lists, agencies) for lists, agencies in rows)
 

@@ -1,4 +1,4 @@
-"""Versions: an opaque name for all that a person would want to see of a case before deciding about it (DESIGN 6).
+"""Versions: an opaque name for all that a person would want to see of a case before deciding about it.
 
 A version is a digest of a state, so that it changes with the state and with nothing else: a reminder, or becoming held
 again with nothing new, does not change it. The state behind a version is stored when somebody is shown it.

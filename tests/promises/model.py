@@ -12,7 +12,7 @@ from gatekeeper.lifecycle import ACTIVE_MAILINGS
 from gatekeeper.model import Action
 from gatekeeper.store.db.hashing import keyed
 from gatekeeper.store.db.schema import batches, jobs, mailing_keys, mailing_people, mailings, permits
-from gatekeeper.store.mailing_match import hash_arrival
+from gatekeeper.store.mailing_keys import hash_arrival
 from tests.promises.schedule import Send
 from tests.promises.world import World
 

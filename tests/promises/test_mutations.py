@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from gatekeeper.store import batches, gathering, jobs, mailing_match, ordinary, people
+from gatekeeper.model import Standing, Verdict
+from gatekeeper.store import active_mailing, batches, gathering, jobs, mailing_keys, mailing_match, people, unit_of_work
 from tests.promises.schedule import Schedule, make
 from tests.promises.test_random_schedules import office, play_all, url  # noqa: F401
 
@@ -18,12 +19,11 @@ _TRIES = 40  # schedules in which a fault must show
 
 
 def locks_nothing(patch):
-    patch.setattr(mailing_match.ArrivalHashes, "locks", ())
+    patch.setattr(mailing_keys.ArrivalHashes, "locks", ())
 
 
 def counts_each_batch_alone(patch):
-    for room in (mailing_match, ordinary):
-        patch.setattr(room, "lock_mailings_of_keys", lambda connection, keys, since: [])
+    patch.setattr(unit_of_work.UnitOfWork, "led_to", lambda unit, pending: {})
 
 
 def counts_each_kind_of_key_alone(patch):
@@ -36,8 +36,7 @@ def counts_people_twice(patch):
     def grow(counts, audience, new, tallies):
         return real(counts, audience, new | _doubled(audience), tallies)
 
-    for room in (decide, ordinary):
-        patch.setattr(room, "grow", grow)
+    patch.setattr(decide, "grow", grow)
 
 
 def _doubled(audience):
@@ -45,8 +44,8 @@ def _doubled(audience):
 
 
 def notes_who_is_reached_too_late(patch):
-    real = decide.add_people
-    patch.setattr(decide, "add_people", lambda *args, reached: real(*args, reached=False))
+    real = active_mailing.ActiveMailing.grow
+    patch.setattr(active_mailing.ActiveMailing, "grow", lambda *args, reached: real(*args, reached=False))
 
 
 def forgets_who_was_reached_when_it_closes(patch):
@@ -82,18 +81,17 @@ def seals_whatever_was_decided(patch):
     patch.setattr(batches, "_SEALED", SimpleNamespace(get=lambda state: real.get(state, batches.BatchState.HELD)))
 
 
-def forgets_ordinary_mail(patch):
-    patch.setattr(ordinary._Sweep, "write", lambda sweep: [row.update(id=1) for row in sweep.opened])
+def forgets_whom_it_counted(patch):
+    patch.setattr(unit_of_work, "add_people", lambda connection, added: list(added))
 
 
-def takes_all_mail_for_ordinary(patch):
-    patch.setattr(ordinary, "_is_ordinary", lambda mailing: True)
-    patch.setattr(ordinary, "depends_on_ledger", lambda verdict: False)
+def takes_all_mailings_for_open(patch):
+    patch.setattr(decide, "own_standing", lambda connection, mailing: Standing())
+    patch.setattr(Verdict, "depends_on_ledger", False)
 
 
 def keeps_a_resend_again(patch):
-    patch.setattr(decide, "_find_kept", lambda connection, identity, arrival: None)
-    patch.setattr(ordinary._KEPT, "rows", lambda connection, identities: [])
+    patch.setattr(decide, "_find_repeated", lambda unit, pending: None)
 
 
 def says_250_before_it_is_sealed(patch):
@@ -114,18 +112,15 @@ def looks_for_its_mailing_only_once(patch):
     """What was so before: on Postgres, who had waited for a mailing that was denied meanwhile began afresh."""
 
     def look_up(connection, keys, since):
-        found = mailing_match.mailings_of_keys(connection, keys, since)
+        found = mailing_keys.mailings_of_keys(connection, keys, since)
         ids = {row["id"] for row in found}
         locked = (
-            mailing_match.select(mailing_match.mailings.c.id)
-            .where(mailing_match.mailings.c.id.in_(ids))
-            .with_for_update()
+            mailing_keys.select(mailing_keys.mailings.c.id).where(mailing_keys.mailings.c.id.in_(ids)).with_for_update()
         )
         connection.execute(locked)
         return found
 
-    for room in (mailing_match, ordinary):
-        patch.setattr(room, "lock_mailings_of_keys", look_up)
+    patch.setattr(unit_of_work, "lock_mailings_of_keys", look_up)
 
 
 ANYWHERE: list[Mutation] = [
@@ -138,8 +133,8 @@ ANYWHERE: list[Mutation] = [
     ends_a_gather_as_it_was_read,
     leaves_what_was_gathered_when_it_holds,
     seals_whatever_was_decided,
-    forgets_ordinary_mail,
-    takes_all_mail_for_ordinary,
+    forgets_whom_it_counted,
+    takes_all_mailings_for_open,
     keeps_a_resend_again,
     says_250_before_it_is_sealed,
     leases_to_everyone,

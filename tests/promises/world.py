@@ -112,6 +112,8 @@ class _Gone:
     async def submit(self, *_: object) -> None:
         raise Killed
 
+    submit_to = submit
+
     def read(self, *_: object) -> None:
         raise Killed
 

@@ -1,4 +1,4 @@
-"""What the one atomic step does with one batch after another (clause M1, DESIGN 1.1 and 3.4)."""
+"""What the one atomic step does with one batch after another (clause M1)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_another_source_with_the_same_subject_is_another_mailing(store):
 
 
 async def test_one_message_from_two_sources_is_one_mailing(store):
-    """Two lists' worth of senders with one Message-ID and content: the strong key joins (DESIGN 3.3)."""
+    """Two lists' worth of senders with one Message-ID and content: the strong key joins."""
     first = await store.decide(arrival(people(10)), limit(2000))
     other = await store.decide(arrival(people(20), sender="list@dphhs.example.gov"), limit(2000))
     assert first.key == other.key and other.counts.users == 20

@@ -1,4 +1,4 @@
-"""Which transactions are one mailing, and what becomes of two that turn out to be one (DESIGN 3.3)."""
+"""Which transactions are one mailing, and what becomes of two that turn out to be one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from gatekeeper.store.arrival import body_digest
 from gatekeeper.store.db import schema as tables
 from gatekeeper.store.decide import decide
 from gatekeeper.store.events import Act
-from gatekeeper.store.mailing_match import hash_arrival
+from gatekeeper.store.mailing_keys import hash_arrival
 from gatekeeper.store.permits import Grant
+from gatekeeper.store.unit_of_work import PendingDecision
 from tests.store.arrivals import NOON, always, arrival, limit, people
 
 CIO = Act(NOON.timestamp() + 60, "cio@example.gov", "root", "no")
@@ -243,10 +244,10 @@ async def test_who_waits_for_a_mailing_that_is_being_merged_joins_what_it_became
     await here.decide(by_queue(one(everyone[:1000], "a", "1", sender="a@doa.example.gov"), "Q1"), limit(2000))
     await here.decide(one(everyone[1000:1950], "b", "2", sender="b@doa.example.gov"), limit(2000))
     link = by_queue(one(everyone[1950:1960], "c", "2", sender="c@doa.example.gov"), "Q1")
-    hashes = hash_arrival(here.secret, link)
+    pending = PendingDecision(link, hash_arrival(here.secret, link), limit(2000))
 
     def merge(connection):
-        return decide(connection, here.secret, link, hashes, limit(2000))
+        return decide(connection, here.secret, [pending])
 
     waiting = one(everyone[2100:2200], "b", "3", sender="b@doa.example.gov")  # has no key in common with the link
     outcome = await while_locked(here, merge, there.decide(waiting, limit(2000)))

@@ -13,17 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.engine import Database
 from gatekeeper.store.db.errors import StoreError, has_moved, is_clash, is_outage, translate
 from gatekeeper.store.db.statements import savepoint
 
 log = logging.getLogger("gatekeeper.store")
+Item = TypeVar("Item")
 T = TypeVar("T")
 _GROUP = 64  # the most pieces of work in one commit
 # Seconds that a group waits for more work while many write at once, and never longer than the last commit took. A
@@ -33,41 +33,25 @@ _LINGER = 0.005
 _ATTEMPTS = 4  # at a transaction that Postgres gave up because of another
 
 
-@immutable
-class Undo(Generic[T]):
-    """A result whose work is rolled back to its savepoint; the result is returned all the same."""
-
-    result: T
+Together = Callable[[Connection, list[Item]], Sequence[T | Exception]]  # for each a result, or what it raised
 
 
 @dataclass(slots=True)
 class _Work:
-    function: Callable[[Connection], Any]
+    together: Together[Any, Any]  # does all work of a group that names it, in one call
+    item: Any
     locks: tuple[int, ...]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
-    case: Any = None  # what `Writer.together` may settle along with others
     result: Any = None
     error: BaseException | None = None
 
 
-class _NotTogether(Exception):
-    """Work that was to be done together failed: each piece is tried by itself."""
-
-
-Together = Callable[[Connection, list[Any]], Sequence[Any]]
-
-
 @dataclass(slots=True)
 class Writer:
-    """Runs functions of a connection, in order of arrival, in groups.
-
-    Args: `together`, where given, settles several cases at once, before all other work of their group: it returns a
-    result or an exception for each, None for one whose function must be run.
-    """
+    """Runs functions of a connection in groups. Work of one kind is done in the order in which it came."""
 
     database: Database
-    together: Together | None = None
     _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _linger: float = 0.0  # seconds that the next group waits for more
@@ -84,31 +68,37 @@ class Writer:
             self._thread.join()
             self._thread = None
 
-    async def submit(
-        self,
-        function: Callable[[Connection], T | Undo[T]],
-        locks: Iterable[int] = (),
-        case: object = None,
-        watch: Callable[[asyncio.Future[Any]], None] | None = None,
-    ) -> T:
-        """Run the function in a transaction, and return its result once that is committed.
+    async def submit(self, function: Callable[[Connection], T], locks: Iterable[int] = ()) -> T:
+        """Run the function in a transaction, in a savepoint of its own, and return its result once that is committed.
 
         Args: `locks` are the 64-bit names of what the function reads and writes on Postgres, so that a group can take
-        them in one order; `case` is what `together` may settle instead of the function; `watch` may set an exception on
-        the future whose result is awaited. Raises StoreError where the database is at fault, else what the function
-        raised; nothing of its work is stored then. A caller that stops waiting before its turn takes its work back.
+        them in one order. Raises StoreError where the database is at fault, else what the function raised; nothing of
+        its work is stored then. A caller that stops waiting before its turn takes its work back.
+        """
+        return await self.submit_to(_run_each, function, locks)
+
+    async def submit_to(
+        self,
+        together: Together[Item, T],
+        item: Item,
+        locks: Iterable[int] = (),
+        watch: Callable[[asyncio.Future[Any]], None] | None = None,
+    ) -> T:
+        """Do as `submit` for one of several items that a function takes at once: all that wait for that function.
+
+        Args: `watch` may set an exception on the future whose result is awaited.
         """
         loop = asyncio.get_running_loop()
-        work = _Work(function, tuple(locks), loop.create_future(), loop, case)
+        work = _Work(together, item, tuple(locks), loop.create_future(), loop)
         self._waiting.put(work)
         if watch:
             watch(work.future)
         result: T = await work.future
         return result
 
-    def call(self, function: Callable[[Connection], T | Undo[T]], locks: Iterable[int] = ()) -> T:
+    def call(self, function: Callable[[Connection], T], locks: Iterable[int] = ()) -> T:
         """Do as `submit`, in a transaction of its own on the calling thread: for commands, which have no event loop."""
-        work = _Work(function, tuple(locks), None, None)  # type: ignore[arg-type]
+        work = _Work(_run_each, function, tuple(locks), None, None)  # type: ignore[arg-type]
         self._commit([work])
         if work.error:
             raise work.error
@@ -153,69 +143,52 @@ class Writer:
         return group
 
     def _commit(self, group: list[_Work]) -> None:
-        """Do the group's work in one transaction, or piece by piece where Postgres gave that up for another's.
+        """Do the group's work in one transaction; piece by piece where it failed and the database is not away.
 
-        A group has locks for all of its work at once, in the order in which the work came: two groups may wait for each
-        other again and again. A piece alone seldom does.
+        So one piece that cannot be written fails alone. A group has locks for all of its work at once, in the order in
+        which the work came: on Postgres two groups may wait for each other again and again. A piece alone seldom does.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                self._attempt(group)
+                self._transact(group)
                 return
-            except SQLAlchemyError as error:
-                if has_moved(error):
-                    self.database.dispose()
-                if is_clash(error) and len(group) > 1:
-                    for work in group:
-                        self._commit([work])
-                    return
-                if not is_clash(error) or attempt == _ATTEMPTS:
-                    _fail(group, translate(error))
-                    return
             except StoreError as error:
                 _fail(group, error)
                 return
-            except Exception as error:  # a fault of ours must not end the thread that everyone waits for
-                log.exception("the writer failed")
-                _fail(group, StoreError(f"database: {error}"))
-                return
+            except Exception as error:  # whatever it is, it must not end the thread that everyone waits for
+                if has_moved(error):
+                    self.database.dispose()
+                clashed = is_clash(error)
+                if len(group) > 1 and (clashed or not is_outage(error)):
+                    self._commit_each(group, error)
+                    return
+                if not clashed or attempt == _ATTEMPTS:
+                    _fail(group, translate(error) if isinstance(error, SQLAlchemyError) else error)
+                    return
 
-    def _attempt(self, group: list[_Work]) -> None:
-        try:
-            self._transact(group, together=True)
-        except _NotTogether as error:
-            log.warning("what waited together is done one by one", exc_info=error.__cause__)
-            self._transact(group, together=False)
+    def _commit_each(self, group: list[_Work], error: Exception) -> None:
+        if not is_clash(error):
+            log.warning("what waited together is done one by one", exc_info=error)
+        for work in group:
+            self._commit([work])
 
-    def _transact(self, group: list[_Work], *, together: bool) -> None:
+    def _transact(self, group: list[_Work]) -> None:
         self.database.check_present()
         with self.database.turn(), self.database.engine.connect() as connection, connection.begin():
             self.database.clock.tend(connection)
             if not self.database.is_sqlite:
                 _lock(connection, group)
-            for work in self._settle_cases(connection, group) if together else group:
-                _run_one(connection, work)
+            for together, works in _by_kind(group).items():
+                results = together(connection, [work.item for work in works])
+                for work, result in zip(works, results, strict=True):
+                    work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
 
-    def _settle_cases(self, connection: Connection, group: list[_Work]) -> list[_Work]:
-        """Settle cases together as far as possible; return the work that must be run one by one.
 
-        Raises _NotTogether where that failed. This comes first in its transaction, which is rolled back then.
-        """
-        cases = [work for work in group if work.case is not None]
-        if not cases or self.together is None:
-            return group
-        try:
-            results = self.together(connection, [work.case for work in cases])
-        except Exception as error:
-            if is_outage(error) or is_clash(error):
-                raise
-            raise _NotTogether from error
-        settled = set()
-        for work, result in zip(cases, results, strict=True):
-            if result is not None:
-                work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
-                settled.add(id(work))
-        return [work for work in group if id(work) not in settled]
+def _by_kind(group: list[_Work]) -> dict[Together[Any, Any], list[_Work]]:
+    kinds: dict[Together[Any, Any], list[_Work]] = {}
+    for work in group:
+        kinds.setdefault(work.together, []).append(work)
+    return kinds
 
 
 def _lock(connection: Connection, group: list[_Work]) -> None:
@@ -226,39 +199,31 @@ def _lock(connection: Connection, group: list[_Work]) -> None:
         connection.execute(text(taking), {"names": names})
 
 
-def _run_one(connection: Connection, work: _Work) -> None:
-    """Run work in a savepoint; only an outage of the database ends the whole group."""
-    work.result, work.error = None, None
+def _run_each(connection: Connection, functions: list[Callable[[Connection], T]]) -> list[T | Exception]:
+    """Run functions one after another, each in a savepoint; what one raises takes back its own work."""
+    return [_run_one(connection, function) for function in functions]
+
+
+def _run_one(connection: Connection, function: Callable[[Connection], T]) -> T | Exception:
     savepoint(connection, "SAVEPOINT work")
+    error: Exception
     try:
-        result = work.function(connection)
-    except SQLAlchemyError as error:
-        if is_outage(error) or is_clash(error):
+        result = function(connection)
+    except SQLAlchemyError as fault:
+        if is_outage(fault) or is_clash(fault):
             raise
-        _take_back(connection)
-        work.error = translate(error)
-    except Exception as error:
-        _take_back(connection)
-        work.error = error
-    else:
-        _end(connection, work, result)
-
-
-def _end(connection: Connection, work: _Work, result: Any) -> None:
-    if isinstance(result, Undo):
-        _take_back(connection)
-        work.result = result.result
+        error = translate(fault)
+    except Exception as fault:
+        error = fault
     else:
         savepoint(connection, "RELEASE SAVEPOINT work")
-        work.result = result
-
-
-def _take_back(connection: Connection) -> None:
+        return result
     savepoint(connection, "ROLLBACK TO SAVEPOINT work")
     savepoint(connection, "RELEASE SAVEPOINT work")
+    return error
 
 
-def _fail(group: list[_Work], error: StoreError) -> None:
+def _fail(group: list[_Work], error: Exception) -> None:
     for work in group:
         work.error = error
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
 from gatekeeper.store import Database, Store, jobs
+from gatekeeper.store.active_mailing import new_row
 from gatekeeper.store.db import clock
 from gatekeeper.store.db import schema as tables
 from gatekeeper.store.db.clock import Clock
-from gatekeeper.store.mailing_match import new_row
 from gatekeeper.store.time_bounds import WaitLimits, bound_stored_times
 
 HOUR = 3600.0

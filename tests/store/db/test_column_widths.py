@@ -22,7 +22,7 @@ from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
-from gatekeeper.store.mailing_match import KINDS
+from gatekeeper.store.mailing_keys import KINDS
 from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.versions import IN_PART, version_of
 from tests.peers.gate import RULES, Gate

@@ -13,7 +13,7 @@ CLIENTS, EACH = 20, 10
 async def commits(store: Store, monkeypatch, clients: int) -> list[int]:
     """Sizes of the groups in which clients write, each one thing after another."""
     sizes: list[int] = []
-    attempt = Writer._attempt
+    attempt = Writer._transact
 
     def counted(writer, group):
         sizes.append(len(group))
@@ -23,7 +23,7 @@ async def commits(store: Store, monkeypatch, clients: int) -> list[int]:
         for _ in range(EACH):
             await store.run(lambda connection: None)
 
-    monkeypatch.setattr(Writer, "_attempt", counted)
+    monkeypatch.setattr(Writer, "_transact", counted)
     await asyncio.gather(*(client() for _ in range(clients)))
     assert sum(sizes) == clients * EACH
     return sizes

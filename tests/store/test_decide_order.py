@@ -1,4 +1,4 @@
-"""What waits together at the writer is decided in the order in which it came, where it is of one mailing."""
+"""What waits together at the writer is decided in the order in which it came."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def batch(recipients: list[str], *, opens: bool, subject: str = "open enrolment"
 
 
 async def test_the_small_rest_of_cut_up_mail_does_not_overtake_it(store: Store) -> None:
-    """Batches that arrive within `gather.quiet` of each other leave whole or not at all (DESIGN 1.1)."""
+    """Batches that arrive within `gather.quiet` of each other leave whole or not at all."""
     first, rest = batch(people(50), opens=True), batch(people(7, start=50), opens=False)
     gathered = await decided_at_once(store, [first, rest], 2000)
     assert [each.gathered for each in gathered] == [True, True]
@@ -56,19 +56,8 @@ async def test_what_follows_mail_that_is_held_is_held_with_it(store: Store) -> N
 
 
 async def test_a_fault_of_the_database_in_one_is_a_fault_of_the_database(store: Store) -> None:
-    """Not of the gate: the caller must know that there is no decision for want of a database (DESIGN 10)."""
+    """Not of the gate: the caller must know that there is no decision for want of a database."""
     await store.decide(arrival(people(3)), limit(2000))
     await store.run(lambda connection: connection.execute(text("ALTER TABLE mailing_people RENAME TO gone")))
     with pytest.raises(StoreError):
         await store.decide(arrival(people(5)), limit(2000))
-
-
-async def test_a_fault_in_deciding_together_costs_nobody_a_retry(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(connection: object, cases: object) -> list[None]:
-        raise KeyError("a fault of ours")
-
-    monkeypatch.setattr(store.writer, "together", broken)
-    assert (await store.decide(arrival(people(3)), limit(2000))).counts.users == 3
-    assert "a fault of ours" in caplog.text

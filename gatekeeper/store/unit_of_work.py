@@ -1,0 +1,178 @@
+"""What the arrivals of one commit lead to: read at once, changed in memory, written together in few statements.
+
+Most messages are of mailings that nobody asks about, and a statement costs more than all else of their decision. What
+must be done in the database at once (a merge, a hold, the claim of a permit) comes after `write`, so that the database
+never knows less than the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from sqlalchemy import Connection, select
+
+from gatekeeper.lifecycle import KEPT_BATCHES
+from gatekeeper.store.active_mailing import ActiveMailing, write_rows
+from gatekeeper.store.arrival import Arrival, Judge
+from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import batches, mailings
+from gatekeeper.store.db.statements import SelectAmong, driver_rows, savepoint
+from gatekeeper.store.mailing_keys import ArrivalHashes, lock_mailings_of_keys, point_keys
+from gatekeeper.store.people import PersonRow, add_people, hash_people
+
+
+@dataclass(slots=True)
+class PendingDecision:
+    """One arrival that waits to be decided."""
+
+    arrival: Arrival
+    hashes: ArrivalHashes
+    judge: Judge
+    now: float = field(init=False)
+    since: float = field(init=False)  # when a mailing that its keys join may have begun at the earliest
+    people: dict[Hash, PersonRow] = field(default_factory=dict)  # of its audience, once a unit of work has read it
+
+    def __post_init__(self) -> None:
+        self.now = self.arrival.now.timestamp()
+        self.since = self.now - self.arrival.within.total_seconds()
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """The mailings and kept batches that arrivals of one transaction of the database lead to."""
+
+    connection: Connection
+    secret: bytes
+    _kept: set[Hash] = field(default_factory=set)  # identities of batches that are kept
+    _leads: dict[Hash, ActiveMailing] = field(default_factory=dict)  # key -> the mailing that takes in its batches
+    _changed: dict[int, ActiveMailing] = field(default_factory=dict)  # by id: something of it is not written yet
+    _pointed: dict[Hash, tuple[int, str]] = field(default_factory=dict)  # keys whose lead is not written yet: id, kind
+    _ids: Iterator[int] = field(default_factory=lambda: iter(()))  # for new mailings
+    _most: int = 0  # mailings that may still be opened: one by each arrival
+    _is_read: bool = False
+    _has_savepoint: bool = False
+
+    # -- read ----------------------------------------------------------------------------------------------------
+
+    def read(self, pending: Sequence[PendingDecision]) -> None:
+        """Read what these lead to, unless it was read with an earlier arrival and is still right; raise DBAPIError."""
+        if self._is_read:
+            return
+        self._most = len(pending)
+        self._kept = _kept_among(self.connection, [each.hashes.identity for each in pending])
+        self._leads = self._read_leads(pending)
+        for each in pending:
+            each.people = each.people or hash_people(self.secret, each.arrival.audience)
+        self._look_up_people(pending)
+        self._is_read = True
+
+    def _read_leads(self, pending: Sequence[PendingDecision]) -> dict[Hash, ActiveMailing]:
+        """Return each key that leads to a mailing; one mailing is one value, however many keys lead to it."""
+        keys = list({key: None for each in pending for key, _ in each.hashes.keys})
+        known: dict[int, ActiveMailing] = {}
+        leads = {}
+        for row in lock_mailings_of_keys(self.connection, keys, min(each.since for each in pending)):
+            key = bytes(row.pop("key"))
+            leads[key] = known.setdefault(row["id"], ActiveMailing.of(row))
+        return leads
+
+    def _look_up_people(self, pending: Sequence[PendingDecision]) -> None:
+        people: dict[int, set[Hash]] = {}
+        found: dict[int, ActiveMailing] = {}
+        for each in pending if self._leads else ():
+            for mailing, _ in self.led_to(each).values():
+                found[mailing.id] = mailing
+                people.setdefault(mailing.id, set()).update(each.people)
+        for id, mailing in found.items():
+            mailing.look_up(self.connection, people[id])
+
+    # -- find ----------------------------------------------------------------------------------------------------
+
+    def is_kept(self, identity: Hash) -> bool:
+        """Return True where a batch of that identity is kept, or was kept and sent."""
+        return identity in self._kept
+
+    def led_to(self, pending: PendingDecision) -> dict[Hash, tuple[ActiveMailing, str]]:
+        """Return those keys of an arrival that lead to a mailing young enough to be joined, and their kinds."""
+        leads, since = self._leads, pending.since
+        return {
+            key: (mailing, kind)
+            for key, kind in pending.hashes.keys
+            if (mailing := leads.get(key)) is not None and mailing.row["started_at"] > since
+        }
+
+    def open_mailing(self, pending: PendingDecision) -> ActiveMailing:
+        """Return a new mailing for an arrival; the unit has it once it is noted."""
+        id = next(self._ids, None)
+        if id is None:
+            self._ids = _free_ids(self.connection, self._most)
+            id = next(self._ids)
+        return ActiveMailing.open(id, pending.hashes.source, pending.now)
+
+    # -- change --------------------------------------------------------------------------------------------------
+
+    def note(self, mailing: ActiveMailing, keys: Mapping[Hash, str]) -> None:
+        """Note that a mailing is new, grown or changed; `keys`, with their kinds, lead to it from now on."""
+        self._changed[mailing.id] = mailing
+        for key, kind in keys.items():
+            self._leads[key] = mailing
+            self._pointed[key] = mailing.id, kind
+
+    def add_kept(self, identity: Hash) -> None:
+        """Note that a batch of that identity is kept from now on."""
+        self._kept.add(identity)
+
+    def write(self) -> None:
+        """Write all that has changed in memory; raise DBAPIError."""
+        changed = list(self._changed.values())
+        if not changed:
+            return
+        write_rows(self.connection, changed)
+        point_keys(self.connection, ((key, id, kind) for key, (id, kind) in self._pointed.items()))
+        add_people(self.connection, (people for each in changed for people in each.take_added()))
+        self._changed, self._pointed = {}, {}
+
+    # -- what is done in the database before the verdict is known ------------------------------------------------
+
+    def begin_merge(self) -> None:
+        """Write all that has changed, and begin what a refusal or a fault of the judge takes back."""
+        self.write()
+        if not self._has_savepoint:
+            savepoint(self.connection, "SAVEPOINT merging")
+            self._has_savepoint = True
+
+    def take_back(self) -> None:
+        """Take back what was merged for an arrival that is refused."""
+        if self._has_savepoint:
+            savepoint(self.connection, "ROLLBACK TO SAVEPOINT merging")
+            self._forget()
+
+    def keep_merged(self) -> None:
+        """Keep what was merged for an arrival."""
+        if self._has_savepoint:
+            self.write()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Read everything anew for the next arrival: merging changes rows in the database alone."""
+        savepoint(self.connection, "RELEASE SAVEPOINT merging")
+        self._has_savepoint = self._is_read = False
+        self._changed, self._pointed, self._ids = {}, {}, iter(())
+
+
+def _kept_among(connection: Connection, identities: Sequence[Hash]) -> set[Hash]:
+    return {bytes(row["identity"]) for row in _KEPT.rows(connection, identities) if row["state"] in KEPT_BATCHES}
+
+
+_KEPT = SelectAmong(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))
+
+
+def _free_ids(connection: Connection, number: int) -> Iterator[int]:
+    """Return at least that many ids of mailings that nobody else gets."""
+    if connection.dialect.name == "sqlite":  # of which we are the only writer until we commit
+        last = driver_rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = ?", (mailings.name,))
+        return count(last[0][0] + 1 if last else 1)
+    taking = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+    return iter([row[0] for row in driver_rows(connection, taking, (mailings.name, number))])
