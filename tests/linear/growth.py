@@ -1,4 +1,4 @@
-"""How the time of something grows as its input doubles, told by ratios alone: a slow machine is no fault."""
+"""How the time of something grows with its input, told by ratios alone: a slow machine is no fault."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from itertools import pairwise
 
 FIRST = (8, 16, 64, 256, 1_024)  # for what grows so fast that larger ones would never end
-LAST = (8_192, 16_384)
-MOST = 3.0  # times as long for twice the size: linear is two, a square is four
+LAST = ((2_048, 8_192), (8_192, 32_768))  # the second where the first is out of proportion: pieces have bounds
+MOST = 8.0  # times as long for four times the size: linear is four, a square is sixteen
+_SURELY = 12.0  # as long: no need to try larger ones
 _BEYOND_ALL = 6.0  # times more than in proportion, from one of the first sizes to the next
 _TRIES = (1, 2, 3, 5, 8)  # rounds of each: another process, or a pause of the machine, can spoil some
 _LEAST_TICKS = 20_000  # nanoseconds: what is shorter is done again and again, and timed together
@@ -31,8 +32,13 @@ def grows_too_fast(make: Callable[[int], Work]) -> str:
 
 def outgrows(make: Callable[[int], Work]) -> str:
     """As `grows_too_fast`, of what is known to end at large sizes."""
-    least = _least_ratio(*map(make, LAST), MOST)
-    return f"{least:.1f} times as long for twice the size" if least > MOST else ""
+    for sizes in LAST:
+        least = _least_ratio(*map(make, sizes), MOST)
+        if least <= MOST:
+            return ""
+        if least > _SURELY:
+            break
+    return f"{least:.1f} times as long for four times the size"
 
 
 def _least_ratio(smaller: Work, larger: Work, enough: float) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
+import random
 import re
 import re._constants as op  # type: ignore[import-untyped]
 import re._parser as parser  # type: ignore[import-untyped]
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,7 @@ ELSEWHERE += (
 )
 _METHODS = ("search", "match", "fullmatch", "sub", "subn", "findall", "finditer", "split")
 _PROBES = "aA0 \t\n\r\0@.,;:=-+_/\\\"'()[]<>{}!?#%&*~^|éß\u0301\u200b中"  # tried against what a class takes
+_ENDS = ["", "\x01", " b"]
 _MOST_INPUTS, _FEWEST = 60, 12  # of each kind, of one pattern; the fewer, the more there is in it to be tried
 
 
@@ -93,18 +95,22 @@ def inputs(pattern: re.Pattern[Any]) -> list[tuple[str, str, str]]:
     tree = parser.parse(text.decode("latin-1") if isinstance(text, bytes) else text, pattern.flags & ~re.DEBUG)
     pieces = list(dict.fromkeys(_pieces(tree)))
     starts = list(dict.fromkeys(["", *_starts(tree)]))
-    again = [*pieces, *starts[1:], *map("".join, product(pieces, pieces))]
-    found = [
-        (start, more, end) for end in ("", "\x01", " b") for more in dict.fromkeys(again) if more for start in starts
-    ]
-    singles = [each for each in found if each[1] in pieces and each[0] in starts[:6]]
     most = min(_MOST_INPUTS, max(_FEWEST, 20 * _MOST_INPUTS // len(pieces)))
-    return list(dict.fromkeys([*_some(singles, most), *_some(found, most)]))
+    singles = _some(most, _ENDS, pieces, [""], starts[:6])
+    pairs = _some(most, _ENDS, [*pieces, *starts], ["", *pieces], starts)
+    found = ((start, one + other, end) for end, one, other, start in [*singles, *pairs])
+    return list(dict.fromkeys(each for each in found if each[1]))
 
 
-def _some(inputs: list[tuple[str, str, str]], most: int) -> list[tuple[str, str, str]]:
-    """At most so many, of the whole length."""
-    return inputs[:: -(-len(inputs) // most) or 1]
+def _some(most: int, *choices: list[str]) -> Iterator[tuple[str, ...]]:
+    """At most so many of all combinations, from anywhere among them; there may be hundreds of millions."""
+    number = math.prod(map(len, choices))
+    for place in random.Random(number).sample(range(number), min(most, number)):
+        chosen, rest = [], place
+        for options in reversed(choices):
+            rest, index = divmod(rest, len(options))
+            chosen.append(options[index])
+        yield tuple(reversed(chosen))
 
 
 def _pieces(tree: Any) -> Iterator[str]:
