@@ -32,9 +32,10 @@ _LEAST_LETTERS = 4  # shorter words are in every text
 
 _CIRCLE = 1 << 32
 _GOLDEN = 0.618_033_988_75  # the golden ratio: steps of this size keep any number of places well apart
-_PLACES = tuple(
-    (int(number * _GOLDEN % 1 * _CIRCLE), int((number * _GOLDEN + 0.5) % 1 * _CIRCLE)) for number in range(FINGERPRINTS)
+_PLACES = tuple(  # two for each fingerprint
+    int((number * _GOLDEN + half) % 1 * _CIRCLE) for number in range(FINGERPRINTS) for half in (0, 0.5)
 )
+_SHOWN = " ".join(f"{number}-%08x%08x" for number in range(FINGERPRINTS))
 
 # Marks of words that differ between copies become a 0, so that bytes.isalpha() refuses the whole word. Other
 # punctuation is deleted, so that a link does not fall apart into words.
@@ -79,11 +80,8 @@ def fingerprints(text: str) -> tuple[str, ...]:
     pairs = sorted(set(map(xor, hashes, hashes[1:])))
     if len(pairs) < _LEAST_PAIRS:
         return ()
-    return tuple(f"{number}-{_next(pairs, a):08x}{_next(pairs, b):08x}" for number, (a, b) in enumerate(_PLACES))
-
-
-def _next(points: list[int], place: int) -> int:
-    return points[bisect_left(points, place) % len(points)]
+    firsts = [pairs[bisect_left(pairs, place) % len(pairs)] for place in _PLACES]  # the first at or after each place
+    return tuple((_SHOWN % tuple(firsts)).split())
 
 
 def content_words(text: str) -> list[bytes]:

@@ -33,7 +33,7 @@ _ONCE = frozenset(
 )
 _LIMITS = Limits()
 _NOT_GIVEN = ParameterisedValue()
-_LONGEST_KNOWN = 100  # octets; longer MIME fields are not cached. A field has fewer parameters than octets
+_LONGEST_KNOWN = 200  # octets; longer headers of parts, and fields, are not cached. These have fewer fields than octets
 _HYPHENS = re.compile(rb"\n--")
 _NEAR = 16_384  # octets behind a hyphen in which more hyphens are expected
 _LONGEST_LINE = 1_024  # of a delimiter; RFC 2046 5.1.1 allows 70 characters of boundary
@@ -237,9 +237,10 @@ class _Walk:
         if length > self.limits.header_bytes:
             self.defects.add("header-over-limit")
             length = self.limits.header_bytes
-        header = read_header(self.content[start : start + max(length, 0)], self.limits, self.defects)
         parent = self.stack[-1] if self.stack else None
-        part = _describe(header, parent, self.limits, self.defects)
+        describe = _described if parent else _read_description  # no two messages have the same header
+        block = self.content[start : start + max(length, 0)]
+        part = describe(block, self.limits, self.defects).part(parent, self.defects)
         part.start, part.end = min(body, len(self.content)), len(self.content)
         self.parts.append(part)
         self.stack.append(part)
@@ -305,35 +306,63 @@ def _clash(boundary: bytes, outer: bytes) -> bool:
     return (longer != boundary and longer not in (b".ALT", b".REL")) or outer.startswith(boundary)
 
 
-def _describe(header: Header, parent: Part | None, limits: Limits, defects: DefectCollector) -> Part:
+@immutable
+class _Description:
+    """What the header of a part says about the part."""
+
+    header: Header
+    content_type: ParameterisedValue
+    disposition: ParameterisedValue
+    encoding: str
+
+    def part(self, parent: Part | None, defects: DefectCollector) -> Part:
+        """Return the part, without its place; its type is by default text/plain, in a digest a message.
+
+        RFC 2045 5.2, RFC 2046 5.1.5.
+        """
+        given = self.content_type
+        if not _TYPE.fullmatch(given.main):
+            defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
+            in_digest = parent is not None and parent.type == "multipart/digest" and not given.main
+            given = ParameterisedValue("message/rfc822" if in_digest else "text/plain", given.parameters)
+        return Part(self.header, given, self.disposition, self.encoding, 0, 0, parent)
+
+
+def _described(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
+    """Read the header of a part. Those of texts come again and again; a boundary is made for one message."""
+    if len(block) > min(_LONGEST_KNOWN, limits.parameters, limits.fields) or b"boundary" in block:
+        return _read_description(block, limits, defects)
+    read, noted = _known_description(block)
+    defects.update(noted)
+    return read
+
+
+@lru_cache(maxsize=1_024)
+def _known_description(block: bytes) -> tuple[_Description, tuple[str, ...]]:
+    defects = DefectCollector()
+    return _read_description(block, _LIMITS, defects), defects.found
+
+
+def _read_description(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
+    header = read_header(block, limits, defects)
     defects.add_if(bool(header.repeated(_ONCE)), "duplicate-mime")
     disposition = _parameterised(header, "content-disposition", limits, defects)
     encoding = (header.first("content-transfer-encoding") or b"").decode("latin-1").partition(";")[0].strip().lower()
-    return Part(header, _content_type(header, parent, limits, defects), disposition, encoding, 0, 0, parent)
-
-
-def _content_type(header: Header, parent: Part | None, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
-    """Return a part's Content-Type, by default text/plain (RFC 2045 5.2), in a digest a message (RFC 2046 5.1.5)."""
-    given = _parameterised(header, "content-type", limits, defects)
-    if _TYPE.fullmatch(given.main):
-        return given
-    defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
-    in_digest = parent is not None and parent.type == "multipart/digest" and not given.main
-    return ParameterisedValue("message/rfc822" if in_digest else "text/plain", given.parameters)
+    return _Description(header, _parameterised(header, "content-type", limits, defects), disposition, encoding)
 
 
 def _parameterised(header: Header, name: str, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
     value = header.first(name)
     if not value:
         return _NOT_GIVEN
-    if len(value) > min(_LONGEST_KNOWN, limits.parameters):
+    if len(value) > min(_LONGEST_KNOWN, limits.parameters) or b"boundary" in value:
         return read_parameterised(text_of(value, defects), limits, defects)
     read, noted = _known_parameters(value)
     defects.update(noted)
     return read
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def _known_parameters(value: bytes) -> tuple[ParameterisedValue, tuple[str, ...]]:
     """Return a short MIME field's value and its defects. Cached, because most of them come again and again."""
     defects = DefectCollector()
