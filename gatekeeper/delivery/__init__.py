@@ -6,7 +6,7 @@ lost), `hosts.py` and `pool.py` (connections), `smtp_client.py` and `reply_strea
 
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.recipients import RecipientResult, Result
-from gatekeeper.delivery.relay import RelayTransaction
 from gatekeeper.delivery.route_url import read_next_hop
+from gatekeeper.delivery.transaction import RelayTransaction
 
 __all__ = ["NextHop", "RecipientResult", "RelayTransaction", "Result", "read_next_hop"]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gatekeeper.delivery.transaction import OnReplies
 from gatekeeper.lib.private_files import create_private_file, make_private_folder
 from gatekeeper.model import Recipient
 from gatekeeper.smtp import policy_replies
@@ -35,17 +36,15 @@ class MaildirTransaction:
     def __init__(self, folder: Path, sender: str, report: Callable[[str], None]) -> None:
         self._folder, self._sender, self._report = folder, sender, report
         self._recipients: list[Recipient] = []
+        self._is_open = False
+        self._asking: asyncio.Handle | None = None
         self.outcome_unknown = False
 
-    async def open(self) -> Reply:
-        return _TAKEN
-
-    async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
-        self._recipients += batch
-        return [_RECIPIENT_TAKEN] * len(batch)
-
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: Callable[[Reply | None], None]) -> bool:
-        return False
+    def ask(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
+        opened = [] if self._is_open else [_TAKEN]
+        self._is_open = True
+        self._recipients += recipients
+        self._asking = asyncio.get_running_loop().call_soon(then, [*opened, *[_RECIPIENT_TAKEN] * len(recipients)])
 
     async def data(self, content: bytes | Sequence[bytes]) -> Reply:
         if not self._recipients:
@@ -63,6 +62,8 @@ class MaildirTransaction:
 
     async def abandon(self) -> None:
         self._recipients = []
+        if self._asking is not None:
+            self._asking.cancel()
 
 
 def make_maildir(folder: Path) -> None:

@@ -10,9 +10,10 @@ from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
 from gatekeeper.delivery.mx import MxHosts
 from gatekeeper.delivery.recipients import RecipientResult, deliver_to_all
-from gatekeeper.delivery.relay import OnReplies, RelayTransaction, SmtpTransaction
+from gatekeeper.delivery.relay import SmtpTransaction
 from gatekeeper.delivery.route_url import FixedHosts, Host, MaildirFolder, MxDomain, read_next_hop
 from gatekeeper.delivery.smtp_client import Deadlines
+from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.model import Client, Recipient
 
 
@@ -45,32 +46,13 @@ class NextHop:
         """Return the extensions without waiting; None where they are unknown or too old."""
         return maildir.OFFERS if isinstance(self._route, MaildirFolder) else self._hosts.offers_known()
 
-    async def begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
+    def begin(self, sender: str, parameters: Sequence[str], client: Client | None) -> RelayTransaction:
         """Begin a proxied transaction; nothing is sent yet.
 
         Args: `sender` without brackets, `parameters` of MAIL as the client gave them; `client` is the client that we
         name by XCLIENT or XFORWARD where the next hop offers them, None for none.
         """
         return self._begin(sender, parameters, client, offered=True)
-
-    def resume(
-        self,
-        sender: str,
-        parameters: Sequence[str],
-        client: Client | None,
-        recipients: Sequence[Recipient],
-        then: OnReplies,
-    ) -> RelayTransaction | None:
-        """Begin a transaction over an idle connection by sending MAIL and RCPT; return None where it must be begun by
-        `begin`.
-
-        Args: as those of `begin`; `then` is called with all replies, or with None where the connection was lost: `open`
-        and `recipients` then use another one.
-        """
-        if isinstance(self._route, MaildirFolder):
-            return None
-        transaction = SmtpTransaction(self._hosts, sender, parameters, client, offered=True)
-        return transaction if transaction.open_at_once(recipients, then) else None
 
     def _begin(
         self, sender: str, parameters: Sequence[str], client: Client | None, *, offered: bool = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from gatekeeper.delivery.relay import RelayTransaction
+from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Recipient
 from gatekeeper.smtp import policy_replies
@@ -60,12 +61,20 @@ async def _deliver_batch(
     transaction: RelayTransaction, recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
 ) -> list[RecipientResult]:
     try:
-        answers = await transaction.recipients(recipients)
+        answers = await _ask(transaction, recipients)
         final = await transaction.data(content) if any(answer.ok for answer in answers) else None
     finally:
         await transaction.abandon()
     outcomes = (_outcome(answer, final, transaction.outcome_unknown) for answer in answers)
     return [RecipientResult(each, *outcome) for each, outcome in zip(recipients, outcomes, strict=True)]
+
+
+async def _ask(transaction: RelayTransaction, recipients: Sequence[Recipient]) -> Sequence[Reply]:
+    """Return the reply to each recipient: that to MAIL where it was refused."""
+    answered: asyncio.Future[Sequence[Reply]] = asyncio.get_running_loop().create_future()
+    transaction.ask(recipients, answered.set_result)
+    opened, *answers = await answered
+    return answers if opened.ok else [opened] * len(recipients)
 
 
 def _outcome(answer: Reply, final: Reply | None, unknown: bool) -> tuple[Result, Reply]:

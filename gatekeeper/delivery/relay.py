@@ -9,13 +9,15 @@ What happens when a connection is lost (docs/flow.md):
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.smtp_client import SmtpClient, wire_line
+from gatekeeper.delivery.transaction import OnReplies
 from gatekeeper.model import Client, Recipient
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.envelope import (
@@ -28,48 +30,19 @@ from gatekeeper.smtp.envelope import (
 )
 from gatekeeper.smtp.replies import Reply, reply
 
+log = logging.getLogger("gatekeeper.delivery")
+
 _MOST_LOST = 4  # connections that a transaction may lose before it fails: an idle one, then fresh ones
 _AT_A_TIME = 500  # recipients: Postfix hangs up on clients that go a thousand beyond its limit
 _RCPT = "RCPT"
-_ENOUGH = "4.5.3"  # too many recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): later ones are not sent at all
+_TOO_MANY = "4.5.3"  # recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): later ones are not sent at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
-_NOBODY = Recipient("")
-OnReply = Callable[[Reply | None], None]
-OnReplies = Callable[[Sequence[Reply] | None], None]
-
-
-class RelayTransaction(Protocol):
-    """What `NextHop.begin` returns. Used by one task at a time; ends with `data` or `abandon`."""
-
-    outcome_unknown: bool  # True after `data` where the next hop may have the message and did not answer
-
-    async def open(self) -> Reply:
-        """Return the next hop's reply to MAIL, where it is needed before any recipient."""
-        ...
-
-    async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
-        """Return the next hop's replies to these recipients, in order; where it refused MAIL, that reply for each."""
-        ...
-
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: OnReply) -> bool:
-        """Ask about one recipient without waiting; return False where nothing was sent and `recipients` must be used.
-
-        Args: `command` is the RCPT line, CRLF included; `then` is called with the reply, or with None where
-        `recipients` must be used after all.
-        """
-        ...
-
-    async def data(self, content: bytes | Sequence[bytes]) -> Reply:
-        """Send the message to the accepted recipients; return the next hop's final reply."""
-        ...
-
-    async def abandon(self) -> None:
-        """End the transaction without a message; harmless after `data`."""
-        ...
+_Conversation = Callable[[SmtpClient], Awaitable[list[Reply]]]
+_RcptCommand = Callable[[Recipient, Mapping[str, str]], str | Reply]
 
 
 class SmtpTransaction:
-    """A RelayTransaction over SMTP. Nothing is sent before `open` or the first recipients.
+    """A RelayTransaction over SMTP. Nothing is sent before the first `ask`.
 
     Args: `offered` is True where our client was offered all the extensions that it uses.
     """
@@ -86,26 +59,12 @@ class SmtpTransaction:
         self._answers: list[Reply] = []  # as our client was given them, one for each of `_asked`
         self._enough: Reply | None = None  # the answer to recipients beyond the next hop's limit
         self._over: Reply | None = None  # the answer to every further step
-        self._asking: tuple[Recipient, OnReply] = (_NOBODY, lambda said: None)  # of `ask_at_once`
+        self._task: asyncio.Task[None] | None = None  # of an `ask` that has to wait
         self.outcome_unknown = False
 
-    async def open(self) -> Reply:
-        await self._speak([])
-        return self._over or self._mail or policy_replies.next_hop_down()
-
-    async def recipients(self, batch: Sequence[Recipient]) -> list[Reply]:
-        answers: list[Reply] = []
-        while len(answers) < len(batch) and self._enough is None:
-            answers += await self._ask(batch[len(answers) : len(answers) + _AT_A_TIME])
-            self._note_enough(answers[-1])
-        rest = [self._enough] if self._enough else []
-        return answers + rest * (len(batch) - len(answers))
-
-    async def _ask(self, batch: Sequence[Recipient]) -> list[Reply]:
-        answers = await self._speak(batch)
-        self._asked += batch
-        self._answers += answers
-        return answers
+    def ask(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
+        if not self._ask_at_once(recipients, then):
+            self._ask_in_task(recipients, then)
 
     async def data(self, content: bytes | Sequence[bytes]) -> Reply:
         if self._over is None and not any(answer.ok for answer in self._answers):
@@ -119,68 +78,103 @@ class SmtpTransaction:
         return await self._end(self._over)
 
     async def abandon(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         await self._end(_NO_RECIPIENTS)
 
-    # -- without waiting: on the connection that is open; all failures are left to the methods below -------------
+    # -- asking without waiting: in one write on the connection at hand ------------------------------------------
 
-    def open_at_once(self, recipients: Sequence[Recipient], then: OnReplies) -> bool:
-        """Send MAIL and RCPT on an idle connection; return False where none takes all of it in one write."""
+    def _ask_at_once(self, recipients: Sequence[Recipient], then: OnReplies) -> bool:
+        """Send MAIL, where it was not sent yet, and RCPT; return False where nothing could be sent without waiting."""
+        if self._over or self._enough or len(recipients) > _AT_A_TIME:
+            return False
+        if self._mail is None:
+            return not self._lost and self._open_at_once(recipients, then)
+        connection = self._connection
+        if connection is None or not connection.usable or not self._mail.ok:
+            return False
+        octets = self._rcpt_octets(connection, recipients, is_first=False)
+        if octets is None:
+            return False
+        connection.say(octets, [_RCPT] * len(recipients), partial(self._heard, recipients, then))
+        return True
+
+    def _open_at_once(self, recipients: Sequence[Recipient], then: OnReplies) -> bool:
         connection = self._hosts.kept(self._client)
         if connection is None:
             return False
         mail = mail_command(self._sender, self._parameters, connection.offers)
-        plain = plain_rcpt_commands(recipients) if connection.pipelines or not recipients else None
-        if isinstance(mail, Reply) or plain is None or self._identity(connection):
+        octets = self._rcpt_octets(connection, recipients, is_first=True)
+        if isinstance(mail, Reply) or octets is None or self._identity(connection):
             self._hosts.give_back(connection)
             return False
         self._connection = connection
-        if recipients:
-            commands = [mail, *([_RCPT] * len(recipients))]
-            opened = partial(self._opened, recipients, then)
-            connection.say_all(wire_line(mail) + plain, commands, connection.deadlines.mail, opened)
-        else:
-            connection.say(wire_line(mail), connection.deadlines.mail, partial(self._opened_alone, then))
+        commands = [mail, *([_RCPT] * len(recipients))]
+        connection.say(wire_line(mail) + octets, commands, partial(self._heard, recipients, then))
         return True
 
-    def _opened_alone(self, then: OnReplies, said: Reply | NextHopError) -> None:
-        self._opened((), then, [said] if isinstance(said, Reply) else said)
+    def _rcpt_octets(self, connection: SmtpClient, recipients: Sequence[Recipient], *, is_first: bool) -> bytes | None:
+        """Return the RCPT commands as octets; None where they need several writes, or one is refused by us."""
+        if not connection.pipelines and len(recipients) > (0 if is_first else 1):
+            return None
+        plain = plain_rcpt_commands(recipients)
+        if plain is not None:
+            return plain
+        commands = [rcpt_command(each, connection.offers) for each in recipients]
+        lines = _lines(commands)
+        return b"".join(map(wire_line, lines)) if len(lines) == len(commands) else None
 
-    def _opened(self, recipients: Sequence[Recipient], then: OnReplies, said: list[Reply] | NextHopError) -> None:
+    def _heard(self, recipients: Sequence[Recipient], then: OnReplies, said: list[Reply] | NextHopError) -> None:
+        if self._over is not None:
+            return  # abandoned meanwhile
         if isinstance(said, NextHopError):
             self._drop(said)
-            then(None)
+            self._ask_in_task(recipients, then)
             return
-        self._mail = said[0]
-        if self._mail.ok:
-            self._asked += recipients
-            self._answers += said[1:]
-        self._note_enough(said[-1])
+        answers = said
+        if self._mail is None:
+            self._mail, *answers = said
+        if self._mail.ok and answers:
+            self._note(recipients, answers)
         then(said)
 
-    def _note_enough(self, last: Reply) -> None:
-        if last.code == 452 and last.enhanced == _ENOUGH:
+    def _note(self, recipients: Sequence[Recipient], answers: Sequence[Reply]) -> None:
+        self._asked += recipients
+        self._answers += answers
+        last = answers[-1]
+        if last.code == 452 and last.enhanced == _TOO_MANY:
             self._enough = last
 
-    def ask_at_once(self, recipient: Recipient, command: bytes, then: OnReply) -> bool:
-        connection = self._connection
-        if connection is None or not connection.usable or self._over or self._enough:
-            return False
-        if self._mail is None or not self._mail.ok:
-            return False
-        self._asking = (recipient, then)
-        connection.say(command, connection.deadlines.rcpt, self._asked_at_once)
-        return True
+    # -- asking in a task: on other connections, and in parts ----------------------------------------------------
 
-    def _asked_at_once(self, said: Reply | NextHopError) -> None:
-        recipient, then = self._asking
-        if isinstance(said, Reply):
-            self._asked.append(recipient)
-            self._answers.append(said)
-            self._note_enough(said)
-            then(said)
-        else:
-            self._drop(said)
-            then(None)
+    def _ask_in_task(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._ask_and_tell(recipients, then))
+
+    async def _ask_and_tell(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
+        is_first = self._mail is None
+        try:
+            answers = await self._ask_in_parts(recipients)
+            opened = self._over or self._mail or policy_replies.next_hop_down()
+        except Exception:  # a fault of ours must not leave the client without a reply
+            log.exception("fault in a transaction with the next hop")
+            self._over = opened = policy_replies.next_hop_down()
+            answers = [opened] * len(recipients)
+        self._task = None
+        then([opened, *answers] if is_first else answers)
+
+    async def _ask_in_parts(self, recipients: Sequence[Recipient]) -> list[Reply]:
+        if not recipients:
+            return await self._speak([])
+        answers: list[Reply] = []
+        while len(answers) < len(recipients) and self._enough is None:
+            part = recipients[len(answers) : len(answers) + _AT_A_TIME]
+            said = await self._speak(part)
+            self._note(part, said)
+            answers += said
+        rest = [self._enough] if self._enough else []
+        return answers + rest * (len(recipients) - len(answers))
 
     # -- MAIL and RCPT -------------------------------------------------------------------------------------------
 
@@ -348,10 +342,6 @@ class SmtpTransaction:
         except NextHopError as error:
             self._hosts.failed(error, connection.host)
             connection.abort()
-
-
-_Conversation = Callable[[SmtpClient], Awaitable[list[Reply]]]
-_RcptCommand = Callable[[Recipient, Mapping[str, str]], str | Reply]
 
 
 def _classes(answers: Sequence[Reply]) -> list[int]:

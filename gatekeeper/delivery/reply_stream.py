@@ -6,14 +6,16 @@ import asyncio
 import math
 import ssl
 from collections.abc import Callable
-from typing import cast
+from functools import partial
+from typing import TypeVar, cast
 
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.smtp.replies import ProtocolError, Reply, ReplyParser
 
 _UNREAD_REPLIES = 20_000  # more than the commands that we ever have unanswered
-Then = Callable[[Reply | NextHopError], None]
-ThenAll = Callable[[list[Reply] | NextHopError], None]
+_CLOSING = 421  # the code of a reply after which no other comes (RFC 5321 3.8)
+T = TypeVar("T")
+Then = Callable[[list[Reply] | NextHopError], None]
 
 
 class ReplyStream(asyncio.Protocol):
@@ -27,9 +29,8 @@ class ReplyStream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = ReplyParser()
         self._replies: list[Reply] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._then: Then | None = None  # called with the next reply, instead of a waiter
-        self._then_all: tuple[int, ThenAll] | None = None  # called with so many replies
+        self._awaited: tuple[int, Then] | None = None  # how many replies, and what to call with them
+        self._room: asyncio.Future[None] | None = None  # set once more can be written, or a reply has come
         self._loop = asyncio.get_running_loop()
         self._due = math.inf  # deadline of the next reply; the timer checks whether it has moved
         self._awaited_seconds = 0.0
@@ -46,10 +47,8 @@ class ReplyStream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             replies = self._parser.feed(data)
-            then = self._then
-            if then is not None and len(replies) == 1 and self._parser.idle and not self._replies:
-                self._then, self._due, self.quiet = None, math.inf, self._lost is None
-                then(replies[0])
+            if self._is_all_that_is_awaited(replies):
+                self._tell(replies)
                 return
             self._keep(replies)
         except ProtocolError as error:
@@ -57,10 +56,15 @@ class ReplyStream(asyncio.Protocol):
             self.abort()
         self._wake()
 
+    def _is_all_that_is_awaited(self, replies: list[Reply]) -> bool:
+        """Return True, as nearly always, where everything that was asked is answered in one piece."""
+        awaited = self._awaited
+        return awaited is not None and len(replies) == awaited[0] and self.quiet and self._parser.idle
+
     def _keep(self, replies: list[Reply]) -> None:
         while replies:
-            self._replies.extend(replies)
-            replies = self._parser.feed(b"")
+            self._replies += replies
+            replies = [] if self._parser.idle else self._parser.feed(b"")
         self._note_quiet()
         if len(self._replies) > _UNREAD_REPLIES:
             raise ProtocolError(f"{_UNREAD_REPLIES} replies to nothing: expected one a command")
@@ -88,33 +92,30 @@ class ReplyStream(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        if self._then is not None:
+        if self._awaited is not None:
             self._give()
-        elif self._then_all is not None:
-            self._give_all()
-        elif self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        elif self._room and not self._room.done():
+            self._room.set_result(None)
 
     def _give(self) -> None:
-        then = self._then
-        said = (self._next() or self._lost) if then else None
-        if then and said:
-            self._then, self._due = None, math.inf
-            then(said)
-
-    def _give_all(self) -> None:
-        if self._then_all is None:
+        """Give the replies to who awaits them, once all have come, or the connection has ended."""
+        if self._awaited is None:
             return
-        count, then = self._then_all
-        whole = len(self._replies) >= count or any(reply.code == 421 for reply in self._replies)
-        if whole or self._lost is not None:
-            self._then_all, self._due = None, math.inf
-            then(self.take_replies(count) if whole or self._lost is None else self._lost)
+        count, _ = self._awaited
+        if len(self._replies) >= count or any(reply.code == _CLOSING for reply in self._replies):
+            replies = self._replies[:count]
+            del self._replies[:count]
+            self._note_quiet()
+            self._tell(replies)
+        elif self._lost is not None:
+            self._tell(self._lost)
         elif self._replies:
             self._await_until(self._awaited_seconds)  # the time is for each reply
 
-    def _next(self) -> Reply | None:
-        return self.take_replies(1)[0] if self._replies else None
+    def _tell(self, said: list[Reply] | NextHopError) -> None:
+        if self._awaited is not None:
+            (_, then), self._awaited, self._due = self._awaited, None, math.inf
+            then(said)
 
     # -- time: one coarse timer a connection, as nearly all replies come in time ---------------------------------
 
@@ -134,14 +135,10 @@ class ReplyStream(asyncio.Protocol):
             return
         error = NextHopError("timeout", f"no answer within {self._awaited_seconds:g} s")
         self._due = math.inf
-        if self._then is not None:
-            then, self._then = self._then, None
-            then(error)
-        elif self._then_all is not None:
-            (_, then_all), self._then_all = self._then_all, None
-            then_all(error)
-        elif self._waiter and not self._waiter.done():
-            self._waiter.set_exception(error)
+        if self._room and not self._room.done():
+            self._room.set_exception(error)
+        else:
+            self._tell(error)
 
     # -- used by smtp_client.py ----------------------------------------------------------------------------------
 
@@ -150,41 +147,24 @@ class ReplyStream(asyncio.Protocol):
         if self._transport and self._lost is None:
             self._transport.write(data)
 
-    def take_replies(self, most: int) -> list[Reply]:
-        """Return up to `most` replies that were read already."""
-        take_replies = self._replies[:most]
-        del self._replies[:most]
-        self._note_quiet()
-        return take_replies
+    def say(self, octets: bytes, count: int, seconds: float, then: Then) -> None:
+        """Write octets, and call `then` with the next replies as soon as all have come; never waits.
 
-    async def reply(self, seconds: float) -> Reply:
-        """Return the next reply. Raises NextHopError "timeout", "closed" or "protocol"."""
-        return (await self.replies(1, seconds))[0]
-
-    async def replies(self, most: int, seconds: float) -> list[Reply]:
-        """Return the next replies, at least one and at most `most`. Raises NextHopError as `reply` does."""
-        if not self._replies:
-            self._await_until(seconds)
-            while not self._replies:
-                await self._event()
-            self._due = math.inf
-        return self.take_replies(most)
-
-    def ask(self, octets: bytes, seconds: float, then: Then) -> None:
-        """Write, and call `then` with the next reply as it comes, or with the error that `reply` would raise."""
-        self._then = then
+        Args: `count` of replies; fewer are given where the last of them is 421. `seconds` that each may take. `then` is
+        called with NextHopError "timeout", "closed" or "protocol" instead where the connection fails first.
+        """
+        self._awaited = (count, then)
         self._await_until(seconds)
-        self.write(octets)
+        if octets:
+            self.write(octets)
         if not self.quiet:  # a reply or an error is there already
             self._loop.call_soon(self._give)
 
-    def ask_all(self, octets: bytes, count: int, seconds: float, then: ThenAll) -> None:
-        """Do as `ask`, with `count` replies at once; with fewer, where the last of them is 421."""
-        self._then_all = (count, then)
-        self._await_until(seconds)
-        self.write(octets)
-        if not self.quiet:
-            self._loop.call_soon(self._give_all)
+    async def replies(self, octets: bytes, count: int, seconds: float) -> list[Reply]:
+        """Do as `say`, and wait for the replies. Raises NextHopError where the connection fails first."""
+        answered: asyncio.Future[list[Reply]] = self._loop.create_future()
+        self.say(octets, count, seconds, partial(settle, answered))
+        return await answered
 
     async def writable(self, seconds: float) -> bool:
         """Wait until more can be written; return True then, False where the next hop replied first.
@@ -194,23 +174,23 @@ class ReplyStream(asyncio.Protocol):
         if self._full and not self._replies:
             self._await_until(seconds)
             while self._full and not self._replies:
-                await self._event()
+                await self._next_event()
             self._due = math.inf
         if self._lost and not self._replies:
             raise self._lost
         return not self._replies
 
-    async def _event(self) -> None:
+    async def _next_event(self) -> None:
         if self._lost:
             raise self._lost
-        self._waiter = self._loop.create_future()
+        self._room = self._loop.create_future()
         try:
-            await self._waiter
+            await self._room
         except BaseException:
             self._due = math.inf
             raise
         finally:
-            self._waiter = None
+            self._room = None
 
     async def encrypt(self, context: ssl.SSLContext, name: str, seconds: float) -> None:
         """Begin TLS after the reply to STARTTLS. Raises NextHopError "tls"."""
@@ -234,3 +214,13 @@ class ReplyStream(asyncio.Protocol):
         """Close the connection once everything is written."""
         if self._transport:
             self._transport.close()
+
+
+def settle(answered: asyncio.Future[T], said: T | NextHopError) -> None:
+    """Give an answer, or raise its error, to who awaits the future; ignore it where nobody does any more."""
+    if answered.done():
+        return
+    if isinstance(said, NextHopError):
+        answered.set_exception(said)
+    else:
+        answered.set_result(said)

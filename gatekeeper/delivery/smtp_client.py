@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from functools import partial
 
 from gatekeeper.delivery.errors import NextHopError
-from gatekeeper.delivery.reply_stream import ReplyStream, Then, ThenAll
+from gatekeeper.delivery.reply_stream import ReplyStream, Then, settle
 from gatekeeper.delivery.route_url import Host, Security
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Client
@@ -24,7 +24,6 @@ from gatekeeper.smtp.envelope import identity_command
 from gatekeeper.smtp.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
-_NOTHING: tuple[bytes, Then] = (b"", lambda said: None)
 _ONE_WRITE = 65_536  # octets up to which the parts of a message are joined and written at once
 
 
@@ -53,10 +52,7 @@ class Deadlines:
 
     def of(self, command: str) -> float:
         """Return the deadline of a command's reply."""
-        verb = command[:4]
-        if verb == "RCPT":
-            return self.rcpt
-        return {"MAIL": self.mail, "DATA": self.data, "RSET": self.reset}.get(verb, self.other)
+        return {"MAIL": self.mail, "RCPT": self.rcpt, "RSET": self.reset}.get(command[:4], self.other)
 
 
 class SmtpClient:
@@ -69,7 +65,6 @@ class SmtpClient:
         self.used = False  # a transaction went over it before
         self.dot_sent = False  # of the transaction under way
         self._broken = False
-        self._asking: tuple[bytes, Then] = _NOTHING  # the command of `say`, and its callback
 
     @property
     def usable(self) -> bool:
@@ -80,78 +75,54 @@ class SmtpClient:
     def pipelines(self) -> bool:
         return "PIPELINING" in self.offers
 
+    def say(self, octets: bytes, commands: Sequence[str], then: Then) -> None:
+        """Send commands in one write without waiting, and call `then` with the replies in order once all have come.
+
+        Args: `octets` of all commands; `commands` are their beginnings. `then` is called with NextHopError instead
+        where the connection fails; 421 counts as its end (RFC 5321 3.8).
+        """
+        self._broken = True  # until every reply is read: if nobody waits for them any more, it cannot be used
+        seconds = self.deadlines.of(commands[0])
+        self._stream.say(octets, len(commands), seconds, partial(self._said, commands, then))
+
+    def _said(self, commands: Sequence[str], then: Then, said: list[Reply] | NextHopError) -> None:
+        if not isinstance(said, NextHopError):
+            try:
+                self._check_all(commands, said)
+                self._broken = False
+            except NextHopError as error:
+                said = error
+        then(said)
+
+    def _check_all(self, commands: Sequence[str], replies: list[Reply]) -> None:
+        if replies[0].ok and replies.count(replies[0]) == len(replies):  # of thousands nearly all are the same
+            return
+        for command, reply in zip(commands, replies, strict=False):
+            if reply.code == 421:
+                raise NextHopError("closed", f"{self.host} said {reply}", reply)
+            if 300 <= reply.code < 400:
+                raise NextHopError("protocol", f"{self.host} answers {command[:4]} with {reply}", reply)
+
+    async def batch(self, octets: bytes, commands: Sequence[str]) -> list[Reply]:
+        """Do as `say`, and return the replies; none to no commands. Raises NextHopError."""
+        if not commands:
+            return []
+        answered: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
+        self.say(octets, commands, partial(settle, answered))
+        return await answered
+
     async def commands(self, lines: Sequence[str]) -> list[Reply]:
         """Send commands, in one write where the next hop offers PIPELINING; return the replies in order.
 
-        Raises NextHopError; 421 counts as the end of the connection (RFC 5321 3.8).
+        Raises NextHopError.
         """
         if self.pipelines:
             return await self.batch(b"".join(map(wire_line, lines)), lines)
         return [await self.command(line) for line in lines]
 
-    async def batch(self, octets: bytes, commands: Sequence[str]) -> list[Reply]:
-        """Send commands in one write, whether or not PIPELINING is offered; return the replies in order.
-
-        Args: `octets` of all commands; `commands` are their beginnings. Raises as `commands` does.
-        """
-        self._broken = True  # until every reply is read: if cancelled before, the connection cannot be used
-        if octets:
-            self._stream.write(octets)
-        replies: list[Reply] = []
-        while len(replies) < len(commands):
-            seconds = self.deadlines.of(commands[len(replies)])
-            some = await self._stream.replies(len(commands) - len(replies), seconds)
-            if not (some[0].ok and some.count(some[0]) == len(some)):  # of thousands nearly all are the same
-                for command, reply in zip(commands[len(replies) :], some, strict=False):
-                    self._checked(command, reply)
-            replies += some
-        self._broken = False
-        return replies
-
     async def command(self, line: str) -> Reply:
         """Send one command and return its reply; raise NextHopError."""
         return (await self.batch(wire_line(line), [line]))[0]
-
-    def say(self, command: bytes, seconds: float, then: Then) -> None:
-        """Send one command without waiting: `then` is called with the reply, or with the error that `command` would
-        raise.
-
-        Args: `command` with its CRLF; `seconds` that the reply may take.
-        """
-        self._broken, self._asking = True, (command, then)
-        self._stream.ask(command, seconds, self._said)
-
-    def _said(self, said: Reply | NextHopError) -> None:
-        (command, then), self._asking = self._asking, _NOTHING  # an idle connection must not keep the transaction alive
-        if isinstance(said, Reply):
-            try:
-                self._checked(command[:4].decode(), said)
-                self._broken = False
-            except NextHopError as error:
-                said = error
-        then(said)
-
-    def say_all(self, octets: bytes, commands: Sequence[str], seconds: float, then: ThenAll) -> None:
-        """Do as `batch` without waiting: `then` is called with all replies, or with the error that would be raised."""
-        self._broken = True
-        self._stream.ask_all(octets, len(commands), seconds, partial(self._all_said, commands, then))
-
-    def _all_said(self, commands: Sequence[str], then: ThenAll, said: list[Reply] | NextHopError) -> None:
-        if not isinstance(said, NextHopError):
-            try:
-                for command, reply in zip(commands, said, strict=False):
-                    self._checked(command, reply)
-                self._broken = False
-            except NextHopError as error:
-                said = error
-        then(said)
-
-    def _checked(self, line: str, reply: Reply) -> Reply:
-        if reply.code == 421:
-            raise NextHopError("closed", f"{self.host} said {reply}", reply)
-        if 300 <= reply.code < 400 and line != "DATA":
-            raise NextHopError("protocol", f"{self.host} answers {line[:4]} with {reply}", reply)
-        return reply
 
     # -- the message ---------------------------------------------------------------------------------------------
 
@@ -177,28 +148,26 @@ class SmtpClient:
         """
         answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._broken = True
-        self._stream.ask(b"DATA\r\n", self.deadlines.data, partial(self._go_ahead, octets, answered))
+        self._stream.say(b"DATA\r\n", 1, self.deadlines.data, partial(self._go_ahead, octets, answered))
         return await answered
 
-    def _go_ahead(self, octets: bytes, answered: asyncio.Future[Reply], said: Reply | NextHopError) -> None:
+    def _go_ahead(self, octets: bytes, answered: asyncio.Future[Reply], said: list[Reply] | NextHopError) -> None:
         if answered.done():  # cancelled
             return
-        if isinstance(said, Reply) and said.code == 354 and octets and self._stream.quiet:
+        if not isinstance(said, NextHopError) and said[0].code == 354 and octets and self._stream.quiet:
             self.dot_sent = True  # point of no return: from here on the next hop may have the message
-            self._stream.ask(octets, self.deadlines.dot, partial(self._settle, answered))
+            self._stream.say(octets, 1, self.deadlines.dot, partial(self._end_data, answered))
         else:
-            self._settle(answered, said)
+            self._end_data(answered, said)
 
-    def _settle(self, answered: asyncio.Future[Reply], said: Reply | NextHopError) -> None:
-        if answered.done():
-            return
+    def _end_data(self, answered: asyncio.Future[Reply], said: list[Reply] | NextHopError) -> None:
         if isinstance(said, NextHopError):
-            answered.set_exception(said)
-        elif said.code == 421 and not self.dot_sent:
-            answered.set_exception(NextHopError("closed", f"{self.host} said {said}", said))
+            settle(answered, said)
+        elif said[0].code == 421 and not self.dot_sent:
+            settle(answered, NextHopError("closed", f"{self.host} said {said[0]}", said[0]))
         else:
-            self._broken = said.code == 421
-            answered.set_result(said)
+            self._broken = said[0].code == 421
+            settle(answered, said[0])
 
     async def _content(self, blocks: Iterator[bytes | memoryview]) -> Reply:
         """Send the message after 354."""
@@ -214,12 +183,12 @@ class SmtpClient:
             return await self._early_reply()
         self.dot_sent = True  # point of no return: from here on the next hop may have the message
         self._stream.write(waiting)
-        reply = await self._stream.reply(self.deadlines.dot)
+        (reply,) = await self._stream.replies(b"", 1, self.deadlines.dot)
         self._broken = reply.code == 421
         return reply
 
     async def _early_reply(self) -> Reply:
-        reply = await self._stream.reply(self.deadlines.block)
+        (reply,) = await self._stream.replies(b"", 1, self.deadlines.block)
         self.abort()
         if reply.transient or reply.permanent:
             return reply
@@ -234,9 +203,8 @@ class SmtpClient:
     async def quit(self) -> None:
         """Send QUIT where that is possible, and close."""
         if self.usable:
-            self._stream.write(b"QUIT\r\n")
             with contextlib.suppress(NextHopError):  # an error does not matter, as we close anyway
-                await self._stream.reply(min(_GOODBYE_SECONDS, self.deadlines.other))
+                await self._stream.replies(b"QUIT\r\n", 1, min(_GOODBYE_SECONDS, self.deadlines.other))
         self._stream.close()
 
     def abort(self) -> None:
@@ -294,7 +262,7 @@ async def _dial(host: Host, deadlines: Deadlines) -> ReplyStream:
 
 
 async def _greet(connection: SmtpClient, hello: str) -> None:
-    greeting = await connection._stream.reply(connection.deadlines.greeting)
+    (greeting,) = await connection._stream.replies(b"", 1, connection.deadlines.greeting)
     if greeting.code != 220:
         raise NextHopError("greeting", f"{connection.host} greets with {greeting}", greeting)
     await _say_hello(connection, hello)

@@ -15,7 +15,7 @@ from gatekeeper.delivery.mx import LEAST_TTL, MOST_TTL, RETRY_SECONDS, MxHosts
 from gatekeeper.delivery.relay import SmtpTransaction
 from gatekeeper.delivery.route_url import MxDomain
 from gatekeeper.delivery.smtp_client import Deadlines
-from tests.delivery.conftest import CONTENT, people
+from tests.delivery.conftest import CONTENT, Dialog, people
 from tests.peers.certificates import make_certificate
 from tests.peers.sink import Sink, say
 
@@ -147,7 +147,7 @@ async def test_one_host_that_does_not_resolve_does_not_hide_the_others(resolving
 
 def transaction(found, errors):
     hosts = Hosts(found.hosts, "gate.example.gov", Deadlines().capped(2), 30, errors.append)
-    return hosts, SmtpTransaction(hosts, "news@example.gov", (), None)
+    return hosts, Dialog(SmtpTransaction(hosts, "news@example.gov", (), None))
 
 
 async def test_mail_goes_to_the_host_that_answers(resolving):

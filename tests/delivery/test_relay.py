@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gatekeeper.delivery.recipients import Result
+from gatekeeper.delivery.relay import SmtpTransaction
 from gatekeeper.model import Client, Recipient
 from tests.delivery.conftest import CONTENT, people
 from tests.peers.sink import OFFERS, Sink, close, close_after, delay, drop, hang, reset, say, say_and_close
@@ -77,7 +78,6 @@ async def test_a_next_hop_that_has_enough_recipients_is_not_asked_in_later_batch
         transaction = await hop_to(sink).begin()
         assert codes(await transaction.recipients(people("a", "b", "c"))) == [250, 250, 452]
         assert codes(await transaction.recipients(people("d", "e"))) == [452, 452]
-        assert await transaction.recipients([]) == []
         assert (await transaction.data(CONTENT)).ok and sink.commands["RCPT"] == 3
 
 
@@ -102,7 +102,6 @@ async def test_a_refused_mail_is_the_reply_to_each_recipient(hop_to, offers):
         hop = hop_to(sink)
         transaction = await hop.begin()
         assert codes(await transaction.recipients(people("a", "b"))) == [552, 552]
-        assert codes(await transaction.recipients(people("c"))) == [552]
         assert not (await transaction.data(CONTENT)).ok
         _, final = await hop.send()
         assert final.ok and sink.connections == 1
@@ -285,6 +284,34 @@ async def test_a_cancelled_transaction_spoils_no_connection(hop_to):
         answers, final = await hop.send(people("c"))
         assert codes(answers) == [250] and final.ok
         assert sink.recipients == ["c@example.org"]
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["on a fresh connection", "on a kept one"])
+@pytest.mark.parametrize("size", [0, 2, 1200])
+async def test_nobody_hears_of_what_was_abandoned(hop_to, kept, size):
+    async with Sink() as sink:
+        hop = hop_to(sink)
+        if kept:
+            await hop.send(people("first"))
+        sink.at("MAIL" if size == 0 else "RCPT", delay(0.1), times=1)
+        transaction, heard = hop.next_hop.begin("news@example.gov", (), None), []
+        transaction.ask(people(*map(str, range(size))), heard.append)
+        await asyncio.sleep(0.02)
+        await transaction.abandon()
+        await asyncio.sleep(0.2)
+        assert heard == [] and not hop.errors
+        assert (await hop.send(people("last")))[1].ok and sink.recipients[-1] == "last@example.org"
+
+
+async def test_a_fault_of_ours_is_answered_too(hop_to, monkeypatch, caplog):
+    async def broken(self, recipients):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(SmtpTransaction, "_ask_in_parts", broken)
+    async with Sink() as sink:
+        answers, final = await hop_to(sink).send(people("a", "b"))
+        assert codes([*answers, final]) == [451, 451, 451]
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_many_transactions_at_once_each_have_their_own_connection(hop_to):
