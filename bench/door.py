@@ -26,7 +26,7 @@ from bench.contenders import Contender
 from bench.workloads import WORKLOADS, Workload, send
 from gatekeeper.delivery import NextHop
 from gatekeeper.model import Transaction
-from gatekeeper.pipeline.pipeline import RelayMessage
+from gatekeeper.server.ports import RelayMessage
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.service.runtime import prepare

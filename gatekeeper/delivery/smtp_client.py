@@ -95,7 +95,9 @@ class SmtpClient:
         then(said)
 
     def _check_all(self, commands: Sequence[str], replies: list[Reply]) -> None:
-        if replies[0].ok and replies.count(replies[0]) == len(replies):  # of thousands nearly all are the same
+        if replies[0].ok and (
+            len(replies) == 1 or replies.count(replies[0]) == len(replies)
+        ):  # of thousands nearly all are the same
             return
         for command, reply in zip(commands, replies, strict=False):
             if reply.code == 421:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 from gatekeeper import notices, rules
 from gatekeeper.address import Addresses
@@ -43,6 +42,7 @@ from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
 from gatekeeper.rules import MailingRules
+from gatekeeper.server.ports import RelayMessage
 from gatekeeper.settings import Judging
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.received import received_field
@@ -50,17 +50,6 @@ from gatekeeper.smtp.replies import Reply
 from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, permit_uses
 
 log = logging.getLogger("gatekeeper.pipeline")
-
-
-class RelayMessage(Protocol):
-    """Passes the message on to the next hop; called at most once."""
-
-    async def __call__(self, added: bytes, *, blind: bool = False) -> Reply:
-        """Relay the message, and return the next hop's final reply.
-
-        Args: `added` are header fields to put before it; `blind` hides To and Cc.
-        """
-        ...
 
 
 _ids = transaction_ids()

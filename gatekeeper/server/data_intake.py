@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
-from gatekeeper.server.spool import ContentSpool
+from gatekeeper.server.spool import ContentSpool, Spool
 from gatekeeper.settings import Listening
-from gatekeeper.smtp.data import ContentReader, Fault
+from gatekeeper.smtp.data import ContentReader, Fault, whole_content
 from gatekeeper.smtp.replies import Reply, reply
+
+log = logging.getLogger("gatekeeper.smtp")
 
 GRACE_SECONDS = 60.0  # for which --data-rate does not apply; pauses are limited all the same
 
@@ -17,7 +20,7 @@ _TOO_SLOW = reply(421, "the message comes too slowly, closing the connection", "
 class IntakeClient(Protocol):
     """What the intake needs of a connection."""
 
-    async def receive(self, seconds: float) -> bytes: ...
+    peer: str
 
     def now(self) -> float: ...
 
@@ -29,66 +32,67 @@ class IntakeClient(Protocol):
 
 
 class Intake:
-    """One message that is being received. It is cleared when it has been judged, or given up."""
+    """One message that is being received, in one piece as most small ones are, or block by block.
 
-    def __init__(
-        self, client: IntakeClient, settings: Listening, limit: int, began: float, contents: ContentSpool
-    ) -> None:
-        """Args: `limit` in octets; `began` is the time of the 354 reply, by the loop's clock."""
-        self._client, self._rate = client, settings.data_rate
-        self._spool = contents.spool(client.pause_reading, client.resume_reading)
-        self._reader, self._received, self._began = ContentReader(limit, self._spool), 0, began
+    It is cleared when the message has been judged, or given up.
+    """
+
+    def __init__(self, client: IntakeClient, settings: Listening, limit: int, contents: ContentSpool) -> None:
+        """Args: `limit` in octets."""
+        self._client, self._rate, self._limit, self._contents = client, settings.data_rate, limit, contents
+        self._began = client.now()  # with the 354 reply
+        self._received = 0
+        self._whole: bytes | None = None  # the content that came in one piece
+        self._blocks: tuple[ContentReader, Spool] | None = None  # of any other
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take in octets; return None while the end is still to come, else the octets behind it."""
+        """Take in octets; return None while the end is still to come, else the octets behind it.
+
+        A client that is slower than --data-rate on average is dismissed.
+        """
+        if self._blocks is None:
+            self._whole = whole_content(data, self._limit)
+            if self._whole is not None:
+                return b""
+            spool = self._contents.spool(self._client.pause_reading, self._client.resume_reading)
+            self._blocks = ContentReader(self._limit, spool), spool
         self._received += len(data)
-        return self._reader.feed(data)
+        rest = self._blocks[0].feed(data)
+        if rest is None:
+            self._check_rate()
+        return rest
 
-    def too_slow(self) -> bool:
-        """Dismiss a client that is slower than --data-rate on average; return True where it was."""
+    def _check_rate(self) -> None:
         seconds = self._client.now() - self._began
-        if seconds <= GRACE_SECONDS or self._received >= self._rate * seconds:
-            return False
-        self._client.close_with(_TOO_SLOW)
-        return True
+        if seconds > GRACE_SECONDS and self._received < self._rate * seconds:
+            self._client.close_with(_TOO_SLOW)
 
-    @property
-    def is_small(self) -> bool:
-        """True where `take` returns the content without waiting."""
-        return self._reader.fault is not None or self._spool.is_small
-
-    def take(self) -> bytes | Fault:
-        """Return the content of a small message, once, or why it is refused."""
-        return self._reader.fault or self._reader.content()
+    def take(self) -> bytes | Fault | None:
+        """Return the content, once, or why it is refused; None for a large one, for which `content` waits."""
+        if self._blocks is None:
+            return self._whole
+        reader, spool = self._blocks
+        if reader.fault is not None:
+            return self._refused(reader.fault)
+        return reader.content() if spool.is_small else None
 
     async def content(self, within: float | None) -> bytes | Fault:
-        """Return the content of any message, or why it is refused.
+        """Return a large content, or why it is refused.
 
-        A large one waits for memory, and is refused where that takes longer than `within` seconds.
+        It waits for memory, and is refused where that takes longer than `within` seconds.
         """
-        if self.is_small:
-            return self.take()
+        assert self._blocks is not None
         try:
-            content = await self._spool.whole(within)
+            content = await self._blocks[1].whole(within)
         except TimeoutError:
-            return Fault.MEMORY
-        return Fault.DISK if content is None else content
+            return self._refused(Fault.MEMORY)
+        return self._refused(Fault.DISK) if content is None else content
+
+    def _refused(self, fault: Fault) -> Fault:
+        log.info("message refused client=%s fault=%s", self._client.peer, fault.value)
+        return fault
 
     def clear(self) -> None:
         """Release the content and the memory that it takes; harmless where that was done."""
-        self._spool.clear()
-
-
-async def take_in(intake: Intake, client: IntakeClient, data_timeout: float) -> bytes | None:
-    """Read up to the end of data, and return the octets behind it.
-
-    Returns None where the client left, paused for longer than `data_timeout` seconds, or was slower than --data-rate on
-    average.
-    """
-    while data := await client.receive(data_timeout):
-        rest = intake.feed(data)
-        if rest is not None:
-            return rest
-        if intake.too_slow():
-            return None
-    return None
+        if self._blocks is not None:
+            self._blocks[1].clear()

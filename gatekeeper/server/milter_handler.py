@@ -16,11 +16,10 @@ from gatekeeper.milter.session import Conclusion, Message, with_final_crlf
 from gatekeeper.model import Transaction
 from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.spool import LARGE, Spool
-from gatekeeper.server.verbs import MOST_HOPS
 from gatekeeper.settings import Listening, contains
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.data import Fault, has_valid_line_ends
-from gatekeeper.smtp.received import count_received, received_field
+from gatekeeper.smtp.received import MOST_HOPS, count_received, received_field
 from gatekeeper.smtp.replies import Reply, reply
 
 _LEFT_TO_THE_MTA = reply(250, "left to the mail server", "2.0.0")

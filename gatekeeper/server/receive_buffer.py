@@ -22,7 +22,6 @@ class ReceiveBuffer:
         self.eof = False  # nothing more will come
         self.held = False  # reading is paused until `resume`
         self._paused = False
-        self._waiter: asyncio.Future[None] | None = None
 
     def feed(self, data: bytes) -> None:
         """Add received octets."""
@@ -30,26 +29,13 @@ class ReceiveBuffer:
         self._pieces.add(data)
         if len(self._pieces) > HIGH_WATER:
             self._pause()
-        self._wake()
-
-    def feed_eof(self) -> None:
-        """Note that the client has closed its side."""
-        self.eof = True
-        self._wake()
 
     def clear(self) -> None:
         """Discard all octets."""
         self._pieces.clear()
         self.waiting = False
 
-    async def take(self) -> bytes:
-        """Wait for octets and return all there are; b"" where the client has closed its side."""
-        if not self.waiting and not self.eof:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self.take_now()
-
-    def take_now(self) -> bytes:
+    def take(self) -> bytes:
         """Return all octets there are; b"" for none."""
         data = self._pieces.take()
         self.waiting = False
@@ -67,11 +53,6 @@ class ReceiveBuffer:
         self.held = False
         if self._paused and len(self._pieces) <= HIGH_WATER:
             self._resume()
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter and not waiter.done():
-            waiter.set_result(None)
 
     def _pause(self) -> None:
         if self.transport is not None and not self._paused and not self.transport.is_closing():

@@ -1,12 +1,15 @@
-"""A client's connection: aiosmtpd's SMTP, with what is slow or wrong for a proxy replaced, here and nowhere else.
+"""A client's connection: does what its session wants done (`smtp/session.py`), with sockets, tasks and the clock.
 
-aiosmtpd keeps the life of a connection: transports, sessions, STARTTLS. Replaced are
+aiosmtpd's SMTP keeps the life of a connection: transports, sessions, STARTTLS. What is slow or wrong in it for a proxy
+is replaced, here and nowhere else:
 
 - its set-up, which looks through every method of the class for each connection, and makes a stream reader and a writer;
-- reading: everything buffered is run in one pass and answered in one write, where aiosmtpd has a task step, a
-  write and a timer for each command;
+- the dialog, which `smtp/session.py` has: aiosmtpd has a task step, a write and a timer for each command;
 - time: one deadline, which the server checks from time to time;
 - a client that closes its side: its earlier commands are still done and answered (aiosmtpd cancels its handler).
+
+The dialog goes on as soon as what it waits for is there: within the callback that brings octets of the client or
+replies of the next hop. Only what has to be awaited has a task.
 """
 
 from __future__ import annotations
@@ -14,24 +17,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, cast
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ClassVar, cast
 
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
+from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.server.connections import GONE
+from gatekeeper.server.data_intake import Intake
 from gatekeeper.server.receive_buffer import ReceiveBuffer
-from gatekeeper.smtp.commands import CommandReader
+from gatekeeper.server.smtp_server import SmtpServer
+from gatekeeper.smtp import wanted
+from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.replies import Reply, reply
+from gatekeeper.smtp.session import Session
+from gatekeeper.smtp.session_replies import EARLY, FAULT, GOING_DOWN, TOO_SLOW
 
 log = logging.getLogger("gatekeeper.smtp")
 
-TOO_SLOW = reply(421, "nothing came in time, closing the connection", "4.4.2")
-GOING_DOWN = reply(421, "going down, try again later", "4.3.2")
-EARLY = reply(554, "input before the greeting: expected a client that waits for it", "5.5.1")
-FAULT = reply(421, "a fault of the gate, try again later", "4.3.0")
+_NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _LINGER_SECONDS = 3.0  # a silent client is waited for, once the service ends
+_TURNS = 2  # of the loop, in which what a client sends without waiting for the greeting is read
+_LATER = object()  # in place of an outcome: `_resume` is called when it is there
 
 
 def shared_attributes(**arguments: Any) -> dict[str, Any]:
@@ -40,30 +47,35 @@ def shared_attributes(**arguments: Any) -> dict[str, Any]:
 
 
 class SmtpConnection(SMTP):
-    """One client, from greeting to close. What the commands do is in `verbs.py`."""
+    """One client, from greeting to close."""
 
-    def __init__(self, shared: Mapping[str, Any]) -> None:
-        """Args: `shared` is what `shared_attributes` returned."""
-        self.__dict__.update(shared)
+    def __init__(self, server: SmtpServer) -> None:
+        self.__dict__.update(server.shared)
         self.loop = asyncio.get_running_loop()
-        self.receive_buffer = ReceiveBuffer()
-        self.commands = CommandReader()
-        self.peer, self.peer_port = GONE, 0  # port 0 for a unix socket
-        self.closing = False  # no more commands are run
-        self.shutting_down = False  # the service ends: work in progress is finished, nothing is begun
-        self.lingering = False  # the service ends: one more message may come
-        self.in_data = False
+        self.peer = GONE
+        self._out: asyncio.WriteTransport | None = None  # the transport, as long as there is one
+        self.closing = False  # nothing more is done for the client
         self.write_paused = False  # the client does not read our replies
-        self._room: asyncio.Future[None] | None = None  # set when it reads again
-        self._replies: list[bytes] = []
-        self._deadline = math.inf
+        self.receive_buffer = ReceiveBuffer()
+        self._server, self._settings = server, server.settings
+        self._session: Session
+        self._dialog: wanted.Dialog
+        self._take: Callable[[bytes], None] = self.receive_buffer.feed  # what octets of the client are given to
+        self._task: asyncio.Task[Any] | None = None  # whose outcome the dialog waits for, and that ends with the client
+        self._waits_for_room = False  # the dialog goes on when the client reads
+        self._deadline = math.inf  # until which the client is to speak; infinity where it is not its turn
         self._held_since = 0.0
+        self._relayed: RelayTransaction | None = None  # the transaction at the next hop
+        self._intake: Intake | None = None  # of the message that comes in
+        self._dot = 0.0  # when it had come
+        self._judging: asyncio.Task[Reply] | None = None
+        self._latest: asyncio.TimerHandle | None = None  # when its client is to be told that there is no reply yet
         self._left = False
 
     # -- what the transport calls --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport, self._out = transport, cast(asyncio.WriteTransport, transport)
         self.receive_buffer.transport = cast(asyncio.ReadTransport, transport)
         self.session = self._create_session()
         self.session.peer = transport.get_extra_info("peername")
@@ -72,51 +84,60 @@ class SmtpConnection(SMTP):
             self.session.ssl = self._tls_protocol._extra
             self.receive_buffer.clear()  # octets that came in the clear (RFC 3207 4.2)
             return
-        self.peer, self.peer_port = _host_and_port(self.session.peer)
-        self._reset_timeout()
-        self.begin()
+        self.peer, port = _host_and_port(self.session.peer)
+        buffer = self.receive_buffer
+        self._session = Session(self._server, ClientIdentity(self.peer, port), lambda: buffer.waiting)
+        self._dialog = self._session.dialog()
+        self._reset_deadline()
+        self.loop.call_soon(self._welcome, self._server.add(self), _TURNS)
 
     def data_received(self, data: bytes) -> None:
-        self.receive_buffer.feed(data)
+        self._take(data)
 
     def eof_received(self) -> bool:
         """Keep our side open, so that earlier commands are answered. TLS has no half-closed state."""
-        self.receive_buffer.feed_eof()
+        self.receive_buffer.eof = True
+        if self._take != self.receive_buffer.feed:
+            self.leave()  # nothing is under way
         return self.session is None or self.session.ssl is None
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.closing, self.transport, self.receive_buffer.transport = True, None, None
+        self.closing, self.transport, self._out, self.receive_buffer.transport = True, None, None, None
         if self._original_transport is not None:
             self._original_transport.close()
-        self.receive_buffer.feed_eof()
-        if self._handler_coroutine is not None:
-            self._handler_coroutine.cancel()
-        else:
-            self.leave()
+        if self._task is not None:
+            self._task.cancel()
+        self.leave()
 
     def pause_writing(self) -> None:
         self.write_paused = True
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        if self._room and not self._room.done():
-            self._room.set_result(None)
+        if self._waits_for_room:
+            self._waits_for_room = False
+            self._resume(self._read())
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def _reset_timeout(self, duration: float | None = None) -> None:
+    def now(self) -> float:
+        """Return the loop's time, in seconds."""
+        return self.loop.time()
+
+    def _reset_deadline(self, duration: float | None = None) -> None:
         """Set the deadline to `duration` seconds from now."""
-        if self.lingering and not self.in_data:
+        if self._session.lingering and not self._session.in_message:
             duration = _LINGER_SECONDS
         self._deadline = self.loop.time() + (duration or self._timeout_duration)
 
     def check_deadline(self, now: float) -> None:
         """Close the connection where its deadline has passed. Args: `now` by the loop's clock."""
-        if now >= self._deadline and not self.receive_buffer.held:
-            self._deadline = math.inf
-            if self.lingering and not self.in_data:
-                self.close_with(GOING_DOWN)
-                return
+        if now < self._deadline or self.receive_buffer.held:
+            return
+        self._deadline = math.inf
+        if self._session.lingering and not self._session.in_message:
+            self.close_with(GOING_DOWN)
+        else:
             log.info("client too slow client=%s", self.peer)
             self.close_with(TOO_SLOW)
 
@@ -130,134 +151,60 @@ class SmtpConnection(SMTP):
         self.receive_buffer.resume()
         self._deadline += self.now() - self._held_since
 
-    # -- what is written -----------------------------------------------------------------------------------------
-
-    async def push(self, status: str | bytes) -> None:
-        """Write a line of aiosmtpd's own: the reply to STARTTLS, which must be sent before the handshake."""
-        self._replies.append((status.encode("ascii", "replace") if isinstance(status, str) else status) + b"\r\n")
-        self.write_replies()
-
-    def answer(self, given: Reply) -> None:
-        """Queue a reply; it is written when the client's pipelined commands are done (RFC 2920 3.2)."""
-        self._replies.append(given.encode())
-
-    def answer_all(self, given: Sequence[Reply]) -> None:
-        """Queue replies; of thousands most are the same."""
-        if given and given.count(given[0]) == len(given):
-            self._replies.append(given[0].encode() * len(given))
-        else:
-            self._replies += [each.encode() for each in given]
-
-    def write_replies(self) -> None:
-        """Write the queued replies in one piece."""
-        if self._replies:
-            self.write(b"".join(self._replies))
-            self._replies = []
-
-    def write(self, octets: bytes) -> None:
-        """Write octets, where the client is still connected."""
-        if self.transport is not None:
-            cast(asyncio.WriteTransport, self.transport).write(octets)
-
-    async def flush(self) -> None:
-        """Write the queued replies, and wait while the client does not read."""
-        self.write_replies()
-        self._reset_timeout()
-        if self.write_paused:
-            self._room = self.loop.create_future()
-            await self._room
-
-    def close_with(self, farewell: Reply) -> None:
-        """Send a last reply and close at once: at the deadline, or where the service ends."""
-        self.closing = True
-        if self.transport is None or self.transport.is_closing():
-            return
-        self.answer(farewell)
-        self.write_replies()
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """Close the transport, once; octets that the client does not read within its time are dropped."""
-        transport = cast("asyncio.WriteTransport | None", self.transport)
-        if transport is None or transport.is_closing():  # a TLS transport must not be closed twice
-            return
-        transport.close()
-        if transport.get_write_buffer_size():
-            self.loop.call_later(self._timeout_duration, transport.abort)
-
     # -- the dialog ----------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Begin the dialog."""
-        self.run(self._talk)
-
-    async def _talk(self) -> None:
-        if await self._greet():
-            await self._converse()
-
-    def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run work in the connection's task."""
-        self._handler_coroutine = self.loop.create_task(self._guarded(work))
-        self._handler_coroutine.add_done_callback(self._ran)
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-            self.write_replies()
-        except TLSSetupException as error:
-            log.info("no TLS client=%s error=%s", self.peer, error.__cause__)
-            self.connection_lost(None)  # the TLS transport was never made, so it does not call this
-        except ConnectionError as error:
-            log.info("connection lost client=%s error=%s", self.peer, error)
-            self.closing = True
-        except Exception:
-            log.exception("fault in a connection client=%s", self.peer)
-            self.close_with(FAULT)
-
-    def _ran(self, task: asyncio.Task[None]) -> None:
-        """Close after the connection's task has ended, or was cancelled before it began."""
-        self._handler_coroutine = None
-        self.leave()
-
-    def leave(self) -> None:
-        """Close, and release everything, once."""
-        self.closing = True
-        self.hang_up()
-        if not self._left:
-            self._left = True
-            self.ended()
-
-    async def _greet(self) -> bool:
-        """Greet the client; return False where it is refused or has sent octets before the greeting."""
-        refused = self.refusal()
-        await asyncio.sleep(0)  # octets sent before the greeting are read in this turn of the loop
-        await asyncio.sleep(0)
+    def _welcome(self, refused: Reply | None, turns: int) -> None:
+        """Begin the dialog, unless the client may not connect or has sent octets before the greeting."""
+        if self.closing:
+            return  # it has left already, or the service has ended
+        if turns:
+            self.loop.call_soon(self._welcome, refused, turns - 1)
+            return
         if not refused and self.receive_buffer.waiting:
             refused = EARLY
         if refused:
             log.info("connection refused client=%s reply=%s", self.peer, refused)
-        self.answer(refused or self.greeting)
-        await self.flush()
-        return not refused
+            self.close_with(refused)
+        else:
+            self._resume(None)
 
-    async def _converse(self) -> None:
-        """Run the client's commands, pass by pass, until one side ends the dialog."""
-        while not self.closing and not self.shutting_down:
-            data = await self.receive(self._timeout_duration)
-            if not data:
-                return
-            self.commands.feed(data)
-            await self.run_pass()
-            await self.flush()
-        if self.shutting_down:
-            self.close_with(GOING_DOWN)
+    def _resume(self, outcome: object) -> None:
+        """Let the dialog go on with what it waits for, and do what it wants next, until something is to come later."""
+        if self.closing:
+            return
+        self._take, self._deadline = self.receive_buffer.feed, math.inf  # it is not the client's turn
+        try:
+            while outcome is not _LATER:
+                wants = self._dialog.send(outcome)
+                outcome = self._do[type(wants)](self, wants)
+        except StopIteration:
+            self._write_replies()
+            self.leave()
+        except Exception:
+            log.exception("fault in a connection client=%s", self.peer)
+            self.close_with(FAULT)
 
-    async def receive(self, seconds: float) -> bytes:
-        """Return all octets that have come, or that come within so many seconds; b"" at the end."""
-        self._reset_timeout(seconds)
-        data = await self.receive_buffer.take()
-        self._deadline = math.inf  # the time from here on is ours, not the client's
-        return data
+    def _resume_after(self, task: asyncio.Task[Any]) -> None:
+        """Let the dialog go on with what a task has returned."""
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TLSSetupException):
+            log.info("no TLS client=%s error=%s", self.peer, error.__cause__)
+            self.connection_lost(None)  # the TLS transport was never made, so it does not call this
+        elif error is not None:
+            log.error("fault in a connection client=%s", self.peer, exc_info=error)
+            self.close_with(FAULT)
+        elif not task.cancelled():
+            self._resume(task.result())
+
+    def _await(self, work: Coroutine[Any, Any, object]) -> object:
+        """Have the outcome awaited in a task that ends when the client leaves."""
+        self._task = self.loop.create_task(work)
+        self._task.add_done_callback(self._awaited)
+        return _LATER
+
+    def _awaited(self, task: asyncio.Task[Any]) -> None:
+        self._task = None
+        self._resume_after(task)
 
     def shut_down(self) -> None:
         """End the connection when its message is done: the one in progress, or the one that a new client is about to
@@ -266,54 +213,173 @@ class SmtpConnection(SMTP):
         A client whose turn it is and that sends nothing within a moment is closed; at once where it has sent a message
         before and has begun no other.
         """
-        self.lingering = self.is_owed_a_message and not self.in_data
-        self.shutting_down = not self.lingering
-        if self._deadline == math.inf or self.in_data:
+        session = self._session
+        session.stop()
+        if self._deadline == math.inf or session.in_message:
             return  # it is not the client's turn
-        if self.lingering:
-            self._reset_timeout()
+        if session.lingering:
+            self._reset_deadline()
         else:
             self.close_with(GOING_DOWN)
+
+    # -- what the session wants: each returns the outcome, or _LATER ---------------------------------------------
+
+    def _read(self, wants: wanted.Wanted = wanted.READ) -> object:
+        self._write_replies()
+        buffer = self.receive_buffer
+        if self.write_paused:
+            self._waits_for_room = True
+        elif buffer.waiting:
+            return buffer.take()
+        elif buffer.eof:
+            self.leave()
+            return _LATER
+        else:
+            self._take = self._resume
+        self._reset_deadline()
+        return _LATER
+
+    def _find_offers(self, wants: wanted.FindOffers) -> object:
+        known = self._server.offers_at_once()
+        return self._await(self._server.offers()) if known is None else known
+
+    def _start_tls(self, wants: wanted.StartTls) -> object:
+        return self._await(super().smtp_STARTTLS(""))
+
+    def _ask(self, wants: wanted.Ask) -> object:
+        if self._relayed is None:
+            mail = wants.mail
+            self._relayed = self._server.next_hop.begin(mail.address, mail.parameters, wants.client)
+        self._relayed.ask(wants.recipients, self._resume)
+        return _LATER
+
+    def _abandon(self, wants: wanted.Abandon) -> object:
+        self._clear_intake()
+        relayed, self._relayed = self._relayed, None
+        if relayed is None:
+            return None
+        self._server.track(relayed.abandon()).add_done_callback(self._resume_after)
+        return _LATER
+
+    def _take_message(self, wants: wanted.TakeMessage) -> object:
+        self._write_replies()
+        self._intake = Intake(self, self._settings, wants.limit, self._server.contents)
+        self._reset_deadline(self._settings.data_timeout)
+        self._take = self._take_block
+        if self.receive_buffer.eof:
+            self.leave()
+        return _LATER
+
+    def _take_block(self, data: bytes) -> None:
+        intake = self._intake
+        assert intake is not None
+        self._reset_deadline(self._settings.data_timeout)
+        rest = intake.feed(data)
+        if rest is None:
+            return
+        self._take, self._deadline, self._dot = self.receive_buffer.feed, math.inf, self.now()
+        if rest:
+            self.receive_buffer.feed(rest)
+        content = intake.take()
+        if content is None:
+            self._await(intake.content(self._server.answer_within))
+        else:
+            self._resume(content)
+
+    def _judge(self, wants: wanted.Judge) -> object:
+        """Have the message judged, in a task that outlives the connection, and has the room of a large one."""
+        relayed, self._relayed = self._relayed, None  # from here on it is not this connection's to abandon
+        intake, self._intake = self._intake, None
+        assert relayed is not None and intake is not None
+        self._judging = work = self._server.track(self._server.judge(wants.transaction, relayed, intake.clear))
+        work.add_done_callback(self._was_judged)
+        if self._server.answer_within is not None:
+            self._latest = self.loop.call_at(self._dot + self._server.answer_within, self._no_reply_yet)
+        return _LATER
+
+    def _was_judged(self, work: asyncio.Task[Reply]) -> None:
+        if self._judging is not work:
+            return  # the client was told that there is no reply yet
+        self._judging = None
+        if self._latest is not None:
+            self._latest.cancel()  # else it keeps this connection for as long as it would have waited
+        self._resume_after(work)
+
+    def _no_reply_yet(self) -> None:
+        """Answer the dot where the client will not wait longer; the work goes on."""
+        self._judging = None
+        log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
+        self._resume(_NO_REPLY_YET)
+
+    _do: ClassVar[Mapping[type, Callable[[Any, Any], object]]] = {
+        wanted.Read: _read,
+        wanted.FindOffers: _find_offers,
+        wanted.StartTls: _start_tls,
+        wanted.Ask: _ask,
+        wanted.Abandon: _abandon,
+        wanted.TakeMessage: _take_message,
+        wanted.Judge: _judge,
+    }
+
+    # -- what is written, and the end ----------------------------------------------------------------------------
+
+    async def push(self, status: str | bytes) -> None:
+        """Write a line of aiosmtpd's own: the reply to STARTTLS, which must be sent before the handshake."""
+        octets = status.encode("ascii", "replace") if isinstance(status, str) else status
+        self._session.replies.append(octets + b"\r\n")
+        self._write_replies()
+
+    def _write_replies(self) -> None:
+        replies, out = self._session.replies, self._out
+        if replies and out is not None:
+            self._session.replies = []
+            out.write(replies[0] if len(replies) == 1 else b"".join(replies))
+
+    def close_with(self, farewell: Reply) -> None:
+        """Send a last reply and close at once: at the deadline, or where the service ends."""
+        self.closing, self._take = True, _ignore
+        if self._out is not None and not self._out.is_closing():
+            self._session.replies.append(farewell.encode())
+            self._write_replies()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close the transport, once; octets that the client does not read within its time are dropped."""
+        out = self._out
+        if out is None or out.is_closing():  # a TLS transport must not be closed twice
+            return
+        out.close()
+        if out.get_write_buffer_size():
+            self.loop.call_later(self._timeout_duration, out.abort)
 
     def abort(self) -> None:
         """End without a reply."""
         self.closing = True
-        if self.transport is not None:
-            cast(asyncio.WriteTransport, self.transport).abort()
+        if self._out is not None:
+            self._out.abort()
 
-    def now(self) -> float:
-        """Return the loop's time, in seconds."""
-        return self.loop.time()
+    def leave(self) -> None:
+        """Close, and release everything, once. A message that is being judged is not given up."""
+        self.closing, self._take = True, _ignore
+        self._hang_up()
+        if self._left:
+            return
+        self._left = True
+        self._server.remove(self)
+        self._clear_intake()
+        self._dialog.close()
+        relayed, self._relayed = self._relayed, None
+        if relayed is not None:
+            self._server.track(relayed.abandon())
 
-    @property
-    def greeting(self) -> Reply:
-        """The reply that a session begins with."""
-        return greeting_of(self.hostname)
-
-    # -- implemented in verbs.py ---------------------------------------------------------------------------------
-
-    @property
-    def is_owed_a_message(self) -> bool:
-        """True where the client has begun a message, or has connected and sent none yet."""
-        raise NotImplementedError
-
-    def refusal(self) -> Reply | None:
-        """Return the reply to a client that may not connect; None for others."""
-        raise NotImplementedError
-
-    async def run_pass(self) -> None:
-        """Run the commands that were received."""
-        raise NotImplementedError
-
-    def ended(self) -> None:
-        """Release everything."""
-        raise NotImplementedError
+    def _clear_intake(self) -> None:
+        intake, self._intake = self._intake, None
+        if intake is not None:
+            intake.clear()
 
 
-@lru_cache
-def greeting_of(hostname: str) -> Reply:
-    """Return the reply that a session begins with on that host."""
-    return Reply(220, (f"{hostname} ESMTP Gatekeeper",))
+def _ignore(data: bytes) -> None:
+    """Ignore octets that come after the end."""
 
 
 def _host_and_port(name: object) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The SMTP listener: a transparent proxy before the next hop (DESIGN 3.1, 7). This file opens and closes it."""
+"""The SMTP listener: a transparent proxy before the next hop (docs/flow.md). This file opens and closes it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 
-from gatekeeper.server.at_once import QuickConnection
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
-from gatekeeper.server.smtp_connection import log, shared_attributes
+from gatekeeper.server.smtp_connection import SmtpConnection, log, shared_attributes
 from gatekeeper.server.smtp_server import MailAcceptance, SmtpServer
 from gatekeeper.server.sockets import Acceptor, open_sockets
 from gatekeeper.server.spool import ContentSpool
@@ -57,7 +57,7 @@ class SmtpListener:
         self._server.shared = shared_attributes(
             hostname=self._settings.hostname, timeout=self._settings.command_timeout, tls_context=self._tls
         )
-        self._acceptor = Acceptor(sockets or open_sockets(self._settings.listen), self._connection)
+        self._acceptor = Acceptor(sockets or open_sockets(self._settings.listen), partial(SmtpConnection, self._server))
 
     async def stop(self, grace: float) -> None:
         """Accept no more connections, answer 421 to idle clients, and let messages in progress end within `grace`
@@ -72,9 +72,6 @@ class SmtpListener:
         cut = await self._server.drain(grace)
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)
-
-    def _connection(self) -> QuickConnection:
-        return QuickConnection(self._server)
 
 
 def _tls_context(settings: Listening) -> ssl.SSLContext | None:

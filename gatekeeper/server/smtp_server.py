@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
+from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.message.hide_recipients import hide_recipients
+from gatekeeper.model import Transaction
+from gatekeeper.ops.log import Address, event
 from gatekeeper.server.connections import Connections, ListenerConnection, membership_test
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.spool import ContentSpool
@@ -59,18 +63,18 @@ class SmtpServer(Connections):
         contents: ContentSpool,
     ) -> None:
         super().__init__(settings, settings.max_connections_per_client)
-        self.next_hop, self.pipeline = next_hop, pipeline
-        self.sender_allowed, self.obstacle = acceptance.sender_allowed, acceptance.obstacle
-        self.is_ours, self._has_own = acceptance.is_ours, acceptance.has_own
-        self.contents = contents
+        self.next_hop, self.pipeline, self.contents = next_hop, pipeline, contents
+        self.hostname, self.has_tls = settings.hostname, bool(settings.tls_cert)
+        self.max_commands, self.max_recipients = settings.max_commands, settings.max_recipients
+        self._sender_allowed, self.obstacle = acceptance.sender_allowed, acceptance.obstacle
+        self.owns, self._has_own = acceptance.is_ours, acceptance.has_own
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.shared: Mapping[str, Any] = {}  # attributes that every connection begins with; set at the start
         self.may_xforward, self.may_xclient = membership_test(settings.xforward), membership_test(settings.xclient)
         self.is_authenticated = membership_test(settings.authenticated)
         self._theirs: Mapping[str, str] = {}
         self._ours: Mapping[str, str] = {}
-        # EHLO replies that offer `_ours`, by hostname, STARTTLS, XFORWARD and XCLIENT
-        self._hellos: dict[tuple[str, bool, bool, bool], Reply] = {}
+        self._hellos: dict[tuple[bool, bool, bool], Reply] = {}  # that offer `_ours`: STARTTLS, XFORWARD, XCLIENT
         self._next_check: asyncio.TimerHandle | None = None
 
     # -- deadlines: one timer checks those of all connections ----------------------------------------------------
@@ -93,9 +97,54 @@ class SmtpServer(Connections):
         if len(self):
             self._check_later()
 
+    # -- what a session asks (smtp/wanted.py) --------------------------------------------------------------------
+
+    def sender_allowed(self, sender: str, peer: str) -> bool:
+        """Return True where mail with this MAIL FROM is accepted; a refusal is logged."""
+        allowed = self._sender_allowed(sender)
+        if not allowed:
+            event("sender refused", {"client": peer, "from": Address(sender)})
+        return allowed
+
     def owns_any(self, addresses: Sequence[str]) -> bool:
         """Return True where the gate itself answers one of these recipients."""
-        return self._has_own() and any(map(self.is_ours, addresses))
+        return self._has_own() and any(map(self.owns, addresses))
+
+    def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
+        """Return the reply to EHLO. Args: `offered` is what `offers` returned."""
+        key = (starttls, self.may_xforward(peer), self.may_xclient(peer))
+        known = self._hellos.get(key) if offered is self._ours else None
+        if known is None:
+            known = _hello(self.hostname, offered, *key)
+            if offered is self._ours:
+                self._hellos[key] = known
+        return known
+
+    def size_limit(self, offered: Mapping[str, str]) -> int:
+        """Return the largest message, in octets, that is accepted from a client that was offered this."""
+        return int(offered.get("SIZE", self.settings.max_size))
+
+    # -- the message ---------------------------------------------------------------------------------------------
+
+    async def judge(self, transaction: Transaction, relayed: RelayTransaction, done: Callable[[], None]) -> Reply:
+        """Have a message judged, and return the reply to its dot; the next hop's transaction is over then.
+
+        Args: `done` is called at the end, whatever comes of it.
+        """
+        is_passed_on = False
+
+        async def relay(added: bytes, *, blind: bool = False) -> Reply:
+            nonlocal is_passed_on
+            is_passed_on = True  # from here on the next hop may have the message
+            content = hide_recipients([transaction.content]) if blind else [transaction.content]
+            return await relayed.data((added, *content))
+
+        try:
+            return await self.pipeline.receive_in_task(transaction, relay)
+        finally:
+            done()
+            if not is_passed_on:
+                await relayed.abandon()
 
     # -- extensions ----------------------------------------------------------------------------------------------
 
@@ -124,22 +173,8 @@ class SmtpServer(Connections):
         limit = int(theirs) if theirs.isdigit() else 0  # 0 or nothing: no fixed limit (RFC 1870 4)
         return min(limit, self.settings.max_size) if limit else self.settings.max_size
 
-    def hello(self, offered: Mapping[str, str], hostname: str, peer: str, *, starttls: bool) -> Reply:
-        """Return the reply to EHLO. Args: `offered` is what `offers` returned."""
-        key = (hostname, starttls, self.may_xforward(peer), self.may_xclient(peer))
-        known = self._hellos.get(key) if offered is self._ours else None
-        if known is None:
-            known = _hello(offered, *key)
-            if offered is self._ours:
-                self._hellos[key] = known
-        return known
 
-    def size_limit(self, offered: Mapping[str, str]) -> int:
-        """Return the largest message, in octets, that is accepted from a client that was offered this."""
-        return int(offered.get("SIZE", self.settings.max_size))
-
-
-def _hello(offered: Mapping[str, str], hostname: str, starttls: bool, xforward: bool, xclient: bool) -> Reply:
+def _hello(hostname: str, offered: Mapping[str, str], starttls: bool, xforward: bool, xclient: bool) -> Reply:
     lines = [f"{keyword} {argument}".rstrip() for keyword, argument in offered.items()]
     if starttls:
         lines.append("STARTTLS")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gatekeeper.smtp.parameters import MailArgument
 from gatekeeper.smtp.replies import Reply, reply
 
 BARE = reply(550, "bare CR, bare LF or NUL in a command: expected CR LF at the end of a line only", "5.5.2")
@@ -13,57 +14,17 @@ _PLAIN_LIMIT = 512  # RFC 5321 4.5.3.1.4, CRLF included
 PARAMETERS_LIMIT = 4096  # extensions raise the limit: RFC 1870 3, RFC 3461 4, RFC 6531 3.4
 _WITH_PARAMETERS = (b"MAIL", b"RCPT", b"XFOR", b"XCLI")
 
+_SHORT_LINE = re.compile(rb"([^\r\n\0]{0,%d})\r\n" % (_PLAIN_LIMIT - len("\r\n")))
 _GOOD_LINE = re.compile(rb"([^\r\n\0]*)\r\n")
 _BAD_OCTET = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\0")
-# A run of plain RCPT commands, even of thousands, is found by one match: only addresses that `parse_rcpt` would take
-# unchanged, without parameters. All else goes through `parse_rcpt`. IGNORECASE would cost four times as much.
+# A run of plain RCPT commands, even of thousands, is found by one match, and so is a plain MAIL: only addresses that
+# `parse_rcpt` and `parse_mail` would take unchanged, without parameters. IGNORECASE would cost four times as much.
 _ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z0-9\-]{1,63}"
 _RCPT = rb"(?:RCPT TO|rcpt to|Rcpt To):<"  # no two alternatives begin alike: nothing is tried twice
 _RUN = rb"(?>(?:" + _RCPT + _ADDRESS + rb">\r\n)+)"  # atomic: no backtracking, whatever follows
 _RECIPIENT_RUN = re.compile(_RUN)
-_LONE_RECIPIENT = re.compile(_RCPT + rb"(" + _ADDRESS + rb")>\r\n")
+_PLAIN_MAIL = re.compile(rb"(?:MAIL FROM|mail from|Mail From):<(" + _ADDRESS + rb")>\r\n")
 _BETWEEN_RECIPIENTS = re.compile(r">\r\n[^<>]+<")
-_LONE_SENDER = re.compile(rb"(?:MAIL FROM|mail from|Mail From):<(" + _ADDRESS + rb")>\r\n")
-_LONE_MAIL = re.compile(rb"MAIL (FROM:[^\r\n\0]{1,400})\r\n", re.IGNORECASE)
-_LONE_GROUP = re.compile(rb"(MAIL FROM:[^\r\n\0]{1,400}\r\n)(" + _RUN + rb")DATA\r\n")
-_LONE_HELLO = re.compile(rb"([Ee][Hh]|[Hh][Ee])[Ll][Oo] ([!-~]{1,255})\r\n")
-
-
-def lone_recipient(octets: bytes) -> str | None:
-    """Return the address where the octets are exactly one RCPT that `take_recipients` would take; else None."""
-    found = _LONE_RECIPIENT.fullmatch(octets)
-    return found[1].decode("ascii") if found else None
-
-
-def lone_sender(octets: bytes) -> str | None:
-    """Return the address where the octets are exactly one MAIL of an ordinary address without parameters; else None."""
-    found = _LONE_SENDER.fullmatch(octets)
-    return found[1].decode("ascii") if found else None
-
-
-def lone_mail(octets: bytes) -> bytes | None:
-    """Return the argument where the octets are exactly one MAIL of ordinary length; else None."""
-    found = _LONE_MAIL.fullmatch(octets)
-    return found[1] if found else None
-
-
-def lone_group(octets: bytes) -> tuple[bytes, list[str]] | None:
-    """Return MAIL's line and the addresses of RCPT where the octets are exactly MAIL, RCPTs and DATA; else None."""
-    found = _LONE_GROUP.fullmatch(octets)
-    return (found[1], _addresses(found[2])) if found else None
-
-
-def _addresses(run: bytes) -> list[str]:
-    text = run[len("RCPT TO:<") : -len(">\r\n")].decode("ascii")
-    if text.count("\r") == text.count(">\r\nRCPT TO:<"):
-        return text.split(">\r\nRCPT TO:<")
-    return _BETWEEN_RECIPIENTS.split(text)
-
-
-def lone_hello(octets: bytes) -> tuple[str, bool] | None:
-    """Return the client's name, and True for EHLO, where the octets are exactly one HELO or EHLO; else None."""
-    found = _LONE_HELLO.fullmatch(octets)
-    return (found[2].decode("ascii"), found[1].upper() == b"EH") if found else None
 
 
 class CommandReader:
@@ -82,32 +43,33 @@ class CommandReader:
         """Return True where octets are waiting, of a whole command or of a part of one."""
         return self._at < len(self._octets)
 
-    @property
-    def recipient_next(self) -> bool:
-        """Return True where the next command has arrived whole and is a RCPT: the client pipelines."""
-        return self._octets[self._at : self._at + 4].upper() == b"RCPT" and self._octets.find(b"\r\n", self._at) >= 0
-
     def feed(self, data: bytes) -> None:
         """Add octets that the client sent."""
-        self._octets = self._octets[self._at :] + data if self.pending else data
+        self._octets = self._octets[self._at :] + data if self._at < len(self._octets) else data
         self._at = 0
 
-    def take_recipients(self) -> list[str]:
-        """Take the plain RCPT commands that come next (ordinary ASCII address, no parameters).
+    def take(self) -> bytes | MailArgument | list[str] | Reply | None:
+        """Take the next command, without its CRLF; of plain ones what is in them.
 
-        Returns the addresses.
+        A plain MAIL or RCPT has an ordinary ASCII address and no parameters. Returns the argument of a plain MAIL, the
+        addresses of all plain RCPTs that come next, the reply for a bad line, None where more octets are needed.
         """
-        run = None if self._dropping else _RECIPIENT_RUN.match(self._octets, self._at)
-        if not run:
-            return []
-        self._at = run.end()
-        return _addresses(run[0])
+        if self._at >= len(self._octets):
+            return None
+        if not self._dropping:
+            if run := _RECIPIENT_RUN.match(self._octets, self._at):
+                self._at = run.end()
+                return _addresses(run[0])
+            if mail := _PLAIN_MAIL.match(self._octets, self._at):
+                self._at = mail.end()
+                return MailArgument(mail[1].decode("ascii"))
+            if line := _SHORT_LINE.match(self._octets, self._at):
+                self._at = line.end()
+                return line[1]
+        return self._take_odd()
 
-    def take(self) -> bytes | Reply | None:
-        """Take the next command, without its CRLF.
-
-        Returns the reply for a bad line, None where more octets are needed.
-        """
+    def _take_odd(self) -> bytes | Reply | None:
+        """Take a line that is long, bad, or has not come to its end."""
         while True:
             line = _GOOD_LINE.match(self._octets, self._at)
             end = line.end() if line else self._octets.find(b"\r\n", self._at) + 2
@@ -132,6 +94,15 @@ class CommandReader:
         self._dropping = self._dropping or not (bad and bad.end() == len(rest) and rest.endswith(b"\n"))
         self._octets, self._at = b"\r" if rest.endswith(b"\r") else b"", 0
         return answer
+
+
+def _addresses(run: bytes) -> list[str]:
+    text = run[len("RCPT TO:<") : -len(">\r\n")].decode("ascii")
+    if "\r" not in text:
+        return [text]
+    if text.count("\r") == text.count(">\r\nRCPT TO:<"):
+        return text.split(">\r\nRCPT TO:<")
+    return _BETWEEN_RECIPIENTS.split(text)
 
 
 def _limit(line: bytes) -> int:

@@ -51,6 +51,9 @@ def plain_rcpt_commands(recipients: Sequence[Recipient]) -> bytes | None:
     """Return all RCPT commands as they go over the wire; None where `rcpt_command` has to make each of them."""
     if not recipients:
         return b""
+    if len(recipients) == 1:
+        ((address, parameters),) = recipients
+        return f"RCPT TO:<{address}>\r\n".encode("ascii") if not parameters and _is_plain(address) else None
     addresses = [recipient.address for recipient in recipients if not recipient.parameters]
     joined = "".join(addresses)
     if len(addresses) < len(recipients) or not joined.isascii() or joined.encode("ascii").translate(None, _PLAIN):

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from gatekeeper.model import Transaction
 
+MOST_HOPS = 50  # Received fields
 _UNFIT = re.compile(r"[^A-Za-z0-9.:_\-\[\]]")  # characters that would end an atom, open a comment or fold the field
 _HEADER_BYTES = 262_144  # octets in which trace fields are counted; a longer header is a defect of its own
 _TRACE_FIELD = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
@@ -37,11 +38,11 @@ def _date(now: datetime, _offset: timedelta | None) -> str:
     return format_datetime(now)
 
 
-def is_looping(content: bytes, most: int) -> bool:
-    """Return True for a message with more than `most` Received fields, which must be in a loop (RFC 5321 6.3)."""
+def is_looping(content: bytes) -> bool:
+    """Return True for a message with more than MOST_HOPS Received fields, which must be in a loop (RFC 5321 6.3)."""
     end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
     lines = content.count(b"\n", 0, end if end >= 0 else _HEADER_BYTES)
-    return lines >= most and count_received(content) > most  # a quick test first: short headers have too few
+    return lines >= MOST_HOPS and count_received(content) > MOST_HOPS  # a quick test first: short headers have too few
 
 
 def count_received(content: bytes) -> int:

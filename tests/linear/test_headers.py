@@ -31,7 +31,7 @@ def read_all(content: bytes) -> None:
     read_facts(content)
     read_likeness(content)
     token_of(content)
-    is_looping(content, 50)
+    is_looping(content)
     count_received(content)
     without_hidden_fields([content])
     hide_recipients([content])

@@ -18,9 +18,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.model import Transaction
 from gatekeeper.server import spool
-from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.spool import Allowance, ContentSpool, Spool
-from gatekeeper.server.verbs import VerbConnection
 from gatekeeper.smtp.data import ContentReader
 from gatekeeper.smtp.replies import Reply
 from tests.server.talking import PATIENCE, Client, Door, Passer, open_door, until
@@ -326,25 +324,6 @@ async def test_a_client_that_is_faster_than_the_disk_waits(monkeypatch: pytest.M
         assert (await client.reply()).startswith("250")
         assert [mail.content for mail in door.sink.mails] == [content]
         assert is_empty(contents_of(door))
-
-
-# -- as the task does it ---------------------------------------------------------------------------------------------
-
-
-async def test_the_task_takes_large_messages_in_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is told, too, where there is no room on the disk, or its client leaves."""
-    monkeypatch.setattr(SmtpListener, "_connection", lambda listener: VerbConnection(listener._server))
-    async with open_door(memory_for_content="3MB") as door:
-        assert {reply[:3] for reply in await sent_at_once(door, 4)} == {"250"}
-        assert sorted(mail.content for mail in door.sink.mails) == sorted(large(number) for number in range(4))
-        client, leaver = await door.client(), await door.client()
-        with files_of_at_most(2 * MEGABYTE):
-            assert (await send(client, large(octets=9 * MEGABYTE))).startswith("452 4.3.1")
-        await leaver.envelope()
-        leaver.say(large())
-        await until(lambda: not is_empty(contents_of(door)))
-        leaver.reset()
-        await until(lambda: is_empty(contents_of(door)))
 
 
 # -- by a milter -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,391 @@
+"""The whole SMTP dialog with one client, as a generator without I/O that reads like blocking code (RFC 5321).
+
+`Session.dialog` yields what it wants done, a value of `wanted.py` at a time, and is resumed with what has come of it.
+`server/smtp_connection.py` does these things with sockets, a test's script without. Replies collect in `replies`, and
+are written in one piece when the client is to speak next (RFC 2920 3.2): at READ, TakeMessage and START_TLS, and at the
+end. Whoever drives the dialog closes the generator when the client has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gatekeeper.model import Recipient, Transaction
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp import session_replies as replies
+from gatekeeper.smtp.client_identity import ClientIdentity
+from gatekeeper.smtp.commands import CommandReader
+from gatekeeper.smtp.data import Fault
+from gatekeeper.smtp.mail_transaction import MailTransaction
+from gatekeeper.smtp.parameters import (
+    XCLIENT,
+    XFORWARD,
+    ArgumentError,
+    MailArgument,
+    parse_attributes,
+    parse_mail,
+    parse_rcpt,
+)
+from gatekeeper.smtp.received import is_looping
+from gatekeeper.smtp.replies import Reply
+from gatekeeper.smtp.wanted import ABANDON, FIND_OFFERS, READ, START_TLS, Ask, Dialog, Judge, Listener, TakeMessage
+
+MOST_ERRORS = 10  # commands that are none; then it is no mail client
+
+_FAULTS = {Fault.DISK: policy_replies.disk_full(), Fault.MEMORY: policy_replies.too_many_large()}
+
+
+class Closing(Exception):
+    """The dialog ends with this reply."""
+
+    def __init__(self, last: Reply) -> None:
+        super().__init__()
+        self.reply = last
+
+
+class Session:
+    """One client's dialog. RCPTs that come together are one question to the next hop, with MAIL where it is due."""
+
+    def __init__(self, listener: Listener, identity: ClientIdentity, more: Callable[[], bool]) -> None:
+        """Args: `more` tells whether octets have come that were not read yet."""
+        self.replies: list[bytes] = []  # to be written
+        self.in_message = False  # from 354 to the reply to the dot
+        self.stopping = False  # the service ends: no further command is run
+        self.lingering = False  # the service ends: one more message may come
+        self._listener, self._identity, self._more = listener, identity, more
+        self._commands = CommandReader()
+        self._offered: Mapping[str, str] = {}
+        self._size_limit = listener.size_limit({})  # octets of a message
+        self._mail: MailTransaction | None = None  # the transaction under way
+        self._idle_commands = 0  # since the last message
+        self._errors = 0
+        self._messages = 0
+
+    def dialog(self) -> Dialog:
+        """Hold the dialog, from the greeting on; when it is over the connection is to be closed.
+
+        RCPTs are noted until another command, or none, comes behind them.
+        """
+        self._answer(replies.greeting(self._listener.hostname))
+        try:
+            while not self.stopping:
+                command = self._commands.take()
+                if isinstance(command, list):
+                    self._note_plain(command)
+                elif isinstance(command, bytes) and command[:5].upper() == b"RCPT ":
+                    self._note(self._read_recipient(command[5:]))
+                else:
+                    if self._mail is not None and self._mail.is_due:
+                        yield from self._answer_noted(self._mail)
+                    if command is not None:
+                        yield from self._run(command) or ()
+                    elif not self.stopping:
+                        self._commands.feed((yield READ))
+            self._answer(replies.GOING_DOWN)
+        except Closing as closing:
+            self._answer(closing.reply)
+
+    def stop(self) -> None:
+        """End when the message in progress is done, or the one that a client who has sent none yet is about to send."""
+        owed = self._mail is not None or not self._messages
+        self.lingering = owed and not self.in_message
+        self.stopping = not self.lingering
+
+    def _run(self, command: bytes | MailArgument | Reply) -> Dialog | None:
+        """Run a command other than RCPT; return the rest where that has to wait for something."""
+        if isinstance(command, Reply):
+            self._answer_error(command)
+            return None
+        self._count_command()
+        if isinstance(command, MailArgument):
+            self._begin(command)
+            return None
+        verb, _, argument = command.partition(b" ")
+        method = _METHODS.get(verb) or _METHODS.get(verb.upper())
+        if method is None:
+            self._answer_error(replies.UNKNOWN)
+        elif (text := _decode(argument) if argument else "") is None:
+            self._answer(replies.NOT_TEXT)
+        else:
+            return method(self, text)
+        return None
+
+    def _count_command(self) -> None:
+        self._idle_commands += 1
+        if self._idle_commands > self._listener.max_commands:
+            raise Closing(replies.TOO_MANY_COMMANDS)
+
+    def _answer(self, given: Reply) -> None:
+        self.replies.append(given.encode())
+
+    def _answer_all(self, given: Sequence[Reply]) -> None:
+        """Answer many commands; of thousands of replies most are the same."""
+        if len(given) == 1:
+            self.replies.append(given[0].encode())
+        elif given and given.count(given[0]) == len(given):
+            self.replies.append(given[0].encode() * len(given))
+        else:
+            self.replies += [each.encode() for each in given]
+
+    def _answer_error(self, error: Reply) -> None:
+        self._errors += 1
+        if self._errors > MOST_ERRORS:
+            raise Closing(replies.TOO_MANY_ERRORS)
+        self._answer(error)
+
+    # -- hello ---------------------------------------------------------------------------------------------------
+
+    def _helo(self, argument: str) -> Dialog:
+        return self._hello(argument, extended=False)
+
+    def _ehlo(self, argument: str) -> Dialog:
+        return self._hello(argument, extended=True)
+
+    def _hello(self, name: str, *, extended: bool) -> Dialog:
+        if not name or not name.isprintable() or " " in name:
+            self._answer(replies.NO_NAME)
+            return
+        yield from self._abandon()
+        identity, listener = self._identity, self._listener
+        identity.helo, identity.extended = name, extended
+        self._offer((yield FIND_OFFERS) if extended else {})
+        if extended:
+            starttls = listener.has_tls and not identity.encrypted
+            self._answer(listener.hello(self._offered, identity.address, starttls=starttls))
+        else:
+            self._answer(replies.helo_reply(listener.hostname))
+
+    def _offer(self, offered: Mapping[str, str]) -> None:
+        self._offered, self._size_limit = offered, self._listener.size_limit(offered)
+
+    def _starttls(self, argument: str) -> Dialog:
+        """Start TLS; everything that was known about the client before is discarded (RFC 3207 4.2)."""
+        identity = self._identity
+        if not self._listener.has_tls:
+            self._answer_error(replies.UNKNOWN)
+        elif identity.encrypted or argument:
+            self._answer(replies.ENCRYPTED if identity.encrypted else replies.NO_ARGUMENT)
+        elif self._has_more():
+            raise Closing(replies.PAST_TLS)  # it would be taken for encrypted
+        else:
+            yield from self._abandon()
+            self._offer({})
+            yield START_TLS
+            self._identity = ClientIdentity(identity.address, identity.port, encrypted=True)
+
+    def _has_more(self) -> bool:
+        """Return True where the client has sent something behind the command that is run."""
+        return self._commands.pending or self._more()
+
+    # -- for whom a trusted peer speaks --------------------------------------------------------------------------
+
+    def _xforward(self, argument: str) -> None:
+        attributes = self._read_attributes(argument, XFORWARD, self._listener.may_xforward(self._identity.address))
+        if attributes:
+            self._identity.forwarded = {**self._identity.forwarded, **attributes}
+            self._answer(replies.OK)
+
+    def _xclient(self, argument: str) -> None:
+        attributes = self._read_attributes(argument, XCLIENT, self._listener.may_xclient(self._identity.address))
+        if attributes:
+            self._identity.speak_for(attributes)
+            self._answer(replies.greeting(self._listener.hostname))  # a new session begins
+
+    def _read_attributes(self, argument: str, known: tuple[str, ...], allowed: bool) -> dict[str, str]:
+        """Return the attributes of XFORWARD or XCLIENT; none, after a reply, where there are none to read."""
+        if not allowed or self._mail:
+            self._answer(replies.NESTED if allowed else replies.NOT_YOURS)
+            return {}
+        try:
+            return parse_attributes(argument, known)
+        except ArgumentError as error:
+            self._answer(error.reply)
+            return {}
+
+    # -- the envelope --------------------------------------------------------------------------------------------
+
+    def _begin(self, argument: str | MailArgument) -> None:
+        """Begin a transaction at MAIL; the next hop is asked about it together with RCPTs that have come behind it."""
+        refused = self._mail_refusal()
+        try:
+            if refused is None:
+                mail = parse_mail(argument, self._offered, self._size_limit) if isinstance(argument, str) else argument
+                refused = self._sender_refusal(mail.address)
+        except ArgumentError as error:
+            refused = error.reply
+        if refused is None:
+            self._mail = MailTransaction(mail, self._identity.client())
+        else:
+            self._answer(refused)
+
+    def _mail_refusal(self) -> Reply | None:
+        if not self._identity.helo:
+            return replies.SAY_HELLO
+        return replies.NESTED if self._mail else self._listener.obstacle()
+
+    def _sender_refusal(self, sender: str) -> Reply | None:
+        if not sender or self._listener.sender_allowed(sender, self._identity.address):
+            return None
+        return replies.SENDER_REFUSED
+
+    def _rcpt(self, argument: str) -> None:
+        """Answer a RCPT without an argument; all others are noted."""
+        self._answer(replies.NO_PATH)
+
+    def _read_recipient(self, argument: bytes) -> Recipient | Reply:
+        text = _decode(argument)
+        if text is None:
+            return replies.NOT_TEXT
+        try:
+            return parse_rcpt(text, self._offered, bool(self._mail and self._mail.argument.utf8))
+        except ArgumentError as error:
+            return error.reply
+
+    def _note(self, recipient: Recipient | Reply) -> None:
+        """Note a recipient, or the reply that refuses it."""
+        mail = self._mail
+        if mail is None:
+            self._count_command()
+            self._answer(replies.SAY_MAIL)
+        elif mail.recipients >= self._listener.max_recipients:
+            mail.note_refused(replies.TOO_MANY_RECIPIENTS)
+        elif isinstance(recipient, Reply):
+            mail.note_refused(recipient)
+        elif self._listener.owns(recipient.address):
+            mail.note_own(recipient)
+        else:
+            mail.to_ask.append(recipient)
+
+    def _note_plain(self, addresses: Sequence[str]) -> None:
+        """Note many recipients at once."""
+        mail = self._mail
+        if mail is not None and not self._listener.owns_any(addresses):
+            room = max(0, self._listener.max_recipients - mail.recipients)
+            mail.to_ask += map(Recipient, addresses[:room])
+            addresses = addresses[room:]
+        for address in addresses:
+            self._note(Recipient(address))
+
+    def _answer_noted(self, mail: MailTransaction) -> Dialog:
+        """Answer MAIL and RCPTs as the next hop does, which is asked about all of them in one go."""
+        answers: Sequence[Reply] = ()
+        if mail.to_ask or not mail.is_open:
+            answers = yield Ask(mail.argument, mail.client, mail.to_ask)
+        if not mail.is_open:
+            opened, answers = answers[0], answers[1:]
+            self._answer(opened)
+            if not opened.ok:
+                self._answer_all(mail.refuse_all(opened))
+                yield from self._abandon()
+                return
+            mail.is_open = True
+        self._answer_all(mail.conclude(answers))
+
+    # -- the message ---------------------------------------------------------------------------------------------
+
+    def _data(self, argument: str) -> Dialog | None:
+        mail = self._mail
+        if self._has_more():
+            raise Closing(replies.PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
+        if argument:
+            self._answer(replies.NO_ARGUMENT)
+        elif mail is None or not mail.accepted:
+            self._answer(replies.SAY_MAIL if mail is None else replies.NO_VALID if mail.refused else replies.SAY_RCPT)
+        else:
+            return self._take_message(mail)
+        return None
+
+    def _take_message(self, mail: MailTransaction) -> Dialog:
+        """Receive the content, then have it judged. A client that leaves before the end leaves nothing behind."""
+        self._answer(replies.GO_AHEAD)
+        self.in_message = True
+        content: bytes | Fault = yield TakeMessage(self._size_limit)
+        self._messages += 1
+        self.stopping = self.stopping or self.lingering  # the service ends: it was the last message
+        refused = self._content_refusal(content)
+        if refused or isinstance(content, Fault):
+            yield from self._abandon()
+            self._end_message(refused or policy_replies.bad_content())
+            return
+        transaction = self._transaction(mail, content)
+        self._mail, self._identity.forwarded = None, {}  # from here on it is not the client's to abandon
+        self._end_message((yield Judge(transaction)))
+
+    def _end_message(self, answer: Reply) -> None:
+        self.in_message = False
+        if answer.ok:
+            self._idle_commands = 0
+        self._answer(answer)
+
+    def _content_refusal(self, content: bytes | Fault) -> Reply | None:
+        if isinstance(content, Fault):
+            return policy_replies.too_large(self._size_limit) if content is Fault.SIZE else _FAULTS.get(content)
+        return policy_replies.too_many_hops() if is_looping(content) else None
+
+    def _transaction(self, mail: MailTransaction, content: bytes) -> Transaction:
+        client, login, parameters = mail.client, self._identity.login, mail.argument.parameters
+        if parameters:
+            parameters = tuple(each for each in parameters if not each.startswith("SIZE="))
+        return Transaction(
+            listener="smtp",
+            client=client,
+            sender=mail.argument.address,
+            recipients=tuple(mail.accepted),
+            content=content,
+            parameters=parameters,
+            login=login,
+            authenticated=bool(login) or self._listener.is_authenticated(client.address),
+            upstream=self._identity.upstream,
+        )
+
+    def _abandon(self) -> Dialog:
+        """End the transaction, here and at the next hop."""
+        mail, self._mail = self._mail, None
+        self._identity.forwarded = {}
+        if mail is not None:
+            yield ABANDON
+
+    # -- the others ----------------------------------------------------------------------------------------------
+
+    def _rset(self, argument: str) -> Dialog:
+        if not argument:
+            yield from self._abandon()
+        self._answer(replies.NO_ARGUMENT if argument else replies.OK)
+
+    def _noop(self, argument: str) -> None:
+        self._answer(replies.OK)
+
+    def _vrfy(self, argument: str) -> None:
+        self._answer(replies.CANNOT_VERIFY)
+
+    def _help(self, argument: str) -> None:
+        self._answer(replies.HELP)
+
+    def _quit(self, argument: str) -> None:
+        if not argument:
+            raise Closing(replies.BYE)
+        self._answer(replies.NO_ARGUMENT)
+
+
+_METHODS: Mapping[bytes, Callable[[Session, str], Dialog | None]] = {
+    b"HELO": Session._helo,
+    b"EHLO": Session._ehlo,
+    b"STARTTLS": Session._starttls,
+    b"XFORWARD": Session._xforward,
+    b"XCLIENT": Session._xclient,
+    b"MAIL": Session._begin,
+    b"RCPT": Session._rcpt,
+    b"DATA": Session._data,
+    b"RSET": Session._rset,
+    b"NOOP": Session._noop,
+    b"VRFY": Session._vrfy,
+    b"HELP": Session._help,
+    b"QUIT": Session._quit,
+}
+
+
+def _decode(argument: bytes) -> str | None:
+    try:
+        return argument.decode("utf-8").strip(" ")
+    except UnicodeDecodeError:
+        return None

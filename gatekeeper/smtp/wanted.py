@@ -1,0 +1,117 @@
+"""What a session of `session.py` wants done by whoever drives it, and what it asks its listener."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Protocol
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.smtp.parameters import MailArgument
+from gatekeeper.smtp.replies import Reply
+
+
+@immutable
+class Read:
+    """Receive octets of the client. Resumed with all that have come, at least one."""
+
+
+@immutable
+class FindOffers:
+    """Find out which extensions may be offered. Resumed with their EHLO keywords, and the arguments of these."""
+
+
+@immutable
+class StartTls:
+    """Answer STARTTLS, and encrypt the connection (RFC 3207). Resumed with None."""
+
+
+@immutable
+class Ask:
+    """Ask the next hop about MAIL, the first time in a transaction, and about recipients.
+
+    Resumed with the reply to MAIL where this is the first time, then one reply for each recipient.
+    """
+
+    mail: MailArgument
+    client: Client
+    recipients: Sequence[Recipient]
+
+
+@immutable
+class Abandon:
+    """End the next hop's transaction without a message. Resumed with None."""
+
+
+@immutable
+class TakeMessage:
+    """Receive the content of a message. Resumed with the content, or with why it is refused."""
+
+    limit: int  # octets
+
+
+@immutable
+class Judge:
+    """Have a message judged, and relayed where it may pass; the next hop's transaction is over then.
+
+    Resumed with the reply to the message's dot.
+    """
+
+    transaction: Transaction
+
+
+Wanted = Read | FindOffers | StartTls | Ask | Abandon | TakeMessage | Judge
+Dialog = Generator[Wanted, Any, None]  # a dialog, or a part of one
+READ, FIND_OFFERS, START_TLS, ABANDON = Read(), FindOffers(), StartTls(), Abandon()
+
+
+class Listener(Protocol):
+    """What a session asks its listener, which answers at once. A `peer` is the IP address of the connected client."""
+
+    @property
+    def hostname(self) -> str: ...
+
+    @property
+    def max_commands(self) -> int:
+        """The most commands between two messages, RCPT not counted."""
+        ...
+
+    @property
+    def max_recipients(self) -> int: ...
+
+    @property
+    def has_tls(self) -> bool:
+        """True where STARTTLS can be offered."""
+        ...
+
+    def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
+        """Return the reply to EHLO. Args: `offered` are the keywords that OFFERS was resumed with."""
+        ...
+
+    def size_limit(self, offered: Mapping[str, str]) -> int:
+        """Return the largest message, in octets, that is accepted from a client that was offered this."""
+        ...
+
+    def obstacle(self) -> Reply | None:
+        """Return the reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk."""
+        ...
+
+    def sender_allowed(self, sender: str, peer: str) -> bool:
+        """Return True where mail with this MAIL FROM, which is not null, is accepted."""
+        ...
+
+    def owns_any(self, addresses: Sequence[str]) -> bool:
+        """Return True where the gate itself answers one of these recipients."""
+        ...
+
+    def owns(self, address: str) -> bool:
+        """Return True for a recipient that the gate itself answers, so that no next hop is asked."""
+        ...
+
+    def may_xforward(self, peer: str) -> bool: ...
+
+    def may_xclient(self, peer: str) -> bool: ...
+
+    def is_authenticated(self, client: str) -> bool:
+        """Return True for a client, by IP address, whose senders are known."""
+        ...
