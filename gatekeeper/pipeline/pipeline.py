@@ -181,7 +181,7 @@ class Pipeline:
             audience=audience_of(recipients, facts, policy),
             source=source,
             keys=mailing_keys.keys(transaction, facts, source),
-            identity=mailing_keys.batch_identity(transaction.sender, recipients, facts),
+            identity=partial(mailing_keys.batch_identity, transaction.sender, recipients, facts),
             now=run.now,
             within=mailing.within,
             separate=source.separate,

@@ -122,6 +122,6 @@ def _render(arrival: Arrival, letterhead: Letterhead, verdict: Verdict, counts: 
         "reasons": numbered_list(texts) if texts else "",
         "next": _NEXT_STEPS[verdict.action],
     }
-    root = facts.message_id or f"preflight.{arrival.identity[:24]}@{letterhead.hostname}"
+    root = facts.message_id or f"preflight.{arrival.identity()[:24]}@{letterhead.hostname}"
     notice = MatterNotice("preflight", (source,), "", facts.subject, root, words=words)
     return notices.matter_notice(notice, letterhead.organisation, moment_of(arrival.now.timestamp()))

@@ -47,7 +47,7 @@ class Arrival:
     audience: Audience
     source: Source
     keys: Keys
-    identity: str  # of the batch, should it be stored: a resend has the same
+    identity: Callable[[], str]  # of the batch, should it be stored: a resend has the same; seldom worked out
     now: datetime
     within: timedelta  # how long a mailing takes in transactions that its keys join
     separate: bool = False  # each message of its source is a mailing of its own

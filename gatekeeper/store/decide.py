@@ -143,11 +143,11 @@ def _find_repeated(unit: UnitOfWork, pending: PendingDecision) -> Outcome | None
     """Return the outcome of a batch with the same envelope, Message-ID and content that is stored, or was stored and
     sent.
     """
-    if pending.arrival.returning or not unit.is_kept(pending.hashes.identity):
+    if pending.arrival.returning or not unit.is_kept(pending):
         return None
     unit.write()
     since = pending.now - _RESEND_SECONDS
-    found = _KEPT.rows(unit.connection, {"identity": pending.hashes.identity, "since": since})
+    found = _KEPT.rows(unit.connection, {"identity": unit.identity_of(pending), "since": since})
     return _repeat(found[0]) if found else None
 
 
@@ -322,7 +322,6 @@ def _claim(connection: Connection, judged: _Judged, *, passes: bool) -> int | No
 def _keep(unit: UnitOfWork, pending: PendingDecision, outcome: Outcome) -> Outcome:
     """Write the batch, which is held or gathered, and return the outcome with it."""
     assert outcome.key is not None  # a batch is kept of a mailing
-    identity = pending.hashes.identity
-    batch = keep_batch(unit.connection, outcome.key, pending.arrival, identity, outcome)
-    unit.add_kept(identity)
+    batch = keep_batch(unit.connection, outcome.key, pending.arrival, unit.identity_of(pending), outcome)
+    unit.add_kept(pending)
     return replace(outcome, batch=batch)

@@ -25,10 +25,9 @@ _SHARED = 4  # octets
 
 @immutable
 class ArrivalHashes:
-    """An arrival's source, identity and keys, hashed with the database's secret."""
+    """An arrival's source and keys, hashed with the database's secret."""
 
     source: Hash
-    identity: Hash
     keys: tuple[tuple[Hash, str], ...]  # with their kinds
     wide: tuple[Hash, ...]  # keys that join across sources
 
@@ -39,16 +38,16 @@ class ArrivalHashes:
 
 
 def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
-    """Return the hashes of an arrival's source, identity and keys; weak keys are hashed with the place that they join
+    """Return the hashes of an arrival's source and keys; weak keys are hashed with the place that they join
     within.
 
     Weak keys begin with octets that all keys of one source share, so that they lie side by side in the table: the keys
     of one message are written to one page rather than to five. The other 96 bits tell texts apart.
     """
     mailbox = arrival.source.mailbox
-    source, identity = keyed(secret, f"source {mailbox}"), keyed(secret, f"batch {arrival.identity}")
+    source = keyed(secret, f"source {mailbox}")
     if arrival.separate:
-        return ArrivalHashes(source, identity, (), ())
+        return ArrivalHashes(source, (), ())
     strong = tuple(_strong(secret, arrival))
     near = source[:_SHARED]
     wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
@@ -58,7 +57,7 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
         if (kind := _kind(key))
     )
     texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
-    return ArrivalHashes(source, identity, strong + weak, (*(key for key, _ in strong), *texts))
+    return ArrivalHashes(source, strong + weak, (*(key for key, _ in strong), *texts))
 
 
 def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:

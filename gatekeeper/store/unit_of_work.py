@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal_column, select
 
 from gatekeeper.lifecycle import KEPT_BATCHES
 from gatekeeper.store.active_mailing import ActiveMailing, write_rows
 from gatekeeper.store.arrival import Arrival, Judge
-from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.hashing import Hash, keyed
 from gatekeeper.store.db.schema import batches, mailings
-from gatekeeper.store.db.statements import SelectAmong, driver_rows, savepoint
+from gatekeeper.store.db.statements import SelectAmong, Statement, driver_rows, savepoint
 from gatekeeper.store.mailing_keys import ArrivalHashes, lock_mailings_of_keys, point_keys
 from gatekeeper.store.people import PersonRow, add_people, hash_people
 
@@ -33,6 +33,7 @@ class PendingDecision:
     now: float = field(init=False)
     since: float = field(init=False)  # when a mailing that its keys join may have begun at the earliest
     people: dict[Hash, PersonRow] = field(default_factory=dict)  # of its audience, once a unit of work has read it
+    identity: Hash | None = None  # of its batch, once a unit of work needed it
 
     def __post_init__(self) -> None:
         self.now = self.arrival.now.timestamp()
@@ -61,12 +62,19 @@ class UnitOfWork:
         if self._is_read:
             return
         self._most = len(pending)
-        self._kept = _kept_among(self.connection, [each.hashes.identity for each in pending])
+        self._kept = self._read_kept(pending)
         self._leads = self._read_leads(pending)
         for each in pending:
             each.people = each.people or hash_people(self.secret, each.arrival.audience)
         self._look_up_people(pending)
         self._is_read = True
+
+    def _read_kept(self, pending: Sequence[PendingDecision]) -> set[Hash]:
+        """Return the identities among these of which a batch is kept. Where nothing is kept, none is worked out."""
+        if not _ANY.rows(self.connection, {}):
+            return set()
+        rows = _KEPT.rows(self.connection, list(map(self.identity_of, pending)))
+        return {bytes(row["identity"]) for row in rows if row["state"] in KEPT_BATCHES}
 
     def _read_leads(self, pending: Sequence[PendingDecision]) -> dict[Hash, ActiveMailing]:
         """Return each key that leads to a mailing; one mailing is one value, however many keys lead to it."""
@@ -90,9 +98,15 @@ class UnitOfWork:
 
     # -- find ----------------------------------------------------------------------------------------------------
 
-    def is_kept(self, identity: Hash) -> bool:
-        """Return True where a batch of that identity is kept, or was kept and sent."""
-        return identity in self._kept
+    def is_kept(self, pending: PendingDecision) -> bool:
+        """Return True where a batch of the same identity is kept, or was kept and sent."""
+        return bool(self._kept) and self.identity_of(pending) in self._kept
+
+    def identity_of(self, pending: PendingDecision) -> Hash:
+        """Return the hash of what a resend of the arrival would have in common with it."""
+        if pending.identity is None:
+            pending.identity = keyed(self.secret, f"batch {pending.arrival.identity()}")
+        return pending.identity
 
     def led_to(self, pending: PendingDecision) -> dict[Hash, tuple[ActiveMailing, str]]:
         """Return those keys of an arrival that lead to a mailing young enough to be joined, and their kinds."""
@@ -120,9 +134,9 @@ class UnitOfWork:
             self._leads[key] = mailing
             self._pointed[key] = mailing.id, kind
 
-    def add_kept(self, identity: Hash) -> None:
-        """Note that a batch of that identity is kept from now on."""
-        self._kept.add(identity)
+    def add_kept(self, pending: PendingDecision) -> None:
+        """Note that the batch of an arrival is kept from now on."""
+        self._kept.add(self.identity_of(pending))
 
     def write(self) -> None:
         """Write all that has changed in memory; raise DBAPIError."""
@@ -162,10 +176,7 @@ class UnitOfWork:
         self._changed, self._pointed, self._ids = {}, {}, iter(())
 
 
-def _kept_among(connection: Connection, identities: Sequence[Hash]) -> set[Hash]:
-    return {bytes(row["identity"]) for row in _KEPT.rows(connection, identities) if row["state"] in KEPT_BATCHES}
-
-
+_ANY = Statement(lambda _: select(literal_column("1").label("found")).select_from(batches).limit(literal_column("1")))
 _KEPT = SelectAmong(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))
 
 

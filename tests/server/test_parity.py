@@ -137,7 +137,7 @@ def decided(run: TransactionRun) -> dict[str, Any]:
         "facts": replace(arrival.facts, size=0),
         "source": arrival.source,
         "keys": arrival.keys,
-        "identity": arrival.identity,
+        "identity": arrival.identity(),
         "notify": arrival.notify,
         "envelope": (transaction.sender, transaction.recipients, transaction.parameters, transaction.login),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from gatekeeper.address import Addresses
 from gatekeeper.message.mailing_keys import batch_identity, keys
@@ -60,7 +61,7 @@ def arrival(
         audience=Audience(users=inside, externals=outside, recipients=len(recipients)),
         source=source,
         keys=keys(transaction, facts, source),
-        identity=batch_identity(sender, Addresses(recipients), facts),
+        identity=partial(batch_identity, sender, Addresses(recipients), facts),
         now=NOON + timedelta(seconds=after),
         within=timedelta(hours=24),
         trace=b"Received: from a by b; now\r\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from gatekeeper.model import Action
@@ -105,6 +106,22 @@ async def test_a_resend_of_a_kept_batch_is_no_second_copy(store):
     sealed = await store.decide(one, limit(2000))
     assert sealed.repeated and sealed.mailing == first.mailing and await store.keep(one, sealed.batch)
     assert store.call(partial(views.find_mailing, number=1)).batches == 1
+
+
+async def test_what_a_resend_is_known_by_is_worked_out_only_where_something_is_kept(store):
+    worked_out = []
+
+    def watched(number):
+        one = arrival(people(1), subject=str(number), message_id=f"{number}@x")
+        return replace(one, identity=lambda: worked_out.append(number) or one.identity())
+
+    await store.decide(watched(1), limit(2000))
+    assert worked_out == []
+    first, second = arrival(people(2400)), arrival(people(2400))
+    once, again = await asyncio.gather(store.decide(first, limit(2000)), store.decide(second, limit(2000)))
+    assert again.repeated and again.batch == once.batch  # decided in one commit, before which nothing was kept
+    await store.decide(watched(2), limit(2000))
+    assert worked_out == [2]
 
 
 async def test_a_half_written_body_is_completed(store):

@@ -136,9 +136,7 @@ def brought(mail: Mail) -> Arrival:
         transaction=transaction,
         facts=facts,
         keys=keys(transaction, facts, one.source),
-        identity=batch_identity(
-            transaction.sender, Addresses([each.address for each in transaction.recipients]), facts
-        ),
+        identity=partial(batch_identity, transaction.sender, Addresses(transaction.addresses), facts),
         audience=audience if mail.kind == "watched" else one.audience,
         separate=mail.kind == "separate",
         returning=mail.kind == "returning",
