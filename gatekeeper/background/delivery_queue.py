@@ -28,7 +28,7 @@ from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.message.release_token import token_field, without_hidden_fields
 from gatekeeper.model import Recipient
 from gatekeeper.notices import Occasion
-from gatekeeper.outbox.to_senders import Letterhead, Told, queue_delivery_report
+from gatekeeper.outbox.to_senders import FailedDelivery, Letterhead, Told, queue_delivery_report
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.store.time_bounds import JITTER, pause_after
@@ -277,12 +277,14 @@ class Queue:
             answers = {each.position: (RecipientState.EXPIRED, each.reply) for each in waiting}
             jobs.record_answers(connection, release.batch_id, answers, now)
             refused, waiting = refused + waiting, []
-        until = job.queued_at + END_SECONDS
-        report = partial(queue_delivery_report, connection, letterhead, release.batch_id, now=now, retry_until=until)
+        failures = []
         if refused:
-            report(occasion=Occasion.UNDELIVERABLE, told=refused, once=f"undeliverable:{job.batch_id}:{job.attempts}")
+            failures.append((Occasion.UNDELIVERABLE, refused, f"undeliverable:{job.batch_id}:{job.attempts}"))
         if waiting and now - job.queued_at >= DELAY_SECONDS:
-            report(occasion=Occasion.DELAYED, told=waiting, once=f"delayed:{job.batch_id}")
+            failures.append((Occasion.DELAYED, waiting, f"delayed:{job.batch_id}"))
+        for occasion, those, once in failures:
+            failed = FailedDelivery(release.batch_id, occasion, those, once, job.queued_at + END_SECONDS)
+            queue_delivery_report(connection, letterhead, failed, now)
         done = jobs.close_batch_if_done(connection, release.batch_id)
         if done or not jobs.is_released(connection, release.batch_id):
             jobs.finish(connection, job)

@@ -47,6 +47,9 @@ class Ended:
     judged: Mapping[int, Judgment] = field(repr=False)  # by batch
 
 
+_NOTICES: dict[str, to_senders.Render] = {"held": notices.held_notice, "warning": notices.warning_notice}
+
+
 @dataclass(slots=True)
 class GatherRunner:
     """Ends gathers that are due. Any number of runners, in any number of processes, share a database."""
@@ -166,13 +169,13 @@ class GatherRunner:
             return False
         if warned:
             reasons = Rejudged(warned, judged.standing).reasons
-            self._tell(connection, gathered, "warning", notices.warning_notice, reasons, now)
+            self._tell(connection, gathered, "warning", reasons, now)
         return True
 
     def _hold(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
         if not gathering.end_by_holding(connection, gathered, _reasons(judged), judged.reasons, now):
             return False
-        self._tell(connection, gathered, "held", notices.held_notice, judged.reasons, now)
+        self._tell(connection, gathered, "held", judged.reasons, now)
         return True
 
     def _refuse(
@@ -180,29 +183,21 @@ class GatherRunner:
     ) -> bool:
         if not gathering.end_by_refusing(connection, gathered, reasons, now):
             return False
-        kept, mailing = list(gathered.batches), gathered.mailing
-        to = to_senders.report_to(kept, mailing, any(batch.notify for batch in kept))
         texts = tuple(f"{reason.text} ({reason.rule})" for reason in reasons)
-        to_senders.queue_report(connection, self.letterhead(), mailing, kept, to, Occasion.REFUSED, texts, now)
+        end = to_senders.EndOfMailing(gathered.mailing, list(gathered.batches), Occasion.REFUSED, texts)
+        to_senders.queue_report(connection, self.letterhead(), end, now)
         return True
 
     def _tell(
-        self,
-        connection: Connection,
-        gathered: GatheredMailing,
-        kind: str,
-        render: to_senders.Render,
-        reasons: tuple[Reason, ...],
-        now: float,
+        self, connection: Connection, gathered: GatheredMailing, kind: str, reasons: tuple[Reason, ...], now: float
     ) -> None:
+        """Queue a notice to the sender. Args: `kind` is a key of _NOTICES."""
         told = next((batch for batch in gathered.batches if batch.notify), None)
         if told is None:
             return
         mailing, letterhead = gathered.mailing, self.letterhead()
-        summary = letterhead.summary(
-            mailing.id, mailing.sender, mailing.subject, mailing.counts, reasons, told.message_id
-        )
-        notice = to_senders.SenderNotice(f"{kind}:{mailing.key}", mailing.key, summary, render)
+        summary = letterhead.summary(mailing, reasons, told.message_id)
+        notice = to_senders.SenderNotice(f"{kind}:{mailing.key}", mailing.key, summary, _NOTICES[kind])
         to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
 
 

@@ -19,7 +19,7 @@ from gatekeeper.model import Attachment
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.to_approvers import Files, MatterOutcome
-from gatekeeper.outbox.to_senders import Letterhead, queue_report, report_to
+from gatekeeper.outbox.to_senders import EndOfMailing, Letterhead, queue_report
 from gatekeeper.policy import agreement
 from gatekeeper.policy.deadlines import EXPIRE, LEGAL_NOTICE, due_step, needed_by
 from gatekeeper.rules.ruleset import calendar_of
@@ -107,8 +107,7 @@ class HeldReminders:
         brief = to_approvers.of_mailing(connection, letterhead, key, now)
         mailings.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)
         reasons = tuple(reason.text for reason in mailing.reasons)
-        to = report_to(kept, mailing, any(batch.notify for batch in kept))
-        queue_report(connection, letterhead, mailing, kept, to, Occasion.LAPSED, reasons, now)
+        queue_report(connection, letterhead, EndOfMailing(mailing, kept, Occasion.LAPSED, reasons), now)
         outcome = MatterOutcome("not decided in time", then="went back to its sender")
         to_approvers.tell_decided(connection, brief, outcome, now)
         return f"{mailing.id} expired"

@@ -21,6 +21,7 @@ from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
+from gatekeeper.notices import ApprovalNote
 from gatekeeper.outbox import to_approvers, to_senders
 from gatekeeper.outbox.to_approvers import MatterOutcome
 from gatekeeper.outbox.to_senders import Letterhead
@@ -116,10 +117,8 @@ class Rechecks:
         if told is None:
             return
         mailing, letterhead = candidate.mailing, self.letterhead()
-        summary = letterhead.summary(
-            mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told.message_id
-        )
-        render = partial(notices.released_notice, by=(_named(permits),))
+        summary = letterhead.summary(mailing, mailing.reasons, told.message_id)
+        render = partial(notices.released_notice, approval=ApprovalNote((_named(permits),)))
         notice = to_senders.SenderNotice(once_name(mailing.id, permits), mailing.key, summary, render)
         to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
 

@@ -108,35 +108,43 @@ class Rejudged:
 
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
     """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may need it."""
-    own = _judge_all(connection, about.mailing, kept, policy, now, about.standing)
+    judging = _Judging(connection, about.mailing, kept, policy, now)
+    own = judging.by(about.standing)
     if not any(judged.verdict.depends_on_ledger for judged in own.each.values()):
         return own
     claimants = [each.claimant for each in kept]
     query = LedgerQuery(claimants, policy.ruleset.earlier, now, about.source, about.mailing.key)
-    whole = whole_standing(connection, about.standing, query)
-    return _judge_all(connection, about.mailing, kept, policy, now, whole)
+    return judging.by(whole_standing(connection, about.standing, query))
 
 
-def _judge_all(
-    connection: Connection, mailing: MailingView, kept: Collection[Kept], policy: Policy, now: float, standing: Standing
-) -> Rejudged:
-    """Judge each batch with the counts of the whole mailing."""
-    moment, ruleset, judged = moment_of(now), policy.ruleset, dict[int, Judgment]()
-    likenesses = _likenesses(connection, kept, standing)
-    for each in kept:
-        evidence = Evidence(
-            each.transaction,
-            each.facts,
-            audience_of(each.transaction.addresses, each.facts, policy),
-            mailing.counts,
-            standing,
-            each.source,
-            arrived=moment_of(each.batch.received_at),
-            likeness=likenesses.get(each.batch.body),
-        )
-        verdict = rules.judge(ruleset, evidence, moment)
-        judged[each.batch.id] = Judgment(ruleset, evidence, verdict, moment)
-    return Rejudged(judged, standing)
+@immutable
+class _Judging:
+    """Batches of a mailing that are judged with the counts of the whole mailing."""
+
+    connection: Connection
+    mailing: MailingView
+    kept: Collection[Kept]
+    policy: Policy
+    now: float
+
+    def by(self, standing: Standing) -> Rejudged:
+        """Judge each batch by that standing."""
+        moment, ruleset, judged = moment_of(self.now), self.policy.ruleset, dict[int, Judgment]()
+        likenesses = _likenesses(self.connection, self.kept, standing)
+        for each in self.kept:
+            evidence = Evidence(
+                each.transaction,
+                each.facts,
+                audience_of(each.transaction.addresses, each.facts, self.policy),
+                self.mailing.counts,
+                standing,
+                each.source,
+                arrived=moment_of(each.batch.received_at),
+                likeness=likenesses.get(each.batch.body),
+            )
+            verdict = rules.judge(ruleset, evidence, moment)
+            judged[each.batch.id] = Judgment(ruleset, evidence, verdict, moment)
+        return Rejudged(judged, standing)
 
 
 def _likenesses(connection: Connection, kept: Collection[Kept], standing: Standing) -> dict[bytes, Likeness | None]:

@@ -28,10 +28,10 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState, advance
 from gatekeeper.message import subject_key
 from gatekeeper.model import Counts, Likeness, Scope
-from gatekeeper.notices import Occasion
+from gatekeeper.notices import ApprovalNote, Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.to_approvers import MatterOutcome
-from gatekeeper.outbox.to_senders import SenderNotice, queue_notice, queue_report, report_to
+from gatekeeper.outbox.to_senders import EndOfMailing, SenderNotice, queue_notice, queue_report
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
 from gatekeeper.store import Connection, mailings, views
@@ -204,7 +204,7 @@ def _release(
     permit = mailings.approve(ctx.connection, mailing, kept, given, act)
     outcome = MatterOutcome("approved", final.people, "is being sent", act.reason)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
-    _tell_released(ctx, mailing, kept, final, permit)
+    _tell_released(ctx, mailing, kept, ApprovalNote(final.people, act.reason), permit)
     return permit
 
 
@@ -224,7 +224,7 @@ def _release_part(
     counts = Counts(users=then.users, external=then.external)
     in_part = views.view_mailing(ctx.connection, mailing.key).state is MailingState.HELD
     seen = replace(mailing, counts=counts)
-    _tell_released(ctx, seen, chosen, final, permit, in_part=in_part)
+    _tell_released(ctx, seen, chosen, ApprovalNote(final.people, final.act.reason, in_part=in_part), permit)
     return permit
 
 
@@ -310,21 +310,13 @@ def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
 
 
 def _tell_released(
-    ctx: VerbContext,
-    mailing: MailingView,
-    kept: Iterable[BatchView],
-    final: FinalYes,
-    permit: str,
-    *,
-    in_part: bool = False,
+    ctx: VerbContext, mailing: MailingView, kept: Iterable[BatchView], note: ApprovalNote, permit: str
 ) -> None:
     told = [batch for batch in kept if batch.notify]
     if not told:
         return
-    summary = ctx.letterhead.summary(
-        mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons, told[0].message_id
-    )
-    render = partial(notices.released_notice, by=final.people, comment=final.act.reason, in_part=in_part)
+    summary = ctx.letterhead.summary(mailing, mailing.reasons, told[0].message_id)
+    render = partial(notices.released_notice, approval=note)
     notice = SenderNotice(f"released:{mailing.id}:{permit}", mailing.key, summary, render)
     queue_notice(ctx.connection, notice, ctx.letterhead.organisation, ctx.moment)
 
@@ -358,11 +350,9 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
         mailings.close(ctx.connection, mailing, name, act, left)
     outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", act.reason)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
-    inside = any(batch.notify for batch in kept)
     asked = "changes asked: " if name == "changes" else ""
     reasons = (asked + act.reason,) if act.reason else ()
-    to = report_to(kept, mailing, inside)
-    queue_report(ctx.connection, ctx.letterhead, mailing, kept, to, occasion, reasons, act.at)
+    queue_report(ctx.connection, ctx.letterhead, EndOfMailing(mailing, kept, occasion, reasons), act.at)
     return _decided(ctx, mailing, grew=grew)
 
 

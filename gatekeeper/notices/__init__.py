@@ -22,6 +22,7 @@ from gatekeeper.notices.texts import (
 )
 from gatekeeper.notices.values import (
     AgencyShare,
+    ApprovalNote,
     DeliveryReport,
     MailingSummary,
     MatterNotice,
@@ -33,6 +34,7 @@ from gatekeeper.notices.values import (
 __all__ = [
     "BUILT_IN",
     "AgencyShare",
+    "ApprovalNote",
     "DeliveryReport",
     "MailingSummary",
     "MatterNotice",

@@ -5,7 +5,7 @@ A notice is plain text of one screen. Opening its link changes nothing: the link
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from gatekeeper.notices.compose import (
@@ -18,14 +18,15 @@ from gatekeeper.notices.compose import (
     text_part,
 )
 from gatekeeper.notices.texts import NO_SUBJECT, by_all, fill, fill_subject, numbered_list, plain, say_count
-from gatekeeper.notices.values import MailingSummary, MatterNotice, Organisation
+from gatekeeper.notices.values import ApprovalNote, MailingSummary, MatterNotice, Organisation
 
 _AGENCIES_NAMED = 5
+_NOBODY = ApprovalNote(())
 _AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.0")]  # RFC 3834 5
 
 
 def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
-    """Tell the sender that the mailing waits for a decision, and who has it already; DESIGN 6, policy M3 and M5.
+    """Tell the sender that the mailing waits for a decision, and who has it already; policy M3 and M5.
 
     Args: `now`, aware, becomes the Date field. Returns a message to `mailing.sender`. Raises ValueError where that is
     no address or `now` has no zone.
@@ -36,25 +37,19 @@ def held_notice(mailing: MailingSummary, organisation: Organisation, now: dateti
 
 
 def released_notice(
-    mailing: MailingSummary,
-    organisation: Organisation,
-    now: datetime,
-    by: Sequence[str] = (),
-    comment: str = "",
-    *,
-    in_part: bool = False,
+    mailing: MailingSummary, organisation: Organisation, now: datetime, approval: ApprovalNote = _NOBODY
 ) -> bytes:
     """Tell the sender that the mailing, or a part of it, was approved and is on its way; policy M5.
 
-    Args: `by` are all who approved the mailing, `comment` is that of the last; `in_part` where the rest is still held.
     Otherwise as `held_notice`.
     """
+    in_part, comment = approval.in_part, approval.comment
     rest = "What came after they had looked at it is still held, until somebody decides about it."
     words = {
         "headline": "A part is approved and sent" if in_part else "Approved and sent",
         "what": "A part of your message" if in_part else "Your message",
         "rest": rest if in_part else "",
-        "by": by_all(by),
+        "by": by_all(approval.by),
         "comment": f"They add: {plain(comment)}" if comment.strip() else "",
     }
     return _notice("released", mailing, organisation, now, words)

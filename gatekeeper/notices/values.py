@@ -57,6 +57,15 @@ class MailingSummary:
 
 
 @immutable
+class ApprovalNote:
+    """Who approved a mailing, what the last of them says, and whether a part of it is still held."""
+
+    by: tuple[str, ...]
+    comment: str = ""
+    in_part: bool = False
+
+
+@immutable
 class MatterNotice:
     """A mail about a mailing or a request that people decide: to the deciders, to the sender, to the requester.
 

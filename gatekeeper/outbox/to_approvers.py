@@ -89,7 +89,7 @@ def of_mailing(
         return None
     mailing, today = views.view_mailing(connection, key), calendar_of(letterhead.ruleset).day(moment_of(now))
     events = views.timeline(connection, key)
-    summary = letterhead.summary(mailing.id, mailing.sender, mailing.subject, mailing.counts, mailing.reasons)
+    summary = letterhead.summary(mailing, mailing.reasons)
     texts = [f"{reason.text} ({reason.cite})" if reason.cite else reason.text for reason in mailing.reasons]
     held_at = mailing.held_at or mailing.started_at
     return MatterBrief(

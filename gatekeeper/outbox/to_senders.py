@@ -10,7 +10,7 @@ from gatekeeper import notices
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RecipientState
-from gatekeeper.model import Counts, Facts, Reason, Recipient, Source, Transaction
+from gatekeeper.model import Facts, Reason, Recipient, Source, Transaction
 from gatekeeper.notices import (
     BUILT_IN,
     AgencyShare,
@@ -64,18 +64,21 @@ class Letterhead:
         }
 
     def summary(
-        self,
-        number: str,
-        sender: str,
-        subject: str | None,
-        counts: Counts,
-        reasons: tuple[Reason, ...],
-        message_id: str | None = None,
+        self, mailing: MailingView, reasons: tuple[Reason, ...], message_id: str | None = None
     ) -> MailingSummary:
-        """Return the values that a notice about the mailing is made from."""
-        shares = self.shares(counts.agencies)
-        link = self.link(number)
-        return MailingSummary(number, sender, subject, counts.users, counts.external, shares, reasons, message_id, link)
+        """Return what a notice says about the mailing, and why. Args: `message_id` of the message that it answers."""
+        counts, shares = mailing.counts, self.shares(mailing.counts.agencies)
+        return MailingSummary(
+            mailing.id,
+            mailing.sender,
+            mailing.subject,
+            counts.users,
+            counts.external,
+            shares,
+            reasons,
+            message_id,
+            self.link(mailing.id),
+        )
 
 
 def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_inside: bool) -> bool:
@@ -141,64 +144,58 @@ def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: 
 # -- DSNs --------------------------------------------------------------------------------------------------------
 
 
-def report_to(batches: list[BatchView], mailing: MailingView, inside_mailbox: bool) -> str | None:
-    """Return the addressee of the one DSN of a mailing; None where nobody can be told.
+@immutable
+class EndOfMailing:
+    """The end of a mailing of which batches are not sent any more: which, on what occasion, and why."""
 
-    This is the envelope sender; where VERP gave the batches many, the mailbox that all of them stand for.
-    """
-    senders = {batch.sender for batch in batches} - {""}
-    if len(senders) == 1:
-        return senders.pop()
-    return mailing.sender if senders and inside_mailbox else None
+    mailing: MailingView
+    batches: list[BatchView]
+    occasion: Occasion
+    reasons: tuple[str, ...]
+
+    @property
+    def addressee(self) -> str | None:
+        """Who gets the one DSN; None where nobody can be told.
+
+        This is the envelope sender; where VERP gave the batches many, the inside mailbox that all of them stand for.
+        """
+        senders = {batch.sender for batch in self.batches} - {""}
+        if len(senders) == 1:
+            return senders.pop()
+        return self.mailing.sender if senders and any(batch.notify for batch in self.batches) else None
+
+    @property
+    def waiting(self) -> list[RecipientView]:
+        """The recipients that still wait."""
+        return [each for batch in self.batches for each in batch.recipients if each.state is RecipientState.WAITING]
 
 
-def queue_report(
-    connection: Connection,
-    letterhead: Letterhead,
-    mailing: MailingView,
-    batches: list[BatchView],
-    recipient: str | None,
-    occasion: Occasion,
-    reasons: tuple[str, ...],
-    now: float,
-) -> bool:
-    """Queue the one DSN that ends a mailing (RFC 3464), for all recipients of these batches that still wait."""
-    waiting = [view for batch in batches for view in batch.recipients if view.state is RecipientState.WAITING]
-    if recipient is None or not batches:
+def queue_report(connection: Connection, letterhead: Letterhead, end: EndOfMailing, now: float) -> bool:
+    """Queue the one DSN that ends a mailing (RFC 3464), for all its recipients that still wait."""
+    mailing, recipient = end.mailing, end.addressee
+    if recipient is None:
         return False
-    report = _report(connection, mailing, batches[0], waiting, recipient, occasion, reasons, letterhead)
-    report = replace(report, sent=sent_so_far(connection, mailing, now))
+    first = end.batches[0]
+    report = DeliveryReport(
+        occasion=end.occasion,
+        number=mailing.id,
+        sender=recipient,
+        arrived=moment_of(first.received_at),
+        recipients=tuple(RecipientReport(view.recipient, "5.7.1") for view in end.waiting),
+        content=header_of(connection, first.body),
+        parameters=first.parameters,
+        subject=mailing.subject,
+        reasons=end.reasons,
+        message_id=first.message_id,
+        link=letterhead.link(mailing.id),
+        sent=sent_so_far(connection, mailing, now),
+    )
     content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
     if content is None:
         return False
-    once = f"{occasion}:{mailing.id}"
+    once = f"{end.occasion}:{mailing.id}"
     return jobs.enqueue(
         connection, jobs.NewJob(jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient, content=content)
-    )
-
-
-def _report(
-    connection: Connection,
-    mailing: MailingView,
-    batch: BatchView,
-    waiting: list[RecipientView],
-    recipient: str,
-    occasion: Occasion,
-    reasons: tuple[str, ...],
-    letterhead: Letterhead,
-) -> DeliveryReport:
-    return DeliveryReport(
-        occasion=occasion,
-        number=mailing.id,
-        sender=recipient,
-        arrived=moment_of(batch.received_at),
-        recipients=tuple(RecipientReport(view.recipient, "5.7.1") for view in waiting),
-        content=header_of(connection, batch.body),
-        parameters=batch.parameters,
-        subject=mailing.subject,
-        reasons=reasons,
-        message_id=batch.message_id,
-        link=letterhead.link(mailing.id),
     )
 
 
@@ -212,41 +209,46 @@ class Told:
     reply: str
 
 
-def queue_delivery_report(
-    connection: Connection,
-    letterhead: Letterhead,
-    batch_id: int,
-    *,
-    occasion: Occasion,
-    told: list[Told],
-    once: str,
-    now: float,
-    retry_until: float,
-) -> bool:
-    """Queue a DSN about recipients of a released batch that the next hop refused, or does not take (RFC 3461 5.2)."""
-    batch, mailing = find_batch(connection, batch_id), mailing_of_batch(connection, batch_id)
+@immutable
+class FailedDelivery:
+    """Recipients of a released batch that the next hop refused, or does not take for now."""
+
+    batch_id: int
+    occasion: Occasion
+    told: list[Told]
+    once: str  # the name by which it is reported at most once
+    retry_until: float  # seconds since 1970
+
+
+def queue_delivery_report(connection: Connection, letterhead: Letterhead, failed: FailedDelivery, now: float) -> bool:
+    """Queue a DSN about recipients that the next hop has not taken (RFC 3461 5.2)."""
+    batch = find_batch(connection, failed.batch_id)
+    mailing = mailing_of_batch(connection, failed.batch_id)
     if not batch.sender:
         return False  # nothing is sent to the null sender (RFC 5321 6.1)
-    status = "4.4.7" if occasion is Occasion.DELAYED else "5.0.0"
+    is_delayed = failed.occasion is Occasion.DELAYED
+    status = "4.4.7" if is_delayed else "5.0.0"
     report = DeliveryReport(
-        occasion=occasion,
+        occasion=failed.occasion,
         number=mailing.id,
         sender=batch.sender,
         arrived=moment_of(batch.received_at),
-        recipients=tuple(RecipientReport(each.recipient, _status(each.reply) or status, each.reply) for each in told),
+        recipients=tuple(
+            RecipientReport(each.recipient, _status(each.reply) or status, each.reply) for each in failed.told
+        ),
         content=header_of(connection, batch.body),
         parameters=batch.parameters,
         subject=mailing.subject,
         message_id=batch.message_id,
         link=letterhead.link(mailing.id),
-        retry_until=moment_of(retry_until) if occasion is Occasion.DELAYED else None,
+        retry_until=moment_of(failed.retry_until) if is_delayed else None,
     )
     content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
     if content is None:
         return False
     return jobs.enqueue(
         connection,
-        jobs.NewJob(jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=batch.sender, content=content),
+        jobs.NewJob(jobs.DSN, now, once=failed.once, mailing_id=mailing.key, recipient=batch.sender, content=content),
     )
 
 

@@ -326,13 +326,17 @@ class Pipeline:
         step("notice-queued")
 
     def _summary(self, run: TransactionRun, arrival: Arrival, outcome: Outcome) -> notices.MailingSummary:
-        return self._letterhead(run).summary(
-            outcome.mailing or "",
-            arrival.source.mailbox,
-            arrival.facts.subject,
-            outcome.counts,
-            outcome.verdict.reasons,
-            arrival.facts.message_id,
+        letterhead, counts = self._letterhead(run), outcome.counts
+        return notices.MailingSummary(
+            number=outcome.mailing or "",
+            sender=arrival.source.mailbox,
+            subject=arrival.facts.subject,
+            users=counts.users,
+            external=counts.external,
+            agencies=letterhead.shares(counts.agencies),
+            reasons=outcome.verdict.reasons,
+            message_id=arrival.facts.message_id,
+            link=letterhead.link(outcome.mailing or ""),
         )
 
 

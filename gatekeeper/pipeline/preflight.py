@@ -115,10 +115,12 @@ def _render(arrival: Arrival, letterhead: Letterhead, verdict: Verdict, counts: 
     headline, text = _ANSWERS[verdict.action]
     text = text.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else text
     texts = [f"{reason.text} ({reason.cite or reason.rule})" for reason in verdict.reasons]
+    shares = letterhead.shares(counts.agencies)
+    reach = notices.MailingSummary("", source, facts.subject, counts.users, counts.external, shares)
     words = {
         "headline": headline,
         "verdict": text,
-        "reach": notices.describe_reach(letterhead.summary("", source, facts.subject, counts, verdict.reasons)),
+        "reach": notices.describe_reach(reach),
         "reasons": numbered_list(texts) if texts else "",
         "next": _NEXT_STEPS[verdict.action],
     }

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.model import Action, Reason
-from gatekeeper.notices import AgencyShare, MailingSummary, Organisation, held_notice, released_notice, warning_notice
+from gatekeeper.notices import (
+    AgencyShare,
+    ApprovalNote,
+    MailingSummary,
+    Organisation,
+    held_notice,
+    released_notice,
+    warning_notice,
+)
 from gatekeeper.notices.texts import KINDS, built_in, fill, plain
 from tests.notices.reading import read, text_of
 
@@ -62,7 +70,7 @@ def test_a_held_sender_learns_what_was_counted_what_to_do_and_whom_to_ask():
 
 
 def test_a_released_sender_learns_who_approved():
-    text = text_of(read(released_notice(MAILING, STATE, NOW, by=("cio@example.gov",), comment="Fine this year.")))
+    text = text_of(read(released_notice(MAILING, STATE, NOW, ApprovalNote(("cio@example.gov",), "Fine this year."))))
     assert "approved by cio@example.gov, and is being sent" in text and "They add: Fine this year." in text
 
 
