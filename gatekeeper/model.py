@@ -163,7 +163,7 @@ class Audience:
     unresolved: frozenset[str] = frozenset()  # users by addresses that no directory or declared domain has
     recipients: int = 0  # number of recipients of the envelope
     visible: int = 0  # people in To and Cc, lists counted as their members
-    certain: bool = True  # False where the directory has not answered for too long (DESIGN 10)
+    certain: bool = True  # False where the directory has not answered for too long
     unlisted: frozenset[str] | None = None  # people in no known list; None where no rule asks
     unconsented: frozenset[str] | None = None  # externals without consent; None where that is unknown
     watched: Mapping[str, WatchedList] = field(default_factory=dict)  # list address -> list, where a rule asks
@@ -282,7 +282,7 @@ class Scope:
 
 @immutable
 class Likeness:
-    """What the varying copies of a message have in common; a `template` permit is bound to it (DESIGN 6)."""
+    """What the varying copies of a message have in common; a `template` permit is bound to it."""
 
     fingerprints: frozenset[str] = frozenset()  # a copy shares at least one of these
     links: frozenset[str] = frozenset()  # a copy has exactly these: host and path, because parameters vary
@@ -411,7 +411,7 @@ class Evidence:
 
     @property
     def rule_selection(self) -> RuleSelection:
-        """Return which rules are evaluated (DESIGN 3.3): not all for mail that is exempt or automatic."""
+        """Return which rules are evaluated: not all for mail that is exempt or automatic."""
         if is_automatic(self.transaction, self.facts):
             return RuleSelection.COUNTS if self.source.covered and not self.standing.answers else RuleSelection.NONE
         return RuleSelection.ALL if self.source.covered else RuleSelection.NAMES

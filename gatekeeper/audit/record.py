@@ -1,7 +1,7 @@
 """What a judgment saw, in a form that can be stored: values, answers of tests, standing, verdict. Pure.
 
 Of ordinary mail, fields that could name people or subjects are not recorded by value, except those that `audit:
-ordinary:` allows; of these fields only the answers of the ruleset's own tests are recorded (policy D4, DESIGN 1.5).
+ordinary:` allows; of these fields only the answers of the ruleset's own tests are recorded (policy D4).
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ log = logging.getLogger("gatekeeper.pipeline")
 _ids = transaction_ids()
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
 _LONG_HEADER = 8_192  # octets above which a header is read in a thread too: few are so long, and such can take long
-_DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included (DESIGN 7)
+_DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included
 _ROUNDS = 3  # attempts to decide a batch whose mailing people decide at the same time
 
 
@@ -272,9 +272,7 @@ class Pipeline:
         return await (relay(trace + added, blind=True) if blind else relay(trace + added))
 
     async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
-        """Return the reply while the database is down: --outage-allowance may let small mail pass, mass mail never
-        (DESIGN 10).
-        """
+        """Return the reply while the database is down: --outage-allowance may let small mail pass, mass mail never."""
         arrival, done = run.arrival, run.outcome is not None or run.relayed or run.is_preflight
         unproven = self.active_policy.sources.unproven  # a list that came back empty would make mass mail look small
         if arrival is None or done or unproven or not self._is_small(run, arrival):

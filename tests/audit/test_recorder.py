@@ -79,7 +79,7 @@ async def test_every_transaction_has_a_record_with_what_was_seen_and_said(scene)
 
 
 async def test_what_was_recorded_is_judged_the_same_again(scene):
-    """DESIGN 1.6, through the real line: cut up, held, and joined again."""
+    """Through the real line: cut up, held, and joined again."""
     for number in (1, 300, 1500):
         await scene.send(people(number), subject=f"s{number}")
     for start in (0, 900, 1800, 2700):

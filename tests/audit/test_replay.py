@@ -61,7 +61,7 @@ SUSPENDED = (Suspension("S-2", Scope(agencies=frozenset({"DOA"})), "spam", NOW +
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(made_rules, rules_much_alike), messages, st.booleans())
 def test_the_same_rules_say_the_same_of_what_was_recorded(made, about, numbered):
-    """DESIGN 1.6, whether the mail is ordinary or has a number."""
+    """Whether the mail is ordinary or has a number."""
     rules = read(made)
     seen = asked(rules, evidence_of(about))
     again = replayed(rules, recorded(rules, seen, mailing="M-1" if numbered else None))

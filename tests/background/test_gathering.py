@@ -1,4 +1,4 @@
-"""Mail that comes cut up waits until it is whole, and leaves whole or not at all (DESIGN 1.1, 3.5)."""
+"""Mail that comes cut up waits until it is whole, and leaves whole or not at all."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ async def test_the_notice_says_all_that_a_decision_needs(office):
 
 
 async def test_the_notices_say_how_many_have_it_already(office):
-    """A mailing that passed until it was too large: to say that nothing of it was sent would be false (DESIGN 1.9)."""
+    """A mailing that passed until it was too large: to say that nothing of it was sent would be false."""
     passed = arrival(people(1500), subject="Open enrolment", message_id="0@x")
     assert (await office.store.decide(replace(passed, now=office.clock.now), limit(2000))).verdict.action == "relay"
     await office.hold(people(900, start=1500))

@@ -14,7 +14,7 @@ from tests.peers import wait_for
 from tests.peers.gate import Gate
 from tests.peers.sink import delay
 
-PROMISED = 10.0  # seconds in which a verdict is given (DESIGN 7)
+PROMISED = 10.0  # seconds in which a verdict is given
 QUICKLY = ["--database-timeout", "1s", "--lease", "2s"]
 OUR_FAULT = "451 4.3.0 Not sent yet: the mail gate cannot decide now, try again later"
 Outage = Callable[[Gate, str], AbstractContextManager[None]]

@@ -1,6 +1,6 @@
 """The next hop is down, hangs, is late, refuses, or goes at every step: the promised reply, and nothing twice.
 
-DESIGN 7: what is lost before the dot is said again on another connection; after the dot nobody knows, and we say so.
+What is lost before the dot is said again on another connection; after the dot nobody knows, and we say so.
 """
 
 from __future__ import annotations

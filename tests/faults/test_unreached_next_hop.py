@@ -1,6 +1,6 @@
 """Nothing is known of the next hop yet: a client is deferred whatever it asks for, as nobody has refused its mail.
 
-DESIGN 7: all that the gate implements is offered, and MAIL is answered 451.
+All that the gate implements is offered, and MAIL is answered 451.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ LIMIT, DAY = 20, 86_400.0
 SEPARATE = RULES.replace("gather: off}", f"gather: off, separate: [{SENDER}]}}").replace("over: 2000", f"over: {LIMIT}")
 SUBJECTS = st.sampled_from(["one", "two"])
 USERS = st.sampled_from([20, 21, 30, 40])
-# an oracle beside lifecycle.py: what each act makes of each state (DESIGN 6)
+# an oracle beside lifecycle.py: what each act makes of each state
 NEXT = {
     ("submitted", "approve"): "approved",
     ("submitted", "deny"): "denied",

@@ -95,7 +95,7 @@ def test_the_approved_subject_forged_by_a_host_that_nobody_vouches_for_is_held(g
 
 
 def test_one_day_late_is_held_and_said(gate):
-    """DESIGN 6: the planned day and two working days more. What passes here is a ledger that was written days ago."""
+    """The planned day and two working days more. What passes here is a ledger that was written days ago."""
     asked = submit(gate, "A day late")
     permit = gate.ask("request", "approve", asked["id"], "--by", CIO)["permit"]
     days = (datetime.fromisoformat(gate.ask("permit", "show", permit)["until"]) - datetime.now(UTC)).days + 1

@@ -64,7 +64,7 @@ def judged_again(scene, store, draft, into=Comparison):
 
 
 async def test_a_recorded_day_under_the_same_rules_has_no_differences(scene, store):
-    """DESIGN 1.6: what a verdict read is recorded, the looks at what was held among it."""
+    """What a verdict read is recorded, the looks at what was held among it."""
     await a_day(scene)
     found = judged_again(scene, store, scene.active_policy.current.ruleset)
     assert (found.changes, found.unrecorded_tests, found.not_asked, found.ledger_not_asked) == ({}, {}, {}, 0)

@@ -1,4 +1,4 @@
-"""An agency asks in advance, the right people decide, and the gate obeys at the next message (DESIGN 6)."""
+"""An agency asks in advance, the right people decide, and the gate obeys at the next message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody approves is what they saw (DESIGN 1.8): versions, stale yeses, growth, parts; on both databases."""
+"""What somebody approves is what they saw: versions, stale yeses, growth, parts; on both databases."""
 
 from __future__ import annotations
 
@@ -418,7 +418,7 @@ async def test_only_what_was_seen_is_sent_and_the_rest_stays_held(scene):
 
 
 async def test_who_was_not_sent_a_part_is_not_said_to_have_it(scene):
-    """What was sent in part is counted in the successor of the rest, and nobody else is (DESIGN 1.9)."""
+    """What was sent in part is counted in the successor of the rest, and nobody else is."""
     await scene.send()
     seen = version(scene)
     await scene.send(people(4000, "opi.example.gov"), text=OTHER)

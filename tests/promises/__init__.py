@@ -1,1 +1,1 @@
-"""The promises of DESIGN 1, each with a figure: what must hold however a mailing comes."""
+"""The promises of the gate, each with a figure: what must hold however a mailing comes."""

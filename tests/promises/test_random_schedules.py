@@ -1,4 +1,4 @@
-"""Promise 1, never past the limit, and what goes with it, over random schedules (DESIGN 1.1 to 1.3, 1.5).
+"""Promise 1, never past the limit, and what goes with it, over random schedules.
 
 A failure prints its seed. To play that one again, on both databases:
 

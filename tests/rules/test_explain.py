@@ -1,4 +1,4 @@
-"""Explanations: every rule with what its tests saw, as text and as JSON (DESIGN 8)."""
+"""Explanations: every rule with what its tests saw, as text and as JSON."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ def test_the_judge_agrees_for_long(rules, message):
 @settings(max_examples=200, deadline=None)
 @given(conditions, messages, small, st.integers(0, 300), st.lists(agencies))
 def test_what_matched_a_mailing_matches_it_still_when_it_has_grown(condition, message, external, users, more):
-    """DESIGN 5: what grows cannot turn a yes into a no in mid-mailing."""
+    """What grows cannot turn a yes into a no in mid-mailing."""
     grown = dict(message)
     grown.update(users=message["users"] + users, external=message["external"] + external)
     grown["agencies"] = sorted({*message["agencies"], *more})

@@ -1,4 +1,4 @@
-"""A From that neither login nor MAIL FROM bears out takes no match of a rule back, by both listeners (DESIGN 3.3)."""
+"""A From that neither login nor MAIL FROM bears out takes no match of a rule back, by both listeners."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file():
     assert str(raised.value).splitlines()[1] == "my.yaml:3:9: 'never': expected a day, such as 2026-12-31"
 
 
-# -- what grows (DESIGN 5) ---------------------------------------------------------------------------------------
+# -- what grows ---------------------------------------------------------------------------------------
 
 GROWING = ("users", "external", "people", "unresolved", "agencies", "lists")
 FLIPPING = ("under: 5", "at_most: 5", "in: [5]")
