@@ -66,10 +66,11 @@ class Counters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._messages = Counter("gatekeeper_messages", "Messages judged.", ["listener", "verdict"], registry=registry)
-        self._messages_of = lru_cache(maxsize=None)(self._messages.labels)  # few, and there is one a message
+        self._messages_of = lru_cache(maxsize=None)(self._messages.labels)  # few: labels are closed vocabularies
         self._rule_hits = Counter(
             "gatekeeper_rule_hits", "Times that a rule matched.", ["rule", "action"], registry=registry
         )
+        self._rule_hits_of = lru_cache(maxsize=1_024)(self._rule_hits.labels)  # rulesets come and go
         self._decision_seconds = Histogram(
             "gatekeeper_decision_seconds",
             "Time from the final dot to the verdict.",
@@ -89,6 +90,7 @@ class Counters:
         self._observed = Counter(
             "gatekeeper_observed", "Messages that passed since the gate only observed.", ["verdict"], registry=registry
         )
+        self._observed_of = lru_cache(maxsize=None)(self._observed.labels)
         self._audited = Counter(
             "gatekeeper_audit_records",
             "Decisions recorded, and those that could not be.",
@@ -111,7 +113,7 @@ class Counters:
 
     def observed(self, verdict: str) -> None:
         """Count a message that passed though the rules say otherwise; `verdict` is what they say."""
-        self._observed.labels(verdict).inc()
+        self._observed_of(verdict).inc()
 
     def audited(self, written: int, lost: int) -> None:
         """Count decisions that were recorded, and those that could not be."""
@@ -125,7 +127,7 @@ class Counters:
 
     def rule_hit(self, rule: str, action: str) -> None:
         """Count a rule that matched, by its id and what it asks for."""
-        self._rule_hits.labels(rule, action).inc()
+        self._rule_hits_of(rule, action).inc()
 
     def decision(self, seconds: float, recipients: int) -> None:
         """Observe how long a verdict took, and the recipients of its transaction."""
