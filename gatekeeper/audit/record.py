@@ -179,9 +179,7 @@ class Recorder:
         return kept, self._answers(FieldValues(evidence, self.ruleset.draws)) if self._tests else ""
 
     def _answers(self, values: FieldValues) -> str:
-        """Return the answers. Most tests are false of most mail, which one look-up in the rule index tells for many
-        of them.
-        """
+        """Return the answers. One look-up in the rule index tells for many tests that they are false of this mail."""
         answers = [_ANSWERS[False]] * len(self._tests)
         for asked in self._worth_asking(values):
             answers[asked.place] = _ANSWERS[asked.matches(values)]
@@ -257,9 +255,7 @@ def _answered(ruleset: Ruleset) -> Iterator[Test]:
 
 
 def record_reasons(verdict: Verdict, *, named: bool) -> list[list[Any]]:
-    """Return the reasons of a verdict. Their texts may quote the message, so only mail that is known by name has
-    them.
-    """
+    """Return the reasons of a verdict, with texts only for mail that is known by name: they may quote the message."""
     reasons = verdict.reasons
     if named:
         return [[reason.rule, reason.action.value, reason.cite, reason.text] for reason in reasons]
@@ -267,9 +263,7 @@ def record_reasons(verdict: Verdict, *, named: bool) -> list[list[Any]]:
 
 
 def record_standing(evidence: Evidence, now: datetime) -> list[Any] | None:
-    """Return state, held reasons, rules that each permit covered, and suspensions; None for a mailing without
-    standing.
-    """
+    """Return state, held reasons, rules that each permit covered, and suspensions; None where there is none of it."""
     standing = evidence.standing
     if standing.state == _OPEN_STATE and not (standing.reasons or standing.permits or standing.suspensions):
         return None

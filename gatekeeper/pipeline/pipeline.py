@@ -61,9 +61,7 @@ _ROUNDS = 3  # attempts to decide a batch whose mailing people decide at the sam
 
 @dataclass(slots=True)
 class TransactionRun:
-    """One transaction in the pipeline, and what has become of it so far; the log line and the metrics are made of
-    it.
-    """
+    """One transaction in the pipeline, and what has become of it so far: log line, metrics and record show it."""
 
     transaction: Transaction
     policy: Policy
@@ -204,8 +202,7 @@ class Pipeline:
         return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())
 
     async def _is_released(self, run: TransactionRun, arrival: Arrival) -> bool:
-        """Return True for mail that was judged and released here and comes by again, recognised by a token that is good
-        once.
+        """Return True for mail that was released here and comes by again, recognised by a token that is good once.
 
         The token counts only over a connection that is trusted; its header field alone opens nothing.
         """
@@ -240,8 +237,9 @@ class Pipeline:
                 await self._end_flight(outcome.flight)
 
     async def _end_flight(self, flight: int) -> None:
-        """End the flight, so that a revocation waits for it no longer; without the database it ends by itself when
-        its time is over.
+        """End the flight, so that a revocation waits for it no longer.
+
+        Without the database it ends by itself when its time is over.
         """
         with contextlib.suppress(StoreError):
             await self.store.run(partial(permit_uses.end_flight, flight=flight))
@@ -272,7 +270,10 @@ class Pipeline:
         return await (relay(trace + added, blind=True) if blind else relay(trace + added))
 
     async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
-        """Return the reply while the database is down: --outage-allowance may let small mail pass, mass mail never."""
+        """Return the reply while the database is down.
+
+        --outage-allowance may let small mail pass, mass mail never.
+        """
         arrival, done = run.arrival, run.outcome is not None or run.relayed or run.is_preflight
         unproven = self.active_policy.sources.unproven  # a list that came back empty would make mass mail look small
         if arrival is None or done or unproven or not self._is_small(run, arrival):
@@ -352,9 +353,7 @@ class Outage:
     """Counts the people whom each source has reached unrecorded in the hour: a bound on what an outage can hide."""
 
     def __init__(self, allowance: int) -> None:
-        """Args: `allowance` is a number of people, for one message and for one source in an hour; 0 lets nothing
-        pass.
-        """
+        """Args: `allowance` in people, for one message and for one source in an hour; 0 lets nothing pass."""
         self.allowance = allowance
         self._hour = 0
         self._reached: defaultdict[str, int] = defaultdict(int)

@@ -98,8 +98,9 @@ def _standing(connection: Connection, secret: bytes, arrival: Arrival, policy: P
 
 
 def _by_subject(permit: Permit) -> Permit:
-    """Let a permit for exact content match by its subject instead: the preflight address is part of the content
-    that is asked about.
+    """Let a permit for exact content match by its subject instead.
+
+    The preflight address is part of the content that is asked about.
     """
     if not permit.digests:
         return permit

@@ -113,9 +113,7 @@ def is_lent(sender: str, other: str, policy: Policy) -> bool:
 
 
 def _in_display_name(box: Mailbox, policy: Policy) -> Iterator[str]:
-    """Yield a problem for a display name that shows another person's address: mail programs on phones show nothing
-    else.
-    """
+    """Yield a problem for a display name that shows another person's address. On phones nothing else is shown."""
     own = policy.directory.user(box.address)
     for shown in _SHOWN_ADDRESS.findall(fold(box.name[:1000])):
         if policy.directory.user(shown.replace(" ", "").strip("'.")) != own:
