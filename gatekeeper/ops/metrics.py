@@ -28,21 +28,8 @@ from prometheus_client.registry import Collector
 from gatekeeper.lib import __version__
 from gatekeeper.lib.immutable import immutable
 
-DECISION_BUCKETS = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-)  # due in 10 s
+# Seconds; a verdict is due within ten.
+DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
 RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
