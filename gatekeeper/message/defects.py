@@ -37,7 +37,7 @@ DEFECTS: Mapping[str, str] = MappingProxyType(
         "unknown-encoding": "A part has a Content-Transfer-Encoding that the gate does not know.",
         "malformed-base64": "A base64 part holds characters, or an end, that decoders read differently.",
         "malformed-uuencode": "A uuencoded file in a text does not end.",
-        "partial-message": "The message is one piece of a bigger one, whose content cannot be told.",
+        "partial-message": "The message is one piece of a bigger one, whose content is unknown.",
         "clashing-names": "An attachment has two names with different endings.",
         "too-many-parts": "The message has more parts, or lines that look like boundaries, than the gate reads.",
         "too-deep": "Parts and messages are nested deeper than the gate reads.",
