@@ -31,6 +31,7 @@ from gatekeeper.notices import Occasion
 from gatekeeper.outbox.to_senders import FailedDelivery, Letterhead, Told, queue_delivery_report
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
 from gatekeeper.store.jobs import Job, Release
+from gatekeeper.store.release_tokens import IssuedToken
 from gatekeeper.store.time_bounds import JITTER, pause_after
 
 log = logging.getLogger("gatekeeper.queue")
@@ -247,8 +248,8 @@ class Queue:
         if not self._extend(connection, job):
             return Claim.LOST
         if token:
-            positions = [position for position, _ in group]
-            release_tokens.issue(connection, self.store.secret, token, release.batch_id, positions, now=self.clock())
+            given = IssuedToken(token, release.batch_id, [position for position, _ in group])
+            release_tokens.issue(connection, self.store.secret, given, self.clock())
         return Claim.OURS
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:

@@ -29,7 +29,7 @@ from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, warning_field
 from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, Store, StoreError, gathering
-from gatekeeper.store import batches as keeping
+from gatekeeper.store.batches import read_body
 from gatekeeper.store.gathering import GatheredMailing
 
 log = logging.getLogger("gatekeeper.gather")
@@ -115,7 +115,7 @@ class GatherRunner:
         """Read the facts of the batches, by body: batches of one message share them."""
         facts: dict[bytes, Facts] = {}
         for body in {batch.body for batch in gathered.batches}:
-            content = await self.store.read(partial(_content, body=body))
+            content = await self.store.read(partial(read_body, digest=body))
             facts[body] = await run_long(read_facts, content)
         return facts
 
@@ -203,7 +203,3 @@ class GatherRunner:
 
 def _reasons(judged: Rejudged) -> dict[int, tuple[Reason, ...]]:
     return {id: each.verdict.reasons for id, each in judged.each.items()}
-
-
-def _content(connection: Connection, body: bytes) -> bytes:
-    return b"".join(keeping.read_chunks(connection, body))

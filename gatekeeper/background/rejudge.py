@@ -18,7 +18,7 @@ from gatekeeper.policy.active import Policy
 from gatekeeper.policy.agreement import likeness_of
 from gatekeeper.policy.evidence import Judgment, audience_of, source_of
 from gatekeeper.store import Connection
-from gatekeeper.store import batches as keeping
+from gatekeeper.store.batches import read_body
 from gatekeeper.store.permit_uses import lock
 from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
 from gatekeeper.store.views import BatchView, MailingView
@@ -52,7 +52,7 @@ def read_kept(
 def _kept(connection: Connection, batch: BatchView, facts: dict[bytes, Facts], policy: Policy) -> Kept:
     content = b""
     if batch.body not in facts:
-        content = b"".join(keeping.read_chunks(connection, batch.body))
+        content = read_body(connection, batch.body)
         facts[batch.body] = read_facts(content)
     transaction = Transaction(
         listener=batch.listener,

@@ -18,7 +18,7 @@ from gatekeeper.policy.approvers import Approval
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, views
-from gatekeeper.store import batches as keeping
+from gatekeeper.store.batches import read_body
 from gatekeeper.store.requests import RequestView, state_of
 from gatekeeper.store.snapshots import KeptBatch, KeptBatches, MailingSnapshot, kept_batches, snapshot_of
 from gatekeeper.store.versions import AGREED, IN_PART
@@ -143,7 +143,7 @@ def likeness_of(connection: Connection, body: bytes) -> Likeness:
     """
     found = _likenesses.get(body)
     if found is None:
-        found = read_likeness(b"".join(keeping.read_chunks(connection, body)))
+        found = read_likeness(read_body(connection, body))
         while len(_likenesses) >= _LIKENESSES_KEPT:
             _likenesses.pop(next(iter(_likenesses)), None)
         _likenesses[body] = found

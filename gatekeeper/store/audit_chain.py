@@ -75,7 +75,7 @@ def pack(lines: Iterable[bytes], level: int = 1) -> bytes:
     return zlib.compress(b"\n".join(lines), level)
 
 
-def unpack(payload: bytes) -> list[bytes]:
+def _unpack(payload: bytes) -> list[bytes]:
     """Return the lines of a block; raise zlib.error where it was damaged."""
     return zlib.decompress(payload).split(b"\n")
 
@@ -164,7 +164,7 @@ def lines_of(connection: Connection, block: Block) -> list[bytes]:
     if row is None:
         return []
     start = block.first - row.first
-    return unpack(bytes(row.payload))[start : start + block.records]
+    return _unpack(bytes(row.payload))[start : start + block.records]
 
 
 def read_frames(connection: Connection) -> dict[str, str]:

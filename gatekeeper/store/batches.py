@@ -170,6 +170,11 @@ def remove_batches(connection: Connection, ids: list[int]) -> None:
     connection.execute(delete(batches).where(batches.c.id.in_(ids)))
 
 
+def read_body(connection: Connection, digest: bytes) -> bytes:
+    """Return a body whole."""
+    return b"".join(read_chunks(connection, digest))
+
+
 def read_chunks(connection: Connection, digest: bytes) -> Iterator[bytes]:
     """Yield the chunks of a body, in order."""
     query = select(body_chunks.c.data).where(body_chunks.c.digest == digest).order_by(body_chunks.c.position)

@@ -52,8 +52,8 @@ def lock(
     """Lock these permits until the transaction ends, and return them as they are now."""
     claimed = {permit.id for permit in standing.permits if permit.claimed}
     fresh: dict[str, Permit] = {}
-    for name in sorted(names, key=number_of):
-        row = _lock_row(connection, number_of(name), to_use=name not in claimed)
+    for name in sorted(names, key=_number_of):
+        row = _lock_row(connection, _number_of(name), to_use=name not in claimed)
         used = select(permit_uses.c.mailing_id).where(
             permit_uses.c.permit_id == row["id"], permit_uses.c.mailing_id == mailing_id
         )
@@ -77,7 +77,7 @@ def claim(
 
     Args: `relayed` is the number of recipients that pass by this without a stop.
     """
-    return [_claim(connection, number_of(name), mailing_id, now, relayed) for name in sorted(names, key=number_of)]
+    return [_claim(connection, _number_of(name), mailing_id, now, relayed) for name in sorted(names, key=_number_of)]
 
 
 def _claim(connection: Connection, number: int, mailing_id: int, now: float, relayed: int) -> int:
@@ -140,7 +140,7 @@ def _was_sent(connection: Connection, mailing_id: int) -> bool:
     return connection.execute(sent.limit(1)).first() is not None
 
 
-def number_of(name: str) -> int:
+def _number_of(name: str) -> int:
     """Return the 9 of P-9."""
     return int(name[2:])
 

@@ -14,7 +14,7 @@ from gatekeeper.store.db.schema import jobs as queued
 from gatekeeper.store.db.schema import preflights
 from gatekeeper.store.db.statements import upsert
 
-MOST_ADDRESSES = 200_000
+_MOST_ADDRESSES = 200_000
 
 
 @immutable
@@ -34,7 +34,7 @@ def join(connection: Connection, secret: bytes, name: str, addresses: Collection
     fresh = {"key": key, "addresses": [], "answers": 0, "asked_at": now}
     connection.execute(upsert(connection, preflights).values(**fresh).on_conflict_do_nothing(index_elements=["key"]))
     row = connection.execute(select(preflights).where(preflights.c.key == key).with_for_update()).mappings().one()
-    joined = sorted({*row["addresses"], *addresses})[:MOST_ADDRESSES]
+    joined = sorted({*row["addresses"], *addresses})[:_MOST_ADDRESSES]
     connection.execute(update(preflights).where(preflights.c.key == key).values(addresses=joined, asked_at=now))
     return PreflightQuestion(key, frozenset(joined), row["answers"])
 

@@ -19,16 +19,24 @@ from gatekeeper.store.rows import mailing_name
 _AT_ONCE = 500  # rows or hashes in one statement
 
 
-def issue(
-    connection: Connection, secret: bytes, token: str, batch_id: int, positions: Sequence[int], *, now: float
-) -> None:
-    """Issue a token for these recipients of a batch; their earlier token is no longer good."""
-    batch = connection.execute(select(batches).where(batches.c.id == batch_id)).mappings().one()
-    of_token, of_batch = keyed(secret, token), keyed_all(secret, f"released:{batch_id}:")
+@immutable
+class IssuedToken:
+    """A token, and the recipients of a batch that it is given for, by their positions."""
+
+    token: str
+    batch_id: int
+    positions: Sequence[int]
+
+
+def issue(connection: Connection, secret: bytes, given: IssuedToken, now: float) -> None:
+    """Issue a token; the earlier token of its recipients is no longer good."""
+    positions = given.positions
+    batch = connection.execute(select(batches).where(batches.c.id == given.batch_id)).mappings().one()
+    of_token, of_batch = keyed(secret, given.token), keyed_all(secret, f"released:{given.batch_id}:")
     bound = _bound(secret, batch["sender"], batch["content_digest"])
     same = {"token": of_token, "bound": bound, "mailing_id": batch["mailing_id"], "issued_at": now}
     for start in range(0, len(positions), _AT_ONCE):
-        addresses = _addresses(connection, batch_id, positions[start : start + _AT_ONCE])
+        addresses = _addresses(connection, given.batch_id, positions[start : start + _AT_ONCE])
         rows = [{**same, "recipient": of_batch(address), "person": _person(secret, address)} for address in addresses]
         table = release_tokens
         connection.execute(delete(table).where(table.c.recipient.in_([row["recipient"] for row in rows])))

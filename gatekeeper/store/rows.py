@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from gatekeeper.lib.moments import moment_of
-from gatekeeper.model import Action, Client, Counts, Likeness, ListReach, Permit, Reason, Recipient, Scope
+from gatekeeper.model import Action, Client, Counts, Likeness, ListReach, Permit, Reason, Scope
 from gatekeeper.store.db.schema import counters
 from gatekeeper.store.db.statements import upsert
 
@@ -127,8 +127,3 @@ def scope_names(scope: Scope) -> list[tuple[str, str]]:
 def client_to_row(client: Client) -> dict[str, Any]:
     """Return a client as JSON."""
     return asdict(client)
-
-
-def recipient_of(row: RowMapping) -> Recipient:
-    """Return a stored recipient."""
-    return Recipient(row["address"], tuple(row["parameters"]))

@@ -92,7 +92,7 @@ def kept_batches(connection: Connection, mailing_key: int) -> KeptBatches:
     )
 
 
-def snapshots_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[int, MailingSnapshot]:
+def _snapshots_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[int, MailingSnapshot]:
     """Return snapshots of mailings as they are now, by key."""
     known = {mailing.key: mailing for mailing in mailings}
     query = select(batches.c.mailing_id, func.max(batches.c.id)).where(batches.c.mailing_id.in_(list(known)))
@@ -102,7 +102,7 @@ def snapshots_of(connection: Connection, mailings: Iterable[MailingView]) -> dic
 
 def snapshot_of(connection: Connection, mailing: MailingView) -> MailingSnapshot:
     """Return a snapshot of a mailing as it is now."""
-    return snapshots_of(connection, [mailing])[mailing.key]
+    return _snapshots_of(connection, [mailing])[mailing.key]
 
 
 def _snapshot(mailing: MailingView, last: int) -> MailingSnapshot:
@@ -122,5 +122,5 @@ def _snapshot(mailing: MailingView, last: int) -> MailingSnapshot:
 def store_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
     """Store the snapshots behind the versions that a person is about to be shown, for mailings that can be decided."""
     shown = {mailing.key: mailing for mailing in mailings if mailing.state in _DECIDABLE}
-    snapshots = snapshots_of(connection, shown.values())
+    snapshots = _snapshots_of(connection, shown.values())
     versions.keep(connection, {shown[key].version: snapshot.as_row() for key, snapshot in snapshots.items()}, now)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from gatekeeper.model import Action
-from gatekeeper.store import batches as keeping
 from gatekeeper.store import views
 from gatekeeper.store.arrival import body_digest
+from gatekeeper.store.batches import CHUNK, open_body, read_body, write_chunk
 from tests.store.arrivals import always, arrival, limit, people
 
 
@@ -88,14 +88,14 @@ async def test_one_message_from_two_sources_is_one_mailing(store):
 
 
 async def test_a_held_batch_is_kept_whole(store):
-    body = b"Subject: x\r\n\r\n" + b"x" * (2 * keeping.CHUNK + 17)
+    body = b"Subject: x\r\n\r\n" + b"x" * (2 * CHUNK + 17)
     one = arrival(people(2400), body=body)
     outcome = await store.decide(one, limit(2000))
     assert await store.keep(one, outcome.batch)
     found = store.call(partial(views.find_mailing, number=1))
     (batch,) = store.call(partial(views.find_batches, mailing_key=found.key))
     assert (found.batches, len(batch.recipients), batch.state) == (1, 2400, "held")
-    assert b"".join(store.call(lambda c: list(keeping.read_chunks(c, batch.body)))) == body
+    assert store.call(partial(read_body, digest=batch.body)) == body
 
 
 async def test_a_resend_of_a_kept_batch_is_no_second_copy(store):
@@ -128,10 +128,10 @@ async def test_a_half_written_body_is_completed(store):
     body = bytes(range(256)) * 8192 + b"end"
     one = arrival(people(2400), body=body)
     outcome = await store.decide(one, limit(2000))
-    await store.run(partial(keeping.open_body, digest=body_digest(one), size=len(body), now=0.0))
-    await store.run(partial(keeping.write_chunk, digest=body_digest(one), position=0, data=body[: keeping.CHUNK]))
+    await store.run(partial(open_body, digest=body_digest(one), size=len(body), now=0.0))
+    await store.run(partial(write_chunk, digest=body_digest(one), position=0, data=body[:CHUNK]))
     await store.keep(one, outcome.batch)
-    assert b"".join(store.call(lambda c: list(keeping.read_chunks(c, body_digest(one))))) == body
+    assert store.call(partial(read_body, digest=body_digest(one))) == body
 
 
 async def test_later_batches_of_a_held_mailing_are_held_with_it(store):

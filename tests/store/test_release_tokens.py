@@ -16,13 +16,17 @@ EVERYONE = people(2400)
 HEAD, DIGEST = "head@doa.example.gov", "c0ffee"
 
 
+def issue(store, token, batch_id, positions):
+    given = release_tokens.IssuedToken(token, batch_id, positions)
+    store.call(partial(release_tokens.issue, secret=store.secret, given=given, now=0.0))
+
+
 @pytest.fixture
 async def redeem(store):
     """Use a token up, for a batch of which the first 1200 have one."""
     outcome = await store.decide(arrival(EVERYONE), limit(2000))
-    issue = partial(release_tokens.issue, secret=store.secret, batch_id=outcome.batch, now=0.0)
-    store.call(partial(issue, token="first", positions=range(1200)))
-    store.call(partial(issue, token="second", positions=range(1200, 1300)))
+    issue(store, "first", outcome.batch, range(1200))
+    issue(store, "second", outcome.batch, range(1200, 1300))
 
     def redeem(recipients, token="first", sender=HEAD, digest=DIGEST):
         return store.call(
@@ -69,9 +73,7 @@ async def test_it_is_good_for_nothing_else_and_trying_does_not_use_it_up(redeem,
 
 
 async def test_a_new_token_ends_the_old_one(store, redeem):
-    store.call(
-        partial(release_tokens.issue, secret=store.secret, token="third", batch_id=1, positions=range(10), now=0.0)
-    )
+    issue(store, "third", 1, range(10))
     assert redeem(EVERYONE[:10]) is None
     assert redeem(EVERYONE[:10], "third") == "M-1"
     assert redeem(EVERYONE[10:20]) == "M-1"
