@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.background.gathering import GatherRunner
-from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.background.recheck import Rechecks
-from gatekeeper.background.request_reminders import RequestReminders
+from gatekeeper.background.reminders import Reminders
 from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import (
@@ -49,8 +48,7 @@ class Scheduler:
     active_policy: ActivePolicy
     store: Store
     gathers: GatherRunner
-    held_reminders: HeldReminders
-    request_reminders: RequestReminders
+    reminders: Reminders
     rechecks: Rechecks
     clock: Callable[[], float] = time.time
     lease: float = 20.0  # seconds, of jobs and gathers
@@ -88,8 +86,7 @@ class Scheduler:
     async def attend(self) -> None:
         """Look after held mailings and requests."""
         with self._outages["reminders"].survived():
-            await self.held_reminders.attend()
-            await self.request_reminders.attend()
+            await self.reminders.attend()
 
     async def forget(self) -> None:
         """Remove content and addresses of gathered mail that passed as ordinary, from every file of the database."""

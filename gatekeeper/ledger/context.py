@@ -12,14 +12,13 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.to_senders import Letterhead
-from gatekeeper.policy.approvers import Approval, Approvers, Matter, agency_of
+from gatekeeper.policy.approvers import Approval, Approvers, Question, agency_of
+from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection
 from gatekeeper.store.events import Act
 from gatekeeper.workdays import Calendar
-
-WINDOW = 2  # working days for which an approval stands after the planned day
 
 
 class LedgerError(Exception):
@@ -115,7 +114,7 @@ def _login() -> str:
 
 
 __all__ = [
-    "Matter",
+    "Question",
     "agency_of",
     "asked",
     "check_may_be_asked",
@@ -128,35 +127,35 @@ __all__ = [
 ]
 
 
-def check_may_decide(ruleset: Ruleset, matter: Matter, by: str) -> None:
+def check_may_decide(ruleset: Ruleset, question: Question, by: str) -> None:
     """Raise NotAllowed where `by` may not decide: the case is their own, or no rule asks them."""
-    if refusal := Approvers(ruleset).refusal(matter, by):
+    if refusal := Approvers(ruleset).refusal(question, by):
         raise NotAllowed(refusal)
 
 
-def check_may_be_asked(ruleset: Ruleset, matter: Matter, whom: str) -> None:
+def check_may_be_asked(ruleset: Ruleset, question: Question, whom: str) -> None:
     """Raise NotAllowed where the rules know nobody of that name, or the case is their own."""
     if whom not in ruleset.people:
         known = ", ".join(ruleset.people_with("owner")) or "nobody is an owner"
-        raise NotAllowed(f"{matter.id}: {whom} does not stand under people in rules.yaml; owners: {known}")
-    if whom in matter.own:
-        raise NotAllowed(f"{matter.id}: it is {whom}'s own; nobody decides their own")
+        raise NotAllowed(f"{question.id}: {whom} does not stand under people in rules.yaml; owners: {known}")
+    if whom in question.own:
+        raise NotAllowed(f"{question.id}: it is {whom}'s own; nobody decides their own")
 
 
-def asked(ruleset: Ruleset, matter: Matter) -> frozenset[str]:
+def asked(ruleset: Ruleset, question: Question) -> frozenset[str]:
     """Return everybody whose approval can count, delegates among them."""
-    return Approvers(ruleset).available_deciders(matter)
+    return Approvers(ruleset).available_deciders(question)
 
 
-def missing(ruleset: Ruleset, matter: Matter, agreed: Iterable[str | Approval]) -> tuple[str, ...]:
+def missing(ruleset: Ruleset, question: Question, agreed: Iterable[str | Approval]) -> tuple[str, ...]:
     """Return who must still agree, as the rules name them. A name without a day has agreed today."""
-    yeses = (each if isinstance(each, Approval) else Approval(each, matter.today) for each in agreed)
-    return Approvers(ruleset).missing(matter, yeses)
+    yeses = (each if isinstance(each, Approval) else Approval(each, question.today) for each in agreed)
+    return Approvers(ruleset).missing(question, yeses)
 
 
-def wanted(ruleset: Ruleset, matter: Matter) -> tuple[str, ...]:
+def wanted(ruleset: Ruleset, question: Question) -> tuple[str, ...]:
     """Return everybody who must agree, as the rules name them."""
-    return missing(ruleset, matter, ())
+    return missing(ruleset, question, ())
 
 
 def holds(ruleset: Ruleset, by: str, *roles: str) -> bool:
@@ -171,11 +170,11 @@ def is_final(ruleset: Ruleset, by: str) -> bool:
     return person is not None and person.final
 
 
-def may_revoke(ruleset: Ruleset, matter: Matter, by: str) -> None:
+def may_revoke(ruleset: Ruleset, question: Question, by: str) -> None:
     """Raise NotAllowed where `by` may not take back or narrow what was permitted (S3, S5).
 
     Approvers may, and whoever was asked about it. They may take back what is their own, too, since that only takes
     away.
     """
-    if by not in asked(ruleset, matter) | set(ruleset.people_with("approver")):
-        raise NotAllowed(f"{matter.id}: {by} may not take it back; an approver may, or whoever was asked about it")
+    if by not in asked(ruleset, question) | set(ruleset.people_with("approver")):
+        raise NotAllowed(f"{question.id}: {by} may not take it back; an approver may, or whoever was asked about it")

@@ -13,11 +13,10 @@ from gatekeeper import notices
 from gatekeeper.address import normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import (
-    WINDOW,
     LedgerError,
-    Matter,
     NotAllowed,
     NotFound,
+    Question,
     VerbContext,
     named,
     require_reason,
@@ -34,6 +33,7 @@ from gatekeeper.outbox.to_approvers import MatterOutcome
 from gatekeeper.outbox.to_senders import EndOfMailing, SenderNotice, queue_notice, queue_report
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
+from gatekeeper.policy.matters import WINDOW
 from gatekeeper.store import Connection, mailings, views
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
@@ -104,7 +104,7 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
     if mailing.state is not MailingState.HELD:
         return case
     agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, matter_of(ctx, mailing), agreements.approvals(ctx.ruleset))
+    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), agreements.approvals(ctx.ruleset))
     return replace(case, agreements=agreements, missing=missing)
 
 
@@ -116,7 +116,7 @@ def export(ctx: VerbContext, number: int) -> MailingCase:
     mailing, act = find(ctx.connection, number), ctx.act
     person = ctx.ruleset.people.get(act.by)
     if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
-        ctx.ruleset, matter_of(ctx, mailing)
+        ctx.ruleset, question_of(ctx, mailing)
     ):
         raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
     mailings.note(ctx.connection, mailing, "exported", act)
@@ -130,15 +130,15 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision
     """
     mailing, act = find(ctx.connection, number), ctx.act
     looked = look(ctx.connection, mailing, seen)
-    matter = _as_seen(matter_of(ctx, mailing), looked)
-    context.check_may_decide(ctx.ruleset, matter, act.by)
+    question = _as_seen(question_of(ctx, mailing), looked)
+    context.check_may_decide(ctx.ruleset, question, act.by)
     with named(mailing.id):
         advance(mailing.state, "approve in part" if looked.only else "approve")
     own = _yes(ctx, mailing, looked, act, terms)
     act = replace(act, details=own.as_details())
     events = views.timeline(ctx.connection, mailing.key)
     others = agreement.agreements_to(looked.subject, events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset)))
+    missing = context.missing(ctx.ruleset, question, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset)))
     grew = "" if seen.version else grown_lately(mailing, events, ctx.now)
     if missing:
         mailings.note(ctx.connection, mailing, AGREED, act)
@@ -162,12 +162,12 @@ def _recipients_of(kept: Iterable[BatchView]) -> int:
     return sum(view.state is RecipientState.WAITING for batch in kept for view in batch.recipients)
 
 
-def _as_seen(matter: Matter, looked: SeenMailing) -> Matter:
-    """Return the matter that is decided: the whole mailing, or with `only_seen` the mailing as it was seen."""
+def _as_seen(question: Question, looked: SeenMailing) -> Question:
+    """Return what is decided: the whole mailing, or with `only_seen` the mailing as it was seen."""
     then = looked.then
     if not looked.only or not then.rules:  # without rules it was not held then, and nobody was asked yet
-        return matter
-    return replace(matter, rules=then.rules, agencies=frozenset(then.agencies), lists=frozenset(then.lists))
+        return question
+    return replace(question, rules=then.rules, agencies=frozenset(then.agencies), lists=frozenset(then.lists))
 
 
 def _yes(ctx: VerbContext, mailing: MailingView, looked: SeenMailing, act: Act, terms: Terms) -> Agreement:
@@ -285,16 +285,16 @@ def ask_changes(ctx: VerbContext, number: int, seen: Seen) -> Decision:
     """
     require_reason(ctx, "changes need a text that says what should be changed: the sender reads it")
     mailing, act = find(ctx.connection, number), ctx.act
-    context.check_may_decide(ctx.ruleset, matter_of(ctx, mailing), act.by)
+    context.check_may_decide(ctx.ruleset, question_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "changes", act, seen)
 
 
 def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
     mailing, act, also = find(ctx.connection, number), ctx.act, normalise(whom)
-    matter = matter_of(ctx, mailing)
-    context.check_may_decide(ctx.ruleset, matter, act.by)
-    context.check_may_be_asked(ctx.ruleset, matter, also)
+    question = question_of(ctx, mailing)
+    context.check_may_decide(ctx.ruleset, question, act.by)
+    context.check_may_be_asked(ctx.ruleset, question, also)
     with named(mailing.id):
         advance(mailing.state, "approve")
     mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also))
@@ -305,7 +305,7 @@ def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
     yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).approvals(
         ctx.ruleset
     )
-    missing = context.missing(ctx.ruleset, matter_of(ctx, mailing), yeses)
+    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), yeses)
     return _decided(ctx, mailing, missing=missing)
 
 
@@ -325,7 +325,7 @@ def deny(ctx: VerbContext, number: int, seen: Seen) -> Decision:
     """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(ctx, "a denial needs a reason: the sender reads it")
     mailing, act = find(ctx.connection, number), ctx.act
-    context.check_may_decide(ctx.ruleset, matter_of(ctx, mailing), act.by)
+    context.check_may_decide(ctx.ruleset, question_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "deny", act, seen)
 
 
@@ -364,11 +364,11 @@ def find(connection: Connection, number: int) -> MailingView:
     return found
 
 
-def matter_of(ctx: VerbContext, mailing: MailingView) -> Matter:
-    """Return a held mailing as a matter to be decided today."""
+def question_of(ctx: VerbContext, mailing: MailingView) -> Question:
+    """Return a held mailing as a question that is to be decided today."""
     origin, events = held_batches(ctx.connection, mailing.key), views.timeline(ctx.connection, mailing.key)
     logins = origin.logins if origin else frozenset()
-    return to_approvers.matter_of_mailing(ctx.letterhead, mailing, logins, events, ctx.today)
+    return to_approvers.question_of_mailing(ctx.letterhead, mailing, logins, events, ctx.today)
 
 
 __all__ = [
@@ -379,7 +379,7 @@ __all__ = [
     "deny",
     "export",
     "find",
-    "matter_of",
+    "question_of",
     "show",
     "withdraw",
 ]

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from gatekeeper.ledger import context
-from gatekeeper.ledger.context import LedgerError, Matter, NotAllowed, NotFound, VerbContext, named, require_reason
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, Question, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_permit, keep_permits
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import subject_key
@@ -92,9 +92,9 @@ def grant_exception(ctx: VerbContext, wanted: Exempted) -> PermitCase:
     if until <= act.at:
         raise LedgerError(f"--until {wanted.until} has passed: expected the last day on which it stands")
     agency = min(wanted.scope.agencies, default=None)
-    matter = Matter("this exception", wanted.scope.senders, agency, frozenset(wanted.lists), rules, today=ctx.today)
-    context.check_may_decide(ctx.ruleset, matter, act.by)
-    missing = context.missing(ctx.ruleset, matter, frozenset({act.by}))
+    question = Question("this exception", wanted.scope.senders, agency, frozenset(wanted.lists), rules, today=ctx.today)
+    context.check_may_decide(ctx.ruleset, question, act.by)
+    missing = context.missing(ctx.ruleset, question, frozenset({act.by}))
     if missing:
         raise NotAllowed(
             f"this exception also needs the yes of {', '.join(missing)}: ask for it by `request submit --exception`"
@@ -193,8 +193,8 @@ def _locked(ctx: VerbContext, number: int) -> tuple[PermitView, list[int], Act]:
     permit, act = find(ctx.connection, number), ctx.act
     agency = min(permit.scope.agencies, default=None)
     lists, agencies = frozenset(permit.lists), frozenset(permit.agencies)
-    matter = Matter(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
-    context.may_revoke(ctx.ruleset, matter, act.by)
+    question = Question(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
+    context.may_revoke(ctx.ruleset, question, act.by)
     mailings = stored_permits.lock_with_mailings(ctx.connection, permit.key)
     return find(ctx.connection, number), mailings, act
 

@@ -13,7 +13,7 @@ from typing import Any
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger import permits as permit_verbs
-from gatekeeper.ledger.context import LedgerError, Matter, NotAllowed, NotFound, VerbContext, named, require_reason
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, Question, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_request, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
@@ -87,8 +87,8 @@ def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool 
     assessed = assess(ctx, draft)
     _refuse_late(ctx, assessed)
     with named(request.id):
-        name = "appeal" if appeal else "revise"
-        stored_requests.submit_again(ctx.connection, request, draft, assessed, name, act)
+        submit_again = stored_requests.appeal if appeal else stored_requests.revise
+        submit_again(ctx.connection, request, draft, assessed, act)
     return show(ctx, number)
 
 
@@ -225,11 +225,11 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: str | None) -> Re
     act = replace(act, details=own.as_details())
     terms = Terms.from_row(request.terms).and_also(terms)
     rules = rules_for(ctx, request.draft, terms.max_users or request.draft.users)
-    matter = matter_of(ctx, request, rules)
-    context.check_may_decide(ctx.ruleset, matter, act.by)
+    question = question_of(ctx, request, rules)
+    context.check_may_decide(ctx.ruleset, question, act.by)
     given = _grant(ctx, request, rules, terms)
     others = agreements_to_request(request, views.events_of(ctx.connection, request=request.key))
-    if context.missing(ctx.ruleset, matter, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset))):
+    if context.missing(ctx.ruleset, question, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset))):
         stored_requests.note_yes(ctx.connection, request, terms.as_row(), act)
         return show(ctx, number)
     decided = _decided(act) | {"rules": list(rules)}
@@ -295,7 +295,7 @@ def deny(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(ctx, "a denial needs a reason: the requester reads it")
     request, act = find(ctx.connection, number), ctx.act
-    context.check_may_decide(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
+    context.check_may_decide(ctx.ruleset, question_of(ctx, request, request.rules), act.by)
     check_request(ctx.connection, request, seen, {})
     final = context.is_final(ctx.ruleset, act.by)
     with named(request.id):
@@ -309,7 +309,7 @@ def ask_changes(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Send a request back with what should be changed (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(ctx, "changes need a text that says what should be changed: the requester reads it")
     request, act = find(ctx.connection, number), ctx.act
-    context.check_may_decide(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
+    context.check_may_decide(ctx.ruleset, question_of(ctx, request, request.rules), act.by)
     check_request(ctx.connection, request, seen, {})
     with named(request.id):
         stored_requests.change(
@@ -321,9 +321,9 @@ def ask_changes(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
 def ask(ctx: VerbContext, number: int, whom: str) -> RequestCase:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
     request, act, also = find(ctx.connection, number), ctx.act, normalise(whom)
-    matter = matter_of(ctx, request, request.rules)
-    context.check_may_decide(ctx.ruleset, matter, act.by)
-    context.check_may_be_asked(ctx.ruleset, matter, also)
+    question = question_of(ctx, request, request.rules)
+    context.check_may_decide(ctx.ruleset, question, act.by)
+    context.check_may_be_asked(ctx.ruleset, question, also)
     with named(request.id):
         advance(request.state, "approve")
     stored_requests.note(ctx.connection, request.key, ASKED, replace(act, reason=also))
@@ -349,7 +349,7 @@ def revoke(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     """Revoke an approved request (S5). Raises as `deny`."""
     require_reason(ctx, "revoking needs a reason: who sends it reads it")
     request, act = find(ctx.connection, number, lock=False), ctx.act
-    context.may_revoke(ctx.ruleset, matter_of(ctx, request, request.rules), act.by)
+    context.may_revoke(ctx.ruleset, question_of(ctx, request, request.rules), act.by)
     return _take_back(ctx, request, "revoke", act, seen)
 
 
@@ -377,8 +377,8 @@ def _take_back(ctx: VerbContext, request: RequestView, name: str, act: Act, seen
 def show(ctx: VerbContext, number: int) -> RequestCase:
     """Return one request with who must agree, its permits and its timeline; raises NotFound."""
     request = find(ctx.connection, number)
-    matter = matter_of(ctx, request, request.rules)
-    needs = context.wanted(ctx.ruleset, matter) if request.rules else ()
+    question = question_of(ctx, request, request.rules)
+    needs = context.wanted(ctx.ruleset, question) if request.rules else ()
     events = views.events_of(ctx.connection, request=request.key)
     agreements = agreements_to_request(request, events)
     keep_requests(ctx.connection, [request], ctx.now)
@@ -386,7 +386,7 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
     return RequestCase(
         request,
         needs,
-        context.missing(ctx.ruleset, matter, agreements.approvals(ctx.ruleset)) if waits and request.rules else (),
+        context.missing(ctx.ruleset, question, agreements.approvals(ctx.ruleset)) if waits and request.rules else (),
         tuple(stored_permits.permits_of(ctx.connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),
@@ -396,7 +396,7 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
 def content(ctx: VerbContext, number: int) -> bytes | None:
     """Return the message that the request is bound to; None where it has none. Raises NotFound."""
     bound = find(ctx.connection, number).draft.content
-    return b"".join(batches.read_chunks(ctx.connection, bound.body)) if bound else None
+    return batches.read_body(ctx.connection, bound.body) if bound else None
 
 
 def find(connection: Connection, number: int, *, lock: bool = True) -> RequestView:
@@ -407,7 +407,7 @@ def find(connection: Connection, number: int, *, lock: bool = True) -> RequestVi
     return found
 
 
-def matter_of(ctx: VerbContext, request: RequestView, rules: tuple[str, ...]) -> Matter:
-    """Return a request as a matter to be decided today."""
+def question_of(ctx: VerbContext, request: RequestView, rules: tuple[str, ...]) -> Question:
+    """Return a request as a question that is to be decided today."""
     events = views.events_of(ctx.connection, request=request.key)
-    return to_requesters.matter_of(ctx.letterhead, request, rules, events, ctx.today)
+    return to_requesters.question_of(ctx.letterhead, request, rules, events, ctx.today)

@@ -20,7 +20,8 @@ from gatekeeper.notices import MatterNotice, labelled, numbered_list
 from gatekeeper.outbox.to_senders import Letterhead, sent_so_far
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
-from gatekeeper.policy.approvers import Approvers, Matter, agency_of
+from gatekeeper.policy.approvers import Approvers, Question, agency_of
+from gatekeeper.policy.matters import MatterKind
 from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs, reminders, views
@@ -45,8 +46,8 @@ class MatterBrief:
     """A matter with all that a notice says about it."""
 
     letterhead: Letterhead
-    matter: Matter
-    what: str  # "mailing" or "request"
+    question: Question
+    what: MatterKind
     key: int | None  # of the mailing in the database
     subject: str
     details: str
@@ -64,7 +65,7 @@ class MatterBrief:
 
     def passed_on(self) -> MatterBrief:
         """Return the same, for those to whom the matter is passed on."""
-        return replace(self, matter=replace(self.matter, escalated=escalated_to(self.letterhead, self.matter)))
+        return replace(self, question=replace(self.question, escalated=escalated_to(self.letterhead, self.question)))
 
 
 @immutable
@@ -94,8 +95,8 @@ def of_mailing(
     held_at = mailing.held_at or mailing.started_at
     return MatterBrief(
         letterhead=letterhead,
-        matter=matter_of_mailing(letterhead, mailing, origin.logins, events, today),
-        what="mailing",
+        question=question_of_mailing(letterhead, mailing, origin.logins, events, today),
+        what=MatterKind.MAILING,
         key=key,
         subject=mailing.subject,
         details=labelled(
@@ -122,12 +123,12 @@ def of_mailing(
     )
 
 
-def matter_of_mailing(
+def question_of_mailing(
     letterhead: Letterhead, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
-) -> Matter:
-    """Return a held mailing as a matter to be decided; its own people are its mailbox and its logins."""
+) -> Question:
+    """Return a held mailing as a question that is to be decided; its own people are its mailbox and its logins."""
     since = mailing.held_at or 0.0
-    matter = Matter(
+    question = Question(
         id=mailing.id,
         own=frozenset({mailing.sender, *(normalise(login) for login in logins)}),
         agency=agency_of(letterhead.ruleset, mailing.sender),
@@ -138,12 +139,12 @@ def matter_of_mailing(
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
     )
     passed_on = any(event.act == ESCALATED and event.at >= since for event in events)
-    return replace(matter, escalated=escalated_to(letterhead, matter)) if passed_on else matter
+    return replace(question, escalated=escalated_to(letterhead, question)) if passed_on else question
 
 
-def escalated_to(letterhead: Letterhead, matter: Matter) -> Ask:
+def escalated_to(letterhead: Letterhead, question: Question) -> Ask:
     """Return to whom a matter is passed on: as rules.yaml says, else to the next role."""
-    return letterhead.ruleset.held.escalate.to or Approvers(letterhead.ruleset).next_role(matter)
+    return letterhead.ruleset.held.escalate.to or Approvers(letterhead.ruleset).next_role(question)
 
 
 # -- told --------------------------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> fr
     Args: `step` is told, reminded or passed on; `now` in seconds since 1970.
     """
     approvers = Approvers(brief.letterhead.ruleset)
-    told = frozenset() if brief.silent else approvers.whom_to_notify(brief.matter) - set(brief.agreements.people)
+    told = frozenset() if brief.silent else approvers.whom_to_notify(brief.question) - set(brief.agreements.people)
     if told:
         opens = step == NOTIFIED and not brief.opened
         words = _words(brief) | {"how": _how(brief)}
@@ -216,7 +217,7 @@ def _words(brief: MatterBrief) -> dict[str, str]:
 
 def _missing(brief: MatterBrief) -> tuple[str, ...]:
     return Approvers(brief.letterhead.ruleset).missing(
-        brief.matter, brief.agreements.approvals(brief.letterhead.ruleset)
+        brief.question, brief.agreements.approvals(brief.letterhead.ruleset)
     )
 
 
@@ -236,7 +237,7 @@ def _returned(letterhead: Letterhead, since: datetime) -> str:
 
 def _how(brief: MatterBrief) -> str:
     verbs = f"gatekeeper {brief.what}"
-    return f"With a shell on the gate: {verbs} show {brief.matter.id}, then {verbs} approve or deny."
+    return f"With a shell on the gate: {verbs} show {brief.question.id}, then {verbs} approve or deny."
 
 
 def _notice(
@@ -245,11 +246,11 @@ def _notice(
     return MatterNotice(
         kind=kind,
         to=tuple(to),
-        number=brief.matter.id,
+        number=brief.question.id,
         subject=brief.subject,
         root=brief.root,
         opens=opens,
-        link=brief.letterhead.link(brief.matter.id),
+        link=brief.letterhead.link(brief.question.id),
         words=words,
         stamp=f"{now:.0f}",
     )
@@ -259,7 +260,7 @@ def send(connection: Connection, brief: MatterBrief, name: str, notice: MatterNo
     """Queue a copy for each addressee; each name is queued once, whichever process tries."""
     content = notices.matter_notice(notice, brief.letterhead.organisation, moment_of(now))
     for each in notice.to:
-        once = once_name(name, brief.matter.id, each)
+        once = once_name(name, brief.question.id, each)
         jobs.enqueue(
             connection, jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=brief.key, recipient=each, content=content)
         )

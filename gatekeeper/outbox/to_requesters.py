@@ -10,19 +10,19 @@ from gatekeeper import notices
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.notices import MatterNotice, labelled
-from gatekeeper.outbox.to_approvers import MatterBrief, escalated_to, send
+from gatekeeper.outbox.to_approvers import MatterBrief, MatterOutcome, escalated_to, send
 from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.agreement import agreements_to_request
-from gatekeeper.policy.approvers import Approvers, Matter
+from gatekeeper.policy.approvers import Approvers, Question
+from gatekeeper.policy.matters import MatterKind, last_day
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection
-from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED
+from gatekeeper.store.reminders import ASKED, ESCALATED, INFORMED, NOTIFIED
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
-WINDOW = 2  # working days after the planned day in which it may still be sent
 _WAITS = "it waits for a decision; the answer comes by mail. Until then nothing may be sent: received is not approved."
-CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what became of it, what comes next
+_CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what became of it, what comes next
     "submitted": ("Received", "received", _WAITS),
     "submitted again": ("Received again", "received again", _WAITS),
     "appealed": ("Appeal received", "received again as an appeal", _WAITS),
@@ -34,19 +34,20 @@ CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what
     "used": ("Used", "used: the mailing that it was for has been sent", "for another mailing, ask again."),
     "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
 }
+_ENDED = frozenset({"approved", "denied", "changes asked", "withdrawn", "expired"})  # what a decision may come to
 _FINAL = "nothing may be sent, and the decision is final."
 
 
-def matter_of(
+def question_of(
     letterhead: Letterhead, request: RequestView, rules: tuple[str, ...], events: Sequence[EventView], today: date
-) -> Matter:
-    """Return a request as a matter to be decided.
+) -> Question:
+    """Return a request as a question that is to be decided.
 
     An appeal is decided by somebody else, where there is somebody else.
     """
     draft, known = request.draft, letterhead.ruleset.agencies
     since = request.submitted_at
-    matter = Matter(
+    question = Question(
         id=request.id,
         own=frozenset({request.requester, *(each for each in draft.senders if "@" in each)}),
         agency=draft.agency,
@@ -57,11 +58,11 @@ def matter_of(
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
     )
     if any(event.act == ESCALATED and event.at >= since for event in events):
-        matter = replace(matter, escalated=escalated_to(letterhead, matter))
+        question = replace(question, escalated=escalated_to(letterhead, question))
     if request.appealed and request.decided_by and request.state is RequestState.SUBMITTED:
-        others = replace(matter, own=matter.own | {request.decided_by})
-        return others if Approvers(letterhead.ruleset).available_deciders(others) else matter
-    return matter
+        others = replace(question, own=question.own | {request.decided_by})
+        return others if Approvers(letterhead.ruleset).available_deciders(others) else question
+    return question
 
 
 def of_request(letterhead: Letterhead, request: RequestView, events: Sequence[EventView], now: float) -> MatterBrief:
@@ -73,8 +74,8 @@ def of_request(letterhead: Letterhead, request: RequestView, events: Sequence[Ev
     cites = [f"{rule.id} ({rule.cite})" if rule.cite else rule.id for rule in rules if rule]
     return MatterBrief(
         letterhead=letterhead,
-        matter=matter_of(letterhead, request, request.rules, events, calendar.day(moment_of(now))),
-        what="request",
+        question=question_of(letterhead, request, request.rules, events, calendar.day(moment_of(now))),
+        what=MatterKind.REQUEST,
         key=None,
         subject=request.draft.subject,
         details=details(request),
@@ -98,20 +99,8 @@ def _answers(rules: Sequence[str]) -> str:
 
 
 def _lapses(letterhead: Letterhead, request: RequestView) -> str:
-    last = last_day(letterhead, request)
+    last = last_day(letterhead.ruleset, request)
     return f"it lapses after {last:%A} {last.day} {last:%B %Y}." if last else "it goes on waiting."
-
-
-def last_day(letterhead: Letterhead, request: RequestView) -> date | None:
-    """Return the last day on which a request waits: of its window, or by `held.expire` where no day is planned.
-
-    None where it waits for ever. Without a planned day it waits from when it was submitted or sent back.
-    """
-    calendar, span = calendar_of(letterhead.ruleset), letterhead.ruleset.held.expire
-    if request.draft.planned:
-        return calendar.add(request.draft.planned, WINDOW)
-    since = request.changed_at if request.state is RequestState.CHANGES else request.submitted_at
-    return calendar.day(calendar.after(moment_of(since), span.working_days, span.time)) if span else None
 
 
 def details(request: RequestView) -> str:
@@ -135,11 +124,25 @@ def details(request: RequestView) -> str:
     )
 
 
+def news_of(events: Sequence[EventView]) -> list[EventView]:
+    """Return the events since the requester was last told."""
+    told = max((number for number, event in enumerate(events) if event.act == INFORMED), default=-1)
+    return [event for event in events[told + 1 :] if event.act in _CHANGES]
+
+
+def outcome_of(event: EventView) -> MatterOutcome | None:
+    """Return what a request has come to by that event; None where it goes on."""
+    if event.act not in _ENDED:
+        return None
+    _, outcome, _ = _CHANGES[event.act]
+    return MatterOutcome(outcome, (event.by,) if event.by else (), comment=event.text or "")
+
+
 def tell_requester(
     connection: Connection, brief: MatterBrief, request: RequestView, event: EventView, now: float
 ) -> None:
     """Tell the requester what became of the request (policy M5)."""
-    headline, outcome, following = CHANGES[event.act]
+    headline, outcome, following = _CHANGES[event.act]
     if event.act == "denied" and request.final:
         following = _FINAL
     words = {

@@ -1,7 +1,8 @@
 """Whose approval a mailing or a request needs, who may decide about it, and who is notified of it (docs/deciding.md).
 
-Pure: the rules, the day and the matter are arguments. A *term* is one entry of `ask`. A *group* is a set of people of
-whom one must approve. A person *acts for* themselves and for everybody who has delegated to them.
+Pure: the rules, the day and the question (what is to be decided) are arguments. A *term* is one entry of `ask`. A
+*group* is a set of people of whom one must approve. A person *acts for* themselves and for everybody who has delegated
+to them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _NOBODY = "nobody: name an approver under people in rules.yaml"
 
 
 @immutable
-class Matter:
+class Question:
     """What is to be decided about: a held mailing, a request or a permit."""
 
     id: str  # M-17, R-4 or P-9
-    own: frozenset[str]  # identities whose own matter it is: they may not decide about it
+    own: frozenset[str]  # identities whose own mail or request it is: they may not decide about it
     agency: str | None  # of the sender or the requester
     lists: frozenset[str] = frozenset()  # addresses of the lists that it reaches
     rules: tuple[str, ...] = ()  # their `ask` names who must approve; an approver where there is no rule
@@ -43,127 +44,129 @@ class Approval:
 
 @immutable
 class Approvers:
-    """Finds, by one ruleset, the people who may or must decide about a matter."""
+    """Finds, by one ruleset, the people who may or must decide about a question."""
 
     ruleset: Ruleset
 
     # -- who -----------------------------------------------------------------------------------------------------
 
-    def refusal(self, matter: Matter, by: str) -> str | None:
-        """Return why a person may not decide about the matter; None where they may."""
-        if by in matter.own:
-            return f"{matter.id}: it is {by}'s own; nobody decides their own"
-        if (self._acts_for(by, matter.today) - matter.own) & self.deciders(matter):
+    def refusal(self, question: Question, by: str) -> str | None:
+        """Return why a person may not decide the question; None where they may."""
+        if by in question.own:
+            return f"{question.id}: it is {by}'s own; nobody decides their own"
+        if (self._acts_for(by, question.today) - question.own) & self.deciders(question):
             return None
-        names = ", ".join(sorted(self.available_deciders(matter)))
-        return f"{matter.id}: {by} may not decide it; who may: {names or _NOBODY}"
+        names = ", ".join(sorted(self.available_deciders(question)))
+        return f"{question.id}: {by} may not decide it; who may: {names or _NOBODY}"
 
-    def deciders(self, matter: Matter) -> frozenset[str]:
+    def deciders(self, question: Question) -> frozenset[str]:
         """Return everybody who may approve or deny: all whom the rules ask, owners with `when_needed` included."""
-        terms = (*self._terms(matter), *matter.escalated)
-        return frozenset(person for term in terms for person in self._pool(matter, term))
+        terms = (*self._terms(question), *question.escalated)
+        return frozenset(person for term in terms for person in self._pool(question, term))
 
-    def available_deciders(self, matter: Matter) -> frozenset[str]:
+    def available_deciders(self, question: Question) -> frozenset[str]:
         """Return everybody who may decide on that day, delegates included."""
-        return self._present(self.deciders(matter), matter)
+        return self._present(self.deciders(question), question)
 
-    def whom_to_notify(self, matter: Matter) -> frozenset[str]:
-        """Return everybody to notify of the matter: people whose approval it needs, those it was escalated to, and
+    def whom_to_notify(self, question: Question) -> frozenset[str]:
+        """Return everybody to notify of the question: people whose approval it needs, those it was escalated to, and
         their delegates.
         """
-        needed = (self._needed(matter, term) for term in (*self._terms(matter), *matter.escalated))
-        return self._present({person for groups in needed for group in groups for person in group}, matter)
+        needed = (self._needed(question, term) for term in (*self._terms(question), *question.escalated))
+        return self._present({person for groups in needed for group in groups for person in group}, question)
 
-    def missing(self, matter: Matter, agreed: Iterable[Approval]) -> tuple[str, ...]:
+    def missing(self, question: Question, agreed: Iterable[Approval]) -> tuple[str, ...]:
         """Return the terms, as `ask` writes them, whose approval is still missing; () where everyone has approved."""
         represented = {
-            yes.by: self._acts_for(yes.by, yes.on) - matter.own for yes in agreed if yes.by not in matter.own
+            yes.by: self._acts_for(yes.by, yes.on) - question.own for yes in agreed if yes.by not in question.own
         }
-        if any(self._satisfied(matter, term, represented) for term in matter.escalated):
+        if any(self._satisfied(question, term, represented) for term in question.escalated):
             return ()
-        named = {str(term): self._satisfied(matter, term, represented) for term in self._terms(matter)}
+        named = {str(term): self._satisfied(question, term, represented) for term in self._terms(question)}
         return tuple(name for name, satisfied in named.items() if not satisfied)
 
-    def next_role(self, matter: Matter) -> Ask:
+    def next_role(self, question: Question) -> Ask:
         """Return the term to escalate to where rules.yaml names none: approvers, or admins where approvers are asked
         already.
         """
-        asked = {each for term in self._ask(matter) for each in _flat(term)}
+        asked = {each for term in self._ask(question) for each in _flat(term)}
         return (AskTerm("role", "admin"),) if APPROVER[0] in asked else APPROVER
 
-    def _ask(self, matter: Matter) -> Ask:
+    def _ask(self, question: Question) -> Ask:
         """Return all that the rules ask for, each term once; an approver for a rule that asks nobody or no longer
         exists.
         """
-        rules = (self.ruleset.rule(each) for each in matter.rules)
+        rules = (self.ruleset.rule(each) for each in question.rules)
         return tuple(dict.fromkeys(term for rule in rules for term in (rule.ask if rule else APPROVER))) or APPROVER
 
     # -- whose yes -----------------------------------------------------------------------------------------------
 
-    def _terms(self, matter: Matter) -> tuple[AskTerm | AskSome, ...]:
-        return (*self._ask(matter), *(AskTerm("person", each) for each in sorted(matter.also)))
+    def _terms(self, question: Question) -> tuple[AskTerm | AskSome, ...]:
+        return (*self._ask(question), *(AskTerm("person", each) for each in sorted(question.also)))
 
-    def _satisfied(self, matter: Matter, term: AskTerm | AskSome, represented: Mapping[str, frozenset[str]]) -> bool:
+    def _satisfied(
+        self, question: Question, term: AskTerm | AskSome, represented: Mapping[str, frozenset[str]]
+    ) -> bool:
         if isinstance(term, AskSome):  # so many different people: a delegate is one person, however many they act for
-            pool = self._pool(matter, term)
+            pool = self._pool(question, term)
             return sum(bool(each & pool) for each in represented.values()) >= term.number
         acting = frozenset(person for each in represented.values() for person in each)
-        return all(group & acting for group in self._needed(matter, term))  # nobody can satisfy an empty group
+        return all(group & acting for group in self._needed(question, term))  # nobody can satisfy an empty group
 
-    def _needed(self, matter: Matter, term: AskTerm | AskSome) -> list[frozenset[str]]:
+    def _needed(self, question: Question, term: AskTerm | AskSome) -> list[frozenset[str]]:
         """Return the groups that a term needs.
 
         Owners with `when_needed` are left out, unless nobody else is asked at all.
         """
         if isinstance(term, AskSome):
-            return [self._pool(matter, term)]
-        groups = self._groups(matter, term)
+            return [self._pool(question, term)]
+        groups = self._groups(question, term)
         if term.kind != "owners":
             return groups
         always = [needed for group in groups if (needed := self._always(group))]
-        return always if always or len(self._ask(matter)) > 1 else groups
+        return always if always or len(self._ask(question)) > 1 else groups
 
     def _always(self, group: frozenset[str]) -> frozenset[str]:
         people = self.ruleset.people
         return frozenset(each for each in group if each not in people or not people[each].when_needed)
 
-    def _groups(self, matter: Matter, term: AskTerm) -> list[frozenset[str]]:
+    def _groups(self, question: Question, term: AskTerm) -> list[frozenset[str]]:
         """Return the groups of a term: a role is one group, owners are one group an audience (policy T7)."""
         match term.kind:
             case "role":
-                groups = [self._role(term.name, matter)]
+                groups = [self._role(term.name, question)]
             case "person":
                 groups = [frozenset({term.name})]
             case "owners":
-                groups = self._owners(matter) or [frozenset()]
+                groups = self._owners(question) or [frozenset()]
             case _:
-                groups = [self._head(term.name or matter.agency)]
-        return [self._others(group, matter) for group in groups]
+                groups = [self._head(term.name or question.agency)]
+        return [self._others(group, question) for group in groups]
 
-    def _others(self, group: frozenset[str], matter: Matter) -> frozenset[str]:
-        """Return the group without people whose own matter it is; where nobody is left, the next role that has
-        somebody.
+    def _others(self, group: frozenset[str], question: Question) -> frozenset[str]:
+        """Return the group without people whose own mail or request it is about; where nobody is left, the next role
+        that has somebody.
         """
-        candidates = (group, *(self._role(role, matter) for role in _NEXT_ROLES))
-        return next((left for each in candidates if (left := each - matter.own)), frozenset())
+        candidates = (group, *(self._role(role, question) for role in _NEXT_ROLES))
+        return next((left for each in candidates if (left := each - question.own)), frozenset())
 
-    def _pool(self, matter: Matter, term: AskTerm | AskSome) -> frozenset[str]:
-        groups = (group for each in _flat(term) for group in self._groups(matter, each))
+    def _pool(self, question: Question, term: AskTerm | AskSome) -> frozenset[str]:
+        groups = (group for each in _flat(term) for group in self._groups(question, each))
         return frozenset(person for group in groups for person in group)
 
-    def _role(self, role: str, matter: Matter) -> frozenset[str]:
+    def _role(self, role: str, question: Question) -> frozenset[str]:
         """Return who holds a role here. A role limited by `of` counts for mail that this agency sends or that goes to
         this list.
         """
-        about = {matter.agency, *self._audiences(matter)}
+        about = {question.agency, *self._audiences(question)}
         people = self.ruleset.people
         holders = self.ruleset.people_with(role)
         return frozenset(each for each in holders if not people[each].of or about & set(people[each].of))
 
-    def _owners(self, matter: Matter) -> list[frozenset[str]]:
+    def _owners(self, question: Question) -> list[frozenset[str]]:
         """Return the owners of each audience that has any: of a list, or of an agency that somebody is named for."""
-        lists = (self._owners_of({address, self._owner_named(address)}) for address in sorted(matter.lists))
-        agencies = (self._owners_of({agency}, named=True) for agency in sorted(matter.agencies))
+        lists = (self._owners_of({address, self._owner_named(address)}) for address in sorted(question.lists))
+        agencies = (self._owners_of({agency}, named=True) for agency in sorted(question.agencies))
         return [group for group in (*lists, *agencies) if group]
 
     def _owners_of(self, data: set[str | None], *, named: bool = False) -> frozenset[str]:
@@ -175,8 +178,8 @@ class Approvers:
         spec = self.ruleset.lists.get(address)
         return spec.owner if spec else None
 
-    def _audiences(self, matter: Matter) -> set[str | None]:
-        return {*matter.lists, *(self._owner_named(address) for address in matter.lists)} - {None}
+    def _audiences(self, question: Question) -> set[str | None]:
+        return {*question.lists, *(self._owner_named(address) for address in question.lists)} - {None}
 
     def _head(self, agency: str | None) -> frozenset[str]:
         found = self.ruleset.agencies.get(agency or "")
@@ -189,11 +192,11 @@ class Approvers:
         delegated = (each for each, person in self.ruleset.people.items() if _stands_in(person.delegate, today) == by)
         return frozenset({by, *delegated})
 
-    def _present(self, people: Iterable[str], matter: Matter) -> frozenset[str]:
-        """Return these people and their delegates, without those whose own matter it is."""
+    def _present(self, people: Iterable[str], question: Question) -> frozenset[str]:
+        """Return these people and their delegates, without those whose own mail or request it is about."""
         known, found = self.ruleset.people, set(people)
-        delegates = {_stands_in(known[each].delegate, matter.today) for each in found if each in known}
-        return frozenset(each for each in found | delegates if each) - matter.own
+        delegates = {_stands_in(known[each].delegate, question.today) for each in found if each in known}
+        return frozenset(each for each in found | delegates if each) - question.own
 
 
 def agency_of(ruleset: Ruleset, mailbox: str) -> str | None:

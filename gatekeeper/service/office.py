@@ -9,9 +9,8 @@ from functools import partial
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.gathering import GatherRunner
-from gatekeeper.background.held_reminders import HeldReminders
 from gatekeeper.background.recheck import Rechecks
-from gatekeeper.background.request_reminders import RequestReminders
+from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
 from gatekeeper.service.context import ProcessContext
 from gatekeeper.store import OutageLog, StoreError, WakeupListener, rulesets
@@ -32,12 +31,9 @@ class Office:
         gathers = GatherRunner(
             base.active_policy, base.store, base.letterhead, base.mode, self.queue.poke, now, lease, base.auditor
         )
-        held_reminders = HeldReminders(base.store, base.letterhead, self.queue.poke, now)
+        reminders = Reminders(base.store, base.letterhead, self.queue.poke, now)
         rechecks = Rechecks(base.active_policy, base.store, base.letterhead, self.queue.poke, now, base.auditor)
-        request_reminders = RequestReminders(base.store, base.letterhead, self.queue.poke, now)
-        self.scheduler = Scheduler(
-            base.active_policy, base.store, gathers, held_reminders, request_reminders, rechecks, now, lease
-        )
+        self.scheduler = Scheduler(base.active_policy, base.store, gathers, reminders, rechecks, now, lease)
         self.retention = Retention(base.active_policy, base.store)
         self._started = False
 

@@ -6,16 +6,13 @@ step is still due, and notes it in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store.db.schema import batches, bodies, events, mailings
-from gatekeeper.store.events import Event, record
 from gatekeeper.store.views import NUMBERED
 
 _SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
@@ -24,15 +21,13 @@ NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on"
 
 @immutable
 class HeldMailing:
-    """A held mailing: when it was held, and when each step was last done for this hold; in seconds since 1970."""
+    """A held mailing: when it was held, and when each step was last taken for this hold; in seconds since 1970."""
 
     key: int
     held_at: float
-    notified_at: float | None = None
-    reminded_at: float | None = None
-    escalated_at: float | None = None
-    sender: str = ""
-    subject: str = ""
+    sender: str
+    subject: str
+    steps: dict[str, float]
 
 
 @immutable
@@ -50,20 +45,22 @@ class HeldBatches:
 
 def held_mailings(connection: Connection) -> list[HeldMailing]:
     """Return all held mailings, the oldest first."""
-    found: dict[int, HeldMailing] = {}
-    for row in connection.execute(_steps().order_by(mailings.c.held_at)):
-        known = found.get(row.id, _untouched(row))
-        found[row.id] = _with_step(known, row)
-    return list(found.values())
+    return _read(connection, _steps().order_by(mailings.c.held_at))
 
 
 def lock_held(connection: Connection, key: int) -> HeldMailing | None:
     """Return one held mailing, locked until the transaction ends; None where it is no longer held."""
     locked = connection.execute(select(mailings.c.id).where(mailings.c.id == key).with_for_update()).first()
-    found = None
-    for row in connection.execute(_steps().where(mailings.c.id == key)) if locked else ():
-        found = _with_step(found or _untouched(row), row)
-    return found
+    return next(iter(_read(connection, _steps().where(mailings.c.id == key))), None) if locked else None
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[HeldMailing]:
+    found: dict[int, HeldMailing] = {}
+    for row in connection.execute(query):
+        held = found.setdefault(row.id, HeldMailing(row.id, row.held_at, row.sender or "", row.subject or "", {}))
+        if row.act is not None:
+            held.steps[row.act] = row.at
+    return list(found.values())
 
 
 def _steps() -> Select[Any]:
@@ -78,17 +75,6 @@ def _steps() -> Select[Any]:
         .where(*NUMBERED, mailings.c.state == MailingState.HELD, mailings.c.held_at.is_not(None))
         .group_by(*_SHOWN, events.c.act)
     )
-
-
-def _with_step(mailing: HeldMailing, row: Row[Any]) -> HeldMailing:
-    done = {NOTIFIED: mailing.notified_at, REMINDED: mailing.reminded_at, ESCALATED: mailing.escalated_at} | {
-        row.act: row.at
-    }
-    return replace(mailing, notified_at=done[NOTIFIED], reminded_at=done[REMINDED], escalated_at=done[ESCALATED])
-
-
-def _untouched(row: Row[Any]) -> HeldMailing:
-    return HeldMailing(row.id, row.held_at, sender=row.sender or "", subject=row.subject or "")
 
 
 def held_batches(connection: Connection, key: int) -> HeldBatches | None:
@@ -119,8 +105,3 @@ def bodies_of(connection: Connection, key: int) -> list[bytes]:
     ):
         found.setdefault(digest, bytes(body))
     return list(found.values())
-
-
-def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
-    """Write that a step was done, and whom it was sent to."""
-    record(connection, Event(now, step, mailing_id=key, text=", ".join(sorted(people)) or None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field, replace
 from datetime import date
 from typing import Any
@@ -97,14 +97,18 @@ def submit(connection: Connection, draft: Draft, assessed: Assessment, act: Act)
     return number
 
 
-def submit_again(
-    connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, name: str, act: Act
-) -> None:
-    """Revise or appeal a request under its number; raise LifecycleError where its state forbids it."""
-    changes = {"terms": {}, "submitted_at": act.at, "requester": act.by, **_drafted(draft, assessed)}
-    if name == "appeal":
-        changes["appealed"] = True
-    change(connection, request, name, act, {"revise": "submitted again", "appeal": "appealed"}[name], **changes)
+def revise(connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, act: Act) -> None:
+    """Submit a changed request under its number; raise LifecycleError where its state forbids it."""
+    change(connection, request, "revise", act, "submitted again", **_submitted_again(draft, assessed, act))
+
+
+def appeal(connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, act: Act) -> None:
+    """Submit a denied request under its number; raise LifecycleError where its state forbids it."""
+    change(connection, request, "appeal", act, "appealed", appealed=True, **_submitted_again(draft, assessed, act))
+
+
+def _submitted_again(draft: Draft, assessed: Assessment, act: Act) -> dict[str, Any]:
+    return {"terms": {}, "submitted_at": act.at, "requester": act.by, **_drafted(draft, assessed)}
 
 
 def _drafted(draft: Draft, assessed: Assessment) -> dict[str, Any]:
@@ -174,11 +178,6 @@ def find_request(connection: Connection, number: int, *, lock: bool = False) -> 
     return _one(connection, requests.c.number == number, lock)
 
 
-def request_of(connection: Connection, key: int) -> RequestView | None:
-    """Return one request by the database's key."""
-    return _one(connection, requests.c.id == key, False)
-
-
 def lock_request(connection: Connection, key: int) -> RequestView | None:
     """Return one request by the database's key, locked until the transaction ends."""
     return _one(connection, requests.c.id == key, True)
@@ -204,11 +203,6 @@ def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
     query = select(requests).where(requests.c.state.in_(states), requests.c.needed_by.is_not(None))
     rows = connection.execute(query.where(func.lower(requests.c.purpose) == purpose)).mappings().all()
     return _views(connection, rows)
-
-
-def note_step(connection: Connection, key: int, now: float, step: str, people: Iterable[str]) -> None:
-    """Write a step, such as a reminder, and whom it was sent to."""
-    record(connection, Event(now, step, text=", ".join(sorted(people)) or None, request_id=key))
 
 
 def _one(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RequestView | None:

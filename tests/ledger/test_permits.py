@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from gatekeeper.background.delivery_queue import Queue
-from gatekeeper.background.held_reminders import HeldReminders
+from gatekeeper.background.reminders import Reminders
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Terms
 from gatekeeper.model import Scope
@@ -332,12 +332,12 @@ async def test_time_does_not_end_what_is_on_its_way(store, tmp_path, monkeypatch
     revoking = asyncio.create_task(asyncio.to_thread(service.revoke, 1, DEPUTY, "The form is wrong"))
     await until(lambda: scene.mailing().state == "held")
     scene.now += 2 * 3600
-    patience = HeldReminders(store, scene.letterhead, clock=scene.clock)
-    await patience.attend()
+    reminders = Reminders(store, scene.letterhead, clock=scene.clock)
+    await reminders.attend()
     assert scene.mailing().state == "held"
     hop.go.set()
     await asyncio.wait_for(revoking, 30)
-    await patience.attend()
+    await reminders.attend()
     assert scene.mailing().state == "expired"
     await queue.stop(10)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from gatekeeper.background.held_reminders import HeldReminders
+from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import LedgerError, Narrowed, Stale, Terms, Wanted
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.policy import agreement
@@ -153,10 +153,10 @@ async def test_a_version_changes_with_what_is_to_be_seen_and_with_nothing_else(s
     first = version(scene)
     await scene.send()  # the same to the same people: held again, with nothing new
     assert version(scene) == first
-    patience = HeldReminders(scene.store, scene.letterhead, clock=scene.clock)
+    reminders = Reminders(scene.store, scene.letterhead, clock=scene.clock)
     for days in (0.01, 4, 8):  # told, reminded, passed on
         scene.now += days * 86_400
-        await patience.attend()
+        await reminders.attend()
     acts = [event.act for event in scene.service.show(1).events]
     assert "told" in acts and "reminded" in acts and version(scene) == first
     found = [first]
@@ -323,13 +323,13 @@ async def test_a_yes_by_an_old_page_is_refused_though_another_is_missing(two):
 
 async def test_whose_yes_is_to_an_earlier_state_is_told_so_with_the_others(two):
     await two.send()
-    patience = HeldReminders(two.store, two.letterhead, clock=two.clock)
+    reminders = Reminders(two.store, two.letterhead, clock=two.clock)
     two.now += 60
-    await patience.attend()
+    await reminders.attend()
     two.service.approve(1, CIO)
     await two.send(text=OTHER)
     two.now += 5 * 86_400
-    await patience.attend()
+    await reminders.attend()
     letters = {job.recipient: text_of(read(job.content)) for job in two.store.call(_notices) if job.content}
     assert f"Agreed to an earlier state: {CIO}" in " ".join(letters[CIO].split())
     assert f"Agreed to an earlier state: {CIO}" in " ".join(letters[DEPUTY].split())

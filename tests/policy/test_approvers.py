@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.policy.approvers import Approval, Approvers, Matter, agency_of
+from gatekeeper.policy.approvers import Approval, Approvers, Question, agency_of
 from gatekeeper.rules import AskTerm, parse_ruleset
 
 RULES = """\
@@ -45,8 +45,8 @@ AFTER_CHRISTMAS = date(2026, 12, 28)
 CIO, DEPUTY, HR, REGISTRAR, CLERK = (f"{name}@example.gov" for name in ("cio", "deputy", "hr", "registrar", "clerk"))
 
 
-def matter(*rules, sender="ann@dphhs.example.gov", lists=(), agencies=(), also=(), escalated=(), on=TODAY):
-    return Matter(
+def question(*rules, sender="ann@dphhs.example.gov", lists=(), agencies=(), also=(), escalated=(), on=TODAY):
+    return Question(
         id="M-17",
         own=frozenset({sender}),
         agency=agency_of(RULESET, sender),
@@ -64,64 +64,64 @@ def missing(about, *people, on=TODAY):
 
 
 def test_a_role_is_anyone_who_holds_it():
-    held = matter("plain")
+    held = question("plain")
     assert missing(held) == ("approver",) and missing(held, DEPUTY) == ()
     assert missing(held, HR) == ("approver",)
 
 
 def test_an_approver_of_one_agency_decides_about_what_that_agency_sends():
-    assert APPROVERS.refusal(matter("plain", sender="ann@doa.example.gov"), "doa@example.gov") is None
-    refusal = APPROVERS.refusal(matter("plain"), "doa@example.gov")
+    assert APPROVERS.refusal(question("plain", sender="ann@doa.example.gov"), "doa@example.gov") is None
+    refusal = APPROVERS.refusal(question("plain"), "doa@example.gov")
     assert refusal == f"M-17: doa@example.gov may not decide it; who may: {CIO}, {DEPUTY}"
 
 
 def test_nobody_decides_their_own():
-    own = matter("plain", sender=CIO)
+    own = question("plain", sender=CIO)
     assert APPROVERS.refusal(own, CIO) == f"M-17: it is {CIO}'s own; nobody decides their own"
     assert missing(own, CIO) == ("approver",) and missing(own, DEPUTY) == ()
     assert CIO not in APPROVERS.whom_to_notify(own)
 
 
 def test_each_person_named_must_agree():
-    assert missing(matter("named"), CIO) == (REGISTRAR,) and missing(matter("named"), CIO, REGISTRAR) == ()
+    assert missing(question("named"), CIO) == (REGISTRAR,) and missing(question("named"), CIO, REGISTRAR) == ()
 
 
 def test_rules_together_ask_each_of_theirs_once():
-    assert missing(matter("plain", "both", lists=["students@example.gov"])) == ("approver", "owners")
+    assert missing(question("plain", "both", lists=["students@example.gov"])) == ("approver", "owners")
 
 
 # -- owners (policy T7) ------------------------------------------------------------------------------------------
 
 
 def test_the_owner_of_each_audience_reached_must_agree():
-    held = matter("owned", lists=["students@example.gov"], agencies=["DPHHS"])  # T7
+    held = question("owned", lists=["students@example.gov"], agencies=["DPHHS"])  # T7
     assert APPROVERS.whom_to_notify(held) == {REGISTRAR, CLERK, "health@example.gov"}
     assert missing(held, REGISTRAR) == ("owners",) and missing(held, REGISTRAR, "health@example.gov") == ()
 
 
 def test_an_owner_asked_only_when_needed_is_not_waited_for():
-    held = matter("both", lists=["staff@example.gov"])  # T7: staff to human resources when necessary
+    held = question("both", lists=["staff@example.gov"])  # T7: staff to human resources when necessary
     assert missing(held, CIO) == () and HR not in APPROVERS.whom_to_notify(held)
     assert APPROVERS.refusal(held, HR) is None  # but may say no
 
 
 def test_unless_an_approver_asks_them():
-    held = matter("both", lists=["staff@example.gov"], also=[HR])  # T7
+    held = question("both", lists=["staff@example.gov"], also=[HR])  # T7
     assert missing(held, CIO) == (HR,) and missing(held, CIO, HR) == () and HR in APPROVERS.whom_to_notify(held)
 
 
 def test_or_nobody_else_is_asked():
-    held = matter("owned", lists=["staff@example.gov"])
+    held = question("owned", lists=["staff@example.gov"])
     assert missing(held) == ("owners",) and missing(held, HR) == () and APPROVERS.whom_to_notify(held) == {HR}
 
 
 def test_where_no_audience_has_an_owner_an_approver_is_asked():
-    held = matter("owned", lists=["odd@example.gov"], agencies=["LABS"])
+    held = question("owned", lists=["odd@example.gov"], agencies=["LABS"])
     assert missing(held, CIO) == () and APPROVERS.whom_to_notify(held) == {CIO, DEPUTY}
 
 
 def test_an_owner_who_sends_is_replaced_by_an_approver():
-    held = matter("owned", sender=REGISTRAR, lists=["students@example.gov"])
+    held = question("owned", sender=REGISTRAR, lists=["students@example.gov"])
     assert missing(held, REGISTRAR) == ("owners",) and missing(held, DEPUTY) == ()
 
 
@@ -129,14 +129,14 @@ def test_an_owner_who_sends_is_replaced_by_an_approver():
 
 
 def test_the_head_of_the_senders_agency_must_agree():
-    held = matter("head", sender="ann@sub.doa.example.gov")  # C8
+    held = question("head", sender="ann@sub.doa.example.gov")  # C8
     assert APPROVERS.whom_to_notify(held) == {"head@doa.example.gov"}
     assert missing(held, "head@doa.example.gov") == () and missing(held, CIO) == ("head",)
 
 
 def test_an_agency_without_a_head_or_with_the_head_as_sender_asks_an_approver():
-    assert missing(matter("head"), CIO) == ()
-    assert missing(matter("head", sender="head@doa.example.gov"), CIO) == ()
+    assert missing(question("head"), CIO) == ()
+    assert missing(question("head", sender="head@doa.example.gov"), CIO) == ()
 
 
 def test_the_longest_domain_says_which_agency_it_is():
@@ -149,31 +149,31 @@ def test_the_longest_domain_says_which_agency_it_is():
 
 
 def test_so_many_of_several_are_different_people():
-    assert missing(matter("two"), CIO) == ("any 2 of approver, registrar@example.gov",)
-    assert missing(matter("two"), CIO, CIO) != () and missing(matter("two"), CIO, DEPUTY) == ()
-    assert missing(matter("two"), CIO, REGISTRAR) == ()
+    assert missing(question("two"), CIO) == ("any 2 of approver, registrar@example.gov",)
+    assert missing(question("two"), CIO, CIO) != () and missing(question("two"), CIO, DEPUTY) == ()
+    assert missing(question("two"), CIO, REGISTRAR) == ()
 
 
 def test_a_delegate_acts_in_somebodys_place_until_the_day_is_over():
-    held, later = matter("named"), matter("named", on=AFTER_CHRISTMAS)
-    assert APPROVERS.refusal(matter("named", on=date(2026, 12, 24)), CLERK) is None
-    assert APPROVERS.refusal(matter("named", on=date(2026, 12, 25)), CLERK) is not None
+    held, later = question("named"), question("named", on=AFTER_CHRISTMAS)
+    assert APPROVERS.refusal(question("named", on=date(2026, 12, 24)), CLERK) is None
+    assert APPROVERS.refusal(question("named", on=date(2026, 12, 25)), CLERK) is not None
     assert missing(held, CIO, CLERK) == () and missing(held, CIO, CLERK, on=AFTER_CHRISTMAS) == (REGISTRAR,)
     assert CLERK in APPROVERS.whom_to_notify(held) and CLERK not in APPROVERS.whom_to_notify(later)
 
 
 def test_a_yes_of_a_delegate_counts_by_the_day_on_which_it_was_said():
-    assert APPROVERS.missing(matter("named"), [Approval(CLERK, TODAY), Approval(CIO, AFTER_CHRISTMAS)]) == ()
+    assert APPROVERS.missing(question("named"), [Approval(CLERK, TODAY), Approval(CIO, AFTER_CHRISTMAS)]) == ()
 
 
 def test_a_delegate_and_whom_they_stand_for_are_one_of_two():
-    assert missing(matter("two"), CLERK) != ()  # one yes, of one person
+    assert missing(question("two"), CLERK) != ()  # one yes, of one person
 
 
 def test_a_delegate_decides_neither_their_own_nor_what_the_absent_one_sent():
-    own = matter("named", sender=CLERK)
+    own = question("named", sender=CLERK)
     assert "nobody decides their own" in APPROVERS.refusal(own, CLERK)
-    theirs = matter("owned", sender=REGISTRAR, lists=["students@example.gov"])
+    theirs = question("owned", sender=REGISTRAR, lists=["students@example.gov"])
     assert APPROVERS.refusal(theirs, CLERK) is not None and CLERK not in APPROVERS.whom_to_notify(theirs)
 
 
@@ -181,15 +181,15 @@ def test_a_delegate_decides_neither_their_own_nor_what_the_absent_one_sent():
 
 
 def test_who_it_was_passed_on_to_decides_in_the_place_of_those_who_did_not_answer():
-    held = matter("named", escalated=(AskTerm("role", "admin"),))
+    held = question("named", escalated=(AskTerm("role", "admin"),))
     assert missing(held, "admin@example.gov") == () and missing(held, CIO) == (REGISTRAR,)
     assert "admin@example.gov" in APPROVERS.whom_to_notify(held)
-    assert APPROVERS.refusal(matter("named"), "admin@example.gov") is not None
+    assert APPROVERS.refusal(question("named"), "admin@example.gov") is not None
 
 
 def test_the_next_role_after_owners_are_approvers_and_after_approvers_admins():
-    assert APPROVERS.next_role(matter("owned")) == (AskTerm("role", "approver"),)
-    assert APPROVERS.next_role(matter("both")) == (AskTerm("role", "admin"),)
+    assert APPROVERS.next_role(question("owned")) == (AskTerm("role", "approver"),)
+    assert APPROVERS.next_role(question("both")) == (AskTerm("role", "admin"),)
 
 
 PEOPLE = (*RULESET.people, CLERK, "ann@dphhs.example.gov")
@@ -207,7 +207,7 @@ IDS = [rule.id for rule in RULESET.rules]
 def test_all_who_are_told_can_settle_it_and_one_yes_more_never_takes_one_back(
     rules, lists, agencies, sender, agreed, on
 ):
-    held = matter(*rules, sender=sender, lists=lists, agencies=agencies, on=on)
+    held = question(*rules, sender=sender, lists=lists, agencies=agencies, on=on)
     told = APPROVERS.whom_to_notify(held)
     assert told and sender not in told and missing(held, *told, on=on) == ()
     assert all(APPROVERS.refusal(held, each) is None for each in told)
@@ -218,4 +218,4 @@ def test_all_who_are_told_can_settle_it_and_one_yes_more_never_takes_one_back(
 
 @pytest.mark.parametrize("rule", ["gone", ""])
 def test_a_rule_that_is_not_there_any_more_asks_an_approver(rule):
-    assert missing(matter(rule)) == ("approver",)
+    assert missing(question(rule)) == ("approver",)

@@ -8,9 +8,10 @@ from functools import partial
 
 import pytest
 
-from gatekeeper.background.held_reminders import HeldReminders
-from gatekeeper.background.request_reminders import RequestReminders
+from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.terms import Terms
+from gatekeeper.policy.matters import last_day
+from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import jobs, permits
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TODAY, Scene
 from tests.notices.reading import read, text_of
@@ -23,14 +24,12 @@ class Told(Scene):
 
     def __init__(self, store, folder, rules=RULES):
         super().__init__(store, folder, rules)
-        self.news = RequestReminders(store, self.letterhead, clock=self.clock)
-        self.patience = HeldReminders(store, self.letterhead, clock=self.clock)
+        self.reminders = Reminders(store, self.letterhead, clock=self.clock)
 
     async def after(self, days=0.0):
         """Let time pass; what was mailed then, as recipient and message."""
         self.now += days * DAY + 3
-        await self.news.attend()
-        await self.patience.attend()
+        await self.reminders.attend()
         return [(job.recipient, read(job.content)) for job in self.store.call(self._take) if job.kind == "notice"]
 
     def _take(self, connection):
@@ -125,6 +124,17 @@ async def test_who_decides_is_reminded_and_it_lapses_after_its_days(scene):
     assert await scene.after(10) == []
 
 
+async def test_it_waits_to_the_end_of_its_last_day(scene):
+    scene.ask(planned=TODAY)
+    ruleset = scene.letterhead().ruleset
+    last = last_day(ruleset, scene.service.show_request(1).request)
+    end = calendar_of(ruleset).end_of(last).timestamp()
+    for now, state in ((end, "submitted"), (end + 1, "expired")):
+        scene.now = now
+        await scene.reminders.attend()
+        assert scene.service.show_request(1).request.state == state
+
+
 async def test_an_exception_without_a_planned_day_lapses_as_a_held_mailing_does(scene):
     """Asked for by M8; `held.expire` of the rules counts from when it was asked, and anew when it is sent back."""
     for subject in ("left lying", "sent back"):
@@ -175,5 +185,5 @@ async def test_a_legal_notice_is_passed_on_before_it_is_needed(store, tmp_path):
 async def test_processes_that_look_at_once_tell_once(scene):
     scene.ask()
     scene.now += 3
-    await asyncio.gather(*(scene.news.attend() for _ in range(4)))
+    await asyncio.gather(*(scene.reminders.attend() for _ in range(4)))
     assert len(scene.store.call(scene._take)) == 3

@@ -10,15 +10,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatekeeper.background.held_reminders import HeldReminders
+from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import LedgerService, NotAllowed
 from gatekeeper.outbox.to_senders import Letterhead
-from gatekeeper.policy.deadlines import due_step
+from gatekeeper.policy.matters import Matter, MatterKind, due_steps
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Escalation, Held, Span
 from gatekeeper.store import Database, Store, jobs
-from gatekeeper.store.reminders import HeldMailing
 from tests.notices.reading import parts_of, read, text_of
 from tests.store.arrivals import arrival, limit, people
 
@@ -77,7 +76,7 @@ class Office:
     def __init__(self, store: Store, rules: str = RULES) -> None:
         self.store, self.clock = store, Clock("2026-11-25 15:00")
         letterhead = Letterhead(parse_ruleset(rules, "rules.yaml", Path(".")), "gate.example.gov")
-        self.patience = HeldReminders(store, lambda: letterhead, clock=self.clock)
+        self.reminders = Reminders(store, lambda: letterhead, clock=self.clock)
         self.service = LedgerService(store, letterhead, clock=self.clock)
 
     async def hold(self, recipients=None, envelope=SENDER, notify=True, **more):
@@ -91,7 +90,7 @@ class Office:
     async def at(self, text: str) -> list[str]:
         """Look after what is held at that time; the subjects of what was queued, with their recipients."""
         self.clock.set(text)
-        await self.patience.attend()
+        await self.reminders.attend()
         return self.sent()
 
     def sent(self) -> list[str]:
@@ -108,7 +107,7 @@ class Office:
 
     async def letter(self, text: str, recipient: str):
         self.clock.set(text)
-        await self.patience.attend()
+        await self.reminders.attend()
         return next(read(job.content) for job in self.letters() if job.recipient == recipient)
 
 
@@ -163,7 +162,7 @@ async def test_the_notices_say_how_many_have_it_already(office):
     assert "1,500 people have it already." in " ".join(reminder.split()) and "Nothing of it" not in reminder
     office.letters()
     office.clock.set("2026-12-02 15:05")
-    await office.patience.attend()
+    await office.reminders.attend()
     letters = {job.recipient: " ".join(text_of(read(job.content)).split()) for job in office.letters()}
     assert all("1,500 people have it already." in letters[each] for each in (ADMIN, SENDER))
     assert not any("Nothing of it" in each for each in letters.values())
@@ -242,7 +241,7 @@ async def test_it_expires_to_its_sender_and_those_who_were_asked_know(office):
     await office.at("2026-11-25 15:05")
     assert office.service.show(1).mailing.state == "held"
     office.clock.set("2026-12-04 15:00")
-    await office.patience.attend()
+    await office.reminders.attend()
     letters = {job.recipient: read(job.content) for job in office.letters()}
     report = letters[SENDER]
     assert report["Subject"] == "Not sent, not decided in time (M-1): Open enrolment" and len(parts_of(report)) == 3
@@ -344,11 +343,11 @@ async def test_processes_that_look_at_once_do_each_step_once(office, database_ur
         for store in others:
             store.open()
         office.clock.set("2026-11-25 15:05")
-        letterhead = office.patience.letterhead
-        looking = [HeldReminders(store, letterhead, clock=office.clock) for store in others]
+        letterhead = office.reminders.letterhead
+        looking = [Reminders(store, letterhead, clock=office.clock) for store in others]
         for moment, expected in (("2026-11-25 15:05", 3), ("2026-11-30 15:00", 4), ("2026-12-04 15:00", 4)):
             office.clock.set(moment)
-            await asyncio.gather(*(each.attend() for each in (office.patience, *looking)))
+            await asyncio.gather(*(each.attend() for each in (office.reminders, *looking)))
             assert len(office.letters()) == expected
     finally:
         for store in others:
@@ -359,26 +358,27 @@ async def test_processes_that_look_at_once_do_each_step_once(office, database_ur
 
 HELD = Held(Span(working_days=2), Escalation(Span(working_days=4)), Span(working_days=6))
 CALENDAR = calendar_of(parse_ruleset(RULES, "rules.yaml", Path(".")))
-SINCE = Clock("2026-11-25 15:00")()
+SINCE = Clock("2026-11-25 15:00").now
 
 
 def step(now, held=HELD, needed_by=None, **done):
-    times = {name: Clock(text)() for name, text in done.items()}
-    return due_step(HeldMailing(1, SINCE, **times), held, CALENDAR, Clock(now).now, needed_by)
+    times = {name: Clock(text).now for name, text in done.items()}
+    matter = Matter(MatterKind.MAILING, 1, SINCE, needed_by=needed_by, **times)
+    return next(iter(due_steps(matter, held, CALENDAR, Clock(now).now)), None)
 
 
 def test_a_legal_notice_is_passed_on_before_it_is_needed():
     needed = datetime(2026, 11, 30).date()
-    assert step("2026-11-26 23:59", needed_by=needed, notified_at="2026-11-25 15:01") is None
-    assert step("2026-11-27 00:00", needed_by=needed, notified_at="2026-11-25 15:01") == "passed on"
+    assert step("2026-11-26 23:59", needed_by=needed, notified="2026-11-25 15:01") is None
+    assert step("2026-11-27 00:00", needed_by=needed, notified="2026-11-25 15:01") == "passed on"
 
 
 def test_it_is_told_before_it_is_passed_on_however_late_it_is():
     assert step("2026-12-03 15:00") == "told"
-    assert step("2026-12-03 15:00", notified_at="2026-12-03 15:00") == "passed on"
+    assert step("2026-12-03 15:00", notified="2026-12-03 15:00") == "passed on"
 
 
 def test_none_is_never():
     never = Held(Span(), Escalation(), Span())
-    assert step("2030-01-01 12:00", never, notified_at="2026-11-25 15:01") is None
+    assert step("2030-01-01 12:00", never, notified="2026-11-25 15:01") is None
     assert step("2030-01-01 12:00", never) == "told"

@@ -1,0 +1,181 @@
+"""Attends to matters that wait for people, held mailings and requests.
+
+Notifies and reminds who decides, passes a matter on, lets it expire, and tells a requester of each change.
+
+Each matter in a transaction of its own that finds the steps still due: any number of processes may look.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from gatekeeper.lib.aio import run_long
+from gatekeeper.lib.moments import moment_of
+from gatekeeper.lifecycle import BatchState
+from gatekeeper.message import read_facts
+from gatekeeper.model import Attachment
+from gatekeeper.notices import Occasion
+from gatekeeper.outbox import to_approvers, to_requesters
+from gatekeeper.outbox.to_approvers import Files, MatterBrief, MatterOutcome
+from gatekeeper.outbox.to_senders import EndOfMailing, Letterhead, queue_report
+from gatekeeper.policy import agreement, matters
+from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
+from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.store import Connection, Store, StoreError, mailings, reminders, requests, views
+from gatekeeper.store.batches import read_body
+from gatekeeper.store.events import Act, Event, record
+from gatekeeper.store.reminders import ESCALATED, INFORMED, NOTIFIED
+from gatekeeper.store.requests import RequestView
+from gatekeeper.store.views import EventView
+
+log = logging.getLogger("gatekeeper.reminders")
+_LOOKED_AT = 20  # messages of different content that are searched for files: all of many would delay other notices
+_RECENT_SECONDS = 30 * 86_400.0  # for which what happened to a request is still news
+
+
+@dataclass(slots=True)
+class Reminders:
+    """Takes the steps that are due about matters."""
+
+    store: Store
+    letterhead: Callable[[], Letterhead]
+    on_queued: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.time
+
+    async def attend(self) -> None:
+        """Take the steps that are due; raises StoreError."""
+        for matter in await self.store.read(self._find):
+            if self._due(matter):
+                await self._attend(matter)
+
+    async def _attend(self, matter: Matter) -> None:
+        try:
+            files = await self._read_ahead(matter.key) if matter.kind is MatterKind.MAILING else None
+            taken = await self.store.run(partial(self._take_steps, matter=matter, files=files))
+        except StoreError:
+            raise
+        except mailings.MailingInFlight:
+            return  # it expires when the next hop has answered
+        except Exception:  # a fault of ours with one matter must not keep the others waiting
+            log.exception("a %s that waits could not be attended to", matter.kind)
+            return
+        if taken:
+            log.info("%s", taken)
+            self.on_queued()
+
+    def _due(self, matter: Matter) -> list[str]:
+        ruleset = self.letterhead().ruleset
+        return matters.due_steps(matter, ruleset.held, calendar_of(ruleset), moment_of(self.clock()))
+
+    # -- read ----------------------------------------------------------------------------------------------------
+
+    def _find(self, connection: Connection) -> list[Matter]:
+        """Return all that waits: held mailings, undecided requests, and requests of which there may be news."""
+        ruleset, legal = self.letterhead().ruleset, requests.with_purpose(connection, LEGAL_NOTICE)
+        held = [matters.matter_of_mailing(ruleset, each, legal) for each in reminders.held_mailings(connection)]
+        recent = requests.to_look_after(connection, self.clock() - _RECENT_SECONDS)
+        return [*held, *(self._matter_of_request(request, events) for request, events in recent)]
+
+    def _lock(self, connection: Connection, matter: Matter) -> Matter | None:
+        """Return a matter as it is now, locked until the transaction ends; None where it no longer waits."""
+        if matter.kind is MatterKind.MAILING:
+            held, legal = reminders.lock_held(connection, matter.key), requests.with_purpose(connection, LEGAL_NOTICE)
+            return matters.matter_of_mailing(self.letterhead().ruleset, held, legal) if held else None
+        request = requests.lock_request(connection, matter.key)
+        return self._matter_of_request(request, views.events_of(connection, request=request.key)) if request else None
+
+    def _matter_of_request(self, request: RequestView, events: list[EventView]) -> Matter:
+        has_news = bool(to_requesters.news_of(events))
+        return matters.matter_of_request(self.letterhead().ruleset, request, events, has_news=has_news)
+
+    async def _read_ahead(self, key: int) -> Files | None:
+        """Read what needs no lock: the state of agreements, and the files attached to the messages of a mailing.
+
+        Of many messages of different content only the first are read.
+        """
+        await self.store.read(partial(_read_agreements, key=key))
+        bodies = await self.store.read(partial(reminders.bodies_of, key=key))
+        found: dict[Attachment, None] = {}
+        for body in bodies[:_LOOKED_AT]:
+            content = await self.store.read(partial(read_body, digest=body))
+            found |= dict.fromkeys((await run_long(read_facts, content)).attachments)
+        return Files(tuple(found), len(bodies[:_LOOKED_AT]), len(bodies)) if bodies else None
+
+    # -- the steps of one matter, in one transaction -------------------------------------------------------------
+
+    def _take_steps(self, connection: Connection, matter: Matter, files: Files | None) -> str | None:
+        """Take the steps that are due, if they still are; return a line for the log."""
+        locked = self._lock(connection, matter)
+        steps = self._due(locked) if locked else []
+        taken = [self._take(connection, matter, step, files) for step in steps]
+        return "; ".join(filter(None, taken)) or None
+
+    def _take(self, connection: Connection, matter: Matter, step: str, files: Files | None) -> str | None:
+        if step == EXPIRE:
+            is_mailing = matter.kind is MatterKind.MAILING
+            return self._return(connection, matter.key) if is_mailing else self._lapse(connection, matter.key)
+        brief, now = self._brief(connection, matter, files), self.clock()
+        if brief is None:
+            return None  # not one batch of it has been acknowledged yet
+        if step == INFORMED:
+            told = self._inform(connection, matter.key, brief)
+        else:
+            brief = brief.passed_on() if step == ESCALATED else brief
+            told = to_approvers.ask(connection, brief, step, now)
+        _note(connection, matter, Event(now, step, text=", ".join(sorted(told)) or None))
+        if step not in (INFORMED, NOTIFIED):
+            to_approvers.tell_sender(connection, brief, step, told, now)
+        return f"{brief.question.id} {step} nrcpt={len(told)}"
+
+    def _brief(self, connection: Connection, matter: Matter, files: Files | None) -> MatterBrief | None:
+        if matter.kind is MatterKind.MAILING:
+            return to_approvers.of_mailing(connection, self.letterhead(), matter.key, self.clock(), files)
+        return to_requesters.of_request(self.letterhead(), *_read_request(connection, matter.key), self.clock())
+
+    def _inform(self, connection: Connection, key: int, brief: MatterBrief) -> frozenset[str]:
+        """Tell the requester what has become of a request, and those who were asked what it has come to."""
+        request, events = _read_request(connection, key)
+        for event in to_requesters.news_of(events):
+            to_requesters.tell_requester(connection, brief, request, event, self.clock())
+            if outcome := to_requesters.outcome_of(event):
+                to_approvers.tell_decided(connection, brief, outcome, self.clock())
+        return frozenset({request.requester})
+
+    def _lapse(self, connection: Connection, key: int) -> str:
+        """Let a request expire; its requester is told at the next look."""
+        request, _ = _read_request(connection, key)
+        requests.change(connection, request, EXPIRE, Act(self.clock(), "", ""), "expired")
+        return f"{request.id} expired"
+
+    def _return(self, connection: Connection, key: int) -> str:
+        """Return a mailing to its sender with one delivery report, and tell those who were asked."""
+        mailing, letterhead, now = views.view_mailing(connection, key), self.letterhead(), self.clock()
+        kept = views.find_batches(connection, key, BatchState.HELD)
+        brief = to_approvers.of_mailing(connection, letterhead, key, now)
+        mailings.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)
+        reasons = tuple(reason.text for reason in mailing.reasons)
+        queue_report(connection, letterhead, EndOfMailing(mailing, kept, Occasion.LAPSED, reasons), now)
+        outcome = MatterOutcome("not decided in time", then="went back to its sender")
+        to_approvers.tell_decided(connection, brief, outcome, now)
+        return f"{mailing.id} expired"
+
+
+def _note(connection: Connection, matter: Matter, step: Event) -> None:
+    """Write a step to the matter's timeline."""
+    of_mailing = matter.kind is MatterKind.MAILING
+    record(connection, replace(step, mailing_id=matter.key) if of_mailing else replace(step, request_id=matter.key))
+
+
+def _read_request(connection: Connection, key: int) -> tuple[RequestView, list[EventView]]:
+    """Return a request that is locked, and its timeline."""
+    request = requests.lock_request(connection, key)
+    assert request is not None
+    return request, views.events_of(connection, request=key)
+
+
+def _read_agreements(connection: Connection, key: int) -> None:
+    agreement.read_ahead(connection, views.view_mailing(connection, key))
