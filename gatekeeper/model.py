@@ -61,6 +61,13 @@ class Recipient(NamedTuple):
     parameters: tuple[str, ...] = ()  # such as ("NOTIFY=NEVER", "ORCPT=rfc822;a@example.gov")
 
 
+class Refusal(NamedTuple):
+    """A recipient that the next hop refused for good, and its reply: "550 5.1.1 no such user"."""
+
+    recipient: Recipient
+    reply: str
+
+
 @immutable
 class Transaction:
     """One SMTP mail transaction (RFC 5321 3.3): envelope and message."""
@@ -75,6 +82,7 @@ class Transaction:
     authenticated: bool = False  # a login, or a client in the --authenticated networks
     upstream: str | None = None  # queue id at the MTA before the gate, and that MTA's address: "4XyZ@192.0.2.1"
     trace: bytes = field(default=b"", repr=False)  # the Received field that the MTA adds only after its milters
+    refused: tuple[Refusal, ...] = ()  # by the next hop, after the client was told that they are taken (--rcpt trust)
 
     @property
     def addresses(self) -> tuple[str, ...]:

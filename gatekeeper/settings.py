@@ -20,6 +20,7 @@ from gatekeeper.lib.immutable import immutable
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = "127.0.0.0/8,::1/128"
 OFF = "off"
+TRUST = "trust"  # of --rcpt
 
 
 class SettingsError(ValueError):
@@ -185,6 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tls-cert", "", read_path, "certificate chain for STARTTLS, a PEM file"),
     Setting("tls-key", "", read_path, "private key of the certificate, a PEM file"),
     Setting("hostname", "", read_text, "name in greetings and trace headers; the machine's own where empty"),
+    Setting("rcpt", "ask", one_of("ask", TRUST), "ask the next hop at each RCPT, or trust that it takes all of them"),
     Setting("max-recipients", "10000", read_count, "recipients of a transaction"),
     Setting("max-size", "50MB", read_size, "octets of a message"),
     Setting("memory-for-content", "64MB", read_size, "octets of large messages that come in, and of those judged"),
@@ -261,6 +263,7 @@ class Listening:
     xforward: tuple[Network, ...]
     tls_cert: Path | None
     tls_key: Path | None
+    rcpt: str
     max_recipients: int
     max_size: int
     memory_for_content: int

@@ -130,6 +130,18 @@ class Directory:
         name = self.user(address)
         return name in self._lists or self._place(name)[0]
 
+    def is_unknown(self, address: str) -> bool:
+        """Return True for an inside address that a complete directory does not have, neither as a person nor as a list.
+
+        Left out are what a next hop may know better: addresses whose local part routes, and postmaster (RFC 5321
+        4.5.1). Nothing is unknown to a directory whose sources have not answered for too long.
+        """
+        name = self.user(address)
+        if not self.complete or self.expired or name in self._lists or name in self._agencies:
+            return False
+        is_postmaster = split(name)[0] == "postmaster"
+        return self._place(name)[0] and not is_postmaster and not self._route(address)[1]
+
     def inside_domain(self, domain: str) -> bool:
         """Return True for a domain of an agency, or one that is inside without an agency."""
         return self._domains.place(normalise_domain(domain))[0]

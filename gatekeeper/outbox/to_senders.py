@@ -22,7 +22,7 @@ from gatekeeper.notices import (
     RecipientReport,
 )
 from gatekeeper.rules import Ruleset
-from gatekeeper.store import Connection, jobs
+from gatekeeper.store import Arrival, Connection, jobs
 from gatekeeper.store.views import (
     BatchView,
     MailingView,
@@ -249,6 +249,37 @@ def queue_delivery_report(connection: Connection, letterhead: Letterhead, failed
     return jobs.enqueue(
         connection,
         jobs.NewJob(jobs.DSN, now, once=failed.once, mailing_id=mailing.key, recipient=batch.sender, content=content),
+    )
+
+
+def queue_refused_report(connection: Connection, letterhead: Letterhead, arrival: Arrival, number: str) -> bool:
+    """Queue the DSN about recipients that the next hop refused after the client was told that they are taken.
+
+    A resend of the same message queues none. Args: `number` of the mailing, else the transaction's id in the log.
+    """
+    transaction, facts = arrival.transaction, arrival.facts
+    if not transaction.sender or not transaction.refused:
+        return False  # nothing is sent to the null sender (RFC 5321 6.1)
+    end = transaction.content.find(b"\r\n\r\n")
+    report = DeliveryReport(
+        occasion=Occasion.UNDELIVERABLE,
+        number=number,
+        sender=transaction.sender,
+        arrived=arrival.now,
+        recipients=tuple(
+            RecipientReport(each.recipient, _status(each.reply) or "5.0.0", each.reply) for each in transaction.refused
+        ),
+        content=transaction.content if end < 0 else transaction.content[: end + 2],
+        parameters=transaction.parameters,
+        subject=facts.subject,
+        message_id=facts.message_id,
+    )
+    content = notices.delivery_status(report, letterhead.organisation, arrival.now)
+    if content is None:
+        return False
+    now, once = arrival.now.timestamp(), f"refused:{arrival.identity()}"
+    return jobs.enqueue(
+        connection, jobs.NewJob(jobs.DSN, now, once=once, recipient=transaction.sender, content=content)
     )
 
 

@@ -265,6 +265,7 @@ class Pipeline:
         self, run: TransactionRun, relay: RelayMessage, added: bytes = b"", *, blind: bool = False
     ) -> Reply:
         trace = run.arrival.trace if run.arrival else b""
+        await self._report_refused(run)
         run.relayed = True
         # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
         return await (relay(trace + added, blind=True) if blind else relay(trace + added))
@@ -275,6 +276,7 @@ class Pipeline:
         --outage-allowance may let small mail pass, mass mail never.
         """
         arrival, done = run.arrival, run.outcome is not None or run.relayed or run.is_preflight
+        done = done or bool(run.transaction.refused)  # nobody could be told of those whom the next hop refused
         unproven = self.active_policy.sources.unproven  # a list that came back empty would make mass mail look small
         if arrival is None or done or unproven or not self._is_small(run, arrival):
             return policy_replies.our_fault()
@@ -288,7 +290,22 @@ class Pipeline:
 
     # -- replies and notices -------------------------------------------------------------------------------------
 
+    async def _report_refused(self, run: TransactionRun) -> None:
+        """Queue the delivery report about recipients whom the next hop refused and the client takes for accepted.
+
+        Only the gate can tell the sender, so this is durable before any 250 of ours; raises StoreError where it cannot
+        be, and the client tries again.
+        """
+        if run.arrival is None or not run.transaction.refused:
+            return
+        letterhead, number = self._letterhead(run), (run.outcome and run.outcome.mailing) or run.id
+        report = partial(to_senders.queue_refused_report, letterhead=letterhead, arrival=run.arrival, number=number)
+        async with asyncio.timeout(_DECISION_SECONDS):
+            await self.store.run(report)
+        log.info("%s: %d recipients refused by the next hop", run.id, len(run.transaction.refused))
+
     async def _reply_to_kept(self, run: TransactionRun, outcome: Outcome) -> Reply:
+        await self._report_refused(run)
         if outcome.gathered:
             gather = run.policy.ruleset.mailing.gather
             return policy_replies.gathered(outcome.mailing or "", gather.limit.total_seconds() if gather else 0)

@@ -14,9 +14,11 @@ from gatekeeper.ops.log import Address, event
 from gatekeeper.server.connections import Connections, ListenerConnection, membership_test
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.spool import ContentSpool
-from gatekeeper.settings import Listening
+from gatekeeper.settings import TRUST, Listening
+from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.parameters import XCLIENT, XFORWARD
 from gatekeeper.smtp.replies import Reply
+from gatekeeper.smtp.session_replies import RECIPIENT_OK
 
 BEFORE_QUEUE_SECONDS = 90.0  # from the dot to the reply: Postfix waits 100 for a proxy (smtpd_proxy_timeout)
 IMPLEMENTED = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
@@ -42,13 +44,14 @@ class MailAcceptance:
     Args: `sender_allowed` tells by MAIL FROM (never the null sender) whose mail is accepted; `obstacle` returns the
     reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk; `is_ours` tells of a recipient's
     address that the gate itself answers, so that no next hop is asked about it; `has_own` tells whether there are such
-    addresses at all.
+    addresses at all; `is_unknown` tells of an inside address that does not exist, which is refused with --rcpt trust.
     """
 
     sender_allowed: Callable[[str], bool]
     obstacle: Callable[[], Reply | None] = _nothing
     is_ours: Callable[[str], bool] = lambda address: False
     has_own: Callable[[], bool] = lambda: True
+    is_unknown: Callable[[str], bool] = lambda address: False
 
 
 class SmtpServer(Connections):
@@ -67,7 +70,8 @@ class SmtpServer(Connections):
         self.hostname, self.has_tls = settings.hostname, bool(settings.tls_cert)
         self.max_commands, self.max_recipients = settings.max_commands, settings.max_recipients
         self._sender_allowed, self.obstacle = acceptance.sender_allowed, acceptance.obstacle
-        self.owns, self._has_own = acceptance.is_ours, acceptance.has_own
+        self._is_ours, self._has_own, self._is_unknown = acceptance.is_ours, acceptance.has_own, acceptance.is_unknown
+        self.trusts = settings.rcpt == TRUST
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.shared: Mapping[str, Any] = {}  # attributes that every connection begins with; set at the start
         self.may_xforward, self.may_xclient = membership_test(settings.xforward), membership_test(settings.xclient)
@@ -106,9 +110,16 @@ class SmtpServer(Connections):
             event("sender refused", {"client": peer, "from": Address(sender)})
         return allowed
 
-    def owns_any(self, addresses: Sequence[str]) -> bool:
-        """Return True where the gate itself answers one of these recipients."""
-        return self._has_own() and any(map(self.owns, addresses))
+    def answers_any(self, addresses: Sequence[str]) -> bool:
+        """Return True where `answer_to` has an answer to one of these recipients."""
+        has_own = self._has_own() and any(map(self._is_ours, addresses))
+        return has_own or (self.trusts and any(map(self._is_unknown, addresses)))
+
+    def answer_to(self, address: str) -> Reply | None:
+        """Return the gate's own answer to a recipient, about whom no next hop is asked; None for all others."""
+        if self._is_ours(address):
+            return RECIPIENT_OK
+        return policy_replies.unknown_recipient() if self.trusts and self._is_unknown(address) else None
 
     def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
         """Return the reply to EHLO. Args: `offered` is what `offers` returned."""

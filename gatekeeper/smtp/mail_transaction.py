@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatekeeper.model import Client, Recipient
+from gatekeeper.model import Client, Recipient, Refusal, Transaction
+from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.parameters import MailArgument
 from gatekeeper.smtp.replies import Reply
-from gatekeeper.smtp.session_replies import RECIPIENT_OK, SAY_MAIL
+from gatekeeper.smtp.session_replies import NO_VALID, RECIPIENT_OK, SAY_MAIL
 
 
 class MailTransaction:
@@ -16,48 +17,56 @@ class MailTransaction:
     def __init__(self, argument: MailArgument, client: Client) -> None:
         """Args: `argument` of MAIL; `client` is the one that the transaction is for."""
         self.argument, self.client = argument, client
-        self.is_open = False  # the next hop has accepted MAIL
-        self.accepted: list[Recipient] = []  # by the next hop, or by the gate itself
-        self.refused = False  # the next hop has refused a recipient
+        self.is_answered = False  # MAIL was accepted
+        self.accepted: list[Recipient] = []  # by the next hop, or on trust
+        self.own: list[Recipient] = []  # recipients that are the gate's own
         self.to_ask: list[Recipient] = []  # noted ones that the next hop answers
-        self._own: list[Recipient] = []  # noted ones that the gate answers itself
+        self.was_refused = False  # a recipient, and not for a malformed command
+        self.refused: list[Refusal] = []  # by the next hop, after they were accepted on trust
         self._ours: dict[int, Reply] = {}  # place of a noted RCPT -> the gate's own reply to it
 
     @property
     def is_due(self) -> bool:
         """True where MAIL or a RCPT is to be answered."""
-        return bool(self.to_ask) or not self.is_open or bool(self._ours)
+        return bool(self.to_ask) or not self.is_answered or bool(self._ours)
 
     @property
-    def recipients(self) -> int:
-        """The number of recipients, noted RCPTs included."""
-        return len(self.accepted) + len(self.to_ask) + len(self._ours)
+    def count(self) -> int:
+        """The number of recipients, noted ones included."""
+        return len(self.accepted) + len(self.own) + len(self.to_ask)
 
-    def note_own(self, recipient: Recipient) -> None:
-        """Note a recipient that the gate itself answers; those of the next hop are added to `to_ask`."""
-        self._own.append(recipient)
-        self.note_refused(RECIPIENT_OK)
+    def note(self, recipient: Recipient, answer: Reply | None) -> None:
+        """Note a recipient. Args: `answer` is the gate's own; None where the next hop answers."""
+        if answer is None:
+            self.to_ask.append(recipient)
+            return
+        self.note_reply(answer)
+        if answer.ok:
+            self.own.append(recipient)
+        else:
+            self.was_refused = True
 
-    def note_refused(self, refusal: Reply) -> None:
-        """Note a RCPT that the gate refuses."""
-        self._ours[len(self.to_ask) + len(self._ours)] = refusal
+    def note_reply(self, reply: Reply) -> None:
+        """Note the gate's own reply to a RCPT."""
+        self._ours[len(self.to_ask) + len(self._ours)] = reply
+
+    def trust(self) -> Sequence[Reply]:
+        """Accept all noted recipients without asking; return the replies to all noted RCPTs, in order."""
+        return self.conclude([RECIPIENT_OK] * len(self.to_ask))
 
     def conclude(self, answers: Sequence[Reply]) -> Sequence[Reply]:
         """Note the next hop's answers to `to_ask`; return the replies to all noted RCPTs, in order."""
         asked, self.to_ask = self.to_ask, []
         if len(answers) > 1 and answers.count(answers[0]) == len(answers):  # of thousands nearly all are the same
-            self.accepted += asked if answers[0].ok else []
-            self.refused = self.refused or not answers[0].ok
-        elif answers:
+            accepted = asked if answers[0].ok else []
+        else:
             accepted = [each for each, answer in zip(asked, answers, strict=True) if answer.ok]
-            self.accepted += accepted
-            self.refused = self.refused or len(accepted) < len(asked)
+        self.accepted += accepted
+        self.was_refused = self.was_refused or len(accepted) < len(asked)
         return self._merged(answers) if self._ours else answers
 
     def _merged(self, answers: Sequence[Reply]) -> list[Reply]:
         ours, self._ours = self._ours, {}
-        self.accepted += self._own
-        self._own = []
         theirs = iter(answers)
         return [ours[place] if place in ours else next(theirs) for place in range(len(ours) + len(answers))]
 
@@ -66,3 +75,38 @@ class MailTransaction:
         answer = refusal if refusal.transient else SAY_MAIL
         noted = self._merged([answer] * len(self.to_ask))
         return [answer if each.ok else each for each in noted]
+
+    def settle(self, opened: Reply, answers: Sequence[Reply]) -> Reply | None:
+        """Note the next hop's answers to MAIL and to all recipients that were accepted on trust.
+
+        Returns the reply that refuses DATA: where MAIL or all recipients are refused, or one for now, since only the
+        client can try again later.
+        """
+        if not opened.ok:
+            return opened
+        pairs = list(zip(self.accepted, answers, strict=True))
+        self.accepted = [recipient for recipient, answer in pairs if answer.ok]
+        refusals = [(recipient, answer) for recipient, answer in pairs if not answer.ok]
+        self.refused = [Refusal(recipient, str(answer)) for recipient, answer in refusals]
+        for_now = next((answer for _, answer in refusals if not answer.permanent), None)
+        if for_now is not None or self.accepted or self.own:
+            return for_now
+        return refusals[0][1] if refusals else NO_VALID
+
+    def with_content(self, content: bytes, identity: ClientIdentity, authenticated: bool) -> Transaction:
+        """Return the whole transaction. Args: `authenticated` is True for a client in the --authenticated networks."""
+        parameters = self.argument.parameters
+        if parameters:
+            parameters = tuple(each for each in parameters if not each.startswith("SIZE="))
+        return Transaction(
+            listener="smtp",
+            client=self.client,
+            sender=self.argument.address,
+            recipients=(*self.accepted, *self.own),
+            content=content,
+            parameters=parameters,
+            login=identity.login,
+            authenticated=bool(identity.login) or authenticated,
+            upstream=identity.upstream,
+            refused=tuple(self.refused),
+        )

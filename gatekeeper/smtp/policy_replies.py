@@ -88,6 +88,11 @@ def too_many_hops() -> Reply:
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
 
 
+def unknown_recipient() -> Reply:
+    """Return 550 for an inside address that the directory, which has all of them, does not have (RFC 3463 X.1.1)."""
+    return reply(550, "no such address here: the directory of the organisation does not have it", "5.1.1")
+
+
 def bad_address() -> Reply:
     """Return 553 for an envelope with an address that no next hop would take."""
     return reply(553, "an address that is too long or not UTF-8: expected one that mail can be sent to", "5.1.3")

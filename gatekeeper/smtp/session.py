@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gatekeeper.model import Recipient, Transaction
+from gatekeeper.model import Recipient
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp import session_replies as replies
 from gatekeeper.smtp.client_identity import ClientIdentity
@@ -213,10 +213,13 @@ class Session:
                 refused = self._sender_refusal(mail.address)
         except ArgumentError as error:
             refused = error.reply
-        if refused is None:
-            self._mail = MailTransaction(mail, self._identity.client())
-        else:
+        if refused is not None:
             self._answer(refused)
+            return
+        self._mail = MailTransaction(mail, self._identity.client())
+        if self._listener.trusts:
+            self._mail.is_answered = True
+            self._answer(replies.SENDER_OK)
 
     def _mail_refusal(self) -> Reply | None:
         if not self._identity.helo:
@@ -247,38 +250,39 @@ class Session:
         if mail is None:
             self._count_command()
             self._answer(replies.SAY_MAIL)
-        elif mail.recipients >= self._listener.max_recipients:
-            mail.note_refused(replies.TOO_MANY_RECIPIENTS)
+        elif mail.count >= self._listener.max_recipients:
+            mail.note_reply(replies.TOO_MANY_RECIPIENTS)
         elif isinstance(recipient, Reply):
-            mail.note_refused(recipient)
-        elif self._listener.owns(recipient.address):
-            mail.note_own(recipient)
+            mail.note_reply(recipient)
         else:
-            mail.to_ask.append(recipient)
+            mail.note(recipient, self._listener.answer_to(recipient.address))
 
     def _note_plain(self, addresses: Sequence[str]) -> None:
         """Note many recipients at once."""
         mail = self._mail
-        if mail is not None and not self._listener.owns_any(addresses):
-            room = max(0, self._listener.max_recipients - mail.recipients)
+        if mail is not None and not self._listener.answers_any(addresses):
+            room = max(0, self._listener.max_recipients - mail.count)
             mail.to_ask += map(Recipient, addresses[:room])
             addresses = addresses[room:]
         for address in addresses:
             self._note(Recipient(address))
 
     def _answer_noted(self, mail: MailTransaction) -> Dialog:
-        """Answer MAIL and RCPTs as the next hop does, which is asked about all of them in one go."""
+        """Answer MAIL and RCPTs as the next hop does, which is asked about all of them in one go, or is trusted."""
+        if self._listener.trusts:
+            self._answer_all(mail.trust())
+            return
         answers: Sequence[Reply] = ()
-        if mail.to_ask or not mail.is_open:
+        if mail.to_ask or not mail.is_answered:
             answers = yield Ask(mail.argument, mail.client, mail.to_ask)
-        if not mail.is_open:
+        if not mail.is_answered:
             opened, answers = answers[0], answers[1:]
             self._answer(opened)
             if not opened.ok:
                 self._answer_all(mail.refuse_all(opened))
                 yield from self._abandon()
                 return
-            mail.is_open = True
+            mail.is_answered = True
         self._answer_all(mail.conclude(answers))
 
     # -- the message ---------------------------------------------------------------------------------------------
@@ -289,11 +293,25 @@ class Session:
             raise Closing(replies.PAST_DATA)  # RFC 2920 3.1: DATA is the last of a group
         if argument:
             self._answer(replies.NO_ARGUMENT)
-        elif mail is None or not mail.accepted:
-            self._answer(replies.SAY_MAIL if mail is None else replies.NO_VALID if mail.refused else replies.SAY_RCPT)
+        elif mail is None:
+            self._answer(replies.SAY_MAIL)
+        elif not mail.accepted and not mail.own:
+            self._answer(replies.NO_VALID if mail.was_refused else replies.SAY_RCPT)
         else:
-            return self._take_message(mail)
+            return self._ask_trusted(mail) if self._listener.trusts else self._take_message(mail)
         return None
+
+    def _ask_trusted(self, mail: MailTransaction) -> Dialog:
+        """Ask the next hop at last about MAIL and the recipients; take the message where it takes any of them."""
+        opened, *answers = yield Ask(mail.argument, mail.client, mail.accepted)
+        refused = mail.settle(opened, answers)
+        if self._has_more():
+            raise Closing(replies.PAST_DATA)
+        if refused is None:
+            yield from self._take_message(mail)
+        else:
+            yield from self._abandon()
+            self._answer(refused)
 
     def _take_message(self, mail: MailTransaction) -> Dialog:
         """Receive the content, then have it judged. A client that leaves before the end leaves nothing behind."""
@@ -307,7 +325,7 @@ class Session:
             yield from self._abandon()
             self._end_message(refused or policy_replies.bad_content())
             return
-        transaction = self._transaction(mail, content)
+        transaction = mail.with_content(content, self._identity, self._listener.is_authenticated(mail.client.address))
         self._mail, self._identity.forwarded = None, {}  # from here on it is not the client's to abandon
         self._end_message((yield Judge(transaction)))
 
@@ -321,22 +339,6 @@ class Session:
         if isinstance(content, Fault):
             return policy_replies.too_large(self._size_limit) if content is Fault.SIZE else _FAULTS.get(content)
         return policy_replies.too_many_hops() if is_looping(content) else None
-
-    def _transaction(self, mail: MailTransaction, content: bytes) -> Transaction:
-        client, login, parameters = mail.client, self._identity.login, mail.argument.parameters
-        if parameters:
-            parameters = tuple(each for each in parameters if not each.startswith("SIZE="))
-        return Transaction(
-            listener="smtp",
-            client=client,
-            sender=mail.argument.address,
-            recipients=tuple(mail.accepted),
-            content=content,
-            parameters=parameters,
-            login=login,
-            authenticated=bool(login) or self._listener.is_authenticated(client.address),
-            upstream=self._identity.upstream,
-        )
 
     def _abandon(self) -> Dialog:
         """End the transaction, here and at the next hop."""

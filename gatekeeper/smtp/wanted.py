@@ -80,6 +80,11 @@ class Listener(Protocol):
     def max_recipients(self) -> int: ...
 
     @property
+    def trusts(self) -> bool:
+        """True where the next hop takes every recipient, and is asked about all of them only at DATA."""
+        ...
+
+    @property
     def has_tls(self) -> bool:
         """True where STARTTLS can be offered."""
         ...
@@ -100,12 +105,15 @@ class Listener(Protocol):
         """Return True where mail with this MAIL FROM, which is not null, is accepted."""
         ...
 
-    def owns_any(self, addresses: Sequence[str]) -> bool:
-        """Return True where the gate itself answers one of these recipients."""
+    def answers_any(self, addresses: Sequence[str]) -> bool:
+        """Return True where `answer_to` has an answer to one of these recipients."""
         ...
 
-    def owns(self, address: str) -> bool:
-        """Return True for a recipient that the gate itself answers, so that no next hop is asked."""
+    def answer_to(self, address: str) -> Reply | None:
+        """Return the gate's own answer to a recipient, about whom no next hop is asked; None for all others.
+
+        One that is accepted is the gate's own.
+        """
         ...
 
     def may_xforward(self, peer: str) -> bool: ...

@@ -123,6 +123,31 @@ def test_a_complete_directory_counts_and_names_whom_it_does_not_know() -> None:
     assert not count_audience(["nobody@doa.example.gov"], [], directory()).unresolved
 
 
+@pytest.mark.parametrize(
+    ("address", "is_unknown"),
+    [
+        ("nobody@doa.example.gov", True),
+        ("Nobody+tag@DOA.example.gov", True),
+        ("jo@doa.example.gov", False),
+        ("Jo+tag@doa.example.gov", False),
+        ("all@example.gov", False),
+        ("who@example.gov", True),  # who is only a member of a list
+        ("x@example.org", False),
+        ("nobody@other.example.gov", False),  # below an inside domain, but nobody declared it
+        ("jo%doa.example.gov@example.gov", False),
+        ("nobody%example.org@doa.example.gov", False),  # it leads elsewhere
+        ("Postmaster@doa.example.gov", False),
+        ("postmaster", False),
+    ],
+)
+def test_a_complete_directory_tells_who_is_unknown(address: str, is_unknown: bool) -> None:
+    content = {"agencies": AGENCIES, "domains": ["example.gov"], "entries": (Entry("jo@doa.example.gov"),)}
+    content |= {"lists": {"all@example.gov": ["who@example.gov"]}}
+    assert Directory(DirectoryContent(**content, complete=True)).is_unknown(address) == is_unknown
+    assert not Directory(DirectoryContent(**content)).is_unknown(address)
+    assert not Directory(DirectoryContent(**content, complete=True, expired=True)).is_unknown(address)
+
+
 def test_visible_counts_people_and_lists_as_their_members() -> None:
     here = directory({"all@example.gov": [f"u{i}@doa.example.gov" for i in range(30)]})
     shown = ["all@example.gov", "U1@doa.example.gov", "x@example.org", "x@example.org", ""]

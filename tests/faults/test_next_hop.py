@@ -211,3 +211,18 @@ def test_a_release_in_spite_of_everything(downstream, gate):
     assert downstream.copies(content) == dict.fromkeys(set(everyone) - {everyone[7]}, 1)
     reports = [mail for mail in sink.mails if b"multipart/report" in mail.content]
     assert [report.addresses for report in reports] == [[SENDER]]
+
+
+# -- trusted to take all -----------------------------------------------------------------------------------------
+
+
+def test_on_trust_the_sender_is_told_whom_the_next_hop_refused():
+    gone, *others = people(5)
+    sink = Sink(refuse={gone: "550 5.1.1 no such user"})
+    with Downstream(sink) as downstream, Gate(downstream.address, flags=["--rcpt", "trust"]) as gate:
+        assert send(gate, [gone, *others], message("on trust")) == TAKEN
+        wait_queue_empty(gate)
+        assert [address for address, _ in sink.mails[0].recipients] == others
+        (report,) = sink.mails[1:]
+        assert (report.sender, [address for address, _ in report.recipients]) == ("", [SENDER])
+        assert f"{gone}: 550 5.1.1 no such user" in report.content.decode()

@@ -120,13 +120,15 @@ async def open_door(
     sender_allowed: Callable[[str], bool] = lambda sender: True,
     obstacle: Callable[[], Reply | None] = lambda: None,
     is_ours: Callable[[str], bool] = lambda address: False,
+    is_unknown: Callable[[str], bool] = lambda address: False,
     **texts: str,
 ) -> AsyncIterator[Door]:
     """Args: `texts` are settings as they would be typed."""
     async with sink or Sink() as behind:
         settings = settings_with(behind, **texts)
         next_hop, passer = NextHop(settings.next_hop), pipeline or Passer()
-        listener = SmtpListener(settings.listening, next_hop, passer, MailAcceptance(sender_allowed, obstacle, is_ours))
+        acceptance = MailAcceptance(sender_allowed, obstacle, is_ours, is_unknown=is_unknown)
+        listener = SmtpListener(settings.listening, next_hop, passer, acceptance)
         await listener.start()
         door = Door(listener, behind, passer, next_hop)
         try:

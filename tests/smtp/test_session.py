@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.model import Recipient, Transaction
+from gatekeeper.model import Recipient, Refusal, Transaction
 from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.data import ContentReader, Fault
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.smtp.session import Session
+from gatekeeper.smtp.session_replies import RECIPIENT_OK
 from gatekeeper.smtp.wanted import (
     ABANDON,
     FIND_OFFERS,
@@ -48,6 +49,7 @@ class OneListener:
     max_recipients: int = 100
     has_tls: bool = True
     full: Reply | None = None
+    trusts: bool = False
 
     def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
         return Reply(250, (self.hostname, *offered, *(["STARTTLS"] if starttls else [])))
@@ -61,11 +63,11 @@ class OneListener:
     def sender_allowed(self, sender: str, peer: str) -> bool:
         return not sender.startswith("stranger")
 
-    def owns_any(self, addresses: Sequence[str]) -> bool:
-        return any(map(self.owns, addresses))
+    def answers_any(self, addresses: Sequence[str]) -> bool:
+        return any(map(self.answer_to, addresses))
 
-    def owns(self, address: str) -> bool:
-        return address.startswith("preflight")
+    def answer_to(self, address: str) -> Reply | None:
+        return {"preflight": RECIPIENT_OK, "unknown": GONE}.get(address.partition("@")[0])
 
     def may_xforward(self, peer: str) -> bool:
         return True
@@ -162,12 +164,12 @@ def test_mail_and_recipients_in_one_piece_are_one_question_and_one_answer() -> N
 
 
 def test_what_the_gate_answers_itself_stands_in_its_place() -> None:
-    script = hello(OneListener(max_recipients=4))
-    recipients = [b"x@b.c>", b"broken", b"preflight@b.c>", b"y@b.c> FOO=1", b"z@b.c>"]
+    script = hello(OneListener(max_recipients=2))
+    recipients = [b"x@b.c>", b"broken", b"y@b.c> FOO=1", b"preflight@b.c>", b"z@b.c>"]
     wants = script.gets(MAIL + b"".join(b"RCPT TO:<" + each + b"\r\n" for each in recipients))
     assert asks(wants) == ["x@b.c"]
     assert script.gets([OK, BUSY]) == READ
-    assert script.codes() == ["250 2.1.0", "450 4.2.0", "501 5.1.3", "250 2.1.5", "555 5.5.4", "452 4.5.3"]
+    assert script.codes() == ["250 2.1.0", "450 4.2.0", "501 5.1.3", "555 5.5.4", "250 2.1.5", "452 4.5.3"]
     assert script.gets(b"DATA\r\n") == TakeMessage(100_000)
 
 
@@ -194,6 +196,74 @@ def test_a_next_hop_that_refuses_each_recipient() -> None:
     script.gets(MAIL + b"RCPT TO:<b@b.c>\r\nRCPT TO:<c@b.c>\r\nDATA\r\n")
     assert script.gets([OK, GONE, GONE]) == READ
     assert script.codes() == ["250 2.1.0", "550 5.1.1", "550 5.1.1", "554 5.5.1"]
+
+
+# -- a next hop that is trusted to take all --------------------------------------------------------------------------
+
+
+def trusting(*recipients: str) -> Script:
+    """A client whose recipients were all answered, and that has sent DATA."""
+    script = hello(OneListener(trusts=True))
+    assert script.gets(MAIL) == READ
+    assert script.gets(b"".join(f"RCPT TO:<{each}>\r\n".encode() for each in recipients)) == READ
+    script.gets(b"DATA\r\n")
+    return script
+
+
+def test_on_trust_all_are_asked_about_at_data_in_one_go() -> None:
+    script = trusting("b@b.c", "preflight@b.c", "c@b.c")
+    assert script.codes() == ["250 2.1.0", "250 2.1.5", "250 2.1.5", "250 2.1.5"]
+    assert asks(script.wants) == ["b@b.c", "c@b.c"]
+    assert script.gets([OK, OK, OK]) == TakeMessage(100_000)
+    judge = script.gets(b"x\r\n")
+    assert isinstance(judge, Judge)
+    assert [each.address for each in judge.transaction.recipients] == ["b@b.c", "c@b.c", "preflight@b.c"]
+    assert judge.transaction.refused == ()
+
+
+def test_on_trust_the_gate_itself_refuses_whom_nobody_knows() -> None:
+    script = trusting("b@b.c", "unknown@b.c")
+    assert script.codes() == ["250 2.1.0", "250 2.1.5", "550 5.1.1"]
+    assert asks(script.wants) == ["b@b.c"]
+    script = trusting("unknown@b.c")
+    assert script.codes() == ["250 2.1.0", "550 5.1.1", "554 5.5.1"]
+
+
+def test_on_trust_who_is_refused_for_good_stays_behind_and_is_named() -> None:
+    script = trusting("b@b.c", "c@b.c", "d@b.c")
+    assert script.gets([OK, OK, GONE, OK]) == TakeMessage(100_000)
+    judge = script.gets(b"x\r\n")
+    assert isinstance(judge, Judge)
+    assert [each.address for each in judge.transaction.recipients] == ["b@b.c", "d@b.c"]
+    assert judge.transaction.refused == (Refusal(Recipient("c@b.c"), "550 5.1.1 no such user"),)
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ([GONE, OK, OK], "550 5.1.1"),
+        ([OK, GONE, GONE], "550 5.1.1"),
+        ([OK, OK, BUSY], "450 4.2.0"),
+        ([OK, GONE, BUSY], "450 4.2.0"),
+        ([BUSY, BUSY, BUSY], "450 4.2.0"),
+    ],
+)
+def test_on_trust_what_is_refused_whole_or_for_now_is_the_reply_to_data(answers: list[Reply], code: str) -> None:
+    script = trusting("b@b.c", "c@b.c")
+    script.answers()
+    assert script.gets(answers) == ABANDON
+    assert script.gets(None) == READ
+    assert script.codes() == [code]
+    assert script.gets(b"DATA\r\n") == READ
+    assert script.codes() == ["503 5.5.1"]
+
+
+def test_on_trust_what_comes_while_the_next_hop_is_asked_is_no_message() -> None:
+    script = trusting("b@b.c")
+    script.answers()
+    script.waiting = True
+    assert script.gets([OK, OK]) is None
+    assert script.codes() == ["554 5.5.1"]
 
 
 # -- any cut -----------------------------------------------------------------------------------------------------
@@ -241,9 +311,9 @@ class Held:
     judged: list[Transaction] = field(default_factory=list)
 
 
-def hold(groups: Sequence[Group], cut: Sequence[int]) -> Held:
+def hold(groups: Sequence[Group], cut: Sequence[int], *, trusts: bool = False) -> Held:
     """Hold a dialog whose octets come cut at these places; each question is answered as by a next hop."""
-    held, script = Held(), hello()
+    held, script = Held(), hello(OneListener(trusts=trusts))
     for commands, text in groups:
         follow(script, pieces(b"".join(commands) + b"DATA\r\n", cut), held)
         if isinstance(script.wants, TakeMessage):
@@ -286,7 +356,9 @@ def serve(script: Script, held: Held) -> None:
 def answers_to(script: Script, recipients: Sequence[Recipient]) -> list[Reply]:
     mail = script.session._mail
     assert mail is not None
-    return [OK] * (not mail.is_open) + [GONE if each.address.startswith("gone") else OK for each in recipients]
+    return [OK] * (script.listener.trusts or not mail.is_answered) + [
+        GONE if each.address.startswith("gone") else OK for each in recipients
+    ]
 
 
 def send_message(script: Script, blocks: Sequence[bytes], held: Held) -> None:
@@ -300,9 +372,10 @@ def send_message(script: Script, blocks: Sequence[bytes], held: Held) -> None:
 @given(
     st.lists(st.tuples(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(TEXTS)), min_size=1, max_size=4),
     st.lists(st.integers(0, 700), max_size=30),
+    st.booleans(),
 )
-def test_any_cut_is_answered_the_same(groups: list[Group], cut: list[int]) -> None:
-    whole, by_pieces = hold(groups, []), hold(groups, cut)
+def test_any_cut_is_answered_the_same(groups: list[Group], cut: list[int], trusts: bool) -> None:
+    whole, by_pieces = hold(groups, [], trusts=trusts), hold(groups, cut, trusts=trusts)
     assert whole.replies == by_pieces.replies
     assert whole.judged == by_pieces.judged
     assert whole.asked == by_pieces.asked
