@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from itertools import islice
 
 from gatekeeper.lib.immutable import immutable
@@ -23,8 +23,10 @@ class Lists:
         self._people = {name: each - self._nested[name] for name, each in members.items()}
         self.problems = (*self._empty(members), *islice(self._circular(), _MOST_CYCLES))
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._nested
+    @property
+    def names(self) -> Set[str]:
+        """Return the addresses of all lists."""
+        return self._nested.keys()
 
     @property
     def people(self) -> frozenset[str]:

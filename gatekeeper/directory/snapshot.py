@@ -99,7 +99,7 @@ class Directory:
     def agency_of(self, address: str) -> str | None:
         """Return the agency id of a person's address; None for externals, lists, and users in no agency."""
         name = self.user(address)
-        return None if name in self._lists else self._place(name)[1]
+        return None if name in self._lists.names else self._place(name)[1]
 
     def groups_of(self, address: str) -> tuple[str, ...]:
         """Return the groups of senders that a person is in, sorted: by an entry, by address or by domain."""
@@ -108,7 +108,7 @@ class Directory:
     def watched(self, address: str) -> WatchedList | None:
         """Return a list with its members, nested lists included; None where no list has that address."""
         name = self.user(address)
-        if name in self._lists and name not in self._watched:
+        if name in self._lists.names and name not in self._watched:
             reach = self._expand(name)
             members = frozenset(reach.users) | reach.externals
             digest = blake2b("\n".join(sorted(members)).encode("utf-8", "surrogatepass"), digest_size=8)
@@ -128,7 +128,7 @@ class Directory:
     def is_inside(self, address: str) -> bool:
         """Return True for users, for lists, and for names without a domain, to which the mail host adds its own."""
         name = self.user(address)
-        return name in self._lists or self._place(name)[0]
+        return name in self._lists.names or self._place(name)[0]
 
     def is_unknown(self, address: str) -> bool:
         """Return True for an inside address that a complete directory does not have, neither as a person nor as a list.
@@ -137,7 +137,7 @@ class Directory:
         4.5.1). Nothing is unknown to a directory whose sources have not answered for too long.
         """
         name = self.user(address)
-        if not self.complete or self.expired or name in self._lists or name in self._agencies:
+        if not self.complete or self.expired or name in self._lists.names or name in self._agencies:
             return False
         is_postmaster = split(name)[0] == "postmaster"
         return self._place(name)[0] and not is_postmaster and not self._route(address)[1]
@@ -160,9 +160,9 @@ class Directory:
         routed = _NOBODY
         if given and may_route(given):
             given, routed = self._routed(given)
-        names = self._users(given)
-        lists = [name for name in names if name in self._lists]
-        people = self._sort_people((name for name in names if name and name not in self._lists), routed)
+        names, listed = self._users(given), self._lists.names
+        lists = [name for name in names if name in listed]
+        people = self._sort_people((name for name in names if name and name not in listed), routed)
         parts = [people] if people.people or not lists else []
         return _union([*parts, *map(self._expand, lists)])
 
@@ -222,13 +222,14 @@ class Directory:
         entries, places = self._agencies, dict[str, Place]()  # cached, because many names have few domains
         for name in names:
             _, at, domain = name.rpartition("@")
-            if not at or domain.endswith('"'):  # a quoted local part alone has no domain
-                users[name] = self._place(name)[1]
-                continue
-            if domain not in places:
-                places[domain] = self._domains.place_of_recipient(domain)
-            inside, agency = places[domain]
-            if name in entries:
+            place = places.get(domain) if at else None
+            if place is None:
+                if not at or domain.endswith('"'):  # a quoted local part alone has no domain
+                    users[name] = self._place(name)[1]
+                    continue
+                place = places[domain] = self._domains.place_of_recipient(domain)
+            inside, agency = place
+            if entries and name in entries:
                 users[name] = entries[name] or agency
             elif inside:
                 users[name] = agency
