@@ -12,22 +12,12 @@ from gatekeeper.store.requests import RequestView
 
 def request_document(request: RequestView) -> dict[str, Any]:
     """Return a request as a JSON object, as listings show it."""
-    draft = request.draft
     return {
         "id": request.id,
         "state": request.state.value,
         "version": request.version,
-        "agency": draft.agency,
         "requester": request.requester,
-        "senders": list(draft.senders),
-        "subject": draft.subject,
-        "purpose": draft.purpose,
-        "audiences": list(draft.audiences),
-        "users": draft.users,
-        "planned": draft.planned and draft.planned.isoformat(),
-        "needed_by": draft.needed_by and draft.needed_by.isoformat(),
-        "exception": draft.exception,
-        "content": draft.content and draft.content.digest,
+        **request.draft.as_row(),
         "late": request.late,
         "earliest": request.earliest and request.earliest.isoformat(),
         "rules": list(request.rules),

@@ -11,7 +11,6 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 
 _STOPS = (Action.HOLD.value, Action.REJECT.value, Action.DEFER.value)
-_VIOLATIONS = (Action.HOLD.value, Action.REJECT.value, Action.WARN.value)
 NO_AGENCY = "(none)"
 
 

@@ -142,10 +142,6 @@ class Directory:
         is_postmaster = split(name)[0] == "postmaster"
         return self._place(name)[0] and not is_postmaster and not self._route(address)[1]
 
-    def inside_domain(self, domain: str) -> bool:
-        """Return True for a domain of an agency, or one that is inside without an agency."""
-        return self._domains.place(normalise_domain(domain))[0]
-
     def reach(self, addresses: Iterable[str]) -> Reach:
         """Return whom addresses reach, each person once.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 
@@ -12,7 +12,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.to_senders import Letterhead
-from gatekeeper.policy.approvers import Approval, Approvers, Question, agency_of
+from gatekeeper.policy.approvers import Approvers, Question, agency_of
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
@@ -147,15 +147,14 @@ def asked(ruleset: Ruleset, question: Question) -> frozenset[str]:
     return Approvers(ruleset).available_deciders(question)
 
 
-def missing(ruleset: Ruleset, question: Question, agreed: Iterable[str | Approval]) -> tuple[str, ...]:
-    """Return who must still agree, as the rules name them. A name without a day has agreed today."""
-    yeses = (each if isinstance(each, Approval) else Approval(each, question.today) for each in agreed)
-    return Approvers(ruleset).missing(question, yeses)
+def missing(ruleset: Ruleset, question: Question, agreed: Mapping[str, date]) -> tuple[str, ...]:
+    """Return who must still agree, as the rules name them. Args: `agreed` are those who have, and on which day."""
+    return Approvers(ruleset).missing(question, agreed)
 
 
 def wanted(ruleset: Ruleset, question: Question) -> tuple[str, ...]:
     """Return everybody who must agree, as the rules name them."""
-    return missing(ruleset, question, ())
+    return missing(ruleset, question, {})
 
 
 def holds(ruleset: Ruleset, by: str, *roles: str) -> bool:

@@ -104,7 +104,7 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
     if mailing.state is not MailingState.HELD:
         return case
     agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), agreements.approvals(ctx.ruleset))
+    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), agreements.days(ctx.ruleset))
     return replace(case, agreements=agreements, missing=missing)
 
 
@@ -138,7 +138,7 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision
     act = replace(act, details=own.as_details())
     events = views.timeline(ctx.connection, mailing.key)
     others = agreement.agreements_to(looked.subject, events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, question, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset)))
+    missing = context.missing(ctx.ruleset, question, others.days(ctx.ruleset) | {act.by: ctx.today})
     grew = "" if seen.version else grown_lately(mailing, events, ctx.now)
     if missing:
         mailings.note(ctx.connection, mailing, AGREED, act)
@@ -302,9 +302,7 @@ def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
         ctx.connection, to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at), also, act.at
     )
     events = views.timeline(ctx.connection, mailing.key)
-    yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).approvals(
-        ctx.ruleset
-    )
+    yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).days(ctx.ruleset)
     missing = context.missing(ctx.ruleset, question_of(ctx, mailing), yeses)
     return _decided(ctx, mailing, missing=missing)
 

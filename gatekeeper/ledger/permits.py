@@ -94,7 +94,7 @@ def grant_exception(ctx: VerbContext, wanted: Exempted) -> PermitCase:
     agency = min(wanted.scope.agencies, default=None)
     question = Question("this exception", wanted.scope.senders, agency, frozenset(wanted.lists), rules, today=ctx.today)
     context.check_may_decide(ctx.ruleset, question, act.by)
-    missing = context.missing(ctx.ruleset, question, frozenset({act.by}))
+    missing = context.missing(ctx.ruleset, question, {act.by: ctx.today})
     if missing:
         raise NotAllowed(
             f"this exception also needs the yes of {', '.join(missing)}: ask for it by `request submit --exception`"

@@ -229,7 +229,7 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: str | None) -> Re
     context.check_may_decide(ctx.ruleset, question, act.by)
     given = _grant(ctx, request, rules, terms)
     others = agreements_to_request(request, views.events_of(ctx.connection, request=request.key))
-    if context.missing(ctx.ruleset, question, (*others.approvals(ctx.ruleset), own.approval(ctx.ruleset))):
+    if context.missing(ctx.ruleset, question, others.days(ctx.ruleset) | {act.by: ctx.today}):
         stored_requests.note_yes(ctx.connection, request, terms.as_row(), act)
         return show(ctx, number)
     decided = _decided(act) | {"rules": list(rules)}
@@ -386,7 +386,7 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
     return RequestCase(
         request,
         needs,
-        context.missing(ctx.ruleset, question, agreements.approvals(ctx.ruleset)) if waits and request.rules else (),
+        context.missing(ctx.ruleset, question, agreements.days(ctx.ruleset)) if waits and request.rules else (),
         tuple(stored_permits.permits_of(ctx.connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),

@@ -39,9 +39,6 @@ class Seen:
     only: bool = False  # decide about what was seen, and leave the rest
 
 
-NOT_SAID = Seen()
-
-
 @immutable
 class SeenMailing:
     """A held mailing as a decision is about it."""

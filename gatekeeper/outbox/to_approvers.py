@@ -216,9 +216,7 @@ def _words(brief: MatterBrief) -> dict[str, str]:
 
 
 def _missing(brief: MatterBrief) -> tuple[str, ...]:
-    return Approvers(brief.letterhead.ruleset).missing(
-        brief.question, brief.agreements.approvals(brief.letterhead.ruleset)
-    )
+    return Approvers(brief.letterhead.ruleset).missing(brief.question, brief.agreements.days(brief.letterhead.ruleset))
 
 
 def _agreed(brief: MatterBrief) -> str:

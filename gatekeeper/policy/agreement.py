@@ -8,13 +8,13 @@ does not cover the present state was given to an earlier state: it no longer cou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_likeness
 from gatekeeper.model import Likeness
-from gatekeeper.policy.approvers import Approval
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, views
@@ -38,10 +38,6 @@ class Agreement:
     seen: Mapping[str, Any]  # the state as JSON; empty where it was given under a version that did not keep it
     terms: Mapping[str, Any]
 
-    def approval(self, ruleset: Ruleset) -> Approval:
-        """Return the approval as `Approvers` counts it, with the day by the organisation's clock."""
-        return Approval(self.by, calendar_of(ruleset).day(moment_of(self.at)))
-
     def as_details(self) -> dict[str, Any]:
         """Return what an event of the timeline keeps of it."""
         return {"seen": dict(self.seen), "terms": dict(self.terms)}
@@ -54,9 +50,10 @@ class Agreements:
     counting: tuple[Agreement, ...] = ()
     earlier: tuple[str, ...] = ()
 
-    def approvals(self, ruleset: Ruleset) -> tuple[Approval, ...]:
-        """Return the approvals that count."""
-        return tuple(each.approval(ruleset) for each in self.counting)
+    def days(self, ruleset: Ruleset) -> dict[str, date]:
+        """Return who gave an approval that counts, and on which day by the organisation's clock."""
+        calendar = calendar_of(ruleset)
+        return {each.by: calendar.day(moment_of(each.at)) for each in self.counting}
 
     @property
     def people(self) -> tuple[str, ...]:

@@ -35,14 +35,6 @@ class Question:
 
 
 @immutable
-class Approval:
-    """One person's approval, and the day on which it was given."""
-
-    by: str
-    on: date
-
-
-@immutable
 class Approvers:
     """Finds, by one ruleset, the people who may or must decide about a question."""
 
@@ -75,10 +67,13 @@ class Approvers:
         needed = (self._needed(question, term) for term in (*self._terms(question), *question.escalated))
         return self._present({person for groups in needed for group in groups for person in group}, question)
 
-    def missing(self, question: Question, agreed: Iterable[Approval]) -> tuple[str, ...]:
-        """Return the terms, as `ask` writes them, whose approval is still missing; () where everyone has approved."""
+    def missing(self, question: Question, agreed: Mapping[str, date]) -> tuple[str, ...]:
+        """Return the terms, as `ask` writes them, whose approval is still missing; () where everyone has approved.
+
+        Args: `agreed` are those who approved, and the day on which each did.
+        """
         represented = {
-            yes.by: self._acts_for(yes.by, yes.on) - question.own for yes in agreed if yes.by not in question.own
+            by: self._acts_for(by, day) - question.own for by, day in agreed.items() if by not in question.own
         }
         if any(self._satisfied(question, term, represented) for term in question.escalated):
             return ()

@@ -9,7 +9,6 @@ from gatekeeper.smtp.replies import Reply, reply
 OK = reply(250, "ok", "2.0.0")
 BYE = reply(221, "bye", "2.0.0")
 GO_AHEAD = Reply(354, ("End data with <CR><LF>.<CR><LF>",))
-READY_FOR_TLS = Reply(220, ("Ready to start TLS",))
 SENDER_OK = reply(250, "sender ok", "2.1.0")
 RECIPIENT_OK = reply(250, "recipient ok", "2.1.5")
 CANNOT_VERIFY = reply(252, "cannot verify, send and see", "2.1.5")

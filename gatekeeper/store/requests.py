@@ -44,6 +44,21 @@ class Draft:
     exception: bool = False
     content: Content | None = None
 
+    def as_row(self) -> dict[str, Any]:
+        """Return the contents as JSON values; of a message that the request is bound to, its digest."""
+        return {
+            "agency": self.agency,
+            "senders": list(self.senders),
+            "subject": self.subject,
+            "purpose": self.purpose,
+            "audiences": list(self.audiences),
+            "users": self.users,
+            "planned": self.planned and self.planned.isoformat(),
+            "needed_by": self.needed_by and self.needed_by.isoformat(),
+            "exception": self.exception,
+            "content": self.content and self.content.digest,
+        }
+
 
 @immutable
 class RequestView:
@@ -234,22 +249,8 @@ def _with_version(view: RequestView, yeses: list[Any]) -> RequestView:
 
 def state_of(request: RequestView) -> dict[str, Any]:
     """Return what a person who decides about a request sees of it, as JSON."""
-    draft = request.draft
-    return {
-        "id": request.id,
-        "agency": draft.agency,
-        "requester": request.requester,
-        "senders": list(draft.senders),
-        "subject": draft.subject,
-        "purpose": draft.purpose,
-        "audiences": list(draft.audiences),
-        "users": draft.users,
-        "planned": draft.planned and draft.planned.isoformat(),
-        "needed_by": draft.needed_by and draft.needed_by.isoformat(),
-        "exception": draft.exception,
-        "content": draft.content and draft.content.digest,
-        "rules": sorted(request.rules),
-    }
+    asked = request.draft.as_row()
+    return {"id": request.id, "requester": request.requester, **asked, "rules": sorted(request.rules)}
 
 
 def _view(row: RowMapping, given: Collection[str]) -> RequestView:

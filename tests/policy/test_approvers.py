@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.policy.approvers import Approval, Approvers, Question, agency_of
+from gatekeeper.policy.approvers import Approvers, Question, agency_of
 from gatekeeper.rules import AskTerm, parse_ruleset
 
 RULES = """\
@@ -60,7 +60,7 @@ def question(*rules, sender="ann@dphhs.example.gov", lists=(), agencies=(), also
 
 
 def missing(about, *people, on=TODAY):
-    return APPROVERS.missing(about, [Approval(each, on) for each in people])
+    return APPROVERS.missing(about, dict.fromkeys(people, on))
 
 
 def test_a_role_is_anyone_who_holds_it():
@@ -163,7 +163,7 @@ def test_a_delegate_acts_in_somebodys_place_until_the_day_is_over():
 
 
 def test_a_yes_of_a_delegate_counts_by_the_day_on_which_it_was_said():
-    assert APPROVERS.missing(question("named"), [Approval(CLERK, TODAY), Approval(CIO, AFTER_CHRISTMAS)]) == ()
+    assert APPROVERS.missing(question("named"), {CLERK: TODAY, CIO: AFTER_CHRISTMAS}) == ()
 
 
 def test_a_delegate_and_whom_they_stand_for_are_one_of_two():
