@@ -185,7 +185,7 @@ def _repeat(kept: Row) -> Outcome:
 
 def _add_batch(unit: UnitOfWork, judged: _Judged) -> Outcome:
     """Count a batch in its mailing, in memory; whatever more its verdict asks for is written at once."""
-    mailing, verdict, counts = judged.match.mailing, judged.verdict, judged.counts
+    mailing, verdict = judged.match.mailing, judged.verdict
     handling = _handling_of(mailing, judged.pending.arrival, verdict)
     passes = handling is Handling.PASS
     if handling is Handling.HOLD and mailing.state is MailingState.HELD:
@@ -196,17 +196,21 @@ def _add_batch(unit: UnitOfWork, judged: _Judged) -> Outcome:
     if verdict.mass and not mailing.row["mass"]:
         mailing.change({"mass": True})
     if passes and not verdict.permits:
-        return Outcome(verdict, counts, mailing.name, key=mailing.id)
+        return Outcome(verdict, judged.counts, mailing.name, key=mailing.id)
+    return _act(unit, judged, handling)
+
+
+def _act(unit: UnitOfWork, judged: _Judged, handling: Handling) -> Outcome:
+    """Hold or gather a batch that is counted, and use the permits that cleared holds of it."""
+    mailing, passes = judged.match.mailing, handling is Handling.PASS
     unit.write()  # what follows refers to the rows of the mailing and its people
     if not passes:
-        mailing.change(
-            _held(unit.connection, judged) if handling is Handling.HOLD else _gathering(unit.connection, judged)
-        )
+        changes = _held if handling is Handling.HOLD else _gathering
+        mailing.change(changes(unit.connection, judged))
         unit.note(mailing, {})
     flight = _claim(unit.connection, judged, passes=passes)
-    outcome = Outcome(
-        verdict, counts, mailing.name, key=mailing.id, gathered=handling is Handling.GATHER, flight=flight
-    )
+    gathered = handling is Handling.GATHER
+    outcome = Outcome(judged.verdict, judged.counts, mailing.name, key=mailing.id, gathered=gathered, flight=flight)
     return outcome if passes else _keep(unit, judged.pending, outcome)
 
 
