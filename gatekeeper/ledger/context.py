@@ -12,7 +12,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.to_senders import Letterhead
-from gatekeeper.policy.approvers import Approvers, Question, agency_of
+from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
@@ -111,20 +111,6 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return ""
-
-
-__all__ = [
-    "Question",
-    "agency_of",
-    "asked",
-    "check_may_be_asked",
-    "check_may_decide",
-    "holds",
-    "is_final",
-    "may_revoke",
-    "missing",
-    "wanted",
-]
 
 
 def check_may_decide(ruleset: Ruleset, question: Question, by: str) -> None:

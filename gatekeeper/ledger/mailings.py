@@ -16,7 +16,6 @@ from gatekeeper.ledger.context import (
     LedgerError,
     NotAllowed,
     NotFound,
-    Question,
     VerbContext,
     named,
     require_reason,
@@ -33,6 +32,7 @@ from gatekeeper.outbox.to_approvers import MatterOutcome
 from gatekeeper.outbox.to_senders import EndOfMailing, SenderNotice, queue_notice, queue_report
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
+from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.store import Connection, mailings, views
 from gatekeeper.store.events import Act
@@ -367,17 +367,3 @@ def question_of(ctx: VerbContext, mailing: MailingView) -> Question:
     origin, events = held_batches(ctx.connection, mailing.key), views.timeline(ctx.connection, mailing.key)
     logins = origin.logins if origin else frozenset()
     return to_approvers.question_of_mailing(ctx.letterhead, mailing, logins, events, ctx.today)
-
-
-__all__ = [
-    "Decision",
-    "LedgerError",
-    "MailingCase",
-    "approve",
-    "deny",
-    "export",
-    "find",
-    "question_of",
-    "show",
-    "withdraw",
-]

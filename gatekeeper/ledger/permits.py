@@ -10,11 +10,12 @@ from datetime import date
 from typing import Any
 
 from gatekeeper.ledger import context
-from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, Question, VerbContext, named, require_reason
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_permit, keep_permits
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Reason, Scope
+from gatekeeper.policy.approvers import Question
 from gatekeeper.store import Connection, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store.events import Act

@@ -13,7 +13,7 @@ from typing import Any
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger import permits as permit_verbs
-from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, Question, VerbContext, named, require_reason
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_request, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
@@ -22,6 +22,7 @@ from gatekeeper.message import read_facts, read_likeness, subject_key
 from gatekeeper.model import Scope
 from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request
+from gatekeeper.policy.approvers import Question
 from gatekeeper.rules.planned_mailing import Plan, could_hold
 from gatekeeper.store import Connection, batches, views
 from gatekeeper.store import permits as stored_permits

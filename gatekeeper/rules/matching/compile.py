@@ -36,7 +36,7 @@ def compile_condition(condition: Condition, compile_one: CompileTest | None = No
     matchers = [compile_condition(part, compile_one) for part in condition.parts]
     if len(matchers) == 1:
         return matchers[0]
-    return _every(matchers) if isinstance(condition, All) else _some(matchers)
+    return _combination(matchers, decisive=not isinstance(condition, All))
 
 
 def compile_rule(when: Condition, unless: Condition | None, compile_one: CompileTest | None = None) -> Matcher:
@@ -58,34 +58,20 @@ def _negation(part: Matcher) -> Matcher:
     return negation
 
 
-def _every(parts: Iterable[Matcher]) -> Matcher:
+def _combination(parts: Iterable[Matcher], decisive: bool) -> Matcher:
+    """Make a function whose answer is `decisive` where that is some part's, else unknown where some part is."""
     parts = tuple(parts)
 
-    def every(values: Values) -> bool | None:
+    def combination(values: Values) -> bool | None:
         unknown = False
         for part in parts:
             answer = part(values)
-            if answer is False:
-                return False
+            if answer is decisive:
+                return decisive
             unknown = unknown or answer is None
-        return None if unknown else True
+        return None if unknown else not decisive
 
-    return every
-
-
-def _some(parts: Iterable[Matcher]) -> Matcher:
-    parts = tuple(parts)
-
-    def some(values: Values) -> bool | None:
-        unknown = False
-        for part in parts:
-            answer = part(values)
-            if answer is True:
-                return True
-            unknown = unknown or answer is None
-        return None if unknown else False
-
-    return some
+    return combination
 
 
 # -- single tests ------------------------------------------------------------------------------------------------
