@@ -117,7 +117,7 @@ class SmtpTransaction:
 
     def _rcpt_octets(self, connection: SmtpClient, recipients: Sequence[Recipient], *, is_first: bool) -> bytes | None:
         """Return the RCPT commands as octets; None where they need several writes, or one is refused by us."""
-        if not connection.pipelines and len(recipients) > (0 if is_first else 1):
+        if len(recipients) > (0 if is_first else 1) and not connection.pipelines:
             return None
         plain = plain_rcpt_commands(recipients)
         if plain is not None:

@@ -47,19 +47,16 @@ class ReplyStream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             replies = self._parser.feed(data)
-            if self._is_all_that_is_awaited(replies):
-                self._tell(replies)
+            awaited = self._awaited
+            if awaited is not None and len(replies) == awaited[0] and self.quiet and self._parser.idle:
+                self._awaited, self._due = None, math.inf  # as nearly always, all is answered in one piece
+                awaited[1](replies)
                 return
             self._keep(replies)
         except ProtocolError as error:
             self._lose(NextHopError("protocol", str(error)))
             self.abort()
         self._wake()
-
-    def _is_all_that_is_awaited(self, replies: list[Reply]) -> bool:
-        """Return True, as nearly always, where everything that was asked is answered in one piece."""
-        awaited = self._awaited
-        return awaited is not None and len(replies) == awaited[0] and self.quiet and self._parser.idle
 
     def _keep(self, replies: list[Reply]) -> None:
         while replies:

@@ -52,6 +52,8 @@ class Deadlines:
 
     def of(self, command: str) -> float:
         """Return the deadline of a command's reply."""
+        if command == "RCPT":  # as nearly all are
+            return self.rcpt
         return {"MAIL": self.mail, "RCPT": self.rcpt, "RSET": self.reset}.get(command[:4], self.other)
 
 
@@ -88,16 +90,15 @@ class SmtpClient:
     def _said(self, commands: Sequence[str], then: Then, said: list[Reply] | NextHopError) -> None:
         if not isinstance(said, NextHopError):
             try:
-                self._check_all(commands, said)
+                if len(said) > 1 or not said[0].ok:
+                    self._check_all(commands, said)
                 self._broken = False
             except NextHopError as error:
                 said = error
         then(said)
 
     def _check_all(self, commands: Sequence[str], replies: list[Reply]) -> None:
-        if replies[0].ok and (
-            len(replies) == 1 or replies.count(replies[0]) == len(replies)
-        ):  # of thousands nearly all are the same
+        if replies[0].ok and replies.count(replies[0]) == len(replies):  # of thousands nearly all are the same
             return
         for command, reply in zip(commands, replies, strict=False):
             if reply.code == 421:

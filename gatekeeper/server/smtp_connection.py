@@ -173,10 +173,11 @@ class SmtpConnection(SMTP):
         if self.closing:
             return
         self._take, self._deadline = self.receive_buffer.feed, math.inf  # it is not the client's turn
+        send, do = self._dialog.send, self._do
         try:
             while outcome is not _LATER:
-                wants = self._dialog.send(outcome)
-                outcome = self._do[type(wants)](self, wants)
+                wants = send(outcome)
+                outcome = do[type(wants)](self, wants)
         except StopIteration:
             self._write_replies()
             self.leave()

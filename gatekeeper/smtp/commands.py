@@ -21,8 +21,9 @@ _BAD_OCTET = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n|\0")
 # `parse_rcpt` and `parse_mail` would take unchanged, without parameters. IGNORECASE would cost four times as much.
 _ADDRESS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}@(?:[A-Za-z0-9\-]{1,63}\.){1,8}[A-Za-z0-9\-]{1,63}"
 _RCPT = rb"(?:RCPT TO|rcpt to|Rcpt To):<"  # no two alternatives begin alike: nothing is tried twice
-_RUN = rb"(?>(?:" + _RCPT + _ADDRESS + rb">\r\n)+)"  # atomic: no backtracking, whatever follows
+_RUN = rb"(?>(?:" + _RCPT + rb"(" + _ADDRESS + rb")>\r\n)+)"  # atomic: no backtracking, whatever follows
 _RECIPIENT_RUN = re.compile(_RUN)
+_LONE_RECIPIENT = re.compile(_RCPT + rb"(" + _ADDRESS + rb")>\r\n")
 _PLAIN_MAIL = re.compile(rb"(?:MAIL FROM|mail from|Mail From):<(" + _ADDRESS + rb")>\r\n")
 _BETWEEN_RECIPIENTS = re.compile(r">\r\n[^<>]+<")
 
@@ -48,6 +49,13 @@ class CommandReader:
         self._octets = self._octets[self._at :] + data if self._at < len(self._octets) else data
         self._at = 0
 
+    def lone_recipient(self, data: bytes) -> str | None:
+        """Return the address where octets that the client sent are one plain RCPT, and all that there is; else None."""
+        if self._at < len(self._octets) or self._dropping:
+            return None
+        found = _LONE_RECIPIENT.fullmatch(data)
+        return found[1].decode("ascii") if found else None
+
     def take(self) -> bytes | MailArgument | list[str] | Reply | None:
         """Take the next command, without its CRLF; of plain ones what is in them.
 
@@ -58,8 +66,9 @@ class CommandReader:
             return None
         if not self._dropping:
             if run := _RECIPIENT_RUN.match(self._octets, self._at):
-                self._at = run.end()
-                return _addresses(run[0])
+                start, self._at = self._at, run.end()
+                is_one = run.start(1) - start == len("RCPT TO:<")  # the last address is the first
+                return [run[1].decode("ascii")] if is_one else _addresses(run[0])
             if mail := _PLAIN_MAIL.match(self._octets, self._at):
                 self._at = mail.end()
                 return MailArgument(mail[1].decode("ascii"))
@@ -98,8 +107,6 @@ class CommandReader:
 
 def _addresses(run: bytes) -> list[str]:
     text = run[len("RCPT TO:<") : -len(">\r\n")].decode("ascii")
-    if "\r" not in text:
-        return [text]
     if text.count("\r") == text.count(">\r\nRCPT TO:<"):
         return text.split(">\r\nRCPT TO:<")
     return _BETWEEN_RECIPIENTS.split(text)

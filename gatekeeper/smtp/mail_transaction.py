@@ -14,9 +14,9 @@ from gatekeeper.smtp.session_replies import NO_VALID, RECIPIENT_OK, SAY_MAIL
 class MailTransaction:
     """MAIL and its recipients. RCPTs that come together are noted, asked about in one go, and answered in order."""
 
-    def __init__(self, argument: MailArgument, client: Client) -> None:
-        """Args: `argument` of MAIL; `client` is the one that the transaction is for."""
-        self.argument, self.client = argument, client
+    def __init__(self, argument: MailArgument, client: Client, room: int) -> None:
+        """Args: `argument` of MAIL; `client` is the one that the transaction is for; `room` for so many recipients."""
+        self.argument, self.client, self.room = argument, client, room
         self.is_answered = False  # MAIL was accepted
         self.accepted: list[Recipient] = []  # by the next hop, or on trust
         self.own: list[Recipient] = []  # recipients that are the gate's own
@@ -30,19 +30,20 @@ class MailTransaction:
         """True where MAIL or a RCPT is to be answered."""
         return bool(self.to_ask) or not self.is_answered or bool(self._ours)
 
-    @property
-    def count(self) -> int:
-        """The number of recipients, noted ones included."""
-        return len(self.accepted) + len(self.own) + len(self.to_ask)
+    def note_all(self, recipients: list[Recipient]) -> None:
+        """Note recipients that the next hop answers."""
+        self.room -= len(recipients)
+        self.to_ask += recipients
 
     def note(self, recipient: Recipient, answer: Reply | None) -> None:
         """Note a recipient. Args: `answer` is the gate's own; None where the next hop answers."""
         if answer is None:
-            self.to_ask.append(recipient)
+            self.note_all([recipient])
             return
         self.note_reply(answer)
         if answer.ok:
             self.own.append(recipient)
+            self.room -= 1
         else:
             self.was_refused = True
 
@@ -57,12 +58,14 @@ class MailTransaction:
     def conclude(self, answers: Sequence[Reply]) -> Sequence[Reply]:
         """Note the next hop's answers to `to_ask`; return the replies to all noted RCPTs, in order."""
         asked, self.to_ask = self.to_ask, []
-        if len(answers) > 1 and answers.count(answers[0]) == len(answers):  # of thousands nearly all are the same
-            accepted = asked if answers[0].ok else []
+        many = len(answers) > 1
+        if answers and answers[0].ok and (not many or answers.count(answers[0]) == len(answers)):  # as nearly always
+            self.accepted += asked
         else:
             accepted = [each for each, answer in zip(asked, answers, strict=True) if answer.ok]
-        self.accepted += accepted
-        self.was_refused = self.was_refused or len(accepted) < len(asked)
+            self.accepted += accepted
+            self.room += len(asked) - len(accepted)
+            self.was_refused = self.was_refused or len(accepted) < len(asked)
         return self._merged(answers) if self._ours else answers
 
     def _merged(self, answers: Sequence[Reply]) -> list[Reply]:
