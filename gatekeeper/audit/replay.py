@@ -159,7 +159,7 @@ class _DraftOnFrame:
         certain = [reason for reason in verdict.reasons if reason not in doubtful]
         action = _worst(certain, held=standing.state == HELD)
         for reason in doubtful:
-            if self._would_be(reason).severity > action.severity:
+            if self._most_severe(reason) > action.severity:
                 return Replayed(action, tuple(each.rule for each in certain), missing[reason.rule].text)
         return Replayed(action, tuple(reason.rule for reason in certain), complete=False, ledger_not_asked=not_asked)
 
@@ -168,9 +168,10 @@ class _DraftOnFrame:
         place = self._place.get(_LEDGER)
         return place is None or record.values[place] != NOT_AVAILABLE
 
-    def _would_be(self, reason: Reason) -> Action:
+    def _most_severe(self, reason: Reason) -> int:
+        """Return the severity that an unknown rule can have: where it matches, or stays unknown at that time, too."""
         rule = self._draft.rule(reason.rule)
-        return rule.action if rule else reason.action
+        return max(reason.action.severity, rule.action.severity if rule else 0)
 
     def _value(self, record: Record, name: str) -> Any:
         place = self._place.get(name)

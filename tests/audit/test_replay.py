@@ -153,6 +153,15 @@ def test_what_a_draft_asks_that_was_not_recorded_is_said():
     assert replayed(two, kept).action == "hold"
 
 
+def test_a_rule_that_would_hold_because_it_is_unknown_leaves_a_milder_verdict_open():
+    kept = recorded(one("{users: {over: 100}}", "defer"), evidence(users=300), mailing="M-1")
+    reach = "{reach: {of: all-staff@example.gov, at_least: 80%}}"
+    draft = ruleset(
+        f"  - {{id: a, when: {{users: {{over: 100}}}}, then: defer}}\n  - {{id: b, when: {reach}, then: defer}}\n"
+    )
+    assert replayed(draft, kept).unrecorded_test.startswith("reach")
+
+
 def test_what_a_draft_asks_of_the_ledger_that_nobody_asked_then_is_said():
     """Clause C10: of ordinary mail nobody knew whether its sender was suspended."""
     kept = recorded(one("{users: {over: 100}}"), evidence(users=60))
