@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from functools import partial
 
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.hosts import Hosts
@@ -59,6 +58,7 @@ class SmtpTransaction:
         self._answers: list[Reply] = []  # as our client was given them, one for each of `_asked`
         self._enough: Reply | None = None  # the answer to recipients beyond the next hop's limit
         self._over: Reply | None = None  # the answer to every further step
+        self._asking: tuple[Sequence[Recipient], OnReplies] = ((), lambda said: None)  # of the `ask` under way
         self._task: asyncio.Task[None] | None = None  # of an `ask` that has to wait
         self.outcome_unknown = False
 
@@ -98,7 +98,8 @@ class SmtpTransaction:
         octets = self._rcpt_octets(connection, recipients, is_first=False)
         if octets is None:
             return False
-        connection.say(octets, [_RCPT] * len(recipients), partial(self._heard, recipients, then))
+        self._asking = (recipients, then)
+        connection.say(octets, [_RCPT] * len(recipients), self._heard)
         return True
 
     def _open_at_once(self, recipients: Sequence[Recipient], then: OnReplies) -> bool:
@@ -111,8 +112,8 @@ class SmtpTransaction:
             self._hosts.give_back(connection)
             return False
         self._connection = connection
-        commands = [mail, *([_RCPT] * len(recipients))]
-        connection.say(wire_line(mail) + octets, commands, partial(self._heard, recipients, then))
+        self._asking = (recipients, then)
+        connection.say(wire_line(mail) + octets, [mail, *([_RCPT] * len(recipients))], self._heard)
         return True
 
     def _rcpt_octets(self, connection: SmtpClient, recipients: Sequence[Recipient], *, is_first: bool) -> bytes | None:
@@ -126,7 +127,8 @@ class SmtpTransaction:
         lines = _lines(commands)
         return b"".join(map(wire_line, lines)) if len(lines) == len(commands) else None
 
-    def _heard(self, recipients: Sequence[Recipient], then: OnReplies, said: list[Reply] | NextHopError) -> None:
+    def _heard(self, said: list[Reply] | NextHopError) -> None:
+        recipients, then = self._asking
         if self._over is not None:
             return  # abandoned meanwhile
         if isinstance(said, NextHopError):

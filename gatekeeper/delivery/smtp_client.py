@@ -24,6 +24,7 @@ from gatekeeper.smtp.envelope import identity_command
 from gatekeeper.smtp.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
+_NOTHING: tuple[Sequence[str], Then] = ((), lambda said: None)
 _ONE_WRITE = 65_536  # octets up to which the parts of a message are joined and written at once
 
 
@@ -50,12 +51,6 @@ class Deadlines:
         """Return the same, with none above `seconds`."""
         return replace(self, **{field.name: min(getattr(self, field.name), seconds) for field in fields(self)})
 
-    def of(self, command: str) -> float:
-        """Return the deadline of a command's reply."""
-        if command == "RCPT":  # as nearly all are
-            return self.rcpt
-        return {"MAIL": self.mail, "RCPT": self.rcpt, "RSET": self.reset}.get(command[:4], self.other)
-
 
 class SmtpClient:
     """A connection that was greeted. Made by `connect`."""
@@ -67,6 +62,8 @@ class SmtpClient:
         self.used = False  # a transaction went over it before
         self.dot_sent = False  # of the transaction under way
         self._broken = False
+        self._seconds = {"MAIL": deadlines.mail, "RCPT": deadlines.rcpt, "RSET": deadlines.reset}
+        self._asked: tuple[Sequence[str], Then] = _NOTHING  # the commands of `say`, and what awaits their replies
 
     @property
     def usable(self) -> bool:
@@ -84,10 +81,12 @@ class SmtpClient:
         where the connection fails; 421 counts as its end (RFC 5321 3.8).
         """
         self._broken = True  # until every reply is read: if nobody waits for them any more, it cannot be used
-        seconds = self.deadlines.of(commands[0])
-        self._stream.say(octets, len(commands), seconds, partial(self._said, commands, then))
+        self._asked = (commands, then)
+        seconds = self._seconds.get(commands[0][:4], self.deadlines.other)
+        self._stream.say(octets, len(commands), seconds, self._said)
 
-    def _said(self, commands: Sequence[str], then: Then, said: list[Reply] | NextHopError) -> None:
+    def _said(self, said: list[Reply] | NextHopError) -> None:
+        (commands, then), self._asked = self._asked, _NOTHING  # an idle connection must not keep the transaction alive
         if not isinstance(said, NextHopError):
             try:
                 if len(said) > 1 or not said[0].ok:

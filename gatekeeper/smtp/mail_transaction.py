@@ -51,6 +51,14 @@ class MailTransaction:
         """Note the gate's own reply to a RCPT."""
         self._ours[len(self.to_ask) + len(self._ours)] = reply
 
+    def conclude_one(self, recipient: Recipient, answer: Reply) -> None:
+        """Note the next hop's answer to a recipient that was asked about by itself."""
+        if answer.ok:
+            self.accepted.append(recipient)
+            self.room -= 1
+        else:
+            self.was_refused = True
+
     def trust(self) -> Sequence[Reply]:
         """Accept all noted recipients without asking; return the replies to all noted RCPTs, in order."""
         return self.conclude([RECIPIENT_OK] * len(self.to_ask))

@@ -8,7 +8,8 @@ end. Whoever drives the dialog closes the generator when the client has left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
 
 from gatekeeper.model import Recipient
 from gatekeeper.smtp import policy_replies
@@ -28,7 +29,18 @@ from gatekeeper.smtp.parameters import (
 )
 from gatekeeper.smtp.received import is_looping
 from gatekeeper.smtp.replies import Reply
-from gatekeeper.smtp.wanted import ABANDON, FIND_OFFERS, READ, START_TLS, Ask, Dialog, Judge, Listener, TakeMessage
+from gatekeeper.smtp.wanted import (
+    ABANDON,
+    FIND_OFFERS,
+    READ,
+    START_TLS,
+    Ask,
+    Dialog,
+    Judge,
+    Listener,
+    TakeMessage,
+    Wanted,
+)
 
 MOST_ERRORS = 10  # commands that are none; then it is no mail client
 
@@ -80,12 +92,7 @@ class Session:
                     if command is not None:
                         yield from self._run(command) or ()
                     elif not self.stopping:
-                        octets = yield READ
-                        address = self._commands.lone_recipient(octets) if self._mail is not None else None
-                        if address is None or self._mail is None or not self._is_plain(self._mail, address):
-                            self._commands.feed(octets)
-                        else:  # as each of thousands, where the client waits for every reply
-                            yield from self._ask_one(self._mail, Recipient(address))
+                        self._commands.feed((yield from self._read()))
             self._answer(replies.GOING_DOWN)
         except Closing as closing:
             self._answer(closing.reply)
@@ -265,20 +272,25 @@ class Session:
         for address in addresses:
             self._note(Recipient(address))
 
-    def _is_plain(self, mail: MailTransaction, address: str) -> bool:
-        """Return True where the next hop is asked about this recipient, and nothing else is due."""
-        listener = self._listener
-        return mail.is_answered and mail.room > 0 and not listener.trusts and not listener.answers_any((address,))
+    def _read(self) -> Generator[Wanted, Any, bytes]:
+        """Return what the client sends next that is no RCPT by itself.
 
-    def _ask_one(self, mail: MailTransaction, recipient: Recipient) -> Dialog:
-        """Do for one recipient what `_answer_noted` does for many, in fewer steps."""
-        (answer,) = yield Ask(mail.argument, mail.client, [recipient])
-        if answer.ok:
-            mail.accepted.append(recipient)
-            mail.room -= 1
-        else:
-            mail.was_refused = True
-        self.replies.append(answer.encode())
+        Such a RCPT, as of thousands where the client waits for every reply, is asked about in the fewest steps.
+        """
+        octets: bytes = yield READ
+        while (mail := self._mail) is not None and (recipient := self._lone_recipient(mail, octets)) is not None:
+            (answer,) = yield Ask(mail.argument, mail.client, [recipient])
+            mail.conclude_one(recipient, answer)
+            self.replies.append(answer.encode())
+            octets = b"" if self.stopping else (yield READ)
+        return octets
+
+    def _lone_recipient(self, mail: MailTransaction, octets: bytes) -> Recipient | None:
+        """Return the recipient of octets that are one plain RCPT, about which the next hop is to be asked."""
+        address = self._commands.lone_recipient(octets) if mail.is_answered and mail.room > 0 else None
+        if address is None or self._listener.trusts or self._listener.answers_any((address,)):
+            return None
+        return Recipient(address)
 
     def _answer_noted(self, mail: MailTransaction) -> Dialog:
         """Answer MAIL and RCPTs as the next hop does, which is asked about all of them in one go, or is trusted."""
