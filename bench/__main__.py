@@ -29,7 +29,8 @@ from bench.measure import Results, measure
 from bench.workloads import WORKLOADS, Workload
 
 _WITH_MILTERS = ("W1", "W2")
-_GATHERED = "gate, gathered"
+_GATHERED, _TRUSTING = "gate, gathered", "gate, --rcpt trust"
+_ONLY = {_GATHERED: ("W4",), _TRUSTING: ("W2", "W4")}  # contender -> the loads that it is measured with
 
 
 def run(given: argparse.Namespace, folder: Path) -> Results:
@@ -40,7 +41,9 @@ def run(given: argparse.Namespace, folder: Path) -> Results:
         proxies = [direct, stack.enter_context(contenders.plain_proxy(direct.port))]
         proxies.append(stack.enter_context(contenders.floor(direct.port)))
         proxies.append(stack.enter_context(contenders.gate(direct.port)))
-        if any(each.name == "W4" for each in chosen):
+        if any(each.name in _ONLY[_TRUSTING] for each in chosen):
+            proxies.append(stack.enter_context(contenders.gate(direct.port, "--rcpt", "trust", name=_TRUSTING)))
+        if any(each.name in _ONLY[_GATHERED] for each in chosen):
             proxies.append(stack.enter_context(contenders.gate(direct.port, name=_GATHERED, gathered=True)))
         haraka = contenders.haraka_program(given.haraka)
         if haraka:
@@ -67,8 +70,8 @@ def _python() -> str:
 
 
 def _who(load: Workload, proxies: Sequence[Contender], servers: Sequence[Contender]) -> list[Contender]:
-    """Who is measured with a load: gathering is of 100 recipients only, milters of few and of very many."""
-    chosen = [each for each in proxies if each.name != _GATHERED or load.name == "W4"]
+    """Who is measured with a load: gathering and trust are of many recipients, milters of few and of very many."""
+    chosen = [each for each in proxies if load.name in _ONLY.get(each.name, (load.name,))]
     return chosen + (list(servers) if load.name in _WITH_MILTERS else [])
 
 
