@@ -14,6 +14,7 @@ _COLOURS = {
     "floor": "#a0a0a0",
     "gate": "#2f6f9f",
     "gate, gathered": "#7fa8c6",
+    "gate, --rcpt trust": "#4f9f8f",
     "Haraka": "#8a8a50",
 }
 
