@@ -160,7 +160,7 @@ def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> fr
     if told:
         opens = step == NOTIFIED and not brief.opened
         words = _words(brief) | {"how": _how(brief)}
-        notice = _notice(brief, _TEMPLATES[step], sorted(told), words, now, opens=opens)
+        notice = replace(_notice(brief, _TEMPLATES[step], sorted(told), words, now), opens=opens)
         send(connection, brief, f"{step}:{now:.3f}", notice, now)
     return told
 
@@ -238,16 +238,13 @@ def _how(brief: MatterBrief) -> str:
     return f"With a shell on the gate: {verbs} show {brief.question.id}, then {verbs} approve or deny."
 
 
-def _notice(
-    brief: MatterBrief, kind: str, to: Sequence[str], words: dict[str, str], now: float, *, opens: bool = False
-) -> MatterNotice:
+def _notice(brief: MatterBrief, kind: str, to: Sequence[str], words: dict[str, str], now: float) -> MatterNotice:
     return MatterNotice(
         kind=kind,
         to=tuple(to),
         number=brief.question.id,
         subject=brief.subject,
         root=brief.root,
-        opens=opens,
         link=brief.letterhead.link(brief.question.id),
         words=words,
         stamp=f"{now:.0f}",
