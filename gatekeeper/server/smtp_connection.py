@@ -64,6 +64,7 @@ class SmtpConnection(SMTP):
         self._task: asyncio.Task[Any] | None = None  # whose outcome the dialog waits for, and that ends with the client
         self._waits_for_room = False  # the dialog goes on when the client reads
         self._deadline = math.inf  # until which the client is to speak; infinity where it is not its turn
+        self._latest_set = math.inf  # the deadline that was set last
         self._held_since = 0.0
         self._relayed: RelayTransaction | None = None  # the transaction at the next hop
         self._intake: Intake | None = None  # of the message that comes in
@@ -83,6 +84,8 @@ class SmtpConnection(SMTP):
             assert self._tls_protocol is not None
             self.session.ssl = self._tls_protocol._extra
             self.receive_buffer.clear()  # octets that came in the clear (RFC 3207 4.2)
+            self._reset_deadline()
+            self._deadline = math.inf
             return
         self.peer, port = _host_and_port(self.session.peer)
         buffer = self.receive_buffer
@@ -116,7 +119,9 @@ class SmtpConnection(SMTP):
         self.write_paused = False
         if self._waits_for_room:
             self._waits_for_room = False
-            self._resume(self._read())
+            self._reset_deadline()
+            if (octets := self._read()) is not _LATER:
+                self._resume(octets)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class SmtpConnection(SMTP):
         """Set the deadline to `duration` seconds from now."""
         if self._session.lingering and not self._session.in_message:
             duration = _LINGER_SECONDS
-        self._deadline = self.loop.time() + (duration or self._timeout_duration)
+        self._deadline = self._latest_set = self.loop.time() + (duration or self._timeout_duration)
 
     def check_deadline(self, now: float) -> None:
         """Close the connection where its deadline has passed. Args: `now` by the loop's clock."""
@@ -226,6 +231,7 @@ class SmtpConnection(SMTP):
     # -- what the session wants: each returns the outcome, or _LATER ---------------------------------------------
 
     def _read(self, wants: wanted.Wanted = wanted.READ) -> object:
+        is_answered = bool(self._session.replies)
         self._write_replies()
         buffer = self.receive_buffer
         if self.write_paused:
@@ -237,7 +243,10 @@ class SmtpConnection(SMTP):
             return _LATER
         else:
             self._take = self._resume
-        self._reset_deadline()
+        if is_answered:
+            self._reset_deadline()
+        else:
+            self._deadline = self._latest_set  # of a command that comes by and by
         return _LATER
 
     def _find_offers(self, wants: wanted.FindOffers) -> object:

@@ -60,6 +60,20 @@ async def test_who_does_not_read_and_sends_its_message_all_the_same_is_answered_
         assert len(sink.mails) == 3
 
 
+async def test_who_reads_again_before_it_says_more_is_heard_afterwards() -> None:
+    """Nothing waited when there was room again: what comes later is read all the same, and has a deadline."""
+    async with open_door(command_timeout="400ms") as door:
+        client, idle = await warm(door), await warm(door)
+        connections = door.listener._server.connections()
+        for each in connections:
+            each.pause_writing()
+        assert [(await each.ask("NOOP"))[:3] for each in (client, idle)] == ["250", "250"]
+        for each in connections:
+            each.resume_writing()
+        assert (await client.ask("QUIT")).startswith("221")
+        assert (await idle.reply()).startswith("421")
+
+
 async def test_who_was_sent_away_in_mid_message_has_sent_none() -> None:
     """TLS hands out what had come in before its goodbye: the client was told 421, and will send it again."""
     async with open_door() as door:

@@ -169,6 +169,26 @@ async def test_a_client_that_says_nothing() -> None:
         await until(lambda: door.listener.connections == 0)
 
 
+async def test_a_command_that_comes_by_and_by_has_one_deadline() -> None:
+    async with open_door(command_timeout="300ms") as door:
+        client = await door.client()
+        sent = 0
+        while door.listener.connections and sent < 10:
+            client.say("N")
+            await asyncio.sleep(0.1)
+            sent += 1
+        assert sent < 10, "it was sent away while it still sent"
+
+
+async def test_each_command_has_a_deadline_of_its_own() -> None:
+    async with open_door(command_timeout="300ms") as door:
+        client = await door.client()
+        for _ in range(6):
+            client.say("NO")
+            await asyncio.sleep(0.1)
+            assert await client.ask("OP") == "250 2.0.0 ok"
+
+
 async def test_a_client_that_pauses_in_its_message() -> None:
     async with open_door(data_timeout="100ms") as door:
         client = await door.client()
