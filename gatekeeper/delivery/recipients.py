@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 
+from gatekeeper.delivery.reply_stream import settle
 from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Recipient
@@ -72,7 +74,7 @@ async def _deliver_batch(
 async def _ask(transaction: RelayTransaction, recipients: Sequence[Recipient]) -> Sequence[Reply]:
     """Return the reply to each recipient: that to MAIL where it was refused."""
     answered: asyncio.Future[Sequence[Reply]] = asyncio.get_running_loop().create_future()
-    transaction.ask(recipients, answered.set_result)
+    transaction.ask(recipients, partial(settle, answered))
     opened, *answers = await answered
     return answers if opened.ok else [opened] * len(recipients)
 

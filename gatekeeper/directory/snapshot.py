@@ -17,6 +17,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
+_BESIDE_LISTS = tuple("-bounces -bounce -owner -request -admin -confirm -join -leave -subscribe -unsubscribe".split())
 _MOST_KNOWN, _LONGEST_KNOWN = 4_096, 100  # addresses whose reach is cached; characters of one, for senders choose them
 
 
@@ -133,14 +134,22 @@ class Directory:
     def is_unknown(self, address: str) -> bool:
         """Return True for an inside address that a complete directory does not have, neither as a person nor as a list.
 
-        Left out are what a next hop may know better: addresses whose local part routes, and postmaster (RFC 5321
-        4.5.1). Nothing is unknown to a directory whose sources have not answered for too long.
+        Left out are what a next hop may know better: addresses whose local part routes, those that a list server has
+        beside a list, and postmaster (RFC 5321 4.5.1). Nothing is unknown to a directory whose sources have not
+        answered for too long.
         """
         name = self.user(address)
         if not self.complete or self.expired or name in self._lists.names or name in self._agencies:
             return False
-        is_postmaster = split(name)[0] == "postmaster"
-        return self._place(name)[0] and not is_postmaster and not self._route(address)[1]
+        if split(name)[0] == "postmaster" or self._is_beside_list(name):
+            return False
+        return self._place(name)[0] and not self._route(address)[1]
+
+    def _is_beside_list(self, name: str) -> bool:
+        """Return True for an address of a list's server beside the list's own, such as all-owner@example.gov."""
+        local, domain = split(name)
+        stems = {local.removeprefix("owner-"), *map(local.removesuffix, _BESIDE_LISTS)} - {local}
+        return any(f"{stem}@{domain}" in self._lists.names for stem in stems)
 
     def reach(self, addresses: Iterable[str]) -> Reach:
         """Return whom addresses reach, each person once.

@@ -103,6 +103,14 @@ class ActivePolicy:
         self._log_problems(())
         on_change(self.current)
 
+    def is_unknown(self, address: str) -> bool:
+        """Return True for an inside address that does not exist.
+
+        Nothing is known of that before the store has told how large the directory's sources were: one that came back
+        empty would have everybody refused for good.
+        """
+        return not self.sources.unproven and self.current.directory.is_unknown(address)
+
     def reload(self) -> bool:
         """Read everything anew; return True where something changed. On PolicyError, which is raised, the last policy
         stays in force.

@@ -24,6 +24,7 @@ BEFORE_QUEUE_SECONDS = 90.0  # from the dot to the reply: Postfix waits 100 for 
 IMPLEMENTED = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 _ALL: Mapping[str, str] = dict.fromkeys((*IMPLEMENTED, "SIZE"), "")
 _CHECK_SECONDS = 1.0  # a client is closed at most so long after its deadline
+_MOST_PUT_OFF = 1000  # senders with recipients that were put off
 
 
 class _Timed(Protocol):
@@ -80,6 +81,7 @@ class SmtpServer(Connections):
         self._ours: Mapping[str, str] = {}
         self._hellos: dict[tuple[bool, bool, bool], Reply] = {}  # that offer `_ours`: STARTTLS, XFORWARD, XCLIENT
         self._next_check: asyncio.TimerHandle | None = None
+        self._put_off: dict[str, dict[str, Reply]] = {}  # by sender, then by recipient
 
     # -- deadlines: one timer checks those of all connections ----------------------------------------------------
 
@@ -120,6 +122,17 @@ class SmtpServer(Connections):
         if self._is_ours(address):
             return RECIPIENT_OK
         return policy_replies.unknown_recipient() if self.trusts and self._is_unknown(address) else None
+
+    def put_off(self, sender: str) -> dict[str, Reply]:
+        """Return the replies to recipients, by address, whom the next hop put off in messages of this sender."""
+        return self._put_off.get(sender) or {}
+
+    def note_put_off(self, sender: str, replies: Mapping[str, Reply]) -> None:
+        """Note such replies, of a bounded number of senders: the oldest are forgotten."""
+        known = self._put_off.pop(sender, {})
+        self._put_off[sender] = {**(known if len(known) < self.max_recipients else {}), **replies}
+        if len(self._put_off) > _MOST_PUT_OFF:
+            del self._put_off[next(iter(self._put_off))]
 
     def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
         """Return the reply to EHLO. Args: `offered` is what `offers` returned."""

@@ -59,7 +59,7 @@ class Front:
         listening = base.settings.listening
         contents = ContentSpool(listening.memory_for_content, base.counts.content)
         acceptance = MailAcceptance(
-            self._sender_allowed, self._obstacle, self._is_preflight, self._has_preflight, self._is_unknown
+            self._sender_allowed, self._obstacle, self._is_preflight, self._has_preflight, base.active_policy.is_unknown
         )
         self.listener = SmtpListener(listening, base.next_hop, self.pipeline, acceptance, contents)
         self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
@@ -87,9 +87,6 @@ class Front:
     def _is_preflight(self, address: str) -> bool:
         preflight = self._base.active_policy.current.ruleset.preflight
         return preflight is not None and normalise(address) == preflight
-
-    def _is_unknown(self, address: str) -> bool:
-        return self._base.active_policy.current.directory.is_unknown(address)
 
     def _obstacle(self) -> Reply | None:
         """Return 452 for MAIL while the disk is nearly full.

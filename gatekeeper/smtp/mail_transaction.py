@@ -8,7 +8,7 @@ from gatekeeper.model import Client, Recipient, Refusal, Transaction
 from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.parameters import MailArgument
 from gatekeeper.smtp.replies import Reply
-from gatekeeper.smtp.session_replies import NO_VALID, RECIPIENT_OK, SAY_MAIL
+from gatekeeper.smtp.session_replies import NO_VALID, RECIPIENT_OK, SAY_MAIL, TOO_MANY_RECIPIENTS
 
 
 class MailTransaction:
@@ -23,6 +23,7 @@ class MailTransaction:
         self.to_ask: list[Recipient] = []  # noted ones that the next hop answers
         self.was_refused = False  # a recipient, and not for a malformed command
         self.refused: list[Refusal] = []  # by the next hop, after they were accepted on trust
+        self.put_off: dict[str, Reply] = {}  # address -> its reply; before `settle` of earlier messages
         self._ours: dict[int, Reply] = {}  # place of a noted RCPT -> the gate's own reply to it
 
     @property
@@ -90,18 +91,18 @@ class MailTransaction:
     def settle(self, opened: Reply, answers: Sequence[Reply]) -> Reply | None:
         """Note the next hop's answers to MAIL and to all recipients that were accepted on trust.
 
-        Returns the reply that refuses DATA: where MAIL or all recipients are refused, or one for now, since only the
-        client can try again later.
+        Returns the reply that refuses DATA: where MAIL or all recipients are refused, or some are put off, since only
+        the client can try again later.
         """
         if not opened.ok:
             return opened
-        pairs = list(zip(self.accepted, answers, strict=True))
+        pairs = list(zip(self.accepted, map(_as_meant, answers), strict=True))
         self.accepted = [recipient for recipient, answer in pairs if answer.ok]
         refusals = [(recipient, answer) for recipient, answer in pairs if not answer.ok]
         self.refused = [Refusal(recipient, str(answer)) for recipient, answer in refusals]
-        for_now = next((answer for _, answer in refusals if not answer.permanent), None)
-        if for_now is not None or self.accepted or self.own:
-            return for_now
+        self.put_off = {recipient.address: answer for recipient, answer in refusals if not answer.permanent}
+        if self.put_off or self.accepted or self.own:
+            return next(iter(self.put_off.values()), None)
         return refusals[0][1] if refusals else NO_VALID
 
     def with_content(self, content: bytes, identity: ClientIdentity, authenticated: bool) -> Transaction:
@@ -121,3 +122,8 @@ class MailTransaction:
             upstream=identity.upstream,
             refused=tuple(self.refused),
         )
+
+
+def _as_meant(answer: Reply) -> Reply:
+    """Return 452 for 552 to a recipient beyond the next hop's limit, who is only put off (RFC 5321 4.5.3.1.10)."""
+    return TOO_MANY_RECIPIENTS if answer.code == 552 and answer.enhanced in (None, "5.5.3") else answer

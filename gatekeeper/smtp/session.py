@@ -225,6 +225,7 @@ class Session:
         self._mail = MailTransaction(mail, self._identity.client(), self._listener.max_recipients)
         if self._listener.trusts:
             self._mail.is_answered = True
+            self._mail.put_off = self._listener.put_off(mail.address)
             self._answer(replies.SENDER_OK)
 
     def _mail_refusal(self) -> Reply | None:
@@ -261,12 +262,17 @@ class Session:
         elif isinstance(recipient, Reply):
             mail.note_reply(recipient)
         else:
-            mail.note(recipient, self._listener.answer_to(recipient.address))
+            put_off = mail.put_off.pop(recipient.address, None)  # once: next time the next hop may take it
+            mail.note(recipient, put_off or self._listener.answer_to(recipient.address))
 
     def _note_plain(self, addresses: Sequence[str]) -> None:
         """Note many recipients at once."""
         mail = self._mail
-        if mail is not None and len(addresses) <= mail.room and not self._listener.answers_any(addresses):
+        if (
+            mail is not None
+            and len(addresses) <= mail.room
+            and not (mail.put_off or self._listener.answers_any(addresses))
+        ):
             mail.note_all(list(map(Recipient, addresses)))
             return
         for address in addresses:
@@ -327,9 +333,14 @@ class Session:
         return None
 
     def _ask_trusted(self, mail: MailTransaction) -> Dialog:
-        """Ask the next hop at last about MAIL and the recipients; take the message where it takes any of them."""
+        """Ask the next hop at last about MAIL and the recipients; take the message where it takes any of them.
+
+        Those whom it puts off beside others are put off at RCPT when the message comes again: it is held up only once.
+        """
         opened, *answers = yield Ask(mail.argument, mail.client, mail.accepted)
         refused = mail.settle(opened, answers)
+        if mail.put_off and mail.accepted:
+            self._listener.note_put_off(mail.argument.address, mail.put_off)
         if self._has_more():
             raise Closing(replies.PAST_DATA)
         if refused is None:

@@ -116,6 +116,17 @@ class Listener(Protocol):
         """
         ...
 
+    def put_off(self, sender: str) -> dict[str, Reply]:
+        """Return the replies to recipients, by address, whom the next hop put off at DATA in messages of this sender.
+
+        Who gives one to a client takes it out.
+        """
+        ...
+
+    def note_put_off(self, sender: str, replies: Mapping[str, Reply]) -> None:
+        """Note such replies."""
+        ...
+
     def may_xforward(self, peer: str) -> bool: ...
 
     def may_xclient(self, peer: str) -> bool: ...

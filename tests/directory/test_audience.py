@@ -130,6 +130,11 @@ def test_a_complete_directory_counts_and_names_whom_it_does_not_know() -> None:
         ("jo@doa.example.gov", False),
         ("Jo+tag@doa.example.gov", False),
         ("all@example.gov", False),
+        ("All-owner@example.gov", False),  # of the list server
+        ("owner-all@example.gov", False),
+        ("all-bounces+jo=doa.example.gov@example.gov", False),
+        ("jo-owner@doa.example.gov", True),
+        ("-owner@example.gov", True),
         ("who@example.gov", True),  # who is only a member of a list
         ("x@example.org", False),
         ("nobody@other.example.gov", False),  # below an inside domain, but nobody declared it

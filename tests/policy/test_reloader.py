@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from gatekeeper.directory.loaders.sources import SourceSize
 from gatekeeper.policy import active
 from gatekeeper.policy.active import ActivePolicy, PolicyError
 from gatekeeper.policy.reloader import Reloader, SourceRecords
@@ -123,3 +124,12 @@ async def test_that_the_sizes_of_sources_cannot_be_read_is_logged_once(path, tmp
     assert not await records.load() and not await records.load()
     assert caplog.text.count("the sizes of directory sources: waiting for the database") == 1
     store.close()
+
+
+def test_nobody_is_unknown_before_it_is_known_how_large_the_directory_was(path):
+    (path.parent / "people.csv").write_text("address\na@doa.example.gov\n")
+    path.write_text(RULES + "directory: [{csv: people.csv, complete: true}]\n")
+    held = ActivePolicy(path)
+    assert held.sources.unproven and not held.is_unknown("b@doa.example.gov")
+    held.sources.learn({"people.csv": SourceSize(1)})
+    assert held.is_unknown("b@doa.example.gov") and not held.is_unknown("a@doa.example.gov")

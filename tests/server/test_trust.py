@@ -72,6 +72,42 @@ async def test_who_is_refused_for_now_is_tried_again_by_the_client_with_all_othe
         assert door.pipeline.seen == door.sink.mails == []
 
 
+async def again(client: Client, *recipients: str) -> list[str]:
+    """The replies to RCPT and DATA of a message that is sent once more, and to its content where that is let in."""
+    client.say("RSET\r\nMAIL FROM:<a@doa.example.gov>\r\n" + "".join(f"RCPT TO:<{each}>\r\n" for each in recipients))
+    _, _, *answers = await client.replies(2 + len(recipients))
+    answers.append(await client.ask("DATA"))
+    if answers[-1].startswith("354"):
+        answers.append(await client.ask(b"x\r\n.\r\n"))
+    return [answer[:3] for answer in answers]
+
+
+async def test_who_was_put_off_holds_up_nobody_when_the_message_comes_again() -> None:
+    async with open_door(Sink(refuse=dict(GONE)), rcpt="trust") as door:
+        client = await door.client()
+        assert await begin(client, "b@example.org", "busy@example.org") == GONE["busy@example.org"]
+        assert await again(client, "c@example.org") == ["250", "354", "250"], (
+            "other mail of that sender takes nothing away"
+        )
+        assert await again(client, "b@example.org", "busy@example.org") == ["250", "450", "354", "250"]
+        assert door.sink.recipients == ["c@example.org", "b@example.org"]
+        assert await again(client, "busy@example.org") == ["250", "450"]
+        del door.sink.refuse["busy@example.org"]  # it held up nobody, so the next hop is asked again
+        assert await again(client, "busy@example.org") == ["250", "354", "250"]
+
+
+@pytest.mark.parametrize("over", [{}, {"u4@example.org": "552 too many", "u5@example.org": "552 5.5.3 too many"}])
+async def test_those_beyond_the_next_hops_limit_come_in_further_transactions(over: dict[str, str]) -> None:
+    async with open_door(Sink(recipient_limit=4, refuse=over), rcpt="trust") as door:
+        client, everybody = await door.client(), NAMES[:6]
+        assert (await begin(client, *everybody)).startswith("452 4.5.3 ")
+        assert await again(client, *everybody) == ["250"] * 4 + ["452"] * 2 + ["354", "250"]
+        door.sink.refuse.clear()
+        assert await again(client, *everybody[4:]) == ["250", "250", "354", "250"]
+        assert door.sink.recipients == everybody
+        assert [transaction.refused for transaction in door.pipeline.seen] == [(), ()]
+
+
 async def test_a_refused_sender_is_told_at_data() -> None:
     async with open_door(rcpt="trust") as door:
         door.sink.at("MAIL", say("552 5.3.4 too large for me"), times=1)

@@ -69,6 +69,12 @@ class OneListener:
     def answer_to(self, address: str) -> Reply | None:
         return {"preflight": RECIPIENT_OK, "unknown": GONE}.get(address.partition("@")[0])
 
+    def put_off(self, sender: str) -> dict[str, Reply]:
+        return {}
+
+    def note_put_off(self, sender: str, replies: Mapping[str, Reply]) -> None:
+        pass
+
     def may_xforward(self, peer: str) -> bool:
         return True
 
