@@ -17,7 +17,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
-_BESIDE_LISTS = tuple("-bounces -bounce -owner -request -admin -confirm -join -leave -subscribe -unsubscribe".split())
+_BESIDE_LISTS = ("-owner", "-bounces", "-bounce", "-request", "-admin", "-confirm", "-join", "-leave", "-subscribe")
 _MOST_KNOWN, _LONGEST_KNOWN = 4_096, 100  # addresses whose reach is cached; characters of one, for senders choose them
 
 
