@@ -20,6 +20,8 @@ def may_route(addresses: Addresses) -> bool:
     if addresses.are_plain:
         return False
     joined = "\n".join(addresses)
+    if not joined.isascii():  # other letters may spell localhost, too (UTS 46)
+        return True
     if joined.count("@") != len(addresses) or not all(map(contains, addresses, repeat("@"))):
         return True
     if "%" in joined or "!" in joined or '"' in joined or "[" in joined:
