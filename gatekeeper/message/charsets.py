@@ -100,7 +100,7 @@ def decode(data: bytes, charset: str, defects: DefectCollector) -> str:
     if codec is None:
         defects.add("unknown-charset")
         return guess(data)
-    text = data.decode(codec, "replace")
+    text = _characters(data, codec)
     if codec == "us-ascii" and not data.isascii():
         text = guess(data)
         defects.add("undecodable-text")
@@ -115,7 +115,16 @@ def decode_body(data: bytes, charset: str, defects: DefectCollector) -> str:
     """
     codec = _codec_of(charset) if charset else "us-ascii"
     defects.add_if(codec is None, "unknown-charset")
-    return guess(data) if codec in (None, "us-ascii") else data.decode(codec, "replace")
+    return guess(data) if codec is None or codec == "us-ascii" else _characters(data, codec)
+
+
+def _characters(data: bytes, codec: str) -> str:
+    """Decode octets; those that stand for no character become U+FFFD.
+
+    So does half a surrogate pair, which only UTF-7 can spell (RFC 2152): neither a database nor a hash takes it.
+    """
+    text = data.decode(codec, "replace")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if codec == "utf-7" else text
 
 
 def guess(data: bytes) -> str:

@@ -16,7 +16,7 @@ PIECES = [
     *(b"Content-Transfer-Encoding: base64\r\n", b"Content-Transfer-Encoding: quoted-printable\r\n", b"name*0*="),
     *(b"Content-Type: text/html\r\n", b"begin 644 a\r\n", b"#0V%T", b"\nend", b"QUJD", b"=", b"http://", b"&#1;"),
     *(b"Content-Disposition: attachment; filename=", b"=?iso-2022-jp?b?", b"=?utf-8?q?", b"?=", b"(", b")", b";"),
-    *(b"[", b"\0", b"=ybegin ", b"\xff", b"'"),
+    *(b"[", b"\0", b"=ybegin ", b"\xff", b"'", b"=?utf-7?q?+2AA-?=", b'boundary="'),
 ]
 TINY = Limits(
     header_bytes=200, fields=5, addresses=2, parts=4, depth=3, parameters=2, text=50, inserts=2, boundary_lines=5
@@ -32,6 +32,25 @@ def test_any_octets_have_facts(content):
         assert set(facts.defects) <= set(DEFECTS)
         assert len(facts.content_digest) == 64
         assert all(file.size >= 0 for file in facts.attachments)
+
+
+HALF_A_PAIR = "=?utf-7?Q?Open_+2AA-enrolment_+3AA-?="
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        f"Subject: {HALF_A_PAIR}",
+        f"From: {HALF_A_PAIR} <a@b.example>",
+        f'Content-Type: multipart/mixed; boundary="{HALF_A_PAIR}"',
+        f'Content-Type: application/pdf; name="{HALF_A_PAIR}"',
+    ],
+)
+def test_half_a_surrogate_pair_is_no_text(field):
+    """No database and no hash takes one, so that a mailing which had it in its subject could never be held."""
+    facts = read_facts(message(field, "", "Hello"))
+    names = (*(box.name for box in facts.author), *(file.name for file in facts.attachments))
+    "".join((facts.subject or "", *names)).encode("utf-8")
 
 
 def break_mail(seed: int, count: int) -> None:
