@@ -29,6 +29,7 @@ _LEAST_SHOUTED = 24  # words of a text all in capitals, or with names for the mo
 _OWN = 1_536  # characters of a sender's own words that are read
 _WORDS = 96  # words that count: enough to recognise a text, at a bounded cost
 _LEAST_LETTERS = 4  # shorter words are in every text
+_LONGEST_KNOWN = 60  # octets; longer tokens are not cached. Without spaces a whole text is one, which no other text has
 
 _CIRCLE = 1 << 32
 _GOLDEN = 0.618_033_988_75  # the golden ratio: steps of this size keep any number of places well apart
@@ -108,13 +109,12 @@ def _split(octets: bytes) -> list[bytes]:
     words: list[bytes] = []
     for word in octets.split():
         if not word.isascii():
-            words += _folded(word)
+            words += _known_folded(word) if len(word) <= _LONGEST_KNOWN else _folded(word)
         elif len(word) >= _LEAST_LETTERS and word.isalpha():
             words.append(word)
     return words
 
 
-@lru_cache(maxsize=8_192)
 def _folded(word: bytes) -> tuple[bytes, ...]:
     """Return the words of a non-ASCII token; in scripts without spaces, all pairs of neighbouring characters."""
     folded = fold(word.decode("utf-8"))
@@ -127,6 +127,9 @@ def _folded(word: bytes) -> tuple[bytes, ...]:
         elif len(run[0]) >= _LEAST_LETTERS:
             found.append(run[0])
     return tuple(word.encode("utf-8") for word in found)
+
+
+_known_folded = lru_cache(maxsize=8_192)(_folded)
 
 
 def _shown_text(html: str) -> str:

@@ -11,7 +11,7 @@ from itertools import combinations
 import pytest
 
 from gatekeeper.message import read_facts
-from gatekeeper.message.fingerprint import FINGERPRINTS, content_words, fingerprints
+from gatekeeper.message.fingerprint import FINGERPRINTS, _known_folded, content_words, fingerprints
 from gatekeeper.model import Facts
 from tests.message.changes import CHANGES, Change
 from tests.message.samples import HEAD, corpus, corpus_facts, message, mixed, own_texts
@@ -88,6 +88,13 @@ def test_too_little_to_tell(text):
 def test_a_text_in_capitals():
     assert fingerprints(TEXT.upper().replace("4711", "0815")) == fingerprints(TEXT.upper())
     assert fingerprints(TEXT.upper())
+
+
+def test_a_text_without_spaces_is_not_kept():
+    """It is one token of thousands of octets, whose pairs take fifty times that: thousands of these would be a GB."""
+    before = _known_folded.cache_info().currsize
+    assert fingerprints("".join(map(chr, range(0x4E00, 0x5200))))
+    assert _known_folded.cache_info().currsize == before
 
 
 def test_the_sample_is_bounded():
