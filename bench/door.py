@@ -40,7 +40,7 @@ _MESSAGES = {"W1": 4000, "W1r": 8000, "W2": 60, "W2p": 200, "W3": 60, "W4": 800}
 class Open:
     """A pipeline that lets all pass."""
 
-    async def receive_in_task(self, transaction: Transaction, relay: RelayMessage) -> Reply:
+    async def receive(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         return await relay(b"Received: from bench (bench [127.0.0.1])\r\n\tby gate with ESMTP id 1; now\r\n")
 
 

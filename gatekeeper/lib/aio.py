@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -56,16 +56,6 @@ class Tasks:
 
     def __len__(self) -> int:
         return len(self._running)
-
-    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` to its end in a task of its own and return its result.
-
-        Cancelling the caller does not cancel `work`.
-        """
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

@@ -103,17 +103,12 @@ class Pipeline:
     async def receive(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         """Judge one transaction, act on the verdict, and return the reply to its end of data.
 
+        The caller's task must be one that nobody cancels: the work goes on when the client has left. Raises nothing.
+
         Args: `relay` takes header fields to put before the message, passes it to the next hop and returns that hop's
-        final reply; it is called at most once. Raises nothing but CancelledError, which does not stop the work.
+        final reply; it is called at most once.
         """
-        return await self.tasks.shielded(self._process(transaction, relay))
-
-    async def receive_in_task(self, transaction: Transaction, relay: RelayMessage) -> Reply:
-        """Do as `receive`, in the task of a caller that nobody cancels."""
         self.tasks.adopt()
-        return await self._process(transaction, relay)
-
-    async def _process(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         now = moment_of(self.clock())
         run = TransactionRun(transaction, self.active_policy.current, next(_ids), now, time.perf_counter())
         try:

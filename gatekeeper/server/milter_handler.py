@@ -61,7 +61,7 @@ class MilterHandler:
             passed.append((added, blind))
             return _LEFT_TO_THE_MTA
 
-        answer = await self.pipeline.receive_in_task(transaction, relay)
+        answer = await self.pipeline.receive(transaction, relay)
         if not answer.ok:
             return Conclusion(answer)
         if not passed:  # Point of no return: the message is kept, and ours alone.

@@ -42,6 +42,6 @@ class ListenerNextHop(Protocol):
 class ListenerPipeline(Protocol):
     """The pipeline, as a listener sees it."""
 
-    async def receive_in_task(self, transaction: Transaction, relay: RelayMessage) -> Reply:
+    async def receive(self, transaction: Transaction, relay: RelayMessage) -> Reply:
         """Judge a transaction and return the reply to its dot; the caller's task must not be cancelled."""
         ...

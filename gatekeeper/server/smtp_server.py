@@ -164,7 +164,7 @@ class SmtpServer(Connections):
             return await relayed.data((added, *content))
 
         try:
-            return await self.pipeline.receive_in_task(transaction, relay)
+            return await self.pipeline.receive(transaction, relay)
         finally:
             done()
             if not is_passed_on:

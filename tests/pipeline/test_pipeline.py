@@ -143,16 +143,6 @@ async def test_who_is_not_told(make, store, change):
     assert answer.code == 250 and queued(store) == [] and len(held(store)) == 1
 
 
-async def test_a_client_that_hangs_up_does_not_stop_the_work(make):
-    hop, pipeline = NextHop(pause=0.2), make()
-    caller = asyncio.create_task(pipeline.receive(message(people(1)), hop))
-    await asyncio.sleep(0.1)
-    caller.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await caller
-    assert await pipeline.tasks.drain(5) == 0 and len(hop.added) == 1
-
-
 async def test_observing_relays_and_counts_what_enforcing_would_hold(make, store):
     hop = NextHop()
     assert await make(mode="observe").receive(message(people(2400)), hop) is TAKEN

@@ -243,7 +243,8 @@ class World:
 
     async def send(self, worker: Worker, send: Send) -> Reply | None:
         """The reply to a transaction; None where its client lost the connection."""
-        return await worker.do(lambda: worker.pipeline.receive(send.transaction, partial(self._relay, send)))
+        receiving = worker.pipeline.receive
+        return await worker.do(lambda: asyncio.create_task(receiving(send.transaction, partial(self._relay, send))))
 
     async def _relay(self, send: Send, _added: bytes) -> Reply:
         return await self.hop.relay(send)

@@ -79,7 +79,7 @@ class Passer:
     seen: list[Transaction] = field(default_factory=list)
     answers: list[Reply] = field(default_factory=list)
 
-    async def receive_in_task(self, transaction: Transaction, relay: Callable[[bytes], Awaitable[Reply]]) -> Reply:
+    async def receive(self, transaction: Transaction, relay: Callable[[bytes], Awaitable[Reply]]) -> Reply:
         self.seen.append(transaction)
         answer = await self.before(transaction) if self.before else None
         self.answers.append(answer or await relay(self.added))

@@ -109,7 +109,7 @@ async def test_a_warning_is_added_behind_the_mtas_own_received_field() -> None:
     async def receive(transaction: Transaction, relay: Callable[[bytes], object]) -> Reply:
         return await relay(transaction.trace + b"X-Gatekeeper-Warning: one\r\n two\r\n")  # type: ignore[misc]
 
-    passer.receive_in_task = receive  # type: ignore[method-assign,assignment]
+    passer.receive = receive  # type: ignore[method-assign,assignment]
     async with open_stand(passer) as stand:
         assert await stand.send() == Answer("accept", [("X-Gatekeeper-Warning", " one\n two")])
 
