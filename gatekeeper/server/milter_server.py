@@ -150,7 +150,7 @@ class MilterConnection:
         896). The kernel forgets the option after a while: it is set before each read.
         """
         if self._is_tcp and _QUICKACK is not None:
-            with suppress(OSError):  # the MTA has left
+            with suppress(OSError, ValueError):  # closed, which uvloop's sockets tell by ValueError
                 self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     async def _write(self, octets: bytes) -> None:

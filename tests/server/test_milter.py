@@ -377,6 +377,27 @@ def test_a_connection_that_is_reset_leaves_its_place_to_another(loop: str) -> No
     on(loop, scenario())
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_connection_that_is_closed_here_is_no_fault(loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It was aborted while its next packets had come already: no option can be set on its socket any more."""
+
+    async def scenario() -> None:
+        async with open_stand() as stand:
+            reader, writer = await asyncio.open_connection("127.0.0.1", stand.listener.port)
+            await until(lambda: len(stand.listener.connections) == 1)
+            (connection,) = stand.listener.connections.connections()
+            writer.write(b"\0\0\0\x0dO\0\0\0\x06\0\0\0\x3f\0\0\0\x7f")
+            assert await reader.read(1)
+            writer.write(b"\0\0\0\x01A")
+            await asyncio.sleep(0)
+            connection.abort()
+            await until(lambda: not len(stand.listener.connections))
+            writer.close()
+
+    on(loop, scenario())
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
 async def test_an_mta_that_does_not_read_is_not_waited_for() -> None:
     def flood(stand: Stand) -> None:
         with stand.client(SENDMAIL_8_13) as mta, suppress(ConnectionError):
