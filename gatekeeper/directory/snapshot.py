@@ -17,7 +17,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
-_BESIDE_LISTS = ("-owner", "-bounces", "-bounce", "-request", "-admin", "-confirm", "-join", "-leave", "-subscribe")
+_BESIDE = ("owner", "bounces", "bounce", "request", "admin", "confirm", "join", "leave", "subscribe", "unsubscribe")
 _MOST_KNOWN, _LONGEST_KNOWN = 4_096, 100  # addresses whose reach is cached; characters of one, for senders choose them
 
 
@@ -148,7 +148,7 @@ class Directory:
     def _is_beside_list(self, name: str) -> bool:
         """Return True for an address of a list's server beside the list's own, such as all-owner@example.gov."""
         local, domain = split(name)
-        stems = {local.removeprefix("owner-"), *map(local.removesuffix, _BESIDE_LISTS)} - {local}
+        stems = {local.removeprefix("owner-"), *(local.removesuffix(f"-{each}") for each in _BESIDE)} - {local}
         return any(f"{stem}@{domain}" in self._lists.names for stem in stems)
 
     def reach(self, addresses: Iterable[str]) -> Reach:

@@ -132,6 +132,7 @@ def test_a_complete_directory_counts_and_names_whom_it_does_not_know() -> None:
         ("all@example.gov", False),
         ("All-owner@example.gov", False),  # of the list server
         ("owner-all@example.gov", False),
+        ("all-unsubscribe@example.gov", False),
         ("all-bounces+jo=doa.example.gov@example.gov", False),
         ("jo-owner@doa.example.gov", True),
         ("-owner@example.gov", True),
