@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -80,7 +79,7 @@ class Directory:
         self._lists = Lists(self._resolved(members))
         self._groups = Groups(content.groups, people.groups, self.user)
         self._consent = content.consent.of(self.user) if content.consent else None
-        self._known = lru_cache(maxsize=_MOST_KNOWN)(lambda address: self._reach(Addresses((address,))))
+        self._known: dict[str, Reach] = {}  # of single addresses, those of late: no lru_cache, which would make a ring
         self._expanded: dict[str, Reach] = {}
         self._watched: dict[str, WatchedList] = {}
         self._listed: frozenset[str] | None = None
@@ -157,9 +156,16 @@ class Directory:
         Lists count as their members, nested lists too; "" is nobody.
         """
         given = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
-        if len(given) == 1 and len(given[0]) <= _LONGEST_KNOWN:
-            return self._known(given[0])
-        return self._reach(given)
+        return self._reach_of(given) if len(given) == 1 and len(given[0]) <= _LONGEST_KNOWN else self._reach(given)
+
+    def _reach_of(self, given: Addresses) -> Reach:
+        """Return the reach of one address; those asked of late are kept."""
+        found = self._known.get(given[0])
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[given[0]] = self._reach(given)
+        return found
 
     def _reach(self, given: Addresses) -> Reach:
         routed = _NOBODY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 
 import pytest
 from hypothesis import example, given
@@ -220,3 +221,12 @@ def test_a_long_way_costs_what_the_address_is_long():
 
     cost(10)
     assert min(cost(160) for _ in range(3)) < 16 * min(cost(20) for _ in range(3))
+
+
+def test_a_snapshot_that_was_replaced_is_gone_at_once():
+    """Rings are looked for seldom, and of a large directory each snapshot takes megabytes."""
+    snapshot = Directory(DirectoryContent(AGENCIES, entries=[Entry("known@dphhs.example.gov")]))
+    assert snapshot.reach(["known@dphhs.example.gov"]) == snapshot.reach(["known@dphhs.example.gov"])
+    gone = weakref.ref(snapshot)
+    del snapshot
+    assert gone() is None
