@@ -85,20 +85,23 @@ class Auditor:
 
     def judged(self, judged: Judgment, about: DecisionContext) -> None:
         """Queue the record of a judgment; return at once, and raise nothing."""
-        recorder = self._recorder(judged.ruleset)
-        make = partial(recorder.record, judged.evidence, judged.verdict, judged.now, about)
-        self._take(make, judged.evidence.source.mailbox, recorder.frame)
+        self._take(partial(self._recorded, judged, about))
 
     def unjudged(self, now: datetime, verdict: str, mailbox: str, about: DecisionContext) -> None:
-        """Queue the record of a transaction about which no rule was asked; return at once."""
-        self._take(partial(record_unjudged, now, verdict, about), mailbox, None)
+        """Queue the record of a transaction about which no rule was asked; return at once, and raise nothing."""
+        self._take(lambda: _Entry(record_unjudged(now, verdict, about), mailbox, None))
 
-    def _take(self, make: Callable[[], Record], mailbox: str, frame: Frame | None) -> None:
+    def _recorded(self, judged: Judgment, about: DecisionContext) -> _Entry:
+        recorder, evidence = self._recorder(judged.ruleset), judged.evidence
+        record = recorder.record(evidence, judged.verdict, judged.now, about)
+        return _Entry(record, evidence.source.mailbox, recorder.frame)
+
+    def _take(self, make: Callable[[], _Entry]) -> None:
         if len(self._waiting) >= _MOST:
             self._dropped += 1
             return
         try:
-            self._waiting.append(_Entry(make(), mailbox, frame))
+            self._waiting.append(make())
         except Exception:  # a fault of ours must cost a record, never a reply
             log.exception("a decision was not recorded")
             self._dropped += 1

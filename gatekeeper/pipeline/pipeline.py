@@ -121,7 +121,10 @@ class Pipeline:
         except Exception as error:  # a fault of ours must cost a retry, never a message
             log.exception("%s: a fault in the gate", run.id)
             run.failure, run.reply = repr(error), policy_replies.our_fault()
-        self.report(run)
+        try:
+            self.report(run)
+        except Exception:  # the message is where it is, whether or not a log line says so
+            log.exception("%s: not reported", run.id)
         return run.reply
 
     async def _handle(self, run: TransactionRun, relay: RelayMessage) -> Reply:

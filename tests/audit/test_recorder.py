@@ -150,6 +150,18 @@ async def test_what_waits_too_long_is_dropped_and_counted(scene, monkeypatch):
     assert json.loads(scene.lines()[-1])["records"] == 3 and (scene.metric("written"), scene.metric("lost")) == (3, 3)
 
 
+async def test_a_fault_of_the_recorder_costs_a_record_and_no_reply(scene, monkeypatch, caplog):
+    def broken(ruleset):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gatekeeper.audit.recorder.Recorder", broken)
+    await scene.send(people(1))
+    assert "a decision was not recorded" in caplog.text
+    monkeypatch.undo()
+    await scene.send(people(2), subject="two")
+    assert len(scene.records()) == 1 and scene.metric("lost") == 1
+
+
 async def test_a_backup_that_was_put_back_begins_a_new_chain(scene, store):
     await scene.send(people(1))
     scene.records()

@@ -143,6 +143,18 @@ async def test_who_is_not_told(make, store, change):
     assert answer.code == 250 and queued(store) == [] and len(held(store)) == 1
 
 
+async def test_a_fault_of_the_report_costs_no_reply(make, caplog):
+    """A client that heard of a fault would send again what the next hop has already."""
+
+    def broken(run):
+        raise ZeroDivisionError
+
+    hop, pipeline = NextHop(), make()
+    pipeline.report = broken
+    assert await pipeline.receive(message(people(1)), hop) is TAKEN
+    assert len(hop.added) == 1 and "not reported" in caplog.text
+
+
 async def test_observing_relays_and_counts_what_enforcing_would_hold(make, store):
     hop = NextHop()
     assert await make(mode="observe").receive(message(people(2400)), hop) is TAKEN
