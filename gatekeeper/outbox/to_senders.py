@@ -190,13 +190,14 @@ def queue_report(connection: Connection, letterhead: Letterhead, end: EndOfMaili
         link=letterhead.link(mailing.id),
         sent=sent_so_far(connection, mailing, now),
     )
-    content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
-    if content is None:
-        return False
-    once = f"{end.occasion}:{mailing.id}"
-    return jobs.enqueue(
-        connection, jobs.NewJob(jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient, content=content)
-    )
+    job = jobs.NewJob(jobs.DSN, now, once=f"{end.occasion}:{mailing.id}", mailing_id=mailing.key, recipient=recipient)
+    return _queue(connection, letterhead, report, job)
+
+
+def _queue(connection: Connection, letterhead: Letterhead, report: DeliveryReport, job: jobs.NewJob) -> bool:
+    """Queue a job with the report as its content; return False where nobody wants the report, or has it already."""
+    content = notices.delivery_status(report, letterhead.organisation, moment_of(job.queued_at))
+    return content is not None and jobs.enqueue(connection, replace(job, content=content))
 
 
 @immutable
@@ -243,13 +244,8 @@ def queue_delivery_report(connection: Connection, letterhead: Letterhead, failed
         link=letterhead.link(mailing.id),
         retry_until=moment_of(failed.retry_until) if is_delayed else None,
     )
-    content = notices.delivery_status(report, letterhead.organisation, moment_of(now))
-    if content is None:
-        return False
-    return jobs.enqueue(
-        connection,
-        jobs.NewJob(jobs.DSN, now, once=failed.once, mailing_id=mailing.key, recipient=batch.sender, content=content),
-    )
+    job = jobs.NewJob(jobs.DSN, now, once=failed.once, mailing_id=mailing.key, recipient=batch.sender)
+    return _queue(connection, letterhead, report, job)
 
 
 def queue_refused_report(connection: Connection, letterhead: Letterhead, arrival: Arrival, number: str) -> bool:
@@ -274,13 +270,8 @@ def queue_refused_report(connection: Connection, letterhead: Letterhead, arrival
         subject=facts.subject,
         message_id=facts.message_id,
     )
-    content = notices.delivery_status(report, letterhead.organisation, arrival.now)
-    if content is None:
-        return False
     now, once = arrival.now.timestamp(), f"refused:{arrival.identity()}"
-    return jobs.enqueue(
-        connection, jobs.NewJob(jobs.DSN, now, once=once, recipient=transaction.sender, content=content)
-    )
+    return _queue(connection, letterhead, report, jobs.NewJob(jobs.DSN, now, once=once, recipient=transaction.sender))
 
 
 def _status(reply: str) -> str | None:
