@@ -43,7 +43,7 @@ class Policy:
     ruleset: Ruleset
     directory: Directory
     texts: NoticeTemplates = BUILT_IN
-    sources: dict[Hashable, Source] = field(default_factory=dict, repr=False, compare=False)  # cached: `evidence.py`
+    known_sources: dict[Hashable, Source] = field(default_factory=dict, repr=False, compare=False)  # of `source_of`
 
     def is_inside(self, address: str) -> bool:
         """Return True for an address of the organisation, or of one of its `people`."""

@@ -43,11 +43,11 @@ def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     names = _plain_names(transaction, facts)
     if names is None:
         return _source_of(transaction, facts, policy)
-    known = policy.sources.get(names)
+    known = policy.known_sources.get(names)
     if known is None:
-        if len(policy.sources) >= _MOST_SOURCES:
-            policy.sources.clear()
-        known = policy.sources[names] = _source_of(transaction, facts, policy)
+        if len(policy.known_sources) >= _MOST_SOURCES:
+            policy.known_sources.clear()
+        known = policy.known_sources[names] = _source_of(transaction, facts, policy)
     return known
 
 
