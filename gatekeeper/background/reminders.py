@@ -2,7 +2,7 @@
 
 Notifies and reminds who decides, passes a matter on, lets it expire, and tells a requester of each change.
 
-Each matter in a transaction of its own that finds the steps still due: any number of processes may look.
+Each matter has a transaction of its own, which looks again which steps are due: any number of processes may do this.
 """
 
 from __future__ import annotations

@@ -38,8 +38,7 @@ class ArrivalHashes:
 
 
 def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
-    """Return the hashes of an arrival's source and keys; weak keys are hashed with the place that they join
-    within.
+    """Return the hashes of an arrival's source and keys. A weak key is hashed with the place within which it joins.
 
     Weak keys begin with octets that all keys of one source share, so that they lie side by side in the table: the keys
     of one message are written to one page rather than to five. The other 96 bits tell texts apart.
@@ -89,8 +88,7 @@ def _within(arrival: Arrival, kind: str) -> str:
 
 
 def lock_mailings_of_keys(connection: Connection, keys: Sequence[Hash], since: float) -> list[Row]:
-    """Return a row for each key that leads to a mailing that still takes in batches; on Postgres the mailings are
-    locked.
+    """Return a row for each key that leads to a mailing that still takes in batches, and lock these on Postgres.
 
     While we wait for a lock, its holder may merge the mailing or open its successor, and then the key leads elsewhere.
     So keys are looked up again until all mailings that they lead to are locked. No new key can appear meanwhile,
