@@ -44,6 +44,8 @@ class AddressList:
     malformed: bool = False
     over_limit: bool = False
     grouped: bool = False  # the field has a group, a name with a colon and members (RFC 5322 3.4)
+    loose: bool = False  # an address has white space, a comment or a route in it (RFC 5322 4.4)
+    comments: tuple[str, ...] = ()  # decoded
 
 
 def read_addresses(text: str, limit: int, decode: Callable[[str], str] = str) -> AddressList:
@@ -63,7 +65,8 @@ def _read_any(text: str, limit: int, decode: Callable[[str], str]) -> AddressLis
         reader.step()
     over = not reader.done
     reader.finish()
-    return AddressList(tuple(reader.mailboxes[:limit]), reader.malformed, over, reader.grouped)
+    comments = tuple(map(decode, reader.comments))
+    return AddressList(tuple(reader.mailboxes[:limit]), reader.malformed, over, reader.grouped, reader.loose, comments)
 
 
 def is_address(address: str) -> bool:
@@ -82,6 +85,8 @@ class _Reader:
     glued: bool = False  # no white space since the last word
     angle: str | None = None
     comment: str = ""
+    comments: list[str] = field(default_factory=list)
+    loose: bool = False
     in_group: bool = False
     grouped: bool = False
 
@@ -117,7 +122,8 @@ class _Reader:
                 break
         self.malformed |= depth > 0
         self.at = piece.end() if depth == 0 else len(self.text)
-        self.comment = self.comment or self.text[start : self.at - 1].strip()
+        self.comments.append(self.text[start : self.at - 1].strip())
+        self.comment = self.comment or self.comments[-1]
         self.glued = False
 
     def _quoted(self, token: str) -> None:
@@ -145,6 +151,7 @@ class _Reader:
         inner = token.removeprefix("<").removesuffix(">")
         self.malformed |= '"' not in inner and _WORDS.search(inner) is not None
         self.angle = _bare_address(inner)
+        self.loose |= self.angle != inner.strip()
 
     def _special(self, token: str) -> None:
         if token == ",":
@@ -196,6 +203,7 @@ class _Reader:
         self.malformed |= len(runs) > 1 or not found
         name = self.decode(self.comment).strip()
         self.mailboxes += [Mailbox(name, address) for address in map(_bare_address, found) if address]
+        self.loose |= any(_bare_address(run) != run for run in found)
 
     def _forget(self) -> None:
         self.runs, self.angle, self.comment, self.glued = [], None, "", False

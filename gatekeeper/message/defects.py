@@ -12,7 +12,7 @@ DEFECTS: Mapping[str, str] = MappingProxyType(
         "control-character": "A header holds a NUL, a bare CR, or hides a control character in encoded text.",
         "undecodable-header": "A header field has 8-bit octets that are not UTF-8.",
         "missing-from": "There is no From field, or an empty one.",
-        "malformed-from": "From or Sender cannot be read as addresses without guessing.",
+        "malformed-from": "From, Sender or a Resent field can be read as other addresses, or hides characters.",
         "duplicate-from": "There are two From or two Sender fields, of which mail programs show either.",
         "group-in-from": "From, Sender or a Resent field names a group, whose name people see, and not who is in it.",
         "several-authors": "From names several authors and no Sender says who of them sends.",

@@ -9,6 +9,7 @@ from itertools import islice
 from gatekeeper.message import text_parts
 from gatekeeper.message.address_fields import AddressList, is_address, read_addresses
 from gatekeeper.message.attachments import read_attachments
+from gatekeeper.message.author_doubts import may_show_another
 from gatekeeper.message.auto_reply import answered, is_automatic
 from gatekeeper.message.content_digest import content_digest
 from gatekeeper.message.defects import DefectCollector
@@ -19,7 +20,7 @@ from gatekeeper.message.limits import Limits
 from gatekeeper.message.links import linked_hosts, shown_content_ids
 from gatekeeper.message.mime_tree import IDENTITY, Structure, read_structure
 from gatekeeper.message.subject import subject_key
-from gatekeeper.message.text_normalisation import fold
+from gatekeeper.message.text_normalisation import fold, visible
 from gatekeeper.message.uuencode import inserted_files, may_hold_files
 from gatekeeper.model import Attachment, Facts, Mailbox
 
@@ -59,6 +60,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     resent = tuple(box for name in _RESENT for box in _people(header, name, limits, defects))
     to, cc, bcc = (_people(header, name, limits, defects) for name in ("to", "cc", "bcc"))
     _check_header(header, author, sender, defects)
+    _check_addresses(author + sender + resent, defects)
     subject = _subject(header, defects)
     digest, bare_cr = content_digest(content, header, _body_start(structure, limits))
     defects.add_if(bare_cr, "bare-cr")
@@ -108,24 +110,37 @@ def _people(header: Header, name: str, limits: Limits, defects: DefectCollector)
     for value in values:
         room = limits.addresses - len(found)
         if len(value) <= min(_LONGEST_KNOWN, room):
-            read, noted = _known_people(value)
-            defects.update(noted)
+            read, noted = _known_people(value, name in _SENDING)
         else:
-            read = _read_people(value, room, defects)
+            read, noted = _read_people(value, name in _SENDING, room)
+        defects.update(noted)
         _note_addresses(name, read, defects)
         found += read.mailboxes
     return tuple(found)
 
 
 @lru_cache(maxsize=4_096)
-def _known_people(value: bytes) -> tuple[AddressList, tuple[str, ...]]:
+def _known_people(value: bytes, sending: bool) -> tuple[AddressList, tuple[str, ...]]:
     """Return the mailboxes of a short field and its defects. Cached, because short fields come again often."""
+    return _read_people(value, sending, _LONGEST_KNOWN)
+
+
+def _read_people(value: bytes, sending: bool, room: int) -> tuple[AddressList, tuple[str, ...]]:
     defects = DefectCollector()
-    return _read_people(value, _LONGEST_KNOWN, defects), defects.found
+    text = text_of(value, defects)
+    read = read_addresses(text, room, lambda phrase: decode_words(phrase, defects))
+    if sending:
+        in_doubt = may_show_another(text, read) or _is_guessed(read, defects)
+        defects.add_if(in_doubt, "malformed-from")
+    return read, defects.found
 
 
-def _read_people(value: bytes, room: int, defects: DefectCollector) -> AddressList:
-    return read_addresses(text_of(value, defects), room, lambda phrase: decode_words(phrase, defects))
+def _is_guessed(read: AddressList, defects: DefectCollector) -> bool:
+    """Return True where the octets of a name may stand for an address that the gate does not see."""
+    if "unknown-charset" in defects:
+        return True
+    guessed = "undecodable-text" in defects or "undecodable-header" in defects
+    return guessed and any("@" in box.name for box in read.mailboxes)
 
 
 def _note_addresses(name: str, read: AddressList, defects: DefectCollector) -> None:
@@ -141,17 +156,20 @@ def _check_header(
         defects.add(_DUPLICATES[name])
     defects.add_if(not any(header.all("from")), "missing-from")
     defects.add_if(any(header.all("from")) and not author, "malformed-from")
-    defects.add_if(not all(is_address(box.address) for box in author + sender), "malformed-from")
     if "duplicate-from" not in defects:
         defects.add_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
         defects.add_if(len(sender) > 1, "malformed-from")
+
+
+def _check_addresses(boxes: tuple[Mailbox, ...], defects: DefectCollector) -> None:
+    defects.add_if(not all(is_address(box.address) for box in boxes), "malformed-from")
 
 
 def _subject(header: Header, defects: DefectCollector) -> str | None:
     """Return the text of the first Subject field; None where nothing in it is visible."""
     value = header.first("subject")
     text = unstructured(value, defects).strip() if value else ""
-    return text if fold(text[:1000]) else None
+    return text if fold(visible(text)[:1000]) else None
 
 
 def _joined(header: Header, name: str) -> str:

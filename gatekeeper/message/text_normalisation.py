@@ -23,6 +23,7 @@ _FOLDS = str.maketrans(
     {look: letters for table in (_LOOKS_BESIDE, LOOK_ALIKES) for letters, looks in table.items() for look in looks}
     | dict.fromkeys(_INVISIBLE)
 )
+_BLANKS = str.maketrans(dict.fromkeys(_INVISIBLE))
 _ACCENTS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
 _REST = re.compile(r"[^\x20-\x7e]")
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
@@ -47,6 +48,18 @@ def _once(text: str) -> str:
         text = unicodedata.normalize("NFC", _ACCENTS.sub("", text)).translate(_FOLDS)
     text = " ".join(text.split()).casefold()
     return _REST.sub(_visible, text) if not (text.isascii() and text.isprintable()) else text
+
+
+def visible(text: str) -> str:
+    """Return the text without the characters that `fold` removes: control, format and blank ones, and accents.
+
+    A run of white space becomes one space. What is cut to a length is cut afterwards, so that nothing can hide behind
+    characters that nobody sees.
+    """
+    text = " ".join(text.split())
+    if text.isascii() and text.isprintable():
+        return text
+    return _REST.sub(_visible, _ACCENTS.sub("", text).translate(_BLANKS))
 
 
 def _visible(character: re.Match[str]) -> str:

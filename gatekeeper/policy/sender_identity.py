@@ -7,6 +7,7 @@ names. Each must be the sender's own, of the same agency (with `together: agency
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -33,6 +34,10 @@ UNTRUSTED = frozenset(_DOUBTS)
 _OF_ADDRESS = r"[^\s<>()\[\]\",;:@]"
 # Starts only where a run of such characters starts: from inside a run, each position would scan the run again.
 _SHOWN_ADDRESS = re.compile(rf"(?<!{_OF_ADDRESS}){_OF_ADDRESS}++ ?@ ?{_OF_ADDRESS}+\.{_OF_ADDRESS}+")
+_AT_OR_DOT = re.compile(r" ?([@.]) ?")
+_LONGEST_NAME = 1000  # characters; a longer name is a defect (malformed-from)
+_CAPITALS = str.maketrans("ΒΗΝΥϹϲ", "BHNYCc")  # Greek letters that look like other Latin ones than their small forms do
+_DOTS_AND_GAPS = str.maketrans({"·": ".", "\u0660": ".", "\u06f0": ".", **dict.fromkeys("\u2006\u2009\u200a\u202f")})
 _DIGITS = str.maketrans("015", "ols")  # read as letters in many typefaces
 
 
@@ -56,6 +61,8 @@ def _problems(transaction: Transaction, facts: Facts, mailbox: str, policy: Poli
             yield f"{field} {other} does not belong to {sender}"
         if likeness := _look_alike(other, policy):
             yield f"{field} {other} looks like {likeness}"
+        if leads := _routed(other, policy):
+            yield f"{field} {other} may be read as {leads}"
     for box in (*facts.author, *facts.sender, *facts.resent):
         yield from _in_display_name(box, policy)
 
@@ -114,10 +121,23 @@ def is_lent(sender: str, other: str, policy: Policy) -> bool:
 
 def _in_display_name(box: Mailbox, policy: Policy) -> Iterator[str]:
     """Yield a problem for a display name that shows another person's address. On phones nothing else is shown."""
-    own = policy.directory.user(box.address)
-    for shown in _SHOWN_ADDRESS.findall(fold(box.name[:1000])):
-        if policy.directory.user(shown.replace(" ", "").strip("'.")) != own:
-            yield f"the name beside {box.address} shows another address"
+    directory = policy.directory
+    own = directory.user(box.address)
+    if any(directory.user(shown) != own for shown in _shown_addresses(box.name, policy)):
+        yield f"the name beside {box.address} shows another address"
+
+
+def _shown_addresses(name: str, policy: Policy) -> Iterator[str]:
+    """Yield the addresses that a name shows; where they are spelled with white space or odd dots, the inside ones."""
+    name = name[:_LONGEST_NAME]
+    folded = fold(name)
+    if "@" not in folded:
+        return
+    yield from (shown.replace(" ", "").strip("'.") for shown in _SHOWN_ADDRESS.findall(folded))
+    for reading in {name, unicodedata.normalize("NFKC", name).translate(_CAPITALS)}:
+        close = _AT_OR_DOT.sub(r"\1", fold(reading.translate(_DOTS_AND_GAPS)))
+        found = (shown.strip("'.") for shown in _SHOWN_ADDRESS.findall(close))
+        yield from (shown for shown in found if policy.directory.is_inside(shown))
 
 
 def _look_alike(other: str, policy: Policy) -> str:
@@ -132,6 +152,13 @@ def _look_alike(other: str, policy: Policy) -> str:
             return ours[seen]
         seen = seen.partition(".")[2]
     return ""
+
+
+def _routed(other: str, policy: Policy) -> str:
+    """Return the inside address that a local part names (`cio%example.gov@mail.example.org`); "" for none."""
+    local = address.split(other)[0]
+    named = (address.join(*target) for target in address.routing_targets(local) if target[1])
+    return next((each for each in named if policy.directory.is_inside(each)), "")
 
 
 @lru_cache(maxsize=8)

@@ -265,3 +265,10 @@ def test_a_reply_to_many_or_to_nothing_is_not():
 def test_the_facts_of_nothing_are_the_defaults_but_for_what_is_computed():
     facts = read_facts(b"\r\n")
     assert facts == Facts(size=2, defects=("missing-from",), content_digest=facts.content_digest)
+
+
+@pytest.mark.parametrize("hiding", ["\u200b", "\u0301", "\u3164", "\u202e", "\x01"])
+def test_a_subject_behind_invisible_characters_is_a_subject(hiding):
+    content = message("From: a@example.gov", f"Subject: {hiding * 2000}Enrolment", "", "text")
+    assert "Enrolment" in (read_facts(content).subject or "")
+    assert read_facts(message("From: a@example.gov", f"Subject: {hiding * 2000}", "", "text")).subject is None
