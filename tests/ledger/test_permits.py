@@ -123,7 +123,7 @@ async def test_what_is_for_a_group_of_senders_is_for_its_members_alone(store, tm
     assert scene.permit().scope == Scope(groups=frozenset({"newsroom"}))
     for number, sender in enumerate((SENDER, "editor@doa.example.gov")):
         text = b"The news of day %d" % number
-        assert "queued" in (await scene.send(sender=sender, subject=f"news {number}", text=text)).text
+        assert "queued" in (await scene.send(sender=sender, subject=f"news {number} of ours", text=text)).text
     assert "Held" in (await scene.send(sender="clerk@doa.example.gov", subject="no news", text=b"Anything")).text
     forged = await scene.send(sender="editor@doa.example.gov", subject="forged", text=b"Pay here", authenticated=False)
     assert "Held" in forged.text
@@ -236,15 +236,15 @@ async def test_earlier_mass_mailings_of_the_source_and_to_an_audience_are_counte
     scene = Scene(store, tmp_path, rules)
     for number in range(2):
         text = b"text number %d" % number
-        assert (await scene.send(people(300), subject=f"no {number}", text=text)).code == 250
-    again = await scene.send(people(300), subject="no 3", text=b"and again")
+        assert (await scene.send(people(300), subject=f"matter {number} of ours", text=text)).code == 250
+    again = await scene.send(people(300), subject="a third matter", text=b"and again")
     assert again.code == 550 and "(often)" in again.text
     other = partial(scene.send, people(300), sender="jo@dphhs.example.gov")
     assert (await other(subject="ours", text=b"ours")).code == 250
     assert "(tired)" in (await other(subject="more of ours", text=b"more")).text
     assert (await scene.send(people(5), subject="lunch")).code == 250
     scene.now += 8 * DAY
-    assert (await scene.send(people(300), subject="no 4", text=b"a new week")).code == 250
+    assert (await scene.send(people(300), subject="a fourth matter", text=b"a new week")).code == 250
 
 
 async def test_the_purpose_is_the_approved_requests_else_the_senders(store, tmp_path):

@@ -73,7 +73,7 @@ def scene(store, tmp_path, monkeypatch):
 async def one_wins(scene: Scene, seed: int) -> None:
     """One of four decides about a held mailing; all of it is sent where that was a yes, else nothing."""
     dice = random.Random(seed)
-    hop, subject = Hop(dice), f"decided {seed}"
+    hop, subject = Hop(dice), f"seed {seed} decided"
     held = await scene.send(EVERYONE, subject=subject, text=subject.encode())
     number = int(held.text.split("M-")[1].split(":")[0])
     queue = Queue(scene.store, hop, scene.letterhead, 60, clock=scene.clock)
@@ -103,7 +103,7 @@ async def one_wins(scene: Scene, seed: int) -> None:
 async def nothing_after_a_revoke(scene: Scene, seed: int) -> None:
     """Approved and revoked while the queue sends it: what was said to be stopped stays."""
     dice = random.Random(seed)
-    hop, subject = Hop(dice), f"revoked {seed}"
+    hop, subject = Hop(dice), f"seed {seed} revoked"
     held = await scene.send(EVERYONE, subject=subject, text=subject.encode())
     number = int(held.text.split("M-")[1].split(":")[0])
     service = scene.service
@@ -141,7 +141,7 @@ async def nothing_after_a_revoke(scene: Scene, seed: int) -> None:
 async def no_message_after_a_revoke(scene: Scene, seed: int) -> None:
     """A permit under which mail passes as it arrives is revoked meanwhile: nothing of it is handed on after that."""
     dice = random.Random(seed)
-    subject, scene.hop.pause = f"on its way {seed}", 0.003
+    subject, scene.hop.pause = f"seed {seed} on its way", 0.003
     scene.hop.added.clear()
     request = int(scene.ask(subject=subject).request.id.removeprefix("R-"))
     scene.service.approve_request(request, CIO)

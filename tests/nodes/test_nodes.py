@@ -61,7 +61,7 @@ def in_three_thousand_pieces_of_fifty(fleet: Fleet) -> None:
 
 def play(fleet: Fleet, number: int, phase: str, fault: str, chance: random.Random, quiet: int = QUIET) -> int:
     """One round: something happens while a mailing is gathered, held or released. How many got it twice."""
-    subject, everyone = f"round {number} {phase} {fault}", UNDER if phase == "gather" else OVER
+    subject, everyone = f"seed {number} {phase} {fault}", UNDER if phase == "gather" else OVER
     strike = fleet.faults(chance)[fault]
     fleet.taken = taken = []
     with ThreadPoolExecutor(9) as pool:
