@@ -133,6 +133,7 @@ class Facts:
     answers: tuple[str, ...] = ()  # Message-IDs that an automatic message answers
     received: int = 0  # number of Received fields
     content_digest: str = ""  # hex; body and the fields that people see, never trace, DKIM or Message-ID
+    copy_digest: str = ""  # of the same without From and Sender: what copies share, whoever they say sends them
     subject_key: str = ""  # subject folded for comparison; "" where there is none
     fingerprints: tuple[str, ...] = ()  # of the text; copies share at least one. () where the text is too short
 
@@ -239,6 +240,19 @@ class Name:
     groups: tuple[str, ...] = ()
 
 
+class Place(NamedTuple):
+    """A name under which mail is sent, within which weak keys join."""
+
+    user: str
+    named: bool = False  # by a From that is not own, which never joins what the user sends
+    agency: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which the place is told from all others."""
+        return f"named {self.user}" if self.named else self.user
+
+
 @immutable
 class Source:
     """Who sends: the login's mailbox, else From, else MAIL FROM without VERP, BATV and SRS."""
@@ -256,6 +270,13 @@ class Source:
     proven: bool = False  # every name belongs to `agency`, and not by From alone
     separate: bool = False  # each message of this source is a mailing of its own
     others: tuple[tuple[str, str], ...] = ()  # ("sender", "agency" or "group", its name) of the other names
+    places: tuple[Place, ...] = ()  # within which weak keys join, the sending one first
+    owners: tuple[str, ...] = ()  # whose mail it is, the one that letters go to first; () where From alone says who
+
+    @property
+    def owner(self) -> str:
+        """The mailbox that letters about the mail go to; "" where From alone says whose it is."""
+        return self.owners[0] if self.owners else ""
 
     @property
     def agencies(self) -> tuple[str | None, ...]:
@@ -265,10 +286,10 @@ class Source:
 
 @immutable
 class Keys:
-    """The keys that make transactions one mailing. Strong keys join across sources, weak keys within a source."""
+    """The keys that make transactions one mailing. Strong keys join across sources, weak keys within a place."""
 
     strong: tuple[str, ...] = ()  # "queue:..." and "message:..."
-    weak: tuple[str, ...] = ()  # "subject:..." and "text:...", or "auto:" alone
+    weak: tuple[str, ...] = ()  # "subject:...", "text:..." and "short:...", or "auto:" alone
 
 
 @immutable

@@ -196,7 +196,7 @@ class GatherRunner:
         if told is None:
             return
         mailing, letterhead = gathered.mailing, self.letterhead()
-        summary = letterhead.summary(mailing, reasons, told.message_id)
+        summary = letterhead.summary(mailing, reasons, told)
         notice = to_senders.SenderNotice(f"{kind}:{mailing.key}", mailing.key, summary, _NOTICES[kind])
         to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
 

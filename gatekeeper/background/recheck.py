@@ -117,7 +117,7 @@ class Rechecks:
         if told is None:
             return
         mailing, letterhead = candidate.mailing, self.letterhead()
-        summary = letterhead.summary(mailing, mailing.reasons, told.message_id)
+        summary = letterhead.summary(mailing, mailing.reasons, told)
         render = partial(notices.released_notice, approval=ApprovalNote((_named(permits),)))
         notice = to_senders.SenderNotice(once_name(mailing.id, permits), mailing.key, summary, render)
         to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))

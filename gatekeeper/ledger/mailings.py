@@ -313,7 +313,7 @@ def _tell_released(
     told = [batch for batch in kept if batch.notify]
     if not told:
         return
-    summary = ctx.letterhead.summary(mailing, mailing.reasons, told[0].message_id)
+    summary = ctx.letterhead.summary(mailing, mailing.reasons, told[0])
     render = partial(notices.released_notice, approval=note)
     notice = SenderNotice(f"released:{mailing.id}:{permit}", mailing.key, summary, render)
     queue_notice(ctx.connection, notice, ctx.letterhead.organisation, ctx.moment)
@@ -328,10 +328,16 @@ def deny(ctx: VerbContext, number: int, seen: Seen) -> Decision:
 
 
 def withdraw(ctx: VerbContext, number: int, seen: Seen) -> Decision:
-    """Withdraw a mailing, as its sender or an admin. Raises NotFound, NotAllowed, LedgerError, Stale."""
+    """Withdraw a mailing, as the owner of all that is held of it or an admin.
+
+    Raises NotFound, NotAllowed, LedgerError, Stale.
+    """
     mailing, act = find(ctx.connection, number), ctx.act
-    if act.by != mailing.sender and not context.holds(ctx.ruleset, act.by, "admin"):
-        raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; its sender {mailing.sender} or an admin may")
+    origin = held_batches(ctx.connection, mailing.key)
+    owners = origin.owners if origin else frozenset({mailing.sender})
+    if act.by not in owners and not context.holds(ctx.ruleset, act.by, "admin"):
+        who = f"its sender {' or '.join(sorted(owners))} or an admin" if owners else "an admin"
+        raise NotAllowed(f"{mailing.id}: {act.by} may not withdraw it; {who} may")
     return _close(ctx, mailing, "withdraw", act, seen)
 
 
@@ -365,5 +371,4 @@ def find(connection: Connection, number: int) -> MailingView:
 def question_of(ctx: VerbContext, mailing: MailingView) -> Question:
     """Return a held mailing as a question that is to be decided today."""
     origin, events = held_batches(ctx.connection, mailing.key), views.timeline(ctx.connection, mailing.key)
-    logins = origin.logins if origin else frozenset()
-    return to_approvers.question_of_mailing(ctx.letterhead, mailing, logins, events, ctx.today)
+    return to_approvers.question_of_mailing(ctx.letterhead, mailing, origin, events, ctx.today)

@@ -1,15 +1,18 @@
-"""Compute the content digest, which is equal for all transactions of one message, whatever route and listener."""
+"""Compute the digests of a message: of its content, and of what its copies share under whatever names of senders."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import crc32
 
 from gatekeeper.message.headers import Header
 from gatekeeper.message.transfer_encoding import chunks
 
 _FIELDS = frozenset({"from", "sender", "to", "cc", "subject", "reply-to", "mime-version"})
+_WHO_SENDS = frozenset({"from", "sender"})
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _TAIL = 65_536
 _SHORT = 8_192
@@ -20,18 +23,31 @@ _PIECE = 32_768  # octets split at once: split, a message of empty lines takes m
 _GATHERED = 262_144  # octets hashed at once: each call may let another thread run, and then has to wait
 
 
-def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool]:
-    """Return the SHA-256 (hex) of the body and of the fields that people see, and whether the body has a bare CR.
+class Digests(NamedTuple):
+    """The digests of one message, and whether its body has a bare CR."""
+
+    content: str  # SHA-256 (hex) of the body and of the fields that people see
+    copy: str  # length and CRC (hex) of the same without From and Sender
+    bare_cr: bool
+
+
+def digests(content: bytes, header: Header, body: int) -> Digests:
+    """Return the digest of the body and of the fields that people see, and one that leaves out who sends it.
 
     The fields are From, Sender, To, Cc, Subject, Reply-To, MIME-Version and Content-*. They are sorted by lower-case
     name, keep their order within a name, are unfolded, and each run of white space becomes one space. Line ends of the
     body count as LF, and empty lines at its end are dropped as in RFC 6376 3.4.3. So a milter, which never sees the
     line ends of header fields, gets the same digest as a proxy.
 
+    What copies share need not resist an attacker: whoever makes two messages with one CRC (and one Message-ID) has them
+    counted together, as though he had sent the same twice. It costs a quarter of a second SHA-256.
+
     Args: `body` is the offset at which the body starts.
     """
-    digest = hashlib.sha256(b"".join(_fields(header)) + b"\n")
-    bare_cr = False
+    fields = list(_fields(header))
+    digest = hashlib.sha256(b"".join([line for _, line in fields]) + b"\n")
+    shown = b"".join([line for name, line in fields if name not in _WHO_SENDS])
+    bare_cr, length, crc = False, len(shown), crc32(shown)
     held, gathered = b"", bytearray()
     for chunk in chunks(content, body, _body_end(content, body), _PIECE):
         piece = held + chunk
@@ -41,11 +57,14 @@ def content_digest(content: bytes, header: Header, body: int) -> tuple[str, bool
         gathered += lines
         if len(gathered) >= _GATHERED:
             digest.update(gathered)
+            length, crc = length + len(gathered), crc32(gathered, crc)
             gathered.clear()
     gathered += held
     for start in range(0, len(gathered), step := _WHILE_OTHERS_WAIT if len(gathered) <= _SHORT else _GATHERED):
-        digest.update(gathered[start : start + step])
-    return digest.hexdigest(), bare_cr or bool(held)
+        part = gathered[start : start + step]
+        digest.update(part)
+        crc = crc32(part, crc)
+    return Digests(digest.hexdigest(), f"{length + len(gathered):x}-{crc:08x}", bare_cr or bool(held))
 
 
 def _with_lf(piece: bytes) -> bytes | bytearray:
@@ -67,10 +86,10 @@ def _with_lf(piece: bytes) -> bytes | bytearray:
     return piece.translate(None, b"\r")  # less than half the time of bytes.replace
 
 
-def _fields(header: Header) -> Iterator[bytes]:
+def _fields(header: Header) -> Iterator[tuple[str, bytes]]:
     for name in sorted(name for name in header.values if name in _FIELDS or name.startswith("content-")):
         for value in header.all(name):
-            yield b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
+            yield name, b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
 
 
 def _body_end(content: bytes, body: int) -> int:

@@ -11,7 +11,7 @@ from gatekeeper.message.address_fields import AddressList, is_address, read_addr
 from gatekeeper.message.attachments import read_attachments
 from gatekeeper.message.author_doubts import may_show_another
 from gatekeeper.message.auto_reply import answered, is_automatic
-from gatekeeper.message.content_digest import content_digest
+from gatekeeper.message.content_digest import digests
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
 from gatekeeper.message.fingerprint import text_fingerprints
@@ -62,8 +62,8 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     _check_header(header, author, sender, defects)
     _check_addresses(author + sender + resent, defects)
     subject = _subject(header, defects)
-    digest, bare_cr = content_digest(content, header, _body_start(structure, limits))
-    defects.add_if(bare_cr, "bare-cr")
+    digest = digests(content, header, _body_start(structure, limits))
+    defects.add_if(digest.bare_cr, "bare-cr")
     files = tuple(read_attachments(content, structure, shown_content_ids(texts), defects))
     files += _inserted(content, structure, texts, limits, defects)
     links = linked_hosts(texts, defects)
@@ -87,7 +87,8 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         automatic=automatic,
         answers=answered(content, structure, header) if automatic else (),
         received=len(header.all("received")),
-        content_digest=digest,
+        content_digest=digest.content,
+        copy_digest=digest.copy,
         subject_key=subject_key(subject),
         fingerprints=text_fingerprints(texts, limits.sample),
     )

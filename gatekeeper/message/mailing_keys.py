@@ -14,10 +14,10 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
     """Return the keys that make this transaction one mailing with others (T1: contacting a group on one subject).
 
     Strong keys are the queue id at the MTA before us, with that MTA's address (one message there, however it was cut
-    up), and the Message-ID with the content digest (one message, whichever way it came). Weak keys are the subject,
-    never an empty one, and each fingerprint of the text. The keys hold nothing of `source`: the store looks weak keys
-    up within the source, or with `source: agency` within the source's agency. Automatic mail to one recipient is one
-    mailing of each source.
+    up), and the Message-ID with a digest of all that is shown but who sends it (one message, whichever way and under
+    whatever name it came). Weak keys are the subject, never an empty one, and each fingerprint of the text. The keys
+    hold nothing of `source`: the store looks weak keys up within the source's places. Automatic mail to one recipient
+    is one mailing of each place.
     """
     if is_automatic(transaction, facts):
         return Keys(weak=("auto:",))
@@ -40,8 +40,8 @@ def _strong(transaction: Transaction, facts: Facts) -> Iterator[str]:
     if transaction.upstream:
         queue_id, _, peer = transaction.upstream.rpartition("@")
         yield f"queue:{peer}:{queue_id}"
-    if facts.message_id and facts.content_digest:
-        yield f"message:{facts.message_id}:{facts.content_digest}"
+    if facts.message_id and facts.copy_digest:
+        yield f"message:{facts.message_id}:{facts.copy_digest}"
 
 
 def _weak(facts: Facts) -> Iterator[str]:

@@ -95,7 +95,7 @@ def of_mailing(
     held_at = mailing.held_at or mailing.started_at
     return MatterBrief(
         letterhead=letterhead,
-        question=question_of_mailing(letterhead, mailing, origin.logins, events, today),
+        question=question_of_mailing(letterhead, mailing, origin, events, today),
         what=MatterKind.MAILING,
         key=key,
         subject=mailing.subject,
@@ -117,21 +117,25 @@ def of_mailing(
         agreements=agreement.agreements_to(agreement.decided_mailing(connection, mailing), events, mailing.held_at),
         otherwise=_returned(letterhead, moment_of(held_at)),
         events=events,
-        sender=mailing.sender if origin.notify else "",
+        sender=origin.told,
         message_id=origin.message_id,
         silent=_is_ours(origin, letterhead),
     )
 
 
 def question_of_mailing(
-    letterhead: Letterhead, mailing: MailingView, logins: Iterable[str], events: Sequence[EventView], today: date
+    letterhead: Letterhead, mailing: MailingView, origin: HeldBatches | None, events: Sequence[EventView], today: date
 ) -> Question:
-    """Return a held mailing as a question that is to be decided; its own people are its mailbox and its logins."""
+    """Return a held mailing as a question that is to be decided; its own people are owners and logins of what is held.
+
+    Whom From alone names is none of them, and may decide.
+    """
     since = mailing.held_at or 0.0
+    owner = (origin and origin.owner) or mailing.sender
     question = Question(
         id=mailing.id,
-        own=frozenset({mailing.sender, *(normalise(login) for login in logins)}),
-        agency=agency_of(letterhead.ruleset, mailing.sender),
+        own=origin.parties.union(map(normalise, origin.logins)) if origin else frozenset({mailing.sender}),
+        agency=agency_of(letterhead.ruleset, owner),
         lists=mailing.counts.lists,
         agencies=frozenset(mailing.counts.agencies),
         rules=tuple(reason.rule for reason in mailing.reasons),

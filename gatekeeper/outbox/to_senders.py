@@ -64,19 +64,21 @@ class Letterhead:
         }
 
     def summary(
-        self, mailing: MailingView, reasons: tuple[Reason, ...], message_id: str | None = None
+        self, mailing: MailingView, reasons: tuple[Reason, ...], batch: BatchView | None = None
     ) -> MailingSummary:
-        """Return what a notice says about the mailing, and why. Args: `message_id` of the message that it answers."""
+        """Return what a notice says about the mailing, and why. Args: `batch` that it answers, to whose owner it
+        goes.
+        """
         counts, shares = mailing.counts, self.shares(mailing.counts.agencies)
         return MailingSummary(
             mailing.id,
-            mailing.sender,
+            batch.owner if batch else mailing.sender,
             mailing.subject,
             counts.users,
             counts.external,
             shares,
             reasons,
-            message_id,
+            batch.message_id if batch else None,
             self.link(mailing.id),
         )
 
@@ -84,11 +86,12 @@ class Letterhead:
 def may_be_told(transaction: Transaction, facts: Facts, source: Source, is_inside: bool) -> bool:
     """Return True where the sender may get notices: an inside person, no list, no machine, no null sender.
 
-    A sender who asked for NOTIFY=NEVER everywhere wants no mail about this message (RFC 3461 4.1).
+    Nobody gets any about mail that From alone names them for. A sender who asked for NOTIFY=NEVER everywhere wants no
+    mail about this message (RFC 3461 4.1).
     """
     wanted = any(not never_notify(recipient) for recipient in transaction.recipients)
     by_person = bool(transaction.sender) and facts.list_id is None and not facts.automatic
-    return is_inside and by_person and wanted and "@" in source.mailbox
+    return is_inside and by_person and wanted and "@" in source.owner
 
 
 def never_notify(recipient: Recipient) -> bool:
@@ -157,12 +160,13 @@ class EndOfMailing:
     def addressee(self) -> str | None:
         """Who gets the one DSN; None where nobody can be told.
 
-        This is the envelope sender; where VERP gave the batches many, the inside mailbox that all of them stand for.
+        This is the envelope sender; where VERP gave the batches many, the inside mailbox that owns them.
         """
         senders = {batch.sender for batch in self.batches} - {""}
         if len(senders) == 1:
             return senders.pop()
-        return self.mailing.sender if senders and any(batch.notify for batch in self.batches) else None
+        told = (batch.owner for batch in self.batches if batch.notify and batch.owner)
+        return next(told, None) if senders else None
 
     @property
     def waiting(self) -> list[RecipientView]:

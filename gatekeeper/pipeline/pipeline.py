@@ -168,7 +168,7 @@ class Pipeline:
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
         transaction, policy = run.transaction, run.policy
         source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
-        inside = policy.is_inside(source.mailbox)
+        inside = bool(source.owner) and policy.is_inside(source.owner)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
         mailing = policy.ruleset.mailing
         return Arrival(
@@ -181,7 +181,7 @@ class Pipeline:
             now=run.now,
             within=mailing.within,
             separate=source.separate,
-            agency=source.agency if mailing.source == "agency" else None,
+            by_agency=mailing.source == "agency",
             gathering=None if run.observes else self._gathering(transaction, facts, source, mailing),
             trace=transaction.trace or received_field(transaction, self.settings.hostname, run.now, run.id),
             notify=to_senders.may_be_told(transaction, facts, source, inside),
@@ -343,7 +343,7 @@ class Pipeline:
         letterhead, counts = self._letterhead(run), outcome.counts
         return notices.MailingSummary(
             number=outcome.mailing or "",
-            sender=arrival.source.mailbox,
+            sender=arrival.source.owner,
             subject=arrival.facts.subject,
             users=counts.users,
             external=counts.external,

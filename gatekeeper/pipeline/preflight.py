@@ -70,7 +70,7 @@ def add_part(
     content = _render(arrival, letterhead, verdict, counts)
     wait = timedelta(seconds=arrival.gathering.quiet) if arrival.gathering and arrival.gathering.opens else _AT_ONCE
     due_at = now + wait.total_seconds()
-    answer = jobs.NewJob(jobs.NOTICE, now, recipient=arrival.source.mailbox, content=content, due_at=due_at)
+    answer = jobs.NewJob(jobs.NOTICE, now, recipient=arrival.source.owner, content=content, due_at=due_at)
     preflights.answer(connection, asked, answer)
     return verdict
 
@@ -112,7 +112,7 @@ def _without(mailboxes: tuple[Mailbox, ...], policy: Policy) -> tuple[Mailbox, .
 
 
 def _render(arrival: Arrival, letterhead: Letterhead, verdict: Verdict, counts: Counts) -> bytes:
-    source, facts = arrival.source.mailbox, arrival.facts
+    source, facts = arrival.source.owner, arrival.facts
     headline, text = _ANSWERS[verdict.action]
     text = text.replace("sent", f"sent, allowed by {', '.join(verdict.permits)}", 1) if verdict.permits else text
     texts = [f"{reason.text} ({reason.cite or reason.rule})" for reason in verdict.reasons]

@@ -16,6 +16,7 @@ from gatekeeper.message import read_likeness
 from gatekeeper.model import Audience, Evidence, Facts, Likeness, Source, Standing, Transaction, Verdict
 from gatekeeper.policy import exemption
 from gatekeeper.policy.active import Policy
+from gatekeeper.policy.origins import origins_of
 from gatekeeper.policy.sender_identity import from_problem
 from gatekeeper.rules import Ruleset
 from gatekeeper.smtp.replies import plain
@@ -75,6 +76,7 @@ def _source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source
     own_names = exemption.without_lent(names, policy)
     asked = not policy.ruleset.reads.isdisjoint(("from_allowed", "from_problem"))
     problem = from_problem(transaction, facts, mailbox, policy) if asked else None
+    origins = origins_of(transaction, facts, mailbox, policy)
     return Source(
         mailbox,
         authenticated=transaction.authenticated,
@@ -86,7 +88,9 @@ def _source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source
         beside=exemption.beside(own_names, mailbox, policy),
         proven=proven,
         separate=exemption.is_separate(names, policy),
-        others=() if names == (mailbox,) else exemption.others_of(transaction, facts, mailbox, policy),
+        others=exemption.others_of(transaction, facts, mailbox, policy),
+        places=origins.places,
+        owners=origins.owners,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from gatekeeper import address
 from gatekeeper.model import Facts, Name, Transaction
 from gatekeeper.policy.active import Policy
+from gatekeeper.policy.origins import voucher_of
 from gatekeeper.policy.sender_identity import UNTRUSTED, is_lent, is_without_domain
 
 _MOST_AUTHORS = 20  # authors of one message whose suspensions are looked up
@@ -22,25 +23,13 @@ def names_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Polic
     """
     if not facts.author or (facts.defects and not UNTRUSTED.isdisjoint(facts.defects)):
         return ()
-    voucher = _voucher(transaction, mailbox, policy)
+    voucher = voucher_of(transaction, mailbox, policy)
     if not voucher:
         return ()
     if len(facts.author) == 1 and not facts.sender:  # as most are
         shown = address.normalise(facts.author[0].address)
         return (voucher,) if shown == voucher else (voucher, shown)
     return tuple(dict.fromkeys((voucher, *(address.normalise(box.address) for box in (*facts.author, *facts.sender)))))
-
-
-def _voucher(transaction: Transaction, mailbox: str, policy: Policy) -> str:
-    """Return the login's mailbox, else the address that MAIL FROM stands for; "" where both name nobody."""
-    if transaction.login and transaction.login.strip():
-        if is_without_domain(transaction.login) and not policy.directory.is_inside(mailbox):
-            return ""
-        return mailbox
-    if "=" not in transaction.sender:  # as most are: no VERP, BATV or SRS to undo
-        return address.normalise(transaction.sender)
-    origin = address.envelope_origin(transaction.sender, transaction.addresses)
-    return origin if address.names_somebody(origin) else ""
 
 
 def are_of_agency(
@@ -99,11 +88,11 @@ def others_of(transaction: Transaction, facts: Facts, mailbox: str, policy: Poli
     """Return what else a suspension or `enforce` may match, besides the source's mailbox: (sender, agency or group,
     name).
 
-    Somebody who is suspended (C10) could send under another name in From. So every name counts here, vouched for or
-    not.
+    Somebody who is suspended (C10) could send under another name in From, or send again what another has written
+    (Resent-From). So every name counts here, vouched for or not; MAIL FROM only where there is no login.
     """
     envelope = () if transaction.login else (address.envelope_origin(transaction.sender, transaction.addresses),)
-    boxes = (*facts.sender, *facts.author[:_MOST_AUTHORS])
+    boxes = (*facts.sender, *facts.resent[:_MOST_AUTHORS], *facts.author[:_MOST_AUTHORS])
     names = dict.fromkeys((*envelope, *(address.normalise(box.address) for box in boxes)))
     found: dict[tuple[str, str], None] = {}
     for name in names.keys() - {mailbox, ""}:

@@ -22,16 +22,14 @@ ANSWERABLE = 8  # of them, those that an answer can name
 
 
 def answerable(secret: bytes, message_id: str, sender: str = "") -> bytes:
-    """Hash what an answer can name: the Message-ID, and where MAIL FROM is not the source, the MAIL FROM that it
-    goes to.
-    """
+    """Hash what an answer can name: the Message-ID, and where it is not the source, the address that it goes to."""
     return keyed(secret, f"answerable {message_id}\0{sender}")[:ANSWERABLE]
 
 
 def answers_passed(connection: Connection, secret: bytes, arrival: Arrival) -> bool:
     """Return True where the gate has passed mail of this arrival's recipient, and the arrival answers it."""
     recipients = tuple(_names(arrival))
-    sources = [keyed(secret, f"source {name}") for name in recipients]
+    sources = [keyed(secret, f"source {prefix}{name}") for name in recipients for prefix in ("", "named ")]
     for message_id in reversed(arrival.answers):
         by_id = answerable(secret, message_id)
         if any(_OF_SOURCE.rows(connection, {**_range(by_id), "source": source}) for source in sources):

@@ -51,7 +51,7 @@ class Arrival:
     now: datetime
     within: timedelta  # how long a mailing takes in transactions that its keys join
     separate: bool = False  # each message of its source is a mailing of its own
-    agency: str | None = None  # the agency within which texts join, with `source: agency`; else None
+    by_agency: bool = False  # texts join within the agency of each place, with `source: agency`
     gathering: Gathering | None = None  # None where it never waits
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail

@@ -45,6 +45,7 @@ def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identi
         "reasons": reasons_to_rows(outcome.verdict.reasons),
         "received_at": arrival.now.timestamp(),
         "notify": arrival.notify,
+        "owners": list(arrival.source.owners),
     }
     batch_id: int = connection.execute(insert(batches).values(**row).returning(batches.c.id)).scalar_one()
     recipients = [

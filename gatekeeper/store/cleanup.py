@@ -87,6 +87,7 @@ _BLANK: dict[str, Any] = {
     "body": b"",  # the digest of no body
     "trace": b"",
     "reasons": [],
+    "owners": [],
 }
 
 

@@ -1,6 +1,7 @@
 """Hash the keys of an arrival, and find the mailings that keys lead to.
 
-A strong key joins across sources; a weak one within its source (a text, with `source: agency`, within the agency).
+A strong key joins across sources; a weak one within each place of its source (a text, with `source: agency`, within the
+agency of that place).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Insert, select
 from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import ACTIVE_MAILINGS
+from gatekeeper.model import Place, Source
 from gatekeeper.store.answers import ANSWERABLE, answerable
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.db.hashing import Hash, keyed, lock_name
@@ -19,69 +21,108 @@ from gatekeeper.store.db.schema import mailing_keys, mailings
 from gatekeeper.store.db.statements import BulkInsert, Row, SelectAmong, upsert
 
 STRONG = ("queue", "message")
-KINDS = (*STRONG, "subject", "text", "auto")  # the most telling first
+SHORT = "short"  # what a message of few words is: it joins, but merges nothing
+KINDS = (*STRONG, "subject", "text", "auto", SHORT)  # the most telling first
 _SHARED = 4  # octets
 
 
 @immutable
 class ArrivalHashes:
-    """An arrival's source and keys, hashed with the database's secret."""
+    """An arrival's source, places and keys, hashed with the database's secret."""
 
-    source: Hash
+    source: Hash  # that of the first place
     keys: tuple[tuple[Hash, str], ...]  # with their kinds
-    wide: tuple[Hash, ...]  # keys that join across sources
+    places: tuple[Hash, ...]
+    wide: tuple[Hash, ...]  # keys that join across places
 
     @property
     def locks(self) -> tuple[int, ...]:
-        """The names to lock on Postgres: the source, and every key that may join another source's mailing."""
-        return (lock_name(self.source), *(lock_name(key) for key in self.wide))
+        """The names to lock on Postgres: the places, and every key that may join a mailing of other places."""
+        return tuple(map(lock_name, (*self.places, *self.wide)))
+
+
+Within = tuple[str, Hash]  # the name of a place or an agency, and its hash
 
 
 def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
-    """Return the hashes of an arrival's source and keys. A weak key is hashed with the place within which it joins.
+    """Return the hashes of an arrival's places and keys. A weak key is hashed with each place within which it joins.
 
-    Weak keys begin with octets that all keys of one source share, so that they lie side by side in the table: the keys
+    Weak keys begin with octets that all keys of one place share, so that they lie side by side in the table: the keys
     of one message are written to one page rather than to five. The other 96 bits tell texts apart.
     """
-    mailbox = arrival.source.mailbox
-    source = keyed(secret, f"source {mailbox}")
+    near = [(place.name, hash_source(secret, place.name)) for place in places_of(arrival.source)]
+    places = tuple(hashed for _, hashed in near)
     if arrival.separate:
-        return ArrivalHashes(source, (), ())
+        return ArrivalHashes(places[0], (), places, ())
     strong = tuple(_strong(secret, arrival))
-    near = source[:_SHARED]
-    wide = keyed(secret, f"agency {arrival.agency}")[:_SHARED] if arrival.agency else near
+    wide = _wide(secret, arrival.source, near) if arrival.by_agency else near
     weak = tuple(
-        ((wide if kind == "text" else near) + keyed(secret, f"{_within(arrival, kind)} {key}")[_SHARED:], kind)
+        (begins[:_SHARED] + keyed(secret, f"{name} {key}")[_SHARED:], kind)
         for key in arrival.keys.weak
         if (kind := _kind(key))
+        for name, begins in (wide if kind == "text" else near)
     )
-    texts = [key for key, kind in weak if kind == "text"] if arrival.agency else []
-    return ArrivalHashes(source, strong + weak, (*(key for key, _ in strong), *texts))
+    texts = [key for key, kind in weak if kind == "text"] if arrival.by_agency else []
+    return ArrivalHashes(places[0], strong + weak, places, (*(key for key, _ in strong), *texts))
+
+
+def places_of(source: Source) -> tuple[Place, ...]:
+    """Return the places of a source; that of its mailbox where none were worked out."""
+    return source.places or (Place(source.mailbox, agency=source.agency),)
+
+
+def hash_source(secret: bytes, name: str) -> Hash:
+    """Return the hash of a place."""
+    return keyed(secret, f"source {name}")
+
+
+def _wide(secret: bytes, source: Source, near: Sequence[Within]) -> list[Within]:
+    """Return within what texts join with `source: agency`: the agency of each place, the place where it has none.
+
+    What only names somebody of an agency stays apart there too, unless somebody of that agency sends it.
+    """
+    found: dict[str, Hash] = {}
+    for place, (name, hashed) in zip(places_of(source), near, strict=True):
+        agency = f"agency {place.agency}"
+        if place.agency is None:
+            found[name] = hashed
+        elif not place.named or agency not in found:
+            agency = f"named {agency}" if place.named else agency
+            found[agency] = keyed(secret, agency)
+    return list(found.items())
 
 
 def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:
     """Yield strong keys; those of the Message-ID begin with what an answer to the message can name (see answers.py).
 
-    Where MAIL FROM is not the source, a second key begins with a hash of both, because reports go to MAIL FROM.
+    Where answers may go to another address than the source's, a further key begins with a hash of both.
     """
     for key in arrival.keys.strong:
         hashed, kind = keyed(secret, key), _kind(key)
         if kind != "message":
             yield hashed, kind
             continue
-        message_id, sender = arrival.facts.message_id or "", normalise(arrival.transaction.sender)
+        message_id = arrival.facts.message_id or ""
         yield answerable(secret, message_id) + hashed[ANSWERABLE:], kind
-        if sender not in ("", arrival.source.mailbox):
-            yield answerable(secret, message_id, sender) + hashed[ANSWERABLE:], kind
+        for address in _answered_elsewhere(arrival):
+            yield answerable(secret, message_id, address) + hashed[ANSWERABLE:], kind
+
+
+def _answered_elsewhere(arrival: Arrival) -> Iterator[str]:
+    """Yield addresses that answers may go to: reports go to MAIL FROM, some to From.
+
+    Mail of one place joins only mail of the same source, which is found by its address.
+    """
+    source, sender = arrival.source, normalise(arrival.transaction.sender)
+    several = len(source.places) > 1
+    if sender and (several or sender != source.mailbox):
+        yield sender
+    if several and sender != source.mailbox:
+        yield source.mailbox
 
 
 def _kind(key: str) -> str:
     return key.partition(":")[0]
-
-
-def _within(arrival: Arrival, kind: str) -> str:
-    wide = arrival.agency and kind == "text"
-    return f"agency {arrival.agency}" if wide else arrival.source.mailbox
 
 
 # -- in the table ------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Find the mailing of a transaction by its keys, open one where there is none, and merge mailings that turn out to be
 one.
 
-A weak key never merges two mailings already decided. Merging keeps the stricter state and the union of the people.
+A weak key never merges two mailings already decided, and a short one merges none. Merging keeps the stricter state and
+the union of the people.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gatekeeper.store.db.statements import Row, upsert
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, digests_of, note_growth
 from gatekeeper.store.list_reach import merge_tallies
-from gatekeeper.store.mailing_keys import KINDS, STRONG
+from gatekeeper.store.mailing_keys import KINDS, SHORT, STRONG
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
@@ -61,17 +62,22 @@ def match_mailing(unit: UnitOfWork, pending: PendingDecision) -> Match:
     return Match(mailing, kind, free)
 
 
-def _preference(lead: Lead) -> tuple[int, int]:
+def _preference(lead: Lead) -> tuple[int, bool, int]:
     """Return the order of preference: the stricter state first, so that nothing that joins a held mailing passes;
-    then the older.
+    then one that more than a short key leads to; then the older.
     """
-    mailing, _ = lead
-    return strictness(mailing.state), mailing.id
+    mailing, kind = lead
+    return strictness(mailing.state), kind == SHORT, mailing.id
 
 
 def _is_one(chosen: Lead, other: Lead) -> bool:
-    """Return True where two mailings of one arrival may be merged: not, on a weak key alone, where both are decided."""
+    """Return True where two mailings of one arrival may be merged.
+
+    Not on a short key; not on a weak key alone, where both are decided.
+    """
     (mailing, kind), (its, its_kind) = chosen, other
+    if SHORT in (kind, its_kind):
+        return False
     return (kind in STRONG and its_kind in STRONG) or not (mailing.state in DECIDED and its.state in DECIDED)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, and_, func, select
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store.db.schema import batches, bodies, events, mailings
+from gatekeeper.store.rows import owners_of
 from gatekeeper.store.views import NUMBERED
 
 _SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
@@ -36,7 +37,10 @@ class HeldBatches:
 
     logins: frozenset[str]
     senders: frozenset[str]  # of the envelopes
-    notify: bool  # whether its sender may be told by mail
+    parties: frozenset[str]  # owners of any batch
+    owners: frozenset[str]  # owners of every batch
+    owner: str  # of the oldest that has one
+    told: str  # the mailbox that letters about it go to; "" where its sender may not be told by mail
     message_id: str | None  # of the oldest batch
     body: bytes  # of the oldest batch
     batches: int
@@ -81,14 +85,20 @@ def held_batches(connection: Connection, key: int) -> HeldBatches | None:
     """Return the held batches of a mailing; None while none of them is acknowledged."""
     kept = (batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
     columns = (batches.c.login, batches.c.sender, batches.c.notify, batches.c.message_id, batches.c.body)
-    query = select(*columns, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body).where(*kept)
+    also = (batches.c.owners, mailings.c.sender.label("mailing_sender"), bodies.c.size)
+    query = select(*columns, *also).join(bodies, bodies.c.digest == batches.c.body)
+    query = query.join(mailings, mailings.c.id == batches.c.mailing_id).where(*kept)
     rows = connection.execute(query.order_by(batches.c.id)).all()
     if not rows:
         return None
+    owners = [owners_of(row.owners, row.mailing_sender) for row in rows]
     return HeldBatches(
         logins=frozenset(row.login for row in rows if row.login),
         senders=frozenset(row.sender for row in rows),
-        notify=any(row.notify for row in rows),
+        parties=frozenset().union(*owners),
+        owners=frozenset(owners[0]).intersection(*owners),
+        owner=next((each[0] for each in owners if each), ""),
+        told=next((each[0] for each, row in zip(owners, rows, strict=True) if each and row.notify), ""),
         message_id=rows[0].message_id,
         body=bytes(rows[0].body),
         batches=len(rows),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,6 +43,11 @@ def _reason_row(reason: Reason) -> dict[str, Any]:
 def reasons_from_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
     """Return stored reasons."""
     return tuple(Reason(**{**row, "action": Action(row["action"]), "ask": tuple(row["ask"])}) for row in rows)
+
+
+def owners_of(stored: Sequence[str] | None, mailing_sender: str | None) -> Sequence[str]:
+    """Return the owners of a batch; the sender of its mailing for one that was stored before owners were."""
+    return ([mailing_sender] if mailing_sender else []) if stored is None else stored
 
 
 def counts_of(row: Mapping[str, Any] | RowMapping) -> Counts:

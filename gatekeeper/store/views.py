@@ -23,7 +23,7 @@ from gatekeeper.store.db.schema import (
     permits,
 )
 from gatekeeper.store.jobs import in_hand
-from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
+from gatekeeper.store.rows import counts_of, mailing_name, owners_of, reasons_from_rows
 from gatekeeper.store.versions import mailing_versions
 
 NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
@@ -85,6 +85,12 @@ class BatchView:
     notify: bool
     size: int
     place: int | None  # in the order in which those of its mailing were made durable
+    owners: tuple[str, ...]  # mailboxes whose mail it is, the one that letters go to first
+
+    @property
+    def owner(self) -> str:
+        """The mailbox that letters about it go to; "" where From alone says whose it is."""
+        return self.owners[0] if self.owners else ""
 
 
 @immutable
@@ -202,7 +208,9 @@ def find_batch(connection: Connection, batch_id: int) -> BatchView:
 
 
 def _batch_views(connection: Connection, chosen: ColumnElement[bool]) -> list[BatchView]:
-    query = select(batches, bodies.c.size).join(bodies, bodies.c.digest == batches.c.body).where(chosen)
+    sized = select(batches, bodies.c.size, mailings.c.sender.label("mailing_sender"))
+    query = sized.join(bodies, bodies.c.digest == batches.c.body).join(mailings, mailings.c.id == batches.c.mailing_id)
+    query = query.where(chosen)
     rows = connection.execute(query.order_by(batches.c.id)).mappings().all()
     recipients = _recipients(connection, chosen)
     return [_batch_view(row, recipients.get(row["id"], ())) for row in rows]
@@ -227,6 +235,7 @@ def _batch_view(row: RowMapping, recipients: Sequence[RecipientView]) -> BatchVi
         notify=row["notify"],
         size=row["size"],
         place=row["place"],
+        owners=tuple(owners_of(row["owners"], row["mailing_sender"])),
     )
 
 

@@ -54,12 +54,47 @@ def test_a_field_more_is_seen(field):
     assert digest(field, *BASE) != digest(*BASE)
 
 
+def copy(*lines: str | bytes) -> str:
+    return read_facts(message(*lines)).copy_digest
+
+
+NAMED_OTHERWISE = {
+    "From": tuple(line.replace("Ann <ann@", "Bob <bob@") for line in BASE),
+    "no From": BASE[1:],
+    "Sender": ("Sender: c@d", *BASE),
+    "both, and more than one": ("Sender: c@d", "From: e@f", "From: g@h", *BASE),
+}
+
+
+@pytest.mark.parametrize("lines", [*SAME.values(), *NAMED_OTHERWISE.values()], ids=[*SAME, *NAMED_OTHERWISE])
+def test_copies_are_alike_whoever_sends_them(lines):
+    assert copy(*lines) == copy(*BASE)
+
+
+@pytest.mark.parametrize("text", ["bob", "a b", "1.0", "one", "line three"])
+def test_what_makes_it_another_message(text):
+    assert copy(*(line.replace(text, "x") for line in BASE)) != copy(*BASE)
+
+
+@pytest.mark.parametrize("field", ["Cc: c@d", "Reply-To: c@d", "Content-Type: text/html", "To: c@d"])
+def test_a_field_more_makes_it_another_message(field):
+    assert copy(field, *BASE) != copy(*BASE)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2_046, 2_047, 8_191, 8_193, 262_144, 262_145, 600_000])
+def test_copies_of_any_size_are_alike_and_differ_from_longer_ones(size):
+    head = b"From: %b@example.gov\r\nSubject: a\r\n\r\n"
+    one, two, longer = (head % who + b"x" * number for who, number in ((b"a", size), (b"b", size), (b"a", size + 1)))
+    assert read_facts(one).copy_digest == read_facts(two).copy_digest != read_facts(longer).copy_digest
+
+
 @pytest.mark.parametrize("shift", range(-3, 4))
 def test_line_ends_count_alike_where_pieces_meet(shift):
     body = b"x" * (262_144 + shift) + b"\r\ny\r\n\r\nz"
     facts = read_facts(b"From: a@example.gov\r\n\r\n" + body)
     assert facts.content_digest == read_facts(b"From: a@example.gov\n\n" + body.replace(b"\r\n", b"\n")).content_digest
     assert facts.defects == ()
+    assert facts.copy_digest == read_facts(b"From: b@example.gov\n\n" + body.replace(b"\r\n", b"\n")).copy_digest
 
 
 def test_a_bare_cr_is_seen():

@@ -264,7 +264,8 @@ def test_a_reply_to_many_or_to_nothing_is_not():
 
 def test_the_facts_of_nothing_are_the_defaults_but_for_what_is_computed():
     facts = read_facts(b"\r\n")
-    assert facts == Facts(size=2, defects=("missing-from",), content_digest=facts.content_digest)
+    digests = {name: getattr(facts, name) for name in ("content_digest", "copy_digest")}
+    assert facts == Facts(size=2, defects=("missing-from",), **digests)
 
 
 @pytest.mark.parametrize("hiding", ["\u200b", "\u0301", "\u3164", "\u202e", "\x01"])

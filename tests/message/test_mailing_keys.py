@@ -10,7 +10,11 @@ from gatekeeper.model import Client, Facts, Recipient, Source, Transaction
 
 SOURCE = Source("jo@example.gov")
 FACTS = Facts(
-    message_id="1@example.gov", content_digest="c0ffee", subject_key="picnic", fingerprints=("0-f00d", "1-cafe")
+    message_id="1@example.gov",
+    content_digest="c0ffee",
+    copy_digest="c0py",
+    subject_key="picnic",
+    fingerprints=("0-f00d", "1-cafe"),
 )
 BATCH = Transaction(
     listener="smtp",
@@ -24,7 +28,7 @@ BATCH = Transaction(
 
 def test_keys_of_a_whole_message() -> None:
     found = keys(BATCH, FACTS, SOURCE)
-    assert found.strong == ("queue:192.0.2.1:4XyZ", "message:1@example.gov:c0ffee")
+    assert found.strong == ("queue:192.0.2.1:4XyZ", "message:1@example.gov:c0py")
     assert found.weak == ("subject:picnic", "text:0-f00d", "text:1-cafe")
 
 
@@ -32,7 +36,7 @@ def test_what_is_missing_makes_no_key() -> None:
     bare = replace(BATCH, upstream=None)
     assert keys(bare, Facts(), SOURCE) == keys(bare, Facts(message_id="1@example.gov"), SOURCE)
     assert keys(bare, Facts(), SOURCE).strong == keys(bare, Facts(), SOURCE).weak == ()
-    assert keys(bare, Facts(content_digest="c0ffee"), SOURCE).strong == ()
+    assert keys(bare, Facts(copy_digest="c0py"), SOURCE).strong == ()
 
 
 def identity(batch: Transaction, facts: Facts) -> str:

@@ -209,14 +209,17 @@ class _Maker:
         rng, kind = self.rng, self.joined_by
         several = kind in ("message", "queue")
         upstream = f"4X{self.seed}@192.0.2.1" if kind == "queue" else None
+        listener, sender = rng.choice(("smtp", "milter")), self._envelope_sender(recipients)
+        content = self._content(token, part, links)
+        login = f"clerk{rng.randrange(3)}@doa.example.gov" if several else None
         return Transaction(
-            listener=rng.choice(("smtp", "milter")),
+            listener=listener,
             client=Client("192.0.2.1", "mx.example.gov", "mx.example.gov"),
-            sender=self._envelope_sender(recipients),
+            sender=sender,
             recipients=tuple(Recipient(address) for address in recipients),
-            content=self._content(token, part, links),
+            content=content,
             parameters=(f"ENVID={token}",),
-            login=f"clerk{rng.randrange(3)}@doa.example.gov" if several else None,
+            login=login or (None if sender else "head@doa.example.gov"),  # else From alone says whose it is
             authenticated=True,
             upstream=upstream,
         )

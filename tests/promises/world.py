@@ -45,7 +45,9 @@ agencies:
   DOA: {{name: Administration, domains: [doa.example.gov]}}
   DPHHS: {{name: Health, domains: [dphhs.example.gov]}}
 lists:
-{lists}people:
+{lists}senders:
+  head@doa.example.gov: {{used_by: [news-bounces@doa.example.gov]}}
+people:
   cio@example.gov: {{roles: [approver, admin], final: true}}
 mailing: {{source: {source}, within: 24h, gather: {gather}}}
 mass: {{people: {{over: {mass}}}}}

@@ -44,7 +44,14 @@ def arrival(
 ) -> Arrival:
     """A transaction as the pipeline would bring it, `after` so many seconds."""
     recipients = list(recipients)
-    facts = Facts(size=len(body), subject=subject, subject_key=subject, message_id=message_id, content_digest=digest)
+    facts = Facts(
+        size=len(body),
+        subject=subject,
+        subject_key=subject,
+        message_id=message_id,
+        content_digest=digest,
+        copy_digest=digest,
+    )
     transaction = Transaction(
         listener="smtp",
         client=Client("192.0.2.1", "mx.example.gov", "mx.example.gov"),
@@ -52,7 +59,7 @@ def arrival(
         recipients=tuple(Recipient(address) for address in recipients),
         content=body,
     )
-    source = Source(sender)
+    source = Source(sender, owners=(sender,))
     inside = {address: AGENCIES[address.partition("@")[2]] for address in recipients if address.endswith(".gov")}
     outside = frozenset(address for address in recipients if not address.endswith(".gov"))
     return Arrival(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message.mailing_keys import keys
-from gatekeeper.model import Action, Scope
+from gatekeeper.model import Action, Place, Scope
 from gatekeeper.store import Database, Gathering, Store, batches, cleanup, gathering, jobs, mailings, views
 from gatekeeper.store.arrival import body_digest
 from gatekeeper.store.db import schema as tables
@@ -53,6 +53,52 @@ def mailing(store, number=1):
 
 def numbered(store):
     return store.call(views.list_mailings)
+
+
+# -- places ------------------------------------------------------------------------------------------------------
+
+
+def at(came, *places):
+    return replace(came, source=replace(came.source, places=places))
+
+
+async def test_a_weak_key_joins_within_each_place_and_a_name_is_another_place(store):
+    """Sent under two names it joins what either has sent, and both are one mailing from then on."""
+    boss, named, clerk, everyone = Place("boss@x"), Place("boss@x", named=True), Place("clerk@x"), iter(range(9))
+
+    async def users(*places):
+        number = next(everyone)
+        came = at(one(people(10, start=10 * number), "a", f"{number}"), *places)
+        return (await store.decide(came, limit(2000))).counts.users
+
+    assert [await users(boss), await users(named), await users(clerk)] == [10, 10, 10]
+    assert [await users(boss), await users(named)] == [20, 20]
+    assert [await users(clerk, named), await users(clerk), await users(named), await users(boss)] == [40, 50, 60, 30]
+
+
+# -- short keys --------------------------------------------------------------------------------------------------
+
+
+def short(recipients, subject, message_id, what="noon"):
+    came = one(recipients, subject, message_id)
+    return replace(came, keys=replace(came.keys, weak=(*came.keys.weak, f"short:{what}")))
+
+
+async def test_a_short_key_joins_what_is_short_in_the_same_way(store):
+    for number in range(5):
+        outcome = await store.decide(short(people(500, start=500 * number), f"{number}", f"{number}"), limit(2000))
+    assert (outcome.counts.users, outcome.mailing) == (2500, "M-1") and mailing(store).joined == {"short": 4}
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_a_short_key_merges_nothing(store, held):
+    """Both are open, or one is held, which it then joins."""
+    await store.decide(short(people(2100 if held else 100), "a", "1"), limit(2000))
+    await store.decide(short(people(100, start=3000), "b", "2", "other"), limit(2000))
+    outcome = await store.decide(short(people(100, start=4000), "b", "3"), limit(2000))
+    assert (outcome.counts.users, outcome.mailing) == ((2200, "M-1") if held else (200, None))
+    again = await store.decide(short(people(100, start=5000), "b", "4", "third"), limit(2000))
+    assert again.counts.users == (200 if held else 300)
 
 
 # -- merging -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,18 @@ from sqlalchemy import Connection, select
 from gatekeeper.address import Addresses
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message.mailing_keys import batch_identity, keys
-from gatekeeper.model import Action, Counts, EarlierMailings, Outcome, Reason, Scope, Standing, Verdict, WatchedList
+from gatekeeper.model import (
+    Action,
+    Counts,
+    EarlierMailings,
+    Outcome,
+    Place,
+    Reason,
+    Scope,
+    Standing,
+    Verdict,
+    WatchedList,
+)
 from gatekeeper.store import Arrival, Gathering, Store, batches, mailings, permits, views
 from gatekeeper.store.arrival import Judge
 from gatekeeper.store.db import statements
@@ -140,7 +151,8 @@ def brought(mail: Mail) -> Arrival:
         audience=audience if mail.kind == "watched" else one.audience,
         separate=mail.kind == "separate",
         returning=mail.kind == "returning",
-        agency="DOA" if mail.text else None,
+        source=replace(one.source, places=(Place(one.source.mailbox, agency="DOA" if mail.text else None),)),
+        by_agency=bool(mail.text),
         earlier=frozenset({EARLIER}),
         gathering=Gathering(mail.gathering == "opens", 20, 300) if mail.gathering else None,
     )

@@ -214,5 +214,6 @@ _KEYS = {
     "message": "Message-ID and content",
     "subject": "subject",
     "text": "text",
+    "short": "short text",
     "auto": "automatic mail",
 }

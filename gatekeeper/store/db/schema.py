@@ -152,6 +152,7 @@ batches = Table(
     Column("notify", Boolean, nullable=False),  # whether its sender may be told by mail
     Column("permits", JSON, nullable=False, server_default="[]"),  # ids of those under which it was released
     Column("place", Integer),  # in the order in which those of its mailing were made durable: what somebody has seen
+    Column("owners", JSON),  # mailboxes whose mail it is; none where From alone says who sends it
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("batches_by_identity", batches.c.identity)
