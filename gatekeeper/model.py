@@ -310,12 +310,26 @@ class Scope:
 
 
 @immutable
+class TextLikeness:
+    """What a shown part says, for comparison with its copies."""
+
+    type: str  # "text/plain"
+    words: bytes = field(repr=False)  # a hash of each, in order
+    spelled: tuple[str, ...] = field(default=(), repr=False, compare=False)  # the words; () in what is stored
+
+
+@immutable
 class Likeness:
     """What the varying copies of a message have in common; a `template` permit is bound to it."""
 
-    fingerprints: frozenset[str] = frozenset()  # a copy shares at least one of these
-    links: frozenset[str] = frozenset()  # a copy has exactly these: host and path, because parameters vary
+    texts: tuple[TextLikeness, ...] = ()  # at most a tenth of the words of each may differ
+    links: frozenset[str] = frozenset()  # a copy has exactly these, of all schemes; values in a query may vary
     attachments: frozenset[str] = frozenset()  # a copy has exactly these: name, type and digest of the content
+    tokens: frozenset[str] = frozenset()  # a copy has no other: numbers like those of accounts, mail addresses
+    styles: str = ""  # a copy has these styles and scripts: a digest
+    defects: frozenset[str] = frozenset()  # a copy has no other: with more, programs may show something else
+    whole: bool = True  # False where the message is too long to be compared
+    comparable: bool = True  # False where it was stored by a version that compared less
 
 
 @immutable

@@ -34,6 +34,7 @@ from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
 from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.matters import WINDOW
+from gatekeeper.rules.likeness import unlike
 from gatekeeper.store import Connection, mailings, views
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
@@ -270,12 +271,14 @@ def _decided(
 
 
 def _likeness(connection: Connection, mailing: MailingView, kept: list[BatchView]) -> Likeness:
-    """Return what all messages have in common; raises LedgerError where they differ in more than their texts."""
-    bodies = {batch.body for batch in kept}
-    found = [agreement.likeness_of(connection, body) for body in sorted(bodies)]
-    if len({(each.links, each.attachments) for each in found}) != 1:
-        raise LedgerError(f"{mailing.id}: its messages differ in links or attachments: expected --binding exact")
-    return Likeness(frozenset().union(*(each.fingerprints for each in found)), found[0].links, found[0].attachments)
+    """Return what the first message is like, with the numbers of all; raises LedgerError where another one differs."""
+    bodies = dict.fromkeys(batch.body for batch in kept)
+    found = [agreement.likeness_of(connection, body) for body in bodies]
+    tokens = frozenset[str]().union(*(each.tokens for each in found))
+    common = replace(found[0], tokens=tokens)
+    if difference := next(filter(None, (unlike(common, each) for each in found)), ""):
+        raise LedgerError(f"{mailing.id}: its messages differ ({difference}): expected --binding exact")
+    return common
 
 
 def ask_changes(ctx: VerbContext, number: int, seen: Seen) -> Decision:

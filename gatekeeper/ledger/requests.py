@@ -19,10 +19,11 @@ from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import PermitState, RequestState, advance
 from gatekeeper.message import read_facts, read_likeness, subject_key
-from gatekeeper.model import Scope
+from gatekeeper.model import Likeness, Scope
 from gatekeeper.outbox import to_approvers, to_requesters
-from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request
+from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request, likeness_of
 from gatekeeper.policy.approvers import Question
+from gatekeeper.rules.likeness import unlike
 from gatekeeper.rules.planned_mailing import Plan, could_hold
 from gatekeeper.store import Connection, batches, views
 from gatekeeper.store import permits as stored_permits
@@ -260,7 +261,7 @@ def _grant(ctx: VerbContext, request: RequestView, rules: tuple[str, ...], terms
         until=until,
         binding=binding,
         digests=(draft.content.digest,) if draft.content and exact else (),
-        likeness=draft.content.likeness if draft.content and binding == "template" else None,
+        likeness=_likeness(ctx, draft.content) if draft.content and binding == "template" else None,
         subject=draft.subject,
         subject_key=draft.subject_key,
         lists=lists,
@@ -270,6 +271,14 @@ def _grant(ctx: VerbContext, request: RequestView, rules: tuple[str, ...], terms
         purpose=draft.purpose,
         request_key=request.key,
     )
+
+
+def _likeness(ctx: VerbContext, content: Content) -> Likeness:
+    """Return what the content of a request is like; one that was stored by an earlier version is read again."""
+    known = content.likeness if content.likeness.comparable else likeness_of(ctx.connection, content.body)
+    if difference := unlike(known, known):
+        raise LedgerError(f"it cannot be bound to a template ({difference}): expected --binding exact")
+    return known
 
 
 def _window(ctx: VerbContext, request: RequestView, terms: Terms) -> tuple[float, float]:

@@ -1,48 +1,92 @@
-"""Read what the varying copies of a template have in common: text, links and attachments."""
+"""Read what the varying copies of a template have in common: all shown texts, links, files, styles."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 
+from gatekeeper.address import normalise
+from gatekeeper.message.address_fields import read_addresses
 from gatekeeper.message.attachments import attached_parts
 from gatekeeper.message.defects import DefectCollector
-from gatekeeper.message.fingerprint import text_fingerprints
+from gatekeeper.message.headers import Header, text_of
 from gatekeeper.message.limits import Limits
-from gatekeeper.message.links import linked_pieces, normalised_host, shown_content_ids
-from gatekeeper.message.mime_tree import read_structure
+from gatekeeper.message.mime_tree import Structure, read_structure
+from gatekeeper.message.template_links import link_of
+from gatekeeper.message.template_words import MOST_WORDS, WORD, ShownText, html_text, plain_text
 from gatekeeper.message.text_parts import TextPart, read_text_parts
-from gatekeeper.model import Likeness
+from gatekeeper.model import Likeness, TextLikeness
 
 _LIMITS = Limits()
-# Hosts as links.py finds them, with the path. What follows ? or # is left out, because it differs from copy to copy.
-_LINK = re.compile(
-    r"""(?:https?:[/\\]{2,8}(?:[^\s/\\?#@<>"']{0,256}@)?|(?=www\.))"""
-    r"""(\[[0-9a-f:.]{2,45}\]|[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255})(:\d{1,5})?([/\\][^\s?#<>"']{0,2000})?"""
-)
+_MOST_NAMED = 2_000  # links and tokens of one message
+_CALENDAR_FOLD = re.compile(r"\r?\n[ \t]")
+_MACHINES = frozenset({"multipart/signed", "multipart/encrypted", "multipart/report"})
+_OVER_LIMIT = frozenset({"text-over-limit", "too-many-parts", "too-deep", "header-over-limit"})
+_URI = re.compile(r"<([^<>]{1,2000})>")
 
 
 def read_likeness(content: bytes, limits: Limits = _LIMITS) -> Likeness:
-    """Read a whole message: its fingerprints, its links without their parameters, its attachments with digests."""
+    """Read a whole message for comparison with its like. Time is linear in its size, within `limits`."""
     defects = DefectCollector()
     structure = read_structure(content, limits, defects)
-    texts = read_text_parts(content, structure.parts, limits, defects)
-    parts = attached_parts(content, structure, shown_content_ids(texts), defects)
+    parts = read_text_parts(content, structure.parts, limits, defects)
+    texts = [*_shown(parts), *_between(content, structure)]
+    links = frozenset[str]().union(_of_header(structure.root.header, limits), *(text.links for _, text in texts))
+    tokens = frozenset[str]().union(*(text.tokens for _, text in texts))
     return Likeness(
-        fingerprints=frozenset(text_fingerprints(texts, limits.sample)),
-        links=frozenset(_links(texts, defects)),
-        attachments=frozenset(
-            f"{name} {part.type} {blake2b(content[part.start : part.end], digest_size=16).hexdigest()}"
-            for part, name in parts
-        ),
+        texts=tuple(TextLikeness(type, text.words, text.spelled) for type, text in texts),
+        links=links,
+        attachments=frozenset(_files(content, structure, {id(text.part) for text in parts}, defects)),
+        tokens=tokens,
+        styles=_digest("\n".join(text.styles for _, text in texts).strip().encode("utf-8", "replace")),
+        defects=frozenset(defects.found),
+        whole=all(text.whole for _, text in texts)
+        and len(links) + len(tokens) <= _MOST_NAMED
+        and _OVER_LIMIT.isdisjoint(defects.found),
     )
 
 
-def _links(texts: Iterable[TextPart], defects: DefectCollector) -> Iterator[str]:
-    for text in texts:
-        for piece in linked_pieces(text, defects):
-            for host, port, path in _LINK.findall(piece):
-                known = normalised_host(host)
-                if known:
-                    yield known + port + (path or "").rstrip("/.,;:!)\\")
+def _shown(parts: tuple[TextPart, ...]) -> Iterator[tuple[str, ShownText]]:
+    """Yield the type of each shown part and what it says; together at most so many words as are read of a message."""
+    room = MOST_WORDS
+    for part in parts:
+        text = html_text(part.text, room) if part.is_html else plain_text(_unfolded(part), room)
+        room -= len(text.words) // WORD
+        yield part.part.type, text
+
+
+def _unfolded(part: TextPart) -> str:
+    """Return the text; that of an invitation with its lines as they are read (RFC 5545 3.1)."""
+    return _CALENDAR_FOLD.sub("", part.text) if part.part.type == "text/calendar" else part.text
+
+
+def _between(content: bytes, structure: Structure) -> Iterator[tuple[str, ShownText]]:
+    """Yield what stands before and after the parts of multiparts, which programs without MIME show."""
+    octets = b"\n".join(content[start:end] for start, end in structure.gaps)
+    if not octets.isspace() and octets:
+        yield "between the parts", plain_text(octets.decode("utf-8", "replace"), MOST_WORDS)
+
+
+def _files(content: bytes, structure: Structure, shown: set[int], defects: DefectCollector) -> Iterator[str]:
+    """Yield all that is no shown text: files, and pictures that the text shows; but no signatures, which vary."""
+    named = {id(part): name for part, name in attached_parts(content, structure, frozenset(), defects)}
+    for part in structure.parts:
+        if id(part) in named:
+            yield f"{named[id(part)]} {part.type} {_digest(content[part.start : part.end])}"
+        elif not part.children and id(part) not in shown and part.within not in _MACHINES:
+            yield f" {part.type} {_digest(content[part.start : part.end])}"
+
+
+def _of_header(header: Header, limits: Limits) -> frozenset[str]:
+    """Return where answers and those who unsubscribe are led; of the latter the host, because the rest varies."""
+    replies = (read_addresses(text_of(value, DefectCollector()), _MOST_NAMED) for value in header.all("reply-to"))
+    found = {f"reply-to:{normalise(box.address)}" for read in replies for box in read.mailboxes}
+    for value in header.all("list-unsubscribe"):
+        links = (link for uri in _URI.findall(value.decode("latin-1")) for link in link_of(uri))
+        found |= {f"unsubscribe:{link.partition('/')[0].rpartition('@')[2]}" for link in links}
+    return frozenset(found)
+
+
+def _digest(octets: bytes) -> str:
+    return blake2b(octets, digest_size=16).hexdigest() if octets else ""

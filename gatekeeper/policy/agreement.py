@@ -16,6 +16,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_likeness
 from gatekeeper.model import Likeness
 from gatekeeper.rules import Ruleset
+from gatekeeper.rules.likeness import unlike
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, views
 from gatekeeper.store.batches import read_body
@@ -27,6 +28,8 @@ from gatekeeper.store.views import EventView, MailingView
 TEMPLATE = "template"
 _BATCHES_NAMED = 5
 _LIKENESSES_KEPT = 4096  # of as many messages, in the memory of one process
+_WORDS_KEPT = 1_000_000  # of all of these together
+_MOST_KINDS = 50  # contents that were seen and are unlike each other, with which a new one is compared
 
 
 @immutable
@@ -98,7 +101,8 @@ class DecidedMailing:
             return ("it is another mailing since: the one that was looked at became part of it",)
         new = frozenset(self._not_allowed(then, terms))
         came = [one for one in self.contents.batches if one.digest in new]
-        return (*_reach(then, self.now, terms.get("max_users")), *([_named(came, len(new))] if new else ()))
+        named = [_named(came, len(new)) + self._difference(then, came[0], terms)] if new else []
+        return (*_reach(then, self.now, terms.get("max_users")), *named)
 
     def covered_by(self, one: Agreement) -> bool:
         """Return True where the giver of an approval has seen or allowed all of it."""
@@ -118,16 +122,27 @@ class DecidedMailing:
 
     def _unlike(self, seen: Collection[str], new: Collection[str]) -> Iterator[str]:
         """Yield the new contents that are like none that was seen, compared as a `template` permit compares them."""
-        known = [likeness_of(self.connection, body) for body in self.contents.bodies(seen)]
+        known = self._kinds(seen)
         bodies = {one.digest: one.body for one in self.contents.batches}
-        return (each for each in sorted(new) if not self._is_like(bodies[each], known))
+        return (each for each in sorted(new) if not _is_like(likeness_of(self.connection, bodies[each]), known))
 
-    def _is_like(self, body: bytes, known: Sequence[Likeness]) -> bool:
-        own = likeness_of(self.connection, body)
-        return any(
-            own.links == each.links and own.attachments == each.attachments and own.fingerprints & each.fingerprints
-            for each in known
-        )
+    def _kinds(self, seen: Collection[str]) -> list[Likeness]:
+        """Return the contents that were seen, of those that are like each other one."""
+        found: list[Likeness] = []
+        for body in self.contents.bodies(seen):
+            own = likeness_of(self.connection, body)
+            if len(found) < _MOST_KINDS and not _is_like(own, found):
+                found.append(own)
+        return found
+
+    def _difference(self, then: MailingSnapshot, one: KeptBatch, terms: Mapping[str, Any]) -> str:
+        """Return how a new content differs from what was seen, where contents may vary; "" where they may not."""
+        seen = self._kinds(self.contents.seen_in(then)) if terms.get("binding") == TEMPLATE else []
+        return f" ({unlike(seen[0], likeness_of(self.connection, one.body))})" if seen else ""
+
+
+def _is_like(own: Likeness, known: Sequence[Likeness]) -> bool:
+    return any(not unlike(each, own) for each in known)
 
 
 _likenesses: dict[bytes, Likeness] = {}  # by the digest of a body, which never changes
@@ -141,10 +156,19 @@ def likeness_of(connection: Connection, body: bytes) -> Likeness:
     found = _likenesses.get(body)
     if found is None:
         found = read_likeness(read_body(connection, body))
-        while len(_likenesses) >= _LIKENESSES_KEPT:
-            _likenesses.pop(next(iter(_likenesses)), None)
-        _likenesses[body] = found
+        _keep(body, found)
     return found
+
+
+def _keep(body: bytes, found: Likeness) -> None:
+    """Keep a likeness, in place of the oldest ones where there are too many or too long ones."""
+    _likenesses[body] = found
+    while len(_likenesses) > _LIKENESSES_KEPT or sum(map(_size, list(_likenesses.values()))) > _WORDS_KEPT:
+        _likenesses.pop(next(iter(_likenesses)), None)
+
+
+def _size(likeness: Likeness) -> int:
+    return sum(len(text.spelled) for text in likeness.texts)
 
 
 def read_ahead(connection: Connection, mailing: MailingView, *, template: bool = False) -> None:

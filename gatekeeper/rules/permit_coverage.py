@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gatekeeper.model import Evidence, Likeness, Name, Permit, Scope, Source
+from gatekeeper.model import Evidence, Name, Permit, Scope, Source
+from gatekeeper.rules.likeness import unlike
 
 _AFTER_ALL_ELSE = {"exception": 1, "approval": 2, "emergency": 3}  # the order in which permits are used
 
@@ -97,20 +98,7 @@ def _content(permit: Permit, evidence: Evidence) -> str:
         return "the content is not what was approved"
     if permit.likeness is None:
         return ""
-    return _unlike(permit.likeness, evidence.likeness)
-
-
-def _unlike(approved: Likeness, own: Likeness | None) -> str:
-    if own is None:
-        return "the content cannot be compared with what was approved"
-    if approved.links != own.links:
-        changed = ", ".join(sorted(approved.links ^ own.links)[:3])
-        return f"the content has other links than what was approved ({changed})"
-    if approved.attachments != own.attachments:
-        return "the content has other attachments than what was approved"
-    if not approved.fingerprints & own.fingerprints:
-        return "the content is not like what was approved"
-    return ""
+    return unlike(permit.likeness, evidence.likeness)
 
 
 def _sender(permit: Permit, evidence: Evidence) -> str:

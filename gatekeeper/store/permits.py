@@ -117,7 +117,7 @@ def _row(number: int, given: Grant, act: Act) -> dict[str, Any]:
         "rules": list(given.rules),
         "binding": given.binding,
         "digests": list(given.digests),
-        **likeness_to_row(given.likeness or Likeness()),
+        **likeness_to_row(given.likeness),
         "subject": given.subject,
         "subject_key": given.subject_key,
         "lists": list(given.lists),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from gatekeeper.lib.moments import moment_of
-from gatekeeper.model import Action, Client, Counts, Likeness, ListReach, Permit, Reason, Scope
+from gatekeeper.model import Action, Client, Counts, Likeness, ListReach, Permit, Reason, Scope, TextLikeness
 from gatekeeper.store.db.schema import counters
 from gatekeeper.store.db.statements import upsert
 
@@ -106,13 +107,27 @@ def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit
 
 
 def likeness_of(row: Mapping[str, Any] | RowMapping) -> Likeness:
-    """Return a stored likeness."""
-    return Likeness(*(frozenset(row[name]) for name in ("fingerprints", "links", "attachments")))
+    """Return a stored likeness; one that was stored before whole texts were compared cannot be compared any more."""
+    links, attachments, more = frozenset(row["links"]), frozenset(row["attachments"]), row.get("likeness")
+    if not more:
+        return Likeness(links=links, attachments=attachments, comparable=False)
+    texts = tuple(TextLikeness(type, b64decode(words)) for type, words in more["texts"])
+    tokens, defects = frozenset(more["tokens"]), frozenset(more["defects"])
+    return Likeness(texts, links, attachments, tokens, more["styles"], defects, more["whole"])
 
 
-def likeness_to_row(likeness: Likeness) -> dict[str, Any]:
-    """Return a likeness as JSON."""
-    return {name: sorted(getattr(likeness, name)) for name in ("fingerprints", "links", "attachments")}
+def likeness_to_row(likeness: Likeness | None) -> dict[str, Any]:
+    """Return a likeness as JSON; of the words only their hashes."""
+    if likeness is None:
+        return {"links": [], "attachments": [], "likeness": None}
+    more = {
+        "texts": [[text.type, b64encode(text.words).decode("ascii")] for text in likeness.texts],
+        "tokens": sorted(likeness.tokens),
+        "styles": likeness.styles,
+        "defects": sorted(likeness.defects),
+        "whole": likeness.whole,
+    }
+    return {"links": sorted(likeness.links), "attachments": sorted(likeness.attachments), "likeness": more}
 
 
 def scope_of(names: Iterable[tuple[str, str]]) -> Scope:

@@ -152,5 +152,5 @@ def test_scripts_are_sound():
     debian = [
         DEPLOY / "debian" / name for name in ("gatekeeper.sh", "postinst", "prerm", "postrm", "try", "try-within")
     ]
-    fetching = [ROOT / name for name in ("tools/confusables.sh", "tests/peers/fetch_address_parsers.sh")]
+    fetching = [ROOT / name for name in ("tools/confusables.sh", "tests/peers/fetch_parsers.sh")]
     run(tool("shellcheck"), DEPLOY / "build-deb", *debian, *fetching, ROOT / ".ci/run")

@@ -6,10 +6,13 @@ from datetime import date
 from functools import partial
 
 import pytest
+from sqlalchemy import update
 
 from gatekeeper.ledger.service import Exempted, LedgerError, NotAllowed, NotFound, Terms, Wanted
+from gatekeeper.message import read_facts
 from gatekeeper.model import Scope
 from gatekeeper.store import permits
+from gatekeeper.store.db import schema
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TEXT, TODAY, Scene, written
 from tests.store.arrivals import people
 
@@ -93,6 +96,10 @@ async def test_one_byte_changed_is_held_where_content_binds_and_a_forger_may_sen
         (TEXT.replace(b"benefits.example.gov", b"benefits.example.org"), "the content has other links"),
         (TEXT.replace(b"/guide", b"/guides"), "the content has other links"),
         (b"Buy now\nhttps://benefits.example.gov/enrolment/guide\n", "the content is not like what was approved"),
+        (TEXT + b"IBAN DE89 3704 0044 0532 0130 00\n", "a number or an address that was not approved (8937040044"),
+        (TEXT + b"Write to eve@evil.example\n", "a number or an address that was not approved (eve@evil.example)"),
+        (TEXT + b"tel:+14065550100\n", "the content has other links than what was approved (tel:14065550100)"),
+        (TEXT + b"Please send all your money to our new office\n", "9 words changed"),
     ],
 )
 async def test_a_template_covers_what_varies_and_not_another_link(scene, text, difference):
@@ -103,6 +110,29 @@ async def test_a_template_covers_what_varies_and_not_another_link(scene, text, d
         assert "queued" in reply.text
     else:
         assert "Held" in reply.text and difference in scene.mailing().reasons[0].text
+
+
+async def test_a_request_from_before_whole_texts_were_compared_is_read_again_when_it_is_approved(scene):
+    scene.ask(content=CONTENT)
+    old = {"digest": read_facts(CONTENT).content_digest, "fingerprints": ["0-ab"], "links": [], "attachments": []}
+    scene.store.call(lambda connection: connection.execute(update(schema.requests).values(content=old)))
+    scene.service.approve_request(1, CIO, terms=Terms(binding="template"))
+    assert "queued" in (await scene.send(text=TEXT.replace(b"Dear colleagues", b"Dear Ann"))).text
+
+
+async def test_a_template_permit_from_before_whole_texts_were_compared_covers_nothing(scene):
+    scene.ask(content=CONTENT)
+    scene.service.approve_request(1, CIO, terms=Terms(binding="template"))
+    old = {"likeness": None, "fingerprints": ["0-ab"]}
+    scene.store.call(lambda connection: connection.execute(update(schema.permits).values(**old)))
+    await scene.send()
+    assert "it was given before whole texts were compared, and has to be given again" in scene.mailing().reasons[0].text
+
+
+async def test_what_is_too_long_is_bound_exactly_only(scene):
+    scene.ask(content=written(SENDER, "Open enrolment", b"many words " * 10_001))
+    with pytest.raises(LedgerError, match=r"cannot be bound to a template .* expected --binding exact"):
+        scene.service.approve_request(1, CIO, terms=Terms(binding="template"))
 
 
 async def test_late_requests_are_flagged_with_the_earliest_day_or_refused(store, tmp_path):

@@ -99,8 +99,23 @@ async def test_content_that_varies_is_covered_by_a_template_and_other_content_is
         scene.service.approve(1, CIO, seen=seen)
     template = Terms(binding="template")
     await scene.send(text=OTHER)
-    with pytest.raises(Stale, match="1 message of other content, in batch 3"):
+    with pytest.raises(Stale, match=r"1 message of other content, in batch 3 \(the content has other links"):
         scene.service.approve(1, CIO, terms=template, seen=seen)
+
+
+async def test_messages_that_differ_by_more_than_a_template_allows_are_bound_exactly(scene):
+    await scene.send()
+    await scene.send(text=TEXT + b"Please send all your money to our new office\n")
+    with pytest.raises(LedgerError, match=r"its messages differ .* 9 words changed.*: expected --binding exact"):
+        scene.service.approve(1, CIO, terms=Terms(binding="template"))
+
+
+async def test_numbers_that_vary_among_what_was_approved_may_be_any_of_these(scene):
+    for number in (b"4711 0815", b"4711 0816"):
+        await scene.send(text=TEXT + b"Your number is " + number)
+    scene.service.approve(1, CIO, terms=Terms(binding="template", uses=9))
+    for number, told in ((b"4711 0816", "queued"), (b"4711 0817", "Held")):
+        assert told in (await scene.send(text=TEXT + b"Your  number is " + number)).text
 
 
 async def test_more_of_the_same_kind_is_released_by_a_template(scene):

@@ -191,7 +191,7 @@ requests = Table(  # an agency asks for a mailing in advance
     Column("users", Integer, nullable=False),
     Column("planned", String(10)),  # ISO days, by the organisation's clock
     Column("needed_by", String(10)),
-    Column("content", JSON),  # what it is bound to, where content was given: digest, fingerprints, links, attachments
+    Column("content", JSON),  # what it is bound to, where content was given: digest, links, attachments, likeness
     Column("body", LargeBinary(32), ForeignKey("bodies.digest")),
     Column("exception", Boolean, nullable=False),
     Column("late", Boolean, nullable=False),
@@ -223,6 +223,7 @@ permits = Table(
     Column("fingerprints", JSON, nullable=False, server_default="[]"),
     Column("links", JSON, nullable=False, server_default="[]"),
     Column("attachments", JSON, nullable=False, server_default="[]"),
+    Column("likeness", JSON),  # what else a copy of a template is compared by; NULL where it was given before that
     Column("subject", Text, nullable=False, server_default=""),
     Column("subject_key", Text, nullable=False, server_default=""),  # "" for any subject
     Column("lists", JSON, nullable=False, server_default="[]"),  # that it may go to; empty for any
