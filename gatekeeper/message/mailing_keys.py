@@ -24,6 +24,17 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
     return Keys(strong=tuple(_strong(transaction, facts)), weak=tuple(_weak(facts)))
 
 
+def shared_text(transaction: Transaction, facts: Facts) -> str:
+    """Return subject and text, by which mailings of several senders are counted together.
+
+    Returns "" for mail without either, and for automatic mail and invitations, whose texts machines write.
+    """
+    text = facts.fingerprints[0] if facts.fingerprints else ""
+    if not facts.subject_key or not text or is_automatic(transaction, facts):
+        return ""
+    return f"{facts.subject_key}\0{text}"
+
+
 def batch_identity(sender: str, recipients: Addresses, facts: Facts) -> str:
     """Return a hex SHA-256 that a kept batch and its resend share, and no other batch has.
 

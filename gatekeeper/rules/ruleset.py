@@ -18,6 +18,7 @@ from gatekeeper.model import Action, EarlierMailings, Evidence
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
 from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, tests_of
+from gatekeeper.rules.matching.least_people import least_people
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
 from gatekeeper.rules.specs import (
@@ -107,6 +108,7 @@ class Ruleset:
     watched: frozenset[str] = field(init=False, repr=False, compare=False)  # lists whose reach a rule asks for
     reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that rules test or name
     observes: bool = field(init=False, repr=False, compare=False)  # True where a rule has `mode: observe`
+    least_people: int = field(init=False, repr=False, compare=False)  # below it no rule about counts matches
     reads_suspended: bool = field(init=False, repr=False, compare=False)  # True where a rule tests `suspended`
     earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what rules ask the ledger
     draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that depend on the ruleset
@@ -127,6 +129,8 @@ class Ruleset:
         object.__setattr__(self, "draws", draws)
         object.__setattr__(self, "observes", any(rule.observe for rule in self.rules))
         acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
+        conditions = (rule.when for rule in self.rules)
+        object.__setattr__(self, "least_people", least_people(conditions, self.mass))
         object.__setattr__(self, "reads_suspended", any(test.field == "suspended" for test in acting))
         object.__setattr__(self, "earlier", frozenset(earlier_of(test) for test in acting if test.field == "earlier"))
 

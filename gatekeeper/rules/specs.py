@@ -131,6 +131,7 @@ class MailingRules:
     source: str = "sender"  # or "agency"
     within: timedelta = timedelta(hours=24)
     gather: Gather | None = Gather()  # None: off
+    across: bool = True  # one text from many senders is counted together
     separate: frozenset[str] = frozenset()  # senders whose messages are each a mailing of their own
 
 

@@ -56,6 +56,8 @@ class Arrival:
     trace: bytes = field(default=b"", repr=False)
     notify: bool = False  # whether the sender may be told by mail
     earlier: frozenset[EarlierMailings] = frozenset()  # what the rules ask about earlier mailings
+    text: str = ""  # subject and text, by which it counts with mail of other senders; "" where it does not
+    least_people: int = 0  # below this sum no rule about counts matches
     returning: bool = False  # it bears a release token: it is not taken for a resend of the batch that is stored
 
     @property

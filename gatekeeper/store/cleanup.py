@@ -23,6 +23,7 @@ from gatekeeper.store.db.schema import (
     jobs,
     mailing_keys,
     mailing_people,
+    mailing_texts,
     mailings,
     requests,
 )
@@ -134,7 +135,7 @@ def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> 
         own = jobs.c.mailing_id.in_(ids)
         connection.execute(update(jobs).where(own, jobs.c.state != "due").values(recipient=None, error=None))
         connection.execute(update(jobs).where(own).values(mailing_id=None))
-        for table in (mailing_keys, mailing_people, events):
+        for table in (mailing_keys, mailing_texts, mailing_people, events):
             connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
         connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
     return len(ids)

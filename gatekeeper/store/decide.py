@@ -7,7 +7,7 @@ sees the first. A refusal adds nobody and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
+from gatekeeper.store.across import count_across, is_passed_on, open_common
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival
@@ -28,6 +29,7 @@ from gatekeeper.store.db.statements import Row, Statement, one_of
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
 from gatekeeper.store.list_reach import Tallies, tally
+from gatekeeper.store.mailing_keys import COMMON
 from gatekeeper.store.mailing_match import Match, hold_gathered, match_mailing
 from gatekeeper.store.people import PersonRow, count_reached, grow, mark_reached_among
 from gatekeeper.store.permit_uses import begin_flight, claim, judge_with_permits
@@ -57,12 +59,15 @@ class Handling(StrEnum):
 class _Judged:
     """A verdict on an arrival, and what it is about."""
 
+    # all but the verdict is of its mailing alone, even where the verdict is on all mailings of its text
+
     pending: PendingDecision
     match: Match
     new: dict[Hash, PersonRow]  # people whom its mailing did not count
     tallies: Tallies
     counts: Counts  # with these people
     verdict: Verdict
+    shares: bool = True  # its text is counted with that of other mailings
 
 
 def decide(connection: Connection, secret: bytes, pending: Sequence[PendingDecision]) -> list[Outcome | Exception]:
@@ -103,19 +108,43 @@ def _decide(unit: UnitOfWork, pending: PendingDecision) -> Outcome | Exception:
 
 def _judge(unit: UnitOfWork, pending: PendingDecision) -> _Judged:
     """Judge an arrival by the counts of its mailing with the arrival in them; nothing but merges is changed."""
-    audience, match = pending.arrival.audience, match_mailing(unit, pending)
+    judged = _judge_alone(unit, pending, match_mailing(unit, pending))
+    mailing = judged.match.mailing
+    if not judged.shares or not unit.people_across(pending, mailing):
+        return judged
+    if is_passed_on(unit, pending, mailing):
+        return replace(judged, shares=False)
+    passes = judged.verdict.action.passes and not judged.verdict.permits
+    return _judge_across(unit, judged) if passes else judged
+
+
+def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match) -> _Judged:
+    audience = pending.arrival.audience
     new = match.mailing.find_new(unit.connection, pending.people)
     tallies = tally(unit, match.mailing, audience, new)
     counts = grow(match.mailing.counts, audience, new, tallies)
-    verdict = _verdict(unit, match.mailing, pending, partial(pending.judge, counts))
-    return _Judged(pending, match, new, tallies, counts, verdict)
+    verdict = _verdict(unit, match.mailing, pending, counts)
+    return _Judged(pending, match, new, tallies, counts, verdict, shares=match.joined_by != COMMON)
 
 
-def _verdict(
-    unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision, judge: Callable[[Standing], Verdict]
-) -> Verdict:
+def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
+    """Judge what would pass by the counts of all mailings of its text; if these hold it, hold it in the common one.
+
+    Whether its own mailing is mass does not depend on what others send.
+    """
+    pending, own = judged.pending, judged.match.mailing
+    wide = count_across(unit, pending, own, judged.counts)
+    if wide is None:
+        return judged
+    verdict = _verdict(unit, own, pending, wide)
+    if verdict.action is Action.HOLD:
+        return _judge_alone(unit, pending, Match(open_common(unit, pending, own), COMMON, {}))
+    return replace(judged, verdict=replace(verdict, mass=judged.verdict.mass))
+
+
+def _verdict(unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision, counts: Counts) -> Verdict:
     """Judge by the mailing's own state; where the verdict may depend on the rest of the ledger, judge by all of it."""
-    own = own_standing(unit.connection, mailing.row)
+    judge, own = partial(pending.judge, counts), own_standing(unit.connection, mailing.row)
     verdict = judge(own)
     if not verdict.depends_on_ledger:
         return verdict
@@ -238,6 +267,8 @@ def _count(unit: UnitOfWork, judged: _Judged, *, reached: bool) -> None:
     row["version"] += 1
     mailing.grow(judged.new, judged.counts, reached=reached)
     unit.note(mailing, match.free)
+    if judged.shares:
+        unit.note_text(mailing, judged.pending)
 
 
 def _count_reached_first(unit: UnitOfWork, judged: _Judged) -> int:

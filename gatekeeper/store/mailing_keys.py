@@ -22,7 +22,8 @@ from gatekeeper.store.db.statements import BulkInsert, Row, SelectAmong, upsert
 
 STRONG = ("queue", "message")
 SHORT = "short"  # what a message of few words is: it joins, but merges nothing
-KINDS = (*STRONG, "subject", "text", "auto", SHORT)  # the most telling first
+COMMON = "common"  # of a text that several senders share
+KINDS = (*STRONG, "subject", "text", "auto", SHORT, COMMON)  # the most telling first
 _SHARED = 4  # octets
 
 
@@ -34,11 +35,14 @@ class ArrivalHashes:
     keys: tuple[tuple[Hash, str], ...]  # with their kinds
     places: tuple[Hash, ...]
     wide: tuple[Hash, ...]  # keys that join across places
+    text: Hash | None = None  # subject and text, which mail of other senders may share
+    common: Hash | None = None  # the key that leads to the common mailing of that text
 
     @property
     def locks(self) -> tuple[int, ...]:
-        """The names to lock on Postgres: the places, and every key that may join a mailing of other places."""
-        return tuple(map(lock_name, (*self.places, *self.wide)))
+        """The names to lock on Postgres: places, the text, and every key that may join a mailing of other places."""
+        text = () if self.text is None else (self.text,)
+        return tuple(map(lock_name, (*self.places, *self.wide, *text)))
 
 
 Within = tuple[str, Hash]  # the name of a place or an agency, and its hash
@@ -63,7 +67,13 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
         for name, begins in (wide if kind == "text" else near)
     )
     texts = [key for key, kind in weak if kind == "text"] if arrival.by_agency else []
-    return ArrivalHashes(places[0], strong + weak, places, (*(key for key, _ in strong), *texts))
+    wide_keys = (*(key for key, _ in strong), *texts)
+    text, common = _shared(secret, arrival.text) if arrival.text else (None, None)
+    return ArrivalHashes(places[0], strong + weak, places, wide_keys, text, common)
+
+
+def _shared(secret: bytes, text: str) -> tuple[Hash, Hash]:
+    return keyed(secret, f"across {text}"), keyed(secret, f"common {text}")
 
 
 def places_of(source: Source) -> tuple[Place, ...]:

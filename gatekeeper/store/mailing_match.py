@@ -14,14 +14,24 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, se
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DECIDED, BatchState, MailingState, strictness
+from gatekeeper.store.across import is_passed_on
 from gatekeeper.store.active_mailing import ActiveMailing, new_row
 from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import batches, events, jobs, mailing_keys, mailings, permit_uses, permits
+from gatekeeper.store.db.schema import (
+    batches,
+    events,
+    jobs,
+    mailing_keys,
+    mailing_texts,
+    mailings,
+    permit_uses,
+    permits,
+)
 from gatekeeper.store.db.statements import Row, upsert
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, digests_of, note_growth
 from gatekeeper.store.list_reach import merge_tallies
-from gatekeeper.store.mailing_keys import KINDS, SHORT, STRONG
+from gatekeeper.store.mailing_keys import COMMON, KINDS, SHORT, STRONG
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
 from gatekeeper.store.rows import mailing_name
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
@@ -44,6 +54,10 @@ def match_mailing(unit: UnitOfWork, pending: PendingDecision) -> Match:
     Raises DBAPIError.
     """
     found = unit.led_to(pending)
+    common = unit.common_of(pending)
+    is_free = common is not None and not any(mailing.state in DECIDED for mailing, _ in found.values())
+    if common is not None and is_free and not is_passed_on(unit, pending, common):
+        return Match(common, COMMON, {})
     if not found:
         return Match(unit.open_mailing(pending), None, dict(pending.hashes.keys))
     free = {key: kind for key, kind in pending.hashes.keys if key not in found}
@@ -94,6 +108,7 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     came, had = digests_of(connection, other["id"]), digests_of(connection, target)
     copy_people(connection, other["id"], target)
     forget_people(connection, other["id"])
+    _move_texts(connection, other["id"], target)
     _place_behind(connection, other["id"], before["kept"] or 0)
     for table in (mailing_keys, batches, permits, jobs, events):
         connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))
@@ -110,6 +125,13 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     )
     if before["state"] == MailingState.HELD and came:
         note_growth(connection, before, changes, Growth(len(came), len({*came} - {*had})), now)
+
+
+def _move_texts(connection: Connection, other: int, target: int) -> None:
+    texts = select(mailing_texts.c.key, literal(target)).where(mailing_texts.c.mailing_id == other)
+    moved = upsert(connection, mailing_texts).from_select(["key", "mailing_id"], texts)
+    connection.execute(moved.on_conflict_do_nothing())
+    connection.execute(delete(mailing_texts).where(mailing_texts.c.mailing_id == other))
 
 
 def _place_behind(connection: Connection, other: int, kept: int) -> None:
@@ -181,7 +203,8 @@ def open_successor(connection: Connection, mailing_id: int) -> int | None:
     Returns None where nobody was reached: the keys are removed, and later mail starts afresh.
     """
     if not count_reached(connection, mailing_id):
-        connection.execute(delete(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id))
+        for table in (mailing_keys, mailing_texts):
+            connection.execute(delete(table).where(table.c.mailing_id == mailing_id))
         return None
     closed = _read(connection, mailing_id)
     row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
@@ -190,6 +213,7 @@ def open_successor(connection: Connection, mailing_id: int) -> int | None:
     copy_people(connection, mailing_id, successor, only_reached=True)
     counts = recount(connection, successor)
     connection.execute(update(mailings).where(mailings.c.id == successor).values(**counts))
-    moved = update(mailing_keys).where(mailing_keys.c.mailing_id == mailing_id).values(mailing_id=successor)
-    connection.execute(moved)
+    for table in (mailing_keys, mailing_texts):
+        moved = update(table).where(table.c.mailing_id == mailing_id)
+        connection.execute(moved.values(mailing_id=successor))
     return successor

@@ -13,12 +13,12 @@ from itertools import count
 
 from sqlalchemy import Connection, literal_column, select
 
-from gatekeeper.lifecycle import KEPT_BATCHES
+from gatekeeper.lifecycle import DECIDED, KEPT_BATCHES
 from gatekeeper.store.active_mailing import ActiveMailing, write_rows
 from gatekeeper.store.arrival import Arrival, Judge
 from gatekeeper.store.db.hashing import Hash, keyed
-from gatekeeper.store.db.schema import batches, mailings
-from gatekeeper.store.db.statements import SelectAmong, Statement, driver_rows, savepoint
+from gatekeeper.store.db.schema import batches, mailing_texts, mailings
+from gatekeeper.store.db.statements import BulkInsert, SelectAmong, Statement, driver_rows, savepoint, upsert
 from gatekeeper.store.mailing_keys import ArrivalHashes, lock_mailings_of_keys, point_keys
 from gatekeeper.store.people import PersonRow, add_people, hash_people
 
@@ -50,6 +50,9 @@ class UnitOfWork:
     _leads: dict[Hash, ActiveMailing] = field(default_factory=dict)  # key -> the mailing that takes in its batches
     _changed: dict[int, ActiveMailing] = field(default_factory=dict)  # by id: something of it is not written yet
     _pointed: dict[Hash, tuple[int, str]] = field(default_factory=dict)  # keys whose lead is not written yet: id, kind
+    _sharing: dict[Hash, set[int]] = field(default_factory=dict)  # text -> ids of the mailings that have it
+    _people: dict[int, int] = field(default_factory=dict)  # id of such a mailing -> how many people it counts
+    _shared: list[tuple[Hash, int]] = field(default_factory=list)  # texts and ids that are not written yet
     _ids: Iterator[int] = field(default_factory=lambda: iter(()))  # for new mailings
     _most: int = 0  # mailings that may still be opened: one by each arrival
     _is_read: bool = False
@@ -64,6 +67,7 @@ class UnitOfWork:
         self._most = len(pending)
         self._kept = self._read_kept(pending)
         self._leads = self._read_leads(pending)
+        self._read_texts(pending)
         for each in pending:
             each.people = each.people or hash_people(self.secret, each.arrival.audience)
         self._look_up_people(pending)
@@ -78,13 +82,23 @@ class UnitOfWork:
 
     def _read_leads(self, pending: Sequence[PendingDecision]) -> dict[Hash, ActiveMailing]:
         """Return each key that leads to a mailing; one mailing is one value, however many keys lead to it."""
-        keys = list({key: None for each in pending for key, _ in each.hashes.keys})
+        keys = list({key: None for each in pending for key in _leading(each.hashes)})
         known: dict[int, ActiveMailing] = {}
         leads = {}
         for row in lock_mailings_of_keys(self.connection, keys, min(each.since for each in pending)):
             key = bytes(row.pop("key"))
             leads[key] = known.setdefault(row["id"], ActiveMailing.of(row))
         return leads
+
+    def _read_texts(self, pending: Sequence[PendingDecision]) -> None:
+        """Read which mailings share the arrivals' texts, and how many people each of them counts."""
+        self._sharing = {each.hashes.text: set() for each in pending if each.hashes.text is not None}
+        self._people = {}
+        since = min(each.since for each in pending)
+        for row in _SHARING.rows(self.connection, list(self._sharing)) if self._sharing else ():
+            if row["started_at"] > since:
+                self._sharing[bytes(row["key"])].add(row["mailing_id"])
+                self._people[row["mailing_id"]] = row["users"] + row["external"]
 
     def _look_up_people(self, pending: Sequence[PendingDecision]) -> None:
         people: dict[int, set[Hash]] = {}
@@ -117,6 +131,17 @@ class UnitOfWork:
             if (mailing := leads.get(key)) is not None and mailing.row["started_at"] > since
         }
 
+    def common_of(self, pending: PendingDecision) -> ActiveMailing | None:
+        """Return the common mailing of the arrival's text that still decides about it; None where there is none."""
+        mailing = self._leads.get(pending.hashes.common) if pending.hashes.common is not None else None
+        stands = mailing is not None and mailing.state in DECIDED and mailing.row["started_at"] > pending.since
+        return mailing if stands else None
+
+    def people_across(self, pending: PendingDecision, but: ActiveMailing) -> list[int]:
+        """Return how many people each other mailing counts that shares the arrival's text."""
+        sharing = self._sharing[pending.hashes.text] if pending.hashes.text is not None else ()
+        return [self._people[id] for id in sharing if id != but.id]
+
     def open_mailing(self, pending: PendingDecision) -> ActiveMailing:
         """Return a new mailing for an arrival; the unit has it once it is noted."""
         id = next(self._ids, None)
@@ -125,14 +150,33 @@ class UnitOfWork:
             id = next(self._ids)
         return ActiveMailing.open(id, pending.hashes.source, pending.now)
 
+    def open_common(self, pending: PendingDecision) -> ActiveMailing:
+        """Return a new common mailing for the arrival's text, which leads to it from now on."""
+        assert pending.hashes.common is not None  # else it counts with nobody's
+        mailing = self.open_mailing(pending)
+        self.note(mailing, {pending.hashes.common: "common"})
+        return mailing
+
     # -- change --------------------------------------------------------------------------------------------------
 
     def note(self, mailing: ActiveMailing, keys: Mapping[Hash, str]) -> None:
         """Note that a mailing is new, grown or changed; `keys`, with their kinds, lead to it from now on."""
         self._changed[mailing.id] = mailing
+        if mailing.id in self._people:
+            self._people[mailing.id] = mailing.counts.people
         for key, kind in keys.items():
             self._leads[key] = mailing
             self._pointed[key] = mailing.id, kind
+
+    def note_text(self, mailing: ActiveMailing, pending: PendingDecision) -> None:
+        """Note that a mailing has an arrival of this text."""
+        if pending.hashes.text is None:
+            return
+        sharing = self._sharing[pending.hashes.text]
+        if mailing.id not in sharing:
+            sharing.add(mailing.id)
+            self._shared.append((pending.hashes.text, mailing.id))
+        self._people[mailing.id] = mailing.counts.people
 
     def add_kept(self, pending: PendingDecision) -> None:
         """Note that the batch of an arrival is kept from now on."""
@@ -146,7 +190,8 @@ class UnitOfWork:
         write_rows(self.connection, changed)
         point_keys(self.connection, ((key, id, kind) for key, (id, kind) in self._pointed.items()))
         add_people(self.connection, (people for each in changed for people in each.take_added()))
-        self._changed, self._pointed = {}, {}
+        _SHARE.run(self.connection, sorted(self._shared))
+        self._changed, self._pointed, self._shared = {}, {}, []
 
     # -- what is done in the database before the verdict is known ------------------------------------------------
 
@@ -173,9 +218,32 @@ class UnitOfWork:
         """Read everything anew for the next arrival: merging changes rows in the database alone."""
         savepoint(self.connection, "RELEASE SAVEPOINT merging")
         self._has_savepoint = self._is_read = False
-        self._changed, self._pointed, self._ids = {}, {}, iter(())
+        self._changed, self._pointed, self._shared, self._ids = {}, {}, [], iter(())
 
 
+def _leading(hashes: ArrivalHashes) -> Iterator[Hash]:
+    yield from (key for key, _ in hashes.keys)
+    if hashes.common is not None:
+        yield hashes.common
+
+
+_SHARING = SelectAmong(
+    mailing_texts.c.key,
+    lambda among: (
+        select(
+            mailing_texts.c.key,
+            mailing_texts.c.mailing_id,
+            mailings.c.started_at,
+            mailings.c.users,
+            mailings.c.external,
+        )
+        .join(mailings, mailings.c.id == mailing_texts.c.mailing_id)
+        .where(among)
+    ),
+)
+_SHARE = BulkInsert(
+    lambda connection: upsert(connection, mailing_texts).on_conflict_do_nothing(), ["key", "mailing_id"]
+)
 _ANY = Statement(lambda _: select(literal_column("1").label("found")).select_from(batches).limit(literal_column("1")))
 _KEPT = SelectAmong(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gatekeeper.rules.fields import BY_THE_RULESET, FIELDS
 from gatekeeper.rules.language.read_approvers import ASK
-from gatekeeper.rules.language.scalars import ADDRESS, CALENDAR, DAY, DURATION, PATH, POSITIVE, SPAN, word_of
+from gatekeeper.rules.language.scalars import ADDRESS, CALENDAR, DAY, DURATION, PATH, POSITIVE, SPAN, SWITCH, word_of
 from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Section, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar
 from gatekeeper.rules.specs import AuditRules, Escalation, Gather, Held, Holidays, MailingRules, Notices, Requests
@@ -64,6 +64,7 @@ MAILING = Section(
         Key("source", word_of("sender", "agency"), "Whose messages are counted together."),
         Key("within", DURATION, "How long after its first message a mailing takes in more."),
         Key("gather", _GatherOrOff(), "Which batches wait until their mailing is whole."),
+        Key("across", SWITCH, "off: one text from many senders of the organisation is not counted together."),
         Key("separate", ListOf(ADDRESS), "Senders each of whose messages is a mailing of its own."),
     ),
     _make_mailing,

@@ -63,6 +63,10 @@ def _flag(text: str) -> bool:
     return text.lower() in _YES
 
 
+def _switch(text: str) -> bool:
+    return _flag({"on": "true", "off": "false"}.get(text.lower(), text))
+
+
 def _folded_lines(text: str) -> str:
     return " ".join(text.split())
 
@@ -122,6 +126,7 @@ CALENDAR = Value("a country with its state, such as US-MT", _match(_CALENDAR), _
 WHOLE = Value("a whole number, such as 200", _whole, {"type": "integer", "minimum": 0})
 POSITIVE = Value("a whole number of at least 1", _positive, {"type": "integer", "minimum": 1})
 FLAG = Value("true or false", _flag, {"type": "boolean"})
+SWITCH = Value("on or off", _switch, {"enum": ["on", "off", True, False]})  # an editor's YAML reads on as true
 ADDRESS = Value("an address, such as cio@example.gov", _address, _STRING_JSON)
 DOMAIN = Value('a domain, such as doa.example.gov, or "*.doa.example.gov" for all below it', _domain, _STRING_JSON)
 DAY = Value("a day, such as 2026-12-31", _day, _STRING_JSON)

@@ -95,10 +95,19 @@ mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys 
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # queue, message, subject, text, auto
+    Column("kind", String(8), nullable=False),  # queue, message, subject, text, auto, common
     sqlite_with_rowid=False,
 )
 Index("mailing_keys_by_mailing", mailing_keys.c.mailing_id)
+
+mailing_texts = Table(  # subject and text of mailings, which those of other senders may share (across.py)
+    "mailing_texts",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("mailing_texts_by_mailing", mailing_texts.c.mailing_id)
 
 mailing_people = Table(  # whom a mailing reaches: the exact set, as keyed hashes
     "mailing_people",
