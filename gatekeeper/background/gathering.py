@@ -15,7 +15,7 @@ from functools import partial
 from gatekeeper import notices, rules
 from gatekeeper.audit.record import GATHERED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
-from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge
+from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge_gathered
 from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
@@ -123,7 +123,7 @@ class GatherRunner:
         self, connection: Connection, gathered: GatheredMailing, facts: dict[bytes, Facts], policy: Policy
     ) -> Rejudged:
         kept = read_kept(connection, gathered.batches, facts, policy)
-        return rejudge(connection, gathered, kept, policy, self.clock())
+        return rejudge_gathered(connection, gathered, kept, policy, self.clock())
 
     def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
         """Judge and write in one transaction, where a mailing whose time is over grows faster than it is judged."""

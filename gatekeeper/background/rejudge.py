@@ -13,11 +13,12 @@ from gatekeeper import rules
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
-from gatekeeper.model import Action, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
+from gatekeeper.model import Action, Counts, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.agreement import likeness_of
 from gatekeeper.policy.evidence import Judgment, audience_of, source_of
 from gatekeeper.store import Connection
+from gatekeeper.store.across import count_gathered_across
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.permit_uses import lock
 from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
@@ -106,15 +107,28 @@ class Rejudged:
         return all(fresh.get(permit.id, permit) == permit for permit in self.standing.permits)
 
 
+def rejudge_gathered(
+    connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float
+) -> Rejudged:
+    """Do as `rejudge`, by the counts of all mailings that share a text of the gathered one."""
+    mailing, ruleset = about.mailing, policy.ruleset
+    since = now - ruleset.mailing.within.total_seconds()
+    counts = count_gathered_across(connection, mailing.key, mailing.counts, since, ruleset.least_people)
+    return _rejudge(_Judging(connection, counts, kept, policy, now), about)
+
+
 def rejudge(connection: Connection, about: About, kept: Collection[Kept], policy: Policy, now: float) -> Rejudged:
     """Judge all batches of a mailing by its own standing, and by the whole ledger where a verdict may need it."""
-    judging = _Judging(connection, about.mailing, kept, policy, now)
+    return _rejudge(_Judging(connection, about.mailing.counts, kept, policy, now), about)
+
+
+def _rejudge(judging: _Judging, about: About) -> Rejudged:
     own = judging.by(about.standing)
     if not any(judged.verdict.depends_on_ledger for judged in own.each.values()):
         return own
-    claimants = [each.claimant for each in kept]
-    query = LedgerQuery(claimants, policy.ruleset.earlier, now, about.source, about.mailing.key)
-    return judging.by(whole_standing(connection, about.standing, query))
+    claimants, earlier = [each.claimant for each in judging.kept], judging.policy.ruleset.earlier
+    query = LedgerQuery(claimants, earlier, judging.now, about.source, about.mailing.key)
+    return judging.by(whole_standing(judging.connection, about.standing, query))
 
 
 @immutable
@@ -122,7 +136,7 @@ class _Judging:
     """Batches of a mailing that are judged with the counts of the whole mailing."""
 
     connection: Connection
-    mailing: MailingView
+    counts: Counts
     kept: Collection[Kept]
     policy: Policy
     now: float
@@ -136,7 +150,7 @@ class _Judging:
                 each.transaction,
                 each.facts,
                 audience_of(each.transaction.addresses, each.facts, self.policy),
-                self.mailing.counts,
+                self.counts,
                 standing,
                 each.source,
                 arrived=moment_of(each.batch.received_at),

@@ -9,14 +9,20 @@ these mailings, has reached: a reply or a forward.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
+    Integer,
     Select,
-    and_,
+    cast,
     exists,
+    func,
     literal,
     or_,
     select,
@@ -34,49 +40,64 @@ from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 
 def count_across(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMailing, counts: Counts) -> Counts | None:
-    """Return the counts of all mailings of this subject and text together, each person once.
+    """Return the counts of all mailings of the arrival's text together, each person once.
 
-    Returns None where there is no other, or where even their sum is less than any rule asks about. Raises DBAPIError.
+    Returns None where even their sum is less than any rule asks about. Raises DBAPIError.
 
     Args: `mailing` is the arrival's own, `counts` are its counts with the arrival in them.
     """
-    others = unit.people_across(pending, mailing)
-    if not others or sum(others) + counts.people < pending.arrival.least_people:
+    if sum(unit.people_across(pending, mailing)) + counts.people < pending.arrival.least_people:
         return None
     unit.write()
-    people = _people(unit.connection, pending, mailing.id) | pending.people
+    people = _people(unit.connection, mailing.id, _sharing(pending))
+    return _counts(people | pending.people, counts)
+
+
+def count_gathered_across(connection: Connection, mailing_id: int, counts: Counts, since: float, least: int) -> Counts:
+    """Return the counts of a gathered mailing together with all that share a text of it; its own where they are few.
+
+    Args: mailings begun before `since` do not count, nor a sum below `least`.
+    """
+    own = select(mailing_texts.c.key).where(mailing_texts.c.mailing_id == mailing_id)
+    among = _without_permit(mailing_texts.c.key.in_(own), since)
+    total = select(func.sum(mailings.c.users + mailings.c.external)).where(mailings.c.id.in_(among))
+    if (connection.execute(total).scalar() or 0) < max(least, counts.people + 1):
+        return counts
+    return _counts(_people(connection, mailing_id, among), counts)
+
+
+def _counts(people: Mapping[Hash, PersonRow], own: Counts) -> Counts:
     inside = [person for person in people.values() if person.inside]
-    agencies: dict[str, int] = {}
-    for person in inside:
-        if person.agency is not None:
-            agencies[person.agency] = agencies.get(person.agency, 0) + 1
-    return Counts(
-        users=len(inside),
-        external=len(people) - len(inside),
-        agencies=agencies,
-        lists=counts.lists,
-        unresolved=sum(person.unresolved for person in inside),
-        unlisted=counts.unlisted,
-        unconsented=counts.unconsented,
-        reach=counts.reach,
-    )
+    agencies = Counter(person.agency for person in inside if person.agency is not None)
+    unresolved = sum(person.unresolved for person in inside)
+    users, external = len(inside), len(people) - len(inside)
+    return replace(own, users=users, external=external, agencies=dict(agencies), unresolved=unresolved)
 
 
-def _people(connection: Connection, pending: PendingDecision, own: int) -> dict[Hash, PersonRow]:
+def _people(connection: Connection, own: int, among: Select[Any]) -> dict[Hash, PersonRow]:
     table = mailing_people
-    among = or_(table.c.mailing_id == own, table.c.mailing_id.in_(_sharing(pending)))
-    query = select(table.c.person, table.c.inside, table.c.agency, table.c.unresolved).where(among)
-    rows = connection.execute(query)
+    query = select(table.c.person, table.c.inside, table.c.agency, table.c.unresolved)
+    rows = connection.execute(query.where(or_(table.c.mailing_id == own, table.c.mailing_id.in_(among))))
     return {bytes(person): PersonRow(inside, agency, unresolved) for person, inside, agency, unresolved in rows}
 
 
-def _sharing(pending: PendingDecision, *, by_permit: bool = False) -> Select[Any]:
-    """Select the ids of mailings that share the arrival's text: those without a permit, or only those with one."""
-    used = exists().where(permit_uses.c.mailing_id == mailings.c.id)
-    passed = or_(mailings.c.state == MailingState.RELEASED.value, used)
+def _sharing(pending: PendingDecision) -> Select[Any]:
+    return _without_permit(mailing_texts.c.key == pending.hashes.text, pending.since)
+
+
+def _without_permit(of_text: ColumnElement[bool], since: float) -> Select[Any]:
+    """Select the ids of mailings of these texts that no permit has let pass."""
+    return _of_text(of_text, since).where(~_BY_PERMIT)
+
+
+def _of_text(of_text: ColumnElement[bool], since: float) -> Select[Any]:
     query = select(mailings.c.id).join(mailing_texts, mailing_texts.c.mailing_id == mailings.c.id)
-    query = query.where(mailing_texts.c.key == pending.hashes.text, mailings.c.started_at > pending.since)
-    return query.where(passed if by_permit else ~passed)
+    return query.where(of_text, mailings.c.started_at > since)
+
+
+_BY_PERMIT = or_(
+    mailings.c.state == MailingState.RELEASED.value, exists().where(permit_uses.c.mailing_id == mailings.c.id)
+)
 
 
 # -- replies and forwards ------------------------------------------------------------------------------------------
@@ -91,7 +112,8 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
     unit.write()
     person = hash_person(unit.secret, pending.arrival.source.mailbox)
     table = mailing_people
-    among: list[ColumnElement[bool]] = [table.c.mailing_id.in_(_sharing(pending, by_permit=True))]
+    by_permit = _of_text(mailing_texts.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
+    among: list[ColumnElement[bool]] = [table.c.mailing_id.in_(by_permit)]
     if mailing.state is MailingState.RELEASED:
         among.append(table.c.mailing_id == mailing.id)
     if pending.arrival.transaction.login:
@@ -104,18 +126,19 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
 
 
 def open_common(unit: UnitOfWork, pending: PendingDecision, own: ActiveMailing) -> ActiveMailing:
-    """Open the common mailing of a text; it counts everybody whom the mailings of the text have reached.
+    """Open the common mailing of a text; it counts everybody whom the mailings of the text count.
 
     Raises DBAPIError. Args: `own` is the mailing that the arrival would join by itself.
     """
     common = unit.open_common(pending)
     unit.write()
     connection, table = unit.connection, mailing_people
-    columns = (table.c.person, table.c.inside, table.c.unresolved, table.c.agency)
-    among = and_(or_(table.c.mailing_id == own.id, table.c.mailing_id.in_(_sharing(pending))), table.c.reached)
-    people = select(literal(common.id), literal(True), *columns).where(among).distinct()
-    names = ["mailing_id", "reached", "person", "inside", "unresolved", "agency"]
-    copied = upsert(connection, table).from_select(names, people)
+    person = (table.c.person, table.c.inside, table.c.unresolved, table.c.agency)
+    reached = cast(func.max(cast(table.c.reached, Integer)), Boolean)  # by any of them
+    query = select(literal(common.id), *person, reached)
+    query = query.where(or_(table.c.mailing_id == own.id, table.c.mailing_id.in_(_sharing(pending)))).group_by(*person)
+    names = ["mailing_id", "person", "inside", "unresolved", "agency", "reached"]
+    copied = upsert(connection, table).from_select(names, query)
     connection.execute(copied.on_conflict_do_nothing(index_elements=["mailing_id", "person"]))
     common.row |= recount(connection, common.id)
     common.counts = counts_of(common.row)

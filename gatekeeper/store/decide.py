@@ -108,7 +108,8 @@ def _decide(unit: UnitOfWork, pending: PendingDecision) -> Outcome | Exception:
 
 def _judge(unit: UnitOfWork, pending: PendingDecision) -> _Judged:
     """Judge an arrival by the counts of its mailing with the arrival in them; nothing but merges is changed."""
-    judged = _judge_alone(unit, pending, match_mailing(unit, pending))
+    match = match_mailing(unit, pending)
+    judged = _judge_alone(unit, pending, match, shares=match.joined_by != COMMON)
     mailing = judged.match.mailing
     if not judged.shares or not unit.people_across(pending, mailing):
         return judged
@@ -118,13 +119,13 @@ def _judge(unit: UnitOfWork, pending: PendingDecision) -> _Judged:
     return _judge_across(unit, judged) if passes else judged
 
 
-def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match) -> _Judged:
+def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match, *, shares: bool) -> _Judged:
     audience = pending.arrival.audience
     new = match.mailing.find_new(unit.connection, pending.people)
     tallies = tally(unit, match.mailing, audience, new)
     counts = grow(match.mailing.counts, audience, new, tallies)
     verdict = _verdict(unit, match.mailing, pending, counts)
-    return _Judged(pending, match, new, tallies, counts, verdict, shares=match.joined_by != COMMON)
+    return _Judged(pending, match, new, tallies, counts, verdict, shares)
 
 
 def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
@@ -138,7 +139,7 @@ def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
         return judged
     verdict = _verdict(unit, own, pending, wide)
     if verdict.action is Action.HOLD:
-        return _judge_alone(unit, pending, Match(open_common(unit, pending, own), COMMON, {}))
+        return _judge_alone(unit, pending, Match(open_common(unit, pending, own), None, {}), shares=False)
     return replace(judged, verdict=replace(verdict, mass=judged.verdict.mass))
 
 
