@@ -30,9 +30,8 @@ def shared_text(transaction: Transaction, facts: Facts) -> str:
     Returns "" for mail without either, and for automatic mail and invitations, whose texts machines write.
     """
     text = facts.fingerprints[0] if facts.fingerprints else ""
-    if not facts.subject_key or not text or is_automatic(transaction, facts):
-        return ""
-    return f"{facts.subject_key}\0{text}"
+    counts = facts.subject_key and text and not is_automatic(transaction, facts)
+    return f"{facts.subject_key}\0{text}" if counts else ""
 
 
 def batch_identity(sender: str, recipients: Addresses, facts: Facts) -> str:

@@ -34,6 +34,7 @@ from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import mailing_people, mailing_texts, mailings, permit_uses
 from gatekeeper.store.db.statements import upsert
+from gatekeeper.store.mailing_keys import places_of
 from gatekeeper.store.people import PersonRow, hash_person, recount
 from gatekeeper.store.rows import counts_of
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
@@ -110,7 +111,7 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
     pass, because anybody can write a name of somebody whom they have reached. Raises DBAPIError.
     """
     unit.write()
-    person = hash_person(unit.secret, pending.arrival.source.mailbox)
+    person = hash_person(unit.secret, places_of(pending.arrival.source)[0].user)
     table = mailing_people
     by_permit = _of_text(mailing_texts.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
     among: list[ColumnElement[bool]] = [table.c.mailing_id.in_(by_permit)]

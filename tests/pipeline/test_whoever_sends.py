@@ -1,4 +1,7 @@
-"""One mailing stays one, whoever it says it is from: at most 20 people, however names rotate (issue 17)."""
+"""One mailing stays one, whoever it says it is from: at most 20 people, however names rotate.
+
+What is counted across the organisation is left out: it would stop all of these (tests/store/test_across.py).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ version: 1
 agencies:
   DOA: {{name: Administration, domains: [doa.example.gov]}}
   DPHHS: {{name: Health, domains: [dphhs.example.gov]}}
-mailing: {{source: {source}, within: 24h, gather: off, separate: [noreply@doa.example.gov]}}
+mailing: {{source: {source}, across: off, within: 24h, gather: off, separate: [noreply@doa.example.gov]}}
 mass: {{people: {{over: 10}}}}
 rules:
   - {{id: approval, when: {{users: {{over: 20}}, agencies: {{over: 1}}}}, then: hold, say: Ask first.}}

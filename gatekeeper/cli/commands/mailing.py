@@ -216,4 +216,5 @@ _KEYS = {
     "text": "text",
     "short": "short text",
     "auto": "automatic mail",
+    "common": "subject and text of several senders",
 }
