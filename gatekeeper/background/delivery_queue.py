@@ -28,6 +28,7 @@ from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.message.release_token import token_field, without_hidden_fields
 from gatekeeper.model import Recipient
 from gatekeeper.notices import Occasion
+from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.to_senders import FailedDelivery, Letterhead, Told, queue_delivery_report
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
 from gatekeeper.store.jobs import Job, Release
@@ -167,12 +168,15 @@ class Queue:
 
     async def _letter(self, job: Job) -> None:
         """Send a mail of the gate itself, from the null sender; a refusal causes no further mail."""
-        if job.recipient is None or job.content is None:
-            raise ValueError(f"job {job.id} has nothing to send")
+        if job.recipient is None:
+            raise ValueError(f"job {job.id} has nobody to send to")
+        content = job.content or await self.store.run(partial(self._compose, job=job))
+        if content is None:
+            return  # somebody else has written it
         if not await self.store.run(partial(self._extend, job=job)):
             return  # we were away for so long that somebody else has it
         recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
-        (result,) = await self.next_hop.deliver("", (), [recipient], job.content)
+        (result,) = await self.next_hop.deliver("", (), [recipient], content)
         step("sent")
         _log_results(job, [result])
         final = result.result in _FINAL or self._is_over(job)
@@ -186,6 +190,9 @@ class Queue:
 
         await self._write(record)
         step("finished")
+
+    def _compose(self, connection: Connection, job: Job) -> bytes | None:
+        return letter_lists.compose(connection, self.letterhead(), job, self.clock())
 
     # -- releases ------------------------------------------------------------------------------------------------
 

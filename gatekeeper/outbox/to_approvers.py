@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from hashlib import sha256
 
 from gatekeeper import notices
 from gatekeeper.address import normalise
@@ -17,6 +16,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Attachment
 from gatekeeper.notices import MatterNotice, labelled, numbered_list
+from gatekeeper.outbox.letter_lists import LetterSubject, once_name, put_off
 from gatekeeper.outbox.to_senders import Letterhead, sent_so_far
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
@@ -29,6 +29,7 @@ from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED, Hel
 from gatekeeper.store.views import EventView, MailingView
 
 _TEMPLATES = {NOTIFIED: "waiting", REMINDED: "reminder", ESCALATED: "passed-on"}
+_DECIDED = "decided"
 _FILES_NAMED = 5
 
 
@@ -61,6 +62,7 @@ class MatterBrief:
     events: Sequence[EventView]
     sender: str  # whose it is, "" where they may not be told
     message_id: str | None  # of the message that they know
+    origin: str = ""  # of the mailing: its source's mailbox
     silent: bool = False  # a mail of the gate itself: nobody is told by more mail
 
     def passed_on(self) -> MatterBrief:
@@ -119,6 +121,7 @@ def of_mailing(
         events=events,
         sender=origin.told,
         message_id=origin.message_id,
+        origin=mailing.sender,
         silent=_is_ours(origin, letterhead),
     )
 
@@ -165,7 +168,7 @@ def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> fr
         opens = step == NOTIFIED and not brief.opened
         words = _words(brief) | {"how": _how(brief)}
         notice = replace(_notice(brief, _TEMPLATES[step], sorted(told), words, now), opens=opens)
-        send(connection, brief, f"{step}:{now:.3f}", notice, now)
+        (_send_few if step == NOTIFIED else send)(connection, brief, f"{step}:{now:.3f}", notice, now)
     return told
 
 
@@ -204,7 +207,7 @@ def tell_decided(connection: Connection, brief: MatterBrief | None, decided: Mat
         "comment": f"The reason: {notices.plain(decided.comment)}" if decided.comment.strip() else "",
     }
     notice = _notice(brief, "decided", sorted(told), words, now)
-    send(connection, brief, f"decided:{now:.3f}", notice, now)
+    _send_few(connection, brief, f"{_DECIDED}:{now:.3f}", notice, now)
 
 
 def _words(brief: MatterBrief) -> dict[str, str]:
@@ -265,9 +268,13 @@ def send(connection: Connection, brief: MatterBrief, name: str, notice: MatterNo
         )
 
 
-def once_name(name: str, number: str, address: str) -> str:
-    """Return the name of a notice to one person; short for any address."""
-    return f"{name}:{number}:{sha256(address.encode()).hexdigest()[:16]}"
+def _send_few(connection: Connection, brief: MatterBrief, name: str, notice: MatterNotice, now: float) -> None:
+    """Queue a copy for each addressee; of many letters about held mailings most come as one list."""
+    if brief.key is not None:
+        about = LetterSubject(brief.key, brief.question.id, brief.origin, brief.subject)
+        notice = replace(notice, to=put_off(connection, about, notice.to, (NOTIFIED, _DECIDED), now))
+    if notice.to:
+        send(connection, brief, name, notice, now)
 
 
 def _told_before(brief: MatterBrief) -> frozenset[str]:

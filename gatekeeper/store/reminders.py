@@ -49,7 +49,7 @@ class HeldBatches:
 
 def held_mailings(connection: Connection) -> list[HeldMailing]:
     """Return all held mailings, the oldest first."""
-    return _read(connection, _steps().order_by(mailings.c.held_at))
+    return _read(connection, _steps().order_by(mailings.c.held_at, mailings.c.id))
 
 
 def lock_held(connection: Connection, key: int) -> HeldMailing | None:

@@ -7,14 +7,18 @@ its length, so that shortening one takes nothing from anybody.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, or_, select, update
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.db.schema import flights, jobs, mailings
+from gatekeeper.store.jobs import NOTICE
 from gatekeeper.store.permit_uses import FLIGHT_SECONDS
 
 FIRST_PAUSE, LONGEST_PAUSE, JITTER = 2.0, 1800.0, 1.2  # seconds between two tries of a job, and what chance adds
+LIST_SECONDS = 3600.0  # for which letters to one reader are put off at most, to come as one list
 _SLACK_SECONDS = 60.0  # by which the clocks of two nodes, or of a job that was put off on purpose, may differ
 
 
@@ -52,14 +56,20 @@ def _bound_leases(connection: Connection, now: float, lease: float) -> int:
 
 
 def _bound_retries(connection: Connection, now: float) -> int:
-    late = select(jobs.c.id, jobs.c.attempts, jobs.c.due_at, jobs.c.queued_at)
+    late = select(jobs.c.id, jobs.c.attempts, jobs.c.due_at, jobs.c.queued_at, jobs.c.kind, jobs.c.content.is_(None))
     late = late.where(jobs.c.state == "due", jobs.c.due_at > now + _SLACK_SECONDS)
     found = connection.execute(late.with_for_update(skip_locked=True)).all()
-    absurd = [row for row in found if row.due_at > now + _longest(row.attempts)]
+    absurd = [row for row in found if row.due_at > now + _longest_of(row)]
     for row in absurd:
         values = {"due_at": now, "queued_at": min(row.queued_at, now)}
         connection.execute(update(jobs).where(jobs.c.id == row.id).values(**values))
     return len(absurd)
+
+
+def _longest_of(row: Row[Any]) -> float:
+    """Return how long a job may be put off: until its next try, or until the list that a letter waits for."""
+    is_listed = row.kind == NOTICE and row[-1]
+    return LIST_SECONDS + _SLACK_SECONDS if is_listed else _longest(row.attempts)
 
 
 def _longest(attempts: int) -> float:
