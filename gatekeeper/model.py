@@ -155,6 +155,14 @@ class WatchedList:
 
 
 @immutable
+class SentQuery:
+    """What a rule asks about an origin: how many people it has reached over all its mailings, within a time."""
+
+    field: str  # "sender_users", "sender_people", "sender_agencies" or "client_users"
+    within: timedelta
+
+
+@immutable
 class ListReach:
     """How many of a list's members a mailing has reached."""
 
@@ -191,6 +199,7 @@ class Counts:
     unlisted: int | None = None  # None where they were not counted
     unconsented: int | None = None
     reach: Mapping[str, ListReach] = field(default_factory=dict)  # list address -> reach, where a rule asks
+    sent: Mapping[SentQuery, int] = field(default_factory=dict)  # by its origin, at most, where a rule asks
 
     @property
     def people(self) -> int:

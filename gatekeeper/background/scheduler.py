@@ -25,6 +25,7 @@ from gatekeeper.store import (
     permits,
     preflights,
     release_tokens,
+    sent,
     versions,
 )
 from gatekeeper.store.time_bounds import WaitLimits, bound_stored_times
@@ -107,12 +108,13 @@ class Scheduler:
     async def tidy(self) -> None:
         """Remove what nobody needs: batches never acknowledged, bodies without a batch, hashes of old ordinary mail."""
         now = self.clock()
-        age = max(_ORDINARY_SECONDS, self.active_policy.current.ruleset.mailing.within.total_seconds())
+        age = max(_ORDINARY_SECONDS, self.active_policy.current.ruleset.counts_within.total_seconds())
         unsealed = now - _UNSEALED_SECONDS
         with self._outages["the tidying up"].survived():
             await self.bound_times()
             await self.store.run(partial(cleanup.forget_unsealed, before=unsealed))
             await self.store.run(partial(cleanup.forget_bodies, before=unsealed))
+            await self.store.run(partial(sent.forget_sums, now=now))
             await self.store.run(partial(preflights.forget, before=unsealed))
             await self.store.run(partial(release_tokens.forget_tokens, before=now - _TOKEN_SECONDS))
             await self.store.run(partial(permits.expire_permits, now=now))

@@ -184,6 +184,8 @@ class Pipeline:
             by_agency=mailing.source == "agency",
             text="" if source.separate or not mailing.across else mailing_keys.shared_text(transaction, facts),
             least_people=policy.ruleset.least_people,
+            sent=policy.ruleset.sent,
+            least_sent=policy.ruleset.least_sent,
             gathering=None if run.observes else self._gathering(transaction, facts, source, mailing),
             trace=transaction.trace or received_field(transaction, self.settings.hostname, run.now, run.id),
             notify=to_senders.may_be_told(transaction, facts, source, inside),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -55,7 +56,10 @@ def run_case(case: Case, policy: Policy, folder: Path, today: datetime) -> CaseR
     facts = read_facts(transaction.content)
     audience = audience_of(transaction.addresses, facts, policy)
     source = source_of(transaction, facts, policy)
-    moment, counts = _moment_of_case(case, policy, today), Counts.of(_reached(case, transaction, facts, policy))
+    moment, counts = (
+        _moment_of_case(case, policy, today),
+        _counts(case, _reached(case, transaction, facts, policy), policy),
+    )
     standing = _standing(case, policy, source, moment)
     explanation = explain(policy.ruleset, Evidence(transaction, facts, audience, counts, standing, source), moment)
     return CaseResult(case, explanation, tuple(_differences(case, explanation)))
@@ -72,6 +76,16 @@ def _moment_of_case(case: Case, policy: Policy, today: datetime) -> datetime:
     if isinstance(case.at, datetime):
         return case.at
     return datetime.combine(case.at or today.astimezone(zone).date(), time(12), zone)
+
+
+def _counts(case: Case, reached: Audience, policy: Policy) -> Counts:
+    """Return the counts of the case's mailing, and what its origin has reached by all of its mailings."""
+    own = Counts.of(reached)
+    numbers = {"sender_people": own.people, "sender_agencies": len(own.agencies)}
+    before = case.standing.sent
+    sent = {query: numbers.get(query.field, own.users) for query in policy.ruleset.sent}
+    of_people = {query: number + before for query, number in sent.items() if query.field != "sender_agencies"}
+    return replace(own, sent=sent | of_people)
 
 
 # -- the standing before the message -----------------------------------------------------------------------------

@@ -33,6 +33,10 @@ class Kind(Enum):
     NETWORK = "an IP address"
     REACH = "a share of a list"
     EARLIER = "a number of earlier mailings"
+    SENT = "a number of people, over all mailings of an origin"
+
+
+OF_THE_ORIGIN = ("sender_users", "sender_people", "sender_agencies", "client_users")  # of kind SENT
 
 
 @immutable
@@ -41,7 +45,7 @@ class Field:
 
     name: str
     kind: Kind
-    subject: str  # "mailing", "transaction" or "standing"
+    subject: str  # "mailing", "transaction", "standing" or "origin"
     doc: str
     extract: Extractor
     growing: bool = False  # True where the value only grows while a mailing comes in

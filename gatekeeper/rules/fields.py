@@ -381,6 +381,16 @@ _OF_THE_STANDING = (
     ),
 )
 
+_OF_THE_ORIGIN = tuple(
+    Field(name, Kind.SENT, "origin", doc, lambda evidence: evidence.counts.sent, growing=True)
+    for name, doc in (
+        ("sender_users", "Different users whom the sender has reached over all its mailings, whatever their subject."),
+        ("sender_people", "Users and externals whom the sender has reached over all its mailings."),
+        ("sender_agencies", "How many agencies the sender has reached over all its mailings."),
+        ("client_users", "Different users whom mail from this client's address has reached."),
+    )
+)
+
 OF_THE_LEDGER = ("suspended", "purpose", "earlier")
 OF_NAMES = ("sender", "from", "sender_agency", "sender_group", "purpose")  # read off what a message is sent under
 BY_THE_RULESET = ("mass", "working_hours")  # computed from ruleset, other values and time
@@ -388,6 +398,7 @@ _OF_THE_DIRECTORY = frozenset(
     (
         *("users", "external", "people", "agencies", "lists", "unresolved", "unlisted", "reach", "visible"),
         *("sender_agency", "sender_group", "from_allowed", "from_problem"),
+        *(field.name for field in _OF_THE_ORIGIN),
     )
 )
 
@@ -398,7 +409,7 @@ def _if_certain(field: Field) -> Field:
     return replace(field, extract=lambda evidence: extract(evidence) if evidence.audience.certain else UNAVAILABLE)
 
 
-_ALL = (*_OF_THE_MAILING, *_OF_THE_TRANSACTION, *_OF_THE_STANDING)
+_ALL = (*_OF_THE_MAILING, *_OF_THE_TRANSACTION, *_OF_THE_STANDING, *_OF_THE_ORIGIN)
 FIELDS: dict[str, Field] = {
     field.name: _if_certain(field) if field.name in _OF_THE_DIRECTORY else field for field in _ALL
 }

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Action, EarlierMailings, Evidence
-from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor
+from gatekeeper.model import Action, EarlierMailings, Evidence, SentQuery
+from gatekeeper.rules.field_kinds import OF_THE_ORIGIN, UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
-from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, tests_of
+from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, least_of, sent_of, tests_of
 from gatekeeper.rules.matching.least_people import least_people
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
@@ -111,6 +111,8 @@ class Ruleset:
     least_people: int = field(init=False, repr=False, compare=False)  # below it no rule about counts matches
     reads_suspended: bool = field(init=False, repr=False, compare=False)  # True where a rule tests `suspended`
     earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what rules ask the ledger
+    sent: frozenset[SentQuery] = field(init=False, repr=False, compare=False)  # what rules ask about origins
+    least_sent: int = field(init=False, repr=False, compare=False)  # the least number of these that matters
     draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that depend on the ruleset
 
     def __post_init__(self) -> None:
@@ -128,6 +130,9 @@ class Ruleset:
         }
         object.__setattr__(self, "draws", draws)
         object.__setattr__(self, "observes", any(rule.observe for rule in self.rules))
+        sent = [test for test in tests if test.field in OF_THE_ORIGIN]
+        object.__setattr__(self, "sent", frozenset(map(sent_of, sent)))
+        object.__setattr__(self, "least_sent", min(map(least_of, sent), default=0))
         acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
         conditions = (rule.when for rule in self.rules)
         object.__setattr__(self, "least_people", least_people(conditions, self.mass))
@@ -138,6 +143,11 @@ class Ruleset:
         yield from tests_of(self.mass)
         for rule in self.rules:
             yield from (test for part in (rule.when, rule.unless) if part for test in tests_of(part))
+
+    @property
+    def counts_within(self) -> timedelta:
+        """Return for how long people of a mailing count, from its first message on."""
+        return self.mailing.within + max((query.within for query in self.sent), default=timedelta())
 
     def at_work(self, moment: datetime) -> bool:
         """Return True in working hours; holidays have none. Raises ValueError for an unknown calendar."""

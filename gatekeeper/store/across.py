@@ -32,7 +32,7 @@ from gatekeeper.lifecycle import MailingState
 from gatekeeper.model import Counts
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import mailing_people, mailing_texts, mailings, permit_uses
+from gatekeeper.store.db.schema import mailing_people, mailings, permit_uses, wide_keys
 from gatekeeper.store.db.statements import upsert
 from gatekeeper.store.mailing_keys import places_of
 from gatekeeper.store.people import PersonRow, hash_person, recount
@@ -59,8 +59,8 @@ def count_gathered_across(connection: Connection, mailing_id: int, counts: Count
 
     Args: mailings begun before `since` do not count, nor a sum below `least`.
     """
-    own = select(mailing_texts.c.key).where(mailing_texts.c.mailing_id == mailing_id)
-    among = _without_permit(mailing_texts.c.key.in_(own), since)
+    own = select(wide_keys.c.key).where(wide_keys.c.mailing_id == mailing_id)
+    among = _without_permit(wide_keys.c.key.in_(own), since)
     total = select(func.sum(mailings.c.users + mailings.c.external)).where(mailings.c.id.in_(among))
     if (connection.execute(total).scalar() or 0) < max(least, counts.people + 1):
         return counts
@@ -83,7 +83,7 @@ def _people(connection: Connection, own: int, among: Select[Any]) -> dict[Hash, 
 
 
 def _sharing(pending: PendingDecision) -> Select[Any]:
-    return _without_permit(mailing_texts.c.key == pending.hashes.text, pending.since)
+    return _without_permit(wide_keys.c.key == pending.hashes.text, pending.since)
 
 
 def _without_permit(of_text: ColumnElement[bool], since: float) -> Select[Any]:
@@ -92,7 +92,7 @@ def _without_permit(of_text: ColumnElement[bool], since: float) -> Select[Any]:
 
 
 def _of_text(of_text: ColumnElement[bool], since: float) -> Select[Any]:
-    query = select(mailings.c.id).join(mailing_texts, mailing_texts.c.mailing_id == mailings.c.id)
+    query = select(mailings.c.id).join(wide_keys, wide_keys.c.mailing_id == mailings.c.id)
     return query.where(of_text, mailings.c.started_at > since)
 
 
@@ -113,7 +113,7 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
     unit.write()
     person = hash_person(unit.secret, places_of(pending.arrival.source)[0].user)
     table = mailing_people
-    by_permit = _of_text(mailing_texts.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
+    by_permit = _of_text(wide_keys.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
     among: list[ColumnElement[bool]] = [table.c.mailing_id.in_(by_permit)]
     if mailing.state is MailingState.RELEASED:
         among.append(table.c.mailing_id == mailing.id)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
-from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
+from gatekeeper.model import Action, Counts, Outcome, Reason, SentQuery, Standing, Verdict
 from gatekeeper.store.across import count_across, is_passed_on, open_common
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.answers import answers_passed
@@ -41,6 +41,7 @@ from gatekeeper.store.rows import (
     reasons_from_rows,
     reasons_to_rows,
 )
+from gatekeeper.store.sent import answer, read_people
 from gatekeeper.store.standing import Claimant, LedgerQuery, own_standing, whole_standing
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
@@ -123,9 +124,30 @@ def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match, *, sh
     audience = pending.arrival.audience
     new = match.mailing.find_new(unit.connection, pending.people)
     tallies = tally(unit, match.mailing, audience, new)
-    counts = grow(match.mailing.counts, audience, new, tallies)
+    counts = _with_sent(unit, pending, grow(match.mailing.counts, audience, new, tallies))
     verdict = _verdict(unit, match.mailing, pending, counts)
     return _Judged(pending, match, new, tallies, counts, verdict, shares)
+
+
+def _with_sent(unit: UnitOfWork, pending: PendingDecision, counts: Counts) -> Counts:
+    """Return the counts with what the arrival's origin and client reach over all mailings, where a rule asks."""
+    if not pending.hashes.sent:
+        return replace(counts, sent=dict.fromkeys(pending.arrival.sent, 0)) if pending.arrival.sent else counts
+    arrival, now, batch = pending.arrival, pending.now, len(pending.people)
+    sent: dict[SentQuery, int] = {}
+    for query in arrival.sent:
+        key = pending.hashes.sent.of(query)
+        bound = unit.sent.bound(key, query, now) + batch
+        sent[query] = bound if bound < arrival.least_sent else _read_sent(unit, pending, query)
+    return replace(counts, sent=sent)
+
+
+def _read_sent(unit: UnitOfWork, pending: PendingDecision, query: SentQuery) -> int:
+    unit.write()
+    key = pending.hashes.sent.of(query)
+    people = read_people(unit.connection, key, pending.now - query.within.total_seconds())
+    unit.sent.remember(key, query, answer(query, people), pending.now)
+    return answer(query, people | pending.people)
 
 
 def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
@@ -268,6 +290,7 @@ def _count(unit: UnitOfWork, judged: _Judged, *, reached: bool) -> None:
     row["version"] += 1
     mailing.grow(judged.new, judged.counts, reached=reached)
     unit.note(mailing, match.free)
+    unit.note_sent(mailing, judged.pending)
     if judged.shares:
         unit.note_text(mailing, judged.pending)
 

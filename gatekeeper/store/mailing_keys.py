@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Insert, select
 from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import ACTIVE_MAILINGS
-from gatekeeper.model import Place, Source
+from gatekeeper.model import Place, SentQuery, Source
 from gatekeeper.store.answers import ANSWERABLE, answerable
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.db.hashing import Hash, keyed, lock_name
@@ -25,6 +25,27 @@ SHORT = "short"  # what a message of few words is: it joins, but merges nothing
 COMMON = "common"  # of a text that several senders share
 KINDS = (*STRONG, "subject", "text", "auto", SHORT, COMMON)  # the most telling first
 _SHARED = 4  # octets
+_CLIENT = "client_users"
+
+
+@immutable
+class SentKeys:
+    """The keys by which an arrival counts."""
+
+    origin: Hash | None = None
+    client: Hash | None = None
+
+    def __bool__(self) -> bool:
+        return self.origin is not None or self.client is not None
+
+    def __iter__(self) -> Iterator[Hash]:
+        yield from (key for key in (self.origin, self.client) if key is not None)
+
+    def of(self, query: SentQuery) -> Hash:
+        """Return the key that a query is about."""
+        key = self.client if query.field == _CLIENT else self.origin
+        assert key is not None  # the query was asked when the keys were made
+        return key
 
 
 @immutable
@@ -37,12 +58,14 @@ class ArrivalHashes:
     wide: tuple[Hash, ...]  # keys that join across places
     text: Hash | None = None  # subject and text, which mail of other senders may share
     common: Hash | None = None  # the key that leads to the common mailing of that text
+    sent: SentKeys = SentKeys()
 
     @property
     def locks(self) -> tuple[int, ...]:
         """The names to lock on Postgres: places, the text, and every key that may join a mailing of other places."""
         text = () if self.text is None else (self.text,)
-        return tuple(map(lock_name, (*self.places, *self.wide, *text)))
+        client = () if self.sent.client is None else (self.sent.client,)
+        return tuple(map(lock_name, (*self.places, *self.wide, *text, *client)))
 
 
 Within = tuple[str, Hash]  # the name of a place or an agency, and its hash
@@ -69,7 +92,7 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
     texts = [key for key, kind in weak if kind == "text"] if arrival.by_agency else []
     wide_keys = (*(key for key, _ in strong), *texts)
     text, common = _shared(secret, arrival.text) if arrival.text else (None, None)
-    return ArrivalHashes(places[0], strong + weak, places, wide_keys, text, common)
+    return ArrivalHashes(places[0], strong + weak, places, wide_keys, text, common, _hash_sent(secret, arrival))
 
 
 def _shared(secret: bytes, text: str) -> tuple[Hash, Hash]:
@@ -100,6 +123,16 @@ def _wide(secret: bytes, source: Source, near: Sequence[Within]) -> list[Within]
             agency = f"named {agency}" if place.named else agency
             found[agency] = keyed(secret, agency)
     return list(found.items())
+
+
+def _hash_sent(secret: bytes, arrival: Arrival) -> SentKeys:
+    """Return the keys that the rules ask about. Mail that is `separate`, or was released here, counts for nobody."""
+    if not arrival.sent or arrival.separate or arrival.returning:
+        return SentKeys()
+    asked = {query.field for query in arrival.sent}
+    origin = keyed(secret, f"sent origin {places_of(arrival.source)[0].name}") if asked - {_CLIENT} else None
+    address = arrival.transaction.client.address
+    return SentKeys(origin, keyed(secret, f"sent client {address}") if _CLIENT in asked else None)
 
 
 def _strong(secret: bytes, arrival: Arrival) -> Iterator[tuple[Hash, str]]:

@@ -22,10 +22,10 @@ from gatekeeper.store.db.schema import (
     events,
     jobs,
     mailing_keys,
-    mailing_texts,
     mailings,
     permit_uses,
     permits,
+    wide_keys,
 )
 from gatekeeper.store.db.statements import Row, upsert
 from gatekeeper.store.events import Event, record
@@ -128,10 +128,10 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
 
 
 def _move_texts(connection: Connection, other: int, target: int) -> None:
-    texts = select(mailing_texts.c.key, literal(target)).where(mailing_texts.c.mailing_id == other)
-    moved = upsert(connection, mailing_texts).from_select(["key", "mailing_id"], texts)
+    texts = select(wide_keys.c.key, literal(target)).where(wide_keys.c.mailing_id == other)
+    moved = upsert(connection, wide_keys).from_select(["key", "mailing_id"], texts)
     connection.execute(moved.on_conflict_do_nothing())
-    connection.execute(delete(mailing_texts).where(mailing_texts.c.mailing_id == other))
+    connection.execute(delete(wide_keys).where(wide_keys.c.mailing_id == other))
 
 
 def _place_behind(connection: Connection, other: int, kept: int) -> None:
@@ -203,7 +203,7 @@ def open_successor(connection: Connection, mailing_id: int) -> int | None:
     Returns None where nobody was reached: the keys are removed, and later mail starts afresh.
     """
     if not count_reached(connection, mailing_id):
-        for table in (mailing_keys, mailing_texts):
+        for table in (mailing_keys, wide_keys):
             connection.execute(delete(table).where(table.c.mailing_id == mailing_id))
         return None
     closed = _read(connection, mailing_id)
@@ -213,7 +213,7 @@ def open_successor(connection: Connection, mailing_id: int) -> int | None:
     copy_people(connection, mailing_id, successor, only_reached=True)
     counts = recount(connection, successor)
     connection.execute(update(mailings).where(mailings.c.id == successor).values(**counts))
-    for table in (mailing_keys, mailing_texts):
+    for table in (mailing_keys, wide_keys):
         moved = update(table).where(table.c.mailing_id == mailing_id)
         connection.execute(moved.values(mailing_id=successor))
     return successor

@@ -53,6 +53,7 @@ class CaseStanding:
     earlier: tuple[SentBefore, ...] = ()
     permits: tuple[Permitted, ...] = ()
     suspended: bool = False
+    sent: int = 0  # people whom its origin and client have reached before, besides those of its mailing
 
     def how_many(self, questions: Iterable[EarlierMailings], mailbox: str) -> dict[EarlierMailings, int]:
         """Return the number of earlier mass mailings for each question of the rules."""
@@ -109,6 +110,7 @@ def standing_of_rules(rule: Value) -> Section:
         (
             Key("earlier", ListOf(_SENT), "Mass mailings before it."),
             Key("permits", ListOf(permit), "Permits of its sender."),
+            Key("sent", WHOLE, "How many people its sender and client have reached before, by other mailings."),
             Key("suspended", FLAG, "Whether its sender is suspended from mass mail."),
         ),
         lambda values, node, reading: CaseStanding(**values),

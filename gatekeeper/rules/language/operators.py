@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from gatekeeper.rules.field_kinds import Field, Kind
@@ -148,6 +149,25 @@ EARLIER = Section(
     ),
     _exactly_one("over", "at_least"),
 )
+_LONGEST = timedelta(days=7)  # for so long the people of mailings are kept
+
+
+def _make_sent(values: dict[str, Any], node: MappingNode, reading: Reading) -> Any:
+    within = values.setdefault("within", timedelta(hours=24))
+    if within > _LONGEST:
+        return reading.error(node, "within is longer than 7d: expected at most 7d")
+    return _exactly_one("over", "at_least")(values, node, reading)
+
+
+SENT = Section(
+    "how many over all mailings, such as {over: 2000, within: 24h}",
+    (
+        Key("over", WHOLE, "More than so many."),
+        Key("at_least", POSITIVE, "So many, or more."),
+        Key("within", DURATION, "How far to look back, at most 7d; 24h where left out."),
+    ),
+    _make_sent,
+)
 
 _OPERANDS: Mapping[Kind, Callable[[Field], Mapping[str, Shape]]] = {
     Kind.COUNT: lambda field: _numbers(WHOLE),
@@ -159,4 +179,5 @@ _OPERANDS: Mapping[Kind, Callable[[Field], Mapping[str, Shape]]] = {
     Kind.NETWORK: _of_network,
     Kind.REACH: lambda field: {"whole": REACH},
     Kind.EARLIER: lambda field: {"whole": EARLIER},
+    Kind.SENT: lambda field: {"whole": SENT},
 }

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Field, Kind
 from gatekeeper.rules.fields import FIELDS, FieldValues
-from gatekeeper.rules.matching.conditions import All, Condition, Matcher, Not, Test, earlier_of
+from gatekeeper.rules.matching.conditions import All, Condition, Matcher, Not, Test, earlier_of, least_of, sent_of
 
 Values = Mapping[str, Any]
 CompileTest = Callable[[Test], Matcher]
@@ -86,6 +86,8 @@ def compile_test(test: Test) -> Matcher:
         return _reach(test)
     if field.kind is Kind.EARLIER:
         return _earlier(test)
+    if field.kind is Kind.SENT:
+        return _sent(test)
     if test.operator == "missing":
         return _missing(test)
     if isinstance(test.operand, int):  # a number or a flag
@@ -136,6 +138,23 @@ def _earlier(test: Test) -> Matcher:
         return None if counted is UNAVAILABLE or asked not in counted else compare(counted[asked], limit)
 
     return earlier
+
+
+def _sent(test: Test) -> Matcher:
+    """Make a test of how many an origin has reached; where nobody has counted these, of how many the mailing has."""
+    name, asked, least = test.field, sent_of(test), least_of(test)
+    own = {"sender_people": "people", "sender_agencies": "agencies"}.get(name, "users")
+
+    def sent(values: Values) -> bool | None:
+        counted = values[name]
+        if counted is UNAVAILABLE:
+            return None
+        found = counted.get(asked)
+        if found is None:
+            found = values[own] if own != "agencies" else len(values[own])
+        return bool(found >= least)
+
+    return sent
 
 
 def _missing(test: Test) -> Matcher:

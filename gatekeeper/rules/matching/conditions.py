@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import EarlierMailings
+from gatekeeper.model import EarlierMailings, SentQuery
 
 
 @immutable
@@ -86,3 +86,14 @@ def earlier_of(test: Test) -> EarlierMailings:
     """Return what a test of earlier mailings asks the ledger: to whom, and how far back."""
     given = dict(test.operand)
     return EarlierMailings(given.get("to", ""), given["within"])
+
+
+def sent_of(test: Test) -> SentQuery:
+    """Return what a test of an origin asks: what to count, and how far back."""
+    return SentQuery(test.field, dict(test.operand)["within"])
+
+
+def least_of(test: Test) -> int:
+    """Return the least number at which a test with `over` or `at_least` among its options holds."""
+    given = dict(test.operand)
+    return int(given["over"]) + 1 if "over" in given else int(given["at_least"])

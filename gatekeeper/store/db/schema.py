@@ -100,14 +100,35 @@ mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys 
 )
 Index("mailing_keys_by_mailing", mailing_keys.c.mailing_id)
 
-mailing_texts = Table(  # subject and text of mailings, which those of other senders may share (across.py)
-    "mailing_texts",
+wide_keys = Table(  # what several mailings share and are counted by: a text (across.py), an origin or client (sent.py)
+    "wide_keys",
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("mailing_texts_by_mailing", mailing_texts.c.mailing_id)
+Index("wide_keys_by_mailing", wide_keys.c.mailing_id)
+
+sent_sums = Table(  # people of the batches of an origin or client, by the hour since 1970: an upper bound (sent.py)
+    "sent_sums",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("people", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("sent_sums_by_hour", sent_sums.c.hour)
+
+sent_counts = Table(  # how many different people or agencies an origin or client had reached when these were last read
+    "sent_counts",
+    metadata,
+    Column("key", LargeBinary(16), primary_key=True),
+    Column("query", String(40), primary_key=True),  # field and seconds
+    Column("hour", Integer, nullable=False),  # in which they were read
+    Column("hour_sum", Integer, nullable=False),  # of that hour when they were read
+    Column("found", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 mailing_people = Table(  # whom a mailing reaches: the exact set, as keyed hashes
     "mailing_people",
