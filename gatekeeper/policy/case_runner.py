@@ -56,10 +56,8 @@ def run_case(case: Case, policy: Policy, folder: Path, today: datetime) -> CaseR
     facts = read_facts(transaction.content)
     audience = audience_of(transaction.addresses, facts, policy)
     source = source_of(transaction, facts, policy)
-    moment, counts = (
-        _moment_of_case(case, policy, today),
-        _counts(case, _reached(case, transaction, facts, policy), policy),
-    )
+    moment = _moment_of_case(case, policy, today)
+    counts = _counts(case, _reached(case, transaction, facts, policy), policy)
     standing = _standing(case, policy, source, moment)
     explanation = explain(policy.ruleset, Evidence(transaction, facts, audience, counts, standing, source), moment)
     return CaseResult(case, explanation, tuple(_differences(case, explanation)))
