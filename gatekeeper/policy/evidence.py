@@ -39,8 +39,15 @@ class Judgment:
 def source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     """Return who sends the transaction, and whether the rules cover them (M9).
 
-    The policy keeps the sources of those who sent of late, by all that a source depends on.
+    The policy keeps the sources of those who sent of late, by all that a source depends on but the client's address.
     """
+    source = _known_source(transaction, facts, policy)
+    if not source.separate and exemption.is_separate_client(transaction, policy):
+        return replace(source, separate=True)
+    return source
+
+
+def _known_source(transaction: Transaction, facts: Facts, policy: Policy) -> Source:
     names = _plain_names(transaction, facts)
     if names is None:
         return _source_of(transaction, facts, policy)

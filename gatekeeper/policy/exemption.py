@@ -11,6 +11,7 @@ from gatekeeper.model import Facts, Name, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.origins import voucher_of
 from gatekeeper.policy.sender_identity import UNTRUSTED, is_lent, is_without_domain
+from gatekeeper.settings import contains
 
 _MOST_AUTHORS = 20  # authors of one message whose suspensions are looked up
 
@@ -55,6 +56,12 @@ def is_separate(names: tuple[str, ...], policy: Policy) -> bool:
         and bool(names)
         and all(name in separate or _untagged(name, policy) in separate for name in names)
     )
+
+
+def is_separate_client(transaction: Transaction, policy: Policy) -> bool:
+    """Return True where the client's address is in a network under `mailing: separate`."""
+    networks = policy.ruleset.mailing.separate_networks
+    return bool(networks) and contains(networks, transaction.client.address)
 
 
 def _untagged(name: str, policy: Policy) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import field
 from datetime import date, datetime, time, timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from gatekeeper.lib.immutable import immutable
@@ -133,6 +134,7 @@ class MailingRules:
     gather: Gather | None = Gather()  # None: off
     across: bool = True  # one text from many senders is counted together
     separate: frozenset[str] = frozenset()  # senders whose messages are each a mailing of their own
+    separate_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # of clients, likewise
 
 
 # -- how long people have ----------------------------------------------------------------------------------------

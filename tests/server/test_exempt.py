@@ -131,6 +131,28 @@ async def test_only_a_sender_who_is_separate_by_every_name_is(send: Any, gate: G
     assert found == ["relay", "hold"]
 
 
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("127.0.0.1", ["relay", "relay"]),
+        ("127.0.0.0/8", ["relay", "relay"]),
+        ("192.0.2.0/28", ["relay", "hold"]),
+        ("::1", ["relay", "hold"]),
+    ],
+)
+@pytest.mark.parametrize("by", ["smtp", "milter"])
+async def test_what_comes_from_a_separate_network_is_a_mailing_a_message(
+    tmp_path: Path, network: str, expected: list[str], by: str
+) -> None:
+    """Scanners, monitoring: whatever names they write."""
+    rules = SCOPED.replace(f"separate: [{NOREPLY}]", f'separate: [{NOREPLY}, {{network: "{network}"}}]')
+    async with Sink() as sink, open_gate(tmp_path, sink, rules) as gate:
+        for start in (0, 1300):
+            scan = letter("", f"From: {JO}", to=MANY[start : start + 1300])
+            await (gate.by_smtp if by == "smtp" else gate.by_milter)(scan)
+        assert [each.outcome.verdict.action for each in gate.passages if each.outcome] == expected
+
+
 BOUNCES = "board-bounces@example.gov"
 DESIGNATED = [
     ("relay", (HEAD, f"From: {HEAD}")),

@@ -6,10 +6,23 @@ from typing import Any
 
 from gatekeeper.rules.fields import BY_THE_RULESET, FIELDS
 from gatekeeper.rules.language.read_approvers import ASK
-from gatekeeper.rules.language.scalars import ADDRESS, CALENDAR, DAY, DURATION, PATH, POSITIVE, SPAN, SWITCH, word_of
+from gatekeeper.rules.language.scalars import (
+    ADDRESS,
+    CALENDAR,
+    DAY,
+    DURATION,
+    NETWORK,
+    PATH,
+    POSITIVE,
+    SPAN,
+    SWITCH,
+    word_of,
+)
 from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Section, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar
 from gatekeeper.rules.specs import AuditRules, Escalation, Gather, Held, Holidays, MailingRules, Notices, Requests
+
+_MOST_ADDRESSES = 1_024  # of a network of scanners or monitors; one with more is warned of
 
 # -- what one mailing is -----------------------------------------------------------------------------------------
 
@@ -50,9 +63,36 @@ class _GatherOrOff:
         return {"anyOf": [self.record.schema(), {"enum": ["off", False]}]}
 
 
+def _make_network(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
+    network = values["network"]
+    if network.num_addresses > _MOST_ADDRESSES:
+        reading.warn(node, f"{network} is wide: whatever its {network.num_addresses} addresses send is counted apart")
+    return network
+
+
+class _Separate:
+    """The shape of one entry of `separate:`: the address of a sender, or the network of clients."""
+
+    record = Section(
+        "the address of a sender, or {network: 192.0.2.0/28}",
+        (Key("network", NETWORK, "The addresses of clients, such as scanners.", required=True),),
+        _make_network,
+    )
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Return the address, or the network."""
+        return (self.record if isinstance(node, Mapping) else ADDRESS).read(node, reading)
+
+    def schema(self) -> Json:
+        """Return the schema of the address or the section."""
+        return {"anyOf": [ADDRESS.schema(), self.record.schema()]}
+
+
 def _make_mailing(values: dict[str, Any], node: Mapping, reading: Reading) -> Any:
-    values["separate"] = frozenset(values.get("separate", ()))
-    mailing = MailingRules(**values)
+    entries = values.pop("separate", ())
+    senders = frozenset(each for each in entries if isinstance(each, str))
+    networks = tuple(each for each in entries if not isinstance(each, str))
+    mailing = MailingRules(**values, separate=senders, separate_networks=networks)
     if mailing.gather and mailing.gather.limit > mailing.within:
         reading.warn(node, "gather.limit is longer than within: a mailing would end while its batches wait")
     return mailing
@@ -65,7 +105,7 @@ MAILING = Section(
         Key("within", DURATION, "How long after its first message a mailing takes in more."),
         Key("gather", _GatherOrOff(), "Which batches wait until their mailing is whole."),
         Key("across", SWITCH, "off: one text from many senders of the organisation is not counted together."),
-        Key("separate", ListOf(ADDRESS), "Senders each of whose messages is a mailing of its own."),
+        Key("separate", ListOf(_Separate()), "Senders and clients each of whose messages is a mailing of its own."),
     ),
     _make_mailing,
 )

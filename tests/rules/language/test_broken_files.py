@@ -94,6 +94,9 @@ BROKEN = [
     (top("mailing: {gather: {at: [50], from: 20}}"), 4, 19, "at and from together"),
     (top("mailing: {gather: {quiet: 10m, limit: 5m}}"), 4, 19, "quiet is longer than limit"),
     (top("mailing: {gather: maybe}"), 4, 19, "expected {at: [50, 100]"),
+    (top("mailing: {separate: [{}]}"), 4, 22, "network missing: expected the address of a sender, or {network: "),
+    (top("mailing: {separate: [{networks: 192.0.2.1}]}"), 4, 23, "did you mean network?"),
+    (top("mailing: {separate: [192.0.2.1]}"), 4, 22, "expected an address, such as "),
     (top("requests: {calendar: Montana}"), 4, 22, "expected a country with its state"),
     (
         top("requests: {holidays: {add: [2026-01-02], remove: [2026-01-02]}}"),

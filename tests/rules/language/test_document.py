@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,11 @@ people:
   cio@example.gov: {roles: [approver, auditor], final: true}
   head@doa.example.gov: {roles: requester, of: DOA}
   hr-head@example.gov: {roles: [owner], of: [hr]}
-mailing: {source: agency, within: 2 days, gather: {at: 50, quiet: 5s}, separate: [noreply@doa.example.gov]}
+mailing:
+  source: agency
+  within: 2 days
+  gather: {at: 50, quiet: 5s}
+  separate: [noreply@doa.example.gov, {network: 192.0.2.0/28}]
 requests: {notice: 5 working days, calendar: US-MT, late: refuse}
 held: {remind: 48h, expire: none}
 mass: {any: [{people: {over: 200}}, {agencies: {at_least: 5}}]}
@@ -70,6 +75,8 @@ def test_a_whole_document():
     assert rules.people["head@doa.example.gov"].of == ("DOA",)
     assert rules.people_with("approver") == ("cio@example.gov",)
     assert (rules.mailing.source, rules.mailing.within) == ("agency", timedelta(days=2))
+    assert rules.mailing.separate == {"noreply@doa.example.gov"}
+    assert rules.mailing.separate_networks == (ip_network("192.0.2.0/28"),)
     assert rules.mailing.gather == Gather(frozenset({50}), None, timedelta(seconds=5), timedelta(minutes=5))
     assert (rules.requests.notice, rules.requests.late) == (Span(working_days=5), "refuse")  # M2
     assert (rules.held.remind, rules.held.expire) == (Span(time=timedelta(hours=48)), Span())
@@ -150,6 +157,10 @@ def test_yaml_anchors_may_be_used():
             "4:10: warning: domain y.gov stands under outside, and is below no",
         ),
         (LEAST + "mailing: {within: 1m}\n", "3:10: warning: gather.limit is longer than within"),
+        (
+            LEAST + "mailing: {separate: {network: 10.0.0.0/8}}\n",
+            "3:21: warning: 10.0.0.0/8 is wide: whatever its 16777216",
+        ),
     ],
 )
 def test_a_warning_has_its_place(text, told):
