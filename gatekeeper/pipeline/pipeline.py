@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,7 @@ from gatekeeper.model import (
     Evidence,
     Facts,
     Outcome,
+    Place,
     Source,
     Standing,
     Transaction,
@@ -288,7 +289,7 @@ class Pipeline:
         alone = Counts.of(arrival.audience)
         verdict = self._judge(run, arrival, alone, Standing())
         small = verdict.action.passes and not verdict.mass
-        return small and self.outage.admits(arrival.source.mailbox, alone.people, arrival.now.timestamp())
+        return small and self.outage.admits(arrival.source.places, alone.people, arrival.now.timestamp())
 
     # -- replies and notices -------------------------------------------------------------------------------------
 
@@ -369,16 +370,16 @@ def _has_long_header(content: bytes) -> bool:
 
 
 class Outage:
-    """Counts the people whom each source has reached unrecorded in the hour: a bound on what an outage can hide."""
+    """Counts the people whom each place has reached unrecorded in the hour: a bound on what an outage can hide."""
 
     def __init__(self, allowance: int) -> None:
-        """Args: `allowance` in people, for one message and for one source in an hour; 0 lets nothing pass."""
+        """Args: `allowance` in people, for one message and for one place in an hour; 0 lets nothing pass."""
         self.allowance = allowance
         self._hour = 0
-        self._reached: defaultdict[str, int] = defaultdict(int)
+        self._reached: defaultdict[Place, int] = defaultdict(int)
 
-    def admits(self, source: str, people: int, now: float) -> bool:
-        """Return True where the source may reach `people` more in this hour, and count them.
+    def admits(self, places: Collection[Place], people: int, now: float) -> bool:
+        """Return True where a message of all these places may reach `people` more in this hour, and count them.
 
         Args: `now` in seconds since 1970.
         """
@@ -386,7 +387,8 @@ class Outage:
         if hour != self._hour:
             self._hour = hour
             self._reached.clear()
-        if not people or self._reached[source] + people > self.allowance:
+        if not people or any(self._reached[place] + people > self.allowance for place in places):
             return False
-        self._reached[source] += people
+        for place in places:
+            self._reached[place] += people
         return True
