@@ -419,6 +419,8 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
     mass: bool = False
     permits: tuple[str, ...] = ()  # ids of the permits that cleared a hold
+    lasting: tuple[str, ...] = ()  # where it is a reject: those of its rules that hang on how far the mailing reaches
+    counted: tuple[str, ...] = ()  # of these, the rules that hang on nothing else
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gatekeeper import notices, rules
 from gatekeeper.audit.record import GATHERED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
-from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge_gathered
+from gatekeeper.background.rejudge import Rejudged, read_kept, rejudge, rejudge_gathered
 from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
@@ -31,6 +31,7 @@ from gatekeeper.policy.mode import Mode
 from gatekeeper.store import Connection, Store, StoreError, gathering
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.gathering import GatheredMailing
+from gatekeeper.store.refusals import remembered_counts, still_refuses
 
 log = logging.getLogger("gatekeeper.gather")
 
@@ -123,6 +124,11 @@ class GatherRunner:
         self, connection: Connection, gathered: GatheredMailing, facts: dict[bytes, Facts], policy: Policy
     ) -> Rejudged:
         kept = read_kept(connection, gathered.batches, facts, policy)
+        if gathered.refused:
+            alike = replace(gathered.mailing, counts=remembered_counts(gathered.refused))
+            judged = rejudge(connection, replace(gathered, mailing=alike), kept, policy, self.clock())
+            if any(still_refuses(gathered.refused, each.verdict, is_same=True) for each in judged.each.values()):
+                return judged
         return rejudge_gathered(connection, gathered, kept, policy, self.clock())
 
     def _end_at_once(self, connection: Connection, key: int, facts: dict[bytes, Facts], policy: Policy) -> Ended | None:
@@ -158,7 +164,7 @@ class GatherRunner:
         if passes:
             return self._pass(connection, gathered, judged, now)
         if judged.action is Action.REJECT:
-            return self._refuse(connection, gathered, judged.reasons, now)
+            return self._refuse(connection, gathered, judged, now)
         return self._hold(connection, gathered, judged, now)  # what cannot be deferred any more is held
 
     def _pass(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
@@ -178,12 +184,11 @@ class GatherRunner:
         self._tell(connection, gathered, "held", judged.reasons, now)
         return True
 
-    def _refuse(
-        self, connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float
-    ) -> bool:
-        if not gathering.end_by_refusing(connection, gathered, reasons, now):
+    def _refuse(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
+        refusing = gathering.Refusing(judged.reasons, judged.lasting, judged.counted, judged.counts)
+        if not gathering.end_by_refusing(connection, gathered, refusing, now):
             return False
-        texts = tuple(f"{reason.text} ({reason.rule})" for reason in reasons)
+        texts = tuple(f"{reason.text} ({reason.rule})" for reason in judged.reasons)
         end = to_senders.EndOfMailing(gathered.mailing, list(gathered.batches), Occasion.REFUSED, texts)
         to_senders.queue_report(connection, self.letterhead(), end, now)
         return True

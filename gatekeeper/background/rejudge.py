@@ -91,6 +91,21 @@ class Rejudged:
         return tuple(found.values())
 
     @property
+    def counts(self) -> Counts:
+        """The counts by which all are judged."""
+        return next((judged.evidence.counts for judged in self.each.values()), Counts())
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """The rules by which any batch is refused for how far the mailing reaches."""
+        return frozenset().union(*(judged.verdict.lasting for judged in self.each.values()))
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """Those of them that ask nothing else."""
+        return frozenset().union(*(judged.verdict.counted for judged in self.each.values()))
+
+    @property
     def permits(self) -> tuple[str, ...]:
         """The permits by which the batches pass, where all of them do."""
         every = (permit for judged in self.each.values() for permit in judged.verdict.permits)

@@ -48,7 +48,22 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     action = max((reason.action for reason in remaining), key=lambda action: action.severity, default=Action.RELAY)
     if _held_without_a_reason(evidence, reasons) and action.severity < Action.HOLD.severity:
         action = Action.HOLD
-    return Verdict(action, tuple(remaining), mass, permits)
+    lasting, counted = _lasting(ruleset, remaining) if action is Action.REJECT else ((), ())
+    return Verdict(action, tuple(remaining), mass, permits, lasting, counted)
+
+
+def _lasting(ruleset: Ruleset, reasons: list[Reason]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the rules that refuse for how far the mailing reaches, whatever else they ask; and those that ask no more.
+
+    What one part is refused for in this way, the rest of its mailing is refused for as well.
+    """
+    refusing = [ruleset.rule(reason.rule) for reason in reasons if reason.action is Action.REJECT]
+    asked = {rule.id: [FIELDS[test.field].growing for test in rule.tests()] for rule in refusing if rule}
+    suspended = tuple(reason.rule for reason in reasons if reason.rule == SUSPENDED)
+    return (
+        (*(name for name, growing in asked.items() if any(growing)), *suspended),
+        tuple(name for name, growing in asked.items() if growing and all(growing)),
+    )
 
 
 def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:

@@ -155,5 +155,6 @@ _CHANGING = (
     "gather_since",
     "gather_until",
     "gather_leased",
+    "refused",
 )
 _GROW, _CHANGE = _updating(_GROWING), _updating(_CHANGING)

@@ -29,10 +29,11 @@ from gatekeeper.store.db.statements import Row, Statement, one_of
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
 from gatekeeper.store.list_reach import Tallies, tally
-from gatekeeper.store.mailing_keys import COMMON
+from gatekeeper.store.mailing_keys import COMMON, STRONG
 from gatekeeper.store.mailing_match import Match, hold_gathered, match_mailing
 from gatekeeper.store.people import PersonRow, count_reached, grow, mark_reached_among
 from gatekeeper.store.permit_uses import begin_flight, claim, judge_with_permits
+from gatekeeper.store.refusals import refusal_by, remember, remembered_counts, still_refuses
 from gatekeeper.store.rows import (
     counts_of,
     counts_to_row,
@@ -79,14 +80,16 @@ def decide(connection: Connection, secret: bytes, pending: Sequence[PendingDecis
     """
     unit = UnitOfWork(connection, secret)
     outcomes = []
-    for place, each in enumerate(pending):
-        unit.read(pending[place:])
-        outcomes.append(_decide(unit, each))
+    for place in range(len(pending)):
+        outcomes.append(_decide(unit, pending[place:]))
     unit.write()
     return outcomes
 
 
-def _decide(unit: UnitOfWork, pending: PendingDecision) -> Outcome | Exception:
+def _decide(unit: UnitOfWork, waiting: Sequence[PendingDecision]) -> Outcome | Exception:
+    """Decide the first of the arrivals that wait."""
+    unit.read(waiting)
+    pending = waiting[0]
     try:
         judged = _find_repeated(unit, pending) or _find_answering(unit, pending) or _judge(unit, pending)
     except SQLAlchemyError:
@@ -98,6 +101,10 @@ def _decide(unit: UnitOfWork, pending: PendingDecision) -> Outcome | Exception:
         return judged
     if judged.verdict.action in (Action.REJECT, Action.DEFER):
         unit.take_back()
+        if judged.verdict.lasting:
+            unit.read(waiting)
+            refusal = refusal_by(judged.verdict.lasting, judged.verdict.counted, judged.counts)
+            remember(unit, pending, judged.match.mailing, refusal)
         return Outcome(judged.verdict, judged.counts, judged.match.mailing.name)
     outcome = _add_batch(unit, judged)
     unit.keep_merged()
@@ -108,8 +115,13 @@ def _decide(unit: UnitOfWork, pending: PendingDecision) -> Outcome | Exception:
 
 
 def _judge(unit: UnitOfWork, pending: PendingDecision) -> _Judged:
-    """Judge an arrival by the counts of its mailing with the arrival in them; nothing but merges is changed."""
+    """Judge an arrival by the counts of its mailing with the arrival in them; nothing but merges is changed.
+
+    Where a part of the mailing was refused, it is first judged as a part of what was refused.
+    """
     match = match_mailing(unit, pending)
+    if refused := _judge_as_refused(unit, pending, match):
+        return refused
     judged = _judge_alone(unit, pending, match, shares=match.joined_by != COMMON)
     mailing = judged.match.mailing
     if not judged.shares or not unit.people_across(pending, mailing):
@@ -118,6 +130,16 @@ def _judge(unit: UnitOfWork, pending: PendingDecision) -> _Judged:
         return replace(judged, shares=False)
     passes = judged.verdict.action.passes and not judged.verdict.permits
     return _judge_across(unit, judged) if passes else judged
+
+
+def _judge_as_refused(unit: UnitOfWork, pending: PendingDecision, match: Match) -> _Judged | None:
+    memory = match.mailing.row["refused"]
+    if not memory:
+        return None
+    counts = remembered_counts(memory)
+    verdict = _verdict(unit, match.mailing, pending, counts)
+    is_same = match.joined_by in STRONG
+    return _Judged(pending, match, {}, {}, counts, verdict) if still_refuses(memory, verdict, is_same=is_same) else None
 
 
 def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match, *, shares: bool) -> _Judged:
@@ -162,6 +184,8 @@ def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
     verdict = _verdict(unit, own, pending, wide)
     if verdict.action is Action.HOLD:
         return _judge_alone(unit, pending, Match(open_common(unit, pending, own), None, {}), shares=False)
+    if verdict.action is Action.REJECT:
+        return replace(judged, counts=wide, verdict=replace(verdict, mass=judged.verdict.mass))
     return replace(judged, verdict=replace(verdict, mass=judged.verdict.mass))
 
 
@@ -276,6 +300,8 @@ def _handling_of(mailing: ActiveMailing, arrival: Arrival, verdict: Verdict) -> 
     gathering = arrival.gathering
     if gathering is None or verdict.permits or mailing.state is MailingState.RELEASED:
         return Handling.PASS
+    if mailing.state is MailingState.GATHERING and mailing.row["refused"]:
+        return Handling.PASS  # what was gathered is about to be returned, and this was put right
     waits = gathering.opens or mailing.state is MailingState.GATHERING
     return Handling.GATHER if waits else Handling.PASS
 

@@ -16,15 +16,17 @@ from sqlalchemy import Connection, RowMapping, Select, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
-from gatekeeper.model import Reason, Standing
+from gatekeeper.model import Counts, Reason, Standing
 from gatekeeper.store.batches import write_reasons
 from gatekeeper.store.db.schema import batches, mailings
+from gatekeeper.store.db.statements import Row
 from gatekeeper.store.decide import held_changes
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.mailings import send_on
 from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.permit_uses import claim
+from gatekeeper.store.refusals import refusal_by
 from gatekeeper.store.standing import own_standing
 from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
 
@@ -38,6 +40,7 @@ class GatheredMailing:
     batches: tuple[BatchView, ...]
     version: int
     source: bytes = field(repr=False)  # keyed hash
+    refused: Row | None = None  # what is remembered of a part that was refused
 
 
 @immutable
@@ -85,9 +88,8 @@ def read_gathered(connection: Connection, key: int, *, lock: bool = False) -> Ga
     if row is None:
         return None
     kept = tuple(find_batches(connection, key, BatchState.GATHERED))
-    return GatheredMailing(
-        view_mailing(connection, key), own_standing(connection, row), kept, row["version"], row["source"]
-    )
+    view, standing = view_mailing(connection, key), own_standing(connection, row)
+    return GatheredMailing(view, standing, kept, row["version"], row["source"], row["refused"])
 
 
 def end_by_passing(connection: Connection, gathered: GatheredMailing, passing: Passing, now: float) -> bool:
@@ -128,7 +130,17 @@ def end_by_holding(
     return True
 
 
-def end_by_refusing(connection: Connection, gathered: GatheredMailing, reasons: tuple[Reason, ...], now: float) -> bool:
+@immutable
+class Refusing:
+    """Why a mailing is refused: its reasons, and those of their rules that refuse what comes of it later as well."""
+
+    reasons: tuple[Reason, ...]
+    lasting: frozenset[str]
+    counted: frozenset[str]  # of these, the rules about nothing but numbers
+    counts: Counts  # by which they refuse
+
+
+def end_by_refusing(connection: Connection, gathered: GatheredMailing, refusing: Refusing, now: float) -> bool:
     """Return everything that was gathered to its sender; return False where the mailing has changed since it was read.
 
     The caller queues one DSN for the sender in the same transaction.
@@ -138,9 +150,11 @@ def end_by_refusing(connection: Connection, gathered: GatheredMailing, reasons: 
         return False
     left = update(batches).where(batches.c.id.in_([batch.id for batch in gathered.batches]))
     connection.execute(left.values(state=BatchState.RETURNED.value))
-    open_successor(connection, row["id"])
+    refusal = refusal_by(refusing.lasting, refusing.counted, refusing.counts) if refusing.lasting else None
+    open_successor(connection, row["id"], refusal)
     _end(connection, row, "refuse", now, {})
-    record(connection, Event(now, "refused", mailing_id=row["id"], text=", ".join(reason.rule for reason in reasons)))
+    text = ", ".join(reason.rule for reason in refusing.reasons)
+    record(connection, Event(now, "refused", mailing_id=row["id"], text=text))
     return True
 
 

@@ -33,6 +33,7 @@ from gatekeeper.store.growth import Growth, digests_of, note_growth
 from gatekeeper.store.list_reach import merge_tallies
 from gatekeeper.store.mailing_keys import COMMON, KINDS, SHORT, STRONG
 from gatekeeper.store.people import copy_people, count_reached, forget_people, recount
+from gatekeeper.store.refusals import both
 from gatekeeper.store.rows import mailing_name
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
@@ -170,6 +171,7 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
         "kept": (mailing["kept"] or 0) + 1 + (other["kept"] or 0),
         "predecessor": mailing["predecessor"] or other["predecessor"],
         "mass": mailing["mass"] or other["mass"],
+        "refused": both(mailing["refused"], other["refused"]),
         "look_again": min(filter(None, (mailing["look_again"], other["look_again"])), default=None),
     }
 
@@ -197,17 +199,21 @@ def hold_gathered(connection: Connection, mailing_id: int) -> None:
 # -- closing -----------------------------------------------------------------------------------------------------
 
 
-def open_successor(connection: Connection, mailing_id: int) -> int | None:
+def open_successor(connection: Connection, mailing_id: int, refusal: Row | None = None) -> int | None:
     """Open the successor of a closed mailing: it takes over the keys, and knows who was reached. Return its id.
 
-    Returns None where nobody was reached: the keys are removed, and later mail starts afresh.
+    Returns None where nobody was reached and nothing refused: the keys are removed, and later mail starts afresh.
+
+    Args: `refusal` by which the mailing ends.
     """
-    if not count_reached(connection, mailing_id):
+    closed = _read(connection, mailing_id)
+    refused = both(closed["refused"], refusal)
+    if not refused and not count_reached(connection, mailing_id):
         for table in (mailing_keys, wide_keys):
             connection.execute(delete(table).where(table.c.mailing_id == mailing_id))
         return None
-    closed = _read(connection, mailing_id)
     row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
+    row["refused"] = refused
     row["tallies"] = merge_tallies([closed["tallies"]])
     successor: int = connection.execute(insert(mailings).values(**row).returning(mailings.c.id)).scalar_one()
     copy_people(connection, mailing_id, successor, only_reached=True)

@@ -73,7 +73,7 @@ MAIL = some.builds(
     late=some.sampled_from([False, False, False, True]),
     kind=some.sampled_from(["", "", "", "", "separate", "answers", "returning", "watched"]),
     gathering=some.sampled_from(["", "", "", "joins", "opens"]),
-    says=some.sampled_from(["relay"] * 8 + ["warn", "reject", "defer", "fail"]),
+    says=some.sampled_from(["relay"] * 8 + ["warn", "reject", "defer", "fail", "mass", "mass"]),
 )
 
 
@@ -109,6 +109,10 @@ def judge(mail: Mail) -> Judge:
         mass, earlier = counts.people > 4, sum(standing.earlier.values())
         if mail.says == "fail":
             raise ValueError("a fault in a rule")
+        if mail.says == "mass":  # refused where it is mass mail, and the rest of its mailing with it
+            reason = (Reason("some", Action.REJECT, text=f"{counts.people}"),) if mass else ()
+            action = Action.REJECT if mass else Action.RELAY
+            return Verdict(action, reason, mass, (), ("some",) * mass, ("some",) * (mass and mail.text))
         if counts.users > 7 or standing.state == "held":
             covering = [permit.id for permit in standing.permits if is_covering(permit, counts)]
             if covering:
@@ -299,6 +303,16 @@ AN_EARLIER_ONE = coming(
 )
 
 
+REFUSED_AND_MERGED = coming(
+    Mail(subject=1, message=1, people=frozenset({1})),
+    Mail(subject=2, message=2, people=frozenset({2}), gathering="opens"),
+    Mail(subject=1, message=2, people=frozenset(range(9)), says="mass"),
+    Mail(subject=2, message=3, people=frozenset({3}), says="mass"),
+    Mail(subject=0, message=2, people=frozenset({4}), says="mass"),
+    Mail(subject=1, message=3, people=frozenset({5})),
+)
+
+
 @on_sqlite
 @settings(with_fixture, max_examples=150)
 @given(case=cases())
@@ -308,6 +322,7 @@ AN_EARLIER_ONE = coming(
 @example(ANSWERED)
 @example(COUNTED_BEFORE_A_RULE_ASKED)
 @example(AN_EARLIER_ONE)
+@example(REFUSED_AND_MERGED)
 def test_it_is_the_same_however_it_is_cut(store: Store, case: Case) -> None:
     assert_same_however_cut(store, case)
 
@@ -317,7 +332,11 @@ def test_it_is_the_same_however_it_is_cut(store: Store, case: Case) -> None:
 @given(case=cases())
 @example(TURNS_OUT_TO_BE_ONE)
 def test_what_is_refused_leaves_nothing(store: Store, case: Case) -> None:
-    """As though it had never come: also what was merged for it, and in the midst of others."""
+    """As though it had never come: also what was merged for it, and in the midst of others.
+
+    What is refused for how far its mailing reaches is remembered (test_refused_parts.py), so here nothing is.
+    """
+    case = case._replace(mails=[each._replace(says="reject") if each.says == "mass" else each for each in case.mails])
     outcomes, rows = play(store, case, case.cuts)
     passed = [place for place, outcome in zip(case.coming, outcomes, strict=True) if not is_refused(outcome)]
     assert play(store, case._replace(coming=passed), frozenset())[1] == rows

@@ -82,6 +82,7 @@ mailings = Table(
     Column("agency", String(64)),  # of the source, once it has a number
     Column("kept", Integer),  # batches of it that were made durable: the place of the newest
     Column("look_again", Double),  # when a permit was given that may cover it, while it is held
+    Column("refused", JSON),  # by which rules a part of it was refused, and at which counts (refusals.py)
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
