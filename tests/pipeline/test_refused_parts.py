@@ -199,3 +199,15 @@ async def test_a_refusal_counts_nobody(scene):
     assert "Not sent" not in await send(scene, everyone[:150], 2, subject="Enrolment", text=text)
     held = await send(scene, everyone, 3, subject="Enrolment", text=text)
     assert "Held" in held and scene.service.mailings("held")[0].counts.users == 2500
+
+
+async def test_what_is_refused_for_what_many_send_is_remembered_of_the_senders_own(scene):
+    """160 have it from one sender; a second adds 80 in one part and 30 in another."""
+    text = b"This year the enrolment for insurance opens early and closes sooner, so please read what changes now.\r\n"
+    told = {"subject": "Enrolment", "visible": 30, "text": text}
+    everyone, other = people(300), "deputy@dphhs.example.gov"
+    assert "Not sent" not in await send(scene, everyone[:90], **told)
+    assert "Not sent" not in await send(scene, everyone[90:160], 2, **told)
+    assert "Move 30 addresses" in await send(scene, everyone[160:240], 3, sender=other, **told)
+    assert "Move 30 addresses" in await send(scene, everyone[240:270], 3, sender=other, **told)
+    assert "Not sent" not in await send(scene, everyone[240:270], 4, sender=other, **{**told, "visible": 0})
