@@ -136,7 +136,7 @@ def _judge_as_refused(unit: UnitOfWork, pending: PendingDecision, match: Match) 
     memory = match.mailing.row["refused"]
     if not memory:
         return None
-    counts = remembered_counts(memory)
+    counts = _with_sent(unit, pending, remembered_counts(memory))
     verdict = _verdict(unit, match.mailing, pending, counts)
     is_same = match.joined_by in STRONG
     return _Judged(pending, match, {}, {}, counts, verdict) if still_refuses(memory, verdict, is_same=is_same) else None
