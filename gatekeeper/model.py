@@ -136,6 +136,7 @@ class Facts:
     copy_digest: str = ""  # of the same without From and Sender: what copies share, whoever they say sends them
     subject_key: str = ""  # subject folded for comparison; "" where there is none
     fingerprints: tuple[str, ...] = ()  # of the text; copies share at least one. () where the text is too short
+    short_key: str = ""  # of a text that is too short: what it is, by its invitation, file, links or words
 
 
 def is_automatic(transaction: Transaction, facts: Facts) -> bool:

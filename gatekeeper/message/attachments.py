@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.mime_tree import Part, Structure
@@ -40,32 +41,46 @@ _LONGEST_ENDING = 255  # characters; no ending of a file name is longer
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def read_attachments(
-    content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
-) -> Iterator[Attachment]:
-    """Yield the files of a message, in order.
+class FoundFile(NamedTuple):
+    """A part that a mail program would offer as a file, its names with different endings, and its size once decoded."""
 
-    A part that has two names with different endings is yielded once for each name, the second time with size 0.
+    part: Part
+    names: tuple[str, ...]
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.names[0] if self.names else ""
+
+
+def find_files(
+    content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
+) -> tuple[FoundFile, ...]:
+    """Return the files of a message, in order.
 
     Args: `shown_ids` are the Content-IDs that the message's HTML refers to.
     """
-    for part, names, size in _files(content, structure, shown_ids, defects):
-        yield Attachment(names[0] if names else "", part.type, size)
-        yield from (Attachment(name, part.type, 0) for name in names[1:])
+    return tuple(_files(content, structure, shown_ids, defects))
+
+
+def as_attachments(files: Iterable[FoundFile]) -> Iterator[Attachment]:
+    """Yield each file; one that has two names with different endings once for each, the second time with size 0."""
+    for file in files:
+        yield Attachment(file.name, file.part.type, file.size)
+        yield from (Attachment(name, file.part.type, 0) for name in file.names[1:])
 
 
 def attached_parts(
     content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
 ) -> Iterator[tuple[Part, str]]:
-    """Yield the parts that `read_attachments` reports, each with its first name."""
-    for part, names, _ in _files(content, structure, shown_ids, defects):
-        yield part, names[0] if names else ""
+    """Yield the parts of the files of a message, each with its first name."""
+    for file in find_files(content, structure, shown_ids, defects):
+        yield file.part, file.name
 
 
 def _files(
     content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
-) -> Iterator[tuple[Part, tuple[str, ...], int]]:
-    """Yield each file's part, names and size."""
+) -> Iterator[FoundFile]:
     for part in structure.parts:
         if part.is_multipart and part.children:
             continue
@@ -76,7 +91,7 @@ def _files(
             continue
         size = part.end - part.start if part.is_message else _size(content, part, defects)
         if not is_body and _is_file(part, names, size, shown_ids):
-            yield part, names, size
+            yield FoundFile(part, names, size)
 
 
 def _size(content: bytes, part: Part, defects: DefectCollector) -> int:

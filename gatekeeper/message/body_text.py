@@ -1,7 +1,7 @@
 """Cut a text down to what its sender wrote for everyone: no quotes, greeting, signature, footer or disclaimer.
 
 Every copy of a text is cut alike, so a cut too many costs little. A disclaimer that is left in would make one mailing
-of all that an office sends.
+of all that an office sends. Where nothing is left, there is the rest: what is quoted or stands below a signature mark.
 """
 
 from __future__ import annotations
@@ -10,11 +10,44 @@ import re
 from collections.abc import Iterator
 
 _QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
-_SAYS = re.compile(r"(?:wrote|writes|said|schrieb|a écrit|escribió|ha scritto)\s?:\Z", re.I)
-_END = re.compile(  # the text ends at the mark of a signature (RFC 3676 4.3) or the line above a quoted message
-    r"\n--(?:[ \t\r]*(?:\n|\Z)"
-    r"|-*\s?(?:original message|forwarded message|urspr.ngliche nachricht|message d'origine|forwarded by))",
+_QUOTES = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}[>|] ?)+")
+_QUOTE_MARK = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|] ?")
+_DEEPEST_QUOTES = 3
+_SIGNATURE = re.compile(r"^--[ \t]{0,9}\n", re.MULTILINE)
+_SAYS = re.compile(
+    r"\b(?:wrote|writes|said|schrieb|écrit|escribió|scritto|escreveu|schreef|skrev|kirjoitti|napisała?|написала?|пишет)"
+    r"(?:\s[^:]{0,80})?\s?[:：]\Z|写道\s?[:：]\Z",
     re.I,
+)
+_FORWARDED = (  # the words of a line above a message that is quoted
+    "original message|forwarded message|forwarded by|reply message|original appointment"
+    "|urspr.ngliche nachricht|weitergeleitete nachricht|original-?nachricht|urspr.nglicher termin"
+    "|message d'origine|message original|message transf.r.|message r.exp.di."
+    "|mensaje original|mensaje reenviado|messaggio originale|messaggio inoltrato"
+    "|mensagem original|mensagem encaminhada|oorspronkelijk bericht|doorgestuurd bericht"
+    "|ursprungligt meddelande|vidarebefordrat meddelande|oprindelig meddelelse|videresendt melding"
+    "|alkuperäinen viesti|välitetty viesti|wiadomość oryginalna|wiadomość przekazana"
+    "|исходное сообщение|пересылаемое сообщение"
+)
+_END = re.compile(  # the text ends at the mark of a signature (RFC 3676 4.3) or the line above a quoted message
+    rf"\n--(?:[ \t\r]*(?:\n|\Z)|-*\s?(?:{_FORWARDED}))", re.I
+)
+_BEGINS = re.compile(  # without hyphens, as Apple's program writes it
+    rf"(?:begin|anfang der|début du|inizio|inicio del|início da)?\s?(?:{_FORWARDED})\s?[:：]?\Z", re.I
+)
+_LONGEST_MARK = 120  # characters of such a line
+_FROM = "from|von|de|da|van|från|fra|lähettäjä|od|от|发件人|寄件者|差出人|보낸 사람"
+_WHEN = (
+    "sent|date|gesendet|datum|envoyé|enviado|enviado el|fecha|inviato|data|verzonden|skickat|sendt|dato|lähetetty"
+    "|wysłano|отправлено|дата|发送时间|寄件日期|送信日時|日付|보낸 날짜"
+)
+# The header of a quoted message as mail programs write it into the text: From, then Sent or Date within three lines.
+_HEADER = re.compile(
+    rf"\n[ \t]?\*?(?:{_FROM})\s?[:：]\*?[^\n]{{1,400}}+\n(?:[^\n]{{0,400}}+\n){{0,2}}?[ \t]?\*?(?:{_WHEN})\s?[:：]",
+    re.I,
+)
+_FIELD = re.compile(
+    rf"\s?\*?(?:{_FROM}|{_WHEN}|to|cc|subject|an|betreff|à|objet|para|asunto|a|oggetto|assunto)\s?[:：]", re.I
 )
 _RULE = re.compile(r"\s{0,9}[-_=*~+#]{6,}.{0,80}\Z")
 _ENDING_LINES = 15  # how far from the end of a text its footer or signature may begin
@@ -41,6 +74,11 @@ _SURE_SIGN = (
     "unsubscrib|intended recipient|strictly prohibited|notify the sender|consider the environment|external (?:e-?mail|"
     "sender)|originated (?:from )?outside|do not reply to this|automatically generated|désabonn|désinscri|darse de baja"
     "|uitschrijven|newsletter abbestellen"
+    # how to join a meeting, as Teams, Zoom and Meet write it below every invitation
+    "|join on your computer|click here to join|join (?:the|zoom|with google) meet|scheduled zoom meeting|one tap mobile"
+    "|dial by your location|(?:a|your) local number|joining instructions|microsoft teams (?:meeting|need help)"
+    "|um an der besprechung teilzunehmen|in der mobilen app|rejoindre sur votre ordinateur|pour rejoindre la réunion"
+    "|unirse en su equipo|unirse a la reunión|partecipa con il computer|per partecipare alla riunione"
 )
 # ... and so do two different ones of these, or one right after such a passage. These are stems of English and of the
 # European languages that a public office most likely writes in.
@@ -65,6 +103,7 @@ DISCLAIMER_WORDS = frozenset(
     desabonner desinscrire
     confidencial confidenciales confidenciais destinatario destinatarios remitente prohibida prohibido baja
     riservate riservato riservata errore mittente vietata vietato engano remetente proibida proibido
+    mobile device audio joining teilzunehmen mobilen ordinateur rejoindre unirse dispositivo partecipare
     vertrouwelijk vertrouwelijke geadresseerde onrechte afzender toegestaan uitschrijven
     """.split()
 )
@@ -78,14 +117,50 @@ def own_text(text: str, most: int) -> str:
     is_whole = len(text) <= 2 * most  # else the end of the text lies far behind the part that is examined
     if (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
         text = text[: max(0, end.start() - 1)]
+    if ":" in text and (header := _HEADER.search("\n" + text)):
+        text = text[: max(0, header.start() - 1)]
     return _without_greeting(_without_ending(text) if is_whole else text)[:most]
 
 
 def _unquoted(lines: list[str]) -> Iterator[str]:
     for line in lines:
         quoted = (">" in line or "|" in line) and _QUOTE.match(line)
-        if not quoted and not (":" in line[-3:] and _SAYS.search(line[-40:].rstrip())):
+        if not quoted and not (":" in line[-3:] and _stands_above_quote(line)):
             yield line
+
+
+def quoted_texts(text: str, most: int) -> Iterator[str]:
+    """Yield at most `most` characters of what a text forwards, then of what it quotes, then of quotes in these.
+
+    Each is without greeting, signature and footer, and without what is quoted in turn.
+    """
+    lines = [line for line in text[: 9 * most].replace("\r", "").split("\n") if not _is_mark(line)]
+    yield own_text("\n".join(lines), most)
+    for _ in range(_DEEPEST_QUOTES):
+        lines = [_QUOTE_MARK.sub("", line, count=1) for line in lines]
+        yield own_text("\n".join(line for line in lines if not _is_mark(line)), most)
+
+
+def rests_of_text(text: str, most: int) -> Iterator[str]:
+    """Yield at most `most` characters of what stands below the first signature mark, then of all that a text has."""
+    text = text[: 9 * most].replace("\r", "")
+    if mark := _SIGNATURE.search(text):
+        yield own_text(text[mark.end() :], most)
+    lines = (_QUOTES.sub("", line, count=1) for line in text.split("\n"))
+    yield _without_greeting("\n".join(line for line in lines if not _is_mark(line)))[:most]
+
+
+def _is_mark(line: str) -> bool:
+    """Return True for a line that stands above a message which is quoted or forwarded, or in its header."""
+    if ":" in line[:30] and _FIELD.match(line):
+        return True
+    return line.rstrip()[-1:] in (":", "：", "-") and _stands_above_quote(line)
+
+
+def _stands_above_quote(line: str) -> bool:
+    """Return True for a line that says who wrote what is quoted below, or that it is a forwarded message."""
+    line = line.strip()[-_LONGEST_MARK:]
+    return (_SAYS.search(line) or _BEGINS.match(line.strip("- "))) is not None
 
 
 def _without_ending(text: str) -> str:

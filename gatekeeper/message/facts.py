@@ -8,18 +8,19 @@ from itertools import islice
 
 from gatekeeper.message import text_parts
 from gatekeeper.message.address_fields import AddressList, is_address, read_addresses
-from gatekeeper.message.attachments import read_attachments
+from gatekeeper.message.attachments import as_attachments, find_files
 from gatekeeper.message.author_doubts import may_show_another
 from gatekeeper.message.auto_reply import answered, is_automatic
 from gatekeeper.message.content_digest import digests
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
-from gatekeeper.message.fingerprint import text_fingerprints
 from gatekeeper.message.headers import Header, text_of, unstructured
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.links import linked_hosts, shown_content_ids
 from gatekeeper.message.mime_tree import IDENTITY, Structure, read_structure
+from gatekeeper.message.short_key import short_key
 from gatekeeper.message.subject import subject_key
+from gatekeeper.message.text_keys import read_texts
 from gatekeeper.message.text_normalisation import fold, visible
 from gatekeeper.message.uuencode import inserted_files, may_hold_files
 from gatekeeper.model import Attachment, Facts, Mailbox
@@ -64,9 +65,10 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     subject = _subject(header, defects)
     digest = digests(content, header, _body_start(structure, limits))
     defects.add_if(digest.bare_cr, "bare-cr")
-    files = tuple(read_attachments(content, structure, shown_content_ids(texts), defects))
-    files += _inserted(content, structure, texts, limits, defects)
+    files = find_files(content, structure, shown_content_ids(texts), defects)
+    attachments = (*as_attachments(files), *_inserted(content, structure, texts, limits, defects))
     links = linked_hosts(texts, defects)
+    said = read_texts(texts, limits.sample)
     automatic = is_automatic(content, structure, header, len(to) + len(cc))
     return Facts(
         size=len(content),
@@ -81,7 +83,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         list_id=(_identifier(header, "list-id") or "").lower() or None,
         unsubscribe=tuple(uri.strip() for uri in _URI.findall(_joined(header, "list-unsubscribe"))),
         one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
-        attachments=files,
+        attachments=attachments,
         links=links,
         defects=defects.found,
         automatic=automatic,
@@ -90,7 +92,8 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         content_digest=digest.content,
         copy_digest=digest.copy,
         subject_key=subject_key(subject),
-        fingerprints=text_fingerprints(texts, limits.sample),
+        fingerprints=said.fingerprints,
+        short_key=short_key(content, structure, texts, files, said),
     )
 
 
@@ -170,6 +173,8 @@ def _subject(header: Header, defects: DefectCollector) -> str | None:
     """Return the text of the first Subject field; None where nothing in it is visible."""
     value = header.first("subject")
     text = unstructured(value, defects).strip() if value else ""
+    if text.isascii() and text.isprintable():
+        return text or None
     return text if fold(visible(text)[:1000]) else None
 
 

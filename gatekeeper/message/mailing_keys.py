@@ -15,9 +15,9 @@ def keys(transaction: Transaction, facts: Facts, source: Source) -> Keys:
 
     Strong keys are the queue id at the MTA before us, with that MTA's address (one message there, however it was cut
     up), and the Message-ID with a digest of all that is shown but who sends it (one message, whichever way and under
-    whatever name it came). Weak keys are the subject, never an empty one, and each fingerprint of the text. The keys
-    hold nothing of `source`: the store looks weak keys up within the source's places. Automatic mail to one recipient
-    is one mailing of each place.
+    whatever name it came). Weak keys are the subject, never an empty one, and each fingerprint of the text; or, where
+    that has too few words, what the message is. The keys hold nothing of `source`: the store looks weak keys up within
+    the source's places. Automatic mail to one recipient is one mailing of each place.
     """
     if is_automatic(transaction, facts):
         return Keys(weak=("auto:",))
@@ -30,8 +30,8 @@ def shared_text(transaction: Transaction, facts: Facts) -> str:
     Returns "" for mail without either, and for automatic mail and invitations, whose texts machines write.
     """
     text = facts.fingerprints[0] if facts.fingerprints else ""
-    counts = facts.subject_key and text and not is_automatic(transaction, facts)
-    return f"{facts.subject_key}\0{text}" if counts else ""
+    by_machine = is_automatic(transaction, facts) or facts.short_key.startswith("invitation:")
+    return f"{facts.subject_key}\0{text}" if facts.subject_key and text and not by_machine else ""
 
 
 def batch_identity(sender: str, recipients: Addresses, facts: Facts) -> str:
@@ -59,3 +59,5 @@ def _weak(facts: Facts) -> Iterator[str]:
         yield f"subject:{facts.subject_key}"
     for fingerprint in facts.fingerprints:
         yield f"text:{fingerprint}"
+    if facts.short_key:
+        yield f"short:{facts.short_key}"

@@ -91,6 +91,38 @@ def html(piece: bytes, count: int) -> bytes:
 IN_HEADER = (b"<", b"(", b'"', b"=?", b";", b"=?a?q?", b"=?utf-8?q?a?= ", b"[", b"\\", b'"\\', b",", b":", b"<(", b"a ")
 IN_HEADER += (b"@", b"re:", b"[a]", b"(1/2)", b" #1", b"\r\n ", b"a*0=b;", b'a="', b"\xff", b"'")
 IN_TEXT = (b"<", b"<!--", b"<style", b"http://", b"http://a@", b'href="', b"=\"'", b"&#65;", b"1", b"\n> ", b"wrote:\n")
+IN_TEXT += (
+    b"<p style='display:none'>",
+    b"<b hidden>x",
+    b"<div><b style=color:#fff>",
+    b"</b>",
+    b"<td><p>",
+    b"</div><p>",
+)
+IN_TEXT += (
+    b"<blockquote>x",
+    b"<pre>\n",
+    b"<a href=x>",
+    b"<b x='",
+    b'<b x="',
+    b"<b =",
+    b"<!-",
+    b"-->",
+    b"<style>.a{",
+    b"{}",
+)
+IN_TEXT += (
+    b"&#x41",
+    b"&#0",
+    b"&zwnj;",
+    b"<script></",
+    b"A1b ",
+    b"AB ",
+    b"x.\n",
+    b"> x\n",
+    b"From: a\n",
+    b"https://a/b ",
+)
 IN_TEXT += (b"begin 644 x\n", b"begin 644 x\n#0V%T\n", b"=ybegin \n", b"\n", b" ", b"\r", b"www.", b"hi ", b"_")
 HOSTILE = {
     "parts": lambda n: mixed(b"--b\r\n\r\nx\r\n" * (n // 4)),

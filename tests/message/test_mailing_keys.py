@@ -32,6 +32,11 @@ def test_keys_of_a_whole_message() -> None:
     assert found.weak == ("subject:picnic", "text:0-f00d", "text:1-cafe")
 
 
+def test_few_words_are_a_key_of_their_own() -> None:
+    few = replace(FACTS, fingerprints=(), short_key="words:building closes early")
+    assert keys(BATCH, few, SOURCE).weak == ("subject:picnic", "short:words:building closes early")
+
+
 def test_what_is_missing_makes_no_key() -> None:
     bare = replace(BATCH, upstream=None)
     assert keys(bare, Facts(), SOURCE) == keys(bare, Facts(message_id="1@example.gov"), SOURCE)

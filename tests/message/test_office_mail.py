@@ -6,8 +6,10 @@ from itertools import combinations
 
 import pytest
 
+from gatekeeper.message import read_facts
 from gatekeeper.message.fingerprint import content_words, fingerprints
 from tests.message.office import OFFICES, Office
+from tests.message.samples import HEAD, message
 
 COPIES = 20
 
@@ -44,3 +46,54 @@ def test_nothing_is_left_of_notice_and_signature(office: Office, ends: str):
 @pytest.mark.parametrize("office", OFFICES.values(), ids=OFFICES)
 def test_a_notice_alone_has_none(office: Office):
     assert fingerprints(office.notice) == ()
+
+
+TEAMS = """{own}
+________________________________________________________________________________
+Microsoft Teams meeting
+Join on your computer, mobile app or room device
+Click here to join the meeting<https://teams.example.com/l/meetup-join/19%3a{code}>
+Meeting ID: {code}
+Passcode: {code}
+Download Teams<https://www.example.com/teams> | Join on the web<https://www.example.com/join>
+Or call in (audio only)
++1 406-555-0100,,{code}#   United States, Helena
+Phone Conference ID: {code}#
+Find a local number<https://dialin.example.com/{code}> | Reset PIN<https://mysettings.example.com>
+Learn More<https://aka.example.com> | Meeting options<https://teams.example.com/{code}>
+________________________________________________________________________________
+"""
+ZOOM = """{own}
+
+{name} is inviting you to a scheduled Zoom meeting.
+
+Join Zoom Meeting
+https://us02web.zoom.example/j/{code}?pwd=x
+
+Meeting ID: {code}
+Passcode: {code}
+One tap mobile
++14065550100,,{code}# US
+
+Dial by your location
+        +1 406 555 0100 US
+Find your local number: https://us02web.zoom.example/u/{code}
+"""
+MATTERS = ("Budget of the coming year", "Picnic", "We go through the candidates for the open position in my office")
+
+
+@pytest.mark.parametrize("below", [TEAMS, ZOOM], ids=["Teams", "Zoom"])
+def test_invitations_are_not_joined_by_how_to_join(below: str):
+    texts = [below.format(own=own, code=hash(own), name="Ann Smith") for own in MATTERS]
+    facts = [read_facts(message(*HEAD, "", text)) for text in texts]
+    keys = [{*each.fingerprints, each.short_key} - {""} for each in facts]
+    assert all(one.isdisjoint(other) for one, other in combinations(keys, 2))
+
+
+@pytest.mark.parametrize("office", OFFICES.values(), ids=OFFICES)
+def test_kinds_share_no_short_key(office: Office):
+    found = [
+        {read_facts(message(*HEAD, "Content-Type: text/plain; charset=utf-8", "", text)).short_key for text in copies}
+        for copies in (list(office.copies(kind, COPIES)) for kind in office.kinds)
+    ]
+    assert all((one & other) <= {""} for one, other in combinations(found, 2))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.message import Limits, attachments, facts, fingerprint, headers, links, mime_tree, read_facts, subject
+from gatekeeper.message import Limits, attachments, facts, headers, links, mime_tree, read_facts, subject, words
 from gatekeeper.message.address_fields import _read_any, read_addresses
 from gatekeeper.message.content_digest import _with_lf
 from gatekeeper.message.defects import DefectCollector
@@ -30,7 +30,7 @@ octets = st.one_of(st.binary(max_size=400), st.lists(st.sampled_from(PIECES), ma
 @pytest.fixture
 def whole_way(monkeypatch):
     """Read every field and every size anew: nothing is known from before, and no part is passed over."""
-    for module in (facts, fingerprint, headers, mime_tree):
+    for module in (facts, headers, mime_tree, words):
         monkeypatch.setattr(module, "_LONGEST_KNOWN", -1)
     monkeypatch.setattr(facts, "read_addresses", _read_any)
     monkeypatch.setattr(attachments, "_SIZE_SHOWS_NO_DEFECT", "")

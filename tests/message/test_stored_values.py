@@ -31,9 +31,9 @@ CONTENT = message(
 )
 COPY = "1e1-2c5cc739"
 DIGEST = "ebf25e9222da2bcfd8eed176eeb09ee014099da85dd631e4a731e02e8c4638e9"
-FINGERPRINTS = ("0-056106d3b4d7b0c8", "1-b4d7b0c8413e1762", "2-413e1762d5c18532", "3-fef75ee666acf118")
+FINGERPRINTS = ("0-056106d39b3f2b03", "1-b02f3d8a413e1762", "2-413e1762c410be8e", "3-fef75ee666acf118")
 IDENTITY = "7b8a86906fd8b1f61f72ccd1aec3e52211a145bbd12c50f546586f6f52109573"
-OF_THE_CORPUS = "2b63092811bd2b29beede16f2703f0ee892506bd6122d73739bea626f3862860"
+OF_THE_CORPUS = "a689ef7a8de08e5273cee9a8ea0486219300cf86a6c3d9f182fa76053995cd09"
 
 
 def test_digest_keys_and_identity_of_a_message():
@@ -48,6 +48,9 @@ def test_digest_keys_and_identity_of_a_message():
     assert found.weak == ("subject:open enrolment", *(f"text:{each}" for each in FINGERPRINTS))
 
 
-def test_digests_subjects_and_fingerprints_of_real_mail():
-    lines = (f"{each.content_digest} {each.subject_key} {' '.join(each.fingerprints)}\n" for each in corpus_facts())
+def test_digests_subjects_fingerprints_and_short_keys_of_real_mail():
+    lines = (
+        f"{each.content_digest} {each.subject_key} {' '.join(each.fingerprints)} {each.short_key}\n"
+        for each in corpus_facts()
+    )
     assert sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest() == OF_THE_CORPUS

@@ -1,0 +1,159 @@
+"""Cut a text into the words by which it is compared with others, however it is dressed.
+
+Letters i and l are one, because 1, I and | stand for either. Look-alikes, accents and case are folded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from gatekeeper.message.text_normalisation import fold
+
+LEAST_LETTERS = 4  # shorter words are in every text
+_LONGEST_KNOWN = 60  # octets; longer tokens are not cached. Without spaces a whole text is one, which no other text has
+_LEAST_DRESSED = 4  # words in capitals or with digits in them, and a sixth of all: a dressed text
+_LEAST_TITLED = 24  # words, three fifths of them with a capital: a text in title case, or of names
+
+# Marks of words that differ between copies become a 0, so that bytes.isalpha() refuses the whole word. Other
+# punctuation is deleted, so that a link does not fall apart into words.
+_MARKS = b"@/\\:=&%#$+~^0123456789"
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz"
+_CAPITALS = _LETTERS.upper()
+_PUNCTUATION = bytes(set(range(0x21, 0x7F)) - set(_MARKS + _LETTERS + _CAPITALS))
+_NO_CAPITALS = bytes.maketrans(_MARKS + _CAPITALS + b"i", b"0" * len(_MARKS + _CAPITALS) + b"l")
+_CAPITALS_TOO = bytes.maketrans(_MARKS + _CAPITALS + b"i", b"0" * len(_MARKS) + _LETTERS.replace(b"i", b"l") + b"l")
+_DIGITS, _MEANT = "013456789@$!|2", "oleasgtbgasllz"
+_DIGITS_AS_LETTERS = str.maketrans(_DIGITS, _MEANT)
+_AS_LETTERS = bytes.maketrans(
+    _CAPITALS + b"i" + _DIGITS.encode(), _LETTERS.replace(b"i", b"l") + b"l" + _MEANT.encode()
+)
+_MIXED = re.compile(r"[a-z][0-9@$!|A-Z]|[0-9@$!|][A-Za-z]|[A-Z]{2}")
+_DRESS = _CAPITALS + _DIGITS.encode()
+_EDGES = ".,;:?\"'()[]<>{}*_-\u2018\u2019\u201c\u201d\u2026"
+_INNER_PUNCTUATION = str.maketrans("", "", "'-\u2019.*_")
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that put no space between words
+_RUN = re.compile(rf"([{_UNSPACED}]+)|[^\W\d_{_UNSPACED}]+")
+_INVISIBLE = re.compile(  # within words
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\U000e0000-\U000e0fff]+"
+)
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]+")
+
+
+def plainly_spaced(text: str) -> str:
+    """Return the text without invisible characters, its spaces all alike."""
+    return text if text.isascii() else _SPACES.sub(" ", _INVISIBLE.sub("", text))
+
+
+def plain_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:
+    """Return the words of at least so many letters that have no capital, digit or mark, folded."""
+    return _split(text, _NO_CAPITALS, least)
+
+
+def all_words(text: str) -> list[bytes]:
+    """Return the words of at least three letters, with or without capitals, folded."""
+    return _split(text, _CAPITALS_TOO, 3)
+
+
+def _split(text: str, table: bytes, least: int) -> list[bytes]:
+    octets = text.encode("utf-8", "replace").translate(table, _PUNCTUATION)
+    if octets.isascii():
+        return [word for word in octets.split() if len(word) >= least and word.isalpha()]
+    words: list[bytes] = []
+    for word in octets.split():
+        if not word.isascii():
+            known = _known_folded if len(word) <= _LONGEST_KNOWN else _folded
+            words += known(word, least, table is _CAPITALS_TOO)
+        elif len(word) >= least and word.isalpha():
+            words.append(word)
+    return words
+
+
+def _folded(word: bytes, least: int, capitals: bool) -> tuple[bytes, ...]:
+    """Return the words of a non-ASCII token; in scripts without spaces, all pairs of neighbouring characters."""
+    text = word.decode("utf-8")
+    folded = fold(text)
+    if any(map(str.isdigit, folded)) or not (capitals or text == text.lower()):
+        return ()
+    found: list[str] = []
+    for run in _RUN.finditer(folded):
+        if run[1]:
+            found += map("".join, zip(run[1], run[1][1:], strict=False))
+        elif len(run[0]) >= least:
+            found.append(run[0])
+    return tuple(word.encode("utf-8").translate(_CAPITALS_TOO) for word in found)
+
+
+_known_folded = lru_cache(maxsize=8_192)(_folded)
+
+
+# -- dressed up --------------------------------------------------------------------------------------------------
+
+
+class _Token(NamedTuple):
+    """A word of a text that may be dressed."""
+
+    words: tuple[bytes, ...]  # several only in scripts without spaces
+    dress: str  # "" for a plain one, "name" with a capital first, "capitals", "mixed" for both cases, "digits"
+    is_name: bool  # with a capital first and no other, digits or not
+    starts: bool  # behind the end of a sentence, where a plain word has a capital, too
+
+
+def may_be_dressed(text: str, plain: int) -> bool:
+    """Return False for nearly all texts, by the number of their plain words, and by that of capitals and digits."""
+    words = text.count(" ") + text.count("\n")
+    if 5 * plain > 2 * words:
+        return False
+    octets = text.encode("ascii", "ignore")
+    dress = len(octets) - len(octets.translate(None, _DRESS))
+    if 2 * len(octets) < len(text):
+        dress = sum(map(str.isupper, text))
+    if dress < max(_LEAST_DRESSED, words // 10):
+        return False
+    is_titled = 4 * plain < words < 3 * dress and words >= _LEAST_TITLED
+    return is_titled or 2 * len(octets) < len(text) or len(_MIXED.findall(text)) >= max(_LEAST_DRESSED, words // 10)
+
+
+def undressed_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:
+    """Return the words of a text in capitals, in title case or with digits for letters, as if it were not; else []."""
+    found = list(_dressed_tokens(text, least))
+    number = Counter(token.dress for token in found)
+    titled = len(found) >= _LEAST_TITLED and 5 * number["name"] >= 3 * len(found)
+    dressed = number["capitals"] + number["mixed"] + number["digits"]
+    if not titled and (dressed < _LEAST_DRESSED or 6 * dressed < len(found)):
+        return []
+    anyhow = titled or 6 * number["mixed"] >= len(found)  # then a capital first does not show a name
+    return [word for token in found if not (token.starts or (token.is_name and not anyhow)) for word in token.words]
+
+
+def _dressed_tokens(text: str, least: int) -> Iterator[_Token]:
+    starts = False
+    for token in text.split():
+        is_address = "@" in token and "." in token
+        bare = "" if is_address else token.strip(_EDGES).rstrip("!|").translate(_INNER_PUNCTUATION)
+        if words := _undressed(bare, least):
+            is_name = bare[0].isupper() and bare[1:] == bare[1:].lower()
+            yield _Token(words, "name" if is_name and bare.isalpha() else _dress(bare), is_name, starts)
+        starts = token[-1] in ".!?:"
+
+
+def _dress(bare: str) -> str:
+    if not bare.isalpha():
+        return "digits"
+    if bare == bare.lower():
+        return ""
+    return "capitals" if bare == bare.upper() else "mixed"
+
+
+def _undressed(bare: str, least: int) -> tuple[bytes, ...]:
+    """Return the words of a token, digits among letters taken for these; () for numbers, codes and short words."""
+    if len(bare) < least or 2 * sum(map(str.isalpha, bare)) < len(bare):
+        return ()
+    if not bare.isascii():
+        return _folded(bare.lower().translate(_DIGITS_AS_LETTERS).encode("utf-8", "replace"), least, True)
+    word = bare.encode("ascii").translate(_AS_LETTERS)
+    return (word,) if word.isalpha() else ()
