@@ -1,0 +1,126 @@
+"""Campaigns whose subject differs a little each time. One sender; the text is short, and no fingerprint tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.promises.campaigns.campaign import Copy, Material, campaign, letters, mail, word
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+REPLIES = ("Re:", "Fwd:", "AW:", "WG:", "Trs:", "TR:", "Inoltra:", "R:", "RV:", "Επ:", "הועבר:", "SV:", "VS:", "Odp:")
+BANNERS = (
+    "[EXTERNAL]",
+    "EXTERNAL:",
+    "***SPAM***",
+    "FYI:",
+    "[SPAM]",
+    "(External)",
+    "Automatic reply:",
+    "Undeliverable:",
+)
+CALENDAR = (
+    "Accepted:",
+    "Declined:",
+    "Tentative:",
+    "Updated:",
+    "Canceled:",
+    "Zugesagt:",
+    "Abgesagt:",
+    "Accepté :",
+    "Annulé :",
+)
+
+
+def _with(material: Material, subject: str, text: str | None = None) -> Copy:
+    return Copy(mail(material.fixed, subject, material.few if text is None else text), material.fixed)
+
+
+def _own_text(material: Material, number: int) -> str:
+    """A short text that no other copy has: only the subject can tell."""
+    return word(material.chance(number))
+
+
+def _each(name: str, subject: Callable[[str, int], str]) -> None:
+    """Add two campaigns: with a short text that is the same, and with one that differs each time."""
+
+    @campaign(f"{name}, one short text")
+    def _(material: Material, number: int) -> Copy:
+        return _with(material, subject(material.subject, number))
+
+    @campaign(f"{name}, own text")
+    def _(material: Material, number: int) -> Copy:
+        return _with(material, subject(material.subject, number), _own_text(material, number))
+
+
+_each("`Enrolment 17`", lambda subject, number: f"{subject} {number}")
+_each("`17: Enrolment`", lambda subject, number: f"{number}: {subject}")
+_each("`Enrolment 3/40`", lambda subject, number: f"{subject} {number}/4000")
+_each(
+    "`Enrolment - Batch A`",
+    lambda subject, number: f"{subject} - Batch {letters(number).upper()[:2]}{number // 100 or ''}",
+)
+_each("`Enrolment (ref: x)`", lambda subject, number: f"{subject} (ref: {letters(number)})")
+_each("`Enrolment #17`", lambda subject, number: f"{subject} #{number}")
+_each(
+    "a date at the end", lambda subject, number: f"{subject} {number % 28 + 1:02}.{number % 12 + 1:02}.{2000 + number}"
+)
+_each(
+    "a date in words",
+    lambda subject, number: f"{subject}, {DAYS[number % 5]} {MONTHS[number % 10]} {number % 28 + 1}, {2000 + number}",
+)
+_each("a time", lambda subject, number: f"{subject} {number % 24:02}:{number % 60:02} {number}")
+_each("marks of replies", lambda subject, number: f"{REPLIES[number % len(REPLIES)]} {subject} {number}")
+_each("banners", lambda subject, number: f"{BANNERS[number % len(BANNERS)]} {subject} {number}")
+_each("words of calendars", lambda subject, number: f"{CALENDAR[number % len(CALENDAR)]} {subject} {number}")
+_each("capitals", lambda subject, number: "".join(c.upper() if number >> i & 1 else c for i, c in enumerate(subject)))
+_each(
+    "blanks and points",
+    lambda subject, number: (
+        subject.replace(" ", " " * (number % 7 + 1), 1) + "." * (number % 5) + "!" * (number // 5 % 9)
+    ),
+)
+_each(
+    "look-alike letters",
+    lambda subject, number: "".join(
+        {"a": "а", "e": "е", "o": "о", "p": "р"}.get(c, c) if number >> (i % 12) & 1 else c
+        for i, c in enumerate(subject)
+    ),
+)
+_each("invisible characters", lambda subject, number: subject.replace("o", "o" + "\u200b" * (number % 50), 1))
+
+
+@campaign("a name in the subject, one short text that names the number")
+def _(material: Material, number: int) -> Copy:
+    subject = f"{word(material.chance(number)).title()}: {material.subject}"
+    return _with(material, subject, f"{material.few} {number}")
+
+
+@campaign("a name at the end of the subject, one short text")
+def _(material: Material, number: int) -> Copy:
+    return _with(material, f"{material.subject} {word(material.chance(number)).title()}")
+
+
+@campaign("subjects that rotate, a short text that names the number")
+def _(material: Material, number: int) -> Copy:
+    return _with(material, material.own_subject(number), f"{material.few} {number}")
+
+
+@campaign("subjects that rotate, a short text between courtesies")
+def _(material: Material, number: int) -> Copy:
+    hello = ("Hello", "Dear colleague", "Hi", "Good morning")[number % 4]
+    thanks = ("Thanks", "Many thanks", "Best regards", "Kind regards")[number // 4 % 4]
+    name = word(material.chance(number)).title()
+    return _with(
+        material, material.own_subject(number), f"{hello} {name},\r\n\r\n{material.few}\r\n\r\n{thanks}\r\n{name}"
+    )
+
+
+@campaign("no subject, one short text")
+def _(material: Material, number: int) -> Copy:
+    return Copy(mail(material.fixed, None, material.few), material.fixed)
+
+
+@campaign("a subject of only a number, one short text")
+def _(material: Material, number: int) -> Copy:
+    return _with(material, str(number))
