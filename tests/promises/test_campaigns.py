@@ -153,9 +153,11 @@ async def open_stand(way: Way, database: str | None, limit: int) -> AsyncIterato
     flags += ["--clients", "0.0.0.0/0", "--authenticated", "127.0.0.0/8"]
     flags += ["--sender-domains", ",".join(["doa.example.gov", "dphhs.example.gov", "mus.example.edu", *OUTSIDE])]
     rules = RULES.format(limit=limit, mass=limit // 4)
-    async with Sink() as sink:
-        async with Gate(f"smtp://127.0.0.1:{sink.port}", rules=rules, database=database, flags=flags) as gate:
-            yield Stand(gate, sink, port, way)
+    async with (
+        Sink() as sink,
+        Gate(f"smtp://127.0.0.1:{sink.port}", rules=rules, database=database, flags=flags) as gate,
+    ):
+        yield Stand(gate, sink, port, way)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Campaigns against the limit: each sends one thing to everybody, written a little otherwise each time.
 
-A campaign is a function that makes the nth copy. `CAMPAIGNS` has them all, by name; docs/mailings.md has a row for each.
+A campaign is a function that makes the nth copy. `CAMPAIGNS` has them all by name, docs/mailings.md a row for each.
 """
 
 from __future__ import annotations

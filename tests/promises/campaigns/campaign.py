@@ -8,7 +8,7 @@ from enum import StrEnum
 from random import Random
 
 # Syllables of which words are made that no other campaign has: what two campaigns share must not join them.
-_SYLLABLES = "ba be bo da de do fa fe fi ga go ha he ka ko la le li lo ma me mo na ne no pa pe po ra re ri ro sa se so ta te to va ve vo".split()
+_SYLLABLES = [first + second for first in "bdfghklmnprstv" for second in "aeo"]
 
 
 class Reach(StrEnum):

@@ -8,8 +8,8 @@ from tests.promises.campaigns.campaign import Copy, Material, campaign, letters,
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
-REPLIES = ("Re:", "Fwd:", "AW:", "WG:", "Trs:", "TR:", "Inoltra:", "R:", "RV:", "Επ:", "הועבר:", "SV:", "VS:", "Odp:")
-BANNERS = (
+REPLIES = ["Re:", "Fwd:", "AW:", "WG:", "Trs:", "TR:", "Inoltra:", "R:", "RV:", "Επ:", "הועבר:", "SV:", "VS:", "Odp:"]
+BANNERS = [
     "[EXTERNAL]",
     "EXTERNAL:",
     "***SPAM***",
@@ -18,8 +18,8 @@ BANNERS = (
     "(External)",
     "Automatic reply:",
     "Undeliverable:",
-)
-CALENDAR = (
+]
+CALENDAR = [
     "Accepted:",
     "Declined:",
     "Tentative:",
@@ -29,7 +29,8 @@ CALENDAR = (
     "Abgesagt:",
     "Accepté :",
     "Annulé :",
-)
+]
+_CYRILLIC = str.maketrans("aeop", "аеор")
 
 
 def _with(material: Material, subject: str, text: str | None = None) -> Copy:
@@ -53,41 +54,39 @@ def _each(name: str, subject: Callable[[str, int], str]) -> None:
         return _with(material, subject(material.subject, number), _own_text(material, number))
 
 
+def _batch(subject: str, number: int) -> str:
+    return f"{subject} - Batch {letters(number).upper()}"
+
+
+def _date(subject: str, number: int) -> str:
+    return f"{subject} {number % 28 + 1:02}.{number % 12 + 1:02}.{2000 + number}"
+
+
+def _day(subject: str, number: int) -> str:
+    return f"{subject}, {DAYS[number % 5]} {MONTHS[number % 10]} {number % 28 + 1}, {2000 + number}"
+
+
+def _here_and_there(subject: str, number: int, change: Callable[[str], str]) -> str:
+    """Change some of the letters, others each time."""
+    return "".join(change(each) if number >> (place % 12) & 1 else each for place, each in enumerate(subject))
+
+
 _each("`Enrolment 17`", lambda subject, number: f"{subject} {number}")
 _each("`17: Enrolment`", lambda subject, number: f"{number}: {subject}")
 _each("`Enrolment 3/40`", lambda subject, number: f"{subject} {number}/4000")
-_each(
-    "`Enrolment - Batch A`",
-    lambda subject, number: f"{subject} - Batch {letters(number).upper()[:2]}{number // 100 or ''}",
-)
+_each("`Enrolment - Batch A`", _batch)
 _each("`Enrolment (ref: x)`", lambda subject, number: f"{subject} (ref: {letters(number)})")
 _each("`Enrolment #17`", lambda subject, number: f"{subject} #{number}")
-_each(
-    "a date at the end", lambda subject, number: f"{subject} {number % 28 + 1:02}.{number % 12 + 1:02}.{2000 + number}"
-)
-_each(
-    "a date in words",
-    lambda subject, number: f"{subject}, {DAYS[number % 5]} {MONTHS[number % 10]} {number % 28 + 1}, {2000 + number}",
-)
+_each("a date at the end", _date)
+_each("a date in words", _day)
 _each("a time", lambda subject, number: f"{subject} {number % 24:02}:{number % 60:02} {number}")
 _each("marks of replies", lambda subject, number: f"{REPLIES[number % len(REPLIES)]} {subject} {number}")
 _each("banners", lambda subject, number: f"{BANNERS[number % len(BANNERS)]} {subject} {number}")
 _each("words of calendars", lambda subject, number: f"{CALENDAR[number % len(CALENDAR)]} {subject} {number}")
-_each("capitals", lambda subject, number: "".join(c.upper() if number >> i & 1 else c for i, c in enumerate(subject)))
-_each(
-    "blanks and points",
-    lambda subject, number: (
-        subject.replace(" ", " " * (number % 7 + 1), 1) + "." * (number % 5) + "!" * (number // 5 % 9)
-    ),
-)
-_each(
-    "look-alike letters",
-    lambda subject, number: "".join(
-        {"a": "а", "e": "е", "o": "о", "p": "р"}.get(c, c) if number >> (i % 12) & 1 else c
-        for i, c in enumerate(subject)
-    ),
-)
-_each("invisible characters", lambda subject, number: subject.replace("o", "o" + "\u200b" * (number % 50), 1))
+_each("capitals", lambda subject, number: _here_and_there(subject, number, str.upper))
+_each("blanks and points", lambda subject, number: subject.replace(" ", " " * (number % 7 + 1)) + "." * (number % 5))
+_each("look-alike letters", lambda subject, number: _here_and_there(subject, number, lambda c: c.translate(_CYRILLIC)))
+_each("invisible characters", lambda subject, number: subject.replace(" ", " " + "\u200b" * (number % 50), 1))
 
 
 @campaign("a name in the subject, one short text that names the number")

@@ -1,4 +1,4 @@
-"""Campaigns whose subject is another each time, and whose text is the same to whoever reads it, but not to a program."""
+"""Campaigns whose subject is another each time; the text is the same to whoever reads it, but not to a program."""
 
 from __future__ import annotations
 
@@ -56,6 +56,27 @@ def _within_words(text: str, mark: Callable[[int], str], number: int) -> str:
     """Put something into each word, at another place each time."""
     place = number % 3 + 2
     return " ".join(f"{each[:place]}{mark(index)}{each[place:]}" for index, each in enumerate(text.split()))
+
+
+def _letters(text: str, number: int, change: Callable[[str], str]) -> str:
+    """Change some of the letters, others each time."""
+    return "".join(
+        change(each) if each.isalpha() and (number >> (place % 7)) & 1 else each for place, each in enumerate(text)
+    )
+
+
+def _between(material: Material, number: int) -> str:
+    """Put a word that nobody sees behind each word."""
+    words = enumerate(material.text.split())
+    hidden = (material.chance(number * 1000 + place) for place, _ in enumerate(material.text.split()))
+    return " ".join(
+        f'{each}<span style="display:none"> {word(chance)} </span>'
+        for (_, each), chance in zip(words, hidden, strict=True)
+    )
+
+
+def _cells(text: str) -> str:
+    return "<table><tr>" + "".join(f"<td>{each}</td>" for each in text.split()) + "</tr></table>"
 
 
 _text("the same text", lambda material, number: material.text)

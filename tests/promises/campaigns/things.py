@@ -1,4 +1,4 @@
-"""Campaigns of one thing: a link, a picture, a file, an invitation. The subject is another each time, words are few."""
+"""Campaigns of one thing: a link, a picture, a file, an invitation. Subjects differ, and words are few."""
 
 from __future__ import annotations
 
