@@ -119,10 +119,7 @@ async def _taken(added: bytes):
 
 async def live(folder: Path, path: Path, size: int, seed: int) -> Week:
     """Let a week go by."""
-    text = _with_separate(path.read_text())
-    for name in path.parent.glob("*.txt"):
-        (folder / name.name).write_bytes(name.read_bytes())
-    (folder / "rules.yaml").write_text(text)
+    _prepare(folder, path)
     database = lay_out(folder / "gate.db")
     store = Store(Database(database, 30))
     store.open()
@@ -142,6 +139,12 @@ async def live(folder: Path, path: Path, size: int, seed: int) -> Week:
         return lived
     finally:
         store.close()
+
+
+def _prepare(folder: Path, path: Path) -> None:
+    for name in path.parent.glob("*.txt"):
+        (folder / name.name).write_bytes(name.read_bytes())
+    (folder / "rules.yaml").write_text(_with_separate(path.read_text()))
 
 
 def _with_separate(text: str) -> str:

@@ -227,7 +227,7 @@ class Post:
     def ticket(self) -> Iterator[Letter]:
         """The service desk's acknowledgement, under an address that is `separate`."""
         number = self.chance.randrange(10**6)
-        text = f"We have received your request {number}. A technician will contact you within one working day.\r\nThank you."
+        text = f"We have received your request {number}. A technician will contact you within one working day."
         sender = f"tickets@{self.organisation.domains[0]}"
         content = mail(sender, f"[#{number}] {self._subject()}", text, (self._id(),))
         yield Letter("ticket", self.matter("ticket"), sender, tuple(self.organisation.some(1)), content)
@@ -236,7 +236,7 @@ class Post:
         """The nightly output of a host, to those who look after it."""
         domain, host = self.organisation.domains[0], self.chance.randrange(300)
         sender, code = f"root@{domain}", self.chance.randrange(10**5)
-        text = f"/usr/local/bin/backup: volume {code} finished, {self.chance.randrange(10**9)} octets written\r\nno errors found"
+        text = f"backup: volume {code} finished, {self.chance.randrange(10**9)} octets written\r\nno errors were found"
         to = [each.address for each in self.organisation.people[:3]]
         content = mail(sender, f"Cron <root@host{host}> /usr/local/bin/backup", text, (self._id(),))
         yield Letter("cron", "cron", sender, tuple(to), content)
@@ -245,7 +245,7 @@ class Post:
         """A warning of one of many hosts, each under its own name, to the same few."""
         domain, host = self.organisation.domains[0], self.chance.randrange(300)
         sender = f"nagios@host{host}.{domain}" if self.chance.random() < 0.2 else f"nagios{host}@{domain}"
-        text = "Notification Type: PROBLEM\r\nService: disk space on the root volume\r\nState: WARNING\r\nAdditional info: low"
+        text = "Notification Type: PROBLEM\r\nService: disk space on the root volume\r\nState: WARNING\r\nMore: low"
         to = [each.address for each in self.organisation.people[3:8]]
         content = mail(sender, "** PROBLEM Service Alert: disk space is WARNING **", text, (self._id(),))
         yield Letter("monitoring", "monitoring", sender, tuple(to), content)
