@@ -183,7 +183,7 @@ class Pipeline:
             within=mailing.within,
             separate=source.separate,
             by_agency=mailing.source == "agency",
-            text="" if source.separate or not mailing.across else mailing_keys.shared_text(transaction, facts),
+            text="" if source.separate or not mailing.across else mailing_keys.shared_text(facts),
             least_people=policy.ruleset.least_people,
             sent=policy.ruleset.sent,
             least_sent=policy.ruleset.least_sent,

@@ -44,7 +44,6 @@ mass: {{people: {{over: {mass}}}}}
 rules:
   - id: approval
     when: {{users: {{over: {limit}}}, agencies: {{over: 1}}}}
-    unless: {{sender: governor@doa.example.gov}}
     then: hold
     say: This mailing reaches {{users}} users in {{agencies}} agencies and needs approval.
 """

@@ -77,19 +77,21 @@ class Campaign:
 
     name: str
     make: Make
-    reach: Reach
+    why: str  # what tells that it is one, or why nothing does
+    reach: Reach = Reach.LIMIT
     each: int = 1  # recipients of a transaction
+    row: str = ""  # in docs/mailings.md, where several campaigns share one
 
 
 CAMPAIGNS: dict[str, Campaign] = {}
 
 
-def campaign(name: str, reach: Reach = Reach.LIMIT, each: int = 1) -> Callable[[Make], Make]:
+def campaign(name: str, why: str, reach: Reach = Reach.LIMIT, each: int = 1, row: str = "") -> Callable[[Make], Make]:
     """Add a campaign of that name to the list."""
 
     def decorate(make: Make) -> Make:
         assert name not in CAMPAIGNS, f"{name} is there twice"
-        CAMPAIGNS[name] = Campaign(name, make, reach, each)
+        CAMPAIGNS[name] = Campaign(name, make, why, reach, each, row or name)
         return make
 
     return decorate

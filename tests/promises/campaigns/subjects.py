@@ -45,17 +45,17 @@ def _own_text(material: Material, number: int) -> str:
 def _each(name: str, subject: Callable[[str, int], str]) -> None:
     """Add two campaigns: with a short text that is the same, and with one that differs each time."""
 
-    @campaign(f"{name}, one short text")
+    @campaign(f"{name}, one short text", "the subject, less such marks", row=f"subject: {name}")
     def _(material: Material, number: int) -> Copy:
         return _with(material, subject(material.subject, number))
 
-    @campaign(f"{name}, own text")
+    @campaign(f"{name}, own text", "the subject, less such marks", row=f"subject: {name}")
     def _(material: Material, number: int) -> Copy:
         return _with(material, subject(material.subject, number), _own_text(material, number))
 
 
 def _batch(subject: str, number: int) -> str:
-    return f"{subject} - Batch {letters(number).upper()}"
+    return f"{subject} - Batch {chr(ord('A') + number % 26)}{number // 26 or ''}"
 
 
 def _date(subject: str, number: int) -> str:
@@ -89,23 +89,23 @@ _each("look-alike letters", lambda subject, number: _here_and_there(subject, num
 _each("invisible characters", lambda subject, number: subject.replace(" ", " " + "\u200b" * (number % 50), 1))
 
 
-@campaign("a name in the subject, one short text that names the number")
+@campaign("a name in the subject, one short text that names the number", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     subject = f"{word(material.chance(number)).title()}: {material.subject}"
     return _with(material, subject, f"{material.few} {number}")
 
 
-@campaign("a name at the end of the subject, one short text")
+@campaign("a name at the end of the subject, one short text", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     return _with(material, f"{material.subject} {word(material.chance(number)).title()}")
 
 
-@campaign("subjects that rotate, a short text that names the number")
+@campaign("subjects that rotate, a short text that names the number", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     return _with(material, material.own_subject(number), f"{material.few} {number}")
 
 
-@campaign("subjects that rotate, a short text between courtesies")
+@campaign("subjects that rotate, a short text between courtesies", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     hello = ("Hello", "Dear colleague", "Hi", "Good morning")[number % 4]
     thanks = ("Thanks", "Many thanks", "Best regards", "Kind regards")[number // 4 % 4]
@@ -115,11 +115,11 @@ def _(material: Material, number: int) -> Copy:
     )
 
 
-@campaign("no subject, one short text")
+@campaign("no subject, one short text", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     return Copy(mail(material.fixed, None, material.few), material.fixed)
 
 
-@campaign("a subject of only a number, one short text")
+@campaign("a subject of only a number, one short text", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     return _with(material, str(number))

@@ -25,10 +25,10 @@ _LEET = str.maketrans("oeas", "03@5")
 _FULL_WIDTH = str.maketrans({chr(each): chr(each + 0xFEE0) for each in range(ord("a"), ord("z") + 1)})
 
 
-def _text(name: str, dress: Callable[[Material, int], str], reach: Reach = Reach.LIMIT) -> None:
+def _text(name: str, dress: Callable[[Material, int], str], open_because: str = "") -> None:
     """Add a campaign of plain text."""
 
-    @campaign(name, reach)
+    @campaign(f"text: {name}", open_because or "the text as it is read", Reach.ALL if open_because else Reach.LIMIT)
     def _(material: Material, number: int) -> Copy:
         return Copy(mail(material.fixed, material.own_subject(number), dress(material, number)), material.fixed)
 
@@ -36,12 +36,12 @@ def _text(name: str, dress: Callable[[Material, int], str], reach: Reach = Reach
 def _html(name: str, dress: Callable[[Material, int], str]) -> None:
     """Add two campaigns of HTML: alone, and beside a plain text that is another each time."""
 
-    @campaign(f"HTML, {name}")
+    @campaign(f"HTML, {name}", "the HTML as it is shown", row=f"HTML: {name}")
     def _(material: Material, number: int) -> Copy:
         content = multipart(material.fixed, material.own_subject(number), "mixed", [html(dress(material, number))])
         return Copy(content, material.fixed)
 
-    @campaign(f"HTML beside a random plain part, {name}")
+    @campaign(f"HTML beside a random plain part, {name}", "the HTML as it is shown", row=f"HTML: {name}")
     def _(material: Material, number: int) -> Copy:
         parts = [plain(sentences(material.chance(number), 40)), html(dress(material, number))]
         content = multipart(material.fixed, material.own_subject(number), "alternative", parts)
@@ -104,9 +104,13 @@ _text("zero-width characters within words", lambda m, n: _within_words(m.text, l
 _text("soft hyphens within words", lambda m, n: _within_words(m.text, lambda i: "\u00ad", n))
 _text("other line breaks", lambda m, n: m.text.replace("\r\n", " ").replace(" ", "\r\n" if n % 2 else " ", n % 60))
 _text("the footer of a list", lambda m, n: f"{m.text}\r\n_______________________\r\n{sentences(m.chance(n), 20)}")
-_text("a paragraph of its own below", lambda m, n: f"{m.text}\r\n\r\n{_salt(m, n, 30)}")
-_text("1,600 characters of its own above", lambda m, n: f"{_salt(m, n, 200)}\r\n\r\n{m.text}", Reach.ALL)
-_text("another text each time", lambda m, n: _salt(m, n, 60), Reach.ALL)
+_text("a line of its own below", lambda m, n: f"{m.text}\r\n\r\n{_salt(m, n, 10)}")
+_text(
+    "1,600 characters of its own above",
+    lambda m, n: f"{_salt(m, n, 200)}\r\n\r\n{m.text}",
+    "what is compared ends before it: `sender_users`",
+)
+_text("another text each time", lambda m, n: _salt(m, n, 60), "nothing in common but the sender: `sender_users`")
 
 _html("the same", lambda m, n: f"<p>{m.text}</p>")
 _html(
@@ -149,14 +153,14 @@ _html(
 _html("in a blockquote", lambda m, n: f"<p>{word(m.chance(n))}</p><blockquote type='cite'>{m.text}</blockquote>")
 
 
-@campaign("in a nested message")
+@campaign("in a nested message", "the text of the nested message")
 def _(material: Material, number: int) -> Copy:
     inner = mail(material.address(number), material.own_subject(number), material.text).decode()
     parts = [plain(word(material.chance(number))), f"Content-Type: message/rfc822\r\n\r\n{inner}"]
     return Copy(multipart(material.fixed, material.own_subject(number), "mixed", parts), material.fixed)
 
 
-@campaign("encodings rotate")
+@campaign("encodings rotate", "the text, decoded")
 def _(material: Material, number: int) -> Copy:
     text = f"{material.text}\r\n{number}\r\n".encode()
     encoding, octets = (
@@ -169,7 +173,7 @@ def _(material: Material, number: int) -> Copy:
     return Copy(mail(material.fixed, material.own_subject(number), body, (field,)), material.fixed)
 
 
-@campaign("charsets rotate")
+@campaign("charsets rotate", "the text, decoded")
 def _(material: Material, number: int) -> Copy:
     charset = ("utf-8", "iso-8859-1", "utf-16-be", "koi8-r", "utf-7")[number % 5]
     body = base64.encodebytes(material.text.encode(charset)).decode().replace("\n", "\r\n")
@@ -178,7 +182,7 @@ def _(material: Material, number: int) -> Copy:
     return Copy(mail(material.fixed, material.own_subject(number), body, fields, kind), material.fixed)
 
 
-@campaign("in a second part, below another text")
+@campaign("in a second part, below another text", "the text of every part")
 def _(material: Material, number: int) -> Copy:
     parts = [plain(f"{word(material.chance(number))} {number}"), plain(material.text)]
     return Copy(multipart(material.fixed, material.own_subject(number), "mixed", parts), material.fixed)

@@ -41,62 +41,62 @@ def _with(material: Material, number: int, *parts: str, kind: str = "mixed") -> 
     return Copy(multipart(material.fixed, material.own_subject(number), kind, parts), material.fixed)
 
 
-@campaign("one link")
+@campaign("one link", "host and path of the link")
 def _(material: Material, number: int) -> Copy:
     text = f"https://survey.example.org/{material.slug}?id={letters(number)}"
     return Copy(mail(material.fixed, material.own_subject(number), text), material.fixed)
 
 
-@campaign("one link with a word beside it")
+@campaign("one link with a word beside it", "host and path of the link")
 def _(material: Material, number: int) -> Copy:
     text = f"{word(material.chance(number))}: https://survey.example.org/{material.slug}?id={number}#{letters(number)}"
     return Copy(mail(material.fixed, material.own_subject(number), text), material.fixed)
 
 
-@campaign("one link in HTML")
+@campaign("one link in HTML", "host and path of the link")
 def _(material: Material, number: int) -> Copy:
     link = f'<a href="https://survey.example.org/{material.slug}?id={number}">{word(material.chance(number))}</a>'
     return _with(material, number, html(link), kind="alternative")
 
 
-@campaign("one picture in HTML")
+@campaign("one picture in HTML", "the picture")
 def _(material: Material, number: int) -> Copy:
     picture = _file("image/png", _octets(material), "inline").replace("\r\n", "\r\nContent-ID: <p>\r\n", 1)
     return _with(material, number, html('<img src="cid:p">'), picture, kind="related")
 
 
-@campaign("one picture from elsewhere")
+@campaign("one picture from elsewhere", "host and path of the picture")
 def _(material: Material, number: int) -> Copy:
     picture = f'<img src="https://img.example.org/{material.slug}.png?u={number}">'
     return _with(material, number, html(picture), kind="alternative")
 
 
-@campaign("one picture, attached")
+@campaign("one picture, attached", "the picture")
 def _(material: Material, number: int) -> Copy:
     name = f'attachment; filename="{letters(number)}.jpg"'
     return _with(material, number, plain(""), _file("image/jpeg", _octets(material), name))
 
 
-@campaign("one file, and courtesies")
+@campaign("one file, and courtesies", "the largest file")
 def _(material: Material, number: int) -> Copy:
     name = f'attachment; filename="{letters(number)}.pdf"'
     text = f"Hi {word(material.chance(number)).title()},\r\n{_COURTESIES[number % 5]}"
     return _with(material, number, plain(text), _file("application/pdf", _octets(material), name))
 
 
-@campaign("one file and another small one")
+@campaign("one file and another small one", "the largest file")
 def _(material: Material, number: int) -> Copy:
     small = _file("text/csv", material.chance(number).randbytes(60), f'attachment; filename="{number}.csv"')
     large = _file("application/pdf", _octets(material), 'attachment; filename="a.pdf"')
     return _with(material, number, plain(word(material.chance(number))), small, large)
 
 
-@campaign("nothing but a file")
+@campaign("nothing but a file", "the largest file")
 def _(material: Material, number: int) -> Copy:
     return _with(material, number, _file("application/pdf", _octets(material), "attachment"))
 
 
-@campaign("one invitation")
+@campaign("one invitation", "the UID of the invitation")
 def _(material: Material, number: int) -> Copy:
     calendar = (
         f"Content-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\nBEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n"
@@ -106,19 +106,19 @@ def _(material: Material, number: int) -> Copy:
     return _with(material, number, plain(word(material.chance(number))), calendar, kind="alternative")
 
 
-@campaign("three words or more, and nothing else")
+@campaign("three words or more, and nothing else", "what the short text says")
 def _(material: Material, number: int) -> Copy:
     return Copy(mail(material.fixed, material.own_subject(number), material.few), material.fixed)
 
 
-@campaign("one picture with a pixel changed", reach=Reach.ALL)
+@campaign("one picture with a pixel changed", "another picture to a program: `sender_users`", reach=Reach.ALL)
 def _(material: Material, number: int) -> Copy:
     octets = _octets(material) + letters(number).encode()
     picture = _file("image/png", octets, "inline").replace("\r\n", "\r\nContent-ID: <p>\r\n", 1)
     return _with(material, number, html('<img src="cid:p">'), picture, kind="related")
 
 
-@campaign("an encrypted body", reach=Reach.ALL)
+@campaign("an encrypted body", "nobody but its readers can compare it: `sender_users`", reach=Reach.ALL)
 def _(material: Material, number: int) -> Copy:
     body = base64.encodebytes(material.chance(number).randbytes(900)).decode().replace("\n", "\r\n")
     armor = f"-----BEGIN PGP MESSAGE-----\r\n\r\n{body}-----END PGP MESSAGE-----"
