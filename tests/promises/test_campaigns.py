@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +19,10 @@ from tests.peers import free_port
 from tests.peers.gate import Gate
 from tests.peers.milter import MilterClient
 from tests.peers.sink import Sink
-from tests.promises.campaigns import CAMPAIGNS, Campaign, Copy, Material, Reach
+from tests.promises.campaigns import CAMPAIGNS, Campaign, Copy, Material, Reach, table
 from tests.promises.campaigns.names import OUTSIDE
 from tests.server.talking import Client
 
-DOCS = Path(__file__).parents[2] / "docs" / "mailings.md"
 LANES = 2  # messages of a campaign that are sent at once
 TOGETHER = 12  # campaigns that run at once: most of the time one waits for a disk
 RULES = """\
@@ -209,7 +207,6 @@ async def test_at_two_thousand_by_every_way(way: Way, database: str | None) -> N
     assert not wrong(reached, 2000, 2300)
 
 
-def test_the_docs_have_a_row_for_each_campaign() -> None:
-    rows = re.findall(r"^\| (.+?) \| (at most the limit|everybody) \|", DOCS.read_text(), re.MULTILINE)
-    words = {Reach.LIMIT: "at most the limit", Reach.ALL: "everybody"}
-    assert dict(rows) == {each.name: words[each.reach] for each in CAMPAIGNS.values()}
+def test_the_table_of_campaigns_is_what_is_tried() -> None:
+    page = table.PAGE.read_text(encoding="utf-8")
+    assert page == table.renewed(page), "stale: run python -m tests.promises.campaigns.table"

@@ -225,11 +225,7 @@ def _(material: Material, number: int) -> Copy:
     return Copy(_same(material, material.address(number)), material.fixed)
 
 
-@campaign(
-    "names, subject and text rotate, without a login",
-    "nothing in common but the client: `client_users`",
-    reach=Reach.ALL,
-)
+@campaign("names, subject and text rotate, without a login", "nothing but the client: `client_users`", Reach.ALL)
 def _(material: Material, number: int) -> Copy:
     sender, own = material.address(number), material.own_subject(number)
     return Copy(
