@@ -87,7 +87,9 @@ def test_a_draft_says_of_ordinary_mail_what_it_would_have_said_or_on_what_it_hun
     would_be = told(draft, asked(draft, seen))
     open_ = again.unrecorded_test or again.ledger_not_asked
     assert open_ or again.action == would_be[0]
-    assert open_ or not again.complete or again.rules == would_be[1]
+    # the rules in force may have asked the ledger where the draft would not: then the record knows more
+    rules_of = (would_be[1], told(draft, with_ledger(seen))[1])
+    assert open_ or not again.complete or again.rules in rules_of
 
 
 @settings(max_examples=60, deadline=None)
