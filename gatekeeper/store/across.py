@@ -111,8 +111,7 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
     pass, because anybody can write a name of somebody whom they have reached. Raises DBAPIError.
     """
     unit.write()
-    person = hash_person(unit.secret, places_of(pending.arrival.source)[0].user)
-    table = mailing_people
+    table, person = mailing_people, _sender(unit, pending)
     by_permit = _of_text(wide_keys.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
     among: list[ColumnElement[bool]] = [table.c.mailing_id.in_(by_permit)]
     if mailing.state is MailingState.RELEASED:
@@ -121,6 +120,25 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
         among.append(table.c.mailing_id.in_(_sharing(pending).where(mailings.c.id != mailing.id)))
     query = select(literal(1)).where(table.c.person == person, table.c.reached, or_(*among))
     return unit.connection.execute(query.limit(1)).first() is not None
+
+
+def is_of_recipient(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMailing) -> bool:
+    """Return True for mail of somebody whom this mailing has reached, believed as in `is_passed_on`.
+
+    Raises DBAPIError.
+    """
+    unit.write()
+    table = mailing_people
+    query = select(literal(1)).where(
+        table.c.mailing_id == mailing.id, table.c.person == _sender(unit, pending), table.c.reached
+    )
+    if not pending.arrival.transaction.login:
+        query = query.join(mailings, mailings.c.id == table.c.mailing_id).where(_BY_PERMIT)
+    return unit.connection.execute(query.limit(1)).first() is not None
+
+
+def _sender(unit: UnitOfWork, pending: PendingDecision) -> Hash:
+    return hash_person(unit.secret, places_of(pending.arrival.source)[0].user)
 
 
 # -- the common mailing ----------------------------------------------------------------------------------------------

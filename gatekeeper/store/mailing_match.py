@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, se
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DECIDED, BatchState, MailingState, strictness
-from gatekeeper.store.across import is_passed_on
+from gatekeeper.store.across import is_of_recipient, is_passed_on
 from gatekeeper.store.active_mailing import ActiveMailing, new_row
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import (
@@ -54,14 +54,15 @@ def match_mailing(unit: UnitOfWork, pending: PendingDecision) -> Match:
 
     Raises DBAPIError.
     """
-    found = unit.led_to(pending)
+    led = unit.led_to(pending)
+    found = {key: lead for key, lead in led.items() if not _is_answer(unit, pending, lead)}
     common = unit.common_of(pending)
     is_free = common is not None and not any(mailing.state in DECIDED for mailing, _ in found.values())
     if common is not None and is_free and not is_passed_on(unit, pending, common):
         return Match(common, COMMON, {})
+    free = {key: kind for key, kind in pending.hashes.keys if key not in led}
     if not found:
-        return Match(unit.open_mailing(pending), None, dict(pending.hashes.keys))
-    free = {key: kind for key, kind in pending.hashes.keys if key not in found}
+        return Match(unit.open_mailing(pending), None, free)
     best: dict[int, Lead] = {}  # each mailing, with the most telling key that leads to it
     for mailing, kind in found.values():
         known = best.get(mailing.id)
@@ -75,6 +76,13 @@ def match_mailing(unit: UnitOfWork, pending: PendingDecision) -> Match:
             _merge(unit.connection, mailing.id, other.row, pending.now)
         mailing = ActiveMailing.of(dict(_read(unit.connection, mailing.id)))
     return Match(mailing, kind, free)
+
+
+def _is_answer(unit: UnitOfWork, pending: PendingDecision, lead: Lead) -> bool:
+    """Return True where a text that joins across an agency leads somebody to a mailing which they got themselves."""
+    mailing, kind = lead
+    is_anothers = kind == "text" and pending.arrival.by_agency and mailing.row["source"] not in pending.hashes.places
+    return is_anothers and is_of_recipient(unit, pending, mailing)
 
 
 def _preference(lead: Lead) -> tuple[int, bool, int]:

@@ -44,6 +44,11 @@ rules:
     when: {{users: {{over: {limit}}}, agencies: {{over: 1}}}}
     then: hold
     say: This mailing reaches {{users}} users in {{agencies}} agencies and needs approval.
+  - id: all-day
+    when: {{sender_users: {{over: {limit}, within: 24h}}}}
+    mode: observe
+    then: hold
+    say: Your mail reaches many.
 """
 Lane = Callable[[Copy, list[str]], object]
 
@@ -190,7 +195,11 @@ def _is_right(campaign: Campaign, users: int, limit: int, number: int) -> bool:
 async def test_a_campaign_reaches_no_more_than_the_limit(way: Way, database: str | None) -> None:
     async with open_stand(way, database, 20) as stand:
         reached = await reached_by_all(stand, list(CAMPAIGNS.values()), 20, 24)
+        seen = await asyncio.to_thread(
+            stand.gate.metric, "gatekeeper_rule_hits_total", rule="all-day", action="observe"
+        )
     assert not wrong(reached, 20, 24)
+    assert seen >= 4 * sum(each.why.endswith("`sender_users`") for each in CAMPAIGNS.values()) > 0
 
 
 @pytest.mark.soak

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from gatekeeper import rules
+from gatekeeper.message import subject_key
 from gatekeeper.model import Client, Counts, Recipient, Scope, Standing, Transaction
 from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
 from gatekeeper.policy.active import ActivePolicy
@@ -106,7 +107,7 @@ class Week:
         if run.outcome.gathered and letter.matter not in self.truth.gathered:
             return "gathered"
         numbered = run.outcome.mailing is not None and letter.matter not in self.truth.gathered
-        return "numbered" if numbered and not due.mass and verdict.action is due.action else ""
+        return "numbered" if numbered and due.action.passes and not due.mass else ""
 
 
 def _permits(judged):
@@ -174,7 +175,7 @@ async def _permit(store: Store, active: ActivePolicy) -> None:
         MIDNIGHT,
         MIDNIGHT + 9 * 86_400,
         subject=subject,
-        subject_key=subject.lower(),
+        subject_key=subject_key(subject),
         uses=None,
     )
     await store.run(partial(permits.grant, given=given, act=act))

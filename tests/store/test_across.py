@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.model import Action, Source
+from gatekeeper.model import Action, Keys, Place, Source
 from gatekeeper.store import Database, Gathering, Store, mailings, views
 from gatekeeper.store.events import Act
 from tests.store.arrivals import NOON, arrival, limit, people
@@ -223,3 +223,22 @@ def test_a_text_never_reaches_more_than_the_limit(messages, together, random: Ra
     with TemporaryDirectory() as folder:
         reached = run(Path(folder))
     assert all(len(users) <= LIMIT for users in reached.values()), reached
+
+
+# -- with `source: agency` -----------------------------------------------------------------------------------------
+
+
+def of_agency(came, agency="DOA"):
+    """The same, its text joining across the agency."""
+    place = Place(came.source.mailbox, agency=agency)
+    keyed = Keys(strong=came.keys.strong, weak=(f"subject:{came.facts.subject_key}", "text:the one"))
+    return replace(came, by_agency=True, keys=keyed, source=replace(came.source, places=(place,)), text="")
+
+
+async def test_an_answer_that_quotes_everything_is_not_of_the_mailing_that_it_answers(store):
+    everyone = people(LIMIT)
+    await send(store, of_agency(text(everyone, sender(0))))
+    answer = of_agency(text([sender(0)], everyone[2], subject="re", login=everyone[2]))
+    assert (await send(store, answer)).counts.users == 1
+    colleague = of_agency(text(["z@dphhs.example.gov"], sender(5), subject="another", login=sender(5)))
+    assert (await send(store, colleague)).counts.users == LIMIT + 1

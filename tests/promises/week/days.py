@@ -20,8 +20,6 @@ _OFTEN: dict[str, float] = {
     "shared_mailbox": 0.3,
     "invitation": 0.3,
     "absence": 0.02,
-    "automatic_reply": 0.2,
-    "bounce": 0.025,
     "scan": 0.3,
     "ticket": 0.15,
     "case_letter": 0.05,
@@ -39,20 +37,27 @@ def week(ruleset: Ruleset, size: int, seed: int) -> Iterator[list[tuple[float, L
     chance = Random(seed)
     post = Post(Organisation(ruleset, size, chance))
     for day in range(DAYS):
-        letters = [
-            timed for name, often in _OFTEN.items() for timed in _of_kind(post, getattr(post, name), often, size)
-        ]
+        kinds = (_of_kind(post, getattr(post, name), often * size) for name, often in _OFTEN.items())
+        letters = [timed for kind in kinds for timed in kind]
         if day == 1:
             letters += _timed(post.to_everybody(), chance, 9 * _HOUR, 8 * _HOUR)
-        if day == 3:  # a day on which a wrong address in a mailing brings 500 reports
-            letters += [timed for _ in range(500) for timed in _timed(post.bounce(), chance, 10 * _HOUR, _HOUR)]
+        wrong = 500 if day == 3 else 0  # a day on which a wrong address brings 500 reports
+        letters += _answers(post, post.bounce, letters, round(0.005 * size) + wrong)
+        letters += _answers(post, post.automatic_reply, letters, round(0.04 * size))
         yield sorted(letters, key=lambda timed: timed[0])
 
 
-def _of_kind(
-    post: Post, make: Callable[[], Iterator[Letter]], often: float, size: int
-) -> Iterator[tuple[float, Letter]]:
-    for _ in range(max(1, round(often * size / DAYS))):
+def _answers(
+    post: Post, make: Callable[[Letter], Iterator[Letter]], letters: list[tuple[float, Letter]], number: int
+) -> list[tuple[float, Letter]]:
+    """Answers of machines, some minutes after what they answer."""
+    answered = [timed for timed in letters if timed[1].message_id]
+    chosen = post.chance.choices(answered, k=number)
+    return [each for at, of in chosen for each in _timed(make(of), post.chance, at + post.chance.uniform(60, 600), 0)]
+
+
+def _of_kind(post: Post, make: Callable[[], Iterator[Letter]], a_week: float) -> Iterator[tuple[float, Letter]]:
+    for _ in range(max(1, round(a_week / DAYS))):
         begins = post.chance.uniform(7, 17) * _HOUR
         yield from _timed(make(), post.chance, begins, 2 * _HOUR)
 

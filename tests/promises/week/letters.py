@@ -40,6 +40,7 @@ class Letter:
     content: bytes
     login: str = ""
     client: str = "198.51.100.7"
+    message_id: str = ""  # where something may answer it
 
 
 class Post:
@@ -53,21 +54,13 @@ class Post:
         self.number += 1
         return f"{kind} {self.number}"
 
-    def _letter(
-        self,
-        kind: str,
-        matter: str,
-        person: Person,
-        to: Sequence[str],
-        subject: str,
-        text: str,
-        fields: Sequence[str] = (),
-    ) -> Letter:
+    def _letter(self, kind: str, matter: str, person: Person, to: Sequence[str], subject: str, text: str) -> Letter:
         """A message of a person who is logged in, as four in five are."""
-        body = f"{text}\r\n\r\n{person.signature}"
-        content = mail(f"{person.name} <{person.address}>", subject, body, (self._id(), *fields))
+        body, message_id = f"{text}\r\n\r\n{person.signature}", self._id()
+        content = mail(f"{person.name} <{person.address}>", subject, body, (message_id,))
         login = person.address if self.chance.random() < 0.8 else ""
-        return Letter(kind, matter, person.address, tuple(to), content, login)
+        answered = message_id.removeprefix("Message-ID: ")
+        return Letter(kind, matter, person.address, tuple(to), content, login, message_id=answered)
 
     def _id(self) -> str:
         return f"Message-ID: <{self.chance.randrange(10**12)}@mx.example.gov>"
@@ -188,17 +181,16 @@ class Post:
 
     # -- machines --
 
-    def automatic_reply(self) -> Iterator[Letter]:
-        """An absence note as RFC 3834 wants it."""
+    def automatic_reply(self, to: Letter) -> Iterator[Letter]:
+        """An absence note as RFC 3834 wants it, to somebody who has written."""
         person = self.organisation.one()
-        fields = (self._id(), "Auto-Submitted: auto-replied", f"In-Reply-To: <{self.chance.randrange(10**9)}@x>")
+        fields = (self._id(), "Auto-Submitted: auto-replied", f"In-Reply-To: {to.message_id}")
         content = mail(person.address, f"Automatic reply: {self._subject()}", "I am away until Monday.", fields)
-        yield Letter("automatic reply", self.matter("auto"), "", tuple(self.organisation.some(1)), content)
+        yield Letter("automatic reply", self.matter("auto"), "", (to.sender,), content)
 
-    def bounce(self) -> Iterator[Letter]:
-        """A delivery report of the organisation's own server."""
+    def bounce(self, of: Letter) -> Iterator[Letter]:
+        """A delivery report of the organisation's own server, about mail that somebody has sent."""
         domain = self.chance.choice(self.organisation.domains)
-        to = self.organisation.some(1)
         report = (
             f"Reporting-MTA: dns; mx.{domain}\r\n\r\nFinal-Recipient: rfc822; {self.organisation.outside()[0]}\r\n"
             "Action: failed\r\nStatus: 5.1.1"
@@ -206,11 +198,11 @@ class Post:
         parts = [
             plain("This is the mail system. Your message could not be delivered to one or more recipients."),
             f"Content-Type: message/delivery-status\r\n\r\n{report}",
-            f"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{self.chance.randrange(10**9)}@x>\r\nSubject: x",
+            f"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: {of.message_id}\r\nSubject: x",
         ]
         kind = "report; report-type=delivery-status"
         content = multipart(f"MAILER-DAEMON@{domain}", "Undelivered Mail Returned to Sender", kind, parts)
-        yield Letter("bounce", self.matter("bounce"), "", tuple(to), content)
+        yield Letter("bounce", self.matter("bounce"), "", (of.sender,), content)
 
     def scan(self) -> Iterator[Letter]:
         """A copier sends what somebody has laid on it, from a network that is `separate`."""

@@ -29,6 +29,16 @@ def sentences() -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _beginning(sentence: str) -> str:
+    words = sentence.split()
+    return " ".join(words[: len(words) // 2 + 1])
+
+
+def _end(sentence: str) -> str:
+    words = sentence.split()
+    return " ".join(["", *words[len(words) // 2 :]])
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody who writes."""
@@ -81,9 +91,10 @@ class Organisation:
         return self.chance.choice(self.people)
 
     def text(self, least: int, most: int) -> str:
-        """So many sentences that were never written together before."""
+        """So many sentences, each of the beginning of one and the end of another: nobody has written them before."""
         pool = sentences()
-        return "\r\n".join(self.chance.choice(pool) for _ in range(self.chance.randint(least, most)))
+        parts = [self.chance.choices(pool, k=2) for _ in range(self.chance.randint(least, most))]
+        return "\r\n".join(_beginning(first) + _end(second) for first, second in parts)
 
     def outside(self, number: int = 1) -> list[str]:
         """Addresses of people elsewhere."""
