@@ -105,7 +105,7 @@ def of_mailing(
             {
                 "Mailing": mailing.id,
                 "Subject": mailing.subject or "(none)",
-                "Sender": mailing.sender,
+                "Sender": _sender(mailing, origin),
                 "Reaches": notices.describe_reach(summary),
                 "Files": _files(files) if files else "",
                 "Size": f"{_octets(origin.octets)} in {notices.say_count(origin.batches, 'batch', 'batches')}",
@@ -301,6 +301,15 @@ def _files(files: Files) -> str:
         left = len(files.attached) - len(named)
         found = ", ".join([*named, f"{left} more"] if left else named)
     return found if files.looked >= files.messages else f"{found} in {files.looked} of {files.messages:,} messages"
+
+
+def _sender(mailing: MailingView, origin: HeldBatches) -> str:
+    """Return the mailing's sender, and who really sends it where that is only a name in From."""
+    if mailing.sender in origin.parties or not mailing.sender:
+        return mailing.sender
+    known = [origin.owner] if origin.owner else sorted(origin.senders - {""})
+    by = f"{known[0]} and {len(known) - 1} more" if len(known) > 1 else "".join(known) or "somebody unnamed"
+    return f"{mailing.sender}, by From alone; sent by {by}"
 
 
 def _octets(number: int) -> str:

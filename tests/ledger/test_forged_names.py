@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from gatekeeper.ledger.context import NotAllowed
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.outbox import to_approvers
 from gatekeeper.store import jobs
 from tests.ledger.scene import CIO, DEPUTY, RULES, Scene, people
 
@@ -57,6 +59,27 @@ async def test_a_forged_name_makes_its_owner_no_party_to_the_mailing(scene, mail
         scene.service.withdraw(1, BOSS)
     scene.service.deny(1, BOSS, "I have not written this")
     assert BOSS not in letters(scene)
+
+
+async def test_who_decides_is_told_that_a_name_is_only_named(scene):
+    """Promise 9: what people are told is true."""
+    for number, (author, mail_from) in enumerate([(BOSS, OUTSIDER), (BOSS, ""), (BOSS, CLERK), (CLERK, CLERK)], 1):
+        start, text = 30 * number, f"Minutes {'abcd'[number - 1] * 4}"
+        came = minutes(scene, people(30, start=start), author, mail_from, number=f"n{number}")
+        came = replace(
+            came, content=came.content.replace(b"Minutes", text.encode()).replace(b"As agreed", text.encode())
+        )
+        assert "Held" in (await scene.pipeline.receive(came, scene.hop)).text
+    briefs = [
+        scene.store.call(partial(to_approvers.of_mailing, letterhead=scene.letterhead(), key=each.key, now=scene.now))
+        for each in sorted(scene.service.mailings("held"), key=lambda each: each.key)
+    ]
+    assert [line for brief in briefs for line in brief.details.split("\n") if line.startswith("Sender")] == [
+        f"Sender:   {BOSS}, by From alone; sent by {OUTSIDER}",
+        f"Sender:   {BOSS}, by From alone; sent by somebody unnamed",
+        f"Sender:   {BOSS}, by From alone; sent by {CLERK}",
+        f"Sender:   {CLERK}",
+    ]
 
 
 async def test_who_sends_under_another_name_is_the_owner(scene):

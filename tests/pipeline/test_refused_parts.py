@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -211,3 +212,33 @@ async def test_what_is_refused_for_what_many_send_is_remembered_of_the_senders_o
     assert "Move 30 addresses" in await send(scene, everyone[160:240], 3, sender=other, **told)
     assert "Move 30 addresses" in await send(scene, everyone[240:270], 3, sender=other, **told)
     assert "Not sent" not in await send(scene, everyone[240:270], 4, sender=other, **{**told, "visible": 0})
+
+
+# -- however it is cut -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_however_it_is_cut_nothing_leaves_once_a_part_is_refused(scene, seed):
+    """Cut at random, in any order, with pauses and retries: who was not reached by then is not reached any more.
+
+    No more than what is not yet mass (200) ever leaves, and what was gathered goes back.
+    """
+    rng, everyone = Random(seed), people(600)
+    clerk, left = f"clerk{seed}@doa.example.gov", everyone[:]
+    refused, relayed = False, 0
+    while left:
+        size = rng.choice((10, 50, 100, 120, 250, 300))
+        part, left = left[:size], left[size:]
+        answer = await send(scene, part, f"s{seed}", sender=clerk)
+        relayed += len(part) if "queued" in answer else 0
+        assert "Not sent" in answer or not refused
+        refused = refused or "Not sent" in answer
+        if rng.random() < 0.2:
+            await end(scene, rng.choice((1, 21, 400)))
+        if rng.random() < 0.2 and refused:
+            left += part
+    await end(scene, 400)
+    kept = [batch for each in scene.service.mailings() for batch in scene.service.show(int(each.id[2:])).batches]
+    assert {batch.state for batch in kept} <= {"released", "returned"}
+    released = sum(len(batch.recipients) for batch in kept if batch.state == "released")
+    assert refused and relayed + released <= 200

@@ -32,7 +32,8 @@ from gatekeeper.store.views import MailingView
 
 def _print_case(case: MailingCase) -> None:
     mailing = case.mailing
-    about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}"
+    named = bool(case.batches) and all(mailing.sender not in batch.owners for batch in case.batches)
+    about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}{' (by From alone)' if named else ''}"
     click.echo(f"{mailing.id}  {mailing.state}  {about}")
     click.echo(f"version: {mailing.version}")
     click.echo(f"reaches {mailing.counts.users} users and {mailing.counts.external} externals; sent: {mailing.sent}")

@@ -91,12 +91,12 @@ Index("mailings_by_gather", mailings.c.gather_until, sqlite_where=_gathering, po
 Index("mailings_by_look", mailings.c.look_again, sqlite_where=_looked_for, postgresql_where=_looked_for)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 
-mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys are hashed with their source
+mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys are hashed with their place
     "mailing_keys",
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), nullable=False),
-    Column("kind", String(8), nullable=False),  # queue, message, subject, text, auto, common
+    Column("kind", String(8), nullable=False),  # queue, message, subject, text, short, auto, common
     sqlite_with_rowid=False,
 )
 Index("mailing_keys_by_mailing", mailing_keys.c.mailing_id)
