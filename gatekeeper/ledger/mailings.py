@@ -244,7 +244,7 @@ def _grant(
     return Grant(
         kind=APPROVAL,
         rules=now.rules or tuple(reason.rule for reason in mailing.reasons),
-        scope=Scope(senders=frozenset({mailing.sender})),
+        scope=Scope(senders=frozenset((mailing.sender, *(batch.owner for batch in kept if batch.owner)))),
         since=ctx.now,
         until=until,
         binding="template" if template else "exact",

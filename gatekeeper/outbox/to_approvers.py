@@ -30,7 +30,7 @@ from gatekeeper.store.views import EventView, MailingView
 
 _TEMPLATES = {NOTIFIED: "waiting", REMINDED: "reminder", ESCALATED: "passed-on"}
 _DECIDED = "decided"
-_FILES_NAMED = 5
+_FILES_NAMED = _SENDERS_NAMED = 5
 
 
 @immutable
@@ -304,12 +304,18 @@ def _files(files: Files) -> str:
 
 
 def _sender(mailing: MailingView, origin: HeldBatches) -> str:
-    """Return the mailing's sender, and who really sends it where that is only a name in From."""
+    """Return the mailing's sender and others who send it, or who really does where that is only a name in From."""
     if mailing.sender in origin.parties or not mailing.sender:
-        return mailing.sender
+        return _shown([mailing.sender, *sorted(origin.parties - {mailing.sender, ""})])
     known = [origin.owner] if origin.owner else sorted(origin.senders - {""})
     by = f"{known[0]} and {len(known) - 1} more" if len(known) > 1 else "".join(known) or "somebody unnamed"
     return f"{mailing.sender}, by From alone; sent by {by}"
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - _SENDERS_NAMED
+    return ", ".join(names[:_SENDERS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _octets(number: int) -> str:

@@ -48,7 +48,7 @@ def _print_case(case: MailingCase) -> None:
     for batch in case.batches:
         click.echo(
             f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
-            f"received {utc_text(batch.received_at)} from {batch.client.address}"
+            f"received {utc_text(batch.received_at)} from {batch.owner or batch.sender or '<>'}, {batch.client.address}"
         )
     print_agreements(case.agreements, case.missing)
     print_timeline(case.events)
