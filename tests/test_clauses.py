@@ -6,12 +6,15 @@ import pytest
 
 from tests.clauses import CLAUSES, LEDGER, clauses_of_tests, listing
 
-FOUND = clauses_of_tests()
+
+@pytest.fixture(scope="module")
+def found():
+    return clauses_of_tests()
 
 
 @pytest.mark.parametrize("clause", LEDGER)
-def test_a_clause_of_the_ledger_is_named_by_a_test(clause):
-    assert FOUND.get(clause), f"no test names {clause}"
+def test_a_clause_of_the_ledger_is_named_by_a_test(found, clause):
+    assert found.get(clause), f"no test names {clause}"
 
 
 def test_the_listing_has_every_clause_once():

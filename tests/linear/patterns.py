@@ -35,6 +35,7 @@ ELSEWHERE += (
     "rules.text_template",
 )
 _METHODS = ("search", "match", "fullmatch", "sub", "subn", "findall", "finditer", "split")
+_CALL = re.compile(rf"\b(\w+)\.({'|'.join(_METHODS)})\b")
 _PROBES = "aA0 \t\n\r\0@.,;:=-+_/\\\"'()[]<>{}!?#%&*~^|éß\u0301\u200b中"  # tried against what a class takes
 _ENDS = ["", "\x01", " b"]
 _MOST_INPUTS, _FEWEST = 60, 12  # of each kind, of one pattern; the fewer, the more there is in it to be tried
@@ -73,7 +74,7 @@ def used_patterns() -> dict[str, Used]:
 
 
 def _of(module: ModuleType) -> Iterator[Used]:
-    source = inspect.getsource(module)
+    called = set(_CALL.findall(inspect.getsource(module)))
     for name, value in vars(module).items():
         pattern = value if isinstance(value, re.Pattern) else getattr(value, "__self__", None)
         if not isinstance(pattern, re.Pattern):
@@ -81,7 +82,7 @@ def _of(module: ModuleType) -> Iterator[Used]:
         if value is not pattern:
             yield Used(f"{module.__name__}.{name}", pattern, value.__name__)
             continue
-        methods = [method for method in _METHODS if re.search(rf"\b{name}\.{method}\b", source)]
+        methods = [method for method in _METHODS if (name, method) in called]
         for method in methods or ["search"]:  # handed on to others: the one that tries at every place
             yield Used(f"{module.__name__}.{name}.{method}", pattern, method)
 
