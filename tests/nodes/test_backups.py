@@ -17,7 +17,7 @@ from tests.peers.gate import RULES, Gate
 from tests.peers.postgres import BIN
 from tests.workers.scene import streams
 
-HELD = [f"held {number}" for number in range(3)]
+HELD = ("first held", "second held", "third held")
 
 
 def fill(gate: Gate) -> None:
