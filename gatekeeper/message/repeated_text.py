@@ -54,7 +54,7 @@ def _separates(between: str) -> bool:
 
 def _read(between: str) -> bool:
     """Return True for tags and spaces alone that end a word, and neither hide nor quote what is behind them."""
-    if "<style" in between.lower():
+    if "<style" in between.lower() or _is_open(between):
         return False
     found = tokens(between)
     tags = [read_tag(inside) for inside, _ in found]
@@ -69,4 +69,9 @@ _known = lru_cache(maxsize=2_048)(_read)
 @lru_cache(maxsize=128)  # the programs of an organisation write a few heads
 def _shows_nothing(head: str) -> bool:
     """Return True for the head of a page without text, whose styles hide nothing."""
-    return not any(text.strip() for _, text in tokens(head)) and not hidden_classes(head)
+    return not (_is_open(head) or hidden_classes(head) or any(text.strip() for _, text in tokens(head)))
+
+
+def _is_open(source: str) -> bool:
+    """Return True where a quote in a tag may end far behind."""
+    return source.count('"') % 2 + source.count("'") % 2 > 0

@@ -50,10 +50,8 @@ _NOTHING = Said()
 def read_texts(texts: Sequence[TextPart], sample: int) -> Texts:
     """Read the first `sample` characters of each text of a message."""
     if len(texts) == 1 and texts[0].part.parent is None and texts[0].part.type == "text/plain":  # most mail
-        said = _said(_sample(texts[0].text, sample))
-        said = _or_rest(said) if said.is_little else said
-        return Texts(said.fingerprints, None if said.fingerprints else said)
-    outer = [text for text in texts if text.part.parent is None or not _is_nested(text.part)]
+        return _alone(_said(_sample(texts[0].text, sample)))
+    outer = [text for text in texts if not _is_nested(text.part)]
     found = _read(outer, sample)
     if found.few and found.few.is_little and len(outer) < len(texts):
         nested = _read([text for text in texts if text not in outer], sample)
@@ -62,17 +60,27 @@ def read_texts(texts: Sequence[TextPart], sample: int) -> Texts:
 
 
 def _is_nested(part: Part) -> bool:
+    around = part.parent
+    if around is None or (around.parent is None and not around.is_message):
+        return False
     return any(holder.is_message for holder in ancestors(part))
 
 
 def _read(texts: Sequence[TextPart], sample: int) -> Texts:
-    plains = [_sample(text.text, sample) for text in texts if not text.is_html and text.part.type != "text/calendar"]
     htmls = [text for text in texts if text.is_html]
-    together = "\n".join(plains)[:sample]
-    said = [_said(text) for text in (together, *plains[1:])] if plains else []
-    if htmls and not (plains and len(htmls) == 1 and repeats(together, htmls[0], 2 * OWN)):
+    plains = [_sample(text.text, sample) for text in texts if not text.is_html and text.part.type != "text/calendar"]
+    if len(plains) == 1 and (not htmls or (len(htmls) == 1 and repeats(plains[0], htmls[0], 2 * OWN))):
+        return _alone(_said(plains[0]))
+    said = [_said(text) for text in ("\n".join(plains)[:sample], *plains[1:])] if plains else []
+    if htmls:
         return _with_html(said, htmls)
     return _together(said if any(not one.is_little for one in said) else list(map(_or_rest, said)))
+
+
+def _alone(said: Said) -> Texts:
+    if said.is_little:
+        said = _or_rest(said)
+    return Texts(said.fingerprints, None if said.fingerprints else said)
 
 
 def _with_html(said: list[Said], htmls: Sequence[TextPart]) -> Texts:

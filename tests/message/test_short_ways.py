@@ -12,7 +12,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.message import Limits, attachments, facts, headers, links, mime_tree, read_facts, subject, words
+from gatekeeper.message import (
+    Limits,
+    attachments,
+    facts,
+    headers,
+    html_tags,
+    links,
+    mime_tree,
+    read_facts,
+    repeated_text,
+    shown_text,
+    subject,
+    text_keys,
+    words,
+)
 from gatekeeper.message.address_fields import _read_any, read_addresses
 from gatekeeper.message.content_digest import _with_lf
 from gatekeeper.message.defects import DefectCollector
@@ -30,12 +44,13 @@ octets = st.one_of(st.binary(max_size=400), st.lists(st.sampled_from(PIECES), ma
 @pytest.fixture
 def whole_way(monkeypatch):
     """Read every field and every size anew: nothing is known from before, and no part is passed over."""
-    for module in (facts, headers, mime_tree, words):
+    for module in (facts, headers, html_tags, mime_tree, words):
         monkeypatch.setattr(module, "_LONGEST_KNOWN", -1)
     monkeypatch.setattr(facts, "read_addresses", _read_any)
     monkeypatch.setattr(attachments, "_SIZE_SHOWS_NO_DEFECT", "")
     monkeypatch.setattr(_Walk, "_find_hyphens", lambda walk: walk.content.find(b"\n--", walk.at))
     monkeypatch.setattr(links, "linked_pieces", plain_pieces)
+    monkeypatch.setattr(text_keys, "repeats", lambda plain, html, most: False)
     monkeypatch.setattr(subject, "_ends_with_a_word", lambda key: False)
 
 
@@ -140,3 +155,41 @@ def test_address_fields_of_real_mail_are_read_alike_both_ways():
     for content in corpus():
         for value in fields.findall(content[:4_000]):
             _read_both_ways(value.decode("latin-1"), 100)
+
+
+LINES = [
+    "the annual survey",
+    "of all employees",
+    "Dear Ann,",
+    "> quoted",
+    "a",
+    "x.example",
+    "and & so on",
+    "",
+    "wo",
+    "rd",
+]
+BETWEEN = ["<p>", "</p>\r\n<p class=x>", "<br>", " ", "", "<b>", "<b></b>", "<div style='display:none'>", "</div>"]
+BETWEEN += [
+    "<blockquote>",
+    "<pre>",
+    "<!-- x -->",
+    "<style>p{display:none}</style>",
+    "<td>",
+    "&zwnj;",
+    "other",
+    "&nbsp;",
+]
+BETWEEN += ["<span style=color:#1F497D>", "<span style=color:white>", "<img src=cid:x>", "<a href=x>", "\n", "&lt;"]
+BETWEEN += ["<p title='>", "<p hidden>", "  ", "<span>x</span>"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(BETWEEN), st.sampled_from(LINES)), max_size=8), st.sampled_from(BETWEEN))
+@settings(max_examples=1_000)
+def test_html_that_plainly_repeats_a_text_shows_its_words(pieces, last):
+    part = mime_tree.read_structure(message("Content-Type: text/html", "", ""), Limits(), DefectCollector()).root
+    html = "".join(between + line.replace("&", "&amp;") for between, line in pieces) + last
+    for source in (html, f"<html><head><style>p {{color:red}}</style></head><body>{html}</body></html>"):
+        plain = "\n".join(line for _, line in pieces)
+        if repeated_text.repeats(plain, TextPart(part, b"", source, source.lower()), 3_000):
+            assert shown_text.shown_text(source, 3_000).split() == plain.split()
