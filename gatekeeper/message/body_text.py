@@ -134,11 +134,13 @@ def quoted_texts(text: str, most: int) -> Iterator[str]:
 
     Each is without greeting, signature and footer, and without what is quoted in turn.
     """
-    lines = [line for line in text[: 9 * most].replace("\r", "").split("\n") if not _is_mark(line)]
-    yield own_text("\n".join(lines), most)
-    for _ in range(_DEEPEST_QUOTES):
-        lines = [_QUOTE_MARK.sub("", line, count=1) for line in lines]
-        yield own_text("\n".join(line for line in lines if not _is_mark(line)), most)
+    before = text[: 9 * most].replace("\r", "").split("\n")
+    lines = [line for line in before if not _is_mark(line)]
+    for _ in range(_DEEPEST_QUOTES + 1):
+        if lines != before:
+            yield own_text("\n".join(lines), most)
+        before = lines
+        lines = [line for line in (_QUOTE_MARK.sub("", line, count=1) for line in lines) if not _is_mark(line)]
 
 
 def rests_of_text(text: str, most: int) -> Iterator[str]:

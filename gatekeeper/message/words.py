@@ -31,7 +31,7 @@ _DIGITS_AS_LETTERS = str.maketrans(_DIGITS, _MEANT)
 _AS_LETTERS = bytes.maketrans(
     _CAPITALS + b"i" + _DIGITS.encode(), _LETTERS.replace(b"i", b"l") + b"l" + _MEANT.encode()
 )
-_MIXED = re.compile(r"[a-z][0-9@$!|A-Z]|[0-9@$!|][A-Za-z]|[A-Z]{2}")
+_MIXED = re.compile(r"[A-Z]{4,}+|[a-z][0-9@$A-Z]|[0-9@$][a-z]")
 _DRESS = _CAPITALS + _DIGITS.encode()
 _EDGES = ".,;:?\"'()[]<>{}*_-\u2018\u2019\u201c\u201d\u2026"
 _INNER_PUNCTUATION = str.maketrans("", "", "'-\u2019.*_")
@@ -112,7 +112,7 @@ def may_be_dressed(text: str, plain: int) -> bool:
     dress = len(octets) - len(octets.translate(None, _DRESS))
     if 2 * len(octets) < len(text):
         dress = sum(map(str.isupper, text))
-    if dress < max(_LEAST_DRESSED, words // 10):
+    if dress < max(_LEAST_DRESSED, words // 5):
         return False
     is_titled = 4 * plain < words < 3 * dress and words >= _LEAST_TITLED
     return is_titled or 2 * len(octets) < len(text) or len(_MIXED.findall(text)) >= max(_LEAST_DRESSED, words // 10)

@@ -42,7 +42,7 @@ WORDS: dict[str, Dressing] = {  # what the words themselves are dressed as
     "capitals here and there": lambda text, seeded: _letters(text, str.upper, 0.5, seeded),
     "words in capitals": lambda text, seeded: _each_word(text, str.upper, 0.6, seeded),
     "title case": lambda text, seeded: text.title(),
-    "digits": lambda text, seeded: _letters(text, lambda one: _DIGITS.get(one, one), 0.35, seeded),
+    "digits": lambda text, seeded: _letters(text, lambda one: _DIGITS.get(one, one), 0.3, seeded),
     "look-alikes": lambda text, seeded: _letters(
         text, lambda one: {"a": "а", "e": "е", "o": "о"}.get(one, one), 0.5, seeded
     ),
