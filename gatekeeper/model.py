@@ -421,7 +421,7 @@ class Verdict:
     mass: bool = False
     permits: tuple[str, ...] = ()  # ids of the permits that cleared a hold
     lasting: tuple[str, ...] = ()  # where it is a reject: those of its rules that hang on how far the mailing reaches
-    counted: tuple[str, ...] = ()  # of these, the rules that hang on nothing else
+    mendable: tuple[str, ...] = ()  # of these, the rules about something in the message that can be put right
 
     @property
     def rules(self) -> tuple[str, ...]:

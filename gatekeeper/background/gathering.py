@@ -185,7 +185,7 @@ class GatherRunner:
         return True
 
     def _refuse(self, connection: Connection, gathered: GatheredMailing, judged: Rejudged, now: float) -> bool:
-        refusing = gathering.Refusing(judged.reasons, judged.lasting, judged.counted, judged.counts)
+        refusing = gathering.Refusing(judged.reasons, judged.lasting, judged.mendable, judged.counts)
         if not gathering.end_by_refusing(connection, gathered, refusing, now):
             return False
         texts = tuple(f"{reason.text} ({reason.rule})" for reason in judged.reasons)

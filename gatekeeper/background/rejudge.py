@@ -101,9 +101,9 @@ class Rejudged:
         return frozenset().union(*(judged.verdict.lasting for judged in self.each.values()))
 
     @property
-    def counted(self) -> frozenset[str]:
-        """Those of them that ask nothing else."""
-        return frozenset().union(*(judged.verdict.counted for judged in self.each.values()))
+    def mendable(self) -> frozenset[str]:
+        """Those of them about something in the message."""
+        return frozenset().union(*(judged.verdict.mendable for judged in self.each.values()))
 
     @property
     def permits(self) -> tuple[str, ...]:

@@ -16,6 +16,12 @@ from gatekeeper.rules.text_template import render, shown_value
 HELD = "held"
 SUSPENDED = "suspended"  # the id of the built-in rule about suspended senders
 _OF_NAMES = ("from_allowed", "from_problem")
+_OF_CONTENT = frozenset(  # fields of what the sender can put right in the message
+    (
+        *("visible", "subject", "from", "from_allowed", "from_problem", "links", "size", "defects", "list_id"),
+        *("attachments", "attachment_size", "attachment_names", "attachment_types", "unsubscribe"),
+    )
+)
 _NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)
 
 
@@ -48,22 +54,24 @@ def judge(ruleset: Ruleset, evidence: Evidence, now: datetime, values: FieldValu
     action = max((reason.action for reason in remaining), key=lambda action: action.severity, default=Action.RELAY)
     if _held_without_a_reason(evidence, reasons) and action.severity < Action.HOLD.severity:
         action = Action.HOLD
-    lasting, counted = _lasting(ruleset, remaining) if action is Action.REJECT else ((), ())
-    return Verdict(action, tuple(remaining), mass, permits, lasting, counted)
+    lasting, mendable = _lasting(ruleset, remaining) if action is Action.REJECT else ((), ())
+    return Verdict(action, tuple(remaining), mass, permits, lasting, mendable)
 
 
 def _lasting(ruleset: Ruleset, reasons: list[Reason]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the rules that refuse for how far the mailing reaches, whatever else they ask; and those that ask no more.
+    """Return the rules that refuse for how far the mailing reaches, and those of them about the message as well.
 
-    What one part is refused for in this way, the rest of its mailing is refused for as well.
+    What one part is refused for in this way, the rest of its mailing is refused for too.
     """
     refusing = [ruleset.rule(reason.rule) for reason in reasons if reason.action is Action.REJECT]
-    asked = {rule.id: [FIELDS[test.field].growing for test in rule.tests()] for rule in refusing if rule}
-    suspended = tuple(reason.rule for reason in reasons if reason.rule == SUSPENDED)
-    return (
-        (*(name for name, growing in asked.items() if any(growing)), *suspended),
-        tuple(name for name, growing in asked.items() if growing and all(growing)),
-    )
+    asked = {rule.id: {test.field for test in rule.tests()} for rule in refusing if rule}
+    lasting = [name for name, fields in asked.items() if any(map(_is_of_mailing, fields))]
+    suspended = [reason.rule for reason in reasons if reason.rule == SUSPENDED]
+    return (*lasting, *suspended), tuple(name for name in lasting if not _OF_CONTENT.isdisjoint(asked[name]))
+
+
+def _is_of_mailing(name: str) -> bool:
+    return FIELDS[name].growing and FIELDS[name].subject == "mailing"
 
 
 def is_mass(ruleset: Ruleset, evidence: Evidence) -> bool:

@@ -103,7 +103,7 @@ def _decide(unit: UnitOfWork, waiting: Sequence[PendingDecision]) -> Outcome | E
         unit.take_back()
         if judged.verdict.lasting:
             unit.read(waiting)
-            refusal = refusal_by(judged.verdict.lasting, judged.verdict.counted, judged.counts)
+            refusal = refusal_by(judged.verdict.lasting, judged.verdict.mendable, judged.counts)
             remember(unit, pending, judged.match.mailing, refusal)
         return Outcome(judged.verdict, judged.counts, judged.match.mailing.name)
     outcome = _add_batch(unit, judged)

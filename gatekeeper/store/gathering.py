@@ -136,7 +136,7 @@ class Refusing:
 
     reasons: tuple[Reason, ...]
     lasting: frozenset[str]
-    counted: frozenset[str]  # of these, the rules about nothing but numbers
+    mendable: frozenset[str]  # of these, the rules about something in the message
     counts: Counts  # by which they refuse
 
 
@@ -150,7 +150,7 @@ def end_by_refusing(connection: Connection, gathered: GatheredMailing, refusing:
         return False
     left = update(batches).where(batches.c.id.in_([batch.id for batch in gathered.batches]))
     connection.execute(left.values(state=BatchState.RETURNED.value))
-    refusal = refusal_by(refusing.lasting, refusing.counted, refusing.counts) if refusing.lasting else None
+    refusal = refusal_by(refusing.lasting, refusing.mendable, refusing.counts) if refusing.lasting else None
     open_successor(connection, row["id"], refusal)
     _end(connection, row, "refuse", now, {})
     text = ", ".join(reason.rule for reason in refusing.reasons)

@@ -4,7 +4,8 @@ A mail server cuts a message up, and each part alone may be too small for a rule
 first judged as though they were as large as the one that was refused: where the same rule still refuses them, they
 share its fate. One that was put right is judged by what was really counted. The memory goes with the mailing's keys.
 
-A new message that only resembles the refused one is not refused for numbers alone: it may go to fewer people.
+A new message that only resembles the refused one is refused alike only for something in it that could be put right. For
+numbers alone, or for who sends it, it is not: it may go to fewer people.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from gatekeeper.store.rows import counts_of, counts_to_row
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 
-def refusal_by(lasting: Iterable[str], counted: Iterable[str], counts: Counts) -> Row:
+def refusal_by(lasting: Iterable[str], mendable: Iterable[str], counts: Counts) -> Row:
     """Return what is remembered of a refusal, as JSON.
 
-    Args: `lasting` are the rules that refuse, `counted` those of them that ask for nothing but numbers, `counts` those
+    Args: `lasting` are the rules that refuse, `mendable` those of them about something in the message, `counts` those
     by which they did.
     """
     reach = {address: [each.reached, each.members, ""] for address, each in counts.reach.items()}
     tallies = {"unlisted": counts.unlisted, "unconsented": counts.unconsented, "reach": reach}
     columns = counts_to_row(counts) | {"tallies": tallies}
-    return {"rules": sorted(lasting), "counted": sorted(counted), "counts": columns}
+    return {"rules": sorted(lasting), "mendable": sorted(mendable), "counts": columns}
 
 
 def both(one: Row | None, other: Row | None) -> Row | None:
@@ -36,7 +37,7 @@ def both(one: Row | None, other: Row | None) -> Row | None:
     if one is None or other is None or one == other:
         return one or other
     larger = max(one, other, key=lambda each: each["counts"]["users"] + each["counts"]["external"])
-    rules = {name: sorted({*one[name], *other[name]}) for name in ("rules", "counted")}
+    rules = {name: sorted({*one[name], *other[name]}) for name in ("rules", "mendable")}
     return {**rules, "counts": larger["counts"]}
 
 
@@ -50,7 +51,7 @@ def still_refuses(refused: Row, verdict: Verdict, *, is_same: bool) -> bool:
 
     Args: `is_same` for a part of the very message that was refused.
     """
-    rules = set(refused["rules"]) if is_same else set(refused["rules"]).difference(refused["counted"])
+    rules = set(refused["rules" if is_same else "mendable"])
     refusing = (reason.rule for reason in verdict.reasons if reason.action is Action.REJECT)
     return verdict.action is Action.REJECT and not rules.isdisjoint(refusing)
 

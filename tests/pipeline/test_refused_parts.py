@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from random import Random
 
 import pytest
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.store import cleanup, jobs, views
-from tests.ledger.scene import RULES, Scene, people
+from tests.ledger.scene import CIO, RULES, Scene, people
 
-CLERK = "clerk@doa.example.gov"
+CLERK, UNTIL = "clerk@doa.example.gov", date(2026, 12, 31)
 OF_MASS = """\
   - {id: subject, when: {mass: true, subject: {missing: true}}, then: reject, say: Add a subject line.}
   - {id: visible, when: {mass: true, visible: {over: 20}}, then: reject, say: "Move {visible} addresses to Bcc."}
@@ -168,6 +169,15 @@ async def test_fewer_recipients_put_a_new_message_right_that_was_refused_for_num
     assert "500 outside are too many" in await send(scene, outside, subject="Sale")
     assert "500 outside are too many" in await send(scene, outside[:50], subject="Sale")
     assert "Not sent" not in await send(scene, outside[:60], 2, subject="Sale", text=b"To fewer.\r\n")
+
+
+async def test_who_is_suspended_may_still_write_to_few(scene):
+    """Clause C10: mass mail is refused, and what a mail server cuts off it; not a small message of the same words."""
+    scene.service.suspend("sender", CLERK, CIO, "Chain letters", UNTIL)
+    for part in (people(250), people(50, start=250)):
+        assert "suspended until" in await send(scene, part, subject="Minutes", text=TEXT * 30)
+    assert "queued" in await send(scene, people(3), 2, subject="Minutes", text=TEXT * 30)
+    assert "queued" in await send(scene, people(3), 3, subject="Lunch", text=TEXT * 30)
 
 
 async def test_a_refusal_for_the_message_alone_is_not_remembered(scene):
