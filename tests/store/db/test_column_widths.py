@@ -19,6 +19,7 @@ from gatekeeper.lifecycle import BatchState, MailingState, PermitState, Recipien
 from gatekeeper.outbox import to_approvers
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
+from gatekeeper.rules.field_kinds import OF_THE_ORIGIN
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
@@ -92,6 +93,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "jobs.once": once_name(),
         "jobs.state": "failed",
         "events.act": longest(ACTS),
+        "sent_counts.query": f"{longest(OF_THE_ORIGIN)} {7 * 86_400}",
         "seen_states.version": version_of("state"),
         "audit_chains.name": process_name(monkeypatch),
         "audit_frames.name": SHA256[:16],
