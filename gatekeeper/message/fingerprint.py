@@ -22,6 +22,7 @@ FINGERPRINTS = 4
 OWN = 1_536  # characters of a sender's own words that are read
 _LEAST_PAIRS = 8  # fewer pairs are too little to tell texts apart
 _WORDS = 96  # words that count: enough to recognise a text, at a bounded cost
+_FIRST_PAIRS = 23  # that the first fingerprint is made of, so that no words put behind a text change it
 
 _CIRCLE = 1 << 32
 _GOLDEN = 0.618_033_988_75  # the golden ratio: steps of this size keep any number of places well apart
@@ -59,10 +60,13 @@ def _of_words(words: list[bytes]) -> tuple[str, ...]:
     if len(words) <= _LEAST_PAIRS:
         return ()
     hashes = list(map(crc32, words[:_WORDS]))
-    pairs = sorted(set(map(xor, hashes, hashes[1:])))
+    neighbours = list(map(xor, hashes, hashes[1:]))
+    pairs = sorted(set(neighbours))
     if len(pairs) < _LEAST_PAIRS:
         return ()
     firsts = [pairs[bisect_left(pairs, place) % len(pairs)] for place in _PLACES]  # the first at or after each place
+    if len(neighbours) > _FIRST_PAIRS and len(begin := sorted(set(neighbours[:_FIRST_PAIRS]))) >= _LEAST_PAIRS:
+        firsts[:2] = [begin[bisect_left(begin, place) % len(begin)] for place in _PLACES[:2]]
     return tuple((_SHOWN % tuple(firsts)).split())
 
 

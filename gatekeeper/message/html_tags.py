@@ -152,6 +152,7 @@ _DECLARATION = re.compile(r"(?<![a-z-])([a-z-]{3,30}+)\s{0,20}+:\s{0,20}+([^;]{0
 _COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
 _RULE = re.compile(r"([^{}]{1,500})\{([^{}]*+)\}")
 _SELECTOR = re.compile(r"(?:[a-z][a-z0-9]{0,9})?([.#])([\w-]{1,60})\Z")
+_MEDIA_OF_ALL = re.compile(r"@media\s[^{}();]{0,100}\{")
 _AT_RULE = re.compile(r"@[^{};]{0,500}\{(?:[^{}]*+\{[^{}]*+\})*+[^{}]*+\}|@[^{};]{0,500};")
 _LENGTH = re.compile(r"(-?\d{0,6}(?:\.\d{1,6})?)\s{0,3}(px|pt|em|rem|ex|%|vw|cm|mm|in|)\Z")
 _COLOR = re.compile(r"#([0-9a-f]{6}|[0-9a-f]{3})\b|rgba?\(\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})|([a-z]{3,20})")
@@ -239,7 +240,8 @@ def hidden_classes(source: str) -> frozenset[str]:
 
 def _hidden_in(css: str) -> frozenset[str]:
     found: set[str] = set()
-    for selectors, style in _RULE.findall(_AT_RULE.sub("", _COMMENT.sub("", css.lower()))):
+    css = _MEDIA_OF_ALL.sub("", _COMMENT.sub("", css.lower()))  # what is left of these, an end, ends nothing
+    for selectors, style in _RULE.findall(_AT_RULE.sub("", css)):
         given = declarations(style)
         if hides(given) or given.get("visibility") in ("hidden", "collapse"):
             for selector in selectors.split(","):

@@ -14,10 +14,10 @@ from hashlib import blake2b
 from gatekeeper.message.attachments import FoundFile
 from gatekeeper.message.body_text import own_text
 from gatekeeper.message.fingerprint import OWN
-from gatekeeper.message.links import normalised_host
 from gatekeeper.message.mime_tree import Part, Structure
 from gatekeeper.message.shown_text import shown_text
 from gatekeeper.message.telling_words import LEAST_TELLING, says_nothing
+from gatekeeper.message.template_links import links_in_text
 from gatekeeper.message.text_keys import Said, Texts
 from gatekeeper.message.text_parts import TextPart
 from gatekeeper.message.transfer_encoding import decoded
@@ -32,13 +32,12 @@ _FOLD = re.compile(rb"\r?\n[ \t]")
 # Cards and signatures that programs add, and texts of lists and gateways that Exchange makes files of.
 _ADDED = frozenset({"text/vcard", "text/x-vcard", "text/directory", "application/pgp-keys", "application/ms-tnef"})
 _ADDED_NAME = re.compile(r"att\d{1,5}(?:\.(?:txt|html?))?|signature\.asc|smime\.p7s|winmail\.dat", re.I)
-_LINK = re.compile(
-    r"""(?:(?:https?|ftp):[/\\]{2,8}(?:[^\s/\\?#@<>"']{0,256}@)?|(?=www\.)|(?<=<)//)"""
-    r"""(\[[0-9a-f:.]{2,45}\]|[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255})(?::\d{1,5})?([/\\][^\s?#<>"']*+)?"""
-    r"""|(?:mailto|tel|sms):([^\s?<>"']{1,300})"""
-)
+_MAY_LINK = re.compile(r":|//|\w\.\w")
+_DATA = re.compile(r"""data:([^\s<>"']{1,4000})""")
+_INSERTED = re.compile(r"^(?:begin(?:-base64)? [0-7]{3,4} |=ybegin )[^\n]{1,300}\n", re.MULTILINE)
+_NO_PLACES = frozenset({"mailto", "tel", "sms", "callto", "fax", "sip", "sips", "xmpp"})
+_PORT = re.compile(r":\d{0,5}\Z")
 _CODE = re.compile(r"(?=[^/]*\d)[^/]{6,}|\d+|[^/]{24,}")  # a segment of a path that may differ from copy to copy
-_PATH_ENDS = "/.,;:!)]}"
 
 
 def short_key(
@@ -53,6 +52,8 @@ def short_key(
             return f"file:{file}"
     if few is None:
         return ""
+    if "begin" in few.whole and (inserted := _INSERTED.search(few.whole)):
+        return f"file:{_hashed(few.whole[inserted.end() : inserted.end() + _READ].encode('utf-8', 'replace'))}"
     if len(few.words) < _LITTLE and (links := _links(texts, few)):
         return f"links:{' '.join(links)}"
     return f"words:{b' '.join(few.words).decode()}" if len(few.words) >= LEAST_TELLING else ""
@@ -97,10 +98,12 @@ def _stands_alone(few: Said) -> bool:
 
 
 def _digest(content: bytes, part: Part) -> str:
-    """Return the digest of a file's beginning, and the length of it as it was sent."""
-    if part.is_message:
-        return f"{part.end - part.start}-{blake2b(content[part.start : part.end], digest_size=16).hexdigest()}"
-    return blake2b(_beginning(content, part), digest_size=16).hexdigest()
+    """Return the digest of a file's beginning, or of a whole message."""
+    return _hashed(content[part.start : part.end] if part.is_message else _beginning(content, part))
+
+
+def _hashed(octets: bytes) -> str:
+    return blake2b(octets, digest_size=16).hexdigest()
 
 
 # -- links -------------------------------------------------------------------------------------------------------
@@ -119,20 +122,20 @@ def _links(texts: Iterable[TextPart], few: Said) -> list[str]:
 
 
 def _links_in(text: str) -> Iterator[str]:
-    if ":" not in text and "www." not in text and "WWW." not in text and "//" not in text:
+    """Yield what a text links to, of every scheme, and the digest of each picture that it holds itself."""
+    if not _MAY_LINK.search(text):
         return
-    lower = text.lower()
-    for host, path, address in _LINK.findall(lower):
-        if host:
-            yield normalised_host(host) + _stable(path)
-        elif address := address.rstrip(_PATH_ENDS):
-            local, at, domain = address.partition("@")
-            yield f"{local.partition('+')[0]}{at}{domain}" if at else address
+    for link in links_in_text(_DATA.sub("", text))[0]:
+        if link.partition(":")[0] in _NO_PLACES:
+            yield link
+        elif not link.startswith("inside:"):
+            place, slash, path = link.rpartition("://")[2].partition("/")
+            yield _PORT.sub("", place.rpartition("@")[2]) + _stable(slash + path)
+    for data in _DATA.findall(text):
+        yield f"data:{_hashed(data.encode('utf-8', 'replace'))}"
 
 
 def _stable(path: str) -> str:
     """Return a path without the segments that may differ from copy to copy."""
-    kept = [
-        part for part in path.replace("\\", "/").rstrip(_PATH_ENDS).split("/") if part and not _CODE.fullmatch(part)
-    ]
+    kept = [part for part in path.lower().split("/") if part and not _CODE.fullmatch(part)]
     return "".join(f"/{part}" for part in kept)

@@ -151,7 +151,7 @@ def _dress(bare: str) -> str:
 
 def _undressed(bare: str, least: int) -> tuple[bytes, ...]:
     """Return the words of a token, digits among letters taken for these; () for numbers, codes and short words."""
-    if len(bare) < least or 2 * sum(map(str.isalpha, bare)) < len(bare):
+    if len(bare) < least or 3 * sum(map(str.isalpha, bare)) < len(bare):
         return ()
     if not bare.isascii():
         return _folded(bare.lower().translate(_DIGITS_AS_LETTERS).encode("utf-8", "replace"), least, True)

@@ -92,6 +92,7 @@ CHANGES: dict[str, Change] = {
     "a code at the end": lambda text, seeded: f"{text}\r\n\r\n{code(seeded)}\r\n",
     "three words at the start": lambda text, seeded: f"{words(3, seeded)}\r\n\r\n{text}",
     "three words at the end": lambda text, seeded: f"{text}\r\n\r\n{words(3, seeded)}\r\n",
+    "300 words at the end": lambda text, seeded: f"{text.rstrip()}\r\n\r\n{words(300, seeded)}\r\n",
     "the order of two paragraphs": _swapped,
     "the order of all sentences": _shuffled,
 }

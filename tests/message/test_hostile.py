@@ -34,6 +34,73 @@ def test_any_octets_have_facts(content):
         assert all(file.size >= 0 for file in facts.attachments)
 
 
+MARKUP = [
+    *(
+        "<p style='display:none'>",
+        "</p>",
+        "<style>.a{display:none}@media x{#b{}}</style>",
+        "<div class=a id=b>",
+        "</div>",
+    )
+]
+MARKUP += [
+    "&#x110000;",
+    "&#xD800;",
+    "&#0;",
+    "&notin;",
+    "&#" + "9" * 5_000 + ";",
+    "<",
+    "<!--",
+    "-->",
+    "<b x='",
+    '<b y="',
+    ">",
+    "=",
+    "\0",
+]
+MARKUP += [
+    "<a href=' http://x/y?z '>",
+    "<a href=//x/8f3a77>",
+    "<img src=data:x>",
+    "<blockquote>",
+    "<pre>",
+    "\n",
+    "é",
+    "中文",
+    "\u200b",
+]
+MARKUP += [
+    "А",
+    "ﬁ",
+    "١٢",
+    "word ",
+    "WORD ",
+    "w0rd ",
+    "Word ",
+    ". ",
+    "> ",
+    "-- \n",
+    "From: x\n",
+    "Sent: y\n",
+    "<td>",
+    "<li>",
+    "<table>",
+]
+MARKUP += [
+    "<p style=font-size:-.px;color:#12;background:url(x)>",
+    "<p style='color:rgb(999,1,2);left:-.em'>",
+    "</b>",
+    "UID:x\n y\n",
+]
+
+
+@given(st.lists(st.sampled_from(MARKUP), max_size=40).map("".join), st.sampled_from(("html", "plain", "calendar")))
+@settings(max_examples=300)
+def test_any_text_has_keys(text, kind):
+    facts = read_facts(message(*HEAD, f"Content-Type: text/{kind}; charset=utf-8", "", text))
+    " ".join((facts.short_key, *facts.fingerprints)).encode("utf-8")
+
+
 HALF_A_PAIR = "=?utf-7?Q?Open_+2AA-enrolment_+3AA-?="
 
 

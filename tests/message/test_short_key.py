@@ -121,8 +121,22 @@ def test_links_beside_words_or_in_a_signature_are_no_key():
 
 
 def test_other_schemes():
-    assert of_html("<a href='mailto:ann+17@example.gov?subject=yes'>Yes</a>") == "links:ann@example.gov"
-    assert of("tel:+1-406-555-0100") == "links:+1-406-555-0100"
+    assert of_html("<a href='mailto:ann+17@example.gov?subject=yes'>Yes</a>") == "links:mailto:ann@example.gov"
+    assert of("tel:+1-406-555-0100") == "links:tel:14065550100"
+    assert of("forms.example.org/survey") == of("ftp://ann@forms.example.org/survey") == LINKED
+
+
+def test_a_picture_in_the_html_itself():
+    one, other = (of_html(f"<img src='data:image/png;base64,{octets * 90}'>") for octets in ("QUJD", "REVG"))
+    assert one.startswith("links:data:")
+    assert one != other
+
+
+def test_a_file_in_the_text():
+    lines = "\r\n".join(["M" + "5V]R9',@:6X@82!F:6QE5V]R9',@:6X@82!F:6QE5V]R9',@:6X@82!F:6QE"] * 20)
+    one, other = (of(f"Hello,\r\n\r\nbegin 644 {name}.txt\r\n{lines}\r\n`\r\nend\r\n") for name in ("a", "b"))
+    assert one.startswith("file:")
+    assert one == other
 
 
 def test_a_picture_from_elsewhere():
