@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import random
 
 import pytest
@@ -42,7 +43,9 @@ def invitation(rng, recipient):
 
 
 def scan(rng, recipient):
-    return "scanner@doa.example.gov", "", f"Scanned on {rng.choice(WORDS)}, {rng.randrange(1, 40)} pages."
+    page = binascii.b2a_uu(rng.randbytes(45)).decode().rstrip()
+    text = f"Scanned on {rng.choice(WORDS)}, {rng.randrange(1, 40)} pages."
+    return "scanner@doa.example.gov", "", f"{text}\r\n\r\nbegin 644 scan.tif\r\n{page}\r\n`\r\nend\r\n"
 
 
 def cron(rng, recipient):
