@@ -48,6 +48,8 @@ def fingerprints_of_own(own: str) -> tuple[str, ...]:
 
 def read_own(own: str) -> tuple[tuple[str, ...], bool]:
     """Return the fingerprints of a text that is cut down already, and whether its words may be dressed."""
+    if own.isascii() and own.count(" ") + own.count("\n") < _LEAST_PAIRS:
+        return (), may_be_dressed(own, 0)
     words = _content(own, plain_words)
     found = _of_words(words)
     if not may_be_dressed(own, len(words)):

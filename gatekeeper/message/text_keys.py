@@ -33,6 +33,11 @@ class Said(NamedTuple):
     words: tuple[bytes, ...] = ()  # those that tell it from others, where it has too few for a fingerprint
 
     @property
+    def is_nothing(self) -> bool:
+        """True where only courtesies are left, so that it may quote what it says."""
+        return not self.fingerprints and not self.words
+
+    @property
     def is_little(self) -> bool:
         return not self.fingerprints and len(self.words) < LEAST_TELLING
 
@@ -53,7 +58,7 @@ def read_texts(texts: Sequence[TextPart], sample: int) -> Texts:
         return _alone(_said(_sample(texts[0].text, sample)))
     outer = [text for text in texts if not _is_nested(text.part)]
     found = _read(outer, sample)
-    if found.few and found.few.is_little and len(outer) < len(texts):
+    if found.few and found.few.is_nothing and len(outer) < len(texts):
         nested = _read([text for text in texts if text not in outer], sample)
         return nested if nested.fingerprints or (nested.few and not nested.few.is_little) else found
     return found
@@ -74,11 +79,11 @@ def _read(texts: Sequence[TextPart], sample: int) -> Texts:
     said = [_said(text) for text in ("\n".join(plains)[:sample], *plains[1:])] if plains else []
     if htmls:
         return _with_html(said, htmls)
-    return _together(said if any(not one.is_little for one in said) else list(map(_or_rest, said)))
+    return _together(list(map(_or_rest, said)) if all(one.is_nothing for one in said) else said)
 
 
 def _alone(said: Said) -> Texts:
-    if said.is_little:
+    if said.is_nothing:
         said = _or_rest(said)
     return Texts(said.fingerprints, None if said.fingerprints else said)
 
@@ -86,12 +91,12 @@ def _alone(said: Said) -> Texts:
 def _with_html(said: list[Said], htmls: Sequence[TextPart]) -> Texts:
     """Return what plain texts and HTML say that says something else, or is alone."""
     shown = _said("\n".join(shown_text(html.text, _LONGEST_SHOWN) for html in htmls))
-    if shown.is_little and (all(one.is_little for one in said) or _is_alternative(htmls)):
+    if shown.is_nothing and (all(one.is_nothing for one in said) or _is_alternative(htmls)):
         shown = _or_rest(shown)
-        if shown.is_little:
+        if shown.is_nothing:
             whole = _or_rest(_said("\n".join(all_text(html.text) for html in htmls)))
             shown = shown if whole.is_little else whole
-        said = said if any(not one.is_little for one in (shown, *said)) else list(map(_or_rest, said))
+        said = list(map(_or_rest, said)) if all(one.is_nothing for one in (shown, *said)) else said
     found = _together([shown, *said])  # the first fingerprint counts across the organisation: of what most people see
     few = shown if not shown.fingerprints and _is_alternative(htmls) else None  # shown in place of the plain text
     return found if found.few else Texts(found.fingerprints, few)
