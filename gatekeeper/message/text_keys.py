@@ -34,8 +34,8 @@ class Said(NamedTuple):
 
     @property
     def is_nothing(self) -> bool:
-        """True where only courtesies are left, so that it may quote what it says."""
-        return not self.fingerprints and not self.words
+        """True where only courtesies are left, or a word or two, so that what it quotes is what it says."""
+        return self.is_little and (not self.words or len(self.own.split()) < LEAST_TELLING)
 
     @property
     def is_little(self) -> bool:

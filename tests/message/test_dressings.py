@@ -139,7 +139,7 @@ QUOTING_HTML = {
     "Thunderbird": '{own}<div class="moz-cite-prefix">On x, Bob wrote:<br></div><blockquote cite=x>{text}</blockquote>',
 }
 WORDS_OF_THEIR_OWN = [OWN, "We come on Monday, three of us.", "Room and time are fine, see you there tomorrow."]
-WORDS_OF_THEIR_OWN += ["Can you call me?", "Will get back to you tomorrow.", "Monday works."]
+WORDS_OF_THEIR_OWN += ["Can you call me?", "Will get back to you tomorrow.", "Monday works for us."]
 
 
 @pytest.mark.parametrize("own", WORDS_OF_THEIR_OWN)
