@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from html import unescape
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.message.html_tags import decoded
 from gatekeeper.message.template_links import addresses_in, form_of, link_of, links_in_text
 from gatekeeper.message.text_normalisation import fold
 
@@ -181,11 +181,11 @@ class _Html:
             elif markup["comment"]:
                 self._comment(markup["comment"])
             else:
-                self.text.add(unescape(markup[0]), b"comment")
+                self.text.add(decoded(markup[0]), b"comment")
         self._say(html[at:])
 
     def _say(self, text: str) -> None:
-        self.text.add(unescape(text) if "&" in text else text, self.open[-1].context)
+        self.text.add(decoded(text) if "&" in text else text, self.open[-1].context)
 
     def _comment(self, inner: str) -> None:
         """Read a comment as a text of its own: some programs show conditional ones."""
@@ -197,7 +197,7 @@ class _Html:
         if markup["end"]:
             self._close(tag)
             return at
-        pairs = [(name.lower(), unescape(a or b or c)) for name, a, b, c in _ATTRIBUTES.findall(markup["attributes"])]
+        pairs = [(name.lower(), decoded(a or b or c)) for name, a, b, c in _ATTRIBUTES.findall(markup["attributes"])]
         self._open(tag, pairs)
         if tag in _STYLES or tag in _RAW:
             return self._raw(html, tag, at)

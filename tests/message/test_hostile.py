@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatekeeper.message import DEFECTS, Limits, read_facts
+from gatekeeper.message import DEFECTS, Limits, read_facts, read_likeness
 from tests.message.samples import HEAD, corpus, message, mixed
 
 PIECES = [
@@ -99,6 +99,13 @@ MARKUP += [
 def test_any_text_has_keys(text, kind):
     facts = read_facts(message(*HEAD, f"Content-Type: text/{kind}; charset=utf-8", "", text))
     " ".join((facts.short_key, *facts.fingerprints)).encode("utf-8")
+
+
+@given(st.lists(st.sampled_from(MARKUP), max_size=40).map("".join), st.sampled_from(("html", "plain", "calendar")))
+@settings(max_examples=300)
+def test_any_text_has_a_likeness(text, kind):
+    likeness = read_likeness(message(*HEAD, f"Content-Type: text/{kind}; charset=utf-8", "", text))
+    assert [each.type for each in likeness.texts] == [f"text/{kind}"]
 
 
 HALF_A_PAIR = "=?utf-7?Q?Open_+2AA-enrolment_+3AA-?="
