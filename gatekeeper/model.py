@@ -319,6 +319,9 @@ class Scope:
         return ", ".join([*named, *(f"group {name}" for name in sorted(self.groups))])
 
 
+WORD_OCTETS = 6  # of a word's hash in `TextLikeness.words`
+
+
 @immutable
 class TextLikeness:
     """What a shown part says, for comparison with its copies."""

@@ -70,14 +70,6 @@ def as_attachments(files: Iterable[FoundFile]) -> Iterator[Attachment]:
         yield from (Attachment(name, file.part.type, 0) for name in file.names[1:])
 
 
-def attached_parts(
-    content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
-) -> Iterator[tuple[Part, str]]:
-    """Yield the parts of the files of a message, each with its first name."""
-    for file in find_files(content, structure, shown_ids, defects):
-        yield file.part, file.name
-
-
 def _files(
     content: bytes, structure: Structure, shown_ids: frozenset[str], defects: DefectCollector
 ) -> Iterator[FoundFile]:

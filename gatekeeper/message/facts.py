@@ -14,7 +14,7 @@ from gatekeeper.message.auto_reply import answered, is_automatic
 from gatekeeper.message.content_digest import digests
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
-from gatekeeper.message.headers import Header, text_of, unstructured
+from gatekeeper.message.headers import Header, text_of, unstructured, uris
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.links import linked_hosts, shown_content_ids
 from gatekeeper.message.mime_tree import IDENTITY, Structure, read_structure
@@ -41,7 +41,6 @@ _DUPLICATES = {  # RFC 5322 3.6: at most once
 _RESENT = ("resent-from", "resent-sender")
 _SENDING = ("from", "sender", *_RESENT)
 _LONGEST_KNOWN = 200  # octets; longer address fields are not cached. A field has fewer mailboxes than octets
-_URI = re.compile(r"<([^<>]{1,2000})>")
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
 
 
@@ -81,7 +80,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         subject=subject,
         message_id=_identifier(header, "message-id"),
         list_id=(_identifier(header, "list-id") or "").lower() or None,
-        unsubscribe=tuple(uri.strip() for uri in _URI.findall(_joined(header, "list-unsubscribe"))),
+        unsubscribe=uris(header, "list-unsubscribe"),
         one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
         attachments=attachments,
         links=links,

@@ -16,6 +16,7 @@ from gatekeeper.message.limits import Limits
 _FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*")  # RFC 5322 3.6.8: printable, no colon
 _LONGEST_KNOWN = 80  # characters; longer names are not cached, so that no sender makes the cache grow
 _FOLD = re.compile(rb"\n(?=[ \t])")
+_URI = re.compile(r"<([^<>]{1,2000})>")
 _BLANK_FOLD = re.compile(rb"\n[ \t]+(?:\n|\Z)")
 
 
@@ -99,6 +100,11 @@ def text_of(value: bytes, defects: DefectCollector) -> str:
     except UnicodeDecodeError:
         defects.add("undecodable-header")
         return charsets.guess(value)
+
+
+def uris(header: Header, name: str) -> tuple[str, ...]:
+    """Return the URIs in angle brackets of all fields of that name, such as List-Unsubscribe (RFC 2369 2)."""
+    return tuple(uri.strip() for value in header.all(name) for uri in _URI.findall(value.decode("latin-1")))
 
 
 def unstructured(value: bytes, defects: DefectCollector) -> str:

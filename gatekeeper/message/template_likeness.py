@@ -8,13 +8,13 @@ from hashlib import blake2b
 
 from gatekeeper.address import normalise
 from gatekeeper.message.address_fields import read_addresses
-from gatekeeper.message.attachments import attached_parts
+from gatekeeper.message.attachments import find_files
 from gatekeeper.message.defects import DefectCollector
-from gatekeeper.message.headers import Header, text_of
+from gatekeeper.message.headers import Header, text_of, uris
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.mime_tree import Structure, read_structure
 from gatekeeper.message.template_links import link_of
-from gatekeeper.message.template_words import MOST_WORDS, WORD, ShownText, html_text, plain_text
+from gatekeeper.message.template_words import MOST_WORDS, ShownText, html_text, plain_text
 from gatekeeper.message.text_parts import TextPart, read_text_parts
 from gatekeeper.model import Likeness, TextLikeness
 
@@ -23,7 +23,6 @@ _MOST_NAMED = 2_000  # links and tokens of one message
 _CALENDAR_FOLD = re.compile(r"\r?\n[ \t]")
 _MACHINES = frozenset({"multipart/signed", "multipart/encrypted", "multipart/report"})
 _OVER_LIMIT = frozenset({"text-over-limit", "too-many-parts", "too-deep", "header-over-limit"})
-_URI = re.compile(r"<([^<>]{1,2000})>")
 
 
 def read_likeness(content: bytes, limits: Limits = _LIMITS) -> Likeness:
@@ -52,7 +51,7 @@ def _shown(parts: tuple[TextPart, ...]) -> Iterator[tuple[str, ShownText]]:
     room = MOST_WORDS
     for part in parts:
         text = html_text(part.text, room) if part.is_html else plain_text(_unfolded(part), room)
-        room -= len(text.words) // WORD
+        room -= len(text.spelled)
         yield part.part.type, text
 
 
@@ -70,7 +69,7 @@ def _between(content: bytes, structure: Structure) -> Iterator[tuple[str, ShownT
 
 def _files(content: bytes, structure: Structure, shown: set[int], defects: DefectCollector) -> Iterator[str]:
     """Yield all that is no shown text: files, and pictures that the text shows; but no signatures, which vary."""
-    named = {id(part): name for part, name in attached_parts(content, structure, frozenset(), defects)}
+    named = {id(file.part): file.name for file in find_files(content, structure, frozenset(), defects)}
     for part in structure.parts:
         if id(part) in named:
             yield f"{named[id(part)]} {part.type} {_digest(content[part.start : part.end])}"
@@ -82,10 +81,8 @@ def _of_header(header: Header, limits: Limits) -> frozenset[str]:
     """Return where answers and those who unsubscribe are led; of the latter the host, because the rest varies."""
     replies = (read_addresses(text_of(value, DefectCollector()), _MOST_NAMED) for value in header.all("reply-to"))
     found = {f"reply-to:{normalise(box.address)}" for read in replies for box in read.mailboxes}
-    for value in header.all("list-unsubscribe"):
-        links = (link for uri in _URI.findall(value.decode("latin-1")) for link in link_of(uri))
-        found |= {f"unsubscribe:{link.partition('/')[0].rpartition('@')[2]}" for link in links}
-    return frozenset(found)
+    links = (link for uri in uris(header, "list-unsubscribe") for link in link_of(uri))
+    return frozenset(found | {f"unsubscribe:{link.partition('/')[0].rpartition('@')[2]}" for link in links})
 
 
 def _digest(octets: bytes) -> str:

@@ -59,14 +59,10 @@ def links_in_text(text: str) -> tuple[list[str], str]:
         return f" {link[0]} " if link else match[0]
 
     rest = _URL.sub(taken, text.translate(_DOTS))
-    plain = _BARE.sub(lambda match: match[0] if _is_initial(match[0]) else taken_host(match[0], found), rest)
-    return found, plain
-
-
-def taken_host(written: str, found: list[str]) -> str:
-    """Add a host that stands in a text without a scheme, and return it as it was written."""
-    found.extend(_web("", written.rstrip(_TRAILING)))
-    return written
+    for bare in _BARE.finditer(rest):  # a host without a scheme
+        if not _is_initial(bare[0]):
+            found.extend(_web("", bare[0].rstrip(_TRAILING)))
+    return found, rest
 
 
 def addresses_in(text: str) -> Iterator[str]:

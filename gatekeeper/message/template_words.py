@@ -14,17 +14,17 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.message.html_tags import decoded
+from gatekeeper.message.html_tags import VOID, decoded, names
 from gatekeeper.message.template_links import addresses_in, form_of, link_of, links_in_text
 from gatekeeper.message.text_normalisation import fold
+from gatekeeper.message.words import UNSPACED
+from gatekeeper.model import WORD_OCTETS
 
-WORD = 6  # octets of a word's hash
 MOST_WORDS = 20_000  # of one message; a longer one cannot be bound to a template
 _DEEPEST = 100  # elements inside each other whose end is looked for
 
-_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that put no space between words
 # A long run of letters counts as several words, and each character of a script without spaces and each symbol as one.
-_WORDS = re.compile(rf"[^\W_{_UNSPACED}]{{1,12}}|[^\s\w!\"'(),./:;?\[\]{{}}…-]|[{_UNSPACED}]")
+_WORDS = re.compile(rf"[^\W_{UNSPACED}]{{1,12}}|[^\s\w!\"'(),./:;?\[\]{{}}…-]|[{UNSPACED}]")
 _PIECE = 1_000  # characters folded at once: sorting combining marks takes quadratic time
 _LONGEST_KNOWN = 60  # characters; longer tokens are not cached
 
@@ -49,20 +49,16 @@ _ATTRIBUTES = re.compile(
 )
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_STYLES = _names("style script")
-_RAW = _names("title textarea xmp iframe noembed noframes plaintext")  # shown, if at all, as it stands
-_VOID = _names("area base br col embed hr img input link meta source track wbr")
-_CLOSES_ITSELF = _names("p li tr td th option dt dd")
-_LEADING = _names(
+_STYLES = names("style script")
+_RAW = names("title textarea xmp iframe noembed noframes plaintext")  # shown, if at all, as it stands
+_VOID = VOID - names("basefont")  # what it says of color and size goes on behind it
+_CLOSES_ITSELF = names("p li tr td th option dt dd")
+_LEADING = names(
     "href src action formaction background data poster cite longdesc codebase ping xlink:href lowsrc dynsrc"
 )
-_SAID = _names("alt title value placeholder label summary aria-label content")
-_STYLING = _names("style class id hidden color bgcolor size dir width height align type")
-_SHAPING = _names("del s strike noscript template textarea select bdo font details small sup sub a form")
+_SAID = names("alt title value placeholder label summary aria-label content")
+_STYLING = names("style class id hidden color bgcolor size dir width height align type")
+_SHAPING = names("del s strike noscript template textarea select bdo font details small sup sub a form")
 
 
 @immutable
@@ -137,7 +133,7 @@ def _known_words(token: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def _hashed(word: str, context: bytes) -> bytes:
-    return blake2b(word.encode("utf-8", "replace"), key=context, digest_size=WORD).digest()
+    return blake2b(word.encode("utf-8", "replace"), key=context, digest_size=WORD_OCTETS).digest()
 
 
 def _accounts(text: str) -> Iterator[str]:

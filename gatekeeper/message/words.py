@@ -35,8 +35,8 @@ _MIXED = re.compile(r"[A-Z]{4,}+|[a-z][0-9@$A-Z]|[0-9@$][a-z]")
 _DRESS = _CAPITALS + _DIGITS.encode()
 _EDGES = ".,;:?\"'()[]<>{}*_-\u2018\u2019\u201c\u201d\u2026"
 _INNER_PUNCTUATION = str.maketrans("", "", "'-\u2019.*_")
-_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that put no space between words
-_RUN = re.compile(rf"([{_UNSPACED}]+)|[^\W\d_{_UNSPACED}]+")
+UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # scripts that put no space between words
+_RUN = re.compile(rf"([{UNSPACED}]+)|[^\W\d_{UNSPACED}]+")
 _INVISIBLE = re.compile(  # within words
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\U000e0000-\U000e0fff]+"

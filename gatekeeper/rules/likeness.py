@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from gatekeeper.model import Likeness, TextLikeness
+from gatekeeper.model import WORD_OCTETS, Likeness, TextLikeness
 
 _Some = TypeVar("_Some")
-WORD = 6  # octets of a word's hash, as message/template_words.py makes it
 _SHARE = 10  # of so many words one may differ
 _NAMED = 3
 
@@ -84,7 +83,7 @@ def _text(approved: TextLikeness, own: TextLikeness) -> Iterator[str]:
 
 
 def _split(words: bytes) -> list[bytes]:
-    return [words[at : at + WORD] for at in range(0, len(words), WORD)]
+    return [words[at : at + WORD_OCTETS] for at in range(0, len(words), WORD_OCTETS)]
 
 
 def _difference(before: Counter[_Some], now: Counter[_Some]) -> int:
