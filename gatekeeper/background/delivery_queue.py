@@ -29,7 +29,8 @@ from gatekeeper.message.release_token import token_field, without_hidden_fields
 from gatekeeper.model import Recipient
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import letter_lists
-from gatekeeper.outbox.to_senders import FailedDelivery, Letterhead, Told, queue_delivery_report
+from gatekeeper.outbox.delivery_reports import FailedDelivery, Told, queue_delivery_report
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.store.release_tokens import IssuedToken

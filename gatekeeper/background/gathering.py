@@ -23,8 +23,8 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Facts, Reason
 from gatekeeper.notices import Occasion
-from gatekeeper.outbox import to_senders
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox import delivery_reports, to_senders
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, warning_field
 from gatekeeper.policy.mode import Mode
@@ -189,8 +189,8 @@ class GatherRunner:
         if not gathering.end_by_refusing(connection, gathered, refusing, now):
             return False
         texts = tuple(f"{reason.text} ({reason.rule})" for reason in judged.reasons)
-        end = to_senders.EndOfMailing(gathered.mailing, list(gathered.batches), Occasion.REFUSED, texts)
-        to_senders.queue_report(connection, self.letterhead(), end, now)
+        end = delivery_reports.EndOfMailing(gathered.mailing, list(gathered.batches), Occasion.REFUSED, texts)
+        delivery_reports.queue_report(connection, self.letterhead(), end, now)
         return True
 
     def _tell(

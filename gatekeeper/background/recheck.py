@@ -23,8 +23,8 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.notices import ApprovalNote
 from gatekeeper.outbox import to_approvers, to_senders
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.outbox.to_approvers import MatterOutcome
-from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.store import Connection, Store, StoreError, rechecks

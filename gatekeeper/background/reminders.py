@@ -20,8 +20,9 @@ from gatekeeper.message import read_facts
 from gatekeeper.model import Attachment
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers, to_requesters
+from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.outbox.to_approvers import Files, MatterBrief, MatterOutcome
-from gatekeeper.outbox.to_senders import EndOfMailing, Letterhead, queue_report
 from gatekeeper.policy import agreement, matters
 from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
 from gatekeeper.rules.ruleset import calendar_of

@@ -29,7 +29,7 @@ from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, No
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import texts_of
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.rules import Ruleset

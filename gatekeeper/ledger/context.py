@@ -11,7 +11,7 @@ from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset

@@ -28,8 +28,9 @@ from gatekeeper.message import subject_key
 from gatekeeper.model import Counts, Likeness, Scope
 from gatekeeper.notices import ApprovalNote, Occasion
 from gatekeeper.outbox import to_approvers
+from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
 from gatekeeper.outbox.to_approvers import MatterOutcome
-from gatekeeper.outbox.to_senders import EndOfMailing, SenderNotice, queue_notice, queue_report
+from gatekeeper.outbox.to_senders import SenderNotice, queue_notice
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
 from gatekeeper.policy.approvers import Question

@@ -23,7 +23,7 @@ from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, batches, views

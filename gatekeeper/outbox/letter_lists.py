@@ -16,7 +16,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message import subject_key
 from gatekeeper.notices import MatterNotice, numbered_list, plain
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.store import Connection, jobs, letters, views
 from gatekeeper.store.jobs import Job
 from gatekeeper.store.letters import ListedLetter, SingleLetter

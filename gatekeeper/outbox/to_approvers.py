@@ -17,7 +17,8 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Attachment
 from gatekeeper.notices import MatterNotice, labelled, numbered_list
 from gatekeeper.outbox.letter_lists import LetterSubject, once_name, put_off
-from gatekeeper.outbox.to_senders import Letterhead, sent_so_far
+from gatekeeper.outbox.letterhead import Letterhead, said
+from gatekeeper.outbox.to_senders import sent_so_far
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.policy.approvers import Approvers, Question, agency_of
@@ -284,12 +285,6 @@ def _told_before(brief: MatterBrief) -> frozenset[str]:
 
 
 # -- how things are said -----------------------------------------------------------------------------------------
-
-
-def said(moment: datetime, letterhead: Letterhead) -> str:
-    """Return a moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
-    local = moment.astimezone(letterhead.ruleset.timezone)
-    return f"{local:%A} {local.day} {local:%B %Y, %H:%M %Z}"
 
 
 def _files(files: Files) -> str:

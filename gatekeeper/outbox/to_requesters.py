@@ -10,8 +10,8 @@ from gatekeeper import notices
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
 from gatekeeper.notices import MatterNotice, labelled
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.outbox.to_approvers import MatterBrief, MatterOutcome, escalated_to, send
-from gatekeeper.outbox.to_senders import Letterhead
 from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import MatterKind, last_day

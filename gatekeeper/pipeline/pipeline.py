@@ -37,7 +37,8 @@ from gatekeeper.model import (
     Verdict,
     is_automatic,
 )
-from gatekeeper.outbox import to_senders
+from gatekeeper.outbox import delivery_reports, to_senders
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
 from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, source_of, warning_field
@@ -302,7 +303,9 @@ class Pipeline:
         if run.arrival is None or not run.transaction.refused:
             return
         letterhead, number = self._letterhead(run), (run.outcome and run.outcome.mailing) or run.id
-        report = partial(to_senders.queue_refused_report, letterhead=letterhead, arrival=run.arrival, number=number)
+        report = partial(
+            delivery_reports.queue_refused_report, letterhead=letterhead, arrival=run.arrival, number=number
+        )
         async with asyncio.timeout(_DECISION_SECONDS):
             await self.store.run(report)
         log.info("%s: %d recipients refused by the next hop", run.id, len(run.transaction.refused))
@@ -320,9 +323,9 @@ class Pipeline:
         holding = [reason.text for reason in outcome.verdict.reasons if reason.action is Action.HOLD]
         return policy_replies.held(name, " ".join(holding) or "its mailing is held", self._letterhead(run).link(name))
 
-    def _letterhead(self, run: TransactionRun) -> to_senders.Letterhead:
+    def _letterhead(self, run: TransactionRun) -> Letterhead:
         policy, settings = run.policy, self.settings
-        return to_senders.Letterhead(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
+        return Letterhead(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
 
     async def _notify_sender(self, run: TransactionRun, outcome: Outcome, kind: str, render: to_senders.Render) -> None:
         """Queue the one notice of its kind that the mailing's sender gets.

@@ -15,7 +15,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Counts, Evidence, Facts, Mailbox, Permit, Recipient, Standing, Transaction, Verdict
 from gatekeeper.notices import MatterNotice, numbered_list
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, likeness_for
 from gatekeeper.store import Arrival, Connection, jobs, preflights

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.delivery import NextHop
 from gatekeeper.ops.metrics import Counters
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.settings import Settings

@@ -13,7 +13,7 @@ import pytest
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.delivery import NextHop
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.settings import NextHopSettings
 from gatekeeper.store import Database, Store, jobs

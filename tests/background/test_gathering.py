@@ -15,7 +15,7 @@ from gatekeeper.audit.recorder import Auditor
 from gatekeeper.audit.replay import Replayer
 from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode

@@ -12,7 +12,7 @@ import pytest
 
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import LedgerService, NotAllowed
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.matters import Matter, MatterKind, due_steps
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of

@@ -9,7 +9,7 @@ from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.background.recheck import Rechecks
 from gatekeeper.ledger.service import LedgerService, Wanted
 from gatekeeper.model import Client, Recipient, Transaction
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import batches, cleanup, jobs
 from gatekeeper.store.arrival import body_digest

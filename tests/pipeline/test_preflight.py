@@ -10,7 +10,7 @@ import pytest
 
 from gatekeeper.ledger.service import Exempted, LedgerService, Terms
 from gatekeeper.model import Recipient, Scope
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging

@@ -13,7 +13,7 @@ from gatekeeper.delivery import NextHop
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.message.release_token import token_field, token_of
 from gatekeeper.model import Client, Recipient, Transaction
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.rules import parse_ruleset

@@ -23,7 +23,7 @@ from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.model import Recipient
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging

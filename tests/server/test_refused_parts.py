@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gatekeeper.background.gathering import GatherRunner
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.store import jobs, views
 from tests.peers.gate import RULES

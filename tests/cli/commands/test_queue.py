@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from gatekeeper.cli import main
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.outbox.to_senders import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import jobs
 from tests.peers.gate import RULES

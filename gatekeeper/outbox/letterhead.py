@@ -1,0 +1,69 @@
+"""The letterhead of notices: in whose name the gate writes, where its links lead, and how it says times and reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import Reason
+from gatekeeper.notices import BUILT_IN, AgencyShare, MailingSummary, NoticeTemplates, Organisation
+from gatekeeper.rules import Ruleset
+from gatekeeper.store.views import BatchView, MailingView
+
+
+@immutable
+class Letterhead:
+    """In whose name the gate writes, and where its links lead."""
+
+    ruleset: Ruleset
+    hostname: str
+    public_url: str = ""
+    texts: NoticeTemplates = BUILT_IN
+
+    @property
+    def organisation(self) -> Organisation:
+        return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
+
+    def link(self, id: str) -> str:
+        """Return the address of a mailing (M-17) or request (R-4); "" without --public-url."""
+        folder = "requests" if id.startswith("R-") else "mailings"
+        return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
+
+    def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:
+        """Return the users by agency, with the names of the agencies."""
+        known = self.ruleset.agencies
+        return {
+            agency: AgencyShare(known[agency].name if agency in known else agency, users)
+            for agency, users in agencies.items()
+        }
+
+    def summary(
+        self, mailing: MailingView, reasons: tuple[Reason, ...], batch: BatchView | None = None
+    ) -> MailingSummary:
+        """Return what a notice says about the mailing, and why. Args: `batch` that it answers, to whose owner it
+        goes.
+        """
+        counts, shares = mailing.counts, self.shares(mailing.counts.agencies)
+        return MailingSummary(
+            mailing.id,
+            batch.owner if batch else mailing.sender,
+            mailing.subject,
+            counts.users,
+            counts.external,
+            shares,
+            reasons,
+            batch.message_id if batch else None,
+            self.link(mailing.id),
+        )
+
+
+def said(moment: datetime, letterhead: Letterhead) -> str:
+    """Return a moment by the organisation's clock: `Wednesday 2 December 2026, 15:00 MST`."""
+    local = moment.astimezone(letterhead.ruleset.timezone)
+    return f"{said_day(local)}, {local:%H:%M %Z}"
+
+
+def said_day(day: date) -> str:
+    """Return a day: `Wednesday 2 December 2026`."""
+    return f"{day:%A} {day.day} {day:%B %Y}"
