@@ -16,9 +16,9 @@ from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Counts, Evidence, Facts, Likeness, Reason, Source, Standing, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.agreement import likeness_of
-from gatekeeper.policy.evidence import Judgment, audience_of, source_of
+from gatekeeper.policy.evidence import Judgment, audience_of, shared_text_of, source_of
 from gatekeeper.store import Connection
-from gatekeeper.store.across import count_gathered_across
+from gatekeeper.store.across import SharedTexts, count_gathered_across
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.permit_uses import lock
 from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
@@ -127,8 +127,9 @@ def rejudge_gathered(
 ) -> Rejudged:
     """Do as `rejudge`, by the counts of all mailings that share a text of the gathered one."""
     mailing, ruleset = about.mailing, policy.ruleset
-    since = now - ruleset.mailing.within.total_seconds()
-    counts = count_gathered_across(connection, mailing.key, mailing.counts, since, ruleset.least_people)
+    texts = frozenset(shared_text_of(each.facts, each.source, policy) for each in kept)
+    shared = SharedTexts(texts, now - ruleset.mailing.within.total_seconds(), ruleset.least_people)
+    counts = count_gathered_across(connection, mailing.key, mailing.counts, shared)
     return _rejudge(_Judging(connection, counts, kept, policy, now), about)
 
 

@@ -41,7 +41,7 @@ from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
 from gatekeeper.policy.active import ActivePolicy, Policy
-from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, source_of, warning_field
+from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, shared_text_of, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
 from gatekeeper.rules import MailingRules
 from gatekeeper.server.ports import RelayMessage
@@ -184,7 +184,7 @@ class Pipeline:
             within=mailing.within,
             separate=source.separate,
             by_agency=mailing.source == "agency",
-            text="" if source.separate or not mailing.across else mailing_keys.shared_text(facts),
+            text=shared_text_of(facts, source, policy),
             least_people=policy.ruleset.least_people,
             sent=policy.ruleset.sent,
             least_sent=policy.ruleset.least_sent,

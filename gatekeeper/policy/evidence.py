@@ -13,6 +13,7 @@ from gatekeeper import address
 from gatekeeper.directory.audience import count_audience
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_likeness
+from gatekeeper.message.mailing_keys import shared_text
 from gatekeeper.model import Audience, Evidence, Facts, Likeness, Source, Standing, Transaction, Verdict
 from gatekeeper.policy import exemption
 from gatekeeper.policy.active import Policy
@@ -99,6 +100,11 @@ def _source_of(transaction: Transaction, facts: Facts, policy: Policy) -> Source
         places=origins.places,
         owners=origins.owners,
     )
+
+
+def shared_text_of(facts: Facts, source: Source, policy: Policy) -> str:
+    """Return subject and text, by which mail of several senders is counted together; "" where it is not."""
+    return shared_text(facts) if policy.ruleset.mailing.across and not source.separate else ""
 
 
 def audience_of(recipients: Iterable[str], facts: Facts, policy: Policy) -> Audience:

@@ -17,8 +17,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action, EarlierMailings, Evidence, SentQuery
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN, UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
-from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, least_of, sent_of, tests_of
-from gatekeeper.rules.matching.least_people import least_people
+from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, sent_of, tests_of
+from gatekeeper.rules.matching.least_numbers import least_people, least_sent
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
 from gatekeeper.rules.specs import (
@@ -112,7 +112,7 @@ class Ruleset:
     reads_suspended: bool = field(init=False, repr=False, compare=False)  # True where a rule tests `suspended`
     earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what rules ask the ledger
     sent: frozenset[SentQuery] = field(init=False, repr=False, compare=False)  # what rules ask about origins
-    least_sent: int = field(init=False, repr=False, compare=False)  # the least number of these that matters
+    least_sent: int = field(init=False, repr=False, compare=False)  # below it no rule about these matches
     draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that depend on the ruleset
 
     def __post_init__(self) -> None:
@@ -132,10 +132,10 @@ class Ruleset:
         object.__setattr__(self, "observes", any(rule.observe for rule in self.rules))
         sent = [test for test in tests if test.field in OF_THE_ORIGIN]
         object.__setattr__(self, "sent", frozenset(map(sent_of, sent)))
-        object.__setattr__(self, "least_sent", min(map(least_of, sent), default=0))
         acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
-        conditions = (rule.when for rule in self.rules)
+        conditions = [rule.when for rule in self.rules]
         object.__setattr__(self, "least_people", least_people(conditions, self.mass))
+        object.__setattr__(self, "least_sent", least_sent(conditions))
         object.__setattr__(self, "reads_suspended", any(test.field == "suspended" for test in acting))
         object.__setattr__(self, "earlier", frozenset(earlier_of(test) for test in acting if test.field == "earlier"))
 

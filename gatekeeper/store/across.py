@@ -28,13 +28,14 @@ from sqlalchemy import (
     select,
 )
 
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.model import Counts
 from gatekeeper.store.active_mailing import ActiveMailing
-from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import mailing_people, mailings, permit_uses, wide_keys
+from gatekeeper.store.db.hashing import Hash, read_secret
+from gatekeeper.store.db.schema import mailing_people, mailings, permit_uses, shared_keys
 from gatekeeper.store.db.statements import upsert
-from gatekeeper.store.mailing_keys import places_of
+from gatekeeper.store.mailing_keys import hash_text, places_of
 from gatekeeper.store.people import PersonRow, hash_person, recount
 from gatekeeper.store.rows import counts_of
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
@@ -54,17 +55,27 @@ def count_across(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
     return _counts(people | pending.people, counts)
 
 
-def count_gathered_across(connection: Connection, mailing_id: int, counts: Counts, since: float, least: int) -> Counts:
+@immutable
+class SharedTexts:
+    """The texts of a gathered mailing, which mailings of other senders may share."""
+
+    texts: frozenset[str]  # as `message.mailing_keys.shared_text` returns them; "" is none
+    since: float  # mailings begun before do not count
+    least_people: int  # below this sum no rule about counts matches
+
+
+def count_gathered_across(connection: Connection, mailing_id: int, own: Counts, shared: SharedTexts) -> Counts:
     """Return the counts of a gathered mailing together with all that share a text of it; its own where they are few.
 
-    Args: mailings begun before `since` do not count, nor a sum below `least`.
+    Raises DBAPIError.
     """
-    own = select(wide_keys.c.key).where(wide_keys.c.mailing_id == mailing_id)
-    among = _without_permit(wide_keys.c.key.in_(own), since)
+    secret = read_secret(connection)
+    keys = [hash_text(secret, text) for text in sorted(shared.texts - {""})]
+    among = _without_permit(shared_keys.c.key.in_(keys), shared.since)
     total = select(func.sum(mailings.c.users + mailings.c.external)).where(mailings.c.id.in_(among))
-    if (connection.execute(total).scalar() or 0) < max(least, counts.people + 1):
-        return counts
-    return _counts(_people(connection, mailing_id, among), counts)
+    if not keys or (connection.execute(total).scalar() or 0) < max(shared.least_people, own.people + 1):
+        return own
+    return _counts(_people(connection, mailing_id, among), own)
 
 
 def _counts(people: Mapping[Hash, PersonRow], own: Counts) -> Counts:
@@ -83,7 +94,7 @@ def _people(connection: Connection, own: int, among: Select[Any]) -> dict[Hash, 
 
 
 def _sharing(pending: PendingDecision) -> Select[Any]:
-    return _without_permit(wide_keys.c.key == pending.hashes.text, pending.since)
+    return _without_permit(shared_keys.c.key == pending.hashes.text, pending.since)
 
 
 def _without_permit(of_text: ColumnElement[bool], since: float) -> Select[Any]:
@@ -92,7 +103,7 @@ def _without_permit(of_text: ColumnElement[bool], since: float) -> Select[Any]:
 
 
 def _of_text(of_text: ColumnElement[bool], since: float) -> Select[Any]:
-    query = select(mailings.c.id).join(wide_keys, wide_keys.c.mailing_id == mailings.c.id)
+    query = select(mailings.c.id).join(shared_keys, shared_keys.c.mailing_id == mailings.c.id)
     return query.where(of_text, mailings.c.started_at > since)
 
 
@@ -112,7 +123,7 @@ def is_passed_on(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMail
     """
     unit.write()
     table, person = mailing_people, _sender(unit, pending)
-    by_permit = _of_text(wide_keys.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
+    by_permit = _of_text(shared_keys.c.key == pending.hashes.text, pending.since).where(_BY_PERMIT)
     among: list[ColumnElement[bool]] = [table.c.mailing_id.in_(by_permit)]
     if mailing.state is MailingState.RELEASED:
         among.append(table.c.mailing_id == mailing.id)
@@ -149,6 +160,7 @@ def open_common(unit: UnitOfWork, pending: PendingDecision, own: ActiveMailing) 
 
     Raises DBAPIError. Args: `own` is the mailing that the arrival would join by itself.
     """
+    unit.begin_merge()
     common = unit.open_common(pending)
     unit.write()
     connection, table = unit.connection, mailing_people

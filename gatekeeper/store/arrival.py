@@ -60,7 +60,7 @@ class Arrival:
     text: str = ""  # subject and text, by which it counts with mail of other senders; "" where it does not
     least_people: int = 0  # below this sum no rule about counts matches
     sent: frozenset[SentQuery] = frozenset()  # what the rules ask about its origin and client
-    least_sent: int = 0  # the least number of these that matters
+    least_sent: int = 0  # below it no rule about these matches
     returning: bool = False  # it bears a release token: it is not taken for a resend of the batch that is stored
 
     @property

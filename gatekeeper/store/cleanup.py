@@ -25,7 +25,7 @@ from gatekeeper.store.db.schema import (
     mailing_people,
     mailings,
     requests,
-    wide_keys,
+    shared_keys,
 )
 
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
@@ -135,7 +135,7 @@ def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> 
         own = jobs.c.mailing_id.in_(ids)
         connection.execute(update(jobs).where(own, jobs.c.state != "due").values(recipient=None, error=None))
         connection.execute(update(jobs).where(own).values(mailing_id=None))
-        for table in (mailing_keys, wide_keys, mailing_people, events):
+        for table in (mailing_keys, shared_keys, mailing_people, events):
             connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
         connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
     return len(ids)

@@ -17,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
-from gatekeeper.model import Action, Counts, Outcome, Reason, SentQuery, Standing, Verdict
+from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
 from gatekeeper.store.across import count_across, is_passed_on, open_common
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.batches import keep_batch, repair_alike
+from gatekeeper.store.count_sent import count_sent
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row, Statement, one_of
@@ -42,7 +43,6 @@ from gatekeeper.store.rows import (
     reasons_from_rows,
     reasons_to_rows,
 )
-from gatekeeper.store.sent import answer, read_people
 from gatekeeper.store.standing import Claimant, LedgerQuery, own_standing, whole_standing
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
@@ -136,7 +136,7 @@ def _judge_as_refused(unit: UnitOfWork, pending: PendingDecision, match: Match) 
     memory = match.mailing.row["refused"]
     if not memory:
         return None
-    counts = _with_sent(unit, pending, remembered_counts(memory))
+    counts = replace(remembered_counts(memory), sent=count_sent(unit, pending))
     verdict = _verdict(unit, match.mailing, pending, counts)
     is_same = match.joined_by in STRONG
     return _Judged(pending, match, {}, {}, counts, verdict) if still_refuses(memory, verdict, is_same=is_same) else None
@@ -146,30 +146,11 @@ def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match, *, sh
     audience = pending.arrival.audience
     new = match.mailing.find_new(unit.connection, pending.people)
     tallies = tally(unit, match.mailing, audience, new)
-    counts = _with_sent(unit, pending, grow(match.mailing.counts, audience, new, tallies))
+    counts = grow(match.mailing.counts, audience, new, tallies)
+    if pending.arrival.sent:
+        counts = replace(counts, sent=count_sent(unit, pending))
     verdict = _verdict(unit, match.mailing, pending, counts)
     return _Judged(pending, match, new, tallies, counts, verdict, shares)
-
-
-def _with_sent(unit: UnitOfWork, pending: PendingDecision, counts: Counts) -> Counts:
-    """Return the counts with what the arrival's origin and client reach over all mailings, where a rule asks."""
-    if not pending.hashes.sent:
-        return replace(counts, sent=dict.fromkeys(pending.arrival.sent, 0)) if pending.arrival.sent else counts
-    arrival, now, batch = pending.arrival, pending.now, len(pending.people)
-    sent: dict[SentQuery, int] = {}
-    for query in arrival.sent:
-        key = pending.hashes.sent.of(query)
-        bound = unit.sent.bound(key, query, now) + batch
-        sent[query] = bound if bound < arrival.least_sent else _read_sent(unit, pending, query)
-    return replace(counts, sent=sent)
-
-
-def _read_sent(unit: UnitOfWork, pending: PendingDecision, query: SentQuery) -> int:
-    unit.write()
-    key = pending.hashes.sent.of(query)
-    people = read_people(unit.connection, key, pending.now - query.within.total_seconds())
-    unit.sent.remember(key, query, answer(query, people), pending.now)
-    return answer(query, people | pending.people)
 
 
 def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
@@ -178,15 +159,14 @@ def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
     Whether its own mailing is mass does not depend on what others send.
     """
     pending, own = judged.pending, judged.match.mailing
-    wide = count_across(unit, pending, own, judged.counts)
-    if wide is None:
+    across = count_across(unit, pending, own, judged.counts)
+    if across is None:
         return judged
-    verdict = _verdict(unit, own, pending, wide)
+    verdict = _verdict(unit, own, pending, across)
     if verdict.action is Action.HOLD:
         return _judge_alone(unit, pending, Match(open_common(unit, pending, own), None, {}), shares=False)
-    if verdict.action is Action.REJECT:
-        return replace(judged, counts=wide, verdict=replace(verdict, mass=judged.verdict.mass))
-    return replace(judged, verdict=replace(verdict, mass=judged.verdict.mass))
+    counts = across if verdict.action is Action.REJECT else judged.counts  # a refusal adds nobody to its own
+    return replace(judged, counts=counts, verdict=replace(verdict, mass=judged.verdict.mass))
 
 
 def _verdict(unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision, counts: Counts) -> Verdict:

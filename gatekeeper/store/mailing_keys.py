@@ -55,7 +55,7 @@ class ArrivalHashes:
     source: Hash  # that of the first place
     keys: tuple[tuple[Hash, str], ...]  # with their kinds
     places: tuple[Hash, ...]
-    wide: tuple[Hash, ...]  # keys that join across places
+    joining: tuple[Hash, ...]  # those that join across places
     text: Hash | None = None  # subject and text, which mail of other senders may share
     common: Hash | None = None  # the key that leads to the common mailing of that text
     sent: SentKeys = SentKeys()
@@ -65,7 +65,7 @@ class ArrivalHashes:
         """The names to lock on Postgres: places, the text, and every key that may join a mailing of other places."""
         text = () if self.text is None else (self.text,)
         client = () if self.sent.client is None else (self.sent.client,)
-        return tuple(map(lock_name, (*self.places, *self.wide, *text, *client)))
+        return tuple(map(lock_name, (*self.places, *self.joining, *text, *client)))
 
 
 Within = tuple[str, Hash]  # the name of a place or an agency, and its hash
@@ -82,21 +82,23 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
     if arrival.separate:
         return ArrivalHashes(places[0], (), places, ())
     strong = tuple(_strong(secret, arrival))
-    wide = _wide(secret, arrival.source, near) if arrival.by_agency else near
+    agencies = _agencies(secret, arrival.source, near) if arrival.by_agency else near
     weak = tuple(
         (begins[:_SHARED] + keyed(secret, f"{name} {key}")[_SHARED:], kind)
         for key in arrival.keys.weak
         if (kind := _kind(key))
-        for name, begins in (wide if kind == "text" else near)
+        for name, begins in (agencies if kind == "text" else near)
     )
     texts = [key for key, kind in weak if kind == "text"] if arrival.by_agency else []
-    wide_keys = (*(key for key, _ in strong), *texts)
-    text, common = _shared(secret, arrival.text) if arrival.text else (None, None)
-    return ArrivalHashes(places[0], strong + weak, places, wide_keys, text, common, _hash_sent(secret, arrival))
+    joining = (*(key for key, _ in strong), *texts)
+    text = hash_text(secret, arrival.text) if arrival.text else None
+    common = keyed(secret, f"common {arrival.text}") if arrival.text else None
+    return ArrivalHashes(places[0], strong + weak, places, joining, text, common, _hash_sent(secret, arrival))
 
 
-def _shared(secret: bytes, text: str) -> tuple[Hash, Hash]:
-    return keyed(secret, f"across {text}"), keyed(secret, f"common {text}")
+def hash_text(secret: bytes, text: str) -> Hash:
+    """Return the key of a subject and text, by which mailings of several senders are counted together."""
+    return keyed(secret, f"across {text}")
 
 
 def places_of(source: Source) -> tuple[Place, ...]:
@@ -109,7 +111,7 @@ def hash_source(secret: bytes, name: str) -> Hash:
     return keyed(secret, f"source {name}")
 
 
-def _wide(secret: bytes, source: Source, near: Sequence[Within]) -> list[Within]:
+def _agencies(secret: bytes, source: Source, near: Sequence[Within]) -> list[Within]:
     """Return within what texts join with `source: agency`: the agency of each place, the place where it has none.
 
     What only names somebody of an agency stays apart there too, unless somebody of that agency sends it.

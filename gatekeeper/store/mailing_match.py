@@ -25,7 +25,7 @@ from gatekeeper.store.db.schema import (
     mailings,
     permit_uses,
     permits,
-    wide_keys,
+    shared_keys,
 )
 from gatekeeper.store.db.statements import Row, upsert
 from gatekeeper.store.events import Event, record
@@ -137,10 +137,10 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
 
 
 def _move_texts(connection: Connection, other: int, target: int) -> None:
-    texts = select(wide_keys.c.key, literal(target)).where(wide_keys.c.mailing_id == other)
-    moved = upsert(connection, wide_keys).from_select(["key", "mailing_id"], texts)
+    texts = select(shared_keys.c.key, literal(target)).where(shared_keys.c.mailing_id == other)
+    moved = upsert(connection, shared_keys).from_select(["key", "mailing_id"], texts)
     connection.execute(moved.on_conflict_do_nothing())
-    connection.execute(delete(wide_keys).where(wide_keys.c.mailing_id == other))
+    connection.execute(delete(shared_keys).where(shared_keys.c.mailing_id == other))
 
 
 def _place_behind(connection: Connection, other: int, kept: int) -> None:
@@ -217,7 +217,7 @@ def open_successor(connection: Connection, mailing_id: int, refusal: Row | None 
     closed = _read(connection, mailing_id)
     refused = both(closed["refused"], refusal)
     if not refused and not count_reached(connection, mailing_id):
-        for table in (mailing_keys, wide_keys):
+        for table in (mailing_keys, shared_keys):
             connection.execute(delete(table).where(table.c.mailing_id == mailing_id))
         return None
     row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
@@ -227,7 +227,7 @@ def open_successor(connection: Connection, mailing_id: int, refusal: Row | None 
     copy_people(connection, mailing_id, successor, only_reached=True)
     counts = recount(connection, successor)
     connection.execute(update(mailings).where(mailings.c.id == successor).values(**counts))
-    for table in (mailing_keys, wide_keys):
+    for table in (mailing_keys, shared_keys):
         moved = update(table).where(table.c.mailing_id == mailing_id)
         connection.execute(moved.values(mailing_id=successor))
     return successor

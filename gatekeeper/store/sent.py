@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Insert, delete, select
 
 from gatekeeper.model import SentQuery
 from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import mailing_people, mailings, sent_counts, sent_sums, wide_keys
+from gatekeeper.store.db.schema import mailing_people, mailings, sent_counts, sent_sums, shared_keys
 from gatekeeper.store.db.statements import BulkInsert, SelectAmong, upsert
 from gatekeeper.store.people import PersonRow
 
@@ -101,8 +101,8 @@ def _query(text: str) -> SentQuery:
 
 def read_people(connection: Connection, key: Hash, since: float) -> dict[Hash, PersonRow]:
     """Return the different people of all mailings of a key of which anything came after `since`; raise DBAPIError."""
-    of_key = select(wide_keys.c.mailing_id).join(mailings, mailings.c.id == wide_keys.c.mailing_id)
-    of_key = of_key.where(wide_keys.c.key == key, mailings.c.changed_at > since)
+    of_key = select(shared_keys.c.mailing_id).join(mailings, mailings.c.id == shared_keys.c.mailing_id)
+    of_key = of_key.where(shared_keys.c.key == key, mailings.c.changed_at > since)
     table = mailing_people
     query = select(table.c.person, table.c.inside, table.c.agency, table.c.unresolved)
     rows = connection.execute(query.where(table.c.mailing_id.in_(of_key)))

@@ -17,7 +17,7 @@ from gatekeeper.lifecycle import DECIDED, KEPT_BATCHES
 from gatekeeper.store.active_mailing import ActiveMailing, write_rows
 from gatekeeper.store.arrival import Arrival, Judge
 from gatekeeper.store.db.hashing import Hash, keyed
-from gatekeeper.store.db.schema import batches, mailings, wide_keys
+from gatekeeper.store.db.schema import batches, mailings, shared_keys
 from gatekeeper.store.db.statements import BulkInsert, SelectAmong, Statement, driver_rows, savepoint, upsert
 from gatekeeper.store.mailing_keys import ArrivalHashes, lock_mailings_of_keys, point_keys
 from gatekeeper.store.people import PersonRow, add_people, hash_people
@@ -53,7 +53,7 @@ class UnitOfWork:
     _pointed: dict[Hash, tuple[int, str]] = field(default_factory=dict)  # keys whose lead is not written yet: id, kind
     _sharing: dict[Hash, set[int]] = field(default_factory=dict)  # text -> ids of the mailings that have it
     _people: dict[int, int] = field(default_factory=dict)  # id of such a mailing -> how many people it counts
-    _wide: set[tuple[Hash, int]] = field(default_factory=set)  # wide keys and ids that are not written yet
+    _shared: set[tuple[Hash, int]] = field(default_factory=set)  # shared keys and ids that are not written yet
     sent: SentCounts = field(default_factory=SentCounts)
     _ids: Iterator[int] = field(default_factory=lambda: iter(()))  # for new mailings
     _most: int = 0  # mailings that may still be opened: one by each arrival
@@ -178,12 +178,12 @@ class UnitOfWork:
         sharing = self._sharing[pending.hashes.text]
         if mailing.id not in sharing:
             sharing.add(mailing.id)
-            self._wide.add((pending.hashes.text, mailing.id))
+            self._shared.add((pending.hashes.text, mailing.id))
         self._people[mailing.id] = mailing.counts.people
 
     def note_sent(self, mailing: ActiveMailing, pending: PendingDecision) -> None:
         """Note that the arrival's origin and client reach its people by this mailing."""
-        self._wide.update((key, mailing.id) for key in pending.hashes.sent)
+        self._shared.update((key, mailing.id) for key in pending.hashes.sent)
         self.sent.add(pending.hashes.sent, len(pending.people), pending.now)
 
     def add_kept(self, pending: PendingDecision) -> None:
@@ -198,9 +198,9 @@ class UnitOfWork:
         write_rows(self.connection, changed)
         point_keys(self.connection, ((key, id, kind) for key, (id, kind) in self._pointed.items()))
         add_people(self.connection, (people for each in changed for people in each.take_added()))
-        _ADD_WIDE.run(self.connection, sorted(self._wide))
+        _ADD_SHARED.run(self.connection, sorted(self._shared))
         self.sent.write(self.connection)
-        self._changed, self._pointed, self._wide = {}, {}, set()
+        self._changed, self._pointed, self._shared = {}, {}, set()
 
     # -- what is done in the database before the verdict is known ------------------------------------------------
 
@@ -227,7 +227,7 @@ class UnitOfWork:
         """Read everything anew for the next arrival: merging changes rows in the database alone."""
         savepoint(self.connection, "RELEASE SAVEPOINT merging")
         self._has_savepoint = self._is_read = False
-        self._changed, self._pointed, self._wide, self._ids = {}, {}, set(), iter(())
+        self._changed, self._pointed, self._shared, self._ids = {}, {}, set(), iter(())
         self.sent = SentCounts()
 
 
@@ -238,20 +238,22 @@ def _leading(hashes: ArrivalHashes) -> Iterator[Hash]:
 
 
 _SHARING = SelectAmong(
-    wide_keys.c.key,
+    shared_keys.c.key,
     lambda among: (
         select(
-            wide_keys.c.key,
-            wide_keys.c.mailing_id,
+            shared_keys.c.key,
+            shared_keys.c.mailing_id,
             mailings.c.started_at,
             mailings.c.users,
             mailings.c.external,
         )
-        .join(mailings, mailings.c.id == wide_keys.c.mailing_id)
+        .join(mailings, mailings.c.id == shared_keys.c.mailing_id)
         .where(among)
     ),
 )
-_ADD_WIDE = BulkInsert(lambda connection: upsert(connection, wide_keys).on_conflict_do_nothing(), ["key", "mailing_id"])
+_ADD_SHARED = BulkInsert(
+    lambda connection: upsert(connection, shared_keys).on_conflict_do_nothing(), ["key", "mailing_id"]
+)
 _ANY = Statement(lambda _: select(literal_column("1").label("found")).select_from(batches).limit(literal_column("1")))
 _KEPT = SelectAmong(batches.c.identity, lambda among: select(batches.c.identity, batches.c.state).where(among))
 

@@ -73,6 +73,22 @@ def gate(store, tmp_path):
     return Gate(store, rules)
 
 
+WATCHED = (
+    "  - {id: all-day, mode: observe, when: {sender_users: {over: 2000, within: 24h}}, then: hold, say: Much mail.}\n"
+)
+
+
+async def test_what_else_its_sender_wrote_that_day_is_no_part_of_a_gathered_mailing(gate):
+    gate.rules.write_text(gate.rules.read_text() + WATCHED)
+    gate.active_policy.reload()
+    await gate.send(people(1500), subject="Minutes")
+    await gate.cut([f"other{number}@dphhs.example.gov" for number in range(1000)], 50, subject="Agenda")
+    await gate.pass_time(30)
+    agenda = gate.mailing(2)
+    assert (agenda.state, agenda.counts.users) == ("open", 1000)
+    assert gate.queued().count("release") == 20
+
+
 async def test_three_thousand_in_cuts_of_fifty_are_one_mailing_and_none_of_it_leaves(gate):
     replies = await gate.cut(people(3000), 50)
     assert str(replies[0]) == "250 2.0.0 M-1 not sent yet: counting recipients, up to 5 minutes; do not resend"

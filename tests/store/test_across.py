@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.model import Action, Keys, Place, Source
 from gatekeeper.store import Database, Gathering, Store, mailings, views
+from gatekeeper.store.db.schema import mailings as ROWS
 from gatekeeper.store.events import Act
 from tests.store.arrivals import NOON, arrival, limit, people
 from tests.store.databases import lay_out
@@ -54,6 +56,32 @@ def held(store):
 
 
 # -- counted together --------------------------------------------------------------------------------------------
+
+
+async def test_a_fault_or_a_refusal_after_the_common_mailing_was_opened_leaves_none(store):
+    """What is said of the common mailing is known only once it is there; where nobody is held, it is gone again."""
+    everyone = people(30)
+    await send(store, text(everyone[:15], sender(1)))
+    for second in (Action.REJECT, OSError("the disk is gone")):
+        held_so_far = []
+
+        def judge(counts, standing, second=second, held_so_far=held_so_far):
+            verdict = JUDGE(counts, standing)
+            if verdict.action is Action.HOLD:
+                held_so_far.append(verdict)
+            if len(held_so_far) < 3:  # two of all mailings of the text: by their own state, and by the ledger
+                return verdict
+            if isinstance(second, Exception):
+                raise second
+            return replace(verdict, action=second)
+
+        try:
+            outcome = await store.decide(text(everyone[15:], sender(2)), judge)
+        except OSError:
+            outcome = None
+        assert len(held_so_far) > 2 and (outcome is None or outcome.verdict.action is second)
+        assert store.call(lambda connection: connection.execute(select(func.count()).select_from(ROWS)).scalar()) == 1
+    assert (await send(store, text(everyone[15:20], sender(2)))).verdict.action is Action.RELAY
 
 
 async def test_what_passes_the_limit_together_is_held_in_a_mailing_of_its_own(store):

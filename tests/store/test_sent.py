@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from gatekeeper.model import Action, Client, Counts, Reason, SentQuery, Source, Standing, Verdict
 from gatekeeper.store import Database, Store, sent
-from gatekeeper.store.db.schema import sent_sums, wide_keys
+from gatekeeper.store.db.schema import sent_sums, shared_keys
 from tests.store.arrivals import always, arrival, people
 from tests.store.databases import lay_out
 
@@ -65,7 +65,7 @@ async def test_the_same_few_all_day_are_few(store, monkeypatch):
     """Ten thousand would be read as often: each time, a bound as large as the limit must be used up first."""
     reads = []
     read = sent.read_people
-    module = sys.modules["gatekeeper.store.decide"]
+    module = sys.modules["gatekeeper.store.count_sent"]
     monkeypatch.setattr(module, "read_people", lambda *args: reads.append(args) or read(*args))
     judge, told = limit()
     for number in range(300):
@@ -118,7 +118,7 @@ async def test_separate_mail_counts_for_nobody(store):
 async def test_where_no_rule_asks_nothing_is_written(store):
     came = mail(people(5), "a@doa.example.gov", 1)
     await store.decide(replace(came, sent=frozenset()), always(Action.RELAY))
-    for table in (sent_sums, wide_keys):
+    for table in (sent_sums, shared_keys):
         assert store.call(lambda c, table=table: c.execute(select(func.count()).select_from(table)).scalar()) == 0
 
 

@@ -101,14 +101,15 @@ mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys 
 )
 Index("mailing_keys_by_mailing", mailing_keys.c.mailing_id)
 
-wide_keys = Table(  # what several mailings share and are counted by: a text (across.py), an origin or client (sent.py)
-    "wide_keys",
+# What several mailings share and are counted by: a text (across.py), an origin or client (sent.py).
+shared_keys = Table(
+    "shared_keys",
     metadata,
     Column("key", LargeBinary(16), primary_key=True),
     Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
     sqlite_with_rowid=False,
 )
-Index("wide_keys_by_mailing", wide_keys.c.mailing_id)
+Index("shared_keys_by_mailing", shared_keys.c.mailing_id)
 
 sent_sums = Table(  # people of the batches of an origin or client, by the hour since 1970: an upper bound (sent.py)
     "sent_sums",

@@ -10,7 +10,7 @@ down_revision = "0013"
 def upgrade() -> None:
     """Add the tables; mailings that began before are counted without them."""
     op.create_table(
-        "wide_keys",
+        "shared_keys",
         sa.Column("key", sa.LargeBinary(16), primary_key=True),
         sa.Column(
             "mailing_id",
@@ -20,7 +20,7 @@ def upgrade() -> None:
         ),
         sqlite_with_rowid=False,
     )
-    op.create_index("wide_keys_by_mailing", "wide_keys", ["mailing_id"])
+    op.create_index("shared_keys_by_mailing", "shared_keys", ["mailing_id"])
     op.create_table(
         "sent_sums",
         sa.Column("key", sa.LargeBinary(16), primary_key=True),
