@@ -24,7 +24,7 @@ from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.notices import ApprovalNote
 from gatekeeper.outbox import to_approvers, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
-from gatekeeper.outbox.to_approvers import MatterOutcome
+from gatekeeper.outbox.matter_brief import MatterOutcome, of_mailing
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.store import Connection, Store, StoreError, rechecks
@@ -97,7 +97,7 @@ class Rechecks:
             judged = self._judge(connection, candidate)
         now = self.clock()
         if candidate.batches and judged.action.passes and judged.permits:
-            brief = to_approvers.of_mailing(connection, self.letterhead(), key, now)
+            brief = of_mailing(connection, self.letterhead(), key, now)
             rechecks.release_candidate(connection, candidate, judged.permits, now)
             self._tell(connection, candidate, judged.permits, now)
             outcome = MatterOutcome("approved", (_named(judged.permits),), "is being sent")

@@ -16,13 +16,14 @@ from functools import partial
 from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.message import read_facts
-from gatekeeper.model import Attachment
+from gatekeeper.message.preview import read_opening
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
+from gatekeeper.outbox.held_content import LOOKED_AT, HeldContent, content_of
 from gatekeeper.outbox.letterhead import Letterhead
-from gatekeeper.outbox.to_approvers import Files, MatterBrief, MatterOutcome
+from gatekeeper.outbox.matter_brief import MatterBrief, MatterOutcome, of_mailing
+from gatekeeper.outbox.to_approvers import Asked
 from gatekeeper.policy import agreement, matters
 from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
 from gatekeeper.rules.ruleset import calendar_of
@@ -34,7 +35,6 @@ from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
 log = logging.getLogger("gatekeeper.reminders")
-_LOOKED_AT = 20  # messages of different content that are searched for files: all of many would delay other notices
 _RECENT_SECONDS = 30 * 86_400.0  # for which what happened to a request is still news
 
 
@@ -55,8 +55,8 @@ class Reminders:
 
     async def _attend(self, matter: Matter) -> None:
         try:
-            files = await self._read_ahead(matter.key) if matter.kind is MatterKind.MAILING else None
-            taken = await self.store.run(partial(self._take_steps, matter=matter, files=files))
+            content = await self._read_ahead(matter)
+            taken = await self.store.run(partial(self._take_steps, matter=matter, content=content))
         except StoreError:
             raise
         except mailings.MailingInFlight:
@@ -93,49 +93,55 @@ class Reminders:
         has_news = bool(to_requesters.news_of(events))
         return matters.matter_of_request(self.letterhead().ruleset, request, events, has_news=has_news)
 
-    async def _read_ahead(self, key: int) -> Files | None:
-        """Read what needs no lock: the state of agreements, and the files attached to the messages of a mailing.
+    async def _read_ahead(self, matter: Matter) -> HeldContent | None:
+        """Read what needs no lock: the state of agreements, and the messages of a matter.
 
         Of many messages of different content only the first are read.
         """
-        await self.store.read(partial(_read_agreements, key=key))
-        bodies = await self.store.read(partial(reminders.bodies_of, key=key))
-        found: dict[Attachment, None] = {}
-        for body in bodies[:_LOOKED_AT]:
-            content = await self.store.read(partial(read_body, digest=body))
-            found |= dict.fromkeys((await run_long(read_facts, content)).attachments)
-        return Files(tuple(found), len(bodies[:_LOOKED_AT]), len(bodies)) if bodies else None
+        if matter.kind is MatterKind.REQUEST:
+            bodies = await self.store.read(partial(requests.bodies_of, key=matter.key))
+        else:
+            await self.store.read(partial(_read_agreements, key=matter.key))
+            bodies = await self.store.read(partial(reminders.bodies_of, key=matter.key))
+        openings = []
+        for body in bodies[:LOOKED_AT]:
+            message = await self.store.read(partial(read_body, digest=body))
+            openings.append(await run_long(read_opening, message))
+        return content_of(openings, len(bodies))
 
     # -- the steps of one matter, in one transaction -------------------------------------------------------------
 
-    def _take_steps(self, connection: Connection, matter: Matter, files: Files | None) -> str | None:
+    def _take_steps(self, connection: Connection, matter: Matter, content: HeldContent | None) -> str | None:
         """Take the steps that are due, if they still are; return a line for the log."""
         locked = self._lock(connection, matter)
         steps = self._due(locked) if locked else []
-        taken = [self._take(connection, matter, step, files) for step in steps]
+        taken = [self._take(connection, matter, step, content) for step in steps]
         return "; ".join(filter(None, taken)) or None
 
-    def _take(self, connection: Connection, matter: Matter, step: str, files: Files | None) -> str | None:
+    def _take(self, connection: Connection, matter: Matter, step: str, content: HeldContent | None) -> str | None:
         if step == EXPIRE:
             is_mailing = matter.kind is MatterKind.MAILING
             return self._return(connection, matter.key) if is_mailing else self._lapse(connection, matter.key)
-        brief, now = self._brief(connection, matter, files), self.clock()
+        brief, now = self._brief(connection, matter, content), self.clock()
         if brief is None:
             return None  # not one batch of it has been acknowledged yet
         if step == INFORMED:
-            told = self._inform(connection, matter.key, brief)
+            asked = Asked(self._inform(connection, matter.key, brief))
         else:
             brief = brief.passed_on() if step == ESCALATED else brief
-            told = to_approvers.ask(connection, brief, step, now)
-        _note(connection, matter, Event(now, step, text=", ".join(sorted(told)) or None))
+            asked = to_approvers.ask(connection, brief, step, now)
+        told = ", ".join(sorted(asked.people)) or None
+        _note(connection, matter, Event(now, step, text=told, details=asked.as_details()))
         if step not in (INFORMED, NOTIFIED):
-            to_approvers.tell_sender(connection, brief, step, told, now)
-        return f"{brief.question.id} {step} nrcpt={len(told)}"
+            to_approvers.tell_sender(connection, brief, step, asked.people, now)
+        return f"{brief.question.id} {step} nrcpt={len(asked.people)}"
 
-    def _brief(self, connection: Connection, matter: Matter, files: Files | None) -> MatterBrief | None:
+    def _brief(self, connection: Connection, matter: Matter, content: HeldContent | None) -> MatterBrief | None:
         if matter.kind is MatterKind.MAILING:
-            return to_approvers.of_mailing(connection, self.letterhead(), matter.key, self.clock(), files)
-        return to_requesters.of_request(self.letterhead(), *_read_request(connection, matter.key), self.clock())
+            return of_mailing(connection, self.letterhead(), matter.key, self.clock(), content)
+        return to_requesters.of_request(
+            self.letterhead(), *_read_request(connection, matter.key), self.clock(), content
+        )
 
     def _inform(self, connection: Connection, key: int, brief: MatterBrief) -> frozenset[str]:
         """Tell the requester what has become of a request, and those who were asked what it has come to."""
@@ -156,7 +162,7 @@ class Reminders:
         """Return a mailing to its sender with one delivery report, and tell those who were asked."""
         mailing, letterhead, now = views.view_mailing(connection, key), self.letterhead(), self.clock()
         kept = views.find_batches(connection, key, BatchState.HELD)
-        brief = to_approvers.of_mailing(connection, letterhead, key, now)
+        brief = of_mailing(connection, letterhead, key, now)
         mailings.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)
         reasons = tuple(reason.text for reason in mailing.reasons)
         queue_report(connection, letterhead, EndOfMailing(mailing, kept, Occasion.LAPSED, reasons), now)

@@ -177,7 +177,13 @@ def print_timeline(events: Iterable[EventView]) -> None:
     """Print events, one a line: time, act, who acted, text."""
     for event in events:
         words = (utc_text(event.at), event.act, event.by and f"by {event.by}", event.text)
-        click.echo(" ".join(filter(None, words)))
+        click.echo(" ".join(filter(None, words)) + _excerpt(event))
+
+
+def _excerpt(event: EventView) -> str:
+    """Return that an excerpt of the text was sent, and to whom; "" where none was."""
+    sent = event.details.get("excerpt")
+    return f"; {sent['lines']} lines of the text were sent to {', '.join(sent['to'])}" if sent else ""
 
 
 def print_agreements(agreements: Agreements, missing: Iterable[str]) -> None:

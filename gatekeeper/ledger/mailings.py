@@ -29,10 +29,12 @@ from gatekeeper.model import Counts, Likeness, Scope
 from gatekeeper.notices import ApprovalNote, Occasion
 from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
-from gatekeeper.outbox.to_approvers import MatterOutcome
+from gatekeeper.outbox.held_content import HeldContent, read_content
+from gatekeeper.outbox.matter_brief import MatterOutcome, of_mailing
 from gatekeeper.outbox.to_senders import SenderNotice, queue_notice
+from gatekeeper.outbox.who_decides import question_of_mailing
 from gatekeeper.policy import agreement
-from gatekeeper.policy.agreement import Agreement, Agreements, decided_mailing
+from gatekeeper.policy.agreement import Agreement, decided_mailing
 from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules.likeness import unlike
@@ -41,7 +43,7 @@ from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.reminders import ASKED, held_batches
 from gatekeeper.store.versions import AGREED
-from gatekeeper.store.views import BatchView, EventView, MailingView
+from gatekeeper.store.views import BatchView, MailingView
 
 _OUTCOMES = {
     "deny": "denied",
@@ -53,18 +55,6 @@ _LEFT = {  # how each act that closes a mailing leaves what was held, and what i
     "changes": (BatchState.RETURNED, Occasion.DENIED),
     "withdraw": (BatchState.WITHDRAWN, Occasion.WITHDRAWN),
 }
-_READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
-
-
-@immutable
-class MailingCase:
-    """A mailing with batches, timeline and approvals, for people who decide."""
-
-    mailing: MailingView
-    batches: list[BatchView]
-    events: list[EventView]
-    agreements: Agreements = Agreements()
-    missing: tuple[str, ...] = ()  # who must still agree, while it is held
 
 
 @immutable
@@ -96,33 +86,6 @@ def read_ahead(connection: Connection, number: int, *, template: bool) -> None:
     mailing = views.find_mailing(connection, number)
     if mailing is not None and mailing.state is MailingState.HELD:
         agreement.read_ahead(connection, mailing, template=template)
-
-
-def show(ctx: VerbContext, number: int) -> MailingCase:
-    """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
-    mailing = shown(ctx, find(ctx.connection, number))
-    events = views.timeline(ctx.connection, mailing.key)
-    case = MailingCase(mailing, views.find_batches(ctx.connection, mailing.key), events)
-    if mailing.state is not MailingState.HELD:
-        return case
-    agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), agreements.days(ctx.ruleset))
-    return replace(case, agreements=agreements, missing=missing)
-
-
-def export(ctx: VerbContext, number: int) -> MailingCase:
-    """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
-
-    Raises NotFound or NotAllowed.
-    """
-    mailing, act = find(ctx.connection, number), ctx.act
-    person = ctx.ruleset.people.get(act.by)
-    if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
-        ctx.ruleset, question_of(ctx, mailing)
-    ):
-        raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
-    mailings.note(ctx.connection, mailing, "exported", act)
-    return show(ctx, number)
 
 
 def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision:
@@ -202,7 +165,7 @@ def _release(
     """Release all that is held of a mailing; returns the id of the permit."""
     act = final.act
     given = _grant(ctx, mailing, looked, kept, final.terms)
-    brief = to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
+    brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
     permit = mailings.approve(ctx.connection, mailing, kept, given, act)
     outcome = MatterOutcome("approved", final.people, "is being sent", act.reason)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
@@ -293,7 +256,13 @@ def ask_changes(ctx: VerbContext, number: int, seen: Seen) -> Decision:
     return _close(ctx, mailing, "changes", act, seen)
 
 
-def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
+def content_for_asking(connection: Connection, number: int) -> HeldContent | None:
+    """Read what is held of a mailing, for a notice to one more person; takes long, so that no lock is held."""
+    mailing = views.find_mailing(connection, number)
+    return read_content(connection, mailing.key) if mailing else None
+
+
+def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -> Decision:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
     mailing, act, also = find(ctx.connection, number), ctx.act, normalise(whom)
     question = question_of(ctx, mailing)
@@ -301,10 +270,9 @@ def ask(ctx: VerbContext, number: int, whom: str) -> Decision:
     context.check_may_be_asked(ctx.ruleset, question, also)
     with named(mailing.id):
         advance(mailing.state, "approve")
-    mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also))
-    to_approvers.ask_also(
-        ctx.connection, to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at), also, act.at
-    )
+    brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at, content)
+    asked = to_approvers.ask_also(ctx.connection, brief, also, act.at)
+    mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also, details=asked.as_details()))
     events = views.timeline(ctx.connection, mailing.key)
     yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).days(ctx.ruleset)
     missing = context.missing(ctx.ruleset, question_of(ctx, mailing), yeses)
@@ -353,7 +321,7 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
         check_unchanged(mailing, look(ctx.connection, mailing, seen), {})
     grew = "" if seen.version else grown_lately(mailing, views.timeline(ctx.connection, mailing.key), ctx.now)
     kept = [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
-    brief = to_approvers.of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
+    brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
     with named(mailing.id):
         mailings.close(ctx.connection, mailing, name, act, left)
     outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", act.reason)
@@ -375,4 +343,4 @@ def find(connection: Connection, number: int) -> MailingView:
 def question_of(ctx: VerbContext, mailing: MailingView) -> Question:
     """Return a held mailing as a question that is to be decided today."""
     origin, events = held_batches(ctx.connection, mailing.key), views.timeline(ctx.connection, mailing.key)
-    return to_approvers.question_of_mailing(ctx.letterhead, mailing, origin, events, ctx.today)
+    return question_of_mailing(ctx.letterhead, mailing, origin, events, ctx.today)

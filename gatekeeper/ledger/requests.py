@@ -21,6 +21,7 @@ from gatekeeper.lifecycle import PermitState, RequestState, advance
 from gatekeeper.message import read_facts, read_likeness, subject_key
 from gatekeeper.model import Likeness, Scope
 from gatekeeper.outbox import to_approvers, to_requesters
+from gatekeeper.outbox.held_content import request_content
 from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request, likeness_of
 from gatekeeper.policy.approvers import Question
 from gatekeeper.rules.likeness import unlike
@@ -336,11 +337,11 @@ def ask(ctx: VerbContext, number: int, whom: str) -> RequestCase:
     context.check_may_be_asked(ctx.ruleset, question, also)
     with named(request.id):
         advance(request.state, "approve")
-    stored_requests.note(ctx.connection, request.key, ASKED, replace(act, reason=also))
+    content = request_content(ctx.connection, request)
     events = views.events_of(ctx.connection, request=request.key)
-    to_approvers.ask_also(
-        ctx.connection, to_requesters.of_request(ctx.letterhead, request, events, act.at), also, act.at
-    )
+    brief = to_requesters.of_request(ctx.letterhead, request, events, act.at, content)
+    asked = to_approvers.ask_also(ctx.connection, brief, also, act.at)
+    stored_requests.note(ctx.connection, request.key, ASKED, replace(act, reason=also, details=asked.as_details()))
     return show(ctx, number)
 
 

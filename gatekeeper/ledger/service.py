@@ -14,15 +14,17 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from gatekeeper.ledger import mailings, permits, requests, suspensions
+from gatekeeper.ledger import mailing_cases, mailings, permits, requests, suspensions
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
-from gatekeeper.ledger.mailings import Decision, MailingCase
+from gatekeeper.ledger.mailing_cases import MailingCase, Reading
+from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
 from gatekeeper.ledger.requests import RequestCase, Wanted
 from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
 from gatekeeper.rules import Ruleset
@@ -47,6 +49,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "PermitCase",
+    "Reading",
     "RequestCase",
     "Stale",
     "Terms",
@@ -103,7 +106,7 @@ class LedgerService:
 
     def show(self, number: int) -> MailingCase:
         """Return one mailing with its batches and its timeline; raises NotFound."""
-        return self._decide(mailings.show, number, by="")
+        return self._decide(mailing_cases.show, number, by="")
 
     def message(self, batch: BatchView) -> bytes:
         """Return the message of a batch as the next hop would get it.
@@ -113,12 +116,23 @@ class LedgerService:
         chunks = self.store.call(lambda connection: list(batches.read_chunks(connection, batch.body)))
         return b"".join([batch.trace, *chunks])
 
+    def contents(self, batch: BatchView) -> Contents:
+        """Return what the message of a batch shows: texts, links, files, defects."""
+        return read_contents(self.store.call(partial(batches.read_body, digest=batch.body)))
+
+    def read(self, number: int, by: str, batch: int | None = None, case: str = "") -> Reading:
+        """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
+
+        Approvers may, whoever is asked, and its sender; admins and auditors for a `case`. Raises NotFound, NotAllowed.
+        """
+        return self._decide(mailing_cases.read, number, batch, " ".join(case.split()), by=by)
+
     def export(self, number: int, by: str) -> MailingCase:
         """Return a mailing for somebody who takes a copy of its messages, which the timeline notes first (S4, D4).
 
         Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
         """
-        return self._decide(mailings.export, number, by=by)
+        return self._decide(mailing_cases.export, number, by=by)
 
     def approve(
         self,
@@ -172,7 +186,8 @@ class LedgerService:
 
         Raises NotFound, NotAllowed, or LedgerError where it is not held.
         """
-        return self._decide(mailings.ask, number, whom, by=by)
+        content = self.store.writer.read(partial(mailings.content_for_asking, number=number))
+        return self._decide(mailings.ask, number, whom, content, by=by)
 
     # -- requests ------------------------------------------------------------------------------------------------
 

@@ -65,6 +65,14 @@ def links_in_text(text: str) -> tuple[list[str], str]:
     return found, rest
 
 
+def urls_in(text: str) -> Iterator[str]:
+    """Yield the links of a text as they are written, each once: of every scheme, and hosts without one."""
+    rest = text.translate(_DOTS)
+    found = [match[0].rstrip(_TRAILING) for match in _URL.finditer(rest)]
+    bare = (match[0].rstrip(_TRAILING) for match in _BARE.finditer(_URL.sub(" ", rest)) if not _is_initial(match[0]))
+    yield from dict.fromkeys([*found, *bare])
+
+
 def addresses_in(text: str) -> Iterator[str]:
     """Yield the mail addresses of a text, normalised, without their tags."""
     if "@" in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from gatekeeper.lib.marks import BLANK_LETTERS
 from gatekeeper.message.look_alikes import LOOK_ALIKES
 
 # What look_alikes.py, made from Unicode's data, does not have: looks after case folding.
@@ -18,12 +19,11 @@ _LOOKS_BESIDE = {
     "'": "’‘ʼ",
     '"': "“”„«»",
 }
-_INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f"  # blank letters, which no Unicode category marks
 _FOLDS = str.maketrans(
     {look: letters for table in (_LOOKS_BESIDE, LOOK_ALIKES) for letters, looks in table.items() for look in looks}
-    | dict.fromkeys(_INVISIBLE)
+    | dict.fromkeys(BLANK_LETTERS)
 )
-_BLANKS = str.maketrans(dict.fromkeys(_INVISIBLE))
+_BLANKS = str.maketrans(dict.fromkeys(BLANK_LETTERS))
 _ACCENTS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
 _REST = re.compile(r"[^\x20-\x7e]")
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})

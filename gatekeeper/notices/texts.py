@@ -21,7 +21,7 @@ _ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
 _REPORT = _ALWAYS | {"reasons", "recipients", "until"}
 _RETURNED = _REPORT | {"headline", "sent"}
 _NOTICE = _ALWAYS | {"reach", "reasons", "by", "comment"}
-_MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since", "sent"}
+_MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since", "sent", "before", "excerpt"}
 KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, and the names that it may use
     "held": _NOTICE | {"sent"},
     "released": _NOTICE | {"headline", "what", "rest"},

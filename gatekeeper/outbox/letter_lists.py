@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from gatekeeper import notices
+from gatekeeper.lib.marks import marked_line
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message import subject_key
-from gatekeeper.notices import MatterNotice, numbered_list, plain
+from gatekeeper.notices import MatterNotice, numbered_list
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.store import Connection, jobs, letters, views
 from gatekeeper.store.jobs import Job
@@ -136,7 +137,7 @@ def _held(letterhead: Letterhead, mailing: MailingView) -> str:
 
 
 def _subject(mailing: MailingView) -> str:
-    return f'"{plain(mailing.subject, _SUBJECT)}"' if mailing.subject else "without a subject"
+    return f'"{marked_line(mailing.subject, _SUBJECT)}"' if mailing.subject else "without a subject"
 
 
 def _lines(texts: Sequence[str]) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
-from gatekeeper import notices
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState
-from gatekeeper.notices import MatterNotice, labelled
-from gatekeeper.outbox.letterhead import Letterhead
-from gatekeeper.outbox.to_approvers import MatterBrief, MatterOutcome, escalated_to, send
+from gatekeeper.notices import MatterNotice, labelled, plain
+from gatekeeper.outbox.held_content import HeldContent, content_lines
+from gatekeeper.outbox.letterhead import Letterhead, said, said_day
+from gatekeeper.outbox.matter_brief import MatterBrief, MatterOutcome
+from gatekeeper.outbox.to_approvers import send
+from gatekeeper.outbox.who_decides import escalated_to
 from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import MatterKind, last_day
@@ -35,6 +37,9 @@ _CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, wha
     "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
 }
 _ENDED = frozenset({"approved", "denied", "changes asked", "withdrawn", "expired"})  # what a decision may come to
+SUBMITTED_ACTS = frozenset({"submitted", "submitted again", "appealed"})
+_BEGINS = {"appealed": "This is an appeal.", "submitted again": "It was changed and submitted again."}
+_DECIDED_BEFORE = {"changes asked": "Changes were asked by", "denied": "It was denied by"}
 _FINAL = "nothing may be sent, and the decision is final."
 
 
@@ -65,8 +70,17 @@ def question_of(
     return question
 
 
-def of_request(letterhead: Letterhead, request: RequestView, events: Sequence[EventView], now: float) -> MatterBrief:
-    """Return a request with all that a notice says about it."""
+def of_request(
+    letterhead: Letterhead,
+    request: RequestView,
+    events: Sequence[EventView],
+    now: float,
+    content: HeldContent | None = None,
+) -> MatterBrief:
+    """Return a request with all that a notice says about it.
+
+    Args: `content` of the message that it is bound to; None where it is bound to none, or none was read.
+    """
     calendar = calendar_of(letterhead.ruleset)
     first = events[0].at if events else request.submitted_at
     name = f"{request.id.lower()}.{first:.0f}@{letterhead.hostname}"
@@ -78,9 +92,10 @@ def of_request(letterhead: Letterhead, request: RequestView, events: Sequence[Ev
         what=MatterKind.REQUEST,
         key=None,
         subject=request.draft.subject,
-        details=details(request),
+        details=details(letterhead, request, content),
         sent="Nothing has been sent under it.",
-        reasons=f"  {notices.plain(_answers(cites))}",
+        before="\n".join(_said_before(letterhead, events)),
+        reasons=f"  {plain(_answers(cites))}",
         since=moment_of(request.submitted_at),
         root=name,
         opened=any(event.act == NOTIFIED for event in events),
@@ -89,7 +104,23 @@ def of_request(letterhead: Letterhead, request: RequestView, events: Sequence[Ev
         events=events,
         sender=request.requester,
         message_id=f"asked.{name}",
+        content=content,
     )
+
+
+def _said_before(letterhead: Letterhead, events: Sequence[EventView]) -> list[str]:
+    """Return sentences: whether it is an appeal or a new try, what was decided before, and what its requester says."""
+    asked = [event for event in events if event.act in SUBMITTED_ACTS]
+    decided = [event for event in events if event.act in _DECIDED_BEFORE]
+    begins = _BEGINS.get(asked[-1].act, "") if asked else ""
+    sentences = [begins, *(_decided(letterhead, event) for event in decided)]
+    sentences += [f'{event.by} says: "{plain(event.text)}"' for event in asked[-1:] if event.text]
+    return list(filter(None, sentences))
+
+
+def _decided(letterhead: Letterhead, event: EventView) -> str:
+    reason = f': "{plain(event.text)}"' if event.text else "."
+    return f"{_DECIDED_BEFORE[event.act]} {event.by} on {said(moment_of(event.at), letterhead)}{reason}"
 
 
 def _answers(rules: Sequence[str]) -> str:
@@ -100,28 +131,37 @@ def _answers(rules: Sequence[str]) -> str:
 
 def _lapses(letterhead: Letterhead, request: RequestView) -> str:
     last = last_day(letterhead.ruleset, request)
-    return f"it lapses after {last:%A} {last.day} {last:%B %Y}." if last else "it goes on waiting."
+    return f"it lapses after {said_day(last)}." if last else "it goes on waiting."
 
 
-def details(request: RequestView) -> str:
+def details(letterhead: Letterhead, request: RequestView, content: HeldContent | None = None) -> str:
     """Return what is asked for, a label and a value a line."""
-    draft = request.draft
-    late = f"it came late; the earliest day would have been {request.earliest}" if request.late else ""
+    draft, known = request.draft, letterhead.ruleset.agencies
+    late = f"it came late; the earliest day would have been {_day(request.earliest)}" if request.late else ""
+    agency = known[draft.agency].name if draft.agency in known else draft.agency
+    audiences = (known[each].name if each in known else each for each in draft.audiences)
+    senders = (known[each].name if each in known else each for each in draft.senders)
+    bound = "bound to the message that was given" if draft.content else ""
     return labelled(
         {
-            "Request": f"{request.id} of {draft.agency}, by {request.requester}",
+            "Request": f"{request.id} of {agency}, by {request.requester}",
             "Subject": draft.subject,
-            "Senders": ", ".join(draft.senders),
-            "Goes to": ", ".join(draft.audiences),
-            "Users": f"{draft.users:,}",
-            "Planned": str(draft.planned or ""),
-            "Needed by": str(draft.needed_by or ""),
+            "Senders": ", ".join(senders),
+            "Goes to": ", ".join(audiences),
+            "Users": f"at most {draft.users:,}",
+            "Planned": _day(draft.planned),
+            "Needed by": _day(draft.needed_by),
             "Purpose": draft.purpose,
             "Notice": late,
-            "Content": "bound to the message that was given" if draft.content else "",
+            "Content": bound,
+            **(content_lines(content) if content else {}),
             "Kind": "an exception, which stands until it ends" if draft.exception else "",
         }
     )
+
+
+def _day(day: date | None) -> str:
+    return said_day(day) if day else ""
 
 
 def news_of(events: Sequence[EventView]) -> list[EventView]:
@@ -145,12 +185,13 @@ def tell_requester(
     headline, outcome, following = _CHANGES[event.act]
     if event.act == "denied" and request.final:
         following = _FINAL
+    own = event.by == request.requester
     words = {
         "headline": headline,
         "outcome": outcome,
         "details": brief.details,
-        "by": f" by {notices.plain(event.by)}" if event.by and event.by != request.requester else "",
-        "comment": f"They say: {notices.plain(event.text)}" if event.text else "",
+        "by": f" by {plain(event.by)}" if event.by and not own else "",
+        "comment": f"{'You wrote' if own else 'They say'}: {plain(event.text)}" if event.text else "",
         "next": following,
     }
     notice = MatterNotice(

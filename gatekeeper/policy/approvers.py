@@ -7,7 +7,7 @@ to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
 from gatekeeper.directory.domains import Domains
@@ -16,6 +16,7 @@ from gatekeeper.rules import Ask, AskSome, AskTerm, Ruleset
 from gatekeeper.rules.specs import APPROVER, Delegation
 
 _NEXT_ROLES = ("approver", "admin")  # tried in this order for a group whose members may all not decide
+_ROLE_OF = {"person": "", "owners": "owner", "head": "head"}  # of a role its name
 _NOBODY = "nobody: name an approver under people in rules.yaml"
 
 
@@ -32,6 +33,16 @@ class Question:
     today: date = date.max  # the day for which delegations are looked up
     also: frozenset[str] = frozenset()  # owners with `when_needed` whom an approver has asked
     escalated: Ask = ()  # terms of those who may decide instead of people who have not answered
+
+
+@immutable
+class Missing:
+    """A term whose approval is missing, or one of its groups: so many of these people must agree."""
+
+    term: str  # as `ask` writes it
+    role: str  # "approver", "owner"; "" where the term names a person
+    number: int
+    people: tuple[str, ...]  # a delegate after the person whose place they take, as "a@x (for b@x)"
 
 
 @immutable
@@ -72,13 +83,48 @@ class Approvers:
 
         Args: `agreed` are those who approved, and the day on which each did.
         """
-        represented = {
-            by: self._acts_for(by, day) - question.own for by, day in agreed.items() if by not in question.own
-        }
+        return tuple(dict.fromkeys(str(term) for term in self._missing_terms(question, self._acting(question, agreed))))
+
+    def missing_people(self, question: Question, agreed: Mapping[str, date]) -> tuple[Missing, ...]:
+        """Return the same by name: for each group of which somebody must still agree, who that may be."""
+        represented = self._acting(question, agreed)
+        return tuple(
+            each
+            for term in self._missing_terms(question, represented)
+            for each in self._missing_of(question, term, represented)
+        )
+
+    def _acting(self, question: Question, agreed: Mapping[str, date]) -> dict[str, frozenset[str]]:
+        """Return whom each person who approved acted for."""
+        return {by: self._acts_for(by, day) - question.own for by, day in agreed.items() if by not in question.own}
+
+    def _missing_terms(
+        self, question: Question, represented: Mapping[str, frozenset[str]]
+    ) -> tuple[AskTerm | AskSome, ...]:
         if any(self._satisfied(question, term, represented) for term in question.escalated):
             return ()
-        named = {str(term): self._satisfied(question, term, represented) for term in self._terms(question)}
-        return tuple(name for name, satisfied in named.items() if not satisfied)
+        return tuple(term for term in self._terms(question) if not self._satisfied(question, term, represented))
+
+    def _missing_of(
+        self, question: Question, term: AskTerm | AskSome, represented: Mapping[str, frozenset[str]]
+    ) -> Iterator[Missing]:
+        """Yield the groups of a term of which nobody, or of n of m not enough, has approved."""
+        acting = frozenset(person for each in represented.values() for person in each)
+        for group in self._needed(question, term):
+            if isinstance(term, AskSome):
+                left = term.number - sum(bool(each & group) for each in represented.values())
+                yield Missing(str(term), "", left, self._by_name(group - acting, question))
+            elif not group & acting:
+                yield Missing(str(term), _ROLE_OF.get(term.kind, term.name), 1, self._by_name(group, question))
+
+    def _by_name(self, group: frozenset[str], question: Question) -> tuple[str, ...]:
+        people = self.ruleset.people
+        named = []
+        for each in sorted(group):
+            delegate = _stands_in(people[each].delegate, question.today) if each in people else None
+            stands_in = delegate is not None and delegate not in question.own
+            named += [each, f"{delegate} (for {each})"] if stands_in else [each]
+        return tuple(named)
 
     def next_role(self, question: Question) -> Ask:
         """Return the term to escalate to where rules.yaml names none: approvers, or admins where approvers are asked

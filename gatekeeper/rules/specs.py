@@ -227,6 +227,7 @@ class Notices:
     """The settings of the gate's own mails."""
 
     templates: Path | None = None  # a folder with templates of this organisation; relative to the ruleset's folder
+    excerpt: int = 20  # lines of a held message's text that those who decide are sent; 0 for none
 
 
 @immutable

@@ -198,6 +198,12 @@ def lock_request(connection: Connection, key: int) -> RequestView | None:
     return _one(connection, requests.c.id == key, True)
 
 
+def bodies_of(connection: Connection, key: int) -> list[bytes]:
+    """Return the digest of the message that a request is bound to; [] where it has none."""
+    body = connection.execute(select(requests.c.body).where(requests.c.id == key)).scalar()
+    return [bytes(body)] if body else []
+
+
 def to_look_after(connection: Connection, since: float) -> list[tuple[RequestView, list[EventView]]]:
     """Return undecided requests, and those that changed since then, each with its timeline."""
     waits = requests.c.state.in_((RequestState.SUBMITTED, RequestState.CHANGES))

@@ -142,13 +142,16 @@ async def test_the_notice_says_all_that_a_decision_needs(office):
         "Reaches: 2,400 users in 2 agencies (Administration 1,200, Health 1,200)",
         "Files: plan.pdf (4 kB)",
         "over the limit (1220.XS2 III.A)",
-        "Whose yes it needs: approver",
+        "From: <head@doa.example.gov>",
+        "Links to: nothing",
+        f"Whose yes it needs: {CIO}, {DEPUTY} (for {CIO}) or {SECOND} (approver)",
+        "these are the sender's words, not ours): | Hello.",
         "If nobody decides: what is held of it goes back to its sender on Friday 4 December 2026, 15:00 MST",
         "gatekeeper mailing show M-1",
         "Ask servicedesk@example.gov",
     ):
         assert words in text, words
-    assert len(mail.get_content().splitlines()) <= 32
+    assert len(mail.get_content().splitlines()) <= 37
 
 
 async def test_the_notices_say_how_many_have_it_already(office):
@@ -194,7 +197,7 @@ async def test_of_very_many_messages_the_notice_says_how_many_were_searched_for_
             first, message_id=f"{number}@x", digest=f"{number:04x}", body=b"Subject: %d\r\n\r\nHi" % number
         )
     text = " ".join(text_of(await office.letter("2026-11-25 15:05", CIO)).split())
-    assert "Files: none in 20 of 25 messages" in text
+    assert "Files: none (in the first 20 of 25 different messages)" in text
 
 
 async def test_all_mails_about_a_mailing_are_one_thread(office):

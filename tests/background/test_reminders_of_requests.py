@@ -57,15 +57,15 @@ async def test_a_request_is_told_to_who_asked_and_to_who_decides_once(scene):
     )
     text = text_of(mails[CIO])
     for words in (
-        "Request: R-1 of DOA, by head@doa.example.gov",
+        "Request: R-1 of Administration, by head@doa.example.gov",
         f"Senders: {SENDER}",
-        "Goes to: DOA, DPHHS",
-        "Users: 2,400",
-        f"Planned: {TODAY}",
+        "Goes to: Administration, Health",
+        "Users: at most 2,400",
+        "Planned: Monday 23 November 2026",
         "Purpose: benefits",
-        "Notice: it came late; the earliest day would have been 2026-11-30",
+        "Notice: it came late; the earliest day would have been Monday 30 November 2026",
         "approval (1220.XS2 III.A)",
-        "Whose yes it needs: approver",
+        f"Whose yes it needs: {CIO} or {DEPUTY} (approver)",
         "gatekeeper request show R-1",
     ):
         assert words in text, words

@@ -77,7 +77,7 @@ class Scene:
     def service(self):
         return LedgerService(self.store, self.letterhead(), self.clock, lambda seconds: None)
 
-    def ask(self, **changes):
+    def ask(self, reason="", **changes):
         """A request by the head of DOA for today's mailing of 2400 users, unless something else is given."""
         wanted = {
             "agency": "DOA",
@@ -88,7 +88,12 @@ class Scene:
             "users": 2400,
             "planned": TODAY,
         }
-        return self.service.submit(Wanted(**{**wanted, **changes}), HEAD)
+        return self.service.submit(Wanted(**{**wanted, **changes}), HEAD, reason)
+
+    @staticmethod
+    def nothing_new():
+        """A request as it was, to be submitted again."""
+        return Wanted()
 
     def message(self, recipients, sender=SENDER, subject="Open enrolment", text=TEXT, login=None, authenticated=True):
         self.sent += 1

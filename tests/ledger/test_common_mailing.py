@@ -9,7 +9,7 @@ import pytest
 
 from gatekeeper.ledger.context import NotAllowed
 from gatekeeper.lifecycle import MailingState
-from gatekeeper.outbox import to_approvers
+from gatekeeper.outbox.matter_brief import of_mailing
 from tests.ledger.scene import CIO, RULES, Scene, people
 
 SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}")
@@ -43,9 +43,7 @@ async def test_colleagues_who_share_a_text_wait_together(scene):
     assert ["Held" in answer for answer in answers] == [False, False, True, True]
     held = scene.mailing()
     assert (held.counts.users, held.reached_before, held.batches) == (32, 16, 2)
-    brief = scene.store.call(
-        partial(to_approvers.of_mailing, letterhead=scene.letterhead(), key=held.key, now=scene.clock())
-    )
+    brief = scene.store.call(partial(of_mailing, letterhead=scene.letterhead(), key=held.key, now=scene.clock()))
     assert f"{COLLEAGUES[2]}, {COLLEAGUES[3]}" in brief.details
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gatekeeper.ledger.context import NotAllowed
 from gatekeeper.lifecycle import MailingState
-from gatekeeper.outbox import to_approvers
+from gatekeeper.outbox.matter_brief import of_mailing
 from gatekeeper.store import jobs
 from tests.ledger.scene import CIO, DEPUTY, RULES, Scene, people
 
@@ -71,13 +71,13 @@ async def test_who_decides_is_told_that_a_name_is_only_named(scene):
         )
         assert "Held" in (await scene.pipeline.receive(came, scene.hop)).text
     briefs = [
-        scene.store.call(partial(to_approvers.of_mailing, letterhead=scene.letterhead(), key=each.key, now=scene.now))
+        scene.store.call(partial(of_mailing, letterhead=scene.letterhead(), key=each.key, now=scene.now))
         for each in sorted(scene.service.mailings("held"), key=lambda each: each.key)
     ]
     assert [line for brief in briefs for line in brief.details.split("\n") if line.startswith("Sender")] == [
-        f"Sender:   {BOSS}, by From alone; sent by {OUTSIDER}",
-        f"Sender:   {BOSS}, by From alone; sent by somebody unnamed",
-        f"Sender:   {BOSS}, by From alone; sent by {CLERK}",
+        f"Sender:   {BOSS}, by From alone; MAIL FROM is {OUTSIDER}",
+        f"Sender:   {BOSS}, by From alone; neither a login nor MAIL FROM says who sent it",
+        f"Sender:   {BOSS}, by From alone; MAIL FROM is {CLERK}",
         f"Sender:   {CLERK}",
     ]
 

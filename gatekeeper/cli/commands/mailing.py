@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gatekeeper.api.contents import reading_document
 from gatekeeper.api.mailings import export_document, export_file_name, mailing_case_document, mailing_document
 from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
 from gatekeeper.cli.ledger_commands import (
@@ -20,10 +21,12 @@ from gatekeeper.cli.ledger_commands import (
     terms_of,
     terms_options,
 )
-from gatekeeper.ledger.service import Decision, LedgerService, MailingCase
+from gatekeeper.cli.message_contents import contents_lines
+from gatekeeper.ledger.service import Decision, LedgerService, MailingCase, Reading
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.message.preview import Contents
 from gatekeeper.notices import say_count
 from gatekeeper.store.views import MailingView
 
@@ -70,8 +73,16 @@ def _print_decision(decision: Decision, as_json: bool) -> None:
         click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
 
 
-def _show_case(case: MailingCase, as_json: bool) -> None:
-    print_json(mailing_case_document(case)) if as_json else _print_case(case)
+Read = tuple[Reading, list[Contents]]  # what somebody reads, and each of its messages
+
+
+def _show_case(found: MailingCase | Read, as_json: bool) -> None:
+    if isinstance(found, MailingCase):
+        print_json(mailing_case_document(found)) if as_json else _print_case(found)
+    elif as_json:
+        print_json(reading_document(*found))
+    else:
+        click.echo("\n".join(contents_lines(*found)))
 
 
 def _row(one: MailingView) -> tuple[object, ...]:
@@ -116,10 +127,23 @@ def list_mailings(service: LedgerService, state: str | None) -> list[MailingView
 
 @mailing.command()
 @id_argument("M")
+@click.option("--content", is_flag=True, help="show its messages instead: texts, links, files; the timeline notes it")
+@click.option("--by", help="who reads the messages: an address under people in rules.yaml, or the sender's")
+@click.option("--batch", type=click.IntRange(1), help="the batch whose message is shown; default: one of each content")
+@click.option("--case", default="", help="the case for which an admin or auditor reads them")
 @on_the_ledger(_show_case)
-def show(service: LedgerService, id: int) -> MailingCase:
-    """Show one mailing: whom it reaches, why it is held, its batches and its timeline."""
-    return service.show(id)
+def show(
+    service: LedgerService, id: int, content: bool, by: str | None, batch: int | None, case: str
+) -> MailingCase | Read:
+    """Show one mailing: whom it reaches, why it is held, its batches and its timeline; or its messages."""
+    if not content:
+        if by or batch or case:
+            raise Failure("--by, --batch, --case: expected --content too", USAGE)
+        return service.show(id)
+    if not by:
+        raise Failure("--content: expected --by too, who reads the messages", USAGE)
+    reading = service.read(id, by, batch, case)
+    return reading, [service.contents(each) for each in reading.batches]
 
 
 @mailing.command()

@@ -18,7 +18,7 @@ from gatekeeper.rules.language.scalars import (
     SWITCH,
     word_of,
 )
-from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Section, made_into
+from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Section, Value, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar
 from gatekeeper.rules.specs import AuditRules, Escalation, Gather, Held, Holidays, MailingRules, Notices, Requests
 
@@ -178,8 +178,28 @@ AUDIT = Section(
     lambda values, node, reading: AuditRules(**{**values, "ordinary": frozenset(values.get("ordinary", ()))}),
 )
 
+_MOST_LINES = 100
+
+
+def _lines(text: str) -> int:
+    if text.lower() == "none":
+        return 0
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    if not 0 < number <= _MOST_LINES:
+        raise ValueError(text)
+    return number
+
+
+_EXCERPT = Value(
+    f"a number of lines from 1 to {_MOST_LINES}, or none",
+    _lines,
+    {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST_LINES}, {"enum": ["none"]}]},
+)
 NOTICES = Section(
     "what the gate's own mails say, such as {templates: notices}",
-    (Key("templates", PATH, "A folder with templates of your own, such as held.txt."),),
+    (
+        Key("templates", PATH, "A folder with templates of your own, such as held.txt."),
+        Key("excerpt", _EXCERPT, "Lines of a held message's text that those who decide are sent; 20 where left out."),
+    ),
     made_into(Notices),
 )

@@ -1,0 +1,107 @@
+"""The verbs on a mailing that only look: show it, read its messages, take a copy of them.
+
+Showing it shows facts; reading and copying give out content, and the timeline notes them first (S4, D4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gatekeeper.ledger import context
+from gatekeeper.ledger.context import NotAllowed, NotFound, VerbContext
+from gatekeeper.ledger.mailings import find, question_of
+from gatekeeper.ledger.seen import shown
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import MailingState
+from gatekeeper.policy import agreement
+from gatekeeper.policy.agreement import Agreements, decided_mailing
+from gatekeeper.store import mailings, views
+from gatekeeper.store.views import BatchView, EventView, MailingView
+
+_READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
+_READ, _MOST_READ = "read", 5  # contents that one reading shows, unless a batch is named
+
+
+@immutable
+class MailingCase:
+    """A mailing with batches, timeline and approvals, for people who decide."""
+
+    mailing: MailingView
+    batches: list[BatchView]
+    events: list[EventView]
+    agreements: Agreements = Agreements()
+    missing: tuple[str, ...] = ()  # who must still agree, while it is held
+
+
+@immutable
+class Reading:
+    """What somebody reads of a mailing: its messages of different content, and how many more there are."""
+
+    mailing: MailingView
+    batches: tuple[BatchView, ...]  # one of each content
+    more: int = 0
+
+
+def show(ctx: VerbContext, number: int) -> MailingCase:
+    """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
+    mailing = shown(ctx, find(ctx.connection, number))
+    events = views.timeline(ctx.connection, mailing.key)
+    case = MailingCase(mailing, views.find_batches(ctx.connection, mailing.key), events)
+    if mailing.state is not MailingState.HELD:
+        return case
+    agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
+    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), agreements.days(ctx.ruleset))
+    return replace(case, agreements=agreements, missing=missing)
+
+
+def export(ctx: VerbContext, number: int) -> MailingCase:
+    """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
+
+    Raises NotFound or NotAllowed.
+    """
+    mailing, act = find(ctx.connection, number), ctx.act
+    person = ctx.ruleset.people.get(act.by)
+    if not (person and _READERS & set(person.roles)) and act.by not in context.asked(
+        ctx.ruleset, question_of(ctx, mailing)
+    ):
+        raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
+    mailings.note(ctx.connection, mailing, "exported", act)
+    return show(ctx, number)
+
+
+def read(ctx: VerbContext, number: int, batch: int | None, case: str) -> Reading:
+    """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
+
+    Args: `batch` that is read, else the first of each content; `case` for which an admin or an auditor reads it.
+
+    Raises NotFound, NotAllowed.
+    """
+    mailing, act = find(ctx.connection, number), ctx.act
+    kept = views.find_batches(ctx.connection, mailing.key)
+    _check_may_read(ctx, mailing, kept, case)
+    each = {one.content_digest: one for one in reversed(kept) if batch in (None, one.id)}
+    chosen = sorted(each.values(), key=lambda one: one.id)
+    if not chosen:
+        what = f"batch {batch}" if batch else "no message of it is kept"
+        raise NotFound(f"{mailing.id}: {what}: expected one of {', '.join(str(one.id) for one in kept) or 'none'}")
+    for one in chosen[:_MOST_READ]:
+        details = {"batch": one.id, **({"case": case} if case else {})}
+        mailings.note(ctx.connection, mailing, _READ, replace(act, reason=f"batch {one.id}", details=details))
+    return Reading(mailing, tuple(chosen[:_MOST_READ]), len(chosen) - len(chosen[:_MOST_READ]))
+
+
+def _check_may_read(ctx: VerbContext, mailing: MailingView, kept: Sequence[BatchView], case: str) -> None:
+    """Raise NotAllowed where somebody may not read the messages.
+
+    Approvers may, whoever is asked while it is held, and the sender of all of it; admins and auditors with a case.
+    """
+    by = ctx.act.by
+    is_asked = mailing.state is MailingState.HELD and by in context.asked(ctx.ruleset, question_of(ctx, mailing))
+    is_own = bool(kept) and all(by in batch.owners for batch in kept)
+    if is_asked or is_own or context.holds(ctx.ruleset, by, "approver"):
+        return
+    if not context.holds(ctx.ruleset, by, "admin", "auditor"):
+        raise NotAllowed(f"{mailing.id}: {by} may not read it; an approver may, its sender, and whoever is asked")
+    if not case.strip():
+        raise NotAllowed(f"{mailing.id}: {by} may read it for a case: expected --case and its number or reason")
