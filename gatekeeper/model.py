@@ -368,6 +368,15 @@ class Permit:
 
 
 @immutable
+class Cancelled:
+    """An approved mailing whose invitation a message calls off, to nobody whom the mailing has not reached."""
+
+    mailing: str  # "M-17"
+    key: int  # row of the mailing in the database
+    permit: Permit  # the one that let the mailing pass, with the content of the message
+
+
+@immutable
 class Suspension:
     """A suspension: senders who may not send mass mail until a moment (C10)."""
 

@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 from gatekeeper.message.attachments import FoundFile
 from gatekeeper.message.body_text import own_text
+from gatekeeper.message.cancellations import CALENDARS
 from gatekeeper.message.fingerprint import OWN
 from gatekeeper.message.mime_tree import Part, Structure
 from gatekeeper.message.shown_text import shown_text
@@ -26,7 +27,6 @@ _LITTLE = 5  # words; with fewer, links say what a message is
 _READ = 65_536  # octets of a file, or of an invitation, that are read
 _MOST_LINKS = 20
 _LONGEST = 300  # characters of a UID or link
-_CALENDARS = frozenset({"text/calendar", "application/ics"})
 _UID = re.compile(rb"^UID(?:;[^:\r\n]{0,200})?:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)", re.I | re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n[ \t]")
 # Cards and signatures that programs add, and texts of lists and gateways that Exchange makes files of.
@@ -45,7 +45,7 @@ def short_key(
 ) -> str:
     """Return the kind and the value of the key, such as "words:...", "" where the message has none or needs none."""
     parts, few = structure.parts, said.few
-    if len(parts) > 1 or files or parts[0].type in _CALENDARS:
+    if len(parts) > 1 or files or parts[0].type in CALENDARS:
         if uid := _invitation(content, parts):
             return f"invitation:{uid}"
         if few and (file := _file(content, parts, files, few)):
@@ -61,7 +61,7 @@ def short_key(
 
 def _invitation(content: bytes, parts: Iterable[Part]) -> str:
     for part in parts:
-        if part.type in _CALENDARS and (found := _UID.search(_beginning(content, part))):
+        if part.type in CALENDARS and (found := _UID.search(_beginning(content, part))):
             return _FOLD.sub(b"", found[1]).decode("utf-8", "replace").strip()[:_LONGEST]
     return ""
 
@@ -90,7 +90,7 @@ def _is_added(file: FoundFile, few: Said) -> bool:
     if part.is_message:
         return len(few.words) >= LEAST_TELLING
     is_logo = part.type.startswith("image/") and part.disposition.main != "attachment"
-    return is_logo or part.type in _ADDED or part.type in _CALENDARS or _ADDED_NAME.fullmatch(file.name) is not None
+    return is_logo or part.type in _ADDED or part.type in CALENDARS or _ADDED_NAME.fullmatch(file.name) is not None
 
 
 def _stands_alone(few: Said) -> bool:

@@ -40,6 +40,7 @@ from gatekeeper.model import (
 from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
+from gatekeeper.pipeline.cancelling import with_cancelled
 from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, shared_text_of, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
@@ -136,6 +137,7 @@ class Pipeline:
             return await self._relay(run, relay)
         if preflight.is_preflight(run.policy, run.transaction, arrival.facts):
             return await self._preflight(run, arrival)
+        run.arrival = arrival = await with_cancelled(self.store, arrival)
         for _ in range(_ROUNDS):
             # Point of no return for the ledger: from the commit inside this call on, the people whom the message
             # reaches are counted.

@@ -10,6 +10,7 @@ from hashlib import sha256
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import (
     Audience,
+    Cancelled,
     Counts,
     EarlierMailings,
     Facts,
@@ -61,6 +62,7 @@ class Arrival:
     least_people: int = 0  # below this sum no rule about counts matches
     sent: frozenset[SentQuery] = frozenset()  # what the rules ask about its origin and client
     least_sent: int = 0  # below it no rule about these matches
+    cancelled: Cancelled | None = None  # what it calls off, where it does nothing else
     returning: bool = False  # it bears a release token: it is not taken for a resend of the batch that is stored
 
     @property

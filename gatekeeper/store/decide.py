@@ -12,21 +12,19 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
-from sqlalchemy import Connection, RowMapping, bindparam, literal_column, select
+from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState, advance
-from gatekeeper.model import Action, Counts, Outcome, Reason, Standing, Verdict
+from gatekeeper.lifecycle import MailingState, advance
+from gatekeeper.model import Action, Counts, Outcome, Reason, Verdict
 from gatekeeper.store.across import count_across, is_passed_on, open_common
 from gatekeeper.store.active_mailing import ActiveMailing
-from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.batches import keep_batch, repair_alike
 from gatekeeper.store.count_sent import count_sent
 from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import batches, mailings
-from gatekeeper.store.db.statements import Row, Statement, one_of
+from gatekeeper.store.db.statements import Row
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
 from gatekeeper.store.list_reach import Tallies, tally
@@ -36,17 +34,13 @@ from gatekeeper.store.people import PersonRow, count_reached, grow, mark_reached
 from gatekeeper.store.permit_uses import begin_flight, claim, judge_with_permits
 from gatekeeper.store.refusals import refusal_by, remember, remembered_counts, still_refuses
 from gatekeeper.store.rows import (
-    counts_of,
     counts_to_row,
-    mailing_name,
     next_number,
-    reasons_from_rows,
     reasons_to_rows,
 )
 from gatekeeper.store.standing import Claimant, LedgerQuery, own_standing, whole_standing
+from gatekeeper.store.uncounted import find_uncounted
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
-
-_RESEND_SECONDS = 5 * 86_400.0  # how long an MTA tries again (RFC 5321 4.5.4.1)
 
 
 class Handling(StrEnum):
@@ -91,7 +85,7 @@ def _decide(unit: UnitOfWork, waiting: Sequence[PendingDecision]) -> Outcome | E
     unit.read(waiting)
     pending = waiting[0]
     try:
-        judged = _find_repeated(unit, pending) or _find_answering(unit, pending) or _judge(unit, pending)
+        judged = find_uncounted(unit, pending) or _judge(unit, pending)
     except SQLAlchemyError:
         raise
     except Exception as error:
@@ -182,58 +176,6 @@ def _verdict(unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision,
     query = LedgerQuery([claimant], arrival.earlier, pending.now, source, mailing.id)
     whole = whole_standing(unit.connection, own, query)
     return judge_with_permits(unit.connection, mailing.id, whole, judge, lambda verdict: verdict.permits)
-
-
-def _find_answering(unit: UnitOfWork, pending: PendingDecision) -> Outcome | None:
-    """Judge automatic mail that answers mail which the gate passed: it belongs to no mailing, and nobody is counted."""
-    if not pending.arrival.answers:
-        return None
-    unit.write()
-    if not answers_passed(unit.connection, unit.secret, pending.arrival):
-        return None
-    counts = Counts.of(pending.arrival.audience)
-    return Outcome(pending.judge(counts, Standing(answers=True)), counts)
-
-
-def _find_repeated(unit: UnitOfWork, pending: PendingDecision) -> Outcome | None:
-    """Return the outcome of a batch with the same envelope, Message-ID and content that is stored, or was stored and
-    sent.
-    """
-    if pending.arrival.returning or not unit.is_kept(pending):
-        return None
-    unit.write()
-    since = pending.now - _RESEND_SECONDS
-    found = _KEPT.rows(unit.connection, {"identity": unit.identity_of(pending), "since": since})
-    return _repeat(found[0]) if found else None
-
-
-_KEPT = Statement(
-    lambda _: (
-        select(
-            batches.c.id.label("batch_id"),
-            batches.c.reasons.label("batch_reasons"),
-            batches.c.gathered.label("batch_gathered"),
-            mailings,
-        )
-        .join(mailings, batches.c.mailing_id == mailings.c.id)
-        .where(batches.c.identity == bindparam("identity"), one_of(batches.c.state, KEPT_BATCHES))
-        .where((batches.c.state != BatchState.SENT.value) | (batches.c.received_at > bindparam("since")))
-        .limit(literal_column("1"))
-    )
-)
-
-
-def _repeat(kept: Row) -> Outcome:
-    action = Action.RELAY if kept["batch_gathered"] else Action.HOLD
-    return Outcome(
-        Verdict(action, reasons_from_rows(kept["batch_reasons"]), mass=True),
-        counts_of(kept),
-        mailing_name(kept["number"]),
-        key=kept["id"],
-        batch=kept["batch_id"],
-        gathered=kept["batch_gathered"],
-        repeated=True,
-    )
 
 
 # -- write -------------------------------------------------------------------------------------------------------
