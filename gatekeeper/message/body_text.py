@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_QUOTE = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|]")
+_QUOTED_LINE = re.compile(r"\n[^\S\n]{0,3}[A-Za-z]{0,4}[>|][^\n]*+")
+_ENDS_WITH_COLON = re.compile(r":[^\n]{0,2}(?!.)")
 _QUOTES = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}[>|] ?)+")
 _QUOTE_MARK = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|] ?")
 _DEEPEST_QUOTES = 3
 _SIGNATURE = re.compile(r"^--[ \t]{0,9}\n", re.MULTILINE)
 _SAYS = re.compile(
-    r"\b(?:wrote|writes|said|schrieb|écrit|escribió|scritto|escreveu|schreef|skrev|kirjoitti|napisała?|написала?|пишет)"
+    r"\b(?=[ekswénнп])(?:wrote|writes|said|schrieb|écrit|escribió|scritto|escreveu|schreef|skrev|kirjoitti|napisała?|написала?|пишет)"
     r"(?:\s[^:]{0,80})?\s?[:：]\Z|写道\s?[:：]\Z",
     re.I,
 )
@@ -30,20 +31,20 @@ _FORWARDED = (  # the words of a line above a message that is quoted
     "|исходное сообщение|пересылаемое сообщение"
 )
 _END = re.compile(  # the text ends at the mark of a signature (RFC 3676 4.3) or the line above a quoted message
-    rf"\n--(?:[ \t\r]*(?:\n|\Z)|-*\s?(?:{_FORWARDED}))", re.I
+    rf"\n--(?:[ \t\r]*+(?:\n|\Z)|-*+\s?+(?:{_FORWARDED}))", re.I
 )
 _BEGINS = re.compile(  # without hyphens, as Apple's program writes it
     rf"(?:begin|anfang der|début du|inizio|inicio del|início da)?\s?(?:{_FORWARDED})\s?[:：]?\Z", re.I
 )
 _LONGEST_MARK = 120  # characters of such a line
-_FROM = "from|von|de|da|van|från|fra|lähettäjä|od|от|发件人|寄件者|差出人|보낸 사람"
+_FROM = "(?=[dflovо发寄差보])(?:from|von|de|da|van|från|fra|lähettäjä|od|от|发件人|寄件者|差出人|보낸 사람)"
 _WHEN = (
     "sent|date|gesendet|datum|envoyé|enviado|enviado el|fecha|inviato|data|verzonden|skickat|sendt|dato|lähetetty"
     "|wysłano|отправлено|дата|发送时间|寄件日期|送信日時|日付|보낸 날짜"
 )
 # The header of a quoted message as mail programs write it into the text: From, then Sent or Date within three lines.
 _HEADER = re.compile(
-    rf"\n[ \t]?\*?(?:{_FROM})\s?[:：]\*?[^\n]{{1,400}}+\n(?:[^\n]{{0,400}}+\n){{0,2}}?[ \t]?\*?(?:{_WHEN})\s?[:：]",
+    rf"\n[ \t]?+\*?+{_FROM}\s?[:：]\*?[^\n]{{1,400}}+\n(?:[^\n]{{0,400}}+\n){{0,2}}?[ \t]?\*?(?:{_WHEN})\s?[:：]",
     re.I,
 )
 _FIELD = re.compile(
@@ -52,6 +53,7 @@ _FIELD = re.compile(
 _RULE = re.compile(r"\s{0,9}[-_=*~+#]{6,}.{0,80}\Z")
 _ENDING_LINES = 15  # how far from the end of a text its footer or signature may begin
 _CLOSING = re.compile(
+    r"(?=[abcdfhklmrstuvwy])"  # fails fast on most lines
     r"(?:(?:with |many |best |kind |kindest |warm |warmest |yours |very )*(?:thanks|thank you|regards|wishes|sincerely"
     r"|truly|faithfully|respectfully)(?: again| and \w+ regards)?|cheers|sincerely yours"
     r"|(?:mit )?(?:freundlichen?|viele|herzliche|beste|liebe) gr(?:ü|ue)(?:ß|ss)en?|cordialement|bien à vous"
@@ -112,21 +114,26 @@ DISCLAIMER_WORDS = frozenset(
 def own_text(text: str, most: int) -> str:
     """Return at most `most` characters of a text without its quotes, greeting, signature and footer."""
     if ">" in text or "|" in text:
-        text = "\n".join(_unquoted(text.split("\n")))
+        text = _unquoted(text)
     text = text[: 3 * most].replace("\r", "")
     is_whole = len(text) <= 2 * most  # else the end of the text lies far behind the part that is examined
-    if (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
+    if "-" in text and (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
         text = text[: max(0, end.start() - 1)]
     if ":" in text and (header := _HEADER.search("\n" + text)):
         text = text[: max(0, header.start() - 1)]
     return _without_greeting(_without_ending(text) if is_whole else text)[:most]
 
 
-def _unquoted(lines: list[str]) -> Iterator[str]:
-    for line in lines:
-        quoted = (">" in line or "|" in line) and _QUOTE.match(line)
-        if not quoted and not (":" in line[-3:] and _stands_above_quote(line)):
-            yield line
+def _unquoted(text: str) -> str:
+    """Return a text without quoted lines, and without lines that say who wrote them."""
+    text = _QUOTED_LINE.sub("", f"\n{text}")
+    kept, at = [], 0
+    for ends in _ENDS_WITH_COLON.finditer(text):
+        start = text.rfind("\n", 0, ends.start())
+        if _stands_above_quote(text[start + 1 : ends.end()]):
+            kept.append(text[at:start])
+            at = ends.end()
+    return "".join([*kept, text[at:]])[1:]
 
 
 def quoted_texts(text: str, most: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ fingerprint. docs/mailings.md has the figures by which the constants were chosen
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from operator import xor
 from zlib import crc32
 
@@ -48,11 +48,12 @@ def fingerprints_of_own(own: str) -> tuple[str, ...]:
 
 def read_own(own: str) -> tuple[tuple[str, ...], bool]:
     """Return the fingerprints of a text that is cut down already, and whether its words may be dressed."""
-    if own.isascii() and own.count(" ") + own.count("\n") < _LEAST_PAIRS:
-        return (), may_be_dressed(own, 0)
+    spaces = own.count(" ") + own.count("\n")
+    if spaces < _LEAST_PAIRS and own.isascii():
+        return (), may_be_dressed(own, spaces, 0)
     words = _content(own, plain_words)
     found = _of_words(words)
-    if not may_be_dressed(own, len(words)):
+    if not may_be_dressed(own, spaces, len(words)):
         return found, False
     undressed = _of_words(_content(own, undressed_words))
     return tuple(dict.fromkeys(undressed + found)), True
@@ -62,14 +63,21 @@ def _of_words(words: list[bytes]) -> tuple[str, ...]:
     if len(words) <= _LEAST_PAIRS:
         return ()
     hashes = list(map(crc32, words[:_WORDS]))
-    neighbours = list(map(xor, hashes, hashes[1:]))
-    pairs = sorted(set(neighbours))
-    if len(pairs) < _LEAST_PAIRS:
+    pairs = list(map(xor, hashes, hashes[1:]))
+    begin = set(pairs[:_FIRST_PAIRS])
+    if len(begin) < _LEAST_PAIRS and len(set(pairs)) < _LEAST_PAIRS:
         return ()
-    firsts = [pairs[bisect_left(pairs, place) % len(pairs)] for place in _PLACES]  # the first at or after each place
-    if len(neighbours) > _FIRST_PAIRS and len(begin := sorted(set(neighbours[:_FIRST_PAIRS]))) >= _LEAST_PAIRS:
-        firsts[:2] = [begin[bisect_left(begin, place) % len(begin)] for place in _PLACES[:2]]
+    if len(pairs) > _FIRST_PAIRS and len(begin) >= _LEAST_PAIRS:
+        firsts = _firsts(begin, _PLACES[:2]) + _firsts(pairs, _PLACES[2:])
+    else:
+        firsts = _firsts(pairs, _PLACES)
     return tuple((_SHOWN % tuple(firsts)).split())
+
+
+def _firsts(pairs: Iterable[int], places: Sequence[int]) -> list[int]:
+    """Return the first of the pairs at or after each of the places on the circle."""
+    ordered = sorted(pairs)
+    return [ordered[bisect_left(ordered, place) % len(ordered)] for place in places]
 
 
 def content_words(text: str) -> list[bytes]:

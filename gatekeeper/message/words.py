@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,6 +31,8 @@ _AS_LETTERS = bytes.maketrans(
     _CAPITALS + b"i" + _DIGITS.encode(), _LETTERS.replace(b"i", b"l") + b"l" + _MEANT.encode()
 )
 _MIXED = re.compile(r"[A-Z]{4,}+|[a-z][0-9@$A-Z]|[0-9@$][a-z]")
+_KINDS = bytes.maketrans(_LETTERS + _CAPITALS + b"0123456789@$", b"a" * 26 + b"A" * 26 + b"0" * 12)
+_MIXED_KINDS = (b"AAAA", b"a0", b"aA", b"0a")  # at least as many of these as of the above
 _DRESS = _CAPITALS + _DIGITS.encode()
 _EDGES = ".,;:?\"'()[]<>{}*_-\u2018\u2019\u201c\u201d\u2026"
 _INNER_PUNCTUATION = str.maketrans("", "", "'-\u2019.*_")
@@ -41,12 +42,18 @@ _INVISIBLE = re.compile(  # within words
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
+_ASCII = bytes(range(0x80))
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]+")
 
 
 def plainly_spaced(text: str) -> str:
     """Return the text without invisible characters, its spaces all alike."""
-    return text if text.isascii() else _SPACES.sub(" ", _INVISIBLE.sub("", text))
+    if text.isascii():
+        return text
+    others = text.encode("utf-8", "replace").translate(None, _ASCII).decode("utf-8")  # few in most languages
+    if _INVISIBLE.search(others):
+        text = _INVISIBLE.sub("", text)
+    return _SPACES.sub(" ", text) if _SPACES.search(others) else text
 
 
 def plain_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:
@@ -97,48 +104,61 @@ _known_folded = lru_cache(maxsize=8_192)(_folded)
 class _Token(NamedTuple):
     """A word of a text that may be dressed."""
 
-    words: tuple[bytes, ...]  # several only in scripts without spaces
-    dress: str  # "" for a plain one, "name" with a capital first, "capitals", "mixed" for both cases, "digits"
-    is_name: bool  # with a capital first and no other, digits or not
-    starts: bool  # behind the end of a sentence, where a plain word has a capital, too
+    words: tuple[bytes, ...]  # none for numbers, codes and short words; several only in scripts without spaces
+    dress: str = ""  # "" for a plain one, "name" with a capital first, "capitals", "mixed" for both cases, "digits"
+    is_name: bool = False  # with a capital first and no other, digits or not
 
 
-def may_be_dressed(text: str, plain: int) -> bool:
-    """Return False for nearly all texts, by the number of their plain words, and by that of capitals and digits."""
-    words = text.count(" ") + text.count("\n")
-    if 5 * plain > 2 * words:
+def may_be_dressed(text: str, spaces: int, plain: int) -> bool:
+    """Return False for nearly all texts, by the number of their plain words, and by that of capitals and digits.
+
+    Args: `spaces` is how many spaces and line ends the text has, nearly as many as it has words.
+    """
+    if 5 * plain > 2 * spaces:
         return False
     octets = text.encode("ascii", "ignore")
     dress = len(octets) - len(octets.translate(None, _DRESS))
     if 2 * len(octets) < len(text):
         dress = sum(map(str.isupper, text))
-    if dress < max(_LEAST_DRESSED, words // 5):
+    if dress < max(_LEAST_DRESSED, spaces // 5):
         return False
-    is_titled = 4 * plain < words < 3 * dress and words >= _LEAST_TITLED
-    return is_titled or 2 * len(octets) < len(text) or len(_MIXED.findall(text)) >= max(_LEAST_DRESSED, words // 10)
+    if (4 * plain < spaces < 3 * dress and spaces >= _LEAST_TITLED) or 2 * len(octets) < len(text):
+        return True
+    least = max(_LEAST_DRESSED, spaces // 10)
+    kinds = octets.translate(_KINDS)
+    return sum(map(kinds.count, _MIXED_KINDS)) >= least and len(_MIXED.findall(text)) >= least
 
 
 def undressed_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:
     """Return the words of a text in capitals, in title case or with digits for letters, as if it were not; else []."""
-    found = list(_dressed_tokens(text, least))
-    number = Counter(token.dress for token in found)
+    found: list[tuple[_Token, bool]] = []  # each with whether it starts a sentence, where a plain word has a capital
+    starts = False
+    for written in text.split():
+        token = _known_token(written, least) if len(written) <= _LONGEST_KNOWN else _token(written, least)
+        if token.words:
+            found.append((token, starts))
+        starts = written[-1] in ".!?:"
+    number = Counter([token.dress for token, _ in found])
     titled = len(found) >= _LEAST_TITLED and 5 * number["name"] >= 3 * len(found)
     dressed = number["capitals"] + number["mixed"] + number["digits"]
     if not titled and (dressed < _LEAST_DRESSED or 6 * dressed < len(found)):
         return []
     anyhow = titled or 6 * number["mixed"] >= len(found)  # then a capital first does not show a name
-    return [word for token in found if not (token.starts or (token.is_name and not anyhow)) for word in token.words]
+    return [word for token, starts in found if not (starts or (token.is_name and not anyhow)) for word in token.words]
 
 
-def _dressed_tokens(text: str, least: int) -> Iterator[_Token]:
-    starts = False
-    for token in text.split():
-        is_address = "@" in token and "." in token
-        bare = "" if is_address else token.strip(_EDGES).rstrip("!|").translate(_INNER_PUNCTUATION)
-        if words := _undressed(bare, least):
-            is_name = bare[0].isupper() and bare[1:] == bare[1:].lower()
-            yield _Token(words, "name" if is_name and bare.isalpha() else _dress(bare), is_name, starts)
-        starts = token[-1] in ".!?:"
+def _token(written: str, least: int) -> _Token:
+    is_address = "@" in written and "." in written
+    bare = "" if is_address else written.strip(_EDGES).rstrip("!|").translate(_INNER_PUNCTUATION)
+    words = _undressed(bare, least)
+    if not words:
+        return _NO_WORD
+    is_name = bare[0].isupper() and bare[1:] == bare[1:].lower()
+    return _Token(words, "name" if is_name and bare.isalpha() else _dress(bare), is_name)
+
+
+_NO_WORD = _Token(())
+_known_token = lru_cache(maxsize=8_192)(_token)
 
 
 def _dress(bare: str) -> str:
