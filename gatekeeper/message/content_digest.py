@@ -44,27 +44,34 @@ def digests(content: bytes, header: Header, body: int) -> Digests:
 
     Args: `body` is the offset at which the body starts.
     """
-    fields = list(_fields(header))
-    digest = hashlib.sha256(b"".join([line for _, line in fields]) + b"\n")
-    shown = b"".join([line for name, line in fields if name not in _WHO_SENDS])
+    fields = _fields(header)
+    digest = hashlib.sha256(b"".join(fields.values()) + b"\n")
+    shown = b"".join([fields[name] for name in fields if name not in _WHO_SENDS])
     bare_cr, length, crc = False, len(shown), crc32(shown)
+    for piece in _body(content, body):
+        bare_cr = bare_cr or b"\r" in piece
+        length += len(piece)
+        for part in chunks(piece, 0, len(piece), _WHILE_OTHERS_WAIT) if len(piece) <= _SHORT else (piece,):
+            digest.update(part)
+            crc = crc32(part, crc)
+    return Digests(digest.hexdigest(), f"{length:x}-{crc:08x}", bare_cr)
+
+
+def _body(content: bytes, body: int) -> Iterator[bytes]:
+    """Yield the body, with LF as line ends, in the pieces that are hashed at once."""
+    end = _body_end(content, body)
+    if end - body <= _PIECE:
+        yield bytes(_with_lf(content[body:end]))
+        return
     held, gathered = b"", bytearray()
-    for chunk in chunks(content, body, _body_end(content, body), _PIECE):
+    for chunk in chunks(content, body, end, _PIECE):
         piece = held + chunk
         held = b"\r" if piece.endswith(b"\r") else b""  # its LF may start the next chunk
-        lines = _with_lf(piece[:-1] if held else piece)
-        bare_cr |= b"\r" in lines
-        gathered += lines
+        gathered += _with_lf(piece[:-1] if held else piece)
         if len(gathered) >= _GATHERED:
-            digest.update(gathered)
-            length, crc = length + len(gathered), crc32(gathered, crc)
+            yield bytes(gathered)
             gathered.clear()
-    gathered += held
-    for start in range(0, len(gathered), step := _WHILE_OTHERS_WAIT if len(gathered) <= _SHORT else _GATHERED):
-        part = gathered[start : start + step]
-        digest.update(part)
-        crc = crc32(part, crc)
-    return Digests(digest.hexdigest(), f"{length + len(gathered):x}-{crc:08x}", bare_cr or bool(held))
+    yield bytes(gathered + held)
 
 
 def _with_lf(piece: bytes) -> bytes | bytearray:
@@ -86,10 +93,14 @@ def _with_lf(piece: bytes) -> bytes | bytearray:
     return piece.translate(None, b"\r")  # less than half the time of bytes.replace
 
 
-def _fields(header: Header) -> Iterator[tuple[str, bytes]]:
-    for name in sorted(name for name in header.values if name in _FIELDS or name.startswith("content-")):
-        for value in header.all(name):
-            yield name, b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
+def _fields(header: Header) -> dict[str, bytes]:
+    """Return the fields that people see, as lines, by name and sorted by name."""
+    names = [name for name in header.values if name in _FIELDS or name.startswith("content-")]
+    return {name: b"".join([_line(name, value) for value in header.values[name]]) for name in sorted(names)}
+
+
+def _line(name: str, value: bytes) -> bytes:
+    return b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
 
 
 def _body_end(content: bytes, body: int) -> int:

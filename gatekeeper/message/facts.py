@@ -60,7 +60,6 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     resent = tuple(box for name in _RESENT for box in _people(header, name, limits, defects))
     to, cc, bcc = (_people(header, name, limits, defects) for name in ("to", "cc", "bcc"))
     _check_header(header, author, sender, defects)
-    _check_addresses(author + sender + resent, defects)
     subject = _subject(header, defects)
     digest = digests(content, header, _body_start(structure, limits))
     defects.add_if(digest.bare_cr, "bare-cr")
@@ -133,7 +132,8 @@ def _read_people(value: bytes, sending: bool, room: int) -> tuple[AddressList, t
     text = text_of(value, defects)
     read = read_addresses(text, room, lambda phrase: decode_words(phrase, defects))
     if sending:
-        in_doubt = may_show_another(text, read) or _is_guessed(read, defects)
+        are_addresses = all(is_address(box.address) for box in read.mailboxes)
+        in_doubt = not are_addresses or may_show_another(text, read) or _is_guessed(read, defects)
         defects.add_if(in_doubt, "malformed-from")
     return read, defects.found
 
@@ -162,10 +162,6 @@ def _check_header(
     if "duplicate-from" not in defects:
         defects.add_if(len(author) > 1 and not sender, "several-authors")  # RFC 5322 3.6.2
         defects.add_if(len(sender) > 1, "malformed-from")
-
-
-def _check_addresses(boxes: tuple[Mailbox, ...], defects: DefectCollector) -> None:
-    defects.add_if(not all(is_address(box.address) for box in boxes), "malformed-from")
 
 
 def _subject(header: Header, defects: DefectCollector) -> str | None:

@@ -27,25 +27,36 @@ def repeats(plain: str, html: TextPart, most: int) -> bool:
         body = decoded(body).replace("\xa0", " ")
         if body.count("<") != tags:
             return False
-    return _follow(plain.split("\n"), body, most)
+    lines, is_whole = _beginning(plain, most)
+    end = _end_of(lines, body)
+    return end >= 0 and (not is_whole or _separates(body[end:]))
 
 
-def _follow(lines: list[str], body: str, most: int) -> bool:
+def _beginning(plain: str, most: int) -> tuple[list[str], bool]:
+    """Return the lines of a text up to so many characters, without empty ones, and whether they are all it has."""
+    found = []
+    for line in map(str.strip, plain.split("\n")):
+        if line:
+            found.append(line)
+            most -= len(line)
+            if most < 0:
+                return found, False
+    return found, True
+
+
+def _end_of(lines: list[str], body: str) -> int:
+    """Return where the lines end that stand in the HTML one behind the other; -1 where they do not."""
     at, between = 0, ""
-    for line in lines:
-        line = line.strip()
-        if not line:
-            continue
-        if not (between and body.startswith(between + line, at)):  # mostly the same stands between two lines
+    for number, line in enumerate(lines):
+        if number == 2 and body.startswith(rest := between.join(["", *lines[2:]]), at):
+            return at + len(rest)  # the same stands between all of them
+        if not (between and body.startswith(between + line, at)):
             found = body.find(line, at)
             between = body[at:found]
             if found < 0 or not _separates(between):
-                return False
+                return -1
         at += len(between) + len(line)
-        most -= len(line)
-        if most < 0:
-            return True
-    return _separates(body[at:])
+    return at
 
 
 def _separates(between: str) -> bool:

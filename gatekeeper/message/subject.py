@@ -145,11 +145,12 @@ def _without_end(key: str) -> str:
 
 
 def _ends_with_a_word(key: str) -> bool:
-    """Return True where the last word is plain and nothing names a reference: nothing at the end can be removed."""
-    word = key[key.rfind(" ") + 1 :]
+    """Return True where the last word is plain and no "ref:" stands before it: nothing at the end can be removed."""
+    space = key.rfind(" ")
+    word = key[space + 1 :]
     if not word.isalpha() or len(word) == 1 or word in DATES or word in NUMBERS:
         return False
-    return ":" not in key and "#" not in key
+    return space <= 0 or key[space - 1] not in ":#"
 
 
 def _numbers_last(words: list[str]) -> int:

@@ -83,6 +83,8 @@ def _read(texts: Sequence[TextPart], sample: int) -> Texts:
 
 
 def _alone(said: Said) -> Texts:
+    if said.fingerprints:  # most texts
+        return Texts(said.fingerprints)
     if said.is_nothing:
         said = _or_rest(said)
     return Texts(said.fingerprints, None if said.fingerprints else said)
