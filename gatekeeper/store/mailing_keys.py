@@ -1,7 +1,7 @@
 """Hash the keys of an arrival, and find the mailings that keys lead to.
 
-A strong key joins across sources; a weak one within each place of its source (a text, with `source: agency`, within the
-agency of that place).
+A strong key joins across sources; a weak one within each place of its source. With `source: agency` the beginning of a
+text joins within the agency of that place.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ COMMON = "common"  # of a text that several senders share
 KINDS = (*STRONG, "subject", "text", "auto", SHORT, COMMON)  # the most telling first
 _SHARED = 4  # octets
 _CLIENT = "client_users"
+_OF_AGENCY = "text:0-"  # the fingerprint of a text's beginning: of the four it joins the fewest other texts
 
 
 @immutable
@@ -87,7 +88,7 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
         (begins[:_SHARED] + keyed(secret, f"{name} {key}")[_SHARED:], kind)
         for key in arrival.keys.weak
         if (kind := _kind(key))
-        for name, begins in (agencies if kind == "text" else near)
+        for name, begins in (agencies if key.startswith(_OF_AGENCY) else near)
     )
     texts = [key for key, kind in weak if kind == "text"] if arrival.by_agency else []
     joining = (*(key for key, _ in strong), *texts)

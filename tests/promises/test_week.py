@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from gatekeeper import rules
+from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.message import subject_key
 from gatekeeper.model import Client, Counts, Recipient, Scope, Standing, Transaction
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
@@ -129,10 +131,12 @@ async def live(folder: Path, path: Path, size: int, seed: int) -> Week:
         judging = Judging(folder / "rules.yaml", "enforce", 0, "", "gate.example.gov")
         lived = Week(Pipeline(judging, active, store))
         lived.pipeline.clock = lambda: lived.now
+        gathers = GatherRunner(active, store, partial(_letterhead, active), clock=lambda: lived.now)
         await _permit(store, active)
         for day, letters in enumerate(week(active.current.ruleset, size, seed)):
             for at in range(0, len(letters), TOGETHER):
                 lived.now = MIDNIGHT + day * 86_400 + letters[at][0]
+                await gathers.end_due()
                 await asyncio.gather(*(lived.come(letter) for _, letter in letters[at : at + TOGETHER]))
             before = lived.now - timedelta(hours=20).total_seconds()
             while await store.run(partial(cleanup.forget_ordinary, before=before)):
@@ -140,6 +144,10 @@ async def live(folder: Path, path: Path, size: int, seed: int) -> Week:
         return lived
     finally:
         store.close()
+
+
+def _letterhead(active: ActivePolicy) -> Letterhead:
+    return Letterhead(active.current.ruleset, "gate.example.gov")
 
 
 def _prepare(folder: Path, path: Path) -> None:

@@ -256,10 +256,10 @@ def test_a_text_never_reaches_more_than_the_limit(messages, together, random: Ra
 # -- with `source: agency` -----------------------------------------------------------------------------------------
 
 
-def of_agency(came, agency="DOA"):
+def of_agency(came, agency="DOA", shared="text:0-the one"):
     """The same, its text joining across the agency."""
     place = Place(came.source.mailbox, agency=agency)
-    keyed = Keys(strong=came.keys.strong, weak=(f"subject:{came.facts.subject_key}", "text:the one"))
+    keyed = Keys(strong=came.keys.strong, weak=(f"subject:{came.facts.subject_key}", shared))
     return replace(came, by_agency=True, keys=keyed, source=replace(came.source, places=(place,)), text="")
 
 
@@ -270,3 +270,13 @@ async def test_an_answer_that_quotes_everything_is_not_of_the_mailing_that_it_an
     assert (await send(store, answer)).counts.users == 1
     colleague = of_agency(text(["z@dphhs.example.gov"], sender(5), subject="another", login=sender(5)))
     assert (await send(store, colleague)).counts.users == LIMIT + 1
+
+
+async def test_only_the_beginning_of_a_text_joins_across_an_agency(store):
+    """Of two million pairs of the corpus that have nothing in common the other fingerprints join ten, it none."""
+    for number, (shared, users) in enumerate([("text:0-the one", 2), ("text:2-another", 1)]):
+        await send(store, of_agency(text(["a@doa.example.gov"], sender(1), f"one {number}", shared), shared=shared))
+        second = of_agency(text(["b@doa.example.gov"], sender(2), f"two {number}", shared), shared=shared)
+        assert (await send(store, second)).counts.users == users
+    of_one = of_agency(text(["c@doa.example.gov"], sender(1), "three"), shared="text:2-another")
+    assert (await send(store, of_one)).counts.users == 2  # one sender's texts join by each of them
