@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 )
 _UNSHOWN = re.compile(
     r"<(?:!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))"
-    r"|(style|script|title|template|iframe|noembed|noframes|xmp)\b[^>]*+(?:>|\Z)"
+    r"|(?=[stinx])(style|script|title|template|iframe|noembed|noframes|xmp)\b[^>]*+(?:>|\Z)"
     r"[^<]*+(?:<(?!/\1\b)[^<]*+)*+(?:</[a-z]+[^>]*+(?:>|\Z)|\Z))",
     re.I,
 )
@@ -83,7 +83,7 @@ class Tag:
 
 def tokens(source: str) -> list[tuple[str, str]]:
     """Return (inside of a tag, text behind it) for a piece of HTML; the first has no tag. Time is linear."""
-    source = _UNSHOWN.sub("", source) if "<!" in source or _UNSHOWN.search(source) else source
+    source = _UNSHOWN.sub("", source)
     begins = _BEGINS.search(source)
     if not begins:
         return [("", source)]

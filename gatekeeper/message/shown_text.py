@@ -164,8 +164,12 @@ class _Reader:
 
 
 def _inside(tag: Tag, around: _Frame, hidden_classes: frozenset[str]) -> _Frame:
+    is_hiding = not hidden_classes.isdisjoint(tag.classes)
+    if tag.look is None and not tag.quotes and not is_hiding:  # most tags
+        looks = around.color, around.background, around.invisible
+        return _Frame(tag.name, around.hidden, around.visible, around.quoted, *looks)
     look = tag.look or Look()
-    hidden = around.hidden or look.hidden or not hidden_classes.isdisjoint(tag.classes)
+    hidden = around.hidden or look.hidden or is_hiding
     visible = around.visible if look.visible is None else look.visible
     color, background = look.color or around.color, look.background or around.background
     invisible = (look.color or look.background or around.invisible) and is_invisible(color, background)

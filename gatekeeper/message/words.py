@@ -42,6 +42,7 @@ _INVISIBLE = re.compile(  # within words
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\U000e0000-\U000e0fff]+"
 )
+_NO_BREAK_SPACES = re.compile("\xa0\xa0*+")  # written so, a search can skip to the first one
 _ASCII = bytes(range(0x80))
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]+")
 
@@ -53,7 +54,8 @@ def plainly_spaced(text: str) -> str:
     others = text.encode("utf-8", "replace").translate(None, _ASCII).decode("utf-8")  # few in most languages
     if _INVISIBLE.search(others):
         text = _INVISIBLE.sub("", text)
-    return _SPACES.sub(" ", text) if _SPACES.search(others) else text
+    spaces = "".join(_SPACES.findall(others))
+    return (_SPACES if spaces.strip("\xa0") else _NO_BREAK_SPACES).sub(" ", text) if spaces else text
 
 
 def plain_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:
