@@ -38,8 +38,7 @@ _DUPLICATES = {  # RFC 5322 3.6: at most once
     "in-reply-to": "duplicate-field",
     "references": "duplicate-field",
 }
-_RESENT = ("resent-from", "resent-sender")
-_SENDING = ("from", "sender", *_RESENT)
+_SENDING = ("from", "sender", "resent-from", "resent-sender")
 _LONGEST_KNOWN = 200  # octets; longer address fields are not cached. A field has fewer mailboxes than octets
 _IN_BRACKETS = re.compile(r"<([^<>]*)>")
 
@@ -57,7 +56,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     header = structure.root.header
     texts = text_parts.read_text_parts(content, structure.parts, limits, defects)
     author, sender = _people(header, "from", limits, defects), _people(header, "sender", limits, defects)
-    resent = tuple(box for name in _RESENT for box in _people(header, name, limits, defects))
+    resent = _people(header, "resent-from", limits, defects) + _people(header, "resent-sender", limits, defects)
     to, cc, bcc = (_people(header, name, limits, defects) for name in ("to", "cc", "bcc"))
     _check_header(header, author, sender, defects)
     subject = _subject(header, defects)

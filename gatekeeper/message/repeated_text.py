@@ -48,8 +48,10 @@ def _end_of(lines: list[str], body: str) -> int:
     """Return where the lines end that stand in the HTML one behind the other; -1 where they do not."""
     at, between = 0, ""
     for number, line in enumerate(lines):
-        if number == 2 and body.startswith(rest := between.join(["", *lines[2:]]), at):
-            return at + len(rest)  # the same stands between all of them
+        if number == 2 and len(between) * len(lines) < len(body):  # mostly the same stands between all of them
+            rest = between.join(["", *lines[2:]])
+            if body.startswith(rest, at):
+                return at + len(rest)
         if not (between and body.startswith(between + line, at)):
             found = body.find(line, at)
             between = body[at:found]

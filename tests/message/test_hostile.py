@@ -162,6 +162,17 @@ def html(piece: bytes, count: int) -> bytes:
     return message(*HEAD, "Content-Type: text/html", "") + piece * (count // len(piece))
 
 
+def plain(piece: bytes, count: int) -> bytes:
+    return message(*HEAD, "Content-Type: text/plain", "") + piece * (count // len(piece))
+
+
+def alternative(piece: bytes, count: int) -> bytes:
+    """Short lines, and HTML that begins with them and has something else between two of them."""
+    lines = ("--b", "Content-Type: text/plain", "", b"a\r\n" * (count // 4), "--b", "Content-Type: text/html", "")
+    shown = b"<p>a" * 3 + piece * (count // len(piece)) + b"<p>a" * (count // 4)
+    return mixed(*lines, shown, "--b--", kind="alternative")
+
+
 IN_HEADER = (b"<", b"(", b'"', b"=?", b";", b"=?a?q?", b"=?utf-8?q?a?= ", b"[", b"\\", b'"\\', b",", b":", b"<(", b"a ")
 IN_HEADER += (b"@", b"re:", b"[a]", b"(1/2)", b" #1", b"\r\n ", b"a*0=b;", b'a="', b"\xff", b"'")
 IN_TEXT = (b"<", b"<!--", b"<style", b"http://", b"http://a@", b'href="', b"=\"'", b"&#65;", b"1", b"\n> ", b"wrote:\n")
@@ -198,6 +209,8 @@ IN_TEXT += (
     b"https://a/b ",
 )
 IN_TEXT += (b"begin 644 x\n", b"begin 644 x\n#0V%T\n", b"=ybegin \n", b"\n", b" ", b"\r", b"www.", b"hi ", b"_")
+IN_PLAIN = (b"\n> ", b":\n", b"wrote:\n", b"\n--", b"-", b"From: a\n", b"\xc2\xa0", b"\xe2\x80\x8b", b"aB0 ", b"virus ")
+BETWEEN_LINES = (b"<p>", b"<p>a", b"&nbsp;", b" ", b"<p style='display:none'>", b"<blockquote>", b"<!--x-->")
 HOSTILE = {
     "parts": lambda n: mixed(b"--b\r\n\r\nx\r\n" * (n // 4)),
     "parts beyond the limit": lambda n: mixed(b"--b\r\n\r\nx\r\n" * n),
@@ -212,6 +225,8 @@ HOSTILE = {
     "recipients": lambda n: message("From: a@b", b"To: " + b"a@b, " * n, "", "x"),
     **{f"header of {piece!r}": lambda n, piece=piece: in_every_field(piece, n // 2) for piece in IN_HEADER},
     **{f"text of {piece!r}": lambda n, piece=piece: html(piece, 4 * n) for piece in IN_TEXT},
+    **{f"plain text of {piece!r}": lambda n, piece=piece: plain(piece, 4 * n) for piece in IN_PLAIN},
+    **{f"alternative of {piece!r}": lambda n, piece=piece: alternative(piece, 2 * n) for piece in BETWEEN_LINES},
 }
 
 

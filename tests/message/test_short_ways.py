@@ -193,3 +193,15 @@ def test_html_that_plainly_repeats_a_text_shows_its_words(pieces, last):
         plain = "\n".join(line for _, line in pieces)
         if repeated_text.repeats(plain, TextPart(part, b"", source, source.lower()), 3_000):
             assert shown_text.shown_text(source, 3_000).split() == plain.split()
+
+
+@given(
+    st.sampled_from(["</p>\r\n<p class=x>", "<br>", "<div>"]),
+    st.lists(st.sampled_from(LINES[:3]), min_size=2, max_size=9),
+)
+def test_lines_with_the_same_between_them_are_found_in_html(between, lines):
+    part = mime_tree.read_structure(message("Content-Type: text/html", "", ""), Limits(), DefectCollector()).root
+    plain = "\r\n\r\n".join(lines)
+    for shown, told in ((lines, True), ([*lines, "more"], False), ([*lines[:-1], "other"], False)):
+        source = f"<p>{between.join(shown)}</p>"
+        assert repeated_text.repeats(plain, TextPart(part, b"", source, source.lower()), 3_000) is told
