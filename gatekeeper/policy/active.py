@@ -22,7 +22,7 @@ from gatekeeper.directory.snapshot import Directory
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Source
 from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, read_templates
-from gatekeeper.rules import Ruleset, RulesetError, read_ruleset
+from gatekeeper.rules import Ruleset, RulesetError, at_its_line, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
 
 log = logging.getLogger("gatekeeper.rules")
@@ -60,13 +60,22 @@ def read_policy(path: Path, sources: SourceHistory | None = None) -> Policy:
         ruleset = read_ruleset(path)
         if problem := calendar_problem(ruleset, str(path)):
             raise RulesetError([problem])
-        return Policy(ruleset, load(ruleset, sources=sources), texts_of(ruleset))
+        return Policy(ruleset, _load(ruleset, path, sources), texts_of(ruleset))
     except RulesetError as error:
         raise PolicyError("\n".join(str(problem) for problem in error.problems)) from error
     except (DirectoryError, TemplatesError) as error:
         raise PolicyError(str(error)) from error
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}; --rules names the ruleset") from error
+
+
+def _load(ruleset: Ruleset, path: Path, sources: SourceHistory | None) -> Directory:
+    """Read the directory; a file that is not there is a problem of the line that names it."""
+    try:
+        return load(ruleset, sources=sources)
+    except DirectoryError as error:
+        problems = (at_its_line(problem, ruleset, str(path)) or problem for problem in error.problems)
+        raise DirectoryError([str(problem) for problem in problems]) from error
 
 
 def unchanged(path: Path, policy: Policy, sources: SourceHistory | None = None) -> bool:

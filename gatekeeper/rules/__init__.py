@@ -14,6 +14,7 @@ from gatekeeper.rules.judge import is_mass, judge, observed
 from gatekeeper.rules.language.json_schema import schema
 from gatekeeper.rules.language.problems import Problem, RulesetError
 from gatekeeper.rules.language.reader import (
+    at_its_line,
     check_ruleset,
     date_problems,
     date_warnings,
@@ -67,6 +68,7 @@ __all__ = [
     "RulesetError",
     "Span",
     "TestTrace",
+    "at_its_line",
     "check_ruleset",
     "date_problems",
     "date_warnings",

@@ -91,7 +91,8 @@ def _of_the_rules(path: Path) -> Iterator[Problem]:
         directory = load(ruleset)
         texts_of(ruleset)
     except (DirectoryError, TemplatesError) as error:
-        yield from (placed(problem, str(path)) for problem in error.problems)
+        for text in error.problems:
+            yield rules_package.at_its_line(text, ruleset, str(path)) or placed(text, str(path))
         return
     yield from (placed(problem, str(path), warning=True) for problem in directory.problems)
     for address in sorted(ruleset.watched):

@@ -12,6 +12,7 @@ from gatekeeper.address import is_valid, normalise
 from gatekeeper.directory.entries import Entry
 
 _COLUMNS = ("address", "user", "agency", "group")
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _SHOWN = 20  # problems of one server that are shown
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -136,7 +137,9 @@ def _header_problem(header: list[str]) -> str:
     """Return what is wrong with the first row; "" where nothing is."""
     expected = f"expected a first row with the columns {', '.join(_COLUMNS)}"
     if "address" not in header:
-        return f"no column address: {expected}"
+        separator = next((name for sign, name in _SEPARATORS.items() if len(header) == 1 and sign in header[0]), "")
+        between = f", the cells are separated by {separator}: save the file with commas" if separator else ""
+        return f"no column address{between}: {expected}"
     if unknown := [name for name in header if name not in _COLUMNS]:
         return f"unknown column {unknown[0]!r}: {expected}"
     return f"a column twice: {expected}" if len(set(header)) < len(header) else ""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
+from gatekeeper.address import normalise
 from gatekeeper.model import Action
 from gatekeeper.rules.language.value_types import Failed, Reading
-from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Sequence
+from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence
 from gatekeeper.rules.matching.conditions import Condition, Test, conjunction, tests_of
 from gatekeeper.rules.ruleset import Rule
-from gatekeeper.rules.specs import AskSome, AskTerm
+from gatekeeper.rules.specs import AskSome, AskTerm, Held, Span
 
 _MOST_COMPARED = 300  # rules that are compared with each other
+_TEXTS = frozenset({"say", "title", "contact", "name", "cite"})
+_COMMENT = re.compile(r"( +)#(.?)")
 _MOST_BOUNDS = 50  # tests of one rule that are compared with each other
 
 
@@ -26,6 +31,9 @@ def warn_of_findings(root: Mapping, values: Any, reading: Reading) -> None:
     _outside(values, root.get("outside"), reading)
     _list_owners(values, root.get("lists"), reading)
     _delegates(values, root.get("people"), reading)
+    _approvers(values, root.get("people"), reading)
+    _sending_addresses(values, root, reading)
+    _held(values, root.get("held"), reading)
     rules = root.get("rules")
     nodes = rules.items if isinstance(rules, Sequence) else []
     if not nodes:
@@ -105,6 +113,66 @@ def _delegates(values: dict[str, Any], node: Node | None, reading: Reading) -> N
     for (address, person), (place, _) in zip(values.get("people", {}).items(), _pairs(node), strict=True):
         if person.delegate and person.delegate.to == address:
             reading.warn(place, f"{address} delegates to nobody else: expected the address of somebody in their place")
+
+
+def _approvers(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    for (address, person), (place, _) in zip(values.get("people", {}).items(), _pairs(node), strict=True):
+        if "approver" in person.roles and not _is_inside(address, values):
+            text = f"approver {address} is below no domain that is inside: letters about held mail go outside"
+            reading.warn(place, text)
+
+
+def _sending_addresses(values: dict[str, Any], root: Mapping, reading: Reading) -> None:
+    """Warn of sending addresses that no domain covers: what comes from them is nobody's mail."""
+    for section in ("agencies", "lists"):
+        for (name, spec), (place, _) in zip(values.get(section, {}).items(), _pairs(root.get(section)), strict=True):
+            for address in sorted(spec.senders):
+                if not _is_inside(address, values):
+                    reading.warn(place, f"sender {address} of {name} is below no domain that is inside")
+    for key, _ in _pairs(root.get("senders")):
+        if "@" in key.text and not _is_inside(normalise(key.text), values):
+            reading.warn(key, f"sender {key.text} is below no domain that is inside")
+
+
+def _is_inside(address: str, values: dict[str, Any]) -> bool:
+    """Return True where a domain of the file covers the address or lies below it, or where there are no domains."""
+    agencies = (domain for agency in values.get("agencies", {}).values() for domain in agency.domains)
+    inside, domain = {*agencies, *values.get("domains", ())}, address.rpartition("@")[2]
+    above = {each for name in inside for each in _patterns_above(name)}
+    return not inside or domain in inside | above or not inside.isdisjoint(_patterns_above(domain))
+
+
+def _held(values: dict[str, Any], node: Node | None, reading: Reading) -> None:
+    held: Held = values.get("held", Held())
+    if node is None or not (held.remind and held.expire):
+        return
+    if _days(held.expire) <= _days(held.remind):
+        reading.warn(node, "expire comes before remind: what is held goes back before anybody is reminded of it")
+
+
+def _days(span: Span) -> float:
+    return span.working_days + span.time / timedelta(days=1)
+
+
+def warn_of_lost_text(root: Node | None, text: str, reading: Reading) -> None:
+    """Warn of texts that a # cuts short: with a blank before it, it begins a comment."""
+    lines, waiting = text.split("\n"), [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Sequence):
+            waiting += node.items
+        for key, value in _pairs(node):
+            waiting.append(value)
+            if key.text in _TEXTS and isinstance(value, Scalar) and value.plain and _is_cut(value, lines):
+                reading.warn(value, f"{key.text} ends before the #, which begins a comment: put the text in quotes")
+
+
+def _is_cut(value: Scalar, lines: list[str]) -> bool:
+    line = lines[value.line - 1][value.column - 1 :] if value.line <= len(lines) else ""
+    if not value.text or not line.startswith(value.text):
+        return False
+    found = _COMMENT.match(line, len(value.text))
+    return found is not None and (len(found[1]) == 1 or found[2] not in ("", " "))
 
 
 def _list_owners(values: dict[str, Any], node: Node | None, reading: Reading) -> None:

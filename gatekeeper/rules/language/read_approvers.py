@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gatekeeper.rules.language.advice import did_you_mean
 from gatekeeper.rules.language.scalars import ADDRESS, POSITIVE
 from gatekeeper.rules.language.value_types import (
     INVALID,
@@ -12,7 +13,6 @@ from gatekeeper.rules.language.value_types import (
     ListOf,
     Reading,
     Section,
-    did_you_mean,
     scalar_text,
     shown,
 )

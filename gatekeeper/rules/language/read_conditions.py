@@ -6,13 +6,15 @@ tests, or any test of such a count that `not` or `unless` negates (docs/rules.md
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules.field_kinds import Field, Kind
 from gatekeeper.rules.fields import FIELDS
+from gatekeeper.rules.language.advice import did_you_mean, of_bound
 from gatekeeper.rules.language.operators import flips, operands
-from gatekeeper.rules.language.value_types import INVALID, Define, Failed, Json, Reading, did_you_mean, shown
+from gatekeeper.rules.language.value_types import INVALID, Define, Failed, Json, Reading, shown
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys
 from gatekeeper.rules.matching.conditions import All, Any_, Condition, Not, Test, tests_of
 
@@ -25,6 +27,7 @@ _CONSENTED = (
     "consented would turn from yes to no in mid-mailing: expected consented: false under when, or consented: true "
     "under unless or not"
 )
+_TURNS = "{} grows while the mailing comes in, so that this answer would turn from yes to no in mid-mailing"
 _EXPECTED = "conditions, such as {users: {over: 2000}}"
 
 
@@ -188,13 +191,26 @@ def _read_field(key: Scalar, value: Node, reading: Reading, context: Context) ->
     if isinstance(value, Sequence):
         return reading.error(value, f"a list beside {field.name}: expected a value or a test, such as in: [...]")
     if isinstance(value, Scalar):
+        if flips(field, "equal") and (advice := of_bound(field.name, value.text)):
+            return reading.error(value, f"{advice}; {_TURNS.format(field.name)}")
         return _read_test(field, _GivenTest("equal", value, value), reading, context)
     if not value.pairs:
         return reading.error(value, f"no test of {field.name}: expected one of {_listed(field)}")
     for again, first in duplicate_keys(value):
         reading.error(again, f"{shown(again.text)} again: it stands in line {first.line} already, expected once")
+    if number := _cut_number(value):
+        return reading.error(number, f"write {number.text}, without the comma: here a comma begins the next test")
     parts = [_read_test(field, _GivenTest(name.text, name, operand), reading, context) for name, operand in value.pairs]
     return _together(All, parts)
+
+
+def _cut_number(node: Mapping) -> Scalar | None:
+    """Return the number of `{over: 2,000}`, which YAML cuts in two; None where nothing is cut."""
+    for (_, before), (key, value) in pairwise(node.pairs):
+        cut = key.text.isdecimal() and isinstance(value, Scalar) and value.empty
+        if cut and isinstance(before, Scalar) and before.text.isdecimal():
+            return Scalar(before.line, before.column, before.text + key.text)
+    return None
 
 
 def _listed(field: Field) -> str:
@@ -249,10 +265,7 @@ def _objection(field: Field, operator: str, context: Context) -> str | None:
     if flips(field, operator):
         word = "a value alone" if operator == "equal" else operator
         allowed = "over, at_least or includes" if field.kind is Kind.NAMES else "over or at_least"
-        return (
-            f"{word} beside {field.name}: it grows while the mailing comes in, so the answer would turn from yes to no "
-            f"in mid-mailing: expected {allowed}"
-        )
+        return f"{word} beside {field.name}: expected {allowed}; {_TURNS.format(field.name)}"
     return None
 
 

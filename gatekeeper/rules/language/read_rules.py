@@ -78,13 +78,19 @@ _RULE = Section(
 )
 
 
+def _found(node: Node) -> str:
+    if isinstance(node, Mapping) and any(key.text in ("id", "when", "then") for key, _ in node.pairs):
+        return "a dash is missing before the first key of a rule"
+    return "nothing stands here" if isinstance(node, Scalar) and node.empty else f"{node.describe} here"
+
+
 class Rules:
     """The shape of the list of rules, whose ids must be unique."""
 
     def read(self, node: Node, reading: Reading) -> Any:
         """Return a tuple of rules."""
         if not isinstance(node, Sequence):
-            return reading.error(node, f"{node.describe} here: expected a list of rules, each beginning with - id:")
+            return reading.error(node, f"{_found(node)}: expected a list of rules, each beginning with - id:")
         values = tuple(_RULE.read(item, reading) for item in node.items)
         again = self._refuse_same_ids(node, reading)
         return INVALID if again or INVALID in values else values

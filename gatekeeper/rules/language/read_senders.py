@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatekeeper.address import is_valid_domain, normalise_domain
+from gatekeeper.rules.language.advice import did_you_mean
 from gatekeeper.rules.language.scalars import ADDRESS, DURATION, PATH, TEXT, WORD, clock, word_of
 from gatekeeper.rules.language.value_types import (
     INVALID,
@@ -14,7 +15,6 @@ from gatekeeper.rules.language.value_types import (
     MapOf,
     Reading,
     Section,
-    did_you_mean,
     scalar_text,
     shown,
 )

@@ -10,11 +10,20 @@ from typing import Any
 
 from gatekeeper.address import normalise
 from gatekeeper.rules.language.document import DOCUMENT
-from gatekeeper.rules.language.lint import warn_of_findings
+from gatekeeper.rules.language.lint import warn_of_findings, warn_of_lost_text
 from gatekeeper.rules.language.problems import Problem, RulesetError
 from gatekeeper.rules.language.scalars import find_zone
 from gatekeeper.rules.language.value_types import Failed, Names, Reading
-from gatekeeper.rules.language.yaml_nodes import LARGEST_FILE, Mapping, Node, Scalar, YamlError, compose, decode
+from gatekeeper.rules.language.yaml_nodes import (
+    LARGEST_FILE,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    YamlError,
+    compose,
+    decode,
+)
 from gatekeeper.rules.matching.compile import compile_condition
 from gatekeeper.rules.ruleset import MASS, Ruleset
 
@@ -88,6 +97,24 @@ def scope_notes(ruleset: Ruleset, name: str) -> tuple[Problem, ...]:
     return (Problem(_line_of(ruleset.text, "scope"), 1, text, name, warning=True, note=True),)
 
 
+def at_its_line(problem: str, ruleset: Ruleset, name: str) -> Problem | None:
+    """Return the problem of a whole file, `PATH: text`, at the place where the rules name the file.
+
+    None for other problems. Args: `name` is that of the rules.
+    """
+    path = Path(problem.partition(": ")[0])
+    waiting: list[Node | None] = [compose(ruleset.text)[0]]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Scalar) and node.text and "\0" not in node.text and ruleset.folder / node.text == path:
+            return Problem(node.line, node.column, problem, name)
+        if isinstance(node, Mapping):
+            waiting += (value for _, value in node.pairs)
+        elif isinstance(node, Sequence):
+            waiting += node.items
+    return None
+
+
 def _line_of(text: str, key: str) -> int:
     """Return the line of a key of the first level; 1 for a file written in braces."""
     lines = (number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key}:"))
@@ -106,7 +133,7 @@ def _read(text: str, name: str, folder: Path) -> tuple[Ruleset | None, tuple[Pro
     except YamlError as error:
         return None, (_problem(error, name),)
     try:
-        values = _read_document(root, reading)
+        values = _read_document(root, text, reading)
     except RulesetError as error:
         return None, error.problems
     problems = tuple(sorted((*reading.problems, *(_problem(fault, name) for fault in faults))))
@@ -115,7 +142,7 @@ def _read(text: str, name: str, folder: Path) -> tuple[Ruleset | None, tuple[Pro
     return _build(values, problems, text, folder), problems
 
 
-def _read_document(root: Node | None, reading: Reading) -> Any:
+def _read_document(root: Node | None, text: str, reading: Reading) -> Any:
     if root is None:
         return reading.error(Scalar(1, 1), "the file is empty: expected version: 1 and rules")
     if isinstance(root, Mapping):
@@ -123,6 +150,7 @@ def _read_document(root: Node | None, reading: Reading) -> Any:
     values = DOCUMENT.read(root, reading)
     if isinstance(root, Mapping):
         warn_of_findings(root, values, reading)
+        warn_of_lost_text(root, text, reading)
     return values
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gatekeeper.address import is_valid, is_valid_domain, normalise, normalise_domain
+from gatekeeper.rules.language.advice import did_you_mean, of_day, of_domain, of_number, of_share, of_word
 from gatekeeper.rules.language.units import parse_duration, parse_share, parse_size, parse_span
 from gatekeeper.rules.language.value_types import (
     INVALID,
@@ -18,7 +19,7 @@ from gatekeeper.rules.language.value_types import (
     Reading,
     Reference,
     Value,
-    did_you_mean,
+    problem_of,
     scalar_text,
     shown,
 )
@@ -116,24 +117,27 @@ def word_of(*words: str) -> Value:
             raise ValueError(text)
         return text.lower()
 
-    return Value(" or ".join(words) if len(words) < 3 else "one of " + ", ".join(words), parse, {"enum": list(words)})
+    expected = " or ".join(words) if len(words) < 3 else "one of " + ", ".join(words)
+    return Value(expected, parse, {"enum": list(words)}, lambda text: of_word(text, words))
 
 
 TEXT = Value("a text", _folded_lines, TEXT_JSON)
 FOLDED_TEXT = Value("a text", lambda text: _folded_lines(text).casefold(), TEXT_JSON)
 WORD = Value("a word of letters, digits and . _ -, such as approval", _match(_WORD), TEXT_JSON)
 CALENDAR = Value("a country with its state, such as US-MT", _match(_CALENDAR), _STRING_JSON)
-WHOLE = Value("a whole number, such as 200", _whole, {"type": "integer", "minimum": 0})
-POSITIVE = Value("a whole number of at least 1", _positive, {"type": "integer", "minimum": 1})
+WHOLE = Value("a whole number, such as 200", _whole, {"type": "integer", "minimum": 0}, of_number)
+POSITIVE = Value("a whole number of at least 1", _positive, {"type": "integer", "minimum": 1}, of_number)
 FLAG = Value("true or false", _flag, {"type": "boolean"})
 SWITCH = Value("on or off", _switch, {"enum": ["on", "off", True, False]})  # an editor's YAML reads on as true
 ADDRESS = Value("an address, such as cio@example.gov", _address, _STRING_JSON)
-DOMAIN = Value('a domain, such as doa.example.gov, or "*.doa.example.gov" for all below it', _domain, _STRING_JSON)
-DAY = Value("a day, such as 2026-12-31", _day, _STRING_JSON)
+DOMAIN = Value(
+    'a domain, such as doa.example.gov, or "*.doa.example.gov" for all below it', _domain, _STRING_JSON, of_domain
+)
+DAY = Value("a day, such as 2026-12-31", _day, _STRING_JSON, of_day)
 DURATION = Value("a length of time, such as 20s, 5m, 24h or 7d", parse_duration, _STRING_JSON)
 SPAN = Value("a length of time, such as 5 working days or 48h, or none", parse_span, {"type": ["string", "number"]})
 SIZE = Value("a size, such as 500KB or 5MB", parse_size, {"type": ["string", "integer"]})
-SHARE = Value("a percentage, such as 80%", parse_share, _STRING_JSON)
+SHARE = Value("a percentage, such as 80%", parse_share, _STRING_JSON, of_share)
 PATH = Value("the name of a file", _path, _STRING_JSON)
 NETWORK = Value(
     "a network, such as 192.0.2.0/24 or 2001:db8::/32",
@@ -186,7 +190,7 @@ class Moment:
         try:
             return _day(text) if len(text) == 10 else self._with_time(text, reading)
         except ValueError:
-            return reading.error(node, f"{shown(text)}: expected {expected}")
+            return reading.error(node, f"{shown(text)}: {problem_of(text, of_day) or f'expected {expected}'}")
 
     def _with_time(self, text: str, reading: Reading) -> datetime:
         return datetime.fromisoformat(_match(_MOMENT)(text)).replace(tzinfo=reading.names.timezone)

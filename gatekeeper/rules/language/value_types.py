@@ -5,15 +5,14 @@ A shape does not stop at the first problem: it reports to `Reading` and returns 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import Enum
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.rules.language.advice import did_you_mean, nearest, of_blanks
 from gatekeeper.rules.language.problems import Problem, RulesetError
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence, duplicate_keys
 from gatekeeper.rules.matching.conditions import Condition
@@ -29,7 +28,6 @@ class Failed(Enum):
 
 INVALID: Final = Failed.INVALID
 _MOST_PROBLEMS = 200  # problems of one reading; nobody corrects more at once
-_MOST_GUESSES = 200  # names with which a misspelt name is compared
 
 
 @dataclass(slots=True)
@@ -93,23 +91,29 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def did_you_mean(text: str, known: Iterable[str]) -> str:
-    """Return the hint " (did you mean NAME?)" for a misspelt name; "" where no known name is similar."""
-    folded = {name.casefold(): name for name in islice(sorted(known), _MOST_GUESSES)}
-    near = difflib.get_close_matches(text[:80].casefold(), folded, n=1, cutoff=0.6)
-    return f" (did you mean {folded[near[0]]}?)" if near else ""
-
-
 # -- single values -----------------------------------------------------------------------------------------------
+
+
+def _nothing(text: str) -> str:
+    return ""
+
+
+def problem_of(text: str, advice: Callable[[str], str]) -> str:
+    """Return what to write in place of a text; "" where nothing tells."""
+    return of_blanks(text) or advice(text)
 
 
 @immutable
 class Value:
-    """The shape of a single value. `parse` makes the value of a text, or raises ValueError."""
+    """The shape of a single value.
+
+    `parse` makes the value of a text, or raises ValueError; `advice` says what to write in place of such a text.
+    """
 
     expected: str
     parse: Callable[[str], Any]
     json: Json
+    advice: Callable[[str], str] = _nothing
 
     def read(self, node: Node, reading: Reading) -> Any:
         """Return the value of a scalar."""
@@ -119,7 +123,7 @@ class Value:
         try:
             return self.parse(text)
         except ValueError:
-            return reading.error(node, f"{shown(text)}: expected {self.expected}")
+            return reading.error(node, f"{shown(text)}: {problem_of(text, self.advice) or f'expected {self.expected}'}")
 
     def schema(self) -> Json:
         """Return the JSON Schema of the value."""
@@ -258,20 +262,34 @@ class Section:
     def _read_keys(self, node: Mapping, reading: Reading) -> dict[str, Any]:
         known = {key.name: key for key in self.keys}
         values: dict[str, Any] = {}
+        meant = self._meant(node)
         for name, value in node.pairs:
             key = known.get(name.text)
             if key is None:
-                reading.error(name, _unknown_key(name.text, known))
+                reading.error(name, _unknown_key(name.text, known, meant.get(name.text, "")))
                 values[name.text] = INVALID
             else:
                 values[key.attribute or key.name] = key.shape.read(value, reading)
         return values
 
-    def _require(self, node: Mapping, reading: Reading) -> bool:
+    def _missing(self, node: Mapping) -> list[str]:
         given = {name.text for name, _ in node.pairs}
-        missing = [key.name for key in self.keys if key.required and key.name not in given]
-        if missing:
-            reading.error(node, f"{' and '.join(missing)} missing: expected {self.expected}")
+        return [key.name for key in self.keys if key.required and key.name not in given]
+
+    def _meant(self, node: Mapping) -> dict[str, str]:
+        """Return the key that each unknown one probably stands for; where one is missing, one is that one."""
+        known = [key.name for key in self.keys]
+        unknown = [name.text for name, _ in node.pairs if name.text not in known]
+        meant = {name: near for name in unknown if (near := nearest(name, known))}
+        missing = [name for name in self._missing(node) if name not in meant.values()]
+        if len(missing) == len(unknown) - len(meant) == 1:
+            meant |= {name: missing[0] for name in unknown if name not in meant}
+        return meant
+
+    def _require(self, node: Mapping, reading: Reading) -> bool:
+        missing, told = self._missing(node), self._meant(node).values()
+        if rest := [name for name in missing if name not in told]:
+            reading.error(node, f"{' and '.join(rest)} missing: expected {self.expected}")
         return not missing
 
     def schema(self) -> Json:
@@ -281,11 +299,10 @@ class Section:
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _unknown_key(name: str, known: Iterable[str]) -> str:
-    """Return what to say about an unknown key."""
-    names = tuple(known)
-    hint = did_you_mean(name, names)
-    return f"unknown key {shown(name)}{hint}" + ("" if hint else f": expected one of {', '.join(names)}")
+def _unknown_key(name: str, known: Iterable[str], meant: str) -> str:
+    """Return what to say about an unknown key. Args: `meant` is the key that it probably stands for."""
+    rest = f" (did you mean {meant}?)" if meant else f": expected one of {', '.join(known)}"
+    return f"unknown key {shown(name)}{rest}"
 
 
 def _refuse_duplicates(node: Mapping, reading: Reading) -> bool:

@@ -241,6 +241,7 @@ def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> YamlError:
 
 _QUOTES = 'text that begins with {} needs quotes: write "..." around the whole of it'
 _COLON = "a colon with a space after it within a text, or an indent that does not fit: put such text in quotes"
+_NO_SPACE = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000]")
 _SIGN = re.compile(r"(?:^\s*-|[:,\[{])\s*([*&!%@`])")
 _BRACKET = re.compile(r"(?::|^\s*-)\s+([{\[])[^{}\[\]]*[}\]]\s*[^\s#,}\]]")
 _BLOCK = re.compile(r":\s+([|>])")
@@ -255,6 +256,8 @@ _PROBLEMS = (
 
 def _hint(line: str, problem: str) -> tuple[int, str] | None:
     """Return the column of the likely mistake in a line, and what to say about it; None where nothing stands out."""
+    if found := _NO_SPACE.search(line.partition(" #")[0]):
+        return found.start(), f"a non-breaking or invisible blank (U+{ord(found[0]):04X}): write a space"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return line.index("\t"), "a tab: indent with spaces"
     for pattern in (_SIGN, _BRACKET, _BLOCK):

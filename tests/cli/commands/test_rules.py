@@ -71,7 +71,10 @@ def rules(*lines: str, head: str = HEAD) -> str:
         ),
         (rules(head=HEAD.replace("members: [a@deq.example.gov]", "members: []")) + "  []\n", "has no file"),
         (rules("{id: a, then: warn, when: {subject: {matches: '(a)\\1'}}}"), "expected a regular expression of RE2"),
-        (rules("{id: a, then: hold, when: {users: {under: 5}}}"), "under beside users: it grows"),
+        (
+            rules("{id: a, then: hold, when: {users: {under: 5}}}"),
+            "under beside users: expected over or at_least; users grows",
+        ),
         (rules("{id: a, then: hold, ask: admin, when: {mass: true}}"), "asks admin, a role that nobody"),
     ],
 )
