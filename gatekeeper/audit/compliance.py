@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +31,10 @@ class ComplianceShare:
     sender: str | None = None  # of mail that is known by name
     subjects: dict[str, str] = field(default_factory=dict)  # by mailing
 
-    @property
-    def violations(self) -> set[str]:
-        """Everything that a rule held, refused or warned of, or would have."""
-        return self.held | self.refused | self.warned | self.would_be_held | self.would_be_refused
+    def violations(self, approved: Collection[str]) -> set[str]:
+        """Return everything that a rule held, refused or warned of, or would have, but for what was approved."""
+        found = self.held | self.refused | self.warned | self.would_be_held | self.would_be_refused
+        return found.difference(approved)
 
 
 @immutable
@@ -88,10 +89,11 @@ class Compliance:
         users = value_of(record, frame, "users") or 0
         self.stopped[_unit(record)] = ObservedViolation(_unit(record), record.verdict, rules, *who, users, record.at)
 
-    def repeat_senders(self) -> list[ComplianceShare]:
+    def repeat_senders(self, approved: Collection[str]) -> list[ComplianceShare]:
         """Return senders with more than one violation, those with most first."""
-        found = [part for part in self.senders.values() if len(part.violations) > 1]
-        return sorted(found, key=lambda part: (-len(part.violations), part.sender or ""))
+        found = [(len(part.violations(approved)), part) for part in self.senders.values()]
+        ranked = sorted(found, key=lambda each: (-each[0], each[1].sender or ""))
+        return [part for number, part in ranked if number > 1]
 
     def top_senders(self, number: int) -> list[ComplianceShare]:
         """Return the senders of mass mail that reached most people with one mailing."""

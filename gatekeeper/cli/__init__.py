@@ -11,38 +11,49 @@ import click
 from gatekeeper.cli.lazy_group import LazyCommands
 from gatekeeper.lib import __version__
 
-_COMMANDS = {  # with the first sentence of their help, so that `gatekeeper --help` imports none of them
-    "init": "Write a commented rules.yaml, its schema for editors, and a file of settings; no file is overwritten.",
-    "serve": "Run the gate until SIGTERM; SIGHUP reads rules and directory again.",
-    "demo": "Send a day's sample messages through the running gate, and show the verdict of each.",
-    "settings": "Print the settings in force: flag, value, and where it comes from.",
-    "explain": "Judge MESSAGE (a file) as the first message of its mailing, and show what each rule compared.",
-    "rules": "Check rules.yaml and try it on cases; print its JSON Schema.",
-    "mailing": "List, show, approve, deny, withdraw and export mailings.",
-    "request": "Request a mailing in advance; list, show and decide requests.",
-    "permit": "Declare an emergency, grant an exception; list, show, narrow, revoke and review permits.",
-    "suspend": "Suspend a sender, a group or an agency from mass mail; list suspensions, and end them.",
-    "mode": "Show whether the gate acts on its verdicts, who changed the mode, and which process uses which rules.",
-    "directory": "Show the sources of the directory, and accept one that reaches fewer people than before.",
-    "queue": "List releases, delivery reports and notices that wait to be sent.",
-    "report": "Report what each agency sent, what was held, denied or broke a rule, and what would have been held.",
-    "audit": "Verify the recorded decisions, and search them.",
-    "db": "Upgrade the database's schema, and copy the database.",
-    "completion": "Print the script that makes a shell complete commands and flags.",
-    "man": "Write the manual pages of all commands into a folder (section 1 of the manual).",
+# By who uses them, with the first sentence of their help, so that `gatekeeper --help` imports none of them.
+_SECTIONS = {
+    "To ask, and to decide": {
+        "request": "Request a mailing in advance; list, show and decide requests.",
+        "mailing": "List, show, approve, deny, withdraw and export mailings.",
+        "permit": "Declare an emergency, grant an exception; list, show, narrow, revoke and review permits.",
+        "suspend": "Suspend a sender, a group or an agency from mass mail; list suspensions, and end them.",
+    },
+    "To write rules": {
+        "rules": "Check rules.yaml and try it on cases; print its JSON Schema.",
+        "explain": "Judge MESSAGE (a file) as the first message of its mailing, and show what each rule compared.",
+    },
+    "To look back": {
+        "report": "Report what each agency sent, what was held, denied or broke a rule, and what would have been held.",
+        "audit": "Verify the recorded decisions, and search them.",
+    },
+    "To run the gate": {
+        "init": "Write a commented rules.yaml, its schema for editors, and a file of settings; no file is overwritten.",
+        "serve": "Run the gate until SIGTERM; SIGHUP reads rules and directory again.",
+        "demo": "Send a day's sample messages through the running gate, and show the verdict of each.",
+        "settings": "Print the settings in force: flag, value, and where it comes from.",
+        "mode": "Show whether the gate acts on its verdicts, who changed the mode, and which process uses which rules.",
+        "directory": "Show the sources of the directory, and accept one that reaches fewer people than before.",
+        "queue": "List releases, delivery reports and notices that wait to be sent.",
+        "db": "Upgrade the database's schema, and copy the database.",
+    },
+    "For the shell": {
+        "completion": "Print the script that makes a shell complete commands and flags.",
+        "man": "Write the manual pages of all commands into a folder (section 1 of the manual).",
+    },
 }
+_COMMANDS = {name: text for section in _SECTIONS.values() for name, text in section.items()}
 
 
 class _Commands(click.Group):
     """The command group, which lists its commands without importing them."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each command with the first sentence of its help."""
-        limit = formatter.width - 6 - max(map(len, _COMMANDS))
-        shown = (click.Command(name, help=text) for name, text in sorted(_COMMANDS.items()))
-        rows = [(command.name or "", command.get_short_help_str(limit)) for command in shown]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        """Write each command with the first sentence of its help, by who uses it."""
+        width = max(map(len, _COMMANDS))
+        for title, section in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""Commands that are imported at their first use, so that a command starts without the imports of the others."""
+"""Groups of commands, whose commands are imported at their first use: each starts without the imports of the others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any
 
 import click
+
+_WHOLE = 1_000  # characters: no first sentence is longer
 
 
 class LazyCommands(UserDict[str, Any]):
@@ -30,6 +32,17 @@ class LazyCommands(UserDict[str, Any]):
                 found = self.data[name] = getattr(import_module(found), name)
         command: click.Command = found
         return command
+
+
+class Verbs(click.Group):
+    """A group of commands whose help has the first sentence of each, however long."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with the first sentence of its help."""
+        names = self.list_commands(ctx)
+        rows = [(name, self.commands[name].get_short_help_str(_WHOLE)) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 @contextmanager

@@ -80,7 +80,16 @@ def test_commands_have_help():
 def test_the_list_of_commands_is_what_their_own_helps_say():
     """`gatekeeper --help` has a table, so that it need not import every command."""
     context = click.Context(main, info_name="gatekeeper")
-    ours, own = context.make_formatter(), context.make_formatter()
-    main.format_commands(context, ours)
-    click.Group.format_commands(main, context, own)
-    assert ours.getvalue() == own.getvalue()
+    formatter = context.make_formatter()
+    main.format_commands(context, formatter)
+    shown = " ".join(formatter.getvalue().split())
+    for name in main.commands:
+        about = " ".join(main.commands[name].get_short_help_str(1_000).split())
+        assert f" {name} {about} " in f"{shown} "
+
+
+def test_no_help_is_cut():
+    groups = [[], *([name] for name in main.commands if isinstance(main.commands[name], click.Group))]
+    for group in groups:
+        printed = CliRunner().invoke(main, [*group, "--help"])
+        assert printed.exit_code == 0 and "..." not in printed.output.replace("[ARGS]...", "")

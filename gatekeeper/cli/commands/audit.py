@@ -26,6 +26,7 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.periods import period, progress, since_option, until_option
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.model import Action
@@ -38,7 +39,7 @@ from gatekeeper.store.db.hashing import keyed
 _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --sender finds it, --subject does not"
 
 
-@click.group()
+@click.group(cls=Verbs)
 def audit() -> None:
     """Verify the recorded decisions, and search them."""
 

@@ -9,13 +9,14 @@ import click
 
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import exit_on_store_error
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.table import table
 from gatekeeper.store import Database
 from gatekeeper.store.db import copy
 from gatekeeper.store.db.engine import NEWEST_SCHEMA
 
 
-@click.group()
+@click.group(cls=Verbs)
 def db() -> None:
     """Upgrade the database's schema, and copy the database."""
 

@@ -9,12 +9,13 @@ import click
 
 from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, login_name, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.table import table
 from gatekeeper.store import Store, sources
 from gatekeeper.store.sources import SourceState
 
 
-@click.group()
+@click.group(cls=Verbs)
 def directory() -> None:
     """Show the sources of the directory, and accept one that reaches fewer people than before."""
 

@@ -11,6 +11,7 @@ import click
 from gatekeeper.api.contents import reading_document
 from gatekeeper.api.mailings import export_document, export_file_name, mailing_case_document, mailing_document
 from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     id_argument,
     listing,
@@ -113,7 +114,7 @@ def _show_export(export: Export, as_json: bool) -> None:
 # -- the commands -----------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Verbs)
 def mailing() -> None:
     """List, show, approve, deny, withdraw and export mailings."""
 

@@ -20,6 +20,7 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
 from gatekeeper.rules import Ruleset
@@ -31,7 +32,7 @@ _LONGEST = 7 * 86_400.0  # seconds; to observe for longer, set --mode
 _ROLES = ("admin", "approver")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Verbs, invoke_without_command=True)
 @setting_options("database", "database_timeout", "mode")
 @json_option
 def mode(as_json: bool, **given: Any) -> None:

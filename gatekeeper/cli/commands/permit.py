@@ -8,6 +8,7 @@ import click
 
 from gatekeeper.api.permits import permit_case_document, permit_document
 from gatekeeper.cli.common import Day, by_option, print_json
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     id_argument,
     listing,
@@ -69,7 +70,7 @@ def _row(one: PermitView) -> tuple[object, ...]:
 # -- the commands -----------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Verbs)
 def permit() -> None:
     """Declare an emergency, grant an exception; list, show, narrow, revoke and review permits."""
 

@@ -13,6 +13,7 @@ from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, se
 from gatekeeper.cli.database import open_store, ruleset_in_force
 from gatekeeper.cli.periods import period, progress, since_option, until_option
 from gatekeeper.lib.moments import utc_text
+from gatekeeper.lifecycle import MailingState
 from gatekeeper.store import Store, modes, views
 from gatekeeper.store.views import MailingStatus
 
@@ -47,6 +48,7 @@ def _read(store: Store, agency: str | None, begin: float, end: float) -> Complia
 
 def _document(store: Store, found: Compliance, begin: float, end: float) -> dict[str, Any]:
     statuses = store.call(partial(views.statuses_between, since=begin, until=end))
+    approved = {name for name, status in statuses.items() if status.state == MailingState.RELEASED}
     emergencies = store.call(views.open_emergencies)
     return {
         "since": utc_text(begin),
@@ -54,9 +56,9 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
         "agency": found.agency,
         "messages": dict(found.verdicts),
         "rules": dict(found.rules.most_common()),
-        "agencies": {name: _agency(share, statuses) for name, share in sorted(found.agencies.items())},
-        "top_senders": [_sender(share) for share in found.top_senders(_TOP)],
-        "repeat_senders": [_sender(share) for share in found.repeat_senders()],
+        "agencies": {name: _agency(share, statuses, approved) for name, share in sorted(found.agencies.items())},
+        "top_senders": [_sender(share, approved) for share in found.top_senders(_TOP)],
+        "repeat_senders": [_sender(share, approved) for share in found.repeat_senders(approved)],
         "observed": {
             "would_have_been": dict(found.observed),
             "mailings": [_stopped(one) for one in _latest(found)],
@@ -91,7 +93,7 @@ def _latest(found: Compliance) -> list[ObservedViolation]:
     return sorted(found.stopped.values(), key=lambda one: -one.at)[:_SHOWN]
 
 
-def _agency(share: ComplianceShare, statuses: dict[str, MailingStatus]) -> dict[str, Any]:
+def _agency(share: ComplianceShare, statuses: dict[str, MailingStatus], approved: set[str]) -> dict[str, Any]:
     states = [statuses[name].state for name in share.mailings if name in statuses]
     return {
         "messages": share.messages,
@@ -103,19 +105,19 @@ def _agency(share: ComplianceShare, statuses: dict[str, MailingStatus]) -> dict[
         "expired": states.count("expired"),
         "refused": len(share.refused),
         "warned": len(share.warned),
-        "violations": len(share.violations),
+        "violations": len(share.violations(approved)),
         "would_have_been_held": len(share.would_be_held),
         "would_have_been_refused": len(share.would_be_refused),
     }
 
 
-def _sender(share: ComplianceShare) -> dict[str, Any]:
+def _sender(share: ComplianceShare, approved: set[str]) -> dict[str, Any]:
     return {
         "sender": share.sender,
         "agency": share.agency,
         "mailings": len(share.mailings),
         "most_people": share.most_people,
-        "violations": len(share.violations),
+        "violations": len(share.violations(approved)),
     }
 
 
@@ -133,7 +135,10 @@ def _stopped(one: ObservedViolation) -> dict[str, Any]:
 
 # -- as text -----------------------------------------------------------------------------------------------------
 
-_COLUMNS = ("mailings", "held", "released", "denied", "refused", "warned", "violations", "would_have_been_held")
+_COLUMNS = (
+    *("mailings", "held", "released", "denied", "withdrawn", "expired", "refused", "warned", "violations"),
+    "would_have_been_held",
+)
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import click
 
 from gatekeeper.api.requests import request_case_document, request_document
 from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     id_argument,
     listing,
@@ -86,7 +87,7 @@ def _row(one: RequestView) -> tuple[object, ...]:
 # -- the commands -----------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Verbs)
 def request() -> None:
     """Request a mailing in advance; list, show and decide requests."""
 

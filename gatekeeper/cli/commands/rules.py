@@ -11,7 +11,7 @@ import click
 
 from gatekeeper import rules as rules_package
 from gatekeeper.cli.common import DATA_ERROR, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.cli.lazy_group import LazyCommands
+from gatekeeper.cli.lazy_group import LazyCommands, Verbs
 from gatekeeper.cli.problem_formats import DOCUMENTS, FORMATS, lines, placed
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
@@ -30,7 +30,7 @@ format_option = click.option(
 )
 
 
-@click.group(commands=LazyCommands({"replay": "gatekeeper.cli.commands.replay"}))
+@click.group(cls=Verbs, commands=LazyCommands({"replay": "gatekeeper.cli.commands.replay"}))
 def rules() -> None:
     """Check rules.yaml and try it on cases; print its JSON Schema."""
 

@@ -8,6 +8,7 @@ import click
 
 from gatekeeper.api.permits import suspension_document
 from gatekeeper.cli.common import Day, by_option, print_json
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.suspensions import KINDS
@@ -31,7 +32,7 @@ def _row(one: SuspensionView) -> tuple[object, ...]:
 # -- the commands -----------------------------------------------------------------------------------------------------
 
 
-@click.group()
+@click.group(cls=Verbs)
 def suspend() -> None:
     """Suspend a sender, a group or an agency from mass mail; list suspensions, and end them."""
 

@@ -108,6 +108,21 @@ def test_the_compliance_report_by_agency(gate):
     assert "clerk@doa.example.gov: 2 mailings, 2400 people, 2 violations" in cli(gate, "report").stdout
 
 
+def test_what_was_approved_is_no_violation():
+    """Clause M6: of what was held, what somebody approved broke nothing; what went back is told apart."""
+    small = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}")
+    with Gate("maildir:out", rules=small) as gate:
+        for subject in ("one", "two", "three"):
+            gate.send("clerk@doa.example.gov", people(30), mail(subject))
+        wait_for(lambda: gate.metric("gatekeeper_audit_records_total", result="written") == 3, gate.log)
+        cli(gate, "mailing", "approve", "M-1", "--by", "cio@example.gov")
+        cli(gate, "mailing", "withdraw", "M-2", "--by", "clerk@doa.example.gov")
+        agency = ask(gate, "report")["agencies"]["DOA"]
+        assert [agency[name] for name in ("held", "released", "withdrawn", "violations")] == [3, 1, 1, 2]
+        table = cli(gate, "report").stdout.splitlines()[1]
+        assert "withdrawn  expired" in table
+
+
 def test_a_search_is_for_auditors_and_is_itself_recorded(gate):
     """Clauses D2 and D4: found by sender, mailing, subject and case; who looked, and for which, is in the audit."""
     refused = cli(gate, "audit", "search", "--by", "head@doa.example.gov", check=False)
