@@ -44,14 +44,14 @@ def digests(content: bytes, header: Header, body: int) -> Digests:
 
     Args: `body` is the offset at which the body starts.
     """
-    fields = _fields(header)
-    digest = hashlib.sha256(b"".join(fields.values()) + b"\n")
-    shown = b"".join([fields[name] for name in fields if name not in _WHO_SENDS])
+    fields, shown = _fields(header)
+    digest = hashlib.sha256(fields)
     bare_cr, length, crc = False, len(shown), crc32(shown)
     for piece in _body(content, body):
         bare_cr = bare_cr or b"\r" in piece
         length += len(piece)
-        for part in chunks(piece, 0, len(piece), _WHILE_OTHERS_WAIT) if len(piece) <= _SHORT else (piece,):
+        is_cut = _WHILE_OTHERS_WAIT < len(piece) <= _SHORT
+        for part in chunks(piece, 0, len(piece), _WHILE_OTHERS_WAIT) if is_cut else (piece,):
             digest.update(part)
             crc = crc32(part, crc)
     return Digests(digest.hexdigest(), f"{length:x}-{crc:08x}", bare_cr)
@@ -90,17 +90,19 @@ def _with_lf(piece: bytes) -> bytes | bytearray:
                 return even
     if _BARE_CR.search(piece):
         return b"\n".join(piece.split(b"\r\n"))
-    return piece.translate(None, b"\r")  # less than half the time of bytes.replace
+    return piece.replace(b"\r", b"")  # an eighth of the time of replacing the two octets
 
 
-def _fields(header: Header) -> dict[str, bytes]:
-    """Return the fields that people see, as lines, by name and sorted by name."""
-    names = [name for name in header.values if name in _FIELDS or name.startswith("content-")]
-    return {name: b"".join([_line(name, value) for value in header.values[name]]) for name in sorted(names)}
-
-
-def _line(name: str, value: bytes) -> bytes:
-    return b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
+def _fields(header: Header) -> tuple[bytes, bytes]:
+    """Return the fields that people see as lines with an empty one behind them, and those that do not say who sends."""
+    lines, shown = [], []
+    for name in sorted([name for name in header.values if name in _FIELDS or name.startswith("content-")]):
+        for value in header.values[name]:
+            line = b"%b:%b\n" % (name.encode("ascii"), b" ".join(value.split()))
+            lines.append(line)
+            if name not in _WHO_SENDS:
+                shown.append(line)
+    return b"".join([*lines, b"\n"]), b"".join(shown)
 
 
 def _body_end(content: bytes, body: int) -> int:
