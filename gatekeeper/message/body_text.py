@@ -15,8 +15,10 @@ _QUOTES = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}[>|] ?)+")
 _QUOTE_MARK = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|] ?")
 _DEEPEST_QUOTES = 3
 _SIGNATURE = re.compile(r"^--[ \t]{0,9}\n", re.MULTILINE)
+# Some patterns look first for a letter that one of their words begins with: most lines have none there.
 _SAYS = re.compile(
-    r"\b(?=[ekswénнп])(?:wrote|writes|said|schrieb|écrit|escribió|scritto|escreveu|schreef|skrev|kirjoitti|napisała?|написала?|пишет)"
+    r"\b(?=[ekswénнп])"
+    r"(?:wrote|writes|said|schrieb|écrit|escribió|scritto|escreveu|schreef|skrev|kirjoitti|napisała?|написала?|пишет)"
     r"(?:\s[^:]{0,80})?\s?[:：]\Z|写道\s?[:：]\Z",
     re.I,
 )
@@ -53,7 +55,7 @@ _FIELD = re.compile(
 _RULE = re.compile(r"\s{0,9}[-_=*~+#]{6,}.{0,80}\Z")
 _ENDING_LINES = 15  # how far from the end of a text its footer or signature may begin
 _CLOSING = re.compile(
-    r"(?=[abcdfhklmrstuvwy])"  # fails fast on most lines
+    r"(?=[abcdfhklmrstuvwy])"
     r"(?:(?:with |many |best |kind |kindest |warm |warmest |yours |very )*(?:thanks|thank you|regards|wishes|sincerely"
     r"|truly|faithfully|respectfully)(?: again| and \w+ regards)?|cheers|sincerely yours"
     r"|(?:mit )?(?:freundlichen?|viele|herzliche|beste|liebe) gr(?:ü|ue)(?:ß|ss)en?|cordialement|bien à vous"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gatekeeper.message import (
     Limits,
     attachments,
+    body_text,
     facts,
     headers,
     html_tags,
@@ -205,3 +206,14 @@ def test_lines_with_the_same_between_them_are_found_in_html(between, lines):
     for shown, told in ((lines, True), ([*lines, "more"], False), ([*lines[:-1], "other"], False)):
         source = f"<p>{between.join(shown)}</p>"
         assert repeated_text.repeats(plain, TextPart(part, b"", source, source.lower()), 3_000) is told
+
+
+@pytest.mark.parametrize("name", ["_SAYS", "_HEADER", "_FIELD", "_CLOSING"])
+def test_first_letters_leave_no_word_out(name):
+    pattern = getattr(body_text, name)
+    whole = re.compile(re.sub(r"\(\?=\[\w+\]\)", "", pattern.pattern), pattern.flags)
+    assert whole != pattern
+    words = re.sub(r"\\.|[?+()]", "", pattern.pattern)
+    for word in re.findall(r"\w[\w ']+", words):
+        for line in (word, f"Bob {word}:", f"\n{word}: Bob\nDate: today", f"{word.upper()}:"):
+            assert bool(pattern.search(line)) == bool(whole.search(line)), line
