@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -131,6 +132,14 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what went wrong with a client; one that is silent or has left is no fault of the gate."""
+        error = sys.exception()
+        if isinstance(error, TimeoutError | ConnectionError):
+            _LOG.debug("ops %s %s", client_address[0], error)
+        else:
+            _LOG.error("ops %s: a fault", client_address[0], exc_info=error)
 
 
 class _Server6(_Server):

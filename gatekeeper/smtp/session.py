@@ -42,6 +42,9 @@ from gatekeeper.smtp.wanted import (
     Wanted,
 )
 
+# Of HTTP, whose body may be a page's choice: of such a request nothing is taken for SMTP.
+_OF_BROWSERS = frozenset(b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PRI".split())
+_NOT_OFFERED = frozenset({b"AUTH", b"EXPN", b"TURN", b"ETRN", b"SEND", b"SOML", b"SAML"})
 MOST_ERRORS = 10  # commands that are none; then it is no mail client
 
 _FAULTS = {Fault.DISK: policy_replies.disk_full(), Fault.MEMORY: policy_replies.too_many_large()}
@@ -115,12 +118,20 @@ class Session:
         verb, _, argument = command.partition(b" ")
         method = _METHODS.get(verb) or _METHODS.get(verb.upper())
         if method is None:
-            self._answer_error(replies.UNKNOWN)
+            self._refuse_verb(verb.upper())
         elif (text := _decode(argument) if argument else "") is None:
             self._answer(replies.NOT_TEXT)
         else:
             return method(self, text)
         return None
+
+    def _refuse_verb(self, verb: bytes) -> None:
+        """Answer a verb that is none here. What may be followed by octets that are no commands ends the connection."""
+        if verb in _OF_BROWSERS:
+            raise Closing(replies.NO_MAIL_CLIENT)
+        if verb == b"BDAT":
+            raise Closing(replies.NOT_OFFERED)  # RFC 3030 2: the chunk comes without waiting for the reply
+        self._answer_error(replies.NOT_OFFERED if verb in _NOT_OFFERED else replies.UNKNOWN)
 
     def _count_command(self) -> None:
         self._idle_commands += 1
@@ -356,6 +367,10 @@ class Session:
         content: bytes | Fault = yield TakeMessage(self._size_limit)
         self._messages += 1
         self.stopping = self.stopping or self.lingering  # the service ends: it was the last message
+        if content is Fault.LINE_ENDS:
+            yield from self._abandon()
+            self.in_message = False
+            raise Closing(policy_replies.bad_content())  # where it ends, what comes behind may be taken for commands
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
             yield from self._abandon()

@@ -23,6 +23,7 @@ ENCRYPTED = reply(503, "encrypted already", "5.5.1")
 NO_VALID = reply(554, "no valid recipients", "5.5.1")
 
 # malformed
+NOT_OFFERED = reply(502, "command not offered here", "5.5.1")
 UNKNOWN = reply(500, "command not known", "5.5.2")
 NO_ARGUMENT = reply(501, "expected no argument", "5.5.4")
 NO_NAME = reply(501, "expected the name of your host", "5.5.4")
@@ -40,6 +41,7 @@ TOO_MANY_RECIPIENTS = reply(452, "too many recipients: send the others in anothe
 GOING_DOWN = reply(421, "going down, try again later", "4.3.2")
 TOO_SLOW = reply(421, "nothing came in time, closing the connection", "4.4.2")
 FAULT = reply(421, "a fault of the gate, try again later", "4.3.0")
+NO_MAIL_CLIENT = reply(421, "this is a mail server: expected SMTP, closing the connection", "4.7.0")
 TOO_MANY_COMMANDS = reply(421, "too many commands without a message, closing the connection", "4.7.0")
 TOO_MANY_ERRORS = reply(421, "too many errors, closing the connection", "4.7.0")
 EARLY = reply(554, "input before the greeting: expected a client that waits for it", "5.5.1")

@@ -1,6 +1,7 @@
 """The pages for ops, asked over real HTTP."""
 
 import socket
+import struct
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -96,3 +97,29 @@ def test_ipv6():
 def test_a_sockets_path_is_refused():
     with pytest.raises(SettingsError, match="expected host:port"):
         OpsServer(Endpoint(path="/run/ops"), Metrics().registry, always_well)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /livez HT", b"GET /metrics HTTP/1.1\r\n"], ids=["silent", "cut", "half"])
+def test_an_idle_client_and_one_that_leaves_write_nothing(sent, monkeypatch, capfd, caplog):
+    monkeypatch.setattr("gatekeeper.ops.http._Handler.timeout", 0.2)
+    with serving() as server:
+        for leaves in (False, True):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(sent)
+                if leaves:  # a reset, before the answer can be written
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    client.settimeout(10)
+                    assert client.recv(1) == b""
+        assert ask(server, "/livez")[0] == 200
+    assert "Traceback" not in capfd.readouterr().err and not [
+        each for each in caplog.records if each.levelname == "ERROR"
+    ]
+
+
+def test_a_fault_of_a_page_is_logged(caplog):
+    def broken():
+        raise OSError("no such thing")
+
+    with serving(ready=broken) as server:
+        assert ask(server, "/readyz")[0] == 500

@@ -41,7 +41,7 @@ def test_no_fake_end_makes_a_message_behind_the_gate() -> None:
     with next_hop() as postfix, Gate(f"smtp://127.0.0.1:{postfix.port}", rules=RULES) as gate:
         for fake in FAKE_ENDS:
             said = speak(gate.port, OUTER + fake + smuggled)
-            assert said.startswith("550 5.5.2 ") and said.count("\r\n") == 2, (fake, said)
+            assert said.startswith("550 5.5.2 ") and said.count("\r\n") == 1, (fake, said)
         assert speak(gate.port, stuffed).startswith("250 ")
         assert subjects(postfix) == ["Subject: outer"]
         assert postfix.mails()[0].content.endswith(stuffed.replace(b"\r\n..", b"\r\n.") + b"\r\n")

@@ -111,10 +111,19 @@ async def test_commands_that_further_no_mail() -> None:
 async def test_what_is_no_mail_client() -> None:
     async with open_door() as door:
         client = await door.client()
-        client.say("GET / HTTP/1.1\r\n" * 30)
+        client.say("OPEN / 1.1\r\n" * 30)
         answers = (await client.rest()).splitlines()
         assert len(answers) == 11
         assert answers[-1].startswith(b"421 4.7.0 ")
+
+
+async def test_a_browser_that_is_made_to_speak_smtp_sends_no_mail() -> None:
+    async with open_door() as door:
+        client = await door.client()
+        body = "EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\nSubject: x\r\n\r\n.\r\n"
+        client.say(f"POST / HTTP/1.1\r\nHost: gate\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+        assert (await client.rest()).startswith(b"421 4.7.0 ")
+        assert door.pipeline.seen == [] and door.sink.commands["MAIL"] == 0
 
 
 async def test_many_refused_recipients_are_no_reason_to_close() -> None:

@@ -209,7 +209,7 @@ async def test_what_is_refused_leaves_nothing_behind() -> None:
     async with open_door(memory_for_content="0", max_size="4MB") as door:
         client = await door.client()
         assert (await send(client, large(octets=6 * MEGABYTE))).startswith("552")
-        assert (await send(client, large() + b"bare\n\r\n")).startswith("550 5.5.2")
+        assert (await send(await door.client(), large() + b"bare\n\r\n")).startswith("550 5.5.2")
         assert (await send(client, b"Received: x\r\n" * 51 + large())).startswith("554 5.4.6")
         await until(lambda: is_empty(contents_of(door)))
         assert (await send(client, large())).startswith("250")

@@ -407,7 +407,6 @@ def in_message(listener: OneListener | None = None) -> Script:
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        (Fault.LINE_ENDS, "550 5.5.2"),
         (Fault.SIZE, "552 5.3.4"),
         (Fault.DISK, "452 4.3.1"),
         (Fault.MEMORY, "451 4.3.2"),
@@ -420,6 +419,33 @@ def test_what_cannot_be_taken_ends_the_transaction(fault: Fault | bytes, code: s
     assert script.gets(None) == READ
     assert script.codes() == [code]
     assert not script.session.in_message
+
+
+def test_behind_a_message_whose_end_is_in_doubt_nothing_is_a_command() -> None:
+    script = in_message()
+    assert script.gets(Fault.LINE_ENDS) == ABANDON
+    assert script.gets(None) is None  # the connection is over
+    assert script.codes() == ["550 5.5.2"] and not script.session.in_message
+
+
+@pytest.mark.parametrize("line", [b"POST / HTTP/1.1", b"get / HTTP/1.0", b"PRI * HTTP/2.0", b"CONNECT mx:25 HTTP/1.1"])
+def test_a_browser_sends_no_mail(line: bytes) -> None:
+    """A page can have a browser send what it likes as the body of a request."""
+    script = Script(OneListener())
+    assert script.gets(line + b"\r\nHost: gate\r\n\r\n" + EHLO + MAIL) is None
+    assert script.codes()[-1] == "421 4.7.0"
+
+
+@pytest.mark.parametrize("line", [b"AUTH PLAIN AGEAYg==", b"expn staff", b"ETRN example.gov"])
+def test_commands_that_are_not_offered(line: bytes) -> None:
+    script = hello()
+    assert script.gets(line + b"\r\n") == READ and script.codes() == ["502 5.5.1"]
+
+
+def test_of_a_chunk_nothing_is_a_command() -> None:
+    """RFC 3030 2: the chunk follows at once, whatever the reply."""
+    script = hello()
+    assert script.gets(b"BDAT 60 LAST\r\n" + MAIL) is None and script.codes() == ["502 5.5.1"]
 
 
 @pytest.mark.parametrize("waiting", [True, False])
