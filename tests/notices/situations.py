@@ -1,0 +1,356 @@
+"""Every situation in which a gate writes to somebody, played on a gate of its own: its pipeline, office and people."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import EmailMessage
+from functools import partial
+from pathlib import Path
+
+from gatekeeper.background.reminders import Reminders
+from gatekeeper.ledger.service import Terms
+from gatekeeper.outbox import letter_lists
+from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.store import Database, Store, jobs
+from tests.ledger.scene import TODAY, Scene
+from tests.notices.reading import read
+from tests.store.arrivals import people
+
+CIO, DEPUTY, ADMIN = "cio@example.gov", "deputy@example.gov", "admin@example.gov"
+HEAD, NEWS, HR, CLERK = "head@doa.example.gov", "news@doa.example.gov", "hr@example.gov", "clerk@doa.example.gov"
+HOUR, DAY = 3_600.0, 86_400.0
+RULES = f"""\
+version: 1
+title: Mass electronic mail
+contact: servicedesk@example.gov, 406-555-0100
+timezone: America/Denver
+agencies:
+  DOA: {{name: Department of Administration, domains: [doa.example.gov]}}
+  DPHHS: {{name: Public Health and Human Services, domains: [dphhs.example.gov]}}
+people:
+  {CIO}: {{roles: [approver], final: true}}
+  {DEPUTY}: {{roles: [approver]}}
+  {ADMIN}: {{roles: [admin]}}
+  {HR}: {{roles: [owner], of: [DPHHS], asked: when needed}}
+  {HEAD}: {{roles: [requester], of: [DOA]}}
+mailing: {{gather: off}}
+requests: {{notice: 5 working days, calendar: US-MT}}
+held: {{remind: 2 working days, escalate: {{after: 4 working days}}, expire: 10 working days}}
+preflight: may-i@example.gov
+mass: {{people: {{over: 200}}}}
+rules:
+  - id: approval
+    cite: 1220.XS2 III.A
+    when: {{users: {{over: 2000}}, agencies: {{over: 1}}}}
+    then: hold
+    ask: {{any: 2, of: [approver, owners]}}
+    say: This mailing reaches {{users}} users in {{agencies}} agencies; over 2000 users in more than one agency needs approval.
+  - id: attachments
+    when: {{mass: true, attachments: {{over: 0}}}}
+    then: warn
+    say: Mass mail should not carry attachments; link to the file instead.
+"""  # noqa: E501
+ONE = RULES.replace("    ask: {any: 2, of: [approver, owners]}\n", "")
+TEXT = b"""Dear colleagues,
+
+open enrolment for health insurance begins on Monday. Please read what
+changes for families, and choose a plan by 15 December:
+
+https://benefits.example.gov/enrolment
+
+Your benefits team
+"""
+FILE = b"""--b
+Content-Type: text/plain
+
+%s
+--b
+Content-Type: application/pdf
+Content-Disposition: attachment; filename="plan.pdf"
+
+%s
+--b--
+""" % (TEXT, b"x" * 40_960)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What somebody got."""
+
+    reader: str
+    mail: EmailMessage
+
+    @property
+    def text(self) -> str:
+        """What people read of it."""
+        body = self.mail.get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
+
+
+class Play(Scene):
+    """A gate whose letters are read."""
+
+    def __init__(self, folder: Path, rules: str = ONE) -> None:
+        self.opened = Store(Database(f"sqlite:///{folder}/gate.db", timeout=5))
+        self.opened.open()
+        super().__init__(self.opened, folder, rules)
+        self.reminders = Reminders(self.store, self.letterhead, clock=self.clock)
+
+    def letterhead(self) -> Letterhead:
+        return Letterhead(self.active_policy.current.ruleset, "gate.example.gov", "https://gate.example.gov")
+
+    async def mass(self, number: int = 2400, start: int = 0, sender: str = NEWS, **more: object):
+        """Mail of that sender to so many people."""
+        head = f'From: "Benefits" <{sender}>\r\nTo: undisclosed-recipients:;\r\nSubject: Open enrolment\r\n'
+        head += f"Message-ID: <{self.sent + 1}@doa.example.gov>\r\nMIME-Version: 1.0\r\n"
+        text = more.pop("text", None) or TEXT
+        kind = 'multipart/mixed; boundary="b"' if more.pop("file", False) else "text/plain"
+        content = f"{head}Content-Type: {kind}\r\n\r\n".encode() + text.replace(b"\n", b"\r\n")
+        one = self.message(people(number, start=start), sender=sender, **more)
+        return await self.pipeline.receive(one.__class__(**{**fields(one), "content": content}), self.hop)
+
+    async def after(self, seconds: float = 3.0) -> list[Letter]:
+        """Let time pass; what was mailed by then."""
+        self.now += seconds
+        await self.reminders.attend()
+        return self.letters()
+
+    def letters(self) -> list[Letter]:
+        """What waits to be mailed."""
+        return [Letter(job.recipient, read(content)) for job, content in self.store.call(self._take)]
+
+    def _take(self, connection):
+        found = []
+        for job in jobs.lease(connection, self.now + 1, 0.0, 500):
+            content = job.content
+            if job.kind == jobs.RELEASE:
+                continue
+            if content is None:
+                content = letter_lists.compose(connection, self.letterhead(), job, self.now)
+            jobs.finish(connection, job)
+            if content is not None:
+                found.append((job, content))
+        return found
+
+
+def fields(value: object) -> dict[str, object]:
+    """The fields of a frozen value."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def to(letters: list[Letter], reader: str, subject: str = "") -> Letter:
+    """The one letter to that reader whose subject begins so."""
+    (found,) = [each for each in letters if each.reader == reader and str(each.mail["Subject"]).startswith(subject)]
+    return found
+
+
+# -- mailings ----------------------------------------------------------------------------------------------------
+
+
+async def held_to_sender(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass(300, text=FILE[:4])
+    await play.mass(2400, start=300)
+    return to(await play.after(), NEWS, "Held")
+
+
+async def waiting(folder: Path) -> Letter:
+    play = Play(folder, RULES)
+    await play.mass(1500)
+    await play.mass(900, start=1500, text=FILE, file=True)
+    return to(await play.after(), CIO)
+
+
+async def waiting_again(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    play.service.deny(1, DEPUTY, "The date is wrong")
+    await play.after(2 * HOUR)
+    await play.mass()
+    return to(await play.after(), CIO)
+
+
+async def reminder(folder: Path) -> Letter:
+    play = await _waited(folder, 2)
+    return to(play.letters(), CIO)
+
+
+async def still_waiting(folder: Path) -> Letter:
+    play = await _waited(folder, 2)
+    return to(play.letters(), NEWS)
+
+
+async def passed_on(folder: Path) -> Letter:
+    play = await _waited(folder, 7)
+    return to(play.letters(), ADMIN)
+
+
+async def _waited(folder: Path, days: int) -> Play:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    play.now += days * DAY
+    await play.reminders.attend()
+    return play
+
+
+async def approved_to_sender(folder: Path) -> Letter:
+    play = Play(folder, RULES)
+    await play.mass()
+    await play.after()
+    play.service.approve(1, DEPUTY)
+    play.service.approve(1, CIO, "Please send it in the evening next time")
+    return to(play.letters(), NEWS)
+
+
+async def approved_in_part(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    seen = play.service.show(1).mailing.version
+    await play.mass(400, start=2400, text=b"Another text that is not as the others were, and quite long too.\n")
+    play.letters()
+    play.service.approve(1, CIO, seen=seen, only_seen=True)
+    return to(play.letters(), NEWS)
+
+
+async def approved_to_others(folder: Path) -> Letter:
+    play = Play(folder, RULES)
+    await play.mass()
+    await play.after()
+    play.service.approve(1, DEPUTY)
+    play.service.approve(1, CIO, "Agreed with HR")
+    return to(play.letters(), DEPUTY)
+
+
+async def denied_to_sender(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    play.service.deny(1, CIO, "A birthday is no official business")
+    return to(play.letters(), NEWS)
+
+
+async def denied_to_others(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    play.service.deny(1, CIO, "A birthday is no official business")
+    return to(play.letters(), DEPUTY)
+
+
+async def returned_to_sender(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    play.service.ask_changes(1, CIO, "Name the people to call about the plans")
+    return to(play.letters(), NEWS)
+
+
+async def withdrawn_to_sender(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    await play.after()
+    play.service.withdraw(1, ADMIN, "Asked by telephone")
+    return to(play.letters(), NEWS)
+
+
+async def lapsed_to_sender(folder: Path) -> Letter:
+    play = await _waited(folder, 20)
+    return to(play.letters(), NEWS)
+
+
+async def warned(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass(300, text=FILE, file=True)
+    return to(play.letters(), NEWS)
+
+
+async def listed(folder: Path) -> Letter:
+    play = Play(folder)
+    for number in range(3):
+        await play.mass(2400, start=number, text=TEXT.replace(b"Monday", b"Tuesday"), sender=f"news{number}@doa.example.gov")
+        await play.after()
+    return to(await play.after(HOUR), CIO)
+
+
+async def may_i(folder: Path) -> Letter:
+    play = Play(folder)
+    one = play.message(["may-i@example.gov", *people(2400)], sender=CLERK)
+    await play.pipeline.receive(one, play.hop)
+    return to(play.letters(), CLERK)
+
+
+# -- requests ----------------------------------------------------------------------------------------------------
+
+PLANNED = TODAY + timedelta(days=9)
+
+
+async def _requested(folder: Path, rules: str = ONE, **changes: object) -> Play:
+    play = Play(folder, rules)
+    play.ask("The plans change by law", planned=PLANNED, **changes)
+    return play
+
+
+async def request_received(folder: Path) -> Letter:
+    return to(await (await _requested(folder)).after(), HEAD)
+
+
+async def request_waiting(folder: Path) -> Letter:
+    return to(await (await _requested(folder)).after(), CIO)
+
+
+async def request_approved(folder: Path) -> Letter:
+    play = await _requested(folder)
+    await play.after()
+    play.service.approve_request(1, CIO, "Good luck", Terms())
+    return to(await play.after(), HEAD)
+
+
+async def request_changes(folder: Path) -> Letter:
+    play = await _requested(folder)
+    await play.after()
+    play.service.ask_changes_of_request(1, CIO, "Please send it after the holiday")
+    return to(await play.after(), HEAD)
+
+
+async def request_denied(folder: Path) -> Letter:
+    play = await _requested(folder)
+    await play.after()
+    play.service.deny_request(1, DEPUTY, "Not in the week of the election")
+    return to(await play.after(), HEAD)
+
+
+async def request_appealed(folder: Path) -> Letter:
+    play = await _requested(folder)
+    await play.after()
+    play.service.deny_request(1, DEPUTY, "Not in the week of the election")
+    await play.after()
+    play.service.submit_again(1, play.nothing_new(), HEAD, "The law names the day", appeal=True)
+    return to(await play.after(), CIO)
+
+
+async def request_used(folder: Path) -> Letter:
+    play = await _requested(folder, planned=TODAY)
+    await play.after()
+    play.service.approve_request(1, CIO, "", Terms())
+    await play.after()
+    await play.mass()
+    return to(await play.after(), HEAD)
+
+
+Situation = Callable[[Path], Awaitable[Letter]]
+LETTERS: dict[str, Situation] = {
+    each.__name__.replace("_", "-"): each
+    for each in (
+        held_to_sender, still_waiting, approved_to_sender, approved_in_part, denied_to_sender, returned_to_sender,
+        withdrawn_to_sender, lapsed_to_sender, warned, may_i, waiting, waiting_again, reminder, passed_on,
+        approved_to_others, denied_to_others, listed, request_received, request_waiting, request_approved,
+        request_changes, request_denied, request_appealed, request_used,
+    )
+}  # fmt: skip
+COMMANDS: dict[str, Callable[[Path], Awaitable[str]]] = {}
