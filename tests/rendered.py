@@ -1,7 +1,7 @@
-"""The notices of docs/notices.md and the commands of docs/deciding.md, as a gate writes them.
+"""The letters of docs/notices.md and the commands of docs/deciding.md, as a gate writes them.
 
-`python -m tests.rendered` plays each situation on a gate and writes what people get into the pages; a test says when
-they are not what the gate writes.
+`python -m tests.rendered` plays each situation on a gate of its own and writes what people get into the pages; a test
+says when they are not what the gate writes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
-from tests.notices.situations import COMMANDS, LETTERS, Letter
+from tests.notices.situations import LETTERS, Letter
 
+T = TypeVar("T")
 DOCS = Path(__file__).parents[1] / "docs"
-NOTICES, DECIDING = DOCS / "notices.md", DOCS / "deciding.md"
-_BLOCK = "<!-- {name}: made by python -m tests.rendered -->\n```text\n{text}\n```\n"
+NOTICES = DOCS / "notices.md"
+_SECTION = "<!-- {name}: made by python -m tests.rendered -->\n\n{text}\n\n<!-- end of {name} -->\n"
 
 
-def play(situation: Callable[[Path], Awaitable[object]]) -> object:
+def play(situation: Callable[[Path], Awaitable[T]]) -> T:
     """Play one situation in a folder of its own; return what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(situation(Path(folder)))  # type: ignore[arg-type]
@@ -27,30 +29,45 @@ def play(situation: Callable[[Path], Awaitable[object]]) -> object:
 
 def shown(letter: Letter) -> str:
     """A letter as it stands in the page."""
-    return f"To: {letter.mail['To']}\nSubject: {letter.mail['Subject']}\n\n{letter.text.rstrip()}"
+    lines = letter.text.rstrip().splitlines()
+    return "\n".join([f"To: {letter.mail['To']}", f"Subject: {letter.mail['Subject']}", "", *lines])
 
 
-def renewed(page: str, made: dict[str, str]) -> str:
-    """The page with each of these blocks as it is made."""
-    for name, text in made.items():
-        block = _BLOCK.format(name=name, text=text)
-        pattern = re.compile(_BLOCK.format(name=re.escape(name), text="(?s:.*?)").replace("\n```\n", "\n```\n"))
-        page, number = pattern.subn(lambda _, block=block: block, page)
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub writes it."""
+    return re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+
+
+def table() -> str:
+    """Who is told what in which situation, and where that is tested."""
+    head = "| what happens | who reads | what they are told | tests |\n| --- | --- | --- | --- |"
+    rows = (
+        f"| [{each.happens}](#{anchor(each.heading)}) | {each.reader} | {each.told} | `tests/{each.tested}` |"
+        for each in LETTERS
+    )
+    return "\n".join([head, *rows])
+
+
+def letters() -> str:
+    """Every letter under its heading."""
+    return "\n\n".join(f"### {each.heading}\n\n```text\n{shown(play(each.play))}\n```" for each in LETTERS)
+
+
+def renewed(page: str, sections: dict[str, str]) -> str:
+    """The page with each of these sections as it is made."""
+    for name, text in sections.items():
+        begins, ends = (re.escape(part) for part in _SECTION.format(name=name, text="\0").split("\0"))
+        made = _SECTION.format(name=name, text=text)
+        page, number = re.subn(f"{begins}.*?{ends}", lambda _, made=made: made, page, flags=re.DOTALL)
         if number != 1:
-            raise ValueError(f"expected one block of {name}, found {number}")
+            raise ValueError(f"expected one section of {name}, found {number}")
     return page
 
 
-def letters() -> dict[str, str]:
-    """Every letter, by the name of its block."""
-    return {name: shown(play(situation)) for name, situation in LETTERS.items()}  # type: ignore[arg-type]
-
-
-def commands() -> dict[str, str]:
-    """What each command prints, by the name of its block."""
-    return {name: str(play(situation)) for name, situation in COMMANDS.items()}
+def notices_page() -> str:
+    """docs/notices.md as it has to be."""
+    return renewed(NOTICES.read_text(encoding="utf-8"), {"table of letters": table(), "letters": letters()})
 
 
 if __name__ == "__main__":
-    NOTICES.write_text(renewed(NOTICES.read_text(encoding="utf-8"), letters()), encoding="utf-8")
-    DECIDING.write_text(renewed(DECIDING.read_text(encoding="utf-8"), commands()), encoding="utf-8")
+    NOTICES.write_text(notices_page(), encoding="utf-8")

@@ -196,14 +196,13 @@ class GatherRunner:
     def _tell(
         self, connection: Connection, gathered: GatheredMailing, kind: str, reasons: tuple[Reason, ...], now: float
     ) -> None:
-        """Queue a notice to the sender. Args: `kind` is a key of _NOTICES."""
-        told = next((batch for batch in gathered.batches if batch.notify), None)
-        if told is None:
-            return
+        """Queue a notice to each sender. Args: `kind` is a key of _NOTICES."""
         mailing, letterhead = gathered.mailing, self.letterhead()
-        summary = letterhead.summary(mailing, reasons, told)
-        notice = to_senders.SenderNotice(f"{kind}:{mailing.key}", mailing.key, summary, _NOTICES[kind])
-        to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
+        queue = to_senders.queue_held_notice if kind == "held" else to_senders.queue_notice
+        for own in to_senders.by_sender(gathered.batches):
+            summary = letterhead.summary(mailing, reasons, own[0])
+            notice = to_senders.SenderNotice(kind, mailing.key, summary, _NOTICES[kind])
+            queue(connection, letterhead, notice, moment_of(now))
 
 
 def _reasons(judged: Rejudged) -> dict[int, tuple[Reason, ...]]:

@@ -28,6 +28,7 @@ from gatekeeper.outbox.matter_brief import MatterOutcome, of_mailing
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.evidence import Judgment
 from gatekeeper.store import Connection, Store, StoreError, rechecks
+from gatekeeper.store.permit_givers import givers
 from gatekeeper.store.rechecks import RecheckCandidate
 
 log = logging.getLogger("gatekeeper.meetings")
@@ -100,7 +101,7 @@ class Rechecks:
             brief = of_mailing(connection, self.letterhead(), key, now)
             rechecks.release_candidate(connection, candidate, judged.permits, now)
             self._tell(connection, candidate, judged.permits, now)
-            outcome = MatterOutcome("approved", (_named(judged.permits),), "is being sent")
+            outcome = MatterOutcome("approved", _named(connection, judged.permits), "is on its way")
             to_approvers.tell_decided(connection, brief, outcome, now)
             return RecheckOutcome(candidate.mailing.id, key, judged.permits, judged.each)
         rechecks.keep_held(connection, candidate, _holding(judged), _begins(judged.standing, now))
@@ -113,18 +114,21 @@ class Rechecks:
         return rejudge(connection, candidate, kept, policy, self.clock())
 
     def _tell(self, connection: Connection, candidate: RecheckCandidate, permits: tuple[str, ...], now: float) -> None:
-        told = next((batch for batch in candidate.batches if batch.notify), None)
-        if told is None:
-            return
+        """Tell each sender by whose permit their part of the mailing is released."""
         mailing, letterhead = candidate.mailing, self.letterhead()
-        summary = letterhead.summary(mailing, mailing.reasons, told)
-        render = partial(notices.released_notice, approval=ApprovalNote((_named(permits),)))
-        notice = to_senders.SenderNotice(once_name(mailing.id, permits), mailing.key, summary, render)
-        to_senders.queue_notice(connection, notice, letterhead.organisation, moment_of(now))
+        for own in to_senders.by_sender(candidate.batches):
+            summary = letterhead.summary(mailing, mailing.reasons, own[0])
+            recipients = sum(len(batch.recipients) for batch in own)
+            note = ApprovalNote(_named(connection, permits), recipients=recipients)
+            render = partial(notices.released_notice, approval=note)
+            notice = to_senders.SenderNotice(once_name(mailing.id, permits), mailing.key, summary, render)
+            to_senders.queue_notice(connection, letterhead, notice, moment_of(now))
 
 
-def _named(permits: Sequence[str]) -> str:
-    return f"{'permit' if len(permits) == 1 else 'permits'} {', '.join(permits)}"
+def _named(connection: Connection, permits: Sequence[str]) -> tuple[str, ...]:
+    """Return who gave the permits, with the permits beside the last of them."""
+    *others, last = givers(connection, permits)
+    return (*others, f"{last} ({'permit' if len(permits) == 1 else 'permits'} {', '.join(permits)})")
 
 
 def once_name(mailing: str, permits: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from gatekeeper.policy import agreement, matters
 from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, Store, StoreError, mailings, reminders, requests, views
+from gatekeeper.store.across import is_common
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.reminders import ESCALATED, INFORMED, NOTIFIED
@@ -133,7 +134,7 @@ class Reminders:
         told = ", ".join(sorted(asked.people)) or None
         _note(connection, matter, Event(now, step, text=told, details=asked.as_details()))
         if step not in (INFORMED, NOTIFIED):
-            to_approvers.tell_sender(connection, brief, step, asked.people, now)
+            to_approvers.tell_senders(connection, brief, step, asked.people, now)
         return f"{brief.question.id} {step} nrcpt={len(asked.people)}"
 
     def _brief(self, connection: Connection, matter: Matter, content: HeldContent | None) -> MatterBrief | None:
@@ -163,9 +164,10 @@ class Reminders:
         mailing, letterhead, now = views.view_mailing(connection, key), self.letterhead(), self.clock()
         kept = views.find_batches(connection, key, BatchState.HELD)
         brief = of_mailing(connection, letterhead, key, now)
+        common = is_common(connection, key)
         mailings.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)
         reasons = tuple(reason.text for reason in mailing.reasons)
-        queue_report(connection, letterhead, EndOfMailing(mailing, kept, Occasion.LAPSED, reasons), now)
+        queue_report(connection, letterhead, EndOfMailing(mailing, kept, Occasion.LAPSED, reasons, common=common), now)
         outcome = MatterOutcome("not decided in time", then="went back to its sender")
         to_approvers.tell_decided(connection, brief, outcome, now)
         return f"{mailing.id} expired"

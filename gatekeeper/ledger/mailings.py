@@ -31,7 +31,7 @@ from gatekeeper.outbox import to_approvers
 from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
 from gatekeeper.outbox.held_content import HeldContent, read_content
 from gatekeeper.outbox.matter_brief import MatterOutcome, of_mailing
-from gatekeeper.outbox.to_senders import SenderNotice, queue_notice
+from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_notice
 from gatekeeper.outbox.who_decides import question_of_mailing
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, decided_mailing
@@ -39,6 +39,7 @@ from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules.likeness import unlike
 from gatekeeper.store import Connection, mailings, views
+from gatekeeper.store.across import is_common
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.reminders import ASKED, held_batches
@@ -167,7 +168,7 @@ def _release(
     given = _grant(ctx, mailing, looked, kept, final.terms)
     brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
     permit = mailings.approve(ctx.connection, mailing, kept, given, act)
-    outcome = MatterOutcome("approved", final.people, "is being sent", act.reason)
+    outcome = MatterOutcome("approved", final.people, "is on its way", act.reason)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
     _tell_released(ctx, mailing, kept, ApprovalNote(final.people, act.reason), permit)
     return permit
@@ -282,13 +283,12 @@ def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -
 def _tell_released(
     ctx: VerbContext, mailing: MailingView, kept: Iterable[BatchView], note: ApprovalNote, permit: str
 ) -> None:
-    told = [batch for batch in kept if batch.notify]
-    if not told:
-        return
-    summary = ctx.letterhead.summary(mailing, mailing.reasons, told[0])
-    render = partial(notices.released_notice, approval=note)
-    notice = SenderNotice(f"released:{mailing.id}:{permit}", mailing.key, summary, render)
-    queue_notice(ctx.connection, notice, ctx.letterhead.organisation, ctx.moment)
+    """Tell each sender that their part of a mailing was approved."""
+    for own in by_sender(each for each in kept if each.state is BatchState.HELD):
+        summary = ctx.letterhead.summary(mailing, mailing.reasons, own[0])
+        render = partial(notices.released_notice, approval=replace(note, recipients=_recipients_of(own)))
+        notice = SenderNotice(f"released:{permit}", mailing.key, summary, render)
+        queue_notice(ctx.connection, ctx.letterhead, notice, ctx.moment)
 
 
 def deny(ctx: VerbContext, number: int, seen: Seen) -> Decision:
@@ -322,13 +322,14 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
     grew = "" if seen.version else grown_lately(mailing, views.timeline(ctx.connection, mailing.key), ctx.now)
     kept = [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
     brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
+    common = is_common(ctx.connection, mailing.key)
     with named(mailing.id):
         mailings.close(ctx.connection, mailing, name, act, left)
     outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", act.reason)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
     asked = "changes asked: " if name == "changes" else ""
     reasons = (asked + act.reason,) if act.reason else ()
-    queue_report(ctx.connection, ctx.letterhead, EndOfMailing(mailing, kept, occasion, reasons), act.at)
+    queue_report(ctx.connection, ctx.letterhead, EndOfMailing(mailing, kept, occasion, reasons, act.by, common), act.at)
     return _decided(ctx, mailing, grew=grew)
 
 

@@ -13,8 +13,11 @@ from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_permit, keep_permits
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Reason, Scope
+from gatekeeper.notices import held_notice
+from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_held_notice
 from gatekeeper.policy.approvers import Question
 from gatekeeper.store import Connection, views
 from gatekeeper.store import permits as stored_permits
@@ -154,7 +157,7 @@ def narrow(ctx: VerbContext, number: int, to: Narrowed, seen: str | None) -> Per
     changes = _narrower(ctx, permit, to)
     with named(permit.id):
         stored_permits.change(ctx.connection, permit, "narrow", act, **changes)
-    stored_permits.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was narrowed: {act.reason}"), act)
+    _stop(ctx, permit, mailings, f"was narrowed: {act.reason}")
     return show(ctx, number)
 
 
@@ -171,7 +174,19 @@ def revoke(ctx: VerbContext, number: int, seen: str | None) -> PermitCase:
 def take_back(ctx: VerbContext, permit: PermitView, mailings: list[int], act: Act) -> None:
     """Revoke a permit that is locked with the mailings that used it; raises LifecycleError."""
     stored_permits.change(ctx.connection, permit, "revoke", act)
-    stored_permits.stop(ctx.connection, permit, mailings, _why(ctx, permit, f"was revoked: {act.reason}"), act)
+    _stop(ctx, permit, mailings, f"was revoked: {act.reason}")
+
+
+def _stop(ctx: VerbContext, permit: PermitView, mailings: list[int], what: str) -> None:
+    """Hold again what was released under a permit and has not left, and tell the senders of it."""
+    stored_permits.stop(ctx.connection, permit, mailings, _why(ctx, permit, what), ctx.act)
+    for key in mailings:
+        mailing = views.view_mailing(ctx.connection, key)
+        held = views.find_batches(ctx.connection, key, BatchState.HELD) if mailing.held_at == ctx.now else []
+        for own in by_sender(held):
+            summary = ctx.letterhead.summary(mailing, mailing.reasons, own[0])
+            notice = SenderNotice("held", key, summary, held_notice)
+            queue_held_notice(ctx.connection, ctx.letterhead, notice, ctx.moment)
 
 
 def review(ctx: VerbContext, number: int) -> PermitCase:

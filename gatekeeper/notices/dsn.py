@@ -75,6 +75,7 @@ def _words(report: DeliveryReport, organisation: Organisation) -> dict[str, str]
         "subject": _subject(report),
         "headline": "Not sent to everybody" if report.sent else "Not sent",
         "sent": report.sent,
+        "by": f" by {plain(report.by)}" if report.by else "",
         **organisation_words(organisation, report.link),
     }
 

@@ -26,27 +26,33 @@ _AUTOMATIC: Fields = [("Auto-Submitted", "auto-generated"), ("MIME-Version", "1.
 
 
 def held_notice(mailing: MailingSummary, organisation: Organisation, now: datetime) -> bytes:
-    """Tell the sender that the mailing waits for a decision, and who has it already; policy M3 and M5.
+    """Tell the sender that the mailing waits for a decision, of whom and until when, and who has it already (M3, M5).
 
     Args: `now`, aware, becomes the Date field. Returns a message to `mailing.sender`. Raises ValueError where that is
     no address or `now` has no zone.
     """
     begun = f"{mailing.sent} To the others it has not been sent yet."
-    words = {"sent": begun if mailing.sent else "Your message has not been sent yet."}
+    words = {
+        "sent": begun if mailing.sent else "Your message has not been sent yet.",
+        "decides": mailing.decides or "an approver",
+        "otherwise": mailing.otherwise,
+    }
     return _notice("held", mailing, organisation, now, words)
 
 
 def released_notice(
     mailing: MailingSummary, organisation: Organisation, now: datetime, approval: ApprovalNote = _NOBODY
 ) -> bytes:
-    """Tell the sender that the mailing, or a part of it, was approved and is on its way; policy M5.
+    """Tell the sender that the mailing, or a part of it, was approved; policy M5.
 
-    Otherwise as `held_notice`.
+    It is not said to be sent: the next hop may be down, and take it later. Otherwise as `held_notice`.
     """
     in_part, comment = approval.in_part, approval.comment
     rest = "What came after they had looked at it is still held, until somebody decides about it."
+    to = say_count(approval.recipients, "recipient", "recipients") if approval.recipients else "its recipients"
     words = {
-        "headline": "A part is approved and sent" if in_part else "Approved and sent",
+        "headline": "A part is approved" if in_part else "Approved",
+        "going": to,
         "what": "A part of your message" if in_part else "Your message",
         "rest": rest if in_part else "",
         "by": by_all(approval.by),

@@ -19,17 +19,17 @@ from gatekeeper.lib.immutable import immutable
 _WIDTH = 76
 _ALWAYS = frozenset({"number", "subject", "title", "contact", "look"})
 _REPORT = _ALWAYS | {"reasons", "recipients", "until"}
-_RETURNED = _REPORT | {"headline", "sent"}
+_RETURNED = _REPORT | {"headline", "sent", "by"}
 _NOTICE = _ALWAYS | {"reach", "reasons", "by", "comment"}
 _MATTER = _ALWAYS | {"what", "details", "reasons", "asked", "otherwise", "how", "since", "sent", "before", "excerpt"}
 KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, and the names that it may use
-    "held": _NOTICE | {"sent"},
-    "released": _NOTICE | {"headline", "what", "rest"},
+    "held": _NOTICE | {"sent", "decides", "otherwise"},
+    "released": _NOTICE | {"headline", "what", "rest", "going"},
     "warning": _NOTICE,
     **dict.fromkeys(("denied", "refused", "withdrawn", "lapsed"), _RETURNED),
     **dict.fromkeys(("undeliverable", "delayed"), _REPORT),
-    **dict.fromkeys(("waiting", "reminder", "passed-on"), _MATTER),
-    "still-waiting": _MATTER | {"done"},
+    **dict.fromkeys(("waiting", "reminder"), _MATTER),
+    **dict.fromkeys(("passed-on", "still-waiting"), _MATTER | {"done"}),
     "decided": _ALWAYS | {"what", "details", "outcome", "by", "then", "comment"},
     "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next"},
     "list": frozenset({"title", "contact", "look", "headline", "waiting", "decided", "how"}),

@@ -54,15 +54,18 @@ class MailingSummary:
     message_id: str | None = None  # without angle brackets, as in Facts
     link: str = ""  # the page that shows the mailing; "" without a console
     sent: str = ""  # sentences: who has it already, or is about to; "" where nobody has it
+    decides: str = ""  # whose decision a held mailing waits for, by name
+    otherwise: str = ""  # what happens if nobody decides
 
 
 @immutable
 class ApprovalNote:
-    """Who approved a mailing, what the last of them says, and whether a part of it is still held."""
+    """Who approved a mailing, what the last of them says, to how many it goes, and whether a part is still held."""
 
     by: tuple[str, ...]
     comment: str = ""
     in_part: bool = False
+    recipients: int = 0
 
 
 @immutable
@@ -120,4 +123,5 @@ class DeliveryReport:
     message_id: str | None = None
     link: str = ""
     sent: str = ""  # sentences: who has it already, or is about to, of a mailing whose rest is returned
+    by: str = ""  # who denied or withdrew it, or asked for changes
     retry_until: datetime | None = None  # for DELAYED (RFC 3464 2.3.9)

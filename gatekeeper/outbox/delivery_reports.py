@@ -10,24 +10,33 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.notices import DeliveryReport, Occasion, RecipientReport
-from gatekeeper.outbox.letterhead import Letterhead
-from gatekeeper.outbox.to_senders import sent_so_far
+from gatekeeper.outbox.letterhead import Letterhead, once_name
+from gatekeeper.outbox.to_senders import OF_ONE, OF_SEVERAL, sent_so_far
 from gatekeeper.store import Arrival, Connection, jobs
 from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
 
 
 @immutable
 class EndOfMailing:
-    """The end of a mailing of which batches are not sent any more: which, on what occasion, and why."""
+    """The end of a mailing of which batches are not sent any more: which, on what occasion, why, and by whom."""
 
     mailing: MailingView
     batches: list[BatchView]
     occasion: Occasion
     reasons: tuple[str, ...]
+    by: str = ""
+    common: bool = False  # others have sent mail of it, too
+
+    def of_each_sender(self) -> list[EndOfMailing]:
+        """Return the end of each sender's batches: each sender gets a report about their own."""
+        found: dict[str, list[BatchView]] = {}
+        for batch in self.batches:
+            found.setdefault(batch.owner, []).append(batch)
+        return [replace(self, batches=batches) for batches in found.values()]
 
     @property
     def addressee(self) -> str | None:
-        """Who gets the one DSN; None where nobody can be told.
+        """Who gets the DSN about one sender's batches; None where nobody can be told.
 
         This is the envelope sender; where VERP gave the batches many, the inside mailbox that owns them.
         """
@@ -44,7 +53,15 @@ class EndOfMailing:
 
 
 def queue_report(connection: Connection, letterhead: Letterhead, end: EndOfMailing, now: float) -> bool:
-    """Queue the one DSN that ends a mailing (RFC 3464), for all its recipients that still wait."""
+    """Queue the DSN that ends a mailing (RFC 3464), one for each sender; return True where anybody is told."""
+    each = end.of_each_sender()
+    what = OF_SEVERAL if len(each) > 1 or end.common else OF_ONE
+    sent = sent_so_far(connection, end.mailing, now, what)
+    told = [_queue_end(connection, letterhead, one, sent, now) for one in each]  # all of them: `any` would stop early
+    return any(told)
+
+
+def _queue_end(connection: Connection, letterhead: Letterhead, end: EndOfMailing, sent: str, now: float) -> bool:
     mailing, recipient = end.mailing, end.addressee
     if recipient is None:
         return False
@@ -61,9 +78,11 @@ def queue_report(connection: Connection, letterhead: Letterhead, end: EndOfMaili
         reasons=end.reasons,
         message_id=first.message_id,
         link=letterhead.link(mailing.id),
-        sent=sent_so_far(connection, mailing, now),
+        sent=sent,
+        by=end.by if end.by not in (recipient, *first.owners) else "",
     )
-    job = jobs.NewJob(jobs.DSN, now, once=f"{end.occasion}:{mailing.id}", mailing_id=mailing.key, recipient=recipient)
+    once = once_name(end.occasion, mailing.id, recipient)
+    job = jobs.NewJob(jobs.DSN, now, once=once, mailing_id=mailing.key, recipient=recipient)
     return _queue(connection, letterhead, report, job)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from gatekeeper import notices
 from gatekeeper.lib.marks import marked_line
@@ -17,7 +16,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message import subject_key
 from gatekeeper.notices import MatterNotice, numbered_list
-from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.outbox.letterhead import Letterhead, once_name, reader_name
 from gatekeeper.store import Connection, jobs, letters, views
 from gatekeeper.store.jobs import Job
 from gatekeeper.store.letters import ListedLetter, SingleLetter
@@ -40,15 +39,6 @@ class LetterSubject:
     subject: str
 
 
-def once_name(name: str, number: str, address: str) -> str:
-    """Return the name of a notice to one person; short for any address."""
-    return f"{name}:{number}:{_reader(address)}"
-
-
-def _reader(address: str) -> str:
-    return sha256(address.encode()).hexdigest()[:16]
-
-
 def put_off(
     connection: Connection, about: LetterSubject, to: Sequence[str], steps: Collection[str], now: float
 ) -> tuple[str, ...]:
@@ -63,7 +53,7 @@ def put_off(
         listed = [letter for letter in waiting if letter.reader == each]
         if any(letter.mailing == about.mailing for letter in listed):
             continue  # the list will say what has become of it
-        own = [letter for letter in known if letter.reader == _reader(each)]
+        own = [letter for letter in known if letter.reader == reader_name(each)]
         begun = _hour(own, about, key)
         if begun is None:
             singly.append(each)
@@ -123,7 +113,7 @@ def _content(letterhead: Letterhead, reader: str, mailings: Sequence[MailingView
         to=(reader,),
         number="",
         subject=None,
-        root=f"list-{_reader(reader)}.{now:.0f}@{letterhead.hostname}",
+        root=f"list-{reader_name(reader)}.{now:.0f}@{letterhead.hostname}",
         opens=True,
         link=letterhead.link("").rstrip("/"),
         words=words,

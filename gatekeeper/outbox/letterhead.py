@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from hashlib import sha256
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Reason
@@ -67,3 +68,13 @@ def said(moment: datetime, letterhead: Letterhead) -> str:
 def said_day(day: date) -> str:
     """Return a day: `Wednesday 2 December 2026`."""
     return f"{day:%A} {day.day} {day:%B %Y}"
+
+
+def once_name(name: str, number: str, address: str) -> str:
+    """Return the name of a notice to one person; short for any address."""
+    return f"{name}:{number}:{reader_name(address)}"
+
+
+def reader_name(address: str) -> str:
+    """Return a short name of a reader, by which letters to them are found."""
+    return sha256(address.encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -54,8 +54,7 @@ class MatterBrief:
     agreements: Agreements  # whose yes counts, and who has agreed to an earlier state
     otherwise: str  # what happens if nobody decides
     events: Sequence[EventView]
-    sender: str  # whose it is, "" where they may not be told
-    message_id: str | None  # of the message that they know
+    senders: Mapping[str, str | None]  # whose it is and may be told, with the Message-ID of the mail that they know
     origin: str = ""  # of the mailing: its source's mailbox
     content: HeldContent | None = None  # None where no message was read
     silent: bool = False  # a mail of the gate itself: nobody is told by more mail
@@ -106,7 +105,8 @@ def of_mailing(
                 "Lists": _shown(sorted(mailing.counts.lists)),
                 "Files": lines.get("Files", ""),
                 "Links to": lines.get("Links to", ""),
-                "Size": f"{octets_text(origin.octets)} in {notices.say_count(origin.batches, 'batch', 'batches')}",
+                "Held for": notices.say_count(origin.recipients, "recipient", "recipients"),
+                "Size": octets_text(origin.octets),
             }
         ),
         sent=sent_so_far(connection, mailing, now, "it") or "Nothing of it has been sent.",
@@ -118,8 +118,7 @@ def of_mailing(
         agreements=agreement.agreements_to(agreement.decided_mailing(connection, mailing), events, mailing.held_at),
         otherwise=goes_back(letterhead, moment_of(held_at)),
         events=events,
-        sender=origin.told,
-        message_id=origin.message_id,
+        senders=origin.told,
         origin=mailing.sender,
         content=content,
         silent=_is_ours(origin, letterhead),

@@ -15,8 +15,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.notices import MatterNotice, labelled
 from gatekeeper.outbox.held_content import excerpt
-from gatekeeper.outbox.letter_lists import LetterSubject, once_name, put_off
-from gatekeeper.outbox.letterhead import said
+from gatekeeper.outbox.letter_lists import LetterSubject, put_off
+from gatekeeper.outbox.letterhead import once_name, said
 from gatekeeper.outbox.matter_brief import MatterBrief, MatterOutcome
 from gatekeeper.outbox.who_decides import whose_yes
 from gatekeeper.policy.approvers import Approvers
@@ -51,6 +51,7 @@ def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> As
         return Asked()
     opens, quoted = step == NOTIFIED and not brief.opened, "" if step == REMINDED else _excerpt(brief)
     words = _words(brief) | {"how": _how(brief), "excerpt": quoted}
+    words["done"] = _passed_on(brief, told) if step == ESCALATED else ""
     notice = replace(_notice(brief, _TEMPLATES[step], sorted(told), words, now), opens=opens)
     readers = (_send_few if step == NOTIFIED else send)(connection, brief, f"{step}:{now:.3f}", notice, now)
     return Asked(told, readers, len(quoted.splitlines()))
@@ -73,16 +74,29 @@ def _excerpt(brief: MatterBrief) -> str:
     return excerpt(brief.content, brief.letterhead.ruleset.notices.excerpt) if brief.content else ""
 
 
-def tell_sender(connection: Connection, brief: MatterBrief, step: str, told: Iterable[str], now: float) -> None:
-    """Tell the sender that the mailing is still held, and who was reminded or now decides."""
-    if not brief.sender or brief.silent:
-        return
-    people = ", ".join(sorted(told)) or "nobody, for nobody could decide"
-    done = f"It was passed on to {people}." if step == ESCALATED else f"Reminded: {people}."
-    words = _words(brief) | {"how": "", "excerpt": "", "done": done}
-    notice = _notice(brief, "still-waiting", [brief.sender], words, now)
-    notice = replace(notice, root=brief.message_id or brief.root)
-    send(connection, brief, f"still:{now:.3f}", notice, now)
+def tell_senders(connection: Connection, brief: MatterBrief, step: str, told: Iterable[str], now: float) -> None:
+    """Tell each sender that the mailing is still held, and who was reminded or now decides."""
+    words = _words(brief) | {
+        "how": "",
+        "excerpt": "",
+        "done": _passed_on(brief, told) if step == ESCALATED else _reminded(told),
+    }
+    for sender, message_id in brief.senders.items() if not brief.silent else ():
+        notice = _notice(brief, "still-waiting", [sender], words, now)
+        notice = replace(notice, root=message_id or brief.root)
+        send(connection, brief, f"still:{now:.3f}", notice, now)
+
+
+def _reminded(told: Iterable[str]) -> str:
+    people = ", ".join(sorted(told))
+    return f"Reminded: {people}." if people else "Nobody could be reminded, for nobody could decide."
+
+
+def _passed_on(brief: MatterBrief, told: Iterable[str]) -> str:
+    """Return to whom it was passed on, of those who are told."""
+    new = Approvers(brief.letterhead.ruleset).of_terms(brief.question, brief.question.escalated)
+    people = " or ".join(sorted(new & set(told)))
+    return f"It is passed on: {people} may decide in their place." if people else "Nobody else could decide."
 
 
 def tell_decided(connection: Connection, brief: MatterBrief | None, decided: MatterOutcome, now: float) -> None:

@@ -102,8 +102,7 @@ def of_request(
         agreements=agreements_to_request(request, events),
         otherwise=_lapses(letterhead, request),
         events=events,
-        sender=request.requester,
-        message_id=f"asked.{name}",
+        senders={request.requester: f"asked.{name}"},
         content=content,
     )
 
@@ -199,7 +198,7 @@ def tell_requester(
         to=(request.requester,),
         number=request.id,
         subject=request.draft.subject,
-        root=brief.message_id or brief.root,
+        root=brief.senders.get(request.requester) or brief.root,
         opens=event.act == "submitted",
         link=brief.letterhead.link(request.id),
         words=words,

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from gatekeeper import notices
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
+from gatekeeper.lifecycle import MailingState
 from gatekeeper.model import Facts, Recipient, Source, Transaction
-from gatekeeper.notices import (
-    MailingSummary,
-    Organisation,
-)
+from gatekeeper.notices import MailingSummary, Organisation
+from gatekeeper.outbox.letterhead import Letterhead, once_name
+from gatekeeper.outbox.who_decides import goes_back, question_of_mailing, whose_yes
+from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs
-from gatekeeper.store.views import (
-    MailingView,
-    pending_recipients,
-    view_mailing,
-)
+from gatekeeper.store.across import is_common
+from gatekeeper.store.reminders import held_batches, held_since
+from gatekeeper.store.views import BatchView, MailingView, pending_recipients, timeline, view_mailing
 
+OF_ONE, OF_SEVERAL = "your message", "a message of this mailing"  # what people have already, as a sender is told
 Render = Callable[[MailingSummary, Organisation, datetime], bytes]
 
 
@@ -43,33 +44,59 @@ def never_notify(recipient: Recipient) -> bool:
 class SenderNotice:
     """A notice to the sender of a mailing, which is rendered where it was not queued before."""
 
-    once: str  # the name by which it is queued at most once
+    once: str  # the name by which each reader gets it at most once
     key: int  # of the mailing in the database
     summary: MailingSummary
     render: Render
 
 
-def queue_notice(connection: Connection, notice: SenderNotice, organisation: Organisation, now: datetime) -> bool:
-    """Queue a notice that is sent at most once by its name; False where it was queued before.
+def queue_notice(connection: Connection, letterhead: Letterhead, notice: SenderNotice, now: datetime) -> bool:
+    """Queue a notice that is sent at most once a reader by its name; False where it was queued before.
 
-    Each batch of a mailing asks for it, and whom the mailing has reached is counted for the first of them alone.
+    Each batch of a mailing asks for it; whom the mailing has reached, and who decides, is read for the first alone.
     """
-    if jobs.was_queued(connection, notice.once):
+    name = once_name(notice.once, notice.summary.number, notice.summary.sender)
+    if jobs.was_queued(connection, name):
         return False
-    sent = sent_so_far(connection, view_mailing(connection, notice.key), now.timestamp())
-    summary = replace(notice.summary, sent=sent)
+    summary = _as_it_is(connection, letterhead, notice, now)
     job = jobs.NewJob(
         jobs.NOTICE,
         now.timestamp(),
-        once=notice.once,
+        once=name,
         mailing_id=notice.key,
         recipient=summary.sender,
-        content=notice.render(summary, organisation, now),
+        content=notice.render(summary, letterhead.organisation, now),
     )
     return jobs.enqueue(connection, job)
 
 
-def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: str = "your message") -> str:
+def queue_held_notice(connection: Connection, letterhead: Letterhead, notice: SenderNotice, now: datetime) -> bool:
+    """Queue the notice that a mailing is held, as `queue_notice` does; a reader gets one each time that it is held."""
+    since = held_since(connection, notice.key)
+    return queue_notice(connection, letterhead, replace(notice, once=f"{notice.once}:{since:.0f}"), now)
+
+
+def _as_it_is(connection: Connection, letterhead: Letterhead, notice: SenderNotice, now: datetime) -> MailingSummary:
+    """Return the summary with who has the mailing already, and of a held one who decides and what happens if nobody
+    does.
+    """
+    mailing, origin = view_mailing(connection, notice.key), held_batches(connection, notice.key)
+    shared = (origin is not None and len(origin.parties) > 1) or is_common(connection, notice.key)
+    what = OF_SEVERAL if shared else OF_ONE
+    summary = replace(notice.summary, sent=sent_so_far(connection, mailing, now.timestamp(), what))
+    if mailing.state is not MailingState.HELD:
+        return summary
+    events, today = timeline(connection, notice.key), calendar_of(letterhead.ruleset).day(now)
+    question = question_of_mailing(letterhead, mailing, origin, events, today)
+    since = moment_of(mailing.held_at or mailing.started_at)
+    return replace(
+        summary,
+        decides=whose_yes(letterhead, question, {}),
+        otherwise=goes_back(letterhead, since, "you"),
+    )
+
+
+def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: str = OF_ONE) -> str:
     """Return sentences with how many people have the mailing already, and how many are about to; "" where nobody is.
 
     They were reached without a stop, or by what was approved before.
@@ -82,3 +109,12 @@ def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: 
         to = notices.say_count(way.going, "recipient", "recipients")
         sentences.append(f"{what[0].upper()}{what[1:]} is on its way to {to}.")
     return " ".join(sentences)
+
+
+def by_sender(kept: Iterable[BatchView]) -> list[list[BatchView]]:
+    """Return the batches of which letters may tell, each sender's apart, in the order of arrival."""
+    found: dict[str, list[BatchView]] = {}
+    for batch in kept:
+        if batch.notify and batch.owner:
+            found.setdefault(batch.owner, []).append(batch)
+    return list(found.values())

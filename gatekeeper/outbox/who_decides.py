@@ -68,9 +68,12 @@ def goes_back_at(letterhead: Letterhead, since: datetime) -> datetime | None:
     return calendar_of(letterhead.ruleset).after(since, span.working_days, span.time) if span else None
 
 
-def goes_back(letterhead: Letterhead, since: datetime) -> str:
-    """Return what happens to a mailing that is held since then where nobody decides."""
+def goes_back(letterhead: Letterhead, since: datetime, sender: str = "its sender") -> str:
+    """Return what happens to a mailing that is held since then where nobody decides.
+
+    Args: `sender` is how the sender is called: "you" in letters to them.
+    """
     end = goes_back_at(letterhead, since)
     if end is None:
         return "it goes on waiting, and what is held of it is not sent."
-    return f"what is held of it goes back to its sender on {said(end, letterhead)}, and is not sent."
+    return f"what is held of it goes back to {sender} on {said(end, letterhead)}, and is not sent."

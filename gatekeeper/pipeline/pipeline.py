@@ -330,21 +330,18 @@ class Pipeline:
         return Letterhead(policy.ruleset, settings.hostname, settings.public_url, policy.texts)
 
     async def _notify_sender(self, run: TransactionRun, outcome: Outcome, kind: str, render: to_senders.Render) -> None:
-        """Queue the one notice of its kind that the mailing's sender gets.
+        """Queue the one notice of its kind that each sender of the mailing gets.
 
         The decision is made by then: a notice that fails must change neither the verdict nor the reply.
         """
         arrival = run.arrival
         if arrival is None or not arrival.notify or outcome.key is None:
             return
-        notice = to_senders.SenderNotice(
-            f"{kind}:{outcome.key}", outcome.key, self._summary(run, arrival, outcome), render
-        )
-        organisation = self._letterhead(run).organisation
+        notice = to_senders.SenderNotice(kind, outcome.key, self._summary(run, arrival, outcome), render)
+        queue = to_senders.queue_held_notice if kind == "held" else to_senders.queue_notice
+        letterhead = self._letterhead(run)
         try:
-            await self.store.run(
-                partial(to_senders.queue_notice, notice=notice, organisation=organisation, now=arrival.now)
-            )
+            await self.store.run(partial(queue, letterhead=letterhead, notice=notice, now=arrival.now))
         except Exception:
             log.exception("%s: the %s notice was not queued", run.id, kind)
         step("notice-queued")

@@ -78,6 +78,10 @@ class Approvers:
         needed = (self._needed(question, term) for term in (*self._terms(question), *question.escalated))
         return self._present({person for groups in needed for group in groups for person in group}, question)
 
+    def of_terms(self, question: Question, terms: Ask) -> frozenset[str]:
+        """Return everybody who may decide by these terms on that day, delegates included."""
+        return self._present({person for term in terms for person in self._pool(question, term)}, question)
+
     def missing(self, question: Question, agreed: Mapping[str, date]) -> tuple[str, ...]:
         """Return the terms, as `ask` writes them, whose approval is still missing; () where everyone has approved.
 

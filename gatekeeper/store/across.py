@@ -33,9 +33,9 @@ from gatekeeper.lifecycle import MailingState
 from gatekeeper.model import Counts
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.db.hashing import Hash, read_secret
-from gatekeeper.store.db.schema import mailing_people, mailings, permit_uses, shared_keys
+from gatekeeper.store.db.schema import mailing_keys, mailing_people, mailings, permit_uses, shared_keys
 from gatekeeper.store.db.statements import upsert
-from gatekeeper.store.mailing_keys import hash_text, places_of
+from gatekeeper.store.mailing_keys import COMMON, hash_text, places_of
 from gatekeeper.store.people import PersonRow, hash_person, recount
 from gatekeeper.store.rows import counts_of
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
@@ -175,3 +175,12 @@ def open_common(unit: UnitOfWork, pending: PendingDecision, own: ActiveMailing) 
     common.counts = counts_of(common.row)
     common.counts_others = True
     return common
+
+
+def is_common(connection: Connection, mailing_id: int) -> bool:
+    """Return True for a mailing of several senders that share a text, which counts whom the mail of each has reached.
+
+    Once it is closed its keys are gone, and with them the answer.
+    """
+    key = select(mailing_keys.c.key).where(mailing_keys.c.mailing_id == mailing_id, mailing_keys.c.kind == COMMON)
+    return connection.execute(key.limit(1)).first() is not None

@@ -6,13 +6,14 @@ step is still due, and notes it in the same transaction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, MailingState
-from gatekeeper.store.db.schema import batches, bodies, events, mailings
+from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.store.db.schema import batch_recipients, batches, bodies, events, mailings
 from gatekeeper.store.rows import owners_of
 from gatekeeper.store.views import NUMBERED
 
@@ -40,11 +41,12 @@ class HeldBatches:
     parties: frozenset[str]  # owners of any batch
     owners: frozenset[str]  # owners of every batch
     owner: str  # of the oldest that has one
-    told: str  # the mailbox that letters about it go to; "" where its sender may not be told by mail
+    told: Mapping[str, str | None]  # each mailbox that letters go to, and the Message-ID of its oldest batch
     message_id: str | None  # of the oldest batch
     body: bytes  # of the oldest batch
     batches: int
     octets: int
+    recipients: int  # that wait
 
 
 def held_mailings(connection: Connection) -> list[HeldMailing]:
@@ -92,18 +94,36 @@ def held_batches(connection: Connection, key: int) -> HeldBatches | None:
     if not rows:
         return None
     owners = [owners_of(row.owners, row.mailing_sender) for row in rows]
+    told: dict[str, str | None] = {}
+    for each, row in zip(owners, rows, strict=True):
+        if each and row.notify:
+            told.setdefault(each[0], row.message_id)
     return HeldBatches(
         logins=frozenset(row.login for row in rows if row.login),
         senders=frozenset(row.sender for row in rows),
         parties=frozenset().union(*owners),
         owners=frozenset(owners[0]).intersection(*owners),
         owner=next((each[0] for each in owners if each), ""),
-        told=next((each[0] for each, row in zip(owners, rows, strict=True) if each and row.notify), ""),
+        told=told,
         message_id=rows[0].message_id,
         body=bytes(rows[0].body),
         batches=len(rows),
         octets=sum(row.size for row in rows),
+        recipients=_waiting(connection, key),
     )
+
+
+def _waiting(connection: Connection, key: int) -> int:
+    waits = batch_recipients.c.state == RecipientState.WAITING
+    query = select(func.count()).select_from(batch_recipients)
+    query = query.join(batches, batches.c.id == batch_recipients.c.batch_id)
+    kept = (batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
+    return int(connection.execute(query.where(*kept, waits)).scalar_one())
+
+
+def held_since(connection: Connection, key: int) -> float:
+    """Return when a mailing was last held; 0 where it never was."""
+    return connection.execute(select(mailings.c.held_at).where(mailings.c.id == key)).scalar() or 0.0
 
 
 def bodies_of(connection: Connection, key: int) -> list[bytes]:

@@ -233,7 +233,7 @@ async def test_passed_on_to_the_next_role_who_may_decide_then(office):
     with pytest.raises(NotAllowed, match="may not decide it"):
         office.service.approve(1, ADMIN)
     told = await office.at("2026-12-02 15:00")
-    assert f"{ADMIN}: Passed on to you (M-1): Open enrolment" in told
+    assert f"{ADMIN}: Passed on (M-1): Open enrolment" in told
     assert f"{SENDER}: Still waiting (M-1): Open enrolment" in told
     assert office.service.approve(1, ADMIN).mailing.state == "released"
 
@@ -259,7 +259,7 @@ async def test_it_expires_to_its_sender_and_those_who_were_asked_know(office):
 @pytest.mark.parametrize(
     ("verb", "by", "said"),
     [
-        ("approve", CIO, f"it was approved by {CIO}, and is being sent."),
+        ("approve", CIO, f"it was approved by {CIO}, and is on its way."),
         ("deny", CIO, f"it was denied by {CIO}, and what was held of it is not sent."),
         ("ask_changes", CIO, f"it was sent back with changes asked by {CIO}, and what was held of it is not sent."),
         ("withdraw", ADMIN, f"it was withdrawn by {ADMIN}, and what was held of it is not sent."),
@@ -280,7 +280,7 @@ async def test_all_who_agreed_are_named_to_those_who_were_asked(store):
     office.service.approve(1, SECOND)
     office.service.approve(1, CIO)
     texts = {job.recipient: text_of(read(job.content)) for job in office.letters() if job.content}
-    assert f"approved by {SECOND} and {CIO}, and is being sent" in " ".join(texts[SECOND].split())
+    assert f"approved by {SECOND} and {CIO}, and is on its way" in " ".join(texts[SECOND].split())
     assert CIO not in texts
 
 

@@ -101,9 +101,9 @@ async def test_what_a_permit_releases_needs_nothing_more_of_who_was_asked(scene)
     scene.service.approve_request(1, CIO, "fine", Terms())
     await scene.rechecks.run_due()
     mails = [(recipient, mail) for recipient, mail in await scene.after() if "(M-1)" in mail["Subject"]]
-    assert {mail["Subject"].partition(" (")[0] for _, mail in mails} == {"Decided", "Approved and sent"}
+    assert {mail["Subject"].partition(" (")[0] for _, mail in mails} == {"Decided", "Approved"}
     decided = [" ".join(text_of(mail).split()) for _, mail in mails if "Decided" in mail["Subject"]]
-    assert decided and all("it was approved by permit P-1, and is being sent" in text for text in decided)
+    assert decided and all(f"it was approved by {CIO} (permit P-1), and is on its way" in text for text in decided)
 
 
 async def test_a_final_denial_says_so(scene):
@@ -178,8 +178,8 @@ async def test_a_legal_notice_is_passed_on_before_it_is_needed(store, tmp_path):
     await scene.send()
     await scene.after()
     told = await scene.subjects(1)
-    assert f"{DEPUTY}: Passed on to you (R-1): Open enrolment" in told
-    assert f"{DEPUTY}: Passed on to you (M-1): Open enrolment" in told
+    assert f"{DEPUTY}: Passed on (R-1): Open enrolment" in told
+    assert f"{DEPUTY}: Passed on (M-1): Open enrolment" in told
 
 
 async def test_processes_that_look_at_once_tell_once(scene):

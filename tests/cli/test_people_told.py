@@ -19,7 +19,7 @@ SENT = {
     "Waits for your decision (M-1): Open enrolment",
     "Still waits for your decision (M-1): Open enrolment",
     "Still waiting (M-1): Open enrolment",
-    "Passed on to you (M-1): Open enrolment",
+    "Passed on (M-1): Open enrolment",
     "Decided (M-1): Open enrolment",
     "Not sent, not decided in time (M-1): Open enrolment",
     "Received (R-1): Survey",
@@ -33,7 +33,7 @@ SENT = {
 ON_A_SLOW_MACHINE = {  # where the approval below comes later than a reminder
     "Still waits for your decision (R-1): Survey",
     "Still waiting (R-1): Survey",
-    "Passed on to you (R-1): Survey",
+    "Passed on (R-1): Survey",
 }
 
 

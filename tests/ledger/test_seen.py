@@ -530,15 +530,15 @@ async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(
     decision = two.service.approve(1, DEPUTY, seen=seen, only_seen=True)
     assert (decision.sending, decision.still_held) == (2400, 2400)
     text = letters(two)[SENDER]
-    assert text.startswith("A part is approved and sent (M-1)")
-    assert f"A part of your message was approved by {CIO} and {DEPUTY}, and is being sent now." in text
+    assert text.startswith("A part is approved (M-1)")
+    assert f"A part of your message was approved by {CIO} and {DEPUTY}. It goes to 2,400 recipients" in text
     assert "What came after they had looked at it is still held" in text
     two.service.approve(1, CIO)
     decision = two.service.approve(1, DEPUTY)
     assert (decision.sending, decision.still_held) == (2400, 0)
     text = letters(two)[SENDER]
-    assert text.startswith("Approved and sent (M-1)") and "still held" not in text
-    assert f"Your message was approved by {CIO} and {DEPUTY}, and is being sent now." in text
+    assert text.startswith("Approved (M-1)") and "still held" not in text
+    assert f"Your message was approved by {CIO} and {DEPUTY}. It goes to 2,400 recipients, as soon as the" in text
 
 
 # -- requests and permits ----------------------------------------------------------------------------------------

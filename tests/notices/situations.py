@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.message import EmailMessage
-from functools import partial
 from pathlib import Path
 
 from gatekeeper.background.reminders import Reminders
@@ -20,6 +19,7 @@ from tests.store.arrivals import people
 
 CIO, DEPUTY, ADMIN = "cio@example.gov", "deputy@example.gov", "admin@example.gov"
 HEAD, NEWS, HR, CLERK = "head@doa.example.gov", "news@doa.example.gov", "hr@example.gov", "clerk@doa.example.gov"
+URL = "https://gate.example.gov"
 HOUR, DAY = 3_600.0, 86_400.0
 RULES = f"""\
 version: 1
@@ -97,10 +97,11 @@ class Play(Scene):
         self.opened = Store(Database(f"sqlite:///{folder}/gate.db", timeout=5))
         self.opened.open()
         super().__init__(self.opened, folder, rules)
+        self.pipeline.settings = replace(self.pipeline.settings, public_url=URL)
         self.reminders = Reminders(self.store, self.letterhead, clock=self.clock)
 
     def letterhead(self) -> Letterhead:
-        return Letterhead(self.active_policy.current.ruleset, "gate.example.gov", "https://gate.example.gov")
+        return Letterhead(self.active_policy.current.ruleset, "gate.example.gov", URL)
 
     async def mass(self, number: int = 2400, start: int = 0, sender: str = NEWS, **more: object):
         """Mail of that sender to so many people."""
@@ -110,7 +111,7 @@ class Play(Scene):
         kind = 'multipart/mixed; boundary="b"' if more.pop("file", False) else "text/plain"
         content = f"{head}Content-Type: {kind}\r\n\r\n".encode() + text.replace(b"\n", b"\r\n")
         one = self.message(people(number, start=start), sender=sender, **more)
-        return await self.pipeline.receive(one.__class__(**{**fields(one), "content": content}), self.hop)
+        return await self.pipeline.receive(replace(one, content=content), self.hop)
 
     async def after(self, seconds: float = 3.0) -> list[Letter]:
         """Let time pass; what was mailed by then."""
@@ -136,20 +137,50 @@ class Play(Scene):
         return found
 
 
-def fields(value: object) -> dict[str, object]:
-    """The fields of a frozen value."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}  # type: ignore[attr-defined]
-
-
 def to(letters: list[Letter], reader: str, subject: str = "") -> Letter:
     """The one letter to that reader whose subject begins so."""
     (found,) = [each for each in letters if each.reader == reader and str(each.mail["Subject"]).startswith(subject)]
     return found
 
 
+@dataclass(frozen=True)
+class Situation:
+    """A situation in which somebody gets a letter: what happens, who reads, what they are told, where it is tested."""
+
+    happens: str
+    reader: str
+    told: str
+    tested: str  # a file below tests/
+    play: Callable[[Path], Awaitable[Letter]]
+
+    @property
+    def heading(self) -> str:
+        """The heading of its letter in docs/notices.md."""
+        return f"{self.happens}: {self.reader}"
+
+
+LETTERS: list[Situation] = []
+
+
+def letter(happens: str, reader: str, told: str, tested: str):
+    """Add a function that plays a situation to LETTERS."""
+
+    def add(play: Callable[[Path], Awaitable[Letter]]) -> Callable[[Path], Awaitable[Letter]]:
+        LETTERS.append(Situation(happens, reader, told, tested, play))
+        return play
+
+    return add
+
+
 # -- mailings ----------------------------------------------------------------------------------------------------
 
 
+@letter(
+    "A mailing is held",
+    "its sender, each where there are several",
+    "who has it already, why it is held, who decides, until when, how to take it back",
+    "ledger/test_what_senders_read.py",
+)
 async def held_to_sender(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass(300, text=FILE[:4])
@@ -157,6 +188,12 @@ async def held_to_sender(folder: Path) -> Letter:
     return to(await play.after(), NEWS, "Held")
 
 
+@letter(
+    "A mailing is held",
+    "those who decide",
+    "who writes what to whom, who has it, files, links, first lines, why, whose yes it needs, when it goes back",
+    "background/test_what_deciders_see.py",
+)
 async def waiting(folder: Path) -> Letter:
     play = Play(folder, RULES)
     await play.mass(1500)
@@ -164,6 +201,12 @@ async def waiting(folder: Path) -> Letter:
     return to(await play.after(), CIO)
 
 
+@letter(
+    "A mailing is held, and one like it was denied before",
+    "those who decide",
+    "besides, who denied it before, when and why",
+    "background/test_what_deciders_see.py",
+)
 async def waiting_again(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass()
@@ -174,16 +217,34 @@ async def waiting_again(folder: Path) -> Letter:
     return to(await play.after(), CIO)
 
 
+@letter(
+    "Nobody has decided for a while",
+    "those who have not agreed",
+    "since when it waits, whose yes is missing, when it goes back",
+    "background/test_reminders_of_mailings.py",
+)
 async def reminder(folder: Path) -> Letter:
     play = await _waited(folder, 2)
     return to(play.letters(), CIO)
 
 
+@letter(
+    "Nobody has decided for a while",
+    "each sender",
+    "who was reminded, whose yes is missing, when it goes back",
+    "ledger/test_what_senders_read.py",
+)
 async def still_waiting(folder: Path) -> Letter:
     play = await _waited(folder, 2)
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A mailing is passed on",
+    "those who may decide now, and those who were asked",
+    "who may decide now, and all that those who were asked saw",
+    "background/test_what_deciders_see.py",
+)
 async def passed_on(folder: Path) -> Letter:
     play = await _waited(folder, 7)
     return to(play.letters(), ADMIN)
@@ -198,6 +259,12 @@ async def _waited(folder: Path, days: int) -> Play:
     return play
 
 
+@letter(
+    "A mailing is approved",
+    "each sender",
+    "all who agreed, to how many it goes; not that it has been sent",
+    "ledger/test_what_senders_read.py",
+)
 async def approved_to_sender(folder: Path) -> Letter:
     play = Play(folder, RULES)
     await play.mass()
@@ -207,6 +274,12 @@ async def approved_to_sender(folder: Path) -> Letter:
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A part of a mailing is approved",
+    "each sender",
+    "that it is a part, and that the rest is held",
+    "ledger/test_seen.py",
+)
 async def approved_in_part(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass()
@@ -218,6 +291,12 @@ async def approved_in_part(folder: Path) -> Letter:
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A mailing is approved",
+    "the others who were asked",
+    "that nothing is left to do, and all who agreed",
+    "background/test_reminders_of_mailings.py",
+)
 async def approved_to_others(folder: Path) -> Letter:
     play = Play(folder, RULES)
     await play.mass()
@@ -227,6 +306,12 @@ async def approved_to_others(folder: Path) -> Letter:
     return to(play.letters(), DEPUTY)
 
 
+@letter(
+    "A mailing is denied",
+    "each sender",
+    "who denied it and why, who has it already, who gets nothing",
+    "ledger/test_what_senders_read.py",
+)
 async def denied_to_sender(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass()
@@ -235,6 +320,12 @@ async def denied_to_sender(folder: Path) -> Letter:
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A mailing is denied",
+    "the others who were asked",
+    "that nothing is left to do, who denied it and why",
+    "background/test_reminders_of_mailings.py",
+)
 async def denied_to_others(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass()
@@ -243,6 +334,12 @@ async def denied_to_others(folder: Path) -> Letter:
     return to(play.letters(), DEPUTY)
 
 
+@letter(
+    "A mailing is sent back with changes asked",
+    "each sender",
+    "what to change, by whom it is asked, and that it may be sent again",
+    "ledger/test_what_senders_read.py",
+)
 async def returned_to_sender(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass()
@@ -251,6 +348,12 @@ async def returned_to_sender(folder: Path) -> Letter:
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A mailing is withdrawn by somebody else",
+    "each sender",
+    "who withdrew it and why, who has it already",
+    "ledger/test_what_senders_read.py",
+)
 async def withdrawn_to_sender(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass()
@@ -259,25 +362,51 @@ async def withdrawn_to_sender(folder: Path) -> Letter:
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A mailing is not decided in time",
+    "each sender",
+    "that it goes back, and why it was held",
+    "background/test_reminders_of_mailings.py",
+)
 async def lapsed_to_sender(folder: Path) -> Letter:
     play = await _waited(folder, 20)
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "A mailing breaks a rule that only warns",
+    "its sender",
+    "that it was sent, and what to do next time",
+    "notices/test_notices.py",
+)
 async def warned(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass(300, text=FILE, file=True)
     return to(play.letters(), NEWS)
 
 
+@letter(
+    "Many mailings are held within an hour",
+    "those who decide",
+    "which wait, from whom, to how many; what has become of each",
+    "background/test_letter_lists.py",
+)
 async def listed(folder: Path) -> Letter:
     play = Play(folder)
     for number in range(3):
-        await play.mass(2400, start=number, text=TEXT.replace(b"Monday", b"Tuesday"), sender=f"news{number}@doa.example.gov")
+        await play.mass(
+            2400, start=number, text=TEXT.replace(b"Monday", b"Tuesday"), sender=f"news{number}@doa.example.gov"
+        )
         await play.after()
     return to(await play.after(HOUR), CIO)
 
 
+@letter(
+    "Somebody asks whether they may",
+    "who asks",
+    "the verdict, whom it would reach, every reason",
+    "pipeline/test_preflight.py",
+)
 async def may_i(folder: Path) -> Letter:
     play = Play(folder)
     one = play.message(["may-i@example.gov", *people(2400)], sender=CLERK)
@@ -292,18 +421,36 @@ PLANNED = TODAY + timedelta(days=9)
 
 async def _requested(folder: Path, rules: str = ONE, **changes: object) -> Play:
     play = Play(folder, rules)
-    play.ask("The plans change by law", planned=PLANNED, **changes)
+    play.ask("The plans change by law", **{"planned": PLANNED, **changes})
     return play
 
 
+@letter(
+    "A request is received",
+    "who asked",
+    "that nothing may be sent yet, who decides, until when",
+    "background/test_reminders_of_requests.py",
+)
 async def request_received(folder: Path) -> Letter:
     return to(await (await _requested(folder)).after(), HEAD)
 
 
+@letter(
+    "A request is received",
+    "those who decide",
+    "what is asked, what its requester says, whose yes is missing",
+    "background/test_what_deciders_see.py",
+)
 async def request_waiting(folder: Path) -> Letter:
     return to(await (await _requested(folder)).after(), CIO)
 
 
+@letter(
+    "A request is approved",
+    "who asked",
+    "the permit: from when until when, how often, how many users, what content",
+    "background/test_reminders_of_requests.py",
+)
 async def request_approved(folder: Path) -> Letter:
     play = await _requested(folder)
     await play.after()
@@ -311,6 +458,12 @@ async def request_approved(folder: Path) -> Letter:
     return to(await play.after(), HEAD)
 
 
+@letter(
+    "Changes are asked of a request",
+    "who asked",
+    "what to change, and how to submit it again",
+    "background/test_reminders_of_requests.py",
+)
 async def request_changes(folder: Path) -> Letter:
     play = await _requested(folder)
     await play.after()
@@ -318,6 +471,12 @@ async def request_changes(folder: Path) -> Letter:
     return to(await play.after(), HEAD)
 
 
+@letter(
+    "A request is denied",
+    "who asked",
+    "who denied it and why, and whether it may be appealed",
+    "background/test_reminders_of_requests.py",
+)
 async def request_denied(folder: Path) -> Letter:
     play = await _requested(folder)
     await play.after()
@@ -325,6 +484,12 @@ async def request_denied(folder: Path) -> Letter:
     return to(await play.after(), HEAD)
 
 
+@letter(
+    "A denial is appealed",
+    "those who decide",
+    "that it is an appeal, the denial before it, what its requester says",
+    "background/test_what_deciders_see.py",
+)
 async def request_appealed(folder: Path) -> Letter:
     play = await _requested(folder)
     await play.after()
@@ -334,6 +499,12 @@ async def request_appealed(folder: Path) -> Letter:
     return to(await play.after(), CIO)
 
 
+@letter(
+    "A permit of a request is used",
+    "who asked",
+    "by which mailing, and what has become of it",
+    "background/test_reminders_of_requests.py",
+)
 async def request_used(folder: Path) -> Letter:
     play = await _requested(folder, planned=TODAY)
     await play.after()
@@ -341,16 +512,3 @@ async def request_used(folder: Path) -> Letter:
     await play.after()
     await play.mass()
     return to(await play.after(), HEAD)
-
-
-Situation = Callable[[Path], Awaitable[Letter]]
-LETTERS: dict[str, Situation] = {
-    each.__name__.replace("_", "-"): each
-    for each in (
-        held_to_sender, still_waiting, approved_to_sender, approved_in_part, denied_to_sender, returned_to_sender,
-        withdrawn_to_sender, lapsed_to_sender, warned, may_i, waiting, waiting_again, reminder, passed_on,
-        approved_to_others, denied_to_others, listed, request_received, request_waiting, request_approved,
-        request_changes, request_denied, request_appealed, request_used,
-    )
-}  # fmt: skip
-COMMANDS: dict[str, Callable[[Path], Awaitable[str]]] = {}

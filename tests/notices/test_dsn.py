@@ -45,7 +45,7 @@ def test_a_denial_says_what_happened_all_reasons_what_to_do_and_whom_to_ask():
     assert message["Subject"] == "Not sent, not approved (M-17): Bäke sale"
     assert message["Auto-Submitted"] == "auto-replied" and message["In-Reply-To"] == "<abc@doa.example.gov>"
     text = text_of(message)
-    assert "was not approved" in text and "M-17" in text and "ask first: servicedesk@example.gov" in text
+    assert "was denied" in text and "M-17" in text and "ask first: servicedesk@example.gov" in text
     assert "1. personal advertisement 2. It reaches 2400 users" in text and "a@dphhs.example.gov" in text
 
 

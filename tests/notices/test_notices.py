@@ -71,12 +71,15 @@ def test_a_held_sender_learns_what_was_counted_what_to_do_and_whom_to_ask():
 
 def test_a_released_sender_learns_who_approved():
     text = text_of(read(released_notice(MAILING, STATE, NOW, ApprovalNote(("cio@example.gov",), "Fine this year."))))
-    assert "approved by cio@example.gov, and is being sent" in text and "They add: Fine this year." in text
+    assert (
+        "approved by cio@example.gov. It goes to its recipients, as soon as" in text
+        and "They add: Fine this year." in text
+    )
 
 
 def test_nothing_is_said_where_there_is_nothing_to_say():
     text = text_of(read(released_notice(MailingSummary("M-1", "a@example.gov", None, 1), STATE, NOW)))
-    assert "approved, and is being sent" in text and "They add" not in text and "See it here" not in text
+    assert "approved. It goes to" in text and "They add" not in text and "See it here" not in text
     assert "Reaches: 1 user " in text and "(no subject)" in text
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import JSON, Boolean, Double, LargeBinary, String, Table, Text, 
 from gatekeeper.audit import recorder
 from gatekeeper.background import recheck
 from gatekeeper.lifecycle import BatchState, MailingState, PermitState, RecipientState, RequestState, SuspensionState
-from gatekeeper.outbox import to_approvers
+from gatekeeper.outbox import letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN
@@ -54,7 +54,7 @@ def once_name() -> str:
     return longest(
         [
             recheck.once_name("M-2147483647", [f"P-{number}" for number in range(2_000_000_000, 2_000_000_040)]),
-            to_approvers.once_name("decided:1796000000.000", "M-2147483647", "x" * 300 + "@example.gov"),
+            letterhead.once_name("decided:1796000000.000", "M-2147483647", "x" * 300 + "@example.gov"),
             "undeliverable:9223372036854775807:2147483647",
             f"preflight:{SHA256[:32]}:2147483647",
         ]
