@@ -199,3 +199,13 @@ _TABLES: dict[type[StrEnum], tuple[str, dict[str, dict[Any, Any]]]] = {
     PermitState: ("permit", PERMIT_TABLE),
     SuspensionState: ("suspension", SUSPENSION_TABLE),
 }
+
+
+# -- in words ----------------------------------------------------------------------------------------------------
+
+_SAID = {RequestState.CHANGES: "sent back for changes", MailingState.GATHERING: "being counted"}
+
+
+def said(state: State) -> str:
+    """Return the word for a state that people read after "is", in commands, mails and pages."""
+    return _SAID.get(state, state.value)

@@ -175,7 +175,7 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_variable_exists(page):
-    known = {setting.variable for setting in SETTINGS} | {"GATEKEEPER_KILL_AT"}
+    known = {setting.variable for setting in SETTINGS} | {"GATEKEEPER_KILL_AT", "GATEKEEPER_BY"}
     assert set(re.findall(r"GATEKEEPER_\w*[A-Z]", PAGES[page])) <= known
 
 

@@ -54,7 +54,12 @@ def setting_options(*names: str) -> Callable[[F], F]:
 json_option = click.option("--json", "as_json", is_flag=True, help="print one JSON document")
 
 
-by_option = click.option("--by", required=True, help="who acts: an address under people in rules.yaml")
+by_option = click.option(
+    "--by",
+    required=True,
+    envvar="GATEKEEPER_BY",
+    help="who acts: an address under people in rules.yaml; GATEKEEPER_BY where left out",
+)
 
 
 class Day(click.ParamType[Any]):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC
 from enum import StrEnum
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ from gatekeeper.cli.common import (
     DATA_ERROR,
     NO_INPUT,
     NO_PERMISSION,
+    USAGE,
     Day,
     Failure,
     json_option,
@@ -27,16 +29,18 @@ from gatekeeper.cli.database import open_store, ruleset_in_force
 from gatekeeper.cli.table import table
 from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
-from gatekeeper.lib.moments import utc_text
-from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError
+from gatekeeper.lib.moments import local_text
+from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, say_count
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import texts_of
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings
+from gatekeeper.store.permits import PermitEffect
 from gatekeeper.store.views import EventView
 
 F = TypeVar("F", bound=Callable[..., Any])
+_ZONE = "gatekeeper.zone"  # of the context: the time zone of the rules in force
 _LEDGER = ("database", "database_timeout", "public_url", "hostname")
 ledger_options = setting_options(*_LEDGER)
 
@@ -45,12 +49,13 @@ ledger_options = setting_options(*_LEDGER)
 def _exit_on_ledger_error() -> Iterator[None]:
     try:
         yield
-    except NotFound as error:
-        raise Failure(str(error), NO_INPUT) from None
-    except NotAllowed as error:
-        raise Failure(str(error), NO_PERMISSION) from None
     except LedgerError as error:
-        raise Failure(str(error), DATA_ERROR) from None
+        raise _failure(error) from None
+
+
+def _failure(error: LedgerError) -> Failure:
+    codes = ((NotFound, NO_INPUT), (NotAllowed, NO_PERMISSION))
+    return Failure(str(error), next((code for kind, code in codes if isinstance(error, kind)), DATA_ERROR))
 
 
 @contextmanager
@@ -61,6 +66,7 @@ def open_ledger(settings: Settings) -> Iterator[LedgerService]:
     """
     with open_store(settings) as store, _exit_on_ledger_error():
         judging, ruleset = settings.judging, ruleset_in_force(store)
+        click.get_current_context().meta[_ZONE] = ruleset.timezone
         yield LedgerService(
             store, Letterhead(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now
         )
@@ -87,6 +93,11 @@ def _settings_and_own(given: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     return settings_of({name: given[name] for name in _LEDGER}), own
 
 
+def shown_time(seconds: float) -> str:
+    """Return a moment as a command shows it to people: in the time zone of the rules."""
+    return local_text(seconds, click.get_current_context().meta.get(_ZONE, UTC))
+
+
 def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Return a decorator that makes a command of a function (ledger, own flags).
 
@@ -107,13 +118,71 @@ def on_the_ledger(show: Callable[[Any, bool], None]) -> Callable[[Callable[..., 
     return decorate
 
 
+def on_each(
+    document: Callable[[Any], Any], show: Callable[[Any], None]
+) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """Return a decorator that makes a command of a function (ledger, id, own flags), which is called for each id.
+
+    One that is refused does not stop the others; the command's exit code is that of the first. With --json one id has
+    one document, several have a list.
+
+    Args: `document` makes JSON of what the function returns, `show` prints it.
+    """
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., None]:
+        @ledger_options
+        @json_option
+        @wraps(verb)
+        def command(as_json: bool, ids: tuple[int, ...], **given: Any) -> None:
+            settings, own = _settings_and_own(given)
+            if len(ids) > 1 and own.get("seen"):
+                raise Failure("--seen: expected one id, whose version it is", USAGE)
+            with open_ledger(settings) as service:
+                done, failures = _do_each(partial(verb, service), ids, own)
+                if not as_json:
+                    for one in done:
+                        show(one)
+                elif done:
+                    print_json(document(done[0]) if len(ids) == 1 else [document(one) for one in done])
+            for failure in failures[1:]:
+                failure.show()
+            if failures:
+                raise failures[0]
+
+        return command
+
+    return decorate
+
+
+def _do_each(verb: Callable[..., Any], ids: tuple[int, ...], own: dict[str, Any]) -> tuple[list[Any], list[Failure]]:
+    done, failures = [], []
+    for id in dict.fromkeys(ids):
+        try:
+            done.append(verb(id=id, **own))
+        except LedgerError as error:
+            failures.append(_failure(error))
+    return done, failures
+
+
+def ids_argument(letter: str) -> Callable[[F], F]:
+    """Return a decorator that adds the argument `ids`: the numbers of one or more ids such as M-17."""
+
+    def numbers(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(parse_number(text, letter) for text in texts)
+
+    return click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=numbers)
+
+
 def listing(
-    noun: str, states: type[StrEnum], document: Callable[[Any], Any], row: Callable[[Any], Sequence[object]]
+    noun: str,
+    states: type[StrEnum],
+    document: Callable[[Any], Any],
+    columns: Mapping[str, Callable[[Any], object]],
 ) -> Callable[[Callable[..., Sequence[Any]]], Callable[..., None]]:
     """Return a decorator that makes a command, with --state, of a function that lists mailings, requests and the like.
 
-    Args: `noun` names the things in the plural; `document` makes JSON of one of them, `row` the cells of its line in
-    the printed table.
+    Args: `noun` names the things in the plural; `document` makes JSON of one of them; `columns` of the printed table
+    are titles with what makes the cell of one of them.
     """
 
     def decorate(verb: Callable[..., Sequence[Any]]) -> Callable[..., None]:
@@ -125,7 +194,7 @@ def listing(
             if as_json:
                 print_json([document(one) for one in found])
                 return
-            for line in table(map(row, found)):
+            for line in table(([cell(one) for cell in columns.values()] for one in found), tuple(columns)):
                 click.echo(line)
             if not found:
                 click.echo(f"no {noun}" + (f" that are {state}" if state else ""))
@@ -176,7 +245,7 @@ def terms_of(given: dict[str, Any]) -> Terms:
 def print_timeline(events: Iterable[EventView]) -> None:
     """Print events, one a line: time, act, who acted, text."""
     for event in events:
-        words = (utc_text(event.at), event.act, event.by and f"by {event.by}", event.text)
+        words = (shown_time(event.at), event.act, event.by and f"by {event.by}", event.text)
         click.echo(" ".join(filter(None, words)) + _excerpt(event))
 
 
@@ -184,6 +253,11 @@ def _excerpt(event: EventView) -> str:
     """Return that an excerpt of the text was sent, and to whom; "" where none was."""
     sent = event.details.get("excerpt")
     return f"; {sent['lines']} lines of the text were sent to {', '.join(sent['to'])}" if sent else ""
+
+
+def print_stopped(stopped: PermitEffect) -> None:
+    """Print to how many recipients mail had gone when its permit was taken back, and for how many it was stopped."""
+    click.echo(f"sent to {say_count(stopped.sent, 'recipient', 'recipients')}, stopped for {stopped.stopped:,}")
 
 
 def print_agreements(agreements: Agreements, missing: Iterable[str]) -> None:

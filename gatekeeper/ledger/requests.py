@@ -14,6 +14,7 @@ from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger import permits as permit_verbs
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
+from gatekeeper.ledger.draft_doubts import doubts_about
 from gatekeeper.ledger.seen import check_request, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
@@ -64,6 +65,7 @@ class RequestCase:
     permit: str | None = None  # that was given just now
     stopped: stored_permits.PermitEffect | None = None  # what taking it back has stopped
     agreements: Agreements = Agreements()  # while it waits
+    warnings: tuple[str, ...] = ()  # what is probably not meant, of one that was asked just now
 
 
 # -- asking ------------------------------------------------------------------------------------------------------
@@ -76,7 +78,8 @@ def submit(ctx: VerbContext, wanted: Wanted) -> RequestCase:
     _check_may_ask(ctx, draft.agency, act.by)
     assessed = assess(ctx, draft)
     _refuse_late(ctx, assessed)
-    return show(ctx, stored_requests.submit(ctx.connection, draft, assessed, act))
+    case = show(ctx, stored_requests.submit(ctx.connection, draft, assessed, act))
+    return replace(case, warnings=tuple(doubts_about(ctx.ruleset, draft)))
 
 
 def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool = False) -> RequestCase:
@@ -92,7 +95,7 @@ def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool 
     with named(request.id):
         submit_again = stored_requests.appeal if appeal else stored_requests.revise
         submit_again(ctx.connection, request, draft, assessed, act)
-    return show(ctx, number)
+    return replace(show(ctx, number), warnings=tuple(doubts_about(ctx.ruleset, draft)))
 
 
 def _check_may_ask(ctx: VerbContext, agency: str, by: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import overload
 
 
@@ -23,3 +23,8 @@ def utc_text(seconds: float | None) -> str | None:
     Args: `seconds` since 1970; None, where something has not happened, stays None.
     """
     return None if seconds is None else f"{moment_of(seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def local_text(seconds: float, zone: tzinfo) -> str:
+    """Return a moment as people read it, in their time zone: `2026-11-21 20:51 MST`, to the minute."""
+    return f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M %Z}".rstrip()

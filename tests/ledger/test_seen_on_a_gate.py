@@ -46,6 +46,7 @@ def test_what_joined_after_the_look_is_not_sent_and_the_rest_is_sent_by_only_see
         part = approve(gate, "--seen", seen, "--only-seen")
         assert part.returncode == 0 and part.stdout.splitlines() == [
             "M-1 is held",
+            "by permit P-1; to stop what has not left: gatekeeper permit revoke P-1",
             "what was seen is being sent, to 2,400 recipients; what came after it, for 4,000 recipients, is still held",
         ]
         wait_for(lambda: set(downstream.copies(BODY)) == set(people(2400)), gate.log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,21 @@ from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, prin
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     id_argument,
+    ids_argument,
     listing,
+    on_each,
     on_the_ledger,
     print_agreements,
     print_timeline,
     seen_option,
+    shown_time,
     terms_of,
     terms_options,
 )
 from gatekeeper.cli.message_contents import contents_lines
 from gatekeeper.ledger.service import Decision, LedgerService, MailingCase, Reading
-from gatekeeper.lib.moments import utc_text
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
-from gatekeeper.lifecycle import MailingState
+from gatekeeper.lifecycle import MailingState, said
 from gatekeeper.message.preview import Contents
 from gatekeeper.notices import say_count
 from gatekeeper.store.views import MailingView
@@ -38,40 +41,57 @@ def _print_case(case: MailingCase) -> None:
     mailing = case.mailing
     named = bool(case.batches) and all(mailing.sender not in batch.owners for batch in case.batches)
     about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}{' (by From alone)' if named else ''}"
-    click.echo(f"{mailing.id}  {mailing.state}  {about}")
+    click.echo(f"{mailing.id}  {said(mailing.state)}  {about}")
     click.echo(f"version: {mailing.version}")
-    click.echo(f"reaches {mailing.counts.users} users and {mailing.counts.external} externals; sent: {mailing.sent}")
+    click.echo(f"reaches {_reach(mailing)}; sent: {mailing.sent}")
     for agency, users in sorted(mailing.counts.agencies.items()):
         click.echo(f"  {agency:<12} {users:>6}")
     for reason in mailing.reasons:
         click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
     if mailing.reached_before is not None:
-        click.echo(f"reached before it was held: {mailing.reached_before} people")
+        click.echo(f"reached before it was held: {say_count(mailing.reached_before, 'person', 'people')}")
     if mailing.joined:
         click.echo("joined by " + ", ".join(f"{_KEYS[kind]}: {number}" for kind, number in mailing.joined.items()))
     for batch in case.batches:
-        click.echo(
-            f"batch {batch.id}: {batch.state}, {len(batch.recipients)} recipients, {batch.size} octets, "
-            f"received {utc_text(batch.received_at)} from {batch.owner or batch.sender or '<>'}, {batch.client.address}"
-        )
+        size = f"{say_count(len(batch.recipients), 'recipient', 'recipients')}, {batch.size} octets"
+        origin = f"{batch.owner or batch.sender or '<>'}, {batch.client.address}"
+        click.echo(f"batch {batch.id}: {batch.state}, {size}, received {shown_time(batch.received_at)} from {origin}")
     print_agreements(case.agreements, case.missing)
     print_timeline(case.events)
 
 
-def _print_decision(decision: Decision, as_json: bool) -> None:
+def _reach(mailing: MailingView) -> str:
+    counts = mailing.counts
+    users = say_count(counts.users, "user", "users")
+    return f"{users} and {say_count(counts.external, 'external', 'externals')}" if counts.external else users
+
+
+def _decision_document(decision: Decision) -> dict[str, Any]:
+    _warn(decision)
+    missing = list(decision.missing)
+    document = mailing_document(decision.mailing) | {"permit": decision.permit, "missing": missing}
+    return document | {"sending": decision.sending, "still_held": decision.still_held}
+
+
+def _warn(decision: Decision) -> None:
     if decision.grew:
         click.echo(f"gatekeeper: {decision.grew}", err=True)
-    if as_json:
-        missing = list(decision.missing)
-        document = mailing_document(decision.mailing) | {"permit": decision.permit, "missing": missing}
-        print_json(document | {"sending": decision.sending, "still_held": decision.still_held})
-        return
-    click.echo(f"{decision.mailing.id} is {decision.mailing.state}")
+
+
+def _print_decision(decision: Decision) -> None:
+    _warn(decision)
+    click.echo(f"{decision.mailing.id} is {said(decision.mailing.state)}")
+    if permit := decision.permit:
+        click.echo(f"by permit {permit}; to stop what has not left: gatekeeper permit revoke {permit}")
     if decision.still_held:
         sending, held = (say_count(each, "recipient", "recipients") for each in (decision.sending, decision.still_held))
         click.echo(f"what was seen is being sent, to {sending}; what came after it, for {held}, is still held")
     if decision.missing:
         click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
+
+
+def _show_decision(decision: Decision, as_json: bool) -> None:
+    print_json(_decision_document(decision)) if as_json else _print_decision(decision)
 
 
 Read = tuple[Reading, list[Contents]]  # what somebody reads, and each of its messages
@@ -86,10 +106,15 @@ def _show_case(found: MailingCase | Read, as_json: bool) -> None:
         click.echo("\n".join(contents_lines(*found)))
 
 
-def _row(one: MailingView) -> tuple[object, ...]:
-    reach = f"{one.counts.users} users", f"{len(one.counts.agencies)} agencies"
-    about = (_ended(one), "") if one.forgotten else (one.sender, repr(one.subject))
-    return one.id, one.state, *reach, utc_text(one.changed_at), *about
+_COLUMNS: dict[str, Callable[[MailingView], object]] = {
+    "id": lambda one: one.id,
+    "state": lambda one: said(one.state),
+    "users": lambda one: one.counts.users,
+    "agencies": lambda one: len(one.counts.agencies),
+    "changed": lambda one: shown_time(one.changed_at),
+    "sender": lambda one: _ended(one) or one.sender,
+    "subject": lambda one: "" if one.forgotten else repr(one.subject),
+}
 
 
 def _ended(one: MailingView) -> str:
@@ -120,7 +145,7 @@ def mailing() -> None:
 
 
 @mailing.command("list")
-@listing("mailings", MailingState, mailing_document, _row)
+@listing("mailings", MailingState, mailing_document, _COLUMNS)
 def list_mailings(service: LedgerService, state: str | None) -> list[MailingView]:
     """List the mailings that have a number, newest first."""
     return service.mailings(state)
@@ -148,13 +173,13 @@ def show(
 
 
 @mailing.command()
-@id_argument("M")
+@ids_argument("M")
 @by_option
 @click.option("--reason", default="", help="what the sender should know; the sender reads it")
 @terms_options
 @seen_option
 @click.option("--only-seen", is_flag=True, help="send the messages that --seen had, and keep later ones held")
-@on_the_ledger(_print_decision)
+@on_each(_decision_document, _print_decision)
 def approve(
     service: LedgerService, id: int, by: str, reason: str, seen: str | None, only_seen: bool, **given: Any
 ) -> Decision:
@@ -165,22 +190,22 @@ def approve(
 
 
 @mailing.command()
-@id_argument("M")
+@ids_argument("M")
 @by_option
 @click.option("--reason", required=True, help="why not; the sender reads it")
 @seen_option
-@on_the_ledger(_print_decision)
+@on_each(_decision_document, _print_decision)
 def deny(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Refuse a held mailing: nobody receives it, and its sender gets one delivery report with the reason."""
     return service.deny(id, by, reason, seen)
 
 
 @mailing.command()
-@id_argument("M")
+@ids_argument("M")
 @by_option
 @click.option("--reason", required=True, help="what should be changed; the sender reads it")
 @seen_option
-@on_the_ledger(_print_decision)
+@on_each(_decision_document, _print_decision)
 def changes(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Send a held mailing back to its sender with what should be changed; nothing of it is sent."""
     return service.ask_changes(id, by, reason, seen)
@@ -190,18 +215,18 @@ def changes(service: LedgerService, id: int, by: str, reason: str, seen: str | N
 @id_argument("M")
 @by_option
 @click.option("--whom", required=True, help="who must agree as well: an address under people in rules.yaml")
-@on_the_ledger(_print_decision)
+@on_the_ledger(_show_decision)
 def ask(service: LedgerService, id: int, by: str, whom: str) -> Decision:
     """Require one more person's approval of a held mailing, such as an owner who is asked only when needed."""
     return service.ask(id, by, whom)
 
 
 @mailing.command()
-@id_argument("M")
+@ids_argument("M")
 @by_option
 @click.option("--reason", default="", help="why")
 @seen_option
-@on_the_ledger(_print_decision)
+@on_each(_decision_document, _print_decision)
 def withdraw(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
     """Take a held mailing back, as its sender or an admin."""
     return service.withdraw(id, by, reason, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,13 +12,16 @@ from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     id_argument,
+    ids_argument,
     listing,
+    on_each,
     on_the_ledger,
+    print_stopped,
     print_timeline,
     seen_option,
+    shown_time,
 )
 from gatekeeper.ledger.service import Exempted, LedgerService, Narrowed, PermitCase
-from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
 from gatekeeper.store.permits import PermitView
@@ -28,13 +32,14 @@ reason_option = click.option("--reason", required=True, help="why")
 # -- how a permit is shown ---------------------------------------------------------------------------------------
 
 
-def _print_outcome(case: PermitCase, as_json: bool) -> None:
-    if as_json:
-        print_json(permit_case_document(case))
-        return
-    click.echo(f"{case.permit.id} is {case.permit.state}, until {utc_text(case.permit.until)}")
+def _show_outcome(case: PermitCase, as_json: bool) -> None:
+    print_json(permit_case_document(case)) if as_json else _print_outcome(case)
+
+
+def _print_outcome(case: PermitCase) -> None:
+    click.echo(f"{case.permit.id} is {case.permit.state}, until {shown_time(case.permit.until)}")
     if case.stopped is not None:
-        click.echo(f"sent to {case.stopped.sent} recipients, stopped for {case.stopped.stopped}")
+        print_stopped(case.stopped)
     if case.permit.review == "open":
         click.echo(f"to be reviewed: gatekeeper permit review {case.permit.id} --by ... --reason ...")
 
@@ -51,7 +56,7 @@ def _print_case(case: PermitCase) -> None:
             click.echo(f"{name}: {', '.join(values)}")
     click.echo(f"users: {'any number' if permit.ceiling is None else f'at most {permit.ceiling}'}")
     click.echo(f"content: {permit.binding}")
-    click.echo(f"from {utc_text(permit.since)} until {utc_text(permit.until)}")
+    click.echo(f"from {shown_time(permit.since)} until {shown_time(permit.until)}")
     click.echo(f"used {permit.used} of {permit.uses or 'any number of'} times: {', '.join(permit.mailings) or '-'}")
     if permit.review:
         click.echo(f"review: {permit.review}")
@@ -62,9 +67,14 @@ def _show_case(case: PermitCase, as_json: bool) -> None:
     print_json(permit_case_document(case)) if as_json else _print_case(case)
 
 
-def _row(one: PermitView) -> tuple[object, ...]:
-    review = f"review {one.review}" if one.review else ""
-    return one.id, one.state, one.kind, f"until {utc_text(one.until)}", one.scope, review
+_COLUMNS: dict[str, Callable[[PermitView], object]] = {
+    "id": lambda one: one.id,
+    "state": lambda one: one.state,
+    "kind": lambda one: one.kind,
+    "until": lambda one: shown_time(one.until),
+    "for": lambda one: one.scope or "its mailing",
+    "review": lambda one: one.review,
+}
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------
@@ -80,7 +90,7 @@ def permit() -> None:
 @by_option
 @reason_option
 @click.option("--hours", type=float, required=True, help="for how long")
-@on_the_ledger(_print_outcome)
+@on_the_ledger(_show_outcome)
 def emergency(service: LedgerService, agency: str, by: str, reason: str, hours: float) -> PermitCase:
     """Let an agency's mail pass for some hours; an approver reviews the emergency afterwards."""
     return service.declare_emergency(agency, by, reason, hours)
@@ -99,7 +109,7 @@ def emergency(service: LedgerService, agency: str, by: str, reason: str, hours: 
 @click.option("--until", type=Day(), required=True, help="the last day of the permit")
 @by_option
 @reason_option
-@on_the_ledger(_print_outcome)
+@on_the_ledger(_show_outcome)
 def exception(service: LedgerService, by: str, reason: str, **given: Any) -> PermitCase:
     """Let the mail of a sender, agency or group pass until a day, any number of times."""
     scope = Scope(*(frozenset(given.pop(name)) for name in ("senders", "agencies", "groups")))
@@ -112,7 +122,7 @@ def exception(service: LedgerService, by: str, reason: str, **given: Any) -> Per
 @click.option(
     "--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is open, or closed"
 )
-@listing("permits", PermitState, permit_document, _row)
+@listing("permits", PermitState, permit_document, _COLUMNS)
 def list_permits(service: LedgerService, state: str | None, review: str | None) -> list[PermitView]:
     """List the permits, newest first."""
     return service.permits(state, review)
@@ -136,7 +146,7 @@ def show(service: LedgerService, id: int) -> PermitCase:
     "--uses", type=click.IntRange(1), help="mailings that may use the permit, counting those that already have"
 )
 @seen_option
-@on_the_ledger(_print_outcome)
+@on_the_ledger(_show_outcome)
 def narrow(service: LedgerService, id: int, by: str, reason: str, seen: str | None, **given: Any) -> PermitCase:
     """Lower a permit's limits, also for mail that has not left yet. Returns when no message is being sent any more."""
     to = Narrowed(*(given.pop(name) for name in ("max_users", "until", "uses")))
@@ -144,11 +154,11 @@ def narrow(service: LedgerService, id: int, by: str, reason: str, seen: str | No
 
 
 @permit.command()
-@id_argument("P")
+@ids_argument("P")
 @by_option
 @reason_option
 @seen_option
-@on_the_ledger(_print_outcome)
+@on_each(permit_case_document, _print_outcome)
 def revoke(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> PermitCase:
     """Revoke a permit; mail that has not left yet is held. Returns when no message is being sent any more."""
     return service.revoke(id, by, reason, seen)
@@ -158,7 +168,7 @@ def revoke(service: LedgerService, id: int, by: str, reason: str, seen: str | No
 @id_argument("P")
 @by_option
 @reason_option
-@on_the_ledger(_print_outcome)
+@on_the_ledger(_show_outcome)
 def review(service: LedgerService, id: int, by: str, reason: str) -> PermitCase:
     """Close the review of an emergency, as an approver who did not declare the emergency."""
     return service.review_permit(id, by, reason)

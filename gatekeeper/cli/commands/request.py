@@ -13,26 +13,33 @@ from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, pars
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     id_argument,
+    ids_argument,
     listing,
+    on_each,
     on_the_ledger,
     print_agreements,
+    print_stopped,
     print_timeline,
     seen_option,
     terms_of,
     terms_options,
 )
 from gatekeeper.ledger.service import LedgerService, RequestCase, Wanted
-from gatekeeper.lifecycle import RequestState
+from gatekeeper.lifecycle import RequestState, said
+from gatekeeper.notices import say_count
 from gatekeeper.store.requests import RequestView
 
 # -- how a request is shown --------------------------------------------------------------------------------------
 
 
-def _print_outcome(case: RequestCase, as_json: bool) -> None:
-    if as_json:
-        print_json(request_case_document(case))
-        return
-    click.echo(f"{case.request.id} is {case.request.state}" + (f", {case.permit}" if case.permit else ""))
+def _show_outcome(case: RequestCase, as_json: bool) -> None:
+    for warning in case.warnings:
+        click.echo(f"gatekeeper: {warning}", err=True)
+    print_json(request_case_document(case)) if as_json else _print_outcome(case)
+
+
+def _print_outcome(case: RequestCase) -> None:
+    click.echo(f"{case.request.id} is {said(case.request.state)}" + (f", {case.permit}" if case.permit else ""))
     if case.request.late:
         click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
     if case.missing:
@@ -40,15 +47,16 @@ def _print_outcome(case: RequestCase, as_json: bool) -> None:
     elif case.request.state is RequestState.SUBMITTED:
         click.echo("needs nobody: no rule holds such a mailing")
     if case.stopped is not None:
-        click.echo(f"sent to {case.stopped.sent} recipients, stopped for {case.stopped.stopped}")
+        print_stopped(case.stopped)
 
 
 def _print_case(case: RequestCase) -> None:
     draft = case.request.draft
-    click.echo(f"{case.request.id}  {case.request.state}  {draft.subject!r} of {', '.join(draft.senders)}")
+    click.echo(f"{case.request.id}  {said(case.request.state)}  {draft.subject!r} of {', '.join(draft.senders)}")
     click.echo(f"version: {case.request.version}")
     click.echo(f"asked by {case.request.requester} for {draft.agency}, to {', '.join(draft.audiences) or 'anybody'}")
-    click.echo(f"at most {draft.users} users, planned {draft.planned or '-'}, needed by {draft.needed_by or '-'}")
+    users = say_count(draft.users, "user", "users")
+    click.echo(f"at most {users}, planned {draft.planned or '-'}, needed by {draft.needed_by or '-'}")
     click.echo(f"purpose: {draft.purpose or '-'}")
     if case.request.late:
         click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
@@ -78,10 +86,15 @@ def _show_case(found: RequestCase | bytes, as_json: bool) -> None:
         print_json(request_case_document(found)) if as_json else _print_case(found)
 
 
-def _row(one: RequestView) -> tuple[object, ...]:
-    draft = one.draft
-    day = f"{draft.planned or '-'}{'  late' if one.late else ''}"
-    return one.id, one.state, draft.agency, f"{draft.users} users", day, ", ".join(draft.senders), repr(draft.subject)
+_COLUMNS: dict[str, Callable[[RequestView], object]] = {
+    "id": lambda one: one.id,
+    "state": lambda one: said(one.state),
+    "agency": lambda one: one.draft.agency,
+    "users": lambda one: one.draft.users,
+    "planned": lambda one: f"{one.draft.planned or ''}{', late' if one.late else ''}",
+    "senders": lambda one: ", ".join(one.draft.senders),
+    "subject": lambda one: repr(one.draft.subject),
+}
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------
@@ -113,7 +126,7 @@ def request() -> None:
 )
 @click.option("--appeal", help="the denied request to appeal; flags left out keep their values")
 @click.option("--reason", default="", help="what the approvers should know")
-@on_the_ledger(_print_outcome)
+@on_the_ledger(_show_outcome)
 def submit(
     service: LedgerService, by: str, reason: str, revise: str | None, appeal: str | None, **given: Any
 ) -> RequestCase:
@@ -143,7 +156,7 @@ def _read(path: Path) -> bytes:
 
 
 @request.command("list")
-@listing("requests", RequestState, request_document, _row)
+@listing("requests", RequestState, request_document, _COLUMNS)
 def list_requests(service: LedgerService, state: str | None) -> list[RequestView]:
     """List the requests, newest first."""
     return service.requests(state)
@@ -164,12 +177,12 @@ def show(service: LedgerService, id: int, content: bool) -> RequestCase | bytes:
 
 
 @request.command()
-@id_argument("R")
+@ids_argument("R")
 @by_option
 @click.option("--reason", default="", help="what the requester should know")
 @terms_options
 @seen_option
-@on_the_ledger(_print_outcome)
+@on_each(request_case_document, _print_outcome)
 def approve(service: LedgerService, id: int, by: str, reason: str, seen: str | None, **given: Any) -> RequestCase:
     """Approve a request; once everybody who must agree has, the request gets a permit."""
     return service.approve_request(id, by, reason, terms_of(given), seen)
@@ -182,7 +195,7 @@ Verb = Callable[[LedgerService, int, str, str, str | None], RequestCase]
 @id_argument("R")
 @by_option
 @click.option("--whom", required=True, help="who must agree as well: an address under people in rules.yaml")
-@on_the_ledger(_print_outcome)
+@on_the_ledger(_show_outcome)
 def ask(service: LedgerService, id: int, by: str, whom: str) -> RequestCase:
     """Require one more person's approval of a request, such as an owner who is asked only when needed."""
     return service.ask_about_request(id, by, whom)
@@ -192,11 +205,11 @@ def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None
     """Add a command `request NAME ID --by --reason --seen` that calls `verb`."""
 
     @request.command(name, help=help)
-    @id_argument("R")
+    @ids_argument("R")
     @by_option
     @_reason_option(needs_reason)
     @seen_option
-    @on_the_ledger(_print_outcome)
+    @on_each(request_case_document, _print_outcome)
     def command(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> RequestCase:
         return verb(service, id, by, reason, seen)
 

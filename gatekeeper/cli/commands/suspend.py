@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import click
@@ -9,10 +10,9 @@ import click
 from gatekeeper.api.permits import suspension_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.lazy_group import Verbs
-from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger
+from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger, shown_time
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.suspensions import KINDS
-from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import SuspensionState
 from gatekeeper.store.suspensions import SuspensionView
 
@@ -22,11 +22,16 @@ def _print_outcome(suspension: SuspensionView, as_json: bool) -> None:
         print_json(suspension_document(suspension))
         return
     about = f"{suspension.kind} {suspension.name}"
-    click.echo(f"{suspension.id}: {about}, {suspension.state} until {utc_text(suspension.until)}")
+    click.echo(f"{suspension.id}: {about}, {suspension.state} until {shown_time(suspension.until)}")
 
 
-def _row(one: SuspensionView) -> tuple[object, ...]:
-    return one.id, one.state, f"{one.kind} {one.name}", f"until {utc_text(one.until)}", one.reason
+_COLUMNS: dict[str, Callable[[SuspensionView], object]] = {
+    "id": lambda one: one.id,
+    "state": lambda one: one.state,
+    "of": lambda one: f"{one.kind} {one.name}",
+    "until": lambda one: shown_time(one.until),
+    "reason": lambda one: one.reason,
+}
 
 
 # -- the commands -----------------------------------------------------------------------------------------------------
@@ -63,7 +68,7 @@ def end(service: LedgerService, id: int, by: str, reason: str) -> SuspensionView
 
 
 @suspend.command("list")
-@listing("suspensions", SuspensionState, suspension_document, _row)
+@listing("suspensions", SuspensionState, suspension_document, _COLUMNS)
 def list_suspensions(service: LedgerService, state: str | None) -> list[SuspensionView]:
     """List the suspensions, newest first."""
     return service.suspensions(state)
