@@ -5,7 +5,8 @@ Rules for a mailing:
 - Only a held mailing can be decided. An open or released mailing becomes held when it outgrows its permit.
 - When a mailing is approved in part, what the approver had seen is sent, and what came later stays held.
 - A gathering mailing is judged when no batch has come for a while: it passes, is held, or is refused as a whole.
-- Closing (denied, withdrawn, expired) is final: later batches start a successor that knows who was reached.
+- When changes are asked for, the mailing goes back to its sender (S2), who sends it again as another one.
+- Closing (denied, returned, withdrawn, expired) is final: later batches start a successor that knows who was reached.
 
 Rules for a request:
 - A request that was only received lets nothing pass (M3): only an approved request gives a permit.
@@ -37,6 +38,7 @@ class MailingState(StrEnum):
     HELD = "held"
     RELEASED = "released"
     DENIED = "denied"
+    RETURNED = "returned"  # sent back with what should be changed
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
@@ -114,7 +116,7 @@ MAILING_TABLE: dict[str, dict[MailingState, MailingState]] = {
     "approve": {MailingState.HELD: MailingState.RELEASED},
     "approve in part": {MailingState.HELD: MailingState.HELD},
     "deny": {MailingState.HELD: MailingState.DENIED},
-    "changes": {MailingState.HELD: MailingState.DENIED},
+    "changes": {MailingState.HELD: MailingState.RETURNED},
     "refuse": {MailingState.GATHERING: MailingState.DENIED},
     "withdraw": {MailingState.HELD: MailingState.WITHDRAWN},
     "expire": {MailingState.HELD: MailingState.EXPIRED},
@@ -203,7 +205,11 @@ _TABLES: dict[type[StrEnum], tuple[str, dict[str, dict[Any, Any]]]] = {
 
 # -- in words ----------------------------------------------------------------------------------------------------
 
-_SAID = {RequestState.CHANGES: "sent back for changes", MailingState.GATHERING: "being counted"}
+_SAID = {
+    RequestState.CHANGES: "sent back for changes",
+    MailingState.RETURNED: "sent back for changes",
+    MailingState.GATHERING: "being counted",
+}
 
 
 def said(state: State) -> str:

@@ -149,7 +149,7 @@ class Reminders:
         request, events = _read_request(connection, key)
         for event in to_requesters.news_of(events):
             to_requesters.tell_requester(connection, brief, request, event, self.clock())
-            if outcome := to_requesters.outcome_of(event):
+            if outcome := to_requesters.outcome_of(brief.letterhead.ruleset, event):
                 to_approvers.tell_decided(connection, brief, outcome, self.clock())
         return frozenset({request.requester})
 

@@ -35,6 +35,7 @@ from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import texts_of
 from gatekeeper.policy.agreement import Agreements
 from gatekeeper.rules import Ruleset
+from gatekeeper.rules.specs import OTHER_DENIAL
 from gatekeeper.settings import Settings
 from gatekeeper.store.permits import PermitEffect
 from gatekeeper.store.views import EventView
@@ -217,6 +218,14 @@ seen_option = click.option(
 )
 
 
+category_option = click.option(
+    "--category",
+    default=OTHER_DENIAL,
+    show_default=True,
+    help="official, audience, content, timing, duplicate, security, personal, other, or a category of rules.yaml",
+)
+
+
 def terms_options(command: F) -> F:
     """Add the flags that set the limits of an approval."""
     for option in reversed(
@@ -250,7 +259,9 @@ def print_timeline(events: Iterable[EventView]) -> None:
 
 
 def _excerpt(event: EventView) -> str:
-    """Return that an excerpt of the text was sent, and to whom; "" where none was."""
+    """Return the category of a denial, or that an excerpt of the text was sent, and to whom; "" where there is none."""
+    if category := event.details.get("category"):
+        return f" ({category})"
     sent = event.details.get("excerpt")
     return f"; {sent['lines']} lines of the text were sent to {', '.join(sent['to'])}" if sent else ""
 

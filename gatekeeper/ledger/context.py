@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 
 from gatekeeper.address import normalise
@@ -104,6 +105,14 @@ def require_reason(ctx: VerbContext, what: str) -> None:
     """Raise LedgerError where no reason is given; `what` names the act and who reads the reason."""
     if not ctx.act.reason:
         raise LedgerError(what)
+
+
+def with_category(ctx: VerbContext, category: str) -> Act:
+    """Return the act with the category of a denial (C4). Raises LedgerError for one that the rules do not have."""
+    if category not in ctx.ruleset.denials:
+        known = ", ".join(ctx.ruleset.denials)
+        raise LedgerError(f"category {category!r}: expected one of the rules: {known}")
+    return replace(ctx.act, details={**ctx.act.details, "category": category})
 
 
 def _login() -> str:

@@ -36,6 +36,7 @@ from gatekeeper.outbox.who_decides import question_of_mailing
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, decided_mailing
 from gatekeeper.policy.approvers import Question
+from gatekeeper.policy.denials import with_category
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules.likeness import unlike
 from gatekeeper.store import Connection, mailings, views
@@ -53,7 +54,7 @@ _OUTCOMES = {
 }
 _LEFT = {  # how each act that closes a mailing leaves what was held, and what its sender is told
     "deny": (BatchState.RETURNED, Occasion.DENIED),
-    "changes": (BatchState.RETURNED, Occasion.DENIED),
+    "changes": (BatchState.RETURNED, Occasion.RETURNED),
     "withdraw": (BatchState.WITHDRAWN, Occasion.WITHDRAWN),
 }
 
@@ -291,12 +292,17 @@ def _tell_released(
         queue_notice(ctx.connection, ctx.letterhead, notice, ctx.moment)
 
 
-def deny(ctx: VerbContext, number: int, seen: Seen) -> Decision:
+def deny(ctx: VerbContext, number: int, seen: Seen, category: str) -> Decision:
     """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(ctx, "a denial needs a reason: the sender reads it")
-    mailing, act = find(ctx.connection, number), ctx.act
+    mailing, act = find(ctx.connection, number), context.with_category(ctx, category)
     context.check_may_decide(ctx.ruleset, question_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "deny", act, seen)
+
+
+def _with_category(ctx: VerbContext, act: Act) -> str:
+    """Return the reason of an act, behind what the rules call the category of a denial."""
+    return with_category(ctx.ruleset, act.details, act.reason)
 
 
 def withdraw(ctx: VerbContext, number: int, seen: Seen) -> Decision:
@@ -325,10 +331,10 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
     common = is_common(ctx.connection, mailing.key)
     with named(mailing.id):
         mailings.close(ctx.connection, mailing, name, act, left)
-    outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", act.reason)
+    said = _with_category(ctx, act)
+    outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", said)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
-    asked = "changes asked: " if name == "changes" else ""
-    reasons = (asked + act.reason,) if act.reason else ()
+    reasons = (said,) if act.reason else ()
     queue_report(ctx.connection, ctx.letterhead, EndOfMailing(mailing, kept, occasion, reasons, act.by, common), act.at)
     return _decided(ctx, mailing, grew=grew)
 

@@ -28,6 +28,7 @@ from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
 from gatekeeper.rules import Ruleset
+from gatekeeper.rules.specs import OTHER_DENIAL
 from gatekeeper.store import Store, batches, views
 from gatekeeper.store import mailings as stored_mailings
 from gatekeeper.store import permits as stored_permits
@@ -160,12 +161,14 @@ class LedgerService:
         step("approved")
         return decision
 
-    def deny(self, number: int, by: str, reason: str, seen: str | None = None) -> Decision:
+    def deny(
+        self, number: int, by: str, reason: str, seen: str | None = None, category: str = OTHER_DENIAL
+    ) -> Decision:
         """Deny a held mailing: nothing of what is held is sent, and its sender gets one DSN with the reason (RFC 3464).
 
         Raises NotFound, NotAllowed, Stale, or LedgerError where it is not held or no reason is given.
         """
-        return self._close(mailings.deny, number, Seen(seen), by=by, reason=reason)
+        return self._close(mailings.deny, number, Seen(seen), category, by=by, reason=reason)
 
     def withdraw(self, number: int, by: str, reason: str = "", seen: str | None = None) -> Decision:
         """Withdraw a held mailing, as its sender or an admin; nothing of what is held is sent.
@@ -222,9 +225,11 @@ class LedgerService:
         """
         return self._do(requests.approve, number, terms, seen, by=by, reason=reason)
 
-    def deny_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
+    def deny_request(
+        self, number: int, by: str, reason: str, seen: str | None = None, category: str = OTHER_DENIAL
+    ) -> RequestCase:
         """Deny a request. Raises NotFound, NotAllowed, LedgerError, Stale."""
-        return self._do(requests.deny, number, seen, by=by, reason=reason)
+        return self._do(requests.deny, number, seen, category, by=by, reason=reason)
 
     def ask_changes_of_request(self, number: int, by: str, reason: str, seen: str | None = None) -> RequestCase:
         """Send a request back with what should be changed. Raises NotFound, NotAllowed, LedgerError, Stale."""

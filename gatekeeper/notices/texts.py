@@ -26,7 +26,7 @@ KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, an
     "held": _NOTICE | {"sent", "decides", "otherwise"},
     "released": _NOTICE | {"headline", "what", "rest", "going"},
     "warning": _NOTICE,
-    **dict.fromkeys(("denied", "refused", "withdrawn", "lapsed"), _RETURNED),
+    **dict.fromkeys(("denied", "returned", "refused", "withdrawn", "lapsed"), _RETURNED),
     **dict.fromkeys(("undeliverable", "delayed"), _REPORT),
     **dict.fromkeys(("waiting", "reminder"), _MATTER),
     **dict.fromkeys(("passed-on", "still-waiting"), _MATTER | {"done"}),

@@ -90,6 +90,7 @@ class Occasion(StrEnum):
     """The reason for a delivery status notification; each has a template of that name."""
 
     DENIED = "denied"  # an approver denied the mailing
+    RETURNED = "returned"  # an approver asks for changes
     REFUSED = "refused"  # a rule rejects the message, which was known only after it was taken in
     WITHDRAWN = "withdrawn"  # the sender or the sender's agency withdrew the mailing
     LAPSED = "lapsed"  # nobody decided in time

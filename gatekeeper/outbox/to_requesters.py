@@ -16,8 +16,9 @@ from gatekeeper.outbox.to_approvers import send
 from gatekeeper.outbox.who_decides import escalated_to
 from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Question
+from gatekeeper.policy.denials import with_category
 from gatekeeper.policy.matters import MatterKind, last_day
-from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.rules.ruleset import Ruleset, calendar_of
 from gatekeeper.store import Connection
 from gatekeeper.store.reminders import ASKED, ESCALATED, INFORMED, NOTIFIED
 from gatekeeper.store.requests import RequestView
@@ -169,12 +170,13 @@ def news_of(events: Sequence[EventView]) -> list[EventView]:
     return [event for event in events[told + 1 :] if event.act in _CHANGES]
 
 
-def outcome_of(event: EventView) -> MatterOutcome | None:
+def outcome_of(ruleset: Ruleset, event: EventView) -> MatterOutcome | None:
     """Return what a request has come to by that event; None where it goes on."""
     if event.act not in _ENDED:
         return None
     _, outcome, _ = _CHANGES[event.act]
-    return MatterOutcome(outcome, (event.by,) if event.by else (), comment=event.text or "")
+    text = with_category(ruleset, event.details, event.text or "")
+    return MatterOutcome(outcome, (event.by,) if event.by else (), comment=text)
 
 
 def tell_requester(
@@ -184,13 +186,13 @@ def tell_requester(
     headline, outcome, following = _CHANGES[event.act]
     if event.act == "denied" and request.final:
         following = _FINAL
-    own = event.by == request.requester
+    own, text = event.by == request.requester, with_category(brief.letterhead.ruleset, event.details, event.text or "")
     words = {
         "headline": headline,
         "outcome": outcome,
         "details": brief.details,
         "by": f" by {plain(event.by)}" if event.by and not own else "",
-        "comment": f"{'You wrote' if own else 'They say'}: {plain(event.text)}" if event.text else "",
+        "comment": f"{'You wrote' if own else 'They say'}: {plain(text)}" if text else "",
         "next": following,
     }
     notice = MatterNotice(

@@ -23,6 +23,7 @@ from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
 from gatekeeper.rules.specs import (
     APPROVER,
+    DENIALS,
     Agency,
     Ask,
     AuditRules,
@@ -96,6 +97,7 @@ class Ruleset:
     requests: Requests = Requests()
     held: Held = Held()
     notices: Notices = Notices()
+    denials: Mapping[str, str] = field(default_factory=lambda: dict(DENIALS))  # category -> words (C4)
     preflight: str | None = None  # mail to this address is judged, answered, and goes nowhere (C3)
     audit: AuditRules = AuditRules()
     enforce: frozenset[str] | None = None  # agencies to whose senders the rules apply; None: all

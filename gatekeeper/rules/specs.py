@@ -230,6 +230,19 @@ class Notices:
     excerpt: int = 20  # lines of a held message's text that those who decide are sent; 0 for none
 
 
+OTHER_DENIAL = "other"
+DENIALS: Mapping[str, str] = {  # categories of denials and their words; rules.yaml may rename and add some (C4)
+    "official": "not official business",
+    "audience": "not the right people",
+    "content": "the content",
+    "timing": "not at this time",
+    "duplicate": "sent before, or by others",
+    "security": "not safe",
+    "personal": "a personal advertisement or announcement",
+    OTHER_DENIAL: "",
+}
+
+
 @immutable
 class Held:
     """What happens to a held mailing that nobody decides."""

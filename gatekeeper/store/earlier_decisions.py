@@ -9,7 +9,7 @@ from gatekeeper.lifecycle import MailingState
 from gatekeeper.store.db.schema import events, mailings
 from gatekeeper.store.views import NUMBERED, MailingView
 
-_ENDED = (MailingState.DENIED,)
+_ENDED = (MailingState.DENIED, MailingState.RETURNED)
 _DAYS = 30
 _MOST = 50
 
@@ -27,7 +27,7 @@ class EarlierDecision:
 
 
 def earlier_decisions(connection: Connection, mailing: MailingView) -> list[EarlierDecision]:
-    """Return the decisions against earlier mailings of the same sender, of the last 30 days, oldest first."""
+    """Return the denials and returns of earlier mailings of the same sender, of the last 30 days, oldest first."""
     since = mailing.started_at - _DAYS * 86_400.0
     ended = (mailings.c.state.in_(_ENDED), mailings.c.started_at >= since, mailings.c.id < mailing.key)
     query = (

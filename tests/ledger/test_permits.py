@@ -447,7 +447,7 @@ async def test_an_approval_on_the_spot_may_allow_more_and_be_used_again(scene):
 async def test_changes_asked_of_a_held_mailing_send_it_back(scene):
     """Clause S2: the CIO recommends changes."""
     await scene.send(people(2400))
-    assert scene.service.ask_changes(1, CIO, "Say whom to call").mailing.state == "denied"
+    assert scene.service.ask_changes(1, CIO, "Say whom to call").mailing.state == "returned"
     leased = scene.store.call(partial(jobs.lease, now=scene.now + 1, seconds=60, limit=50))
     reports = [job.content for job in leased if job.kind == jobs.DSN]
     assert len(reports) == 1 and b"changes asked: Say whom to call" in reports[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatekeeper.background.reminders import Reminders
-from gatekeeper.ledger.service import Terms
+from gatekeeper.ledger.service import LedgerError, Terms
 from gatekeeper.store import jobs
 from tests.ledger.scene import CIO, DEPUTY, SENDER, Scene
 from tests.ledger.scene import RULES as ONE
@@ -95,6 +95,46 @@ async def test_by_a_permit_all_who_agreed_to_it_are_named(store, tmp_path):
     await scene.rechecks.run_due()
     (text,) = [text_of(mail) for reader, mail in letters(scene) if reader == SENDER]
     assert f"approved by {DEPUTY} and {CIO} (permit P-1). It goes to" in text
+
+
+# -- sent back, denied -------------------------------------------------------------------------------------------
+
+
+async def test_changes_are_no_refusal(scene):
+    """Policy S2: changes are asked, and the message may be sent again."""
+    await scene.send()
+    letters(scene)
+    decision = scene.service.ask_changes(1, CIO, "Name the people to call")
+    assert decision.mailing.state == "returned"
+    ((_, mail),) = letters(scene)
+    text = text_of(mail)
+    assert mail["Subject"] == "Not sent, changes are asked (M-1): Open enrolment"
+    assert f"please change it as asked by {CIO}, then send it again" in text and "Name the people to call" in text
+    assert "denied" not in text and "not approved" not in text and "What to do: change it, and send it again" in text
+    assert [event.act for event in scene.service.show(1).events][-1] == "returned"
+    assert "Held for approval as M-2" in (await scene.send(people(2400))).text
+
+
+async def test_a_denial_has_a_category(store, tmp_path):
+    """Policy C4: no personal advertisements or announcements."""
+    scene = Scene(store, tmp_path, ONE + "denials: {personal: private matters, politics: political content}\n")
+    await scene.send()
+    letters(scene)
+    with pytest.raises(LedgerError, match="category 'odd': expected one of the rules: official, audience"):
+        scene.service.deny(1, CIO, "no raffles", category="odd")
+    scene.service.deny(1, CIO, "no raffles", category="personal")
+    ((_, mail),) = letters(scene)
+    assert "private matters: no raffles" in text_of(mail)
+    assert scene.service.show(1).events[-1].details == {"category": "personal"}
+    await scene.send(people(2400, start=100))
+    scene.service.deny(2, CIO, "not now")
+    assert scene.service.show(2).events[-1].details == {"category": "other"}
+
+
+def test_a_denial_of_a_request_has_one_too(scene):
+    scene.ask()
+    scene.service.deny_request(1, DEPUTY, "twice this week", category="duplicate")
+    assert scene.service.show_request(1).events[-1].details == {"category": "duplicate"}
 
 
 # -- several senders of one mailing ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from gatekeeper.api.mailings import export_document, export_file_name, mailing_c
 from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
+    category_option,
     id_argument,
     ids_argument,
     listing,
@@ -193,11 +194,12 @@ def approve(
 @ids_argument("M")
 @by_option
 @click.option("--reason", required=True, help="why not; the sender reads it")
+@category_option
 @seen_option
 @on_each(_decision_document, _print_decision)
-def deny(service: LedgerService, id: int, by: str, reason: str, seen: str | None) -> Decision:
+def deny(service: LedgerService, id: int, by: str, reason: str, category: str, seen: str | None) -> Decision:
     """Refuse a held mailing: nobody receives it, and its sender gets one delivery report with the reason."""
-    return service.deny(id, by, reason, seen)
+    return service.deny(id, by, reason, seen, category)
 
 
 @mailing.command()

@@ -101,6 +101,7 @@ def _agency(share: ComplianceShare, statuses: dict[str, MailingStatus], approved
         "held": len(share.held),
         "released": states.count("released"),
         "denied": states.count("denied"),
+        "returned": states.count("returned"),
         "withdrawn": states.count("withdrawn"),
         "expired": states.count("expired"),
         "refused": len(share.refused),
@@ -136,7 +137,7 @@ def _stopped(one: ObservedViolation) -> dict[str, Any]:
 # -- as text -----------------------------------------------------------------------------------------------------
 
 _COLUMNS = (
-    *("mailings", "held", "released", "denied", "withdrawn", "expired", "refused", "warned", "violations"),
+    *("mailings", "held", "released", "denied", "returned", "withdrawn", "expired", "refused", "warned", "violations"),
     "would_have_been_held",
 )
 

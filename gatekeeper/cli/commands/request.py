@@ -12,6 +12,7 @@ from gatekeeper.api.requests import request_case_document, request_document
 from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
+    category_option,
     id_argument,
     ids_argument,
     listing,
@@ -201,6 +202,18 @@ def ask(service: LedgerService, id: int, by: str, whom: str) -> RequestCase:
     return service.ask_about_request(id, by, whom)
 
 
+@request.command()
+@ids_argument("R")
+@by_option
+@click.option("--reason", required=True, help="why; requester and approvers read it")
+@category_option
+@seen_option
+@on_each(request_case_document, _print_outcome)
+def deny(service: LedgerService, id: int, by: str, reason: str, category: str, seen: str | None) -> RequestCase:
+    """Deny a request; there is no appeal where your decision is final."""
+    return service.deny_request(id, by, reason, seen, category)
+
+
 def _add(name: str, verb: Verb, help: str, *, needs_reason: bool = True) -> None:
     """Add a command `request NAME ID --by --reason --seen` that calls `verb`."""
 
@@ -221,7 +234,6 @@ def _reason_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..
     return click.option("--reason", default="", help=text)
 
 
-_add("deny", LedgerService.deny_request, "Deny a request; there is no appeal where your decision is final.")
 _add(
     "changes", LedgerService.ask_changes_of_request, "Send a request back to its requester with what should be changed."
 )

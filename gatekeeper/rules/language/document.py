@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatekeeper.rules.language.read_conditions import Conditions, Context
-from gatekeeper.rules.language.read_mailings import AUDIT, HELD, MAILING, NOTICES, REQUESTS
+from gatekeeper.rules.language.read_mailings import AUDIT, DENIAL_WORDS, HELD, MAILING, NOTICES, REQUESTS
 from gatekeeper.rules.language.read_organisation import AGENCIES, DIRECTORY, LISTS, PEOPLE, SCOPE
 from gatekeeper.rules.language.read_rules import Defines, Rules
 from gatekeeper.rules.language.read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
@@ -66,6 +66,7 @@ DOCUMENT = Section(
         Key("audit", AUDIT, "What is recorded of decisions, and for how long."),
         Key("enforce", _Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
         Key("notices", NOTICES, "What the gate's own mails say."),
+        Key("denials", DENIAL_WORDS, "Categories of denials, and the words for each; added to those that there are."),
         Key("preflight", ADDRESS, "Mail to this address is judged and answered, and goes nowhere."),
         Key("mass", Conditions(Context(counts_only=True)), "When a mailing is a mass mailing: counts only."),
         Key("define", Defines(), "Conditions with names, to be used in several rules."),

@@ -16,11 +16,33 @@ from gatekeeper.rules.language.scalars import (
     POSITIVE,
     SPAN,
     SWITCH,
+    TEXT,
+    WORD,
     word_of,
 )
-from gatekeeper.rules.language.value_types import Json, Key, ListOf, Reading, Section, Value, made_into
+from gatekeeper.rules.language.value_types import (
+    INVALID,
+    Json,
+    Key,
+    ListOf,
+    MapOf,
+    Reading,
+    Section,
+    Value,
+    made_into,
+)
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar
-from gatekeeper.rules.specs import AuditRules, Escalation, Gather, Held, Holidays, MailingRules, Notices, Requests
+from gatekeeper.rules.specs import (
+    DENIALS,
+    AuditRules,
+    Escalation,
+    Gather,
+    Held,
+    Holidays,
+    MailingRules,
+    Notices,
+    Requests,
+)
 
 _MOST_ADDRESSES = 1_024  # of a network of scanners or monitors; one with more is warned of
 
@@ -203,3 +225,21 @@ NOTICES = Section(
     ),
     made_into(Notices),
 )
+
+
+class _Denials:
+    """The shape of `denials:`, categories of denials with their words; those that are left out keep theirs."""
+
+    inner = MapOf("categories of denials with their words, such as personal: a private matter", WORD, TEXT)
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Return all categories with their words."""
+        values = self.inner.read(node, reading)
+        return values if values is INVALID else {**DENIALS, **values}
+
+    def schema(self) -> Json:
+        """Return the schema of an object with free keys."""
+        return self.inner.schema()
+
+
+DENIAL_WORDS = _Denials()
