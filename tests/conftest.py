@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -19,7 +19,7 @@ import pytest
 
 from gatekeeper.store import Database, Store
 from tests.clauses import listing
-from tests.store.databases import lay_out
+from tests.store.databases import UsedAgain, lay_out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -126,11 +126,26 @@ def laid_out(postgres_server: str) -> Iterator[str]:
         yield str(database.url.database)
 
 
+@pytest.fixture(scope="session")
+def laid_out_urls(postgres_server: str, laid_out: str) -> Iterator[Iterator[str]]:
+    """The addresses of databases with their schema and nothing in them: of the same one for as long as it can be."""
+
+    def urls() -> Iterator[str]:
+        while True:
+            with new_database(postgres_server, laid_out) as url:
+                database = UsedAgain(url)
+                yield url
+                while database.empty():
+                    yield url
+
+    with closing(urls()) as each:
+        yield each
+
+
 @pytest.fixture
-def laid_out_url(postgres_server: str, laid_out: str) -> Iterator[str]:
-    """A new database with its schema and nothing in it."""
-    with new_database(postgres_server, laid_out) as url:
-        yield url
+def laid_out_url(laid_out_urls: Iterator[str]) -> str:
+    """A database with its schema and nothing in it."""
+    return next(laid_out_urls)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
