@@ -27,6 +27,12 @@ DAY = 86_400.0
 pytestmark = pytest.mark.usefixtures("store")
 
 
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch):
+    """Commit after a tenth of the recipients that it is otherwise, so that a tenth of them is as many groups."""
+    monkeypatch.setattr("gatekeeper.background.delivery_queue._GROUP", 50)
+
+
 class Clock:
     """Time that a test moves."""
 
@@ -65,7 +71,7 @@ async def queue(store, sink, clock, letterhead):
 
 async def approved(store, letterhead, clock, recipients, **more):
     one = arrival(recipients, **more)
-    outcome = await store.decide(one, limit(2000))
+    outcome = await store.decide(one, limit(200))
     await store.keep(one, outcome.batch)
     LedgerService(store, letterhead, clock).approve(int(outcome.mailing[2:]), CIO)
     return one
@@ -95,19 +101,19 @@ async def idle(store, queue):
 
 
 async def test_a_release_reaches_each_recipient_once_with_the_bytes_that_came_in(store, queue, sink, clock, letterhead):
-    everyone = people(2400)
+    everyone = people(240)
     one = await approved(store, letterhead, clock, everyone)
     queue.start()
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2400)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 240)
     await idle(store, queue)
     assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(everyone)
     assert {mail.content for mail in of_the_mailing(sink)} == {one.trace + one.transaction.content}
     mailing = LedgerService(store, letterhead, clock).show(1)
-    assert mailing.mailing.sent == 2400 and mailing.batches[0].state == "sent"
+    assert mailing.mailing.sent == 240 and mailing.batches[0].state == "sent"
 
 
 async def test_who_is_refused_is_reported_to_the_sender_once(store, queue, sink, clock, letterhead):
-    everyone = people(2400)
+    everyone = people(240)
     sink.refuse = {everyone[7]: "550 5.1.1 no such user", everyone[8]: "550 5.1.1 no such user"}
     await approved(store, letterhead, clock, everyone)
     queue.start()
@@ -121,16 +127,16 @@ async def test_who_is_refused_is_reported_to_the_sender_once(store, queue, sink,
 
 
 async def test_what_is_deferred_waits_and_goes_later(store, queue, sink, clock, letterhead):
-    everyone = people(2400)
+    everyone = people(240)
     sink.refuse = {everyone[0]: "450 4.2.0 mailbox busy"}
     await approved(store, letterhead, clock, everyone)
     queue.start()
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2399)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 239)
     await idle(store, queue)
     assert LedgerService(store, letterhead, clock).show(1).batches[0].state == "released"
     sink.refuse = {}
     clock.now += 60
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2400)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 240)
     await idle(store, queue)
     assert of_the_mailing(sink)[-1].addresses == [everyone[0]]
 
@@ -138,11 +144,11 @@ async def test_what_is_deferred_waits_and_goes_later(store, queue, sink, clock, 
 async def test_a_sender_is_told_of_a_delay_after_four_hours_and_of_the_end_after_five_days(
     store, queue, sink, clock, letterhead
 ):
-    everyone = people(2400)
+    everyone = people(240)
     sink.refuse = {everyone[0]: "450 4.2.0 mailbox busy"}
     await approved(store, letterhead, clock, everyone)
     queue.start()
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2399)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 239)
     for later in (3 * 3600, 2 * 3600, 3600, 5 * DAY):
         await idle(store, queue)
         clock.now += later
@@ -154,7 +160,7 @@ async def test_a_sender_is_told_of_a_delay_after_four_hours_and_of_the_end_after
 
 
 async def test_a_next_hop_that_is_down_costs_nothing_but_time(store, queue, sink, clock, letterhead):
-    everyone = people(2400)
+    everyone = people(240)
     await approved(store, letterhead, clock, everyone)
     sink.at("MAIL", say("421 4.3.2 shutting down"))
     queue.start()
@@ -162,28 +168,28 @@ async def test_a_next_hop_that_is_down_costs_nothing_but_time(store, queue, sink
     assert of_the_mailing(sink) == []
     sink.behave()
     clock.now += 3600
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 2400)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 240)
     await idle(store, queue)
-    assert len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 2400
+    assert len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 240
 
 
 async def test_an_answer_that_was_lost_is_asked_for_again(store, queue, sink, clock, letterhead):
     """RFC 5321 4.5.4.1: who gets no answer to the dot must try again; only the group in flight can come twice."""
-    everyone = people(2400)
+    everyone = people(240)
     await approved(store, letterhead, clock, everyone)
     sink.at("DOT", drop(), times=1)
     queue.start()
-    await until(lambda: len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 2400)
+    await until(lambda: len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 240)
     await idle(store, queue)
     clock.now += 60
     await until(lambda: LedgerService(store, letterhead, clock).show(1).batches[0].state == "sent")
     delivered = [address for mail in of_the_mailing(sink) for address in mail.addresses]
-    assert set(delivered) == set(everyone) and len(delivered) <= 2400 + 500
+    assert set(delivered) == set(everyone) and len(delivered) <= 240 + 50
 
 
 async def test_a_slow_worker_whose_lease_ran_out_writes_nothing(store, queue, sink, clock, letterhead):
     """Its fence is old: whoever leased the job after it has the word."""
-    await approved(store, letterhead, clock, people(2400))
+    await approved(store, letterhead, clock, people(240))
     (slow,) = [j for j in store.call(partial(jobs.lease, now=clock(), seconds=30, limit=9)) if j.kind == "release"]
     clock.now += 31
     (quick,) = [j for j in store.call(partial(jobs.lease, now=clock(), seconds=30, limit=9)) if j.kind == "release"]
@@ -196,25 +202,25 @@ async def test_a_slow_worker_whose_lease_ran_out_writes_nothing(store, queue, si
 async def test_who_has_got_it_is_written_down_though_the_lease_ran_out(store, queue, sink, clock, letterhead):
     """The job is another's by then; what the next hop has taken is taken all the same, and is not sent again."""
     sink.at("DOT", delay(0.5))
-    await approved(store, letterhead, clock, people(2100))
+    await approved(store, letterhead, clock, people(210))
     queue.start()
     await until(lambda: len(of_the_mailing(sink)) == 1)
     clock.now += 31
     leased = store.call(partial(jobs.lease, now=clock(), seconds=30, limit=9))
     (quick,) = (job for job in leased if job.kind == jobs.RELEASE)
     waiting = partial(jobs.open_release, batch_id=quick.batch_id)
-    await until(lambda: len(store.call(waiting).waiting) == 1600)
+    await until(lambda: len(store.call(waiting).waiting) == 160)
     assert store.call(partial(jobs.still_ours, job=quick))
     queue.lease = 1.0  # seconds; for half of them it looks on whether that one lives
     clock.now += 31  # that one is gone; the queue goes on where both were
     await until(lambda: store.call(waiting) is None)
     assert LedgerService(store, letterhead, clock).show(1).batches[0].state == "sent"
-    assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(people(2100))
+    assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(people(210))
 
 
 @pytest.mark.soak
 async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_out_in_an_outage(sink, letterhead):
-    everyone = people(2100)
+    everyone = people(210)
     with Postgres() as postgres:
         stores = [Store(Database(postgres.url, timeout=2)) for _ in range(2)]
         for each in stores:
@@ -239,23 +245,23 @@ async def test_who_has_got_it_is_written_down_before_others_take_over_what_ran_o
 
 
 async def test_two_queues_on_one_database_send_each_recipient_once(store, queue, sink, clock, letterhead):
-    everyone = people(6000)
-    for start in range(0, 6000, 100):
-        one = arrival(everyone[start : start + 100], message_id="m@x")
+    everyone = people(600)
+    for start in range(0, 600, 10):
+        one = arrival(everyone[start : start + 10], message_id="m@x")
         outcome = await store.decide(one, limit(0))
         await store.keep(one, outcome.batch)
     LedgerService(store, letterhead, clock).approve(1, CIO)
     second = Queue(store, queue.next_hop, queue.letterhead, lease=30.0, clock=clock)
     queue.start()
     second.start()
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 6000, 40)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 600, 40)
     await idle(store, queue)
     await second.stop(5)
     assert sorted(address for mail in of_the_mailing(sink) for address in mail.addresses) == sorted(everyone)
 
 
 async def test_a_stop_ends_the_work_in_hand_first(store, queue, sink, clock, letterhead):
-    await approved(store, letterhead, clock, people(2400))
+    await approved(store, letterhead, clock, people(240))
     queue.start()
     await until(lambda: queue._working)
     await queue.stop(20)
@@ -264,7 +270,7 @@ async def test_a_stop_ends_the_work_in_hand_first(store, queue, sink, clock, let
 
 
 async def test_a_next_hop_that_hangs_keeps_no_other_job_waiting(store, queue, sink, clock, letterhead):
-    everyone = people(2400)
+    everyone = people(240)
     await approved(store, letterhead, clock, everyone)
     sink.at("DOT", hang(), times=1)
     queue.start()
@@ -274,7 +280,7 @@ async def test_a_next_hop_that_hangs_keeps_no_other_job_waiting(store, queue, si
 @pytest.mark.parametrize("jump", [60.0, 10800.0, 93600.0, -10800.0])
 async def test_a_release_that_is_on_its_way_is_sent_once(store, queue, sink, letterhead, monkeypatch, jump):
     """The wall clock is set while the next hop takes its time; the process looks for work all the while."""
-    await approved(store, letterhead, queue.clock, people(2001))
+    await approved(store, letterhead, queue.clock, people(201))
     queue.clock = store.now
     sink.at("DOT", delay(1.5), times=2)
     queue.start()
@@ -282,36 +288,36 @@ async def test_a_release_that_is_on_its_way_is_sent_once(store, queue, sink, let
     await asyncio.sleep(0.3)  # what is claimed is on its way
     real = clocks.time.time
     monkeypatch.setattr(clocks.time, "time", lambda: real() + jump)
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 201)
     await idle(store, queue)
     sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
-    assert len(sent) == len(set(sent)) == 2001
+    assert len(sent) == len(set(sent)) == 201
 
 
 async def test_a_lease_of_our_own_is_not_taken_over_though_its_time_is_over(store, queue, sink, letterhead):
-    await approved(store, letterhead, queue.clock, people(2001))
+    await approved(store, letterhead, queue.clock, people(201))
     sink.at("DOT", delay(1.5), times=2)
     queue.start()
     await until(lambda: sink.open_connections == 2)
     await asyncio.sleep(0.3)  # what is claimed is on its way
     queue.clock.now += 3600.0
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 201)
     await idle(store, queue)
     sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
-    assert len(sent) == len(set(sent)) == 2001
+    assert len(sent) == len(set(sent)) == 201
 
 
 async def test_a_node_that_is_hours_ahead_leaves_what_another_is_sending(store, queue, sink, letterhead):
     """A second node starts after the clock was set: by its time every lease of the first has run out."""
-    await approved(store, letterhead, queue.clock, people(2001))
+    await approved(store, letterhead, queue.clock, people(201))
     sink.at("DOT", delay(1.5), times=2)
     queue.lease, queue.clock = 2.0, lambda: NOON.timestamp() + time.monotonic()
     queue.start()
     await until(lambda: sink.open_connections == 2)
     second = Queue(store, queue.next_hop, queue.letterhead, lease=2.0, clock=lambda: queue.clock() + 10_800.0)
     second.start()
-    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 2001)
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) >= 201)
     await idle(store, queue)
     await second.stop(5)
     sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
-    assert len(sent) == len(set(sent)) == 2001
+    assert len(sent) == len(set(sent)) == 201

@@ -49,7 +49,7 @@ def scene(store, tmp_path):
 
 async def test_a_request_is_told_to_who_asked_and_to_who_decides_once(scene):
     """That it was received does not mean that it is approved (policy M3)."""
-    scene.ask()
+    scene.ask(users=2400)
     mails = dict(await scene.after())
     assert set(mails) == {HEAD, CIO, DEPUTY}
     assert mails[HEAD]["Subject"] == "Received (R-1): Open enrolment" and "received is not approved" in text_of(

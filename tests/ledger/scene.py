@@ -38,11 +38,11 @@ people:
   head@doa.example.gov: {roles: [requester], of: [DOA]}
 mailing: {source: sender, within: 24h, gather: off}
 requests: {notice: 5 working days}
-mass: {people: {over: 200}}
+mass: {people: {over: 20}}
 rules:
   - id: approval
     cite: 1220.XS2 III.A
-    when: {users: {over: 2000}, agencies: {over: 1}}
+    when: {users: {over: 200}, agencies: {over: 1}}
     then: hold
     say: This mailing reaches {users} users and needs approval.
 """
@@ -50,6 +50,13 @@ TEXT = b"""Dear colleagues, this year the enrolment for health insurance opens e
 please read what changes for families, compare both plans carefully and choose whichever serves your household best.
 More about everything: https://benefits.example.gov/enrolment/guide?for=you
 """
+
+
+def limited(users, mass=200):
+    """RULES that hold over so many users, and call a mailing one to many over so many people."""
+    return RULES.replace("people: {over: 20}", f"people: {{over: {mass}}}").replace(
+        "users: {over: 200}", f"users: {{over: {users}}}"
+    )
 
 
 class Scene:
@@ -78,14 +85,14 @@ class Scene:
         return LedgerService(self.store, self.letterhead(), self.clock, lambda seconds: None)
 
     def ask(self, reason="", **changes):
-        """A request by the head of DOA for today's mailing of 2400 users, unless something else is given."""
+        """A request by the head of DOA for today's mailing of 240 users, unless something else is given."""
         wanted = {
             "agency": "DOA",
             "senders": (SENDER,),
             "subject": "Open enrolment",
             "purpose": "benefits",
             "audiences": ("DOA", "DPHHS"),
-            "users": 2400,
+            "users": 240,
             "planned": TODAY,
         }
         return self.service.submit(Wanted(**{**wanted, **changes}), HEAD, reason)
@@ -108,7 +115,7 @@ class Scene:
         )
 
     async def send(self, recipients=None, **more):
-        everyone = people(2400) if recipients is None else recipients
+        everyone = people(240) if recipients is None else recipients
         return await self.pipeline.receive(self.message(everyone, **more), self.hop)
 
     def mailing(self, number=1):

@@ -10,11 +10,11 @@ import pytest
 
 from gatekeeper.ledger.service import Terms
 from gatekeeper.store import Database, Store
-from tests.ledger.scene import CIO, RULES, SENDER, TODAY, Scene
+from tests.ledger.scene import CIO, SENDER, TODAY, Scene, limited
 from tests.store.arrivals import people
 
 # each message is a mailing of its own, so that each claims
-SEPARATE = RULES.replace("gather: off}", f"gather: off, separate: [{SENDER}]}}").replace("over: 2000", "over: 20")
+SEPARATE = limited(20).replace("gather: off}", f"gather: off, separate: [{SENDER}]}}")
 SMALL = {"users": 2400, "planned": TODAY}
 
 

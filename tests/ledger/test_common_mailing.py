@@ -10,9 +10,9 @@ import pytest
 from gatekeeper.ledger.context import NotAllowed
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.outbox.matter_brief import of_mailing
-from tests.ledger.scene import CIO, RULES, Scene, people
+from tests.ledger.scene import CIO, Scene, limited, people
 
-SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}")
+SMALL = limited(20, mass=10)
 COLLEAGUES = [f"clerk{number}@doa.example.gov" for number in range(4)]
 TEXT = (
     "the benefits office opens enrolment for all employees on monday. please choose a health plan, a dental plan\r\n"

@@ -11,10 +11,10 @@ from gatekeeper.ledger.context import NotAllowed
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.outbox.matter_brief import of_mailing
 from gatekeeper.store import jobs
-from tests.ledger.scene import CIO, DEPUTY, RULES, Scene, people
+from tests.ledger.scene import CIO, DEPUTY, Scene, limited, people
 
 BOSS, CLERK, OUTSIDER = "boss@doa.example.gov", "clerk@dphhs.example.gov", "crook@example.org"
-SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}")
+SMALL = limited(20, mass=10)
 SMALL = SMALL.replace("people:\n", f"people:\n  {BOSS}: {{roles: [approver]}}\n")
 
 

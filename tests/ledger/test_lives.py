@@ -12,12 +12,12 @@ from sqlalchemy import delete
 
 from gatekeeper.ledger.service import LedgerError, Narrowed, Terms, Wanted
 from gatekeeper.store.db.schema import metadata
-from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TODAY, Scene
+from tests.ledger.scene import CIO, DEPUTY, HEAD, SENDER, TODAY, Scene, limited
 from tests.store.arrivals import NOON, people
 
 LIMIT, DAY = 20, 86_400.0
 # each message is a mailing of its own, so that each needs a permit of its own
-SEPARATE = RULES.replace("gather: off}", f"gather: off, separate: [{SENDER}]}}").replace("over: 2000", f"over: {LIMIT}")
+SEPARATE = limited(LIMIT).replace("gather: off}", f"gather: off, separate: [{SENDER}]}}")
 SUBJECTS = st.sampled_from(["one", "two"])
 USERS = st.sampled_from([20, 21, 30, 40])
 # an oracle beside lifecycle.py: what each act makes of each state

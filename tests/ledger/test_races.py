@@ -18,10 +18,10 @@ from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.ledger.service import LedgerError
 from gatekeeper.smtp.replies import reply
-from tests.ledger.scene import CIO, DEPUTY, RULES, SENDER, Scene
+from tests.ledger.scene import CIO, DEPUTY, SENDER, Scene, limited
 from tests.store.arrivals import people
 
-SMALL = RULES.replace("over: 2000", "over: 20")
+SMALL = limited(20)
 EVERYONE = people(60)
 
 

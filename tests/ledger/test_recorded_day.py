@@ -39,19 +39,19 @@ async def a_day(scene):
     send = scene.send
     for subject in ("lunch", "budget"):
         await send(people(3), subject=subject)
-    await send(people(900))
-    await send(people(900, start=900))
-    await send(people(600, start=1800))  # over both limits: held
+    await send(people(90))
+    await send(people(90, start=90))
+    await send(people(60, start=180))  # over both limits: held
     scene.ask()
     scene.service.approve_request(1, CIO)
     await scene.rechecks.run_due()  # the permit covers it
-    await send(people(300))
-    await send(people(50, start=2400))  # more than the permit's
+    await send(people(30))
+    await send(people(5, start=240))  # more than the permit's
     scene.now += 60
     scene.service.declare_emergency("DOA", HEAD, "Flood", 4)
-    await send(people(2300), subject="Stay inside", text=b"The river rises")
+    await send(people(230), subject="Stay inside", text=b"The river rises")
     scene.service.suspend("sender", LETTERS, CIO, "Chain letters", date(2026, 12, 31))
-    await send(people(300), sender=LETTERS)
+    await send(people(30), sender=LETTERS)
     await send(people(2), sender=LETTERS)
     scene.auditor.flush()
 

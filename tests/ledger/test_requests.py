@@ -40,7 +40,7 @@ async def test_that_a_request_was_received_lets_nothing_pass_and_its_approval_do
 async def test_an_approved_mailing_passes_at_once_and_uses_its_permit_up(scene):
     scene.ask()
     scene.service.approve_request(1, CIO)
-    everyone = people(2400)
+    everyone = people(240)
     assert "queued" in (await scene.send(everyone)).text
     assert (scene.permit().state, scene.permit().used, len(scene.hop.added)) == ("used", 1, 1)
     assert "queued" in (await scene.send(everyone[:50])).text  # the same mailing goes on
@@ -50,8 +50,8 @@ async def test_an_approved_mailing_passes_at_once_and_uses_its_permit_up(scene):
 
 
 DIFFERENCES = [
-    ("users", {"recipients": people(2401)}, "2401 users, permit allows 2400"),
-    ("agencies", {"recipients": [*people(2390), "x@deq.example.gov"]}, "reaches agencies that it does not name: DEQ"),
+    ("users", {"recipients": people(241)}, "241 users, permit allows 240"),
+    ("agencies", {"recipients": [*people(239), "x@deq.example.gov"]}, "reaches agencies that it does not name: DEQ"),
     ("subject", {"subject": "Something else"}, "the subject is not 'Open enrolment'"),
     ("sender", {"sender": "other@doa.example.gov"}, f"the sender is not {SENDER}"),
     ("forged", {"authenticated": False}, "the sender is not authenticated"),
@@ -166,10 +166,10 @@ async def test_changes_are_asked_and_answered_under_the_same_number(scene):
     assert scene.service.ask_changes_of_request(1, CIO, "fewer").request.state == "changes"
     with pytest.raises(LedgerError, match="R-1: it is changes; approve is for a request that is submitted"):
         scene.service.approve_request(1, CIO)
-    again = scene.service.submit_again(1, Wanted(users=2300), HEAD)
+    again = scene.service.submit_again(1, Wanted(users=230), HEAD)
     assert (again.request.state, again.request.draft.users, again.request.draft.subject) == (
         "submitted",
-        2300,
+        230,
         "Open enrolment",
     )
     acts = [(event.act, event.by) for event in again.events]
@@ -193,9 +193,9 @@ async def test_a_final_denial_is_final_and_another_may_be_appealed_once(scene):
 
 
 async def test_a_request_that_no_rule_would_hold_needs_nobody(scene):
-    case = scene.ask(users=2000)
+    case = scene.ask(users=200)
     assert (case.needs, case.request.rules) == ((), ())
-    approved = scene.service.approve_request(1, CIO, terms=Terms(max_users=2400))
+    approved = scene.service.approve_request(1, CIO, terms=Terms(max_users=240))
     assert scene.permit().rules == ("approval",) and approved.request.state == "approved"
 
 
@@ -204,10 +204,10 @@ async def test_everyone_named_must_agree_and_the_strictest_of_what_they_say_coun
     text = RULES.replace("    then: hold\n", "    then: hold\n    ask: [approver, head]\n")
     scene = Scene(store, tmp_path, text)
     scene.ask()
-    first = scene.service.approve_request(1, CIO, terms=Terms(max_users=2300))
+    first = scene.service.approve_request(1, CIO, terms=Terms(max_users=230))
     assert (first.request.state, first.missing) == ("submitted", ("head",))
     scene.service.approve_request(1, "chief@doa.example.gov")
-    assert scene.permit().ceiling == 2300
+    assert scene.permit().ceiling == 230
 
 
 async def test_an_exception_is_a_standing_permit_that_ends(scene):

@@ -53,22 +53,22 @@ def said(error):
 async def test_what_came_after_somebody_looked_is_not_sent_and_each_difference_is_named(scene):
     await scene.send()
     seen = version(scene)
-    await scene.send(people(4000, "opi.example.gov"), text=OTHER)
+    await scene.send(people(400, "opi.example.gov"), text=OTHER)
     with pytest.raises(Stale) as error:
         scene.service.approve(1, CIO, seen=seen)
     text = said(error)
-    assert "2,400 users then, 6,400 now" in text and "OPI" in text and "other content" in text
+    assert "240 users then, 640 now" in text and "OPI" in text and "other content" in text
     assert (scene.mailing().state, sent_to(scene), scene.releases()) == ("held", 0, [])
     decision = scene.service.approve(1, CIO, seen=version(scene))
-    assert decision.mailing.state == "released" and sent_to(scene) == 6400
+    assert decision.mailing.state == "released" and sent_to(scene) == 640
 
 
 async def test_a_rule_that_holds_it_since_is_a_difference(store, tmp_path):
-    more = "  - {id: huge, when: {users: {over: 3000}}, then: hold, say: It is huge.}\n"
+    more = "  - {id: huge, when: {users: {over: 300}}, then: hold, say: It is huge.}\n"
     scene = Scene(store, tmp_path, RULES + more)
     await scene.send()
     seen = version(scene)
-    await scene.send(people(3001))
+    await scene.send(people(301))
     with pytest.raises(Stale, match="rules that did not hold it then: huge"):
         scene.service.approve(1, CIO, seen=seen)
 
@@ -78,17 +78,17 @@ async def test_people_outside_are_a_difference(scene):
     seen = version(scene)
     await scene.send(["a@example.org", "b@example.org"])
     with pytest.raises(Stale, match="0 people outside then, 2 now"):
-        scene.service.approve(1, CIO, terms=Terms(max_users=9000), seen=seen)
+        scene.service.approve(1, CIO, terms=Terms(max_users=900), seen=seen)
 
 
 async def test_growth_within_the_terms_is_no_difference(scene):
     await scene.send()
     seen = version(scene)
-    await scene.send(people(100, start=2400))
-    with pytest.raises(Stale, match="2,400 users then, 2,500 now"):
+    await scene.send(people(10, start=240))
+    with pytest.raises(Stale, match="240 users then, 250 now"):
         scene.service.approve(1, CIO, seen=seen)
-    decision = scene.service.approve(1, CIO, terms=Terms(max_users=3000), seen=seen)
-    assert decision.mailing.state == "released" and scene.permit().ceiling == 3000
+    decision = scene.service.approve(1, CIO, terms=Terms(max_users=300), seen=seen)
+    assert decision.mailing.state == "released" and scene.permit().ceiling == 300
 
 
 async def test_content_that_varies_is_covered_by_a_template_and_other_content_is_not(scene):
@@ -139,25 +139,25 @@ async def test_a_version_that_nobody_was_shown_is_an_error(scene):
 async def test_who_closes_a_mailing_by_what_they_saw_is_told_what_came_since(scene):
     await scene.send()
     seen = version(scene)
-    await scene.send(people(10, start=2400))
+    await scene.send(people(1, start=240))
     for verb, by in (
         (scene.service.deny, CIO),
         (scene.service.ask_changes, CIO),
         (scene.service.withdraw, SENDER),
     ):
-        with pytest.raises(Stale, match="2,400 users then, 2,410 now"):
+        with pytest.raises(Stale, match="240 users then, 241 now"):
             verb(1, by, "no", seen=seen)
     assert scene.service.deny(1, CIO, "no", seen=version(scene)).mailing.state == "denied"
 
 
 async def test_what_arrives_after_an_approval_is_held_unless_its_terms_cover_it(scene):
     await scene.send()
-    scene.service.approve(1, CIO, terms=Terms(max_users=2450))
-    assert "Held" not in (await scene.send(people(50, start=2400))).text
-    assert "Held for approval as M-1" in (await scene.send(people(10), text=OTHER)).text
+    scene.service.approve(1, CIO, terms=Terms(max_users=245))
+    assert "Held" not in (await scene.send(people(5, start=240))).text
+    assert "Held for approval as M-1" in (await scene.send(people(1), text=OTHER)).text
     seen = version(scene)
     scene.service.approve(1, CIO, seen=seen)
-    assert "Held for approval as M-1" in (await scene.send(people(1, start=2450))).text
+    assert "Held for approval as M-1" in (await scene.send(people(1, start=245))).text
 
 
 # -- versions ----------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ async def test_a_version_changes_with_what_is_to_be_seen_and_with_nothing_else(s
     assert "told" in acts and "reminded" in acts and version(scene) == first
     found = [first]
     for change in (
-        {"recipients": people(1, start=2400)},
+        {"recipients": people(1, start=240)},
         {"recipients": people(9, "opi.example.gov")},
         {"text": OTHER},
     ):
@@ -211,17 +211,17 @@ def _begin_now(connection, now):
 
 
 async def test_becoming_held_is_no_change_to_who_saw_it_being_gathered(store, tmp_path):
-    gathering = RULES.replace("gather: off", "gather: {at: [1200], quiet: 20s, limit: 5m}")
+    gathering = RULES.replace("gather: off", "gather: {at: [120], quiet: 20s, limit: 5m}")
     scene = Scene(store, tmp_path, gathering)
-    await scene.send(people(1200))
+    await scene.send(people(120))
     assert scene.mailing().state == "gathering"
     seen = version(scene)
-    await scene.send(people(1200, start=1200))
+    await scene.send(people(120, start=120))
     assert scene.mailing().state == "held"
     with pytest.raises(Stale) as error:
         scene.service.approve(1, CIO, seen=seen)
-    assert error.value.differences == ("1,200 users then, 2,400 now",)
-    assert scene.service.approve(1, CIO, terms=Terms(max_users=2400), seen=seen).mailing.state == "released"
+    assert error.value.differences == ("120 users then, 240 now",)
+    assert scene.service.approve(1, CIO, terms=Terms(max_users=240), seen=seen).mailing.state == "released"
 
 
 async def test_a_batch_that_an_earlier_program_kept_is_known_by_its_id(scene):
@@ -233,7 +233,7 @@ async def test_a_batch_that_an_earlier_program_kept_is_known_by_its_id(scene):
     with pytest.raises(Stale, match="1 message of other content, in batch 2"):
         scene.service.approve(1, CIO, seen=seen)
     assert scene.service.approve(1, CIO, seen=seen, only_seen=True).mailing.state == "held"
-    assert sent_to(scene) == 2400
+    assert sent_to(scene) == 240
 
 
 async def test_a_version_from_a_list_is_as_good(scene):
@@ -278,14 +278,14 @@ async def test_what_was_seen_of_a_mailing_is_nothing_of_the_one_that_it_becomes_
     for only_seen in (False, True):
         with pytest.raises(Stale):
             scene.service.approve(1, CIO, seen=seen, only_seen=only_seen)
-    assert grown(scene)[-1].text == "2,400 to 2,402 users; 3 batches, 1 of other content"
+    assert grown(scene)[-1].text == "240 to 242 users; 3 batches, 1 of other content"
 
 
 async def held(store, queue_id, message_id, start=0, **more):
-    one = arrival(people(2400, start=start), message_id=message_id, **more)
+    one = arrival(people(240, start=start), message_id=message_id, **more)
     transaction = replace(one.transaction, upstream=f"{queue_id}@192.0.2.1")
     one = replace(one, transaction=transaction, keys=keys(transaction, one.facts, one.source))
-    outcome = await store.decide(one, limit(2000))
+    outcome = await store.decide(one, limit(200))
     assert outcome.batch and await store.keep(one, outcome.batch)
 
 
@@ -295,25 +295,25 @@ async def held(store, queue_id, message_id, start=0, **more):
 async def test_a_yes_from_before_it_changed_counts_no_longer_and_can_be_given_again(two):
     await two.send()
     assert two.service.approve(1, CIO).missing
-    await two.send(people(100, start=2400), text=OTHER)
+    await two.send(people(10, start=240), text=OTHER)
     case = two.service.show(1)
     assert (case.agreements.people, case.agreements.earlier) == ((), (CIO,)) and case.missing
     assert two.service.approve(1, DEPUTY).missing, "the first yes was to something else"
     assert (two.mailing().state, two.releases()) == ("held", [])
     assert two.service.approve(1, CIO).mailing.state == "released"
-    assert sent_to(two) == 2500
+    assert sent_to(two) == 250
 
 
 async def test_a_yes_is_kept_with_what_was_seen(two):
     await two.send()
-    two.service.approve(1, CIO, terms=Terms(max_users=2600))
+    two.service.approve(1, CIO, terms=Terms(max_users=260))
     (yes,) = [event.details for event in two.service.show(1).events if event.act == "agreed"]
     assert (yes["seen"]["users"], yes["seen"]["agencies"], yes["seen"]["rules"]) == (
-        2400,
+        240,
         ["DOA", "DPHHS"],
         ["approval"],
     )
-    assert yes["terms"]["max_users"] == 2600 and len(yes["seen"]["contents"]) == 1
+    assert yes["terms"]["max_users"] == 260 and len(yes["seen"]["contents"]) == 1
     two.service.approve(1, DEPUTY)
     (last,) = [event.details for event in two.service.show(1).events if event.act == "approved"]
     assert last["seen"]["contents"] == yes["seen"]["contents"]
@@ -321,10 +321,10 @@ async def test_a_yes_is_kept_with_what_was_seen(two):
 
 async def test_a_yes_whose_terms_cover_the_growth_still_counts_and_the_strictest_terms_hold(two):
     await two.send()
-    two.service.approve(1, CIO, terms=Terms(max_users=3000))
-    await two.send(people(100, start=2400))
+    two.service.approve(1, CIO, terms=Terms(max_users=300))
+    await two.send(people(10, start=240))
     decision = two.service.approve(1, DEPUTY)
-    assert decision.mailing.state == "released" and two.permit().ceiling == 2500
+    assert decision.mailing.state == "released" and two.permit().ceiling == 250
 
 
 async def test_a_yes_by_an_old_page_is_refused_though_another_is_missing(two):
@@ -365,33 +365,33 @@ async def test_what_arrives_for_a_held_mailing_is_in_its_timeline(scene):
     await scene.send()
     assert grown(scene) == []
     scene.now += 3600
-    await scene.send(people(100, "opi.example.gov"), text=OTHER)
+    await scene.send(people(10, "opi.example.gov"), text=OTHER)
     (event,) = grown(scene)
-    assert event.text == "2,400 to 2,500 users, also in OPI; 1 batch, 1 of other content"
+    assert event.text == "240 to 250 users, also in OPI; 1 batch, 1 of other content"
 
 
 async def test_many_batches_of_one_burst_are_one_event_that_says_by_how_much_it_grew(scene):
     await scene.send()
     for number in range(40):
-        await scene.send(people(10, start=2400 + 10 * number))
+        await scene.send(people(1, start=240 + number))
         scene.now += 1
     (event,) = grown(scene)
-    assert event.text == "2,400 to 2,800 users; 40 batches"
+    assert event.text == "240 to 280 users; 40 batches"
     for number in range(90):
-        await scene.send(people(10, start=2800 + 10 * number))
+        await scene.send(people(1, start=280 + number))
         scene.now += 1
     events = grown(scene)
     assert len(events) == 3 and sum(event.details["batches"] for event in events) == 130
     spans = [event.details["users"] for event in events]
-    assert spans[0][0] == 2400 and spans[-1][1] == 3700
+    assert spans[0][0] == 240 and spans[-1][1] == 370
     assert all(one[1] == other[0] for one, other in pairwise(spans))
 
 
 async def test_what_came_before_and_after_a_yes_are_two_events(two):
     await two.send()
-    await two.send(people(10, start=2400))
+    await two.send(people(1, start=240))
     two.service.approve(1, CIO)
-    await two.send(people(10, start=2410))
+    await two.send(people(1, start=241))
     acts = [event.act for event in two.service.show(1).events if event.act in ("grew", "agreed", "held")]
     assert acts == ["held", "grew", "agreed", "grew"]
 
@@ -399,17 +399,17 @@ async def test_what_came_before_and_after_a_yes_are_two_events(two):
 async def test_who_does_not_say_what_they_saw_is_told_what_came_in_the_last_minute(scene):
     await scene.send()
     scene.now += 3600
-    await scene.send(people(100, start=2400))
+    await scene.send(people(10, start=240))
     scene.now += 59
     current = version(scene)
     decision = scene.service.approve(1, CIO)
-    assert "2,400 to 2,500 users; 1 batch" in decision.grew and f"--seen {current}" in decision.grew
+    assert "240 to 250 users; 1 batch" in decision.grew and f"--seen {current}" in decision.grew
     assert decision.mailing.state == "released"
 
 
 async def test_becoming_held_and_what_came_longer_ago_are_not_told(scene):
     await scene.send()
-    await scene.send(people(100, start=2400))
+    await scene.send(people(10, start=240))
     scene.now += 61
     assert scene.service.deny(1, CIO, "no").grew == ""
 
@@ -420,12 +420,12 @@ async def test_becoming_held_and_what_came_longer_ago_are_not_told(scene):
 async def test_only_what_was_seen_is_sent_and_the_rest_stays_held(scene):
     await scene.send()
     seen = version(scene)
-    await scene.send(people(4000, "opi.example.gov"), text=OTHER)
+    await scene.send(people(400, "opi.example.gov"), text=OTHER)
     decision = scene.service.approve(1, CIO, seen=seen, only_seen=True)
     assert (decision.mailing.state, decision.permit) == ("held", "P-1")
     case = scene.service.show(1)
-    assert [batch.state for batch in case.batches] == ["released", "held"] and sent_to(scene) == 2400
-    assert (scene.permit().ceiling, scene.permit().agencies) == (2400, ("DOA", "DPHHS"))
+    assert [batch.state for batch in case.batches] == ["released", "held"] and sent_to(scene) == 240
+    assert (scene.permit().ceiling, scene.permit().agencies) == (240, ("DOA", "DPHHS"))
     with pytest.raises(LedgerError, match="nothing of what was seen is held any more"):
         scene.service.approve(1, CIO, seen=seen, only_seen=True)
     assert scene.service.deny(1, CIO, "a fraud").mailing.state == "denied"
@@ -436,11 +436,11 @@ async def test_who_was_not_sent_a_part_is_not_said_to_have_it(scene):
     """What was sent in part is counted in the successor of the rest, and nobody else is."""
     await scene.send()
     seen = version(scene)
-    await scene.send(people(4000, "opi.example.gov"), text=OTHER)
+    await scene.send(people(400, "opi.example.gov"), text=OTHER)
     scene.service.approve(1, CIO, seen=seen, only_seen=True)
     scene.service.deny(1, CIO, "a fraud")
-    assert "Held for approval as M-2" in (await scene.send(people(1, start=2400))).text
-    assert (scene.mailing(2).counts.users, scene.mailing(2).reached_before) == (2401, 2400)
+    assert "Held for approval as M-2" in (await scene.send(people(1, start=240))).text
+    assert (scene.mailing(2).counts.users, scene.mailing(2).reached_before) == (241, 240)
 
 
 async def test_who_keeps_adding_does_not_make_every_yes_stale(two):
@@ -448,9 +448,9 @@ async def test_who_keeps_adding_does_not_make_every_yes_stale(two):
     seen = version(two)
     await two.send(text=OTHER)
     assert two.service.approve(1, CIO, seen=seen, only_seen=True).missing
-    await two.send(people(50, start=2400), text=OTHER + b"And more.\n")
+    await two.send(people(5, start=240), text=OTHER + b"And more.\n")
     decision = two.service.approve(1, DEPUTY, seen=seen, only_seen=True)
-    assert decision.permit and sent_to(two) == 2400
+    assert decision.permit and sent_to(two) == 240
     case = two.service.show(1)
     assert case.mailing.state == "held" and case.agreements.people == () and case.missing
     assert two.service.approve(1, CIO).missing, "the yeses to a part are used up with it"
@@ -461,7 +461,7 @@ async def test_only_what_was_seen_where_nothing_came_is_all_of_it(scene):
     seen = version(scene)
     await scene.send()
     assert scene.service.approve(1, CIO, seen=seen, only_seen=True).mailing.state == "released"
-    assert sent_to(scene) == 4800
+    assert sent_to(scene) == 480
 
 
 async def test_only_what_was_seen_is_all_of_it_where_just_another_has_agreed_since(two):
@@ -491,15 +491,15 @@ def letters(scene):
 
 
 async def test_the_sender_learns_who_has_a_part_already_when_the_rest_is_held_and_when_it_is_denied(scene):
-    await scene.send(people(1500))
-    await scene.send(people(1100, start=1500))
+    await scene.send(people(150))
+    await scene.send(people(110, start=150))
     text = letters(scene)[SENDER]
-    assert "1,500 people have your message already. To the others it has not been sent yet." in text
-    assert "Your message has not been sent yet" not in text and "Reaches: 2,600 users" in text
+    assert "150 people have your message already. To the others it has not been sent yet." in text
+    assert "Your message has not been sent yet" not in text and "Reaches: 260 users" in text
     scene.service.deny(1, CIO, "no")
     text = letters(scene)[SENDER]
     assert text.startswith("Not sent to everybody, not approved (M-1)"), text
-    assert "1,500 people have your message already." in text and "and 1,090 other recipients" in text
+    assert "150 people have your message already." in text and "and 100 other recipients" in text
 
 
 async def test_where_nobody_has_it_the_sender_is_told_so(scene):
@@ -513,12 +513,12 @@ async def test_where_nobody_has_it_the_sender_is_told_so(scene):
 async def test_the_report_of_a_denial_says_what_a_part_that_was_approved_has_reached(scene):
     await scene.send()
     seen = version(scene)
-    await scene.send(people(4000, "opi.example.gov"), text=OTHER)
+    await scene.send(people(400, "opi.example.gov"), text=OTHER)
     scene.service.approve(1, CIO, seen=seen, only_seen=True)
     letters(scene)
     scene.service.deny(1, CIO, "a fraud")
     text = letters(scene)[SENDER]
-    assert "Not sent to everybody" in text and "Your message is on its way to 2,400 recipients." in text
+    assert "Not sent to everybody" in text and "Your message is on its way to 240 recipients." in text
 
 
 async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(two):
@@ -528,14 +528,14 @@ async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(
     two.service.approve(1, CIO, seen=seen, only_seen=True)
     letters(two)
     decision = two.service.approve(1, DEPUTY, seen=seen, only_seen=True)
-    assert (decision.sending, decision.still_held) == (2400, 2400)
+    assert (decision.sending, decision.still_held) == (240, 240)
     text = letters(two)[SENDER]
     assert text.startswith("A part is approved (M-1)")
     assert f"A part of your message was approved by {CIO} and {DEPUTY}. It goes to 2,400 recipients" in text
     assert "What came after they had looked at it is still held" in text
     two.service.approve(1, CIO)
     decision = two.service.approve(1, DEPUTY)
-    assert (decision.sending, decision.still_held) == (2400, 0)
+    assert (decision.sending, decision.still_held) == (240, 0)
     text = letters(two)[SENDER]
     assert text.startswith("Approved (M-1)") and "still held" not in text
     assert f"Your message was approved by {CIO} and {DEPUTY}. It goes to 2,400 recipients, as soon as the" in text
@@ -547,10 +547,10 @@ async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(
 def test_a_request_that_was_changed_since_it_was_looked_at(scene):
     request = scene.ask().request
     assert scene.service.requests()[0].version == request.version == scene.service.show_request(1).request.version
-    scene.service.submit_again(1, Wanted(users=5000, subject="Another"), HEAD)
+    scene.service.submit_again(1, Wanted(users=500, subject="Another"), HEAD)
     with pytest.raises(Stale) as error:
         scene.service.approve_request(1, CIO, seen=request.version)
-    assert "2,400 users then, 5,000 now" in said(error) and "subject was Open enrolment, is Another" in said(error)
+    assert "240 users then, 500 now" in said(error) and "subject was Open enrolment, is Another" in said(error)
     for verb in (scene.service.deny_request, scene.service.ask_changes_of_request):
         with pytest.raises(Stale):
             verb(1, CIO, "no", seen=request.version)
@@ -564,16 +564,16 @@ def test_a_request_that_was_changed_since_it_was_looked_at(scene):
 
 def test_a_request_that_grew_is_covered_by_a_ceiling(scene):
     seen = scene.ask().request.version
-    scene.service.submit_again(1, Wanted(users=5000), HEAD)
-    assert scene.service.approve_request(1, CIO, terms=Terms(max_users=2400), seen=seen).permit == "P-1"
-    assert scene.permit().ceiling == 2400
+    scene.service.submit_again(1, Wanted(users=500), HEAD)
+    assert scene.service.approve_request(1, CIO, terms=Terms(max_users=240), seen=seen).permit == "P-1"
+    assert scene.permit().ceiling == 240
 
 
 def test_a_yes_to_a_request_from_before_it_was_changed_is_to_an_earlier_state(two):
     two.ask()
     assert two.service.approve_request(1, CIO).missing
     assert two.service.show_request(1).agreements.people == (CIO,)
-    two.service.submit_again(1, Wanted(users=5000), HEAD)  # at the same moment: the order counts, not the clock
+    two.service.submit_again(1, Wanted(users=500), HEAD)  # at the same moment: the order counts, not the clock
     case = two.service.show_request(1)
     assert (case.agreements.people, case.agreements.earlier) == ((), (CIO,))
     assert two.service.approve_request(1, DEPUTY).missing
@@ -582,12 +582,12 @@ def test_a_yes_to_a_request_from_before_it_was_changed_is_to_an_earlier_state(tw
 
 async def test_a_permit_that_was_narrowed_since_it_was_looked_at(scene):
     await scene.send()
-    scene.service.approve(1, CIO, terms=Terms(max_users=5000))
+    scene.service.approve(1, CIO, terms=Terms(max_users=500))
     seen = scene.service.show_permit(1).permit.version
     assert scene.service.permits()[0].version == seen
-    scene.service.narrow(1, CIO, "fewer", Narrowed(max_users=4000))
-    with pytest.raises(Stale, match="max users was 5000, is 4000"):
-        scene.service.narrow(1, CIO, "fewer still", Narrowed(max_users=3000), seen)
+    scene.service.narrow(1, CIO, "fewer", Narrowed(max_users=400))
+    with pytest.raises(Stale, match="max users was 500, is 400"):
+        scene.service.narrow(1, CIO, "fewer still", Narrowed(max_users=300), seen)
     with pytest.raises(Stale):
         scene.service.revoke(1, CIO, "no", seen)
     now = scene.service.show_permit(1).permit.version
@@ -599,7 +599,7 @@ async def test_messages_are_compared_once_and_not_while_others_wait(two, monkeyp
     await two.send()
     two.service.approve(1, CIO, terms=Terms(binding="template"))
     for number in range(12):
-        await two.send(people(10), text=OTHER + b"Number %d of them all.\n" % number)
+        await two.send(people(1), text=OTHER + b"Number %d of them all.\n" % number)
     read, locked = [], []
     count = agreement.read_likeness
     monkeypatch.setattr(agreement, "read_likeness", lambda content: read.append(bool(locked)) or count(content))
@@ -614,7 +614,7 @@ async def test_messages_are_compared_once_and_not_while_others_wait(two, monkeyp
 async def test_what_a_template_binds_to_is_read_before_the_lock(scene, monkeypatch):
     await scene.send()
     for text in (LIKE, LIKE.replace(b"friends", b"fellows")):
-        await scene.send(people(10), text=text)
+        await scene.send(people(1), text=text)
     read, locked = [], []
     count, call = agreement.read_likeness, scene.store.call
     monkeypatch.setattr(agreement, "read_likeness", lambda content: read.append(bool(locked)) or count(content))

@@ -12,10 +12,10 @@ import time
 import pytest
 
 from gatekeeper.ledger.service import LedgerError, MailingCase
-from tests.ledger.scene import CIO, DEPUTY, RULES, Scene
+from tests.ledger.scene import CIO, DEPUTY, Scene, limited
 from tests.store.arrivals import people
 
-SMALL = RULES.replace("over: 2000", "over: 20")
+SMALL = limited(20)
 SECONDS = 30.0
 
 

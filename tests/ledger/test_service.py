@@ -30,7 +30,7 @@ people:
   hr@example.gov: {roles: [owner]}
 rules:
   - id: approval
-    when: {users: {over: 2000}, agencies: {over: 1}}
+    when: {users: {over: 200}, agencies: {over: 1}}
     then: hold
     say: It reaches {users} users.
 """
@@ -45,8 +45,8 @@ def service(store):
 
 
 async def hold(store, recipients=None, **more):
-    one = arrival(recipients or people(2400), **more)
-    outcome = await store.decide(one, limit(2000))
+    one = arrival(recipients or people(240), **more)
+    outcome = await store.decide(one, limit(200))
     assert outcome.batch is not None and await store.keep(one, outcome.batch)
     return outcome
 
@@ -62,29 +62,29 @@ async def test_an_approval_sends_the_batches_on_and_lets_the_same_pass_later(sto
     assert (decision.mailing.state, decision.permit, decision.missing) == ("released", "P-1", ())
     found = queued(store)
     release = store.call(partial(jobs.open_release, batch_id=found["release"].batch_id))
-    assert len(release.waiting) == 2400 and b"Approved" in found["notice"].content
-    again = await store.decide(arrival(people(100), sender="head@doa.example.gov", message_id="2@x"), limit(2000))
+    assert len(release.waiting) == 240 and b"Approved" in found["notice"].content
+    again = await store.decide(arrival(people(10), sender="head@doa.example.gov", message_id="2@x"), limit(200))
     assert again.verdict.action == "relay" and again.mailing == "M-1"
 
 
 async def test_a_mailing_that_outgrows_its_permit_is_held_again(store, service):
     await hold(store)
     service.approve(1, CIO)
-    more = await store.decide(arrival(people(2500), message_id="2@x"), limit(2000))
+    more = await store.decide(arrival(people(250), message_id="2@x"), limit(200))
     assert more.verdict.action == "hold" and more.mailing == "M-1" and service.show(1).mailing.state == "held"
 
 
 async def test_a_denial_is_one_report_with_the_reason_whatever_the_number_of_batches(store, service):  # C4
-    everyone = people(2600)
-    await hold(store, everyone[:2400])
-    await hold(store, everyone[2400:2500])
-    await hold(store, everyone[2500:])
+    everyone = people(260)
+    await hold(store, everyone[:240])
+    await hold(store, everyone[240:250])
+    await hold(store, everyone[250:])
     assert service.deny(1, CIO, "personal advertisement").mailing.state == "denied"
     found = queued(store)
     assert set(found) == {"dsn"} and found["dsn"].recipient == "head@doa.example.gov"
     report = email.message_from_bytes(found["dsn"].content)
     assert report.get_content_type() == "multipart/report" and "personal advertisement" in str(report)
-    assert str(report).count("Final-Recipient:") == 2600
+    assert str(report).count("Final-Recipient:") == 260
 
 
 async def test_after_a_denial_the_same_mail_is_a_new_mailing(store, service):
@@ -159,24 +159,24 @@ def _see(standing):
 
 
 async def test_a_batch_decided_while_its_body_was_being_written_is_judged_again(store, service):
-    everyone = people(2500)
-    await hold(store, everyone[:2400])
-    late = arrival(everyone[2400:], message_id="2@x")
-    outcome = await store.decide(late, limit(2000))
+    everyone = people(250)
+    await hold(store, everyone[:240])
+    late = arrival(everyone[240:], message_id="2@x")
+    outcome = await store.decide(late, limit(200))
     service.deny(1, CIO, "no")
     assert await store.keep(late, outcome.batch) is False
-    again = await store.decide(late, limit(2000))
+    again = await store.decide(late, limit(200))
     assert not again.repeated and again.verdict.action == "relay"  # 100 people, a mailing of their own
 
 
 async def test_leftovers_are_forgotten(store):
-    one = arrival(people(2400))
-    outcome = await store.decide(one, limit(2000))
+    one = arrival(people(240))
+    outcome = await store.decide(one, limit(200))
     await store.run(partial(batches.open_body, digest=body_digest(one), size=1, now=NOW))
     assert store.call(partial(cleanup.forget_unsealed, before=NOW)) == 0
     assert store.call(partial(cleanup.forget_unsealed, before=NOW + 1)) == 1
     assert store.call(partial(cleanup.forget_bodies, before=NOW + 1)) == 1
-    again = await store.decide(one, limit(2000))
+    again = await store.decide(one, limit(200))
     assert not again.repeated and again.batch != outcome.batch
 
 

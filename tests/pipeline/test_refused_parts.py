@@ -10,7 +10,7 @@ import pytest
 
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.store import cleanup, jobs, views
-from tests.ledger.scene import CIO, RULES, Scene, people
+from tests.ledger.scene import CIO, Scene, limited, people
 
 CLERK, UNTIL = "clerk@doa.example.gov", date(2026, 12, 31)
 OF_MASS = """\
@@ -41,12 +41,12 @@ def with_file(transaction):
 
 @pytest.fixture(params=["gather: off", GATHERED])
 def scene(store, tmp_path, request):
-    return Scene(store, tmp_path, RULES.replace("gather: off", request.param) + OF_MASS)
+    return Scene(store, tmp_path, limited(2000).replace("gather: off", request.param) + OF_MASS)
 
 
 @pytest.fixture
 def gathering(store, tmp_path):
-    return Scene(store, tmp_path, RULES.replace("gather: off", GATHERED) + OF_MASS)
+    return Scene(store, tmp_path, limited(2000).replace("gather: off", GATHERED) + OF_MASS)
 
 
 async def send(scene, *given, **more):
@@ -101,10 +101,10 @@ async def test_what_was_gathered_ends_like_a_later_part_that_is_refused(gatherin
 async def test_a_gather_that_is_refused_at_its_end_refuses_what_comes_later(gathering, tmp_path):
     """Refused by rules that came into force meanwhile."""
     scene, everyone = gathering, people(300)
-    (tmp_path / "rules.yaml").write_text(RULES.replace("gather: off", GATHERED))
+    (tmp_path / "rules.yaml").write_text(limited(2000).replace("gather: off", GATHERED))
     scene.active_policy.reload()
     assert "counting" in await send(scene, everyone[:250])
-    (tmp_path / "rules.yaml").write_text(RULES.replace("gather: off", GATHERED) + OF_MASS)
+    (tmp_path / "rules.yaml").write_text(limited(2000).replace("gather: off", GATHERED) + OF_MASS)
     scene.active_policy.reload()
     await end(scene)
     assert await send(scene, everyone[250:]) == REFUSED
@@ -189,7 +189,7 @@ async def test_a_refusal_for_the_message_alone_is_not_remembered(scene):
 
 async def test_when_the_rule_is_gone_so_is_its_refusal(scene, tmp_path):
     assert await send(scene, people(250)) == REFUSED
-    (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "rules.yaml").write_text(limited(2000))
     scene.active_policy.reload()
     assert "queued" in await send(scene, people(50))
 
