@@ -176,7 +176,21 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         os.close(each)
     reload(failpoints)  # it reads the environment when it is imported
     sys.argv = ["gatekeeper", *request["words"]]
-    main(prog_name="gatekeeper")
+    try:
+        main(prog_name="gatekeeper")
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(code: object) -> None:
+    """End as Python does, but for clearing all memory: it is the nursery's, and each page would be copied first."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if isinstance(code, str):
+        print(code, file=sys.stderr, flush=True)
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":
