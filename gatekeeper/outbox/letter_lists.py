@@ -91,8 +91,7 @@ def compose(connection: Connection, letterhead: Letterhead, job: Job, now: float
         if keys is not None:
             jobs.finish(connection, job)  # nothing is known of its mailings any more
         return None
-    mailings = sorted((views.view_mailing(connection, key) for key in keys), key=lambda each: int(each.id[2:]))
-    content = _content(letterhead, job.recipient, mailings, now)
+    content = _content(letterhead, job.recipient, views.view_mailings(connection, keys), now)
     letters.write_list(connection, job, content)
     return content
 

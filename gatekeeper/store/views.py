@@ -130,6 +130,12 @@ def view_mailing(connection: Connection, key: int) -> MailingView:
     return _with_tally(connection, connection.execute(select(mailings).where(mailings.c.id == key)).mappings().one())
 
 
+def view_mailings(connection: Connection, keys: Sequence[int]) -> list[MailingView]:
+    """Return mailings by the database's keys, the lowest number first."""
+    query = select(mailings).where(mailings.c.id.in_(keys)).order_by(mailings.c.number)
+    return _with_tallies(connection, connection.execute(query).mappings().all())
+
+
 def _row_of(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RowMapping | None:
     query = select(mailings).where(condition)
     return connection.execute(query.with_for_update() if lock else query).mappings().first()
