@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.peers import free_port, nursery, wait_for
+from tests.store.databases import lay_out
 
 PROGRAM = Path(sys.executable).with_name("gatekeeper")
 PATIENCE = 90.0  # seconds that a process may take to get ready or to end, on a busy machine
@@ -69,8 +70,9 @@ class Gate:
     """One gate and what its commands need to work on the same ledger.
 
     Args: `next_hop` as `--next-hop` has it; `rules` the text of rules.yaml; `flags` of `serve`; `database` an address,
-    else an SQLite file in the folder; `environment` adds to or overrides GATEKEEPER_*; `files` are further files of the
-    folder, such as lists/all-staff.txt; `host` is where it listens; `within` is what `gatekeeper serve` is run by.
+    else an SQLite file in the folder, with its tables; `environment` adds to or overrides GATEKEEPER_*; `files` are
+    further files of the folder, such as lists/all-staff.txt; `host` is where it listens; `within` is what
+    `gatekeeper serve` is run by.
     """
 
     def __init__(
@@ -95,6 +97,8 @@ class Gate:
         self._output: IO[bytes] | None = None
         for name, text in {"rules.yaml": rules, **(files or {})}.items():
             self.write(name, text)
+        if database is None:
+            lay_out(self.home / "gate.db")  # its first start would go through all migrations
 
     def _environment(self, next_hop: str, database: str | None) -> dict[str, str]:
         outside = {name: value for name, value in os.environ.items() if not name.startswith("GATEKEEPER_")}

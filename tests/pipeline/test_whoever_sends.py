@@ -91,10 +91,10 @@ def pipeline(store, tmp_path, request):
 
 async def reached(pipeline, campaign):
     hop, held = NextHop(), 0
-    for number, to in enumerate(people(60)):
+    for number, to in enumerate(people(30)):
         answer = await pipeline.receive(campaign(to, number), hop)
         held += "Held" in answer.text
-    assert len(hop.added) + held == 60
+    assert len(hop.added) + held == 30
     return len(hop.added)
 
 
