@@ -16,16 +16,35 @@ from gatekeeper.store import Database, Store, StoreSetupError, batches, jobs, vi
 from gatekeeper.store.db import copy as copying
 from gatekeeper.store.db.schema import metadata
 from tests.store.arrivals import arrival, limit, people
+from tests.store.databases import lay_out
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def target(request, tmp_path):
-    """The address of an empty database."""
+    """The address of a database that has its tables and nothing in them."""
+    if request.param == "sqlite":
+        url = lay_out(tmp_path / "copy.db")
+        database = Database(url, 5)
+        with database.engine.begin() as connection:
+            connection.execute(metadata.tables["secrets"].delete())  # of the gate that has laid it out
+        database.dispose()
+        return url
+    return postgres_database(request, request.getfixturevalue("laid_out"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_target(request, tmp_path):
+    """The address of a database without a table."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/copy.db"
+    return postgres_database(request, "template1")
+
+
+def postgres_database(request, template):
     server, name = request.getfixturevalue("postgres_server"), f"copy{secrets.token_hex(6)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # which goes with the server
+        # it goes with the server
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     return server.replace("/postgres?", f"/{name}?")
 
 
@@ -59,12 +78,12 @@ def rows(database: Database) -> int:
         return sum(connection.execute(query).scalar_one() for query in counted)
 
 
-def test_all_of_it_is_there_and_works(full, target):
+def test_all_of_it_is_there_and_works(full, empty_target):
     told = []
-    copied = copying.copy(full.database, Database(target, 5), told.append)
+    copied = copying.copy(full.database, Database(empty_target, 5), told.append)
     assert copied["batches"] == 2 and copied["batch_recipients"] == 480 and copied["body_chunks"] > 1
     assert sum(told) == 2 * sum(copied.values()) == 2 * rows(full.database)
-    copy = Store(Database(target, 5))
+    copy = Store(Database(empty_target, 5))
     copy.open()
     assert copy.secret == full.secret
     held, theirs = (each.call(views.list_mailings) for each in (copy, full))
