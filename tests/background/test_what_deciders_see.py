@@ -117,7 +117,7 @@ async def test_a_decision_about_an_earlier_try_is_told(office):
 async def test_what_was_approved_before_of_it_is_told(office):
     await office.hold()
     office.service.approve(1, CIO, "go on")
-    await office.hold(people(100, start=2400), message_id="2@x")
+    await office.hold(people(100, start=240), message_id="2@x")
     text = text_of(await office.letter(EVENING, SECOND))
     assert f'Earlier it was approved by {CIO} on Wednesday 25 November 2026, 15:00 MST: "go on"' in text
 

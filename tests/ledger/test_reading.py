@@ -32,7 +32,7 @@ async def test_an_approver_reads_and_it_is_noted(office):
 
 async def test_one_of_each_content_is_read_unless_a_batch_is_named(office):
     await office.hold(body=MAIL)
-    await office.hold(people(5, start=2400), message_id="2@x", digest="beef")
+    await office.hold(people(5, start=240), message_id="2@x", digest="beef")
     await office.hold(people(5, start=2500), message_id="3@x", digest="beef")
     assert [batch.id for batch in office.service.read(1, CIO).batches] == [1, 2]
     assert [batch.id for batch in office.service.read(1, SECOND, batch=3).batches] == [3]
@@ -57,7 +57,7 @@ async def test_who_may_read(office):
 
 async def test_a_sender_of_a_part_reads_nothing_of_the_others(office):
     await office.hold()
-    await office.hold(people(5, start=2400), sender="other@doa.example.gov", message_id="1@doa.example.gov")
+    await office.hold(people(5, start=240), sender="other@doa.example.gov", message_id="1@doa.example.gov")
     assert len(office.service.show(1).batches) == 2
     with pytest.raises(NotAllowed):
         office.service.read(1, SENDER)

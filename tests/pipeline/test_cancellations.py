@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gatekeeper.message import cancels
-from tests.ledger.scene import CIO, RULES, Scene, people
+from tests.ledger.scene import CIO, Scene, limited, people
 
-SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}")
+SMALL = limited(20, mass=10)
 ORGANIZER = "news@doa.example.gov"
 TEXT = "All of the department meet on Monday at nine in the great hall, to hear what the year has brought."
 EVERYONE = people(30)
