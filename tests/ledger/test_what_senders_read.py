@@ -39,11 +39,11 @@ def letters(scene):
 
 
 async def test_the_held_notice_says_who_decides_until_when_and_how_to_take_it_back(scene):
-    await scene.send(people(500))
-    await scene.send(people(1900, start=500))
+    await scene.send(people(50))
+    await scene.send(people(190, start=50))
     ((reader, mail),) = letters(scene)
     text = text_of(mail)
-    assert reader == SENDER and "500 people have your message already. To the others it has not been sent yet." in text
+    assert reader == SENDER and "50 people have your message already. To the others it has not been sent yet." in text
     assert f"Who decides: {CIO} or {DEPUTY} (approver)" in text
     assert "what is held of it goes back to you on Monday 7 December 2026, 05:00 MST, and is not sent" in text
     assert "To take it back, ask the contact below to withdraw M-1" in text
@@ -51,15 +51,15 @@ async def test_the_held_notice_says_who_decides_until_when_and_how_to_take_it_ba
 
 async def test_a_batch_more_is_no_second_notice_but_to_be_held_again_is(scene):
     await scene.send()
-    await scene.send(people(100, start=2400))
+    await scene.send(people(10, start=240))
     assert len(letters(scene)) == 1
     scene.service.approve(1, CIO)
     assert [mail["Subject"] for _, mail in letters(scene)] == ["Approved (M-1): Open enrolment"]
     scene.now += 60
-    await scene.send(people(100, start=2500))
+    await scene.send(people(10, start=250))
     ((_, mail),) = letters(scene)
     assert mail["Subject"] == "Held for approval (M-1): Open enrolment"
-    assert "Your message is on its way to 2,500 recipients. To the others it has not been sent yet." in text_of(mail)
+    assert "Your message is on its way to 250 recipients. To the others it has not been sent yet." in text_of(mail)
 
 
 async def test_who_sends_learns_that_what_was_approved_is_stopped(scene):
@@ -82,7 +82,7 @@ async def test_approved_is_not_said_to_be_sent(scene):
     ((_, mail),) = letters(scene)
     text = text_of(mail)
     assert "and sent" not in text and "being sent" not in text and "sent" not in mail["Subject"]
-    assert f"approved by {CIO}. It goes to 2,400 recipients, as soon as the mail server takes it." in text
+    assert f"approved by {CIO}. It goes to 240 recipients, as soon as the mail server takes it." in text
 
 
 async def test_by_a_permit_all_who_agreed_to_it_are_named(store, tmp_path):

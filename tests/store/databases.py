@@ -29,10 +29,7 @@ def _empty() -> bytes:
         return path.read_bytes()
 
 
-_TABLES = """
-    SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-    AND relname <> 'alembic_version'
-"""
+_TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 _COLUMNS = """
     SELECT relname, attname, atttypid, atttypmod, attnotnull FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
     WHERE relnamespace = 'public'::regnamespace ORDER BY relname, attnum
