@@ -531,14 +531,14 @@ async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(
     assert (decision.sending, decision.still_held) == (240, 240)
     text = letters(two)[SENDER]
     assert text.startswith("A part is approved (M-1)")
-    assert f"A part of your message was approved by {CIO} and {DEPUTY}. It goes to 2,400 recipients" in text
+    assert f"A part of your message was approved by {CIO} and {DEPUTY}. It goes to 240 recipients" in text
     assert "What came after they had looked at it is still held" in text
     two.service.approve(1, CIO)
     decision = two.service.approve(1, DEPUTY)
     assert (decision.sending, decision.still_held) == (240, 0)
     text = letters(two)[SENDER]
     assert text.startswith("Approved (M-1)") and "still held" not in text
-    assert f"Your message was approved by {CIO} and {DEPUTY}. It goes to 2,400 recipients, as soon as the" in text
+    assert f"Your message was approved by {CIO} and {DEPUTY}. It goes to 240 recipients, as soon as the" in text
 
 
 # -- requests and permits ----------------------------------------------------------------------------------------
