@@ -10,6 +10,7 @@ Rules for a mailing:
 
 Rules for a request:
 - A request that was only received lets nothing pass (M3): only an approved request gives a permit.
+- A request that no rule would hold is unneeded: it has no permit. When the rules change before its day it is submitted.
 - When changes are asked for, the request goes back (S2); its requester submits it again under the same number.
 - A denial by a `final` approver is final. Any other denial may be appealed once: the request is submitted again (S2).
 - A request is used once its permit is used up. An approved or used request can be revoked (S5); others expire.
@@ -47,6 +48,7 @@ class RequestState(StrEnum):
     """The state of a request."""
 
     SUBMITTED = "submitted"
+    UNNEEDED = "unneeded"  # no rule would hold such a mailing
     CHANGES = "changes"
     APPROVED = "approved"
     DENIED = "denied"
@@ -125,13 +127,17 @@ REQUEST_TABLE: dict[str, dict[RequestState, RequestState]] = {
     "approve": {RequestState.SUBMITTED: RequestState.APPROVED},
     "deny": {RequestState.SUBMITTED: RequestState.DENIED},
     "changes": {RequestState.SUBMITTED: RequestState.CHANGES},
+    "dispense": {RequestState.SUBMITTED: RequestState.UNNEEDED},
+    "need": {RequestState.UNNEEDED: RequestState.SUBMITTED},
     "revise": {
         RequestState.SUBMITTED: RequestState.SUBMITTED,
+        RequestState.UNNEEDED: RequestState.SUBMITTED,
         RequestState.CHANGES: RequestState.SUBMITTED,
     },
     "appeal": {RequestState.DENIED: RequestState.SUBMITTED},
     "withdraw": {
         RequestState.SUBMITTED: RequestState.WITHDRAWN,
+        RequestState.UNNEEDED: RequestState.WITHDRAWN,
         RequestState.CHANGES: RequestState.WITHDRAWN,
         RequestState.APPROVED: RequestState.WITHDRAWN,
     },
@@ -205,7 +211,9 @@ _TABLES: dict[type[StrEnum], tuple[str, dict[str, dict[Any, Any]]]] = {
 
 # -- in words ----------------------------------------------------------------------------------------------------
 
+WITHOUT_ASKING = "no rule would hold it: you may send it without asking"
 _SAID = {
+    RequestState.UNNEEDED: "not needed",
     RequestState.CHANGES: "sent back for changes",
     MailingState.RETURNED: "sent back for changes",
     MailingState.GATHERING: "being counted",

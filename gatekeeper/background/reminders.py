@@ -15,7 +15,7 @@ from functools import partial
 
 from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.moments import moment_of
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import BatchState, RequestState
 from gatekeeper.message.preview import read_opening
 from gatekeeper.notices import Occasion
 from gatekeeper.outbox import to_approvers, to_requesters
@@ -24,10 +24,13 @@ from gatekeeper.outbox.held_content import LOOKED_AT, HeldContent, content_of
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.outbox.matter_brief import MatterBrief, MatterOutcome, of_mailing
 from gatekeeper.outbox.to_approvers import Asked
+from gatekeeper.outbox.to_requesters import RequestNews
 from gatekeeper.policy import agreement, matters
 from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
+from gatekeeper.policy.planned_rules import rules_for
+from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store import Connection, Store, StoreError, mailings, reminders, requests, views
+from gatekeeper.store import Connection, Store, StoreError, mailings, permits, reminders, requests, views
 from gatekeeper.store.across import is_common
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.events import Act, Event, record
@@ -47,12 +50,21 @@ class Reminders:
     letterhead: Callable[[], Letterhead]
     on_queued: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.time
+    _assessed: str = ""  # digest of the rules by which requests that are not needed were looked at last
 
     async def attend(self) -> None:
         """Take the steps that are due; raises StoreError."""
+        await self._reassess()
         for matter in await self.store.read(self._find):
             if self._due(matter):
                 await self._attend(matter)
+
+    async def _reassess(self) -> None:
+        """Submit requests that were not needed, and that a rule would hold since the rules have changed."""
+        ruleset = self.letterhead().ruleset
+        if ruleset.digest != self._assessed:
+            await self.store.run(partial(_need_again, ruleset=ruleset, now=self.clock()))
+            self._assessed = ruleset.digest
 
     async def _attend(self, matter: Matter) -> None:
         try:
@@ -147,8 +159,12 @@ class Reminders:
     def _inform(self, connection: Connection, key: int, brief: MatterBrief) -> frozenset[str]:
         """Tell the requester what has become of a request, and those who were asked what it has come to."""
         request, events = _read_request(connection, key)
-        for event in to_requesters.news_of(events):
-            to_requesters.tell_requester(connection, brief, request, event, self.clock())
+        news, given = to_requesters.news_of(events), permits.permits_of(connection, key)
+        was_told = any(event.act == INFORMED for event in events)
+        for event in news:
+            first, last = event is news[0] and not was_told, event is news[-1]
+            told = RequestNews(request, event, given, first, last)
+            to_requesters.tell_requester(connection, brief, told, self.clock())
             if outcome := to_requesters.outcome_of(brief.letterhead.ruleset, event):
                 to_approvers.tell_decided(connection, brief, outcome, self.clock())
         return frozenset({request.requester})
@@ -171,6 +187,15 @@ class Reminders:
         outcome = MatterOutcome("not decided in time", then="went back to its sender")
         to_approvers.tell_decided(connection, brief, outcome, now)
         return f"{mailing.id} expired"
+
+
+def _need_again(connection: Connection, ruleset: Ruleset, now: float) -> None:
+    moment = moment_of(now)
+    for request in requests.unneeded_from(connection, calendar_of(ruleset).day(moment)):
+        rules = rules_for(ruleset, request.draft, request.draft.users, moment)
+        locked = requests.lock_request(connection, request.key) if rules else None
+        if locked is not None and locked.state is RequestState.UNNEEDED:
+            requests.need(connection, locked, rules, now)
 
 
 def _note(connection: Connection, matter: Matter, step: Event) -> None:

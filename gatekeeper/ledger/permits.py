@@ -13,7 +13,7 @@ from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_permit, keep_permits
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import BatchState, RequestState
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Reason, Scope
 from gatekeeper.notices import held_notice
@@ -21,8 +21,10 @@ from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_held_not
 from gatekeeper.policy.approvers import Question
 from gatekeeper.store import Connection, views
 from gatekeeper.store import permits as stored_permits
+from gatekeeper.store import requests as stored_requests
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import Grant, PermitEffect, PermitView
+from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
 LONGEST_EMERGENCY = 72  # hours: an emergency is short
@@ -158,6 +160,8 @@ def narrow(ctx: VerbContext, number: int, to: Narrowed, seen: str | None) -> Per
     with named(permit.id):
         stored_permits.change(ctx.connection, permit, "narrow", act, **changes)
     _stop(ctx, permit, mailings, f"was narrowed: {act.reason}")
+    if request := _request_of(ctx, permit):
+        stored_requests.note(ctx.connection, request.key, "narrowed", act)
     return show(ctx, number)
 
 
@@ -168,7 +172,16 @@ def revoke(ctx: VerbContext, number: int, seen: str | None) -> PermitCase:
     check_permit(ctx.connection, permit, seen)
     with named(permit.id):
         take_back(ctx, permit, mailings, act)
+    request = _request_of(ctx, permit)
+    if request and request.state in (RequestState.APPROVED, RequestState.USED):
+        decided = {"reason": act.reason, "decided_by": act.by}
+        stored_requests.change(ctx.connection, request, "revoke", act, "revoked", **decided)
     return show(ctx, number)
+
+
+def _request_of(ctx: VerbContext, permit: PermitView) -> RequestView | None:
+    """Return the request that a permit was given for, locked; None where it was given for none."""
+    return stored_requests.find_request(ctx.connection, int(permit.request[2:]), lock=True) if permit.request else None
 
 
 def take_back(ctx: VerbContext, permit: PermitView, mailings: list[int], act: Act) -> None:

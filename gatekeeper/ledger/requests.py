@@ -25,8 +25,8 @@ from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.outbox.held_content import request_content
 from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request, likeness_of
 from gatekeeper.policy.approvers import Question
+from gatekeeper.policy.planned_rules import rules_for
 from gatekeeper.rules.likeness import unlike
-from gatekeeper.rules.planned_mailing import Plan, could_hold
 from gatekeeper.store import Connection, batches, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import requests as stored_requests
@@ -190,24 +190,7 @@ def assess(ctx: VerbContext, draft: Draft) -> Assessment:
     notice = ctx.ruleset.requests.notice
     earliest = ctx.calendar.earliest(ctx.moment, notice.working_days, notice.time) if notice else None
     late = earliest is not None and draft.planned is not None and draft.planned < earliest
-    return Assessment(rules_for(ctx, draft, draft.users), late, earliest)
-
-
-def rules_for(ctx: VerbContext, draft: Draft, users: int) -> tuple[str, ...]:
-    """Return the rules that could hold the mailing if it reached so many users."""
-    known = ctx.ruleset.agencies
-    lists = frozenset(each for each in draft.audiences if each not in known)
-    agencies = frozenset(draft.audiences) - lists
-    plan = Plan(
-        users=users,
-        agencies=agencies if agencies and not lists else None,
-        lists=lists,
-        subject=draft.subject or None,
-        sender=draft.senders[0] if len(draft.senders) == 1 and "@" in draft.senders[0] else None,
-        sender_agency=draft.agency,
-        purpose=draft.purpose or None,
-    )
-    return could_hold(ctx.ruleset, plan, ctx.moment)
+    return Assessment(rules_for(ctx.ruleset, draft, draft.users, ctx.moment), late, earliest)
 
 
 def _refuse_late(ctx: VerbContext, assessed: Assessment) -> None:
@@ -230,7 +213,7 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: str | None) -> Re
     own = Agreement(act.by, act.at, state_of(request), terms.as_row())
     act = replace(act, details=own.as_details())
     terms = Terms.from_row(request.terms).and_also(terms)
-    rules = rules_for(ctx, request.draft, terms.max_users or request.draft.users)
+    rules = rules_for(ctx.ruleset, request.draft, terms.max_users or request.draft.users, ctx.moment)
     question = question_of(ctx, request, rules)
     context.check_may_decide(ctx.ruleset, question, act.by)
     given = _grant(ctx, request, rules, terms)

@@ -31,7 +31,7 @@ KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, an
     **dict.fromkeys(("waiting", "reminder"), _MATTER),
     **dict.fromkeys(("passed-on", "still-waiting"), _MATTER | {"done"}),
     "decided": _ALWAYS | {"what", "details", "outcome", "by", "then", "comment"},
-    "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next"},
+    "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next", "permit", "asked", "otherwise"},
     "list": frozenset({"title", "contact", "look", "headline", "waiting", "decided", "how"}),
     "preflight": frozenset({"subject", "title", "contact", "headline", "verdict", "reach", "reasons", "next"}),
 }

@@ -123,10 +123,15 @@ def _words(brief: MatterBrief) -> dict[str, str]:
         "sent": brief.sent,
         "reasons": brief.reasons,
         "before": brief.before,
-        "asked": whose_yes(brief.letterhead, brief.question, brief.agreements.days(brief.letterhead.ruleset)),
+        "asked": whose_yes_of(brief),
         "otherwise": brief.otherwise,
         "since": said(brief.since, brief.letterhead),
     }
+
+
+def whose_yes_of(brief: MatterBrief) -> str:
+    """Return who must still agree to a matter, by name."""
+    return whose_yes(brief.letterhead, brief.question, brief.agreements.days(brief.letterhead.ruleset))
 
 
 def _agreed(brief: MatterBrief) -> str:

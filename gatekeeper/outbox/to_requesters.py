@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
-from gatekeeper.lifecycle import RequestState
-from gatekeeper.notices import MatterNotice, labelled, plain
+from gatekeeper.lifecycle import WITHOUT_ASKING, PermitState, RequestState
+from gatekeeper.notices import MatterNotice, labelled, plain, say_count
 from gatekeeper.outbox.held_content import HeldContent, content_lines
 from gatekeeper.outbox.letterhead import Letterhead, said, said_day
 from gatekeeper.outbox.matter_brief import MatterBrief, MatterOutcome
-from gatekeeper.outbox.to_approvers import send
+from gatekeeper.outbox.to_approvers import send, whose_yes_of
 from gatekeeper.outbox.who_decides import escalated_to
 from gatekeeper.policy.agreement import agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Question
@@ -20,8 +22,9 @@ from gatekeeper.policy.denials import with_category
 from gatekeeper.policy.matters import MatterKind, last_day
 from gatekeeper.rules.ruleset import Ruleset, calendar_of
 from gatekeeper.store import Connection
+from gatekeeper.store.permits import PermitView
 from gatekeeper.store.reminders import ASKED, ESCALATED, INFORMED, NOTIFIED
-from gatekeeper.store.requests import RequestView
+from gatekeeper.store.requests import NEEDED, UNNEEDED, RequestView
 from gatekeeper.store.views import EventView
 
 _WAITS = "it waits for a decision; the answer comes by mail. Until then nothing may be sent: received is not approved."
@@ -34,14 +37,39 @@ _CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, wha
     "denied": ("Denied", "denied", "nothing may be sent. Ask the contact below what would help; you may appeal once."),
     "withdrawn": ("Withdrawn", "withdrawn", "nothing may be sent."),
     "revoked": ("Revoked", "approved, and then revoked", "send no more of it; what was on its way is stopped."),
-    "used": ("Used", "used: the mailing that it was for has been sent", "for another mailing, ask again."),
+    UNNEEDED: (
+        "Not needed",
+        "found not to be needed",
+        f"{WITHOUT_ASKING}. You will be told if the rules change by then.",
+    ),
+    NEEDED: ("Needed now", "found to be needed, since the rules have changed", _WAITS),
+    "narrowed": ("Narrowed", "approved, and its permit was then narrowed", "keep to what is permitted now."),
+    "used": ("Used", "used", "for another mailing, ask again."),
+    "given back": ("May be used again", "used by a mailing that was not sent", "send the mailing as you asked for it."),
     "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
 }
 _ENDED = frozenset({"approved", "denied", "changes asked", "withdrawn", "expired"})  # what a decision may come to
 SUBMITTED_ACTS = frozenset({"submitted", "submitted again", "appealed"})
 _BEGINS = {"appealed": "This is an appeal.", "submitted again": "It was changed and submitted again."}
 _DECIDED_BEFORE = {"changes asked": "Changes were asked by", "denied": "It was denied by"}
+_PERMITTED = frozenset({"approved", "narrowed", "used", "given back", "revoked"})  # after which there is a permit
+_CONTENT = {
+    "exact": "the very message that was given, unchanged",
+    "template": "messages like the one that was given: links and files the same, few words different",
+    "none": "any message with this subject",
+}
 _FINAL = "nothing may be sent, and the decision is final."
+
+
+@immutable
+class RequestNews:
+    """Something that has become of a request, which its requester is told."""
+
+    request: RequestView
+    event: EventView
+    permits: Sequence[PermitView] = ()
+    is_first: bool = False  # of all letters about it
+    is_last: bool = True  # of what is told now
 
 
 def question_of(
@@ -165,9 +193,11 @@ def _day(day: date | None) -> str:
 
 
 def news_of(events: Sequence[EventView]) -> list[EventView]:
-    """Return the events since the requester was last told."""
+    """Return the events since the requester was last told; one that was submitted and not needed is told as that."""
     told = max((number for number, event in enumerate(events) if event.act == INFORMED), default=-1)
-    return [event for event in events[told + 1 :] if event.act in _CHANGES]
+    news = [event for event in events[told + 1 :] if event.act in _CHANGES]
+    settled = {id(event) for event, then in pairwise(news) if then.act == UNNEEDED}
+    return [event for event in news if id(event) not in settled]
 
 
 def outcome_of(ruleset: Ruleset, event: EventView) -> MatterOutcome | None:
@@ -179,18 +209,23 @@ def outcome_of(ruleset: Ruleset, event: EventView) -> MatterOutcome | None:
     return MatterOutcome(outcome, (event.by,) if event.by else (), comment=text)
 
 
-def tell_requester(
-    connection: Connection, brief: MatterBrief, request: RequestView, event: EventView, now: float
-) -> None:
+def tell_requester(connection: Connection, brief: MatterBrief, news: RequestNews, now: float) -> None:
     """Tell the requester what became of the request (policy M5)."""
+    event, request = news.event, news.request
     headline, outcome, following = _CHANGES[event.act]
     if event.act == "denied" and request.final:
         following = _FINAL
+    if not news.is_last:
+        following = "more has become of it since; the next letter says what."
     own, text = event.by == request.requester, with_category(brief.letterhead.ruleset, event.details, event.text or "")
+    waits = news.is_last and request.state is RequestState.SUBMITTED
     words = {
         "headline": headline,
         "outcome": outcome,
         "details": brief.details,
+        "permit": _permitted(brief.letterhead, news.permits) if event.act in _PERMITTED else "",
+        "asked": whose_yes_of(brief) if waits else "",
+        "otherwise": brief.otherwise if waits else "",
         "by": f" by {plain(event.by)}" if event.by and not own else "",
         "comment": f"{'You wrote' if own else 'They say'}: {plain(text)}" if text else "",
         "next": following,
@@ -201,9 +236,28 @@ def tell_requester(
         number=request.id,
         subject=request.draft.subject,
         root=brief.senders.get(request.requester) or brief.root,
-        opens=event.act == "submitted",
+        opens=news.is_first,
         link=brief.letterhead.link(request.id),
         words=words,
         stamp=f"{event.at:.3f}",
     )
     send(connection, brief, f"{event.act}:{event.at:.3f}", notice, now)
+
+
+def _permitted(letterhead: Letterhead, permits: Sequence[PermitView]) -> str:
+    """Return the terms of the last permit, a label and a value a line."""
+    if not permits:
+        return ""
+    permit = permits[-1]
+    mailings = "any number of mailings" if permit.uses is None else say_count(permit.uses, "mailing", "mailings")
+    users = f", to at most {say_count(permit.ceiling, 'user', 'users')}" if permit.ceiling is not None else ""
+    return labelled(
+        {
+            "Permit": permit.id if permit.state is PermitState.IN_FORCE else f"{permit.id}, {permit.state}",
+            "Valid from": said(moment_of(permit.since), letterhead),
+            "Until": said(moment_of(permit.until), letterhead),
+            "For": f"{mailings}{users}",
+            "Used by": ", ".join(permit.mailings),
+            "Content": _CONTENT[permit.binding],
+        }
+    )

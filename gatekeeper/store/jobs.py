@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, func, not_, or_, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RecipientState
@@ -119,6 +119,7 @@ def lease(connection: Connection, now: float, seconds: float, limit: int, in_han
     due = (
         select(jobs.c.id)
         .where(jobs.c.state == "due", jobs.c.due_at <= now, jobs.c.lease_until <= now, jobs.c.id.not_in(in_hand))
+        .where(_in_order(now))
         .order_by(jobs.c.due_at, jobs.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -135,6 +136,18 @@ def lease(connection: Connection, now: float, seconds: float, limit: int, in_han
         .order_by(jobs.c.id)
     )
     return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def _in_order(now: float) -> ColumnElement[bool]:
+    """Return the condition that no earlier notice to the same reader waits: those about requests come in order.
+
+    Of mailings there are other letters than notices, and these have orders of their own.
+    """
+    earlier = jobs.alias()
+    theirs = (earlier.c.recipient == jobs.c.recipient, earlier.c.id < jobs.c.id, earlier.c.mailing_id.is_(None))
+    waits = (earlier.c.state == "due", earlier.c.kind == NOTICE, or_(earlier.c.due_at <= now, earlier.c.attempts > 0))
+    ordered = and_(jobs.c.kind == NOTICE, jobs.c.mailing_id.is_(None))
+    return not_(and_(ordered, exists().where(*theirs, *waits)))
 
 
 def lapsed_leases(connection: Connection, now: float) -> dict[int, float]:

@@ -125,7 +125,8 @@ def give_back(connection: Connection, mailing_id: int, now: float) -> None:
         changed = update(permits).where(permits.c.id == permit["id"])
         connection.execute(changed.values(state=state, used=permit["used"] - 1))
         again = update(requests).where(requests.c.id == permit["request_id"], requests.c.state == RequestState.USED)
-        connection.execute(again.values(state=RequestState.APPROVED.value, changed_at=now))
+        if connection.execute(again.values(state=RequestState.APPROVED.value, changed_at=now)).rowcount:
+            record(connection, Event(now, "given back", request_id=permit["request_id"]))
 
 
 def _was_sent(connection: Connection, mailing_id: int) -> bool:

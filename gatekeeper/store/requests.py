@@ -18,6 +18,8 @@ from gatekeeper.store.rows import likeness_of, likeness_to_row, next_number
 from gatekeeper.store.versions import AGREED, version_of
 from gatekeeper.store.views import EventView, view_event
 
+UNNEEDED, NEEDED = "unneeded", "needed"  # acts of the rules
+
 
 @immutable
 class Content:
@@ -109,17 +111,38 @@ def submit(connection: Connection, draft: Draft, assessed: Assessment, act: Act)
     }
     key: int = connection.execute(insert(requests).values(**row).returning(requests.c.id)).scalar_one()
     note(connection, key, "submitted", act)
+    _dispense(connection, lock_request(connection, key), act)
     return number
 
 
 def revise(connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, act: Act) -> None:
     """Submit a changed request under its number; raise LifecycleError where its state forbids it."""
     change(connection, request, "revise", act, "submitted again", **_submitted_again(draft, assessed, act))
+    _dispense(connection, lock_request(connection, request.key), act)
 
 
 def appeal(connection: Connection, request: RequestView, draft: Draft, assessed: Assessment, act: Act) -> None:
     """Submit a denied request under its number; raise LifecycleError where its state forbids it."""
     change(connection, request, "appeal", act, "appealed", appealed=True, **_submitted_again(draft, assessed, act))
+    _dispense(connection, lock_request(connection, request.key), act)
+
+
+def _dispense(connection: Connection, request: RequestView | None, act: Act) -> None:
+    """Note of a request that was submitted just now, and that no rule would hold, that it is not needed."""
+    if request is not None and not request.rules:
+        change(connection, request, "dispense", Act(act.at, "", ""), UNNEEDED)
+
+
+def need(connection: Connection, request: RequestView, rules: Collection[str], now: float) -> None:
+    """Submit a request that is needed since the rules have changed; raise LifecycleError where its state forbids it."""
+    change(connection, request, "need", Act(now, "", ""), NEEDED, rules=list(rules), submitted_at=now)
+
+
+def unneeded_from(connection: Connection, day: date) -> list[RequestView]:
+    """Return the requests that are not needed, and that are planned for that day or later, or for none."""
+    comes = or_(requests.c.planned.is_(None), requests.c.planned >= day.isoformat())
+    query = select(requests).where(requests.c.state == RequestState.UNNEEDED, comes)
+    return _views(connection, connection.execute(query).mappings().all())
 
 
 def _submitted_again(draft: Draft, assessed: Assessment, act: Act) -> dict[str, Any]:

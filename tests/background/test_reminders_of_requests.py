@@ -33,10 +33,12 @@ class Told(Scene):
         return [(job.recipient, read(job.content)) for job in self.store.call(self._take) if job.kind == "notice"]
 
     def _take(self, connection):
-        leased = jobs.lease(connection, self.now + 1, 0.0, 50)
-        for job in leased:
-            jobs.finish(connection, job)
-        return leased
+        found = []
+        while leased := jobs.lease(connection, self.now + 1, 0.0, 50):  # what is to come in order is leased one by one
+            for job in leased:
+                jobs.finish(connection, job)
+            found += leased
+        return found
 
     async def subjects(self, days=0.0):
         return sorted(f"{recipient}: {mail['Subject']}" for recipient, mail in await self.after(days))

@@ -98,9 +98,9 @@ class Scene:
         return self.service.submit(Wanted(**{**wanted, **changes}), HEAD, reason)
 
     @staticmethod
-    def nothing_new():
-        """A request as it was, to be submitted again."""
-        return Wanted()
+    def nothing_new(**changes):
+        """A request as it was but for these changes, to be submitted again."""
+        return Wanted(**changes)
 
     def message(self, recipients, sender=SENDER, subject="Open enrolment", text=TEXT, login=None, authenticated=True):
         self.sent += 1

@@ -450,4 +450,4 @@ async def test_changes_asked_of_a_held_mailing_send_it_back(scene):
     assert scene.service.ask_changes(1, CIO, "Say whom to call").mailing.state == "returned"
     leased = scene.store.call(partial(jobs.lease, now=scene.now + 1, seconds=60, limit=50))
     reports = [job.content for job in leased if job.kind == jobs.DSN]
-    assert len(reports) == 1 and b"changes asked: Say whom to call" in reports[0]
+    assert len(reports) == 1 and b"Say whom to call" in reports[0]

@@ -194,9 +194,10 @@ async def test_a_final_denial_is_final_and_another_may_be_appealed_once(scene):
 
 async def test_a_request_that_no_rule_would_hold_needs_nobody(scene):
     case = scene.ask(users=200)
-    assert (case.needs, case.request.rules) == ((), ())
-    approved = scene.service.approve_request(1, CIO, terms=Terms(max_users=240))
-    assert scene.permit().rules == ("approval",) and approved.request.state == "approved"
+    assert (case.needs, case.request.rules, case.request.state) == ((), (), "unneeded")
+    with pytest.raises(LedgerError, match="R-1: it is unneeded"):
+        scene.service.approve_request(1, CIO, terms=Terms(max_users=240))
+    assert scene.permit() is None
 
 
 async def test_everyone_named_must_agree_and_the_strictest_of_what_they_say_counts(store, tmp_path):

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from gatekeeper.background.reminders import Reminders
-from gatekeeper.ledger.service import Terms
+from gatekeeper.ledger.service import Narrowed, Terms
 from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.store import Database, Store, jobs
@@ -125,15 +125,14 @@ class Play(Scene):
 
     def _take(self, connection):
         found = []
-        for job in jobs.lease(connection, self.now + 1, 0.0, 500):
-            content = job.content
-            if job.kind == jobs.RELEASE:
-                continue
-            if content is None:
-                content = letter_lists.compose(connection, self.letterhead(), job, self.now)
-            jobs.finish(connection, job)
-            if content is not None:
-                found.append((job, content))
+        while leased := jobs.lease(connection, self.now + 1, 0.0, 500):  # what is to come in order is leased one by one
+            for job in leased:
+                content = job.content
+                if job.kind == jobs.NOTICE and content is None:
+                    content = letter_lists.compose(connection, self.letterhead(), job, self.now)
+                jobs.finish(connection, job)
+                if content is not None and job.kind != jobs.RELEASE:
+                    found.append((job, content))
         return found
 
 
@@ -421,7 +420,7 @@ PLANNED = TODAY + timedelta(days=9)
 
 async def _requested(folder: Path, rules: str = ONE, **changes: object) -> Play:
     play = Play(folder, rules)
-    play.ask("The plans change by law", **{"planned": PLANNED, **changes})
+    play.ask("The plans change by law", **{"planned": PLANNED, "users": 2400, **changes})
     return play
 
 
@@ -455,6 +454,20 @@ async def request_approved(folder: Path) -> Letter:
     play = await _requested(folder)
     await play.after()
     play.service.approve_request(1, CIO, "Good luck", Terms())
+    return to(await play.after(), HEAD)
+
+
+@letter("A request is not needed", "who asked", "that they may send it without asking", "background/test_terms.py")
+async def request_unneeded(folder: Path) -> Letter:
+    return to(await (await _requested(folder, users=150)).after(), HEAD)
+
+
+@letter("A permit is narrowed", "who asked", "by whom and why, and what is permitted now", "background/test_terms.py")
+async def permit_narrowed(folder: Path) -> Letter:
+    play = await _requested(folder)
+    play.service.approve_request(1, CIO, "", Terms())
+    await play.after()
+    play.service.narrow(1, CIO, "The hall holds fewer", Narrowed(max_users=2100))
     return to(await play.after(), HEAD)
 
 

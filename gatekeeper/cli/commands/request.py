@@ -26,7 +26,7 @@ from gatekeeper.cli.ledger_commands import (
     terms_options,
 )
 from gatekeeper.ledger.service import LedgerService, RequestCase, Wanted
-from gatekeeper.lifecycle import RequestState, said
+from gatekeeper.lifecycle import WITHOUT_ASKING, RequestState, said
 from gatekeeper.notices import say_count
 from gatekeeper.store.requests import RequestView
 
@@ -45,8 +45,8 @@ def _print_outcome(case: RequestCase) -> None:
         click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
     if case.missing:
         click.echo(f"who must still agree: {', '.join(case.missing)}")
-    elif case.request.state is RequestState.SUBMITTED:
-        click.echo("needs nobody: no rule holds such a mailing")
+    elif case.request.state is RequestState.UNNEEDED:
+        click.echo(WITHOUT_ASKING)
     if case.stopped is not None:
         print_stopped(case.stopped)
 
@@ -63,7 +63,7 @@ def _print_case(case: RequestCase) -> None:
         click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
     if draft.content:
         _print_content(case)
-    click.echo(f"needs: {', '.join(case.needs) or 'nobody: no rule holds such a mailing'}")
+    click.echo(f"needs: {', '.join(case.needs) or f'nobody: {WITHOUT_ASKING}'}")
     print_agreements(case.agreements, case.missing)
     if case.request.permits:
         click.echo(f"permits: {', '.join(case.request.permits)}")
