@@ -18,7 +18,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import BatchState, RequestState
 from gatekeeper.message.preview import read_opening
 from gatekeeper.notices import Occasion
-from gatekeeper.outbox import to_approvers, to_requesters
+from gatekeeper.outbox import to_approvers, to_requesters, to_reviewers
 from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
 from gatekeeper.outbox.held_content import LOOKED_AT, HeldContent, content_of
 from gatekeeper.outbox.letterhead import Letterhead
@@ -55,6 +55,7 @@ class Reminders:
     async def attend(self) -> None:
         """Take the steps that are due; raises StoreError."""
         await self._reassess()
+        await self._attend_emergencies()
         for matter in await self.store.read(self._find):
             if self._due(matter):
                 await self._attend(matter)
@@ -65,6 +66,27 @@ class Reminders:
         if ruleset.digest != self._assessed:
             await self.store.run(partial(_need_again, ruleset=ruleset, now=self.clock()))
             self._assessed = ruleset.digest
+
+    async def _attend_emergencies(self) -> None:
+        """Tell approvers of emergencies at once, and remind them of those that nobody has reviewed."""
+        for permit in await self.store.read(partial(permits.list_permits, review=permits.OPEN)):
+            events = await self.store.read(partial(views.events_of, permit=permit.key))
+            if not to_reviewers.due_step(self.letterhead().ruleset, events, self.clock()):
+                continue
+            if taken := await self.store.run(partial(self._review, number=int(permit.id[2:]))):
+                log.info("%s", taken)
+                self.on_queued()
+
+    def _review(self, connection: Connection, number: int) -> str | None:
+        """Take the step that is due about an emergency, if it still is; return a line for the log."""
+        permit, now, letterhead = permits.lock_permit(connection, number), self.clock(), self.letterhead()
+        events = views.events_of(connection, permit=permit.key) if permit else []
+        step = to_reviewers.due_step(letterhead.ruleset, events, now)
+        if permit is None or permit.review != permits.OPEN or step is None:
+            return None
+        told = to_reviewers.ask_for_review(connection, letterhead, permit, step, now)
+        record(connection, Event(now, step, text=", ".join(sorted(told)) or None, permit_id=permit.key))
+        return f"{permit.id} {step} nrcpt={len(told)}"
 
     async def _attend(self, matter: Matter) -> None:
         try:

@@ -17,6 +17,7 @@ from gatekeeper.lifecycle import BatchState, RequestState
 from gatekeeper.message import subject_key
 from gatekeeper.model import Action, Reason, Scope
 from gatekeeper.notices import held_notice
+from gatekeeper.outbox.to_reviewers import tell_reviewed
 from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_held_notice
 from gatekeeper.policy.approvers import Question
 from gatekeeper.store import Connection, views
@@ -215,6 +216,7 @@ def review(ctx: VerbContext, number: int) -> PermitCase:
     if not context.holds(ctx.ruleset, act.by, "approver"):
         raise NotAllowed(f"{permit.id}: {act.by} may not review it; an approver may")
     stored_permits.close_review(ctx.connection, permit, act)
+    tell_reviewed(ctx.connection, ctx.letterhead, permit, act.by, act.reason, act.at)
     return show(ctx, number)
 
 

@@ -32,6 +32,7 @@ KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, an
     **dict.fromkeys(("passed-on", "still-waiting"), _MATTER | {"done"}),
     "decided": _ALWAYS | {"what", "details", "outcome", "by", "then", "comment"},
     "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next", "permit", "asked", "otherwise"},
+    "emergency": _ALWAYS | {"headline", "what", "details", "comment", "sent", "next"},
     "list": frozenset({"title", "contact", "look", "headline", "waiting", "decided", "how"}),
     "preflight": frozenset({"subject", "title", "contact", "headline", "verdict", "reach", "reasons", "next"}),
 }

@@ -27,8 +27,8 @@ class Letterhead:
         return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
 
     def link(self, id: str) -> str:
-        """Return the address of a mailing (M-17) or request (R-4); "" without --public-url."""
-        folder = "requests" if id.startswith("R-") else "mailings"
+        """Return the address of a mailing (M-17), request (R-4) or permit (P-9); "" without --public-url."""
+        folder = {"R-": "requests", "P-": "permits"}.get(id[:2], "mailings")
         return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
 
     def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:

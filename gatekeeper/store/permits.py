@@ -175,6 +175,12 @@ def find_permit(connection: Connection, number: int) -> PermitView | None:
     return _one(connection, permits.c.number == number)
 
 
+def lock_permit(connection: Connection, number: int) -> PermitView | None:
+    """Return one permit by its number, locked until the transaction ends."""
+    connection.execute(select(permits.c.id).where(permits.c.number == number).with_for_update())
+    return find_permit(connection, number)
+
+
 def permits_of(connection: Connection, request_key: int) -> list[PermitView]:
     """Return the permits that a request was given."""
     query = select(permits).where(permits.c.request_id == request_key).order_by(permits.c.id)

@@ -525,3 +525,52 @@ async def request_used(folder: Path) -> Letter:
     await play.after()
     await play.mass()
     return to(await play.after(), HEAD)
+
+
+# -- emergencies -------------------------------------------------------------------------------------------------
+
+
+EMERGENCIES = "background/test_emergencies.py"
+
+
+async def _emergency(folder: Path) -> Play:
+    play = Play(folder)
+    play.service.declare_emergency("DOA", HEAD, "The water in the main building is not safe", 12)
+    return play
+
+
+@letter(
+    "An emergency is declared",
+    "every approver",
+    "whose, by whom, why, until when, how to end it",
+    EMERGENCIES,
+)
+async def emergency_declared(folder: Path) -> Letter:
+    return to(await (await _emergency(folder)).after(), CIO)
+
+
+@letter(
+    "Nobody has reviewed an emergency",
+    "every approver",
+    "besides, what was sent under it",
+    EMERGENCIES,
+)
+async def emergency_to_review(folder: Path) -> Letter:
+    play = await _emergency(folder)
+    await play.after()
+    await play.mass()
+    play.letters()
+    return to(await play.after(2 * DAY), CIO)
+
+
+@letter(
+    "An emergency is reviewed",
+    "who declared it, and the other approvers",
+    "by whom, and what was found",
+    EMERGENCIES,
+)
+async def emergency_reviewed(folder: Path) -> Letter:
+    play = await _emergency(folder)
+    await play.after()
+    play.service.review_permit(1, CIO, "One message, to those in the building")
+    return to(play.letters(), HEAD)
