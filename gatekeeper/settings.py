@@ -204,7 +204,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("lease", "20s", read_time, "how long the work of a process that died waits before another takes it over"),
     Setting("rules", "rules.yaml", Path, "the ruleset"),
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
-    Setting("console", "127.0.0.1:8025", read_optional_endpoint, "web pages, once they exist; off for none"),
+    Setting("console", "127.0.0.1:8025", read_optional_endpoint, "where `gatekeeper console` listens; off for none"),
     Setting("public-url", "", read_text, "where links in replies and notices lead"),
     Setting("workers", "1", read_workers, "processes that take in mail; with more than 1 others look after them"),
     Setting("mode", "enforce", one_of("enforce", "observe"), "observe: judge and count; never hold, refuse or bounce"),

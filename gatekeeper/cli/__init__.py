@@ -19,6 +19,10 @@ _SECTIONS = {
         "permit": "Declare an emergency, grant an exception; list, show, narrow, revoke and review permits.",
         "suspend": "Suspend a sender, a group or an agency from mass mail; list suspensions, and end them.",
     },
+    "To use in a browser": {
+        "console": "Serve the web console until SIGTERM, beside a gate on the same database.",
+        "account": "Let people sign in to the web console.",
+    },
     "To write rules": {
         "rules": "Check rules.yaml and try it on cases; print its JSON Schema.",
         "explain": "Judge MESSAGE (a file) as the first message of its mailing, and show what each rule compared.",

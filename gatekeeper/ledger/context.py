@@ -17,7 +17,7 @@ from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store import Connection
+from gatekeeper.store import Connection, StoreError
 from gatekeeper.store.events import Act
 from gatekeeper.workdays import Calendar
 
@@ -28,6 +28,9 @@ class LedgerError(Exception):
 
 class NotAllowed(LedgerError):
     """An act by somebody who may not do it."""
+
+
+Unavailable = StoreError  # the database does not answer; nothing was done
 
 
 class NotFound(LedgerError):

@@ -7,15 +7,16 @@ Who may do what is in `context.py`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from gatekeeper.ledger import mailing_cases, mailings, permits, requests, suspensions
+from gatekeeper.ledger import looking, mailing_cases, mailings, permits, requests, suspensions
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
+from gatekeeper.ledger.looking import SeenMailing, Waiting
 from gatekeeper.ledger.mailing_cases import MailingCase, Reading
 from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
@@ -52,8 +53,10 @@ __all__ = [
     "PermitCase",
     "Reading",
     "RequestCase",
+    "SeenMailing",
     "Stale",
     "Terms",
+    "Waiting",
     "Wanted",
 ]
 T = TypeVar("T")
@@ -108,6 +111,18 @@ class LedgerService:
     def show(self, number: int) -> MailingCase:
         """Return one mailing with its batches and its timeline; raises NotFound."""
         return self._decide(mailing_cases.show, number, by="")
+
+    def look(self, number: int, by: str) -> SeenMailing:
+        """Return one mailing as somebody sees it; raises NotFound where it is not for them."""
+        return self._decide(looking.look, number, by=by)
+
+    def waiting(self, by: str) -> list[Waiting]:
+        """Return held mailings that somebody may see: first those that wait for them, the soonest to go back first."""
+        return self._do(looking.waiting, by=by)
+
+    def seen_by(self, by: str, state: str | None = None) -> Sequence[MailingView]:
+        """Return the newest numbered mailings that somebody may see; of one state, where named."""
+        return self._do(looking.listed, state, by=by)
 
     def message(self, batch: BatchView) -> bytes:
         """Return the message of a batch as the next hop would get it.

@@ -15,6 +15,7 @@ from sqlalchemy import JSON, Boolean, Double, LargeBinary, String, Table, Text, 
 
 from gatekeeper.audit import recorder
 from gatekeeper.background import recheck
+from gatekeeper.ledger.signins import START
 from gatekeeper.lifecycle import BatchState, MailingState, PermitState, RecipientState, RequestState, SuspensionState
 from gatekeeper.outbox import letterhead
 from gatekeeper.policy.active import ActivePolicy
@@ -33,7 +34,17 @@ SHA256 = "f" * 64
 DAY = "2026-12-31"
 SCOPES = ("sender", "agency", "group")
 ACTS = (
-    *("submitted again", "appealed", "agreed", "permitted", "gathering", "exported", "suspended", "narrowed"),
+    *(
+        "submitted again",
+        "appealed",
+        "agreed",
+        "permitted",
+        "gathering",
+        "exported",
+        "suspended",
+        "narrowed",
+        "called-off",
+    ),
     *(ASKED, ESCALATED, REMINDED, NOTIFIED, IN_PART),
     *MailingState,
     *RequestState,
@@ -94,6 +105,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "jobs.state": "failed",
         "events.act": longest(ACTS),
         "sent_counts.query": f"{longest(OF_THE_ORIGIN)} {7 * 86_400}",
+        "console_sessions.method": START,
         "seen_states.version": version_of("state"),
         "audit_chains.name": process_name(monkeypatch),
         "audit_frames.name": SHA256[:16],

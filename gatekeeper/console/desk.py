@@ -1,0 +1,82 @@
+"""What the console works with: the ledger under the rules in force, who is signed in, what was said last."""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from gatekeeper.ledger.service import LedgerService
+from gatekeeper.ledger.signins import Signins
+from gatekeeper.lib.immutable import immutable
+
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(slots=True)
+class Memory:
+    """A few things that a process remembers, the oldest forgotten first."""
+
+    _known: OrderedDict[Hashable, str] = field(default_factory=OrderedDict)
+
+    def note(self, key: Hashable, value: str = "") -> None:
+        """Remember a value."""
+        self._known[key] = value
+        while len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def get(self, key: Hashable) -> str | None:
+        """Return what is remembered; None where nothing is."""
+        return self._known.get(key)
+
+    def take(self, key: Hashable) -> str | None:
+        """Return and forget what is remembered."""
+        return self._known.pop(key, None)
+
+
+@immutable
+class Desk:
+    """The ledger as the pages see it.
+
+    Args: `service` has the rules in force at each call; `url` is the console's own.
+    """
+
+    service: Callable[[], LedgerService]
+    signins: Signins
+    url: str
+    said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
+    done: Memory = field(default_factory=Memory)  # by person and key of a form: the page that its act led to
+    read: Memory = field(default_factory=Memory)  # by session and batch: that reading is noted already
+
+    @property
+    def host(self) -> str:
+        """Host and port of the console's own address, as browsers send it."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the console's own address."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_secure(self) -> bool:
+        """True where browsers come by TLS."""
+        return self.url.startswith("https:")
+
+
+@immutable
+class Visitor:
+    """Somebody who is signed in."""
+
+    address: str
+    roles: frozenset[str]
+    token: str = field(repr=False)
+
+    @property
+    def csrf(self) -> str:
+        """What each of their forms holds, which no other site knows."""
+        return hmac.new(self.token.encode(), b"form", sha256).hexdigest()

@@ -1,0 +1,99 @@
+"""Make pages of templates: numbers, times and states as people read them; everything escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from gatekeeper.console.desk import Desk, Visitor
+from gatekeeper.ledger.sight import decides
+from gatekeeper.lib.moments import moment_of
+from gatekeeper.lifecycle import said
+from gatekeeper.notices import say_count
+from gatekeeper.notices.texts import plain
+
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("gatekeeper.console", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def static_files() -> Mapping[str, tuple[str, bytes, str]]:
+    """Return the files that pages load, by their paths: (name, octets, type); the path changes with the content."""
+    found = {}
+    for entry in resources.files("gatekeeper.console").joinpath("static").iterdir():
+        octets = entry.read_bytes()
+        digest = sha256(octets).hexdigest()[:16]
+        found[f"/static/{digest}/{entry.name}"] = (entry.name, octets, _TYPES[entry.name.rpartition(".")[2]])
+    return found
+
+
+STATIC = static_files()
+_PATHS = {name: path for path, (name, _, _) in STATIC.items()}
+
+
+def page(desk: Desk, request: Request, template: str, status: int = 200, **more: Any) -> HTMLResponse:
+    """Render a template as a whole page."""
+    service, visitor = desk.service(), request.state.visitor
+    zone = service.ruleset.timezone
+    told = desk.said.take(visitor.token) if visitor else None
+    values = {
+        "visitor": visitor,
+        "title": service.ruleset.title,
+        "contact": service.ruleset.contact,
+        "navigation": _navigation(desk, visitor),
+        "path": request.url.path,
+        "told": told,
+        "request_id": request.state.id,
+        "static": _PATHS,
+        "time": _clock(zone),
+        "day": _day(zone),
+        **more,
+    }
+    return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status)
+
+
+def _navigation(desk: Desk, visitor: Visitor | None) -> list[tuple[str, str]]:
+    """Return the pages that somebody may open: address and name."""
+    if visitor is None:
+        return []
+    shown = [("/mailings", "Mailings")]
+    return [("/waiting", "Waiting"), *shown] if decides(desk.service().ruleset, visitor.address) else shown
+
+
+def _clock(zone: tzinfo) -> Callable[[float | datetime], str]:
+    def shown(moment: float | datetime) -> str:
+        local = (moment_of(moment) if isinstance(moment, int | float) else moment).astimezone(zone)
+        return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+
+    return shown
+
+
+def _day(zone: tzinfo) -> Callable[[float | datetime], str]:
+    def shown(moment: float | datetime) -> str:
+        local = (moment_of(moment) if isinstance(moment, int | float) else moment).astimezone(zone)
+        return f"{local:%A} {local.day} {local:%B}"
+
+    return shown
+
+
+def _machine_time(moment: float | datetime) -> str:
+    return (moment_of(moment) if isinstance(moment, int | float) else moment).isoformat(timespec="seconds")
+
+
+_ENVIRONMENT.filters["count"] = lambda number, one, many: say_count(number, one, many)
+_ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
+_ENVIRONMENT.filters["said"] = said
+_ENVIRONMENT.filters["line"] = plain
+_ENVIRONMENT.filters["iso"] = _machine_time

@@ -1,0 +1,167 @@
+"""A department head decides on a phone, in a real browser: Debian's chromium, a running gate, a console beside it."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import contextmanager
+from random import Random
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.peers import free_port, listens, require, wait_for
+from tests.peers.gate import PROGRAM, RULES, Gate
+from tests.store.arrivals import people
+
+CIO = "cio@example.gov"
+SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}")
+HEAD = b"From: clerk@doa.example.gov\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
+HOSTILE = (
+    b"<h2>Open enrolment</h2><p>Dear <b>colleagues</b>, choose a plan.</p>"
+    b'<img src="http://127.0.0.1:9/spy.png" alt="a picture"><script>document.title="taken"</script>'
+    b'<a href="http://127.0.0.1:9/away" id=x>here</a><form action="http://127.0.0.1:9/"><button>Go</button></form>'
+)
+
+
+SUBJECTS = (
+    "Open enrolment starts Monday",
+    "Parking behind the hall",
+    "Survey of field offices",
+    "Holidays",
+    "Flooding",
+)
+
+
+def mail(subject):
+    chance = Random(subject)
+    words = " ".join("".join(chance.choices("abdeghiklmnoprstuvz", k=7)) for _ in range(40))
+    head = f"Subject: {subject}\r\nMessage-ID: <{subject[:4]}@x>\r\n\r\n".encode()
+    return HEAD + head + f"<p>{words}</p>\r\n".encode() + HOSTILE
+
+
+@contextmanager
+def console_of(gate):
+    """A console beside a gate, on its database; its address."""
+    port = free_port()
+    environment = gate.environment | {"GATEKEEPER_CONSOLE": f"127.0.0.1:{port}"}
+    process = subprocess.Popen([str(PROGRAM), "console"], cwd=gate.home, env=environment)
+    try:
+        wait_for(lambda: listens(port), lambda: "the console does not listen")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    program = require("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def gate():
+    with Gate("maildir:out", rules=SMALL) as gate:
+        for subject in SUBJECTS:
+            assert gate.send("clerk@doa.example.gov", people(30), mail(subject))[0] == 250
+        yield gate
+
+
+@pytest.fixture(scope="module")
+def console(gate):
+    with console_of(gate) as address:
+        yield address
+
+
+def signed_in(browser: Browser, gate, console, who=CIO, **more) -> tuple[Page, list[str]]:
+    """A page of somebody who has signed in by a link, and what it asks for or complains of."""
+    told: list[str] = []
+    usual = {"viewport": {"width": 360, "height": 780}, "java_script_enabled": False}
+    page = browser.new_context(**{**usual, **more}).new_page()
+    page.on("request", lambda request: told.append(request.url) if not request.url.startswith(console) else None)
+    page.on("console", lambda message: told.append(message.text))
+    page.on("dialog", lambda dialog: told.append(dialog.message))
+    port = console.rpartition(":")[2]
+    link = gate.cli("account", "link", who, "--console", f"127.0.0.1:{port}").stdout.strip()
+    page.goto(link)
+    page.get_by_role("button", name=f"Sign in as {who}").click()
+    return page, told
+
+
+def test_a_held_mailing_is_decided_on_a_phone_in_two_taps(browser, gate, console):
+    page, told = signed_in(browser, gate, console)
+    assert page.get_by_role("heading", name="Waiting for you").is_visible()
+    page.get_by_role("link", name="Open enrolment starts Monday").click()
+    assert page.get_by_role("region", name="Why it is held").get_by_text("needs approval").is_visible()
+    assert page.get_by_role("table", name="Who gets it").get_by_text("30", exact=True).count() == 0
+    frame = page.frame_locator("iframe[title='The message']")
+    assert frame.get_by_text("Dear colleagues, choose a plan.").is_visible()
+    assert frame.get_by_text("Picture from outside, not loaded: a picture").is_visible()
+    page.get_by_text("Approve", exact=True).click()
+    page.get_by_role("button", name="Decide").click()
+    assert page.get_by_role("status").inner_text() == "M-1 is released."
+    assert gate.ask("mailing", "show", "M-1")["state"] == "released"
+    assert told == []
+
+
+def test_by_keyboard_alone(browser, gate, console):
+    page, _ = signed_in(browser, gate, console, viewport={"width": 1280, "height": 900})
+    page.goto(f"{console}/mailings/M-2")
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        seen.append(focused.get_attribute("name") or (focused.inner_text() if focused.count() else ""))
+        if seen[-1] == "decision":
+            page.keyboard.press("Space")
+        if seen[-1] == "Decide":
+            page.keyboard.press("Enter")
+            break
+    page.wait_for_load_state()
+    assert seen[0] == "Skip to the content"
+    assert page.get_by_role("status").inner_text() == "M-2 is released."
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (360, "dark"), (1280, "light"), (1280, "dark")])
+def test_no_page_scrolls_sideways_and_each_has_one_heading(browser, gate, console, width, scheme):
+    page, told = signed_in(
+        browser, gate, console, viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=True
+    )
+    shown = ("/mailings/M-3", "/mailings/M-3?view=text", "/mailings", "/mailings?state=denied", "/waiting", "/account")
+    for place in shown:
+        page.goto(f"{console}{place}")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, (place, wide)
+        assert page.get_by_role("heading", level=1).count() == 1, place
+        assert page.get_by_role("main").count() == page.get_by_role("banner").count() == 1, place
+    assert told == []
+
+
+def test_a_message_opened_by_its_own_address_does_nothing_either(browser, gate, console):
+    page, told = signed_in(browser, gate, console, java_script_enabled=True)
+    page.goto(f"{console}/mailings/M-3/messages/3")
+    assert page.title() == "The message" and page.get_by_text("choose a plan").is_visible()
+    assert [each for each in told if "127.0.0.1:9" in each] == []
+
+
+def test_a_sender_withdraws_what_waits(browser, gate, console):
+    page, _ = signed_in(browser, gate, console, "clerk@doa.example.gov")
+    page.get_by_role("link", name="Holidays").click()
+    assert page.get_by_text("nobody decides their own").is_visible()
+    page.get_by_role("button", name="Withdraw").click()
+    assert page.get_by_role("status").inner_text() == "M-4 is withdrawn."
+
+
+def test_a_denial_without_a_reason_says_where_and_keeps_the_choice(browser, gate, console):
+    page, _ = signed_in(browser, gate, console)
+    page.goto(f"{console}/mailings/M-5")
+    page.get_by_text("Deny", exact=True).click()
+    page.get_by_role("button", name="Decide").click()
+    assert page.get_by_role("alert").get_by_role("link", name="Say why: the sender reads it.").is_visible()
+    assert page.get_by_role("radio", name="Deny").is_checked()
+    page.get_by_label("Reason").fill("Not official business")
+    page.get_by_role("button", name="Decide").click()
+    assert page.get_by_role("status").inner_text() == "M-5 is denied."
