@@ -186,6 +186,7 @@ def _review(desk: Desk, request: Request, status: int = 200, **more: Any) -> Res
         names=_names(desk),
         key=request.state.id,
         bindings=BINDINGS,
+        denials=service.ruleset.denials,
         **{"contents": None, **values, "errors": _Given(values["errors"]), "given": _Given(values["given"])},
     )
 
@@ -198,8 +199,10 @@ def decide(desk: Desk, request: Request) -> Response:
     if desk.done.get(key):
         return _to(place)
     seen = form.get("seen") or None
-    decision, reason = form.get("decision", ""), form.get("reason", "").strip()
+    decision, reason, category = (form.get(name, "").strip() for name in ("decision", "reason", "category"))
     errors, terms = _wrong(decision, reason), Terms()
+    if decision == "deny" and category not in desk.service().ruleset.denials:
+        errors["category"] = "Choose a category: the sender reads it, and reports count by it."
     try:
         terms = _terms(form)
     except ValueError as error:
@@ -214,7 +217,7 @@ def decide(desk: Desk, request: Request) -> Response:
         if decision == "approve":
             done = service.approve(number, visitor.address, reason, terms, seen)
         elif decision == "deny":
-            done = service.deny(number, visitor.address, reason, seen)
+            done = service.deny(number, visitor.address, reason, seen, category)
         else:
             done = service.ask_changes(number, visitor.address, reason, seen)
     except Stale as stale:

@@ -163,5 +163,6 @@ def test_a_denial_without_a_reason_says_where_and_keeps_the_choice(browser, gate
     assert page.get_by_role("alert").get_by_role("link", name="Say why: the sender reads it.").is_visible()
     assert page.get_by_role("radio", name="Deny").is_checked()
     page.get_by_label("Reason").fill("Not official business")
+    page.get_by_label("Category").select_option("official")
     page.get_by_role("button", name="Decide").click()
     assert page.get_by_role("status").inner_text() == "M-5 is denied."
