@@ -59,6 +59,14 @@ def read_endpoint(text: str) -> Endpoint:
     return Endpoint(host=host.strip("[]"), port=int(port), before_queue=bool(option))
 
 
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]*)@|((?:password|passwd|pwd)=)[^&\s,]+", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """Return a text for people and logs: where an address in it has a password, three stars stand for that."""
+    return _PASSWORD.sub(lambda found: f"{found[3]}***" if found[3] else f"{found[1]}:***@", text)
+
+
 def read_optional_endpoint(text: str) -> Endpoint | None:
     """As `read_endpoint`; None for `off`."""
     return None if text == OFF else read_endpoint(text)

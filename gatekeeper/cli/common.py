@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
@@ -89,9 +90,16 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise Failure(str(error), CONFIG) from None
 
 
+# Control characters and those that turn a text around, hide it or tag it: a terminal might act on them.
+_UNSHOWN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+
+
 def print_json(document: Any) -> None:
-    """Print one JSON document."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    """Print one JSON document, with escapes for what is not seen."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    click.echo(_UNSHOWN.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def login_name() -> str:

@@ -26,7 +26,7 @@ from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.service.office import Office
-from gatekeeper.settings import Settings
+from gatekeeper.settings import Settings, without_passwords
 
 log = logging.getLogger("gatekeeper.main")
 GRACE = 30.0  # seconds that mail on its way has when we are told to end
@@ -165,7 +165,7 @@ def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, 
         "gatekeeper %s: mail to %s, next hop %s, rules %s (%s), mode %s",
         __version__,
         " and ".join(address_of(sockets[0]) for sockets in doors.values()),
-        settings.next_hop.next_hop,
+        without_passwords(settings.next_hop.next_hop),
         settings.judging.rules,
         ruleset.title,
         settings.judging.mode,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import pytest
 from click.testing import CliRunner
 
 from gatekeeper.cli import main
+from gatekeeper.cli.common import print_json
 from tests.peers.gate import RULES, Gate
 from tests.store.arrivals import people
 
@@ -87,3 +89,11 @@ def test_the_state_of_what_was_sent_back_is_told_in_words(gate):
     number = json.loads(cli(gate, "request", "list", "--json").stdout)[0]["id"]
     done = cli(gate, "request", "changes", number, "--by", CIO, "--reason", "say when")
     assert f"{number} is changes" not in done.stdout
+
+
+def test_json_has_escapes_for_what_a_terminal_might_act_on(capsys):
+    hidden = "a\x1b[2J\x9b1m\u202eb\u200bc\U000e0041d\u2066 \u00e9"
+    print_json({"subject": hidden})
+    printed = capsys.readouterr().out
+    assert not [each for each in printed if unicodedata.category(each) in ("Cc", "Cf") and each != "\n"]
+    assert json.loads(printed)["subject"] == hidden and "\u00e9" in printed

@@ -8,7 +8,7 @@ import click
 
 from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.table import table
-from gatekeeper.settings import SETTINGS
+from gatekeeper.settings import SETTINGS, without_passwords
 
 
 @click.command()
@@ -25,7 +25,7 @@ def settings(as_json: bool, changed: bool, **given: Any) -> None:
                 {
                     "name": setting.flag,
                     "variable": setting.variable,
-                    "value": found.texts[setting.name],
+                    "value": without_passwords(found.texts[setting.name]),
                     "default": setting.default,
                     "origin": found.origins[setting.name],
                 }
@@ -33,6 +33,7 @@ def settings(as_json: bool, changed: bool, **given: Any) -> None:
             ]
         )
         return
-    rows = [(f"--{each.flag}", found.texts[each.name] or '""', f"({found.origins[each.name]})") for each in shown]
+    values = {each.name: without_passwords(found.texts[each.name]) or '""' for each in shown}
+    rows = [(f"--{each.flag}", values[each.name], f"({found.origins[each.name]})") for each in shown]
     for line in table(rows):
         click.echo(line)

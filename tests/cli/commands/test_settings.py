@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gatekeeper.cli import main
-from gatekeeper.settings import SETTINGS
+from gatekeeper.settings import SETTINGS, without_passwords
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +36,22 @@ def test_what_was_changed_is_what_is_not_at_its_default():
     assert [line.split()[0] for line in run("--changed", "--mode", "observe").splitlines()] == ["--next-hop", "--mode"]
     (changed,) = json.loads(run("--changed", "--json"))
     assert (changed["name"], changed["value"], changed["origin"]) == ("next-hop", "maildir:out", "environment")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("postgresql://gate:s3cret@db/mail", "postgresql://gate:***@db/mail"),
+        (
+            "postgresql://gate@db/mail?password=s3cret&sslmode=require",
+            "postgresql://gate@db/mail?password=***&sslmode=require",
+        ),
+        ("postgresql://gate@db/mail", "postgresql://gate@db/mail"),
+        ("sqlite:///gatekeeper.db", "sqlite:///gatekeeper.db"),
+    ],
+)
+def test_no_password_of_an_address_is_shown(written, shown):
+    for words in (("--changed",), ("--changed", "--json")):
+        printed = run(*words, "--database", written)
+        assert shown in printed and "s3cret" not in printed
+    assert without_passwords("smtp://a:s3cret@one:25,smtps://b:s3cret@two") == "smtp://a:***@one:25,smtps://b:***@two"
