@@ -38,7 +38,20 @@ def cli(gate, *words, check=True, **variables):
 
 
 def submit(gate, *more):
-    words = ("--agency", "DOA", "--subject", "Parking", "--planned", "2099-12-01", "--users", "1")
+    words = (
+        "--agency",
+        "DOA",
+        "--subject",
+        "Parking",
+        "--planned",
+        "2099-12-01",
+        "--users",
+        "40",
+        "--audience",
+        "DOA",
+        "--audience",
+        "DPHHS",
+    )
     return cli(gate, "request", "submit", *words, *more, GATEKEEPER_BY="head@doa.example.gov")
 
 

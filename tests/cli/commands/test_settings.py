@@ -47,7 +47,7 @@ def test_what_was_changed_is_what_is_not_at_its_default():
             "postgresql://gate@db/mail?password=***&sslmode=require",
         ),
         ("postgresql://gate@db/mail", "postgresql://gate@db/mail"),
-        ("sqlite:///gatekeeper.db", "sqlite:///gatekeeper.db"),
+        ("sqlite:///other.db", "sqlite:///other.db"),
     ],
 )
 def test_no_password_of_an_address_is_shown(written, shown):
