@@ -37,6 +37,7 @@ from gatekeeper.policy.agreement import Agreements
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.specs import OTHER_DENIAL
 from gatekeeper.settings import Settings
+from gatekeeper.store import Store, rulesets
 from gatekeeper.store.permits import PermitEffect
 from gatekeeper.store.views import EventView
 
@@ -66,11 +67,24 @@ def open_ledger(settings: Settings) -> Iterator[LedgerService]:
     Raises: Failure with EX_NOINPUT, EX_NOPERM or EX_DATAERR for what LedgerService refuses.
     """
     with open_store(settings) as store, _exit_on_ledger_error():
-        judging, ruleset = settings.judging, ruleset_in_force(store)
+        ruleset, (hostname, public_url) = ruleset_in_force(store), _names_of_gate(settings, store)
         click.get_current_context().meta[_ZONE] = ruleset.timezone
-        yield LedgerService(
-            store, Letterhead(ruleset, judging.hostname, judging.public_url, _texts(ruleset)), store.now
-        )
+        yield LedgerService(store, Letterhead(ruleset, hostname, public_url, _texts(ruleset)), store.now)
+
+
+def _names_of_gate(settings: Settings, store: Store) -> tuple[str, str]:
+    """Return the host name and public URL of the gate, under which it writes: so that mails about one thing are one
+    thread.
+
+    A flag of the command wins; where no gate has stored its names, the command's own settings count.
+    """
+    judging, stored = settings.judging, store.call(rulesets.in_force)
+    hostname, public_url = judging.hostname, judging.public_url
+    if stored and stored.hostname and settings.origins["hostname"] != "flag":
+        hostname = stored.hostname
+    if stored and stored.public_url is not None and settings.origins["public_url"] != "flag":
+        public_url = stored.public_url
+    return hostname, public_url
 
 
 def _texts(ruleset: Ruleset) -> NoticeTemplates:

@@ -44,7 +44,7 @@ _CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, wha
     ),
     NEEDED: ("Needed now", "found to be needed, since the rules have changed", _WAITS),
     "narrowed": ("Narrowed", "approved, and its permit was then narrowed", "keep to what is permitted now."),
-    "used": ("Used", "used", "for another mailing, ask again."),
+    "used": ("Used", "used: its permit is used up", "for another mailing, ask again."),
     "given back": ("May be used again", "used by a mailing that was not sent", "send the mailing as you asked for it."),
     "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
 }
@@ -152,9 +152,7 @@ def _decided(letterhead: Letterhead, event: EventView) -> str:
 
 
 def _answers(rules: Sequence[str]) -> str:
-    return (
-        f"It asks to be let pass by {', '.join(rules)}." if rules else "It is asked for, though no rule would hold it."
-    )
+    return f"A mailing like this would be held, by {', '.join(rules)}." if rules else "No rule would hold it."
 
 
 def _lapses(letterhead: Letterhead, request: RequestView) -> str:
@@ -258,6 +256,6 @@ def _permitted(letterhead: Letterhead, permits: Sequence[PermitView]) -> str:
             "Until": said(moment_of(permit.until), letterhead),
             "For": f"{mailings}{users}",
             "Used by": ", ".join(permit.mailings),
-            "Content": _CONTENT[permit.binding],
+            "Content": _CONTENT[permit.binding] if permit.subject or permit.binding != "none" else "any message",
         }
     )

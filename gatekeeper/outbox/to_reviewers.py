@@ -56,6 +56,7 @@ class EmergencyNews:
     what: str
     next: str
     comment: str
+    says: str = "The reason"  # what the comment is
 
 
 def ask_for_review(
@@ -81,7 +82,7 @@ def tell_reviewed(
     """Tell the other approvers, and who declared it, that an emergency was reviewed and what was found."""
     readers = reviewers(letterhead.ruleset, permit, calendar_of(letterhead.ruleset).day(moment_of(now)))
     what = f"{by} has reviewed the emergency of {_agencies(letterhead, permit)} that {permit.given_by} declared."
-    news = EmergencyNews(_REVIEWED, "Emergency reviewed", what, "nothing.", found)
+    news = EmergencyNews(_REVIEWED, "Emergency reviewed", what, "nothing.", found, "The review found")
     _send(connection, letterhead, permit, news, sorted({*readers, permit.given_by} - {by}), now)
 
 
@@ -105,8 +106,8 @@ def _send(
             words={
                 "headline": news.headline,
                 "what": news.what,
-                "details": _details(letterhead, permit),
-                "comment": plain(news.comment),
+                "details": _details(letterhead, permit, now),
+                "comment": f"{news.says}: {plain(news.comment)}",
                 "sent": _sent(connection, permit, now),
                 "next": news.next,
             },
@@ -117,10 +118,10 @@ def _send(
         jobs.enqueue(connection, jobs.NewJob(jobs.NOTICE, now, once=once, recipient=reader, content=content))
 
 
-def _details(letterhead: Letterhead, permit: PermitView) -> str:
+def _details(letterhead: Letterhead, permit: PermitView, now: float) -> str:
     return labelled(
         {
-            "Permit": f"{permit.id}, {permit.state}",
+            "Permit": f"{permit.id}, {'over' if permit.until < now else permit.state}",
             "For mail of": _agencies(letterhead, permit),
             "Declared by": permit.given_by,
             "From": said(moment_of(permit.since), letterhead),

@@ -66,7 +66,9 @@ class Office:
         """Store the ruleset in force, where commands read it."""
         active_policy = self._base.active_policy
         ruleset = active_policy.current.ruleset
-        stored = rulesets.StoredRuleset(ruleset.digest, str(active_policy.path.resolve()), ruleset.text)
+        path, judging = str(active_policy.path.resolve()), self._base.settings.judging
+        names = judging.hostname, judging.public_url
+        stored = rulesets.StoredRuleset(ruleset.digest, path, ruleset.text, *names)
         store = self._base.store
         try:
             await store.run(partial(rulesets.put_in_force, ruleset=stored, now=store.now()))

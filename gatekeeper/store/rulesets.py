@@ -1,4 +1,7 @@
-"""The ruleset in force, kept as text so that commands judge by the rules that the running gate uses."""
+"""The ruleset in force, kept as text so that commands judge by the rules that the running gate uses.
+
+Beside it stands the name under which that gate writes, so that the mails which commands write are the gate's.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from gatekeeper.store.db.schema import rulesets
 
 @immutable
 class StoredRuleset:
-    """A ruleset's text, its digest, and the path that it was read from."""
+    """A ruleset's text, its digest, the path that it was read from, and the names of the gate that uses it."""
 
     digest: str
     name: str
     text: str
+    hostname: str | None = None  # None where an earlier version stored it
+    public_url: str | None = None
 
 
 def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> None:
@@ -23,11 +28,12 @@ def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> 
     if current == ruleset:
         return
     row = {"digest": ruleset.digest, "name": ruleset.name, "text": ruleset.text, "loaded_at": now}
-    connection.execute(insert(rulesets).values(**row))
+    names = {"hostname": ruleset.hostname, "public_url": ruleset.public_url}
+    connection.execute(insert(rulesets).values(**row, **names))
 
 
 def in_force(connection: Connection) -> StoredRuleset | None:
     """Return the ruleset in force; None where no gate has run on this database yet."""
-    query = select(rulesets.c.digest, rulesets.c.name, rulesets.c.text).order_by(rulesets.c.id.desc()).limit(1)
-    row = connection.execute(query).first()
+    columns = (rulesets.c.digest, rulesets.c.name, rulesets.c.text, rulesets.c.hostname, rulesets.c.public_url)
+    row = connection.execute(select(*columns).order_by(rulesets.c.id.desc()).limit(1)).first()
     return StoredRuleset(*row) if row else None

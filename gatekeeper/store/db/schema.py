@@ -48,6 +48,8 @@ rulesets = Table(  # every ruleset that was in force; the newest is in force, an
     Column("name", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("loaded_at", Double, nullable=False),
+    Column("hostname", Text),  # under which the gate that loaded it writes
+    Column("public_url", Text),  # where links in its mails lead
 )
 
 mailings = Table(
