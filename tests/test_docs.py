@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from gatekeeper.api.mailings import mailing_document
 from gatekeeper.cli import common, main
@@ -136,6 +137,14 @@ def test_a_mailing_in_json_is_as_the_page_shows_it():
 def test_every_defect_has_its_row():
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \|$", PAGES["docs/facts.md"], re.MULTILINE)
     assert dict(rows) == dict(DEFECTS) and len(rows) == len(DEFECTS)
+
+
+def test_shipped_rules_hold_mass_mail_with_any_defect_that_may_hide_something():
+    hiding = PAGES["docs/facts.md"].partition("**Something may be hidden.**")[2].partition("\n**")[0]
+    names = re.findall(r"^\| `([a-z0-9-]+)`", hiding, re.MULTILINE)
+    for path in (ROOT / "rules.yaml", *ROOT.glob("examples/*/rules.yaml")):
+        (rule,) = (each for each in yaml.safe_load(path.read_text())["rules"] if each["id"] == "hidden")
+        assert rule["when"] == {"mass": True, "defects": {"includes": names}}, path
 
 
 def test_every_step_is_told_of_in_order_and_passed():

@@ -44,7 +44,7 @@ class AddressList:
     malformed: bool = False
     over_limit: bool = False
     grouped: bool = False  # the field has a group, a name with a colon and members (RFC 5322 3.4)
-    loose: bool = False  # an address has white space, a comment or a route in it (RFC 5322 4.4)
+    loose: bool = False  # an address has white space, a comment or a route in it (RFC 5322 4.4); or ";" for ","
     comments: tuple[str, ...] = ()  # decoded
 
 
@@ -87,6 +87,9 @@ class _Reader:
     comment: str = ""
     comments: list[str] = field(default_factory=list)
     loose: bool = False
+    colons: dict[int, str] = field(default_factory=dict)  # mailbox in the open group: words before a colon before it
+    nested: bool = False  # a colon within the open group
+    bare: bool = False  # a mailbox without brackets in the open group
     in_group: bool = False
     grouped: bool = False
 
@@ -102,7 +105,17 @@ class _Reader:
 
     def finish(self) -> None:
         self._end_mailbox()
-        self.malformed |= self.in_group
+        if self.in_group:
+            self._take_colons()
+
+    def _take_colons(self) -> None:
+        """Take a group that never ends for names with a colon, which some programs do not quote."""
+        if self.bare or len(self.mailboxes) <= max(self.colons):
+            self.malformed = self.grouped = True
+            return
+        for number, words in self.colons.items():
+            box = self.mailboxes[number]
+            self.mailboxes[number] = Mailbox(f"{self.decode(words)}: {box.name}".strip(), box.address)
 
     def _space(self, token: str) -> None:
         self.glued = False
@@ -157,20 +170,30 @@ class _Reader:
         if token == ",":
             self._end_mailbox()
         elif token == ";":  # ends a group; some programs put a semicolon between addresses
-            self.malformed |= not self.in_group
             self._end_mailbox()
-            self.in_group = False
+            self._end_group()
         elif token == ":":
             self._begin_group()
         else:
             self.malformed = True
 
+    def _end_group(self) -> None:
+        self.malformed |= self.nested
+        self.loose |= not self.in_group
+        self.grouped |= self.in_group
+        self.in_group = self.nested = self.bare = False
+        self.colons.clear()
+
     def _begin_group(self) -> None:
-        self.malformed |= self.in_group or self.angle is not None or not self.runs
+        self.malformed |= self.angle is not None or not self.runs
+        words = " ".join(_unquote("".join(run)) for run in self.runs)
         if self.angle is not None or any("@" in word for run in self.runs for word in run):
             self.malformed = True
             self._end_mailbox()
-        self.in_group = self.grouped = True
+        self.nested |= self.in_group
+        self.in_group = True
+        before = self.colons.get(len(self.mailboxes))
+        self.colons[len(self.mailboxes)] = f"{before}: {words}" if before is not None else words
         self._forget()
 
     def _end_mailbox(self) -> None:
@@ -182,7 +205,7 @@ class _Reader:
 
     def _add_named(self, address: str) -> None:
         runs = list(map("".join, self.runs))
-        self.malformed |= any("@" in run and run[0] != '"' and run != address for run in runs)
+        self.malformed |= any("@" in run and run[0] != '"' and run != address for run in runs) or "=?" in address
         name = self.decode(" ".join(map(_unquote, runs))) or self.decode(self.comment)
         if address.endswith(":;"):  # an empty group in brackets, as some programs write it
             return
@@ -200,7 +223,8 @@ class _Reader:
         found = [run for run in runs if "@" in run and not _UNCLOSED.match(run)]
         if not found and len(runs) == 1 and not runs[0].endswith('"') and " " not in runs[0]:
             found = runs  # a local part alone, such as postmaster
-        self.malformed |= len(runs) > 1 or not found
+        self.malformed |= len(runs) > 1 or not found or any("=?" in run for run in found)  # RFC 2047 5 (3)
+        self.bare |= self.in_group
         name = self.decode(self.comment).strip()
         self.mailboxes += [Mailbox(name, address) for address in map(_bare_address, found) if address]
         self.loose |= any(_bare_address(run) != run for run in found)

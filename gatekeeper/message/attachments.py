@@ -1,12 +1,15 @@
 """Find the parts that a mail program would offer as files.
 
-A file is a part with a name, with the disposition `attachment`, or with a type that is not shown as text. Not files:
+A file is a part with a name, with a disposition other than `inline`, or with a type that is not shown as text. Not
+files:
 
 - the bodies: text without a name (an inline text/calendar invitation is one of them), multipart containers;
-- images that the HTML beside them shows by their Content-ID (inline, in one multipart/related);
+- images of the web that the HTML beside them shows by their Content-ID (inline, in one multipart/related);
 - the machine-readable parts and the returned message of a multipart/report (RFC 6522);
-- a signature in a multipart/signed (RFC 1847), up to 64 KiB, and the control part of a multipart/encrypted;
+- the signature of a multipart/signed (RFC 1847), up to 64 KiB, and the control part of a multipart/encrypted;
 - messages of a multipart/digest without name and disposition.
+
+All of these are files where they have a name that is not usual for them.
 
 Encrypted and TNEF parts are files: the gate cannot see what they hold. A nested message is a file, and so are the files
 it holds.
@@ -21,11 +24,31 @@ from typing import NamedTuple
 
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.mime_tree import Part, Structure
-from gatekeeper.message.transfer_encoding import decoded_size
+from gatekeeper.message.misplaced_headers import note_misplaced
+from gatekeeper.message.transfer_encoding import decoded_size, text_size
 from gatekeeper.model import Attachment
 
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _SIGNATURE_SIZE = 65_536
+_CONTROL_SIZE = 1_000  # octets; RFC 3156 4 has a line in it
+_SIGNATURE_ENDINGS = frozenset({"asc", "sig", "pgp", "p7s", "p7m"})
+_CONTROL_NAME = re.compile(
+    r"(?:pgp ?/?mime )?versions? ?(?:identification)?(?:\.(?:txt|asc|dat))?|att\d{1,6}\.(?:txt|dat)", re.I
+)
+_REPORT_ENDINGS = frozenset({"", "txt", "dat"})
+_SHOWN_IMAGES = frozenset(  # by browsers and by mail programs
+    f"image/{each}"
+    for each in ("png", "x-png", "apng", "jpeg", "jpg", "pjpeg", "gif", "bmp", "x-ms-bmp", "webp", "avif")
+)
+_IMAGE_ENDINGS = frozenset(
+    {"", "png", "apng", "jpeg", "jpg", "jpe", "jfif", "pjpeg", "gif", "bmp", "dib", "webp", "avif"}
+)
+_DATA_TEXTS = frozenset(  # texts that mail programs offer as files
+    {
+        *("text/csv", "text/comma-separated-values", "text/tab-separated-values", "text/rtf", "text/vcard"),
+        *("text/x-vcard", "text/directory", "text/xml", "text/javascript"),
+    }
+)
 _SIZE_SHOWS_NO_DEFECT = "quoted-printable"  # so that the size of a body is not worked out
 _REPORT_PARTS = frozenset(
     {
@@ -77,45 +100,65 @@ def _files(
         if part.is_multipart and part.children:
             continue
         defects.add_if(part.type == "message/partial", "partial-message")
+        if part.is_doubtful:
+            note_misplaced(content, part, defects)
         names = _names(part, defects)
-        is_body = not names and part.type.startswith("text/") and part.disposition.main != "attachment"
+        is_body = not names and _is_shown_text(part) and not part.is_attached
         if is_body and part.encoding == _SIZE_SHOWS_NO_DEFECT:
             continue
-        size = part.end - part.start if part.is_message else _size(content, part, defects)
+        size = _size(content, part, is_body, defects)
         if not is_body and _is_file(part, names, size, shown_ids):
             yield FoundFile(part, names, size)
 
 
-def _size(content: bytes, part: Part, defects: DefectCollector) -> int:
-    return decoded_size(content, part.start, part.end, part.encoding, defects)
+def _size(content: bytes, part: Part, is_body: bool, defects: DefectCollector) -> int:
+    if part.is_message:
+        return part.end - part.start
+    size = text_size if is_body else decoded_size
+    return size(content, part.start, part.end, part.encoding, defects)
+
+
+def _is_shown_text(part: Part) -> bool:
+    return part.type.startswith("text/") and part.type not in _DATA_TEXTS
 
 
 def _is_file(part: Part, names: tuple[str, ...], size: int, shown_ids: frozenset[str]) -> bool:
-    attached = part.disposition.main == "attachment"
-    if _is_machinery(part, size) or (not attached and _is_shown_image(part, shown_ids)):
+    attached = part.is_attached
+    if _is_machinery(part, names, size) or (not attached and _is_shown_image(part, names, shown_ids)):
         return False
     if part.is_message:
         return attached or bool(names) or part.within not in ("multipart/digest", "multipart/report")
-    return attached or bool(names) or not (part.type.startswith("text/") or part.is_multipart)
+    return attached or bool(names) or not (_is_shown_text(part) or part.is_multipart)
 
 
-def _is_machinery(part: Part, size: int) -> bool:
+def _is_machinery(part: Part, names: tuple[str, ...], size: int) -> bool:
     if part.within == "multipart/signed":
-        return part.type in _SIGNATURES and size <= _SIGNATURE_SIZE
+        is_second = part.parent is not None and any(each is part for each in part.parent.children[1:2])
+        return is_second and part.type in _SIGNATURES and size <= _SIGNATURE_SIZE and _end_in(names, _SIGNATURE_ENDINGS)
     if part.within == "multipart/encrypted":
-        return part.type == "application/pgp-encrypted" and size <= _SIGNATURE_SIZE
-    return part.within == "multipart/report" and part.type in _REPORT_PARTS
+        is_named = all(map(_CONTROL_NAME.fullmatch, names))
+        return part.type == "application/pgp-encrypted" and size <= _CONTROL_SIZE and is_named
+    return part.within == "multipart/report" and part.type in _REPORT_PARTS and _end_in(names, _REPORT_ENDINGS)
 
 
-def _is_shown_image(part: Part, shown_ids: frozenset[str]) -> bool:
-    related = part.within == "multipart/related" and part.type.startswith("image/")
+def _end_in(names: tuple[str, ...], endings: frozenset[str]) -> bool:
+    return all(_ending(name) in endings for name in names)
+
+
+def _is_shown_image(part: Part, names: tuple[str, ...], shown_ids: frozenset[str]) -> bool:
+    if part.within != "multipart/related" or part.type not in _SHOWN_IMAGES:
+        return False
     content_id = (part.header.first("content-id") or b"").decode("latin-1").strip().strip("<>").lower()
-    return related and content_id in shown_ids
+    return content_id in shown_ids and _end_in(names, _IMAGE_ENDINGS)
 
 
 def _names(part: Part, defects: DefectCollector) -> tuple[str, ...]:
     """Return the part's first name (of Content-Disposition, else Content-Type), and names with other endings."""
+    parameters = part.content_type.parameters
+    if not (part.disposition.parameters or "name" in parameters or "filename" in parameters):
+        return ()
     given = part.disposition.all("filename") + part.content_type.all("name")
+    given += part.disposition.all("name") + part.content_type.all("filename")
     if not given:
         return ()
     names = [name for name in (_clean(value) for value in given) if name]

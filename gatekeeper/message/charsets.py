@@ -6,6 +6,8 @@ escapes) are no character sets or take more than linear time.
 
 from __future__ import annotations
 
+import re
+
 from gatekeeper.message.defects import DefectCollector
 
 _SAME = (
@@ -42,6 +44,9 @@ _SAME = (
 )
 _ALIASES = {
     "utf8": "utf-8",
+    "utf8mb3": "utf-8",
+    "utf8mb4": "utf-8",  # what MySQL calls it
+    "utf-8-sig": "utf-8",
     "unicode-1-1-utf-8": "utf-8",
     "unicode-1-1-utf-7": "utf-7",
     "ascii": "us-ascii",
@@ -84,11 +89,21 @@ _CODECS = {name: name for name in _SAME}
 _CODECS |= {f"iso-8859-{part}": f"iso-8859-{part}" for part in range(1, 17) if part != 12}
 _CODECS |= {f"{prefix}{page}": f"cp{page}" for page in range(1250, 1259) for prefix in ("windows-", "cp", "x-cp")}
 _CODECS |= _ALIASES
+_HYPHEN = re.compile("[-_ ]")
+_LOOSE = {_HYPHEN.sub("", name): codec for name, codec in _CODECS.items()}
+_MARKS = {"utf-16": (b"\xff\xfe", b"\xfe\xff"), "utf-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff")}
+_SHIFTING = ("utf-7", "utf-16", "utf-32", "iso-2022-", "hz")  # in which ASCII octets stand for other characters
 
 
 def _codec_of(charset: str) -> str | None:
-    """Return Python's codec for a MIME charset name; None for a name that is not in the table."""
-    return _CODECS.get(charset.strip().strip("\"'").lower())
+    """Return Python's codec for a MIME charset name, with or without its hyphens; None for an unknown name."""
+    name = charset.strip().strip("\"'").lower()
+    return _CODECS.get(name) or _LOOSE.get(_HYPHEN.sub("", name))
+
+
+def keeps_ascii(charset: str) -> bool:
+    """Return True where ASCII octets stand for themselves."""
+    return not (_codec_of(charset) or "").startswith(_SHIFTING)
 
 
 def decode(data: bytes, charset: str, defects: DefectCollector) -> str:
@@ -100,7 +115,7 @@ def decode(data: bytes, charset: str, defects: DefectCollector) -> str:
     if codec is None:
         defects.add("unknown-charset")
         return guess(data)
-    text = _characters(data, codec)
+    text = _characters(data, codec, defects)
     if codec == "us-ascii" and not data.isascii():
         text = guess(data)
         defects.add("undecodable-text")
@@ -115,14 +130,18 @@ def decode_body(data: bytes, charset: str, defects: DefectCollector) -> str:
     """
     codec = _codec_of(charset) if charset else "us-ascii"
     defects.add_if(codec is None, "unknown-charset")
-    return guess(data) if codec is None or codec == "us-ascii" else _characters(data, codec)
+    return guess(data) if codec is None or codec == "us-ascii" else _characters(data, codec, defects)
 
 
-def _characters(data: bytes, codec: str) -> str:
+def _characters(data: bytes, codec: str, defects: DefectCollector) -> str:
     """Decode octets; those that stand for no character become U+FFFD.
 
     So does half a surrogate pair, which only UTF-7 can spell (RFC 2152): neither a database nor a hash takes it.
+    UTF-16 without a mark is big-endian (RFC 2781 4.3), which not every program knows.
     """
+    if codec in _MARKS and data and not data.startswith(_MARKS[codec]):
+        defects.add("unmarked-utf-16")
+        codec += "-be"
     text = data.decode(codec, "replace")
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if codec == "utf-7" else text
 

@@ -14,9 +14,10 @@ from gatekeeper.message.auto_reply import answered, is_automatic
 from gatekeeper.message.content_digest import digests
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.encoded_words import decode_words
+from gatekeeper.message.files_in_markup import files_in_markup
 from gatekeeper.message.headers import Header, text_of, unstructured, uris
 from gatekeeper.message.limits import Limits
-from gatekeeper.message.links import linked_hosts, shown_content_ids
+from gatekeeper.message.links import read_links, shown_content_ids
 from gatekeeper.message.mime_tree import IDENTITY, Structure, read_structure
 from gatekeeper.message.short_key import short_key
 from gatekeeper.message.subject import subject_key
@@ -63,8 +64,9 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
     digest = digests(content, header, _body_start(structure, limits))
     defects.add_if(digest.bare_cr, "bare-cr")
     files = find_files(content, structure, shown_content_ids(texts), defects)
-    attachments = (*as_attachments(files), *_inserted(content, structure, texts, limits, defects))
-    links = linked_hosts(texts, defects)
+    links = read_links(texts, defects)
+    inserted = _inserted(content, structure, texts, limits, defects)
+    attachments = (*as_attachments(files), *inserted, *files_in_markup(links.with_files, limits, defects))
     said = read_texts(texts, limits.sample)
     automatic = is_automatic(content, structure, header, len(to) + len(cc))
     return Facts(
@@ -81,7 +83,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         unsubscribe=uris(header, "list-unsubscribe"),
         one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
         attachments=attachments,
-        links=links,
+        links=links.hosts,
         defects=defects.found,
         automatic=automatic,
         answers=answered(content, structure, header) if automatic else (),

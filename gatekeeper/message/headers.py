@@ -64,7 +64,7 @@ def read_header(block: bytes, limits: Limits, defects: DefectCollector) -> Heade
         elif known:
             values[known] = [value.strip(b" \t\r")]
         if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: obsolete, not read by every program
-            defects.add_if(bool(line.strip()), "malformed-header")
+            defects.add("malformed-header")
     return Header(values, several)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from gatekeeper.lib.immutable import immutable
@@ -26,12 +26,14 @@ _TOKEN = re.compile(
     r"""((?:[^<]++|<(?![a-zA-Z/!?]))*+)"""
 )
 _UNSHOWN = re.compile(
-    r"<(?:!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))"
-    r"|(?=[stinx])(style|script|title|template|iframe|noembed|noframes|xmp)\b[^>]*+(?:>|\Z)"
+    r"<(?=[!stinxSTINX])(?:!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))"
+    r"|(style|script|title|template|iframe|noembed|noframes|xmp)\b[^>]*+(?:>|\Z)"
     r"[^<]*+(?:<(?!/\1\b)[^<]*+)*+(?:</[a-z]+[^>]*+(?:>|\Z)|\Z))",
     re.I,
 )
+_UNSHOWN_LOWER = re.compile(_UNSHOWN.pattern)
 _STYLE = re.compile(r"<style\b[^>]*+(?:>|\Z)([^<]*+(?:<(?!/style\b)[^<]*+)*+)", re.I)
+_TAG = re.compile(r"""<([a-zA-Z][^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^>=]*+)*+)""")
 _NAME = re.compile(r"/?[^\s/]+")
 _ATTRIBUTES = re.compile(r"""([^\s=/"'<>]{1,40})(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]*+))?""")
 _CHARACTER = re.compile(r"&(?:#(?:x0*+([0-9a-f]{1,6})|0*+(\d{1,7}));?|([a-z][a-z0-9]{1,31};?))", re.I)
@@ -88,6 +90,22 @@ def tokens(source: str) -> list[tuple[str, str]]:
     if not begins:
         return [("", source)]
     return [("", source[: begins.start()]), *_TOKEN.findall(source, begins.start())]
+
+
+def unshown(source: str) -> list[tuple[int, int]]:
+    """Return where comments, and elements whose content is no text, start and end in HTML in lower case."""
+    return [found.span() for found in _UNSHOWN_LOWER.finditer(source)]
+
+
+def tag_at(source: str, start: int, end: int) -> str:
+    """Return the inside of the tag that starts at an offset, up to `end`; "" where none starts there."""
+    found = _TAG.match(source, start, end)
+    return found[1] if found else ""
+
+
+def all_tags(source: str) -> Iterator[str]:
+    """Yield the inside of each start tag, also of those that no program shows."""
+    return (found[1] for found in _TAG.finditer(source))
 
 
 def styles(source: str) -> str:

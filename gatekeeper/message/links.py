@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import idna
 
 from gatekeeper.message.defects import DefectCollector
+from gatekeeper.message.html_tags import attributes, read_tag, tag_at, unshown
 from gatekeeper.message.text_parts import TextPart
 
 # Browsers accept "\" for "/", any number of them, and a user name before the host. The bound on it keeps this linear.
@@ -16,10 +19,17 @@ from gatekeeper.message.text_parts import TextPart
 _HOST = r"""[^\s/\\?#:@<>"'()\[\]{}|,;*“”‘’«»…]{1,255}"""
 _URL = re.compile(rf"""https?:[/\\]{{2,8}}(?:[^\s/\\?#@<>"']{{0,256}}@)?(\[[0-9a-f:.]{{2,45}}\]|{_HOST})""")
 _WWW = re.compile(rf"www\.{_HOST}")
-_ATTRIBUTE = re.compile(r"""=\s{0,20}("[^"]*"|'[^']*'|[^\s>"']+)""")
+_ATTRIBUTE = re.compile(r"""=\s{0,20}+("[^"]*+"|'[^']*+'|[^\s>"']++)""")
 _ENTITY = re.compile(r"&(?:#(?:x([0-9a-f]{1,6})|(\d{1,7}))|(amp|colon|sol|bsol|period|commat|tab|newline));?")
 _NAMED = {"amp": "&", "colon": ":", "sol": "/", "bsol": "\\", "period": ".", "commat": "@", "tab": "", "newline": ""}
 _CONTENT_ID = re.compile(r"cid:([^\s\"'<>)]{1,998})")
+_LONGEST_TAG = 4_000  # characters in which a picture's Content-ID stands
+_PICTURES = frozenset({"img", "image", "input", "embed", "object", "v:imagedata", "v:fill"})
+_PLAIN_PICTURE = re.compile(
+    r"""img(?:\s++(?:alt|width|height|border|id|align)=(?:"[^"<>]*+"|[\w.-]++))*+\s++src="cid:([^"<>\s]++)\""""
+    r"""(?:\s++(?:alt|width|height|border|id|align)=(?:"[^"<>]*+"|[\w.-]++))*+\s*+/?"""
+)
+_DATA = re.compile(r"data:(?!image/)")
 _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _BEYOND_HOST = re.compile(r"[^\w.-].*", re.DOTALL)
 _LINE_BREAKS = str.maketrans("", "", "\t\r\n")
@@ -27,24 +37,78 @@ _ENTITIES = 100_000
 _NONE = frozenset[str]()
 
 
-def linked_hosts(texts: Iterable[TextPart], defects: DefectCollector) -> frozenset[str]:
-    """Return the linked hosts in lower case, international ones as A-labels (RFC 5891), without a final dot."""
+class Links(NamedTuple):
+    """The linked hosts in lower case, international ones as A-labels (RFC 5891), without a final dot.
+
+    `with_files` are invitations, and HTML of which an attribute may lead to a `data:` URL (RFC 2397).
+    """
+
+    hosts: frozenset[str]
+    with_files: tuple[TextPart, ...]
+
+
+def read_links(texts: Iterable[TextPart], defects: DefectCollector) -> Links:
+    """Read where texts lead."""
     found: set[str] = set()
+    with_files: list[TextPart] = []
     for text in texts:
         for piece in linked_pieces(text, defects):
             if "http" in piece:
                 found.update(_URL.findall(piece))
-            if "www." in piece:
+            if piece.rfind("www.") >= 0:  # in half the time of `in`
                 found.update(_WWW.findall(piece))
-    return frozenset(host for host in map(normalised_host, found) if host) if found else _NONE
+        if text.part.type == "text/calendar" or _may_lead_to_data(text, piece):
+            with_files.append(text)
+    hosts = frozenset(host for host in map(normalised_host, found) if host) if found else _NONE
+    return Links(hosts, tuple(with_files))
+
+
+def _may_lead_to_data(text: TextPart, values: str) -> bool:
+    """Args: `values` are those of the attributes, where the text is HTML."""
+    return text.is_html and "data:" in values and (_DATA.search(values) is not None or "download" in text.lower)
 
 
 def shown_content_ids(texts: Iterable[TextPart]) -> frozenset[str]:
-    """Return the Content-IDs that HTML refers to by cid: URLs (RFC 2392), without angle brackets, in lower case."""
-    shown = (
-        _CONTENT_ID.findall(text.lower, at) for text in texts if text.is_html and (at := text.lower.find("cid:")) >= 0
-    )
-    return frozenset(unquote(found) for ids in shown for found in ids)
+    """Return the Content-IDs of pictures that HTML shows by cid: URLs (RFC 2392), without brackets, in lower case."""
+    shown = [_content_ids(text.lower) for text in texts if text.is_html and text.lower.rfind("cid:") >= 0]
+    return frozenset(unquote(found) for ids in shown for found in ids) if shown else _NONE
+
+
+def _content_ids(html: str) -> Iterator[str]:
+    """Yield the Content-IDs in those attributes of tags that show a picture, from the last one on backward."""
+    spans = unshown(html)
+    starts = [start for start, _ in spans]
+    at, last, tag = html.rfind("cid:"), -1, ""
+    while at >= 0:
+        start = html.rfind("<", max(0, at - _LONGEST_TAG), at)
+        if start != last:
+            last, tag = start, tag_at(html, start, start + 2 * _LONGEST_TAG) if start >= 0 else ""
+        if start + len(tag) <= at:  # text
+            at = html.rfind("cid:", 0, at)
+            continue
+        number = bisect_right(starts, at)
+        if not (number and spans[number - 1][1] > at) and not _is_in_tag(html, start):
+            yield from _shown_in(tag)
+        at = html.rfind("cid:", 0, start)
+
+
+def _is_in_tag(html: str, at: int) -> bool:
+    """Return True where another tag has begun before, and not ended."""
+    first = max(0, at - _LONGEST_TAG)
+    return html.rfind("<", first, at) > html.rfind(">", first, at)
+
+
+def _shown_in(tag: str) -> Iterator[str]:
+    if plain := _PLAIN_PICTURE.fullmatch(tag):
+        yield plain[1]
+        return
+    read, given = read_tag(tag), attributes(tag)
+    if read.look is not None and read.look.hidden:
+        return
+    values = [given.get("background", ""), given.get("style", "")]
+    values += [given.get("src", ""), given.get("data", "")] if read.name in _PICTURES else []
+    for value in values:
+        yield from _CONTENT_ID.findall(value)
 
 
 def linked_pieces(text: TextPart, defects: DefectCollector) -> Iterator[str]:

@@ -20,7 +20,12 @@ _PARAMETER = re.compile(
     ([^;]*+)""",
     re.VERBOSE | re.DOTALL,
 )
-_EXTENDED = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*)?)?")  # name*, name*0, name*0* (RFC 2231 3, 4)
+_NAME = re.compile(r"([\w!#$%&+.^`|~-]+)(\*(?:(\d{1,4})(\*)?)?)?", re.ASCII)  # name*, name*0, name*0* (RFC 2231 3, 4)
+_NOT_IN_NAMES = re.compile(r"\([^()]*\)|[^\w.-]+")
+_MAIN_END = re.compile(r"[\s,]")
+_OPENING = ("<", "[", "(", "{", "'")  # which some programs take off a value
+_BRACKETS = "<>[]{}'"
+_ANOTHER = re.compile(r",\s*+[\w*-]++\s*+=")  # a parameter behind a comma
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -30,6 +35,7 @@ class ParameterisedValue:
 
     main: str = ""
     parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_cut: bool = False  # something else than a semicolon follows the main value
 
     def get(self, name: str) -> str:
         return next(iter(self.all(name)), "")
@@ -46,7 +52,7 @@ class _Piece:
 
 def read_parameterised(text: str, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
     """Read a field value such as `text/plain; charset=utf-8` tolerantly. Where programs disagree, a defect is noted."""
-    main, _, rest = text.partition(";")
+    main, rest, is_cut = _split(text)
     plain: dict[str, str] = {}
     extended: dict[str, dict[int, _Piece]] = {}
     for name, value in _pairs(rest, limits, defects):
@@ -56,7 +62,17 @@ def read_parameterised(text: str, limits: Limits, defects: DefectCollector) -> P
         readings = [_joined(extended[name], defects)] if name in extended else []
         readings += [decode_words(plain[name], defects)] if name in plain else []
         found[name] = tuple(dict.fromkeys(readings))
-    return ParameterisedValue(_without_comment(main).lower(), found)
+    return ParameterisedValue(main.lower(), found, is_cut)
+
+
+def _split(text: str) -> tuple[str, str, bool]:
+    """Return the main value, the parameters, and whether a blank or a comma stands between them, or nothing before."""
+    main, _, rest = text.partition(";")
+    main = _without_comment(main)
+    if "=" in main and not _MAIN_END.search(main):
+        return "", text, True
+    end = _MAIN_END.search(main)
+    return (main[: end.start()], f"{main[end.end() :]};{rest}", True) if end else (main, rest, False)
 
 
 def _without_comment(text: str) -> str:
@@ -102,27 +118,33 @@ def _value(match: re.Match[str], defects: DefectCollector) -> str:
         defects.add_if(not closing, "malformed-parameter")
         return _ESCAPED.sub(r"\1", quoted)
     value = _without_comment(unquoted)
-    defects.add_if(len(value.split()) > 1, "malformed-parameter")
-    return value
+    defects.add_if(len(value.split()) > 1 or _ANOTHER.search(value) is not None, "malformed-parameter")
+    if not value.startswith(_OPENING) or match[1].lower() == "charset":
+        return value
+    defects.add("malformed-parameter")
+    return (value.partition(")")[2] if value[0] == "(" else value).strip(_BRACKETS)
 
 
 def _sort_in(
     name: str, value: str, plain: dict[str, str], extended: dict[str, dict[int, _Piece]], defects: DefectCollector
 ) -> None:
-    match = _EXTENDED.fullmatch(name)
+    match = _NAME.fullmatch(name)
     if not match:
+        defects.add("malformed-parameter")
+        name = _NOT_IN_NAMES.sub("", name)
+    if not match or match[2] is None:
         defects.add_if(name in plain and plain[name] != value, "clashing-parameters")
         plain.setdefault(name, value)
         return
     pieces = extended.setdefault(match[1], {})
-    number = int(match[2] or 0)
+    number = int(match[3] or 0)
     defects.add_if(number in pieces, "clashing-parameters")
-    pieces.setdefault(number, _Piece(value, match[2] is None or match[3] is not None))
+    defects.add_if(number > len(pieces), "malformed-parameter")  # some programs join them as they stand
+    pieces.setdefault(number, _Piece(value, match[3] is None or match[4] is not None))
 
 
 def _joined(pieces: dict[int, _Piece], defects: DefectCollector) -> str:
     """Join continuations in order (RFC 2231 3). The first names the charset of all percent-encoded ones (4.1)."""
-    defects.add_if(sorted(pieces) != list(range(len(pieces))), "malformed-parameter")
     ordered = [piece for _, piece in sorted(pieces.items())]
     charset, octets = "us-ascii", []
     for number, piece in enumerate(ordered):
@@ -132,4 +154,6 @@ def _joined(pieces: dict[int, _Piece], defects: DefectCollector) -> str:
         raw = text.encode("utf-8", "surrogateescape")
         octets.append(unquote_to_bytes(raw) if piece.encoded else raw)
     joined = b"".join(octets)
-    return joined.decode("ascii") if joined.isascii() else charsets.decode(joined, charset or "utf-8", defects)
+    if joined.isascii() and charsets.keeps_ascii(charset):
+        return joined.decode("ascii")
+    return charsets.decode(joined, charset or "utf-8", defects)

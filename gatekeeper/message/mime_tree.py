@@ -18,6 +18,10 @@ from gatekeeper.message.limits import Limits
 from gatekeeper.message.mime_parameters import ParameterisedValue, read_parameterised
 
 IDENTITY = frozenset({"", "7bit", "8bit", "binary"})  # RFC 2045 6.2
+_IDENTITIES = re.compile(r"[\"']?([78])[ _-]?bits?\b.*", re.DOTALL)  # as ordinary senders write them
+_DISGUISED = re.compile(r"[^a-z]{0,9}(base64|quoted-printable)(?![\w-]).*", re.DOTALL)
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`{|}~-]+", re.ASCII)  # RFC 2045 5.1
+_ENCODINGS = IDENTITY | {"base64", "quoted-printable"}
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
@@ -50,6 +54,7 @@ class Part:
     start: int
     end: int
     parent: Part | None = None
+    is_doubtful: bool = False  # a program may look for parts in its body
     children: list[Part] = field(default_factory=list)
 
     @property
@@ -63,6 +68,11 @@ class Part:
     @property
     def is_message(self) -> bool:
         return self.type in _MESSAGES
+
+    @property
+    def is_attached(self) -> bool:
+        """Return True for the disposition `attachment`, and for unknown ones, which stand for it (RFC 2183 2.8)."""
+        return self.disposition.main not in ("", "inline") or self.disposition.is_cut
 
     @property
     def within(self) -> str:
@@ -321,11 +331,13 @@ class _Description:
         RFC 2045 5.2, RFC 2046 5.1.5.
         """
         given = self.content_type
+        defects.add_if(given.is_cut, "malformed-content-type")
         if not _TYPE.fullmatch(given.main):
             defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
             in_digest = parent is not None and parent.type == "multipart/digest" and not given.main
             given = ParameterisedValue("message/rfc822" if in_digest else "text/plain", given.parameters)
-        return Part(self.header, given, self.disposition, self.encoding, 0, 0, parent)
+        is_doubtful = not self.content_type.main or bool(self.content_type.get("boundary"))
+        return Part(self.header, given, self.disposition, self.encoding, 0, 0, parent, is_doubtful)
 
 
 def _described(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
@@ -347,8 +359,21 @@ def _read_description(block: bytes, limits: Limits, defects: DefectCollector) ->
     header = read_header(block, limits, defects)
     defects.add_if(bool(header.repeated(_ONCE)), "duplicate-mime")
     disposition = _parameterised(header, "content-disposition", limits, defects)
-    encoding = (header.first("content-transfer-encoding") or b"").decode("latin-1").partition(";")[0].strip().lower()
+    is_token = not disposition.main or _TOKEN.fullmatch(disposition.main)
+    defects.add_if(disposition.is_cut or not is_token, "malformed-disposition")
+    encoding = _encoding((header.first("content-transfer-encoding") or b"").decode("latin-1").lower(), defects)
     return _Description(header, _parameterised(header, "content-type", limits, defects), disposition, encoding)
+
+
+def _encoding(written: str, defects: DefectCollector) -> str:
+    """Return a Content-Transfer-Encoding as RFC 2045 6.1 writes it; not every program reads it where it is not."""
+    if written in _ENCODINGS:
+        return written
+    if identity := _IDENTITIES.fullmatch(written):
+        return f"{identity[1]}bit"
+    disguised = _DISGUISED.fullmatch(written)
+    defects.add_if(disguised is not None, "unknown-encoding")
+    return disguised[1] if disguised else written
 
 
 def _parameterised(header: Header, name: str, limits: Limits, defects: DefectCollector) -> ParameterisedValue:

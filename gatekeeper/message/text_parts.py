@@ -34,7 +34,7 @@ def read_text_parts(
     for part in parts:
         if _is_shown_text(part):
             raw = content[part.start : min(part.end, part.start + _raw_bound(left, part.encoding))]
-            octets = transfer_encoding.decoded(raw, part.encoding)
+            octets = transfer_encoding.decoded_text(raw, part.encoding, defects)
             defects.add_if(part.start + len(raw) < part.end, "text-over-limit")
             left = max(0, left - len(octets))
             text = charsets.decode_body(octets, part.content_type.get("charset"), defects)

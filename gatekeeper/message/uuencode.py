@@ -1,7 +1,8 @@
-"""Find files inside plain text: uuencode (POSIX) and yEnc, older than MIME. Mail programs still offer such files."""
+"""Find files inside plain text: uuencode (POSIX), BinHex (RFC 1741) and yEnc, which some mail programs still offer."""
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterator
 
@@ -9,21 +10,31 @@ from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.limits import Limits
 from gatekeeper.model import Attachment
 
-_BEGIN = re.compile(rb"begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n([^\r\n]{0,100})")
+_BEGIN = re.compile(
+    rb"begin(?:-base64)?[ \t]{1,9}+[0-7]{1,7}[ \t]{1,9}+([^\r\n]{1,255})\r?\n(?:[ \t]{0,9}+\r?\n){0,9}+([^\r\n]{0,100})"
+)
+_FILE_NAME = re.compile(rb"\S.{0,200}\.\w{1,9}[\"']?\s*")
+_BINHEX = b"(This file must be converted with BinHex"
+_BINHEX_START = re.compile(rb"[^\r\n]{1,99}+\s{1,40}+:([^\r\n:]{1,100}+)")
+_HEXED = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_FROM_HEXED = bytes.maketrans(_HEXED, _BASE64)
 _YENC = re.compile(rb"=ybegin [^\r\n]{0,200}?size=(\d{1,15}) [^\r\n]{0,200}?name=([^\r\n]{1,255})")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]{4,}=*")
 _END = b"\nend"
+_MARKS = (b"begin", b"=ybegin ", _BINHEX)
+_MARKED_LINE = re.compile(rb"\n(?:begin|=ybegin |\(This file must be)")
 
 
 def may_hold_files(text: bytes, start: int, end: int) -> bool:
-    """Return False for nearly all texts: both marks contain "begin"."""
-    return text.find(b"begin", start, end) >= 0
+    """Return False for nearly all texts."""
+    return text.startswith(_MARKS, start, end) or _MARKED_LINE.search(text, start, end) is not None
 
 
 def inserted_files(text: bytes, start: int, end: int, limits: Limits, defects: DefectCollector) -> Iterator[Attachment]:
     """Yield the files in `text[start:end]`. Lines that start like a file but have no line of data are text."""
     starts = 0
-    for mark, read in ((b"begin", _uuencoded), (b"=ybegin ", _yenc)):
+    for mark, read in zip(_MARKS, (_uuencoded, _yenc, _binhex), strict=True):
         at = start
         while (at := _line_with(text, mark, at, start, end)) >= 0:
             starts += 1
@@ -46,6 +57,7 @@ def _line_with(text: bytes, mark: bytes, at: int, start: int, end: int) -> int:
 def _uuencoded(text: bytes, at: int, end: int, defects: DefectCollector) -> tuple[Attachment | None, int]:
     match = _BEGIN.match(text, at, end)
     if not match or not _is_data(match[2], match[0].startswith(b"begin-base64")):
+        defects.add_if(match is not None and _FILE_NAME.fullmatch(match[1]) is not None, "malformed-uuencode")
         return None, at + 5
     close = text.find(_END, match.end(), end)
     defects.add_if(close < 0, "malformed-uuencode")
@@ -83,6 +95,28 @@ def _yenc(text: bytes, at: int, end: int, defects: DefectCollector) -> tuple[Att
     if not match:
         return None, at + 8
     return Attachment(_name(match[2]), "application/octet-stream", int(match[1])), match.end()
+
+
+def _binhex(text: bytes, at: int, end: int, defects: DefectCollector) -> tuple[Attachment | None, int]:
+    """Read the name, whose length is the first octet. Lines hold three octets in four characters, up to a colon."""
+    match = _BINHEX_START.match(text, at, end)
+    octets = _from_hexed(match[1]) if match else b""
+    if not match or not 1 <= octets[0] <= 63:
+        defects.add("malformed-uuencode")
+        return None, at + len(_BINHEX)
+    close = text.find(b":", match.end(), end)
+    defects.add_if(close < 0, "malformed-uuencode")
+    close = end if close < 0 else close
+    name = _name(octets[1 : octets[0] + 1])
+    return Attachment(name, "application/mac-binhex40", (close - match.start(1)) * 3 // 4), close
+
+
+def _from_hexed(line: bytes) -> bytes:
+    """Return the octets that a line of BinHex stands for; a NUL where it is none."""
+    if line.translate(None, _HEXED):
+        return b"\0"
+    line = line[: len(line) // 4 * 4].translate(_FROM_HEXED)
+    return binascii.a2b_base64(line) or b"\0"
 
 
 def _name(raw: bytes) -> str:

@@ -28,12 +28,23 @@ WELL_FORMED = [
     ("Dr. A. Lee <ann@example.gov>", [("Dr. A. Lee", "ann@example.gov")]),
     ("=?utf-8?Q?Lee,_Ann?= <ann@example.gov>", [("=?utf-8?Q?Lee,_Ann?=", "ann@example.gov")]),
     ("ann@example.gov <ann@example.gov>", [("ann@example.gov", "ann@example.gov")]),
+    ("ann@example.gov; bob@example.gov;", [("", "ann@example.gov"), ("", "bob@example.gov")]),
+    ("Dept: Health <ann@example.gov>", [("Dept: Health", "ann@example.gov")]),
+    ("Re: Dept: Health <ann@example.gov>", [("Re: Dept: Health", "ann@example.gov")]),
+    (
+        "Dept: <ann@example.gov>, Re: Bob <bob@example.gov>, Carla <carla@example.gov>",
+        [("Dept:", "ann@example.gov"), ("Re: Bob", "bob@example.gov"), ("Carla", "carla@example.gov")],
+    ),
 ]
 
 GUESSED = [
     ("ann@example.gov bob@example.gov", ["ann@example.gov", "bob@example.gov"]),
     ("<ann@example.gov> <bob@example.gov>", ["ann@example.gov", "bob@example.gov"]),
-    ("ann@example.gov; bob@example.gov", ["ann@example.gov", "bob@example.gov"]),
+    ("=?utf-8?q?ann=40example.gov?=", ["=?utf-8?q?ann=40example.gov?="]),
+    ("Ann <=?utf-8?q?ann?=@example.gov>", ["=?utf-8?q?ann?=@example.gov"]),
+    ("Dept: Ann <ann@example.gov>, bob@example.gov", ["ann@example.gov", "bob@example.gov"]),
+    ("Dept: Ann <ann@example.gov>, Staff: Bob <bob@example.gov>;", ["ann@example.gov", "bob@example.gov"]),
+    ("Dept: Ann <ann@example.gov>, Staff:", ["ann@example.gov"]),
     ("Ann <ann@example.gov", ["ann@example.gov"]),
     ('"Ann <ann@example.gov>', []),
     ("Ann Lee", []),

@@ -176,7 +176,6 @@ ORDINARY = [
     mixed("preamble", "--b  ", "", "x", "--b--\t", "list footer"),
     mixed("--b", "", "-- ", "signature", "--b--"),
     mixed("--b", "", "--", "--other", "--b--"),
-    message(*HEAD, "", "Content-Type: multipart/mixed; boundary=b", "", "--b", "x"),
     mixed("--b", "Content-Type: multipart/alternative; boundary=b.ALT", "", "--b.ALT", "", "x", "--b.ALT--", "--b--"),
     mixed("--b--b", "", "x", "--b--b--", boundary="b--b"),
 ]

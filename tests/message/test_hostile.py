@@ -24,7 +24,7 @@ TINY = Limits(
 
 
 @given(st.one_of(st.binary(), st.lists(st.sampled_from(PIECES), max_size=60).map(b"".join)))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_octets_have_facts(content):
     for limits in (Limits(), TINY):
         facts = read_facts(content, limits)
@@ -95,14 +95,14 @@ MARKUP += [
 
 
 @given(st.lists(st.sampled_from(MARKUP), max_size=40).map("".join), st.sampled_from(("html", "plain", "calendar")))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_text_has_keys(text, kind):
     facts = read_facts(message(*HEAD, f"Content-Type: text/{kind}; charset=utf-8", "", text))
     " ".join((facts.short_key, *facts.fingerprints)).encode("utf-8")
 
 
 @given(st.lists(st.sampled_from(MARKUP), max_size=40).map("".join), st.sampled_from(("html", "plain", "calendar")))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_text_has_a_likeness(text, kind):
     likeness = read_likeness(message(*HEAD, f"Content-Type: text/{kind}; charset=utf-8", "", text))
     assert [each.type for each in likeness.texts] == [f"text/{kind}"]
