@@ -6,8 +6,8 @@ Programs of earlier schemas store rulesets without them; commands then go by the
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
