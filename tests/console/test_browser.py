@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.peers import free_port, listens, require, wait_for
+from tests.peers import free_port, listens, missing, require, wait_for
 from tests.peers.gate import PROGRAM, RULES, Gate
 from tests.store.arrivals import people
 
@@ -166,3 +167,35 @@ def test_a_denial_without_a_reason_says_where_and_keeps_the_choice(browser, gate
     page.get_by_label("Category").select_option("official")
     page.get_by_role("button", name="Decide").click()
     assert page.get_by_role("status").inner_text() == "M-5 is denied."
+
+
+AXE = Path(__file__).parents[2] / ".peers" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+RULES_OF_AXE = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
+def test_axe_finds_nothing_on_any_page_in_any_state(browser, gate, console, width, scheme):
+    if not AXE.exists():
+        missing("axe-core of npm, by tests/peers/fetch_parsers.sh")
+    page, _ = signed_in(
+        browser, gate, console, viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=True
+    )
+
+    def check(state: str) -> None:
+        page.evaluate(AXE.read_text())
+        asked = {"runOnly": list(RULES_OF_AXE), "iframes": False}
+        found = page.evaluate("asked => axe.run(document, asked)", asked)
+        told = [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]]
+        assert told == [] and len(found["passes"]) > 10, (state, width, scheme)
+
+    pages = ("/waiting", "/mailings", "/mailings?state=expired", "/mailings/M-3", "/mailings/M-3?view=text", "/account")
+    for place in (*pages, "/accessibility", "/nowhere", "/mailings/M-99"):
+        page.goto(f"{console}{place}")
+        check(place)
+    page.goto(f"{console}/mailings/M-3")
+    page.get_by_role("button", name="Decide").click()
+    assert page.get_by_role("alert").is_visible()
+    check("a form that is wrong")
+    page.goto(f"{console}/account")
+    page.get_by_role("button", name="Sign out").click()
+    check("signed out")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Puts npm's parsers of address fields and of HTML into .peers/npm, for the tests that read hostile text with them.
+# Puts what tests need of npm into .peers/npm: parsers of address fields and of HTML, and axe for pages.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 home="$PWD/.peers/npm"
-packages=(nodemailer@10.6.1 nodemailer-6@npm:nodemailer@6.10.1 addressparser@1.0.1 email-addresses@5.0.0 parse5@7.3.0)
+packages=(nodemailer@10.6.1 nodemailer-6@npm:nodemailer@6.10.1 addressparser@1.0.1 email-addresses@5.0.0 parse5@7.3.0 axe-core@4.14.1)
 [ "$(cat "$home/fetched" 2>/dev/null)" != "${packages[*]}" ] || exit 0
 
 mkdir -p "$home"
