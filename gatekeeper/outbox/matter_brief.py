@@ -32,6 +32,7 @@ from gatekeeper.store.views import EventView, MailingView
 _SENDERS_NAMED = 5
 _BEFORE = {"approved": "approved", IN_PART: "approved in part", "stopped": "stopped"}  # acts, as they are told
 _DECISIONS_NAMED = 3
+STILL_HELD = "Held for"  # the label of how many wait, which is over once a mailing is decided
 SUBJECT = 200  # characters of a subject in a notice
 
 
@@ -105,7 +106,7 @@ def of_mailing(
                 "Lists": _shown(sorted(mailing.counts.lists)),
                 "Files": lines.get("Files", ""),
                 "Links to": lines.get("Links to", ""),
-                "Held for": notices.say_count(origin.recipients, "recipient", "recipients"),
+                STILL_HELD: notices.say_count(origin.recipients, "recipient", "recipients"),
                 "Size": octets_text(origin.octets),
             }
         ),

@@ -17,7 +17,7 @@ from gatekeeper.notices import MatterNotice, labelled
 from gatekeeper.outbox.held_content import excerpt
 from gatekeeper.outbox.letter_lists import LetterSubject, put_off
 from gatekeeper.outbox.letterhead import once_name, said
-from gatekeeper.outbox.matter_brief import MatterBrief, MatterOutcome
+from gatekeeper.outbox.matter_brief import STILL_HELD, MatterBrief, MatterOutcome
 from gatekeeper.outbox.who_decides import whose_yes
 from gatekeeper.policy.approvers import Approvers
 from gatekeeper.store import Connection, jobs
@@ -106,7 +106,7 @@ def tell_decided(connection: Connection, brief: MatterBrief | None, decided: Mat
         return
     words = {
         "what": brief.what,
-        "details": brief.details,
+        "details": "\n".join(line for line in brief.details.split("\n") if not line.startswith(STILL_HELD)),
         "outcome": decided.outcome,
         "by": notices.by_all(decided.by),
         "then": f", and {decided.then}" if decided.then else "",

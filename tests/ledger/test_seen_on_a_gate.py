@@ -93,7 +93,8 @@ def test_a_gate_that_is_killed_while_more_arrives_has_it_seen_or_not(ledger, poi
 def test_requests_and_permits_have_versions_too(ledger):
     with Gate("maildir:out", rules=SMALL, database=ledger) as gate:
         words = ("--agency", "DOA", "--by", SENDER, "--sender", SENDER, "--subject", "Survey", "--users", "2400")
-        asked = gate.ask("request", "submit", *words, "--planned", "2099-01-04", "--audience", "DPHHS")
+        both = ("--audience", "DOA", "--audience", "DPHHS")
+        asked = gate.ask("request", "submit", *words, "--planned", "2099-01-04", *both)
         assert gate.ask("request", "list")[0]["version"] == asked["version"]
         gate.ask("request", "submit", "--revise", "R-1", "--by", SENDER, "--users", "9000")
         old = ("R-1", "--by", CIO, "--seen", asked["version"])
