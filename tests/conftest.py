@@ -19,7 +19,7 @@ import pytest
 
 from gatekeeper.store import Database, Store
 from tests.clauses import listing
-from tests.store.databases import UsedAgain, lay_out
+from tests.store.databases import UsedAgain, lay_out, memory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -149,12 +149,13 @@ def laid_out_url(laid_out_urls: Iterator[str]) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A new database of each kind in turn: what holds on one must hold on the other."""
-    if request.param == "sqlite":
-        return lay_out(tmp_path / "gate.db")
-    url: str = request.getfixturevalue("laid_out_url")
-    return url
+    if request.param == "postgres":
+        yield request.getfixturevalue("laid_out_url")
+        return
+    with tempfile.TemporaryDirectory(dir=memory(), ignore_cleanup_errors=True) as folder:
+        yield lay_out(Path(folder) / "gate.db")
 
 
 @pytest.fixture

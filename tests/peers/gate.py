@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.peers import free_port, nursery, wait_for
-from tests.store.databases import lay_out
+from tests.store.databases import lay_out, memory
 
 PROGRAM = Path(sys.executable).with_name("gatekeeper")
 PATIENCE = 90.0  # seconds that a process may take to get ready or to end, on a busy machine
@@ -87,7 +87,7 @@ class Gate:
         host: str = "127.0.0.1",
         within: Sequence[str] = (),
     ) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="gate-"))
+        self.home = Path(tempfile.mkdtemp(prefix="gate-", dir=memory()))
         self.host, self.within = host, list(within)
         self.pass_fds: list[int] = []
         self.port, self.ops = free_port(), free_port()

@@ -16,6 +16,7 @@ import pytest
 from gatekeeper.store import Database, Store
 from tests.promises.play import play
 from tests.promises.schedule import make
+from tests.store.databases import memory
 
 QUICK = {"small": (0, 18, 25, 26, 57, 62, 102, 245, 275, 312, 385), "medium": (2, 14, 59), "full": (27, 38)}
 LONG = {"small": 300, "medium": 130, "full": 70}
@@ -27,7 +28,7 @@ def url(request, tmp_path):
     if request.param == "postgres":
         yield request.getfixturevalue("postgres_url")
         return
-    with TemporaryDirectory(dir=next(filter(os.path.isdir, ["/dev/shm"]), tmp_path)) as folder:
+    with TemporaryDirectory(dir=memory() or tmp_path) as folder:
         yield f"sqlite:///{folder}/gate.db"
 
 

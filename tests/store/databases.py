@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,18 @@ import psycopg
 from psycopg import sql
 
 from gatekeeper.store import Database, Store
+
+
+def memory() -> str | None:
+    """A folder in memory, where there is one with room: what tests kill is a process, which loses nothing of a file.
+
+    None for the folder of all temporary files.
+    """
+    folder = Path("/dev/shm")
+    return str(folder) if folder.is_dir() and shutil.disk_usage(folder).free > _ROOM else None
+
+
+_ROOM = 2 << 30
 
 
 def lay_out(path: Path) -> str:
