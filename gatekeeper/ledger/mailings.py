@@ -5,7 +5,7 @@ Each verb is one transaction: it reads the mailing, checks who acts, changes the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 
@@ -285,11 +285,18 @@ def _tell_released(
     ctx: VerbContext, mailing: MailingView, kept: Iterable[BatchView], note: ApprovalNote, permit: str
 ) -> None:
     """Tell each sender that their part of a mailing was approved."""
+    left = by_sender(_still_held(ctx, mailing)) if note.in_part else []
+    held = {own[0].owner: _recipients_of(own) for own in left}
     for own in by_sender(each for each in kept if each.state is BatchState.HELD):
         summary = ctx.letterhead.summary(mailing, mailing.reasons, own[0])
-        render = partial(notices.released_notice, approval=replace(note, recipients=_recipients_of(own)))
+        render = partial(notices.released_notice, approval=_of_sender(note, own, held))
         notice = SenderNotice(f"released:{permit}", mailing.key, summary, render)
         queue_notice(ctx.connection, ctx.letterhead, notice, ctx.moment)
+
+
+def _of_sender(note: ApprovalNote, own: Sequence[BatchView], held: Mapping[str, int]) -> ApprovalNote:
+    """Return the note with how many recipients one sender's own messages go to, and for how many they are held."""
+    return replace(note, recipients=_recipients_of(own), held=held.get(own[0].owner, 0))
 
 
 def deny(ctx: VerbContext, number: int, seen: Seen, category: str) -> Decision:
@@ -298,6 +305,10 @@ def deny(ctx: VerbContext, number: int, seen: Seen, category: str) -> Decision:
     mailing, act = find(ctx.connection, number), context.with_category(ctx, category)
     context.check_may_decide(ctx.ruleset, question_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "deny", act, seen)
+
+
+def _still_held(ctx: VerbContext, mailing: MailingView) -> list[BatchView]:
+    return [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
 
 
 def _with_category(ctx: VerbContext, act: Act) -> str:
@@ -326,7 +337,7 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
     if seen.version:
         check_unchanged(mailing, look(ctx.connection, mailing, seen), {})
     grew = "" if seen.version else grown_lately(mailing, views.timeline(ctx.connection, mailing.key), ctx.now)
-    kept = [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
+    kept = _still_held(ctx, mailing)
     brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
     common = is_common(ctx.connection, mailing.key)
     with named(mailing.id):

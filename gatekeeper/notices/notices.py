@@ -48,7 +48,8 @@ def released_notice(
     It is not said to be sent: the next hop may be down, and take it later. Otherwise as `held_notice`.
     """
     in_part, comment = approval.in_part, approval.comment
-    rest = "What came after they had looked at it is still held, until somebody decides about it."
+    held = f", for {say_count(approval.held, 'recipient', 'recipients')}," if approval.held else ""
+    rest = f"What came after they had looked at it{held} is still held, until somebody decides about it."
     to = say_count(approval.recipients, "recipient", "recipients") if approval.recipients else "its recipients"
     words = {
         "headline": "A part is approved" if in_part else "Approved",

@@ -30,7 +30,7 @@ KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, an
     **dict.fromkeys(("undeliverable", "delayed"), _REPORT),
     **dict.fromkeys(("waiting", "reminder"), _MATTER),
     **dict.fromkeys(("passed-on", "still-waiting"), _MATTER | {"done"}),
-    "decided": _ALWAYS | {"what", "details", "outcome", "by", "then", "comment"},
+    "decided": _ALWAYS | {"what", "details", "outcome", "by", "then", "sent", "comment"},
     "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next", "permit", "asked", "otherwise"},
     "emergency": _ALWAYS | {"headline", "what", "details", "comment", "sent", "next"},
     "list": frozenset({"title", "contact", "look", "headline", "waiting", "decided", "how"}),

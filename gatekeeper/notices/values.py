@@ -60,12 +60,15 @@ class MailingSummary:
 
 @immutable
 class ApprovalNote:
-    """Who approved a mailing, what the last of them says, to how many it goes, and whether a part is still held."""
+    """Who approved a mailing, what the last of them says, to how many it goes, whether a part is still held, for how
+    many.
+    """
 
     by: tuple[str, ...]
     comment: str = ""
     in_part: bool = False
     recipients: int = 0
+    held: int = 0  # recipients
 
 
 @immutable

@@ -16,7 +16,8 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message import subject_key
 from gatekeeper.notices import MatterNotice, numbered_list
-from gatekeeper.outbox.letterhead import Letterhead, once_name, reader_name
+from gatekeeper.outbox.letterhead import Letterhead, once_name, reader_name, said
+from gatekeeper.outbox.who_decides import goes_back_at
 from gatekeeper.store import Connection, jobs, letters, views
 from gatekeeper.store.jobs import Job
 from gatekeeper.store.letters import ListedLetter, SingleLetter
@@ -122,7 +123,9 @@ def _content(letterhead: Letterhead, reader: str, mailings: Sequence[MailingView
 
 def _held(letterhead: Letterhead, mailing: MailingView) -> str:
     reach = notices.describe_reach(letterhead.summary(mailing, mailing.reasons))
-    return f"{mailing.id}, {_subject(mailing)}, from {mailing.sender}: {reach}"
+    end = goes_back_at(letterhead, moment_of(mailing.held_at or mailing.started_at))
+    until = f"; if nobody decides, it goes back on {said(end, letterhead)}" if end else ""
+    return f"{mailing.id}, {_subject(mailing)}, from {mailing.sender}: {reach}{until}"
 
 
 def _subject(mailing: MailingView) -> str:

@@ -32,7 +32,7 @@ from gatekeeper.store.views import EventView, MailingView
 _SENDERS_NAMED = 5
 _BEFORE = {"approved": "approved", IN_PART: "approved in part", "stopped": "stopped"}  # acts, as they are told
 _DECISIONS_NAMED = 3
-STILL_HELD = "Held for"  # the label of how many wait, which is over once a mailing is decided
+STILL_HELD = "Still held"  # the label of how many wait, which is over once a mailing is decided
 SUBJECT = 200  # characters of a subject in a notice
 
 
@@ -106,7 +106,7 @@ def of_mailing(
                 "Lists": _shown(sorted(mailing.counts.lists)),
                 "Files": lines.get("Files", ""),
                 "Links to": lines.get("Links to", ""),
-                STILL_HELD: notices.say_count(origin.recipients, "recipient", "recipients"),
+                STILL_HELD: f"for {notices.say_count(origin.recipients, 'recipient', 'recipients')}",
                 "Size": octets_text(origin.octets),
             }
         ),
@@ -133,7 +133,7 @@ def _decided_before(
     key, earlier = subject_key(mailing.subject), earlier_decisions(connection, mailing)
     alike = [each for each in earlier if subject_key(each.subject) == key]
     others = [
-        f"{each.id} of this sender on this subject was {each.state} by {each.by} on "
+        f"The earlier mailing {each.id} of this sender on this subject was {each.state} by {each.by} on "
         f"{said(moment_of(each.at), letterhead)}{_because(each.reason)}"
         for each in alike[-_DECISIONS_NAMED:]
     ]

@@ -18,7 +18,7 @@ from gatekeeper.outbox.held_content import excerpt
 from gatekeeper.outbox.letter_lists import LetterSubject, put_off
 from gatekeeper.outbox.letterhead import once_name, said
 from gatekeeper.outbox.matter_brief import STILL_HELD, MatterBrief, MatterOutcome
-from gatekeeper.outbox.who_decides import whose_yes
+from gatekeeper.outbox.who_decides import goes_back, whose_yes
 from gatekeeper.policy.approvers import Approvers
 from gatekeeper.store import Connection, jobs
 from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED
@@ -77,6 +77,7 @@ def _excerpt(brief: MatterBrief) -> str:
 def tell_senders(connection: Connection, brief: MatterBrief, step: str, told: Iterable[str], now: float) -> None:
     """Tell each sender that the mailing is still held, and who was reminded or now decides."""
     words = _words(brief) | {
+        "otherwise": goes_back(brief.letterhead, brief.since, "you") if brief.key is not None else brief.otherwise,
         "how": "",
         "excerpt": "",
         "done": _passed_on(brief, told) if step == ESCALATED else _reminded(told),
@@ -96,7 +97,11 @@ def _passed_on(brief: MatterBrief, told: Iterable[str]) -> str:
     """Return to whom it was passed on, of those who are told."""
     new = Approvers(brief.letterhead.ruleset).of_terms(brief.question, brief.question.escalated)
     people = " or ".join(sorted(new & set(told)))
-    return f"It is passed on: {people} may decide in their place." if people else "Nobody else could decide."
+    return (
+        f"It is passed on: {people} may decide now in their place; those who were asked still may."
+        if people
+        else "Nobody else could decide."
+    )
 
 
 def tell_decided(connection: Connection, brief: MatterBrief | None, decided: MatterOutcome, now: float) -> None:
@@ -110,6 +115,7 @@ def tell_decided(connection: Connection, brief: MatterBrief | None, decided: Mat
         "outcome": decided.outcome,
         "by": notices.by_all(decided.by),
         "then": f", and {decided.then}" if decided.then else "",
+        "sent": "" if decided.outcome == "approved" else brief.sent,
         "comment": f"The reason: {notices.plain(decided.comment)}" if decided.comment.strip() else "",
     }
     notice = _notice(brief, "decided", sorted(told), words, now)
@@ -142,7 +148,8 @@ def _agreed(brief: MatterBrief) -> str:
 
 def _how(brief: MatterBrief) -> str:
     verbs, id = f"gatekeeper {brief.what}", brief.question.id
-    return f"With a shell on the gate: {verbs} show {id}, then {verbs} approve, changes or deny."
+    whole = " (with --content, its whole text)" if brief.key is not None else ""
+    return f"With a shell on the gate: {verbs} show {id}{whole}, then {verbs} approve, changes or deny."
 
 
 def _notice(brief: MatterBrief, kind: str, to: Sequence[str], words: dict[str, str], now: float) -> MatterNotice:

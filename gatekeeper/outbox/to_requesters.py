@@ -28,13 +28,19 @@ from gatekeeper.store.requests import NEEDED, UNNEEDED, RequestView
 from gatekeeper.store.views import EventView
 
 _WAITS = "it waits for a decision; the answer comes by mail. Until then nothing may be sent: received is not approved."
+_SHELL = "With a shell on the gate: gatekeeper request submit"
+_AGAIN = f"change it, and submit it again under its number. {_SHELL} --revise {{id}}."
+_APPEAL = (
+    "nothing may be sent. Ask the contact below what would help; you may appeal once. "
+    f"{_SHELL} --appeal {{id}} --reason, and why."
+)
 _CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, what became of it, what comes next
     "submitted": ("Received", "received", _WAITS),
     "submitted again": ("Received again", "received again", _WAITS),
     "appealed": ("Appeal received", "received again as an appeal", _WAITS),
-    "changes asked": ("Changes are asked", "sent back with changes asked", "change it, and submit it again."),
+    "changes asked": ("Changes are asked", "sent back with changes asked", _AGAIN),
     "approved": ("Approved", "approved", "send the mailing as you asked for it; what differs from that is held."),
-    "denied": ("Denied", "denied", "nothing may be sent. Ask the contact below what would help; you may appeal once."),
+    "denied": ("Denied", "denied", _APPEAL),
     "withdrawn": ("Withdrawn", "withdrawn", "nothing may be sent."),
     "revoked": ("Revoked", "approved, and then revoked", "send no more of it; what was on its way is stopped."),
     UNNEEDED: (
@@ -44,7 +50,7 @@ _CHANGES: Mapping[str, tuple[str, str, str]] = {  # what happened: headline, wha
     ),
     NEEDED: ("Needed now", "found to be needed, since the rules have changed", _WAITS),
     "narrowed": ("Narrowed", "approved, and its permit was then narrowed", "keep to what is permitted now."),
-    "used": ("Used", "used: its permit is used up", "for another mailing, ask again."),
+    "used": ("Used", "used: its permit covers no further mailing", "for another mailing, ask again."),
     "given back": ("May be used again", "used by a mailing that was not sent", "send the mailing as you asked for it."),
     "expired": ("Expired", "not decided, or not used, in time", "if it is still needed, ask again."),
 }
@@ -59,6 +65,7 @@ _CONTENT = {
     "none": "any message with this subject",
 }
 _FINAL = "nothing may be sent, and the decision is final."
+_APPEALED = "nothing may be sent. It was appealed before, and cannot be again; ask the contact below what would help."
 
 
 @immutable
@@ -152,7 +159,11 @@ def _decided(letterhead: Letterhead, event: EventView) -> str:
 
 
 def _answers(rules: Sequence[str]) -> str:
-    return f"A mailing like this would be held, by {', '.join(rules)}." if rules else "No rule would hold it."
+    return (
+        f"A mailing like this would be held, by the {'rule' if len(rules) == 1 else 'rules'} {', '.join(rules)}."
+        if rules
+        else "No rule would hold it."
+    )
 
 
 def _lapses(letterhead: Letterhead, request: RequestView) -> str:
@@ -163,11 +174,11 @@ def _lapses(letterhead: Letterhead, request: RequestView) -> str:
 def details(letterhead: Letterhead, request: RequestView, content: HeldContent | None = None) -> str:
     """Return what is asked for, a label and a value a line."""
     draft, known = request.draft, letterhead.ruleset.agencies
-    late = f"it came late; the earliest day would have been {_day(request.earliest)}" if request.late else ""
+    late = f"the request came late; the earliest day would have been {_day(request.earliest)}" if request.late else ""
     agency = known[draft.agency].name if draft.agency in known else draft.agency
     audiences = (known[each].name if each in known else each for each in draft.audiences)
     senders = (known[each].name if each in known else each for each in draft.senders)
-    bound = "bound to the message that was given" if draft.content else ""
+    bound = "bound to the message that was given" if draft.content else "no message was given; any with this subject"
     return labelled(
         {
             "Request": f"{request.id} of {agency}, by {request.requester}",
@@ -211,8 +222,10 @@ def tell_requester(connection: Connection, brief: MatterBrief, news: RequestNews
     """Tell the requester what became of the request (policy M5)."""
     event, request = news.event, news.request
     headline, outcome, following = _CHANGES[event.act]
-    if event.act == "denied" and request.final:
-        following = _FINAL
+    if event.act == "denied" and (request.final or request.appealed):
+        following = _FINAL if request.final else _APPEALED
+    if event.act == "changes asked":
+        following += f" If you do not, {brief.otherwise}"
     if not news.is_last:
         following = "more has become of it since; the next letter says what."
     own, text = event.by == request.requester, with_category(brief.letterhead.ruleset, event.details, event.text or "")
@@ -226,7 +239,7 @@ def tell_requester(connection: Connection, brief: MatterBrief, news: RequestNews
         "otherwise": brief.otherwise if waits else "",
         "by": f" by {plain(event.by)}" if event.by and not own else "",
         "comment": f"{'You wrote' if own else 'They say'}: {plain(text)}" if text else "",
-        "next": following,
+        "next": following.format(id=request.id),
     }
     notice = MatterNotice(
         kind="request",

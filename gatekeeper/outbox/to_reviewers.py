@@ -20,8 +20,9 @@ from gatekeeper.store.views import EventView
 _REVIEWED = "reviewed"
 _REVIEW = (
     "look at what was sent under it, and close the review with what you found. With a shell on the gate: "
-    "gatekeeper permit show {id}, then gatekeeper permit review {id}; gatekeeper permit revoke {id} ends it at once."
+    "gatekeeper permit show {id}, then gatekeeper permit review {id}"
 )
+_END = "; gatekeeper permit revoke {id} ends it at once"
 
 
 def reviewers(ruleset: Ruleset, permit: PermitView, today: date) -> frozenset[str]:
@@ -70,8 +71,9 @@ def ask_for_review(
         what = f"{permit.given_by} has declared an emergency of {agencies}: its mail passes without approval."
     else:
         headline = "Emergency to review"
-        what = f"Nobody has reviewed the emergency of {agencies} yet that {permit.given_by} declared."
-    news = EmergencyNews(step, headline, what, _REVIEW.format(id=permit.id), permit.reason)
+        what = f"Nobody has reviewed the emergency yet that {permit.given_by} declared for {agencies}."
+    following = f"{_REVIEW}{_END if now < permit.until else ''}.".format(id=permit.id)
+    news = EmergencyNews(step, headline, what, following, permit.reason)
     _send(connection, letterhead, permit, news, sorted(told), now)
     return told
 

@@ -65,7 +65,7 @@ async def test_a_request_is_told_to_who_asked_and_to_who_decides_once(scene):
         "Users: at most 2,400",
         "Planned: Monday 23 November 2026",
         "Purpose: benefits",
-        "Notice: it came late; the earliest day would have been Monday 30 November 2026",
+        "Notice: the request came late; the earliest day would have been Monday 30 November 2026",
         "approval (1220.XS2 III.A)",
         f"Whose yes it needs: {CIO} or {DEPUTY} (approver)",
         "gatekeeper request show R-1",

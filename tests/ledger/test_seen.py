@@ -532,7 +532,7 @@ async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(
     text = letters(two)[SENDER]
     assert text.startswith("A part is approved (M-1)")
     assert f"A part of your message was approved by {CIO} and {DEPUTY}. It goes to 240 recipients" in text
-    assert "What came after they had looked at it is still held" in text
+    assert "What came after they had looked at it, for 240 recipients, is still held" in text
     two.service.approve(1, CIO)
     decision = two.service.approve(1, DEPUTY)
     assert (decision.sending, decision.still_held) == (240, 0)

@@ -219,7 +219,7 @@ async def waiting_again(folder: Path) -> Letter:
 @letter(
     "Nobody has decided for a while",
     "those who have not agreed",
-    "since when it waits, whose yes is missing, when it goes back",
+    "since when it waits and why, whose yes is missing, when it goes back",
     "background/test_reminders_of_mailings.py",
 )
 async def reminder(folder: Path) -> Letter:
@@ -230,7 +230,7 @@ async def reminder(folder: Path) -> Letter:
 @letter(
     "Nobody has decided for a while",
     "each sender",
-    "who was reminded, whose yes is missing, when it goes back",
+    "who was reminded, why it is held, whose yes is missing, when it goes back",
     "ledger/test_what_senders_read.py",
 )
 async def still_waiting(folder: Path) -> Letter:
@@ -322,7 +322,7 @@ async def denied_to_sender(folder: Path) -> Letter:
 @letter(
     "A mailing is denied",
     "the others who were asked",
-    "that nothing is left to do, who denied it and why",
+    "that nothing is left to do, who denied it and why, who has it already",
     "background/test_reminders_of_mailings.py",
 )
 async def denied_to_others(folder: Path) -> Letter:
@@ -387,7 +387,7 @@ async def warned(folder: Path) -> Letter:
 @letter(
     "Many mailings are held within an hour",
     "those who decide",
-    "which wait, from whom, to how many; what has become of each",
+    "which wait, from whom, to how many, when each goes back; what has become of each",
     "background/test_letter_lists.py",
 )
 async def listed(folder: Path) -> Letter:
@@ -474,7 +474,7 @@ async def permit_narrowed(folder: Path) -> Letter:
 @letter(
     "Changes are asked of a request",
     "who asked",
-    "what to change, and how to submit it again",
+    "what to change, how to submit it again and until when",
     "background/test_reminders_of_requests.py",
 )
 async def request_changes(folder: Path) -> Letter:
@@ -487,7 +487,7 @@ async def request_changes(folder: Path) -> Letter:
 @letter(
     "A request is denied",
     "who asked",
-    "who denied it and why, and whether it may be appealed",
+    "who denied it and why, whether and how it may be appealed",
     "background/test_reminders_of_requests.py",
 )
 async def request_denied(folder: Path) -> Letter:
@@ -515,7 +515,7 @@ async def request_appealed(folder: Path) -> Letter:
 @letter(
     "A permit of a request is used",
     "who asked",
-    "by which mailing, and what has become of it",
+    "by which mailing, and that for another they must ask again",
     "background/test_reminders_of_requests.py",
 )
 async def request_used(folder: Path) -> Letter:
