@@ -43,10 +43,10 @@ _SHOWN_IMAGES = frozenset(  # by browsers and by mail programs
 _IMAGE_ENDINGS = frozenset(
     {"", "png", "apng", "jpeg", "jpg", "jpe", "jfif", "pjpeg", "gif", "bmp", "dib", "webp", "avif"}
 )
-_DATA_TEXTS = frozenset(  # texts that mail programs offer as files
+_SHOWN_TEXTS = frozenset(  # mail programs offer other texts as files
     {
-        *("text/csv", "text/comma-separated-values", "text/tab-separated-values", "text/rtf", "text/vcard"),
-        *("text/x-vcard", "text/directory", "text/xml", "text/javascript"),
+        *("text/plain", "text/html", "text/calendar", "text/enriched", "text/richtext", "text/markdown"),
+        *("text/x-amp-html", "text/watch-html"),
     }
 )
 _SIZE_SHOWS_NO_DEFECT = "quoted-printable"  # so that the size of a body is not worked out
@@ -58,6 +58,7 @@ _REPORT_PARTS = frozenset(
         "message/global-disposition-notification",
         "message/feedback-report",
         "message/global-headers",
+        "text/rfc822-headers",
     }
 )
 _LONGEST_ENDING = 255  # characters; no ending of a file name is longer
@@ -103,7 +104,7 @@ def _files(
         if part.is_doubtful:
             note_misplaced(content, part, defects)
         names = _names(part, defects)
-        is_body = not names and _is_shown_text(part) and not part.is_attached
+        is_body = not names and part.type in _SHOWN_TEXTS and not part.is_attached
         if is_body and part.encoding == _SIZE_SHOWS_NO_DEFECT:
             continue
         size = _size(content, part, is_body, defects)
@@ -118,17 +119,13 @@ def _size(content: bytes, part: Part, is_body: bool, defects: DefectCollector) -
     return size(content, part.start, part.end, part.encoding, defects)
 
 
-def _is_shown_text(part: Part) -> bool:
-    return part.type.startswith("text/") and part.type not in _DATA_TEXTS
-
-
 def _is_file(part: Part, names: tuple[str, ...], size: int, shown_ids: frozenset[str]) -> bool:
     attached = part.is_attached
     if _is_machinery(part, names, size) or (not attached and _is_shown_image(part, names, shown_ids)):
         return False
     if part.is_message:
         return attached or bool(names) or part.within not in ("multipart/digest", "multipart/report")
-    return attached or bool(names) or not (_is_shown_text(part) or part.is_multipart)
+    return attached or bool(names) or not (part.type in _SHOWN_TEXTS or part.is_multipart)
 
 
 def _is_machinery(part: Part, names: tuple[str, ...], size: int) -> bool:

@@ -361,6 +361,7 @@ def _read_description(block: bytes, limits: Limits, defects: DefectCollector) ->
     disposition = _parameterised(header, "content-disposition", limits, defects)
     is_token = not disposition.main or _TOKEN.fullmatch(disposition.main)
     defects.add_if(disposition.is_cut or not is_token, "malformed-disposition")
+    defects.add_if(header.first("content-type") == b"", "malformed-content-type")
     encoding = _encoding((header.first("content-transfer-encoding") or b"").decode("latin-1").lower(), defects)
     return _Description(header, _parameterised(header, "content-type", limits, defects), disposition, encoding)
 

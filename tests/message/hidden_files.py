@@ -151,7 +151,7 @@ STRUCTURE = [
     ),
     *(
         Hidden("text that is not shown", each, beside(f"Content-Type: {each}"))
-        for each in ("text/csv", "text/rtf", "text/vcard", "text/x-vcard", "text/tab-separated-values", "text/xml")
+        for each in ("text/csv", "text/rtf", "text/vcard", "text/x-vcard", "text/x-own", "text/rfc822-headers")
     ),
 ]
 PARAMETERS = [
