@@ -23,8 +23,8 @@ _PARAMETER = re.compile(
 _NAME = re.compile(r"([\w!#$%&+.^`|~-]+)(\*(?:(\d{1,4})(\*)?)?)?", re.ASCII)  # name*, name*0, name*0* (RFC 2231 3, 4)
 _NOT_IN_NAMES = re.compile(r"\([^()]*\)|[^\w.-]+")
 _MAIN_END = re.compile(r"[\s,]")
-_OPENING = ("<", "[", "(", "{", "'")  # which some programs take off a value
-_BRACKETS = "<>[]{}'"
+_OPENING = ("<", "[", "(", "{", "'", ")", "]", ">")  # which some programs take off a value
+_BRACKETS = "<>[]{}'()"
 _ANOTHER = re.compile(r",\s*+[\w*-]++\s*+=")  # a parameter behind a comma
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 

@@ -250,7 +250,7 @@ class _Walk:
         parent = self.stack[-1] if self.stack else None
         describe = _described if parent else _read_description  # no two messages have the same header
         block = self.content[start : start + max(length, 0)]
-        part = describe(block, self.limits, self.defects).part(parent, self.defects)
+        part = describe(block, self.limits, self.defects).part(parent)
         part.start, part.end = min(body, len(self.content)), len(self.content)
         self.parts.append(part)
         self.stack.append(part)
@@ -324,20 +324,18 @@ class _Description:
     content_type: ParameterisedValue
     disposition: ParameterisedValue
     encoding: str
+    is_typed: bool  # it says of what type the part is
+    is_doubtful: bool
 
-    def part(self, parent: Part | None, defects: DefectCollector) -> Part:
+    def part(self, parent: Part | None) -> Part:
         """Return the part, without its place; its type is by default text/plain, in a digest a message.
 
         RFC 2045 5.2, RFC 2046 5.1.5.
         """
         given = self.content_type
-        defects.add_if(given.is_cut, "malformed-content-type")
-        if not _TYPE.fullmatch(given.main):
-            defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
-            in_digest = parent is not None and parent.type == "multipart/digest" and not given.main
-            given = ParameterisedValue("message/rfc822" if in_digest else "text/plain", given.parameters)
-        is_doubtful = not self.content_type.main or bool(self.content_type.get("boundary"))
-        return Part(self.header, given, self.disposition, self.encoding, 0, 0, parent, is_doubtful)
+        if not self.is_typed and parent is not None and parent.type == "multipart/digest":
+            given = ParameterisedValue("message/rfc822", given.parameters)
+        return Part(self.header, given, self.disposition, self.encoding, 0, 0, parent, is_doubtful=self.is_doubtful)
 
 
 def _described(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
@@ -358,12 +356,23 @@ def _known_description(block: bytes) -> tuple[_Description, tuple[str, ...]]:
 def _read_description(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
     header = read_header(block, limits, defects)
     defects.add_if(bool(header.repeated(_ONCE)), "duplicate-mime")
+    given = _parameterised(header, "content-type", limits, defects)
     disposition = _parameterised(header, "content-disposition", limits, defects)
     is_token = not disposition.main or _TOKEN.fullmatch(disposition.main)
     defects.add_if(disposition.is_cut or not is_token, "malformed-disposition")
-    defects.add_if(header.first("content-type") == b"", "malformed-content-type")
     encoding = _encoding((header.first("content-transfer-encoding") or b"").decode("latin-1").lower(), defects)
-    return _Description(header, _parameterised(header, "content-type", limits, defects), disposition, encoding)
+    kind, is_typed = _type(header, given, defects), bool(given.main)
+    is_doubtful = not is_typed or ("boundary" in given.parameters and not kind.main.startswith("multipart/"))
+    return _Description(header, kind, disposition, encoding, is_typed, is_doubtful)
+
+
+def _type(header: Header, given: ParameterisedValue, defects: DefectCollector) -> ParameterisedValue:
+    """Return the type of a part, which is text/plain where Content-Type says nothing that can be read."""
+    defects.add_if(given.is_cut or header.first("content-type") == b"", "malformed-content-type")
+    if _TYPE.fullmatch(given.main):
+        return given
+    defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
+    return ParameterisedValue("text/plain", given.parameters)
 
 
 def _encoding(written: str, defects: DefectCollector) -> str:

@@ -120,6 +120,7 @@ DISPOSITIONS = [
     Hidden("disposition", "malformed-parameter", beside("Content-Disposition: inline; a=b,filename=pay.xlsx")),
     Hidden("type", "malformed-content-type", beside("Content-Type: text/plain, name=pay.xlsx")),
     Hidden("type", "malformed-content-type", beside("Content-Type: text/plain name=pay.xlsx")),
+    Hidden("type", "malformed-content-type", beside("Content-Type:")),
 ]
 MIME = f"Content-Type: {SHEET}; name=pay.xlsx"
 STRUCTURE = [
@@ -171,6 +172,7 @@ PARAMETERS = [
             "filename=[pay.xlsx]",
             "filename='pay.xlsx'",
             "filename=(x)pay.xlsx",
+            "filename=)pay.xlsx",
         )
     ),
     *(
