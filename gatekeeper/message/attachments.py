@@ -104,7 +104,7 @@ def _files(
         if part.is_doubtful:
             note_misplaced(content, part, defects)
         names = _names(part, defects)
-        is_body = not names and part.type in _SHOWN_TEXTS and not part.is_attached
+        is_body = not names and part.content_type.main in _SHOWN_TEXTS and not part.is_attached
         if is_body and part.encoding == _SIZE_SHOWS_NO_DEFECT:
             continue
         size = _size(content, part, is_body, defects)

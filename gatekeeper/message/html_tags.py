@@ -32,6 +32,7 @@ _UNSHOWN = re.compile(
     re.I,
 )
 _UNSHOWN_LOWER = re.compile(_UNSHOWN.pattern)
+UNSHOWN_END = re.compile("</(?:style|script|title|template|iframe|noembed|noframes|xmp)")
 _STYLE = re.compile(r"<style\b[^>]*+(?:>|\Z)([^<]*+(?:<(?!/style\b)[^<]*+)*+)", re.I)
 _TAG = re.compile(r"""<([a-zA-Z][^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^>=]*+)*+)""")
 _NAME = re.compile(r"/?[^\s/]+")

@@ -77,7 +77,7 @@ def _split(text: str) -> tuple[str, str, bool]:
 
 def _without_comment(text: str) -> str:
     """Return the text without outer white space and without a comment at its end (RFC 2045 5.1, RFC 5322 3.2.2)."""
-    text = text.strip()
+    text = text.strip(" \t\r\n")
     if not text.endswith(")"):
         return text
     opening = text.rfind("(")

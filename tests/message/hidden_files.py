@@ -83,6 +83,7 @@ IMAGES = [
     Hidden("cid: in an open comment", "one.png", shown_by(f"<p>Hi<!-- {IMG}", PNG)),
     Hidden("cid: in text", "one.png", shown_by("<p>Not cid:one@x", PNG)),
     Hidden("cid: in text", "one.png", shown_by('<p>src="cid:one@x"', PNG)),
+    Hidden("cid: in a comment, of many", "one.png", shown_by(f"<!-- {IMG} -->{IMG.replace('e@', '@') * 20}", PNG)),
     Hidden("cid: in a title", "one.png", shown_by(f"<title>{IMG}</title><p>Hi", PNG)),
     Hidden("cid: in a script", "one.png", shown_by(f"<script>{IMG}</script><p>Hi", PNG)),
     Hidden("cid: in a link", "one.png", shown_by('<a href="cid:one@x">this</a>', PNG)),

@@ -165,6 +165,7 @@ _EXEMPT = frozenset(  # where they have no name, and are in their place or shown
     }
     | {"text/rfc822-headers", "text"}  # the last is text/plain (RFC 2045 5.2)
 )
+_READ = ("message/rfc822", "message/global", "message/news")
 _FILES = (PAY, "=50=4B", "#4$L#", "PK", f"begin 644 {NAME}\r\n#4$L#\r\n`\r\nend", "")
 
 
@@ -255,8 +256,8 @@ def hide(seed: int) -> bytes:
 
 def silent(facts: Facts, shown: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
     """Return the readers that show a file which the gate neither lists nor marks."""
-    if facts.defects:
-        return []
+    if facts.defects or any(file.type.startswith("message/") and file.type not in _READ for file in facts.attachments):
+        return []  # a message of an unknown type is one file, whatever it holds
     ours = [file.name for file in facts.attachments]
     return [reader for reader, files in shown.items() if any(_is_missed(*file, ours) for file in files)]
 
