@@ -102,7 +102,7 @@ def _tags_with_ids(html: str) -> Iterator[tuple[int, str]]:
 def _may_be_unshown(html: str, at: int) -> bool:
     """Return False for most HTML: no comment is open at the place, and no script or the like ends behind it."""
     opened = html.rfind("<!--", 0, at)
-    return (opened >= 0 and html.find("-->", opened + 2, at) < 0) or UNSHOWN_END.search(html, at) is not None
+    return (opened >= 0 and html.rfind("-->", opened + 2, at) < 0) or UNSHOWN_END.search(html, at) is not None
 
 
 def _is_within(at: int, spans: list[tuple[int, int]]) -> bool:

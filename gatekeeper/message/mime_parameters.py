@@ -146,6 +146,7 @@ def _sort_in(
 def _joined(pieces: dict[int, _Piece], defects: DefectCollector) -> str:
     """Join continuations in order (RFC 2231 3). The first names the charset of all percent-encoded ones (4.1)."""
     ordered = [piece for _, piece in sorted(pieces.items())]
+    defects.add_if(any("=?" in piece.text for piece in ordered), "malformed-parameter")  # RFC 2047 5 (3)
     charset, octets = "us-ascii", []
     for number, piece in enumerate(ordered):
         text = piece.text

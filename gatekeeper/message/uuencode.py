@@ -22,12 +22,13 @@ _FROM_HEXED = bytes.maketrans(_HEXED, _BASE64)
 _YENC = re.compile(rb"=ybegin [^\r\n]{0,200}?size=(\d{1,15}) [^\r\n]{0,200}?name=([^\r\n]{1,255})")
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]{4,}=*")
 _END = b"\nend"
+_MARKED_LINE = re.compile(rb"\n(?:begin|=ybegin |\(This file must be)")
 _MARKS = (b"begin", b"=ybegin ", _BINHEX)
 
 
 def may_hold_files(text: bytes, start: int, end: int) -> bool:
     """Return False for nearly all texts."""
-    return text.rfind(b"begin", start, end) >= 0 or text.rfind(_BINHEX, start, end) >= 0  # in half the time of `find`
+    return text.startswith(_MARKS, start, end) or _MARKED_LINE.search(text, start, end) is not None
 
 
 def inserted_files(text: bytes, start: int, end: int, limits: Limits, defects: DefectCollector) -> Iterator[Attachment]:

@@ -174,6 +174,7 @@ PARAMETERS = [
             "filename='pay.xlsx'",
             "filename=(x)pay.xlsx",
             "filename=)pay.xlsx",
+            "filename*0*==?utf-8?q?pay.xlsx?=",
         )
     ),
     *(
