@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from tests.cli.situations import COMMANDS
 from tests.notices.situations import LETTERS, Letter
 
 T = TypeVar("T")
 DOCS = Path(__file__).parents[1] / "docs"
-NOTICES = DOCS / "notices.md"
+NOTICES, DECIDING = DOCS / "notices.md", DOCS / "deciding.md"
 _SECTION = "<!-- {name}: made by python -m tests.rendered -->\n\n{text}\n\n<!-- end of {name} -->\n"
 
 
@@ -69,5 +70,16 @@ def notices_page() -> str:
     return renewed(NOTICES.read_text(encoding="utf-8"), {"table of letters": table(), "letters": letters()})
 
 
+def commands() -> str:
+    """Every command with what it prints, under the heading of its situation."""
+    return "\n\n".join(f"### {each.heading}\n\n```text\n{play(each.play)}\n```" for each in COMMANDS)
+
+
+def deciding_page() -> str:
+    """docs/deciding.md as it has to be."""
+    return renewed(DECIDING.read_text(encoding="utf-8"), {"commands": commands()})
+
+
 if __name__ == "__main__":
     NOTICES.write_text(notices_page(), encoding="utf-8")
+    DECIDING.write_text(deciding_page(), encoding="utf-8")
