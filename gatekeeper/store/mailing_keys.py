@@ -1,7 +1,7 @@
 """Hash the keys of an arrival, and find the mailings that keys lead to.
 
-A strong key joins across sources; a weak one within each place of its source. With `source: agency` the beginning of a
-text joins within the agency of that place.
+A strong key joins across sources; a weak one within each place of its source. With `source: agency` a text that is the
+same by all its fingerprints joins within the agency of that place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COMMON = "common"  # of a text that several senders share
 KINDS = (*STRONG, "subject", "text", "auto", SHORT, COMMON)  # the most telling first
 _SHARED = 4  # octets
 _CLIENT = "client_users"
-_OF_AGENCY = "text:0-"  # the fingerprint of a text's beginning: of the four it joins the fewest other texts
+_FIRST = "text:0-"  # how the first fingerprint of a text begins
 
 
 @immutable
@@ -83,18 +83,33 @@ def hash_arrival(secret: bytes, arrival: Arrival) -> ArrivalHashes:
     if arrival.separate:
         return ArrivalHashes(places[0], (), places, ())
     strong = tuple(_strong(secret, arrival))
-    agencies = _agencies(secret, arrival.source, near) if arrival.by_agency else near
-    weak = tuple(
-        (begins[:_SHARED] + keyed(secret, f"{name} {key}")[_SHARED:], kind)
-        for key in arrival.keys.weak
-        if (kind := _kind(key))
-        for name, begins in (agencies if key.startswith(_OF_AGENCY) else near)
-    )
-    texts = [key for key, kind in weak if kind == "text"] if arrival.by_agency else []
-    joining = (*(key for key, _ in strong), *texts)
+    weak = tuple(_within(secret, arrival.keys.weak, near))
+    texts = tuple(_of_agency(secret, arrival, near)) if arrival.by_agency else ()
+    joining = tuple(key for key, _ in (*strong, *texts))
     text = hash_text(secret, arrival.text) if arrival.text else None
     common = keyed(secret, f"common {arrival.text}") if arrival.text else None
-    return ArrivalHashes(places[0], strong + weak, places, joining, text, common, _hash_sent(secret, arrival))
+    return ArrivalHashes(places[0], strong + weak + texts, places, joining, text, common, _hash_sent(secret, arrival))
+
+
+def _within(secret: bytes, keys: Iterable[str], places: Sequence[Within]) -> Iterator[tuple[Hash, str]]:
+    for key in keys:
+        for name, begins in places:
+            yield begins[:_SHARED] + keyed(secret, f"{name} {key}")[_SHARED:], _kind(key)
+
+
+def _of_agency(secret: bytes, arrival: Arrival, near: Sequence[Within]) -> Iterator[tuple[Hash, str]]:
+    """Yield what joins a text across the agency of each place: all its fingerprints together.
+
+    By one of them alone too many texts that have nothing in common would meet in an agency (docs/mailings.md).
+    """
+    wholes: list[list[str]] = []
+    for key in arrival.keys.weak:
+        if _kind(key) == "text":
+            if key.startswith(_FIRST) or not wholes:
+                wholes.append([])
+            wholes[-1].append(key.partition(":")[2])
+    agencies = _agencies(secret, arrival.source, near)
+    yield from _within(secret, [f"text:{' '.join(whole)}" for whole in wholes], agencies)
 
 
 def hash_text(secret: bytes, text: str) -> Hash:
