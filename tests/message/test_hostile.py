@@ -166,6 +166,14 @@ def plain(piece: bytes, count: int) -> bytes:
     return message(*HEAD, "Content-Type: text/plain", "") + piece * (count // len(piece))
 
 
+def calendar(piece: bytes, count: int) -> bytes:
+    return message(*HEAD, "Content-Type: text/calendar", "") + piece * (count // len(piece))
+
+
+def in_encoding(encoding: str, piece: bytes, count: int) -> bytes:
+    return message(*HEAD, f"Content-Transfer-Encoding: {encoding}", "") + piece * (count // len(piece))
+
+
 def alternative(piece: bytes, count: int) -> bytes:
     """Short lines, and HTML that begins with them and has something else between two of them."""
     lines = ("--b", "Content-Type: text/plain", "", b"a\r\n" * (count // 4), "--b", "Content-Type: text/html", "")
@@ -210,6 +218,40 @@ IN_TEXT += (
 )
 IN_TEXT += (b"begin 644 x\n", b"begin 644 x\n#0V%T\n", b"=ybegin \n", b"\n", b" ", b"\r", b"www.", b"hi ", b"_")
 IN_PLAIN = (b"\n> ", b":\n", b"wrote:\n", b"\n--", b"-", b"From: a\n", b"\xc2\xa0", b"\xe2\x80\x8b", b"aB0 ", b"virus ")
+IN_HEADER += (b"a: b <c@d>, ", b"a*1=b;", b"a=b,c=", b"(a)b=c;", b"<a>=;", b"; ,")
+IN_TEXT += (
+    b'<img src="cid:a">',
+    b"cid:",
+    b"<a cid:",
+    b"<!--cid:",
+    b'<b "cid:',
+    b"<!--><b src=cid:a>",
+    b"<img cid:a>cid:",
+)
+IN_TEXT += (
+    b'<a href="data:,x">',
+    b"<a download href=data:",
+    b"</title><img src=cid:a>",
+    b"<a href=data:,x b=",
+    b"=data:",
+)
+IN_PLAIN += (
+    b"begin 644 a.b\n\n",
+    b"begin\t\t7 ",
+    b"(This file must be converted with BinHex\n:",
+    b"\n--b\nContent-Type:",
+)
+IN_CALENDAR = (
+    b"ATTACH:data:,x\r\n",
+    b'ATTACH;"',
+    b"ATTACH;",
+    b'ATTACH;x="y";',
+    b"ATTACH\r\n ",
+    b"\r\n ATTACH:data:,",
+    b"\r\n ",
+)
+ENCODED = [("quoted-printable", piece) for piece in (b"=", b"=Z", b"= ", b"=\r", b"=\t\t", b"=\n", b"=4", b"=0A")]
+ENCODED += [("base64", piece) for piece in (b"QQ==\n", b"*\n", b"A\n-\n", b"=", b"\n", b"QUJD\n* ")]
 BETWEEN_LINES = (b"<p>", b"<p>a", b"&nbsp;", b" ", b"<p style='display:none'>", b"<blockquote>", b"<!--x-->")
 HOSTILE = {
     "parts": lambda n: mixed(b"--b\r\n\r\nx\r\n" * (n // 4)),
@@ -226,6 +268,15 @@ HOSTILE = {
     **{f"header of {piece!r}": lambda n, piece=piece: in_every_field(piece, n // 2) for piece in IN_HEADER},
     **{f"text of {piece!r}": lambda n, piece=piece: html(piece, 4 * n) for piece in IN_TEXT},
     **{f"plain text of {piece!r}": lambda n, piece=piece: plain(piece, 4 * n) for piece in IN_PLAIN},
+    **{f"calendar of {piece!r}": lambda n, piece=piece: calendar(piece, 4 * n) for piece in IN_CALENDAR},
+    **{
+        f"{kind} of {piece!r}": lambda n, kind=kind, piece=piece: in_encoding(kind, piece, 4 * n)
+        for kind, piece in ENCODED
+    },
+    # what took the MIME reader longest, for its length, under a coverage-guided fuzzer (tests/fuzz/mime_reader.py)
+    "empty parts": lambda n: mixed(b"--b\r\n\n" * (n // 4)),
+    "empty messages of a digest": lambda n: mixed(b"--b\r\n\n--b\r\n\r\n" * (n // 8), kind="digest"),
+    "boundaries on texts": lambda n: mixed(b"--b\r\nContent-Type: text/plain; boundary=c\r\n\r\n--d\r\n" * (n // 4)),
     **{f"alternative of {piece!r}": lambda n, piece=piece: alternative(piece, 2 * n) for piece in BETWEEN_LINES},
 }
 
