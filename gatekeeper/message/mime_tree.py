@@ -358,9 +358,10 @@ def _read_description(block: bytes, limits: Limits, defects: DefectCollector) ->
     defects.add_if(bool(header.repeated(_ONCE)), "duplicate-mime")
     given = _parameterised(header, "content-type", limits, defects)
     disposition = _parameterised(header, "content-disposition", limits, defects)
-    is_token = not disposition.main or _TOKEN.fullmatch(disposition.main)
-    defects.add_if(disposition.is_cut or not is_token, "malformed-disposition")
-    encoding = _encoding((header.first("content-transfer-encoding") or b"").decode("latin-1").lower(), defects)
+    if disposition.is_cut or (disposition.main and not _TOKEN.fullmatch(disposition.main)):
+        defects.add("malformed-disposition")
+    written = header.first("content-transfer-encoding")
+    encoding = _encoding(written.decode("latin-1").lower(), defects) if written else ""
     kind, is_typed = _type(header, given, defects), bool(given.main)
     is_doubtful = not is_typed or ("boundary" in given.parameters and not kind.main.startswith("multipart/"))
     return _Description(header, kind, disposition, encoding, is_typed, is_doubtful)
@@ -368,10 +369,13 @@ def _read_description(block: bytes, limits: Limits, defects: DefectCollector) ->
 
 def _type(header: Header, given: ParameterisedValue, defects: DefectCollector) -> ParameterisedValue:
     """Return the type of a part, which is text/plain where Content-Type says nothing that can be read."""
-    defects.add_if(given.is_cut or header.first("content-type") == b"", "malformed-content-type")
     if _TYPE.fullmatch(given.main):
+        defects.add_if(given.is_cut, "malformed-content-type")
         return given
-    defects.add_if(given.main not in ("", "text"), "malformed-content-type")  # RFC 1049 had "text" alone
+    is_absent = not given.main and header.first("content-type") is None
+    defects.add_if(
+        given.is_cut or not (is_absent or given.main == "text"), "malformed-content-type"
+    )  # "text": RFC 1049
     return ParameterisedValue("text/plain", given.parameters)
 
 
