@@ -89,14 +89,21 @@ def _tags_with_ids(html: str) -> Iterator[tuple[int, str]]:
     """Yield start and inside of each tag that has "cid:" in it, from the last one on backward."""
     at, last, tag = html.rfind("cid:"), -1, ""  # rfind takes half the time of find
     while at >= 0:
-        first = max(0, at - _LONGEST_TAG)
-        start = html.rfind("<", first, at)
+        start = html.rfind("<", max(0, at - _LONGEST_TAG), at)
         if start != last:
-            last, tag = start, tag_at(html, start, start + 2 * _LONGEST_TAG) if start >= 0 else ""
+            last, tag = start, _tag_at(html, start)
         is_text = start + len(tag) <= at
-        if not is_text and html.rfind("<", first, start) <= html.rfind(">", first, start):  # in no other tag
+        if not is_text:
             yield start, tag
         at = html.rfind("cid:", 0, at if is_text else start)
+
+
+def _tag_at(html: str, start: int) -> str:
+    """Return the inside of the tag that starts there; "" for none, and for what stands in another tag."""
+    first = max(0, start - _LONGEST_TAG)
+    if start < 0 or html.rfind("<", first, start) > html.rfind(">", first, start):
+        return ""
+    return tag_at(html, start, start + 2 * _LONGEST_TAG)
 
 
 def _may_be_unshown(html: str, at: int) -> bool:
