@@ -285,12 +285,12 @@ def print_stopped(stopped: PermitEffect) -> None:
     click.echo(f"sent to {say_count(stopped.sent, 'recipient', 'recipients')}, stopped for {stopped.stopped:,}")
 
 
-def print_agreements(agreements: Agreements, missing: Iterable[str]) -> None:
+def print_agreements(agreements: Agreements, whose: str) -> None:
     """Print, one a line, who has agreed, who agreed to an earlier state, and who must still agree."""
-    for label, people in (
-        ("agreed", agreements.people),
-        (EARLIER, agreements.earlier),
-        ("who must still agree", missing),
+    for label, names in (
+        ("agreed", ", ".join(agreements.people)),
+        (EARLIER, ", ".join(agreements.earlier)),
+        ("who must still agree", whose),
     ):
-        if names := ", ".join(people):
+        if names:
             click.echo(f"{label}: {names}")

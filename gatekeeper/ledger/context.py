@@ -13,6 +13,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.outbox.who_decides import whose_yes
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset
@@ -148,6 +149,11 @@ def asked(ruleset: Ruleset, question: Question) -> frozenset[str]:
 def missing(ruleset: Ruleset, question: Question, agreed: Mapping[str, date]) -> tuple[str, ...]:
     """Return who must still agree, as the rules name them. Args: `agreed` are those who have, and on which day."""
     return Approvers(ruleset).missing(question, agreed)
+
+
+def whose(ctx: VerbContext, question: Question, agreed: Mapping[str, date]) -> str:
+    """Return the same by name, as the mails have it; "" where everybody has agreed."""
+    return whose_yes(ctx.letterhead, question, agreed) if missing(ctx.ruleset, question, agreed) else ""
 
 
 def wanted(ruleset: Ruleset, question: Question) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class MailingCase:
     events: list[EventView]
     agreements: Agreements = Agreements()
     missing: tuple[str, ...] = ()  # who must still agree, while it is held
+    whose: str = ""  # the same by name
 
 
 @immutable
@@ -51,8 +52,9 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
     if mailing.state is not MailingState.HELD:
         return case
     agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), agreements.days(ctx.ruleset))
-    return replace(case, agreements=agreements, missing=missing)
+    question, yeses = question_of(ctx, mailing), agreements.days(ctx.ruleset)
+    missing, whose = context.missing(ctx.ruleset, question, yeses), context.whose(ctx, question, yeses)
+    return replace(case, agreements=agreements, missing=missing, whose=whose)
 
 
 def export(ctx: VerbContext, number: int) -> MailingCase:

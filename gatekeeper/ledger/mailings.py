@@ -78,6 +78,7 @@ class Decision:
     grew: str = ""  # what came of it in the last minute, where nobody said what they had looked at
     sending: int = 0  # recipients to whom it is sent by this act
     still_held: int = 0  # recipients for whom it is held after it
+    whose: str = ""  # who must still agree, by name
 
 
 def read_ahead(connection: Connection, number: int, *, template: bool) -> None:
@@ -105,11 +106,13 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision
     act = replace(act, details=own.as_details())
     events = views.timeline(ctx.connection, mailing.key)
     others = agreement.agreements_to(looked.subject, events, mailing.held_at)
-    missing = context.missing(ctx.ruleset, question, others.days(ctx.ruleset) | {act.by: ctx.today})
+    yeses = others.days(ctx.ruleset) | {act.by: ctx.today}
+    missing = context.missing(ctx.ruleset, question, yeses)
     grew = "" if seen.version else grown_lately(mailing, events, ctx.now)
     if missing:
         mailings.note(ctx.connection, mailing, AGREED, act)
-        return _decided(ctx, mailing, missing=missing, grew=grew)
+        decision = _decided(ctx, mailing, missing=missing, grew=grew)
+        return replace(decision, whose=context.whose(ctx, question, yeses))
     people = *(each for each in others.people if each != act.by), act.by
     final = FinalYes(act, _together(ctx, looked, [own, *others.counting]), people)
     kept = views.find_batches(ctx.connection, mailing.key)
@@ -277,8 +280,9 @@ def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -
     mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also, details=asked.as_details()))
     events = views.timeline(ctx.connection, mailing.key)
     yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).days(ctx.ruleset)
-    missing = context.missing(ctx.ruleset, question_of(ctx, mailing), yeses)
-    return _decided(ctx, mailing, missing=missing)
+    question = question_of(ctx, mailing)
+    missing = context.missing(ctx.ruleset, question, yeses)
+    return replace(_decided(ctx, mailing, missing=missing), whose=context.whose(ctx, question, yeses))
 
 
 def _tell_released(

@@ -65,6 +65,7 @@ class RequestCase:
     permit: str | None = None  # that was given just now
     stopped: stored_permits.PermitEffect | None = None  # what taking it back has stopped
     agreements: Agreements = Agreements()  # while it waits
+    whose: str = ""  # who must still agree, by name
     warnings: tuple[str, ...] = ()  # what is probably not meant, of one that was asked just now
 
 
@@ -379,14 +380,16 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
     events = views.events_of(ctx.connection, request=request.key)
     agreements = agreements_to_request(request, events)
     keep_requests(ctx.connection, [request], ctx.now)
-    waits = request.state is RequestState.SUBMITTED
+    waits, yeses = request.state is RequestState.SUBMITTED, agreements.days(ctx.ruleset)
+    asks = waits and bool(request.rules)
     return RequestCase(
         request,
         needs,
-        context.missing(ctx.ruleset, question, agreements.days(ctx.ruleset)) if waits and request.rules else (),
+        context.missing(ctx.ruleset, question, yeses) if asks else (),
         tuple(stored_permits.permits_of(ctx.connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),
+        whose=context.whose(ctx, question, yeses) if asks else "",
     )
 
 

@@ -44,9 +44,9 @@ def _print_case(case: MailingCase) -> None:
     about = _ended(mailing) or f"{mailing.subject!r} of {mailing.sender}{' (by From alone)' if named else ''}"
     click.echo(f"{mailing.id}  {said(mailing.state)}  {about}")
     click.echo(f"version: {mailing.version}")
-    click.echo(f"reaches {_reach(mailing)}; sent: {mailing.sent}")
+    click.echo(f"reaches {_reach(mailing)}; sent: {mailing.sent:,}")
     for agency, users in sorted(mailing.counts.agencies.items()):
-        click.echo(f"  {agency:<12} {users:>6}")
+        click.echo(f"  {agency:<12} {users:>6,}")
     for reason in mailing.reasons:
         click.echo(f"{reason.action}: {reason.text} ({reason.rule}{', ' + reason.cite if reason.cite else ''})")
     if mailing.reached_before is not None:
@@ -54,10 +54,10 @@ def _print_case(case: MailingCase) -> None:
     if mailing.joined:
         click.echo("joined by " + ", ".join(f"{_KEYS[kind]}: {number}" for kind, number in mailing.joined.items()))
     for batch in case.batches:
-        size = f"{say_count(len(batch.recipients), 'recipient', 'recipients')}, {batch.size} octets"
+        size = f"{say_count(len(batch.recipients), 'recipient', 'recipients')}, {batch.size:,} octets"
         origin = f"{batch.owner or batch.sender or '<>'}, {batch.client.address}"
         click.echo(f"batch {batch.id}: {batch.state}, {size}, received {shown_time(batch.received_at)} from {origin}")
-    print_agreements(case.agreements, case.missing)
+    print_agreements(case.agreements, case.whose)
     print_timeline(case.events)
 
 
@@ -88,7 +88,7 @@ def _print_decision(decision: Decision) -> None:
         sending, held = (say_count(each, "recipient", "recipients") for each in (decision.sending, decision.still_held))
         click.echo(f"what was seen is being sent, to {sending}; what came after it, for {held}, is still held")
     if decision.missing:
-        click.echo(f"noted; who must still agree: {', '.join(decision.missing)}")
+        click.echo(f"noted; who must still agree: {decision.whose}")
 
 
 def _show_decision(decision: Decision, as_json: bool) -> None:

@@ -37,25 +37,32 @@ def _show_outcome(case: PermitCase, as_json: bool) -> None:
 
 
 def _print_outcome(case: PermitCase) -> None:
-    click.echo(f"{case.permit.id} is {case.permit.state}, until {shown_time(case.permit.until)}")
+    permit = case.permit
+    until = f", until {shown_time(permit.until)}" if permit.state is PermitState.IN_FORCE else ""
+    click.echo(f"{permit.id} is {permit.state}{until}")
     if case.stopped is not None:
         print_stopped(case.stopped)
-    if case.permit.review == "open":
-        click.echo(f"to be reviewed: gatekeeper permit review {case.permit.id} --by ... --reason ...")
+    if permit.review == "open":
+        click.echo(f"to be reviewed: gatekeeper permit review {permit.id} --by ... --reason ...")
+    elif permit.review:
+        click.echo(f"its review is {permit.review}")
+
+
+_CONTENT = {"exact": "exactly what was approved", "template": "similar to what was approved", "none": "any"}
 
 
 def _print_case(case: PermitCase) -> None:
     permit = case.permit
     click.echo(f"{permit.id}  {permit.state}  {permit.kind} for {permit.scope or 'its mailing'}")
     click.echo(f"version: {permit.version}")
-    click.echo(f"answers: {', '.join(permit.rules) or 'no rule'}")
+    click.echo(f"lets pass what these rules would hold: {', '.join(permit.rules) or 'no rule'}")
     if permit.subject:
         click.echo(f"subject: {permit.subject!r}")
     for name, values in (("lists", permit.lists), ("agencies", permit.agencies)):
         if values:
             click.echo(f"{name}: {', '.join(values)}")
-    click.echo(f"users: {'any number' if permit.ceiling is None else f'at most {permit.ceiling}'}")
-    click.echo(f"content: {permit.binding}")
+    click.echo(f"users: {'any number' if permit.ceiling is None else f'at most {permit.ceiling:,}'}")
+    click.echo(f"content: {_CONTENT[permit.binding]}")
     click.echo(f"from {shown_time(permit.since)} until {shown_time(permit.until)}")
     click.echo(f"used {permit.used} of {permit.uses or 'any number of'} times: {', '.join(permit.mailings) or '-'}")
     if permit.review:

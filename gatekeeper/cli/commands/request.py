@@ -40,11 +40,13 @@ def _show_outcome(case: RequestCase, as_json: bool) -> None:
 
 
 def _print_outcome(case: RequestCase) -> None:
-    click.echo(f"{case.request.id} is {said(case.request.state)}" + (f", {case.permit}" if case.permit else ""))
+    click.echo(f"{case.request.id} is {said(case.request.state)}")
+    if permit := case.permit:
+        click.echo(f"by permit {permit}; to take it back: gatekeeper permit revoke {permit}")
     if case.request.late:
         click.echo(f"late: the earliest day that could be planned was {case.request.earliest}")
-    if case.missing:
-        click.echo(f"who must still agree: {', '.join(case.missing)}")
+    if case.whose:
+        click.echo(f"who must still agree: {case.whose}")
     elif case.request.state is RequestState.UNNEEDED:
         click.echo(WITHOUT_ASKING)
     if case.stopped is not None:
@@ -64,7 +66,7 @@ def _print_case(case: RequestCase) -> None:
     if draft.content:
         _print_content(case)
     click.echo(f"needs: {', '.join(case.needs) or f'nobody: {WITHOUT_ASKING}'}")
-    print_agreements(case.agreements, case.missing)
+    print_agreements(case.agreements, case.whose)
     if case.request.permits:
         click.echo(f"permits: {', '.join(case.request.permits)}")
     print_timeline(case.events)
