@@ -144,10 +144,14 @@ def _in_order(now: float) -> ColumnElement[bool]:
     Of mailings there are other letters than notices, and these have orders of their own.
     """
     earlier = jobs.alias()
-    theirs = (earlier.c.recipient == jobs.c.recipient, earlier.c.id < jobs.c.id, earlier.c.mailing_id.is_(None))
+    theirs = (earlier.c.recipient == jobs.c.recipient, earlier.c.id < jobs.c.id, _is_ordered(earlier))
     waits = (earlier.c.state == "due", earlier.c.kind == NOTICE, or_(earlier.c.due_at <= now, earlier.c.attempts > 0))
-    ordered = and_(jobs.c.kind == NOTICE, jobs.c.mailing_id.is_(None))
-    return not_(and_(ordered, exists().where(*theirs, *waits)))
+    return not_(and_(jobs.c.kind == NOTICE, _is_ordered(jobs), exists().where(*theirs, *waits)))
+
+
+def _is_ordered(table: Any) -> ColumnElement[bool]:
+    """Return the condition of letters that come in order: not of mailings, and no answers to the preflight address."""
+    return and_(table.c.mailing_id.is_(None), or_(table.c.once.is_(None), table.c.once.not_like("preflight:%")))
 
 
 def lapsed_leases(connection: Connection, now: float) -> dict[int, float]:

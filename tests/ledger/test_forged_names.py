@@ -74,11 +74,12 @@ async def test_who_decides_is_told_that_a_name_is_only_named(scene):
         scene.store.call(partial(of_mailing, letterhead=scene.letterhead(), key=each.key, now=scene.now))
         for each in sorted(scene.service.mailings("held"), key=lambda each: each.key)
     ]
-    assert [line for brief in briefs for line in brief.details.split("\n") if line.startswith("Sender")] == [
-        f"Sender:    {BOSS}, by From alone; MAIL FROM is {OUTSIDER}",
-        f"Sender:    {BOSS}, by From alone; neither a login nor MAIL FROM says who sent it",
-        f"Sender:    {BOSS}, by From alone; MAIL FROM is {CLERK}",
-        f"Sender:    {CLERK}",
+    lines = [line for brief in briefs for line in brief.details.split("\n")]
+    assert [" ".join(line.split()) for line in lines if line.startswith("Sender")] == [
+        f"Sender: {BOSS}, by From alone; MAIL FROM is {OUTSIDER}",
+        f"Sender: {BOSS}, by From alone; neither a login nor MAIL FROM says who sent it",
+        f"Sender: {BOSS}, by From alone; MAIL FROM is {CLERK}",
+        f"Sender: {CLERK}",
     ]
 
 

@@ -17,6 +17,8 @@ _WITH_WORD = re.compile(r"(\d{1,15})\s+[A-Za-z]+")
 _GROUPS = {",": "comma", ".": "full stop", "'": "apostrophe", " ": "blank"}
 _DATE = re.compile(r"((?:19|2\d)\d\d)-(\d\d)-(\d\d)")
 _OTHER_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2}|\d{4}-\d{1,2}-\d{1,2}")
+_MARKS = str.maketrans("", "", ",.' ")  # between groups of digits
+_SHARE = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%\s*")
 _SHARE_OF_ONE = re.compile(r"0\.(\d{1,3})")
 _SIGNS = {">": "over", ">=": "at_least", "<": "under", "<=": "at_most"}
 _MEANT = {  # what other programs call it
@@ -64,7 +66,7 @@ def of_number(text: str) -> str:
     text = text.strip()
     if found := _GROUPED.fullmatch(text):
         sign = found[2][0]
-        return f"write {re.sub('[^0-9]', '', text)}, without the {_GROUPS[sign]}"
+        return f"write {text.translate(_MARKS)}, without the {_GROUPS[sign]}"
     if found := _THOUSANDS.fullmatch(text):
         return f"write {int(found[1])}000"
     if found := _BOUND.fullmatch(text):
@@ -80,13 +82,13 @@ def of_bound(field: str, text: str) -> str:
     text = text.strip()
     if found := _BOUND.fullmatch(text):
         return f"write {field}: {{{_SIGNS[found[1]]}: {found[2]}}}"
-    number = re.sub("[,.' ]", "", text) if _GROUPED.fullmatch(text) else text
+    number = text.translate(_MARKS) if _GROUPED.fullmatch(text) else text
     return f"write {field}: {{over: {number}}}" if number.isdecimal() and number.isascii() else ""
 
 
 def of_share(text: str) -> str:
     """Advise on a share that is no part of a whole."""
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%\s*", text)
+    found = _SHARE.fullmatch(text)
     if found is None:
         return ""
     return "nobody reaches more than 100% of a list" if float(found[1]) > 100 else ""
