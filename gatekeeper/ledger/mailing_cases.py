@@ -14,13 +14,15 @@ from gatekeeper.ledger.mailings import find, question_of
 from gatekeeper.ledger.seen import shown
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.message.preview import file_octets
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements, decided_mailing
 from gatekeeper.store import mailings, views
+from gatekeeper.store.batches import read_body
 from gatekeeper.store.views import BatchView, EventView, MailingView
 
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
-_READ, _MOST_READ = "read", 5  # contents that one reading shows, unless a batch is named
+_READ, _DOWNLOADED, _MOST_READ = "read", "downloaded", 5  # contents that one reading shows, unless a batch is named
 
 
 @immutable
@@ -72,10 +74,11 @@ def export(ctx: VerbContext, number: int) -> MailingCase:
     return show(ctx, number)
 
 
-def read(ctx: VerbContext, number: int, batch: int | None, case: str) -> Reading:
+def read(ctx: VerbContext, number: int, batch: int | None, part: int | None, case: str) -> Reading:
     """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
 
-    Args: `batch` that is read, else the first of each content; `case` for which an admin or an auditor reads it.
+    Args: `batch` that is read, else the first of each content; `part`, a file of it that is taken, else none; `case`
+    for which an admin or an auditor reads it.
 
     Raises NotFound, NotAllowed.
     """
@@ -87,9 +90,12 @@ def read(ctx: VerbContext, number: int, batch: int | None, case: str) -> Reading
     if not chosen:
         what = f"batch {batch}" if batch else "no message of it is kept"
         raise NotFound(f"{mailing.id}: {what}: expected one of {', '.join(str(one.id) for one in kept) or 'none'}")
+    if part is not None and file_octets(read_body(ctx.connection, chosen[0].body), part) is None:
+        raise NotFound(f"{mailing.id}: batch {chosen[0].id} has no file {part} by itself: `--content` lists its files")
     for one in chosen[:_MOST_READ]:
         details = {"batch": one.id, **({"case": case} if case else {})}
-        mailings.note(ctx.connection, mailing, _READ, replace(act, reason=f"batch {one.id}", details=details))
+        what, name = (f"batch {one.id}", _READ) if part is None else (f"batch {one.id}, file {part}", _DOWNLOADED)
+        mailings.note(ctx.connection, mailing, name, replace(act, reason=what, details=details))
     return Reading(mailing, tuple(chosen[:_MOST_READ]), len(chosen) - len(chosen[:_MOST_READ]))
 
 

@@ -88,6 +88,20 @@ def read_contents(content: bytes) -> Contents:
     return Contents(facts, texts, tuple(links)[:_LINKS_NAMED], tuple(_files(content, structure, parts, facts)))
 
 
+def file_octets(content: bytes, place: int) -> bytes | None:
+    """Return the octets of a file of a message, once decoded; None where there is no such file by itself.
+
+    Args: `place` counts from 1, in the order of `Contents.files`; files that lie inside a text come last, without any.
+    """
+    defects = DefectCollector()
+    structure = read_structure(content, _LIMITS, defects)
+    shown = shown_content_ids(read_text_parts(content, structure.parts, _LIMITS, defects))
+    found = find_files(content, structure, shown, defects)
+    if not 1 <= place <= len(found):
+        return None
+    return _octets(content, found[place - 1])
+
+
 def _displayed(parts: Iterable[TextPart]) -> list[TextPart]:
     """Return the parts that most programs show: of alternatives not the plain one, and no invitation's data."""
     found = [part for part in parts if part.part.type != _CALENDAR] or list(parts)
@@ -118,6 +132,10 @@ def _files(content: bytes, structure: Structure, parts: Iterable[TextPart], fact
 
 
 def _digest(content: bytes, file: FoundFile) -> str:
+    return sha256(_octets(content, file)).hexdigest()
+
+
+def _octets(content: bytes, file: FoundFile) -> bytes:
     part = file.part
     raw = content[part.start : part.end]
-    return sha256(raw if part.is_message else decoded(raw, part.encoding)).hexdigest()
+    return raw if part.is_message else decoded(raw, part.encoding)

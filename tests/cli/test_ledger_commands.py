@@ -110,3 +110,24 @@ def test_json_has_escapes_for_what_a_terminal_might_act_on(capsys):
     printed = capsys.readouterr().out
     assert not [each for each in printed if unicodedata.category(each) in ("Cc", "Cf") and each != "\n"]
     assert json.loads(printed)["subject"] == hidden and "\u00e9" in printed
+
+
+def test_a_file_is_taken_by_itself_and_the_timeline_says_so_each_time(gate):
+    parts = (
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nthe plan of the year\r\n"
+        "--b\r\nContent-Type: application/pdf; name=plan.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        "JVBERg==\r\n--b--\r\n"
+    )
+    head = "From: files@doa.example.gov\r\nSubject: The plan\r\nMessage-ID: <plan@doa.example.gov>\r\n"
+    assert gate.send("files@doa.example.gov", people(30), (head + parts).encode())[0] == 250
+    number = json.loads(cli(gate, "mailing", "list", "--json").stdout)[0]["id"]
+    batch = str(json.loads(cli(gate, "mailing", "show", number, "--json").stdout)["kept"][0]["id"])
+    to, read = gate.home / "plan.pdf", ("mailing", "show", number, "--content", "--by", CIO, "--batch", batch)
+    assert "plan.pdf" in cli(gate, *read, "--file", "1", "--to", str(to)).stdout
+    assert to.read_bytes() == b"%PDF"
+    assert cli(gate, *read, "--file", "1", "--to", str(to), check=False).exit_code == 73  # a new file only
+    assert cli(gate, *read, "--file", "2", "--to", str(gate.home / "x"), check=False).exit_code == 66
+    assert cli(gate, *read, "--file", "1", check=False).exit_code == 64
+    timeline = json.loads(cli(gate, "mailing", "show", number, "--json").stdout)["timeline"]
+    taken = [each["text"] for each in timeline if each["act"] == "downloaded"]
+    assert taken == [f"batch {batch}, file 1"] * 2

@@ -33,7 +33,7 @@ from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState, said
 from gatekeeper.message.preview import Contents
 from gatekeeper.notices import say_count
-from gatekeeper.store.views import MailingView
+from gatekeeper.store.views import BatchView, MailingView
 
 # -- how a mailing is shown --------------------------------------------------------------------------------------
 
@@ -158,18 +158,23 @@ def list_mailings(service: LedgerService, state: str | None) -> list[MailingView
 @click.option("--by", help="who reads the messages: an address under people in rules.yaml, or the sender's")
 @click.option("--batch", type=click.IntRange(1), help="the batch whose message is shown; default: one of each content")
 @click.option("--case", default="", help="the case for which an admin or auditor reads them")
+@click.option("--file", "part", type=click.IntRange(1), help="take this file of the batch, by its place in the list")
+@click.option("--to", type=click.Path(path_type=Path), help="where the file is written: a new file")
 @on_the_ledger(_show_case)
-def show(
-    service: LedgerService, id: int, content: bool, by: str | None, batch: int | None, case: str
-) -> MailingCase | Read:
+def show(service: LedgerService, id: int, content: bool, by: str | None, **given: Any) -> MailingCase | Read:
     """Show one mailing: whom it reaches, why it is held, its batches and its timeline; or its messages."""
+    batch, case, part, to = (given[name] for name in ("batch", "case", "part", "to"))
     if not content:
-        if by or batch or case:
-            raise Failure("--by, --batch, --case: expected --content too", USAGE)
+        if by or any(given.values()):
+            raise Failure("--by, --batch, --case, --file: expected --content too", USAGE)
         return service.show(id)
     if not by:
         raise Failure("--content: expected --by too, who reads the messages", USAGE)
-    reading = service.read(id, by, batch, case)
+    if (part or to) and not (part and to and batch):
+        raise Failure("--file: expected --batch and --to too: of which message, and where to", USAGE)
+    reading = service.read(id, by, batch, case, part=part)
+    if part:
+        _take_file(service, reading.batches[0], part, to)
     return reading, [service.contents(each) for each in reading.batches]
 
 
@@ -245,6 +250,16 @@ def export(service: LedgerService, id: int, by: str, folder: Path) -> Export:
         raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
     case = service.export(id, by)
     return case.mailing.id, folder, _write_export(service, case, folder)
+
+
+def _take_file(service: LedgerService, batch: BatchView, part: int, to: Path) -> None:
+    octets = service.file(batch, part)
+    if to.exists():
+        raise Failure(f"{to} is there already: expected the name of a new file", CANNOT_CREATE)
+    try:
+        write_private_file(to, octets)
+    except OSError as error:
+        raise Failure(f"{to}: {error.strerror}", CANNOT_CREATE) from None
 
 
 def _write_export(service: LedgerService, case: MailingCase, folder: Path) -> list[str]:
