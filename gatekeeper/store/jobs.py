@@ -139,19 +139,20 @@ def lease(connection: Connection, now: float, seconds: float, limit: int, in_han
 
 
 def _in_order(now: float) -> ColumnElement[bool]:
-    """Return the condition that no earlier notice to the same reader waits: those about requests come in order.
+    """Return the condition that no earlier letter about a request to the same reader waits, of a letter about one.
 
-    Of mailings there are other letters than notices, and these have orders of their own.
+    No other letter waits for one that its reader's server does not take for now: an emergency cannot.
     """
     earlier = jobs.alias()
-    theirs = (earlier.c.recipient == jobs.c.recipient, earlier.c.id < jobs.c.id, _is_ordered(earlier))
-    waits = (earlier.c.state == "due", earlier.c.kind == NOTICE, or_(earlier.c.due_at <= now, earlier.c.attempts > 0))
-    return not_(and_(jobs.c.kind == NOTICE, _is_ordered(jobs), exists().where(*theirs, *waits)))
+    theirs = (earlier.c.recipient == jobs.c.recipient, earlier.c.id < jobs.c.id, _is_about_request(earlier))
+    waits = (earlier.c.state == "due", or_(earlier.c.due_at <= now, earlier.c.attempts > 0))
+    return not_(and_(_is_about_request(jobs), exists().where(*theirs, *waits)))
 
 
-def _is_ordered(table: Any) -> ColumnElement[bool]:
-    """Return the condition of letters that come in order: not of mailings, and no answers to the preflight address."""
-    return and_(table.c.mailing_id.is_(None), or_(table.c.once.is_(None), table.c.once.not_like("preflight:%")))
+def _is_about_request(table: Any) -> ColumnElement[bool]:
+    """Return the condition of letters about requests, by their names: `approved:1767.000:R-4:ab12`."""
+    named = (table.c.once.is_not(None), table.c.once.like("%:R-%"))
+    return and_(table.c.kind == NOTICE, table.c.mailing_id.is_(None), *named)
 
 
 def lapsed_leases(connection: Connection, now: float) -> dict[int, float]:
