@@ -6,20 +6,17 @@ Each verb is one transaction. A request that was received lets nothing pass; onl
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
-from hashlib import sha256
 from typing import Any
 
-from gatekeeper.address import is_valid, normalise
+from gatekeeper.address import normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger import permits as permit_verbs
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
-from gatekeeper.ledger.draft_doubts import doubts_about
+from gatekeeper.ledger.drafts import Wanted, assess, doubts_about, draft_of
 from gatekeeper.ledger.seen import check_request, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import PermitState, RequestState, advance
-from gatekeeper.message import read_facts, read_likeness, subject_key
 from gatekeeper.model import Likeness, Scope
 from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.outbox.held_content import request_content
@@ -33,24 +30,8 @@ from gatekeeper.store import requests as stored_requests
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import Grant, PermitView
 from gatekeeper.store.reminders import ASKED
-from gatekeeper.store.requests import Assessment, Content, Draft, RequestView, state_of
+from gatekeeper.store.requests import Content, RequestView, state_of
 from gatekeeper.store.views import EventView
-
-
-@immutable
-class Wanted:
-    """What a requester asks for, as written; None keeps the value of a request that is submitted again."""
-
-    agency: str | None = None
-    senders: tuple[str, ...] | None = None
-    subject: str | None = None
-    purpose: str | None = None
-    audiences: tuple[str, ...] | None = None
-    users: int | None = None
-    planned: date | None = None
-    needed_by: date | None = None
-    exception: bool | None = None
-    content: bytes | None = None  # a message, lines ending in CRLF
 
 
 @immutable
@@ -75,10 +56,9 @@ class RequestCase:
 def submit(ctx: VerbContext, wanted: Wanted) -> RequestCase:
     """Ask for a mailing. Raises NotAllowed, or LedgerError where something is missing, wrong, or too late (M2)."""
     act = ctx.act
-    draft = _draft(ctx, wanted, None)
+    draft = draft_of(ctx, wanted, None)
     _check_may_ask(ctx, draft.agency, act.by)
     assessed = assess(ctx, draft)
-    _refuse_late(ctx, assessed)
     case = show(ctx, stored_requests.submit(ctx.connection, draft, assessed, act))
     return replace(case, warnings=tuple(doubts_about(ctx.ruleset, draft)))
 
@@ -86,13 +66,12 @@ def submit(ctx: VerbContext, wanted: Wanted) -> RequestCase:
 def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool = False) -> RequestCase:
     """Answer changes asked, or appeal a denial once (S2). Raises NotFound, NotAllowed, LedgerError."""
     request, act = find(ctx.connection, number), ctx.act
-    draft = _draft(ctx, wanted, request.draft)
+    draft = draft_of(ctx, wanted, request.draft)
     _check_may_ask(ctx, draft.agency, act.by)
     if appeal:
         _check_may_appeal(request)
         require_reason(ctx, f"{request.id}: an appeal needs a reason: who decides about it reads it")
     assessed = assess(ctx, draft)
-    _refuse_late(ctx, assessed)
     with named(request.id):
         submit_again = stored_requests.appeal if appeal else stored_requests.revise
         submit_again(ctx.connection, request, draft, assessed, act)
@@ -117,86 +96,6 @@ def _check_may_appeal(request: RequestView) -> None:
         raise NotAllowed(f"{request.id}: {request.decided_by} denied it, whose decision is final")
     if request.state is RequestState.DENIED and request.appealed:
         raise NotAllowed(f"{request.id}: it was appealed before; a denial may be appealed once")
-
-
-def _draft(ctx: VerbContext, wanted: Wanted, before: Draft | None) -> Draft:
-    """Return a complete and valid draft; raises LedgerError with the first thing that is wrong."""
-    subject = before.subject if wanted.subject is None and before else " ".join((wanted.subject or "").split())
-    draft = Draft(
-        agency=wanted.agency or (before.agency if before else ""),
-        senders=tuple(_sender(ctx, each) for each in wanted.senders or (before.senders if before else ())),
-        subject=subject,
-        subject_key=subject_key(subject),
-        purpose=" ".join((wanted.purpose or (before.purpose if before else "")).split()),
-        audiences=tuple(_audience(ctx, each) for each in wanted.audiences or (before.audiences if before else ())),
-        users=wanted.users if wanted.users is not None else before.users if before else 0,
-        planned=wanted.planned or (before.planned if before else None),
-        needed_by=wanted.needed_by or (before.needed_by if before else None),
-        exception=wanted.exception if wanted.exception is not None else bool(before and before.exception),
-        content=before.content if before else None,
-    )
-    _check_whole(ctx, draft)
-    if wanted.content is not None:
-        draft = replace(draft, content=_content(ctx, wanted.content))
-    return draft
-
-
-def _check_whole(ctx: VerbContext, draft: Draft) -> None:
-    if draft.agency not in ctx.ruleset.agencies:
-        known = ", ".join(ctx.ruleset.agencies) or "none"
-        raise LedgerError(f"agency {draft.agency!r}: expected the id of an agency of rules.yaml: {known}")
-    if not draft.senders:
-        raise LedgerError("a request needs a sender: who is going to send it")
-    if draft.users < 1:
-        raise LedgerError("a request needs the number of users that it is to reach at most: 1 or more")
-    if not draft.exception and not draft.subject:
-        raise LedgerError("a request needs the subject line of the mailing")
-    if not draft.exception and draft.planned is None:
-        raise LedgerError("a request needs the day on which it is planned to be sent")
-    if draft.planned and draft.planned < ctx.today:
-        raise LedgerError(f"planned for {draft.planned}, which has passed: expected {ctx.today} or later")
-    if draft.needed_by and draft.planned and draft.needed_by < draft.planned:
-        raise LedgerError(f"needed by {draft.needed_by}, before it is planned: expected {draft.planned} or later")
-
-
-def _sender(ctx: VerbContext, text: str) -> str:
-    if text in ctx.ruleset.agencies or text.startswith("group:"):
-        return text
-    if not is_valid(text):
-        raise LedgerError(f"sender {text!r}: expected an address, the id of an agency, or group:NAME")
-    return normalise(text)
-
-
-def _audience(ctx: VerbContext, text: str) -> str:
-    if text in ctx.ruleset.agencies:
-        return text
-    if not is_valid(text):
-        known = ", ".join(ctx.ruleset.agencies)
-        raise LedgerError(f"audience {text!r}: expected the address of a list, or the id of an agency: {known}")
-    return normalise(text)
-
-
-def _content(ctx: VerbContext, content: bytes) -> Content:
-    """Store the message that the request is bound to, so that those who decide can read it."""
-    body = sha256(content).digest()
-    batches.store_whole(ctx.connection, body, content, ctx.now)
-    return Content(read_facts(content).content_digest, read_likeness(content), body)
-
-
-# -- what the rules make of it -----------------------------------------------------------------------------------
-
-
-def assess(ctx: VerbContext, draft: Draft) -> Assessment:
-    """Return which rules the request answers, and whether it comes too late (M2)."""
-    notice = ctx.ruleset.requests.notice
-    earliest = ctx.calendar.earliest(ctx.moment, notice.working_days, notice.time) if notice else None
-    late = earliest is not None and draft.planned is not None and draft.planned < earliest
-    return Assessment(rules_for(ctx.ruleset, draft, draft.users, ctx.moment), late, earliest)
-
-
-def _refuse_late(ctx: VerbContext, assessed: Assessment) -> None:
-    if assessed.late and ctx.ruleset.requests.late == "refuse":
-        raise LedgerError(f"it comes too late: the earliest day that can be planned now is {assessed.earliest}")
 
 
 # -- deciding ----------------------------------------------------------------------------------------------------

@@ -16,11 +16,12 @@ from typing import TypeVar
 
 from gatekeeper.ledger import looking, mailing_cases, mailings, permits, requests, suspensions
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
+from gatekeeper.ledger.drafts import Wanted
 from gatekeeper.ledger.looking import SeenMailing, Waiting
 from gatekeeper.ledger.mailing_cases import MailingCase, Reading
 from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
-from gatekeeper.ledger.requests import RequestCase, Wanted
+from gatekeeper.ledger.requests import RequestCase
 from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
