@@ -17,12 +17,13 @@ from gatekeeper.lifecycle import MailingState
 from gatekeeper.message.preview import file_octets
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements, decided_mailing
-from gatekeeper.store import mailings, views
+from gatekeeper.store import Connection, mailings, views
 from gatekeeper.store.batches import read_body
+from gatekeeper.store.events import Act
 from gatekeeper.store.views import BatchView, EventView, MailingView
 
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
-_READ, _DOWNLOADED, _MOST_READ = "read", "downloaded", 5  # contents that one reading shows, unless a batch is named
+_MOST_READ = 5  # contents that one reading shows, unless a batch is named
 
 
 @immutable
@@ -44,6 +45,14 @@ class Reading:
     mailing: MailingView
     batches: tuple[BatchView, ...]  # one of each content
     more: int = 0
+
+
+@immutable
+class FilePlace:
+    """Where a file of a held message is: in which batch, and its place there, which counts from 1 (`file_octets`)."""
+
+    batch: int
+    part: int
 
 
 def show(ctx: VerbContext, number: int) -> MailingCase:
@@ -74,29 +83,54 @@ def export(ctx: VerbContext, number: int) -> MailingCase:
     return show(ctx, number)
 
 
-def read(ctx: VerbContext, number: int, batch: int | None, part: int | None, case: str) -> Reading:
+def read(ctx: VerbContext, number: int, batch: int | None, case: str) -> Reading:
     """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
 
-    Args: `batch` that is read, else the first of each content; `part`, a file of it that is taken, else none; `case`
-    for which an admin or an auditor reads it.
+    Args: `batch` that is read, else the first of each content; `case` for which an admin or an auditor reads it.
 
     Raises NotFound, NotAllowed.
     """
-    mailing, act = find(ctx.connection, number), ctx.act
+    mailing, chosen = _readable(ctx, number, batch, case)
+    for one in chosen[:_MOST_READ]:
+        mailings.note(ctx.connection, mailing, "read", _act(ctx, f"batch {one.id}", one, case))
+    return Reading(mailing, tuple(chosen[:_MOST_READ]), len(chosen) - len(chosen[:_MOST_READ]))
+
+
+def file_ahead(connection: Connection, number: int, place: FilePlace) -> bytes | None:
+    """Read a file of a held message, decoded; None where there is none. It takes long, so no lock is held."""
+    mailing = views.find_mailing(connection, number)
+    kept = views.find_batches(connection, mailing.key) if mailing else ()
+    bodies = [one.body for one in kept if one.id == place.batch]
+    return file_octets(read_body(connection, bodies[0]), place.part) if bodies else None
+
+
+def take_file(ctx: VerbContext, number: int, place: FilePlace, octets: bytes | None, case: str) -> bytes:
+    """Return a file that was read ahead for somebody who takes it, which the timeline notes first (S4, D4).
+
+    Raises NotFound, NotAllowed.
+    """
+    mailing, (one,) = _readable(ctx, number, place.batch, case)
+    if octets is None:
+        raise NotFound(f"{mailing.id}: batch {one.id} has no file {place.part} by itself: `--content` lists its files")
+    act = _act(ctx, f"batch {one.id}, file {place.part}", one, case)
+    mailings.note(ctx.connection, mailing, "downloaded", act)
+    return octets
+
+
+def _readable(ctx: VerbContext, number: int, batch: int | None, case: str) -> tuple[MailingView, list[BatchView]]:
+    """Return a mailing with the batches that somebody may read: the one named, else the first of each content."""
+    mailing = find(ctx.connection, number)
     kept = views.find_batches(ctx.connection, mailing.key)
     _check_may_read(ctx, mailing, kept, case)
     each = {one.content_digest: one for one in reversed(kept) if batch in (None, one.id)}
-    chosen = sorted(each.values(), key=lambda one: one.id)
-    if not chosen:
+    if not each:
         what = f"batch {batch}" if batch else "no message of it is kept"
         raise NotFound(f"{mailing.id}: {what}: expected one of {', '.join(str(one.id) for one in kept) or 'none'}")
-    if part is not None and file_octets(read_body(ctx.connection, chosen[0].body), part) is None:
-        raise NotFound(f"{mailing.id}: batch {chosen[0].id} has no file {part} by itself: `--content` lists its files")
-    for one in chosen[:_MOST_READ]:
-        details = {"batch": one.id, **({"case": case} if case else {})}
-        what, name = (f"batch {one.id}", _READ) if part is None else (f"batch {one.id}, file {part}", _DOWNLOADED)
-        mailings.note(ctx.connection, mailing, name, replace(act, reason=what, details=details))
-    return Reading(mailing, tuple(chosen[:_MOST_READ]), len(chosen) - len(chosen[:_MOST_READ]))
+    return mailing, sorted(each.values(), key=lambda one: one.id)
+
+
+def _act(ctx: VerbContext, what: str, batch: BatchView, case: str) -> Act:
+    return replace(ctx.act, reason=what, details={"batch": batch.id, **({"case": case} if case else {})})
 
 
 def _check_may_read(ctx: VerbContext, mailing: MailingView, kept: Sequence[BatchView], case: str) -> None:

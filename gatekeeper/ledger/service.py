@@ -18,7 +18,7 @@ from gatekeeper.ledger import looking, mailing_cases, mailings, permits, request
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
 from gatekeeper.ledger.drafts import Wanted
 from gatekeeper.ledger.looking import SeenMailing, Waiting
-from gatekeeper.ledger.mailing_cases import MailingCase, Reading
+from gatekeeper.ledger.mailing_cases import FilePlace, MailingCase, Reading
 from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
 from gatekeeper.ledger.requests import RequestCase
@@ -26,7 +26,7 @@ from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.message.preview import Contents, file_octets, read_contents
+from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
 from gatekeeper.rules import Ruleset
@@ -45,6 +45,7 @@ from gatekeeper.store.views import BatchView, MailingView
 __all__ = [
     "Decision",
     "Exempted",
+    "FilePlace",
     "LedgerError",
     "LedgerService",
     "MailingCase",
@@ -137,23 +138,17 @@ class LedgerService:
         """Return what the message of a batch shows: texts, links, files, defects."""
         return read_contents(self.store.call(partial(batches.read_body, digest=batch.body)))
 
-    def read(
-        self, number: int, by: str, batch: int | None = None, case: str = "", *, part: int | None = None
-    ) -> Reading:
+    def read(self, number: int, by: str, batch: int | None = None, case: str = "") -> Reading:
         """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
 
         Approvers may, whoever is asked, and its sender; admins and auditors for a `case`. Raises NotFound, NotAllowed.
-
-        Args: `part` is a file of the batch that is taken, which is noted as `downloaded`, each time.
         """
-        return self._decide(mailing_cases.read, number, batch, part, " ".join(case.split()), by=by)
+        return self._decide(mailing_cases.read, number, batch, " ".join(case.split()), by=by)
 
-    def file(self, batch: BatchView, part: int) -> bytes:
-        """Return a file of a batch's message, decoded; raises NotFound. Args: `part` counts from 1."""
-        found = file_octets(self.store.call(partial(batches.read_body, digest=batch.body)), part)
-        if found is None:
-            raise NotFound(f"batch {batch.id}: it has no file {part} by itself: expected one that `--content` lists")
-        return found
+    def take_file(self, number: int, by: str, place: FilePlace, case: str = "") -> bytes:
+        """Return a file of a held message for somebody who takes it, which the timeline notes. Raises as `read`."""
+        octets = self.store.writer.read(partial(mailing_cases.file_ahead, number=number, place=place))
+        return self._decide(mailing_cases.take_file, number, place, octets, " ".join(case.split()), by=by)
 
     def export(self, number: int, by: str) -> MailingCase:
         """Return a mailing for somebody who takes a copy of its messages, which the timeline notes first (S4, D4).

@@ -28,12 +28,12 @@ from gatekeeper.cli.ledger_commands import (
     terms_options,
 )
 from gatekeeper.cli.message_contents import contents_lines
-from gatekeeper.ledger.service import Decision, LedgerService, MailingCase, Reading
+from gatekeeper.ledger.service import Decision, FilePlace, LedgerService, MailingCase, Reading
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState, said
 from gatekeeper.message.preview import Contents
 from gatekeeper.notices import say_count
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.views import MailingView
 
 # -- how a mailing is shown --------------------------------------------------------------------------------------
 
@@ -172,9 +172,10 @@ def show(service: LedgerService, id: int, content: bool, by: str | None, **given
         raise Failure("--content: expected --by too, who reads the messages", USAGE)
     if (part or to) and not (part and to and batch):
         raise Failure("--file: expected --batch and --to too: of which message, and where to", USAGE)
-    reading = service.read(id, by, batch, case, part=part)
-    if part:
-        _take_file(service, reading.batches[0], part, to)
+    if batch and part:
+        _check_is_new(to)
+        _write_file(service.take_file(id, by, FilePlace(batch, part), case), to)
+    reading = service.read(id, by, batch, case)
     return reading, [service.contents(each) for each in reading.batches]
 
 
@@ -252,10 +253,12 @@ def export(service: LedgerService, id: int, by: str, folder: Path) -> Export:
     return case.mailing.id, folder, _write_export(service, case, folder)
 
 
-def _take_file(service: LedgerService, batch: BatchView, part: int, to: Path) -> None:
-    octets = service.file(batch, part)
-    if to.exists():
-        raise Failure(f"{to} is there already: expected the name of a new file", CANNOT_CREATE)
+def _check_is_new(file: Path) -> None:
+    if file.exists():
+        raise Failure(f"{file} is there already: expected the name of a new file", CANNOT_CREATE)
+
+
+def _write_file(octets: bytes, to: Path) -> None:
     try:
         write_private_file(to, octets)
     except OSError as error:
