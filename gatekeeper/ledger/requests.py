@@ -19,7 +19,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import PermitState, RequestState, advance
 from gatekeeper.model import Likeness, Scope
 from gatekeeper.outbox import to_approvers, to_requesters
-from gatekeeper.outbox.held_content import request_content
+from gatekeeper.outbox.held_content import HeldContent, request_content
 from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request, likeness_of
 from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.planned_rules import rules_for
@@ -215,7 +215,13 @@ def ask_changes(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
     return show(ctx, number)
 
 
-def ask(ctx: VerbContext, number: int, whom: str) -> RequestCase:
+def content_for_asking(connection: Connection, number: int) -> HeldContent | None:
+    """Read the message of a request, for a notice to one more person; takes long, so that no lock is held."""
+    request = stored_requests.find_request(connection, number)
+    return request_content(connection, request) if request else None
+
+
+def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -> RequestCase:
     """Have one more agree: an owner who is asked only when needed (T7). Raises NotFound, NotAllowed, LedgerError."""
     request, act, also = find(ctx.connection, number), ctx.act, normalise(whom)
     question = question_of(ctx, request, request.rules)
@@ -223,7 +229,6 @@ def ask(ctx: VerbContext, number: int, whom: str) -> RequestCase:
     context.check_may_be_asked(ctx.ruleset, question, also)
     with named(request.id):
         advance(request.state, "approve")
-    content = request_content(ctx.connection, request)
     events = views.events_of(ctx.connection, request=request.key)
     brief = to_requesters.of_request(ctx.letterhead, request, events, act.at, content)
     asked = to_approvers.ask_also(ctx.connection, brief, also, act.at)

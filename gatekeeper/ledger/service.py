@@ -259,7 +259,8 @@ class LedgerService:
 
     def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
         """Have one more agree to a request (policy T7). Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(requests.ask, number, whom, by=by)
+        content = self.store.writer.read(partial(requests.content_for_asking, number=number))
+        return self._do(requests.ask, number, whom, content, by=by)
 
     def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
         """Withdraw a request, as its requester. Raises NotFound, NotAllowed, LedgerError, Stale."""
