@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatekeeper.ledger.service import NotAllowed
 from gatekeeper.message.preview import read_opening
 from gatekeeper.outbox.held_content import content_lines, content_of, excerpt
 from tests.background.test_reminders_of_mailings import CIO, RULES, SECOND, Office
 from tests.background.test_reminders_of_requests import Told
 from tests.ledger.scene import DEPUTY, HEAD
+from tests.ledger.scene import RULES as ONE
 from tests.notices.reading import text_of
 from tests.store.arrivals import people
 
@@ -155,6 +157,24 @@ async def test_a_request_shows_the_message_that_it_is_bound_to(scene):
     assert "| Dear colleagues," in text and "Links to: benefits.example.org" in text and "Files: plan.pdf" in text
     told = [each for each in scene.service.show_request(1).events if each.act == "told"]
     assert told[0].details["excerpt"] == {"lines": 5, "to": [CIO, DEPUTY]}
+
+
+async def test_whoever_is_asked_about_a_request_as_well_reads_its_message_and_must_agree(store, tmp_path):
+    """Policy T7."""
+    hr = "hr@example.gov"
+    owner = f"people:\n  {hr}: {{roles: [owner], of: [DPHHS], asked: when needed}}\n"
+    scene = Told(store, tmp_path, ONE.replace("people:\n", owner, 1))
+    scene.ask(content=MAIL)
+    await scene.after()
+    with pytest.raises(NotAllowed):
+        scene.service.ask_about_request(1, HEAD, hr)
+    assert hr in scene.service.ask_about_request(1, CIO, hr).missing
+    ((reader, mail),) = await scene.after()
+    assert reader == hr and "| Dear colleagues," in text_of(mail) and f"and {hr}" in text_of(mail)
+    (asked,) = [each for each in scene.service.show_request(1).events if each.act == "asked"]
+    assert asked.details["excerpt"]["to"] == [hr]
+    assert scene.service.approve_request(1, CIO).missing == (hr,)
+    assert scene.service.approve_request(1, hr).permit == "P-1"
 
 
 # -- whatever a sender writes ------------------------------------------------------------------------------------
