@@ -18,6 +18,7 @@ from gatekeeper.rules import parse_ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.specs import Escalation, Held, Span
 from gatekeeper.store import Database, Store, jobs
+from tests.notices.queued import take_mails
 from tests.notices.reading import parts_of, read, text_of
 from tests.store.arrivals import arrival, limit, people
 
@@ -97,13 +98,7 @@ class Office:
         return sorted(f"{job.recipient}: {read(job.content)['Subject']}" for job in self.letters())
 
     def letters(self) -> list[jobs.Job]:
-        def take(connection):
-            leased = jobs.lease(connection, self.clock() + 1, 0.0, 50)
-            for job in leased:
-                jobs.finish(connection, job)
-            return leased
-
-        return self.store.call(take)
+        return take_mails(self.store, self.clock() + 1)
 
     async def letter(self, text: str, recipient: str):
         self.clock.set(text)

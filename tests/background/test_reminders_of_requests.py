@@ -14,6 +14,7 @@ from gatekeeper.policy.matters import last_day
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import jobs, permits
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TODAY, Scene
+from tests.notices.queued import take_mails
 from tests.notices.reading import read, text_of
 
 DAY = 86_400
@@ -30,15 +31,8 @@ class Told(Scene):
         """Let time pass; what was mailed then, as recipient and message."""
         self.now += days * DAY + 3
         await self.reminders.attend()
-        return [(job.recipient, read(job.content)) for job in self.store.call(self._take) if job.kind == "notice"]
-
-    def _take(self, connection):
-        found = []
-        while leased := jobs.lease(connection, self.now + 1, 0.0, 50):  # what is to come in order is leased one by one
-            for job in leased:
-                jobs.finish(connection, job)
-            found += leased
-        return found
+        mails = take_mails(self.store, self.now + 1)
+        return [(job.recipient, read(job.content)) for job in mails if job.kind == jobs.NOTICE]
 
     async def subjects(self, days=0.0):
         return sorted(f"{recipient}: {mail['Subject']}" for recipient, mail in await self.after(days))
@@ -188,4 +182,4 @@ async def test_processes_that_look_at_once_tell_once(scene):
     scene.ask()
     scene.now += 3
     await asyncio.gather(*(scene.reminders.attend() for _ in range(4)))
-    assert len(scene.store.call(scene._take)) == 3
+    assert len(take_mails(scene.store, scene.now + 1)) == 3

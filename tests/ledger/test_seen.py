@@ -12,8 +12,9 @@ from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import LedgerError, Narrowed, Stale, Terms, Wanted
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.policy import agreement
-from gatekeeper.store import jobs, versions
+from gatekeeper.store import versions
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, TEXT, Scene
+from tests.notices.queued import take_mails
 from tests.notices.reading import read, text_of
 from tests.store.arrivals import arrival, limit, people
 
@@ -345,13 +346,9 @@ async def test_whose_yes_is_to_an_earlier_state_is_told_so_with_the_others(two):
     await two.send(text=OTHER)
     two.now += 5 * 86_400
     await reminders.attend()
-    letters = {job.recipient: text_of(read(job.content)) for job in two.store.call(_notices) if job.content}
+    letters = {job.recipient: text_of(read(job.content)) for job in take_mails(two.store, two.now + 1)}
     assert f"Agreed to an earlier state: {CIO}" in " ".join(letters[CIO].split())
     assert f"Agreed to an earlier state: {CIO}" in " ".join(letters[DEPUTY].split())
-
-
-def _notices(connection):
-    return jobs.lease(connection, 9e9, 1, 100)
 
 
 # -- growth ------------------------------------------------------------------------------------------------------
@@ -479,14 +476,7 @@ async def test_only_what_was_seen_needs_a_version(scene):
 
 def letters(scene):
     """The text of each mail that is queued, by recipient; and its subject before it."""
-
-    def take(connection):
-        leased = [job for job in jobs.lease(connection, scene.now + 1, 0.0, 50) if job.content]
-        for job in leased:
-            jobs.finish(connection, job)
-        return leased
-
-    mails = {job.recipient: read(job.content) for job in scene.store.call(take)}
+    mails = {job.recipient: read(job.content) for job in take_mails(scene.store, scene.now + 1)}
     return {to: " ".join(f"{mail['Subject']} | {text_of(mail)}".split()) for to, mail in mails.items()}
 
 

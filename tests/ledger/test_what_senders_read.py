@@ -6,10 +6,10 @@ import pytest
 
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import LedgerError, Terms
-from gatekeeper.store import jobs
 from tests.ledger.scene import CIO, DEPUTY, SENDER, Scene
 from tests.ledger.scene import RULES as ONE
 from tests.ledger.test_common_mailing import COLLEAGUES, SMALL, send_all
+from tests.notices.queued import take_mails
 from tests.notices.reading import parts_of, read, text_of
 from tests.store.arrivals import people
 
@@ -28,14 +28,7 @@ def common(store, tmp_path):
 
 def letters(scene):
     """What was queued since, as reader and mail."""
-
-    def take(connection):
-        leased = jobs.lease(connection, scene.now + 1, 0.0, 50)
-        for job in leased:
-            jobs.finish(connection, job)
-        return [job for job in leased if job.kind != jobs.RELEASE]
-
-    return [(job.recipient, read(job.content)) for job in scene.store.call(take)]
+    return [(job.recipient, read(job.content)) for job in take_mails(scene.store, scene.now + 1)]
 
 
 async def test_the_held_notice_says_who_decides_until_when_and_how_to_take_it_back(scene):
@@ -170,7 +163,6 @@ async def test_each_sender_gets_a_report_of_their_own_recipients(common, verb):
 
 
 async def test_each_sender_is_told_that_it_still_waits(common):
-
     await send_all(common)
     reminders = Reminders(common.store, common.letterhead, clock=common.clock)
     await reminders.attend()

@@ -14,6 +14,7 @@ from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.store import Database, Store, jobs
 from tests.ledger.scene import TODAY, Scene
+from tests.notices.queued import take_mails
 from tests.notices.reading import read
 from tests.store.arrivals import people
 
@@ -121,19 +122,12 @@ class Play(Scene):
 
     def letters(self) -> list[Letter]:
         """What waits to be mailed."""
-        return [Letter(job.recipient, read(content)) for job, content in self.store.call(self._take)]
+        mails = take_mails(self.store, self.now + 1, self._compose)
+        return [Letter(job.recipient, read(job.content)) for job in mails if job.content is not None]
 
-    def _take(self, connection):
-        found = []
-        while leased := jobs.lease(connection, self.now + 1, 0.0, 500):  # what is to come in order is leased one by one
-            for job in leased:
-                content = job.content
-                if job.kind == jobs.NOTICE and content is None:
-                    content = letter_lists.compose(connection, self.letterhead(), job, self.now)
-                jobs.finish(connection, job)
-                if content is not None and job.kind != jobs.RELEASE:
-                    found.append((job, content))
-        return found
+    def _compose(self, connection, job):
+        is_list = job.kind == jobs.NOTICE and job.content is None
+        return letter_lists.compose(connection, self.letterhead(), job, self.now) if is_list else job.content
 
 
 def to(letters: list[Letter], reader: str, subject: str = "") -> Letter:

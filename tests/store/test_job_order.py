@@ -33,15 +33,6 @@ def put_off(store):
     return job
 
 
-def test_a_letter_about_a_request_waits_for_the_one_before_it(store, put_off):
-    store.call(partial(queue, step="approved:2.000", about="R-1"))
-    assert not lease(store)
-    first = lease(store, NOW + 600)
-    assert list(first) == ["R-1 submitted:1.000"]
-    store.call(partial(jobs.finish, job=first["R-1 submitted:1.000"]))
-    assert list(lease(store, NOW + 600)) == ["R-1 approved:2.000"]
-
-
 def test_one_that_failed_for_good_holds_nothing_back(store, put_off):
     store.call(partial(queue, step="approved:2.000", about="R-1"))
     (first,) = lease(store, NOW + 600).values()
