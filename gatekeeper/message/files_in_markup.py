@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from gatekeeper.message.calendars import unfolded
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.html_tags import all_tags, attributes, read_tag
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.text_parts import TextPart
 from gatekeeper.model import Attachment
 
-_FOLD = re.compile(r"\r?\n[ \t]")
 _ATTACHED = re.compile(r"""^attach((?:;(?:[^":\n]++|"[^"\n]*+"?)*+)?):([^\n]*+)""", re.I | re.MULTILINE)
 _NAME = re.compile(r"""(?:\A|;)(?:x-)?filename=(?:"([^"]*+)|([^;:"]*+))""", re.I)
 _TYPE = re.compile(r"""(?:\A|;)fmttype="?([^;:",\s]*+)""", re.I)
@@ -32,7 +32,7 @@ def files_in_markup(texts: Iterable[TextPart], limits: Limits, defects: DefectCo
 
 
 def _in_calendar(text: str, limits: Limits) -> Iterator[Attachment]:
-    for found in islice(_ATTACHED.finditer(_FOLD.sub("", text)), limits.parts + 1):
+    for found in islice(_ATTACHED.finditer(unfolded(text)), limits.parts + 1):
         parameters, value = found.groups()
         data = _DATA.match(value)
         if data or _IS_DATA.search(parameters):

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from gatekeeper.message.attachments import FoundFile
 from gatekeeper.message.body_text import own_text
-from gatekeeper.message.cancellations import CALENDARS
+from gatekeeper.message.calendars import CALENDARS, read_properties
 from gatekeeper.message.fingerprint import OWN
 from gatekeeper.message.mime_tree import Part, Structure
 from gatekeeper.message.shown_text import shown_text
@@ -27,8 +27,6 @@ _LITTLE = 5  # words; with fewer, links say what a message is
 _READ = 65_536  # octets of a file, or of an invitation, that are read
 _MOST_LINKS = 20
 _LONGEST = 300  # characters of a UID or link
-_UID = re.compile(rb"^UID(?:;[^:\r\n]{0,200})?:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)", re.I | re.MULTILINE)
-_FOLD = re.compile(rb"\r?\n[ \t]")
 # Cards and signatures that programs add, and texts of lists and gateways that Exchange makes files of.
 _ADDED = frozenset({"text/vcard", "text/x-vcard", "text/directory", "application/pgp-keys", "application/ms-tnef"})
 _ADDED_NAME = re.compile(r"att\d{1,5}(?:\.(?:txt|html?))?|signature\.asc|smime\.p7s|winmail\.dat", re.I)
@@ -61,8 +59,10 @@ def short_key(
 
 def _invitation(content: bytes, parts: Iterable[Part]) -> str:
     for part in parts:
-        if part.type in CALENDARS and (found := _UID.search(_beginning(content, part))):
-            return _FOLD.sub(b"", found[1]).decode("utf-8", "replace").strip()[:_LONGEST]
+        if part.type in CALENDARS:
+            for each in read_properties(_beginning(content, part).decode("utf-8", "replace")):
+                if each.name == "UID":
+                    return each.value.strip()[:_LONGEST]
     return ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
 from gatekeeper.address import normalise
 from gatekeeper.message.address_fields import read_addresses
 from gatekeeper.message.attachments import find_files
+from gatekeeper.message.calendars import unfolded
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.headers import Header, text_of, uris
 from gatekeeper.message.limits import Limits
@@ -20,7 +20,6 @@ from gatekeeper.model import Likeness, TextLikeness
 
 _LIMITS = Limits()
 _MOST_NAMED = 2_000  # links and tokens of one message
-_CALENDAR_FOLD = re.compile(r"\r?\n[ \t]")
 _MACHINES = frozenset({"multipart/signed", "multipart/encrypted", "multipart/report"})
 _OVER_LIMIT = frozenset({"text-over-limit", "too-many-parts", "too-deep", "header-over-limit"})
 
@@ -57,7 +56,7 @@ def _shown(parts: tuple[TextPart, ...]) -> Iterator[tuple[str, ShownText]]:
 
 def _unfolded(part: TextPart) -> str:
     """Return the text; that of an invitation with its lines as they are read (RFC 5545 3.1)."""
-    return _CALENDAR_FOLD.sub("", part.text) if part.part.type == "text/calendar" else part.text
+    return unfolded(part.text) if part.part.type == "text/calendar" else part.text
 
 
 def _between(content: bytes, structure: Structure) -> Iterator[tuple[str, ShownText]]:
