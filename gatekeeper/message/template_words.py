@@ -72,10 +72,6 @@ class ShownText:
     styles: str = ""  # text of styles and scripts
     whole: bool = True  # False where there are more words than are read
 
-    def hashed(self) -> Iterator[bytes]:
-        """Yield the hash of each word, in order."""
-        return (self.words[at : at + WORD_OCTETS] for at in range(0, len(self.words), WORD_OCTETS))
-
 
 @dataclass(slots=True)
 class _Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
@@ -120,3 +121,176 @@ def test_only_a_cancellation_cancels():
         assert not cancels(content, approved)
     for other in (b"", called_off(), message("REQUEST", uid="another")):
         assert not cancels(called_off(), other)
+
+
+def test_a_cancellation_as_programs_write_it_says_nothing_more():
+    approved = message("REQUEST", more="X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE\r\nX-MICROSOFT-CDO-APPT-SEQUENCE:0\r\n")
+    own = {"more": "X-MICROSOFT-CDO-BUSYSTATUS:FREE\r\nX-MICROSOFT-CDO-APPT-SEQUENCE:1\r\nTRANSP:TRANSPARENT\r\n"}
+    blank = (
+        '<html dir="ltr">\r\n<head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-1">\r\n'
+        '<style type="text/css" style="display:none;"> P {margin-top:0;margin-bottom:0;} </style>\r\n</head>\r\n'
+        '<body dir="ltr">\r\n<div style="font-size: 12pt;"><br>&nbsp;</div>\r\n</body>\r\n</html>\r\n'
+    )
+    for sent in (
+        called_off(**own),
+        called_off(body="", rest=f"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{blank}"),
+        called_off().replace(b"PRODID:-//Example//Calendar 1.0//EN", b"PRODID:-//Example//Calendar 1.0.7//EN"),
+        called_off().replace(b"DTSTAMP:20261123T090000Z", b"DTSTAMP:20261127T153000Z"),
+        called_off(subject="Abgesagt: Town hall", summary="Cancelled: Town hall"),
+        called_off().replace(b"MIME-Version", b"To: someone@doa.example.gov\r\nDate: Mon, 30 Nov 2026\r\nMIME-Version"),
+    ):
+        assert cancels(sent, approved)
+
+
+def test_an_occurrence_of_a_series_may_be_called_off():
+    weekly = "RRULE:FREQ=WEEKLY;BYDAY=MO\r\n"
+    approved = message("REQUEST", more=weekly)
+    start, again = b"DTSTART:20261130T090000Z", b"DTSTART:20261207T090000Z\r\nRECURRENCE-ID:20261207T090000Z"
+    assert cancels(called_off(more=weekly), approved)
+    assert cancels(called_off().replace(start, again), approved)
+    assert not cancels(called_off().replace(start, again), message("REQUEST"))
+    assert not cancels(called_off().replace(start, again.replace(b"07T09", b"08T09", 1)), approved)
+
+
+FAIR = "Come to the fair"
+HTML = "--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>Hello</p>%s\r\n"
+PDF = "--b\r\nContent-Type: application/pdf; name=plan.pdf\r\n%s\r\n%%PDF\r\n"
+PGP, BASE64 = "application/pgp-signature", "Content-Transfer-Encoding: base64"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "PRODID:Come to the fair",
+        "STATUS:Come to the fair",
+        "REQUEST-STATUS:2.0;Come to the fair",
+        "REQUEST-STATUS:2.0",
+        "CLASS:FAIR",
+        "TZID:Come to the fair",
+        "DTSTART:20261201T090000Z",
+        "DTSTART;TZID=Come to the fair:20261130T090000Z",
+        "DTSTART:4065550199",
+        "RRULE:FREQ=DAILY",
+        "RECURRENCE-ID:20261207T090000Z",
+        "LOCATION:https://fair.example.org/",
+        "LOCATION;ALTREP=\"https://fair.example.org/\":Great hall",
+        "URL:https://fair.example.org/",
+        "url:https://fair.example.org/",
+        "CONFERENCE;VALUE=URI:https://fair.example.org/",
+        "X-MICROSOFT-SKYPETEAMSMEETINGURL:https://fair.example.org/",
+        "X-MICROSOFT-LOCATIONS:[{\"DisplayName\":\"Come to the fair\"}]",
+        "X-GOOGLE-CONFERENCE:https://fair.example.org/",
+        "X-APPLE-STRUCTURED-LOCATION;X-TITLE=Come to the fair:geo:46.5,-112.0",
+        "SUMMARY:[Come to the fair in the town] Town hall",
+        "SUMMARY:Town hall (ref: fair.example.org)",
+        "SUMMARY:4065550199 Town hall",
+        "SUMMARY;ALTREP=\"https://fair.example.org/\":Town hall",
+        "ORGANIZER;CN=News;CN=Come to the fair:mailto:news@doa.example.gov",
+        "ORGANIZER;X-A=\";CN=News\";CN=Come to the fair:mailto:news@doa.example.gov",
+        "ORGANIZER;CN=News;DIR=\"https://fair.example.org/\":mailto:news@doa.example.gov",
+        "ORGANIZER;CN=News;PARTSTAT=Come to the fair:mailto:news@doa.example.gov",
+        "BEGIN:VALARM\r\nDESCRIPTION:Come to the fair\r\nEND:VALARM",
+        "BEGIN:VALARM\r\nTRIGGER:-PT15M\r\nATTACH;VALUE=URI:https://fair.example.org/a.wav\r\nEND:VALARM",
+        "BEGIN:FAIR\r\nEND:FAIR",
+        "DESCRIPTION\r\n :Come to the fair",
+        "SEQUENCE:0\x85Come to the fair",
+        "METHOD:REQUEST",
+        "X-COME-TO-THE-FAIR:0",
+    ],
+)  # fmt: skip
+def test_no_property_says_more_than_the_approved_ones(more):
+    assert not cancels(called_off(more=f"{more}\r\n"), message("REQUEST"))
+
+
+@pytest.mark.parametrize(
+    "fields, body",
+    [
+        ("text/markdown", FAIR),
+        ("text/plain; name=fair.txt\r\nContent-Disposition: attachment", FAIR),
+        ("text/plain; name=Come-to-the-fair", TEXT),
+        ("text/plain\r\nContent-Disposition: inline; filename=Come-to-the-fair", TEXT),
+        ("text/plain\r\nContent-Description: Come to the fair", TEXT),
+        ("text/plain\r\nContent-Disposition: attachment", FAIR),
+        ("text/plain", "_/ _ .--. (__) .--."),
+        ("text/plain", "The great hall is to hear the year"),
+        ("text/plain", TEXT.removeprefix("All of ")),
+        ("text/plain; charset=utf-7", "+AEMAbwBtAGU-"),
+        ("text/html", TEXT),
+        ("image/png", "PNG"),
+        ("message/rfc822", f"Subject: Come to the fair\r\n\r\n{TEXT}"),
+        ("message/partial; id=a; number=1", "Subject: Come to the fair\r\n"),
+        ('message/external-body; access-type=URL; URL="https://fair.example.org/"', ""),
+        ("multipart/digest; boundary=d", f"--d\r\n\r\nSubject: Come to the fair\r\n\r\n{TEXT}\r\n--d--"),
+        ("multipart/signed; boundary=d", f"--d\r\n\r\n{TEXT}\r\n--d\r\nContent-Type: {PGP}\r\n\r\n{FAIR}\r\n--d--"),
+        ("multipart/mixed; boundary=d", f"--e\r\n\r\n{FAIR}\r\n--d--"),
+        ("multipart/mixed; boundary=d", f"{FAIR}\r\n--d\r\n\r\n{TEXT}\r\n--d--"),
+        ("multipart/mixed; boundary=d", f"--d\r\n\r\n{TEXT}\r\n--d--\r\n{FAIR}"),
+        ("multipart/mixed", f"--d\r\n\r\n{TEXT}\r\n--d--\r\n{FAIR}"),
+        ("text/calendar; name=Come-to-the-fair.ics", calendar("CANCEL")),
+        ("application/ics", calendar("CANCEL", FAIR)),
+        ("text/calendar", calendar("REQUEST")),
+        ("text/calendar", calendar("CANCEL").replace("METHOD:CANCEL\r\n", "")),
+        ("text/calendar; method=REQUEST", calendar("CANCEL")),
+        (f"text/calendar\r\n{BASE64}", f"{b64encode(calendar('CANCEL').encode()).decode()}\r\n{FAIR}!"),
+    ],
+)
+def test_no_part_says_more_than_the_approved_ones(fields, body):
+    part = f"--b\r\nContent-Type: {fields}\r\n\r\n{body}\r\n"
+    assert not cancels(called_off(rest=part), message("REQUEST"))
+
+
+def test_a_part_that_was_approved_may_come_again():
+    part = f"--b\r\nContent-Type: text/markdown\r\n\r\n{FAIR}\r\n"
+    assert cancels(called_off(rest=part), message("REQUEST", rest=part))
+
+
+@pytest.mark.parametrize(
+    "there, then",
+    [
+        ("\r\n\r\n--b\r\n", "\r\n\r\nCome to the fair\r\n--b\r\n"),
+        ("--b--\r\n", "--b--\r\nCome to the fair\r\n"),
+        ("Subject: Canceled: Town hall", "Subject: [Come to the fair in the town] Canceled: Town hall"),
+        ("Subject: Canceled: Town hall", "Subject: Canceled: Town hall\r\nSubject: Come to the fair"),
+        ("From: ", "From: Come to the fair <x@example.gov>, "),
+        (f"From: {ORGANIZER}", f"From: Come to the fair <{ORGANIZER}>"),
+        ("MIME-Version", "Reply-To: fair@example.org\r\nMIME-Version"),
+        ("MIME-Version", "Sender: Come to the fair <news@doa.example.gov>\r\nMIME-Version"),
+        ("MIME-Version", "To: Come to the fair <a@doa.example.gov>\r\nMIME-Version"),
+        ("MIME-Version", "Comments: Come to the fair\r\nMIME-Version"),
+        ("MIME-Version", "Organization: Come to the fair\r\nMIME-Version"),
+        ("MIME-Version", "List-Unsubscribe: <https://fair.example.org/>\r\nMIME-Version"),
+        ("MIME-Version", "Content-Description: Come to the fair\r\nMIME-Version"),
+    ],
+)
+def test_no_field_and_nothing_between_the_parts_says_more(there, then):
+    sent = called_off().replace(there.encode(), then.encode(), 1)
+    assert sent != called_off() and not cancels(sent, message("REQUEST"))
+
+
+def test_a_file_that_was_approved_is_no_more():
+    approved = message("REQUEST", rest=PDF % "")
+    assert cancels(called_off(rest=PDF % ""), approved)
+    assert not cancels(called_off(rest=PDF % "Content-Transfer-Encoding: base64\r\n"), approved)
+    assert not cancels(called_off(rest=PDF % "Content-Description: Come to the fair\r\n"), approved)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        FAIR,
+        "<style>p::after{content:'Come to the fair'}</style>",
+        "<!--[if mso]>Come to the fair<![endif]-->",
+        "<ol><li style='list-style-type:\"Come to the fair\"'></ol>",
+        "<table><tr><td bgcolor=black><td><td bgcolor=black></table>",
+        "<a href='https://www.example.gov/?Come=to+the+fair'>",
+        "<svg><text x=1>fair</text></svg>",
+        "<style>head, style {display:block} Come to the fair {}</style>",
+        '<div style="width: 9px; background: black"></div>',
+    ],
+)
+def test_no_html_says_more_than_the_approved_one(inside):
+    approved = message("REQUEST", rest=HTML % "")
+    assert cancels(called_off(rest=HTML % ""), approved)
+    assert not cancels(called_off(rest=HTML % inside), approved)
+    assert not cancels(called_off(rest=(HTML % inside).replace("Hello", "")), approved)
+    assert cancels(called_off(rest=HTML % inside), message("REQUEST", rest=HTML % inside))
