@@ -32,7 +32,7 @@ _ADDED = frozenset({"text/vcard", "text/x-vcard", "text/directory", "application
 _ADDED_NAME = re.compile(r"att\d{1,5}(?:\.(?:txt|html?))?|signature\.asc|smime\.p7s|winmail\.dat", re.I)
 _MAY_LINK = re.compile(r":|//|\w\.\w")
 _DATA = re.compile(r"""data:([^\s<>"']{1,4000})""")
-_INSERTED = re.compile(r"^(?:begin(?:-base64)? [0-7]{3,4} |=ybegin )[^\n]{1,300}\n", re.MULTILINE)
+_INSERTED = re.compile(r"^(?:begin(?:-base64)?[ \t]{1,9}+[0-7]{1,7}[ \t]|=ybegin )[^\n]{1,300}\n", re.MULTILINE)
 _NO_PLACES = frozenset({"mailto", "tel", "sms", "callto", "fax", "sip", "sips", "xmpp"})
 _PORT = re.compile(r":\d{0,5}\Z")
 _CODE = re.compile(r"(?=[^/]*\d)[^/]{6,}|\d+|[^/]{24,}")  # a segment of a path that may differ from copy to copy

@@ -132,9 +132,10 @@ def test_a_picture_in_the_html_itself():
     assert one != other
 
 
-def test_a_file_in_the_text():
+@pytest.mark.parametrize("begin", ["begin 644", "begin \t0100644", "begin-base64  7"])
+def test_a_file_in_the_text(begin):
     lines = "\r\n".join(["M" + "5V]R9',@:6X@82!F:6QE5V]R9',@:6X@82!F:6QE5V]R9',@:6X@82!F:6QE"] * 20)
-    one, other = (of(f"Hello,\r\n\r\nbegin 644 {name}.txt\r\n{lines}\r\n`\r\nend\r\n") for name in ("a", "b"))
+    one, other = (of(f"Hello,\r\n\r\n{begin} {name}.txt\r\n{lines}\r\n`\r\nend\r\n") for name in ("a", "b"))
     assert one.startswith("file:")
     assert one == other
 
