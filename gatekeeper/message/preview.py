@@ -69,9 +69,7 @@ def read_opening(content: bytes) -> Opening:
 
     Where a message has a text in plain and in HTML, the HTML counts: it is what mail programs show.
     """
-    defects = DefectCollector()
-    structure = read_structure(content, _LIMITS, defects)
-    parts = read_text_parts(content, structure.parts, _LIMITS, defects)
+    _, parts = _read(content)
     shown = (_shown(part, _OPENING) for part in _displayed(parts))
     text = "\n\n".join(each for each in shown if each.strip())
     plain = "" if text.strip() else "\n\n".join(part.text for part in parts if not part.is_html)
@@ -80,9 +78,7 @@ def read_opening(content: bytes) -> Opening:
 
 def read_contents(content: bytes) -> Contents:
     """Read all that a message shows. Never raises, whatever the octets; linear in the size."""
-    defects, facts = DefectCollector(), read_facts(content)
-    structure = read_structure(content, _LIMITS, defects)
-    parts = read_text_parts(content, structure.parts, _LIMITS, defects)
+    facts, (structure, parts) = read_facts(content), _read(content)
     texts = tuple(_part(part) for part in parts)
     links = dict.fromkeys(url for part in parts for url in urls_in(_with_links(part)))
     return Contents(facts, texts, tuple(links)[:_LINKS_NAMED], tuple(_files(content, structure, parts, facts)))
@@ -93,13 +89,20 @@ def file_octets(content: bytes, place: int) -> bytes | None:
 
     Args: `place` counts from 1, in the order of `Contents.files`; files that lie inside a text come last, without any.
     """
-    defects = DefectCollector()
-    structure = read_structure(content, _LIMITS, defects)
-    shown = shown_content_ids(read_text_parts(content, structure.parts, _LIMITS, defects))
-    found = find_files(content, structure, shown, defects)
+    found = _find_files(content, *_read(content))
     if not 1 <= place <= len(found):
         return None
     return _octets(content, found[place - 1])
+
+
+def _read(content: bytes) -> tuple[Structure, tuple[TextPart, ...]]:
+    """Return the parts of a message and its texts. Its defects are those of its facts."""
+    structure = read_structure(content, _LIMITS, DefectCollector())
+    return structure, read_text_parts(content, structure.parts, _LIMITS, DefectCollector())
+
+
+def _find_files(content: bytes, structure: Structure, parts: Iterable[TextPart]) -> tuple[FoundFile, ...]:
+    return find_files(content, structure, shown_content_ids(parts), DefectCollector())
 
 
 def _displayed(parts: Iterable[TextPart]) -> list[TextPart]:
@@ -124,7 +127,7 @@ def _part(part: TextPart) -> ShownPart:
 
 
 def _files(content: bytes, structure: Structure, parts: Iterable[TextPart], facts: Facts) -> Iterator[FilePart]:
-    found = find_files(content, structure, shown_content_ids(parts), DefectCollector())
+    found = _find_files(content, structure, parts)
     yield from (FilePart(file.name, file.part.type, file.size, _digest(content, file)) for file in found)
     known = {(file.name, file.part.type, file.size) for file in found}
     beside = (each for each in facts.attachments if (each.name, each.type, each.size) not in known)
