@@ -18,7 +18,8 @@ from gatekeeper.message.files_in_markup import files_in_markup
 from gatekeeper.message.headers import Header, text_of, unstructured, uris
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.links import read_links, shown_content_ids
-from gatekeeper.message.mime_tree import IDENTITY, Structure, read_structure
+from gatekeeper.message.mime_tree import Structure, read_structure
+from gatekeeper.message.part_fields import IDENTITY
 from gatekeeper.message.short_key import short_key
 from gatekeeper.message.subject import subject_key
 from gatekeeper.message.text_keys import read_texts

@@ -9,35 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.defects import DefectCollector
-from gatekeeper.message.headers import Header, read_header, text_of
+from gatekeeper.message.headers import Header
 from gatekeeper.message.limits import Limits
-from gatekeeper.message.mime_parameters import ParameterisedValue, read_parameterised
+from gatekeeper.message.mime_parameters import ParameterisedValue
+from gatekeeper.message.part_fields import IDENTITY, PartFields, read_known_fields, read_part_fields
 
-IDENTITY = frozenset({"", "7bit", "8bit", "binary"})  # RFC 2045 6.2
-_IDENTITIES = re.compile(r"[\"']?([78])[ _-]?bits?\b.*", re.DOTALL)  # as ordinary senders write them
-_DISGUISED = re.compile(r"[^a-z]{0,9}(base64|quoted-printable)(?![\w-]).*", re.DOTALL)
-_TOKEN = re.compile(r"[\w!#$%&'*+.^`{|}~-]+", re.ASCII)  # RFC 2045 5.1
-_ENCODINGS = IDENTITY | {"base64", "quoted-printable"}
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
-_ONCE = frozenset(
-    {
-        "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
-        "content-id",
-        "content-description",
-    }
-)
-_LIMITS = Limits()
-_NOT_GIVEN = ParameterisedValue()
-_LONGEST_KNOWN = 200  # octets; longer headers of parts, and fields, are not cached. These have fewer fields than octets
 _HYPHENS = re.compile(rb"\n--")
 _NEAR = 16_384  # octets behind a hyphen in which more hyphens are expected
 _LONGEST_LINE = 1_024  # of a delimiter; RFC 2046 5.1.1 allows 70 characters of boundary
@@ -128,11 +109,7 @@ class _Walk:
     at: int = 0  # offset from which the next "--" line is searched
     lines: int = 0
     waiting: _Line | None = None  # a line that was found already and belongs to the next part
-    blank: tuple[int, int, int] = (
-        1,
-        0,
-        0,
-    )  # last search for an empty line: start, found at, end
+    blank: tuple[int, int, int] = (1, 0, 0)  # last search for an empty line: start, found at, end
 
     def whole(self) -> Structure:
         delimiter = self._enter(0)
@@ -248,9 +225,9 @@ class _Walk:
             self.defects.add("header-over-limit")
             length = self.limits.header_bytes
         parent = self.stack[-1] if self.stack else None
-        describe = _described if parent else _read_description  # no two messages have the same header
+        read = read_known_fields if parent else read_part_fields  # no two messages have the same header
         block = self.content[start : start + max(length, 0)]
-        part = describe(block, self.limits, self.defects).part(parent)
+        part = _part_of(read(block, self.limits, self.defects), parent)
         part.start, part.end = min(body, len(self.content)), len(self.content)
         self.parts.append(part)
         self.stack.append(part)
@@ -316,96 +293,15 @@ def _clash(boundary: bytes, outer: bytes) -> bool:
     return (longer != boundary and longer not in (b".ALT", b".REL")) or outer.startswith(boundary)
 
 
-@immutable
-class _Description:
-    """What the header of a part says about the part."""
+def _part_of(read: PartFields, parent: Part | None) -> Part:
+    """Return a part without its place; its type is by default text/plain, in a digest a message.
 
-    header: Header
-    content_type: ParameterisedValue
-    disposition: ParameterisedValue
-    encoding: str
-    is_typed: bool  # it says of what type the part is
-    is_doubtful: bool
-
-    def part(self, parent: Part | None) -> Part:
-        """Return the part, without its place; its type is by default text/plain, in a digest a message.
-
-        RFC 2045 5.2, RFC 2046 5.1.5.
-        """
-        given = self.content_type
-        if not self.is_typed and parent is not None and parent.type == "multipart/digest":
-            given = ParameterisedValue("message/rfc822", given.parameters)
-        return Part(self.header, given, self.disposition, self.encoding, 0, 0, parent, is_doubtful=self.is_doubtful)
-
-
-def _described(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
-    """Read the header of a part. Those of texts come again and again; a boundary is made for one message."""
-    if len(block) > min(_LONGEST_KNOWN, limits.parameters, limits.fields) or b"boundary" in block:
-        return _read_description(block, limits, defects)
-    read, noted = _known_description(block)
-    defects.update(noted)
-    return read
-
-
-@lru_cache(maxsize=1_024)
-def _known_description(block: bytes) -> tuple[_Description, tuple[str, ...]]:
-    defects = DefectCollector()
-    return _read_description(block, _LIMITS, defects), defects.found
-
-
-def _read_description(block: bytes, limits: Limits, defects: DefectCollector) -> _Description:
-    header = read_header(block, limits, defects)
-    defects.add_if(bool(header.repeated(_ONCE)), "duplicate-mime")
-    given = _parameterised(header, "content-type", limits, defects)
-    disposition = _parameterised(header, "content-disposition", limits, defects)
-    if disposition.is_cut or (disposition.main and not _TOKEN.fullmatch(disposition.main)):
-        defects.add("malformed-disposition")
-    written = header.first("content-transfer-encoding")
-    encoding = _encoding(written.decode("latin-1").lower(), defects) if written else ""
-    kind, is_typed = _type(header, given, defects), bool(given.main)
-    is_doubtful = not is_typed or ("boundary" in given.parameters and not kind.main.startswith("multipart/"))
-    return _Description(header, kind, disposition, encoding, is_typed, is_doubtful)
-
-
-def _type(header: Header, given: ParameterisedValue, defects: DefectCollector) -> ParameterisedValue:
-    """Return the type of a part, which is text/plain where Content-Type says nothing that can be read."""
-    if _TYPE.fullmatch(given.main):
-        defects.add_if(given.is_cut, "malformed-content-type")
-        return given
-    is_absent = not given.main and header.first("content-type") is None
-    defects.add_if(
-        given.is_cut or not (is_absent or given.main == "text"), "malformed-content-type"
-    )  # "text": RFC 1049
-    return ParameterisedValue("text/plain", given.parameters)
-
-
-def _encoding(written: str, defects: DefectCollector) -> str:
-    """Return a Content-Transfer-Encoding as RFC 2045 6.1 writes it; not every program reads it where it is not."""
-    if written in _ENCODINGS:
-        return written
-    if identity := _IDENTITIES.fullmatch(written):
-        return f"{identity[1]}bit"
-    disguised = _DISGUISED.fullmatch(written)
-    defects.add_if(disguised is not None, "unknown-encoding")
-    return disguised[1] if disguised else written
-
-
-def _parameterised(header: Header, name: str, limits: Limits, defects: DefectCollector) -> ParameterisedValue:
-    value = header.first(name)
-    if not value:
-        return _NOT_GIVEN
-    if len(value) > min(_LONGEST_KNOWN, limits.parameters) or b"boundary" in value:
-        return read_parameterised(text_of(value, defects), limits, defects)
-    read, noted = _known_parameters(value)
-    defects.update(noted)
-    return read
-
-
-@lru_cache(maxsize=1_024)
-def _known_parameters(value: bytes) -> tuple[ParameterisedValue, tuple[str, ...]]:
-    """Return a short MIME field's value and its defects. Cached, because most of them come again and again."""
-    defects = DefectCollector()
-    return read_parameterised(text_of(value, defects), _LIMITS, defects), defects.found
+    RFC 2045 5.2, RFC 2046 5.1.5.
+    """
+    given = read.content_type
+    if not read.is_typed and parent is not None and parent.type == "multipart/digest":
+        given = ParameterisedValue("message/rfc822", given.parameters)
+    return Part(read.header, given, read.disposition, read.encoding, 0, 0, parent, is_doubtful=read.is_doubtful)
 
 
 def ancestors(part: Part) -> Iterator[Part]:

@@ -8,7 +8,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import charsets, transfer_encoding
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.limits import Limits
-from gatekeeper.message.mime_tree import IDENTITY, Part
+from gatekeeper.message.mime_tree import Part
+from gatekeeper.message.part_fields import IDENTITY
 
 
 @immutable

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gatekeeper.message.defects import DefectCollector
-from gatekeeper.message.mime_tree import IDENTITY
+from gatekeeper.message.part_fields import IDENTITY
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CHUNK = 1 << 18  # octets; small enough that one call does not make other threads wait
