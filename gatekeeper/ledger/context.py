@@ -111,7 +111,7 @@ def require_reason(ctx: VerbContext, what: str) -> None:
         raise LedgerError(what)
 
 
-def with_category(ctx: VerbContext, category: str) -> Act:
+def denial(ctx: VerbContext, category: str) -> Act:
     """Return the act with the category of a denial (C4). Raises LedgerError for one that the rules do not have."""
     if category not in ctx.ruleset.denials:
         known = ", ".join(ctx.ruleset.denials)

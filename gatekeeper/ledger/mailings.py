@@ -306,18 +306,13 @@ def _of_sender(note: ApprovalNote, own: Sequence[BatchView], held: Mapping[str, 
 def deny(ctx: VerbContext, number: int, seen: Seen, category: str) -> Decision:
     """Deny a mailing: nothing of what is held is sent. Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(ctx, "a denial needs a reason: the sender reads it")
-    mailing, act = find(ctx.connection, number), context.with_category(ctx, category)
+    mailing, act = find(ctx.connection, number), context.denial(ctx, category)
     context.check_may_decide(ctx.ruleset, question_of(ctx, mailing), act.by)
     return _close(ctx, mailing, "deny", act, seen)
 
 
 def _still_held(ctx: VerbContext, mailing: MailingView) -> list[BatchView]:
     return [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
-
-
-def _with_category(ctx: VerbContext, act: Act) -> str:
-    """Return the reason of an act, behind what the rules call the category of a denial."""
-    return with_category(ctx.ruleset, act.details, act.reason)
 
 
 def withdraw(ctx: VerbContext, number: int, seen: Seen) -> Decision:
@@ -346,7 +341,7 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
     common = is_common(ctx.connection, mailing.key)
     with named(mailing.id):
         mailings.close(ctx.connection, mailing, name, act, left)
-    said = _with_category(ctx, act)
+    said = with_category(ctx.ruleset, act.details, act.reason)
     outcome = MatterOutcome(_OUTCOMES[name], (act.by,), "what was held of it is not sent", said)
     to_approvers.tell_decided(ctx.connection, brief, outcome, act.at)
     reasons = (said,) if act.reason else ()

@@ -191,7 +191,7 @@ def scope_of(ctx: VerbContext, senders: tuple[str, ...]) -> Scope:
 def deny(ctx: VerbContext, number: int, seen: str | None, category: str) -> RequestCase:
     """Deny a request; final where the approver is `final` (S2). Raises NotFound, NotAllowed, LedgerError, Stale."""
     require_reason(ctx, "a denial needs a reason: the requester reads it")
-    request, act = find(ctx.connection, number), context.with_category(ctx, category)
+    request, act = find(ctx.connection, number), context.denial(ctx, category)
     context.check_may_decide(ctx.ruleset, question_of(ctx, request, request.rules), act.by)
     check_request(ctx.connection, request, seen, {})
     final = context.is_final(ctx.ruleset, act.by)

@@ -31,13 +31,14 @@ class Letterhead:
         folder = {"R-": "requests", "P-": "permits"}.get(id[:2], "mailings")
         return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
 
+    def named(self, id: str) -> str:
+        """Return the name of an agency; what is no id of one, such as an address, as it is."""
+        agency = self.ruleset.agencies.get(id)
+        return agency.name if agency else id
+
     def shares(self, agencies: Mapping[str, int]) -> dict[str, AgencyShare]:
         """Return the users by agency, with the names of the agencies."""
-        known = self.ruleset.agencies
-        return {
-            agency: AgencyShare(known[agency].name if agency in known else agency, users)
-            for agency, users in agencies.items()
-        }
+        return {agency: AgencyShare(self.named(agency), users) for agency, users in agencies.items()}
 
     def summary(
         self, mailing: MailingView, reasons: tuple[Reason, ...], batch: BatchView | None = None

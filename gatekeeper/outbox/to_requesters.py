@@ -173,18 +173,15 @@ def _lapses(letterhead: Letterhead, request: RequestView) -> str:
 
 def details(letterhead: Letterhead, request: RequestView, content: HeldContent | None = None) -> str:
     """Return what is asked for, a label and a value a line."""
-    draft, known = request.draft, letterhead.ruleset.agencies
+    draft, named = request.draft, letterhead.named
     late = f"the request came late; the earliest day would have been {_day(request.earliest)}" if request.late else ""
-    agency = known[draft.agency].name if draft.agency in known else draft.agency
-    audiences = (known[each].name if each in known else each for each in draft.audiences)
-    senders = (known[each].name if each in known else each for each in draft.senders)
     bound = "bound to the message that was given" if draft.content else "no message was given; any with this subject"
     return labelled(
         {
-            "Request": f"{request.id} of {agency}, by {request.requester}",
+            "Request": f"{request.id} of {named(draft.agency)}, by {request.requester}",
             "Subject": draft.subject,
-            "Senders": ", ".join(senders),
-            "Goes to": ", ".join(audiences),
+            "Senders": ", ".join(map(named, draft.senders)),
+            "Goes to": ", ".join(map(named, draft.audiences)),
             "Users": f"at most {draft.users:,}",
             "Planned": _day(draft.planned),
             "Needed by": _day(draft.needed_by),

@@ -141,5 +141,4 @@ def _sent(connection: Connection, permit: PermitView, now: float) -> str:
 
 
 def _agencies(letterhead: Letterhead, permit: PermitView) -> str:
-    known = letterhead.ruleset.agencies
-    return ", ".join(known[each].name if each in known else each for each in sorted(permit.scope.agencies))
+    return ", ".join(map(letterhead.named, sorted(permit.scope.agencies)))

@@ -201,9 +201,7 @@ async def waiting(folder: Path) -> Letter:
     "background/test_what_deciders_see.py",
 )
 async def waiting_again(folder: Path) -> Letter:
-    play = Play(folder)
-    await play.mass()
-    await play.after()
+    play = await _held(folder)
     play.service.deny(1, DEPUTY, "The date is wrong")
     await play.after(2 * HOUR)
     await play.mass()
@@ -243,10 +241,16 @@ async def passed_on(folder: Path) -> Letter:
     return to(play.letters(), ADMIN)
 
 
-async def _waited(folder: Path, days: int) -> Play:
-    play = Play(folder)
+async def _held(folder: Path, rules: str = ONE) -> Play:
+    """A gate on which a mailing is held, of which those who decide were told."""
+    play = Play(folder, rules)
     await play.mass()
     await play.after()
+    return play
+
+
+async def _waited(folder: Path, days: int) -> Play:
+    play = await _held(folder)
     play.now += days * DAY
     await play.reminders.attend()
     return play
@@ -259,9 +263,7 @@ async def _waited(folder: Path, days: int) -> Play:
     "ledger/test_what_senders_read.py",
 )
 async def approved_to_sender(folder: Path) -> Letter:
-    play = Play(folder, RULES)
-    await play.mass()
-    await play.after()
+    play = await _held(folder, RULES)
     play.service.approve(1, DEPUTY)
     play.service.approve(1, CIO, "Please send it in the evening next time")
     return to(play.letters(), NEWS)
@@ -274,9 +276,7 @@ async def approved_to_sender(folder: Path) -> Letter:
     "ledger/test_seen.py",
 )
 async def approved_in_part(folder: Path) -> Letter:
-    play = Play(folder)
-    await play.mass()
-    await play.after()
+    play = await _held(folder)
     seen = play.service.show(1).mailing.version
     await play.mass(400, start=2400, text=b"Another text that is not as the others were, and quite long too.\n")
     play.letters()
@@ -291,9 +291,7 @@ async def approved_in_part(folder: Path) -> Letter:
     "background/test_reminders_of_mailings.py",
 )
 async def approved_to_others(folder: Path) -> Letter:
-    play = Play(folder, RULES)
-    await play.mass()
-    await play.after()
+    play = await _held(folder, RULES)
     play.service.approve(1, DEPUTY)
     play.service.approve(1, CIO, "Agreed with HR")
     return to(play.letters(), DEPUTY)
@@ -306,9 +304,7 @@ async def approved_to_others(folder: Path) -> Letter:
     "ledger/test_what_senders_read.py",
 )
 async def denied_to_sender(folder: Path) -> Letter:
-    play = Play(folder)
-    await play.mass()
-    await play.after()
+    play = await _held(folder)
     play.service.deny(1, CIO, "A birthday is no official business")
     return to(play.letters(), NEWS)
 
@@ -320,9 +316,7 @@ async def denied_to_sender(folder: Path) -> Letter:
     "background/test_reminders_of_mailings.py",
 )
 async def denied_to_others(folder: Path) -> Letter:
-    play = Play(folder)
-    await play.mass()
-    await play.after()
+    play = await _held(folder)
     play.service.deny(1, CIO, "A birthday is no official business")
     return to(play.letters(), DEPUTY)
 
@@ -334,9 +328,7 @@ async def denied_to_others(folder: Path) -> Letter:
     "ledger/test_what_senders_read.py",
 )
 async def returned_to_sender(folder: Path) -> Letter:
-    play = Play(folder)
-    await play.mass()
-    await play.after()
+    play = await _held(folder)
     play.service.ask_changes(1, CIO, "Name the people to call about the plans")
     return to(play.letters(), NEWS)
 
@@ -348,9 +340,7 @@ async def returned_to_sender(folder: Path) -> Letter:
     "ledger/test_what_senders_read.py",
 )
 async def withdrawn_to_sender(folder: Path) -> Letter:
-    play = Play(folder)
-    await play.mass()
-    await play.after()
+    play = await _held(folder)
     play.service.withdraw(1, ADMIN, "Asked by telephone")
     return to(play.letters(), NEWS)
 
