@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -54,11 +54,11 @@ class Reminders:
 
     async def attend(self) -> None:
         """Take the steps that are due; raises StoreError."""
-        await self._reassess()
+        await self._attend("request", self._reassess())
         await self._attend_emergencies()
         for matter in await self.store.read(self._find):
             if self._due(matter):
-                await self._attend(matter)
+                await self._attend(matter.kind, self._look_after(matter))
 
     async def _reassess(self) -> None:
         """Submit requests that were not needed, and that a rule would hold since the rules have changed."""
@@ -73,9 +73,7 @@ class Reminders:
             events = await self.store.read(partial(views.events_of, permit=permit.key))
             if not to_reviewers.due_step(self.letterhead().ruleset, events, self.clock()):
                 continue
-            if taken := await self.store.run(partial(self._review, number=int(permit.id[2:]))):
-                log.info("%s", taken)
-                self.on_queued()
+            await self._attend("emergency", self.store.run(partial(self._review, number=int(permit.id[2:]))))
 
     def _review(self, connection: Connection, number: int) -> str | None:
         """Take the step that is due about an emergency, if it still is; return a line for the log."""
@@ -88,16 +86,20 @@ class Reminders:
         record(connection, Event(now, step, text=", ".join(sorted(told)) or None, permit_id=permit.key))
         return f"{permit.id} {step} nrcpt={len(told)}"
 
-    async def _attend(self, matter: Matter) -> None:
+    async def _look_after(self, matter: Matter) -> str | None:
+        content = await self._read_ahead(matter)
+        return await self.store.run(partial(self._take_steps, matter=matter, content=content))
+
+    async def _attend(self, kind: str, steps: Awaitable[str | None]) -> None:
+        """Take the steps about one thing that waits, and write its line to the log; raises StoreError."""
         try:
-            content = await self._read_ahead(matter)
-            taken = await self.store.run(partial(self._take_steps, matter=matter, content=content))
+            taken = await steps
         except StoreError:
             raise
         except mailings.MailingInFlight:
             return  # it expires when the next hop has answered
-        except Exception:  # a fault of ours with one matter must not keep the others waiting
-            log.exception("a %s that waits could not be attended to", matter.kind)
+        except Exception:  # a fault of ours with one of them must not keep the others waiting
+            log.exception("%s: what waits for people could not be attended to", kind)
             return
         if taken:
             log.info("%s", taken)

@@ -67,3 +67,13 @@ async def test_processes_that_look_at_once_tell_once(scene):
     scene.service.declare_emergency("DOA", HEAD, "a burst pipe", 4)
     await asyncio.gather(*(scene.reminders.attend() for _ in range(4)))
     assert len(take_mails(scene.store, scene.now + 1)) == 2
+
+
+async def test_a_fault_with_one_keeps_no_other_matter_waiting(scene, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gatekeeper.outbox.to_reviewers.ask_for_review", fail)
+    scene.service.declare_emergency("DOA", HEAD, "a burst pipe", 4)
+    scene.ask()
+    assert set(dict(await scene.after())) == {CIO, DEPUTY, HEAD}  # about the request
