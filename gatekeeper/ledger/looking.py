@@ -15,6 +15,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.policy.approvers import Approvers
+from gatekeeper.policy.matters import moment_after
 from gatekeeper.rules.specs import Span
 from gatekeeper.store import views
 from gatekeeper.store.views import BatchView, MailingView
@@ -96,6 +97,6 @@ def listed(ctx: VerbContext, state: str | None) -> Sequence[MailingView]:
 
 
 def _after(ctx: VerbContext, mailing: MailingView, span: Span) -> datetime | None:
-    if mailing.state is not MailingState.HELD or mailing.held_at is None or not span:
+    if mailing.state is not MailingState.HELD or mailing.held_at is None:
         return None
-    return ctx.calendar.after(moment_of(mailing.held_at), span.working_days, span.time)
+    return moment_after(ctx.calendar, moment_of(mailing.held_at), span)

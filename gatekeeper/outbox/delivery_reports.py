@@ -11,7 +11,7 @@ from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.notices import DeliveryReport, Occasion, RecipientReport
 from gatekeeper.outbox.letterhead import Letterhead, once_name
-from gatekeeper.outbox.to_senders import OF_ONE, OF_SEVERAL, sent_so_far
+from gatekeeper.outbox.to_senders import OF_ONE, OF_SEVERAL, by_owner, sent_so_far
 from gatekeeper.store import Arrival, Connection, jobs
 from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
 
@@ -29,10 +29,7 @@ class EndOfMailing:
 
     def of_each_sender(self) -> list[EndOfMailing]:
         """Return the end of each sender's batches: each sender gets a report about their own."""
-        found: dict[str, list[BatchView]] = {}
-        for batch in self.batches:
-            found.setdefault(batch.owner, []).append(batch)
-        return [replace(self, batches=batches) for batches in found.values()]
+        return [replace(self, batches=batches) for batches in by_owner(self.batches)]
 
     @property
     def addressee(self) -> str | None:

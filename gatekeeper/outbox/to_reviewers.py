@@ -10,6 +10,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.notices import MatterNotice, labelled, plain, say_count
 from gatekeeper.outbox.letterhead import Letterhead, once_name, said
+from gatekeeper.policy.matters import moment_after
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs
@@ -41,11 +42,8 @@ def due_step(ruleset: Ruleset, events: Sequence[EventView], now: float) -> str |
     told = [event.at for event in events if event.act in (NOTIFIED, REMINDED)]
     if not told:
         return NOTIFIED
-    span = ruleset.held.remind
-    if not span:
-        return None
-    again = calendar_of(ruleset).after(moment_of(max(told)), span.working_days, span.time)
-    return REMINDED if moment_of(now) >= again else None
+    again = moment_after(calendar_of(ruleset), moment_of(max(told)), ruleset.held.remind)
+    return REMINDED if again and moment_of(now) >= again else None
 
 
 @immutable

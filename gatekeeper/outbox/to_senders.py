@@ -113,8 +113,12 @@ def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: 
 
 def by_sender(kept: Iterable[BatchView]) -> list[list[BatchView]]:
     """Return the batches of which letters may tell, each sender's apart, in the order of arrival."""
+    return by_owner(batch for batch in kept if batch.notify and batch.owner)
+
+
+def by_owner(kept: Iterable[BatchView]) -> list[list[BatchView]]:
+    """Return the batches, each owner's apart, in the order of arrival."""
     found: dict[str, list[BatchView]] = {}
     for batch in kept:
-        if batch.notify and batch.owner:
-            found.setdefault(batch.owner, []).append(batch)
+        found.setdefault(batch.owner, []).append(batch)
     return list(found.values())

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from gatekeeper.address import normalise
 from gatekeeper.outbox.letterhead import Letterhead, said
 from gatekeeper.policy.approvers import Approvers, Missing, Question, agency_of
+from gatekeeper.policy.matters import moment_after
 from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store.reminders import ASKED, ESCALATED, HeldBatches
@@ -64,8 +65,7 @@ def _one(missing: Missing) -> str:
 
 def goes_back_at(letterhead: Letterhead, since: datetime) -> datetime | None:
     """Return when a mailing that is held since then goes back undecided; None where it never does."""
-    span = letterhead.ruleset.held.expire
-    return calendar_of(letterhead.ruleset).after(since, span.working_days, span.time) if span else None
+    return moment_after(calendar_of(letterhead.ruleset), since, letterhead.ruleset.held.expire)
 
 
 def goes_back(letterhead: Letterhead, since: datetime, sender: str = "its sender") -> str:

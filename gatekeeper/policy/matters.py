@@ -50,7 +50,7 @@ class Matter:
 def matter_of_mailing(ruleset: Ruleset, held: HeldMailing, legal: Iterable[RequestView]) -> Matter:
     """Return a held mailing as a matter. Args: `legal` are requests for legal notices, one of which it may be."""
     calendar, since = calendar_of(ruleset), moment_of(held.held_at)
-    needed_by, ends = _needed_by(held, legal), _after(calendar, since, ruleset.held.expire)
+    needed_by, ends = _needed_by(held, legal), moment_after(calendar, since, ruleset.held.expire)
     return _with_steps(Matter(MatterKind.MAILING, held.key, since, needed_by=needed_by, ends=ends), held.steps)
 
 
@@ -93,7 +93,7 @@ def last_day(ruleset: Ruleset, request: RequestView) -> date | None:
     if request.draft.planned:
         return calendar.add(request.draft.planned, WINDOW)
     since = request.changed_at if request.state is RequestState.CHANGES else request.submitted_at
-    ends = _after(calendar, moment_of(since), ruleset.held.expire)
+    ends = moment_after(calendar, moment_of(since), ruleset.held.expire)
     return calendar.day(ends) if ends else None
 
 
@@ -126,10 +126,10 @@ def _is_to_escalate(matter: Matter, held: Held, calendar: Calendar, now: datetim
 
 
 def _has_passed(calendar: Calendar, since: datetime, span: Span, now: datetime) -> bool:
-    end = _after(calendar, since, span)
+    end = moment_after(calendar, since, span)
     return end is not None and now >= end
 
 
-def _after(calendar: Calendar, since: datetime, span: Span) -> datetime | None:
+def moment_after(calendar: Calendar, since: datetime, span: Span) -> datetime | None:
     """Return the moment a span later; None where the span is not given."""
     return calendar.after(since, span.working_days, span.time) if span else None
