@@ -32,15 +32,17 @@ async def with_cancelled(store: Store, arrival: Arrival) -> Arrival:
         for digest in approved.bodies:
             body = await store.read(partial(read_body, digest=digest))
             if await run_long(cancels, content, body):
-                return replace(arrival, cancelled=_for_content(approved.mailing, arrival))
+                return replace(arrival, cancelled=_as_of_today(approved.mailing, arrival))
     return arrival
 
 
-def _for_content(cancelled: Cancelled, arrival: Arrival) -> Cancelled:
-    """Return the mailing with its permit made out for this message, as it is and today."""
+def _as_of_today(cancelled: Cancelled, arrival: Arrival) -> Cancelled:
+    """Return the mailing with its permit as good today, for the same sender, who has to be known, and for no content:
+    that was compared.
+    """
     permit = replace(
         cancelled.permit,
-        digests=frozenset({arrival.facts.content_digest}),
+        digests=frozenset(),
         likeness=None,
         ceiling=None,
         until=max(cancelled.permit.until, arrival.now),

@@ -294,3 +294,13 @@ def test_no_html_says_more_than_the_approved_one(inside):
     assert not cancels(called_off(rest=HTML % inside), approved)
     assert not cancels(called_off(rest=(HTML % inside).replace("Hello", "")), approved)
     assert cancels(called_off(rest=HTML % inside), message("REQUEST", rest=HTML % inside))
+
+
+@pytest.mark.parametrize(
+    "forged", [{"authenticated": False}, {"login": "other@doa.example.gov"}], ids=["nobody vouches", "another's login"]
+)
+async def test_a_forged_name_calls_nothing_off(scene, forged):
+    """What anybody can write as MAIL FROM and From does not stand for the organizer."""
+    await approve_an_invitation(scene)
+    made = replace(scene.message(EVERYONE, sender=ORGANIZER), content=called_off(), **forged)
+    assert "Held for approval" in (await scene.pipeline.receive(made, scene.hop)).text
