@@ -63,7 +63,7 @@ class Signins:
         token, now = secrets.token_urlsafe(_TOKEN_OCTETS), self.clock()
         link = SigninLink(signins.hashed(token), normalise(address), now + seconds)
         self.store.call(partial(signins.forget, now=now, idle=self.idle, limit=self.limit))
-        self.store.call(partial(signins.add_link, link=link, now=now))
+        self.store.call(partial(signins.add_link, link=link))
         return token
 
     def link(self, token: str) -> SigninLink | None:

@@ -1,6 +1,6 @@
-"""Sessions of the web console and one-time links. Of tokens and codes only hashes are stored.
+"""Sessions of the web console and one-time links. Of tokens only hashes are stored.
 
-A session ends at once where its row is removed, by whoever it belongs to or an admin.
+A session ends at once where its row is removed.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.schema import console_sessions, signin_links
 
 _SEEN_EVERY = 30.0  # seconds between two notes that a session is used
-MOST_TRIES = 5  # codes that may be tried for one link
 
 
 @immutable
@@ -37,13 +36,10 @@ class SigninLink:
     token: bytes  # its hash
     address: str
     until: float
-    browser: bytes | None = None  # hash of what the browser holds that asked for it; None where any may use it
-    code: bytes | None = None  # hash of the code that another browser needs
-    tries: int = 0
 
 
 def hashed(token: str) -> bytes:
-    """Return what is stored of a token or code."""
+    """Return what is stored of a token."""
     return sha256(token.encode()).digest()
 
 
@@ -97,33 +93,16 @@ def sessions_of(connection: Connection, address: str) -> list[SessionView]:
 # -- links -------------------------------------------------------------------------------------------------------
 
 
-def add_link(connection: Connection, link: SigninLink, now: float) -> None:
+def add_link(connection: Connection, link: SigninLink) -> None:
     """Store a link."""
-    names = ("token", "address", "until", "browser", "code", "tries")
-    values = {name: getattr(link, name) for name in names}
-    connection.execute(insert(signin_links).values(**values, made_at=now))
-
-
-def count_links(connection: Connection, address: str, since: float) -> int:
-    """Return how many links were made for an address since that time."""
-    own = (signin_links.c.address == address, signin_links.c.made_at > since)
-    return connection.execute(select(func.count()).select_from(signin_links).where(*own)).scalar_one()
+    connection.execute(insert(signin_links).values(token=link.token, address=link.address, until=link.until))
 
 
 def find_link(connection: Connection, token: bytes, now: float) -> SigninLink | None:
     """Return a link that can still be used; looking changes nothing."""
-    good = (signin_links.c.token == token, signin_links.c.until > now, signin_links.c.tries < MOST_TRIES)
-    row = connection.execute(select(signin_links).where(*good)).mappings().first()
-    if row is None:
-        return None
-    octets = {name: None if row[name] is None else bytes(row[name]) for name in ("token", "browser", "code")}
-    return SigninLink(address=row["address"], until=row["until"], tries=row["tries"], **octets)  # type: ignore[arg-type]
-
-
-def count_try(connection: Connection, token: bytes) -> None:
-    """Count a wrong code."""
-    one = signin_links.c.token == token
-    connection.execute(update(signin_links).where(one).values(tries=signin_links.c.tries + 1))
+    query = select(signin_links).where(signin_links.c.token == token, signin_links.c.until > now)
+    row = connection.execute(query).mappings().first()
+    return SigninLink(bytes(row["token"]), row["address"], row["until"]) if row else None
 
 
 def use_link(connection: Connection, token: bytes) -> bool:

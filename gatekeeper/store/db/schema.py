@@ -478,7 +478,7 @@ console_sessions = Table(  # of the web console; the browser has the token, here
     metadata,
     Column("token", LargeBinary(32), primary_key=True),
     Column("address", Text, nullable=False),
-    Column("method", String(16), nullable=False),  # how they signed in: link, start
+    Column("method", String(16), nullable=False),  # how they signed in: start
     Column("client", Text, nullable=False),
     Column("program", Text, nullable=False),  # the browser, by its own words
     Column("began_at", Double, nullable=False),
@@ -492,11 +492,6 @@ signin_links = Table(  # one-time links by which people sign in; removed once us
     metadata,
     Column("token", LargeBinary(32), primary_key=True),
     Column("address", Text, nullable=False),
-    Column("browser", LargeBinary(32)),
-    Column("code", LargeBinary(32)),
-    Column("tries", Integer, nullable=False, server_default="0"),
-    Column("made_at", Double, nullable=False),
     Column("until", Double, nullable=False),
     sqlite_with_rowid=False,
 )
-Index("signin_links_by_address", signin_links.c.address)
