@@ -347,6 +347,21 @@ class Settings:
         sections = {name: _section(kind, values) for name, kind in _SECTIONS.items()}
         return cls(**sections, console=values["console"], workers=values["workers"], texts=texts, origins=origins)
 
+    @property
+    def console_url(self) -> str:
+        """The address at which browsers find the console. Raises SettingsError where it would not be safe.
+
+        Without TLS of its own it listens on loopback or a unix socket only, where a proxy with TLS stands before it.
+        """
+        place, public = self.console, self.judging.public_url.rstrip("/")
+        if place is None:
+            raise SettingsError("--console is off: expected host:port, such as 127.0.0.1:8025")
+        if not place.path and place.host not in ("127.0.0.1", "::1", "localhost"):
+            raise SettingsError(f"--console {place}: expected loopback or unix:PATH, behind a proxy with TLS")
+        if place.path and not public:
+            raise SettingsError(f"--console {place}: expected --public-url too, the address that browsers see")
+        return public or f"http://{place}"
+
     def share_of_worker(self) -> Settings:
         """The settings of one of the workers: what holds for the gate as a whole is divided among them."""
         connections = -(-self.listening.max_connections // self.workers)

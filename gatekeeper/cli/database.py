@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from gatekeeper.cli.common import CONFIG, NO_INPUT, TEMPORARY, Failure
-from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
+from gatekeeper.rules import Ruleset
+from gatekeeper.service.ledger_in_force import NotInForce, read_stored, stored_rules
 from gatekeeper.settings import Settings
-from gatekeeper.store import Database, Store, StoreError, StoreSetupError, rulesets
+from gatekeeper.store import Database, Store, StoreError, StoreSetupError
 
 
 @contextmanager
@@ -43,15 +43,19 @@ def open_store(settings: Settings) -> Iterator[Store]:
             store.close()
 
 
+@contextmanager
+def exit_without_rules() -> Iterator[None]:
+    """Turn NotInForce into a Failure with EX_CONFIG."""
+    try:
+        yield
+    except NotInForce as error:
+        raise Failure(str(error), CONFIG) from None
+
+
 def ruleset_in_force(store: Store) -> Ruleset:
     """Return the ruleset in force, which the gate stored in this database.
 
     Raises: Failure with EX_CONFIG where none is stored, or where this program cannot read it.
     """
-    stored = store.call(rulesets.in_force)
-    if stored is None:
-        raise Failure("no ruleset is in force on this database yet: start `gatekeeper serve` once", CONFIG)
-    try:
-        return parse_ruleset(stored.text, stored.name, Path(stored.name).parent)
-    except RulesetError as error:
-        raise Failure(f"the ruleset in force cannot be read by this program: {error}", CONFIG) from None
+    with exit_without_rules():
+        return read_stored(stored_rules(store))

@@ -25,19 +25,16 @@ from gatekeeper.cli.common import (
     setting_options,
     settings_of,
 )
-from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.database import exit_without_rules, open_store
 from gatekeeper.cli.table import table
 from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.moments import local_text
-from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, say_count
-from gatekeeper.outbox.letterhead import Letterhead
-from gatekeeper.policy.active import texts_of
+from gatekeeper.notices import say_count
 from gatekeeper.policy.agreement import Agreements
-from gatekeeper.rules import Ruleset
 from gatekeeper.rules.specs import OTHER_DENIAL
+from gatekeeper.service.ledger_in_force import ledger_under, stored_rules
 from gatekeeper.settings import Settings
-from gatekeeper.store import Store, rulesets
 from gatekeeper.store.permits import PermitEffect
 from gatekeeper.store.views import EventView
 
@@ -67,36 +64,14 @@ def open_ledger(settings: Settings) -> Iterator[LedgerService]:
     Raises: Failure with EX_NOINPUT, EX_NOPERM or EX_DATAERR for what LedgerService refuses.
     """
     with open_store(settings) as store, _exit_on_ledger_error():
-        ruleset, (hostname, public_url) = ruleset_in_force(store), _names_of_gate(settings, store)
-        click.get_current_context().meta[_ZONE] = ruleset.timezone
-        yield LedgerService(store, Letterhead(ruleset, hostname, public_url, _texts(ruleset)), store.now)
+        with exit_without_rules():
+            ledger = ledger_under(stored_rules(store), store, settings, _warn)
+        click.get_current_context().meta[_ZONE] = ledger.ruleset.timezone
+        yield ledger
 
 
-def _names_of_gate(settings: Settings, store: Store) -> tuple[str, str]:
-    """Return the host name and public URL of the gate, under which it writes: so that mails about one thing are one
-    thread.
-
-    A flag of the command wins; where no gate has stored its names, the command's own settings count.
-    """
-    judging, stored = settings.judging, store.call(rulesets.in_force)
-    hostname, public_url = judging.hostname, judging.public_url
-    if stored and stored.hostname and settings.origins["hostname"] != "flag":
-        hostname = stored.hostname
-    if stored and stored.public_url is not None and settings.origins["public_url"] != "flag":
-        public_url = stored.public_url
-    return hostname, public_url
-
-
-def _texts(ruleset: Ruleset) -> NoticeTemplates:
-    """Return the organisation's own notice templates.
-
-    Where they cannot be read, return the built-in templates and print why: a decision does not wait for templates.
-    """
-    try:
-        return texts_of(ruleset)
-    except TemplatesError as error:
-        click.echo(f"gatekeeper: notices are written by the built-in templates: {error}", err=True)
-        return BUILT_IN
+def _warn(text: str) -> None:
+    click.echo(f"gatekeeper: {text}", err=True)
 
 
 def _settings_and_own(given: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from gatekeeper.address import is_valid, normalise
-from gatekeeper.cli.common import USAGE, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.common import CONFIG, USAGE, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.ledger.signins import Signins
+from gatekeeper.settings import SettingsError
 
 _HOURS = 24.0
 
@@ -30,7 +31,10 @@ def link(address: str, hours: float, as_json: bool, **given: Any) -> None:
     if not is_valid(address):
         raise Failure(f"{address!r}: expected an address, such as cio@example.gov", USAGE)
     settings = settings_of(given)
-    base = settings.judging.public_url.rstrip("/") or f"http://{settings.console or '127.0.0.1:8025'}"
+    try:
+        base = settings.console_url
+    except SettingsError as error:
+        raise Failure(str(error), CONFIG) from None
     with open_store(settings) as store:
         token = Signins(store, clock=store.now).make_link(address, hours * 3_600)
     found = {"address": normalise(address), "link": f"{base}/signin/start/{token}", "hours": hours}
