@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.marks import marked_line
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import LifecycleError
 from gatekeeper.outbox.letterhead import Letterhead
@@ -21,6 +22,9 @@ from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, StoreError
 from gatekeeper.store.events import Act
 from gatekeeper.workdays import Calendar
+
+_MOST_REASON = 10_000  # characters that an act keeps
+_LAST_YEAR = 2999  # of dates that people name: time zones end with the year 9999
 
 
 class LedgerError(Exception):
@@ -75,20 +79,26 @@ class VerbContext:
         return self.calendar.day(self.moment)
 
     def window_end(self, day: date) -> float:
-        """Return the end of the second working day after `day`, by the organisation's clock."""
-        return self.end_of(self.calendar.add(day, WINDOW))
+        """Return the end of the second working day after `day`, by the organisation's clock. Raises as `end_of`."""
+        return self.end_of(self.calendar.add(_not_too_late(day), WINDOW))
 
     def end_of(self, day: date) -> float:
-        """Return the last second of a day."""
-        return self.calendar.end_of(day).timestamp()
+        """Return the last second of a day. Raises LedgerError for one that no calendar knows."""
+        return self.calendar.end_of(_not_too_late(day)).timestamp()
 
     def start_of(self, day: date) -> float:
-        """Return the first second of a day."""
-        return self.calendar.before(day, 0).timestamp()
+        """Return the first second of a day. Raises as `end_of`."""
+        return self.calendar.before(_not_too_late(day), 0).timestamp()
 
     def day_of(self, seconds: float) -> date:
         """Return the day of a time, by the organisation's clock."""
         return self.calendar.day(moment_of(seconds))
+
+
+def _not_too_late(day: date) -> date:
+    if day.year > _LAST_YEAR:
+        raise LedgerError(f"{day}: expected a day before {_LAST_YEAR + 1}")
+    return day
 
 
 @contextmanager
@@ -102,7 +112,7 @@ def named(id: str) -> Iterator[None]:
 
 def act_of(by: str, reason: str, now: float) -> Act:
     """Return an act of somebody, with the login of the operating system."""
-    return Act(now, normalise(by), _login(), " ".join(reason.split()))
+    return Act(now, normalise(by), _login(), marked_line(reason, _MOST_REASON))
 
 
 def require_reason(ctx: VerbContext, what: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import email
+from datetime import date
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound
+from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound, Terms
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import batches, cleanup, jobs
@@ -187,3 +188,20 @@ async def test_an_export_is_for_who_reads_and_is_noted_before_a_byte_is_given(st
         service.export(1, "nobody@example.org")
     assert service.show(1).events[-1].act == "held"
     assert [event.act for event in service.export(1, "admin@example.gov").events] == ["held", "exported"]
+
+
+async def test_a_day_that_no_calendar_knows_is_refused(store, service):
+    await hold(store)
+    for act in (
+        lambda day: service.approve(1, CIO, "fine", Terms(until=day)),
+        lambda day: service.suspend("sender", "news@doa.example.gov", CIO, "why", day),
+    ):
+        with pytest.raises(LedgerError, match="9999-12-31: expected a day before 3000"):
+            act(date(9999, 12, 31))
+    assert service.show(1).mailing.state == "held"
+
+
+async def test_what_nobody_sees_in_a_reason_is_marked(store, service):
+    await hold(store)
+    service.deny(1, CIO, "no\x00\x1b[2J \u202e\n  more", category="other")
+    assert service.show(1).events[-1].text == "no[U+0000][U+001B][2J [U+202E] more"
