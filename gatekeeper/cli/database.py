@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gatekeeper.cli.common import CONFIG, NO_INPUT, TEMPORARY, Failure
-from gatekeeper.rules import Ruleset
-from gatekeeper.service.ledger_in_force import NotInForce, read_stored, stored_rules
 from gatekeeper.settings import Settings
 from gatekeeper.store import Database, Store, StoreError, StoreSetupError
 
@@ -41,21 +39,3 @@ def open_store(settings: Settings) -> Iterator[Store]:
             yield store
         finally:
             store.close()
-
-
-@contextmanager
-def exit_without_rules() -> Iterator[None]:
-    """Turn NotInForce into a Failure with EX_CONFIG."""
-    try:
-        yield
-    except NotInForce as error:
-        raise Failure(str(error), CONFIG) from None
-
-
-def ruleset_in_force(store: Store) -> Ruleset:
-    """Return the ruleset in force, which the gate stored in this database.
-
-    Raises: Failure with EX_CONFIG where none is stored, or where this program cannot read it.
-    """
-    with exit_without_rules():
-        return read_stored(stored_rules(store))

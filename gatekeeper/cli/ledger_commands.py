@@ -25,7 +25,7 @@ from gatekeeper.cli.common import (
     setting_options,
     settings_of,
 )
-from gatekeeper.cli.database import exit_without_rules, open_store
+from gatekeeper.cli.database import open_store
 from gatekeeper.cli.table import table
 from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound, Terms
 from gatekeeper.ledger.terms import BINDINGS
@@ -64,8 +64,7 @@ def open_ledger(settings: Settings) -> Iterator[LedgerService]:
     Raises: Failure with EX_NOINPUT, EX_NOPERM or EX_DATAERR for what LedgerService refuses.
     """
     with open_store(settings) as store, _exit_on_ledger_error():
-        with exit_without_rules():
-            ledger = ledger_under(stored_rules(store), store, settings, _warn)
+        ledger = ledger_under(stored_rules(store), store, settings, _warn)
         click.get_current_context().meta[_ZONE] = ledger.ruleset.timezone
         yield ledger
 

@@ -11,11 +11,11 @@ from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import texts_of
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.settings import Settings
-from gatekeeper.store import Store, rulesets
+from gatekeeper.store import Store, StoreSetupError, rulesets
 from gatekeeper.store.rulesets import StoredRuleset
 
 
-class NotInForce(ValueError):
+class NotInForce(StoreSetupError):
     """There are no rules in force on the database, or this program cannot read them; the text says what to do."""
 
 
@@ -27,8 +27,12 @@ def stored_rules(store: Store) -> StoredRuleset:
     return stored
 
 
-def read_stored(stored: StoredRuleset) -> Ruleset:
-    """Return stored rules. Raises NotInForce where this program cannot read them."""
+def rules_in_force(store: Store) -> Ruleset:
+    """Return the rules in force. Raises NotInForce, StoreError."""
+    return _read(stored_rules(store))
+
+
+def _read(stored: StoredRuleset) -> Ruleset:
     try:
         return parse_ruleset(stored.text, stored.name, Path(stored.name).parent)
     except RulesetError as error:
@@ -40,7 +44,7 @@ def ledger_under(stored: StoredRuleset, store: Store, settings: Settings, warn: 
 
     Args: `warn` is told where the organisation's own notice templates cannot be read.
     """
-    ruleset, (hostname, public_url) = read_stored(stored), _names_of_gate(stored, settings)
+    ruleset, (hostname, public_url) = _read(stored), _names_of_gate(stored, settings)
     return LedgerService(store, Letterhead(ruleset, hostname, public_url, _texts(ruleset, warn)), store.now)
 
 

@@ -25,12 +25,13 @@ from gatekeeper.cli.common import (
     setting_options,
     settings_of,
 )
-from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.periods import period, progress, since_option, until_option
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.model import Action
 from gatekeeper.rules import Ruleset
+from gatekeeper.service.ledger_in_force import rules_in_force
 from gatekeeper.store import Store
 from gatekeeper.store import audit_chain as chains
 from gatekeeper.store.audit_chain import ChainReport
@@ -138,7 +139,7 @@ def search(
     """Find recorded decisions. Each search is recorded too: who searched, and for what."""
     wanted = {name: given[name] for name in _WANTED if given[name] is not None}
     with open_store(settings_of(given)) as store:
-        ruleset = ruleset_in_force(store)
+        ruleset = rules_in_force(store)
         _check_auditor(ruleset, normalise(by))
         begin, end = period(since, until, store.now(), ruleset.timezone)
         _note(store, normalise(by), case, {**wanted, "since": begin, "until": end, "acts": acts})

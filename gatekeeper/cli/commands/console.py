@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gatekeeper.cli.common import CONFIG, UNAVAILABLE, Failure, setting_options, settings_of
-from gatekeeper.cli.database import exit_without_rules, open_store
+from gatekeeper.cli.database import open_store
 
 
 @click.command()
@@ -23,7 +23,7 @@ def console(**given: Any) -> None:
 
     settings = settings_of(given)
     log.configure(settings.ops)
-    with open_store(settings) as store, exit_without_rules():
+    with open_store(settings) as store:
         try:
             pages.serve(settings, store)
         except SettingsError as error:

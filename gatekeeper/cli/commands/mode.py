@@ -19,13 +19,14 @@ from gatekeeper.cli.common import (
     setting_options,
     settings_of,
 )
-from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.language.units import parse_duration
 from gatekeeper.service.heartbeat import SEEN_SECONDS
+from gatekeeper.service.ledger_in_force import rules_in_force
 from gatekeeper.store import Store, modes, rulesets
 
 _LONGEST = 7 * 86_400.0  # seconds; to observe for longer, set --mode
@@ -82,7 +83,7 @@ def _change(store: Store, word: str, by: str, reason: str, seconds: float | None
     by, reason = normalise(by), " ".join(reason.split())
     if not reason:
         raise Failure("--reason is empty: expected why", DATA_ERROR)
-    _check_role(ruleset_in_force(store), by)
+    _check_role(rules_in_force(store), by)
     now = store.now()
     until = None if seconds is None else now + seconds
     store.call(partial(modes.change, new=modes.ModeChange(now, word, until, by, login_name(), reason)))
@@ -119,7 +120,7 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
     running = store.call(partial(modes.list_processes, since=now - SEEN_SECONDS))
     by_setting = any(process.mode == OBSERVE for process in running) if running else setting == OBSERVE
     observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > now
-    ruleset = ruleset_in_force(store) if store.call(rulesets.in_force) else None
+    ruleset = rules_in_force(store) if store.call(rulesets.in_force) else None
     enforced = None if ruleset is None or ruleset.enforce is None else sorted(ruleset.enforce)
     return {
         "mode": OBSERVE if observing or by_setting else ENFORCE,

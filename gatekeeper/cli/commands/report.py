@@ -10,10 +10,11 @@ import click
 from gatekeeper.audit.compliance import Compliance, ComplianceShare, ObservedViolation
 from gatekeeper.audit.history import History
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.cli.database import open_store, ruleset_in_force
+from gatekeeper.cli.database import open_store
 from gatekeeper.cli.periods import period, progress, since_option, until_option
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.service.ledger_in_force import rules_in_force
 from gatekeeper.store import Store, modes, views
 from gatekeeper.store.views import MailingStatus
 
@@ -30,7 +31,7 @@ _SHOWN = 50  # mailings that would have been stopped
 def report(since: str, until: str | None, agency: str | None, as_json: bool, **given: Any) -> None:
     """Report what each agency sent, what was held, denied or broke a rule, and what would have been held."""
     with open_store(settings_of(given)) as store:
-        ruleset = ruleset_in_force(store)
+        ruleset = rules_in_force(store)
         if agency is not None and agency not in ruleset.agencies:
             raise Failure(f"{agency}: no such agency in the rules in force", NO_INPUT)
         begin, end = period(since, until, store.now(), ruleset.timezone)
