@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gatekeeper.console import pages
 from gatekeeper.console.desk import Desk
-from gatekeeper.console.guard import Guard
+from gatekeeper.console.guard import Guard, visitor_for
 from gatekeeper.console.rendering import page
 from gatekeeper.ledger.context import Unavailable
 
@@ -68,9 +69,9 @@ def make_app(desk: Desk) -> Starlette:
     routes = [Route(each.path, _endpoint(desk, each), methods=[each.method]) for each in ROUTES]
 
     async def missing(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        text = "no such page" if status == 404 else "this page is not made for that"
-        return await run_in_threadpool(_error, desk, request, status, text)
+        assert isinstance(error, HTTPException)
+        text = "no such page" if error.status_code == 404 else "this page is not made for that"
+        return await run_in_threadpool(_answer, desk, request, _refuse(pages.Refused(error.status_code, text)))
 
     guard = Middleware(Guard, desk=desk)
     return Starlette(routes=routes, middleware=[guard], exception_handlers={HTTPException: missing})
@@ -78,39 +79,65 @@ def make_app(desk: Desk) -> Starlette:
 
 def _endpoint(desk: Desk, route: PageRoute) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        if request.method == "POST":
+        make = route.page if route.who is ANYBODY else _for_visitors(route.page)
+        try:
             request.state.form = await _form(request)
-        return await run_in_threadpool(_answer, desk, route, request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except pages.Refused as refused:
+            make = _refuse(refused)
+        return await run_in_threadpool(_answer, desk, request, make)
 
     return endpoint
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form; none of one that is too large."""
-    octets = b""
+    """Return the fields of a form; of one that is named twice the last. Raises Refused where it is too large."""
+    octets = bytearray()
     async for chunk in request.stream():
         octets += chunk
         if len(octets) > _MOST_FORM:
-            return {}
-    request._body = octets
-    form = await request.form(max_files=0)
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+            raise pages.Refused(413, f"this form is too large: at most {_MOST_FORM:,} octets are read; write less")
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return {}
+    return dict(parse_qsl(octets.decode("ascii", "replace"), keep_blank_values=True))
 
 
-def _answer(desk: Desk, route: PageRoute, request: Request) -> Response:
-    if route.who is not ANYBODY and request.state.visitor is None:
-        return RedirectResponse("/signin", 303)
+def _for_visitors(make: pages.Page) -> pages.Page:
+    """Return a page that leads whoever is not signed in to where they can."""
+
+    def made(desk: Desk, request: Request) -> Response:
+        return make(desk, request) if visitor_for(desk, request) else RedirectResponse("/signin", 303)
+
+    return made
+
+
+def _refuse(refused: pages.Refused) -> pages.Page:
+    def made(desk: Desk, request: Request) -> Response:
+        raise refused
+
+    return made
+
+
+def _answer(desk: Desk, request: Request, make: pages.Page) -> Response:
+    """Return what a page makes, or the page that says why there is none."""
     try:
-        return route.page(desk, request)
+        return _page(desk, request, make)
+    except Unavailable as error:
+        log.warning("%s cannot answer: %s", request.state.id, error)
+        text = f"the console cannot answer now: try again. Number of this request: {request.state.id}\n"
+        return Response(text, 503, {"retry-after": "10"}, "text/plain")
+
+
+def _page(desk: Desk, request: Request, make: pages.Page) -> Response:
+    try:
+        return make(desk, request)
     except Unavailable:
-        log.warning("%s the database does not answer", request.state.id)
-        return Response("the database does not answer: try again\n", 503, {"retry-after": "10"}, "text/plain")
+        raise
     except Exception as error:
-        if refusal := pages.refusal_of(error):
-            return _error(desk, request, *refusal)
-        log.exception("%s a fault of the console", request.state.id)
-        return _error(desk, request, 500, "a fault of the console: tell your administrator, with the number below")
-
-
-def _error(desk: Desk, request: Request, status: int, text: str) -> Response:
+        refusal = pages.refusal_of(error)
+        if refusal is None:
+            log.exception("%s a fault of the console", request.state.id)
+            refusal = 500, "a fault of the console: tell your administrator, with the number below"
+    status, text = refusal
     return page(desk, request, "error.html", status, text=text, missing=status == 404)

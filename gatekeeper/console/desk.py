@@ -73,7 +73,6 @@ class Visitor:
     """Somebody who is signed in."""
 
     address: str
-    roles: frozenset[str]
     token: str = field(repr=False)
 
     @property

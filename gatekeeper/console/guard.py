@@ -1,4 +1,4 @@
-"""What holds for every request: whose it is, where it comes from, which headers its answer has.
+"""What holds for every request: who asks, where it comes from, which headers its answer has.
 
 A request for another host, or a change that another site asks for, goes no further. Each answer has an id, which the
 log has too, and how long it took.
@@ -12,13 +12,13 @@ import secrets
 import time
 from collections.abc import Mapping
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatekeeper.console.desk import Desk, Visitor
+from gatekeeper.ledger.service import LedgerService
 
 log = logging.getLogger("gatekeeper.console")
 
@@ -71,11 +71,8 @@ class Guard:
                 log.info("%s %s %s %s", name, request.method, _logged(request.url.path), message["status"])
             await send(message)
 
-        scope["state"] = {**scope.get("state", {}), "id": name, "visitor": None}
-        refused = self._refusal(request)
-        if refused is None:
-            scope["state"]["visitor"] = await run_in_threadpool(self._visitor, request)
-        await (refused or self._app)(scope, receive, with_headers)
+        scope["state"] = {**scope.get("state", {}), "id": name}
+        await (self._refusal(request) or self._app)(scope, receive, with_headers)
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "") != self._desk.host:
@@ -88,19 +85,28 @@ class Guard:
             return PlainTextResponse("another site asked for this: open the page here and try again\n", 403)
         return None
 
-    def _visitor(self, request: Request) -> Visitor | None:
-        """Return who is signed in, with the roles of the rules in force now."""
-        token = request.cookies.get(cookie_name(self._desk))
-        session = self._desk.signins.session(token) if token else None
-        if session is None or token is None:
-            return None
-        person = self._desk.service().ruleset.people.get(session.address)
-        return Visitor(session.address, frozenset(person.roles) if person else frozenset(), token)
-
 
 def _logged(path: str) -> str:
     """Return a path for the log: without the token of a link, which would sign somebody in."""
     return f"{_LINKS}*" if path.startswith(_LINKS) else path
+
+
+def ledger_for(desk: Desk, request: Request) -> LedgerService:
+    """Return the ledger under the rules in force, the same throughout a request. Raises Unavailable."""
+    if not hasattr(request.state, "ledger"):
+        request.state.ledger = desk.service()
+    ledger: LedgerService = request.state.ledger
+    return ledger
+
+
+def visitor_for(desk: Desk, request: Request) -> Visitor | None:
+    """Return who is signed in, found once a request; None where nobody is. Raises Unavailable."""
+    if not hasattr(request.state, "visitor"):
+        token = request.cookies.get(cookie_name(desk))
+        session = desk.signins.session(token) if token else None
+        request.state.visitor = Visitor(session.address, token) if session and token else None
+    visitor: Visitor | None = request.state.visitor
+    return visitor
 
 
 def cookie_name(desk: Desk) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -12,18 +11,17 @@ from starlette.responses import RedirectResponse, Response
 
 from gatekeeper.console import frame
 from gatekeeper.console.desk import Desk, Visitor
-from gatekeeper.console.guard import FRAME_POLICY, cookie_name, is_own_form
+from gatekeeper.console.guard import FRAME_POLICY, cookie_name, is_own_form, ledger_for, visitor_for
 from gatekeeper.console.rendering import STATIC, page
 from gatekeeper.ledger.looking import BatchView
-from gatekeeper.ledger.service import LedgerError, NotAllowed, NotFound, SeenMailing, Stale, Terms
+from gatekeeper.ledger.service import LedgerError, NotAllowed, NotFound, Stale, Terms, VisibleCase
 from gatekeeper.ledger.sight import Sight, decides
 from gatekeeper.ledger.signins import START
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lifecycle import MailingState, said
-from gatekeeper.message.preview import Contents
 
 MOST_REASON = 2_000  # characters
-_LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
+_MOST_DIGITS = 9  # of a number in a form
 _VIEWS = ("rendered", "text", "source")
 _MOST_SOURCE = 512 * 1024  # octets of a message that its source shows
 _CHOICES = {"approve": "Approve", "changes": "Ask for changes", "deny": "Deny"}
@@ -47,11 +45,10 @@ class Refused(Exception):
 Page = Callable[[Desk, Request], Response]
 
 
-def visitor_of(request: Request) -> Visitor:
-    """Return who is signed in. Raises Refused where nobody is."""
-    visitor: Visitor | None = request.state.visitor
-    if visitor is None:
-        raise Refused(303, "sign in first")
+def _visitor(desk: Desk, request: Request) -> Visitor:
+    """Return who is signed in: the route lets nobody else in."""
+    visitor = visitor_for(desk, request)
+    assert visitor is not None
     return visitor
 
 
@@ -60,8 +57,8 @@ def visitor_of(request: Request) -> Visitor:
 
 def home(desk: Desk, request: Request) -> Response:
     """Lead to the page that this person came for."""
-    visitor = visitor_of(request)
-    return _to("/waiting" if decides(desk.service().ruleset, visitor.address) else "/mailings")
+    visitor = _visitor(desk, request)
+    return _to("/waiting" if decides(ledger_for(desk, request).ruleset, visitor.address) else "/mailings")
 
 
 def sign_in(desk: Desk, request: Request) -> Response:
@@ -91,7 +88,7 @@ def use_signin_link(desk: Desk, request: Request) -> Response:
 
 def sign_out(desk: Desk, request: Request) -> Response:
     """End the session."""
-    visitor = visitor_of(request)
+    visitor = _visitor(desk, request)
     _check_form(visitor, request)
     desk.signins.end(visitor.token)
     answer = _to("/signin")
@@ -101,13 +98,15 @@ def sign_out(desk: Desk, request: Request) -> Response:
 
 def account(desk: Desk, request: Request) -> Response:
     """Show who is signed in where."""
-    visitor = visitor_of(request)
-    return page(desk, request, "account.html", sessions=desk.signins.sessions(visitor.address))
+    visitor = _visitor(desk, request)
+    person = ledger_for(desk, request).ruleset.people.get(visitor.address)
+    sessions = desk.signins.sessions(visitor.address)
+    return page(desk, request, "account.html", sessions=sessions, roles=person.roles if person else ())
 
 
 def end_session(desk: Desk, request: Request) -> Response:
     """End one of the visitor's sessions."""
-    visitor = visitor_of(request)
+    visitor = _visitor(desk, request)
     _check_form(visitor, request)
     desk.signins.end_of(visitor.address, request.path_params["key"])
     desk.said.note(visitor.token, "The session has ended.")
@@ -138,18 +137,24 @@ def static(desk: Desk, request: Request) -> Response:
 
 def waiting(desk: Desk, request: Request) -> Response:
     """Show what waits, first for this person."""
-    visitor = visitor_of(request)
-    return page(desk, request, "waiting.html", rows=desk.service().waiting(visitor.address), names=_names(desk))
+    visitor = _visitor(desk, request)
+    return page(
+        desk,
+        request,
+        "waiting.html",
+        rows=ledger_for(desk, request).waiting(visitor.address),
+        names=_names(desk, request),
+    )
 
 
 def mailings(desk: Desk, request: Request) -> Response:
     """Show the newest mailings that this person may see."""
-    visitor, state = visitor_of(request), request.query_params.get("state") or None
+    visitor, state = _visitor(desk, request), request.query_params.get("state") or None
     states = [each.value for each in MailingState]
     if state is not None and state not in states:
         raise Refused(404, f"no such state: expected one of {', '.join(states)}")
-    rows = desk.service().seen_by(visitor.address, state)
-    return page(desk, request, "mailings.html", rows=rows, state=state, states=states, names=_names(desk))
+    rows = ledger_for(desk, request).seen_by(visitor.address, state)
+    return page(desk, request, "mailings.html", rows=rows, state=state, states=states, names=_names(desk, request))
 
 
 def review(desk: Desk, request: Request) -> Response:
@@ -158,21 +163,17 @@ def review(desk: Desk, request: Request) -> Response:
 
 
 def _review(desk: Desk, request: Request, status: int = 200, **more: Any) -> Response:
-    visitor, service = visitor_of(request), desk.service()
+    visitor, service = _visitor(desk, request), ledger_for(desk, request)
     number = request.path_params["number"]
     seen = service.look(number, visitor.address)
     batches = _distinct(seen)
-    values: dict[str, Any] = {
-        "errors": {},
-        "given": {},
-        "differences": (),
-        **more,
-        "chosen": batches[0] if batches else None,
-    }
+    values = {"errors": {}, "given": {}, "differences": (), "contents": None, **more}
+    values["chosen"] = batches[0] if batches else None
     if seen.sight is Sight.CONTENT and batches:
         wanted = request.query_params.get("batch", "")
         values["chosen"] = next((each for each in batches if str(each.id) == wanted), batches[0])
-        values["contents"] = _contents(desk, visitor, number, values["chosen"])
+        _note_reading(desk, request, number, values["chosen"])
+        values["contents"] = service.contents(values["chosen"])
     view = request.query_params.get("view", "rendered")
     return page(
         desk,
@@ -183,36 +184,36 @@ def _review(desk: Desk, request: Request, status: int = 200, **more: Any) -> Res
         mailing=seen.case.mailing,
         batches=batches,
         view=view if view in _VIEWS else "rendered",
-        names=_names(desk),
+        names=_names(desk, request),
         key=request.state.id,
         bindings=BINDINGS,
         denials=service.ruleset.denials,
-        **{"contents": None, **values, "errors": _Given(values["errors"]), "given": _Given(values["given"])},
+        **{**values, "errors": _Given(values["errors"]), "given": _Given(values["given"])},
     )
 
 
 def decide(desk: Desk, request: Request) -> Response:
     """Approve, deny or send back a mailing, by the form of its page."""
-    visitor, number, form = visitor_of(request), request.path_params["number"], request.state.form
+    visitor, number, form = _visitor(desk, request), request.path_params["number"], request.state.form
     _check_form(visitor, request)
-    place, key = f"/mailings/M-{number}", (visitor.address, form.get("key"))
+    place, key = f"/mailings/M-{number}", (visitor.address, number, form.get("key"))
+    if not (form.get("key") and form.get("seen")):
+        raise Refused(422, "this form does not say what was looked at: open the page again, and repeat it")
     if desk.done.get(key):
         return _to(place)
-    seen = form.get("seen") or None
     decision, reason, category = (form.get(name, "").strip() for name in ("decision", "reason", "category"))
     errors, terms = _wrong(decision, reason), Terms()
-    if decision == "deny" and category not in desk.service().ruleset.denials:
+    if decision == "deny" and category not in ledger_for(desk, request).ruleset.denials:
         errors["category"] = "Choose a category: the sender reads it, and reports count by it."
     try:
         terms = _terms(form)
     except ValueError as error:
         errors["terms"] = str(error)
+    if form.get("fresh") and not form.get("looked"):
+        errors["looked"] = "Look at what has changed, and say that you have."
     if errors:
         return _review(desk, request, 422, errors=errors, given=form)
-    if seen is not None and form.get("looked") != "yes" and form.get("fresh") == "yes":
-        errors["looked"] = "Look at what has changed, and say that you have."
-        return _review(desk, request, 422, errors=errors, given=form)
-    service = desk.service()
+    service, seen = ledger_for(desk, request), form["seen"]
     try:
         if decision == "approve":
             done = service.approve(number, visitor.address, reason, terms, seen)
@@ -230,23 +231,23 @@ def decide(desk: Desk, request: Request) -> Response:
 
 def withdraw(desk: Desk, request: Request) -> Response:
     """Take one's own mailing back."""
-    visitor, number = visitor_of(request), request.path_params["number"]
+    visitor, number = _visitor(desk, request), request.path_params["number"]
     _check_form(visitor, request)
-    desk.service().look(number, visitor.address)
-    done = desk.service().withdraw(number, visitor.address, request.state.form.get("reason", "").strip())
+    ledger_for(desk, request).look(number, visitor.address)
+    done = ledger_for(desk, request).withdraw(number, visitor.address, request.state.form.get("reason", "").strip())
     desk.said.note(visitor.token, f"{done.mailing.id} is {said(done.mailing.state)}.")
     return _to(f"/mailings/M-{number}")
 
 
 def message(desk: Desk, request: Request) -> Response:
     """Return a message for the frame of its page: as it is shown, its text, or its source."""
-    visitor, number = visitor_of(request), request.path_params["number"]
-    seen = desk.service().look(number, visitor.address)
+    visitor, number = _visitor(desk, request), request.path_params["number"]
+    seen = ledger_for(desk, request).look(number, visitor.address)
     batch = next((each for each in seen.case.batches if each.id == request.path_params["batch"]), None)
     if batch is None or seen.sight is not Sight.CONTENT:
         raise NotFound("no such message, or it is not for you")
-    _note_reading(desk, visitor, number, batch)
-    content = desk.service().message(batch)
+    _note_reading(desk, request, number, batch)
+    content = ledger_for(desk, request).message(batch)
     headers = {"content-security-policy": FRAME_POLICY}
     view = request.query_params.get("view", "rendered")
     if view == "source":
@@ -254,20 +255,16 @@ def message(desk: Desk, request: Request) -> Response:
     return Response(frame.rendered(content), headers=headers, media_type="text/html; charset=utf-8")
 
 
-def _contents(desk: Desk, visitor: Visitor, number: int, batch: BatchView) -> Contents:
-    _note_reading(desk, visitor, number, batch)
-    return desk.service().contents(batch)
-
-
-def _note_reading(desk: Desk, visitor: Visitor, number: int, batch: BatchView) -> None:
+def _note_reading(desk: Desk, request: Request, number: int, batch: BatchView) -> None:
     """Have the timeline note that somebody reads a message, once a session, before it is shown (S4, D4)."""
+    visitor = _visitor(desk, request)
     key = (visitor.token, batch.id)
     if desk.read.get(key) is None:
-        desk.service().read(number, visitor.address, batch.id)
+        ledger_for(desk, request).read(number, visitor.address, batch.id)
         desk.read.note(key)
 
 
-def _distinct(seen: SeenMailing) -> list[BatchView]:
+def _distinct(seen: VisibleCase) -> list[BatchView]:
     """Return one batch of each content, in the order in which they came."""
     first: dict[str, BatchView] = {}
     for batch in seen.case.batches:
@@ -290,7 +287,7 @@ def _terms(form: dict[str, str]) -> Terms:
     """Return the terms of an approval. Raises ValueError with what to write."""
     users, until, uses, binding = (form.get(name, "").strip() for name in ("max_users", "until", "uses", "binding"))
     for name, text in (("users", users), ("mailings", uses)):
-        if text and not (text.isdecimal() and int(text) > 0):
+        if text and not (text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0):
             raise ValueError(f"Write the number of {name} in digits, such as 2400.")
     try:
         day = date.fromisoformat(until) if until else None
@@ -301,8 +298,8 @@ def _terms(form: dict[str, str]) -> Terms:
     return Terms(int(users) if users else None, day, int(uses) if uses else None, binding or None)
 
 
-def _names(desk: Desk) -> dict[str, str]:
-    return {id: agency.name for id, agency in desk.service().ruleset.agencies.items()}
+def _names(desk: Desk, request: Request) -> dict[str, str]:
+    return {id: agency.name for id, agency in ledger_for(desk, request).ruleset.agencies.items()}
 
 
 def _check_form(visitor: Visitor, request: Request) -> None:

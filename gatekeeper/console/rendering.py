@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from gatekeeper.console.desk import Desk, Visitor
+from gatekeeper.console.guard import ledger_for, visitor_for
 from gatekeeper.ledger.sight import decides
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import said
 from gatekeeper.notices import say_count
 from gatekeeper.notices.texts import plain
+from gatekeeper.rules import Ruleset
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _ENVIRONMENT = Environment(
@@ -45,31 +47,30 @@ _PATHS = {name: path for path, (name, _, _) in STATIC.items()}
 
 def page(desk: Desk, request: Request, template: str, status: int = 200, **more: Any) -> HTMLResponse:
     """Render a template as a whole page."""
-    service, visitor = desk.service(), request.state.visitor
-    zone = service.ruleset.timezone
+    ruleset, visitor = ledger_for(desk, request).ruleset, visitor_for(desk, request)
     told = desk.said.take(visitor.token) if visitor else None
     values = {
         "visitor": visitor,
-        "title": service.ruleset.title,
-        "contact": service.ruleset.contact,
-        "navigation": _navigation(desk, visitor),
+        "title": ruleset.title,
+        "contact": ruleset.contact,
+        "navigation": _navigation(ruleset, visitor),
         "path": request.url.path,
         "told": told,
         "request_id": request.state.id,
         "static": _PATHS,
-        "time": _clock(zone),
-        "day": _day(zone),
+        "time": _clock(ruleset.timezone),
+        "day": _day(ruleset.timezone),
         **more,
     }
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status)
 
 
-def _navigation(desk: Desk, visitor: Visitor | None) -> list[tuple[str, str]]:
+def _navigation(ruleset: Ruleset, visitor: Visitor | None) -> list[tuple[str, str]]:
     """Return the pages that somebody may open: address and name."""
     if visitor is None:
         return []
     shown = [("/mailings", "Mailings")]
-    return [("/waiting", "Waiting"), *shown] if decides(desk.service().ruleset, visitor.address) else shown
+    return [("/waiting", "Waiting"), *shown] if decides(ruleset, visitor.address) else shown
 
 
 def _clock(zone: tzinfo) -> Callable[[float | datetime], str]:

@@ -63,7 +63,7 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
     if mailing.state is not MailingState.HELD:
         return case
     agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
-    question, yeses = question_of(ctx, mailing), agreements.days(ctx.ruleset)
+    question, yeses = question_of(ctx, mailing, events), agreements.days(ctx.ruleset)
     missing, whose = context.missing(ctx.ruleset, question, yeses), context.whose(ctx, question, yeses)
     return replace(case, agreements=agreements, missing=missing, whose=whose)
 

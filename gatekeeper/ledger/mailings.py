@@ -45,7 +45,7 @@ from gatekeeper.store.events import Act
 from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.reminders import ASKED, held_batches
 from gatekeeper.store.versions import AGREED
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.views import BatchView, EventView, MailingView
 
 _OUTCOMES = {
     "deny": "denied",
@@ -280,7 +280,7 @@ def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -
     mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also, details=asked.as_details()))
     events = views.timeline(ctx.connection, mailing.key)
     yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).days(ctx.ruleset)
-    question = question_of(ctx, mailing)
+    question = question_of(ctx, mailing, events)
     missing = context.missing(ctx.ruleset, question, yeses)
     return replace(_decided(ctx, mailing, missing=missing), whose=context.whose(ctx, question, yeses))
 
@@ -357,7 +357,8 @@ def find(connection: Connection, number: int) -> MailingView:
     return found
 
 
-def question_of(ctx: VerbContext, mailing: MailingView) -> Question:
-    """Return a held mailing as a question that is to be decided today."""
-    origin, events = held_batches(ctx.connection, mailing.key), views.timeline(ctx.connection, mailing.key)
-    return question_of_mailing(ctx.letterhead, mailing, origin, events, ctx.today)
+def question_of(ctx: VerbContext, mailing: MailingView, events: Sequence[EventView] | None = None) -> Question:
+    """Return a held mailing as a question that is to be decided today. Args: `events` of it, where they are known."""
+    origin = held_batches(ctx.connection, mailing.key)
+    known = views.timeline(ctx.connection, mailing.key) if events is None else events
+    return question_of_mailing(ctx.letterhead, mailing, origin, known, ctx.today)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from gatekeeper.ledger import looking, mailing_cases, mailings, permits, requests, suspensions
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
 from gatekeeper.ledger.drafts import Wanted
-from gatekeeper.ledger.looking import SeenMailing, Waiting
+from gatekeeper.ledger.looking import VisibleCase, Waiting
 from gatekeeper.ledger.mailing_cases import FilePlace, MailingCase, Reading
 from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
@@ -26,6 +26,7 @@ from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.marks import marked_line
 from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
@@ -55,9 +56,9 @@ __all__ = [
     "PermitCase",
     "Reading",
     "RequestCase",
-    "SeenMailing",
     "Stale",
     "Terms",
+    "VisibleCase",
     "Waiting",
     "Wanted",
 ]
@@ -65,6 +66,7 @@ T = TypeVar("T")
 
 
 _AS_ASKED = Terms()
+_MOST_CASE = 200  # characters of the number or reason of a case
 _LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 
@@ -86,6 +88,13 @@ class LedgerService:
         """Carry out a verb in a transaction of its own. Args: `by` and `reason` of the act, where it is one."""
         act = act_of(by, reason, self.clock())
         return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments))
+
+    def _see(self, verb: Callable[..., T], *arguments: object, by: str) -> T:
+        """Carry out a verb that only reads, which mail never waits for."""
+        act = act_of(by, "", self.clock())
+        return self.store.writer.read(
+            lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments)
+        )
 
     def _decide(
         self, verb: Callable[..., T], number: int, *arguments: object, by: str, reason: str = "", template: bool = False
@@ -114,41 +123,41 @@ class LedgerService:
         """Return one mailing with its batches and its timeline; raises NotFound."""
         return self._decide(mailing_cases.show, number, by="")
 
-    def look(self, number: int, by: str) -> SeenMailing:
+    def look(self, number: int, by: str) -> VisibleCase:
         """Return one mailing as somebody sees it; raises NotFound where it is not for them."""
         return self._decide(looking.look, number, by=by)
 
     def waiting(self, by: str) -> list[Waiting]:
         """Return held mailings that somebody may see: first those that wait for them, the soonest to go back first."""
-        return self._do(looking.waiting, by=by)
+        return self._see(looking.waiting, by=by)
 
     def seen_by(self, by: str, state: str | None = None) -> Sequence[MailingView]:
         """Return the newest numbered mailings that somebody may see; of one state, where named."""
-        return self._do(looking.listed, state, by=by)
+        return self._see(looking.listed, state, by=by)
 
     def message(self, batch: BatchView) -> bytes:
         """Return the message of a batch as the next hop would get it.
 
         Our Received field, then the octets that came in.
         """
-        chunks = self.store.call(lambda connection: list(batches.read_chunks(connection, batch.body)))
+        chunks = self.store.writer.read(lambda connection: list(batches.read_chunks(connection, batch.body)))
         return b"".join([batch.trace, *chunks])
 
     def contents(self, batch: BatchView) -> Contents:
         """Return what the message of a batch shows: texts, links, files, defects."""
-        return read_contents(self.store.call(partial(batches.read_body, digest=batch.body)))
+        return read_contents(self.store.writer.read(partial(batches.read_body, digest=batch.body)))
 
     def read(self, number: int, by: str, batch: int | None = None, case: str = "") -> Reading:
         """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
 
         Approvers may, whoever is asked, and its sender; admins and auditors for a `case`. Raises NotFound, NotAllowed.
         """
-        return self._decide(mailing_cases.read, number, batch, " ".join(case.split()), by=by)
+        return self._decide(mailing_cases.read, number, batch, marked_line(case, _MOST_CASE), by=by)
 
     def take_file(self, number: int, by: str, place: FilePlace, case: str = "") -> bytes:
         """Return a file of a held message for somebody who takes it, which the timeline notes. Raises as `read`."""
         octets = self.store.writer.read(partial(mailing_cases.file_ahead, number=number, place=place))
-        return self._decide(mailing_cases.take_file, number, place, octets, " ".join(case.split()), by=by)
+        return self._decide(mailing_cases.take_file, number, place, octets, marked_line(case, _MOST_CASE), by=by)
 
     def export(self, number: int, by: str) -> MailingCase:
         """Return a mailing for somebody who takes a copy of its messages, which the timeline notes first (S4, D4).
@@ -323,7 +332,7 @@ class LedgerService:
 
     def suspensions(self, state: str | None = None) -> list[SuspensionView]:
         """Return the suspensions, newest first; of one state, where named."""
-        return self.store.call(partial(stored_suspensions.list_suspensions, now=self.clock(), state=state))
+        return self.store.writer.read(partial(stored_suspensions.list_suspensions, now=self.clock(), state=state))
 
     def suspend(self, kind: str, name: str, by: str, reason: str, until: date) -> SuspensionView:
         """Keep a sender, group or agency from sending mass mail until a day. Raises NotAllowed, LedgerError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from html.parser import HTMLParser
@@ -14,7 +15,9 @@ from starlette.testclient import TestClient
 from gatekeeper.console.app import ANYBODY, ROUTES, make_app
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import FRAME_POLICY, POLICY
+from gatekeeper.console.rendering import STATIC
 from gatekeeper.ledger.signins import Signins
+from gatekeeper.store import StoreError
 from gatekeeper.store import signins as stored
 from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, Scene, people
 
@@ -62,7 +65,7 @@ async def test_a_link_signs_in_once_and_looking_at_it_does_not(desk):
     place = f"/signin/start/{desk.signins.make_link(CIO, 60)}"
     first, second = browser(desk), browser(desk)
     for _ in range(3):
-        assert CIO in first.get(place).text and first.head(place).status_code in (200, 405)
+        assert CIO in first.get(place).text and first.head(place).status_code == 200
     answer = first.post(place)
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and answer.headers["location"] == "/"
@@ -161,6 +164,35 @@ async def test_another_host_and_another_site_get_nothing_done(scene, desk):
     assert scene.mailing().state == "held"
 
 
+async def test_without_the_database_each_page_says_to_try_again(scene, desk, monkeypatch):
+    await hold(scene)
+    client = browser(desk, CIO)
+
+    def gone(self, function):
+        raise StoreError("database: gone")
+
+    monkeypatch.setattr(type(scene.store.writer), "read", gone)
+    monkeypatch.setattr(type(scene.store), "call", gone)
+    for route in ROUTES:
+        place = re.sub(r"{\w+(:int)?}", "1", route.path)
+        answer = client.request(route.method, place)
+        wants_none = route.path in ("/livez", "/signin", "/accessibility") or route.path.startswith("/static")
+        assert wants_none or (answer.status_code, answer.headers["retry-after"]) == (503, "10"), place
+    assert client.get("/livez").status_code == 200
+    assert client.get("/nowhere").status_code == 503  # its page says who is signed in
+
+
+async def test_a_page_is_made_under_one_ruleset(scene, desk):
+    await hold(scene)
+    read = []
+    counting = replace(desk, service=lambda: read.append(1) or scene.service)
+    client = browser(counting, CIO)
+    for place in ("/waiting", "/mailings", "/mailings/M-1", "/account", "/nowhere", "/livez", *STATIC):
+        read.clear()
+        client.get(place)
+        assert len(read) == (0 if place == "/livez" or place in STATIC else 1), place
+
+
 class Inline(HTMLParser):
     """Scripts, styles and handlers that stand in a page itself."""
 
@@ -211,7 +243,8 @@ async def test_who_may_see_and_decide(scene, desk, who, sees, may_decide):
     assert ('name="decision"' in shown.text) is may_decide
     assert ("/mailings/M-1" in client.get("/mailings").text) is (who is not None and sees != NONE)
     if who and not may_decide:
-        given = form_of(client.get("/account")) | {"decision": "approve", "key": "k"}
+        seen = scene.service.show(1).mailing.version
+        given = form_of(client.get("/account")) | {"decision": "approve", "key": "k", "seen": seen}
         assert client.post("/mailings/M-1/decision", data=given).status_code in (403, 404)
     assert scene.mailing().state == "held"
 
@@ -302,11 +335,73 @@ async def test_what_changed_since_the_page_was_opened_is_told_and_has_to_be_look
     await hold(scene, text=b"quite another text than the one that was there before, and it says much more\n")
     stale = client.post("/mailings/M-1/decision", data=old)
     assert stale.status_code == 409 and "It has changed since you opened it" in stale.text
-    fresh = form_of(stale) | {"decision": "approve"}
-    assert client.post("/mailings/M-1/decision", data=fresh).status_code == 422  # not looked at
+    for _ in range(2):
+        stale = client.post("/mailings/M-1/decision", data=form_of(stale) | {"decision": "approve"})
+        assert stale.status_code == 422 and "Look at what has changed" in stale.text
     assert scene.mailing().state == "held"
-    assert client.post("/mailings/M-1/decision", data=fresh | {"looked": "yes"}).status_code == 303
+    looked = form_of(stale) | {"decision": "approve", "looked": "yes"}
+    assert client.post("/mailings/M-1/decision", data=looked).status_code == 303
     assert scene.mailing().state == "released"
+
+
+async def test_what_comes_while_a_form_is_mended_is_told_as_well(scene, desk):
+    await hold(scene)
+    client = browser(desk, CIO)
+    old = form_of(client.get("/mailings/M-1")) | {"decision": "approve", "max_users": "many"}
+    await hold(scene, text=b"quite another text than the one that was there before, and it says much more\n")
+    wrong = client.post("/mailings/M-1/decision", data=old)
+    assert wrong.status_code == 422
+    mended = client.post("/mailings/M-1/decision", data=form_of(wrong) | {"decision": "approve"})
+    assert mended.status_code == 409 and "It has changed since you opened it" in mended.text
+    assert scene.mailing().state == "held"
+
+
+@pytest.mark.parametrize("left_out", ["seen", "key"])
+async def test_a_decision_says_what_was_looked_at(scene, desk, left_out):
+    await hold(scene)
+    client = browser(desk, CIO)
+    given = form_of(client.get("/mailings/M-1")) | {"decision": "approve", left_out: ""}
+    answer = client.post("/mailings/M-1/decision", data=given)
+    assert answer.status_code == 422 and "open the page again" in answer.text
+    assert scene.mailing().state == "held"
+
+
+async def test_a_form_of_one_mailing_is_no_repetition_of_anothers(scene, desk):
+    await hold(scene)
+    await hold(scene, subject="Quite another", text=b"about something else altogether\n")
+    client = browser(desk, CIO)
+    for number in (1, 2):
+        form = form_of(client.get(f"/mailings/M-{number}")) | {"decision": "approve", "key": "same"}
+        assert client.post(f"/mailings/M-{number}/decision", data=form).status_code == 303
+    assert [scene.service.show(number).mailing.state for number in (1, 2)] == ["released", "released"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"max_users": "9" * 40}, "Write the number of users in digits"),
+        ({"uses": "9" * 9_000}, "Write the number of mailings in digits"),
+        ({"until": "9999-12-31"}, ""),
+        ({"reason": "\x00 a\x1b[2J"}, ""),
+    ],
+    ids=["users", "uses", "until", "reason"],
+)
+async def test_hostile_values_are_no_fault(scene, desk, given, told):
+    await hold(scene)
+    answer = decide(browser(desk, CIO), decision="approve", **given)
+    assert answer.status_code < 500 and told in answer.text
+
+
+async def test_a_form_that_is_too_large_is_told_so_and_another_kind_is_not_read(scene, desk):
+    await hold(scene)
+    client = browser(desk, CIO)
+    given = form_of(client.get("/mailings/M-1")) | {"decision": "deny", "category": "other"}
+    answer = client.post("/mailings/M-1/decision", data={**given, "reason": "x" * 70_000})
+    assert answer.status_code == 413 and "too large" in answer.text
+    for headers, content in (({"content-type": "application/json"}, b'{"decision": "approve"}'), ({}, b"\xff&=&%zz")):
+        assert client.post("/mailings/M-1/decision", content=content, headers=headers).status_code == 403
+    assert client.post("/mailings/M-1/decision", files={"csrf": b"x"}).status_code == 403
+    assert scene.mailing().state == "held"
 
 
 async def test_a_sender_takes_back_ones_own(scene, desk):
