@@ -6,6 +6,8 @@ a number, and recipients' addresses only with a batch that is kept.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -25,6 +27,13 @@ from sqlalchemy import (
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER PRIMARY KEY
+
+
+def _index_given(given: Column[Any], name: str, *columns: Column[Any]) -> None:
+    """Index the rows in which the column `given` has a value; the others, which are nearly all, cost nothing."""
+    there = given.is_not(None)
+    Index(name, *columns, sqlite_where=there, postgresql_where=there)
+
 
 secrets = Table(
     "secrets",
@@ -88,10 +97,12 @@ mailings = Table(
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
-_gathering, _looked_for = mailings.c.gather_until.is_not(None), mailings.c.look_again.is_not(None)
-Index("mailings_by_gather", mailings.c.gather_until, sqlite_where=_gathering, postgresql_where=_gathering)
-Index("mailings_by_look", mailings.c.look_again, sqlite_where=_looked_for, postgresql_where=_looked_for)
+_index_given(mailings.c.gather_until, "mailings_by_gather", mailings.c.gather_until)
+_index_given(mailings.c.look_again, "mailings_by_look", mailings.c.look_again)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
+_index_given(mailings.c.predecessor, "mailings_by_predecessor", mailings.c.predecessor)
+_index_given(mailings.c.merged_into, "mailings_by_merged", mailings.c.merged_into)
+_index_given(mailings.c.number, "mailings_by_source", mailings.c.source)
 
 mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys are hashed with their place
     "mailing_keys",
@@ -241,6 +252,7 @@ requests = Table(  # an agency asks for a mailing in advance
     sqlite_autoincrement=True,
 )
 Index("requests_by_state", requests.c.state, requests.c.number)
+_index_given(requests.c.body, "requests_by_body", requests.c.body)
 
 permits = Table(
     "permits",
@@ -344,6 +356,7 @@ jobs = Table(  # the one durable queue: releases, DSNs, notices
 )
 Index("jobs_by_due", jobs.c.state, jobs.c.due_at)
 Index("jobs_by_batch", jobs.c.batch_id)
+_index_given(jobs.c.mailing_id, "jobs_by_mailing", jobs.c.mailing_id)
 
 seen_states = Table(  # the states behind versions that people were shown
     "seen_states",

@@ -24,6 +24,13 @@ def test_the_newest_schema_is_the_last_migration():
     assert ScriptDirectory("gatekeeper/store/migrations").get_current_head() == NEWEST_SCHEMA
 
 
+def test_what_refers_to_a_row_is_found_by_an_index():
+    """To remove a row, a database looks for those that refer to it; without an index, by reading the whole table."""
+    for table in metadata.tables.values():
+        found = {next(iter(index.columns)).name for index in table.indexes} | {next(iter(table.primary_key)).name}
+        assert {column.name for column in table.columns if column.foreign_keys} <= found, table.name
+
+
 def test_ids_are_never_given_twice(tmp_path):
     """SQLite reuses the highest id after a delete, but for AUTOINCREMENT: a job named after a batch would be lost."""
     Database(f"sqlite:///{tmp_path}/gate.db", 5).prepare()
