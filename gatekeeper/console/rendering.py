@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse
 
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.console.guard import ledger_for, visitor_for
+from gatekeeper.console.words import _, language, ngettext, plural
 from gatekeeper.ledger.sight import decides
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import said
-from gatekeeper.notices import say_count
 from gatekeeper.notices.texts import plain
 from gatekeeper.rules import Ruleset
 
@@ -28,7 +28,9 @@ _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    extensions=["jinja2.ext.i18n"],
 )
+_ENVIRONMENT.policies["ext.i18n.trimmed"] = True
 
 
 def static_files() -> Mapping[str, tuple[str, bytes, str]]:
@@ -58,6 +60,8 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
         "told": told,
         "request_id": request.state.id,
         "static": _PATHS,
+        "language": language,
+        "plural": plural,
         "time": _clock(ruleset.timezone),
         "day": _day(ruleset.timezone),
         **more,
@@ -69,8 +73,8 @@ def _navigation(ruleset: Ruleset, visitor: Visitor | None) -> list[tuple[str, st
     """Return the pages that somebody may open: address and name."""
     if visitor is None:
         return []
-    shown = [("/mailings", "Mailings")]
-    return [("/waiting", "Waiting"), *shown] if decides(ruleset, visitor.address) else shown
+    shown = [("/mailings", _("Mailings"))]
+    return [("/waiting", _("Waiting")), *shown] if decides(ruleset, visitor.address) else shown
 
 
 def _clock(zone: tzinfo) -> Callable[[float | datetime], str]:
@@ -93,8 +97,8 @@ def _machine_time(moment: float | datetime) -> str:
     return (moment_of(moment) if isinstance(moment, int | float) else moment).isoformat(timespec="seconds")
 
 
-_ENVIRONMENT.filters["count"] = lambda number, one, many: say_count(number, one, many)
+_ENVIRONMENT.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
 _ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
-_ENVIRONMENT.filters["said"] = said
+_ENVIRONMENT.filters["said"] = lambda state: _(said(state))
 _ENVIRONMENT.filters["line"] = plain
 _ENVIRONMENT.filters["iso"] = _machine_time

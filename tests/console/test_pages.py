@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from gatekeeper.console.app import ANYBODY, ROUTES, make_app
+from gatekeeper.console.app import make_app
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import FRAME_POLICY, POLICY
+from gatekeeper.console.pages.common import ANYBODY
 from gatekeeper.console.rendering import STATIC
+from gatekeeper.console.routes import ROUTES
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.store import StoreError
 from gatekeeper.store import signins as stored
@@ -307,7 +309,7 @@ async def test_the_same_form_twice_is_one_act(scene, desk):
         ({"decision": "changes", "reason": "  "}, "Say why"),
         ({"decision": "deny", "reason": "x" * 2_001}, "Make the reason shorter"),
         ({"decision": "approve", "max_users": "many"}, "Write the number of users in digits"),
-        ({"decision": "approve", "until": "soon"}, "Write the last day"),
+        ({"decision": "approve", "until": "soon"}, "Write the day as year, month and day"),
         ({"decision": "approve", "binding": "any"}, "Choose how the content may vary"),
     ],
 )

@@ -1,0 +1,96 @@
+"""What all pages share: a route, who asks, a form that is checked, a request that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gatekeeper.console.desk import Desk, Visitor
+from gatekeeper.console.guard import is_own_form, ledger_for, visitor_for
+from gatekeeper.console.words import _
+from gatekeeper.ledger.service import LedgerError, NotAllowed, NotFound
+
+Page = Callable[[Desk, Request], Response]
+MOST_REASON = 2_000  # characters
+_MOST_DIGITS = 9  # of a number in a form
+ANYBODY, SIGNED_IN, SIGHT, CONTENT, DECIDER, OWNER = (
+    "anybody",
+    "signed in",
+    "who may see it",
+    "who may read it",
+    "who may decide it",
+    "whose it is",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoute:
+    """One route: path, method, its page, who may open it, and what it is for."""
+
+    path: str
+    method: str
+    page: Page
+    who: str
+    about: str
+
+
+class Given(dict[str, str]):
+    """What a form had, or what is wrong with it; "" where it had nothing."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+class Refused(Exception):
+    """A request that gets an error page: its status, and what to do."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status, self.text = status, text
+
+
+def visitor_of(desk: Desk, request: Request) -> Visitor:
+    """Return who is signed in: the route lets nobody else in."""
+    visitor = visitor_for(desk, request)
+    assert visitor is not None
+    return visitor
+
+
+def checked_form(desk: Desk, request: Request) -> tuple[Visitor, dict[str, str]]:
+    """Return who sends a form, and its fields. Raises Refused where it was not made for them."""
+    visitor, form = visitor_of(desk, request), request.state.form
+    if not is_own_form(visitor, form.get("csrf")):
+        raise Refused(403, _("this form is too old, or was not made for you: open the page again, and repeat it"))
+    return visitor, form
+
+
+def to(place: str) -> RedirectResponse:
+    """Return the answer that leads to another page."""
+    return RedirectResponse(place, 303)
+
+
+def agency_names(desk: Desk, request: Request) -> dict[str, str]:
+    """Return the names of agencies by their ids."""
+    return {id: agency.name for id, agency in ledger_for(desk, request).ruleset.agencies.items()}
+
+
+def read_number(text: str, wrong: str) -> int | None:
+    """Read a number of at least 1; None for an empty field. Raises ValueError with `wrong`."""
+    if not text:
+        return None
+    if not (text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0):
+        raise ValueError(wrong)
+    return int(text)
+
+
+def refusal_of(error: Exception) -> tuple[int, str] | None:
+    """Return the status and the text of an error page; None for a fault."""
+    if isinstance(error, Refused):
+        return error.status, error.text
+    for kind, status in ((NotFound, 404), (NotAllowed, 403), (LedgerError, 409)):
+        if isinstance(error, kind):
+            return status, str(error)
+    return None

@@ -1,0 +1,64 @@
+"""Take decisions on mailings by the forms of their pages."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatekeeper.console.desk import Desk
+from gatekeeper.console.guard import ledger_for
+from gatekeeper.console.pages.common import DECIDER, OWNER, PageRoute, checked_form, to
+from gatekeeper.console.pages.decision_form import DecisionForm, read_decision
+from gatekeeper.console.pages.mailings import review_page
+from gatekeeper.console.words import _
+from gatekeeper.ledger.service import Decision, LedgerService, Stale
+from gatekeeper.lifecycle import said
+
+
+def decide(desk: Desk, request: Request) -> Response:
+    """Approve, deny or send back a mailing, by the form of its page."""
+    visitor, form = checked_form(desk, request)
+    number, ledger = request.path_params["number"], ledger_for(desk, request)
+    given = read_decision(form, ledger.ruleset.denials)
+    place, key = f"/mailings/M-{number}", (visitor.address, number, given.key)
+    if desk.done.get(key):
+        return to(place)
+    if given.errors:
+        return review_page(desk, request, 422, errors=given.errors, given=form)
+    try:
+        done = _carry_out(ledger, number, visitor.address, given)
+    except Stale as stale:
+        return review_page(desk, request, 409, differences=stale.differences, given=form)
+    desk.said.note(visitor.token, _told(done))
+    desk.done.note(key, place)
+    return to(place)
+
+
+def _carry_out(ledger: LedgerService, number: int, by: str, given: DecisionForm) -> Decision:
+    if given.decision == "approve":
+        return ledger.approve(number, by, given.reason, given.terms, given.seen)
+    if given.decision == "deny":
+        return ledger.deny(number, by, given.reason, given.seen, given.category)
+    return ledger.ask_changes(number, by, given.reason, given.seen)
+
+
+def _told(done: Decision) -> str:
+    if done.missing:
+        return _("Noted. Still to agree: %(who)s.") % {"who": ", ".join(done.missing)}
+    return _("%(id)s is %(state)s.") % {"id": done.mailing.id, "state": said(done.mailing.state)}
+
+
+def withdraw(desk: Desk, request: Request) -> Response:
+    """Take one's own mailing back."""
+    visitor, form = checked_form(desk, request)
+    number, ledger = request.path_params["number"], ledger_for(desk, request)
+    ledger.look(number, visitor.address)
+    done = ledger.withdraw(number, visitor.address, form.get("reason", "").strip())
+    desk.said.note(visitor.token, _told(done))
+    return to(f"/mailings/M-{number}")
+
+
+ROUTES = (
+    PageRoute("/mailings/M-{number:int}/decision", "POST", decide, DECIDER, "approves, denies, sends back"),
+    PageRoute("/mailings/M-{number:int}/withdraw", "POST", withdraw, OWNER, "takes one's own back"),
+)
