@@ -67,6 +67,11 @@ def without_passwords(text: str) -> str:
     return _PASSWORD.sub(lambda found: f"{found[3]}***" if found[3] else f"{found[1]}:***@", text)
 
 
+def is_local(place: Endpoint) -> bool:
+    """Return True where only this machine reaches an address."""
+    return bool(place.path) or place.host in ("127.0.0.1", "::1", "localhost")
+
+
 def read_optional_endpoint(text: str) -> Endpoint | None:
     """As `read_endpoint`; None for `off`."""
     return None if text == OFF else read_endpoint(text)
@@ -212,7 +217,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("lease", "20s", read_time, "how long the work of a process that died waits before another takes it over"),
     Setting("rules", "rules.yaml", Path, "the ruleset"),
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
-    Setting("console", "127.0.0.1:8025", read_optional_endpoint, "where `gatekeeper console` listens; off for none"),
+    Setting("console", "127.0.0.1:8025", read_optional_endpoint, "where the web console listens; off for none"),
+    Setting("console-memory", "1GB", read_size, "what the console's process may take; 0 for no limit"),
     Setting("public-url", "", read_text, "where links in replies and notices lead"),
     Setting("workers", "1", read_workers, "processes that take in mail; with more than 1 others look after them"),
     Setting("mode", "enforce", one_of("enforce", "observe"), "observe: judge and count; never hold, refuse or bounce"),
@@ -333,6 +339,7 @@ class Settings:
     judging: Judging
     ops: Ops
     console: Endpoint | None
+    console_memory: int
     workers: int
     texts: Mapping[str, str]
     origins: Mapping[str, str]
@@ -345,7 +352,8 @@ class Settings:
         if bool(values["tls_cert"]) != bool(values["tls_key"]):
             raise SettingsError("--tls-cert and --tls-key go together: expected both or neither")
         sections = {name: _section(kind, values) for name, kind in _SECTIONS.items()}
-        return cls(**sections, console=values["console"], workers=values["workers"], texts=texts, origins=origins)
+        own = {name: values[name] for name in ("console", "console_memory", "workers")}
+        return cls(**sections, **own, texts=texts, origins=origins)
 
     @property
     def console_url(self) -> str:
@@ -356,11 +364,18 @@ class Settings:
         place, public = self.console, self.judging.public_url.rstrip("/")
         if place is None:
             raise SettingsError("--console is off: expected host:port, such as 127.0.0.1:8025")
-        if not place.path and place.host not in ("127.0.0.1", "::1", "localhost"):
+        if not is_local(place):
             raise SettingsError(f"--console {place}: expected loopback or unix:PATH, behind a proxy with TLS")
         if place.path and not public:
             raise SettingsError(f"--console {place}: expected --public-url too, the address that browsers see")
         return public or f"http://{place}"
+
+    @property
+    def is_trial(self) -> bool:
+        """True where nobody but this machine can be concerned: mail ends in a maildir, and all listen on loopback."""
+        places = (self.listening.listen, self.listening.milter, self.ops.ops, self.console)
+        embedded = self.next_hop.next_hop.startswith("maildir:") and self.storing.database.startswith("sqlite:")
+        return embedded and not self.judging.public_url and all(is_local(each) for each in places if each)
 
     def share_of_worker(self) -> Settings:
         """The settings of one of the workers: what holds for the gate as a whole is divided among them."""

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.ledger.service import LedgerService
+from gatekeeper.ledger.signins import START_PATH
 
 log = logging.getLogger("gatekeeper.console")
 
@@ -40,7 +41,6 @@ _HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cache-control": "no-store",
 }
-_LINKS = "/signin/start/"
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -88,7 +88,7 @@ class Guard:
 
 def _logged(path: str) -> str:
     """Return a path for the log: without the token of a link, which would sign somebody in."""
-    return f"{_LINKS}*" if path.startswith(_LINKS) else path
+    return f"{START_PATH}*" if path.startswith(START_PATH) else path
 
 
 def ledger_for(desk: Desk, request: Request) -> LedgerService:

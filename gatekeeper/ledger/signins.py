@@ -15,6 +15,7 @@ from gatekeeper.store.signins import SessionView, SigninLink
 
 _TOKEN_OCTETS = 32
 START = "start"  # the method of a link that a command has printed
+START_PATH = "/signin/start/"  # of the page of such a link
 
 
 @immutable

@@ -13,18 +13,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gatekeeper.lib.failpoints import VARIABLE as KILL_AT
-from gatekeeper.service.messages import END, OFFICE, RELOAD, Report, StartParameters
+from gatekeeper.service.messages import CONSOLE, END, OFFICE, RELOAD, Report, StartParameters
 
 log = logging.getLogger("gatekeeper.supervisor")
 _LONG_LIFE = 10.0  # seconds, after which an end is no sign that the next life will be short
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
 # -P: what lies in the working directory is not ours to import.
-_PROGRAM = (sys.executable, "-P", "-m", "gatekeeper.service.worker")
+_PROGRAM = (sys.executable, "-P", "-m")
+_MODULES = {CONSOLE: "gatekeeper.service.console"}
+_WORKER = "gatekeeper.service.worker"
 
 
 @dataclass(slots=True)
 class Child:
-    """One worker, or the office.
+    """One worker, the office, or the console.
 
     Args: `environment` of the process; `changed` is called whenever `report` has changed, which is None while the
     process is not ready; `replaced` is called when the process has ended without being told to.
@@ -44,8 +46,8 @@ class Child:
 
     @property
     def kind(self) -> str:
-        """`worker` or `office`."""
-        return OFFICE if self.name == OFFICE else "worker"
+        """`worker`, `office` or `console`."""
+        return self.name if self.name in (OFFICE, CONSOLE) else "worker"
 
     def start(self) -> None:
         """Start the process, and another one whenever it ends, until `end`."""
@@ -113,6 +115,7 @@ class Child:
         passed = [line.fileno(), *(door for doors in self.orders.doors.values() for door in doors)]
         return await asyncio.create_subprocess_exec(
             *_PROGRAM,
+            _MODULES.get(self.name, _WORKER),
             self.name,
             str(line.fileno()),
             stdin=asyncio.subprocess.DEVNULL,

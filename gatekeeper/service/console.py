@@ -1,8 +1,20 @@
-"""Runs the web console: a process of its own, so that nothing that it does delays mail."""
+"""Runs the web console: a process of its own, so that nothing that it does delays mail.
+
+`python -m gatekeeper.service.console NAME DESCRIPTOR` is how `gatekeeper serve` starts it; `gatekeeper console` runs
+it alone. As a child of the gate it gives way to it: less of the CPU, and no more memory than `--console-memory`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import uvicorn
@@ -10,13 +22,20 @@ import uvicorn
 from gatekeeper.console.app import make_app
 from gatekeeper.console.desk import Desk
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.ledger.signins import Signins
-from gatekeeper.service.ledger_in_force import ledger_under, stored_rules
-from gatekeeper.settings import Endpoint, Settings
-from gatekeeper.store import Store
+from gatekeeper.ledger.signins import START_PATH, Signins
+from gatekeeper.ops import log as transaction_log
+from gatekeeper.rules import Ruleset
+from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
+from gatekeeper.service.messages import CONSOLE, END, Report, StartParameters
+from gatekeeper.settings import Endpoint, Settings, SettingsError
+from gatekeeper.store import Database, Store, StoreError
 
 log = logging.getLogger("gatekeeper.console")
 _LARGEST_HEAD = 65_536  # octets of a request's line and header
+_LONGEST_ORDERS = 1 << 20  # octets of the gate's settings
+_NICENESS = 5  # of a child: mail goes first
+_TRIAL_SECONDS = 24 * 3_600.0
+_LOOKS, _PAUSE = 50, 0.2  # for rules in force, and the seconds between
 
 
 @dataclass(slots=True)
@@ -39,15 +58,20 @@ class LedgerInForce:
 
 def serve(settings: Settings, store: Store) -> None:
     """Serve the pages until SIGTERM. Raises SettingsError, NotInForce, OSError where the address cannot be had."""
-    url, place, ledger = settings.console_url, settings.console, LedgerInForce(store, settings)
+    desk, place = _desk(settings, store), settings.console
     assert place is not None  # else it had no address
-    ledger()
-    log.info("console: %s", url)
-    uvicorn.Server(_config(Desk(ledger, Signins(store, clock=store.now), url), place)).run()
+    desk.service()
+    log.info("console: %s", desk.url)
+    uvicorn.Server(_config(desk, place)).run()
 
 
-def _config(desk: Desk, place: Endpoint) -> uvicorn.Config:
-    where = {"uds": place.path} if place.path else {"host": place.host, "port": place.port}
+def _desk(settings: Settings, store: Store) -> Desk:
+    return Desk(LedgerInForce(store, settings), Signins(store, clock=store.now), settings.console_url)
+
+
+def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:
+    """Return how to serve. Args: `place` to listen at; None where the sockets are there already."""
+    where = {} if place is None else {"uds": place.path} if place.path else {"host": place.host, "port": place.port}
     return uvicorn.Config(
         make_app(desk),
         **where,
@@ -60,3 +84,79 @@ def _config(desk: Desk, place: Endpoint) -> uvicorn.Config:
         timeout_keep_alive=10,
         timeout_graceful_shutdown=5,
     )
+
+
+# -- as a child of the gate --------------------------------------------------------------------------------------
+
+
+class _ChildServer(uvicorn.Server):
+    """A server that ends at the gate's word: signals are the gate's, which knows the order in which all end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def live(line: socket.socket) -> None:
+    """Serve the pages until the gate says END, or is gone. Raises SettingsError, StoreSetupError, StoreError."""
+    reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
+    orders = StartParameters.decode(await reader.readline())
+    settings = orders.settings()
+    transaction_log.configure(settings.ops, bytes.fromhex(orders.log_key))
+    _give_way(settings.console_memory)
+    with contextlib.closing(Store(Database(settings.storing.database, settings.storing.database_timeout))) as store:
+        store.open(writing=False)
+        desk = _desk(settings, store)
+        ruleset = await _rules(desk)
+        if settings.is_trial:
+            _invite(desk)
+        server = _ChildServer(_config(desk, None))
+        serving = asyncio.create_task(server.serve([socket.socket(fileno=each) for each in orders.doors[CONSOLE]]))
+        writer.write(Report(ruleset.digest, ruleset.title, None).encode())
+        with contextlib.suppress(ConnectionError):
+            while await reader.readline() not in (END, b""):
+                pass  # rules that are read again come by the database
+        server.should_exit = True
+        await serving
+    writer.close()
+
+
+async def _rules(desk: Desk) -> Ruleset:
+    """Return the rules in force, which a gate at its first start is about to store. Raises NotInForce."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(NotInForce):
+            return desk.service().ruleset
+        await asyncio.sleep(_PAUSE)
+    return desk.service().ruleset
+
+
+def _give_way(memory: int) -> None:
+    os.nice(_NICENESS)
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _invite(desk: Desk) -> None:
+    """Say loudly how to look at the console of a gate that is only tried out."""
+    people = desk.service().ruleset.people
+    approver = next((address for address, person in people.items() if "approver" in person.roles), None)
+    if approver is not None:
+        token = desk.signins.make_link(approver, _TRIAL_SECONDS)
+        log.warning("console: this gate is only tried out: the next link signs in as %s, whoever opens it", approver)
+        log.warning("console: %s%s%s", desk.url, START_PATH, token)
+
+
+def main() -> None:
+    """Run the console on the socket whose descriptor the command line gives."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.umask(0o077)
+    try:
+        asyncio.run(live(socket.socket(fileno=int(sys.argv[2]))))
+    except (SettingsError, StoreError, OSError) as error:
+        log.error("console: %s", error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from gatekeeper.policy.reloader import Reloader, SourceRecords
 from gatekeeper.rules import Ruleset
 from gatekeeper.server.sockets import address_of
 from gatekeeper.service import systemd
+from gatekeeper.service.console_process import ConsoleProcess
 from gatekeeper.service.context import ProcessContext
 from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
@@ -134,18 +136,23 @@ class SingleProcessGate:
         ops = settings.ops.ops
         self.ops = OpsServer(ops, self.metrics.registry, database_keeper.answers) if ops else None
         self._settings = settings
+        self._console: ConsoleProcess | None = None
 
     async def start(self) -> None:
         """Open sockets and the ops server; raises OSError where an address cannot be had, and what Gate raises."""
         doors = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
+        self._console = ConsoleProcess(self._settings, secrets.token_bytes(16), self.metrics.restart)
         self._show(self.gate.ruleset)
         await self.gate.start(doors)
         announce(self._settings, doors, self.ops, self.gate.ruleset)
+        self._console.start()
 
     async def stop(self) -> None:
         """Let what is on its way end, then close."""
+        if self._console:
+            await self._console.stop()
         await self.gate.stop()
         if self.ops:
             self.ops.stop()

@@ -15,7 +15,7 @@ from datetime import date
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.settings import Settings
 
-OFFICE = "office"  # its name; workers are worker-1 and so on
+OFFICE, CONSOLE = "office", "console"  # their names; workers are worker-1 and so on
 RELOAD, END = b"reload\n", b"end\n"
 
 

@@ -18,6 +18,7 @@ from gatekeeper.ops.http import Answer, OpsServer
 from gatekeeper.ops.metrics import Counters, CountsFolder, Gauges, sum_processes
 from gatekeeper.server.sockets import close_sockets
 from gatekeeper.service.child_process import Child, environment_of_children
+from gatekeeper.service.console_process import ConsoleProcess
 from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import ListenerSockets, open_sockets_of
 from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service
@@ -47,6 +48,7 @@ class Supervisor:
         self._folder = CountsFolder()
         sum_processes(registry, self._folder.path)
         self._sockets: ListenerSockets = {}
+        self._console: ConsoleProcess | None = None
         self.children: list[Child] = []
 
     async def start(self) -> None:
@@ -54,16 +56,20 @@ class Supervisor:
         self._sockets = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
+        self._console = ConsoleProcess(self._settings, self._log_key, self._gauges.restart)
         await self._database_keeper.open()  # it migrates, before several would
         self.children = self._make_children()
         self._changed()
         for child in self.children:
             child.start()
         announce(self._settings, self._sockets, self.ops, self._ruleset)
+        self._console.start()
 
     async def stop(self) -> None:
         """Close the sockets, end the workers, then the office, which sends what they have queued."""
         self._close_sockets()
+        if self._console:
+            await self._console.stop()
         workers = [child for child in self.children if child.name != OFFICE]
         await asyncio.gather(*(child.end(_PATIENCE) for child in workers))
         for child in self.children:
@@ -74,6 +80,8 @@ class Supervisor:
     def close(self) -> None:
         """Close whatever was opened, after a start that failed as after one that went well."""
         self._close_sockets()
+        if self._console:
+            self._console.close()
         if self.ops:
             self.ops.stop()
         self._folder.remove()

@@ -10,7 +10,7 @@ from gatekeeper.address import is_valid, normalise
 from gatekeeper.cli.common import CONFIG, USAGE, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import Verbs
-from gatekeeper.ledger.signins import Signins
+from gatekeeper.ledger.signins import START_PATH, Signins
 from gatekeeper.settings import SettingsError
 
 _HOURS = 24.0
@@ -37,5 +37,5 @@ def link(address: str, hours: float, as_json: bool, **given: Any) -> None:
         raise Failure(str(error), CONFIG) from None
     with open_store(settings) as store:
         token = Signins(store, clock=store.now).make_link(address, hours * 3_600)
-    found = {"address": normalise(address), "link": f"{base}/signin/start/{token}", "hours": hours}
+    found = {"address": normalise(address), "link": f"{base}{START_PATH}{token}", "hours": hours}
     print_json(found) if as_json else click.echo(found["link"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json,
 from gatekeeper.cli.table import table
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules import Ruleset
-from gatekeeper.settings import Settings
+from gatekeeper.settings import Settings, SettingsError
 
 MASS, OVER = 300, 2400  # recipients: enough for mass mail; more than an agency may reach without approval (policy M1)
 
@@ -55,7 +56,7 @@ class Answer:
 
 
 @click.command()
-@setting_options("listen", "ops", "rules")
+@setting_options("listen", "ops", "rules", "console", "public_url")
 @json_option
 def demo(as_json: bool, **given: Any) -> None:
     """Send a day's sample messages through the running gate, and show the verdict of each."""
@@ -65,7 +66,7 @@ def demo(as_json: bool, **given: Any) -> None:
     if as_json:
         print_json([_document(answer) for answer in answers])
         return
-    _print(answers)
+    _print(answers, settings)
 
 
 # -- the sample day ----------------------------------------------------------------------------------------------
@@ -195,9 +196,25 @@ def _row(answer: Answer) -> tuple[object, ...]:
     return answer.sample.title, len(answer.sample.recipients), answer.verdict, rules, reply
 
 
-def _print(answers: list[Answer]) -> None:
+def _print(answers: list[Answer], settings: Settings) -> None:
     for line in table([("sent", "rcpt", "verdict", "rules", "reply"), *map(_row, answers)]):
         click.echo(line)
     if any(answer.verdict == "hold" for answer in answers):
         click.echo("\nwhat is held:   gatekeeper mailing list --state held")
         click.echo("to decide it:   gatekeeper mailing approve M-... --by an-approver-of-rules.yaml")
+        url = _console(settings)
+        click.echo(f"in a browser:   {url}/waiting" if url else "in a browser:   no console runs here (--console)")
+
+
+def _console(settings: Settings) -> str:
+    """Return the address of the console that runs; "" where none does."""
+    if settings.console is None:
+        return ""
+    try:
+        url = settings.console_url
+        with urllib.request.urlopen(f"http://{settings.console}/livez", timeout=5):
+            return url
+    except urllib.error.HTTPError:
+        return url  # it is there, for another host
+    except (SettingsError, OSError):
+        return ""
