@@ -11,12 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import Guard, visitor_for
-from gatekeeper.console.pages.common import ANYBODY, Page, PageRoute, Refused, refusal_of
+from gatekeeper.console.pages.common import ANYBODY, Page, PageRoute, Refused, SignInAgain, refusal_of, to
+from gatekeeper.console.pages.entering import own_place, with_place
 from gatekeeper.console.rendering import page
 from gatekeeper.console.routes import ROUTES
 from gatekeeper.console.words import _, speak
@@ -69,9 +70,16 @@ def _for_visitors(make: Page) -> Page:
     """Return a page that leads whoever is not signed in to where they can."""
 
     def made(desk: Desk, request: Request) -> Response:
-        return make(desk, request) if visitor_for(desk, request) else RedirectResponse("/signin", 303)
+        return make(desk, request) if visitor_for(desk, request) else to(with_place("/signin", _asked_for(request)))
 
     return made
+
+
+def _asked_for(request: Request) -> str:
+    """Return the page that somebody wanted to see, with its query; "" where they sent a form."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    shown = request.method in ("GET", "HEAD") and request.url.path != "/"
+    return own_place(f"{request.url.path}{query}") if shown else ""
 
 
 def _refuse(refused: Refused) -> Page:
@@ -97,10 +105,14 @@ def _page(desk: Desk, request: Request, make: Page) -> Response:
         return make(desk, request)
     except Unavailable:
         raise
+    except SignInAgain as error:
+        return to(with_place("/signin/again", error.place))
     except Exception as error:
-        refusal = refusal_of(error)
+        refusal, headers = refusal_of(error), error.headers if isinstance(error, Refused) else {}
         if refusal is None:
             log.exception("%s a fault of the console", request.state.id)
             refusal = 500, _("a fault of the console: tell your administrator, with the number below")
     status, text = refusal
-    return page(desk, request, "error.html", status, text=text, missing=status == 404)
+    answer = page(desk, request, "error.html", status, text=text, missing=status == 404)
+    answer.headers.update(headers)
+    return answer

@@ -6,12 +6,15 @@ import hmac
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from urllib.parse import urlsplit
 
+from gatekeeper.console.rates import Rates
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.ledger.signins import Signins
+from gatekeeper.ledger.signins import SessionView, Signins
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.settings import SigningIn
 
 _MOST_REMEMBERED = 10_000
 
@@ -37,18 +40,34 @@ class Memory:
         return self._known.pop(key, None)
 
 
+@dataclass(slots=True)
+class Tries:
+    """How often people try to sign in.
+
+    Behind a proxy all come from its address: there only wrong tries count, and more of them are let pass.
+    """
+
+    accounts: Rates = field(default_factory=partial(Rates, 10))
+    networks: Rates = field(default_factory=partial(Rates, 10))
+    shared: Rates = field(default_factory=partial(Rates, 100))
+    mails: Rates = field(default_factory=partial(Rates, 3, 900.0))
+
+
 @immutable
 class Desk:
     """The ledger as the pages see it.
 
-    Args: `service` has the rules in force at each call; `url` is the console's own.
+    Args: `service` has the rules in force at each call; `url` is the console's own; `signing_in` how people do.
     """
 
     service: Callable[[], LedgerService]
     signins: Signins
     url: str
+    signing_in: SigningIn = SigningIn()
+    tries: Tries = field(default_factory=Tries)
     said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
     done: Memory = field(default_factory=Memory)  # by person and key of a form: the page that its act led to
+    codes: Memory = field(default_factory=Memory)  # by session: new recovery codes, until they were kept
     read: Memory = field(default_factory=Memory)  # by session and batch: that reading is noted already
 
     @property
@@ -74,6 +93,7 @@ class Visitor:
 
     address: str
     token: str = field(repr=False)
+    session: SessionView
 
     @property
     def csrf(self) -> str:

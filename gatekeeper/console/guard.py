@@ -11,15 +11,18 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatekeeper.address import is_valid, normalise
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.ledger.signins import START_PATH
+from gatekeeper.ledger.signins import PATHS, PROXY, login_of, may_sign_in
+from gatekeeper.settings import LOOPBACK, contains, read_networks
 
 log = logging.getLogger("gatekeeper.console")
 
@@ -41,6 +44,7 @@ _HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "cache-control": "no-store",
 }
+_LOOPBACK = read_networks(LOOPBACK)
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -77,6 +81,10 @@ class Guard:
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "") != self._desk.host:
             return PlainTextResponse(f"expected the host {self._desk.host}\n", 421)
+        if is_forged(self._desk, request):
+            said = "%s refused: %s says in a header who somebody is, and is no trusted proxy, or says it twice"
+            log.warning(said, request.state.id, client_of(request))
+            return PlainTextResponse("this request says who you are, and did not come by the proxy that may\n", 400)
         if request.method in _SAFE:
             return None
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
@@ -88,25 +96,81 @@ class Guard:
 
 def _logged(path: str) -> str:
     """Return a path for the log: without the token of a link, which would sign somebody in."""
-    return f"{START_PATH}*" if path.startswith(START_PATH) else path
+    folder = next((each for each in PATHS.values() if path.startswith(each)), "")
+    return f"{folder}*" if folder else path
 
 
 def ledger_for(desk: Desk, request: Request) -> LedgerService:
     """Return the ledger under the rules in force, the same throughout a request. Raises Unavailable."""
     if not hasattr(request.state, "ledger"):
-        request.state.ledger = desk.service()
+        visitor = visitor_for(desk, request)
+        rules = _in_force(desk, request)
+        request.state.ledger = replace(rules, login=login_of(visitor.session.proof)) if visitor else rules
     ledger: LedgerService = request.state.ledger
     return ledger
+
+
+def _in_force(desk: Desk, request: Request) -> LedgerService:
+    if not hasattr(request.state, "in_force"):
+        request.state.in_force = desk.service()
+    found: LedgerService = request.state.in_force
+    return found
 
 
 def visitor_for(desk: Desk, request: Request) -> Visitor | None:
     """Return who is signed in, found once a request; None where nobody is. Raises Unavailable."""
     if not hasattr(request.state, "visitor"):
-        token = request.cookies.get(cookie_name(desk))
-        session = desk.signins.session(token) if token else None
-        request.state.visitor = Visitor(session.address, token) if session and token else None
+        request.state.visitor = _visitor(desk, request)
     visitor: Visitor | None = request.state.visitor
     return visitor
+
+
+def _visitor(desk: Desk, request: Request) -> Visitor | None:
+    token = request.cookies.get(cookie_name(desk))
+    session = desk.signins.session(token) if token else None
+    if session is None or token is None or not may_sign_in(_in_force(desk, request).ruleset, session.address):
+        return None
+    if session.proof.method == PROXY and named_by_proxy(desk, request) != session.address:
+        desk.signins.end(token)  # the proxy has let somebody else in, or nobody
+        return None
+    return Visitor(session.address, token, session)
+
+
+# -- what a proxy says -------------------------------------------------------------------------------------------
+
+
+def is_forged(desk: Desk, request: Request) -> bool:
+    """Return True where somebody other than a trusted proxy says who the visitor is, or where it is said twice."""
+    name = desk.signing_in.proxy_header
+    given = request.headers.getlist(name) if name else []
+    return len(given) > 1 or (bool(given) and not _is_trusted(desk, request))
+
+
+def _is_trusted(desk: Desk, request: Request) -> bool:
+    """Return True for the peer of a unix socket, or of --proxy-networks; what a header says of it does not count."""
+    return request.client is None or contains(desk.signing_in.proxy_networks, request.client.host)
+
+
+def named_by_proxy(desk: Desk, request: Request) -> str | None:
+    """Return the address that a trusted proxy names; None where it names none. `is_forged` was asked before."""
+    name = desk.signing_in.proxy_header
+    given = request.headers.get(name, "").strip() if name else ""
+    return normalise(given) if given and is_valid(given) else None
+
+
+def client_of(request: Request) -> str:
+    """Return the address that a request comes from; "" by a unix socket."""
+    return request.client.host if request.client else ""
+
+
+def is_shared(desk: Desk, request: Request) -> bool:
+    """Return True where many people come from one address: that of a proxy before the console."""
+    return _is_trusted(desk, request) or contains(_LOOPBACK, client_of(request))
+
+
+def step_cookie(desk: Desk) -> str:
+    """Return the name of the cookie of a sign-in that has begun."""
+    return "__Host-gatekeeper-step" if desk.is_secure else "gatekeeper-step"
 
 
 def cookie_name(desk: Desk) -> str:

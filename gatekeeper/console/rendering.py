@@ -93,6 +93,16 @@ def _day(zone: tzinfo) -> Callable[[float | datetime], str]:
     return shown
 
 
+_METHODS: Mapping[str, Callable[[], str]] = {  # how somebody has signed in, in words
+    "start": lambda: _("a link of an administrator"),
+    "password": lambda: _("password and code"),
+    "passkey": lambda: _("passkey"),
+    "link": lambda: _("a link by mail"),
+    "proxy": lambda: _("the organisation's login"),
+    "oidc": lambda: _("the organisation's login"),
+}
+
+
 def _machine_time(moment: float | datetime) -> str:
     return (moment_of(moment) if isinstance(moment, int | float) else moment).isoformat(timespec="seconds")
 
@@ -100,5 +110,6 @@ def _machine_time(moment: float | datetime) -> str:
 _ENVIRONMENT.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
 _ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
 _ENVIRONMENT.filters["said"] = lambda state: _(said(state))
+_ENVIRONMENT.filters["method"] = lambda method: _METHODS[method]()
 _ENVIRONMENT.filters["line"] = plain
 _ENVIRONMENT.filters["iso"] = _machine_time

@@ -110,9 +110,9 @@ def named(id: str) -> Iterator[None]:
         raise LedgerError(f"{id}: {error}") from None
 
 
-def act_of(by: str, reason: str, now: float) -> Act:
-    """Return an act of somebody, with the login of the operating system."""
-    return Act(now, normalise(by), _login(), marked_line(reason, _MOST_REASON))
+def act_of(by: str, reason: str, now: float, login: str = "") -> Act:
+    """Return an act of somebody. Args: `login` by which they did it; that of the operating system where not given."""
+    return Act(now, normalise(by), login or _login(), marked_line(reason, _MOST_REASON))
 
 
 def require_reason(ctx: VerbContext, what: str) -> None:

@@ -72,12 +72,13 @@ _LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 @immutable
 class LedgerService:
-    """The verbs, on one store, under one ruleset."""
+    """The verbs, on one store, under one ruleset. Args: `login` by which people act; "" for the operating system's."""
 
     store: Store
     letterhead: Letterhead
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
+    login: str = ""
 
     @property
     def ruleset(self) -> Ruleset:
@@ -86,7 +87,7 @@ class LedgerService:
 
     def _do(self, verb: Callable[..., T], *arguments: object, by: str = "", reason: str = "") -> T:
         """Carry out a verb in a transaction of its own. Args: `by` and `reason` of the act, where it is one."""
-        act = act_of(by, reason, self.clock())
+        act = act_of(by, reason, self.clock(), self.login)
         return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments))
 
     def _see(self, verb: Callable[..., T], *arguments: object, by: str) -> T:

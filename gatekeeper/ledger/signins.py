@@ -4,18 +4,60 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from gatekeeper.address import normalise
-from gatekeeper.ledger.context import NotFound
+from gatekeeper.directory.domains import Domains
+from gatekeeper.ledger.context import NotAllowed, NotFound
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store import Store, signins
-from gatekeeper.store.signins import SessionView, SigninLink
+from gatekeeper.rules import Ruleset
+from gatekeeper.store import Connection, Store, accounts, signin_pins, signins
+from gatekeeper.store.signin_pins import Pin
+from gatekeeper.store.signins import Proof, SessionView, SigninLink
 
+__all__ = ["PATHS", "Pin", "Proof", "SessionView", "SigninLink", "Signins", "may_sign_in"]
 _TOKEN_OCTETS = 32
-START = "start"  # the method of a link that a command has printed
-START_PATH = "/signin/start/"  # of the page of such a link
+START = "start"  # a link that a command has printed, and the method of who signs in by it
+ENROL = "enrol"  # a link by which somebody sets up how they sign in
+MAIL = "mail"  # a link that was mailed to who asked for it
+PATHS = {START: "/signin/start/", ENROL: "/signin/enrol/", MAIL: "/signin/link/"}  # of the pages of these links
+PASSWORD, PASSKEY, LINK, PROXY, OIDC = "password", "passkey", "link", "proxy", "oidc"
+METHODS = (START, PASSWORD, PASSKEY, LINK, PROXY, OIDC)
+FRESH = 600.0  # seconds since somebody signed in, within which they may change how people sign in
+STEP_SECONDS = 900.0  # for which a sign-in that has begun can be completed
+
+
+def may_sign_in(ruleset: Ruleset, address: str) -> bool:
+    """Return True for people that the rules name, and for whoever has a declared inside address."""
+    heads = {agency.head for agency in ruleset.agencies.values()}
+    places = {each.delegate.to for each in ruleset.people.values() if each.delegate}
+    return address in ruleset.people or address in heads | places or _is_inside(ruleset, address)
+
+
+def _is_inside(ruleset: Ruleset, address: str) -> bool:
+    return _domains_of(ruleset).place(address.rpartition("@")[2])[0]
+
+
+def _domains_of(ruleset: Ruleset) -> Domains:
+    """Return the inside domains of a ruleset; those of the last ruleset are kept, since every click asks."""
+    found = _DOMAINS.get(ruleset.digest)
+    if found is None:
+        found = Domains(
+            {id: agency.domains for id, agency in ruleset.agencies.items()}, ruleset.domains, ruleset.outside
+        )
+        _DOMAINS.clear()
+        _DOMAINS[ruleset.digest] = found
+    return found
+
+
+_DOMAINS: dict[str, Domains] = {}  # by digest
+
+
+def login_of(proof: Proof) -> str:
+    """Return what acts say of how their author signed in: `console:oidc:SUB`, `console:local`, `console:link`."""
+    method = "local" if proof.method in (PASSWORD, PASSKEY) else proof.method
+    return f"console:{method}:{proof.subject}" if proof.subject else f"console:{method}"
 
 
 @immutable
@@ -27,11 +69,16 @@ class Signins:
     limit: float = 43_200.0
     clock: Callable[[], float] = time.time
 
-    def begin(self, address: str, method: str, client: str, program: str) -> str:
-        """Begin a session and return its token, which nobody but the browser has. Raises StoreError."""
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    def begin(self, proof: Proof, client: str, program: str) -> str:
+        """Begin a session and return its token, which nobody but the browser has.
+
+        Raises NotAllowed for who is disabled, StoreError.
+        """
         token, now = secrets.token_urlsafe(_TOKEN_OCTETS), self.clock()
-        session = SessionView(signins.hashed(token), normalise(address), method, client, program[:200], now, now)
-        self.store.call(partial(signins.begin, session=session))
+        session = SessionView(signins.hashed(token), proof, client, program[:200], now, now)
+        self.store.call(partial(_begin, session=session))
         return token
 
     def session(self, token: str) -> SessionView | None:
@@ -43,36 +90,103 @@ class Signins:
             self.store.call(partial(signins.note_use, token=key, now=now))
         return found
 
-    def sessions(self, address: str) -> list[SessionView]:
-        """Return somebody's sessions, the one used last first. Raises StoreError."""
+    def sessions(self, address: str | None) -> list[SessionView]:
+        """Return somebody's sessions, the one used last first; everybody's for None. Raises StoreError."""
         now = self.clock()
         found = self.store.writer.read(partial(signins.sessions_of, address=address))
         return [one for one in found if now - one.seen_at <= self.idle and now - one.began_at <= self.limit]
+
+    def is_fresh(self, session: SessionView) -> bool:
+        """Return True where somebody has shown a short while ago who they are; a proxy's word is not that."""
+        return session.proof.method != PROXY and self.clock() - session.began_at <= FRESH
 
     def end(self, token: str) -> None:
         """End the session of a token. Raises StoreError."""
         self.store.call(partial(signins.end, token=signins.hashed(token)))
 
-    def end_of(self, address: str, key: str) -> None:
-        """End one of somebody's sessions. Raises NotFound, StoreError. Args: `key` is its hash in hexadecimal."""
-        if key not in {one.token.hex() for one in self.sessions(address)}:
-            raise NotFound("no such session of yours: expected one of those on the page")
-        self.store.call(partial(signins.end, token=bytes.fromhex(key)))
+    def end_of(self, address: str | None, key: str) -> SessionView:
+        """End one of somebody's sessions, or of anybody's for None; return it. Raises NotFound, StoreError.
 
-    def make_link(self, address: str, seconds: float) -> str:
+        Args: `key` is its hash in hexadecimal.
+        """
+        found = next((one for one in self.sessions(address) if one.token.hex() == key), None)
+        if found is None:
+            raise NotFound("no such session: expected one of those on the page; it may have ended")
+        self.store.call(partial(signins.end, token=found.token))
+        return found
+
+    def end_of_issuer(self, issuer: str, subject: str | None, sid: str | None) -> int:
+        """End the sessions that an issuer names; return how many there were. Raises StoreError."""
+        return self.store.call(partial(signins.end_of_issuer, issuer=issuer, subject=subject, sid=sid))
+
+    # -- links ---------------------------------------------------------------------------------------------------
+
+    def make_link(self, address: str, seconds: float, kind: str = START) -> str:
         """Make a link by which somebody signs in once, within that time, and return its token. Raises StoreError."""
+        return self.add_link(SigninLink(b"", normalise(address), self.clock() + seconds, kind))
+
+    def add_link(self, link: SigninLink) -> str:
+        """Store a link under a new token, and return the token. Raises StoreError."""
         token, now = secrets.token_urlsafe(_TOKEN_OCTETS), self.clock()
-        link = SigninLink(signins.hashed(token), normalise(address), now + seconds)
-        self.store.call(partial(signins.forget, now=now, idle=self.idle, limit=self.limit))
-        self.store.call(partial(signins.add_link, link=link))
+
+        def add(connection: Connection) -> None:
+            signins.forget(connection, now, self.idle, self.limit)
+            values = (link.address, link.until, link.kind, link.browser, link.code, 0, link.place)
+            signins.add_link(connection, SigninLink(signins.hashed(token), *values), now)
+
+        self.store.call(add)
         return token
 
-    def link(self, token: str) -> SigninLink | None:
+    def link(self, token: str, kind: str = START) -> SigninLink | None:
         """Return a link that can still be used; looking changes nothing, however often. Raises StoreError."""
-        return self.store.writer.read(partial(signins.find_link, token=signins.hashed(token), now=self.clock()))
+        find = partial(signins.find_link, token=signins.hashed(token), kind=kind, now=self.clock())
+        return self.store.writer.read(find)
 
-    def use(self, token: str) -> str | None:
-        """Use a link up; return whose it was, None where it cannot be used any more. Raises StoreError."""
-        link = self.link(token)
+    def use(self, token: str, kind: str = START) -> SigninLink | None:
+        """Use a link up and return it; None where it cannot be used any more. Raises StoreError."""
+        link = self.link(token, kind)
         used = link is not None and self.store.call(partial(signins.use_link, token=link.token))
-        return link.address if link and used else None
+        return link if used else None
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def remember(self, kind: str, details: Mapping[str, str], seconds: float = STEP_SECONDS) -> str:
+        """Remember what the next step of a sign-in needs; return the token that the browser brings back."""
+        token, now = secrets.token_urlsafe(_TOKEN_OCTETS), self.clock()
+
+        def add(connection: Connection) -> None:
+            signins.forget(connection, now, self.idle, self.limit)
+            signins.add_step(connection, signins.hashed(token), kind, details, now + seconds)
+
+        self.store.call(add)
+        return token
+
+    def recall(self, kind: str, token: str) -> Mapping[str, str] | None:
+        """Return and forget what was remembered under a token; None where nothing is, or where it is too late."""
+        now = self.clock()
+        return self.store.call(partial(signins.take_step, token=signins.hashed(token), kind=kind, now=now))
+
+    # -- names at an issuer --------------------------------------------------------------------------------------
+
+    def pin(self, address: str, issuer: str, subject: str) -> None:
+        """Pin an address to who claimed it first. Raises NotAllowed where it, or the subject, is pinned otherwise."""
+        wanted = Pin(address, issuer, subject, self.clock())
+        held = self.store.call(partial(signin_pins.pin, wanted=wanted))
+        if (held.address, held.issuer, held.subject) != (address, issuer, subject):
+            raise NotAllowed(f"{address} is known here as somebody else: an admin can look at it under People")
+
+    def pins(self) -> list[Pin]:
+        """Return all pins by address. Raises StoreError."""
+        return self.store.writer.read(signin_pins.pins)
+
+    def unpin(self, address: str) -> None:
+        """Remove the pin of an address, which the next sign-in pins anew. Raises NotFound, StoreError."""
+        if not self.store.call(partial(signin_pins.unpin, address=address)):
+            raise NotFound(f"{address}: nobody's name is pinned to it")
+
+
+def _begin(connection: Connection, session: SessionView) -> None:
+    account = accounts.find_account(connection, session.address)
+    if account is not None and account.disabled_at is not None:
+        raise NotAllowed(f"{session.address} is disabled: an admin can let them sign in again")
+    signins.begin(connection, session)

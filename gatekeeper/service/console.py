@@ -22,7 +22,7 @@ import uvicorn
 from gatekeeper.console.app import make_app
 from gatekeeper.console.desk import Desk
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.ledger.signins import START_PATH, Signins
+from gatekeeper.ledger.signins import PATHS, START, Signins
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.rules import Ruleset
 from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
@@ -66,7 +66,10 @@ def serve(settings: Settings, store: Store) -> None:
 
 
 def _desk(settings: Settings, store: Store) -> Desk:
-    return Desk(LedgerInForce(store, settings), Signins(store, clock=store.now), settings.console_url)
+    """Return the desk of these settings. Raises SettingsError where they would not be safe."""
+    own, url = settings.signing_in, settings.console_url
+    signins = Signins(store, own.session_idle, own.session_limit, store.now)
+    return Desk(LedgerInForce(store, settings), signins, url, own)
 
 
 def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:
@@ -75,6 +78,8 @@ def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(desk),
         **where,
+        ssl_certfile=desk.signing_in.console_tls_cert,
+        ssl_keyfile=desk.signing_in.console_tls_key,
         http="h11",
         h11_max_incomplete_event_size=_LARGEST_HEAD,
         log_config=None,
@@ -143,7 +148,7 @@ def _invite(desk: Desk) -> None:
     if approver is not None:
         token = desk.signins.make_link(approver, _TRIAL_SECONDS)
         log.warning("console: this gate is only tried out: the next link signs in as %s, whoever opens it", approver)
-        log.warning("console: %s%s%s", desk.url, START_PATH, token)
+        log.warning("console: %s%s%s", desk.url, PATHS[START], token)
 
 
 def main() -> None:

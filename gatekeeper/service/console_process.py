@@ -14,7 +14,17 @@ from gatekeeper.service.messages import CONSOLE, StartParameters
 from gatekeeper.settings import Settings, SettingsError
 
 log = logging.getLogger("gatekeeper.console")
-_NEEDED = ("starlette", "uvicorn", "jinja2", "nh3", "argon2", "pyotp", "segno", "webauthn")  # of the extra `console`
+_NEEDED = (
+    "starlette",
+    "uvicorn",
+    "jinja2",
+    "nh3",
+    "argon2",
+    "pyotp",
+    "segno",
+    "webauthn",
+    "zxcvbn",
+)  # of the extra `console`
 _PATIENCE = 10.0  # seconds: whoever opens a page now may have it still
 _SOCKET_MODE = 0o660  # a proxy of the gate's group reaches it
 _ARENAS = {"MALLOC_ARENA_MAX": "2"}  # else each thread's arena takes 64 MB of the address space that it may have

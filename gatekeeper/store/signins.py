@@ -1,19 +1,37 @@
-"""Sessions of the web console and one-time links. Of tokens only hashes are stored.
+"""Sessions of the web console, links by which people sign in, and steps of sign-ins that have begun.
 
-A session ends at once where its row is removed.
+Of tokens and codes only hashes are stored. A session ends at once where its row is removed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store.db.schema import console_sessions, signin_links
+from gatekeeper.store.db.schema import console_sessions, signin_links, signin_steps
 
 _SEEN_EVERY = 30.0  # seconds between two notes that a session is used
+MOST_TRIES = 5  # codes that may be tried for one link
+
+
+@immutable
+class Proof:
+    """How somebody has shown who they are.
+
+    Args: `issuer`, `subject`, `sid` and `id_token` of who signs in by OpenID Connect.
+    """
+
+    address: str
+    method: str
+    issuer: str | None = None
+    subject: str | None = None
+    sid: str | None = None
+    id_token: str | None = field(default=None, repr=False)
 
 
 @immutable
@@ -21,35 +39,48 @@ class SessionView:
     """A session: whose, how they signed in, from where, since when."""
 
     token: bytes  # its hash
-    address: str
-    method: str
+    proof: Proof
     client: str
     program: str
     began_at: float
     seen_at: float
 
+    @property
+    def address(self) -> str:
+        """Whose session it is."""
+        return self.proof.address
+
 
 @immutable
 class SigninLink:
-    """A link by which one person may sign in once."""
+    """A link by which one person may sign in once, or set up how they will."""
 
     token: bytes  # its hash
     address: str
     until: float
+    kind: str
+    browser: bytes | None = None  # hash of what the browser holds that asked for it
+    code: bytes | None = None  # hash of the code that another browser needs
+    tries: int = 0
+    place: str = ""  # the page that it leads to
 
 
 def hashed(token: str) -> bytes:
-    """Return what is stored of a token."""
+    """Return what is stored of a token or code."""
     return sha256(token.encode()).digest()
 
 
 # -- sessions ----------------------------------------------------------------------------------------------------
 
+_PROOF = ("address", "method", "issuer", "subject", "sid", "id_token")
+_SESSION = ("token", "client", "program", "began_at", "seen_at")
+
 
 def begin(connection: Connection, session: SessionView) -> None:
     """Store a session."""
-    names = ("token", "address", "method", "client", "program", "began_at", "seen_at")
-    connection.execute(insert(console_sessions).values({name: getattr(session, name) for name in names}))
+    values = {name: getattr(session.proof, name) for name in _PROOF}
+    values |= {name: getattr(session, name) for name in _SESSION}
+    connection.execute(insert(console_sessions).values(values))
 
 
 def find(connection: Connection, token: bytes, now: float, idle: float, limit: float) -> SessionView | None:
@@ -64,8 +95,8 @@ def find(connection: Connection, token: bytes, now: float, idle: float, limit: f
 
 
 def _session(row: RowMapping) -> SessionView:
-    values: dict[str, Any] = dict(row)
-    return SessionView(**{**values, "token": bytes(values["token"])})
+    values: dict[str, Any] = {name: row[name] for name in _SESSION}
+    return SessionView(**{**values, "token": bytes(row["token"])}, proof=Proof(**{name: row[name] for name in _PROOF}))
 
 
 def is_due(session: SessionView, now: float) -> bool:
@@ -83,26 +114,64 @@ def end(connection: Connection, token: bytes) -> None:
     connection.execute(delete(console_sessions).where(console_sessions.c.token == token))
 
 
-def sessions_of(connection: Connection, address: str) -> list[SessionView]:
-    """Return somebody's sessions, the one used last first."""
-    query = select(console_sessions).where(console_sessions.c.address == address)
-    rows = connection.execute(query.order_by(console_sessions.c.seen_at.desc())).mappings()
-    return [_session(row) for row in rows]
+def end_all_of(connection: Connection, address: str) -> None:
+    """End all sessions of somebody, and the links by which they could sign in."""
+    connection.execute(delete(console_sessions).where(console_sessions.c.address == address))
+    connection.execute(delete(signin_links).where(signin_links.c.address == address))
+
+
+def end_of_issuer(connection: Connection, issuer: str, subject: str | None, sid: str | None) -> int:
+    """End the sessions that an issuer names, by its subject or its session; return how many there were."""
+    named = [column == value for column, value in ((_C.subject, subject), (_C.sid, sid)) if value is not None]
+    if not named:
+        return 0
+    return connection.execute(delete(console_sessions).where(_C.issuer == issuer, *named)).rowcount
+
+
+_C = console_sessions.c
+
+
+def sessions_of(connection: Connection, address: str | None) -> list[SessionView]:
+    """Return somebody's sessions, the one used last first; everybody's for None."""
+    query = select(console_sessions).order_by(console_sessions.c.seen_at.desc())
+    if address is not None:
+        query = query.where(console_sessions.c.address == address)
+    return [_session(row) for row in connection.execute(query).mappings()]
 
 
 # -- links -------------------------------------------------------------------------------------------------------
 
+_LINK = ("token", "address", "until", "kind", "browser", "code", "tries", "place")
 
-def add_link(connection: Connection, link: SigninLink) -> None:
+
+def add_link(connection: Connection, link: SigninLink, now: float) -> None:
     """Store a link."""
-    connection.execute(insert(signin_links).values(token=link.token, address=link.address, until=link.until))
+    values = {name: getattr(link, name) for name in _LINK}
+    connection.execute(insert(signin_links).values(**values, made_at=now))
 
 
-def find_link(connection: Connection, token: bytes, now: float) -> SigninLink | None:
-    """Return a link that can still be used; looking changes nothing."""
-    query = select(signin_links).where(signin_links.c.token == token, signin_links.c.until > now)
-    row = connection.execute(query).mappings().first()
-    return SigninLink(bytes(row["token"]), row["address"], row["until"]) if row else None
+def count_links(connection: Connection, address: str, kind: str, since: float) -> int:
+    """Return how many links of a kind were made for an address since that time and are there still."""
+    own = (signin_links.c.address == address, signin_links.c.kind == kind, signin_links.c.made_at > since)
+    return connection.execute(select(func.count()).select_from(signin_links).where(*own)).scalar_one()
+
+
+def find_link(connection: Connection, token: bytes, kind: str, now: float) -> SigninLink | None:
+    """Return a link of a kind that can still be used; looking changes nothing."""
+    good = (signin_links.c.token == token, signin_links.c.until > now, signin_links.c.tries < MOST_TRIES)
+    row = connection.execute(select(signin_links).where(*good, signin_links.c.kind == kind)).mappings().first()
+    if row is None:
+        return None
+    values: dict[str, Any] = {name: row[name] for name in _LINK}
+    for name in ("token", "browser", "code"):
+        values[name] = None if row[name] is None else bytes(row[name])
+    return SigninLink(**values)
+
+
+def count_try(connection: Connection, token: bytes) -> None:
+    """Count a code that was tried, before it is compared."""
+    one = signin_links.c.token == token
+    connection.execute(update(signin_links).where(one).values(tries=signin_links.c.tries + 1))
 
 
 def use_link(connection: Connection, token: bytes) -> bool:
@@ -111,8 +180,31 @@ def use_link(connection: Connection, token: bytes) -> bool:
     return used.rowcount == 1
 
 
+def drop_links(connection: Connection, address: str, kind: str) -> None:
+    """Remove the links of a kind that somebody has."""
+    own = (signin_links.c.address == address, signin_links.c.kind == kind)
+    connection.execute(delete(signin_links).where(*own))
+
+
 def forget(connection: Connection, now: float, idle: float, limit: float) -> None:
-    """Remove sessions and links that have ended."""
+    """Remove sessions, links and steps that have ended."""
     over = or_(console_sessions.c.seen_at < now - idle, console_sessions.c.began_at < now - limit)
     connection.execute(delete(console_sessions).where(over))
     connection.execute(delete(signin_links).where(signin_links.c.until < now))
+    connection.execute(delete(signin_steps).where(signin_steps.c.until < now))
+
+
+# -- steps -------------------------------------------------------------------------------------------------------
+
+
+def add_step(connection: Connection, token: bytes, kind: str, details: Mapping[str, str], until: float) -> None:
+    """Store what is to be remembered until the next step of a sign-in."""
+    connection.execute(insert(signin_steps).values(token=token, kind=kind, details=dict(details), until=until))
+
+
+def take_step(connection: Connection, token: bytes, kind: str, now: float) -> Mapping[str, str] | None:
+    """Return what was remembered of a step, and forget it; None where there is none."""
+    one = (signin_steps.c.token == token, signin_steps.c.kind == kind)
+    found = connection.execute(delete(signin_steps).where(*one).returning(signin_steps.c.details, signin_steps.c.until))
+    row = found.first()
+    return dict(row.details) if row is not None and row.until > now else None

@@ -255,7 +255,7 @@ async def test_who_may_see_and_decide(scene, desk, who, sees, may_decide):
 async def test_nobody_gets_past_the_door(desk, route):
     place = route.path.replace("{number:int}", "1").replace("{batch:int}", "1")
     answer = browser(desk).request(route.method, re.sub(r"{\w+}", "x", place))
-    assert answer.status_code == 303 and answer.headers["location"] == "/signin"
+    assert answer.status_code == 303 and answer.headers["location"].partition("?")[0] == "/signin"
 
 
 async def test_reading_is_noted_before_it_is_shown_and_once_a_session(scene, desk):
@@ -421,8 +421,8 @@ async def test_whoever_loses_the_role_is_out_at_the_next_click(scene, desk):
     rules = scene.active_policy.path
     rules.write_text(rules.read_text().replace("  deputy@example.gov: {roles: [approver, admin]}\n", ""))
     scene.active_policy.reload()
-    assert client.post("/mailings/M-1/decision", data=given).status_code in (403, 404)
-    assert client.get("/mailings/M-1").status_code == 404
+    assert client.post("/mailings/M-1/decision", data=given).status_code == 303
+    assert client.get("/mailings/M-1").status_code == 303
 
 
 async def test_each_sender_agreed_and_needed_are_shown(scene, desk):

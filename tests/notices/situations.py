@@ -12,11 +12,12 @@ from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import Narrowed, Terms
 from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.outbox.to_who_signs_in import LinkAsked, send_link
 from gatekeeper.store import Database, Store, jobs
 from tests.ledger.scene import TODAY, Scene
 from tests.notices.queued import take_mails
 from tests.notices.reading import read
-from tests.store.arrivals import people
+from tests.store.arrivals import NOON, people
 
 CIO, DEPUTY, ADMIN = "cio@example.gov", "deputy@example.gov", "admin@example.gov"
 HEAD, NEWS, HR, CLERK = "head@doa.example.gov", "news@doa.example.gov", "hr@example.gov", "clerk@doa.example.gov"
@@ -509,6 +510,28 @@ async def request_used(folder: Path) -> Letter:
     await play.after()
     await play.mass()
     return to(await play.after(), HEAD)
+
+
+@letter(
+    "Somebody asks for a link to sign in",
+    "who may sign in",
+    "from where and by which browser it was asked for, what the link needs, until when",
+    "console/test_signing_in.py",
+)
+async def link_asked(folder: Path) -> Letter:
+    play = Play(folder)
+    play.store.call(lambda connection: send_link(connection, play.letterhead(), ASKED, play.now))
+    return to(play.letters(), CIO)
+
+
+ASKED = LinkAsked(
+    CIO,
+    f"{URL}/signin/link/uX3f0c9Qk1",
+    False,
+    "192.0.2.7",
+    "Mozilla/5.0 (Android 16; Mobile; rv:150.0) Gecko/150.0 Firefox/150.0",
+    NOON.timestamp() + 900.0,
+)
 
 
 # -- emergencies -------------------------------------------------------------------------------------------------

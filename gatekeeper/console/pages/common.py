@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -45,11 +46,19 @@ class Given(dict[str, str]):
 
 
 class Refused(Exception):
-    """A request that gets an error page: its status, and what to do."""
+    """A request that gets an error page: its status, what to do, and header fields beside it."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(text)
-        self.status, self.text = status, text
+        self.status, self.text, self.headers = status, text, headers
+
+
+class SignInAgain(Exception):
+    """A request for which somebody has to show again who they are; `place` is where it leads then."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
 
 
 def visitor_of(desk: Desk, request: Request) -> Visitor:
@@ -65,6 +74,12 @@ def checked_form(desk: Desk, request: Request) -> tuple[Visitor, dict[str, str]]
     if not is_own_form(visitor, form.get("csrf")):
         raise Refused(403, _("this form is too old, or was not made for you: open the page again, and repeat it"))
     return visitor, form
+
+
+def require_fresh(desk: Desk, request: Request, place: str) -> None:
+    """Raise SignInAgain for who has not shown within ten minutes who they are. Args: `place` where they go on."""
+    if not desk.signins.is_fresh(visitor_of(desk, request).session):
+        raise SignInAgain(place)
 
 
 def to(place: str) -> RedirectResponse:

@@ -491,20 +491,90 @@ console_sessions = Table(  # of the web console; the browser has the token, here
     metadata,
     Column("token", LargeBinary(32), primary_key=True),
     Column("address", Text, nullable=False),
-    Column("method", String(16), nullable=False),  # how they signed in: start
+    Column("method", String(16), nullable=False),  # how they signed in: start, password, passkey, link, proxy, oidc
     Column("client", Text, nullable=False),
     Column("program", Text, nullable=False),  # the browser, by its own words
     Column("began_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
+    Column("issuer", Text),  # these four of who signed in by OpenID Connect
+    Column("subject", Text),
+    Column("sid", Text),
+    Column("id_token", Text),
     sqlite_with_rowid=False,
 )
 Index("console_sessions_by_address", console_sessions.c.address)
 
-signin_links = Table(  # one-time links by which people sign in; removed once used
+signin_links = Table(  # one-time links, by which people sign in or set up how they will; removed once used
     "signin_links",
     metadata,
     Column("token", LargeBinary(32), primary_key=True),
     Column("address", Text, nullable=False),
     Column("until", Double, nullable=False),
+    Column("kind", String(8), nullable=False, server_default="start"),  # start, enrol, mail
+    Column("made_at", Double, nullable=False, server_default="0"),
+    Column("browser", LargeBinary(32)),  # hash of what the browser holds that asked for it
+    Column("code", LargeBinary(32)),  # hash of the code that another browser needs
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("place", Text, nullable=False, server_default=""),  # the page that it leads to
+    sqlite_with_rowid=False,
+)
+Index("signin_links_by_address", signin_links.c.address)
+
+signin_steps = Table(  # what the console remembers of a sign-in that has begun: challenges, states
+    "signin_steps",
+    metadata,
+    Column("token", LargeBinary(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("until", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+signin_pins = Table(  # which name at which issuer an address belongs to: the first that claimed it
+    "signin_pins",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("pinned_at", Double, nullable=False),
+    Column("claim", Text),  # the last that claimed the same and was refused
+    Column("claimed_at", Double),
+    sqlite_with_rowid=False,
+)
+Index("signin_pins_by_subject", signin_pins.c.issuer, signin_pins.c.subject, unique=True)
+
+accounts = Table(  # of people who sign in by what they know and have; of whom is disabled, without any of it
+    "accounts",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("handle", LargeBinary(32), nullable=False),  # what passkeys know it by
+    Column("password", Text),  # hashed by Argon2
+    Column("totp", String(64)),  # the secret of the app that makes codes
+    Column("totp_step", BigInteger, nullable=False, server_default="0"),  # the last code's: each is used once
+    Column("made_at", Double, nullable=False),
+    Column("disabled_at", Double),
+    sqlite_with_rowid=False,
+)
+Index("accounts_by_handle", accounts.c.handle, unique=True)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("credential", LargeBinary(1023), primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("public_key", LargeBinary(2048), nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("used_at", Double),
+    sqlite_with_rowid=False,
+)
+Index("passkeys_by_address", passkeys.c.address)
+
+recovery_codes = Table(  # hashes; removed once used
+    "recovery_codes",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("code", LargeBinary(32), primary_key=True),
     sqlite_with_rowid=False,
 )

@@ -15,7 +15,8 @@ from sqlalchemy import JSON, Boolean, Double, LargeBinary, String, Table, Text, 
 
 from gatekeeper.audit import recorder
 from gatekeeper.background import recheck
-from gatekeeper.ledger.signins import START
+from gatekeeper.ledger.passwords import new_secret
+from gatekeeper.ledger.signins import ENROL, MAIL, METHODS, START
 from gatekeeper.lifecycle import BatchState, MailingState, PermitState, RecipientState, RequestState, SuspensionState
 from gatekeeper.outbox import letterhead
 from gatekeeper.policy.active import ActivePolicy
@@ -105,7 +106,10 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "jobs.state": "failed",
         "events.act": longest(ACTS),
         "sent_counts.query": f"{longest(OF_THE_ORIGIN)} {7 * 86_400}",
-        "console_sessions.method": START,
+        "console_sessions.method": longest(METHODS),
+        "signin_links.kind": longest((START, ENROL, MAIL)),
+        "signin_steps.kind": "passkey",
+        "accounts.totp": new_secret(),
         "seen_states.version": version_of("state"),
         "audit_chains.name": process_name(monkeypatch),
         "audit_frames.name": SHA256[:16],

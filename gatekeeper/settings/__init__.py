@@ -6,9 +6,7 @@ is whole are all made from it. Each room is handed its own frozen section and kn
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,155 +14,59 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.settings.readers import (
+    LOOPBACK,
+    OFF,
+    TRUST,
+    Endpoint,
+    Network,
+    SettingsError,
+    contains,
+    is_local,
+    one_of,
+    read_count,
+    read_endpoint,
+    read_header,
+    read_methods,
+    read_milter,
+    read_networks,
+    read_optional_endpoint,
+    read_path,
+    read_size,
+    read_text,
+    read_time,
+    read_words,
+    read_workers,
+    without_passwords,
+)
+from gatekeeper.settings.signing_in import SigningIn
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-LOOPBACK = "127.0.0.0/8,::1/128"
-OFF = "off"
-TRUST = "trust"  # of --rcpt
-
-
-class SettingsError(ValueError):
-    """A setting that cannot be used; the text names the flag and what was expected."""
-
-
-# -- how a value is read -----------------------------------------------------------------------------------------
-
-
-@immutable
-class Endpoint:
-    """Where to listen: host and port, or a unix socket's path."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-    before_queue: bool = False
-
-    def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}" + (",before-queue" if self.before_queue else "")
-
-
-def read_endpoint(text: str) -> Endpoint:
-    """Read `host:port`, `[v6]:port`, `unix:PATH`, each with `,before-queue` where it is one."""
-    address, _, option = text.partition(",")
-    if option not in ("", "before-queue"):
-        raise SettingsError(f"{option!r} after the comma: expected before-queue or nothing")
-    if address.startswith("unix:"):
-        return Endpoint(path=address[5:], before_queue=bool(option))
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise SettingsError(f"{text!r} is no address to listen on: expected host:port, such as 127.0.0.1:10025")
-    return Endpoint(host=host.strip("[]"), port=int(port), before_queue=bool(option))
-
-
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]*)@|((?:password|passwd|pwd)=)[^&\s,]+", re.IGNORECASE)
-
-
-def without_passwords(text: str) -> str:
-    """Return a text for people and logs: where an address in it has a password, three stars stand for that."""
-    return _PASSWORD.sub(lambda found: f"{found[3]}***" if found[3] else f"{found[1]}:***@", text)
-
-
-def is_local(place: Endpoint) -> bool:
-    """Return True where only this machine reaches an address."""
-    return bool(place.path) or place.host in ("127.0.0.1", "::1", "localhost")
-
-
-def read_optional_endpoint(text: str) -> Endpoint | None:
-    """As `read_endpoint`; None for `off`."""
-    return None if text == OFF else read_endpoint(text)
-
-
-def read_milter(text: str) -> Endpoint | None:
-    """As `read_optional_endpoint`; there is no queue that it could be before or behind."""
-    endpoint = read_optional_endpoint(text)
-    if endpoint and endpoint.before_queue:
-        raise SettingsError(f"{text!r}: before-queue is for --listen; expected off, host:port or unix:PATH")
-    return endpoint
-
-
-def read_networks(text: str) -> tuple[Network, ...]:
-    """Read addresses and networks with commas between them; `none` is the empty list."""
-    names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
-    try:
-        return tuple(ipaddress.ip_network(name, strict=False) for name in names)
-    except ValueError as error:
-        raise SettingsError(f"{error}: expected networks such as 192.0.2.0/24,2001:db8::/32") from None
-
-
-def contains(networks: tuple[Network, ...], address: str) -> bool:
-    """True where the IP address is in one of the networks; False for what is no IP address."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None) or ip
-    return any(mapped in network for network in networks if network.version == mapped.version)
-
-
-def read_words(text: str) -> tuple[str, ...]:
-    """Read words with commas or spaces between them, in lower case."""
-    return tuple(word.lower() for word in re.split(r"[,\s]+", text) if word)
-
-
-_SIZE = re.compile(r"(\d+)\s*(?:([kmg])i?b?)?", re.IGNORECASE)
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def read_size(text: str) -> int:
-    """Read a number of octets: `52428800`, `50MB` (powers of 1024)."""
-    match = _SIZE.fullmatch(text.strip())
-    if not match:
-        raise SettingsError(f"{text!r} is no size: expected a number of octets, such as 50MB")
-    power = " kmg".index((match[2] or " ").lower())
-    return int(match[1]) << (10 * power)
-
-
-def read_time(text: str) -> float:
-    """Read a length of time in seconds: `90`, `90s`, `5m`, `4h`."""
-    match = _TIME.fullmatch(text.strip())
-    if not match:
-        raise SettingsError(f"{text!r} is no length of time: expected a number and a unit, such as 90s or 5m")
-    return float(match[1]) * _SECONDS[(match[2] or "s").lower()]
-
-
-def read_count(text: str) -> int:
-    """Read a whole number of at least 0."""
-    if not text.strip().isdigit():
-        raise SettingsError(f"{text!r} is no count: expected a whole number")
-    return int(text)
-
-
-def read_workers(text: str) -> int:
-    """Read a whole number of at least 1."""
-    count = read_count(text)
-    if not count:
-        raise SettingsError("0 workers take in no mail: expected 1 or more")
-    return count
-
-
-def read_path(text: str) -> Path | None:
-    """Read a path; None where it is empty."""
-    return Path(text) if text else None
-
-
-def read_text(text: str) -> str:
-    """Take the text as it stands."""
-    return text
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    """Make a reader that takes one of the words named."""
-
-    def read_choice(text: str) -> str:
-        if text not in choices:
-            raise SettingsError(f"{text!r}: expected {' or '.join(choices)}")
-        return text
-
-    return read_choice
+__all__ = [
+    "BY_NAME",
+    "LOOPBACK",
+    "OFF",
+    "SETTINGS",
+    "TRUST",
+    "Endpoint",
+    "Judging",
+    "Listening",
+    "Network",
+    "NextHopSettings",
+    "Ops",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "SigningIn",
+    "Storing",
+    "contains",
+    "read_endpoint",
+    "read_networks",
+    "read_optional_endpoint",
+    "read_settings",
+    "read_size",
+    "read_time",
+    "without_passwords",
+]
 
 
 # -- the table ---------------------------------------------------------------------------------------------------
@@ -219,6 +121,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
     Setting("console", "127.0.0.1:8025", read_optional_endpoint, "where the web console listens; off for none"),
     Setting("console-memory", "1GB", read_size, "what the console's process may take; 0 for no limit"),
+    Setting("console-tls-cert", "", read_path, "certificate chain of the console, a PEM file"),
+    Setting("console-tls-key", "", read_path, "private key of the console's certificate, a PEM file"),
+    Setting("signin", "local", read_methods, "how people sign in: some of proxy,local,link; none for nobody"),
+    Setting("proxy-header", "", read_header, "header field in which a trusted proxy says who somebody is"),
+    Setting("proxy-networks", "none", read_networks, "networks whose proxies are believed that, and keep TLS"),
+    Setting("session-idle", "30m", read_time, "how long a session lasts without a click"),
+    Setting("session-limit", "12h", read_time, "how long a session lasts at most"),
     Setting("public-url", "", read_text, "where links in replies and notices lead"),
     Setting("workers", "1", read_workers, "processes that take in mail; with more than 1 others look after them"),
     Setting("mode", "enforce", one_of("enforce", "observe"), "observe: judge and count; never hold, refuse or bounce"),
@@ -338,6 +247,7 @@ class Settings:
     storing: Storing
     judging: Judging
     ops: Ops
+    signing_in: SigningIn
     console: Endpoint | None
     console_memory: int
     workers: int
@@ -351,6 +261,8 @@ class Settings:
         values["hostname"] = values["hostname"] or _own_name()
         if bool(values["tls_cert"]) != bool(values["tls_key"]):
             raise SettingsError("--tls-cert and --tls-key go together: expected both or neither")
+        if bool(values["console_tls_cert"]) != bool(values["console_tls_key"]):
+            raise SettingsError("--console-tls-cert and --console-tls-key go together: expected both or neither")
         sections = {name: _section(kind, values) for name, kind in _SECTIONS.items()}
         own = {name: values[name] for name in ("console", "console_memory", "workers")}
         return cls(**sections, **own, texts=texts, origins=origins)
@@ -359,16 +271,20 @@ class Settings:
     def console_url(self) -> str:
         """The address at which browsers find the console. Raises SettingsError where it would not be safe.
 
-        Without TLS of its own it listens on loopback or a unix socket only, where a proxy with TLS stands before it.
+        Without TLS of its own it listens on loopback, on a unix socket, or for the proxies of --proxy-networks.
         """
-        place, public = self.console, self.judging.public_url.rstrip("/")
+        place, public, own = self.console, self.judging.public_url.rstrip("/"), self.signing_in
         if place is None:
             raise SettingsError("--console is off: expected host:port, such as 127.0.0.1:8025")
-        if not is_local(place):
-            raise SettingsError(f"--console {place}: expected loopback or unix:PATH, behind a proxy with TLS")
-        if place.path and not public:
+        if not (is_local(place) or own.console_tls_cert or own.proxy_networks):
+            raise SettingsError(
+                f"--console {place}: expected --console-tls-cert and --console-tls-key, or --proxy-networks with the "
+                "proxy that keeps TLS; else loopback or unix:PATH"
+            )
+        if not public and (place.path or place.host in ("0.0.0.0", "::")):
             raise SettingsError(f"--console {place}: expected --public-url too, the address that browsers see")
-        return public or f"http://{place}"
+        own.check(place)
+        return public or f"http{'s' if own.console_tls_cert else ''}://{place}"
 
     @property
     def is_trial(self) -> bool:
@@ -394,6 +310,7 @@ _SECTIONS: dict[str, Any] = {
     "storing": Storing,
     "judging": Judging,
     "ops": Ops,
+    "signing_in": SigningIn,
 }
 
 

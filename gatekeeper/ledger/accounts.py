@@ -1,0 +1,116 @@
+"""Accounts of people who sign in by a passkey, or by a password with a code: made by a command, set up by a link.
+
+A disabled account keeps somebody from signing in by any method.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+from gatekeeper.address import normalise
+from gatekeeper.ledger.context import LedgerError, NotFound
+from gatekeeper.ledger.signins import ENROL, Signins
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.store import Connection, accounts, signins
+from gatekeeper.store.accounts import Account
+
+ENROL_SECONDS = 86_400.0
+
+
+@immutable
+class AccountView:
+    """What admins see of an account."""
+
+    address: str
+    made_at: float
+    has_password: bool
+    passkeys: int
+    codes: int  # recovery codes that are left
+    disabled_at: float | None
+
+    @property
+    def state(self) -> str:
+        """`disabled`, `enrolled`, or `invited` where the link was not used yet."""
+        if self.disabled_at is not None:
+            return "disabled"
+        return "enrolled" if self.has_password or self.passkeys else "invited"
+
+
+def list_accounts(sign: Signins) -> list[AccountView]:
+    """Return all accounts by address. Raises StoreError."""
+    return sign.store.writer.read(_list)
+
+
+def _list(connection: Connection) -> list[AccountView]:
+    codes, keys = accounts.count_codes(connection), [one.address for one in accounts.list_passkeys(connection)]
+    return [
+        AccountView(
+            one.address,
+            one.made_at,
+            one.password is not None,
+            keys.count(one.address),
+            codes.get(one.address, 0),
+            one.disabled_at,
+        )
+        for one in accounts.list_accounts(connection)
+    ]
+
+
+def add_account(sign: Signins, address: str) -> str:
+    """Make an account, and return the token of the link by which its owner sets it up; earlier links end.
+
+    Raises LedgerError where somebody has set theirs up already, or is disabled; StoreError.
+    """
+    return _invite(sign, normalise(address), lambda connection, whose: _add(connection, whose, sign.clock()))
+
+
+def _add(connection: Connection, address: str, now: float) -> None:
+    found = accounts.find_account(connection, address)
+    if found is None:
+        accounts.add_account(connection, Account(address, secrets.token_bytes(32), now))
+    elif found.disabled_at is not None:
+        raise LedgerError(f"{address} is disabled: gatekeeper account reset {address} lets them set up a new one")
+    elif found.password or accounts.list_passkeys(connection, address):
+        raise LedgerError(f"{address} has an account: gatekeeper account reset {address} takes it away and begins anew")
+
+
+def reset_account(sign: Signins, address: str) -> str:
+    """Take away all by which somebody signs in, end their sessions, and return the token of a link as `add_account`.
+
+    Raises NotFound, StoreError.
+    """
+    return _invite(sign, normalise(address), _reset)
+
+
+def _reset(connection: Connection, address: str) -> None:
+    if accounts.find_account(connection, address) is None:
+        raise NotFound(f"{address} has no account: gatekeeper account add {address} makes one")
+    accounts.remove_credentials(connection, address)
+    accounts.change(connection, address, disabled_at=None)
+    signins.end_all_of(connection, address)
+
+
+def _invite(sign: Signins, address: str, change: Callable[[Connection, str], None]) -> str:
+    def invite(connection: Connection) -> None:
+        change(connection, address)
+        signins.drop_links(connection, address, ENROL)
+
+    sign.store.call(invite)
+    return sign.make_link(address, ENROL_SECONDS, ENROL)
+
+
+def disable_account(sign: Signins, address: str) -> None:
+    """Keep somebody from signing in by any method, and end their sessions. Raises StoreError.
+
+    Who has no account gets one that is disabled: they may sign in by other methods.
+    """
+    sign.store.call(partial(_disable, address=normalise(address), now=sign.clock()))
+
+
+def _disable(connection: Connection, address: str, now: float) -> None:
+    if accounts.find_account(connection, address) is None:
+        accounts.add_account(connection, Account(address, secrets.token_bytes(32), now))
+    accounts.change(connection, address, disabled_at=now)
+    signins.end_all_of(connection, address)
