@@ -45,7 +45,7 @@ _WHEN = (
     "|wysłano|отправлено|дата|发送时间|寄件日期|送信日時|日付|보낸 날짜"
 )
 # The header of a quoted message as mail programs write it into the text: From, then Sent or Date within three lines.
-_HEADER = re.compile(
+QUOTED_HEADER = re.compile(
     rf"\n[ \t]?+\*?+{_FROM}\s?[:：]\*?[^\n]{{1,400}}+\n(?:[^\n]{{0,400}}+\n){{0,2}}?[ \t]?\*?(?:{_WHEN})\s?[:：]",
     re.I,
 )
@@ -121,7 +121,7 @@ def own_text(text: str, most: int) -> str:
     is_whole = len(text) <= 2 * most  # else the end of the text lies far behind the part that is examined
     if "-" in text and (text.startswith("--") or "\n--" in text) and (end := _END.search("\n" + text)):
         text = text[: max(0, end.start() - 1)]
-    if ":" in text and (header := _HEADER.search("\n" + text)):
+    if ":" in text and (header := QUOTED_HEADER.search("\n" + text)):
         text = text[: max(0, header.start() - 1)]
     return _without_greeting(_without_ending(text) if is_whole else text)[:most]
 

@@ -35,7 +35,7 @@ _UNSHOWN_LOWER = re.compile(_UNSHOWN.pattern)
 UNSHOWN_END = re.compile("</(?:style|script|title|template|iframe|noembed|noframes|xmp)")
 _STYLE = re.compile(r"<style\b[^>]*+(?:>|\Z)([^<]*+(?:<(?!/style\b)[^<]*+)*+)", re.I)
 _TAG = re.compile(r"""<([a-zA-Z][^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^>=]*+)*+)""")
-_NAME = re.compile(r"/?[^\s/]+")
+NAME = re.compile(r"/?[^\s/]+")
 _ATTRIBUTES = re.compile(r"""([^\s=/"'<>]{1,40})(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]*+))?""")
 _CHARACTER = re.compile(r"&(?:#(?:x0*+([0-9a-f]{1,6})|0*+(\d{1,7}));?|([a-z][a-z0-9]{1,31};?))", re.I)
 
@@ -50,7 +50,7 @@ _BREAKS = names(
     " legend caption details summary button marquee"
 )
 VOID = names("area base basefont bgsound br col embed frame hr img input link meta param source track wbr")
-_QUOTING = ("gmail_quote", "gmail_attr", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote", "zmail_extra")
+QUOTING = ("gmail_quote", "gmail_attr", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote", "zmail_extra")
 _MAY_HIDE = re.compile(r"style|hidden|color|class|id\s*=|text", re.I)
 
 
@@ -120,7 +120,7 @@ def read_tag(inside: str) -> Tag:
 
 
 def _read_tag(inside: str) -> Tag:
-    named = _NAME.match(inside)
+    named = NAME.match(inside)
     name = named[0].lower() if named else ""
     if name.startswith("/"):
         name = name[1:]
@@ -132,7 +132,7 @@ def _read_tag(inside: str) -> Tag:
     given = attributes(inside)
     marks = f"{given.get('class', '')} {given.get('id', '')}"
     classes = frozenset([*given.get("class", "").lower().split(), f"#{given.get('id', '').lower()}"]) - {"#"}
-    quotes = any(mark in marks for mark in _QUOTING)
+    quotes = any(mark in marks for mark in QUOTING)
     look = _look(given)
     return Tag(name, False, separator, quotes, look, classes, is_plain=not quotes and (look is None or look.is_plain))
 
@@ -142,7 +142,7 @@ _known_tag = lru_cache(maxsize=4_096)(_read_tag)
 
 def attributes(inside: str) -> Mapping[str, str]:
     """Return the attributes of a tag by name in lower case, entities decoded; the first of a name counts."""
-    named = _NAME.match(inside)
+    named = NAME.match(inside)
     found: dict[str, str] = {}
     for name, value in _ATTRIBUTES.findall(inside, named.end() if named else 0):
         found.setdefault(name.lower(), decoded(value[:_LONGEST_ATTRIBUTE].strip("\"'")))

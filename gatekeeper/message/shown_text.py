@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatekeeper.message.html_tags import (
@@ -22,11 +22,11 @@ from gatekeeper.message.html_tags import (
 )
 from gatekeeper.message.words import plainly_spaced
 
-_READ = (32_768, 262_144)  # characters that are read at first, and where these show too little
+READ = (32_768, 262_144)  # characters that are read at first, and where these show too little
 _DEEPEST = 60  # elements among which an end tag, or the start of a block, looks for what it ends
 _MOST_AGAIN = 8  # elements of formatting that go on behind the block in which they began
 _FORMATTING = names("a b big code em font i nobr s small strike strong tt u")
-_ENDS_PARAGRAPH = names(
+ENDS_PARAGRAPH = names(
     "p div table ul ol dl h1 h2 h3 h4 h5 h6 hr blockquote pre center form fieldset address article section header"
     " footer aside main nav figure"
 )
@@ -48,7 +48,7 @@ def shown_text(html: str, most: int, leading: Sequence[str] = ()) -> str:
     Args: `leading` names attributes whose values are written into the text, such as "href".
     """
     text = ""
-    for length in _READ:
+    for length in READ:
         text = _shown(html[:length], leading)
         if len(text) >= most or length >= len(html):
             break
@@ -57,7 +57,7 @@ def shown_text(html: str, most: int, leading: Sequence[str] = ()) -> str:
 
 def all_text(html: str) -> str:
     """Return the text of HTML whether or not it is shown."""
-    return _finished([piece for tag, text in tokens(html[: _READ[-1]]) for piece in (read_tag(tag).separator, text)])
+    return _finished([piece for tag, text in tokens(html[: READ[-1]]) for piece in (read_tag(tag).separator, text)])
 
 
 def _shown(html: str, leading: Sequence[str]) -> str:
@@ -66,13 +66,24 @@ def _shown(html: str, leading: Sequence[str]) -> str:
         pieces = [(inside, _led_to(inside, leading) + text) for inside, text in pieces]
     tags = {inside: read_tag(inside) for inside in {inside for inside, _ in pieces}}
     hidden = hidden_classes(html) if any(tag.classes for tag in tags.values()) and "style" in html else frozenset()
-    if all(tag.is_plain for tag in tags.values()) and not hidden:
-        separators = {inside: tag.separator for inside, tag in tags.items()}
-        return _finished([piece for inside, text in pieces for piece in (separators[inside], text)])
+    if not hidden and (plain := _joined(pieces, tags)) is not None:
+        return plain
     reader = _Reader(hidden)
     for inside, text in pieces:
         reader.read(tags[inside], text)
     return _finished(reader.out)
+
+
+def plainly_shown(pieces: list[tuple[str, str]]) -> str | None:
+    """Return the text of tags and texts; None where a tag does more than separate; classes hide nothing."""
+    return _joined(pieces, {inside: read_tag(inside) for inside in {inside for inside, _ in pieces}})
+
+
+def _joined(pieces: list[tuple[str, str]], tags: Mapping[str, Tag]) -> str | None:
+    if not all(tag.is_plain for tag in tags.values()):
+        return None
+    separators = {inside: tag.separator for inside, tag in tags.items()}
+    return _finished([piece for inside, text in pieces for piece in (separators[inside], text)])
 
 
 def _led_to(inside: str, leading: Sequence[str]) -> str:
@@ -85,8 +96,8 @@ def _led_to(inside: str, leading: Sequence[str]) -> str:
 
 
 def _finished(pieces: list[str]) -> str:
-    text = "".join(pieces).replace("\r", "").replace("\n", " ")
-    return plainly_spaced(decoded(text)).replace(BREAK, "\n")
+    text = decoded("".join(pieces)).replace("\r", "").replace("\n", " ")
+    return plainly_spaced(text).replace(BREAK, "\n")
 
 
 @dataclass(slots=True)
@@ -127,7 +138,7 @@ class _Reader:
         self.out.append(text.replace("\n", f"{BREAK}> " if quoted else BREAK) if self.count.get("pre") else text)
 
     def _start(self, tag: Tag) -> None:
-        if tag.name in _ENDS_PARAGRAPH and self.count.get("p"):
+        if tag.name in ENDS_PARAGRAPH and self.count.get("p"):
             self._end_nearest(("p",), _CELLS)
         if ended := _ENDED_BY.get(tag.name):
             self._end_nearest(*ended)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gatekeeper.message.body_text import own_text, quoted_texts, rests_of_text
 from gatekeeper.message.fingerprint import OWN, content_words_of_own, fingerprints_of_own, read_own
 from gatekeeper.message.mime_tree import Part, ancestors
+from gatekeeper.message.repeated_reply import repeats_above_quote
 from gatekeeper.message.repeated_text import repeats
 from gatekeeper.message.shown_text import all_text, shown_text
 from gatekeeper.message.telling_words import LEAST_TELLING, telling_words
@@ -21,6 +22,7 @@ from gatekeeper.message.words import plainly_spaced, undressed_words
 _SAME = 3  # fingerprints of four that two texts share which say the same; so any two texts like a third share two
 _MOST_TEXTS = 4  # whose fingerprints are taken
 _LEAST_BELOW = 16  # words below a signature mark: most signatures have fewer
+_LEAST_QUOTED = 100  # characters that are not the sender's own; else it may be a signature
 _LONGEST_SHOWN = 3 * OWN  # characters of HTML in which a sender's own words are looked for
 
 
@@ -74,12 +76,20 @@ def _is_nested(part: Part) -> bool:
 def _read(texts: Sequence[TextPart], sample: int) -> Texts:
     htmls = [text for text in texts if text.is_html]
     plains = [_sample(text.text, sample) for text in texts if not text.is_html and text.part.type != "text/calendar"]
-    if len(plains) == 1 and (not htmls or (len(htmls) == 1 and repeats(plains[0], htmls[0], 2 * OWN))):
-        return _alone(_said(plains[0]))
     said = [_said(text) for text in ("\n".join(plains)[:sample], *plains[1:])] if plains else []
+    if len(said) == 1 and (not htmls or (len(htmls) == 1 and _repeats(said[0], htmls[0]))):
+        return _alone(said[0])
     if htmls:
         return _with_html(said, htmls)
     return _together(list(map(_or_rest, said)) if all(one.is_nothing for one in said) else said)
+
+
+def _repeats(said: Said, html: TextPart) -> bool:
+    """Return True where it is plain that HTML says what the plain text says, and nothing else."""
+    may_quote = said.fingerprints and len(said.own) < OWN and len(said.whole) > len(said.own) + _LEAST_QUOTED
+    if may_quote and repeats_above_quote(said.own, said.whole, html, OWN):
+        return True
+    return repeats(said.whole, html, 2 * OWN)
 
 
 def _alone(said: Said) -> Texts:

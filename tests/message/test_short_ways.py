@@ -53,6 +53,7 @@ def whole_way(monkeypatch):
     monkeypatch.setattr(_Walk, "_find_hyphens", lambda walk: walk.content.find(b"\n--", walk.at))
     monkeypatch.setattr(links, "linked_pieces", plain_pieces)
     monkeypatch.setattr(text_keys, "repeats", lambda plain, html, most: False)
+    monkeypatch.setattr(text_keys, "repeats_above_quote", lambda own, plain, html, most: False)
     monkeypatch.setattr(subject, "_ends_with_a_word", lambda key: False)
 
 
@@ -209,7 +210,7 @@ def test_lines_with_the_same_between_them_are_found_in_html(between, lines):
         assert repeated_text.repeats(plain, TextPart(part, b"", source, source.lower()), 3_000) is told
 
 
-@pytest.mark.parametrize("name", ["_SAYS", "_HEADER", "_FIELD", "_CLOSING"])
+@pytest.mark.parametrize("name", ["_SAYS", "QUOTED_HEADER", "_FIELD", "_CLOSING"])
 def test_first_letters_leave_no_word_out(name):
     pattern = getattr(body_text, name)
     whole = re.compile(re.sub(r"\(\?=\[\w+\]\)", "", pattern.pattern), pattern.flags)
