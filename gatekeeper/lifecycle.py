@@ -188,6 +188,11 @@ def strictness(state: MailingState) -> int:
 State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionState)
 
 
+def allows(state: State, act: str) -> bool:
+    """Return True where an act may be done in a state."""
+    return state in _TABLES[type(state)][1].get(act, {})
+
+
 def advance(state: State, act: str) -> State:
     """Return the state that follows when an act (`hold`, `approve`, `deny`, ...) is done in `state` (docs/ledger.md).
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gatekeeper.api.timeline import agreements_document, timeline_document
-from gatekeeper.ledger.service import MailingCase
+from gatekeeper.ledger.service import MailingCase, MailingCopy
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.batch_views import BatchView, StoredBatch
+from gatekeeper.store.views import MailingView
 
 
 def mailing_document(mailing: MailingView) -> dict[str, Any]:
@@ -48,21 +49,21 @@ def mailing_case_document(case: MailingCase) -> dict[str, Any]:
     }
 
 
-def export_file_name(case: MailingCase, batch: BatchView) -> str:
+def export_file_name(copy: MailingCopy, batch: BatchView) -> str:
     """Return the name of the file that an export writes a batch's message to."""
-    return f"{case.mailing.id}-{batch.id}.eml"
+    return f"{copy.case.mailing.id}-{batch.id}.eml"
 
 
-def export_document(case: MailingCase) -> dict[str, Any]:
+def export_document(copy: MailingCopy) -> dict[str, Any]:
     """Return a mailing as a JSON object for export (policy C6): messages with file, envelope and deliveries."""
     kept = [
-        {**_batch_document(batch), "file": export_file_name(case, batch), "envelope": _envelope_document(batch)}
-        for batch in case.batches
+        {**_batch_document(batch), "file": export_file_name(copy, batch), "envelope": _envelope_document(batch)}
+        for batch in copy.batches
     ]
-    return {**mailing_case_document(case), "kept": kept}
+    return {**mailing_case_document(copy.case), "kept": kept}
 
 
-def _envelope_document(batch: BatchView) -> dict[str, Any]:
+def _envelope_document(batch: StoredBatch) -> dict[str, Any]:
     return {
         "sender": batch.sender,
         "parameters": list(batch.parameters),
@@ -79,7 +80,8 @@ def _envelope_document(batch: BatchView) -> dict[str, Any]:
 
 
 def _batch_document(batch: BatchView) -> dict[str, Any]:
-    states = [view.state.value for view in batch.recipients]
+    tally = batch.tally
+    states = {"expired": tally.expired, "refused": tally.refused, "sent": tally.sent, "waiting": tally.waiting}
     return {
         "id": batch.id,
         "state": batch.state.value,
@@ -90,5 +92,5 @@ def _batch_document(batch: BatchView) -> dict[str, Any]:
         "listener": batch.listener,
         "message_id": batch.message_id,
         "size": batch.size,
-        "recipients": {state: states.count(state) for state in sorted(set(states))},
+        "recipients": {state: number for state, number in states.items() if number},
     }

@@ -118,7 +118,7 @@ class Rechecks:
         mailing, letterhead = candidate.mailing, self.letterhead()
         for own in to_senders.by_sender(candidate.batches):
             summary = letterhead.summary(mailing, mailing.reasons, own[0])
-            recipients = sum(len(batch.recipients) for batch in own)
+            recipients = sum(batch.tally.recipients for batch in own)
             note = ApprovalNote(_named(connection, permits), recipients=recipients)
             render = partial(notices.released_notice, approval=note)
             notice = to_senders.SenderNotice(once_name(mailing.id, permits), mailing.key, summary, render)

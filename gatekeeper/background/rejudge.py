@@ -19,17 +19,18 @@ from gatekeeper.policy.agreement import likeness_of
 from gatekeeper.policy.evidence import Judgment, audience_of, shared_text_of, source_of
 from gatekeeper.store import Connection
 from gatekeeper.store.across import SharedTexts, count_gathered_across
+from gatekeeper.store.batch_views import StoredBatch
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.permit_uses import lock
 from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.views import MailingView
 
 
 @immutable
 class Kept:
     """A kept batch as it came in: envelope, facts of its message, source."""
 
-    batch: BatchView
+    batch: StoredBatch
     transaction: Transaction
     facts: Facts
     source: Source
@@ -41,7 +42,7 @@ class Kept:
 
 
 def read_kept(
-    connection: Connection, batches: Iterable[BatchView], facts: dict[bytes, Facts], policy: Policy
+    connection: Connection, batches: Iterable[StoredBatch], facts: dict[bytes, Facts], policy: Policy
 ) -> list[Kept]:
     """Read kept batches.
 
@@ -50,7 +51,7 @@ def read_kept(
     return [_kept(connection, batch, facts, policy) for batch in batches]
 
 
-def _kept(connection: Connection, batch: BatchView, facts: dict[bytes, Facts], policy: Policy) -> Kept:
+def _kept(connection: Connection, batch: StoredBatch, facts: dict[bytes, Facts], policy: Policy) -> Kept:
     content = b""
     if batch.body not in facts:
         content = read_body(connection, batch.body)

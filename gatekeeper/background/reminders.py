@@ -30,11 +30,10 @@ from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
 from gatekeeper.policy.planned_rules import rules_for
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store import Connection, Store, StoreError, mailings, permits, reminders, requests, views
+from gatekeeper.store import Connection, Store, StoreError, batch_views, mailings, permits, reminders, requests, views
 from gatekeeper.store.across import is_common
 from gatekeeper.store.batches import read_body
-from gatekeeper.store.events import Act, Event, record
-from gatekeeper.store.reminders import ESCALATED, INFORMED, NOTIFIED
+from gatekeeper.store.events import ESCALATED, INFORMED, NOTIFIED, Act, Event, record
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
@@ -202,7 +201,7 @@ class Reminders:
     def _return(self, connection: Connection, key: int) -> str:
         """Return a mailing to its sender with one delivery report, and tell those who were asked."""
         mailing, letterhead, now = views.view_mailing(connection, key), self.letterhead(), self.clock()
-        kept = views.find_batches(connection, key, BatchState.HELD)
+        kept = batch_views.find_batches(connection, key, BatchState.HELD)
         brief = of_mailing(connection, letterhead, key, now)
         common = is_common(connection, key)
         mailings.close(connection, mailing, EXPIRE, Act(now, "", ""), BatchState.RETURNED)

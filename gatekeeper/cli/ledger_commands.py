@@ -27,8 +27,9 @@ from gatekeeper.cli.common import (
 )
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.table import table
-from gatekeeper.ledger.service import LedgerError, LedgerService, NotAllowed, NotFound, Terms
+from gatekeeper.ledger.service import LedgerError, LedgerService, ListPage, NotAllowed, NotFound, Sought, Terms
 from gatekeeper.ledger.terms import BINDINGS
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import local_text
 from gatekeeper.notices import say_count
 from gatekeeper.policy.agreement import Agreements
@@ -162,17 +163,37 @@ def ids_argument(letter: str) -> Callable[[F], F]:
     return click.argument("ids", nargs=-1, required=True, metavar="ID...", callback=numbers)
 
 
-def listing(
-    noun: str,
-    states: type[StrEnum],
-    document: Callable[[Any], Any],
-    columns: Mapping[str, Callable[[Any], object]],
-) -> Callable[[Callable[..., Sequence[Any]]], Callable[..., None]]:
-    """Return a decorator that makes a command, with --state, of a function that lists mailings, requests and the like.
+Columns = Mapping[str, Callable[[Any], object]]  # of a printed table: titles with what makes the cell of one thing
+_LISTED = 1_000  # rows of a listing, unless told otherwise
 
-    Args: `noun` names the things in the plural; `document` makes JSON of one of them; `columns` of the printed table
-    are titles with what makes the cell of one of them.
-    """
+
+@immutable
+class Listing:
+    """How things are listed: their name in the plural, their states, JSON of one of them, columns of the table."""
+
+    noun: str
+    states: type[StrEnum]
+    document: Callable[[Any], Any]
+    columns: Columns
+
+    def print(self, found: Sequence[Any], state: str | None, *, as_json: bool) -> None:
+        """Print things as a JSON array or a table."""
+        if as_json:
+            print_json([self.document(one) for one in found])
+            return
+        for line in table(([cell(one) for cell in self.columns.values()] for one in found), tuple(self.columns)):
+            click.echo(line)
+        if not found:
+            click.echo(f"no {self.noun}" + (f" that are {state}" if state else ""))
+
+    def with_state(self, command: F) -> F:
+        """Add the flag --state."""
+        choice = click.Choice([each.value for each in self.states])
+        return click.option("--state", type=choice, help="only those in this state")(command)
+
+
+def listing(how: Listing) -> Callable[[Callable[..., Sequence[Any]]], Callable[..., None]]:
+    """Return a decorator that makes a command, with --state, of a function (ledger, state) that lists few things."""
 
     def decorate(verb: Callable[..., Sequence[Any]]) -> Callable[..., None]:
         @wraps(verb)
@@ -180,20 +201,54 @@ def listing(
             settings, own = _settings_and_own(given)
             with open_ledger(settings) as service:
                 found = verb(service, state, **own)
-            if as_json:
-                print_json([document(one) for one in found])
-                return
-            for line in table(([cell(one) for cell in columns.values()] for one in found), tuple(columns)):
-                click.echo(line)
-            if not found:
-                click.echo(f"no {noun}" + (f" that are {state}" if state else ""))
+            how.print(found, state, as_json=as_json)
 
-        choice = click.Choice([each.value for each in states])
-        return click.option("--state", type=choice, help="only those in this state")(
-            ledger_options(json_option(command))
-        )
+        return how.with_state(ledger_options(json_option(command)))
 
     return decorate
+
+
+def filtered_listing(how: Listing) -> Callable[[Callable[..., ListPage[Any]]], Callable[..., None]]:
+    """Return a decorator that makes a command, with filters, of a function that lists mailings, requests or permits.
+
+    The function gets the ledger, what is looked for, and by whom ("" for the operator).
+    """
+
+    def decorate(verb: Callable[..., ListPage[Any]]) -> Callable[..., None]:
+        @wraps(verb)
+        def command(state: str | None, by: str | None, as_json: bool, **given: Any) -> None:
+            settings, own = _settings_and_own(given)
+            if own["mine"] and not by:
+                raise Failure("--mine: expected --by too, whose own are listed", USAGE)
+            sought = Sought((state,) if state else (), **{name: value for name, value in own.items() if value})
+            with open_ledger(settings) as service:
+                found = verb(service, sought, by or "")
+            how.print(found.rows, state, as_json=as_json)
+            if found.next:
+                _warn(f"there are more {how.noun}: --after {found.next}")
+
+        return how.with_state(_with_filters(ledger_options(json_option(command))))
+
+    return decorate
+
+
+def _with_filters(command: F) -> F:
+    """Add the flags that say what is looked for in a list, and which part of it."""
+    for option in reversed(
+        (
+            click.option("--agency", default="", help="only those of this agency, by its id"),
+            click.option("--sender", default="", help="only those of this mailbox"),
+            click.option("--rule", default="", help="only those that this rule holds, or that answer it"),
+            click.option("--words", default="", help="only those with these words in subject or sender; or a number"),
+            click.option("--since", type=Day(), help="only those that were changed, or given, on this day or later"),
+            click.option("--mine", is_flag=True, help="only those that are the own of --by"),
+            click.option("--by", help="only what this person may see; default: all"),
+            click.option("--limit", type=click.IntRange(1, _LISTED), default=_LISTED, help="at most so many"),
+            click.option("--after", default="", help="those after this one, the last of the part before"),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def id_argument(letter: str) -> Callable[[F], F]:

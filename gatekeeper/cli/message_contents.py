@@ -9,7 +9,7 @@ from gatekeeper.lib.marks import marked, marked_line
 from gatekeeper.message import DEFECTS
 from gatekeeper.message.preview import Contents
 from gatekeeper.model import Mailbox
-from gatekeeper.store.views import BatchView
+from gatekeeper.store.batch_views import BatchView
 
 _FIELD = 200  # characters of a name, a subject or a link
 _BOXES = 10  # addresses of a field

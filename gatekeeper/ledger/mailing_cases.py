@@ -5,22 +5,23 @@ Showing it shows facts; reading and copying give out content, and the timeline n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import NotAllowed, NotFound, VerbContext
 from gatekeeper.ledger.mailings import find, question_of
 from gatekeeper.ledger.seen import shown
+from gatekeeper.ledger.sight import Sight, check_may_read, involved_in_mailing, sight_of_others
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message.preview import file_octets
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements, decided_mailing
-from gatekeeper.store import Connection, mailings, views
+from gatekeeper.store import Connection, batch_views, mailings, views
+from gatekeeper.store.batch_views import BatchView, StoredBatch
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.events import Act
-from gatekeeper.store.views import BatchView, EventView, MailingView
+from gatekeeper.store.views import EventView, MailingView
 
 _READERS = {"approver", "auditor", "admin"}  # roles that may take a copy of what is kept
 _MOST_READ = 5  # contents that one reading shows, unless a batch is named
@@ -36,6 +37,14 @@ class MailingCase:
     agreements: Agreements = Agreements()
     missing: tuple[str, ...] = ()  # who must still agree, while it is held
     whose: str = ""  # the same by name
+
+
+@immutable
+class MailingCopy:
+    """A mailing for somebody who takes a copy of it: its messages with all their recipients."""
+
+    case: MailingCase
+    batches: list[StoredBatch]
 
 
 @immutable
@@ -57,9 +66,9 @@ class FilePlace:
 
 def show(ctx: VerbContext, number: int) -> MailingCase:
     """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
-    mailing = shown(ctx, find(ctx.connection, number))
+    mailing = find(ctx.connection, number, lock=False)
     events = views.timeline(ctx.connection, mailing.key)
-    case = MailingCase(mailing, views.find_batches(ctx.connection, mailing.key), events)
+    case = MailingCase(mailing, batch_views.batches_of(ctx.connection, mailing.key), events)
     if mailing.state is not MailingState.HELD:
         return case
     agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
@@ -68,7 +77,7 @@ def show(ctx: VerbContext, number: int) -> MailingCase:
     return replace(case, agreements=agreements, missing=missing, whose=whose)
 
 
-def export(ctx: VerbContext, number: int) -> MailingCase:
+def export(ctx: VerbContext, number: int) -> MailingCopy:
     """Return a mailing for somebody who takes a copy, which the timeline notes first (S4, D4).
 
     Raises NotFound or NotAllowed.
@@ -80,7 +89,8 @@ def export(ctx: VerbContext, number: int) -> MailingCase:
     ):
         raise NotAllowed(f"{mailing.id}: {act.by} may not read it; an approver, an auditor or an admin may")
     mailings.note(ctx.connection, mailing, "exported", act)
-    return show(ctx, number)
+    shown(ctx, mailing)
+    return MailingCopy(show(ctx, number), batch_views.find_batches(ctx.connection, mailing.key))
 
 
 def read(ctx: VerbContext, number: int, batch: int | None, case: str) -> Reading:
@@ -99,7 +109,7 @@ def read(ctx: VerbContext, number: int, batch: int | None, case: str) -> Reading
 def file_ahead(connection: Connection, number: int, place: FilePlace) -> bytes | None:
     """Read a file of a held message, decoded; None where there is none. It takes long, so no lock is held."""
     mailing = views.find_mailing(connection, number)
-    kept = views.find_batches(connection, mailing.key) if mailing else ()
+    kept = batch_views.batches_of(connection, mailing.key) if mailing else ()
     bodies = [one.body for one in kept if one.id == place.batch]
     return file_octets(read_body(connection, bodies[0]), place.part) if bodies else None
 
@@ -120,8 +130,7 @@ def take_file(ctx: VerbContext, number: int, place: FilePlace, octets: bytes | N
 def _readable(ctx: VerbContext, number: int, batch: int | None, case: str) -> tuple[MailingView, list[BatchView]]:
     """Return a mailing with the batches that somebody may read: the one named, else the first of each content."""
     mailing = find(ctx.connection, number)
-    kept = views.find_batches(ctx.connection, mailing.key)
-    _check_may_read(ctx, mailing, kept, case)
+    kept = _may_read(ctx, mailing, batch_views.batches_of(ctx.connection, mailing.key), case)
     each = {one.content_digest: one for one in reversed(kept) if batch in (None, one.id)}
     if not each:
         what = f"batch {batch}" if batch else "no message of it is kept"
@@ -133,17 +142,17 @@ def _act(ctx: VerbContext, what: str, batch: BatchView, case: str) -> Act:
     return replace(ctx.act, reason=what, details={"batch": batch.id, **({"case": case} if case else {})})
 
 
-def _check_may_read(ctx: VerbContext, mailing: MailingView, kept: Sequence[BatchView], case: str) -> None:
-    """Raise NotAllowed where somebody may not read the messages.
+def _may_read(ctx: VerbContext, mailing: MailingView, kept: list[BatchView], case: str) -> list[BatchView]:
+    """Return the batches of a mailing that somebody may read; raises NotAllowed where these are none.
 
-    Approvers may, whoever is asked while it is held, and the sender of all of it; admins and auditors with a case.
+    Approvers may read all, and whoever is asked while it is held and for 30 days; admins and auditors with a case; and
+    everybody what is their own.
     """
-    by = ctx.act.by
-    is_asked = mailing.state is MailingState.HELD and by in context.asked(ctx.ruleset, question_of(ctx, mailing))
-    is_own = bool(kept) and all(by in batch.owners for batch in kept)
-    if is_asked or is_own or context.holds(ctx.ruleset, by, "approver"):
-        return
-    if not context.holds(ctx.ruleset, by, "admin", "auditor"):
-        raise NotAllowed(f"{mailing.id}: {by} may not read it; an approver may, its sender, and whoever is asked")
-    if not case.strip():
-        raise NotAllowed(f"{mailing.id}: {by} may read it for a case: expected --case and its number or reason")
+    events, by = views.timeline(ctx.connection, mailing.key), ctx.act.by
+    own = [batch for batch in kept if by in batch.owners]
+    who = involved_in_mailing(ctx, mailing, events)
+    found = sight_of_others(ctx.ruleset, question_of(ctx, mailing, events), who, by)
+    if own and found is not Sight.CONTENT:
+        return own
+    check_may_read(mailing.id, found, ctx.ruleset, by, case)
+    return kept

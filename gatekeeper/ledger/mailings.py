@@ -23,7 +23,7 @@ from gatekeeper.ledger.context import (
 from gatekeeper.ledger.seen import Seen, SeenMailing, check_unchanged, grown_lately, look, shown
 from gatekeeper.ledger.terms import Terms
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, MailingState, RecipientState, advance
+from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.message import subject_key
 from gatekeeper.model import Counts, Likeness, Scope
 from gatekeeper.notices import ApprovalNote, Occasion
@@ -39,13 +39,14 @@ from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.denials import with_category
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules.likeness import unlike
-from gatekeeper.store import Connection, mailings, views
+from gatekeeper.store import Connection, batch_views, mailings, views
 from gatekeeper.store.across import is_common
-from gatekeeper.store.events import Act
+from gatekeeper.store.batch_views import BatchView
+from gatekeeper.store.events import ASKED, Act
 from gatekeeper.store.permits import APPROVAL, Grant
-from gatekeeper.store.reminders import ASKED, held_batches
+from gatekeeper.store.reminders import held_batches
 from gatekeeper.store.versions import AGREED
-from gatekeeper.store.views import BatchView, EventView, MailingView
+from gatekeeper.store.views import EventView, MailingView
 
 _OUTCOMES = {
     "deny": "denied",
@@ -115,7 +116,7 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision
         return replace(decision, whose=context.whose(ctx, question, yeses))
     people = *(each for each in others.people if each != act.by), act.by
     final = FinalYes(act, _together(ctx, looked, [own, *others.counting]), people)
-    kept = views.find_batches(ctx.connection, mailing.key)
+    kept = batch_views.batches_of(ctx.connection, mailing.key)
     held = [one for one in kept if one.state is BatchState.HELD]
     if looked.only:
         chosen = [one for one in held if looked.then.has(one.id, one.place)]
@@ -129,7 +130,7 @@ def approve(ctx: VerbContext, number: int, terms: Terms, seen: Seen) -> Decision
 
 
 def _recipients_of(kept: Iterable[BatchView]) -> int:
-    return sum(view.state is RecipientState.WAITING for batch in kept for view in batch.recipients)
+    return sum(batch.tally.waiting for batch in kept)
 
 
 def _as_seen(question: Question, looked: SeenMailing) -> Question:
@@ -312,7 +313,7 @@ def deny(ctx: VerbContext, number: int, seen: Seen, category: str) -> Decision:
 
 
 def _still_held(ctx: VerbContext, mailing: MailingView) -> list[BatchView]:
-    return [batch for batch in views.find_batches(ctx.connection, mailing.key) if batch.state is BatchState.HELD]
+    return batch_views.batches_of(ctx.connection, mailing.key, BatchState.HELD)
 
 
 def withdraw(ctx: VerbContext, number: int, seen: Seen) -> Decision:
@@ -336,7 +337,7 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
     if seen.version:
         check_unchanged(mailing, look(ctx.connection, mailing, seen), {})
     grew = "" if seen.version else grown_lately(mailing, views.timeline(ctx.connection, mailing.key), ctx.now)
-    kept = _still_held(ctx, mailing)
+    kept = batch_views.find_batches(ctx.connection, mailing.key, BatchState.HELD)
     brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at)
     common = is_common(ctx.connection, mailing.key)
     with named(mailing.id):
@@ -349,9 +350,9 @@ def _close(ctx: VerbContext, mailing: MailingView, name: str, act: Act, seen: Se
     return _decided(ctx, mailing, grew=grew)
 
 
-def find(connection: Connection, number: int) -> MailingView:
-    """Return the mailing of a number, locked until the transaction ends; raises NotFound."""
-    found = views.find_mailing(connection, number, lock=True)
+def find(connection: Connection, number: int, *, lock: bool = True) -> MailingView:
+    """Return the mailing of a number, locked until the transaction ends unless told not to; raises NotFound."""
+    found = views.find_mailing(connection, number, lock=lock)
     if found is None:
         raise NotFound(f"M-{number}: no such mailing; `gatekeeper mailing list` shows what there is")
     return found

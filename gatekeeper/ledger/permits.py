@@ -20,7 +20,7 @@ from gatekeeper.notices import held_notice
 from gatekeeper.outbox.to_reviewers import tell_reviewed
 from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_held_notice
 from gatekeeper.policy.approvers import Question
-from gatekeeper.store import Connection, views
+from gatekeeper.store import Connection, batch_views, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import requests as stored_requests
 from gatekeeper.store.events import Act
@@ -196,7 +196,7 @@ def _stop(ctx: VerbContext, permit: PermitView, mailings: list[int], what: str) 
     stored_permits.stop(ctx.connection, permit, mailings, _why(ctx, permit, what), ctx.act)
     for key in mailings:
         mailing = views.view_mailing(ctx.connection, key)
-        held = views.find_batches(ctx.connection, key, BatchState.HELD) if mailing.held_at == ctx.now else []
+        held = batch_views.batches_of(ctx.connection, key, BatchState.HELD) if mailing.held_at == ctx.now else []
         for own in by_sender(held):
             summary = ctx.letterhead.summary(mailing, mailing.reasons, own[0])
             notice = SenderNotice("held", key, summary, held_notice)
@@ -222,12 +222,22 @@ def review(ctx: VerbContext, number: int) -> PermitCase:
 
 def _locked(ctx: VerbContext, number: int) -> tuple[PermitView, list[int], Act]:
     permit, act = find(ctx.connection, number), ctx.act
-    agency = min(permit.scope.agencies, default=None)
-    lists, agencies = frozenset(permit.lists), frozenset(permit.agencies)
-    question = Question(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
-    context.may_revoke(ctx.ruleset, question, act.by)
+    context.may_revoke(ctx.ruleset, question_of(ctx, permit), act.by)
     mailings = stored_permits.lock_with_mailings(ctx.connection, permit.key)
     return find(ctx.connection, number), mailings, act
+
+
+def question_of(ctx: VerbContext, permit: PermitView) -> Question:
+    """Return a permit as a question about which somebody decides today."""
+    agency = min(permit.scope.agencies, default=None)
+    lists, agencies = frozenset(permit.lists), frozenset(permit.agencies)
+    return Question(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
+
+
+def may_review(ctx: VerbContext, permit: PermitView) -> bool:
+    """Return True where the person of the act may close the review of a permit."""
+    is_others = ctx.act.by != permit.given_by and context.holds(ctx.ruleset, ctx.act.by, "approver")
+    return permit.review == stored_permits.OPEN and is_others
 
 
 def _narrower(ctx: VerbContext, permit: PermitView, to: Narrowed) -> dict[str, Any]:

@@ -24,12 +24,11 @@ from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_req
 from gatekeeper.policy.approvers import Question
 from gatekeeper.policy.planned_rules import rules_for
 from gatekeeper.rules.likeness import unlike
-from gatekeeper.store import Connection, batches, views
+from gatekeeper.store import Connection, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import requests as stored_requests
-from gatekeeper.store.events import Act
+from gatekeeper.store.events import ASKED, Act
 from gatekeeper.store.permits import Grant, PermitView
-from gatekeeper.store.reminders import ASKED
 from gatekeeper.store.requests import Content, RequestView, state_of
 from gatekeeper.store.views import EventView
 
@@ -295,12 +294,6 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
         agreements=agreements if waits else Agreements(),
         whose=context.whose(ctx, question, yeses) if asks else "",
     )
-
-
-def content(ctx: VerbContext, number: int) -> bytes | None:
-    """Return the message that the request is bound to; None where it has none. Raises NotFound."""
-    bound = find(ctx.connection, number).draft.content
-    return batches.read_body(ctx.connection, bound.body) if bound else None
 
 
 def find(connection: Connection, number: int, *, lock: bool = True) -> RequestView:

@@ -128,11 +128,24 @@ def check_permit(connection: Connection, permit: PermitView, seen: str | None) -
         raise Stale(permit.id, differences, permit.version)
 
 
+States = Mapping[str, Mapping[str, Any]]  # what people see of cases before deciding, by version
+
+
+def states_of_requests(shown: Iterable[RequestView]) -> States:
+    """Return the states behind the versions of requests that are about to be shown."""
+    return {each.version: state_of(each) for each in shown}
+
+
+def states_of_permits(shown: Iterable[PermitView]) -> States:
+    """Return the states behind the versions of permits that are about to be shown."""
+    return {each.version: permits.state_of(each) for each in shown}
+
+
 def keep_requests(connection: Connection, shown: Iterable[RequestView], now: float) -> None:
     """Store the states behind the versions of requests that are about to be shown."""
-    versions.keep(connection, {each.version: state_of(each) for each in shown}, now)
+    versions.keep(connection, states_of_requests(shown), now)
 
 
 def keep_permits(connection: Connection, shown: Iterable[PermitView], now: float) -> None:
     """Store the states behind the versions of permits that are about to be shown."""
-    versions.keep(connection, {each.version: permits.state_of(each) for each in shown}, now)
+    versions.keep(connection, states_of_permits(shown), now)

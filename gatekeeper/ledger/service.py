@@ -6,42 +6,37 @@ Who may do what is in `context.py`.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from gatekeeper.ledger import looking, mailing_cases, mailings, permits, requests, suspensions
-from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of
+from gatekeeper.ledger import mailing_cases, mailings, permits, requests, suspensions
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.drafts import Wanted
-from gatekeeper.ledger.looking import VisibleCase, Waiting
-from gatekeeper.ledger.mailing_cases import FilePlace, MailingCase, Reading
+from gatekeeper.ledger.lists import ListPage, Sought
+from gatekeeper.ledger.looking import VisibleCase
+from gatekeeper.ledger.looking_service import LookingService
+from gatekeeper.ledger.mailing_cases import FilePlace, MailingCase, MailingCopy, Reading
 from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
+from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
 from gatekeeper.ledger.requests import RequestCase
-from gatekeeper.ledger.seen import Seen, Stale, keep_permits, keep_requests
+from gatekeeper.ledger.seen import Seen, Stale
 from gatekeeper.ledger.terms import Terms
+from gatekeeper.ledger.waiting import Waiting
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.marks import marked_line
-from gatekeeper.message.preview import Contents, read_contents
-from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.agreement import TEMPLATE
-from gatekeeper.rules import Ruleset
 from gatekeeper.rules.specs import OTHER_DENIAL
-from gatekeeper.store import Store, batches, views
 from gatekeeper.store import mailings as stored_mailings
 from gatekeeper.store import permits as stored_permits
-from gatekeeper.store import requests as stored_requests
 from gatekeeper.store import suspensions as stored_suspensions
 from gatekeeper.store.permits import PermitEffect, PermitView
-from gatekeeper.store.requests import RequestView
-from gatekeeper.store.snapshots import store_shown
 from gatekeeper.store.suspensions import SuspensionView
-from gatekeeper.store.views import BatchView, MailingView
 
 __all__ = [
     "Decision",
@@ -49,16 +44,21 @@ __all__ = [
     "FilePlace",
     "LedgerError",
     "LedgerService",
+    "ListPage",
     "MailingCase",
+    "MailingCopy",
     "Narrowed",
     "NotAllowed",
     "NotFound",
     "PermitCase",
     "Reading",
     "RequestCase",
+    "Sought",
     "Stale",
     "Terms",
     "VisibleCase",
+    "VisiblePermit",
+    "VisibleRequest",
     "Waiting",
     "Wanted",
 ]
@@ -71,31 +71,8 @@ _LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 
 @immutable
-class LedgerService:
-    """The verbs, on one store, under one ruleset. Args: `login` by which people act; "" for the operating system's."""
-
-    store: Store
-    letterhead: Letterhead
-    clock: Callable[[], float] = time.time
-    pause: Callable[[float], None] = time.sleep
-    login: str = ""
-
-    @property
-    def ruleset(self) -> Ruleset:
-        """The rules, which decide who may do what."""
-        return self.letterhead.ruleset
-
-    def _do(self, verb: Callable[..., T], *arguments: object, by: str = "", reason: str = "") -> T:
-        """Carry out a verb in a transaction of its own. Args: `by` and `reason` of the act, where it is one."""
-        act = act_of(by, reason, self.clock(), self.login)
-        return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments))
-
-    def _see(self, verb: Callable[..., T], *arguments: object, by: str) -> T:
-        """Carry out a verb that only reads, which mail never waits for."""
-        act = act_of(by, "", self.clock())
-        return self.store.writer.read(
-            lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments)
-        )
+class LedgerService(LookingService):
+    """The verbs, on one store, under one ruleset."""
 
     def _decide(
         self, verb: Callable[..., T], number: int, *arguments: object, by: str, reason: str = "", template: bool = False
@@ -116,38 +93,6 @@ class LedgerService:
 
     # -- mailings ------------------------------------------------------------------------------------------------
 
-    def mailings(self, state: str | None = None) -> list[MailingView]:
-        """Return the numbered mailings, newest first; of one state, where named."""
-        return self._do(_list_mailings, state)
-
-    def show(self, number: int) -> MailingCase:
-        """Return one mailing with its batches and its timeline; raises NotFound."""
-        return self._decide(mailing_cases.show, number, by="")
-
-    def look(self, number: int, by: str) -> VisibleCase:
-        """Return one mailing as somebody sees it; raises NotFound where it is not for them."""
-        return self._decide(looking.look, number, by=by)
-
-    def waiting(self, by: str) -> list[Waiting]:
-        """Return held mailings that somebody may see: first those that wait for them, the soonest to go back first."""
-        return self._see(looking.waiting, by=by)
-
-    def seen_by(self, by: str, state: str | None = None) -> Sequence[MailingView]:
-        """Return the newest numbered mailings that somebody may see; of one state, where named."""
-        return self._see(looking.listed, state, by=by)
-
-    def message(self, batch: BatchView) -> bytes:
-        """Return the message of a batch as the next hop would get it.
-
-        Our Received field, then the octets that came in.
-        """
-        chunks = self.store.writer.read(lambda connection: list(batches.read_chunks(connection, batch.body)))
-        return b"".join([batch.trace, *chunks])
-
-    def contents(self, batch: BatchView) -> Contents:
-        """Return what the message of a batch shows: texts, links, files, defects."""
-        return read_contents(self.store.writer.read(partial(batches.read_body, digest=batch.body)))
-
     def read(self, number: int, by: str, batch: int | None = None, case: str = "") -> Reading:
         """Return the messages of a mailing for somebody who reads them, which the timeline notes first (S4, D4).
 
@@ -160,7 +105,7 @@ class LedgerService:
         octets = self.store.writer.read(partial(mailing_cases.file_ahead, number=number, place=place))
         return self._decide(mailing_cases.take_file, number, place, octets, marked_line(case, _MOST_CASE), by=by)
 
-    def export(self, number: int, by: str) -> MailingCase:
+    def export(self, number: int, by: str) -> MailingCopy:
         """Return a mailing for somebody who takes a copy of its messages, which the timeline notes first (S4, D4).
 
         Approvers, auditors and admins may, and whoever is asked about it. Raises NotFound or NotAllowed.
@@ -226,17 +171,9 @@ class LedgerService:
 
     # -- requests ------------------------------------------------------------------------------------------------
 
-    def requests(self, state: str | None = None) -> list[RequestView]:
-        """Return the requests, newest first; of one state, where named."""
-        return self._do(_list_requests, state)
-
     def show_request(self, number: int) -> RequestCase:
         """Return one request with who must agree, its permits and its timeline; raises NotFound."""
         return self._do(requests.show, number)
-
-    def request_content(self, number: int) -> bytes | None:
-        """Return the message that a request is bound to; None where it has none. Raises NotFound."""
-        return self._do(requests.content, number)
 
     def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
         """Ask for a mailing in advance. Raises NotAllowed, or LedgerError where something is wrong or too late."""
@@ -281,10 +218,6 @@ class LedgerService:
         return self._settled(self._do(requests.revoke, number, seen, by=by, reason=reason))
 
     # -- permits -------------------------------------------------------------------------------------------------
-
-    def permits(self, state: str | None = None, review: str | None = None) -> list[PermitView]:
-        """Return the permits, newest first; of one state, or whose review is so, where named."""
-        return self._do(_list_permits, state, review)
 
     def show_permit(self, number: int) -> PermitCase:
         """Return one permit with its timeline; raises NotFound."""
@@ -342,24 +275,3 @@ class LedgerService:
     def end_suspension(self, number: int, by: str, reason: str = "") -> SuspensionView:
         """End a suspension before its time. Raises NotFound, NotAllowed, LedgerError."""
         return self._do(suspensions.end, number, by=by, reason=reason)
-
-
-# -- lists: what their versions stand for is kept, since somebody is about to see them ---------------------------
-
-
-def _list_mailings(ctx: VerbContext, state: str | None) -> list[MailingView]:
-    found = views.list_mailings(ctx.connection, state)
-    store_shown(ctx.connection, found, ctx.now)
-    return found
-
-
-def _list_requests(ctx: VerbContext, state: str | None) -> list[RequestView]:
-    found = stored_requests.list_requests(ctx.connection, state)
-    keep_requests(ctx.connection, found, ctx.now)
-    return found
-
-
-def _list_permits(ctx: VerbContext, state: str | None, review: str | None) -> list[PermitView]:
-    found = stored_permits.list_permits(ctx.connection, state, review)
-    keep_permits(ctx.connection, found, ctx.now)
-    return found

@@ -13,7 +13,8 @@ from gatekeeper.notices import DeliveryReport, Occasion, RecipientReport
 from gatekeeper.outbox.letterhead import Letterhead, once_name
 from gatekeeper.outbox.to_senders import OF_ONE, OF_SEVERAL, by_owner, sent_so_far
 from gatekeeper.store import Arrival, Connection, jobs
-from gatekeeper.store.views import BatchView, MailingView, RecipientView, find_batch, header_of, mailing_of_batch
+from gatekeeper.store.batch_views import RecipientView, StoredBatch, find_batch, header_of
+from gatekeeper.store.views import MailingView, mailing_of_batch
 
 
 @immutable
@@ -21,7 +22,7 @@ class EndOfMailing:
     """The end of a mailing of which batches are not sent any more: which, on what occasion, why, and by whom."""
 
     mailing: MailingView
-    batches: list[BatchView]
+    batches: list[StoredBatch]
     occasion: Occasion
     reasons: tuple[str, ...]
     by: str = ""

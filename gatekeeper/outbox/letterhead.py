@@ -10,7 +10,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Reason
 from gatekeeper.notices import BUILT_IN, AgencyShare, MailingSummary, NoticeTemplates, Organisation
 from gatekeeper.rules import Ruleset
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.batch_views import BatchView
+from gatekeeper.store.views import MailingView
 
 
 @immutable

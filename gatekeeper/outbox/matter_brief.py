@@ -25,7 +25,8 @@ from gatekeeper.policy.matters import MatterKind
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, reminders, views
 from gatekeeper.store.earlier_decisions import earlier_decisions
-from gatekeeper.store.reminders import NOTIFIED, HeldBatches
+from gatekeeper.store.events import NOTIFIED
+from gatekeeper.store.reminders import HeldBatches
 from gatekeeper.store.versions import IN_PART
 from gatekeeper.store.views import EventView, MailingView
 

@@ -21,7 +21,7 @@ from gatekeeper.outbox.matter_brief import STILL_HELD, MatterBrief, MatterOutcom
 from gatekeeper.outbox.who_decides import goes_back, whose_yes
 from gatekeeper.policy.approvers import Approvers
 from gatekeeper.store import Connection, jobs
-from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED
+from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
 
 _TEMPLATES = {NOTIFIED: "waiting", REMINDED: "reminder", ESCALATED: "passed-on"}
 _DECIDED = "decided"

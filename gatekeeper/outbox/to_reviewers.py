@@ -14,8 +14,8 @@ from gatekeeper.policy.matters import moment_after
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs
+from gatekeeper.store.events import NOTIFIED, REMINDED
 from gatekeeper.store.permits import PermitView, effect_of
-from gatekeeper.store.reminders import NOTIFIED, REMINDED
 from gatekeeper.store.views import EventView
 
 _REVIEWED = "reviewed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from gatekeeper import notices
 from gatekeeper.lib.immutable import immutable
@@ -17,8 +18,9 @@ from gatekeeper.outbox.who_decides import goes_back, question_of_mailing, whose_
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs
 from gatekeeper.store.across import is_common
+from gatekeeper.store.batch_views import BatchView
 from gatekeeper.store.reminders import held_batches, held_since
-from gatekeeper.store.views import BatchView, MailingView, pending_recipients, timeline, view_mailing
+from gatekeeper.store.views import MailingView, pending_recipients, timeline, view_mailing
 
 OF_ONE, OF_SEVERAL = "your message", "a message of this mailing"  # what people have already, as a sender is told
 Render = Callable[[MailingSummary, Organisation, datetime], bytes]
@@ -111,14 +113,17 @@ def sent_so_far(connection: Connection, mailing: MailingView, now: float, what: 
     return " ".join(sentences)
 
 
-def by_sender(kept: Iterable[BatchView]) -> list[list[BatchView]]:
+B = TypeVar("B", bound=BatchView)
+
+
+def by_sender(kept: Iterable[B]) -> list[list[B]]:
     """Return the batches of which letters may tell, each sender's apart, in the order of arrival."""
     return by_owner(batch for batch in kept if batch.notify and batch.owner)
 
 
-def by_owner(kept: Iterable[BatchView]) -> list[list[BatchView]]:
+def by_owner(kept: Iterable[B]) -> list[list[B]]:
     """Return the batches, each owner's apart, in the order of arrival."""
-    found: dict[str, list[BatchView]] = {}
+    found: dict[str, list[B]] = {}
     for batch in kept:
         found.setdefault(batch.owner, []).append(batch)
     return list(found.values())

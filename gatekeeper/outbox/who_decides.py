@@ -12,7 +12,9 @@ from gatekeeper.policy.approvers import Approvers, Missing, Question, agency_of
 from gatekeeper.policy.matters import moment_after
 from gatekeeper.rules import Ask
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store.reminders import ASKED, ESCALATED, HeldBatches
+from gatekeeper.store.events import ASKED, ESCALATED
+from gatekeeper.store.held import HeldFacts
+from gatekeeper.store.reminders import HeldBatches
 from gatekeeper.store.views import EventView, MailingView
 
 _NAMED = 6  # people of one term
@@ -26,19 +28,41 @@ def question_of_mailing(
     Whom From alone names is none of them, and may decide.
     """
     since = mailing.held_at or 0.0
-    owner = (origin and origin.owner) or mailing.sender
-    question = Question(
+    facts = HeldFacts(
+        key=mailing.key,
         id=mailing.id,
-        own=origin.parties.union(map(normalise, origin.logins)) if origin else frozenset({mailing.sender}),
-        agency=agency_of(letterhead.ruleset, owner),
+        sender=mailing.sender,
+        subject=mailing.subject,
+        users=mailing.counts.users,
+        agency=None,
+        held_at=since,
+        rules=tuple(reason.rule for reason in mailing.reasons),
         lists=mailing.counts.lists,
         agencies=frozenset(mailing.counts.agencies),
-        rules=tuple(reason.rule for reason in mailing.reasons),
-        today=today,
+        owner=origin.owner if origin else "",
+        parties=origin.parties if origin else frozenset(),
+        logins=origin.logins if origin else frozenset(),
+        is_stored=origin is not None,
         also=frozenset(event.text or "" for event in events if event.act == ASKED and event.at >= since),
+        passed_on=any(event.act == ESCALATED and event.at >= since for event in events),
     )
-    passed_on = any(event.act == ESCALATED and event.at >= since for event in events)
-    return replace(question, escalated=escalated_to(letterhead, question)) if passed_on else question
+    return question_of_held(letterhead, facts, today)
+
+
+def question_of_held(letterhead: Letterhead, held: HeldFacts, today: date) -> Question:
+    """Return the same of a mailing of which only that is known which says who decides."""
+    own = held.parties.union(map(normalise, held.logins)) if held.is_stored else frozenset({held.sender})
+    question = Question(
+        id=held.id,
+        own=own,
+        agency=agency_of(letterhead.ruleset, held.owner or held.sender),
+        lists=held.lists,
+        agencies=held.agencies,
+        rules=held.rules,
+        today=today,
+        also=held.also,
+    )
+    return replace(question, escalated=escalated_to(letterhead, question)) if held.passed_on else question
 
 
 def escalated_to(letterhead: Letterhead, question: Question) -> Ask:

@@ -246,8 +246,17 @@ class Approvers:
 
 def agency_of(ruleset: Ruleset, mailbox: str) -> str | None:
     """Return the agency of a mailbox by its domain, the longest match first; None outside all agencies."""
-    domains = Domains({name: agency.domains for name, agency in ruleset.agencies.items()}, ())
-    return domains.place(mailbox.rpartition("@")[2])[1]
+    return _domains_of(ruleset).place(mailbox.rpartition("@")[2])[1]
+
+
+_last: tuple[Ruleset, Domains] | None = None  # the rules that were asked about last: a list asks for each of its rows
+
+
+def _domains_of(ruleset: Ruleset) -> Domains:
+    global _last
+    if _last is None or _last[0] is not ruleset:
+        _last = ruleset, Domains({name: agency.domains for name, agency in ruleset.agencies.items()}, ())
+    return _last[1]
 
 
 def _stands_in(delegation: Delegation | None, today: date) -> str | None:

@@ -13,7 +13,8 @@ from gatekeeper.lifecycle import RequestState
 from gatekeeper.message import subject_key
 from gatekeeper.rules.ruleset import Ruleset, calendar_of
 from gatekeeper.rules.specs import Held, Span
-from gatekeeper.store.reminders import ESCALATED, INFORMED, NOTIFIED, REMINDED, HeldMailing
+from gatekeeper.store.events import ESCALATED, INFORMED, NOTIFIED, REMINDED
+from gatekeeper.store.reminders import HeldMailing
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 from gatekeeper.workdays import Calendar

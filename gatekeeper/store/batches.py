@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Outcome, Reason, Recipient
+from gatekeeper.store import matter_people
 from gatekeeper.store.arrival import Arrival, body_digest
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings
@@ -46,12 +47,15 @@ def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identi
         "received_at": arrival.now.timestamp(),
         "notify": arrival.notify,
         "owners": list(arrival.source.owners),
+        "recipients": len(transaction.recipients),
+        **dict.fromkeys(("sent", "refused", "expired"), 0),
     }
     batch_id: int = connection.execute(insert(batches).values(**row).returning(batches.c.id)).scalar_one()
     recipients = [
         _recipient_row(batch_id, position, recipient) for position, recipient in enumerate(transaction.recipients)
     ]
     connection.execute(insert(batch_recipients), recipients)
+    matter_people.note(connection, matter_people.MAILING, mailing_id, matter_people.OWN, arrival.source.owners)
     return batch_id
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
+from gatekeeper.store import matter_people
 from gatekeeper.store.batches import remove_batches
 from gatekeeper.store.db.schema import (
     batch_recipients,
@@ -70,6 +71,7 @@ def _forget(connection: Connection, key: int, now: float) -> None:
     sent = select(func.count()).where(recipients, batch_recipients.c.state == RecipientState.SENT)
     relayed = mailings.c.relayed + connection.execute(sent).scalar_one()
     connection.execute(delete(batch_recipients).where(recipients))
+    matter_people.forget(connection, key)
     connection.execute(update(batches).where(batches.c.mailing_id == key).values(**_BLANK))
     connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
     nameless = {"sender": None, "subject": None, "relayed": relayed}
@@ -89,6 +91,7 @@ _BLANK: dict[str, Any] = {
     "trace": b"",
     "reasons": [],
     "owners": [],
+    **dict.fromkeys(("recipients", "sent", "refused", "expired"), 0),
 }
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Verdict
+from gatekeeper.store import matter_people
 from gatekeeper.store.across import count_across, is_passed_on, open_common
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.arrival import Arrival
@@ -190,7 +191,7 @@ def _add_batch(unit: UnitOfWork, judged: _Judged) -> Outcome:
         _note_growth(unit.connection, judged)
     _count(unit, judged, reached=passes)
     if mailing.row["sender"] is None and (verdict.mass or verdict.permits or not passes):
-        mailing.change(_named(unit.connection, mailing.row, judged.pending.arrival))
+        mailing.change(_named(unit.connection, mailing, judged.pending.arrival))
     if verdict.mass and not mailing.row["mass"]:
         mailing.change({"mass": True})
     if passes and not verdict.permits:
@@ -261,13 +262,15 @@ def _note_growth(connection: Connection, judged: _Judged) -> None:
     note_growth(connection, before, after, Growth(1, int(is_other)), judged.pending.now)
 
 
-def _named(connection: Connection, mailing: Row, arrival: Arrival) -> Row:
-    """Return the number, sender and subject that a mailing is known by from here on.
+def _named(connection: Connection, mailing: ActiveMailing, arrival: Arrival) -> Row:
+    """Return the number, sender and subject that a mailing is known by from here on, and note whose it is.
 
     A mailing that had passed as ordinary mail, and whose addresses were removed, has its number already.
     """
+    matter_people.note(connection, matter_people.MAILING, mailing.id, matter_people.OWN, arrival.source.owners)
+    number = mailing.row["number"]
     return {
-        "number": next_number(connection, "mailing") if mailing["number"] is None else mailing["number"],
+        "number": next_number(connection, "mailing") if number is None else number,
         "sender": arrival.source.mailbox,
         "subject": arrival.facts.subject or "",
         "agency": arrival.source.agency,

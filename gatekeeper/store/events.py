@@ -9,7 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.store import matter_people
 from gatekeeper.store.db.schema import events
+
+NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
+_ASKING = frozenset({NOTIFIED, REMINDED, ESCALATED, ASKED})  # acts whose text has whom they asked
+_DECIDING = frozenset({"agreed", "approved", "approved in part", "denied", "returned", "changes asked"})
 
 
 @immutable
@@ -37,6 +42,24 @@ def record(connection: Connection, event: Event) -> None:
     if event.details:
         row["details"] = dict(event.details)
     connection.execute(insert(events).values(**row))
+    if event.act in _ASKING | _DECIDING:
+        _note_asked(connection, event)
+
+
+def _note_asked(connection: Connection, event: Event) -> None:
+    """Note who was asked to decide, so that they find in their lists what they may see."""
+    people = asked_by(event.act, event.by, event.text)
+    keys = (event.mailing_id, event.request_id, event.permit_id)
+    for kind, key in zip((matter_people.MAILING, matter_people.REQUEST, matter_people.PERMIT), keys, strict=True):
+        if key is not None:
+            matter_people.note(connection, kind, key, matter_people.ASKED, people)
+
+
+def asked_by(act: str, by: str | None, text: str | None) -> frozenset[str]:
+    """Return whom an event asked to decide, or who decided by it."""
+    if act in _ASKING:
+        return frozenset(each for each in (text or "").split(", ") if each)
+    return frozenset({by}) if by and act in _DECIDING else frozenset()
 
 
 @immutable

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, Select, select, update
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Counts, Reason, Standing
+from gatekeeper.store.batch_views import StoredBatch, find_batches
 from gatekeeper.store.batches import write_reasons
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row
@@ -28,7 +29,7 @@ from gatekeeper.store.people import mark_all_reached
 from gatekeeper.store.permit_uses import claim
 from gatekeeper.store.refusals import refusal_by
 from gatekeeper.store.standing import own_standing
-from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
+from gatekeeper.store.views import MailingView, view_mailing
 
 
 @immutable
@@ -37,7 +38,7 @@ class GatheredMailing:
 
     mailing: MailingView
     standing: Standing
-    batches: tuple[BatchView, ...]
+    batches: tuple[StoredBatch, ...]
     version: int
     source: bytes = field(repr=False)  # keyed hash
     refused: Row | None = None  # what is remembered of a part that was refused

@@ -7,6 +7,7 @@ cut off anywhere and go on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import field
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, func
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RecipientState
 from gatekeeper.model import Recipient
+from gatekeeper.store import tallies
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, jobs, mailings
 from gatekeeper.store.db.statements import upsert
 from gatekeeper.store.db.wakeup import wake_queues
@@ -257,11 +259,14 @@ def record_answers(
     by_answer: dict[tuple[RecipientState, str], list[int]] = {}
     for position, answer in answers.items():
         by_answer.setdefault(answer, []).append(position)
+    answered: Counter[RecipientState] = Counter()
     for (state, reply), positions in by_answer.items():
         for start in range(0, len(positions), 500):
             chosen = table.c.position.in_(positions[start : start + 500])
             query = update(table).where(table.c.batch_id == batch_id, chosen, table.c.state == RecipientState.WAITING)
-            connection.execute(query.values(state=state.value, reply=reply[:500], told_at=now))
+            written = connection.execute(query.values(state=state.value, reply=reply[:500], told_at=now))
+            answered[state] += written.rowcount
+    tallies.add_answers(connection, batch_id, answered)
 
 
 def refused_since(connection: Connection, batch_id: int, since: float) -> list[tuple[int, Recipient, str]]:

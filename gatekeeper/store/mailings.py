@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.store import jobs
+from gatekeeper.store.batch_views import BatchView, addresses_of
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.mailing_match import open_successor
@@ -15,7 +16,7 @@ from gatekeeper.store.people import mark_all_reached, mark_reached
 from gatekeeper.store.permit_uses import give_back
 from gatekeeper.store.permits import Grant, grant, keys_of, names_used
 from gatekeeper.store.versions import IN_PART
-from gatekeeper.store.views import BatchView, MailingView
+from gatekeeper.store.views import MailingView
 
 
 def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> None:
@@ -24,7 +25,7 @@ def note(connection: Connection, mailing: MailingView, name: str, act: Act) -> N
     record(connection, Event(act.at, name, mailing_id=mailing.key, by=by, login=login, text=text, details=act.details))
 
 
-def approve(connection: Connection, mailing: MailingView, kept: list[BatchView], given: Grant, act: Act) -> str:
+def approve(connection: Connection, mailing: MailingView, kept: Sequence[BatchView], given: Grant, act: Act) -> str:
     """Give a permit for a held mailing and release its batches under it; return the permit's id.
 
     Raises LifecycleError where the mailing is not held. From the commit of this on, everybody whom the mailing counts
@@ -37,7 +38,9 @@ def approve(connection: Connection, mailing: MailingView, kept: list[BatchView],
     return permit
 
 
-def approve_part(connection: Connection, mailing: MailingView, chosen: list[BatchView], given: Grant, act: Act) -> str:
+def approve_part(
+    connection: Connection, mailing: MailingView, chosen: Sequence[BatchView], given: Grant, act: Act
+) -> str:
     """Give a permit for some of the held batches and release these; return the permit's id.
 
     The mailing stays held with the others. Raises LifecycleError where it is not held.
@@ -47,18 +50,22 @@ def approve_part(connection: Connection, mailing: MailingView, chosen: list[Batc
     changed = update(mailings).where(mailings.c.id == mailing.key)
     connection.execute(changed.values(state=state.value, changed_at=act.at, version=mailings.c.version + 1))
     note(connection, mailing, IN_PART, act)
-    mark_reached(connection, mailing.key, (view.recipient.address for batch in chosen for view in batch.recipients))
+    mark_reached(connection, mailing.key, addresses_of(connection, [batch.id for batch in chosen]))
     _send_all(connection, mailing.key, chosen, [permit], act.at)
     return permit
 
 
-def release(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
+def release(
+    connection: Connection, mailing_key: int, kept: Sequence[BatchView], permits: list[str], now: float
+) -> None:
     """Release the held batches of a mailing under these permits."""
     mark_all_reached(connection, mailing_key)
     _send_all(connection, mailing_key, kept, permits, now)
 
 
-def _send_all(connection: Connection, mailing_key: int, kept: list[BatchView], permits: list[str], now: float) -> None:
+def _send_all(
+    connection: Connection, mailing_key: int, kept: Sequence[BatchView], permits: list[str], now: float
+) -> None:
     under = keys_of(connection, [*permits, *names_used(connection, mailing_key)])
     for batch in kept:
         if batch.state is BatchState.HELD:

@@ -167,7 +167,7 @@ def list_permits(
         query = query.where(permits.c.state == state)
     if review:
         query = query.where(permits.c.review == review)
-    return _views(connection, connection.execute(query).mappings().all())
+    return views_of(connection, connection.execute(query).mappings().all())
 
 
 def find_permit(connection: Connection, number: int) -> PermitView | None:
@@ -184,15 +184,16 @@ def lock_permit(connection: Connection, number: int) -> PermitView | None:
 def permits_of(connection: Connection, request_key: int) -> list[PermitView]:
     """Return the permits that a request was given."""
     query = select(permits).where(permits.c.request_id == request_key).order_by(permits.c.id)
-    return _views(connection, connection.execute(query).mappings().all())
+    return views_of(connection, connection.execute(query).mappings().all())
 
 
 def _one(connection: Connection, condition: ColumnElement[bool]) -> PermitView | None:
     rows = connection.execute(select(permits).where(condition)).mappings().all()
-    return next(iter(_views(connection, rows)), None)
+    return next(iter(views_of(connection, rows)), None)
 
 
-def _views(connection: Connection, rows: Collection[RowMapping]) -> list[PermitView]:
+def views_of(connection: Connection, rows: Collection[RowMapping]) -> list[PermitView]:
+    """Return permits of rows with their scopes, uses and versions."""
     ids = [row["id"] for row in rows]
     scopes = read_scopes(connection, ids)
     used: dict[int, list[str]] = {id: [] for id in ids}
@@ -395,7 +396,7 @@ def expire_permits(connection: Connection, now: float) -> list[PermitView]:
     """Expire permits whose window is over; return them as they were."""
     over = select(permits).where(permits.c.state.in_(COVERING), permits.c.until < now).order_by(permits.c.id)
     rows = connection.execute(over.limit(500).with_for_update(skip_locked=True)).mappings().all()
-    found = _views(connection, rows)
+    found = views_of(connection, rows)
     for permit in found:
         state = advance(permit.state, "expire")
         connection.execute(update(permits).where(permits.c.id == permit.key).values(state=state.value))

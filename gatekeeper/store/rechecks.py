@@ -12,13 +12,14 @@ from sqlalchemy import Connection, select, update
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState, advance
 from gatekeeper.model import Reason, Standing
+from gatekeeper.store.batch_views import StoredBatch, find_batches
 from gatekeeper.store.db.schema import mailings
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.mailings import release
 from gatekeeper.store.permit_uses import claim
 from gatekeeper.store.rows import reasons_to_rows
 from gatekeeper.store.standing import own_standing
-from gatekeeper.store.views import BatchView, MailingView, find_batches, view_mailing
+from gatekeeper.store.views import MailingView, view_mailing
 
 
 @immutable
@@ -27,7 +28,7 @@ class RecheckCandidate:
 
     mailing: MailingView
     standing: Standing
-    batches: tuple[BatchView, ...]
+    batches: tuple[StoredBatch, ...]
     version: int
     source: bytes = field(repr=False)  # keyed hash
 

@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.store.db.schema import batch_recipients, batches, bodies, events, mailings
+from gatekeeper.lifecycle import BatchState, MailingState
+from gatekeeper.store.db.schema import batches, bodies, events, mailings
+from gatekeeper.store.events import ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.rows import owners_of
+from gatekeeper.store.tallies import WAITING
 from gatekeeper.store.views import NUMBERED
 
 _SHOWN = (mailings.c.id, mailings.c.held_at, mailings.c.sender, mailings.c.subject)
-NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
 
 
 @immutable
@@ -114,11 +115,8 @@ def held_batches(connection: Connection, key: int) -> HeldBatches | None:
 
 
 def _waiting(connection: Connection, key: int) -> int:
-    waits = batch_recipients.c.state == RecipientState.WAITING
-    query = select(func.count()).select_from(batch_recipients)
-    query = query.join(batches, batches.c.id == batch_recipients.c.batch_id)
     kept = (batches.c.mailing_id == key, batches.c.state == BatchState.HELD)
-    return int(connection.execute(query.where(*kept, waits)).scalar_one())
+    return int(connection.execute(select(func.sum(WAITING)).where(*kept)).scalar() or 0)
 
 
 def held_since(connection: Connection, key: int) -> float:

@@ -142,7 +142,7 @@ def unneeded_from(connection: Connection, day: date) -> list[RequestView]:
     """Return the requests that are not needed, and that are planned for that day or later, or for none."""
     comes = or_(requests.c.planned.is_(None), requests.c.planned >= day.isoformat())
     query = select(requests).where(requests.c.state == RequestState.UNNEEDED, comes)
-    return _views(connection, connection.execute(query).mappings().all())
+    return views_of(connection, connection.execute(query).mappings().all())
 
 
 def _submitted_again(draft: Draft, assessed: Assessment, act: Act) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def list_requests(connection: Connection, state: str | None = None, limit: int =
     query = select(requests).order_by(requests.c.number.desc()).limit(limit)
     if state:
         query = query.where(requests.c.state == state)
-    return _views(connection, connection.execute(query).mappings().all())
+    return views_of(connection, connection.execute(query).mappings().all())
 
 
 def find_request(connection: Connection, number: int, *, lock: bool = False) -> RequestView | None:
@@ -227,16 +227,25 @@ def bodies_of(connection: Connection, key: int) -> list[bytes]:
     return [bytes(body)] if body else []
 
 
+def submitted(connection: Connection) -> list[tuple[RequestView, list[EventView]]]:
+    """Return the requests that wait for a decision, each with its timeline."""
+    return _with_events(connection, requests.c.state == RequestState.SUBMITTED)
+
+
 def to_look_after(connection: Connection, since: float) -> list[tuple[RequestView, list[EventView]]]:
     """Return undecided requests, and those that changed since then, each with its timeline."""
     waits = requests.c.state.in_((RequestState.SUBMITTED, RequestState.CHANGES))
-    rows = connection.execute(select(requests).where(or_(waits, requests.c.changed_at >= since))).mappings().all()
+    return _with_events(connection, or_(waits, requests.c.changed_at >= since))
+
+
+def _with_events(connection: Connection, chosen: ColumnElement[bool]) -> list[tuple[RequestView, list[EventView]]]:
+    rows = connection.execute(select(requests).where(chosen)).mappings().all()
     keys = [row["id"] for row in rows]
     happened: dict[int, list[EventView]] = {key: [] for key in keys}
     query = select(events).where(events.c.request_id.in_(keys)).order_by(events.c.id)
     for row in connection.execute(query).mappings() if keys else ():
         happened[row["request_id"]].append(view_event(row))
-    return [(view, happened[view.key]) for view in _views(connection, rows)]
+    return [(view, happened[view.key]) for view in views_of(connection, rows)]
 
 
 def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
@@ -246,16 +255,17 @@ def with_purpose(connection: Connection, purpose: str) -> list[RequestView]:
     states = (RequestState.SUBMITTED, RequestState.CHANGES, RequestState.APPROVED)
     query = select(requests).where(requests.c.state.in_(states), requests.c.needed_by.is_not(None))
     rows = connection.execute(query.where(func.lower(requests.c.purpose) == purpose)).mappings().all()
-    return _views(connection, rows)
+    return views_of(connection, rows)
 
 
 def _one(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RequestView | None:
     query = select(requests).where(condition)
     rows = connection.execute(query.with_for_update() if lock else query).mappings().all()
-    return next(iter(_views(connection, rows)), None)
+    return next(iter(views_of(connection, rows)), None)
 
 
-def _views(connection: Connection, rows: Collection[RowMapping]) -> list[RequestView]:
+def views_of(connection: Connection, rows: Collection[RowMapping]) -> list[RequestView]:
+    """Return requests of rows with their permits and versions."""
     given: dict[int, list[str]] = {row["id"]: [] for row in rows}
     query = select(permits.c.request_id, permits.c.number).where(permits.c.request_id.in_(list(given)))
     for key, number in connection.execute(query.order_by(permits.c.id)):

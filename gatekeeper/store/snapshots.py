@@ -119,8 +119,13 @@ def _snapshot(mailing: MailingView, last: int) -> MailingSnapshot:
     )
 
 
-def store_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
-    """Store the snapshots behind the versions that a person is about to be shown, for mailings that can be decided."""
+def states_of(connection: Connection, mailings: Iterable[MailingView]) -> dict[str, Mapping[str, Any]]:
+    """Return the snapshots behind the versions of those of these mailings that can be decided."""
     shown = {mailing.key: mailing for mailing in mailings if mailing.state in _DECIDABLE}
     snapshots = _snapshots_of(connection, shown.values())
-    versions.keep(connection, {shown[key].version: snapshot.as_row() for key, snapshot in snapshots.items()}, now)
+    return {shown[key].version: snapshot.as_row() for key, snapshot in snapshots.items()}
+
+
+def store_shown(connection: Connection, mailings: Iterable[MailingView], now: float) -> None:
+    """Store the snapshots behind the versions that a person is about to be shown, for mailings that can be decided."""
+    versions.keep(connection, states_of(connection, mailings), now)

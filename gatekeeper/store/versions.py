@@ -72,6 +72,17 @@ def _decisions(connection: Connection, keys: list[int]) -> dict[int, list[Any]]:
 # -- the states behind versions ----------------------------------------------------------------------------------
 
 
+def unkept(connection: Connection, states: Mapping[str, Mapping[str, Any]], now: float) -> dict[str, Mapping[str, Any]]:
+    """Return those of these states that `keep` would write, so that looking at what is known takes no writer."""
+    found: dict[str, Mapping[str, Any]] = dict(states)
+    for start in range(0, len(states), _CHUNK):
+        chosen = list(states)[start : start + _CHUNK]
+        recent = (seen_states.c.version.in_(chosen), seen_states.c.at >= now - _DAY_SECONDS)
+        for version in connection.execute(select(seen_states.c.version).where(*recent)).scalars():
+            del found[version]
+    return found
+
+
 def keep(connection: Connection, states: Mapping[str, Mapping[str, Any]], now: float) -> None:
     """Store the states behind versions that a person is about to be shown, as they were when they were first shown.
 

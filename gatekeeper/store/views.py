@@ -6,24 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.model import Client, Counts, Reason, Recipient
+from gatekeeper.lifecycle import BatchState, MailingState
+from gatekeeper.model import Counts, Reason
 from gatekeeper.store import jobs, sources
 from gatekeeper.store.db.schema import (
-    batch_recipients,
     batches,
-    bodies,
-    body_chunks,
     events,
     mailings,
     permit_scopes,
     permits,
 )
 from gatekeeper.store.jobs import in_hand
-from gatekeeper.store.rows import counts_of, mailing_name, owners_of, reasons_from_rows
+from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
+from gatekeeper.store.tallies import NOTHING, WAITING, Tally, tallies_of
 from gatekeeper.store.versions import mailing_versions
 
 NUMBERED = (mailings.c.number.is_not(None), mailings.c.merged_into.is_(None))
@@ -56,44 +54,6 @@ class MailingView:
 
 
 @immutable
-class RecipientView:
-    """A recipient of a stored batch, and what became of it."""
-
-    recipient: Recipient
-    state: RecipientState
-    reply: str | None
-
-
-@immutable
-class BatchView:
-    """A stored batch: its envelope, and the digest of its message."""
-
-    id: int
-    state: BatchState
-    sender: str
-    parameters: tuple[str, ...]
-    recipients: tuple[RecipientView, ...] = field(repr=False)
-    login: str | None
-    authenticated: bool
-    client: Client
-    listener: str
-    message_id: str | None
-    content_digest: str
-    body: bytes = field(repr=False)
-    trace: bytes = field(repr=False)
-    received_at: float
-    notify: bool
-    size: int
-    place: int | None  # in the order in which those of its mailing were made durable
-    owners: tuple[str, ...]  # mailboxes whose mail it is, the one that letters go to first
-
-    @property
-    def owner(self) -> str:
-        """The mailbox that letters about it go to; "" where From alone says whose it is."""
-        return self.owners[0] if self.owners else ""
-
-
-@immutable
 class EventView:
     """One event of a timeline."""
 
@@ -111,7 +71,7 @@ def list_mailings(connection: Connection, state: str | None = None, limit: int =
     if state:
         query = query.where(mailings.c.state == state)
     rows = connection.execute(query).mappings().all()
-    return _with_tallies(connection, rows)
+    return with_tallies(connection, rows)
 
 
 def find_mailing(connection: Connection, number: int, *, lock: bool = False) -> MailingView | None:
@@ -133,7 +93,7 @@ def view_mailing(connection: Connection, key: int) -> MailingView:
 def view_mailings(connection: Connection, keys: Sequence[int]) -> list[MailingView]:
     """Return mailings by the database's keys, the lowest number first."""
     query = select(mailings).where(mailings.c.id.in_(keys)).order_by(mailings.c.number)
-    return _with_tallies(connection, connection.execute(query).mappings().all())
+    return with_tallies(connection, connection.execute(query).mappings().all())
 
 
 def _row_of(connection: Connection, condition: ColumnElement[bool], lock: bool) -> RowMapping | None:
@@ -142,13 +102,14 @@ def _row_of(connection: Connection, condition: ColumnElement[bool], lock: bool) 
 
 
 def _with_tally(connection: Connection, row: RowMapping) -> MailingView:
-    return _with_tallies(connection, [row])[0]
+    return with_tallies(connection, [row])[0]
 
 
-def _with_tallies(connection: Connection, rows: Sequence[RowMapping]) -> list[MailingView]:
-    tallies = _tallies(connection, [row["id"] for row in rows])
+def with_tallies(connection: Connection, rows: Sequence[RowMapping]) -> list[MailingView]:
+    """Return mailings of rows with what was sent of them."""
+    tallies = tallies_of(connection, [row["id"] for row in rows])
     named = mailing_versions(connection, rows)
-    return [_view(row, tallies.get(row["id"], {}), named[row["id"]]) for row in rows]
+    return [_view(row, tallies.get(row["id"], NOTHING), named[row["id"]]) for row in rows]
 
 
 def mailing_of_batch(connection: Connection, batch_id: int) -> MailingView:
@@ -158,25 +119,7 @@ def mailing_of_batch(connection: Connection, batch_id: int) -> MailingView:
     return _with_tally(connection, row)
 
 
-def _tallies(connection: Connection, ids: list[int]) -> dict[int, dict[str, int]]:
-    """Return the number of batches, and of their recipients by state, by mailing."""
-    found: dict[int, dict[str, int]] = {}
-    acknowledged = (batches.c.mailing_id.in_(ids), batches.c.state != BatchState.STORING)
-    counting = select(batches.c.mailing_id, func.count()).where(*acknowledged).group_by(batches.c.mailing_id)
-    for mailing_id, number in connection.execute(counting):
-        found[mailing_id] = {"batches": number}
-    states = (
-        select(batches.c.mailing_id, batch_recipients.c.state, func.count())
-        .join(batch_recipients, batch_recipients.c.batch_id == batches.c.id)
-        .where(*acknowledged)
-        .group_by(batches.c.mailing_id, batch_recipients.c.state)
-    )
-    for mailing_id, state, number in connection.execute(states):
-        found[mailing_id][state] = number
-    return found
-
-
-def _view(row: RowMapping, tally: Mapping[str, int], version: str) -> MailingView:
+def _view(row: RowMapping, tally: Tally, version: str) -> MailingView:
     return MailingView(
         key=row["id"],
         id=mailing_name(row["number"]) or "",
@@ -192,69 +135,13 @@ def _view(row: RowMapping, tally: Mapping[str, int], version: str) -> MailingVie
         reached_before=row["reached_before"],
         gather_until=row["gather_until"],
         joined=dict(row["joined"]),
-        batches=tally.get("batches", 0),
-        sent=row["relayed"] + tally.get(RecipientState.SENT, 0),
-        refused=tally.get(RecipientState.REFUSED, 0) + tally.get(RecipientState.EXPIRED, 0),
+        batches=tally.batches,
+        sent=row["relayed"] + tally.sent,
+        refused=tally.refused + tally.expired,
         forgotten=row["sender"] is None,
         version=version,
         kept=row["kept"] or 0,
     )
-
-
-def find_batches(connection: Connection, mailing_key: int, state: BatchState | None = None) -> list[BatchView]:
-    """Return the acknowledged batches of a mailing, oldest first, with their recipients; of one state, where named."""
-    kept = batches.c.state != BatchState.STORING if state is None else batches.c.state == state
-    return _batch_views(connection, and_(batches.c.mailing_id == mailing_key, kept))
-
-
-def find_batch(connection: Connection, batch_id: int) -> BatchView:
-    """Return one batch by its id."""
-    (found,) = _batch_views(connection, batches.c.id == batch_id)
-    return found
-
-
-def _batch_views(connection: Connection, chosen: ColumnElement[bool]) -> list[BatchView]:
-    sized = select(batches, bodies.c.size, mailings.c.sender.label("mailing_sender"))
-    query = sized.join(bodies, bodies.c.digest == batches.c.body).join(mailings, mailings.c.id == batches.c.mailing_id)
-    query = query.where(chosen)
-    rows = connection.execute(query.order_by(batches.c.id)).mappings().all()
-    recipients = _recipients(connection, chosen)
-    return [_batch_view(row, recipients.get(row["id"], ())) for row in rows]
-
-
-def _batch_view(row: RowMapping, recipients: Sequence[RecipientView]) -> BatchView:
-    return BatchView(
-        id=row["id"],
-        state=BatchState(row["state"]),
-        sender=row["sender"],
-        parameters=tuple(row["parameters"]),
-        recipients=tuple(recipients),
-        login=row["login"],
-        authenticated=row["authenticated"],
-        client=Client(**row["client"]),
-        listener=row["listener"],
-        message_id=row["message_id"],
-        content_digest=row["content_digest"],
-        body=bytes(row["body"]),
-        trace=bytes(row["trace"]),
-        received_at=row["received_at"],
-        notify=row["notify"],
-        size=row["size"],
-        place=row["place"],
-        owners=tuple(owners_of(row["owners"], row["mailing_sender"])),
-    )
-
-
-def _recipients(connection: Connection, chosen: ColumnElement[bool]) -> dict[int, list[RecipientView]]:
-    """Return recipients by batch, in one query however many batches there are."""
-    table = batch_recipients
-    query = select(table).join(batches, table.c.batch_id == batches.c.id).where(chosen)
-    found: dict[int, list[RecipientView]] = {}
-    for row in connection.execute(query.order_by(table.c.batch_id, table.c.position)).mappings():
-        recipient = Recipient(row["address"], tuple(row["parameters"]))
-        view = RecipientView(recipient, RecipientState(row["state"]), row["reply"])
-        found.setdefault(row["batch_id"], []).append(view)
-    return found
 
 
 _UNSENT = (BatchState.RELEASED, BatchState.HELD, BatchState.RETURNED, BatchState.WITHDRAWN)
@@ -275,28 +162,15 @@ def pending_recipients(connection: Connection, mailing_key: int, now: float) -> 
     """Return how many recipients a mailing is on its way to; a batch that was stopped while it is being sent counts
     too.
     """
-    waits = batch_recipients.c.state == RecipientState.WAITING
-    query = (
-        select(batches.c.id, batches.c.state, batches.c.permits, func.count())
-        .join(batch_recipients, batch_recipients.c.batch_id == batches.c.id)
-        .where(batches.c.mailing_id == mailing_key, batches.c.state.in_(_UNSENT), waits)
-        .group_by(batches.c.id)
-    )
+    query = select(batches.c.id, batches.c.state, batches.c.permits, WAITING)
+    query = query.where(batches.c.mailing_id == mailing_key, batches.c.state.in_(_UNSENT))
     going = stopped = 0
-    for id, state, under, number in connection.execute(query):
+    for id, state, under, number in connection.execute(query).all():
         if state == BatchState.RELEASED or (under and in_hand(connection, [id], now)):
             going += number
         elif under:
             stopped += number
     return PendingRecipients(going, stopped)
-
-
-def header_of(connection: Connection, body: bytes) -> bytes:
-    """Return the header block of a stored message, or as much of it as its first chunk holds."""
-    query = select(body_chunks.c.data).where(body_chunks.c.digest == body, body_chunks.c.position == 0)
-    data = bytes(connection.execute(query).scalar() or b"")
-    end = data.find(b"\r\n\r\n")
-    return data if end < 0 else data[: end + 2]
 
 
 def timeline(connection: Connection, mailing_key: int) -> list[EventView]:

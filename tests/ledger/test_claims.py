@@ -20,7 +20,7 @@ SMALL = {"users": 2400, "planned": TODAY}
 
 def approve(scene):
     scene.ask(**SMALL)
-    return scene.service.approve_request(len(scene.service.requests()), CIO, terms=Terms(uses=1)).permit
+    return scene.service.approve_request(len(scene.service.requests().rows), CIO, terms=Terms(uses=1)).permit
 
 
 async def test_of_many_claims_at_once_one_wins(store, tmp_path):

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from gatekeeper.ledger.context import NotAllowed
+from gatekeeper.ledger.service import Sought
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.outbox.matter_brief import of_mailing
 from gatekeeper.store import jobs
@@ -72,7 +73,7 @@ async def test_who_decides_is_told_that_a_name_is_only_named(scene):
         assert "Held" in (await scene.pipeline.receive(came, scene.hop)).text
     briefs = [
         scene.store.call(partial(of_mailing, letterhead=scene.letterhead(), key=each.key, now=scene.now))
-        for each in sorted(scene.service.mailings("held"), key=lambda each: each.key)
+        for each in sorted(scene.service.mailings(Sought(("held",))).rows, key=lambda each: each.key)
     ]
     lines = [line for brief in briefs for line in brief.details.split("\n")]
     assert [" ".join(line.split()) for line in lines if line.startswith("Sender")] == [
@@ -111,4 +112,4 @@ async def test_the_boss_and_a_forger_are_two_mailings_however_they_take_turns(sc
     assert "queued" in await send(scene, people(1, start=18), BOSS, BOSS, number="b9")
     scene.service.approve(1, CIO)
     assert "Held" in await send(scene, people(9, start=50), BOSS, BOSS, number="b10")
-    assert [each.counts.users for each in scene.service.mailings()] == [28, 27]
+    assert [each.counts.users for each in scene.service.mailings().rows] == [28, 27]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete
 
-from gatekeeper.ledger.service import LedgerError, Narrowed, Terms, Wanted
+from gatekeeper.ledger.service import LedgerError, Narrowed, Sought, Terms, Wanted
 from gatekeeper.store.db.schema import metadata
 from tests.ledger.scene import CIO, DEPUTY, HEAD, SENDER, TODAY, Scene, limited
 from tests.store.arrivals import NOON, people
@@ -97,7 +97,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(ceiling=USERS)
     def narrow(self, ceiling):
-        for permit in self.scene.service.permits("in force"):
+        for permit in self.scene.service.permits(Sought(("in force",))).rows:
             if ceiling < permit.ceiling:
                 self.scene.service.narrow(int(permit.id[2:]), CIO, "fewer", Narrowed(max_users=ceiling))
 
@@ -128,7 +128,7 @@ class Lives(RuleBasedStateMachine):
         self.scene.now += days * DAY
 
     def _permits(self):
-        return {permit.id: permit for permit in self.scene.service.permits()}
+        return {permit.id: permit for permit in self.scene.service.permits().rows}
 
     def _covers(self, permit, subject, users):
         in_time = permit.since <= self.scene.now <= permit.until

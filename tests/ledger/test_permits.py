@@ -13,7 +13,7 @@ import pytest
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.delivery.recipients import RecipientResult, Result
-from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Terms
+from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Sought, Terms
 from gatekeeper.model import Scope
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, jobs
@@ -64,13 +64,13 @@ async def test_an_emergency_acts_on_mail_that_arrives_after_it_and_waits_for_its
     assert scene.mailing().state == "held"  # it came before
     assert "queued" in (await scene.send(people(230))).text
     assert "queued" in (await scene.send(people(300), subject="Another", text=b"Stay away from the river")).text
-    assert [each.id for each in scene.service.permits(review="open")] == ["P-1"]
+    assert [each.id for each in scene.service.permits(Sought(review="open")).rows] == ["P-1"]
     scene.now += 4 * 3600 + 1
     assert "Held" in (await scene.send(people(300), subject="Third", text=b"The water has gone")).text
     with pytest.raises(NotAllowed, match="nobody decides their own"):
         scene.service.review_permit(1, HEAD, "fine")
     assert scene.service.review_permit(1, CIO, "fine").permit.review == "closed"
-    assert scene.service.permits(review="open") == []
+    assert scene.service.permits(Sought(review="open")).rows == []
 
 
 async def test_who_may_declare_an_emergency_and_for_how_long(scene):
@@ -314,8 +314,7 @@ async def test_closing_waits_for_what_is_on_its_way_and_reports_only_the_others(
     await asyncio.wait_for(closing, 30)
     assert (stopped.sent, stopped.stopped, len(hop.taken)) == (50, 190, 50)
     await queue.stop(10)
-    recipients = [view for batch in scene.service.show(1).batches for view in batch.recipients]
-    assert sum(view.state == "sent" for view in recipients) == 50
+    assert sum(batch.tally.sent for batch in scene.service.show(1).batches) == 50
     assert (scene.permit().used, scene.permit().state) == (1, "revoked")
 
 

@@ -59,5 +59,6 @@ async def test_a_sender_of_a_part_reads_nothing_of_the_others(office):
     await office.hold()
     await office.hold(people(5, start=240), sender="other@doa.example.gov", message_id="1@doa.example.gov")
     assert len(office.service.show(1).batches) == 2
-    with pytest.raises(NotAllowed):
-        office.service.read(1, SENDER)
+    assert [batch.id for batch in office.service.read(1, SENDER).batches] == [1]
+    with pytest.raises(NotFound, match="batch 2: expected one of 1"):
+        office.service.read(1, SENDER, batch=2)

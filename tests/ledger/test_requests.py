@@ -81,7 +81,7 @@ async def test_a_day_late_is_held(scene):
 
 async def test_one_byte_changed_is_held_where_content_binds_and_a_forger_may_send_the_very_content_only(scene):
     scene.ask(content=CONTENT)
-    assert scene.service.request_content(1) == CONTENT
+    assert scene.service.read_request(1, CIO) == CONTENT
     scene.service.approve_request(1, CIO)
     await scene.send(text=TEXT + b".")
     assert "the content is not what was approved" in scene.mailing().reasons[0].text

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from gatekeeper.background.reminders import Reminders
-from gatekeeper.ledger.service import LedgerError, Narrowed, Stale, Terms, Wanted
+from gatekeeper.ledger.service import LedgerError, Narrowed, Sought, Stale, Terms, Wanted
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.policy import agreement
 from gatekeeper.store import versions
@@ -41,7 +41,7 @@ def version(scene, number=1):
 def sent_to(scene):
     """How many recipients are on their way."""
     case = scene.service.show(1)
-    return sum(len(batch.recipients) for batch in case.batches if batch.state == "released")
+    return sum(batch.tally.recipients for batch in case.batches if batch.state == "released")
 
 
 def said(error):
@@ -185,7 +185,7 @@ async def test_a_version_changes_with_what_is_to_be_seen_and_with_nothing_else(s
         await scene.send(**change)
         found.append(version(scene))
     assert len(set(found)) == 4
-    assert scene.service.mailings()[0].version == found[-1]
+    assert scene.service.mailings().rows[0].version == found[-1]
 
 
 async def test_anothers_decision_is_another_version(two):
@@ -239,7 +239,7 @@ async def test_a_batch_that_an_earlier_program_kept_is_known_by_its_id(scene):
 
 async def test_a_version_from_a_list_is_as_good(scene):
     await scene.send()
-    (listed,) = scene.service.mailings("held")
+    (listed,) = scene.service.mailings(Sought(("held",))).rows
     await scene.send(text=OTHER)
     with pytest.raises(Stale, match="other content"):
         scene.service.approve(1, CIO, seen=listed.version)
@@ -536,7 +536,7 @@ async def test_the_sender_of_a_part_learns_that_it_is_one_and_of_all_who_agreed(
 
 def test_a_request_that_was_changed_since_it_was_looked_at(scene):
     request = scene.ask().request
-    assert scene.service.requests()[0].version == request.version == scene.service.show_request(1).request.version
+    assert scene.service.requests().rows[0].version == request.version == scene.service.show_request(1).request.version
     scene.service.submit_again(1, Wanted(users=500, subject="Another"), HEAD)
     with pytest.raises(Stale) as error:
         scene.service.approve_request(1, CIO, seen=request.version)
@@ -574,7 +574,7 @@ async def test_a_permit_that_was_narrowed_since_it_was_looked_at(scene):
     await scene.send()
     scene.service.approve(1, CIO, terms=Terms(max_users=500))
     seen = scene.service.show_permit(1).permit.version
-    assert scene.service.permits()[0].version == seen
+    assert scene.service.permits().rows[0].version == seen
     scene.service.narrow(1, CIO, "fewer", Narrowed(max_users=400))
     with pytest.raises(Stale, match="max users was 500, is 400"):
         scene.service.narrow(1, CIO, "fewer still", Narrowed(max_users=300), seen)

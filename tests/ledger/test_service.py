@@ -187,7 +187,7 @@ async def test_an_export_is_for_who_reads_and_is_noted_before_a_byte_is_given(st
     with pytest.raises(NotAllowed, match=r"M-1: nobody@example\.org may not read it"):
         service.export(1, "nobody@example.org")
     assert service.show(1).events[-1].act == "held"
-    assert [event.act for event in service.export(1, "admin@example.gov").events] == ["held", "exported"]
+    assert [event.act for event in service.export(1, "admin@example.gov").case.events] == ["held", "exported"]
 
 
 async def test_a_day_that_no_calendar_knows_is_refused(store, service):

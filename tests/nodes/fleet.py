@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from gatekeeper.ledger.service import LedgerService
+from gatekeeper.ledger.service import LedgerService, Sought
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.store import Database, Store, StoreError
@@ -46,7 +46,7 @@ class Fleet:
         """State, users and batches of the one mailing of that subject; waits out an outage."""
         while True:
             try:
-                found = [each for each in self.service.mailings() if each.subject == subject]
+                found = [each for each in self.service.mailings().rows if each.subject == subject]
             except StoreError:
                 time.sleep(0.2)
                 continue
@@ -62,7 +62,7 @@ class Fleet:
         return self.state(subject)
 
     def approve(self, subject: str) -> None:
-        (mailing,) = (each for each in self.service.mailings("held") if each.subject == subject)
+        (mailing,) = (each for each in self.service.mailings(Sought(("held",))).rows if each.subject == subject)
         self.service.approve(int(mailing.id[2:]), "cio@example.gov")
 
     def logs(self) -> str:

@@ -10,7 +10,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from gatekeeper.store import Database, Store, batches, views
+from gatekeeper.store import Database, Store, batch_views, batches, views
 from tests.faults.scene import Downstream, message, people, send
 from tests.peers import require
 from tests.peers.gate import RULES, Gate
@@ -34,7 +34,7 @@ def see_all_of_it(url: str) -> None:
         found = {each.subject: each for each in store.call(views.list_mailings) if each.state == "held"}
         assert set(HELD) <= set(found)
         for subject in HELD:
-            (batch,) = store.call(lambda c, key=found[subject].key: views.find_batches(c, key))
+            (batch,) = store.call(lambda c, key=found[subject].key: batch_views.find_batches(c, key))
             content = store.call(lambda c, body=batch.body: b"".join(batches.read_chunks(c, body)))
             assert content == message(subject, 100_000) and len(batch.recipients) == 2400
     finally:

@@ -40,7 +40,7 @@ def deliver(fleet: Fleet, subject: str) -> Counter[str]:
 
 
 def _left(fleet: Fleet, subject: str) -> int:
-    (mailing,) = (each for each in fleet.service.mailings() if each.subject == subject)
+    (mailing,) = (each for each in fleet.service.mailings().rows if each.subject == subject)
     return sum(batch.state.value != "sent" for batch in fleet.service.show(int(mailing.id[2:])).batches)
 
 

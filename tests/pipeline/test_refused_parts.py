@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from gatekeeper.ledger.service import Sought
 from gatekeeper.model import Client, Recipient, Transaction
 from gatekeeper.store import cleanup, jobs, views
 from tests.ledger.scene import CIO, Scene, limited, people
@@ -91,7 +92,7 @@ async def test_what_was_gathered_ends_like_a_later_part_that_is_refused(gatherin
         assert "not sent yet: counting recipients" in await send(scene, everyone[start : start + 100])
     assert await send(scene, everyone[200:250]) == REFUSED
     await end(scene, 0)
-    assert [each.state for each in scene.service.mailings()] == ["denied"]
+    assert [each.state for each in scene.service.mailings().rows] == ["denied"]
     assert letters(scene) == [("dsn", CLERK)]
     assert await send(scene, everyone[250:]) == REFUSED
     await end(scene)
@@ -108,7 +109,7 @@ async def test_a_gather_that_is_refused_at_its_end_refuses_what_comes_later(gath
     scene.active_policy.reload()
     await end(scene)
     assert await send(scene, everyone[250:]) == REFUSED
-    assert scene.hop.added == [] and [each.state for each in scene.service.mailings()] == ["denied"]
+    assert scene.hop.added == [] and [each.state for each in scene.service.mailings().rows] == ["denied"]
 
 
 async def test_parts_that_left_before_stay_counted(scene):
@@ -159,7 +160,7 @@ async def test_what_was_put_right_while_the_rest_is_gathered_passes(gathering):
     assert await send(scene, everyone[150:], text=text) == REFUSED
     assert "queued" in await send(scene, everyone, 2, subject="Enrolment", text=text)
     await end(scene, 0)
-    assert [each.state for each in scene.service.mailings()] == ["denied"] and scene.releases() == []
+    assert [each.state for each in scene.service.mailings().rows] == ["denied"] and scene.releases() == []
     assert "Not sent" not in await send(scene, people(9), 2, subject="Enrolment", text=text)
 
 
@@ -209,7 +210,7 @@ async def test_a_refusal_counts_nobody(scene):
         assert await send(scene, everyone[start + 200 : start + 400], text=text) == REFUSED
     assert "Not sent" not in await send(scene, everyone[:150], 2, subject="Enrolment", text=text)
     held = await send(scene, everyone, 3, subject="Enrolment", text=text)
-    assert "Held" in held and scene.service.mailings("held")[0].counts.users == 2500
+    assert "Held" in held and scene.service.mailings(Sought(("held",))).rows[0].counts.users == 2500
 
 
 async def test_what_is_refused_for_what_many_send_is_remembered_of_the_senders_own(scene):
@@ -248,7 +249,7 @@ async def test_however_it_is_cut_nothing_leaves_once_a_part_is_refused(scene, se
         if rng.random() < 0.2 and refused:
             left += part
     await end(scene, 400)
-    kept = [batch for each in scene.service.mailings() for batch in scene.service.show(int(each.id[2:])).batches]
+    kept = [batch for each in scene.service.mailings().rows for batch in scene.service.show(int(each.id[2:])).batches]
     assert {batch.state for batch in kept} <= {"released", "returned"}
-    released = sum(len(batch.recipients) for batch in kept if batch.state == "released")
+    released = sum(batch.tally.recipients for batch in kept if batch.state == "released")
     assert refused and relayed + released <= 200

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from gatekeeper.model import Action
-from gatekeeper.store import views
+from gatekeeper.store import batch_views, views
 from gatekeeper.store.arrival import body_digest
 from gatekeeper.store.batches import CHUNK, open_body, read_body, write_chunk
 from tests.store.arrivals import always, arrival, limit, people
@@ -93,7 +93,7 @@ async def test_a_held_batch_is_kept_whole(store):
     outcome = await store.decide(one, limit(2000))
     assert await store.keep(one, outcome.batch)
     found = store.call(partial(views.find_mailing, number=1))
-    (batch,) = store.call(partial(views.find_batches, mailing_key=found.key))
+    (batch,) = store.call(partial(batch_views.find_batches, mailing_key=found.key))
     assert (found.batches, len(batch.recipients), batch.state) == (1, 2400, "held")
     assert store.call(partial(read_body, digest=batch.body)) == body
 

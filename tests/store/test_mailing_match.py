@@ -12,7 +12,7 @@ from sqlalchemy import select
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message.mailing_keys import keys
 from gatekeeper.model import Action, Place, Scope
-from gatekeeper.store import Database, Gathering, Store, batches, cleanup, gathering, jobs, mailings, views
+from gatekeeper.store import Database, Gathering, Store, batch_views, batches, cleanup, gathering, jobs, mailings, views
 from gatekeeper.store.arrival import body_digest
 from gatekeeper.store.db import schema as tables
 from gatekeeper.store.decide import decide
@@ -121,7 +121,7 @@ async def test_what_was_gathered_is_held_when_it_turns_out_to_be_of_a_held_maili
     await keep(store, gathered(everyone[2100:2200], "b", "2"), limit(2000))
     await keep(store, one(everyone[2200:2300], "a", "2"), limit(2000))
     (found,) = numbered(store)
-    kept = store.call(partial(views.find_batches, mailing_key=found.key))
+    kept = store.call(partial(batch_views.find_batches, mailing_key=found.key))
     assert [batch.state for batch in kept] == ["held"] * 3 and (found.id, found.counts.users) == ("M-1", 2300)
     given = Grant("approval", ("approval",), Scope(), CIO.at, CIO.at + 60, ceiling=2300, uses=1, mailing_key=found.key)
     store.call(partial(mailings.approve, mailing=found, kept=kept, given=given, act=CIO))

@@ -28,7 +28,7 @@ from gatekeeper.model import (
     Verdict,
     WatchedList,
 )
-from gatekeeper.store import Arrival, Gathering, Store, batches, mailings, permits, views
+from gatekeeper.store import Arrival, Gathering, Store, batch_views, batches, mailings, permits, views
 from gatekeeper.store.arrival import Judge
 from gatekeeper.store.db import statements
 from gatekeeper.store.db.schema import metadata
@@ -213,7 +213,7 @@ def _decide_and_seal(connection: Connection, secret: bytes, mail: Mail) -> None:
 def _approve(connection: Connection) -> None:
     for held in views.list_mailings(connection):
         if held.state == "held":
-            kept = views.find_batches(connection, held.key, BatchState.HELD)
+            kept = batch_views.find_batches(connection, held.key, BatchState.HELD)
             given = Grant("approval", ("approval",), Scope(), 0.0, CIO.at + 1e6, ceiling=10, mailing_key=held.key)
             mailings.approve(connection, held, kept, given, CIO)
 
@@ -261,6 +261,7 @@ _IDS = {  # columns with ids, and of which table; None for their own
     "batch_id": "batches",
     "permit_id": "permits",
     "permits": "permits",
+    "matter_id": "mailings",
 }
 
 

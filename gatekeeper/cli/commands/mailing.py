@@ -14,10 +14,11 @@ from gatekeeper.api.mailings import export_document, export_file_name, mailing_c
 from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
+    Listing,
     category_option,
+    filtered_listing,
     id_argument,
     ids_argument,
-    listing,
     on_each,
     on_the_ledger,
     print_agreements,
@@ -28,7 +29,16 @@ from gatekeeper.cli.ledger_commands import (
     terms_options,
 )
 from gatekeeper.cli.message_contents import contents_lines
-from gatekeeper.ledger.service import Decision, FilePlace, LedgerService, MailingCase, Reading
+from gatekeeper.ledger.service import (
+    Decision,
+    FilePlace,
+    LedgerService,
+    ListPage,
+    MailingCase,
+    MailingCopy,
+    Reading,
+    Sought,
+)
 from gatekeeper.lib.private_files import make_private_folder, write_private_file
 from gatekeeper.lifecycle import MailingState, said
 from gatekeeper.message.preview import Contents
@@ -54,7 +64,7 @@ def _print_case(case: MailingCase) -> None:
     if mailing.joined:
         click.echo("joined by " + ", ".join(f"{_KEYS[kind]}: {number}" for kind, number in mailing.joined.items()))
     for batch in case.batches:
-        size = f"{say_count(len(batch.recipients), 'recipient', 'recipients')}, {batch.size:,} octets"
+        size = f"{say_count(batch.tally.recipients, 'recipient', 'recipients')}, {batch.size:,} octets"
         origin = f"{batch.owner or batch.sender or '<>'}, {batch.client.address}"
         click.echo(f"batch {batch.id}: {batch.state}, {size}, received {shown_time(batch.received_at)} from {origin}")
     print_agreements(case.agreements, case.whose)
@@ -146,16 +156,16 @@ def mailing() -> None:
 
 
 @mailing.command("list")
-@listing("mailings", MailingState, mailing_document, _COLUMNS)
-def list_mailings(service: LedgerService, state: str | None) -> list[MailingView]:
+@filtered_listing(Listing("mailings", MailingState, mailing_document, _COLUMNS))
+def list_mailings(service: LedgerService, sought: Sought, by: str) -> ListPage[MailingView]:
     """List the mailings that have a number, newest first."""
-    return service.mailings(state)
+    return service.mailings(sought, by)
 
 
 @mailing.command()
 @id_argument("M")
 @click.option("--content", is_flag=True, help="show its messages instead: texts, links, files; the timeline notes it")
-@click.option("--by", help="who reads the messages: an address under people in rules.yaml, or the sender's")
+@click.option("--by", help="who looks: an address under people in rules.yaml, or the sender's; default: all facts")
 @click.option("--batch", type=click.IntRange(1), help="the batch whose message is shown; default: one of each content")
 @click.option("--case", default="", help="the case for which an admin or auditor reads them")
 @click.option("--file", "part", type=click.IntRange(1), help="take this file of the batch, by its place in the list")
@@ -165,9 +175,9 @@ def show(service: LedgerService, id: int, content: bool, by: str | None, **given
     """Show one mailing: whom it reaches, why it is held, its batches and its timeline; or its messages."""
     batch, case, part, to = (given[name] for name in ("batch", "case", "part", "to"))
     if not content:
-        if by or any(given.values()):
-            raise Failure("--by, --batch, --case, --file: expected --content too", USAGE)
-        return service.show(id)
+        if any(given.values()):
+            raise Failure("--batch, --case, --file: expected --content too", USAGE)
+        return service.look(id, by).case if by else service.show(id)
     if not by:
         raise Failure("--content: expected --by too, who reads the messages", USAGE)
     if (part or to) and not (part and to and batch):
@@ -249,8 +259,8 @@ def export(service: LedgerService, id: int, by: str, folder: Path) -> Export:
     """Write the kept messages of a mailing, with their envelopes, into a folder (policy C6)."""
     if folder.exists():
         raise Failure(f"{folder} is there already: expected the name of a new folder", CANNOT_CREATE)
-    case = service.export(id, by)
-    return case.mailing.id, folder, _write_export(service, case, folder)
+    copy = service.export(id, by)
+    return copy.case.mailing.id, folder, _write_export(service, copy, folder)
 
 
 def _check_is_new(file: Path) -> None:
@@ -265,15 +275,15 @@ def _write_file(octets: bytes, to: Path) -> None:
         raise Failure(f"{to}: {error.strerror}", CANNOT_CREATE) from None
 
 
-def _write_export(service: LedgerService, case: MailingCase, folder: Path) -> list[str]:
+def _write_export(service: LedgerService, copy: MailingCopy, folder: Path) -> list[str]:
     try:
         make_private_folder(folder)
         names = []
-        for batch in case.batches:
-            name = export_file_name(case, batch)
+        for batch in copy.batches:
+            name = export_file_name(copy, batch)
             write_private_file(folder / name, service.message(batch))
             names.append(name)
-        document = json.dumps(export_document(case), indent=2, ensure_ascii=False) + "\n"
+        document = json.dumps(export_document(copy), indent=2, ensure_ascii=False) + "\n"
         write_private_file(folder / "mailing.json", document.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None

@@ -11,9 +11,10 @@ from gatekeeper.api.permits import permit_case_document, permit_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
+    Listing,
+    filtered_listing,
     id_argument,
     ids_argument,
-    listing,
     on_each,
     on_the_ledger,
     print_stopped,
@@ -21,10 +22,10 @@ from gatekeeper.cli.ledger_commands import (
     seen_option,
     shown_time,
 )
-from gatekeeper.ledger.service import Exempted, LedgerService, Narrowed, PermitCase
+from gatekeeper.ledger.service import Exempted, LedgerService, ListPage, Narrowed, PermitCase, Sought
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permits import APPROVAL, EMERGENCY, EXCEPTION, PermitView
 
 reason_option = click.option("--reason", required=True, help="why")
 
@@ -129,18 +130,20 @@ def exception(service: LedgerService, by: str, reason: str, **given: Any) -> Per
 @click.option(
     "--review", type=click.Choice(["open", "closed"]), help="only emergencies whose review is open, or closed"
 )
-@listing("permits", PermitState, permit_document, _COLUMNS)
-def list_permits(service: LedgerService, state: str | None, review: str | None) -> list[PermitView]:
+@click.option("--kind", type=click.Choice([APPROVAL, EXCEPTION, EMERGENCY]), help="only those of this kind")
+@filtered_listing(Listing("permits", PermitState, permit_document, _COLUMNS))
+def list_permits(service: LedgerService, sought: Sought, by: str) -> ListPage[PermitView]:
     """List the permits, newest first."""
-    return service.permits(state, review)
+    return service.permits(sought, by)
 
 
 @permit.command()
 @id_argument("P")
+@click.option("--by", help="who looks: an address under people in rules.yaml; default: all is shown")
 @on_the_ledger(_show_case)
-def show(service: LedgerService, id: int) -> PermitCase:
+def show(service: LedgerService, id: int, by: str | None) -> PermitCase:
     """Show one permit: whose mail may pass, within which limits, and which mailings have used the permit."""
-    return service.show_permit(id)
+    return service.look_at_permit(id, by).case if by else service.show_permit(id)
 
 
 @permit.command()

@@ -12,10 +12,11 @@ from gatekeeper.api.requests import request_case_document, request_document
 from gatekeeper.cli.common import NO_INPUT, USAGE, Day, Failure, by_option, parse_number, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
+    Listing,
     category_option,
+    filtered_listing,
     id_argument,
     ids_argument,
-    listing,
     on_each,
     on_the_ledger,
     print_agreements,
@@ -25,7 +26,7 @@ from gatekeeper.cli.ledger_commands import (
     terms_of,
     terms_options,
 )
-from gatekeeper.ledger.service import LedgerService, RequestCase, Wanted
+from gatekeeper.ledger.service import LedgerService, ListPage, RequestCase, Sought, Wanted
 from gatekeeper.lifecycle import WITHOUT_ASKING, RequestState, said
 from gatekeeper.notices import say_count
 from gatekeeper.store.requests import RequestView
@@ -159,21 +160,25 @@ def _read(path: Path) -> bytes:
 
 
 @request.command("list")
-@listing("requests", RequestState, request_document, _COLUMNS)
-def list_requests(service: LedgerService, state: str | None) -> list[RequestView]:
+@filtered_listing(Listing("requests", RequestState, request_document, _COLUMNS))
+def list_requests(service: LedgerService, sought: Sought, by: str) -> ListPage[RequestView]:
     """List the requests, newest first."""
-    return service.requests(state)
+    return service.requests(sought, by)
 
 
 @request.command()
 @id_argument("R")
-@click.option("--content", is_flag=True, help="print instead the message that the request is bound to")
+@click.option("--content", is_flag=True, help="print instead its message; the timeline notes who reads it")
+@click.option("--by", help="who looks: an address under people in rules.yaml, or the requester's; default: all facts")
+@click.option("--case", default="", help="the case for which an admin or auditor reads the message")
 @on_the_ledger(_show_case)
-def show(service: LedgerService, id: int, content: bool) -> RequestCase | bytes:
+def show(service: LedgerService, id: int, content: bool, by: str | None, case: str) -> RequestCase | bytes:
     """Show one request: what is requested, who must agree, its permit and its timeline."""
     if not content:
-        return service.show_request(id)
-    message = service.request_content(id)
+        return service.look_at_request(id, by).case if by else service.show_request(id)
+    if not by:
+        raise Failure("--content: expected --by too, who reads the message", USAGE)
+    message = service.read_request(id, by, case)
     if message is None:
         raise Failure(f"R-{id}: it was submitted without content", NO_INPUT)
     return message

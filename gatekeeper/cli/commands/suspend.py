@@ -10,7 +10,7 @@ import click
 from gatekeeper.api.permits import suspension_document
 from gatekeeper.cli.common import Day, by_option, print_json
 from gatekeeper.cli.lazy_group import Verbs
-from gatekeeper.cli.ledger_commands import id_argument, listing, on_the_ledger, shown_time
+from gatekeeper.cli.ledger_commands import Listing, id_argument, listing, on_the_ledger, shown_time
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.suspensions import KINDS
 from gatekeeper.lifecycle import SuspensionState
@@ -68,7 +68,7 @@ def end(service: LedgerService, id: int, by: str, reason: str) -> SuspensionView
 
 
 @suspend.command("list")
-@listing("suspensions", SuspensionState, suspension_document, _COLUMNS)
+@listing(Listing("suspensions", SuspensionState, suspension_document, _COLUMNS))
 def list_suspensions(service: LedgerService, state: str | None) -> list[SuspensionView]:
     """List the suspensions, newest first."""
     return service.suspensions(state)

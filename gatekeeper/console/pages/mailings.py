@@ -22,7 +22,7 @@ from gatekeeper.console.pages.messages import note_reading
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger.looking import BatchView
-from gatekeeper.ledger.service import VisibleCase
+from gatekeeper.ledger.service import Sought, VisibleCase
 from gatekeeper.ledger.sight import Sight
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lifecycle import MailingState
@@ -37,7 +37,7 @@ def waiting(desk: Desk, request: Request) -> Response:
         desk,
         request,
         "waiting.html",
-        rows=ledger_for(desk, request).waiting(visitor.address),
+        rows=ledger_for(desk, request).waiting(visitor.address, Sought(kind="mailing")).rows,
         names=agency_names(desk, request),
     )
 
@@ -48,7 +48,8 @@ def mailings(desk: Desk, request: Request) -> Response:
     states = list(MailingState)
     if state is not None and state not in {each.value for each in states}:
         raise Refused(404, _("no such state: expected one of %(all)s") % {"all": ", ".join(states)})
-    rows, names = ledger_for(desk, request).seen_by(visitor.address, state), agency_names(desk, request)
+    sought, names = Sought((state,) if state else ()), agency_names(desk, request)
+    rows = ledger_for(desk, request).mailings(sought, visitor.address).rows
     return page(desk, request, "mailings.html", rows=rows, state=state, states=states, names=names)
 
 

@@ -99,6 +99,8 @@ mailings = Table(
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
 _index_given(mailings.c.gather_until, "mailings_by_gather", mailings.c.gather_until)
 _index_given(mailings.c.look_again, "mailings_by_look", mailings.c.look_again)
+for _column in (mailings.c.state, mailings.c.sender, mailings.c.agency):  # of what is listed
+    _index_given(mailings.c.number, f"mailings_listed_by_{_column.name}", _column, mailings.c.number)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 _index_given(mailings.c.predecessor, "mailings_by_predecessor", mailings.c.predecessor)
 _index_given(mailings.c.merged_into, "mailings_by_merged", mailings.c.merged_into)
@@ -198,6 +200,10 @@ batches = Table(
     Column("permits", JSON, nullable=False, server_default="[]"),  # ids of those under which it was released
     Column("place", Integer),  # in the order in which those of its mailing were made durable: what somebody has seen
     Column("owners", JSON),  # mailboxes whose mail it is; none where From alone says who sends it
+    Column("recipients", Integer),  # how many there are, and what became of them (tallies.py)
+    Column("sent", Integer),
+    Column("refused", Integer),
+    Column("expired", Integer),
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("batches_by_identity", batches.c.identity)
@@ -219,6 +225,17 @@ batch_recipients = Table(
     Column("token", LargeBinary(16)),  # keyed hash of the one that it was sent with, until that comes back
 )
 Index("batch_recipients_by_token", batch_recipients.c.token)
+
+matter_people = Table(  # whose a mailing, request or permit is, and who was asked about it: they may see it
+    "matter_people",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("kind", String(8), primary_key=True),  # mailing, request, permit
+    Column("matter_id", _Id, primary_key=True, autoincrement=False),  # of the mailing, request or permit
+    Column("role", String(8), primary_key=True),  # own, asked
+    sqlite_with_rowid=False,
+)
+Index("matter_people_by_key", matter_people.c.kind, matter_people.c.matter_id)
 
 requests = Table(  # an agency asks for a mailing in advance
     "requests",

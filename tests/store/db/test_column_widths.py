@@ -25,8 +25,8 @@ from gatekeeper.rules.field_kinds import OF_THE_ORIGIN
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
+from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.mailing_keys import KINDS
-from gatekeeper.store.reminders import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.versions import IN_PART, version_of
 from tests.peers.gate import RULES, Gate
 
@@ -98,6 +98,8 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "permits.binding": "template",
         "permits.review": "closed",
         "permit_scopes.kind": longest(SCOPES),
+        "matter_people.kind": "mailing",
+        "matter_people.role": "asked",
         "suspensions.state": longest(SuspensionState),
         "suspensions.kind": longest(SCOPES),
         "directory_sources.state": longest(("fresh", "copy", "expired", "shrunk")),

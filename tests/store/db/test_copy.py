@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from gatekeeper.cli import main
-from gatekeeper.store import Database, Store, StoreSetupError, batches, jobs, views
+from gatekeeper.store import Database, Store, StoreSetupError, batch_views, batches, jobs, views
 from gatekeeper.store.db import copy as copying
 from gatekeeper.store.db.schema import metadata
 from tests.store.arrivals import arrival, limit, people
@@ -88,7 +88,7 @@ def test_all_of_it_is_there_and_works(full, empty_target):
     assert copy.secret == full.secret
     held, theirs = (each.call(views.list_mailings) for each in (copy, full))
     assert held == theirs
-    (batch, _) = copy.call(lambda connection: views.find_batches(connection, held[0].key))
+    (batch, _) = copy.call(lambda connection: batch_views.find_batches(connection, held[0].key))
     content = copy.call(lambda connection: b"".join(batches.read_chunks(connection, batch.body)))
     assert content == b"x" * 1_500_000
     assert asyncio.run(copy.decide(arrival(people(50)), limit(200))).mailing == held[0].id, "its keys do not join"

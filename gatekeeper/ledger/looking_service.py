@@ -1,0 +1,146 @@
+"""The verbs that only look, the same for every face: what waits, lists by parts, one thing as one person sees it.
+
+None of them waits for mail or keeps mail waiting: they read beside the writer. Only the state behind a version that was
+never shown before is written, so that who decides can say what they had looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+from gatekeeper.ledger import lists, looking, mailing_cases, request_cases, waiting
+from gatekeeper.ledger.context import VerbContext, act_of
+from gatekeeper.ledger.lists import ListPage, Shown, Sought
+from gatekeeper.ledger.looking import VisibleCase
+from gatekeeper.ledger.mailing_cases import MailingCase
+from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
+from gatekeeper.ledger.waiting import Waiting
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.message.preview import Contents, read_contents
+from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.rules import Ruleset
+from gatekeeper.store import Connection, Store, batches, snapshots, versions
+from gatekeeper.store.batch_views import BatchView
+from gatekeeper.store.permits import PermitView
+from gatekeeper.store.requests import RequestView
+from gatekeeper.store.views import MailingView
+
+T = TypeVar("T")
+_ANY = Sought()
+
+
+@immutable
+class LookingService:
+    """The verbs that look, on one store, under one ruleset. Where they name nobody, `by` is "": all facts are seen.
+
+    Args: `login` by which people act; "" for the operating system's.
+    """
+
+    store: Store
+    letterhead: Letterhead
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
+    login: str = ""
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """The rules, which decide who may do what."""
+        return self.letterhead.ruleset
+
+    def _do(self, verb: Callable[..., T], *arguments: object, by: str = "", reason: str = "") -> T:
+        """Carry out a verb in a transaction of its own. Args: `by` and `reason` of the act, where it is one."""
+        act = act_of(by, reason, self.clock(), self.login)
+        return self.store.call(lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments))
+
+    def _see(self, verb: Callable[..., T], *arguments: object, by: str) -> T:
+        """Carry out a verb that only reads, which mail never waits for."""
+        act = act_of(by, "", self.clock())
+        return self.store.writer.read(
+            lambda connection: verb(VerbContext(connection, self.letterhead, act), *arguments)
+        )
+
+    def _list(self, verb: Callable[..., Shown[T]], sought: Sought, by: str) -> ListPage[T]:
+        found, unkept = self._see(verb, sought, by=by)
+        if unkept:
+            self.store.call(partial(versions.keep, states=unkept, now=self.clock()))
+        return found
+
+    def _shown(self, mailing: MailingView) -> None:
+        """Store the state behind the version of a mailing that is about to be shown, where it is not stored yet."""
+        now = self.clock()
+
+        def unkept(connection: Connection) -> dict[str, Mapping[str, Any]]:
+            return versions.unkept(connection, snapshots.states_of(connection, [mailing]), now)
+
+        if states := self.store.writer.read(unkept):
+            self.store.call(partial(versions.keep, states=states, now=now))
+
+    # -- mailings ------------------------------------------------------------------------------------------------
+
+    def mailings(self, sought: Sought = _ANY, by: str = "") -> ListPage[MailingView]:
+        """Return a part of the numbered mailings that somebody may see, newest first. Raises LedgerError."""
+        return self._list(lists.mailings, sought, by)
+
+    def show(self, number: int) -> MailingCase:
+        """Return one mailing with its batches and its timeline; raises NotFound."""
+        case = self._see(mailing_cases.show, number, by="")
+        self._shown(case.mailing)
+        return case
+
+    def look(self, number: int, by: str) -> VisibleCase:
+        """Return one mailing as somebody sees it; raises NotFound where it is not for them."""
+        seen = self._see(looking.look, number, by=by)
+        self._shown(seen.case.mailing)
+        return seen
+
+    def waiting(self, by: str, sought: Sought = _ANY) -> ListPage[Waiting]:
+        """Return a part of the mailings and requests that wait for a decision, and that somebody may see.
+
+        Those that wait for them come first, and of these the soonest to end. Raises LedgerError.
+        """
+        return self._see(waiting.waiting, sought, by=by)
+
+    def count_waiting(self, by: str) -> int:
+        """Return how many mailings and requests wait for somebody."""
+        return self._see(waiting.count, by=by)
+
+    def message(self, batch: BatchView) -> bytes:
+        """Return the message of a batch as the next hop would get it.
+
+        Our Received field, then the octets that came in.
+        """
+        chunks = self.store.writer.read(lambda connection: list(batches.read_chunks(connection, batch.body)))
+        return b"".join([batch.trace, *chunks])
+
+    def contents(self, batch: BatchView) -> Contents:
+        """Return what the message of a batch shows: texts, links, files, defects."""
+        return read_contents(self.store.writer.read(partial(batches.read_body, digest=batch.body)))
+
+    # -- requests and permits ------------------------------------------------------------------------------------
+
+    def requests(self, sought: Sought = _ANY, by: str = "") -> ListPage[RequestView]:
+        """Return a part of the requests that somebody may see, newest first. Raises LedgerError."""
+        return self._list(lists.requests, sought, by)
+
+    def look_at_request(self, number: int, by: str) -> VisibleRequest:
+        """Return one request as somebody sees it, with what they may do; raises NotFound where it is not for them."""
+        return self._do(request_cases.look, number, by=by)
+
+    def read_request(self, number: int, by: str, case: str = "") -> bytes | None:
+        """Return the message that a request is bound to for somebody who reads it, which the timeline notes (D4).
+
+        None where it has none. Raises NotFound, NotAllowed.
+        """
+        message = self.store.writer.read(partial(request_cases.content_ahead, number=number))
+        return self._do(request_cases.read, number, message, case, by=by)
+
+    def permits(self, sought: Sought = _ANY, by: str = "") -> ListPage[PermitView]:
+        """Return a part of the permits that somebody may see, newest first. Raises LedgerError."""
+        return self._list(lists.permits, sought, by)
+
+    def look_at_permit(self, number: int, by: str) -> VisiblePermit:
+        """Return one permit as somebody sees it, with what they may do; raises NotFound where it is not for them."""
+        return self._do(request_cases.look_at_permit, number, by=by)
