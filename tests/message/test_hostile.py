@@ -181,6 +181,15 @@ def alternative(piece: bytes, count: int) -> bytes:
     return mixed(*lines, shown, "--b--", kind="alternative")
 
 
+def reply(piece: bytes, count: int) -> bytes:
+    """A reply in both forms that says the same above the quote, with something again and again in the quotes."""
+    own = b"The yearly survey of all employees begins next week and takes ten minutes or a little more."
+    many = piece * (count // len(piece))
+    lines = ("--b", "Content-Type: text/plain", "", own, "", "On Monday Bob wrote:", b"> x" + many)
+    html = b"<p>" + own + b"</p><div class=gmail_quote>x" + many + b"</div>"
+    return mixed(*lines, "--b", "Content-Type: text/html", "", html, "--b--", kind="alternative")
+
+
 IN_HEADER = (b"<", b"(", b'"', b"=?", b";", b"=?a?q?", b"=?utf-8?q?a?= ", b"[", b"\\", b'"\\', b",", b":", b"<(", b"a ")
 IN_HEADER += (b"@", b"re:", b"[a]", b"(1/2)", b" #1", b"\r\n ", b"a*0=b;", b'a="', b"\xff", b"'")
 IN_TEXT = (b"<", b"<!--", b"<style", b"http://", b"http://a@", b'href="', b"=\"'", b"&#65;", b"1", b"\n> ", b"wrote:\n")
@@ -252,6 +261,17 @@ IN_CALENDAR = (
 )
 ENCODED = [("quoted-printable", piece) for piece in (b"=", b"=Z", b"= ", b"=\r", b"=\t\t", b"=\n", b"=4", b"=0A")]
 ENCODED += [("base64", piece) for piece in (b"QQ==\n", b"*\n", b"A\n-\n", b"=", b"\n", b"QUJD\n* ")]
+IN_QUOTE = (
+    b"<div>",
+    b"</div>",
+    b"<p>",
+    b"<blockquote>",
+    b"<table><tr><td>",
+    b"<b",
+    b"<!--",
+    b"<div class=gmail_quote>",
+)
+IN_QUOTE += (b"\n> x", b"\n>", b"\n", b"<br>", b"<li>", b"</p>", b"\nFrom: x\nSent:")
 BETWEEN_LINES = (b"<p>", b"<p>a", b"&nbsp;", b" ", b"<p style='display:none'>", b"<blockquote>", b"<!--x-->")
 HOSTILE = {
     "parts": lambda n: mixed(b"--b\r\n\r\nx\r\n" * (n // 4)),
@@ -277,6 +297,7 @@ HOSTILE = {
     "empty parts": lambda n: mixed(b"--b\r\n\n" * (n // 4)),
     "empty messages of a digest": lambda n: mixed(b"--b\r\n\n--b\r\n\r\n" * (n // 8), kind="digest"),
     "boundaries on texts": lambda n: mixed(b"--b\r\nContent-Type: text/plain; boundary=c\r\n\r\n--d\r\n" * (n // 4)),
+    **{f"reply with {piece!r}": lambda n, piece=piece: reply(piece, 2 * n) for piece in IN_QUOTE},
     **{f"alternative of {piece!r}": lambda n, piece=piece: alternative(piece, 2 * n) for piece in BETWEEN_LINES},
 }
 
