@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatekeeper.console.desk import Desk
+from gatekeeper.console.forms import TooLarge, read_form
 from gatekeeper.console.guard import Guard, visitor_for
 from gatekeeper.console.pages.common import ANYBODY, Page, PageRoute, Refused, SignInAgain, refusal_of, to
 from gatekeeper.console.pages.entering import own_place, with_place
@@ -24,7 +24,6 @@ from gatekeeper.console.words import _, speak
 from gatekeeper.ledger.context import Unavailable
 
 log = logging.getLogger("gatekeeper.console")
-_MOST_FORM = 65_536  # octets of a form
 
 
 def make_app(desk: Desk) -> Starlette:
@@ -44,26 +43,14 @@ def _endpoint(desk: Desk, route: PageRoute) -> Callable[[Request], Awaitable[Res
     async def endpoint(request: Request) -> Response:
         make = route.page if route.who is ANYBODY else _for_visitors(route.page)
         try:
-            request.state.form = await _form(request)
+            request.state.form = await read_form(request, desk.most_upload if route.uploads else 0)
         except ClientDisconnect:
             return Response(status_code=400)
-        except Refused as refused:
-            make = _refuse(refused)
+        except TooLarge as error:
+            make = _refuse(Refused(413, str(error)))
         return await run_in_threadpool(_answer, desk, request, make)
 
     return endpoint
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form; of one that is named twice the last. Raises Refused where it is too large."""
-    octets = bytearray()
-    async for chunk in request.stream():
-        octets += chunk
-        if len(octets) > _MOST_FORM:
-            raise Refused(413, _("this form is too large: at most %(n)s octets are read") % {"n": f"{_MOST_FORM:,}"})
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return {}
-    return dict(parse_qsl(octets.decode("ascii", "replace"), keep_blank_values=True))
 
 
 def _for_visitors(make: Page) -> Page:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from threading import Lock
 from urllib.parse import urlsplit
 
 from gatekeeper.console.rates import Rates
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import SessionView, Signins
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.policy.active import Policy
 from gatekeeper.settings import SigningIn
 
 _MOST_REMEMBERED = 10_000
@@ -24,6 +26,7 @@ class Memory:
     """A few things that a process remembers, the oldest forgotten first."""
 
     _known: OrderedDict[Hashable, str] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
 
     def note(self, key: Hashable, value: str = "") -> None:
         """Remember a value."""
@@ -34,6 +37,14 @@ class Memory:
     def get(self, key: Hashable) -> str | None:
         """Return what is remembered; None where nothing is."""
         return self._known.get(key)
+
+    def claim(self, key: Hashable) -> bool:
+        """Return True for whoever comes first with a key, and remember that somebody did."""
+        with self._lock:
+            is_first = key not in self._known
+            if is_first:
+                self.note(key)
+            return is_first
 
     def take(self, key: Hashable) -> str | None:
         """Return and forget what is remembered."""
@@ -65,6 +76,8 @@ class Desk:
     url: str
     signing_in: SigningIn = SigningIn()
     tries: Tries = field(default_factory=Tries)
+    policy: Callable[[], Policy | None] = lambda: None  # with the directory; None where that cannot be read here
+    most_upload: int = 50 * 1024 * 1024  # octets
     said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
     done: Memory = field(default_factory=Memory)  # by person and key of a form: the page that its act led to
     codes: Memory = field(default_factory=Memory)  # by session: new recovery codes, until they were kept

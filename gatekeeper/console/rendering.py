@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from hashlib import sha256
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -15,7 +16,8 @@ from starlette.responses import HTMLResponse
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.console.guard import ledger_for, visitor_for
 from gatekeeper.console.words import _, language, ngettext, plural
-from gatekeeper.ledger.sight import decides
+from gatekeeper.ledger.sight import asks, decides, sees_all
+from gatekeeper.ledger.suspensions import may_suspend
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import said
 from gatekeeper.notices.texts import plain
@@ -62,6 +64,8 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
         "static": _PATHS,
         "language": language,
         "plural": plural,
+        "next_place": lambda after: f"{request.url.path}?{_with(request, after=after)}",
+        "zip_same": lambda names: [(name, name) for name in names],
         "time": _clock(ruleset.timezone),
         "day": _day(ruleset.timezone),
         **more,
@@ -69,12 +73,30 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status)
 
 
+def _with(request: Request, **changes: str) -> str:
+    """Return the query of a page's address with some values changed."""
+    return urlencode({**request.query_params, **changes})
+
+
 def _navigation(ruleset: Ruleset, visitor: Visitor | None) -> list[tuple[str, str]]:
     """Return the pages that somebody may open: address and name."""
     if visitor is None:
         return []
-    shown = [("/mailings", _("Mailings"))]
-    return [("/waiting", _("Waiting")), *shown] if decides(ruleset, visitor.address) else shown
+    by, all_see = visitor.address, sees_all(ruleset, visitor.address)
+    person = ruleset.people.get(by)
+    is_admin = person is not None and "admin" in person.roles
+    who_decides, who_asks = decides(ruleset, by), asks(ruleset, by)
+    pages = (
+        ("/waiting", _("Waiting"), who_decides),
+        ("/mailings", _("Mailings"), True),
+        ("/requests", _("Requests"), who_decides or who_asks or all_see),
+        ("/permits", _("Permits"), who_decides or who_asks or all_see),
+        ("/emergency", _("Emergency"), who_asks),
+        ("/suspensions", _("Suspensions"), may_suspend(ruleset, by)),
+        ("/health", _("Health"), is_admin),
+        ("/check", _("May I?"), True),
+    )
+    return [(place, name) for place, name, is_shown in pages if is_shown]
 
 
 def _clock(zone: tzinfo) -> Callable[[float | datetime], str]:
@@ -112,4 +134,5 @@ _ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
 _ENVIRONMENT.filters["said"] = lambda state: _(said(state))
 _ENVIRONMENT.filters["method"] = lambda method: _METHODS[method]()
 _ENVIRONMENT.filters["line"] = plain
+_ENVIRONMENT.filters["date"] = lambda day: f"{day:%a} {day.day} {day:%b %Y}"
 _ENVIRONMENT.filters["iso"] = _machine_time

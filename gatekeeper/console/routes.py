@@ -6,12 +6,18 @@ from gatekeeper.console.pages import (
     account,
     deciding,
     enrolment,
+    health,
     local_accounts,
     mail_links,
     mailings,
+    may_i,
     messages,
+    permits,
+    request_steps,
+    requests,
     signing_in,
     site,
+    suspensions,
 )
 from gatekeeper.console.pages.common import PageRoute
 
@@ -25,4 +31,10 @@ ROUTES: tuple[PageRoute, ...] = (
     *mailings.ROUTES,
     *deciding.ROUTES,
     *messages.ROUTES,
+    *requests.ROUTES,
+    *request_steps.ROUTES,
+    *may_i.ROUTES,
+    *permits.ROUTES,
+    *suspensions.ROUTES,
+    *health.ROUTES,
 )

@@ -56,7 +56,7 @@ def submit(ctx: VerbContext, wanted: Wanted) -> RequestCase:
     """Ask for a mailing. Raises NotAllowed, or LedgerError where something is missing, wrong, or too late (M2)."""
     act = ctx.act
     draft = draft_of(ctx, wanted, None)
-    _check_may_ask(ctx, draft.agency, act.by)
+    check_may_ask(ctx, draft.agency, act.by)
     assessed = assess(ctx, draft)
     case = show(ctx, stored_requests.submit(ctx.connection, draft, assessed, act))
     return replace(case, warnings=tuple(doubts_about(ctx.ruleset, draft)))
@@ -66,7 +66,7 @@ def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool 
     """Answer changes asked, or appeal a denial once (S2). Raises NotFound, NotAllowed, LedgerError."""
     request, act = find(ctx.connection, number), ctx.act
     draft = draft_of(ctx, wanted, request.draft)
-    _check_may_ask(ctx, draft.agency, act.by)
+    check_may_ask(ctx, draft.agency, act.by)
     if appeal:
         _check_may_appeal(request)
         require_reason(ctx, f"{request.id}: an appeal needs a reason: who decides about it reads it")
@@ -77,7 +77,8 @@ def submit_again(ctx: VerbContext, number: int, wanted: Wanted, *, appeal: bool 
     return replace(show(ctx, number), warnings=tuple(doubts_about(ctx.ruleset, draft)))
 
 
-def _check_may_ask(ctx: VerbContext, agency: str, by: str) -> None:
+def check_may_ask(ctx: VerbContext, agency: str, by: str) -> None:
+    """Raise NotAllowed where somebody may not ask for mailings of an agency."""
     person = ctx.ruleset.people.get(by)
     if person is None or "requester" not in person.roles or (person.of and agency not in person.of):
         may = [each for each in ctx.ruleset.people_with("requester") if _asks_for(ctx, each, agency)]

@@ -13,9 +13,10 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from gatekeeper.ledger import mailing_cases, mailings, permits, requests, suspensions
+from gatekeeper.ledger import health, mailing_cases, mailings, permits, requests, suspensions, unfinished
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.drafts import Wanted
+from gatekeeper.ledger.health import Health
 from gatekeeper.ledger.lists import ListPage, Sought
 from gatekeeper.ledger.looking import VisibleCase
 from gatekeeper.ledger.looking_service import LookingService
@@ -26,6 +27,7 @@ from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
 from gatekeeper.ledger.requests import RequestCase
 from gatekeeper.ledger.seen import Seen, Stale
 from gatekeeper.ledger.terms import Terms
+from gatekeeper.ledger.unfinished import Foreseen, Unfinished
 from gatekeeper.ledger.waiting import Waiting
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
@@ -42,6 +44,7 @@ __all__ = [
     "Decision",
     "Exempted",
     "FilePlace",
+    "Foreseen",
     "LedgerError",
     "LedgerService",
     "ListPage",
@@ -56,6 +59,7 @@ __all__ = [
     "Sought",
     "Stale",
     "Terms",
+    "Unfinished",
     "VisibleCase",
     "VisiblePermit",
     "VisibleRequest",
@@ -217,6 +221,22 @@ class LedgerService(LookingService):
         """Revoke an approved request; once this has returned nothing more leaves under it. Raises as `revoke`."""
         return self._settled(self._do(requests.revoke, number, seen, by=by, reason=reason))
 
+    def foresee(self, wanted: Wanted, by: str, number: int | None = None) -> Foreseen:
+        """Say what would become of a request, and keep nothing. Raises as `submit` and `submit_again`."""
+        return self._see(unfinished.foresee, wanted, number, by=by)
+
+    def begun(self, by: str) -> Unfinished | None:
+        """Return the request that somebody has begun to write; None where they have begun none."""
+        return self._see(unfinished.begun, by=by)
+
+    def keep_begun(self, written: Unfinished, by: str) -> None:
+        """Keep what somebody has written of a request so far."""
+        self._do(unfinished.keep, written, by=by)
+
+    def drop_begun(self, by: str) -> None:
+        """Forget the request that somebody has begun."""
+        self._do(unfinished.drop, by=by)
+
     # -- permits -------------------------------------------------------------------------------------------------
 
     def show_permit(self, number: int) -> PermitCase:
@@ -261,6 +281,16 @@ class LedgerService(LookingService):
             if not found.in_flight:
                 return found
             self.pause(_LOOK_SECONDS)
+
+    # -- the gate itself -----------------------------------------------------------------------------------------
+
+    def health(self, by: str) -> Health:
+        """Return how the gate is, for an admin. Raises NotAllowed."""
+        return self._see(health.health, by=by)
+
+    def change_mode(self, mode: str, by: str, reason: str, seconds: float | None = None) -> None:
+        """Let the gate only observe for so many seconds, or enforce again. Raises NotAllowed, LedgerError."""
+        self._do(health.change_mode, mode, seconds, by=by, reason=reason)
 
     # -- suspensions ---------------------------------------------------------------------------------------------
 

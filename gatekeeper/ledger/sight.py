@@ -88,6 +88,14 @@ def asks(ruleset: Ruleset, by: str) -> bool:
     return person is not None and "requester" in person.roles
 
 
+def asked_for_agencies(ruleset: Ruleset, by: str, *, approvers: bool = True) -> list[str]:
+    """Return the agencies for which somebody may ask, or declare an emergency, which approvers may for all."""
+    person = ruleset.people.get(by)
+    if approvers and person is not None and "approver" in person.roles:
+        return list(ruleset.agencies)
+    return [agency for agency in ruleset.agencies if asks_for(ruleset, by, agency)]
+
+
 def asks_for(ruleset: Ruleset, by: str, agency: str | None) -> bool:
     """Return True for somebody who may ask for mailings of this agency."""
     person = ruleset.people.get(by)

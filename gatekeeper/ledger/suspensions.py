@@ -7,6 +7,7 @@ from datetime import date
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
+from gatekeeper.rules import Ruleset
 from gatekeeper.store import suspensions as stored_suspensions
 from gatekeeper.store.suspensions import SuspensionView
 
@@ -44,8 +45,13 @@ def find(ctx: VerbContext, number: int) -> SuspensionView:
     return found
 
 
+def may_suspend(ruleset: Ruleset, by: str) -> bool:
+    """Return True for somebody who may suspend others, and end suspensions."""
+    return context.holds(ruleset, by, *_MAY)
+
+
 def _check_may(ctx: VerbContext, by: str) -> None:
-    if not context.holds(ctx.ruleset, by, *_MAY):
+    if not may_suspend(ctx.ruleset, by):
         raise NotAllowed(f"{by} may not suspend anybody, nor end it; an approver or an admin may")
 
 

@@ -1,4 +1,4 @@
-"""Which rules could hold a mailing that is asked for in advance."""
+"""Which rules could hold a mailing that is asked for in advance, and what they would say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.planned_mailing import Plan, could_hold
+from gatekeeper.rules.text_template import render
 from gatekeeper.store.requests import Draft
 
 
@@ -24,3 +25,17 @@ def rules_for(ruleset: Ruleset, draft: Draft, users: int, moment: datetime) -> t
         purpose=draft.purpose or None,
     )
     return could_hold(ruleset, plan, moment)
+
+
+def say(ruleset: Ruleset, id: str, draft: Draft) -> str:
+    """Return what a rule would say of the mailing; what only the mailing itself can tell is left open."""
+    rule = ruleset.rule(id)
+    known = {
+        "contact": ruleset.contact,
+        "title": ruleset.title,
+        "rule": id,
+        "users": f"{draft.users:,}",
+        "agencies": str(len([each for each in draft.audiences if each in ruleset.agencies]) or "several"),
+        "subject": draft.subject,
+    }
+    return render(rule.say, lambda name: known.get(name, "\u2026")) if rule and rule.say else id

@@ -14,27 +14,35 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
 
 import uvicorn
 
 from gatekeeper.console.app import make_app
 from gatekeeper.console.desk import Desk
+from gatekeeper.directory.loaders.load import load
+from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import PATHS, START, Signins
 from gatekeeper.ops import log as transaction_log
-from gatekeeper.rules import Ruleset
+from gatekeeper.policy.active import Policy
+from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
 from gatekeeper.service.messages import CONSOLE, END, Report, StartParameters
 from gatekeeper.settings import Endpoint, Settings, SettingsError
 from gatekeeper.store import Database, Store, StoreError
+from gatekeeper.store.rulesets import StoredRuleset
 
 log = logging.getLogger("gatekeeper.console")
 _LARGEST_HEAD = 65_536  # octets of a request's line and header
 _LONGEST_ORDERS = 1 << 20  # octets of the gate's settings
 _NICENESS = 5  # of a child: mail goes first
 _TRIAL_SECONDS = 24 * 3_600.0
+_DIRECTORY_SECONDS = 300.0  # for which a directory is not read again
 _LOOKS, _PAUSE = 50, 0.2  # for rules in force, and the seconds between
 
 
@@ -56,6 +64,34 @@ class LedgerInForce:
         return self._known
 
 
+@dataclass(slots=True)
+class PolicyInForce:
+    """The rules in force with the directory that they name, where this machine can read that."""
+
+    store: Store
+    _known: Policy | None = None
+    _digest: str = ""
+    _read_at: float = float("-inf")
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(self) -> Policy | None:
+        """Return them, read again every few minutes; None where they cannot be read. Raises StoreError, NotInForce."""
+        stored = stored_rules(self.store)
+        with self._lock:
+            if stored.digest != self._digest or time.monotonic() - self._read_at > _DIRECTORY_SECONDS:
+                self._known, self._digest, self._read_at = _policy(stored), stored.digest, time.monotonic()
+            return self._known
+
+
+def _policy(stored: StoredRuleset) -> Policy | None:
+    try:
+        ruleset = parse_ruleset(stored.text, stored.name, Path(stored.name).parent)
+        return Policy(ruleset, load(ruleset))
+    except (RulesetError, DirectoryError, OSError) as error:
+        log.warning("people of a request cannot be counted here, for the directory cannot be read: %s", error)
+        return None
+
+
 def serve(settings: Settings, store: Store) -> None:
     """Serve the pages until SIGTERM. Raises SettingsError, NotInForce, OSError where the address cannot be had."""
     desk, place = _desk(settings, store), settings.console
@@ -69,7 +105,14 @@ def _desk(settings: Settings, store: Store) -> Desk:
     """Return the desk of these settings. Raises SettingsError where they would not be safe."""
     own, url = settings.signing_in, settings.console_url
     signins = Signins(store, own.session_idle, own.session_limit, store.now)
-    return Desk(LedgerInForce(store, settings), signins, url, own)
+    return Desk(
+        LedgerInForce(store, settings),
+        signins,
+        url,
+        own,
+        policy=PolicyInForce(store),
+        most_upload=settings.listening.max_size,
+    )
 
 
 def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:

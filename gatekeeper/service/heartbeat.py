@@ -16,7 +16,6 @@ from gatekeeper.store import Connection, OutageLog, Store, modes
 
 log = logging.getLogger("gatekeeper.heartbeat")
 _SECONDS = 15.0
-SEEN_SECONDS = 60.0  # after which a process that has said nothing is taken for dead
 _FORGOTTEN_SECONDS = 86_400.0
 
 

@@ -12,6 +12,8 @@ from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import modes, processes
 from gatekeeper.store.db.statements import upsert
 
+SEEN_SECONDS = 60.0  # after which a process that has said nothing is taken for dead
+
 
 @immutable
 class ModeChange:

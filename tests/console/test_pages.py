@@ -21,7 +21,7 @@ from gatekeeper.console.routes import ROUTES
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.store import StoreError
 from gatekeeper.store import signins as stored
-from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, Scene, people
+from tests.ledger.scene import CIO, DEPUTY, HEAD, RULES, SENDER, people
 
 SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}").replace(
     "people:\n", "people:\n  other@dphhs.example.gov: {roles: [requester], of: [DPHHS]}\n"
@@ -30,16 +30,6 @@ SMALL = RULES.replace("over: 2000", "over: 20").replace("over: 200}", "over: 10}
 URL = "http://gate.example.gov:8025"
 AUDITOR, OTHER, NOBODY = "audit@example.gov", "other@dphhs.example.gov", "somebody@doa.example.gov"
 HOSTILE = b"<script>alert(1)</script><img src=x onerror=alert(2)>\n\nhello\n"
-
-
-@pytest.fixture
-def scene(store, tmp_path):
-    return Scene(store, tmp_path, SMALL)
-
-
-@pytest.fixture
-def desk(scene):
-    return Desk(lambda: scene.service, Signins(scene.store, clock=scene.clock), URL)
 
 
 def browser(desk, address=None):

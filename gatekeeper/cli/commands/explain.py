@@ -9,12 +9,10 @@ from typing import Any
 import click
 
 from gatekeeper.cli.common import CONFIG, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
-from gatekeeper.message import read_facts
-from gatekeeper.model import Client, Counts, Evidence, Recipient, RuleSelection, Standing, Transaction
+from gatekeeper.model import RuleSelection
 from gatekeeper.policy.active import Policy, PolicyError, read_policy
-from gatekeeper.policy.evidence import audience_of, source_of
+from gatekeeper.policy.foresight import as_smtp, explain_message, written
 from gatekeeper.rules import Explanation
-from gatekeeper.rules import explain as explain_rules
 
 _SELECTION_NOTES = {
     RuleSelection.NAMES: (
@@ -45,16 +43,8 @@ def explain(
     """Judge MESSAGE (a file) as the first message of its mailing, and show what each rule compared."""
     settings = settings_of(given)
     policy = policy_at(settings.judging.rules)
-    transaction = Transaction(
-        listener="smtp",
-        client=Client("127.0.0.1", "localhost", "localhost"),
-        sender=sender.strip("<>"),
-        recipients=tuple(Recipient(address) for address in (*recipients, *_lines_of(to_file))),
-        content=_as_smtp(_read(message)),
-        login=login,
-        authenticated=login is not None,
-    )
-    explanation = _explain(transaction, policy)
+    transaction = written(sender, (*recipients, *_lines_of(to_file)), as_smtp(_read(message)), login)
+    explanation = explain_message(transaction, policy, datetime.now(UTC))
     if as_json:
         print_json(explanation.as_dict())
     else:
@@ -72,15 +62,6 @@ def policy_at(rules: Path) -> Policy:
         raise Failure(str(error), CONFIG) from None
 
 
-def _explain(transaction: Transaction, policy: Policy) -> Explanation:
-    facts = read_facts(transaction.content)
-    audience = audience_of(transaction.addresses, facts, policy)
-    source = source_of(transaction, facts, policy)
-    nothing = Standing(whole=True, earlier=dict.fromkeys(policy.ruleset.earlier, 0))  # as if the ledger were empty
-    evidence = Evidence(transaction, facts, audience, Counts.of(audience), nothing, source)
-    return explain_rules(policy.ruleset, evidence, datetime.now(UTC))
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -93,11 +74,6 @@ def _lines_of(path: Path | None) -> list[str]:
         return []
     lines = _read(path).decode("utf-8", "replace").splitlines()
     return [line.strip().strip("<>") for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _as_smtp(message: bytes) -> bytes:
-    """Return the message with CR LF line ends, as SMTP has them (RFC 5321 2.3.8)."""
-    return message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _print(explanation: Explanation) -> None:

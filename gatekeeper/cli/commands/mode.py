@@ -7,30 +7,23 @@ from typing import Any
 
 import click
 
-from gatekeeper.address import normalise
 from gatekeeper.cli.common import (
-    DATA_ERROR,
-    NO_PERMISSION,
     USAGE,
     Failure,
     json_option,
-    login_name,
     print_json,
     setting_options,
     settings_of,
 )
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import Verbs
+from gatekeeper.cli.ledger_commands import open_ledger
+from gatekeeper.ledger.health import LONGEST_SECONDS
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
-from gatekeeper.rules import Ruleset
 from gatekeeper.rules.language.units import parse_duration
-from gatekeeper.service.heartbeat import SEEN_SECONDS
 from gatekeeper.service.ledger_in_force import rules_in_force
 from gatekeeper.store import Store, modes, rulesets
-
-_LONGEST = 7 * 86_400.0  # seconds; to observe for longer, set --mode
-_ROLES = ("admin", "approver")
 
 
 @click.group(cls=Verbs, invoke_without_command=True)
@@ -52,9 +45,10 @@ def mode(as_json: bool, **given: Any) -> None:
 def observe(length: str, by: str, reason: str, as_json: bool, **given: Any) -> None:
     """Let all mail pass for a while: judged, counted and recorded, but not held, gathered or refused."""
     seconds = _seconds(length)
-    with open_store(settings_of(given)) as store:
-        _change(store, OBSERVE, by, reason, seconds)
-        _show(store, settings_of(given).judging.mode, as_json)
+    settings = settings_of(given)
+    with open_ledger(settings) as ledger:
+        ledger.change_mode(OBSERVE, by, reason, seconds)
+        _show(ledger.store, settings.judging.mode, as_json)
 
 
 @mode.command()
@@ -64,9 +58,10 @@ def observe(length: str, by: str, reason: str, as_json: bool, **given: Any) -> N
 @json_option
 def enforce(by: str, reason: str, as_json: bool, **given: Any) -> None:
     """End `mode observe` before its time."""
-    with open_store(settings_of(given)) as store:
-        _change(store, ENFORCE, by, reason, None)
-        _show(store, settings_of(given).judging.mode, as_json)
+    settings = settings_of(given)
+    with open_ledger(settings) as ledger:
+        ledger.change_mode(ENFORCE, by, reason)
+        _show(ledger.store, settings.judging.mode, as_json)
 
 
 def _seconds(length: str) -> float:
@@ -74,26 +69,9 @@ def _seconds(length: str) -> float:
         seconds = parse_duration(length).total_seconds()
     except ValueError:
         raise Failure(f"--for {length}: expected a length of time, such as 1h or 30m", USAGE) from None
-    if seconds > _LONGEST:
+    if seconds > LONGEST_SECONDS:
         raise Failure(f"--for {length}: expected at most 7d; to observe for longer, set --mode observe", USAGE)
     return seconds
-
-
-def _change(store: Store, word: str, by: str, reason: str, seconds: float | None) -> None:
-    by, reason = normalise(by), " ".join(reason.split())
-    if not reason:
-        raise Failure("--reason is empty: expected why", DATA_ERROR)
-    _check_role(rules_in_force(store), by)
-    now = store.now()
-    until = None if seconds is None else now + seconds
-    store.call(partial(modes.change, new=modes.ModeChange(now, word, until, by, login_name(), reason)))
-
-
-def _check_role(ruleset: Ruleset, by: str) -> None:
-    allowed = {address for role in _ROLES for address in ruleset.people_with(role)}
-    if by not in allowed:
-        names = ", ".join(sorted(allowed)) or "nobody: name an admin under people in rules.yaml"
-        raise Failure(f"{by} may not change the mode; who may: {names}", NO_PERMISSION)
 
 
 # -- how it is shown ---------------------------------------------------------------------------------------------
@@ -117,7 +95,7 @@ def _show(store: Store, setting: str, as_json: bool) -> None:
 
 def _document(store: Store, setting: str) -> dict[str, Any]:
     now, changed = store.now(), store.call(modes.newest)
-    running = store.call(partial(modes.list_processes, since=now - SEEN_SECONDS))
+    running = store.call(partial(modes.list_processes, since=now - modes.SEEN_SECONDS))
     by_setting = any(process.mode == OBSERVE for process in running) if running else setting == OBSERVE
     observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > now
     ruleset = rules_in_force(store) if store.call(rulesets.in_force) else None

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gatekeeper.console.desk import Desk, Visitor
+from gatekeeper.console.forms import Form
 from gatekeeper.console.guard import is_own_form, ledger_for, visitor_for
 from gatekeeper.console.words import _
 from gatekeeper.ledger.service import LedgerError, NotAllowed, NotFound
@@ -17,13 +18,16 @@ from gatekeeper.ledger.service import LedgerError, NotAllowed, NotFound
 Page = Callable[[Desk, Request], Response]
 MOST_REASON = 2_000  # characters
 _MOST_DIGITS = 9  # of a number in a form
-ANYBODY, SIGNED_IN, SIGHT, CONTENT, DECIDER, OWNER = (
+ANYBODY, SIGNED_IN, SIGHT, CONTENT, DECIDER, OWNER, REQUESTER, APPROVER, ADMIN = (
     "anybody",
     "signed in",
     "who may see it",
     "who may read it",
     "who may decide it",
     "whose it is",
+    "requesters of the agency, approvers",
+    "approvers, admins",
+    "admins",
 )
 
 
@@ -36,6 +40,7 @@ class PageRoute:
     page: Page
     who: str
     about: str
+    uploads: bool = False  # its form may hold files
 
 
 class Given(dict[str, str]):
@@ -68,7 +73,7 @@ def visitor_of(desk: Desk, request: Request) -> Visitor:
     return visitor
 
 
-def checked_form(desk: Desk, request: Request) -> tuple[Visitor, dict[str, str]]:
+def checked_form(desk: Desk, request: Request) -> tuple[Visitor, Form]:
     """Return who sends a form, and its fields. Raises Refused where it was not made for them."""
     visitor, form = visitor_of(desk, request), request.state.form
     if not is_own_form(visitor, form.get("csrf")):
@@ -80,6 +85,27 @@ def require_fresh(desk: Desk, request: Request, place: str) -> None:
     """Raise SignInAgain for who has not shown within ten minutes who they are. Args: `place` where they go on."""
     if not desk.signins.is_fresh(visitor_of(desk, request).session):
         raise SignInAgain(place)
+
+
+def once(desk: Desk, request: Request, place: str, act: Callable[[], tuple[str, str]]) -> Response:
+    """Carry out what a form asks for once, however often it is sent, and lead to the page that shows it.
+
+    Args: `place` is for whoever sends it again while it is being done; `act` returns the page and what to tell there.
+    """
+    visitor, form = checked_form(desk, request)
+    key = (visitor.address, request.url.path, form.get("key"))
+    if not form.get("key"):
+        raise Refused(422, _("this form is not whole: open the page again, and repeat it"))
+    if not desk.done.claim(key):
+        return to(desk.done.get(key) or place)
+    try:
+        found, told = act()
+    except BaseException:
+        desk.done.take(key)
+        raise
+    desk.done.note(key, found)
+    desk.said.note(visitor.token, told)
+    return to(found)
 
 
 def to(place: str) -> RedirectResponse:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import ledger_for
-from gatekeeper.console.pages.common import DECIDER, OWNER, PageRoute, checked_form, to
+from gatekeeper.console.pages.common import DECIDER, OWNER, PageRoute, checked_form, once, to
 from gatekeeper.console.pages.decision_form import DecisionForm, read_decision
 from gatekeeper.console.pages.mailings import review_page
 from gatekeeper.console.words import _
@@ -19,19 +19,17 @@ def decide(desk: Desk, request: Request) -> Response:
     """Approve, deny or send back a mailing, by the form of its page."""
     visitor, form = checked_form(desk, request)
     number, ledger = request.path_params["number"], ledger_for(desk, request)
-    given = read_decision(form, ledger.ruleset.denials)
-    place, key = f"/mailings/M-{number}", (visitor.address, number, given.key)
-    if desk.done.get(key):
-        return to(place)
+    given, place = read_decision(form, ledger.ruleset.denials), f"/mailings/M-{number}"
     if given.errors:
         return review_page(desk, request, 422, errors=given.errors, given=form)
+
+    def act() -> tuple[str, str]:
+        return place, _told(_carry_out(ledger, number, visitor.address, given))
+
     try:
-        done = _carry_out(ledger, number, visitor.address, given)
+        return once(desk, request, place, act)
     except Stale as stale:
         return review_page(desk, request, 409, differences=stale.differences, given=form)
-    desk.said.note(visitor.token, _told(done))
-    desk.done.note(key, place)
-    return to(place)
 
 
 def _carry_out(ledger: LedgerService, number: int, by: str, given: DecisionForm) -> Decision:

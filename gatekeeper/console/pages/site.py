@@ -10,13 +10,19 @@ from gatekeeper.console.guard import ledger_for
 from gatekeeper.console.pages.common import ANYBODY, SIGNED_IN, PageRoute, Refused, to, visitor_of
 from gatekeeper.console.rendering import STATIC, page
 from gatekeeper.console.words import _
-from gatekeeper.ledger.sight import decides
+from gatekeeper.ledger.sight import asks, decides
 
 
 def home(desk: Desk, request: Request) -> Response:
     """Lead to the page that this person came for."""
     visitor = visitor_of(desk, request)
-    return to("/waiting" if decides(ledger_for(desk, request).ruleset, visitor.address) else "/mailings")
+    ruleset = ledger_for(desk, request).ruleset
+    if decides(ruleset, visitor.address):
+        return to("/waiting")
+    if asks(ruleset, visitor.address):
+        return to("/requests")
+    person = ruleset.people.get(visitor.address)
+    return to("/health" if person and "admin" in person.roles else "/mailings?mine=1")
 
 
 def accessibility(desk: Desk, request: Request) -> Response:

@@ -521,6 +521,16 @@ console_sessions = Table(  # of the web console; the browser has the token, here
 )
 Index("console_sessions_by_address", console_sessions.c.address)
 
+unfinished_requests = Table(  # what people have begun to write on the console, one request a person
+    "unfinished_requests",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("answers", JSON, nullable=False),
+    Column("content", LargeBinary),  # the message itself, where they have given one
+    Column("changed_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 signin_links = Table(  # one-time links, by which people sign in or set up how they will; removed once used
     "signin_links",
     metadata,
