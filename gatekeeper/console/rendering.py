@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.console.guard import ledger_for, visitor_for
+from gatekeeper.console.program_names import program_name
 from gatekeeper.console.words import _, language, ngettext, plural
 from gatekeeper.ledger.sight import asks, decides, sees_all
 from gatekeeper.ledger.suspensions import may_suspend
@@ -133,6 +134,7 @@ _ENVIRONMENT.install_gettext_callables(_, ngettext, newstyle=True)  # type: igno
 _ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
 _ENVIRONMENT.filters["said"] = lambda state: _(said(state))
 _ENVIRONMENT.filters["method"] = lambda method: _METHODS[method]()
+_ENVIRONMENT.filters["program"] = program_name
 _ENVIRONMENT.filters["line"] = plain
 _ENVIRONMENT.filters["date"] = lambda day: f"{day:%a} {day.day} {day:%b %Y}"
 _ENVIRONMENT.filters["iso"] = _machine_time

@@ -36,12 +36,21 @@ def sign_in_by_password(desk: Desk, request: Request) -> Response:
     address, password, code = (form.get(name, "").strip() for name in ("address", "password", "code"))
     count_try(desk, request, address.casefold())
     if not (address and password and code):
-        fields = {"address": address, "password": password, "code": code}
-        return _form(desk, request, 422, **{name: _("Fill in this field.") for name in fields if not fields[name]})
+        return _form(desk, request, 422, **_missing(address, password, code))
     proof = credentials.sign_in_by_password(desk.signins, address, form["password"], code)
     if proof is None:
         return _form(desk, request, 422, address=_("The address, the password or the code is not right."))
     return enter(desk, request, proof, place_after(request))
+
+
+def _missing(address: str, password: str, code: str) -> dict[str, str]:
+    """Return what to write into fields that are empty."""
+    fields = (
+        ("address", address, _("Write your mail address.")),
+        ("password", password, _("Write your password.")),
+        ("code", code, _("Write the code that your app shows.")),
+    )
+    return {name: words for name, given, words in fields if not given}
 
 
 def begin_passkey(desk: Desk, request: Request) -> Response:
