@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from gatekeeper.settings import BY_NAME, SETTINGS, Settings, SettingsError, read_settings
+from gatekeeper.settings.readers import read_flag
 
 F = TypeVar("F", bound=Callable[..., Any])
 USAGE, DATA_ERROR, NO_INPUT, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = (
@@ -46,7 +47,10 @@ def setting_options(*names: str) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         for setting in reversed(chosen):
             shown = f"{setting.help}  [default: {setting.default or 'none'}]"
-            command = click.option(f"--{setting.flag}", setting.name, default=None, help=shown)(command)
+            bare = "yes" if setting.read is read_flag else None  # what a flag without a value stands for
+            command = click.option(
+                f"--{setting.flag}", setting.name, default=None, help=shown, is_flag=False, flag_value=bare
+            )(command)
         return command
 
     return decorate

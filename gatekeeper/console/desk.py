@@ -11,6 +11,7 @@ from hashlib import sha256
 from threading import Lock
 from urllib.parse import urlsplit
 
+from gatekeeper.console.oidc import Issuer
 from gatekeeper.console.rates import Rates
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import SessionView, Signins
@@ -76,6 +77,7 @@ class Desk:
     url: str
     signing_in: SigningIn = SigningIn()
     tries: Tries = field(default_factory=Tries)
+    oidc: Issuer | None = None
     policy: Callable[[], Policy | None] = lambda: None  # with the directory; None where that cannot be read here
     most_upload: int = 50 * 1024 * 1024  # octets
     said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
@@ -93,6 +95,11 @@ class Desk:
         """Scheme, host and port of the console's own address."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def issuer(self) -> str:
+        """The host of the OpenID Connect issuer, by which people know it."""
+        return urlsplit(self.signing_in.oidc_issuer).netloc
 
     @property
     def is_secure(self) -> bool:

@@ -36,7 +36,6 @@ FRAME_POLICY = (
     "frame-ancestors 'self'"
 )
 _HEADERS: Mapping[str, str] = {
-    "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
@@ -47,6 +46,12 @@ _HEADERS: Mapping[str, str] = {
 _LOOPBACK = read_networks(LOOPBACK)
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
+
+
+def policy_of(desk: Desk) -> str:
+    """Return the policy of pages: forms lead to ourselves, and by a redirect of ours to the issuer."""
+    issuer = desk.oidc.origins if desk.oidc else ()
+    return POLICY.replace("form-action 'self'", " ".join(("form-action 'self'", *issuer)))
 
 
 class Guard:
@@ -66,6 +71,7 @@ class Guard:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                headers.setdefault("content-security-policy", policy_of(self._desk))
                 for header, value in _HEADERS.items():
                     headers.setdefault(header, value)
                 if self._desk.is_secure:

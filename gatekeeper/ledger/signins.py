@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from gatekeeper.address import normalise
@@ -24,7 +25,7 @@ MAIL = "mail"  # a link that was mailed to who asked for it
 PATHS = {START: "/signin/start/", ENROL: "/signin/enrol/", MAIL: "/signin/link/"}  # of the pages of these links
 PASSWORD, PASSKEY, LINK, PROXY, OIDC = "password", "passkey", "link", "proxy", "oidc"
 METHODS = (START, PASSWORD, PASSKEY, LINK, PROXY, OIDC)
-FRESH = 600.0  # seconds since somebody signed in, within which they may change how people sign in
+FRESH = 600.0  # seconds since somebody showed who they are, within which they may change how people sign in
 STEP_SECONDS = 900.0  # for which a sign-in that has begun can be completed
 
 
@@ -74,10 +75,13 @@ class Signins:
     def begin(self, proof: Proof, client: str, program: str) -> str:
         """Begin a session and return its token, which nobody but the browser has.
 
+        Whoever signs in by what only they have or know shows who they are; of others the proof says when they did.
+
         Raises NotAllowed for who is disabled, StoreError.
         """
         token, now = secrets.token_urlsafe(_TOKEN_OCTETS), self.clock()
-        session = SessionView(signins.hashed(token), proof, client, program[:200], now, now)
+        shown = proof if proof.method in (PROXY, OIDC) else replace(proof, shown_at=now)
+        session = SessionView(signins.hashed(token), shown, client, program[:200], now, now)
         self.store.call(partial(_begin, session=session))
         return token
 
@@ -97,8 +101,9 @@ class Signins:
         return [one for one in found if now - one.seen_at <= self.idle and now - one.began_at <= self.limit]
 
     def is_fresh(self, session: SessionView) -> bool:
-        """Return True where somebody has shown a short while ago who they are; a proxy's word is not that."""
-        return session.proof.method != PROXY and self.clock() - session.began_at <= FRESH
+        """Return True where somebody has shown a short while ago who they are."""
+        shown = session.proof.shown_at
+        return shown is not None and self.clock() - shown <= FRESH
 
     def end(self, token: str) -> None:
         """End the session of a token. Raises StoreError."""

@@ -24,10 +24,11 @@ import uvicorn
 
 from gatekeeper.console.app import make_app
 from gatekeeper.console.desk import Desk
+from gatekeeper.console.oidc import Issuer
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.ledger.signins import PATHS, START, Signins
+from gatekeeper.ledger.signins import OIDC, PATHS, START, Signins
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.policy.active import Policy
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
@@ -105,11 +106,13 @@ def _desk(settings: Settings, store: Store) -> Desk:
     """Return the desk of these settings. Raises SettingsError where they would not be safe."""
     own, url = settings.signing_in, settings.console_url
     signins = Signins(store, own.session_idle, own.session_limit, store.now)
+    issuer = Issuer(own, url, store.now) if OIDC in own.signin else None
     return Desk(
         LedgerInForce(store, settings),
         signins,
         url,
         own,
+        oidc=issuer,
         policy=PolicyInForce(store),
         most_upload=settings.listening.max_size,
     )

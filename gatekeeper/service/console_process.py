@@ -24,6 +24,8 @@ _NEEDED = (
     "segno",
     "webauthn",
     "zxcvbn",
+    "authlib",
+    "httpx2",
 )  # of the extra `console`
 _PATIENCE = 10.0  # seconds: whoever opens a page now may have it still
 _SOCKET_MODE = 0o660  # a proxy of the gate's group reaches it

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gatekeeper.lib.immutable import immutable
 
@@ -159,8 +160,13 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return read_choice
 
 
-SIGNIN_METHODS = ("proxy", "local", "link")
+SIGNIN_METHODS = ("oidc", "proxy", "local", "link")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
+
+
+def read_flag(text: str) -> bool:
+    """Read yes or no."""
+    return one_of("yes", "no")(text) == "yes"
 
 
 def read_methods(text: str) -> tuple[str, ...]:
@@ -176,4 +182,15 @@ def read_header(text: str) -> str:
     """Read the name of a header field; empty for none."""
     if text and not _HEADER.fullmatch(text):
         raise SettingsError(f"{text!r} is no header field: expected letters and dashes, such as X-Remote-User")
+    return text
+
+
+def read_issuer(text: str) -> str:
+    """Read the address of an OpenID Connect issuer: https, or http on loopback; empty for none."""
+    parts = urlsplit(text)
+    is_local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if text and (parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment):
+        raise SettingsError(f"{text!r}: expected the issuer's address, such as https://login.example.gov")
+    if parts.scheme == "http" and not is_local:
+        raise SettingsError(f"{text!r}: expected https, since its answers say who somebody is")
     return text

@@ -32,6 +32,7 @@ class Proof:
     subject: str | None = None
     sid: str | None = None
     id_token: str | None = field(default=None, repr=False)
+    shown_at: float | None = None  # when they last showed who they are; None where nobody knows
 
 
 @immutable
@@ -72,7 +73,7 @@ def hashed(token: str) -> bytes:
 
 # -- sessions ----------------------------------------------------------------------------------------------------
 
-_PROOF = ("address", "method", "issuer", "subject", "sid", "id_token")
+_PROOF = ("address", "method", "issuer", "subject", "sid", "id_token", "shown_at")
 _SESSION = ("token", "client", "program", "began_at", "seen_at")
 
 

@@ -11,7 +11,7 @@ from gatekeeper.console.pages.common import ANYBODY, SIGNED_IN, PageRoute, Refus
 from gatekeeper.console.pages.entering import count_try, enter, place_after, require_method
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
-from gatekeeper.ledger.signins import PROXY, START, Proof
+from gatekeeper.ledger.signins import OIDC, PROXY, START, Proof
 
 
 def sign_in(desk: Desk, request: Request) -> Response:
@@ -28,7 +28,7 @@ def sign_in_again(desk: Desk, request: Request) -> Response:
 def _ways(desk: Desk, request: Request, again: bool) -> Response:
     methods = [each for each in desk.signing_in.signin if not (again and each == PROXY)]
     place = place_after(request)
-    return page(desk, request, "signin.html", methods=methods, again=again, next=place)
+    return page(desk, request, "signin.html", methods=methods, again=again, next=place, issuer=desk.issuer)
 
 
 def signin_link(desk: Desk, request: Request) -> Response:
@@ -62,9 +62,15 @@ def sign_out(desk: Desk, request: Request) -> Response:
     visitor, _form = checked_form(desk, request)
     desk.signins.end(visitor.token)
     desk.codes.take(visitor.token)
-    answer = to("/signin")
+    answer = to(_signed_out(desk, visitor.session.proof))
     answer.delete_cookie(cookie_name(desk), secure=desk.is_secure, httponly=True, samesite="lax", path="/")
     return answer
+
+
+def _signed_out(desk: Desk, proof: Proof) -> str:
+    """Return where signing out leads: to the issuer that let somebody in, else it lets in whoever is next."""
+    elsewhere = desk.oidc.end_address(proof.id_token) if desk.oidc and proof.method == OIDC else None
+    return elsewhere or "/signin"
 
 
 ROUTES = (

@@ -517,6 +517,7 @@ console_sessions = Table(  # of the web console; the browser has the token, here
     Column("subject", Text),
     Column("sid", Text),
     Column("id_token", Text),
+    Column("shown_at", Double),  # when they last showed who they are; NULL where nobody knows
     sqlite_with_rowid=False,
 )
 Index("console_sessions_by_address", console_sessions.c.address)
