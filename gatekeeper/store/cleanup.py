@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.store import matter_people
@@ -47,15 +47,12 @@ def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
 def _finished(now: float) -> Select[Any]:
     """Select mailings that were gathered and have ended, were never mass nor held, and are on their way to nobody."""
     own = batches.c.mailing_id == mailings.c.id
-    ended = or_(
-        mailings.c.state == MailingState.OPEN,
-        and_(mailings.c.state == MailingState.DENIED, mailings.c.held_at.is_(None)),
-    )
     young = bodies.c.digest == batches.c.body, bodies.c.stored_at > now - _SETTLED_SECONDS
     return select(mailings.c.id).where(
         mailings.c.number.is_not(None),
         mailings.c.sender.is_not(None),
-        ended,
+        mailings.c.state.in_((MailingState.OPEN, MailingState.DENIED)),
+        or_(mailings.c.state == MailingState.OPEN, mailings.c.held_at.is_(None)),
         ~mailings.c.mass,
         exists().where(own, batches.c.gathered),
         ~exists().where(own, batches.c.state.not_in(_ENDED)),
@@ -130,6 +127,7 @@ def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> 
     query = (
         select(mailings.c.id)
         .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)
+        .order_by(mailings.c.started_at)  # by the index that has it: SQLite would read all that have no number
         .limit(limit)
     )
     ids = list(connection.execute(query).scalars())

@@ -50,7 +50,7 @@ def bound_stored_times(connection: Connection, now: float, limits: WaitLimits) -
 def _bound_leases(connection: Connection, now: float, lease: float) -> int:
     absurd = now + lease + _SLACK_SECONDS
     of_jobs = update(jobs).where(jobs.c.state == "due", jobs.c.lease_until > absurd)
-    of_gathers = update(mailings).where(mailings.c.gather_leased > absurd)
+    of_gathers = update(mailings).where(mailings.c.state == MailingState.GATHERING, mailings.c.gather_leased > absurd)
     changed = connection.execute(of_jobs.values(lease_until=now + lease)).rowcount
     return changed + connection.execute(of_gathers.values(gather_leased=now + lease)).rowcount
 

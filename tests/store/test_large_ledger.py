@@ -22,6 +22,7 @@ from gatekeeper.store.cancelled import find_approved
 from gatekeeper.store.db import schema
 from gatekeeper.store.events import Act
 from gatekeeper.store.permits import Grant
+from gatekeeper.store.time_bounds import WaitLimits, bound_stored_times
 from tests.store.arrivals import NOON, always, arrival, people
 from tests.store.databases import lay_out, memory
 
@@ -50,6 +51,18 @@ async def forget(store: Store) -> None:
     assert await store.run(partial(cleanup.forget_ordinary, before=NOON.timestamp() - 3600, limit=50)) == 50
 
 
+async def find_nothing_to_forget(store: Store) -> None:
+    assert await store.run(partial(cleanup.forget_ordinary, before=NOON.timestamp() - 100_000)) == 0
+
+
+async def find_no_gathered_mail_to_forget(store: Store) -> None:
+    assert await store.run(partial(cleanup.forget_passed, now=NOON.timestamp())) == 0
+
+
+async def bound_times(store: Store) -> None:
+    await store.run(partial(bound_stored_times, now=NOON.timestamp(), limits=WaitLimits(20, 5)))
+
+
 async def look_for_gathers(store: Store) -> None:
     await store.read(partial(gathering.any_due, now=NOON.timestamp()))
 
@@ -58,7 +71,10 @@ async def look_for_jobs(store: Store) -> None:
     await store.run(partial(jobs.lease, now=NOON.timestamp(), seconds=1, limit=5))
 
 
-@pytest.mark.parametrize("work", [decide, merge, call_off, forget, look_for_gathers, look_for_jobs])
+NOW_AND_THEN = [find_nothing_to_forget, find_no_gathered_mail_to_forget, bound_times, look_for_gathers, look_for_jobs]
+
+
+@pytest.mark.parametrize("work", [decide, merge, call_off, forget, *NOW_AND_THEN])
 async def test_others_cost_nothing(work: Work) -> None:
     few, many = [await steps(work, number) for number in (FEW, MANY)]
     print(work.__name__, few, many)
@@ -94,7 +110,8 @@ def fill(connection, number: int) -> None:
     connection.execute(insert(schema.shared_keys), shared)
     given = Grant("approval", ("approval",), Scope(), now - 60, now + 60, uses=None)
     permits.grant(connection, given, Act(now, "cio@example.gov", "root", "yes"))
-    passed = [{**row, "number": place, "started_at": now} for place, row in enumerate(rows)]
+    named = {"started_at": now, "sender": "a@doa.example.gov", "mass": True, "state": "released"}
+    passed = [{**row, **named, "number": place} for place, row in enumerate(rows)]
     connection.execute(insert(schema.mailings), passed)
     uses = [{"permit_id": 1, "mailing_id": number + each, "claimed_at": now, "relayed": 1} for each in ids]
     connection.execute(insert(schema.permit_uses), uses)

@@ -105,6 +105,7 @@ Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, p
 _index_given(mailings.c.predecessor, "mailings_by_predecessor", mailings.c.predecessor)
 _index_given(mailings.c.merged_into, "mailings_by_merged", mailings.c.merged_into)
 _index_given(mailings.c.number, "mailings_by_source", mailings.c.source)
+_index_given(mailings.c.sender, "mailings_by_name", mailings.c.state, mailings.c.mass)
 
 mailing_keys = Table(  # keys by which a transaction joins a mailing; weak keys are hashed with their place
     "mailing_keys",
