@@ -8,7 +8,7 @@ from datetime import date
 from typing import TypeVar
 
 from gatekeeper.address import normalise
-from gatekeeper.ledger.context import LedgerError, VerbContext
+from gatekeeper.ledger.context import LedgerError, NotFound, VerbContext
 from gatekeeper.ledger.seen import States, states_of_permits, states_of_requests
 from gatekeeper.ledger.sight import viewer
 from gatekeeper.lib.immutable import immutable
@@ -77,15 +77,20 @@ def filters_of(ctx: VerbContext, sought: Sought) -> Filters:
     since = ctx.start_of(sought.since) if sought.since else None
     return Filters(
         states=sought.states,
-        agency=sought.agency,
-        sender=normalise(sought.sender) if sought.sender else "",
-        rule=sought.rule,
-        words=sought.words.strip()[:_MOST_WORDS],
+        agency=_plain(sought.agency),
+        sender=normalise(_plain(sought.sender)) if sought.sender else "",
+        rule=_plain(sought.rule),
+        words=_plain(sought.words).strip()[:_MOST_WORDS],
         since=since,
         mine=ctx.act.by if sought.mine else "",
-        kind=sought.kind,
-        review=sought.review,
+        kind=_plain(sought.kind),
+        review=_plain(sought.review),
     )
+
+
+def _plain(text: str) -> str:
+    """Return a text without what no database looks for: NUL and its like."""
+    return "".join(each for each in text if each.isprintable())
 
 
 def _limit(limit: int) -> int:
@@ -100,5 +105,5 @@ def place_after(after: str, letter: str) -> int | None:
         return None
     named = re.fullmatch(rf"{letter}-(\d{{1,9}})", after)
     if named is None:
-        raise LedgerError(f"after {after!r}: expected what the part before names as the next, such as {letter}-17")
+        raise NotFound(f"after {after!r}: expected what the part before names as the next, such as {letter}-17")
     return int(named[1])

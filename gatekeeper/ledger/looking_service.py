@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from gatekeeper.ledger import lists, looking, mailing_cases, request_cases, waiting
+from gatekeeper.ledger import deliveries, lists, looking, mailing_cases, request_cases, waiting
 from gatekeeper.ledger.context import VerbContext, act_of
+from gatekeeper.ledger.deliveries import Delivery, KeptRecipient, Recipients, Surroundings
 from gatekeeper.ledger.lists import ListPage, Shown, Sought
 from gatekeeper.ledger.looking import VisibleCase
 from gatekeeper.ledger.mailing_cases import MailingCase
@@ -29,7 +30,7 @@ from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import MailingView
 
 T = TypeVar("T")
-_ANY = Sought()
+_ANY, _EVERYBODY = Sought(), Recipients()
 
 
 @immutable
@@ -106,6 +107,26 @@ class LookingService:
     def count_waiting(self, by: str) -> int:
         """Return how many mailings and requests wait for somebody."""
         return self._see(waiting.count, by=by)
+
+    def surroundings(self, number: int, by: str) -> Surroundings:
+        """Return what else the people of a mailing get about then, and how long sending it takes; raises NotFound."""
+        return self._see(deliveries.surroundings, number, by=by)
+
+    def delivery(self, number: int, by: str = "") -> Delivery:
+        """Return what became of the recipients of a mailing, by domain and answer; raises NotFound."""
+        return self._see(deliveries.delivery, number, by=by)
+
+    def recipients(self, number: int, by: str, sought: Recipients = _EVERYBODY) -> ListPage[KeptRecipient]:
+        """Return a part of a mailing's recipients for somebody who may read them, which the timeline notes first.
+
+        Raises NotFound, NotAllowed, LedgerError.
+        """
+        look = self._see if sought.is_noted else self._do
+        return look(deliveries.recipients, number, sought, by=by)
+
+    def take_recipients(self, number: int, by: str, sought: Recipients = _EVERYBODY) -> list[KeptRecipient]:
+        """Return all of them for somebody who takes a copy, which the timeline notes each time. Raises as above."""
+        return self._do(deliveries.take_recipients, number, sought, by=by)
 
     def message(self, batch: BatchView) -> bytes:
         """Return the message of a batch as the next hop would get it.

@@ -16,7 +16,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.message.preview import file_octets
 from gatekeeper.policy import agreement
-from gatekeeper.policy.agreement import Agreements, decided_mailing
+from gatekeeper.policy.agreement import Agreements
 from gatekeeper.store import Connection, batch_views, mailings, views
 from gatekeeper.store.batch_views import BatchView, StoredBatch
 from gatekeeper.store.batches import read_body
@@ -67,11 +67,21 @@ class FilePlace:
 def show(ctx: VerbContext, number: int) -> MailingCase:
     """Return one mailing with its batches, its timeline and who has agreed; raises NotFound."""
     mailing = find(ctx.connection, number, lock=False)
+    return _case(ctx, mailing, batch_views.batches_of(ctx.connection, mailing.key))
+
+
+def show_contents(ctx: VerbContext, number: int) -> MailingCase:
+    """Return the same with one batch of each content, of however many there are."""
+    mailing = find(ctx.connection, number, lock=False)
+    return _case(ctx, mailing, batch_views.first_of_each_content(ctx.connection, mailing.key))
+
+
+def _case(ctx: VerbContext, mailing: MailingView, kept: list[BatchView]) -> MailingCase:
     events = views.timeline(ctx.connection, mailing.key)
-    case = MailingCase(mailing, batch_views.batches_of(ctx.connection, mailing.key), events)
+    case = MailingCase(mailing, kept, events)
     if mailing.state is not MailingState.HELD:
         return case
-    agreements = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at)
+    agreements = agreement.agreements_of(ctx.connection, mailing, events)
     question, yeses = question_of(ctx, mailing, events), agreements.days(ctx.ruleset)
     missing, whose = context.missing(ctx.ruleset, question, yeses), context.whose(ctx, question, yeses)
     return replace(case, agreements=agreements, missing=missing, whose=whose)
@@ -130,9 +140,14 @@ def take_file(ctx: VerbContext, number: int, place: FilePlace, octets: bytes | N
 def _readable(ctx: VerbContext, number: int, batch: int | None, case: str) -> tuple[MailingView, list[BatchView]]:
     """Return a mailing with the batches that somebody may read: the one named, else the first of each content."""
     mailing = find(ctx.connection, number)
-    kept = _may_read(ctx, mailing, batch_views.batches_of(ctx.connection, mailing.key), case)
-    each = {one.content_digest: one for one in reversed(kept) if batch in (None, one.id)}
+    some = (
+        batch_views.first_of_each_content(ctx.connection, mailing.key)
+        if batch is None
+        else batch_views.some_batches(ctx.connection, mailing.key, [batch])
+    )
+    each = {one.content_digest: one for one in reversed(_may_read(ctx, mailing, some, case))}
     if not each:
+        kept = _may_read(ctx, mailing, batch_views.batches_of(ctx.connection, mailing.key), case)
         what = f"batch {batch}" if batch else "no message of it is kept"
         raise NotFound(f"{mailing.id}: {what}: expected one of {', '.join(str(one.id) for one in kept) or 'none'}")
     return mailing, sorted(each.values(), key=lambda one: one.id)
@@ -152,7 +167,7 @@ def _may_read(ctx: VerbContext, mailing: MailingView, kept: list[BatchView], cas
     own = [batch for batch in kept if by in batch.owners]
     who = involved_in_mailing(ctx, mailing, events)
     found = sight_of_others(ctx.ruleset, question_of(ctx, mailing, events), who, by)
-    if own and found is not Sight.CONTENT:
+    if by in who.owners and found is not Sight.CONTENT:
         return own
     check_may_read(mailing.id, found, ctx.ruleset, by, case)
     return kept

@@ -32,7 +32,7 @@ from gatekeeper.outbox.delivery_reports import EndOfMailing, queue_report
 from gatekeeper.outbox.held_content import HeldContent, read_content
 from gatekeeper.outbox.matter_brief import MatterOutcome, of_mailing
 from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_notice
-from gatekeeper.outbox.who_decides import question_of_mailing
+from gatekeeper.outbox.who_decides import question_of_held, question_of_mailing
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreement, decided_mailing
 from gatekeeper.policy.approvers import Question
@@ -43,6 +43,7 @@ from gatekeeper.store import Connection, batch_views, mailings, views
 from gatekeeper.store.across import is_common
 from gatekeeper.store.batch_views import BatchView
 from gatekeeper.store.events import ASKED, Act
+from gatekeeper.store.held import held_facts
 from gatekeeper.store.permits import APPROVAL, Grant
 from gatekeeper.store.reminders import held_batches
 from gatekeeper.store.versions import AGREED
@@ -360,6 +361,8 @@ def find(connection: Connection, number: int, *, lock: bool = True) -> MailingVi
 
 def question_of(ctx: VerbContext, mailing: MailingView, events: Sequence[EventView] | None = None) -> Question:
     """Return a held mailing as a question that is to be decided today. Args: `events` of it, where they are known."""
-    origin = held_batches(ctx.connection, mailing.key)
+    held = held_facts(ctx.connection, mailing.key) if mailing.state is MailingState.HELD else ()
+    for facts in held:
+        return question_of_held(ctx.letterhead, facts, ctx.today)
     known = views.timeline(ctx.connection, mailing.key) if events is None else events
-    return question_of_mailing(ctx.letterhead, mailing, origin, known, ctx.today)
+    return question_of_mailing(ctx.letterhead, mailing, None, known, ctx.today)

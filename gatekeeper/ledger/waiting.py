@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gatekeeper.ledger.context import LedgerError, VerbContext
+from gatekeeper.ledger.context import NotFound, VerbContext
 from gatekeeper.ledger.lists import ListPage, Sought
 from gatekeeper.ledger.sight import asks_for, sees_all
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.outbox import to_requesters
 from gatekeeper.outbox.who_decides import question_of_held
-from gatekeeper.policy.agreement import Agreements, agreements_to, agreements_to_request, decided_mailing
+from gatekeeper.policy.agreement import Agreements, agreements_of, agreements_to_request
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import MatterKind, last_day, moment_after
 from gatekeeper.store import matter_people, views
@@ -113,7 +113,7 @@ def _read_place(text: str) -> tuple[bool, float, str, int] | None:
         return None
     found = _PLACE.fullmatch(text)
     if found is None:
-        raise LedgerError(f"after {text!r}: expected what the part before names as the next")
+        raise NotFound(f"after {text!r}: expected what the part before names as the next")
     return found[1] == "1", float(found[2]), found[3], int(found[4])
 
 
@@ -156,7 +156,7 @@ def _mailings(ctx: VerbContext) -> Iterator[Waiting]:
 def _agreements(ctx: VerbContext, held: HeldFacts) -> Agreements:
     (mailing,) = views.view_mailings(ctx.connection, [held.key])
     events = views.timeline(ctx.connection, held.key)
-    return agreements_to(decided_mailing(ctx.connection, mailing), events, held.held_at)
+    return agreements_of(ctx.connection, mailing, events)
 
 
 def _whole_seconds(moment: datetime | None) -> datetime | None:

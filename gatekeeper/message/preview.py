@@ -13,6 +13,7 @@ from gatekeeper.message.facts import read_facts
 from gatekeeper.message.limits import Limits
 from gatekeeper.message.links import shown_content_ids
 from gatekeeper.message.mime_tree import Structure, read_structure
+from gatekeeper.message.shown_links import ShownLink, shown_links
 from gatekeeper.message.shown_text import shown_text
 from gatekeeper.message.template_links import urls_in
 from gatekeeper.message.text_parts import TextPart, read_text_parts
@@ -62,6 +63,7 @@ class Contents:
     texts: tuple[ShownPart, ...] = field(repr=False)
     links: tuple[str, ...]
     files: tuple[FilePart, ...]
+    shown_links: tuple[ShownLink, ...] = ()  # what links say, and where they lead
 
 
 def read_opening(content: bytes) -> Opening:
@@ -81,7 +83,8 @@ def read_contents(content: bytes) -> Contents:
     facts, (structure, parts) = read_facts(content), _read(content)
     texts = tuple(_part(part) for part in parts)
     links = dict.fromkeys(url for part in parts for url in urls_in(_with_links(part)))
-    return Contents(facts, texts, tuple(links)[:_LINKS_NAMED], tuple(_files(content, structure, parts, facts)))
+    files = tuple(_files(content, structure, parts, facts))
+    return Contents(facts, texts, tuple(links)[:_LINKS_NAMED], files, shown_links(parts))
 
 
 def file_octets(content: bytes, place: int) -> bytes | None:

@@ -189,6 +189,13 @@ def decided_mailing(connection: Connection, mailing: MailingView) -> DecidedMail
     return DecidedMailing(connection, snapshot_of(connection, mailing), contents, contents.held())
 
 
+def agreements_of(connection: Connection, mailing: MailingView, events: Sequence[EventView]) -> Agreements:
+    """Return the approvals of a held mailing; its contents are compared only where there are any."""
+    if not agreements_in(events):
+        return Agreements()
+    return agreements_to(decided_mailing(connection, mailing), events, mailing.held_at)
+
+
 def agreements_to(subject: DecidedMailing, events: Sequence[EventView], since: float | None) -> Agreements:
     """Return the approvals of a held mailing.
 

@@ -10,6 +10,7 @@ from gatekeeper.rules.field_kinds import UNAVAILABLE
 from gatekeeper.rules.fields import FIELDS, FieldValues
 from gatekeeper.rules.matching.conditions import tests_of
 from gatekeeper.rules.permit_coverage import by_preference, is_relevant, uncovered, was_given_for
+from gatekeeper.rules.permit_notes import split_notes
 from gatekeeper.rules.ruleset import Rule, Ruleset
 from gatekeeper.rules.text_template import render, shown_value
 
@@ -241,4 +242,4 @@ def _with_differences(reason: Reason, permits: list[Permit], evidence: Evidence,
 
 def _without_notes(text: str) -> str:
     """Return the text without the notes that an earlier judgment added."""
-    return text.partition(" (not covered by P-")[0] if text.endswith(")") else text
+    return split_notes(text)[0]

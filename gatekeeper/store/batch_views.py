@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, cast, func, select
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RecipientState
@@ -67,6 +67,19 @@ class StoredBatch(BatchView):
 def batches_of(connection: Connection, mailing_key: int, state: BatchState | None = None) -> list[BatchView]:
     """Return the acknowledged batches of a mailing, oldest first; of one state, where named."""
     return [BatchView(**_columns_of(row)) for row in _rows(connection, _chosen(mailing_key, state))]
+
+
+def some_batches(connection: Connection, mailing_key: int, ids: Sequence[int]) -> list[BatchView]:
+    """Return those of these batches that are acknowledged ones of a mailing."""
+    chosen = and_(_chosen(mailing_key, None), batches.c.id.in_(ids))
+    return [BatchView(**_columns_of(row)) for row in _rows(connection, chosen)]
+
+
+def first_of_each_content(connection: Connection, mailing_key: int) -> list[BatchView]:
+    """Return one acknowledged batch of each content that each owner has sent of a mailing, the oldest first."""
+    first = select(func.min(batches.c.id)).where(_chosen(mailing_key, None))
+    first = first.group_by(batches.c.content_digest, cast(batches.c.owners, Text))
+    return [BatchView(**_columns_of(row)) for row in _rows(connection, batches.c.id.in_(first))]
 
 
 def find_batches(connection: Connection, mailing_key: int, state: BatchState | None = None) -> list[StoredBatch]:

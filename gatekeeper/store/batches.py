@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from gatekeeper.address import normalise
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Outcome, Reason, Recipient
 from gatekeeper.store import matter_people
@@ -51,8 +52,10 @@ def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identi
         **dict.fromkeys(("sent", "refused", "expired"), 0),
     }
     batch_id: int = connection.execute(insert(batches).values(**row).returning(batches.c.id)).scalar_one()
+    agency_of = arrival.audience.users.get
     recipients = [
-        _recipient_row(batch_id, position, recipient) for position, recipient in enumerate(transaction.recipients)
+        _recipient_row(batch_id, position, recipient) | {"agency": agency_of(normalise(recipient.address))}
+        for position, recipient in enumerate(transaction.recipients)
     ]
     connection.execute(insert(batch_recipients), recipients)
     matter_people.note(connection, matter_people.MAILING, mailing_id, matter_people.OWN, arrival.source.owners)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, func, select, true
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, MailingState
@@ -48,12 +48,14 @@ _COLUMNS = tuple(
 )
 
 
-def held_facts(connection: Connection) -> list[HeldFacts]:
-    """Return all held mailings, the longest held first."""
-    query = select(*_COLUMNS).where(*NUMBERED, mailings.c.state == MailingState.HELD, mailings.c.held_at.is_not(None))
+def held_facts(connection: Connection, key: int | None = None) -> list[HeldFacts]:
+    """Return all held mailings, the longest held first; or the one of that key."""
+    chosen = true() if key is None else mailings.c.id == key
+    query = select(*_COLUMNS).where(*NUMBERED, mailings.c.state == MailingState.HELD, chosen)
+    query = query.where(mailings.c.held_at.is_not(None))
     rows = connection.execute(query.order_by(mailings.c.held_at, mailings.c.id)).all()
     senders = {row.id: row.sender or "" for row in rows}
-    stored, steps = _stored(connection, senders), _steps(connection)
+    stored, steps = _stored(connection, senders, key), _steps(connection, chosen)
     return [_facts(row, stored.get(row.id, _Stored()), steps.get(row.id, _Steps())) for row in rows]
 
 
@@ -98,10 +100,11 @@ def _facts(row: Any, stored: _Stored, steps: _Steps) -> HeldFacts:
     )
 
 
-def _stored(connection: Connection, senders: Mapping[int, str]) -> dict[int, _Stored]:
+def _stored(connection: Connection, senders: Mapping[int, str], key: int | None) -> dict[int, _Stored]:
     """Return whose the held batches are: of a mailing of a thousand alike batches one row is read."""
     owners, login, first = cast(batches.c.owners, Text), batches.c.login, func.min(batches.c.id)
-    query = select(batches.c.mailing_id, owners, login).where(batches.c.state == BatchState.HELD)
+    chosen = true() if key is None else batches.c.mailing_id == key
+    query = select(batches.c.mailing_id, owners, login).where(batches.c.state == BatchState.HELD, chosen)
     rows = connection.execute(query.group_by(batches.c.mailing_id, owners, login).order_by(first))
     found: defaultdict[int, _Stored] = defaultdict(_Stored)
     for mailing_id, text, name in rows:
@@ -114,11 +117,11 @@ def _stored(connection: Connection, senders: Mapping[int, str]) -> dict[int, _St
     return found
 
 
-def _steps(connection: Connection) -> dict[int, _Steps]:
+def _steps(connection: Connection, chosen: ColumnElement[bool]) -> dict[int, _Steps]:
     """Return what people did about held mailings since they were held."""
     query = select(events.c.mailing_id, events.c.act, events.c.by, events.c.text)
     query = query.join(mailings, mailings.c.id == events.c.mailing_id)
-    query = query.where(mailings.c.state == MailingState.HELD, events.c.at >= mailings.c.held_at)
+    query = query.where(mailings.c.state == MailingState.HELD, chosen, events.c.at >= mailings.c.held_at)
     found: defaultdict[int, _Steps] = defaultdict(_Steps)
     for mailing_id, act, by, text in connection.execute(query.where(events.c.act.in_((ASKED, ESCALATED, AGREED)))):
         steps = found[mailing_id]

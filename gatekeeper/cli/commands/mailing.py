@@ -177,7 +177,9 @@ def show(service: LedgerService, id: int, content: bool, by: str | None, **given
     if not content:
         if any(given.values()):
             raise Failure("--batch, --case, --file: expected --content too", USAGE)
-        return service.look(id, by).case if by else service.show(id)
+        if by:
+            service.look(id, by)
+        return service.show(id)
     if not by:
         raise Failure("--content: expected --by too, who reads the messages", USAGE)
     if (part or to) and not (part and to and batch):

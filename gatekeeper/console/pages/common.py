@@ -118,6 +118,21 @@ def agency_names(desk: Desk, request: Request) -> dict[str, str]:
     return {id: agency.name for id, agency in ledger_for(desk, request).ruleset.agencies.items()}
 
 
+def note_opened(desk: Desk, visitor: Visitor, id: str, version: str) -> None:
+    """Remember that somebody has opened the page of a mailing or a request as it was at a version."""
+    desk.read.note((visitor.token, id, version))
+
+
+def was_opened(desk: Desk, visitor: Visitor, id: str, version: str) -> bool:
+    """Return True where they have."""
+    return desk.read.get((visitor.token, id, version)) is not None
+
+
+def case_for(desk: Desk, visitor: Visitor, number: int) -> str:
+    """Return the case for which an admin or auditor reads a mailing in this session; "" where they gave none."""
+    return desk.read.get((visitor.token, "case", number)) or ""
+
+
 def read_number(text: str, wrong: str) -> int | None:
     """Read a number of at least 1; None for an empty field. Raises ValueError with `wrong`."""
     if not text:

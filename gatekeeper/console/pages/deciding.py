@@ -46,6 +46,18 @@ def _told(done: Decision) -> str:
     return _("%(id)s is %(state)s.") % {"id": done.mailing.id, "state": said(done.mailing.state)}
 
 
+def ask(desk: Desk, request: Request) -> Response:
+    """Have one more person agree."""
+    visitor, form = checked_form(desk, request)
+    number, ledger, whom = request.path_params["number"], ledger_for(desk, request), form.get("whom", "").strip()
+    ledger.look(number, visitor.address)
+    if not whom:
+        return review_page(desk, request, 422, errors={"whom": _("Choose whom to ask as well.")}, given=form)
+    ledger.ask(number, visitor.address, whom)
+    desk.said.note(visitor.token, _("%(whom)s is asked as well.") % {"whom": whom})
+    return to(f"/mailings/M-{number}")
+
+
 def withdraw(desk: Desk, request: Request) -> Response:
     """Take one's own mailing back."""
     visitor, form = checked_form(desk, request)
@@ -58,5 +70,6 @@ def withdraw(desk: Desk, request: Request) -> Response:
 
 ROUTES = (
     PageRoute("/mailings/M-{number:int}/decision", "POST", decide, DECIDER, "approves, denies, sends back"),
+    PageRoute("/mailings/M-{number:int}/ask", "POST", ask, DECIDER, "has one more person agree"),
     PageRoute("/mailings/M-{number:int}/withdraw", "POST", withdraw, OWNER, "takes one's own back"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 
 from starlette.requests import Request
@@ -38,6 +39,11 @@ def read_list(
         limit=MOST_ROWS,
         after=given.get("after", ""),
     )
+
+
+def is_filtered(sought: Sought) -> bool:
+    """Return True where not everything is listed."""
+    return replace(sought, limit=MOST_ROWS, after="") != Sought(limit=MOST_ROWS)
 
 
 def _one_of(text: str, known: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from gatekeeper.console.pages.common import (
     Refused,
     agency_names,
     checked_form,
+    note_opened,
     once,
     to,
     visitor_of,
@@ -56,6 +57,7 @@ def request_page(desk: Desk, request: Request) -> Response:
 def _request(desk: Desk, request: Request, status: int = 200, **more: Any) -> Response:
     ledger, by = ledger_for(desk, request), visitor_of(desk, request).address
     seen = ledger.look_at_request(request.path_params["number"], by)
+    note_opened(desk, visitor_of(desk, request), seen.case.request.id, seen.case.request.version)
     values = {"errors": {}, "given": {}, "differences": (), **more}
     values = {**values, "errors": Given(values["errors"]), "given": Given(values["given"])}
     options: dict[str, Any] = {

@@ -224,6 +224,7 @@ batch_recipients = Table(
     Column("reply", Text),  # the next hop's last words about it
     Column("told_at", Double),
     Column("token", LargeBinary(16)),  # keyed hash of the one that it was sent with, until that comes back
+    Column("agency", String(64)),  # of a user; none for others, and for lists
 )
 Index("batch_recipients_by_token", batch_recipients.c.token)
 

@@ -87,6 +87,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "batches.state": longest(BatchState),
         "batches.listener": "milter",
         "batches.content_digest": SHA256,
+        "batch_recipients.agency": LONGEST_ID,
         "batch_recipients.state": longest(RecipientState),
         "requests.state": longest(RequestState),
         "requests.agency": LONGEST_ID,

@@ -1,0 +1,157 @@
+"""What waits: the queue of one person, and one decision for several rows of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gatekeeper.console.desk import Desk, Visitor
+from gatekeeper.console.guard import ledger_for
+from gatekeeper.console.pages.common import (
+    MOST_REASON,
+    SIGNED_IN,
+    Given,
+    PageRoute,
+    Refused,
+    agency_names,
+    checked_form,
+    once,
+    visitor_of,
+    was_opened,
+)
+from gatekeeper.console.pages.list_form import is_filtered, read_list
+from gatekeeper.console.rendering import page
+from gatekeeper.console.words import _
+from gatekeeper.ledger.service import LedgerError, LedgerService, Stale
+from gatekeeper.ledger.waiting import MatterKind
+from gatekeeper.lifecycle import said
+from gatekeeper.model import Action
+
+_PICK = "pick."  # before the id of a row that is chosen; its value is the version that was listed
+_MOST_PICKED = 50
+_ACTS = frozenset({"approve", "changes", "deny"})
+
+
+def waiting(desk: Desk, request: Request) -> Response:
+    """Show what waits, first for this person."""
+    return _waiting(desk, request)
+
+
+def _waiting(desk: Desk, request: Request, status: int = 200, **more: Any) -> Response:
+    visitor, ledger = visitor_of(desk, request), ledger_for(desk, request)
+    sought = read_list(request, kinds=MatterKind)
+    found = ledger.waiting(visitor.address, sought)
+    values = {"errors": {}, "given": {}, **more}
+    return page(
+        desk,
+        request,
+        "waiting.html",
+        status,
+        found=found,
+        rows=found.rows,
+        sought=sought,
+        is_filtered=is_filtered(sought),
+        names=agency_names(desk, request),
+        rules=_rules(ledger),
+        yours=ledger.count_waiting(visitor.address),
+        denials=ledger.ruleset.denials,
+        **{**values, "errors": Given(values["errors"]), "given": Given(values["given"])},
+    )
+
+
+def _rules(ledger: LedgerService) -> list[tuple[str, str]]:
+    return [(rule.id, rule.id) for rule in ledger.ruleset.rules if rule.action is Action.HOLD]
+
+
+def decide_several(desk: Desk, request: Request) -> Response:
+    """Carry out one decision for each row that is chosen; what becomes of each is told on a page of its own."""
+    visitor, form = checked_form(desk, request)
+    chosen = {name.removeprefix(_PICK): value for name, value in form.items() if name.startswith(_PICK)}
+    if errors := _wrong(desk, request, form, chosen):
+        return _waiting(desk, request, 422, errors=errors, given=form)
+    place = f"/waiting/outcome/{request.state.id}"
+
+    def act() -> tuple[str, str]:
+        outcomes = [(id, *_one(desk, request, visitor, id, version)) for id, version in chosen.items()]
+        desk.read.note((visitor.address, "several", request.state.id), json.dumps(outcomes))
+        done = sum(is_done for _id, is_done, _text in outcomes)
+        return place, _("%(some)s of %(all)s done.") % {"some": done, "all": len(outcomes)}
+
+    return once(desk, request, place, act)
+
+
+def _wrong(desk: Desk, request: Request, form: dict[str, str], chosen: dict[str, str]) -> dict[str, str]:
+    act, reason, errors = form.get("act", ""), form.get("reason", "").strip(), {}
+    if not chosen or len(chosen) > _MOST_PICKED:
+        errors["rows"] = _("Choose at least one row.")
+    if act not in _ACTS:
+        errors["act"] = _("Choose what to do: approve, ask for changes, or deny.")
+    elif act != "approve" and not reason:
+        errors["reason"] = _("Say why: the sender reads it.")
+    if len(reason) > MOST_REASON:
+        errors["reason"] = _("Make the reason shorter: at most %(n)s characters are sent.") % {"n": f"{MOST_REASON:,}"}
+    if act == "deny" and form.get("category") not in ledger_for(desk, request).ruleset.denials:
+        errors["category"] = _("Choose a category: the sender reads it, and reports count by it.")
+    return errors
+
+
+def _one(desk: Desk, request: Request, visitor: Visitor, id: str, version: str) -> tuple[bool, str]:
+    """Decide one row; return whether it was done, and what became of it."""
+    form, ledger, by = request.state.form, ledger_for(desk, request), visitor.address
+    letter, _dash, digits = id.partition("-")
+    if letter not in ("M", "R") or not (digits.isdecimal() and len(digits) < 10):
+        return False, _("There is no such row.")
+    if form["act"] == "approve" and not was_opened(desk, visitor, id, version):
+        return False, _("Open it first: it is approved only as you have seen it.")
+    try:
+        return True, _carry_out(ledger, (letter, int(digits)), by, form, version)
+    except Stale:
+        return False, _("It has changed since: open it again.")
+    except LedgerError as error:
+        return False, str(error)
+
+
+def _carry_out(ledger: LedgerService, row: tuple[str, int], by: str, form: dict[str, str], seen: str) -> str:
+    act, reason, category = form["act"], form.get("reason", "").strip(), form.get("category", "")
+    (letter, number), version = row, seen or None
+    if letter == "M":
+        if act == "approve":
+            done = ledger.approve(number, by, reason, seen=version)
+        elif act == "deny":
+            done = ledger.deny(number, by, reason, version, category)
+        else:
+            done = ledger.ask_changes(number, by, reason, version)
+        return _told(said(done.mailing.state), done.missing)
+    if act == "approve":
+        case = ledger.approve_request(number, by, reason, seen=version)
+    elif act == "deny":
+        case = ledger.deny_request(number, by, reason, version, category)
+    else:
+        case = ledger.ask_changes_of_request(number, by, reason, version)
+    return _told(said(case.request.state), case.missing)
+
+
+def _told(state: str, missing: tuple[str, ...]) -> str:
+    if missing:
+        return _("Noted. Still to agree: %(who)s.") % {"who": ", ".join(missing)}
+    return _("It is %(state)s.") % {"state": _(state)}
+
+
+def outcome(desk: Desk, request: Request) -> Response:
+    """Show what became of each row that was chosen."""
+    visitor = visitor_of(desk, request)
+    found = desk.read.get((visitor.address, "several", request.path_params["key"]))
+    if found is None:
+        raise Refused(404, _("what came of it is told for a while only: each row's own page has it"))
+    rows = [{"id": id, "is_done": is_done, "text": text} for id, is_done, text in json.loads(found)]
+    return page(desk, request, "outcome.html", rows=rows)
+
+
+ROUTES = (
+    PageRoute("/waiting", "GET", waiting, SIGNED_IN, "what waits, first for this person"),
+    PageRoute("/waiting", "POST", decide_several, SIGNED_IN, "one decision for several rows"),
+    PageRoute("/waiting/outcome/{key}", "GET", outcome, SIGNED_IN, "what became of each of them"),
+)

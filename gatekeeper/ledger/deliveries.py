@@ -1,0 +1,184 @@
+"""The verbs that look at whom a mailing goes to and what became of it; and at what else these people get about then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from difflib import SequenceMatcher
+
+from gatekeeper.directory.domains import Domains
+from gatekeeper.ledger.context import NotFound, VerbContext
+from gatekeeper.ledger.lists import ListPage
+from gatekeeper.ledger.mailings import find, question_of
+from gatekeeper.ledger.sight import Sight, check_may_read, involved_in_mailing, sight, viewer
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.message import subject_key
+from gatekeeper.store import deliveries, mailings, neighbours, tallies, views
+from gatekeeper.store.deliveries import AnswerCount, KeptRecipient, Pace, QueuedRelease, RecipientFilters
+from gatekeeper.store.neighbours import Neighbour, SenderRecord
+from gatekeeper.store.tallies import NOTHING, Tally
+from gatekeeper.store.views import MailingView
+
+__all__ = ["AnswerCount", "Delivery", "KeptRecipient", "Neighbour", "Recipients", "Surroundings"]
+_DAYS = timedelta(days=7)
+_MOST = 500  # recipients on a page
+_ALIKE = 0.6  # of two subjects, from which on they are like each other
+_HOUR = 3_600.0
+
+
+@immutable
+class Recipients:
+    """Whose recipients are looked through, which of them, and which part; "" for all."""
+
+    agency: str = ""
+    state: str = ""
+    limit: int = 100
+    after: str = ""
+    case: str = ""  # for which an admin or auditor reads them
+    is_noted: bool = False  # the timeline knows already that this person reads them
+
+
+@immutable
+class Delivery:
+    """What became of a mailing: recipients of what is stored by domain and answer, and what waits to be sent."""
+
+    mailing: MailingView
+    tally: Tally
+    inside: tuple[AnswerCount, ...]
+    outside: tuple[AnswerCount, ...]
+    queue: tuple[QueuedRelease, ...]
+    pace: Pace  # of this mailing, in the last hour in which it was sent
+
+
+@immutable
+class Surroundings:
+    """What somebody who decides wants to know beside the mailing itself."""
+
+    neighbours: tuple[Neighbour, ...]  # those with a like subject first
+    like: frozenset[str]  # ids of these
+    record: SenderRecord
+    minutes: float | None  # that sending it takes by the pace of the last 24 hours; None where it is not known
+    a_minute: float | None
+    waiting: int  # recipients of it that wait
+
+
+def recipients(ctx: VerbContext, number: int, sought: Recipients) -> ListPage[KeptRecipient]:
+    """Return a part of the recipients for somebody who may read them, which the timeline notes first (S4, D4).
+
+    Raises NotFound, NotAllowed, LedgerError.
+    """
+    mailing = _readable(ctx, number, sought.case)
+    if not sought.is_noted:
+        _note(ctx, mailing, "read", sought)
+    filters = RecipientFilters(sought.agency, sought.state)
+    after = _place(sought.after)
+    return deliveries.recipients_of(ctx.connection, mailing.key, filters, min(sought.limit, _MOST), after)
+
+
+def take_recipients(ctx: VerbContext, number: int, sought: Recipients) -> list[KeptRecipient]:
+    """Return all of them for somebody who takes a copy, which the timeline notes each time. Raises as `recipients`."""
+    mailing = _readable(ctx, number, sought.case)
+    _note(ctx, mailing, "downloaded", sought)
+    filters = RecipientFilters(sought.agency, sought.state)
+    return list(deliveries.all_recipients_of(ctx.connection, mailing.key, filters))
+
+
+def _note(ctx: VerbContext, mailing: MailingView, act: str, sought: Recipients) -> None:
+    details = {"case": sought.case} if sought.case else {}
+    mailings.note(ctx.connection, mailing, act, replace(ctx.act, reason="recipients", details=details))
+
+
+def _readable(ctx: VerbContext, number: int, case: str) -> MailingView:
+    """Return a mailing whose recipients somebody may read: of a mailing of several senders none of them may."""
+    mailing = find(ctx.connection, number, lock=False)
+    events = views.timeline(ctx.connection, mailing.key)
+    who = involved_in_mailing(ctx, mailing, events)
+    found = sight(ctx.ruleset, question_of(ctx, mailing, events), who, ctx.act.by)
+    if found is Sight.NOTHING:
+        raise NotFound(f"M-{number}: no such mailing")
+    is_shared = ctx.act.by in who.owners and len(who.owners) > 1
+    check_may_read(mailing.id, Sight.FACTS if is_shared else found, ctx.ruleset, ctx.act.by, case)
+    return mailing
+
+
+def _place(after: str) -> tuple[int, int] | None:
+    if not after:
+        return None
+    found = re.fullmatch(r"(\d{1,18})\.(\d{1,9})", after)
+    if found is None:
+        raise NotFound(f"after {after!r}: expected what the part before names as the next")
+    return int(found[1]), int(found[2])
+
+
+def delivery(ctx: VerbContext, number: int) -> Delivery:
+    """Return what became of a mailing, for somebody who may see it; raises NotFound."""
+    mailing = _visible(ctx, number)
+    connection, key = ctx.connection, mailing.key
+    agencies = {id: agency.domains for id, agency in ctx.ruleset.agencies.items()}
+    domains = Domains(agencies, ctx.ruleset.domains, ctx.ruleset.outside)
+    found = deliveries.answers_of(connection, key)
+    is_inside = {each.domain: domains.place(each.domain)[0] for each in found}
+    sent = deliveries.batches_sent_of(connection, key)
+    return Delivery(
+        mailing,
+        tallies.tallies_of(connection, [key]).get(key, NOTHING),
+        tuple(each for each in found if is_inside[each.domain]),
+        tuple(each for each in found if not is_inside[each.domain]),
+        tuple(deliveries.queued_of(connection, key)),
+        deliveries.pace_of(connection, sent, ctx.now - _HOUR),
+    )
+
+
+def _visible(ctx: VerbContext, number: int) -> MailingView:
+    mailing = find(ctx.connection, number, lock=False)
+    if not ctx.act.by:
+        return mailing
+    events = views.timeline(ctx.connection, mailing.key)
+    who = involved_in_mailing(ctx, mailing, events)
+    if sight(ctx.ruleset, question_of(ctx, mailing, events), who, ctx.act.by) is Sight.NOTHING:
+        raise NotFound(f"M-{number}: no such mailing")
+    return mailing
+
+
+def surroundings(ctx: VerbContext, number: int) -> Surroundings:
+    """Return what the same people get seven days before and after, what the sender sent, how long sending takes (T4).
+
+    Only what the person of the act may see. Raises NotFound.
+    """
+    mailing = _visible(ctx, number)
+    at, by = mailing.held_at or mailing.started_at, ctx.act.by
+    seen = viewer(ctx.ruleset, by) if by else None
+    day = ctx.calendar.day(moment_of(at))
+    since, until = (day - _DAYS).isoformat(), (day + _DAYS).isoformat()
+    beside = [
+        *neighbours.mailings_beside(ctx.connection, mailing, at, seen),
+        *neighbours.requests_beside(ctx.connection, mailing, (since, until), seen),
+    ]
+    like = frozenset(each.id for each in beside if _is_like(mailing.subject, each.subject))
+    waiting = tallies.tallies_of(ctx.connection, [mailing.key]).get(mailing.key, NOTHING).waiting
+    pace = deliveries.pace_of(ctx.connection, deliveries.last_sent(ctx.connection, ctx.now), ctx.now - 24 * _HOUR)
+    a_minute = pace.a_minute
+    return Surroundings(
+        tuple(sorted(beside, key=lambda each: (each.id not in like, each.planned or "", each.at or 0.0))),
+        like,
+        neighbours.record_of(ctx.connection, mailing.sender, ctx.now),
+        waiting / a_minute if a_minute else None,
+        a_minute,
+        waiting,
+    )
+
+
+def _is_like(one: str, other: str) -> bool:
+    mine, theirs = subject_key(one), subject_key(other)
+    if not mine or not theirs:
+        return False
+    return mine == theirs or SequenceMatcher(None, mine[:200], theirs[:200]).quick_ratio() >= _ALIKE
+
+
+def states() -> Iterable[str]:
+    """Return the states of recipients."""
+    return [each.value for each in RecipientState]
