@@ -6,8 +6,8 @@ Programs of earlier schemas work on this one; of what they store, and of what wa
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0025"
+down_revision = "0024"
 
 
 def upgrade() -> None:
