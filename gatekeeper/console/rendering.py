@@ -94,6 +94,7 @@ def _navigation(ruleset: Ruleset, visitor: Visitor | None) -> list[tuple[str, st
         ("/permits", _("Permits"), who_decides or who_asks or all_see),
         ("/emergency", _("Emergency"), who_asks),
         ("/suspensions", _("Suspensions"), may_suspend(ruleset, by)),
+        ("/people", _("People"), is_admin),
         ("/health", _("Health"), is_admin),
         ("/check", _("May I?"), True),
     )
@@ -116,6 +117,11 @@ def _day(zone: tzinfo) -> Callable[[float | datetime], str]:
     return shown
 
 
+_ACCOUNT_STATES: Mapping[str, Callable[[], str]] = {
+    "invited": lambda: _("invited"),
+    "enrolled": lambda: _("set up"),
+    "disabled": lambda: _("disabled"),
+}
 _METHODS: Mapping[str, Callable[[], str]] = {  # how somebody has signed in, in words
     "start": lambda: _("a link of an administrator"),
     "password": lambda: _("password and code"),
@@ -133,6 +139,8 @@ def _machine_time(moment: float | datetime) -> str:
 _ENVIRONMENT.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
 _ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
 _ENVIRONMENT.filters["said"] = lambda state: _(said(state))
+_ENVIRONMENT.filters["account_state"] = lambda state: _ACCOUNT_STATES[state]()
+_ENVIRONMENT.filters["role"] = lambda role: _(role)
 _ENVIRONMENT.filters["method"] = lambda method: _METHODS[method]()
 _ENVIRONMENT.filters["program"] = program_name
 _ENVIRONMENT.filters["line"] = plain

@@ -14,6 +14,7 @@ from gatekeeper.console.pages import (
     may_i,
     messages,
     oidc_signin,
+    people,
     permits,
     queue,
     request_steps,
@@ -43,4 +44,5 @@ ROUTES: tuple[PageRoute, ...] = (
     *permits.ROUTES,
     *suspensions.ROUTES,
     *health.ROUTES,
+    *people.ROUTES,
 )

@@ -14,6 +14,8 @@ from tests.peers import free_port, listens, missing, require, wait_for
 from tests.peers.gate import Gate
 
 CIO, HEAD, PASSWORD = "cio@example.gov", "clerk@doa.example.gov", "three tall pelicans"
+ADMIN = "admin@example.gov"
+RULES = SMALL.replace("people:\n", f"people:\n  {ADMIN}: {{roles: [admin]}}\n")
 DEVICE = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -45,7 +47,7 @@ def gate(port):
         "GATEKEEPER_PUBLIC_URL": f"http://localhost:{port}",  # passkeys are for names, not for bare addresses
         "GATEKEEPER_SIGNIN": "local,link",
     }
-    with Gate("maildir:out", rules=SMALL, environment=own) as gate:
+    with Gate("maildir:out", rules=RULES, environment=own) as gate:
         wait_for(lambda: listens(port), lambda: gate.log())
         yield gate
 
@@ -87,7 +89,7 @@ def test_a_passkey_is_set_up_and_signs_in_and_a_second_one_is_added(browser, gat
     check(page, "enrolment")
     page.get_by_label("Name of this device").fill("Phone")
     page.get_by_role("button", name="Set up a passkey").click()
-    page.get_by_role("heading", name="Your account").wait_for()
+    page.wait_for_url("**/account")
     assert "The passkey is set up" in page.get_by_role("status").inner_text()
     check(page, "account")
     page.get_by_role("button", name="Sign out").click()
@@ -181,3 +183,17 @@ def test_pages_of_signing_in_are_sound_in_every_state(browser, gate, port):
     page.goto(invited(gate, port, "sound@doa.example.gov"))
     page.get_by_role("button", name="Set up password and app").click()
     check(page, "a wrong enrolment")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
+def test_people_are_sound_and_an_account_is_made_there(browser, gate, port, width, scheme):
+    page, _ = opened(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.goto(invited(gate, port, ADMIN, "link"))
+    page.get_by_role("button", name="Sign in as").click()
+    page.goto(f"http://localhost:{port}/people")
+    page.get_by_label("Address of a person").fill(f"p{width}@doa.example.gov")
+    page.get_by_role("button", name="Make an account").click()
+    assert page.get_by_text(f"http://localhost:{port}/signin/enrol/").is_visible()
+    check(page, "people")
+    page.get_by_role("button", name=f"Disable p{width}@doa.example.gov").click()
+    assert "is disabled" in page.get_by_role("status").inner_text()
