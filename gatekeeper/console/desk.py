@@ -17,9 +17,10 @@ from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import SessionView, Signins
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.active import Policy
-from gatekeeper.settings import SigningIn
+from gatekeeper.settings import SigningIn, contains, read_networks
 
 _MOST_REMEMBERED = 10_000
+_ANYWHERE = read_networks("0.0.0.0/0,::/0")
 
 
 @dataclass(slots=True)
@@ -100,6 +101,11 @@ class Desk:
     def issuer(self) -> str:
         """The host of the OpenID Connect issuer, by which people know it."""
         return urlsplit(self.signing_in.oidc_issuer).netloc
+
+    @property
+    def can_passkey(self) -> bool:
+        """True where browsers have passkeys for the console's host: they are for names, not for bare addresses."""
+        return not contains(_ANYWHERE, urlsplit(self.url).hostname or "")
 
     @property
     def is_secure(self) -> bool:

@@ -56,6 +56,8 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
     told = desk.said.take(visitor.token) if visitor else None
     values = {
         "visitor": visitor,
+        "ends": desk.signins.ends(visitor.session) if visitor else None,
+        "can_passkey": desk.can_passkey,
         "title": ruleset.title,
         "contact": ruleset.contact,
         "navigation": _navigation(ruleset, visitor),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import SequenceMatcher
@@ -54,7 +55,12 @@ def _turn() -> Iterator[None]:
 def hash_password(password: str) -> str:
     """Return the hash that is stored of a password. Raises Busy."""
     with _turn():
-        return _HASHER.hash(password)
+        return _HASHER.hash(_one_spelling(password))
+
+
+def _one_spelling(password: str) -> str:
+    """Return a password in one spelling: keyboards differ in whether an accent is part of its letter (RFC 8265)."""
+    return unicodedata.normalize("NFC", password)
 
 
 @cache
@@ -67,7 +73,7 @@ def is_password(stored: str | None, given: str) -> bool:
     """Return True where this is the password of a hash; for None it takes as long, and is False. Raises Busy."""
     with _turn():
         try:
-            return _HASHER.verify(stored or _nobodys(), given[:MOST_PASSWORD]) and stored is not None
+            return _HASHER.verify(stored or _nobodys(), _one_spelling(given[:MOST_PASSWORD])) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 

@@ -62,6 +62,14 @@ def login_of(proof: Proof) -> str:
 
 
 @immutable
+class SessionEnd:
+    """In how many seconds a session ends by itself, and after how many without a click."""
+
+    left: int
+    idle: int
+
+
+@immutable
 class Signins:
     """Sessions on one database. Args: `idle` and `limit` in seconds, after which one ends by itself."""
 
@@ -80,6 +88,7 @@ class Signins:
         Raises NotAllowed for who is disabled, StoreError.
         """
         token, now = secrets.token_urlsafe(_TOKEN_OCTETS), self.clock()
+        self.store.call(partial(signins.forget, now=now, idle=self.idle, limit=self.limit))
         shown = proof if proof.method in (PROXY, OIDC) else replace(proof, shown_at=now)
         session = SessionView(signins.hashed(token), shown, client, program[:200], now, now)
         self.store.call(partial(_begin, session=session))
@@ -104,6 +113,11 @@ class Signins:
         """Return True where somebody has shown a short while ago who they are."""
         shown = session.proof.shown_at
         return shown is not None and self.clock() - shown <= FRESH
+
+    def ends(self, session: SessionView) -> SessionEnd:
+        """Return when a session that is used now ends by itself."""
+        left = self.limit - (self.clock() - session.began_at)
+        return SessionEnd(int(min(self.idle, left)), int(self.idle))
 
     def end(self, token: str) -> None:
         """End the session of a token. Raises StoreError."""

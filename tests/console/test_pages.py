@@ -194,7 +194,7 @@ class Inline(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        self.found += [tag] * (tag in ("script", "style"))
+        self.found += [tag] * (tag == "style" or (tag == "script" and "src" not in dict(attributes)))
         self.found += [name for name, value in attributes if name == "style" or name.startswith("on")]
         self.found += [value for _, value in attributes if (value or "").startswith("javascript:")]
 

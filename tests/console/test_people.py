@@ -79,6 +79,8 @@ async def test_an_account_from_invitation_to_its_end(desk):
     post(client, "/accounts", address=CIO, act="reset")
     assert [one.state for one in accounts.list_accounts(desk.signins)] == ["invited"]
     assert post(client, "/accounts", address="nobody", act="add").status_code == 422
+    stranger = post(client, "/accounts", address="cio@example.org", act="add")
+    assert stranger.status_code == 422 and "no address of this organisation" in stranger.text
     own = post(client, "/accounts", address=ADMIN, act="disable")
     assert own.status_code == 422 and "your own account" in own.text
 

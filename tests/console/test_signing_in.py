@@ -258,6 +258,13 @@ def test_what_no_passkey_has_signed_opens_nothing(desk, answer):
     assert client.post("/signin/passkey", data={"answer": answer}).status_code == 422  # each challenge once
 
 
+def test_no_passkeys_are_offered_at_a_bare_address(scene):
+    desk = replace(make_desk(scene), url="http://127.0.0.1:8025")
+    client = TestClient(make_app(desk), base_url=desk.url, follow_redirects=False)
+    enrol = client.get(f"/signin/enrol/{accounts.add_account(desk.signins, CIO)}").text
+    assert "passkey" not in client.get("/signin").text.lower() and "data-passkey" not in enrol and "Password" in enrol
+
+
 # -- how often, how long, and who at all -------------------------------------------------------------------------
 
 

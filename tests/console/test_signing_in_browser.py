@@ -46,6 +46,7 @@ def gate(port):
         "GATEKEEPER_CONSOLE": f"127.0.0.1:{port}",
         "GATEKEEPER_PUBLIC_URL": f"http://localhost:{port}",  # passkeys are for names, not for bare addresses
         "GATEKEEPER_SIGNIN": "local,link",
+        "GATEKEEPER_SESSION_IDLE": "153s",
     }
     with Gate("maildir:out", rules=RULES, environment=own) as gate:
         wait_for(lambda: listens(port), lambda: gate.log())
@@ -98,7 +99,11 @@ def test_a_passkey_is_set_up_and_signs_in_and_a_second_one_is_added(browser, gat
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url("**/mailings?state=held")
     page.goto(f"http://localhost:{port}/account/passkeys")
-    check(page, "passkeys")
+    page.get_by_text("You will be signed out in two minutes.").wait_for()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    check(page, "passkeys, about to be signed out")
+    page.get_by_role("button", name="Stay signed in").click()
+    page.get_by_text("You will be signed out in two minutes.").wait_for(state="hidden")
     assert page.get_by_text("Phone").first.is_visible()
     page.get_by_role("button", name="Remove Phone").click()
     assert "only way into the account" in page.get_by_role("main").inner_text()

@@ -157,6 +157,12 @@ def test_reset_takes_everything_away_and_disable_keeps_out_by_any_method(sign, c
         accounts.reset_account(sign, "nobody@example.gov")
 
 
+def test_a_letter_with_an_accent_is_one_however_a_keyboard_spells_it(sign, clock):
+    token = accounts.add_account(sign, CIO)
+    credentials.enrol_password(sign, token, NewPassword("Wolke über Berlin", code_at(clock, -1), SECRET))
+    assert credentials.sign_in_by_password(sign, CIO, "Wolke u\u0308ber Berlin", code_at(clock))
+
+
 # -- passkeys ----------------------------------------------------------------------------------------------------
 
 

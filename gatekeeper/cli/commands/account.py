@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -24,9 +25,11 @@ from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.table import table
 from gatekeeper.ledger import accounts
 from gatekeeper.ledger.context import LedgerError, NotFound
-from gatekeeper.ledger.signins import ENROL, PATHS, START, Signins
+from gatekeeper.ledger.signins import ENROL, PATHS, START, Signins, may_sign_in
 from gatekeeper.lib.moments import utc_text
+from gatekeeper.service.ledger_in_force import NotInForce, rules_in_force
 from gatekeeper.settings import Settings, SettingsError
+from gatekeeper.store import Store
 
 _HOURS = 24.0
 _SETTINGS = setting_options("console", "database", "database_timeout", "public_url")
@@ -102,6 +105,7 @@ def _invite(address: str, as_json: bool, given: dict[str, Any], change: Callable
     whose, settings = _address(address), settings_of(given)
     base = _base(settings)
     with open_store(settings) as store:
+        _warn_of_stranger(store, whose)
         try:
             token = change(Signins(store, clock=store.now), whose)
         except NotFound as error:
@@ -110,6 +114,13 @@ def _invite(address: str, as_json: bool, given: dict[str, Any], change: Callable
             raise Failure(str(error), DATA_ERROR) from None
     found = {"address": whose, "link": f"{base}{PATHS[ENROL]}{token}", "hours": accounts.ENROL_SECONDS / 3_600}
     print_json(found) if as_json else click.echo(found["link"])
+
+
+def _warn_of_stranger(store: Store, address: str) -> None:
+    """Say that somebody cannot sign in yet whom the rules in force do not know; they may be about to."""
+    with suppress(NotInForce):
+        if not may_sign_in(rules_in_force(store), address):
+            click.echo(f"gatekeeper: {address} is neither inside nor in rules.yaml: nobody signs in so", err=True)
 
 
 def _address(text: str) -> str:

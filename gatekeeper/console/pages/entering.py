@@ -70,8 +70,7 @@ def enter(desk: Desk, request: Request, proof: Proof, place: str) -> Response:
     """
     if not may_sign_in(ledger_for(desk, request).ruleset, proof.address):
         event(f"{request.state.id} not ours", _who(proof.address, client_of(request)), WARNING)
-        words = {"who": proof.address}
-        raise Refused(403, _("%(who)s is no address of this organisation, and nobody that the rules name") % words)
+        raise Refused(403, not_ours(proof.address))
     token = desk.signins.begin(proof, client_of(request), request.headers.get("user-agent", ""))
     visitor = visitor_for(desk, request)
     if visitor is not None:
@@ -83,6 +82,11 @@ def enter(desk: Desk, request: Request, proof: Proof, place: str) -> Response:
     forget_step(desk, answer)
     request.state.token = token
     return answer
+
+
+def not_ours(address: str) -> str:
+    """Return what is said of an address that may not sign in."""
+    return _("%(who)s is no address of this organisation, and nobody that the rules name") % {"who": address}
 
 
 def remember(desk: Desk, answer: Response, kind: str, details: Mapping[str, str]) -> None:

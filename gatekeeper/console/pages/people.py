@@ -20,12 +20,13 @@ from gatekeeper.console.pages.common import (
     to,
     visitor_of,
 )
+from gatekeeper.console.pages.entering import not_ours
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger import accounts
 from gatekeeper.ledger.context import LedgerError, NotAllowed
 from gatekeeper.ledger.people import people, require_admin, require_another
-from gatekeeper.ledger.signins import ENROL, PATHS
+from gatekeeper.ledger.signins import ENROL, PATHS, may_sign_in
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.ops.log import Address, event
 from gatekeeper.rules.ruleset import calendar_of
@@ -92,6 +93,8 @@ def change_account(desk: Desk, request: Request) -> Response:
     if not is_valid(given):
         return _people(desk, request, 422, address=_("Write a mail address, such as name@example.gov."))
     address = normalise(given)
+    if act == _ADD and not may_sign_in(ledger_for(desk, request).ruleset, address):
+        return _people(desk, request, 422, address=not_ours(address))
     try:
         told = _changed(desk, token, address, by, act)
     except NotAllowed:

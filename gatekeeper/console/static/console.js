@@ -1,4 +1,4 @@
-// The one script of the console: passkeys. Every other page works without it.
+// The one script of the console: passkeys, and a warning before a session ends. All else works without it.
 
 const buttons = document.querySelectorAll("button[data-passkey]");
 
@@ -30,4 +30,28 @@ async function ask(place, fields) {
     ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
     : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
   return credential.toJSON();
+}
+
+// Two minutes before a session ends by itself, and half a minute more, since its use is noted no oftener.
+const idle = document.getElementById("idle");
+
+if (idle) {
+  warnIn(Number(idle.dataset.left));
+  idle.querySelector("button").addEventListener("click", stay);
+}
+
+function warnIn(seconds) {
+  setTimeout(() => show(idle.dataset.words, Number(idle.dataset.left) >= Number(idle.dataset.idle)), Math.max(0, seconds - 150) * 1000);
+}
+
+function show(words, canStay) {
+  idle.querySelector("p").textContent = words;
+  idle.querySelector("button").hidden = !canStay;
+}
+
+async function stay() {
+  const answer = await fetch("/accessibility", { method: "HEAD" });
+  if (!answer.ok) return;
+  show("", false);
+  warnIn(Number(idle.dataset.idle));
 }
