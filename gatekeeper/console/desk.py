@@ -11,6 +11,7 @@ from hashlib import sha256
 from threading import Lock
 from urllib.parse import urlsplit
 
+from gatekeeper.console.live import Streams
 from gatekeeper.console.oidc import Issuer
 from gatekeeper.console.rates import Rates
 from gatekeeper.ledger.service import LedgerService
@@ -81,6 +82,8 @@ class Desk:
     oidc: Issuer | None = None
     policy: Callable[[], Policy | None] = lambda: None  # with the directory; None where that cannot be read here
     most_upload: int = 50 * 1024 * 1024  # octets
+    streams: Streams = field(default_factory=Streams)
+    counted: Memory = field(default_factory=Memory)  # by person and newest event: how much waits for them
     said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
     done: Memory = field(default_factory=Memory)  # by person and key of a form: the page that its act led to
     codes: Memory = field(default_factory=Memory)  # by session: new recovery codes, until they were kept

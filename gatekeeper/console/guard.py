@@ -44,6 +44,7 @@ _HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
 }
 _LOOPBACK = read_networks(LOOPBACK)
+APPEARANCE, THEMES = "gatekeeper-appearance", ("auto", "light", "dark")  # a cookie, and its values
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -182,6 +183,12 @@ def step_cookie(desk: Desk) -> str:
 def cookie_name(desk: Desk) -> str:
     """Return the name of the session's cookie; by TLS one that only this host can set."""
     return "__Host-gatekeeper" if desk.is_secure else "gatekeeper"
+
+
+def appearance_for(request: Request) -> tuple[str, bool]:
+    """Return light, dark or auto, and whether keys are shortcuts, as somebody has chosen in this browser."""
+    theme, _, keys = request.cookies.get(APPEARANCE, "").partition(".")
+    return theme if theme in THEMES else "auto", keys != "off"
 
 
 def is_own_form(visitor: Visitor, given: object) -> bool:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from gatekeeper.console.desk import Desk, Visitor
-from gatekeeper.console.guard import ledger_for, visitor_for
+from gatekeeper.console.guard import appearance_for, ledger_for, visitor_for
 from gatekeeper.console.program_names import program_name
 from gatekeeper.console.words import _, language, ngettext, plural
 from gatekeeper.ledger.sight import asks, decides, sees_all
@@ -66,7 +66,10 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
         "request_id": request.state.id,
         "static": _PATHS,
         "language": language,
+        "appearance": appearance_for(request),
+        "waits": _waits(desk, request, visitor) if visitor and decides(ruleset, visitor.address) else 0,
         "plural": plural,
+        "now": desk.signins.clock(),
         "next_place": lambda after: f"{request.url.path}?{_with(request, after=after)}",
         "zip_same": lambda names: [(name, name) for name in names],
         "time": _clock(ruleset.timezone),
@@ -74,6 +77,18 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
         **more,
     }
     return HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status)
+
+
+def _waits(desk: Desk, request: Request, visitor: Visitor) -> int:
+    """Return how many matters wait for somebody; counted anew where something has happened, and once a minute."""
+    ledger = ledger_for(desk, request)
+    minute = int(desk.signins.clock() // 60)
+    key = ("waits", visitor.address, ledger.ruleset.digest, ledger.newest_event(), minute)
+    known = desk.counted.get(key)
+    if known is None:
+        known = str(ledger.count_waiting(visitor.address))
+        desk.counted.note(key, known)
+    return int(known)
 
 
 def _with(request: Request, **changes: str) -> str:

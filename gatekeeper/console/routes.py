@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gatekeeper.console.pages import (
     account,
+    appearance,
     deciding,
     deliveries,
     enrolment,
     health,
+    live_events,
     local_accounts,
     mail_links,
     mailings,
@@ -45,4 +47,6 @@ ROUTES: tuple[PageRoute, ...] = (
     *suspensions.ROUTES,
     *health.ROUTES,
     *people.ROUTES,
+    *live_events.ROUTES,
+    *appearance.ROUTES,
 )

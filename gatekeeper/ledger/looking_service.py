@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from gatekeeper.ledger import deliveries, lists, looking, mailing_cases, request_cases, waiting
+from gatekeeper.ledger import changes, deliveries, lists, looking, mailing_cases, request_cases, waiting
+from gatekeeper.ledger.changes import Changes
 from gatekeeper.ledger.context import VerbContext, act_of
 from gatekeeper.ledger.deliveries import Delivery, KeptRecipient, Recipients, Surroundings
 from gatekeeper.ledger.lists import ListPage, Shown, Sought
@@ -24,6 +25,7 @@ from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, Store, batches, snapshots, versions
+from gatekeeper.store import events as stored_events
 from gatekeeper.store.batch_views import BatchView
 from gatekeeper.store.permits import PermitView
 from gatekeeper.store.requests import RequestView
@@ -139,6 +141,14 @@ class LookingService:
     def contents(self, batch: BatchView) -> Contents:
         """Return what the message of a batch shows: texts, links, files, defects."""
         return read_contents(self.store.writer.read(partial(batches.read_body, digest=batch.body)))
+
+    def newest_event(self) -> int:
+        """Return the number of the newest event of all timelines; 0 where there is none."""
+        return self.store.writer.read(stored_events.newest)
+
+    def changes(self, after: int, by: str) -> Changes:
+        """Return what has changed since an event, as far as somebody may see it."""
+        return self._see(changes.changes, after, by=by)
 
     # -- requests and permits ------------------------------------------------------------------------------------
 

@@ -103,6 +103,11 @@ class Signins:
             self.store.call(partial(signins.note_use, token=key, now=now))
         return found
 
+    def is_alive(self, token: str) -> bool:
+        """Return True where the session of a token has not ended; asking is no use of it. Raises StoreError."""
+        find = partial(signins.find, token=signins.hashed(token), now=self.clock(), idle=self.idle, limit=self.limit)
+        return self.store.writer.read(find) is not None
+
     def sessions(self, address: str | None) -> list[SessionView]:
         """Return somebody's sessions, the one used last first; everybody's for None. Raises StoreError."""
         now = self.clock()

@@ -93,13 +93,26 @@ def _policy(stored: StoredRuleset) -> Policy | None:
         return None
 
 
+class _Server(uvicorn.Server):
+    """A server that ends the streams of open pages when it ends: they would keep it for as long as it waits."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what is on its way end."""
+        self._desk.streams.closed = True
+        await super().shutdown(sockets)
+
+
 def serve(settings: Settings, store: Store) -> None:
     """Serve the pages until SIGTERM. Raises SettingsError, NotInForce, OSError where the address cannot be had."""
     desk, place = _desk(settings, store), settings.console
     assert place is not None  # else it had no address
     desk.service()
     log.info("console: %s", desk.url)
-    uvicorn.Server(_config(desk, place)).run()
+    _Server(_config(desk, place), desk).run()
 
 
 def _desk(settings: Settings, store: Store) -> Desk:
@@ -140,7 +153,7 @@ def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:
 # -- as a child of the gate --------------------------------------------------------------------------------------
 
 
-class _ChildServer(uvicorn.Server):
+class _ChildServer(_Server):
     """A server that ends at the gate's word: signals are the gate's, which knows the order in which all end."""
 
     @contextlib.contextmanager
@@ -161,7 +174,7 @@ async def live(line: socket.socket) -> None:
         ruleset = await _rules(desk)
         if settings.is_trial:
             _invite(desk)
-        server = _ChildServer(_config(desk, None))
+        server = _ChildServer(_config(desk, None), desk)
         serving = asyncio.create_task(server.serve([socket.socket(fileno=each) for each in orders.doors[CONSOLE]]))
         writer.write(Report(ruleset.digest, ruleset.title, None).encode())
         with contextlib.suppress(ConnectionError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import matter_people
@@ -71,3 +71,15 @@ class Act:
     login: str
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)  # of an approval: what was seen, and the terms
+
+
+def newest(connection: Connection) -> int:
+    """Return the number of the newest event; 0 where there is none."""
+    return connection.execute(select(func.max(events.c.id))).scalar() or 0
+
+
+def matters_after(connection: Connection, after: int, most: int) -> tuple[set[int], set[int]]:
+    """Return the keys of mailings and of requests that events after one are about."""
+    query = select(events.c.mailing_id, events.c.request_id).where(events.c.id > after)
+    rows = connection.execute(query.order_by(events.c.id.desc()).limit(most)).all()
+    return {row[0] for row in rows if row[0] is not None}, {row[1] for row in rows if row[1] is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, or_, select, true
@@ -45,6 +46,19 @@ def list_mailings(
     rows, is_more = rows_of(connection, select(mailings).where(*chosen), table.number, place)
     found = views.with_tallies(connection, rows)
     return _page(found, is_more, count_of(connection, chosen, table.number))
+
+
+def mailings_among(connection: Connection, keys: Iterable[int], viewer: Viewer | None) -> list[MailingView]:
+    """Return those of the mailings that have a number and that somebody may see. Args: `viewer` as above."""
+    table = mailings.c
+    chosen = (*NUMBERED, table.id.in_(list(keys)), seen_by(viewer, MAILING, table.id, table.agency))
+    return views.with_tallies(connection, list(connection.execute(select(mailings).where(*chosen)).mappings()))
+
+
+def requests_among(connection: Connection, keys: Iterable[int], viewer: Viewer | None) -> Sequence[RequestView]:
+    """Return those of the requests that somebody may see. Args: `viewer` as above."""
+    query = select(request_rows).where(request_rows.c.id.in_(list(keys)), _sees_request(viewer))
+    return requests.views_of(connection, list(connection.execute(query).mappings()))
 
 
 def list_requests(

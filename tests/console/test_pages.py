@@ -129,6 +129,8 @@ async def test_every_route_stands_in_the_docs_with_who_may_open_it():
 async def test_every_answer_has_the_headers_that_keep_other_sites_out(scene, desk):
     await hold(scene)
     client = browser(desk, CIO)
+    while desk.streams.begin(CIO):  # as many as there may be: a further one ends with 429
+        pass
     for route in ROUTES:
         place = re.sub(r"{\w+:int}", "1", route.path)
         answer = client.request(route.method, re.sub(r"{\w+}", "x", place))

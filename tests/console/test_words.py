@@ -83,10 +83,10 @@ async def test_the_pages_speak_another_language_where_there_is_a_catalogue(store
     client.headers["accept-language"] = "en-XA,en;q=0.5"
     for place in ("/waiting", "/mailings", "/mailings/M-1", "/account", "/accessibility", "/nowhere"):
         page = client.get(place)
-        assert ('<html lang="en-XA">' in page.text and "<h1>⟦" in page.text) or place == "/mailings/M-1", place
+        assert ('<html lang="en-XA"' in page.text and "<h1>⟦" in page.text) or place == "/mailings/M-1", place
     assert "⟦Why it is held" in client.get("/mailings/M-1").text
     client.headers["accept-language"] = "fr, en;q=0.1"
-    assert '<html lang="en">' in client.get("/waiting").text
+    assert '<html lang="en"' in client.get("/waiting").text
 
 
 @pytest.mark.parametrize(
