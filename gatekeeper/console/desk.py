@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gatekeeper.console.live import Streams
-from gatekeeper.console.oidc import Issuer
 from gatekeeper.console.rates import Rates
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import SessionView, Signins
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.active import Policy
 from gatekeeper.settings import SigningIn, contains, read_networks
+
+if TYPE_CHECKING:
+    from gatekeeper.console.oidc import Issuer
 
 _MOST_REMEMBERED = 10_000
 _ANYWHERE = read_networks("0.0.0.0/0,::/0")

@@ -24,10 +24,9 @@ from joserfc.jwk import KeySet
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry, Token
 
 from gatekeeper.address import is_valid, normalise
-from gatekeeper.lib.immutable import immutable
+from gatekeeper.console.identities import CALLBACK, Identity, IssuerError, NotVerified
 from gatekeeper.settings import SigningIn
 
-CALLBACK = "/signin/oidc/callback"
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _METADATA_SECONDS, _KEYS_SECONDS = 3_600.0, 60.0  # how long each is kept at least
 _TIMEOUT = 10.0  # seconds
@@ -37,26 +36,6 @@ _LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
 _TENANT = "{tenantid}"  # in the issuer's name of Entra ID for many tenants
 _TRUE = (True, "true", 1, "1")
 _NEEDED: ClaimsOption = {"essential": True}
-
-
-class IssuerError(Exception):
-    """An issuer that cannot be asked, or whose answer cannot be used; the text is for the log."""
-
-
-class NotVerified(IssuerError):
-    """An address that the issuer does not vouch for."""
-
-
-@immutable
-class Identity:
-    """Whom an issuer has let in, and when they last showed it who they are."""
-
-    address: str
-    issuer: str
-    subject: str
-    sid: str | None
-    id_token: str = field(repr=False)
-    shown_at: float | None = None
 
 
 @dataclass(slots=True)

@@ -19,12 +19,12 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from gatekeeper.console.app import make_app
 from gatekeeper.console.desk import Desk
-from gatekeeper.console.oidc import Issuer
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.ledger.service import LedgerService
@@ -34,9 +34,12 @@ from gatekeeper.policy.active import Policy
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
 from gatekeeper.service.messages import CONSOLE, END, Report, StartParameters
-from gatekeeper.settings import Endpoint, Settings, SettingsError
+from gatekeeper.settings import Endpoint, Settings, SettingsError, SigningIn
 from gatekeeper.store import Database, Store, StoreError
 from gatekeeper.store.rulesets import StoredRuleset
+
+if TYPE_CHECKING:
+    from gatekeeper.console.oidc import Issuer
 
 log = logging.getLogger("gatekeeper.console")
 _LARGEST_HEAD = 65_536  # octets of a request's line and header
@@ -119,7 +122,7 @@ def _desk(settings: Settings, store: Store) -> Desk:
     """Return the desk of these settings. Raises SettingsError where they would not be safe."""
     own, url = settings.signing_in, settings.console_url
     signins = Signins(store, own.session_idle, own.session_limit, store.now)
-    issuer = Issuer(own, url, store.now) if OIDC in own.signin else None
+    issuer = _issuer(own, url, store) if OIDC in own.signin else None
     return Desk(
         LedgerInForce(store, settings),
         signins,
@@ -129,6 +132,12 @@ def _desk(settings: Settings, store: Store) -> Desk:
         policy=PolicyInForce(store),
         most_upload=settings.listening.max_size,
     )
+
+
+def _issuer(own: SigningIn, url: str, store: Store) -> Issuer:
+    from gatekeeper.console.oidc import Issuer  # 15 MB, which no other way to sign in needs
+
+    return Issuer(own, url, store.now)
 
 
 def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:

@@ -366,6 +366,13 @@ def test_a_proxy_of_ours_says_who_somebody_is(desk):
     assert client.get("/account").status_code == 303 and desk.signins.session(token) is None
 
 
+def test_who_has_only_a_proxy_is_told_what_else_shows_who_they_are(scene):
+    client = at(make_desk(scene, replace(ALL, signin=("proxy",))), PROXY)
+    client.headers["X-Remote-User"] = CIO
+    client.post("/signin/proxy")
+    assert "cannot say that you are still there" in client.get("/signin/again?next=/account/codes").text
+
+
 def test_a_session_of_a_proxy_ends_where_the_proxy_names_nobody_any_more(desk):
     client = at(desk, PROXY)
     client.headers["X-Remote-User"] = CIO

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatekeeper.address import is_valid, normalise
 from gatekeeper.console import passkeys
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.pages.common import ANYBODY, Given, PageRoute, Refused
@@ -34,7 +35,7 @@ def sign_in_by_password(desk: Desk, request: Request) -> Response:
     require_method(desk, LOCAL)
     form = request.state.form
     address, password, code = (form.get(name, "").strip() for name in ("address", "password", "code"))
-    count_try(desk, request, address.casefold())
+    count_try(desk, request, normalise(address) if is_valid(address) else address)
     if not (address and password and code):
         return _form(desk, request, 422, **_missing(address, password, code))
     proof = credentials.sign_in_by_password(desk.signins, address, form["password"], code)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from logging import WARNING
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import visitor_for
-from gatekeeper.console.oidc import CALLBACK, Identity, Issuer, IssuerError, NotVerified
+from gatekeeper.console.identities import CALLBACK, Identity, IssuerError, NotVerified
 from gatekeeper.console.pages.common import ANYBODY, PageRoute, Refused, to
 from gatekeeper.console.pages.entering import enter, place_after, recall, remember, require_method
 from gatekeeper.console.words import _
 from gatekeeper.ledger.context import NotAllowed
 from gatekeeper.ledger.signins import OIDC, Proof
 from gatekeeper.ops.log import Address, event
+
+if TYPE_CHECKING:
+    from gatekeeper.console.oidc import Issuer
 
 
 def begin(desk: Desk, request: Request) -> Response:
