@@ -296,6 +296,10 @@ HOSTILE = {
     # what took the MIME reader longest, for its length, under a coverage-guided fuzzer (tests/fuzz/mime_reader.py)
     "empty parts": lambda n: mixed(b"--b\r\n\n" * (n // 4)),
     "empty messages of a digest": lambda n: mixed(b"--b\r\n\n--b\r\n\r\n" * (n // 8), kind="digest"),
+    "texts of a word": lambda n: mixed(b"--b\r\nContent-Disposition: filename=a.b\r\n\r\nHello.\r\n" * (n // 8)),
+    "parts of half a header": lambda n: mixed(
+        b'--b\r\nContent-ename=a.b\r\n--b\r\nConten\x8b\0t: filename="b"\r\n' * (n // 8)
+    ),
     "boundaries on texts": lambda n: mixed(b"--b\r\nContent-Type: text/plain; boundary=c\r\n\r\n--d\r\n" * (n // 4)),
     **{f"reply with {piece!r}": lambda n, piece=piece: reply(piece, 2 * n) for piece in IN_QUOTE},
     **{f"alternative of {piece!r}": lambda n, piece=piece: alternative(piece, 2 * n) for piece in BETWEEN_LINES},
