@@ -137,9 +137,8 @@ class Post:
 
     def shared_mailbox(self) -> Iterator[Letter]:
         """Several people answer under the address of their office, whose name stands in From."""
-        domain = self.chance.choice(self.organisation.domains)
-        office = f"office{self.chance.randrange(40)}@{domain}"
         person = self.organisation.one()
+        office = self.chance.choice(self.organisation.offices(person))
         to = self.organisation.outside() if self.chance.random() < 0.6 else self.organisation.some(1)
         text = f"{self.organisation.text(2, 4)}\r\n\r\nYour office"
         content = mail(office, f"Your inquiry {self.chance.randrange(10**5)}", text, (self._id(),))
@@ -259,12 +258,12 @@ class Post:
 
     def forwarded(self) -> Iterator[Letter]:
         """A newsletter from elsewhere that forty people have forwarded to a mailbox outside, by SRS."""
-        matter = self.matter("forwarded")
-        author, subject, text = "news@vendor.example.com", self._subject(), self.organisation.text(4, 9)
+        matter, vendor = self.matter("forwarded"), f"vendor{self.chance.randrange(200)}.example.com"
+        author, subject, text = f"news@{vendor}", self._subject(), self.organisation.text(4, 9)
         content = mail(author, f"Vendor news: {subject}", text, (self._id(),))
         for person in self.organisation.chance.sample(self.organisation.people, 40):
             domain = person.address.partition("@")[2]
-            srs = f"SRS0=h{self.chance.randrange(999)}=IX=vendor.example.com=news@{domain}"
+            srs = f"SRS0=h{self.chance.randrange(999)}=IX={vendor}=news@{domain}"
             yield Letter("forwarded", f"{matter} {person.address}", srs, tuple(self.organisation.outside()), content)
 
     def newsletter(self) -> Iterator[Letter]:
@@ -279,12 +278,13 @@ class Post:
         yield Letter("newsletter", self.matter("newsletter"), sender, tuple(own), content)
 
     def case_letter(self) -> Iterator[Letter]:
-        """A letter of a case system, with a bounce address for each, to somebody outside."""
+        """A letter of a case system, with a bounce address for each, from a network that is `separate`."""
         domain, number = self.organisation.domains[-1], self.chance.randrange(10**6)
         text = f"Dear applicant,\r\n\r\n{self.organisation.text(2, 5)}\r\n\r\nYour case number is {number}."
         content = mail(f"grants@{domain}", f"Your application {number}", text, (self._id(),))
         sender = f"bounce-{number}@{domain}"
-        yield Letter("case letter", self.matter("case"), sender, tuple(self.organisation.outside()), content)
+        to = tuple(self.organisation.outside())
+        yield Letter("case letter", self.matter("case"), sender, to, content, client="192.0.2.6")
 
     # -- mail to everybody --
 

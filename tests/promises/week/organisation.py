@@ -56,6 +56,7 @@ class Organisation:
     size: int
     chance: Random
     people: list[Person] = field(init=False)
+    numbers: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         domains = [
@@ -66,6 +67,7 @@ class Organisation:
         ]
         self.domains = [*domains, *(each for each in self.ruleset.domains if not each.startswith("*."))]
         self.people = [self._person(number) for number in range(self.size)]
+        self.numbers = {person.address: number for number, person in enumerate(self.people)}
 
     def _person(self, number: int) -> Person:
         first, last = self.chance.choice(_FIRST.split()), self.chance.choice(_LAST.split())
@@ -89,6 +91,13 @@ class Organisation:
     def one(self) -> Person:
         """Somebody."""
         return self.chance.choice(self.people)
+
+    def offices(self, person: Person) -> list[str]:
+        """Addresses of the offices that somebody answers for: one of fifty people, of every tenth person a second."""
+        number = self.numbers[person.address]
+        domain = person.address.partition("@")[2]
+        seconds = [f"office{number % 97}@{domain}"] if number % 10 == 0 else []
+        return [f"office{number // 50}@{domain}", *seconds]
 
     def text(self, least: int, most: int) -> str:
         """So many sentences, each of the beginning of one and the end of another: nobody has written them before."""
