@@ -17,6 +17,7 @@ from gatekeeper.lifecycle import MailingState
 from gatekeeper.message.preview import file_octets
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
+from gatekeeper.policy.approvers import Approvers
 from gatekeeper.store import Connection, batch_views, mailings, views
 from gatekeeper.store.batch_views import BatchView, StoredBatch
 from gatekeeper.store.batches import read_body
@@ -36,6 +37,7 @@ class MailingCase:
     events: list[EventView]
     agreements: Agreements = Agreements()
     missing: tuple[str, ...] = ()  # who must still agree, while it is held
+    still: int = 0  # how many of them
     whose: str = ""  # the same by name
 
 
@@ -84,7 +86,8 @@ def _case(ctx: VerbContext, mailing: MailingView, kept: list[BatchView]) -> Mail
     agreements = agreement.agreements_of(ctx.connection, mailing, events)
     question, yeses = question_of(ctx, mailing, events), agreements.days(ctx.ruleset)
     missing, whose = context.missing(ctx.ruleset, question, yeses), context.whose(ctx, question, yeses)
-    return replace(case, agreements=agreements, missing=missing, whose=whose)
+    still = Approvers(ctx.ruleset).number_missing(question, yeses)
+    return replace(case, agreements=agreements, missing=missing, whose=whose, still=still)
 
 
 def export(ctx: VerbContext, number: int) -> MailingCopy:

@@ -21,7 +21,7 @@ from gatekeeper.model import Likeness, Scope
 from gatekeeper.outbox import to_approvers, to_requesters
 from gatekeeper.outbox.held_content import HeldContent, request_content
 from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_request, likeness_of
-from gatekeeper.policy.approvers import Question
+from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.planned_rules import rules_for
 from gatekeeper.rules.likeness import unlike
 from gatekeeper.store import Connection, views
@@ -46,6 +46,7 @@ class RequestCase:
     stopped: stored_permits.PermitEffect | None = None  # what taking it back has stopped
     agreements: Agreements = Agreements()  # while it waits
     whose: str = ""  # who must still agree, by name
+    still: int = 0  # how many of them
     warnings: tuple[str, ...] = ()  # what is probably not meant, of one that was asked just now
 
 
@@ -294,6 +295,7 @@ def show(ctx: VerbContext, number: int) -> RequestCase:
         tuple(events),
         agreements=agreements if waits else Agreements(),
         whose=context.whose(ctx, question, yeses) if asks else "",
+        still=Approvers(ctx.ruleset).number_missing(question, yeses) if asks else 0,
     )
 
 

@@ -46,7 +46,7 @@ class Waiting:
     key: int  # in the database
     version: str = ""
     agreed: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+    missing: int = 0  # how many must still agree
     is_arriving: bool = False  # more of it came in the last minute
 
     @property
@@ -149,7 +149,7 @@ def _mailings(ctx: VerbContext) -> Iterator[Waiting]:
             yours=may_decide and by not in agreements.people,
             key=held.key,
             agreed=agreements.people,
-            missing=Approvers(ctx.ruleset).missing(question, days) if days else decided_by.missing(question),
+            missing=Approvers(ctx.ruleset).number_missing(question, days) if days else decided_by.missing(question),
         )
 
 
@@ -171,21 +171,21 @@ class _Deciders:
         heads = {agency.head for agency in ctx.ruleset.agencies.values() if agency.head}
         places = {each.delegate.to for each in ctx.ruleset.people.values() if each.delegate}
         self._telling = frozenset({*ctx.ruleset.people, *heads, *places, self._by})
-        self._found: dict[Question, tuple[bool, tuple[str, ...]]] = {}
+        self._found: dict[Question, tuple[bool, int]] = {}
 
     def includes(self, question: Question) -> bool:
         """Return True where the person may decide the question."""
         return self._answer(question)[0]
 
-    def missing(self, question: Question) -> tuple[str, ...]:
-        """Return who must agree, where nobody has yet."""
+    def missing(self, question: Question) -> int:
+        """Return how many must agree, where nobody has yet."""
         return self._answer(question)[1]
 
-    def _answer(self, question: Question) -> tuple[bool, tuple[str, ...]]:
+    def _answer(self, question: Question) -> tuple[bool, int]:
         alike = replace(question, id="", own=question.own & self._telling)
         if alike not in self._found:
             may = self._approvers.refusal(alike, self._by) is None
-            self._found[alike] = may, self._approvers.missing(alike, {})
+            self._found[alike] = may, self._approvers.number_missing(alike, {})
         return self._found[alike]
 
 
@@ -231,5 +231,5 @@ def _requests(ctx: VerbContext) -> Iterator[Waiting]:
             key=request.key,
             version=request.version,
             agreed=agreements.people,
-            missing=approvers.missing(question, agreements.days(ctx.ruleset)),
+            missing=approvers.number_missing(question, agreements.days(ctx.ruleset)),
         )

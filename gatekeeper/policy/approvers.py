@@ -98,6 +98,10 @@ class Approvers:
             for each in self._missing_of(question, term, represented)
         )
 
+    def number_missing(self, question: Question, agreed: Mapping[str, date]) -> int:
+        """Return how many must still agree; fewer may do where one person is asked by two terms."""
+        return sum(each.number for each in self.missing_people(question, agreed))
+
     def _acting(self, question: Question, agreed: Mapping[str, date]) -> dict[str, frozenset[str]]:
         """Return whom each person who approved acted for."""
         return {by: self._acts_for(by, day) - question.own for by, day in agreed.items() if by not in question.own}

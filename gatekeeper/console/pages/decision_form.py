@@ -11,7 +11,7 @@ from gatekeeper.ledger.service import Terms
 from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.immutable import immutable
 
-_CHOICES = frozenset({"approve", "changes", "deny"})
+DECISIONS = frozenset({"approve", "changes", "deny"})
 
 
 @immutable
@@ -46,7 +46,7 @@ def read_decision(form: dict[str, str], denials: Iterable[str]) -> DecisionForm:
 
 def _wrong(decision: str, reason: str) -> dict[str, str]:
     errors = {}
-    if decision not in _CHOICES:
+    if decision not in DECISIONS:
         errors["decision"] = _("Choose what to do: approve, ask for changes, or deny.")
     elif decision != "approve" and not reason:
         errors["reason"] = _("Say why: the sender reads it.")

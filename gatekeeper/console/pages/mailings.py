@@ -23,6 +23,7 @@ from gatekeeper.console.pages.common import (
     to,
     visitor_of,
 )
+from gatekeeper.console.pages.decision_form import DECISIONS
 from gatekeeper.console.pages.list_form import is_filtered, read_list
 from gatekeeper.console.pages.messages import note_reading
 from gatekeeper.console.rendering import page
@@ -72,7 +73,9 @@ def review_page(desk: Desk, request: Request, status: int = 200, **more: Any) ->
     mailing = seen.case.mailing
     case = case_for(desk, visitor, number) if seen.needs_case else ""
     batches = distinct(seen.case.batches if case else seen.readable)
-    values = {"errors": {}, "given": {}, "differences": (), "contents": None, **more}
+    chosen = request.query_params.get("decision", "")  # by the bar at the foot of a phone
+    given = {"decision": chosen} if chosen in DECISIONS else {}
+    values = {"errors": {}, "given": given, "differences": (), "contents": None, **more}
     values |= _contents(desk, request, batches)
     note_opened(desk, visitor, mailing.id, mailing.version)
     view = request.query_params.get("view", "rendered")

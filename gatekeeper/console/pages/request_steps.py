@@ -232,7 +232,10 @@ def _foreseen(desk: Desk, request: Request, step: str, status: int = 200, **more
     ruleset = ledger.ruleset
     found = [(ruleset.rule(id), say(ruleset, id, foreseen.draft)) for id in foreseen.rules] if foreseen else []
     explained = _explained(desk, draft, visitor_of(desk, request).address) if step == "rules" else None
-    options = {"foreseen": foreseen, "rules": found, "explained": explained, "errors": errors}
+    wanted, names = draft.wanted(), agency_names(desk, request)
+    options: dict[str, Any] = {"foreseen": foreseen, "rules": found, "explained": explained, "errors": errors}
+    options |= {"planned": wanted.planned, "needed_by": wanted.needed_by}
+    options["audiences"] = ", ".join(names.get(each, each) for each in wanted.audiences or ())
     return _step(desk, request, step, draft, status, **options, **more)
 
 
