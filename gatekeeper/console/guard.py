@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.ledger.service import LedgerService
-from gatekeeper.ledger.signins import PATHS, PROXY, login_of, may_sign_in
+from gatekeeper.ledger.signins import OIDC, PATHS, PROXY, login_of, may_sign_in
 from gatekeeper.settings import LOOPBACK, contains, read_networks
 
 log = logging.getLogger("gatekeeper.console")
@@ -140,6 +140,8 @@ def _visitor(desk: Desk, request: Request) -> Visitor | None:
     if session.proof.method == PROXY and named_by_proxy(desk, request) != session.address:
         desk.signins.end(token)  # the proxy has let somebody else in, or nobody
         return None
+    if desk.oidc and session.proof.method == OIDC:
+        desk.oidc.learn()  # where signing out leads
     return Visitor(session.address, token, session)
 
 

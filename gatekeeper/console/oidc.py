@@ -10,6 +10,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -48,6 +49,7 @@ class Issuer:
     transport: httpx2.BaseTransport | None = None
     _metadata: dict[str, Any] = field(default_factory=dict)
     _read_at: float = 0.0
+    _asked_at: float = 0.0
     _keys: KeySet | None = None
     _keys_at: float = 0.0
     _lock: Lock = field(default_factory=Lock)
@@ -60,6 +62,13 @@ class Issuer:
             if not self._metadata or self.clock() - self._read_at > _METADATA_SECONDS:
                 self._renew()
             return self._metadata
+
+    def learn(self) -> None:
+        """Ask what the issuer says of itself before a form leads there, once a minute at most; it may be away now."""
+        if not self._metadata and self.clock() - self._asked_at > _KEYS_SECONDS:
+            self._asked_at = self.clock()
+            with suppress(IssuerError):
+                self.metadata()
 
     def _renew(self) -> None:
         place = f"{self.settings.oidc_issuer.rstrip('/')}/.well-known/openid-configuration"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from hashlib import sha256
+from urllib.parse import quote
 
 from gatekeeper.ledger.context import LedgerError, NotFound
 from gatekeeper.ledger.signins import LINK, MAIL, PATHS, STEP_SECONDS, Proof, Signins, may_sign_in
@@ -69,7 +70,8 @@ def _mail(connection: Connection, sign: Signins, letterhead: Letterhead, asker: 
     token = secrets.token_urlsafe(32)
     signins.add_link(connection, _link(token, asker, now + STEP_SECONDS), now)
     local = asker.has_local and account is not None and _is_set_up(connection, account)
-    link = f"{asker.base}/signin" if local else f"{asker.base}{PATHS[MAIL]}{token}"
+    onward = f"?next={quote(asker.place)}" if asker.place else ""
+    link = f"{asker.base}/signin{onward}" if local else f"{asker.base}{PATHS[MAIL]}{token}"
     letter = LinkAsked(address, link, local, asker.client, asker.program, now + STEP_SECONDS)
     to_who_signs_in.send_link(connection, letterhead, letter, now)
     return True

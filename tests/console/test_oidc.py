@@ -147,7 +147,6 @@ def test_the_way_there_and_back(desk, place):
 
 def test_forms_may_lead_to_the_issuer_and_nowhere_else(desk, place):
     client = at(desk)
-    begin(place, client)
     policy = client.get("/signin").headers["content-security-policy"]
     assert f"form-action 'self' {NAME} https://pages.example.gov;" in policy
 
@@ -281,7 +280,8 @@ def test_an_issuer_that_is_away_is_said_to_be(desk, place, scene):
     place.down = True
     away = at(desk).post("/signin/oidc")
     assert away.status_code == 503 and away.headers["retry-after"] == "60"
-    assert at(desk).get("/signin").status_code == 200
+    assert [at(desk).get("/signin").status_code for _ in range(3)] == [200] * 3
+    assert place.asked.count("/.well-known/openid-configuration") == 2  # of a page that is shown, once a minute
     place.down, place.metadata = False, {"issuer": "https://evil.example"}
     assert at(desk).post("/signin/oidc").status_code == 503
     place.metadata = {"jwks_uri": None}

@@ -474,9 +474,9 @@ def test_a_link_ends_after_fifteen_minutes(desk, scene):
 
 def test_who_has_set_up_an_account_is_mailed_that_they_sign_in_by_it(desk, scene):
     enrolled(desk)
-    ask(at(desk))
+    ask(at(desk), next="/mailings/M-1")
     ((_, link, mail),) = mails(scene)
-    assert link == "/signin" and "you have an account" in mail.get_content()
+    assert link == "/signin?next=/mailings/M-1" and "you have an account" in mail.get_content()
 
 
 def test_links_of_one_kind_are_good_for_nothing_else(desk, scene):

@@ -28,6 +28,8 @@ def sign_in_again(desk: Desk, request: Request) -> Response:
 def _ways(desk: Desk, request: Request, again: bool) -> Response:
     methods = [each for each in desk.signing_in.signin if not (again and each == PROXY)]
     place = place_after(request)
+    if desk.oidc:
+        desk.oidc.learn()
     return page(desk, request, "signin.html", methods=methods, again=again, next=place, issuer=desk.issuer)
 
 
