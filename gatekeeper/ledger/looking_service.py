@@ -19,7 +19,7 @@ from gatekeeper.ledger.lists import ListPage, Shown, Sought
 from gatekeeper.ledger.looking import VisibleCase
 from gatekeeper.ledger.mailing_cases import MailingCase
 from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
-from gatekeeper.ledger.waiting import Waiting
+from gatekeeper.ledger.waiting import Queue
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
@@ -99,7 +99,7 @@ class LookingService:
         self._shown(seen.case.mailing)
         return seen
 
-    def waiting(self, by: str, sought: Sought = _ANY) -> ListPage[Waiting]:
+    def waiting(self, by: str, sought: Sought = _ANY) -> Queue:
         """Return a part of the mailings and requests that wait for a decision, and that somebody may see.
 
         Those that wait for them come first, and of these the soonest to end. Raises LedgerError.

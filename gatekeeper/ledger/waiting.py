@@ -24,7 +24,7 @@ from gatekeeper.store.held import HeldFacts, held_facts
 from gatekeeper.store.matter_people import MAILING, REQUEST
 from gatekeeper.store.views import MailingView
 
-__all__ = ["MatterKind", "Waiting", "count", "waiting"]
+__all__ = ["MatterKind", "Queue", "Waiting", "count", "waiting"]
 _FOR_EVER = math.inf
 _ARRIVES_SECONDS = 60.0  # since more of it came, in which it is said to be still arriving
 
@@ -56,28 +56,38 @@ class Waiting:
         return not self.yours, ends, self.kind.value, int(self.id[2:])
 
 
-def waiting(ctx: VerbContext, sought: Sought) -> ListPage[Waiting]:
-    """Return a part of what waits and the person may see. Raises LedgerError for a place that is none."""
-    after, by = _read_place(sought.after), ctx.act.by
-    known = (each for each in _all(ctx, sought.kind) if _is_sought(each, sought, by))
-    found = sorted(known, key=lambda each: each.place)
+@immutable
+class Queue:
+    """A part of what waits, and how many matters wait for the person whose queue it is."""
+
+    page: ListPage[Waiting]
+    yours: int
+
+
+def waiting(ctx: VerbContext, sought: Sought) -> Queue:
+    """Return a part of what waits and the person may see. Raises NotFound for a place that is none."""
+    after = _read_place(sought.after)
+    everything = list(_all(ctx))
+    found = sorted((each for each in everything if _is_sought(each, sought)), key=lambda each: each.place)
     rest = [each for each in found if after is None or each.place > after]
     is_more = len(rest) > sought.limit
     next = _write_place(rest[sought.limit - 1]) if is_more else None
-    return ListPage(_as_they_are(ctx, rest[: sought.limit]), next, len(found))
+    page = ListPage(_as_they_are(ctx, rest[: sought.limit]), next, len(found))
+    return Queue(page, sum(each.yours for each in everything))
 
 
 def count(ctx: VerbContext) -> int:
     """Return how many matters wait for the person of the act."""
-    return sum(each.yours for each in _all(ctx, ""))
+    return sum(each.yours for each in _all(ctx))
 
 
-def _is_sought(each: Waiting, sought: Sought, by: str) -> bool:
+def _is_sought(each: Waiting, sought: Sought) -> bool:
     """Return True for a matter that is looked for."""
     words = sought.words.lower().split()
     text = f"{each.id} {each.subject} {each.sender}".lower()
     return (
-        sought.agency in ("", each.agency)
+        sought.kind in ("", each.kind)
+        and sought.agency in ("", each.agency)
         and sought.sender.lower() in ("", each.sender)
         and (not sought.rule or sought.rule in each.rules)
         and (each.yours or not sought.mine)
@@ -117,11 +127,9 @@ def _read_place(text: str) -> tuple[bool, float, str, int] | None:
     return found[1] == "1", float(found[2]), found[3], int(found[4])
 
 
-def _all(ctx: VerbContext, kind: str) -> Iterator[Waiting]:
-    if kind != MatterKind.REQUEST:
-        yield from _mailings(ctx)
-    if kind != MatterKind.MAILING:
-        yield from _requests(ctx)
+def _all(ctx: VerbContext) -> Iterator[Waiting]:
+    yield from _mailings(ctx)
+    yield from _requests(ctx)
 
 
 # -- held mailings -----------------------------------------------------------------------------------------------

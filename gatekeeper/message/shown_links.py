@@ -8,7 +8,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.html_tags import attributes, decoded, read_tag, tokens
 from gatekeeper.message.links import normalised_host
 from gatekeeper.message.shown_text import READ
-from gatekeeper.message.template_links import urls_in
+from gatekeeper.message.template_links import addresses_in, urls_in
 from gatekeeper.message.text_parts import TextPart
 
 _MOST = 1_000
@@ -60,7 +60,8 @@ def _said(text: str) -> str:
 
 def _link(text: str, url: str) -> ShownLink:
     host = host_of(url)
-    said = {host_of(each) for each in urls_in(text)} - {""}
+    said = {host_of(each) for each in urls_in(text)} | {each.rpartition("@")[2] for each in addresses_in(text)}
+    said -= {""}
     return ShownLink(text, url, host, bool(said) and bool(host) and _bare(host) not in {_bare(each) for each in said})
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Text, cast, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, Text, cast, false, func, or_, select, true
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import matter_people
@@ -59,19 +59,29 @@ class ListPage(Generic[T]):
     count: int = 0  # of the whole list; MOST_COUNTED + 1 where there are more than that
 
 
-def rows_of(
-    connection: Connection, query: Select[Any], number: ColumnElement[int], place: Place
-) -> tuple[Sequence[RowMapping], bool]:
-    """Return the rows of a part of a list, the highest number first, and whether there are more."""
-    if place.after is not None:
-        query = query.where(number < place.after)
-    rows = connection.execute(query.order_by(number.desc()).limit(place.limit + 1)).mappings().all()
-    return rows[: place.limit], len(rows) > place.limit
+@immutable
+class Part:
+    """The rows of a part of a list, whether there are more, and how many the list has, as in ListPage."""
+
+    rows: Sequence[RowMapping]
+    is_more: bool
+    count: int
 
 
-def count_of(connection: Connection, conditions: Sequence[ColumnElement[bool]], number: ColumnElement[int]) -> int:
+def part_of(connection: Connection, table: Table, chosen: Sequence[ColumnElement[bool]], place: Place) -> Part:
+    """Return a part of a list of what has numbers, the highest number first."""
+    number = table.c.number
+    query = select(table).where(*chosen).order_by(number.desc()).limit(place.limit + 1)
+    query = query if place.after is None else query.where(number < place.after)
+    rows = connection.execute(query).mappings().all()
+    is_more = len(rows) > place.limit
+    is_all = place.after is None and not is_more
+    return Part(rows[: place.limit], is_more, len(rows) if is_all else _count(connection, chosen, number))
+
+
+def _count(connection: Connection, chosen: Sequence[ColumnElement[bool]], number: ColumnElement[int]) -> int:
     """Return how many rows meet these conditions, up to one more than MOST_COUNTED."""
-    some = select(number).where(*conditions).limit(MOST_COUNTED + 1).subquery()
+    some = select(number).where(*chosen).limit(MOST_COUNTED + 1).subquery()
     return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 

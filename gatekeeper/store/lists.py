@@ -14,13 +14,13 @@ from gatekeeper.store.db.schema import requests as request_rows
 from gatekeeper.store.filters import (
     Filters,
     ListPage,
+    Part,
     Place,
     Viewer,
-    count_of,
     has_words,
     is_own,
     lists,
-    rows_of,
+    part_of,
     seen_by,
 )
 from gatekeeper.store.matter_people import MAILING, PERMIT, REQUEST
@@ -39,13 +39,12 @@ def list_mailings(
     chosen: Conditions = [*NUMBERED, seen_by(viewer, MAILING, table.id, table.agency)]
     chosen += [table.sender == filters.sender] if filters.sender else []
     chosen += [table.agency == filters.agency] if filters.agency else []
-    chosen += [lists(table.reasons, filters.rule, "rule")] if filters.rule else []
+    chosen += [table.held_at.is_not(None), lists(table.reasons, filters.rule, "rule")] if filters.rule else []
     chosen += [is_own(MAILING, table.id, filters.mine)] if filters.mine else []
     chosen += _common(filters, table.state, table.changed_at)
     chosen += has_words(filters.words, table.number, table.subject, table.sender) if filters.words else []
-    rows, is_more = rows_of(connection, select(mailings).where(*chosen), table.number, place)
-    found = views.with_tallies(connection, rows)
-    return _page(found, is_more, count_of(connection, chosen, table.number))
+    part = part_of(connection, mailings, chosen, place)
+    return _page(views.with_tallies(connection, part.rows), part)
 
 
 def mailings_among(connection: Connection, keys: Iterable[int], viewer: Viewer | None) -> list[MailingView]:
@@ -74,8 +73,8 @@ def list_requests(
     chosen += _common(filters, table.state, table.changed_at)
     columns = (table.subject, table.purpose, table.requester, table.senders)
     chosen += has_words(filters.words, table.number, *columns) if filters.words else []
-    rows, is_more = rows_of(connection, select(request_rows).where(*chosen), table.number, place)
-    return _page(requests.views_of(connection, rows), is_more, count_of(connection, chosen, table.number))
+    part = part_of(connection, request_rows, chosen, place)
+    return _page(requests.views_of(connection, part.rows), part)
 
 
 def _sees_request(viewer: Viewer | None) -> Any:
@@ -102,8 +101,8 @@ def list_permits(connection: Connection, filters: Filters, viewer: Viewer | None
     chosen += _common(filters, table.state, table.given_at)
     columns = (table.subject, table.purpose, table.given_by, table.reason)
     chosen += has_words(filters.words, table.number, *columns) if filters.words else []
-    rows, is_more = rows_of(connection, select(permit_rows).where(*chosen), table.number, place)
-    return _page(permits.views_of(connection, rows), is_more, count_of(connection, chosen, table.number))
+    part = part_of(connection, permit_rows, chosen, place)
+    return _page(permits.views_of(connection, part.rows), part)
 
 
 def may_see_permit(viewer: Viewer | None) -> Any:
@@ -143,5 +142,5 @@ def _common(filters: Filters, state: ColumnElement[str], changed: ColumnElement[
     return chosen + ([changed >= filters.since] if filters.since is not None else [])
 
 
-def _page(found: list[Any], is_more: bool, count: int) -> ListPage[Any]:
-    return ListPage(found, found[-1].id if is_more else None, count)
+def _page(found: list[Any], part: Part) -> ListPage[Any]:
+    return ListPage(found, found[-1].id if part.is_more else None, part.count)

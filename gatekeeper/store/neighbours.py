@@ -15,7 +15,7 @@ from gatekeeper.store.matter_people import MAILING, REQUEST
 from gatekeeper.store.rows import mailing_name
 from gatekeeper.store.views import NUMBERED, MailingView
 
-_MOST = 200  # the largest ones, of which those of the same people are chosen
+_MOST = 100  # the largest ones, of which those of the same people are chosen
 _SPAN = 7 * 86_400.0
 _QUARTER = 90 * 86_400.0
 _OVER = (RequestState.DENIED, RequestState.WITHDRAWN, RequestState.REVOKED, RequestState.EXPIRED)

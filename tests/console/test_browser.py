@@ -26,6 +26,12 @@ PAGES = (
     *("/waiting", "/mailings", "/mailings?state=expired", "/mailings/M-3", "/mailings/M-3?view=text", "/requests"),
     *("/requests/R-1", "/permits", "/permits/P-1", "/permits/new", "/emergency", "/suspensions", "/health", "/check"),
     *("/account", "/accessibility", "/nowhere", "/mailings/M-99"),
+    "/waiting?q=nothing",
+    "/waiting?kind=request",
+    "/mailings?q=parking&since=2026-01-01",
+    "/mailings/M-3/recipients",
+    "/mailings/M-3/recipients?state=sent",
+    "/mailings/M-3/delivery",
 )
 STEPS = ("/requests", "/requests/new", "/requests/new/what", "/requests/new/when")
 HEAD = b"From: clerk@doa.example.gov\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
@@ -119,7 +125,7 @@ def test_a_held_mailing_is_decided_on_a_phone_in_two_taps(browser, gate, console
     frame = page.frame_locator("iframe[title='The message']")
     assert frame.get_by_text("Dear colleagues, choose a plan.").is_visible()
     assert frame.get_by_text("Picture from outside, not loaded: a picture").is_visible()
-    page.get_by_text("Approve", exact=True).click()
+    page.get_by_role("form", name="Decide").get_by_text("Approve", exact=True).click()
     page.get_by_role("button", name="Decide").click()
     assert page.get_by_role("status").inner_text() == "M-1 is released."
     assert gate.ask("mailing", "show", "M-1")["state"] == "released"
@@ -181,7 +187,7 @@ def test_a_sender_withdraws_what_waits(browser, gate, console):
 def test_a_denial_without_a_reason_says_where_and_keeps_the_choice(browser, gate, console):
     page, _ = signed_in(browser, gate, console)
     page.goto(f"{console}/mailings/M-5")
-    page.get_by_text("Deny", exact=True).click()
+    page.get_by_role("form", name="Decide").get_by_text("Deny", exact=True).click()
     page.get_by_role("button", name="Decide").click()
     assert page.get_by_role("alert").get_by_role("link", name="Say why: the sender reads it.").is_visible()
     assert page.get_by_role("radio", name="Deny").is_checked()
@@ -226,6 +232,11 @@ def test_axe_finds_nothing_on_any_page_in_any_state(browser, gate, console, widt
         page.get_by_role("button", name=button).click()
         assert page.get_by_role("alert").is_visible(), place
         check(page, f"a form that is wrong: {place}")
+    page.goto(f"{console}/waiting")
+    page.get_by_text("Decide those that are chosen").click()
+    page.get_by_role("button", name="Decide them").click()
+    assert page.get_by_role("alert").is_visible()
+    check(page, "a form for several that is wrong")
     asking, _ = signed_in(browser, gate, console, HEAD_OF_DOA, **usual)
     for place in STEPS:
         asking.goto(f"{console}{place}")

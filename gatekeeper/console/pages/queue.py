@@ -43,20 +43,20 @@ def waiting(desk: Desk, request: Request) -> Response:
 def _waiting(desk: Desk, request: Request, status: int = 200, **more: Any) -> Response:
     visitor, ledger = visitor_of(desk, request), ledger_for(desk, request)
     sought = read_list(request, kinds=MatterKind)
-    found = ledger.waiting(visitor.address, sought)
+    queue = ledger.waiting(visitor.address, sought)
     values = {"errors": {}, "given": {}, **more}
     return page(
         desk,
         request,
         "waiting.html",
         status,
-        found=found,
-        rows=found.rows,
+        found=queue.page,
+        rows=queue.page.rows,
         sought=sought,
         is_filtered=is_filtered(sought),
         names=agency_names(desk, request),
         rules=_rules(ledger),
-        yours=ledger.count_waiting(visitor.address),
+        yours=queue.yours,
         denials=ledger.ruleset.denials,
         **{**values, "errors": Given(values["errors"]), "given": Given(values["given"])},
     )

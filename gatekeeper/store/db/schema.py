@@ -101,6 +101,7 @@ _index_given(mailings.c.gather_until, "mailings_by_gather", mailings.c.gather_un
 _index_given(mailings.c.look_again, "mailings_by_look", mailings.c.look_again)
 for _column in (mailings.c.state, mailings.c.sender, mailings.c.agency):  # of what is listed
     _index_given(mailings.c.number, f"mailings_listed_by_{_column.name}", _column, mailings.c.number)
+_index_given(mailings.c.held_at, "mailings_listed_held", mailings.c.number)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 _index_given(mailings.c.predecessor, "mailings_by_predecessor", mailings.c.predecessor)
 _index_given(mailings.c.merged_into, "mailings_by_merged", mailings.c.merged_into)
