@@ -204,9 +204,13 @@ async def _rules(desk: Desk) -> Ruleset:
 
 
 def _give_way(memory: int) -> None:
-    os.nice(_NICENESS)
-    if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    """Leave the CPU to mail, and have a ceiling of memory; where the service manager forbids it, go on without."""
+    try:
+        if memory:
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        os.nice(_NICENESS)
+    except (OSError, ValueError) as error:
+        log.info("console: its share of the machine cannot be limited here: %s", error)
 
 
 def _invite(desk: Desk) -> None:

@@ -52,7 +52,7 @@ def ordinary(gate):
 def test_a_gate_that_is_tried_out_says_how_to_look_at_it(gate, console):
     (link,) = re.findall(rf"http://{console}/signin/start/\S+", gate.log())
     with urllib.request.urlopen(link) as page:
-        assert b"cio@example.gov" in page.read()
+        assert b"deputy@example.gov" in page.read()  # the first approver of the rules
 
 
 def test_a_console_that_is_killed_is_replaced_and_its_address_stays(gate, console):
@@ -132,3 +132,16 @@ def test_an_address_that_is_taken_turns_it_off_unless_it_was_asked_for(monkeypat
 )
 def test_only_a_gate_that_is_tried_out_prints_a_link(given, trial):
     assert read_settings({"next_hop": "maildir:out", **given}, {}).is_trial is trial
+
+
+def test_where_its_share_cannot_be_limited_it_serves_all_the_same(monkeypatch, caplog):
+    """As under the unit of deploy/, which forbids what is about resources."""
+    from gatekeeper.service import console
+
+    def forbidden(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    caplog.set_level("INFO")
+    monkeypatch.setattr(console.os, "nice", forbidden)
+    console._give_way(0)
+    assert "cannot be limited here" in caplog.text
