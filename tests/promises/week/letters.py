@@ -245,7 +245,7 @@ class Post:
         """A post to a list of forty that the gate does not know, by Mailman with VERP and a munged From."""
         matter, author = self.matter("list"), self.organisation.one()
         domain = self.chance.choice(self.organisation.domains)
-        name = f"talk{self.chance.randrange(30)}"
+        name = f"talk{self.chance.randrange(max(30, self.organisation.size // 100))}"
         subject = f"[{name}] {self._subject()}"
         text = (
             f"{self.organisation.text(2, 6)}\r\n_______________________________________________\r\n{name} mailing list"
