@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from gatekeeper.store import Database, Store
+from gatekeeper.store import Database, Store, matter_people
 from gatekeeper.store.db import engine
 from gatekeeper.store.permits import find_permit
+from gatekeeper.store.tallies import tallies_of
 
 MAILING = """
 INSERT INTO mailings (id, number, state, source, sender, subject, started_at, changed_at, users, external, unresolved,
@@ -25,6 +27,14 @@ VALUES (1, 9, 'approval', 'in force', 1, '["approval"]', 'exact', '["c0ffee"]', 
     1)
 """
 EVENT = "INSERT INTO events (id, mailing_id, at, act, by) VALUES (1, 1, 1, 'approved', 'cio@example.gov')"
+BATCH = """
+INSERT INTO batches (id, mailing_id, state, gathered, identity, listener, client, authenticated, sender, parameters,
+    content_digest, body, trace, reasons, received_at, notify)
+VALUES (1, 1, 'released', :no, :hash, 'smtp', '{}', :no, '', '[]', 'c0ffee', :hash, :hash, '[]', 1, :no)
+"""
+RECIPIENT = """
+INSERT INTO batch_recipients (batch_id, position, address, parameters, state) VALUES (1, :position, 'a@x', '[]', :state)
+"""
 
 
 def test_what_was_approved_before_the_ledger_had_its_tables_stays_approved(postgres_url, tmp_path):
@@ -38,10 +48,18 @@ def test_what_was_approved_before_the_ledger_had_its_tables_stays_approved(postg
             connection.execute(text(MAILING), {"source": b"s"})
             connection.execute(text(PERMIT))
             connection.execute(text(EVENT))
+            connection.execute(text(BATCH), {"no": False, "hash": b"s"})
+            for position, state in enumerate(("sent", "sent", "refused", "waiting")):
+                connection.execute(text(RECIPIENT), {"position": position, "state": state})
             connection.commit()
         store = Store(database)
         store.open()
         permit = store.call(lambda connection: find_permit(connection, 9))
         assert (permit.state, permit.mailings, permit.uses, permit.used) == ("used", ("M-17",), 1, 1)
         assert (permit.ceiling, permit.digests, permit.rules) == (2400, ("c0ffee",), ("approval",))
+        tally = store.call(lambda connection: tallies_of(connection, [1]))[1]
+        assert (tally.recipients, tally.sent, tally.refused, tally.waiting) == (4, 2, 1, 1)
+        of = partial(matter_people.of, kind=matter_people.MAILING)
+        assert store.call(partial(of, address="head@doa.example.gov")) == {1}
+        assert store.call(partial(of, address="cio@example.gov")) == {1}, "who decided it may see it"
         store.close()
