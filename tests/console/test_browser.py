@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 from contextlib import contextmanager
 from datetime import date, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from random import Random
 
@@ -26,6 +29,7 @@ PAGES = (
     *("/waiting", "/mailings", "/mailings?state=expired", "/mailings/M-3", "/mailings/M-3?view=text", "/requests"),
     *("/requests/R-1", "/permits", "/permits/P-1", "/permits/new", "/emergency", "/suspensions", "/health", "/check"),
     *("/account", "/accessibility", "/nowhere", "/mailings/M-99"),
+    *("/mailings/M-6", "/mailings/M-6?view=text", "/mailings/M-6?view=source", "/mailings/M-6/delivery", "/people"),
     "/waiting?q=nothing",
     "/waiting?kind=request",
     "/mailings?q=parking&since=2026-01-01",
@@ -33,6 +37,8 @@ PAGES = (
     "/mailings/M-3/recipients?state=sent",
     "/mailings/M-3/delivery",
 )
+# What somebody writes who wants to act on the page of another: in a subject, a name, a file's name, a reason.
+EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg/onload=alert(3)>{{7*7}}+alert(4)+'
 STEPS = ("/requests", "/requests/new", "/requests/new/what", "/requests/new/when")
 HEAD = b"From: clerk@doa.example.gov\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n"
 HOSTILE = (
@@ -56,6 +62,16 @@ def mail(subject):
     words = " ".join("".join(chance.choices("abdeghiklmnoprstuvz", k=7)) for _ in range(40))
     head = f"Subject: {subject}\r\nMessage-ID: <{subject[:4]}@x>\r\n\r\n".encode()
     return HEAD + head + f"<p>{words}</p>\r\n".encode() + HOSTILE
+
+
+def evil_mail():
+    message = EmailMessage()
+    message["From"] = Address(EVIL, addr_spec="clerk@doa.example.gov")
+    message["Subject"] = EVIL
+    message.set_content(EVIL)
+    message.add_alternative(f'<a href="https://evil.example/{EVIL}">{EVIL}</a>{EVIL}', subtype="html")
+    message.add_attachment(b"x", maintype="application", subtype="pdf", filename=EVIL)
+    return message.as_bytes(policy=SMTP)
 
 
 @contextmanager
@@ -86,12 +102,13 @@ def gate():
     with Gate("maildir:out", rules=SMALL) as gate:
         for subject in SUBJECTS:
             assert gate.send("clerk@doa.example.gov", people(30), mail(subject))[0] == 250
+        assert gate.send("clerk@doa.example.gov", people(30), evil_mail())[0] == 250
         asked = ("--agency", "DOA", "--sender", "news@doa.example.gov", "--audience", "DOA", "--audience", "DPHHS")
-        day = str(date.today() + timedelta(days=14))
-        gate.cli(
-            "request", "submit", *asked, "--users", "240", "--subject", "Survey", "--planned", day, "--by", HEAD_OF_DOA
-        )
-        gate.cli("permit", "emergency", "--agency", "DOA", "--hours", "1", "--reason", "a flood", "--by", HEAD_OF_DOA)
+        day, by = str(date.today() + timedelta(days=14)), ("--by", HEAD_OF_DOA)
+        about = ("--users", "240", "--subject", "Survey", "--planned", day, "--purpose", EVIL)
+        gate.cli("request", "submit", *asked, *about, *by)
+        gate.cli("permit", "emergency", "--agency", "DOA", "--hours", "1", "--reason", EVIL, *by)
+        gate.cli("suspend", "group", EVIL, "--until", day, "--reason", EVIL, "--by", CIO)
         yield gate
 
 
