@@ -177,11 +177,19 @@ def test_no_page_scrolls_sideways_and_each_has_one_heading(browser, gate, consol
         page.context.close()  # only four pages of a person are told what changes
 
 
+# On a narrow screen a row is a block, and each cell's name stands left of it, in the cell's padding.
+CELLS_WITHOUT_LABEL = """[...document.querySelectorAll(".queue td[data-name]")].filter(cell => {
+    const look = getComputedStyle(cell);
+    return look.display === "block" && parseFloat(look.paddingLeft) < 100;
+}).map(cell => cell.dataset.name)"""
+
+
 def check_layout(page, console, shown, width):
     for place in shown:
         page.goto(f"{console}{place}")
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, (place, wide)
+        assert page.evaluate(CELLS_WITHOUT_LABEL) == [], place
         assert page.get_by_role("heading", level=1).count() == 1, place
         assert page.get_by_role("main").count() == page.get_by_role("banner").count() == 1, place
 
@@ -197,7 +205,7 @@ def test_a_sender_withdraws_what_waits(browser, gate, console):
     page, _ = signed_in(browser, gate, console, "clerk@doa.example.gov")
     page.get_by_role("link", name="Holidays").click()
     assert page.get_by_text("nobody decides their own").is_visible()
-    page.get_by_role("button", name="Withdraw").click()
+    page.get_by_role("button", name="Take it back").click()
     assert page.get_by_role("status").inner_text() == "M-4 is withdrawn."
 
 

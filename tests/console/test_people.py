@@ -27,7 +27,7 @@ async def test_everybody_with_roles_delegations_and_headships(scene, desk):
     scene.active_policy.reload()
     page = browser(desk, ADMIN).get("/people").text
     assert f"acts for {CIO} until {TODAY}" in page and f"{HEAD} acts in their place until {TODAY}" in page
-    assert "denies for good" in page and "chief@doa.example.gov" in page and "head of Administration" in page
+    assert "their denials are final" in page and "chief@doa.example.gov" in page and "head of Administration" in page
     ruleset = scene.service.ruleset
     assert [one.acts_for for one in named(ruleset, TODAY) if one.address == HEAD] == [((CIO, TODAY),)]
     later = named(ruleset, TODAY.replace(year=2027))

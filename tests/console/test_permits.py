@@ -59,11 +59,14 @@ async def test_an_emergency_is_declared_passes_mail_and_is_reviewed_by_another(s
     assert "P-1 is in force: mail of DOA passes now." in told(head, answer)
     assert "Held" not in (await scene.send(people(30))).text
     assert "to be reviewed" in cio.get("/permits?review=open").text
+    assert "1 emergency is to be reviewed" in cio.get("/waiting").text
     assert "/review" not in head.get("/permits/P-1").text
-    assert send(cio, "/permits/P-1", "/review").status_code == 422
+    empty = send(cio, "/permits/P-1", "/review")
+    assert empty.status_code == 422 and "Say what you found" in empty.text
     answer = send(cio, "/permits/P-1", "/review", reason="it was one")
     assert told(cio, answer) == "P-1 is in force. Its review is closed."
     assert "P-1" not in cio.get("/permits?review=open").text.partition("<main")[2].partition("<table")[2]
+    assert "to be reviewed" not in cio.get("/waiting").text
 
 
 @pytest.mark.parametrize(

@@ -35,17 +35,19 @@ async def test_a_requester_asks_is_asked_for_changes_and_asks_again(scene, desk)
     answer = ask(head, reason="once a year")
     assert answer.headers["location"] == "/requests/R-1"
     assert "R-1 is submitted. Who must agree: cio@example.gov or deputy@example.gov" in told(head, answer)
-    assert 'name="decision"' not in head.get("/requests/R-1").text  # nobody decides their own
+    own = head.get("/requests/R-1").text
+    assert 'name="decision"' not in own and "It is yours" in own and "Submit it again" not in own
 
     assert "Open enrolment" in cio.get("/requests").text
     answer = send(cio, "/requests/R-1", "/decision", decision="changes", reason="whom does it help?")
     assert told(cio, answer) == "R-1 is sent back for changes."
 
     page = head.get("/requests/R-1")
-    assert "whom does it help?" in page.text
+    assert "cio@example.gov asks for changes: whom does it help?" in " ".join(page.text.split())
     answer = resend(head, page, "/again")
     assert answer.headers["location"] == "/requests/new/check"
-    assert "R-1, again" in head.get("/requests/new/check").text
+    check = head.get("/requests/new/check").text
+    assert "R-1, again" in check and "What was asked of you: whom does it help?" in check and "as it was" not in check
     assert send(head, "/requests/new/what", purpose="families").headers["location"] == "/requests/new/when"
     assert "R-1 is submitted" in told(head, send(head, "/requests/new/check"))
     assert scene.service.show_request(1).request.draft.purpose == "families"
@@ -53,6 +55,12 @@ async def test_a_requester_asks_is_asked_for_changes_and_asks_again(scene, desk)
     answer = send(cio, "/requests/R-1", "/decision", decision="approve", max_users="200")
     assert told(cio, answer) == "R-1 is approved. Its permit is P-1."
     assert "at most" in cio.get("/permits/P-1").text.lower() and "200 users" in cio.get("/permits/P-1").text
+
+
+async def test_what_cannot_be_counted_is_said_where_somebody_only_counts(scene, desk):
+    answer = send(browser(desk, HEAD), "/requests/new", agency="DOA", audience="DOA", users="240", then="count")
+    assert answer.status_code == 422 and "This cannot be counted here" in answer.text
+    assert "<title>Problem: " in answer.text
 
 
 async def test_a_mailing_that_was_approved_passes(scene, desk):

@@ -90,7 +90,9 @@ def _act(desk: Desk, request: Request, name: str, errors: dict[str, str], to: Na
     reason, seen = form.get("reason", "").strip(), form.get("seen") or None
     ledger.look_at_permit(number, visitor.address)
     if not reason:
-        errors["reason"] = _("Say why: who sends mail under it reads it, and reviews do.")
+        found = _("Say what you found: the agency and the auditors read it.")
+        why = _("Say why: who sends mail under it reads it, and reviews do.")
+        errors["reason"] = found if name == "review" else why
     if errors:
         return _permit(desk, request, 422, errors=errors, given=form, opened=name)
 

@@ -22,10 +22,11 @@ from gatekeeper.console.pages.common import (
     visitor_of,
     was_opened,
 )
-from gatekeeper.console.pages.list_form import is_filtered, read_list
+from gatekeeper.console.pages.list_form import MOST_ROWS, is_filtered, read_list
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
-from gatekeeper.ledger.service import LedgerError, LedgerService, Stale
+from gatekeeper.ledger.service import LedgerError, LedgerService, Sought, Stale
+from gatekeeper.ledger.sight import decides
 from gatekeeper.ledger.waiting import MatterKind
 from gatekeeper.lifecycle import said
 from gatekeeper.model import Action
@@ -56,6 +57,7 @@ def _waiting(desk: Desk, request: Request, status: int = 200, **more: Any) -> Re
         is_filtered=is_filtered(sought),
         names=agency_names(desk, request),
         rules=_rules(ledger),
+        reviews=_reviews(ledger, visitor.address),
         yours=queue.yours,
         denials=ledger.ruleset.denials,
         **{**values, "errors": Given(values["errors"]), "given": Given(values["given"])},
@@ -64,6 +66,13 @@ def _waiting(desk: Desk, request: Request, status: int = 200, **more: Any) -> Re
 
 def _rules(ledger: LedgerService) -> list[tuple[str, str]]:
     return [(rule.id, rule.id) for rule in ledger.ruleset.rules if rule.action is Action.HOLD]
+
+
+def _reviews(ledger: LedgerService, address: str) -> int:
+    """Return how many emergencies are to be reviewed, where the visitor is one of those who decide."""
+    if not decides(ledger.ruleset, address):
+        return 0
+    return len(ledger.permits(Sought(review="open", limit=MOST_ROWS), address).rows)
 
 
 def decide_several(desk: Desk, request: Request) -> Response:

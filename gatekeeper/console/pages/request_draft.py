@@ -8,6 +8,7 @@ from typing import Any
 
 from gatekeeper.ledger.service import RequestCase, Unfinished, Wanted
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import RequestState
 from gatekeeper.policy.foresight import Reached
 
 
@@ -88,5 +89,7 @@ def written_again(case: RequestCase, *, appeals: bool) -> Unfinished:
             "planned": draft.planned.isoformat() if draft.planned else None,
             "needed_by": draft.needed_by.isoformat() if draft.needed_by else None,
             "exception": draft.exception,
+            "had_message": draft.content is not None,
+            "asked": (request.reason or "") if request.state == RequestState.CHANGES else "",
         }
     )

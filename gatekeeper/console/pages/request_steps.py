@@ -117,6 +117,8 @@ def answer_whom(desk: Desk, request: Request) -> Response:
         users = reached.users if reached and reached.users else None
         if users is None:
             errors["users"] = _("Write how many users it reaches at most: it cannot be counted here.")
+    if form.get("then") == "count" and reached is None and not errors:
+        errors["users"] = _("This cannot be counted here: the number that you write stands.")
     if not audiences and not (reached and reached.given):
         errors["audience"] = _("Say whom it reaches: choose agencies or lists, or give addresses.")
     if errors:
