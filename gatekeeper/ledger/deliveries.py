@@ -105,10 +105,13 @@ def _readable(ctx: VerbContext, number: int, case: str) -> MailingView:
     return mailing
 
 
+_PLACE = re.compile(r"(\d{1,18})\.(\d{1,9})")
+
+
 def _place(after: str) -> tuple[int, int] | None:
     if not after:
         return None
-    found = re.fullmatch(r"(\d{1,18})\.(\d{1,9})", after)
+    found = _PLACE.fullmatch(after)
     if found is None:
         raise NotFound(f"after {after!r}: expected what the part before names as the next")
     return int(found[1]), int(found[2])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date
 from typing import TypeVar
@@ -103,7 +102,7 @@ def place_after(after: str, letter: str) -> int | None:
     """Return the number after which a part of a list begins; raises LedgerError for what is no such place."""
     if not after:
         return None
-    named = re.fullmatch(rf"{letter}-(\d{{1,9}})", after)
-    if named is None:
+    named, _, number = after.partition("-")
+    if named != letter or not (number.isascii() and number.isdigit() and len(number) < 10):
         raise NotFound(f"after {after!r}: expected what the part before names as the next, such as {letter}-17")
-    return int(named[1])
+    return int(number)

@@ -25,6 +25,7 @@ from gatekeeper.ledger.context import LedgerError, Unavailable
 LEAST_PASSWORD, MOST_PASSWORD = 12, 200  # characters
 CODES = 10  # recovery codes
 _COMMONEST = 10_000
+_SECRET = re.compile(r"[A-Z2-7]{32}")
 _WAIT = 5.0  # seconds for a turn
 _STEP = 30  # seconds of a code
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # of recovery codes: none that looks like another
@@ -96,8 +97,8 @@ def check_password(password: str, address: str) -> None:
 def is_common(password: str) -> bool:
     """Return True for one of the commonest, with figures and signs before or behind it, or for one said again."""
     folded = password.casefold()
-    bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
-    shapes = {folded, bare, re.sub(r"[\W_]+", "", folded)}
+    bare = folded.strip("".join(each for each in folded if not each.isalpha()))
+    shapes = {folded, bare, "".join(filter(str.isalnum, folded))}
     return len(set(folded)) < 5 or any(_once(each) in _commonest() for each in shapes)
 
 
@@ -113,12 +114,17 @@ def _commonest() -> frozenset[str]:
 
 def _is_near(password: str, address: str) -> bool:
     local, _, domain = address.partition("@")
-    words = [word for word in (local, *re.split(r"[\W\d_]+", local), *domain.split(".")) if len(word) > 3]
+    words = [word for word in (local, *_words(local), *domain.split(".")) if len(word) > 3]
     rest = password
     for word in sorted(words, key=len, reverse=True):
         rest = rest.replace(word, "").replace(word[::-1], "")
-    letters = re.sub(r"[\W\d_]+", "", rest)
+    letters = "".join(filter(str.isalpha, rest))
     return (rest != password and len(letters) < 6) or _like(password, address) > _NEAR or _like(password, local) > _NEAR
+
+
+def _words(text: str) -> list[str]:
+    """Return the parts of a text that are letters alone."""
+    return "".join(each if each.isalpha() else " " for each in text).split()
 
 
 def _like(one: str, other: str) -> float:
@@ -135,7 +141,7 @@ def new_secret() -> str:
 
 def is_secret(text: str) -> bool:
     """Return True for what can be such a secret."""
-    return re.fullmatch(r"[A-Z2-7]{32}", text) is not None
+    return _SECRET.fullmatch(text) is not None
 
 
 def secret_uri(secret: str, address: str, title: str) -> str:
@@ -162,4 +168,4 @@ def _grouped(code: str) -> str:
 
 def bare_code(text: str) -> str:
     """Return a code as it is compared: without blanks and dashes, in small letters."""
-    return re.sub(r"[\s-]+", "", text.casefold())[:64]
+    return "".join(text.casefold().replace("-", "").split())[:64]

@@ -48,7 +48,7 @@ RUNS, MACROS, TWO_ENDINGS = "runs", "macros", "two-endings"
 
 def saved_name(name: str, otherwise: str) -> str:
     """Return a name that a file can be saved under on any system; `otherwise` where nothing is left of it."""
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     shown = "".join(each for each in last if unicodedata.category(each)[0] != "C")
     cleaned = " ".join(_KEPT.sub("_", shown).split()).strip(". ")
     stem, dot, ending = cleaned.rpartition(".")
