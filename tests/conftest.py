@@ -14,12 +14,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
 from gatekeeper.store import Database, Store
 from tests.clauses import listing
 from tests.store.databases import UsedAgain, lay_out, memory
+
+# How long an example takes says more of the machine than of the gate: what must be quick is asserted as a ratio.
+hypothesis.settings.register_profile("gatekeeper", deadline=None)
+hypothesis.settings.load_profile("gatekeeper")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
