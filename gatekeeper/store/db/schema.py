@@ -542,7 +542,7 @@ signin_links = Table(  # one-time links, by which people sign in or set up how t
     Column("address", Text, nullable=False),
     Column("until", Double, nullable=False),
     Column("kind", String(8), nullable=False, server_default="start"),  # start, enrol, mail
-    Column("made_at", Double, nullable=False, server_default="0"),
+    Column("made_at", Double, nullable=False),
     Column("browser", LargeBinary(32)),  # hash of what the browser holds that asked for it
     Column("code", LargeBinary(32)),  # hash of the code that another browser needs
     Column("tries", Integer, nullable=False, server_default="0"),

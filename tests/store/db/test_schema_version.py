@@ -10,12 +10,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from gatekeeper.store import Database, Store, StoreSetupError
+from gatekeeper.ledger.signins import Signins
+from gatekeeper.store import Database, Store, StoreSetupError, signins
 from gatekeeper.store.db.engine import NEWEST_SCHEMA, schema_version
 from gatekeeper.store.db.schema_version import oldest_of, oldest_that_works
 
 MIGRATIONS = "gatekeeper/store/migrations"
 NEWER = f"{int(NEWEST_SCHEMA) + 1:04}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path) -> str:
+    """A database of each kind in turn that has no schema yet: `database_url` has the newest."""
+    return f"sqlite:///{tmp_path}/old.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
 
 
 def upgrade(url: str, version: str) -> None:
@@ -74,14 +81,14 @@ def test_a_program_refuses_a_newer_database_that_demands_more(database_url):
         Store(Database(database_url, 5)).open()
 
 
-def test_what_migrations_add_leaves_the_programs_working_that_they_say(database_url, tmp_path):
+def test_what_migrations_add_leaves_the_programs_working_that_they_say(empty_url):
     """Nothing that an older program reads is gone, and nothing is demanded that it does not write."""
     oldest = oldest_of(ScriptDirectory(MIGRATIONS))
-    upgrade(database_url, oldest)
-    before = columns(database_url)
-    upgrade(database_url, "head")
-    after = columns(database_url)
-    assert before.keys() <= after.keys(), "taken away: say WORKS_WITH"
+    upgrade(empty_url, oldest)
+    before = columns(empty_url)
+    upgrade(empty_url, "head")
+    after = columns(empty_url)
+    assert before.keys() < after.keys(), "taken away: say WORKS_WITH"
     known = {table for table, _ in before}
     demanded = {
         name
@@ -91,3 +98,19 @@ def test_what_migrations_add_leaves_the_programs_working_that_they_say(database_
     }
     assert not demanded, "demanded of programs that do not know it: a default, or WORKS_WITH"
     assert {name for name in before if str(before[name]["type"]) != str(after[name]["type"])} == set()
+
+
+LINK = "INSERT INTO signin_links (token, address, made_at, until) VALUES (:token, 'cio@example.gov', 1, 9e9)"
+
+
+def test_a_database_of_the_first_console_is_upgraded_with_its_links(empty_url):
+    """Its tables are as its program made them: a migration that has been released stays as it is."""
+    upgrade(empty_url, "0017")
+    expected = {"token", "address", "browser", "code", "tries", "made_at", "until"}
+    assert {name for table, name in columns(empty_url) if table == "signin_links"} == expected
+    with Database(empty_url, 5).engine.begin() as connection:
+        connection.execute(sa.text(LINK), {"token": signins.hashed("known")})
+    store = Store(Database(empty_url, 5))
+    store.open()
+    assert Signins(store, clock=lambda: 2.0).use("known").address == "cio@example.gov"
+    store.close()

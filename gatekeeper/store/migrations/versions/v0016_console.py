@@ -25,6 +25,11 @@ def upgrade() -> None:
         "signin_links",
         sa.Column("token", sa.LargeBinary(32), primary_key=True),
         sa.Column("address", sa.Text, nullable=False),
+        sa.Column("browser", sa.LargeBinary(32)),
+        sa.Column("code", sa.LargeBinary(32)),
+        sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("made_at", sa.Double, nullable=False),
         sa.Column("until", sa.Double, nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_index("signin_links_by_address", "signin_links", ["address"])

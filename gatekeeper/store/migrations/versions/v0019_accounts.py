@@ -17,16 +17,8 @@ def upgrade() -> None:
 
 
 def _links() -> None:
-    for column in (
-        sa.Column("kind", sa.String(8), nullable=False, server_default="start"),
-        sa.Column("made_at", sa.Double, nullable=False, server_default="0"),
-        sa.Column("browser", sa.LargeBinary(32), nullable=True),
-        sa.Column("code", sa.LargeBinary(32), nullable=True),
-        sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("place", sa.Text, nullable=False, server_default=""),
-    ):
-        op.add_column("signin_links", column)
-    op.create_index("signin_links_by_address", "signin_links", ["address"])
+    op.add_column("signin_links", sa.Column("kind", sa.String(8), nullable=False, server_default="start"))
+    op.add_column("signin_links", sa.Column("place", sa.Text, nullable=False, server_default=""))
 
 
 def _steps() -> None:
