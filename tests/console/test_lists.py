@@ -174,6 +174,11 @@ async def test_who_may_not_decide_decides_nothing_by_many_either(scene, desk):
     given |= {"act": "deny", "reason": "no", "category": "timing"}
     shown = client.get(client.post("/waiting", data=given).headers["location"])
     assert "0 of 3 done." in shown.text and "may not decide it" in shown.text and "no such request" in shown.text
+    client = browser(desk, NOBODY)  # who may not see it is not told that it is there, nor who decides
+    given = form_of(client.get("/account")) | {"key": "k", "pick.M-1": "x", "act": "deny"}
+    given |= {"reason": "no", "category": "timing"}
+    shown = client.get(client.post("/waiting", data=given).headers["location"]).text
+    assert "no such mailing" in shown and CIO not in shown
     assert scene.mailing().state == "held"
 
 
@@ -290,9 +295,12 @@ async def test_an_owner_is_asked_as_well(scene, desk):
     assert client.post("/mailings/M-1/ask", data=form_of(page) | {"whom": ""}).status_code == 422
     assert client.post("/mailings/M-1/ask", data=form_of(page) | {"whom": OWNER}).status_code == 303
     assert f"{OWNER} is asked as well." in client.get("/mailings/M-1").text
+    assert client.post("/mailings/M-1/ask", data=form_of(page) | {"whom": OWNER}).status_code == 303  # the same form
+    assert [event.act for event in scene.service.show(1).events].count("asked") == 1
     assert OWNER in client.get("/mailings/M-1").text and rows(browser(desk, OWNER).get("/waiting")) == ["M-1"]
     other = browser(desk, HEAD)
-    assert other.post("/mailings/M-1/ask", data=form_of(other.get("/account")) | {"whom": OWNER}).status_code == 403
+    given = form_of(other.get("/account")) | {"whom": OWNER, "key": "k"}
+    assert other.post("/mailings/M-1/ask", data=given).status_code == 403
 
 
 async def test_the_review_says_what_else_these_people_get_and_how_long_sending_takes(scene, desk):

@@ -7,37 +7,17 @@ from starlette.responses import Response
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import ledger_for
-from gatekeeper.console.pages.common import DECIDER, OWNER, PageRoute, checked_form, once, to
-from gatekeeper.console.pages.decision_form import DecisionForm, read_decision
+from gatekeeper.console.pages.common import DECIDER, OWNER, PageRoute, checked_form, once
+from gatekeeper.console.pages.decisions import decide_by_form, on_mailings
 from gatekeeper.console.pages.mailings import review_page
 from gatekeeper.console.words import _
-from gatekeeper.ledger.service import Decision, LedgerService, Stale
+from gatekeeper.ledger.service import Decision
 from gatekeeper.lifecycle import said
 
 
 def decide(desk: Desk, request: Request) -> Response:
     """Approve, deny or send back a mailing, by the form of its page."""
-    visitor, form = checked_form(desk, request)
-    number, ledger = request.path_params["number"], ledger_for(desk, request)
-    given, place = read_decision(form, ledger.ruleset.denials), f"/mailings/M-{number}"
-    if given.errors:
-        return review_page(desk, request, 422, errors=given.errors, given=form)
-
-    def act() -> tuple[str, str]:
-        return place, _told(_carry_out(ledger, number, visitor.address, given))
-
-    try:
-        return once(desk, request, place, act)
-    except Stale as stale:
-        return review_page(desk, request, 409, differences=stale.differences, given=form)
-
-
-def _carry_out(ledger: LedgerService, number: int, by: str, given: DecisionForm) -> Decision:
-    if given.decision == "approve":
-        return ledger.approve(number, by, given.reason, given.terms, given.seen)
-    if given.decision == "deny":
-        return ledger.deny(number, by, given.reason, given.seen, given.category)
-    return ledger.ask_changes(number, by, given.reason, given.seen)
+    return decide_by_form(desk, request, on_mailings(ledger_for(desk, request)), review_page, _told)
 
 
 def _told(done: Decision) -> str:
@@ -53,9 +33,12 @@ def ask(desk: Desk, request: Request) -> Response:
     ledger.look(number, visitor.address)
     if not whom:
         return review_page(desk, request, 422, errors={"whom": _("Choose whom to ask as well.")}, given=form)
-    ledger.ask(number, visitor.address, whom)
-    desk.said.note(visitor.token, _("%(whom)s is asked as well.") % {"whom": whom})
-    return to(f"/mailings/M-{number}")
+
+    def act() -> tuple[str, str]:
+        ledger.ask(number, visitor.address, whom)
+        return f"/mailings/M-{number}", _("%(whom)s is asked as well.") % {"whom": whom}
+
+    return once(desk, request, f"/mailings/M-{number}", act)
 
 
 def withdraw(desk: Desk, request: Request) -> Response:
@@ -63,9 +46,11 @@ def withdraw(desk: Desk, request: Request) -> Response:
     visitor, form = checked_form(desk, request)
     number, ledger = request.path_params["number"], ledger_for(desk, request)
     ledger.look(number, visitor.address)
-    done = ledger.withdraw(number, visitor.address, form.get("reason", "").strip())
-    desk.said.note(visitor.token, _told(done))
-    return to(f"/mailings/M-{number}")
+
+    def act() -> tuple[str, str]:
+        return f"/mailings/M-{number}", _told(ledger.withdraw(number, visitor.address, form.get("reason", "").strip()))
+
+    return once(desk, request, f"/mailings/M-{number}", act)
 
 
 ROUTES = (

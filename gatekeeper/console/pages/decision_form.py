@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 from datetime import date
 
 from gatekeeper.console.pages.common import MOST_REASON, Refused, read_number
@@ -22,9 +23,8 @@ class DecisionForm:
     reason: str
     category: str
     seen: str
-    key: str
-    terms: Terms
-    errors: dict[str, str]
+    terms: Terms = Terms()
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_decision(form: dict[str, str], denials: Iterable[str]) -> DecisionForm:
@@ -32,19 +32,18 @@ def read_decision(form: dict[str, str], denials: Iterable[str]) -> DecisionForm:
     if not (form.get("key") and form.get("seen")):
         raise Refused(422, _("this form does not say what was looked at: open the page again, and repeat it"))
     decision, reason, category = (form.get(name, "").strip() for name in ("decision", "reason", "category"))
-    errors, terms = _wrong(decision, reason), Terms()
-    if decision == "deny" and category not in denials:
-        errors["category"] = _("Choose a category: the sender reads it, and reports count by it.")
+    errors, terms = wrong_decision(decision, reason, category, denials), Terms()
     try:
         terms = read_terms(form)
     except ValueError as error:
         errors["terms"] = str(error)
     if form.get("fresh") and not form.get("looked"):
         errors["looked"] = _("Look at what has changed, and say that you have.")
-    return DecisionForm(decision, reason, category, form["seen"], form["key"], terms, errors)
+    return DecisionForm(decision, reason, category, form["seen"], terms, errors)
 
 
-def _wrong(decision: str, reason: str) -> dict[str, str]:
+def wrong_decision(decision: str, reason: str, category: str, denials: Iterable[str]) -> dict[str, str]:
+    """Return what is wrong with a decision, by the fields `decision`, `reason` and `category`."""
     errors = {}
     if decision not in DECISIONS:
         errors["decision"] = _("Choose what to do: approve, ask for changes, or deny.")
@@ -54,6 +53,8 @@ def _wrong(decision: str, reason: str) -> dict[str, str]:
         errors["reason"] = _("Make the reason shorter: at most %(most)s characters are sent.") % {
             "most": f"{MOST_REASON:,}"
         }
+    if decision == "deny" and category not in denials:
+        errors["category"] = _("Choose a category: the sender reads it, and reports count by it.")
     return errors
 
 

@@ -91,7 +91,6 @@ def review_page(desk: Desk, request: Request, status: int = 200, **more: Any) ->
         view=view if view in _VIEWS else "rendered",
         around=service.surroundings(number, visitor.address),
         names=agency_names(desk, request),
-        key=request.state.id,
         bindings=BINDINGS,
         denials=service.ruleset.denials,
         defects=DEFECTS,

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.console.guard import ledger_for
 from gatekeeper.console.pages.common import (
-    MOST_REASON,
     SIGNED_IN,
     Given,
     PageRoute,
@@ -22,18 +21,18 @@ from gatekeeper.console.pages.common import (
     visitor_of,
     was_opened,
 )
+from gatekeeper.console.pages.decision_form import DecisionForm, wrong_decision
+from gatekeeper.console.pages.decisions import Done, Verbs, carry_out, on_mailings, on_requests
 from gatekeeper.console.pages.list_form import MOST_ROWS, is_filtered, read_list
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger.service import LedgerError, LedgerService, Sought, Stale
 from gatekeeper.ledger.sight import decides
 from gatekeeper.ledger.waiting import MatterKind
-from gatekeeper.lifecycle import said
 from gatekeeper.model import Action
 
 _PICK = "pick."  # before the id of a row that is chosen; its value is the version that was listed
 _MOST_PICKED = 50
-_ACTS = frozenset({"approve", "changes", "deny"})
 
 
 def waiting(desk: Desk, request: Request) -> Response:
@@ -93,60 +92,41 @@ def decide_several(desk: Desk, request: Request) -> Response:
 
 
 def _wrong(desk: Desk, request: Request, form: dict[str, str], chosen: dict[str, str]) -> dict[str, str]:
-    act, reason, errors = form.get("act", ""), form.get("reason", "").strip(), {}
+    act, reason, category = form.get("act", ""), form.get("reason", "").strip(), form.get("category", "")
+    errors = wrong_decision(act, reason, category, ledger_for(desk, request).ruleset.denials)
+    if "decision" in errors:
+        errors["act"] = errors.pop("decision")  # its name on this page
     if not chosen or len(chosen) > _MOST_PICKED:
         errors["rows"] = _("Choose at least one row.")
-    if act not in _ACTS:
-        errors["act"] = _("Choose what to do: approve, ask for changes, or deny.")
-    elif act != "approve" and not reason:
-        errors["reason"] = _("Say why: the sender reads it.")
-    if len(reason) > MOST_REASON:
-        errors["reason"] = _("Make the reason shorter: at most %(n)s characters are sent.") % {"n": f"{MOST_REASON:,}"}
-    if act == "deny" and form.get("category") not in ledger_for(desk, request).ruleset.denials:
-        errors["category"] = _("Choose a category: the sender reads it, and reports count by it.")
     return errors
 
 
 def _one(desk: Desk, request: Request, visitor: Visitor, id: str, version: str) -> tuple[bool, str]:
     """Decide one row; return whether it was done, and what became of it."""
-    form, ledger, by = request.state.form, ledger_for(desk, request), visitor.address
+    form, ledger = request.state.form, ledger_for(desk, request)
     letter, _dash, digits = id.partition("-")
     if letter not in ("M", "R") or not (digits.isdecimal() and len(digits) < 10):
         return False, _("There is no such row.")
     if form["act"] == "approve" and not was_opened(desk, visitor, id, version):
         return False, _("Open it first: it is approved only as you have seen it.")
+    given = DecisionForm(form["act"], form.get("reason", "").strip(), form.get("category", ""), version)
     try:
-        return True, _carry_out(ledger, (letter, int(digits)), by, form, version)
+        if letter == "M":
+            return True, _decided(on_mailings(ledger), int(digits), visitor.address, given)
+        return True, _decided(on_requests(ledger), int(digits), visitor.address, given)
     except Stale:
         return False, _("It has changed since: open it again.")
     except LedgerError as error:
         return False, str(error)
 
 
-def _carry_out(ledger: LedgerService, row: tuple[str, int], by: str, form: dict[str, str], seen: str) -> str:
-    act, reason, category = form["act"], form.get("reason", "").strip(), form.get("category", "")
-    (letter, number), version = row, seen or None
-    if letter == "M":
-        if act == "approve":
-            done = ledger.approve(number, by, reason, seen=version)
-        elif act == "deny":
-            done = ledger.deny(number, by, reason, version, category)
-        else:
-            done = ledger.ask_changes(number, by, reason, version)
-        return _told(said(done.mailing.state), done.missing)
-    if act == "approve":
-        case = ledger.approve_request(number, by, reason, seen=version)
-    elif act == "deny":
-        case = ledger.deny_request(number, by, reason, version, category)
-    else:
-        case = ledger.ask_changes_of_request(number, by, reason, version)
-    return _told(said(case.request.state), case.missing)
-
-
-def _told(state: str, missing: tuple[str, ...]) -> str:
-    if missing:
-        return _("Noted. Still to agree: %(who)s.") % {"who": ", ".join(missing)}
-    return _("It is %(state)s.") % {"state": _(state)}
+def _decided(verbs: Verbs[Done], number: int, by: str, given: DecisionForm) -> str:
+    """Decide a mailing or a request; return what became of it. Raises LedgerError."""
+    verbs.look(number, by)
+    done = carry_out(verbs, number, by, given)
+    if done.missing:
+        return _("Noted. Still to agree: %(who)s.") % {"who": ", ".join(done.missing)}
+    return _("It is %(state)s.") % {"state": _(verbs.state(done))}
 
 
 def outcome(desk: Desk, request: Request) -> Response:

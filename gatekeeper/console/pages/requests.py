@@ -26,7 +26,7 @@ from gatekeeper.console.pages.common import (
     to,
     visitor_of,
 )
-from gatekeeper.console.pages.decision_form import DecisionForm, read_decision
+from gatekeeper.console.pages.decisions import decide_by_form, on_requests
 from gatekeeper.console.pages.list_form import read_list
 from gatekeeper.console.pages.request_draft import written_again
 from gatekeeper.console.rendering import page
@@ -87,28 +87,7 @@ def _steps(case: RequestCase) -> list[tuple[str, bool]]:
 
 def decide(desk: Desk, request: Request) -> Response:
     """Approve, deny or send back a request, by the form of its page."""
-    visitor, form = checked_form(desk, request)
-    number, ledger = request.path_params["number"], ledger_for(desk, request)
-    ledger.look_at_request(number, visitor.address)
-    given, place = read_decision(form, ledger.ruleset.denials), f"/requests/R-{number}"
-    if given.errors:
-        return _request(desk, request, 422, errors=given.errors, given=form)
-
-    def act() -> tuple[str, str]:
-        return place, _told(_carry_out(ledger, number, visitor.address, given))
-
-    try:
-        return once(desk, request, place, act)
-    except Stale as stale:
-        return _request(desk, request, 409, differences=stale.differences, given=form)
-
-
-def _carry_out(ledger: LedgerService, number: int, by: str, given: DecisionForm) -> RequestCase:
-    if given.decision == "approve":
-        return ledger.approve_request(number, by, given.reason, given.terms, given.seen)
-    if given.decision == "deny":
-        return ledger.deny_request(number, by, given.reason, given.seen, given.category)
-    return ledger.ask_changes_of_request(number, by, given.reason, given.seen)
+    return decide_by_form(desk, request, on_requests(ledger_for(desk, request)), _request, _told)
 
 
 def _told(case: RequestCase) -> str:
