@@ -14,6 +14,7 @@ _ENDS_WITH_COLON = re.compile(r":[^\n]{0,2}(?!.)")
 _QUOTES = re.compile(r"\s{0,3}(?:[A-Za-z]{0,4}[>|] ?)+")
 _QUOTE_MARK = re.compile(r"\s{0,3}[A-Za-z]{0,4}[>|] ?")
 _DEEPEST_QUOTES = 3
+_WORD = re.compile(r"[^\W_]{2}|[^\x00-\x7f]")
 _SIGNATURE = re.compile(r"^--[ \t]{0,9}\n", re.MULTILINE)
 # Some patterns look first for a letter that one of their words begins with: most lines have none there.
 _SAYS = re.compile(
@@ -124,6 +125,17 @@ def own_text(text: str, most: int) -> str:
     if ":" in text and (header := QUOTED_HEADER.search("\n" + text)):
         text = text[: max(0, header.start() - 1)]
     return _without_greeting(_without_ending(text) if is_whole else text)[:most]
+
+
+def without_filler(text: str) -> str:
+    """Return a text in which no two lines without a word follow each other, and no two spaces."""
+    kept: list[str] = []
+    is_filler = False
+    for line in (" ".join(line.split()) for line in text.split("\n")):
+        was_filler, is_filler = is_filler, not _WORD.search(line)
+        if not (is_filler and was_filler):
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _unquoted(text: str) -> str:

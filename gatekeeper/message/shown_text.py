@@ -20,7 +20,7 @@ from gatekeeper.message.html_tags import (
     read_tag,
     tokens,
 )
-from gatekeeper.message.words import plainly_spaced
+from gatekeeper.message.words import length_of_words, plainly_spaced
 
 READ = (32_768, 262_144)  # characters that are read at first, and where these show too little
 _DEEPEST = 60  # elements among which an end tag, or the start of a block, looks for what it ends
@@ -43,14 +43,14 @@ _CELLS = ("td", "th", "table", "caption")
 
 
 def shown_text(html: str, most: int, leading: Sequence[str] = ()) -> str:
-    """Return the shown text of HTML, at most about `most` characters where there are more. Time is linear.
+    """Return the shown text of HTML, about `most` characters or a beginning that has more. Time is linear.
 
     Args: `leading` names attributes whose values are written into the text, such as "href".
     """
     text = ""
     for length in READ:
         text = _shown(html[:length], leading)
-        if len(text) >= most or length >= len(html):
+        if length >= len(html) or 4 * length_of_words(text) >= most:
             break
     return text
 
@@ -65,7 +65,9 @@ def _shown(html: str, leading: Sequence[str]) -> str:
     if leading:
         pieces = [(inside, _led_to(inside, leading) + text) for inside, text in pieces]
     tags = {inside: read_tag(inside) for inside in {inside for inside, _ in pieces}}
-    hidden = hidden_classes(html) if any(tag.classes for tag in tags.values()) and "style" in html else frozenset()
+    hidden = (
+        hidden_classes(html) if any(tag.classes for tag in tags.values()) and "style" in html.lower() else frozenset()
+    )
     if not hidden and (plain := _joined(pieces, tags)) is not None:
         return plain
     reader = _Reader(hidden)

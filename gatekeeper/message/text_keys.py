@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gatekeeper.message.body_text import own_text, quoted_texts, rests_of_text
+from gatekeeper.message.body_text import own_text, quoted_texts, rests_of_text, without_filler
 from gatekeeper.message.fingerprint import OWN, content_words_of_own, fingerprints_of_own, read_own
 from gatekeeper.message.mime_tree import Part, ancestors
 from gatekeeper.message.repeated_reply import repeats_above_quote
@@ -17,7 +17,7 @@ from gatekeeper.message.repeated_text import repeats
 from gatekeeper.message.shown_text import all_text, shown_text
 from gatekeeper.message.telling_words import LEAST_TELLING, telling_words
 from gatekeeper.message.text_parts import TextPart
-from gatekeeper.message.words import plainly_spaced, undressed_words
+from gatekeeper.message.words import length_of_words, plainly_spaced, undressed_words
 
 _SAME = 3  # fingerprints of four that two texts share which say the same; so any two texts like a third share two
 _MOST_TEXTS = 4  # whose fingerprints are taken
@@ -121,14 +121,19 @@ def _together(said: Sequence[Said]) -> Texts:
 
 def _sample(text: str, sample: int) -> str:
     """Return the beginning of a text without invisible characters, even where it has nothing else for long."""
-    if text.isascii():
-        return text[:sample]
     beginning = plainly_spaced(text[:sample])
-    return beginning if 2 * len(beginning) > min(len(text), sample) else plainly_spaced(text)[:sample]
+    if len(text) <= sample and (text.isascii() or 2 * len(beginning) > len(text)):  # most texts
+        return beginning
+    if len(text) > sample and 4 * length_of_words(beginning) < sample:
+        return without_filler(plainly_spaced(text))[:sample]
+    return beginning
 
 
 def _said(whole: str) -> Said:
     own = own_text(whole, OWN)
+    if len(own) == OWN and 4 * length_of_words(own) < OWN:
+        whole = without_filler(whole)
+        own = own_text(whole, OWN)
     prints, dressed = read_own(own)
     return Said(own, whole, prints, () if prints else telling_words(own, dressed))
 

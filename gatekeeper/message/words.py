@@ -44,6 +44,7 @@ _INVISIBLE = re.compile(  # within words
 )
 _NO_BREAK_SPACES = re.compile("\xa0\xa0*+")  # written so, a search can skip to the first one
 _ASCII = bytes(range(0x80))
+_BETWEEN_WORDS = bytes(each for each in range(0x100) if not (each < 0x80 and chr(each).isalnum()))
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]+")
 
 
@@ -56,6 +57,13 @@ def plainly_spaced(text: str) -> str:
         text = _INVISIBLE.sub("", text)
     spaces = "".join(_SPACES.findall(others))
     return (_SPACES if spaces.strip("\xa0") else _NO_BREAK_SPACES).sub(" ", text) if spaces else text
+
+
+def length_of_words(text: str) -> int:
+    """Return how many letters and digits a text has."""
+    octets = text.encode("utf-8", "replace")
+    others = "" if octets.isascii() else octets.translate(None, _ASCII).decode("utf-8")
+    return len(octets.translate(None, _BETWEEN_WORDS)) + sum(map(str.isalnum, others))
 
 
 def plain_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:

@@ -107,6 +107,13 @@ def test_the_sample_is_bounded():
     assert len(content_words(TEXT * 1000)) < 200
 
 
+@pytest.mark.parametrize(
+    "filler", ["\r\n" * 40_000, " " * 70_000, "\r\n." * 2_000, "\r\n> x" * 1_000 + "\r\n" * 40_000]
+)
+def test_what_stands_far_below_the_first_line_is_compared(filler):
+    assert set(read_facts(message(*HEAD, "", f"Bob\r\n{filler}{TEXT}")).fingerprints) & set(fingerprints(TEXT))
+
+
 def test_html_alone_or_beside_the_plain_text():
     html = "<html><style>p {color: red}</style><p>" + TEXT.replace("\n\n", "</p>\r\n\r\n<p>") + "</p></html>"
     both = mixed("--b", "", TEXT, "--b", "Content-Type: text/html", "", html, "--b--", kind="alternative")

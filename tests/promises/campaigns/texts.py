@@ -104,6 +104,8 @@ _text("zero-width characters within words", lambda m, n: _within_words(m.text, l
 _text("soft hyphens within words", lambda m, n: _within_words(m.text, lambda i: "\u00ad", n))
 _text("other line breaks", lambda m, n: m.text.replace("\r\n", " ").replace(" ", "\r\n" if n % 2 else " ", n % 60))
 _text("the footer of a list", lambda m, n: f"{m.text}\r\n_______________________\r\n{sentences(m.chance(n), 20)}")
+_text("blank lines below a few words of its own", lambda m, n: m.own_subject(n) + "\r\n" * 6_000 + m.text)
+_text("lines of a dot below a few words of its own", lambda m, n: m.own_subject(n) + "\r\n." * 6_000 + m.text)
 _text("a line of its own below", lambda m, n: f"{m.text}\r\n\r\n{_salt(m, n, 10)}")
 _text(
     "1,600 characters of its own above",
@@ -134,6 +136,12 @@ _html("not displayed text above", lambda m, n: f'<div style="display:none">{_sal
 _html("invisible text above", lambda m, n: f'<div style="visibility: hidden">{_salt(m, n, 200)}</div><p>{m.text}</p>')
 _html("text of no size above", lambda m, n: f'<span style="font-size:0px">{_salt(m, n, 200)}</span><p>{m.text}</p>')
 _html("white text above", lambda m, n: f'<font color="#ffffff">{_salt(m, n, 200)}</font><p>{m.text}</p>')
+_html(
+    "a style in capitals that hides text above",
+    lambda m, n: f"<STYLE>.x{{display:none}}</STYLE><p class=x>{_salt(m, n, 200)}</p><p>{m.text}</p>",
+)
+_html("white space of the source within", lambda m, n: f"<p>{m.own_subject(n)}" + " \r\n" * 20_000 + f"{m.text}</p>")
+_html("blank lines below a few words of its own", lambda m, n: f"{m.own_subject(n)}{'<br>' * 9_000}{m.text}")
 _html("a hidden attribute", lambda m, n: f"<div hidden>{_salt(m, n, 200)}</div><p>{m.text}</p>")
 _html(
     "a title and styles above",
