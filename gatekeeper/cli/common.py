@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 USAGE, DATA_ERROR, NO_INPUT, UNAVAILABLE, SOFTWARE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = (
     64, 65, 66, 69, 70, 73, 75, 77, 78,
 )  # fmt: skip  # sysexits.h
+_MOST_DIGITS = 9  # of an id: databases keep numbers of 31 bits
 
 
 class Failure(click.ClickException):
@@ -121,6 +122,6 @@ def parse_number(text: str, letter: str) -> int:
     Raises: Failure with EX_USAGE where the text is no such id.
     """
     digits = text.upper().removeprefix(f"{letter}-")
-    if not digits.isdigit():
+    if not digits.isdecimal() or len(digits) > _MOST_DIGITS:
         raise Failure(f"{text}: expected an id such as {letter}-17", USAGE)
     return int(digits)

@@ -16,7 +16,16 @@ from starlette.routing import Route
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.forms import TooLarge, read_form
 from gatekeeper.console.guard import Guard, visitor_for
-from gatekeeper.console.pages.common import ANYBODY, Page, PageRoute, Refused, SignInAgain, refusal_of, to
+from gatekeeper.console.pages.common import (
+    ANYBODY,
+    MOST_NUMBER,
+    Page,
+    PageRoute,
+    Refused,
+    SignInAgain,
+    refusal_of,
+    to,
+)
 from gatekeeper.console.pages.entering import own_place, with_place
 from gatekeeper.console.rendering import page
 from gatekeeper.console.routes import ROUTES
@@ -54,10 +63,14 @@ def _endpoint(desk: Desk, route: PageRoute) -> Callable[[Request], Awaitable[Res
 
 
 def _for_visitors(make: Page) -> Page:
-    """Return a page that leads whoever is not signed in to where they can."""
+    """Return a page that leads whoever is not signed in to where they can, and is not there for too large a number."""
 
     def made(desk: Desk, request: Request) -> Response:
-        return make(desk, request) if visitor_for(desk, request) else to(with_place("/signin", _asked_for(request)))
+        if visitor_for(desk, request) is None:
+            return to(with_place("/signin", _asked_for(request)))
+        if any(isinstance(each, int) and each > MOST_NUMBER for each in request.path_params.values()):
+            raise Refused(404, _("no such page"))
+        return make(desk, request)
 
     return made
 

@@ -21,19 +21,24 @@ class TooLarge(Exception):
 
 
 class Form(dict[str, str]):
-    """The fields of a form; of one that is named twice the last.
+    """The fields of a form, less what no database keeps; of one that is named twice the last.
 
     Args: `files` are the octets of files by the name of their field; a file's own name is not looked at.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = (), files: dict[str, bytes] | None = None) -> None:
-        self._pairs = tuple(pairs)
+        self._pairs = tuple((name, _kept(value)) for name, value in pairs)
         super().__init__(self._pairs)
         self.files = files or {}
 
     def all(self, name: str) -> list[str]:
         """Return the values of all fields of a name, such as of checkboxes that are ticked."""
         return [value for field, value in self._pairs if field == name]
+
+
+def _kept(text: str) -> str:
+    """Return a text without NUL, which PostgreSQL refuses, and without halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 async def read_form(request: Request, most_files: int) -> Form:

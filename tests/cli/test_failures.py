@@ -27,6 +27,8 @@ FAILING = {
     "no such command": (64, "nonsense"),
     "a flag is missing": (64, "explain", "hello.eml"),
     "a state that is none": (64, "mailing", "list", "--state", "lost"),
+    "a number that is none": (64, "mailing", "show", "M-\u00b2"),
+    "a number that no database holds": (64, "mailing", "show", f"M-{'9' * 20}"),
     "no such message": (66, "explain", "none.eml", "--sender", "jo@doa.example.gov"),
     "no such ruleset": (78, "explain", "hello.eml", "--sender", "jo@doa.example.gov", "--rules", "none.yaml"),
     "no such ruleset to check": (66, "rules", "check", "none.yaml"),

@@ -158,6 +158,29 @@ async def test_another_host_and_another_site_get_nothing_done(scene, desk):
     assert scene.mailing().state == "held"
 
 
+async def test_a_number_that_no_row_can_have_is_not_here(scene, desk):
+    await hold(scene)
+    client = browser(desk, CIO)
+    given = form_of(client.get("/account")) | {"key": "k", "seen": "s", "decision": "approve", "reason": "r"}
+    for route in ROUTES:
+        if ":int}" in route.path:
+            place = re.sub(r"{\w+:int}", "9" * 20, route.path)
+            assert client.request(route.method, place, data=given).status_code == 404, place
+
+
+async def test_what_no_database_keeps_is_left_out_of_forms(scene, desk):
+    await hold(scene)
+    client = browser(desk, CIO)
+    given = form_of(client.get("/mailings/M-1")) | {"decision": "deny", "category": "other"}
+    answer = client.post("/mailings/M-1/decision", data={**given, "seen": f"\0{given['seen']}", "reason": "no\0 \0"})
+    assert answer.status_code == 303 and scene.mailing().state == "denied"
+    halves = {"content-type": "multipart/form-data; boundary=b; charset=unicode_escape"}
+    content = b'--b\r\nContent-Disposition: form-data; name="sender"\r\n\r\n\\ud800\\x00\r\n--b--\r\n'
+    csrf = b'--b\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n' + given["csrf"].encode() + b"\r\n"
+    answer = client.post("/check", content=csrf + content, headers=halves)
+    assert answer.status_code == 422 and "Write the address that sends it" in answer.text
+
+
 async def test_without_the_database_each_page_says_to_try_again(scene, desk, monkeypatch):
     await hold(scene)
     client = browser(desk, CIO)

@@ -18,6 +18,7 @@ from gatekeeper.ledger.service import LedgerError, NotAllowed, NotFound
 Page = Callable[[Desk, Request], Response]
 MOST_REASON = 2_000  # characters
 _MOST_DIGITS = 9  # of a number in a form
+MOST_NUMBER = 10**_MOST_DIGITS - 1  # of a mailing, say: databases keep 31 bits
 ANYBODY, SIGNED_IN, SIGHT, CONTENT, DECIDER, OWNER, REQUESTER, APPROVER, ADMIN = (
     "anybody",
     "signed in",
