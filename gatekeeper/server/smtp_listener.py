@@ -8,12 +8,13 @@ import ssl
 from collections.abc import Sequence
 from functools import partial
 
+from gatekeeper.server.certificates import server_context
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.smtp_connection import SmtpConnection, log, shared_attributes
 from gatekeeper.server.smtp_server import MailAcceptance, SmtpServer
 from gatekeeper.server.sockets import Acceptor, open_sockets
 from gatekeeper.server.spool import ContentSpool
-from gatekeeper.settings import Listening, SettingsError
+from gatekeeper.settings import Listening
 
 
 class SmtpListener:
@@ -77,11 +78,4 @@ class SmtpListener:
 def _tls_context(settings: Listening) -> ssl.SSLContext | None:
     if not settings.tls_cert:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingsError(
-            f"--tls-cert and --tls-key: {error.strerror or error}; expected a certificate and its key, PEM files"
-        ) from error
-    return context
+    return server_context(settings.tls_cert, settings.tls_key, "--tls-cert and --tls-key")

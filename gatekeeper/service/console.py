@@ -11,11 +11,10 @@ import contextlib
 import logging
 import os
 import resource
-import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -32,8 +31,10 @@ from gatekeeper.ledger.signins import OIDC, PATHS, START, Signins
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.policy.active import Policy
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
+from gatekeeper.service.console_process import check_certificate
 from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
-from gatekeeper.service.messages import CONSOLE, END, Report, StartParameters
+from gatekeeper.service.messages import CONSOLE, END, LONGEST_ORDERS, Report, StartParameters
+from gatekeeper.service.runtime import become_child
 from gatekeeper.settings import Endpoint, Settings, SettingsError, SigningIn
 from gatekeeper.store import Database, Store, StoreError
 from gatekeeper.store.rulesets import StoredRuleset
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gatekeeper.console")
 _LARGEST_HEAD = 65_536  # octets of a request's line and header
-_LONGEST_ORDERS = 1 << 20  # octets of the gate's settings
 _NICENESS = 5  # of a child: mail goes first
 _TRIAL_SECONDS = 24 * 3_600.0
 _DIRECTORY_SECONDS = 300.0  # for which a directory is not read again
@@ -121,6 +121,7 @@ def serve(settings: Settings, store: Store) -> None:
 def _desk(settings: Settings, store: Store) -> Desk:
     """Return the desk of these settings. Raises SettingsError where they would not be safe."""
     own, url = settings.signing_in, settings.console_url
+    check_certificate(settings)
     signins = Signins(store, own.session_idle, own.session_limit, store.now)
     issuer = _issuer(own, url, store) if OIDC in own.signin else None
     return Desk(
@@ -163,7 +164,19 @@ def _config(desk: Desk, place: Endpoint | None) -> uvicorn.Config:
 
 
 class _ChildServer(_Server):
-    """A server that ends at the gate's word: signals are the gate's, which knows the order in which all end."""
+    """A server that ends at the gate's word: signals are the gate's, which knows the order in which all end.
+
+    Args: `ready` is called once it takes connections.
+    """
+
+    def __init__(self, config: uvicorn.Config, desk: Desk, ready: Callable[[], None]) -> None:
+        super().__init__(config, desk)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections."""
+        await super().startup(sockets)
+        self._ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -172,7 +185,7 @@ class _ChildServer(_Server):
 
 async def live(line: socket.socket) -> None:
     """Serve the pages until the gate says END, or is gone. Raises SettingsError, StoreSetupError, StoreError."""
-    reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
+    reader, writer = await asyncio.open_unix_connection(sock=line, limit=LONGEST_ORDERS)
     orders = StartParameters.decode(await reader.readline())
     settings = orders.settings()
     transaction_log.configure(settings.ops, bytes.fromhex(orders.log_key))
@@ -183,15 +196,21 @@ async def live(line: socket.socket) -> None:
         ruleset = await _rules(desk)
         if settings.is_trial:
             _invite(desk)
-        server = _ChildServer(_config(desk, None), desk)
+        report = Report(ruleset.digest, ruleset.title, None).encode()
+        server = _ChildServer(_config(desk, None), desk, lambda: writer.write(report))
         serving = asyncio.create_task(server.serve([socket.socket(fileno=each) for each in orders.doors[CONSOLE]]))
-        writer.write(Report(ruleset.digest, ruleset.title, None).encode())
-        with contextlib.suppress(ConnectionError):
-            while await reader.readline() not in (END, b""):
-                pass  # rules that are read again come by the database
+        obeying = asyncio.create_task(_obey(reader))
+        await asyncio.wait({serving, obeying}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
         await serving
     writer.close()
+
+
+async def _obey(reader: asyncio.StreamReader) -> None:
+    """Wait until the gate says END, or is gone; rules that are read again come by the database."""
+    with contextlib.suppress(ConnectionError):
+        while await reader.readline() not in (END, b""):
+            pass
 
 
 async def _rules(desk: Desk) -> Ruleset:
@@ -225,9 +244,7 @@ def _invite(desk: Desk) -> None:
 
 def main() -> None:
     """Run the console on the socket whose descriptor the command line gives."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.umask(0o077)
+    become_child()
     try:
         asyncio.run(live(socket.socket(fileno=int(sys.argv[2]))))
     except (SettingsError, StoreError, OSError) as error:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
+from gatekeeper.server.certificates import server_context
 from gatekeeper.server.sockets import close_sockets, open_sockets
 from gatekeeper.service.child_process import Child
 from gatekeeper.service.messages import CONSOLE, StartParameters
@@ -61,6 +62,13 @@ class ConsoleProcess:
         close_sockets(self._sockets)
 
 
+def check_certificate(settings: Settings) -> None:
+    """Raise SettingsError where the console's certificate, if it has one, cannot be used."""
+    own = settings.signing_in
+    if own.console_tls_cert and own.console_tls_key:
+        server_context(own.console_tls_cert, own.console_tls_key, "--console-tls-cert and --console-tls-key")
+
+
 def _sockets(settings: Settings) -> Sequence[socket.socket]:
     if settings.console is None:
         return ()
@@ -72,6 +80,7 @@ def _sockets(settings: Settings) -> Sequence[socket.socket]:
         log.info("console: off, since %s is missing: install gatekeeper-mail[console] to have it", missing)
         return ()
     url = settings.console_url
+    check_certificate(settings)
     try:
         opened = open_sockets(settings.console, _SOCKET_MODE)
     except OSError as error:

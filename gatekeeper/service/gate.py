@@ -127,15 +127,15 @@ class Gate:
 class SingleProcessGate:
     """A gate of one process: both roles, and the ops server."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises what Gate raises."""
+    def __init__(self, settings: Settings, log_key: bytes) -> None:
+        """Raises what Gate raises. Args: `log_key` of hashed addresses, the console's too."""
         self.metrics = Metrics()
         self.gate = Gate(settings, self.metrics, Role.ALL, self._show)
         database_keeper = self.gate.database_keeper
         self.metrics.watch_ledger(database_keeper.summary)
         ops = settings.ops.ops
         self.ops = OpsServer(ops, self.metrics.registry, database_keeper.answers) if ops else None
-        self._settings = settings
+        self._settings, self._log_key = settings, log_key
         self._console: ConsoleProcess | None = None
 
     async def start(self) -> None:
@@ -143,7 +143,7 @@ class SingleProcessGate:
         doors = open_sockets_of(self._settings)
         if self.ops:
             self.ops.start()
-        self._console = ConsoleProcess(self._settings, secrets.token_bytes(16), self.metrics.restart)
+        self._console = ConsoleProcess(self._settings, self._log_key, self.metrics.restart)
         self._show(self.gate.ruleset)
         await self.gate.start(doors)
         announce(self._settings, doors, self.ops, self.gate.ruleset)
@@ -184,8 +184,9 @@ def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, 
 
 async def run(settings: Settings) -> None:
     """Run a gate in this process until SIGTERM or SIGINT; SIGHUP reloads. Raises what SingleProcessGate raises."""
-    transaction_log.configure(settings.ops)
-    gate = SingleProcessGate(settings)
+    log_key = secrets.token_bytes(16)
+    transaction_log.configure(settings.ops, log_key)
+    gate = SingleProcessGate(settings, log_key)
     ending = ends_on_signals(gate.reload)
     await gate.start()
     async with in_service():

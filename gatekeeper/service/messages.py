@@ -16,6 +16,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.settings import Settings
 
 OFFICE, CONSOLE = "office", "console"  # their names; workers are worker-1 and so on
+LONGEST_ORDERS = 1 << 20  # octets of start parameters; a setting may be a list of many networks
 RELOAD, END = b"reload\n", b"end\n"
 
 

@@ -1,4 +1,4 @@
-"""Sets up Python for a process that serves mail."""
+"""Sets up a process of the gate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import signal
 
 _YOUNG = 20_000  # objects: hardly any that a message makes are in a ring, and looking for them takes a twentieth
 
@@ -24,3 +26,10 @@ def prepare() -> None:
     gc.set_threshold(_YOUNG, 20, 20)
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def become_child() -> None:
+    """Leave signals to the supervisor, which gets them too, and let nobody else read what this process writes."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.umask(0o077)  # counters are kept in files; a unix socket has its mode from the supervisor, which has opened it

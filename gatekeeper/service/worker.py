@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 import socket
 import sys
 
@@ -25,18 +23,17 @@ from gatekeeper.rules import Ruleset
 from gatekeeper.service import runtime
 from gatekeeper.service.front import ListenerSockets
 from gatekeeper.service.gate import Gate, Role
-from gatekeeper.service.messages import END, OFFICE, RELOAD, Report, StartParameters
+from gatekeeper.service.messages import END, LONGEST_ORDERS, OFFICE, RELOAD, Report, StartParameters
 from gatekeeper.settings import SettingsError
 from gatekeeper.store import StoreSetupError
 
 log = logging.getLogger("gatekeeper.member")
-_LONGEST_ORDERS = 1 << 20  # octets; a setting may be a list of many networks
 _FAILED = 1
 
 
 async def live(name: str, line: socket.socket) -> None:
     """Run the process until the supervisor tells it to end. Raises what Gate raises."""
-    reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_ORDERS)
+    reader, writer = await asyncio.open_unix_connection(sock=line, limit=LONGEST_ORDERS)
     orders = StartParameters.decode(await reader.readline())
     gate = _gate(name, orders, writer)
     await gate.start(_sockets(orders))
@@ -82,9 +79,7 @@ async def _obey(reader: asyncio.StreamReader, gate: Gate) -> bool:
 def main() -> None:
     """Run the process that the command line names, on the socket whose descriptor it gives."""
     name, descriptor = sys.argv[1], int(sys.argv[2])
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    os.umask(0o077)  # counters are kept in files; a unix socket has its mode from the supervisor, which has opened it
+    runtime.become_child()
     runtime.prepare()
     try:
         asyncio.run(live(name, socket.socket(fileno=descriptor)))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
+import os
 import re
 import socket
 from contextlib import closing
+from functools import partial
 
 import pytest
 
+from gatekeeper.rules import read_ruleset
+from gatekeeper.service import console
+from gatekeeper.service.messages import CONSOLE, StartParameters
+from gatekeeper.settings import read_settings
+from gatekeeper.store import Database, Store, rulesets
+from gatekeeper.store.rulesets import StoredRuleset
 from tests.peers import free_port, wait_for
 from tests.peers.certificates import make_certificate
-from tests.peers.gate import Gate
+from tests.peers.gate import RULES, Gate
+from tests.store.databases import lay_out
 
 CIO = "cio@example.gov"
 
@@ -93,3 +104,46 @@ def test_elsewhere_without_tls_or_a_proxy_it_does_not_start(tmp_path, place):
         words = ("console", "--console", place, "--public-url", "https://gate.example.gov")
         done = gate.cli(*words, check=False)
         assert done.returncode == 78 and "--console-tls-cert" in done.stderr
+
+
+def test_a_certificate_that_is_none_is_an_error_of_the_settings(tmp_path):
+    (tmp_path / "none.pem").write_text("no certificate")
+    own = {
+        "GATEKEEPER_CONSOLE": f"127.0.0.1:{free_port()}",
+        "GATEKEEPER_CONSOLE_TLS_CERT": str(tmp_path / "none.pem"),
+        "GATEKEEPER_CONSOLE_TLS_KEY": str(tmp_path / "none.pem"),
+    }
+    gate = Gate("maildir:out", environment=own)
+    gate.start(wait=False)
+    assert gate.wait_dead() == 78 and "--console-tls-cert and --console-tls-key:" in gate.log()
+
+
+async def test_a_console_that_cannot_serve_ends_and_is_not_said_to_be_ready(tmp_path, monkeypatch):
+    """Whatever the server fails of: the gate starts another one, where it would wait for ever for this one."""
+
+    async def fail(self, sockets):
+        raise OSError("no")
+
+    monkeypatch.setattr(console._ChildServer, "serve", fail)
+    monkeypatch.setattr(console, "_give_way", lambda memory: None)
+    database = lay_out(tmp_path / "gate.db")
+    with closing(Store(Database(database, 30))) as store:
+        store.open()
+        stored = StoredRuleset(read_ruleset(write_rules(tmp_path)).digest, str(tmp_path / "rules.yaml"), RULES)
+        store.call(partial(rulesets.put_in_force, ruleset=stored, now=0.0))
+    settings = read_settings({"database": database, "next_hop": "smtp://127.0.0.1:25"}, {})
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(socket.socket()) as listening:
+        orders = StartParameters(settings.texts, settings.origins, "00" * 16, {CONSOLE: (os.dup(listening.fileno()),)})
+        ours.sendall(orders.encode())
+        with pytest.raises(OSError, match=r"^no$"):
+            await asyncio.wait_for(console.live(theirs), 20)
+        ours.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            assert ours.recv(1) == b""  # it has reported nothing
+
+
+def write_rules(folder):
+    path = folder / "rules.yaml"
+    path.write_text(RULES)
+    return path
