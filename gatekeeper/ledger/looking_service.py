@@ -7,18 +7,31 @@ never shown before is written, so that who decides can say what they had looked 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gatekeeper.ledger import changes, deliveries, lists, looking, mailing_cases, request_cases, waiting
+from gatekeeper.ledger import (
+    changes,
+    deliveries,
+    lists,
+    looking,
+    mailing_cases,
+    permits,
+    request_cases,
+    requests,
+    waiting,
+)
 from gatekeeper.ledger.changes import Changes
 from gatekeeper.ledger.context import VerbContext, act_of
 from gatekeeper.ledger.deliveries import Delivery, KeptRecipient, Recipients, Surroundings
 from gatekeeper.ledger.lists import ListPage, Shown, Sought
 from gatekeeper.ledger.looking import VisibleCase
 from gatekeeper.ledger.mailing_cases import MailingCase
+from gatekeeper.ledger.permits import PermitCase
 from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
+from gatekeeper.ledger.requests import RequestCase
+from gatekeeper.ledger.seen import States, states_of_permits, states_of_requests
 from gatekeeper.ledger.waiting import Queue
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.preview import Contents, read_contents
@@ -71,12 +84,12 @@ class LookingService:
             self.store.call(partial(versions.keep, states=unkept, now=self.clock()))
         return found
 
-    def _shown(self, mailing: MailingView) -> None:
-        """Store the state behind the version of a mailing that is about to be shown, where it is not stored yet."""
+    def _shown(self, states_of: Callable[[Connection], States]) -> None:
+        """Store the states behind versions that are about to be shown, where they are not stored yet."""
         now = self.clock()
 
-        def unkept(connection: Connection) -> dict[str, Mapping[str, Any]]:
-            return versions.unkept(connection, snapshots.states_of(connection, [mailing]), now)
+        def unkept(connection: Connection) -> States:
+            return versions.unkept(connection, states_of(connection), now)
 
         if states := self.store.writer.read(unkept):
             self.store.call(partial(versions.keep, states=states, now=now))
@@ -90,13 +103,13 @@ class LookingService:
     def show(self, number: int) -> MailingCase:
         """Return one mailing with its batches and its timeline; raises NotFound."""
         case = self._see(mailing_cases.show, number, by="")
-        self._shown(case.mailing)
+        self._shown(partial(snapshots.states_of, mailings=[case.mailing]))
         return case
 
     def look(self, number: int, by: str) -> VisibleCase:
         """Return one mailing as somebody sees it; raises NotFound where it is not for them."""
         seen = self._see(looking.look, number, by=by)
-        self._shown(seen.case.mailing)
+        self._shown(partial(snapshots.states_of, mailings=[seen.case.mailing]))
         return seen
 
     def waiting(self, by: str, sought: Sought = _ANY) -> Queue:
@@ -156,9 +169,17 @@ class LookingService:
         """Return a part of the requests that somebody may see, newest first. Raises LedgerError."""
         return self._list(lists.requests, sought, by)
 
+    def show_request(self, number: int) -> RequestCase:
+        """Return one request with who must agree, its permits and its timeline; raises NotFound."""
+        case = self._see(requests.look, number, by="")
+        self._shown(lambda _: states_of_requests([case.request]))
+        return case
+
     def look_at_request(self, number: int, by: str) -> VisibleRequest:
         """Return one request as somebody sees it, with what they may do; raises NotFound where it is not for them."""
-        return self._do(request_cases.look, number, by=by)
+        seen = self._see(request_cases.look, number, by=by)
+        self._shown(lambda _: states_of_requests([seen.case.request]))
+        return seen
 
     def read_request(self, number: int, by: str, case: str = "") -> bytes | None:
         """Return the message that a request is bound to for somebody who reads it, which the timeline notes (D4).
@@ -172,6 +193,14 @@ class LookingService:
         """Return a part of the permits that somebody may see, newest first. Raises LedgerError."""
         return self._list(lists.permits, sought, by)
 
+    def show_permit(self, number: int) -> PermitCase:
+        """Return one permit with its timeline; raises NotFound."""
+        case = self._see(permits.look, number, by="")
+        self._shown(lambda _: states_of_permits([case.permit]))
+        return case
+
     def look_at_permit(self, number: int, by: str) -> VisiblePermit:
         """Return one permit as somebody sees it, with what they may do; raises NotFound where it is not for them."""
-        return self._do(request_cases.look_at_permit, number, by=by)
+        seen = self._see(request_cases.look_at_permit, number, by=by)
+        self._shown(lambda _: states_of_permits([seen.case.permit]))
+        return seen

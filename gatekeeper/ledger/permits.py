@@ -276,9 +276,15 @@ def _why(ctx: VerbContext, permit: PermitView, what: str) -> tuple[Reason, ...]:
 
 
 def show(ctx: VerbContext, number: int) -> PermitCase:
+    """Return one permit that was just acted on, and store the state behind its version; raises NotFound."""
+    case = look(ctx, number)
+    keep_permits(ctx.connection, [case.permit], ctx.now)
+    return case
+
+
+def look(ctx: VerbContext, number: int) -> PermitCase:
     """Return one permit with its timeline; raises NotFound."""
     permit = find(ctx.connection, number)
-    keep_permits(ctx.connection, [permit], ctx.now)
     return PermitCase(permit, tuple(views.events_of(ctx.connection, permit=permit.key)))
 
 

@@ -48,7 +48,7 @@ class VisiblePermit:
 
 def look(ctx: VerbContext, number: int) -> VisibleRequest:
     """Return one request as the person of the act sees it. Raises NotFound where it is not there, or not for them."""
-    case = requests.show(ctx, number)
+    case = requests.look(ctx, number)
     request, by = case.request, ctx.act.by
     question = requests.question_of(ctx, request, request.rules)
     who = _involved(ctx, case)
@@ -130,7 +130,7 @@ def look_at_permit(ctx: VerbContext, number: int) -> VisiblePermit:
     by = ctx.act.by
     if not sees_all(ctx.ruleset, by) and not is_seen_permit(ctx.connection, number, viewer(ctx.ruleset, by)):
         raise NotFound(f"P-{number}: no such permit")
-    case = permits.show(ctx, number)
+    case = permits.look(ctx, number)
     permit = case.permit
     may = {
         "narrow": _may_revoke(ctx, permits.question_of(ctx, permit)) and allows(permit.state, "narrow"),

@@ -278,13 +278,19 @@ def _take_back(ctx: VerbContext, request: RequestView, name: str, act: Act, seen
 
 
 def show(ctx: VerbContext, number: int) -> RequestCase:
+    """Return one request that was just acted on, and store the state behind its version; raises NotFound."""
+    case = look(ctx, number)
+    keep_requests(ctx.connection, [case.request], ctx.now)
+    return case
+
+
+def look(ctx: VerbContext, number: int) -> RequestCase:
     """Return one request with who must agree, its permits and its timeline; raises NotFound."""
-    request = find(ctx.connection, number)
+    request = find(ctx.connection, number, lock=False)
     question = question_of(ctx, request, request.rules)
     needs = context.wanted(ctx.ruleset, question) if request.rules else ()
     events = views.events_of(ctx.connection, request=request.key)
     agreements = agreements_to_request(request, events)
-    keep_requests(ctx.connection, [request], ctx.now)
     waits, yeses = request.state is RequestState.SUBMITTED, agreements.days(ctx.ruleset)
     asks = waits and bool(request.rules)
     return RequestCase(

@@ -175,10 +175,6 @@ class LedgerService(LookingService):
 
     # -- requests ------------------------------------------------------------------------------------------------
 
-    def show_request(self, number: int) -> RequestCase:
-        """Return one request with who must agree, its permits and its timeline; raises NotFound."""
-        return self._do(requests.show, number)
-
     def submit(self, wanted: Wanted, by: str, reason: str = "") -> RequestCase:
         """Ask for a mailing in advance. Raises NotAllowed, or LedgerError where something is wrong or too late."""
         return self._do(requests.submit, wanted, by=by, reason=reason)
@@ -238,10 +234,6 @@ class LedgerService(LookingService):
         self._do(unfinished.drop, by=by)
 
     # -- permits -------------------------------------------------------------------------------------------------
-
-    def show_permit(self, number: int) -> PermitCase:
-        """Return one permit with its timeline; raises NotFound."""
-        return self._do(permits.show, number)
 
     def declare_emergency(self, agency: str, by: str, reason: str, hours: float) -> PermitCase:
         """Let an agency's mail pass for some hours. Raises NotAllowed, LedgerError."""

@@ -22,7 +22,7 @@ from gatekeeper.store import batches, release_tokens
 from gatekeeper.store.arrival import Arrival, Gathering, Judge, body_digest
 from gatekeeper.store.db.engine import Database
 from gatekeeper.store.db.errors import StoreError, StoreFull, StoreSetupError
-from gatekeeper.store.db.hashing import lock_name, read_secret
+from gatekeeper.store.db.hashing import find_secret, lock_name, read_secret
 from gatekeeper.store.db.outage_log import OutageLog
 from gatekeeper.store.db.wakeup import WakeupListener
 from gatekeeper.store.db.writer import Writer
@@ -63,7 +63,7 @@ class Store:
         """Migrate the database and start the writer; without `writing` only `call` is served. Raises StoreError."""
         self.database.prepare()
         self.writer.read(self.database.clock.adopt)
-        self._secret = self.writer.call(read_secret)
+        self._secret = self.writer.read(find_secret) or self.writer.call(read_secret)
         if writing:
             self.writer.start()
 

@@ -71,7 +71,8 @@ def verify(heads: tuple[str, ...], as_json: bool, **given: Any) -> None:
 
 
 def _verify(store: Store) -> list[ChainReport]:
-    size = sum(block.records for block in store.call(partial(chains.blocks_between, since=0.0, until=float(1 << 40))))
+    blocks = store.writer.read(partial(chains.blocks_between, since=0.0, until=float(1 << 40)))
+    size = sum(block.records for block in blocks)
     with progress(size, "verify") as advance:
         return store.writer.read(partial(chains.verify, on_block=advance))
 

@@ -26,7 +26,7 @@ def directory() -> None:
 def list_sources(as_json: bool, **given: Any) -> None:
     """List the sources as the running gate has them: the state, and the entries when the source last was good."""
     with open_store(settings_of(given)) as store:
-        found = store.call(sources.all_sources)
+        found = store.writer.read(sources.all_sources)
     if as_json:
         print_json([_document(source) for source in found])
         return
@@ -57,7 +57,7 @@ def _row(source: SourceState) -> tuple[object, ...]:
 
 
 def _not_shrunk(store: Store, name: str) -> str:
-    found = {source.name: source.state for source in store.call(sources.all_sources)}
+    found = {source.name: source.state for source in store.writer.read(sources.all_sources)}
     if name in found:
         return f"{name} is {found[name]}: only a source that is shrunk can be accepted"
     names = ", ".join(found) or "none yet: start `gatekeeper serve` once"

@@ -94,11 +94,11 @@ def _show(store: Store, setting: str, as_json: bool) -> None:
 
 
 def _document(store: Store, setting: str) -> dict[str, Any]:
-    now, changed = store.now(), store.call(modes.newest)
-    running = store.call(partial(modes.list_processes, since=now - modes.SEEN_SECONDS))
+    now, changed = store.now(), store.writer.read(modes.newest)
+    running = store.writer.read(partial(modes.list_processes, since=now - modes.SEEN_SECONDS))
     by_setting = any(process.mode == OBSERVE for process in running) if running else setting == OBSERVE
     observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > now
-    ruleset = rules_in_force(store) if store.call(rulesets.in_force) else None
+    ruleset = rules_in_force(store) if store.writer.read(rulesets.in_force) else None
     enforced = None if ruleset is None or ruleset.enforce is None else sorted(ruleset.enforce)
     return {
         "mode": OBSERVE if observing or by_setting else ENFORCE,

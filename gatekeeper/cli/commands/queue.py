@@ -19,7 +19,7 @@ from gatekeeper.store import jobs
 def queue(as_json: bool, **given: Any) -> None:
     """List releases, delivery reports and notices that wait to be sent."""
     with open_store(settings_of(given)) as store:
-        waiting, now = store.call(jobs.waiting_jobs), store.now()
+        waiting, now = store.writer.read(jobs.waiting_jobs), store.now()
     if as_json:
         print_json([_document(job, now) for job in waiting])
         return

@@ -66,7 +66,7 @@ def _compare(store: Store, draft: Ruleset, begin: float, end: float, examples: i
 
 def _notes(store: Store, draft: Ruleset) -> Iterator[str]:
     """Yield notes about what a replay from the record cannot show of the draft."""
-    stored = store.call(rulesets.in_force)
+    stored = store.writer.read(rulesets.in_force)
     if stored is None:
         return
     try:

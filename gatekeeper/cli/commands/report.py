@@ -48,9 +48,9 @@ def _read(store: Store, agency: str | None, begin: float, end: float) -> Complia
 
 
 def _document(store: Store, found: Compliance, begin: float, end: float) -> dict[str, Any]:
-    statuses = store.call(partial(views.statuses_between, since=begin, until=end))
+    statuses = store.writer.read(partial(views.statuses_between, since=begin, until=end))
     approved = {name for name, status in statuses.items() if status.state == MailingState.RELEASED}
-    emergencies = store.call(views.open_emergencies)
+    emergencies = store.writer.read(views.open_emergencies)
     return {
         "since": utc_text(begin),
         "until": utc_text(end),
@@ -85,7 +85,7 @@ def _document(store: Store, found: Compliance, begin: float, end: float) -> dict
                 "by": change.by,
             }
             | {"reason": change.reason}
-            for change in store.call(partial(modes.changes_since, since=begin))
+            for change in store.writer.read(partial(modes.changes_since, since=begin))
         ],
     }
 

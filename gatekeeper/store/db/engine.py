@@ -73,11 +73,17 @@ class Database:
         """
         self._keep_private()
         try:
-            with self.engine.connect() as connection:
-                self._migrate(connection)
+            if not self._is_current():
+                with self.engine.connect() as connection:
+                    self._migrate(connection)
         except SQLAlchemyError as error:
             raise translate(error) from error
         self._inode = self._current_inode()
+
+    def _is_current(self) -> bool:
+        """Return True where there is nothing to migrate; looking does not wait for who writes."""
+        with self.engine.connect() as connection:
+            return schema_version(connection.execution_options(readonly=True)) == NEWEST_SCHEMA
 
     def _keep_private(self) -> None:
         """Let only the owner read an SQLite database; the files that SQLite puts beside it get the same mode.

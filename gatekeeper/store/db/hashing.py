@@ -15,8 +15,14 @@ from gatekeeper.store.db.statements import upsert
 Hash = bytes  # 16 octets
 
 
+def find_secret(connection: Connection) -> bytes | None:
+    """Return the database's own key of 32 octets; None where it has none yet."""
+    found = connection.execute(select(secrets.c.value).where(secrets.c.name == "hash")).scalar()
+    return None if found is None else bytes(found)
+
+
 def read_secret(connection: Connection) -> bytes:
-    """Return the database's own key of 32 octets; a new database gets one."""
+    """Return the same; a new database gets one."""
     made = upsert(connection, secrets).values(name="hash", value=random.token_bytes(32))
     connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))  # another process may have been first
     return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == "hash")).scalar_one())
