@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gatekeeper.console.desk import Desk
-from gatekeeper.console.forms import TooLarge, read_form
+from gatekeeper.console.forms import Form, TooLarge, limited, read_form
 from gatekeeper.console.guard import Guard, visitor_for
 from gatekeeper.console.pages.common import (
     ANYBODY,
@@ -52,14 +52,34 @@ def _endpoint(desk: Desk, route: PageRoute) -> Callable[[Request], Awaitable[Res
     async def endpoint(request: Request) -> Response:
         make = route.page if route.who is ANYBODY else _for_visitors(route.page)
         try:
-            request.state.form = await read_form(request, desk.most_upload if route.uploads else 0)
+            request.state.form = await _form(desk, request, route)
         except ClientDisconnect:
             return Response(status_code=400)
         except TooLarge as error:
             make = _refuse(Refused(413, str(error)))
+        except MemoryError as error:
+            make = _refuse(error)
         return await run_in_threadpool(_answer, desk, request, make)
 
     return endpoint
+
+
+async def _form(desk: Desk, request: Request, route: PageRoute) -> Form:
+    """Return what somebody sends. Of strangers no files are kept, not even for the moment until they may sign in."""
+    if not route.uploads:
+        return await read_form(request, 0)
+    if await run_in_threadpool(_is_visitor, desk, request):
+        return await read_form(request, desk.most_upload)
+    async for _octets in limited(request, desk.most_upload):
+        pass
+    return Form()
+
+
+def _is_visitor(desk: Desk, request: Request) -> bool:
+    try:
+        return visitor_for(desk, request) is not None
+    except Unavailable:
+        return False  # its page will say so
 
 
 def _for_visitors(make: Page) -> Page:
@@ -82,9 +102,9 @@ def _asked_for(request: Request) -> str:
     return own_place(f"{request.url.path}{query}") if shown else ""
 
 
-def _refuse(refused: Refused) -> Page:
+def _refuse(error: Exception) -> Page:
     def made(desk: Desk, request: Request) -> Response:
-        raise refused
+        raise error
 
     return made
 
@@ -105,6 +125,8 @@ def _page(desk: Desk, request: Request, make: Page) -> Response:
         return make(desk, request)
     except Unavailable:
         raise
+    except MemoryError:
+        raise Unavailable("no memory is left: see --console-memory") from None
     except SignInAgain as error:
         return to(with_place("/signin/again", error.place))
     except Exception as error:

@@ -46,13 +46,14 @@ async def read_form(request: Request, most_files: int) -> Form:
     kind = request.headers.get("content-type", "")
     if most_files and kind.startswith("multipart/form-data"):
         return await _read_files(request, most_files)
-    octets = b"".join([chunk async for chunk in _limited(request, _MOST_FORM)])
+    octets = b"".join([chunk async for chunk in limited(request, _MOST_FORM)])
     if not kind.startswith("application/x-www-form-urlencoded"):
         return Form()
     return Form(parse_qsl(octets.decode("ascii", "replace"), keep_blank_values=True))
 
 
-async def _limited(request: Request, most: int) -> AsyncIterator[bytes]:
+async def limited(request: Request, most: int) -> AsyncIterator[bytes]:
+    """Yield what a request holds as it comes. Raises TooLarge for more octets than `most`."""
     taken = 0
     async for chunk in request.stream():
         taken += len(chunk)
@@ -65,7 +66,7 @@ async def _read_files(request: Request, most: int) -> Form:
     """Read a form with files (RFC 7578), which are on disk while they come."""
     parser = MultiPartParser(
         request.headers,
-        _limited(request, most),  # type: ignore[arg-type]  # an async iterator is all that it needs
+        limited(request, most),  # type: ignore[arg-type]  # an async iterator is all that it needs
         max_files=_MOST_FILES,
         max_fields=_MOST_FIELDS,
         max_part_size=_MOST_FIELD,

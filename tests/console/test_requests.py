@@ -262,3 +262,28 @@ async def test_a_step_that_was_left_out_comes_first(desk):
     page = head.get("/requests/new/rules").text
     assert "This mailing reaches 240 users and needs approval." in page and "1220.XS2 III.A" in page
     assert "cio@example.gov or deputy@example.gov" in page
+
+
+@pytest.mark.parametrize("place", ["/check", "/requests/new", "/requests/new/what"])
+async def test_files_of_strangers_are_not_kept_for_a_moment(desk, monkeypatch, place):
+    async def kept(*_arguments):
+        raise AssertionError("a file of a stranger")
+
+    monkeypatch.setattr("gatekeeper.console.app.read_form", kept)
+    client = browser(desk)
+    answer = client.post(place, files={"file": b"x" * 100_000})
+    assert answer.status_code == 303 and answer.headers["location"] == "/signin"
+    assert browser(replace(desk, most_upload=10_000)).post(place, files={"file": b"x" * 20_000}).status_code == 413
+
+
+async def test_without_memory_somebody_is_told_to_try_again(desk, monkeypatch, caplog):
+    client = browser(desk, HEAD)
+
+    def full(*_arguments, **_more):
+        raise MemoryError
+
+    monkeypatch.setattr("gatekeeper.console.pages.may_i.explain_message", full)
+    answer = send(client, "/check", addresses=SENDER)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10") and "--console-memory" in caplog.text
+    monkeypatch.setattr("gatekeeper.console.app.read_form", full)
+    assert client.post("/check").status_code == 503
