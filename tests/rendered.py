@@ -10,6 +10,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,6 +71,7 @@ def notices_page() -> str:
     return renewed(NOTICES.read_text(encoding="utf-8"), {"table of letters": table(), "letters": letters()})
 
 
+@cache
 def commands() -> str:
     """Every command with what it prints, under the heading of its situation."""
     return "\n\n".join(f"### {each.heading}\n\n```text\n{play(each.play)}\n```" for each in COMMANDS)

@@ -66,7 +66,7 @@ async def run(scene: Scene, seed: int, who: tuple[str, ...], only_seen: bool) ->
 
 
 @pytest.mark.parametrize("only_seen", [False, True])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 async def test_one_who_approves_releases_what_they_saw_and_no_more(store, tmp_path, seed, only_seen):
     scene = Scene(store, tmp_path, SMALL)
     case, (approver,) = await run(scene, seed, (CIO,), only_seen)
@@ -76,7 +76,7 @@ async def test_one_who_approves_releases_what_they_saw_and_no_more(store, tmp_pa
     assert 24 <= len(sent(scene, case)) <= seen.mailing.counts.users, f"seed {seed}"
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 async def test_of_two_who_must_agree_both_have_seen_all_that_leaves(store, tmp_path, seed):
     scene = Scene(store, tmp_path, SMALL + "    ask: {any: 2, of: [approver]}\n")
     case, approvers = await run(scene, seed, (CIO, DEPUTY), False)
@@ -86,12 +86,11 @@ async def test_of_two_who_must_agree_both_have_seen_all_that_leaves(store, tmp_p
         assert 24 <= len(sent(scene, case)) <= approver.looks[-1].mailing.counts.users, f"seed {seed}: {approver.by}"
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_the_timeline_tells_all_growth_in_one_line_after_the_other(store, tmp_path, seed):
+async def test_the_timeline_tells_all_growth_in_one_line_after_the_other(store, tmp_path):
     scene = Scene(store, tmp_path, SMALL)
     await scene.send(people(24))
     sending = [scene.send(people(3, start=24 + 3 * number)) for number in range(50)]
-    random.Random(seed).shuffle(sending)
+    random.Random(1).shuffle(sending)
     await asyncio.gather(*sending)
     case = scene.service.show(1)
     (grew,) = [event for event in case.events if event.act == "grew"]

@@ -315,7 +315,7 @@ REFUSED_AND_MERGED = coming(
 
 
 @on_sqlite
-@settings(with_fixture, max_examples=150)
+@settings(with_fixture, max_examples=80)
 @given(case=cases())
 @example(TURNS_OUT_TO_BE_ONE)
 @example(A_GATHER_AND_A_PERMIT)
