@@ -32,6 +32,7 @@ from gatekeeper.ops import log as transaction_log
 from gatekeeper.policy.active import Policy
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.service.console_process import check_certificate
+from gatekeeper.service.database import watching
 from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
 from gatekeeper.service.messages import CONSOLE, END, LONGEST_ORDERS, Report, StartParameters
 from gatekeeper.service.runtime import become_child
@@ -102,11 +103,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
         super().__init__(config)
         self._desk = desk
+        self._watching = watching(desk.signins.store)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections, and look from now on whether the database's files are still there."""
+        self._watching.start()
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what is on its way end."""
         self._desk.streams.closed = True
         await super().shutdown(sockets)
+        await self._watching.stop()
 
 
 def serve(settings: Settings, store: Store) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.ops.http import Answer
 from gatekeeper.ops.metrics import LedgerSummary
 from gatekeeper.store import OutageLog, Store, StoreError, StoreSetupError, sources, views
 
 log = logging.getLogger("gatekeeper.store")
 _REOPEN_SECONDS = 1.0
+_LOOK_SECONDS = 0.5  # between looks whether SQLite's files are still there
 _TROUBLES = {
     "copy": "it cannot be asked, and its last copy stands",
     "expired": "it cannot be asked, and what hangs on it cannot be told",
@@ -24,6 +27,16 @@ async def nothing() -> None:
     """Do nothing: the default where nobody waits for the database."""
 
 
+def watching(store: Store) -> PeriodicTask:
+    """Return the task that looks whether the database's files are still there, and logs where they are not."""
+
+    async def look() -> None:
+        with contextlib.suppress(StoreError):
+            await asyncio.to_thread(store.database.check_log)
+
+    return PeriodicTask(_LOOK_SECONDS, look)
+
+
 class DatabaseKeeper:
     """Opens a store and closes it."""
 
@@ -33,6 +46,7 @@ class DatabaseKeeper:
         self.is_open = False
         self._writing = writing
         self._opening: asyncio.Task[None] | None = None
+        self._watching = watching(store)
         self._outage = OutageLog(log, "the metrics of the ledger")
 
     async def open(self, then: Then = nothing) -> None:
@@ -48,6 +62,7 @@ class DatabaseKeeper:
         if self._opening:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
+        await self._watching.stop()
         await asyncio.to_thread(self.store.close)
 
     async def _open(self, then: Then) -> bool:
@@ -59,6 +74,7 @@ class DatabaseKeeper:
             log.error("%s; mail is answered 451 until it is there", error)
             return False
         self.is_open = True
+        self._watching.start()
         await then()
         return True
 

@@ -133,6 +133,25 @@ def test_an_allowance_lets_small_mail_pass_and_mass_mail_never():
         assert downstream.copies(message("three")).total() == len(downstream.sink.recipients) == 3
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_log_removed_under_a_running_gate_is_seen_saved_and_waits_for_a_person(workers):
+    """Mail answered 250 is there after a kill; nothing more is taken until somebody starts the gate again."""
+    before, after = message("held before"), message("after")
+    with Downstream() as downstream, Gate(downstream.address, flags=[*QUICKLY, "--workers", workers]) as gate:
+        mailing = held_as(send(gate, people(2400), before))
+        (gate.home / "gate.db-wal").unlink()
+        wait_for(lambda: "gate.db-wal was removed" in gate.page("/readyz")[1], gate.log, 1.5)
+        assert gate.page("/readyz")[0] == 503
+        assert {send(gate, recipients, after) for recipients in (people(1), people(2400))} == {OUR_FAULT}
+        wait_for(lambda: not (gate.home / "gate.db-shm").exists(), gate.log, 3)
+        assert "is saved in" in gate.log()
+        gate.kill()
+        gate.start()
+        assert [(each["id"], each["batches"]) for each in gate.mailings("held")] == [(mailing, 1)]
+        approve(gate, mailing)
+        wait_for(lambda: downstream.copies(before).total() == 2400, gate.log)
+
+
 @pytest.mark.soak
 @kinds
 def test_mail_waits_for_every_kind_of_outage(request, database, outage):

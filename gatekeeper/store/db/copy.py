@@ -24,6 +24,8 @@ OnRows = Callable[[int], None]
 
 def count_rows(source: Database) -> int:
     """Return the number of rows to copy; raise StoreError or StoreSetupError."""
+    if source.write_ahead_log:
+        source.write_ahead_log.check_beside()
     try:
         with source.engine.connect() as connection:
             _check_source(connection)

@@ -18,6 +18,7 @@ from gatekeeper.store.db.clock import Clock
 from gatekeeper.store.db.errors import StoreError, StoreSetupError, translate
 from gatekeeper.store.db.schema_version import oldest_that_works, record_oldest
 from gatekeeper.store.db.sqlite_lock import turn
+from gatekeeper.store.db.write_ahead_log import WriteAheadLog
 
 log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0026"
@@ -59,6 +60,7 @@ class Database:
         self.timeout = timeout
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
+        self.write_ahead_log = WriteAheadLog(self.path, timeout) if self.path else None
         self.space = Space(self.path.absolute().parent if self.path else None)
         self.connections = connections
         self.clock = Clock(shared=not self.is_sqlite)
@@ -72,12 +74,18 @@ class Database:
         after the other.
         """
         self._keep_private()
+        if self.write_ahead_log:
+            self.write_ahead_log.check_beside()
         try:
             if not self._is_current():
                 with self.engine.connect() as connection:
                     self._migrate(connection)
+            if self.write_ahead_log:
+                self.write_ahead_log.hold()
         except SQLAlchemyError as error:
             raise translate(error) from error
+        except sqlite3.Error as error:
+            raise StoreError(f"database: {error}") from error
         self._inode = self._current_inode()
 
     def _is_current(self) -> bool:
@@ -115,7 +123,7 @@ class Database:
         connection.commit()
 
     def check_present(self) -> None:
-        """Raise StoreError where the SQLite file that we opened is no longer the one at its path.
+        """Raise StoreError where an SQLite file that we opened is no longer the one at its path.
 
         A connection to a deleted file goes on working and loses all that it is given.
         """
@@ -123,11 +131,21 @@ class Database:
             return
         current = self._current_inode()
         if current == self._inode:
+            self.check_log()
             return
         self.engine.dispose()
         if current is None:
             raise StoreError(f"database: {self.path} is gone: put it back, or restart to begin a new one")
         self.prepare()
+
+    def check_log(self) -> None:
+        """Raise StoreError where SQLite's write-ahead log was removed beneath us; where it can be saved, it is."""
+        try:
+            if self.write_ahead_log:
+                self.write_ahead_log.check()
+        except StoreError:
+            self.engine.dispose()  # an open connection keeps files that no longer have a name
+            raise
 
     def _current_inode(self) -> tuple[int, int] | None:
         if self.path is None:
@@ -161,6 +179,8 @@ class Database:
     def dispose(self) -> None:
         """Close idle connections."""
         self.engine.dispose()
+        if self.write_ahead_log:
+            self.write_ahead_log.release()
 
 
 def schema_version(connection: Connection) -> str | None:

@@ -182,6 +182,7 @@ class Writer:
                 results = together(connection, [work.item for work in works])
                 for work, result in zip(works, results, strict=True):
                     work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
+        self.database.check_log()  # what was written to a log that is gone is not acknowledged
 
 
 def _by_kind(group: list[_Work]) -> dict[Together[Any, Any], list[_Work]]:
