@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gatekeeper.message.text_normalisation import fold
 
 LEAST_LETTERS = 4  # shorter words are in every text
-_LONGEST_KNOWN = 60  # octets; longer tokens are not cached. Without spaces a whole text is one, which no other text has
+_LONGEST_KNOWN = 80  # octets, a line; longer tokens are not cached. Without spaces a whole text is one, like no other
 _LEAST_DRESSED = 4  # words in capitals or with digits in them, and a sixth of all: a dressed text
 _LEAST_TITLED = 24  # words, three fifths of them with a capital: a text in title case, or of names
 
@@ -181,7 +181,7 @@ def _dress(bare: str) -> str:
 
 def _undressed(bare: str, least: int) -> tuple[bytes, ...]:
     """Return the words of a token, digits among letters taken for these; () for numbers, codes and short words."""
-    if len(bare) < least or 3 * sum(map(str.isalpha, bare)) < len(bare):
+    if len(bare) < least or not (bare.isalpha() or 3 * sum(map(str.isalpha, bare)) >= len(bare)):
         return ()
     if not bare.isascii():
         return _folded(bare.lower().translate(_DIGITS_AS_LETTERS).encode("utf-8", "replace"), least, True)
