@@ -31,7 +31,9 @@ from gatekeeper.notices import Occasion
 from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.delivery_reports import FailedDelivery, Told, queue_delivery_report
 from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.outbox.to_admins import tell_undelivered
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
+from gatekeeper.store.given_up import UNDELIVERABLE, fail_releases, untold_answer
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.store.release_tokens import IssuedToken
 from gatekeeper.store.time_bounds import JITTER, pause_after
@@ -67,6 +69,7 @@ class Queue:
     clock: Callable[[], float] = time.time
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
     marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
+    on_failed: Callable[[str], None] = lambda kind: None  # called with the kind of each job that is given up
     _loop: asyncio.Task[None] | None = None
     _working: dict[asyncio.Task[None], int] = field(default_factory=dict)  # with the job's id
     _lapsed: dict[int, tuple[float, float]] = field(default_factory=dict)  # job: end of its lease, when first seen so
@@ -183,14 +186,33 @@ class Queue:
         final = result.result in _FINAL or self._is_over(job)
         error = None if result.result is Result.DELIVERED else str(result.reply)
 
-        def record(connection: Connection) -> None:
-            if final:
-                jobs.finish(connection, job, error)
-            else:
-                jobs.put_off(connection, job, self._next_try(job), error or "")
-
-        await self._write(record)
+        if final:
+            self._count(await self._write(partial(self._end_letter, job=job, error=error)))
+        else:
+            await self._write(partial(jobs.put_off, job=job, due=self._next_try(job), error=error or ""))
         step("finished")
+
+    def _end_letter(self, connection: Connection, job: Job, error: str | None) -> list[str]:
+        """End the job of a letter; return the kinds of jobs that are given up by that.
+
+        Of a report that nobody takes its mailing's releases have failed too, and admins are told: nobody else is.
+        """
+        if not jobs.still_ours(connection, job):
+            return []
+        jobs.finish(connection, job, error)
+        if error is None:
+            return []
+        failed = [job.kind]
+        if job.kind == jobs.DSN and job.mailing and job.mailing_id:
+            failed += [jobs.RELEASE] * fail_releases(connection, job.mailing_id)
+            why = f"the report to {job.recipient} was given up as well"
+            tell_undelivered(connection, self.letterhead(), job.mailing_id, why, self.clock())
+        return failed
+
+    def _count(self, failed: Sequence[str]) -> None:
+        for kind in failed:
+            log.error("a %s was given up, and stays in `gatekeeper queue`", kind)
+            self.on_failed(kind)
 
     def _compose(self, connection: Connection, job: Job) -> bytes | None:
         return letter_lists.compose(connection, self.letterhead(), job, self.clock())
@@ -271,12 +293,15 @@ class Queue:
         return ours
 
     async def _end_pass(self, job: Job, release: Release, told: list[Told]) -> None:
-        await self._write(partial(self._write_end, job=job, release=release, told=told))
+        self._count(await self._write(partial(self._write_end, job=job, release=release, told=told)))
 
-    def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> None:
-        """Write, in one transaction, who is returned, the report to the sender, and whether the job goes on."""
+    def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> list[str]:
+        """Write, in one transaction, who is returned, the report to the sender, and whether the job goes on.
+
+        Returns the kinds of jobs that are given up by that.
+        """
         if not jobs.still_ours(connection, job):
-            return
+            return []
         now, letterhead = self.clock(), self.letterhead()
         # from the database: a pass that was cut off, by a kill or an outage, has recorded some and reported none
         since_due = jobs.refused_since(connection, release.batch_id, job.due_at)
@@ -288,17 +313,29 @@ class Queue:
             refused, waiting = refused + waiting, []
         failures = []
         if refused:
-            failures.append((Occasion.UNDELIVERABLE, refused, f"undeliverable:{job.batch_id}:{job.attempts}"))
+            failures.append((Occasion.UNDELIVERABLE, refused, f"{UNDELIVERABLE}:{job.batch_id}:{job.attempts}"))
         if waiting and now - job.queued_at >= DELAY_SECONDS:
             failures.append((Occasion.DELAYED, waiting, f"delayed:{job.batch_id}"))
         for occasion, those, once in failures:
             failed = FailedDelivery(release.batch_id, occasion, those, once, job.queued_at + END_SECONDS)
             queue_delivery_report(connection, letterhead, failed, now)
-        done = jobs.close_batch_if_done(connection, release.batch_id)
-        if done or not jobs.is_released(connection, release.batch_id):
-            jobs.finish(connection, job)
-        else:
+        if jobs.close_batch_if_done(connection, release.batch_id):
+            return self._end_release(connection, job, release)
+        if jobs.is_released(connection, release.batch_id):
             jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")
+        else:
+            jobs.finish(connection, job)
+        return []
+
+    def _end_release(self, connection: Connection, job: Job, release: Release) -> list[str]:
+        """End the job of a release; where recipients were refused and nobody is told of it, it has failed."""
+        answer = untold_answer(connection, release.mailing_id, release.batch_id)
+        jobs.finish(connection, job, answer)
+        if answer is None:
+            return []
+        why = "there is nobody to send a report to, or who wants one"
+        tell_undelivered(connection, self.letterhead(), release.mailing_id, why, self.clock())
+        return [job.kind]
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction, again and again until the database is there: answers must not be lost."""

@@ -43,6 +43,7 @@ class Hosts:
         self._pool = Pool(idle_seconds)
         self._first_idle = self._pool.idle(first) if first else None
         self._failed: dict[Host, float] = {}
+        self._found: list[Host] = []  # in order of preference, when last asked
         self._offered: dict[Host, frozenset[str]] = {}  # the keywords that each host offered last
         self._offers: Mapping[str, str] | None = None  # common to all hosts that answered; None while unknown
         self._offers_until = float("-inf")
@@ -85,7 +86,7 @@ class Hosts:
         except NextHopError as error:
             self.failed(error)
             raise
-        now = time.monotonic()
+        self._found, now = hosts, time.monotonic()
         return sorted(hosts, key=lambda host: self._failed.get(host, float("-inf")) + COOL_SECONDS > now)
 
     async def _fresh(self, host: Host, client: Client | None) -> SmtpClient | None:
@@ -142,10 +143,10 @@ class Hosts:
         self._offers, self._offers_until = None, float("-inf")
 
     def may_offer(self, keyword: str) -> bool:
-        """Return True where some host offered that keyword when it was reached last, even if it cannot be reached
-        now.
+        """Return True where some host offered that keyword when it was reached last, even if it cannot be reached now;
+        and where some host was never reached since the start, so that nobody knows.
         """
-        return any(keyword in keywords for keywords in self._offered.values())
+        return any(keyword in self._offered.get(host, (keyword,)) for host in self._found)
 
     async def _probe_all(self) -> None:
         try:

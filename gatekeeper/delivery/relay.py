@@ -269,7 +269,7 @@ class SmtpTransaction:
         """Return our refusal for a missing extension; 451 instead where that is not final.
 
         Our client was offered the extension, before any host was reached or by other hosts: it should try again with
-        what is offered then. A stored message waits for a host that offered it once.
+        what is offered then. A stored message waits for a host that offered it once, or was not reached yet.
         """
         needed = MISSING_EXTENSION.get(refusal)
         if needed is None or not (self._offered or self._hosts.may_offer(needed)):

@@ -27,6 +27,7 @@ class Health:
     rules: str  # digest of the rules in force
     counts: LedgerCounts
     waiting: Sequence[dict[str, Any]]  # jobs that are late, or have failed before, the oldest first
+    failed: Sequence[dict[str, Any]]  # jobs that were given up lately
     now: float
 
     @property
@@ -36,7 +37,7 @@ class Health:
             *(["processes"] if not self.processes else []),
             *(["rules"] if any(each.rules != self.rules for each in self.processes) else []),
             *(["sources"] if any(each.state != "fresh" for each in self.counts.sources) else []),
-            *(["queue"] if any(each["attempts"] for each in self.waiting) else []),
+            *(["queue"] if self.failed or any(each["attempts"] for each in self.waiting) else []),
             *(["observing"] if self.observing else []),
         ]
 
@@ -54,6 +55,7 @@ def health(ctx: VerbContext) -> Health:
         rules=stored.digest if stored else "",
         counts=views.summarise(ctx.connection),
         waiting=waiting[:_MOST_JOBS],
+        failed=jobs.failed_jobs(ctx.connection, ctx.now - jobs.FAILED_SECONDS)[-_MOST_JOBS:],
         now=ctx.now,
     )
 

@@ -30,6 +30,7 @@ from gatekeeper.lib.immutable import immutable
 
 # Seconds; a verdict is due within ten.
 DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+QUEUE_KINDS = ("release", "dsn", "notice")
 DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
 RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
@@ -74,6 +75,11 @@ class Counters:
             "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=registry
         )
 
+        self._queue_failed = Counter(
+            "gatekeeper_queue_failed", "Mails of the queue that were given up.", ["kind"], registry=registry
+        )
+        for kind in QUEUE_KINDS:
+            self._queue_failed.labels(kind)
         self._observed = Counter(
             "gatekeeper_observed", "Messages that passed since the gate only observed.", ["verdict"], registry=registry
         )
@@ -97,6 +103,10 @@ class Counters:
     def content(self, where: str, octets: int) -> None:
         """Add octets of large messages that are in `memory` or on `disk`; negative where some are gone."""
         self._content_of[where].inc(octets)
+
+    def queue_failed(self, kind: str) -> None:
+        """Count a mail of the queue that was given up; `kind` is one of QUEUE_KINDS."""
+        self._queue_failed.labels(kind).inc()
 
     def observed(self, verdict: str) -> None:
         """Count a message that passed though the rules say otherwise; `verdict` is what they say."""

@@ -26,7 +26,10 @@ class Office:
         marks = base.settings.listening.milter is not None
         lease, now = base.settings.storing.lease, base.store.now
         self.bell = WakeupListener(base.store.database, self._rung)
-        self.queue = Queue(base.store, base.next_hop, base.letterhead, lease, now, lambda: self.bell.works, marks)
+        failed = base.counts.queue_failed
+        self.queue = Queue(
+            base.store, base.next_hop, base.letterhead, lease, now, lambda: self.bell.works, marks, failed
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = GatherRunner(
             base.active_policy, base.store, base.letterhead, base.mode, self.queue.poke, now, lease, base.auditor

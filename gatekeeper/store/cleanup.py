@@ -1,8 +1,9 @@
 """What is removed because nobody needs it any more: content and addresses of mail that passed as ordinary.
 
 A batch that was gathered is kept whole until its mailing has ended. Where that ends below `mass` nothing of it is a
-record: once every recipient has an answer, bodies, recipients, senders and subject go. What stays is a
-row a batch with the keyed hash by which a resend is known, and the numbers of the mailing.
+record: once every recipient has an answer, bodies, recipients, senders and subject go; where recipients were refused
+and nobody could be told, 30 days later. What stays is a row a batch with the keyed hash by which a resend is known, and
+the numbers of the mailing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.store import matter_people
@@ -28,6 +29,7 @@ from gatekeeper.store.db.schema import (
     requests,
     shared_keys,
 )
+from gatekeeper.store.jobs import FAILED_SECONDS, RELEASE
 
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
 _ENDED = (BatchState.SENT.value, BatchState.RETURNED.value)
@@ -47,6 +49,7 @@ def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
 def _finished(now: float) -> Select[Any]:
     """Select mailings that were gathered and have ended, were never mass nor held, and are on their way to nobody."""
     own = batches.c.mailing_id == mailings.c.id
+    given_up = and_(jobs.c.state == "failed", jobs.c.kind == RELEASE, jobs.c.due_at > now - FAILED_SECONDS)
     young = bodies.c.digest == batches.c.body, bodies.c.stored_at > now - _SETTLED_SECONDS
     return select(mailings.c.id).where(
         mailings.c.number.is_not(None),
@@ -57,7 +60,7 @@ def _finished(now: float) -> Select[Any]:
         exists().where(own, batches.c.gathered),
         ~exists().where(own, batches.c.state.not_in(_ENDED)),
         ~exists().where(own, *young),
-        ~exists().where(jobs.c.mailing_id == mailings.c.id, jobs.c.state == "due"),
+        ~exists().where(jobs.c.mailing_id == mailings.c.id, or_(jobs.c.state == "due", given_up)),
     )
 
 

@@ -25,6 +25,8 @@ from gatekeeper.store.rows import mailing_name
 
 RELEASE, DSN, NOTICE = "release", "dsn", "notice"
 KINDS = (RELEASE, DSN, NOTICE)
+FAILED_SECONDS = 30 * 86_400.0  # for which what was given up is listed
+_WAITING, _NOT_SENT = (RecipientState.WAITING,), (RecipientState.REFUSED, RecipientState.EXPIRED)
 
 
 @immutable
@@ -38,6 +40,7 @@ class Job:
     queued_at: float
     due_at: float
     mailing: str | None
+    mailing_id: int | None = None
     batch_id: int | None = None
     recipient: str | None = None
     content: bytes | None = field(default=None, repr=False)
@@ -172,6 +175,7 @@ def _job(row: RowMapping) -> Job:
         queued_at=row["queued_at"],
         due_at=row["due_at"],
         mailing=mailing_name(row["number"]),
+        mailing_id=row["mailing_id"],
         batch_id=row["batch_id"],
         recipient=row["recipient"],
         content=row["content"],
@@ -303,6 +307,15 @@ def summary(connection: Connection) -> dict[str, int]:
 
 def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
     """Return the jobs that wait, oldest first, for `gatekeeper queue`; `recipients` are those not sent to yet."""
+    return _listed(connection, jobs.c.state == "due")
+
+
+def failed_jobs(connection: Connection, since: float) -> list[dict[str, Any]]:
+    """Return the jobs that were given up since then, as `waiting_jobs`; `recipients` are those who have got nothing."""
+    return _listed(connection, jobs.c.state == "failed", jobs.c.due_at >= since)
+
+
+def _listed(connection: Connection, *which: ColumnElement[bool]) -> list[dict[str, Any]]:
     query = (
         select(
             jobs,
@@ -313,23 +326,36 @@ def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
         .outerjoin(mailings, jobs.c.mailing_id == mailings.c.id)
         .outerjoin(batches, jobs.c.batch_id == batches.c.id)
         .outerjoin(bodies, batches.c.body == bodies.c.digest)
-        .where(jobs.c.state == "due")
+        .where(*which)
         .order_by(jobs.c.id)
     )
-    names = ("id", "kind", "recipient", "queued_at", "due_at", "attempts", "error", "sender", "size", "lease_until")
+    names = (
+        "id",
+        "kind",
+        "state",
+        "recipient",
+        "queued_at",
+        "due_at",
+        "attempts",
+        "error",
+        "sender",
+        "size",
+        "lease_until",
+    )
     return [
         {name: row[name] for name in names}
-        | {"mailing": mailing_name(row["number"]), "recipients": _still_waiting(connection, row)}
+        | {"mailing": mailing_name(row["number"]), "recipients": _without_mail(connection, row)}
         for row in list(connection.execute(query).mappings())
     ]
 
 
-def _still_waiting(connection: Connection, row: RowMapping) -> list[str]:
+def _without_mail(connection: Connection, row: RowMapping) -> list[str]:
     if row["batch_id"] is None:
         return [row["recipient"]] if row["recipient"] else []
     table = batch_recipients
-    waits = (table.c.batch_id == row["batch_id"], table.c.state == RecipientState.WAITING)
-    return list(connection.execute(select(table.c.address).where(*waits).order_by(table.c.position)).scalars())
+    states = _WAITING if row["state"] == "due" else _NOT_SENT
+    theirs = (table.c.batch_id == row["batch_id"], table.c.state.in_(states))
+    return list(connection.execute(select(table.c.address).where(*theirs).order_by(table.c.position)).scalars())
 
 
 def any_due(connection: Connection, now: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -321,3 +322,82 @@ async def test_a_node_that_is_hours_ahead_leaves_what_another_is_sending(store, 
     await second.stop(5)
     sent = [address for mail in of_the_mailing(sink) for address in mail.addresses]
     assert len(sent) == len(set(sent)) == 201
+
+
+# -- nothing that was approved ends without somebody knowing -----------------------------------------------------
+
+
+def listed(store, clock):
+    """What `gatekeeper queue` shows: kind, state and last answer of each."""
+    waiting = store.call(jobs.waiting_jobs)
+    failed = store.call(partial(jobs.failed_jobs, since=clock() - DAY))
+    return sorted((job["kind"], job["state"], job["error"], job["mailing"]) for job in waiting + failed)
+
+
+def to_admins(sink):
+    return [mail for mail in sink.mails if "admin@example.gov" in mail.addresses]
+
+
+@pytest.fixture
+def failed(queue):
+    kinds: list[str] = []
+    queue.on_failed = kinds.append
+    return kinds
+
+
+async def test_a_release_and_its_report_that_are_both_refused_stay_and_admins_are_told(
+    store, queue, sink, clock, letterhead, failed
+):
+    everyone = people(240)
+    sink.refuse = dict.fromkeys([*everyone, "head@doa.example.gov"], "554 5.7.1 not here")
+    await approved(store, letterhead, clock, everyone)
+    queue.start()
+    await until(lambda: to_admins(sink))
+    await idle(store, queue)
+    assert [each for each in listed(store, clock) if each[0] != "notice"] == [
+        ("dsn", "failed", "554 5.7.1 not here", "M-1"),
+        ("release", "failed", "554 5.7.1 not here", "M-1"),
+    ]
+    assert sorted(kind for kind in failed if kind != "notice") == ["dsn", "release"]
+    assert len(to_admins(sink)) == 1
+    letter = email.message_from_bytes(to_admins(sink)[0].content)
+    assert "M-1" in letter["Subject"] and "240 recipients" in letter.get_payload()
+    (release,) = [job for job in store.call(partial(jobs.failed_jobs, since=0.0)) if job["kind"] == "release"]
+    assert release["recipients"] == everyone
+
+
+@pytest.mark.parametrize(
+    ("sender", "notify", "refused", "told"),
+    [
+        ("", (), 1, True),
+        ("head@doa.example.gov", ("NOTIFY=NEVER",), 240, True),
+        ("head@doa.example.gov", ("NOTIFY=NEVER",), 1, False),
+    ],
+    ids=["null sender", "no reports wanted, nobody has it", "no reports wanted, others have it"],
+)
+async def test_what_is_refused_and_reported_to_nobody_is_told_to_admins(
+    store, queue, sink, clock, letterhead, failed, sender, notify, refused, told
+):
+    one = arrival(people(240), sender=sender)
+    wanted = tuple(each._replace(parameters=notify) for each in one.transaction.recipients)
+    one = replace(one, transaction=replace(one.transaction, recipients=wanted))
+    sink.refuse = dict.fromkeys(people(refused), "550 5.1.1 no such user")
+    outcome = await store.decide(one, limit(200))
+    await store.keep(one, outcome.batch)
+    LedgerService(store, letterhead, clock).approve(1, CIO)
+    queue.start()
+    await until(lambda: not queue._working and not store.call(jobs.waiting_jobs))
+    assert ("release" in failed) == told == bool(to_admins(sink))
+
+
+async def test_a_denial_that_its_sender_is_not_told_of_is_told_to_admins(store, queue, sink, clock, letterhead, failed):
+    sink.refuse = {"head@doa.example.gov": "550 5.1.1 no such user"}
+    one = arrival(people(240))
+    outcome = await store.decide(one, limit(200))
+    await store.keep(one, outcome.batch)
+    LedgerService(store, letterhead, clock).deny(1, CIO, "Not now")
+    queue.start()
+    await until(lambda: to_admins(sink))
+    await idle(store, queue)
+    assert "is denied" in email.message_from_bytes(to_admins(sink)[0].content).get_payload()
+    assert "dsn" in failed and "release" not in failed

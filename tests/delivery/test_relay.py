@@ -226,6 +226,29 @@ async def test_kept_mail_waits_for_a_host_that_took_it_once(hop_to):
         assert only.result is Result.DELIVERED
 
 
+@pytest.mark.parametrize("parameters", [["SMTPUTF8"], ["BODY=8BITMIME"]])
+async def test_kept_mail_waits_for_a_host_that_was_not_reached_since_the_start(hop_to, parameters):
+    """Only the fallback host answers, and lacks what the message needs; nobody knows yet what the first one has."""
+    content = "Subject: é\r\n\r\ncafé\r\n".encode()
+    async with Sink() as first, Sink(offers=["PIPELINING"]) as fallback:
+        hop = hop_to(first, fallback)
+        await first.down()
+        (only,) = await hop.next_hop.deliver("news@example.gov", parameters, people("a"), content)
+        assert only.result is Result.DEFERRED and not fallback.mails
+        await first.up()
+        (only,) = await hop_to(first, fallback).next_hop.deliver("news@example.gov", parameters, people("a"), content)
+        assert only.result is Result.DELIVERED and [mail.content for mail in first.mails] == [content]
+
+
+async def test_kept_mail_that_no_host_can_take_is_refused(hop_to):
+    content = "Subject: x\r\n\r\ncafé\r\n".encode()
+    async with Sink(offers=["PIPELINING"]) as first, Sink(offers=["PIPELINING"]) as second:
+        hop = hop_to(first, second)
+        await hop.next_hop.extensions()
+        (only,) = await hop.next_hop.deliver("news@example.gov", ["BODY=8BITMIME"], people("a"), content)
+        assert only.reply.enhanced == "5.6.3"
+
+
 @pytest.mark.parametrize("address", ["a\r\nRCPT TO:<b@example.org>", "a> X=<b", "a b@example.org"])
 async def test_no_address_smuggles_a_command(hop_to, address):
     async with Sink() as sink:

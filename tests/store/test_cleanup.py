@@ -22,6 +22,7 @@ from gatekeeper.store.db.schema import metadata
 from tests.faults.scene import Downstream, wait_queue_empty
 from tests.peers import free_port, wait_for
 from tests.peers.gate import RULES, Gate
+from tests.peers.sink import say
 
 GATHER = RULES.replace("within: 24h}", "within: 24h, gather: {from: 20, quiet: 1s, limit: 5s}}")
 PEOPLE = [f"zebra{i}@doa.example.gov" for i in range(40)]
@@ -181,3 +182,13 @@ def words_in_rows(url: str) -> set[bytes]:
     database.dispose()
     octets = b"\n".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
     return {word for word in WORDS if word.lower() in (octets + b"".join(inflated(octets))).lower()}
+
+
+def test_what_was_refused_and_reported_to_nobody_is_kept_for_people_to_find():
+    with Downstream() as downstream, Gate(downstream.address, rules=GATHER) as gate:
+        downstream.sink.at("DOT", say("554 5.7.1 not here"))
+        assert gate.send("okapi@doa.example.gov", PEOPLE, CONTENT)[0] == 250
+        wait_for(lambda: gate.metric("gatekeeper_queue_failed_total", kind="release") == 1, gate.log)
+        gate.terminate()
+        assert forget(gate.home) == 0
+        assert forget(gate.home, 31 * 86_400.0) == 1

@@ -17,13 +17,15 @@ from gatekeeper.store import jobs
 @setting_options("database", "database_timeout")
 @json_option
 def queue(as_json: bool, **given: Any) -> None:
-    """List releases, delivery reports and notices that wait to be sent."""
+    """List releases, delivery reports and notices that wait to be sent, and those that were given up."""
     with open_store(settings_of(given)) as store:
-        waiting, now = store.writer.read(jobs.waiting_jobs), store.now()
+        now = store.now()
+        waiting = store.writer.read(jobs.waiting_jobs)
+        listed = waiting + store.writer.read(lambda connection: jobs.failed_jobs(connection, now - jobs.FAILED_SECONDS))
     if as_json:
-        print_json([_document(job, now) for job in waiting])
+        print_json([_document(job, now) for job in listed])
         return
-    for job, line in zip(waiting, table(map(_row, waiting)), strict=True):
+    for job, line in zip(listed, table(map(_row, listed)), strict=True):
         click.echo(line)
         if job["error"]:
             click.echo(f"        {job['error']}")
@@ -33,22 +35,28 @@ def queue(as_json: bool, **given: Any) -> None:
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:
     to = job["recipient"] or f"recipients of {job['mailing']}"
-    return job["id"], job["kind"], utc_text(job["due_at"]), f"tries={job['attempts']}", to
+    tries = "failed" if job["state"] == "failed" else f"tries={job['attempts']}"
+    return job["id"], job["kind"], utc_text(job["due_at"]), tries, to
 
 
 def _document(job: dict[str, Any], now: float) -> dict[str, Any]:
     """Return a job as JSON: our keys, and those of `postqueue -j` for tools that read a Postfix queue."""
-    ours = ("id", "kind", "recipient", "attempts", "error", "mailing")
+    ours = ("id", "kind", "state", "recipient", "attempts", "error", "mailing")
     reason = job["error"] or ""
-    queue_name = "active" if job["lease_until"] > now else "deferred" if job["attempts"] else "incoming"
     return {
         **{name: job[name] for name in ours},
         "queued_at": utc_text(job["queued_at"]),
         "due_at": utc_text(job["due_at"]),
-        "queue_name": queue_name,
+        "queue_name": _queue_name(job, now),
         "queue_id": str(job["id"]),
         "arrival_time": int(job["queued_at"]),
         "message_size": job["size"],
         "sender": job["sender"] or "MAILER-DAEMON",  # as Postfix shows the null sender
         "recipients": [{"address": address, "delay_reason": reason} for address in job["recipients"]],
     }
+
+
+def _queue_name(job: dict[str, Any], now: float) -> str:
+    if job["state"] == "failed":
+        return "failed"
+    return "active" if job["lease_until"] > now else "deferred" if job["attempts"] else "incoming"

@@ -65,3 +65,14 @@ async def test_the_queue_is_named_by_what_becomes_of_it(store, database_url):
     (waiting,) = (each for each in listed(database_url) if each["kind"] == "release")
     assert {each["delay_reason"] for each in waiting["recipients"]} == {"451 4.4.1 no answer"}
     assert waiting["attempts"] == 1
+
+
+async def test_what_was_given_up_stays_in_the_queue(store, database_url):
+    await release(store)
+    now = store.now()
+    for job in store.call(partial(jobs.lease, now=now, seconds=600.0, limit=9)):
+        store.call(partial(jobs.finish, job=job, error="554 5.7.1 no"))
+    done = CliRunner().invoke(main, ["queue", "--database", database_url])
+    assert "failed  recipients of M-1\n        554 5.7.1 no\n" in done.output
+    (failed,) = (each for each in listed(database_url) if each["kind"] == "release")
+    assert (failed["state"], failed["queue_name"], failed["mailing"]) == ("failed", "failed", "M-1")
