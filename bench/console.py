@@ -25,6 +25,7 @@ from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import read_ruleset
+from gatekeeper.service.runtime import prepare
 from gatekeeper.store import Database, Store
 
 _TIMES = 20
@@ -86,6 +87,7 @@ def run(url: str, size: Size, folder: Path) -> None:
     ruleset = read_ruleset(folder / "rules.yaml")
     service = LedgerService(store, Letterhead(ruleset, "gate.example.gov"))
     desk = Desk(lambda: service, Signins(store), _URL)
+    prepare()
     for who in (APPROVER, REQUESTER, OWNER, sender_of(1)):
         client = browser(desk, who)
         for place in PAGES:

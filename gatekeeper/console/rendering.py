@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -149,11 +150,18 @@ _METHODS: Mapping[str, Callable[[], str]] = {  # how somebody has signed in, in 
 }
 
 
+def _marked(text: str, **values: Any) -> Markup:
+    """Return a text of a template in the language in use, with escaped values: a list has hundreds of them."""
+    found = Markup(_(text))
+    return found % values if "%" in text else found
+
+
 def _machine_time(moment: float | datetime) -> str:
     return (moment_of(moment) if isinstance(moment, int | float) else moment).isoformat(timespec="seconds")
 
 
 _ENVIRONMENT.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
+_ENVIRONMENT.globals["_"] = _marked
 _ENVIRONMENT.filters["number"] = lambda number: f"{number:,}"
 _ENVIRONMENT.filters["said"] = lambda state: _(said(state))
 _ENVIRONMENT.filters["account_state"] = lambda state: _ACCOUNT_STATES[state]()

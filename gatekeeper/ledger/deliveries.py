@@ -147,12 +147,11 @@ def _visible(ctx: VerbContext, number: int) -> MailingView:
     return mailing
 
 
-def surroundings(ctx: VerbContext, number: int) -> Surroundings:
+def surroundings(ctx: VerbContext, mailing: MailingView) -> Surroundings:
     """Return what the same people get seven days before and after, what the sender sent, how long sending takes (T4).
 
-    Only what the person of the act may see. Raises NotFound.
+    Only what the person of the act may see. Args: `mailing` which they were shown.
     """
-    mailing = _visible(ctx, number)
     at, by = mailing.held_at or mailing.started_at, ctx.act.by
     seen = viewer(ctx.ruleset, by) if by else None
     day = ctx.calendar.day(moment_of(at))

@@ -47,7 +47,7 @@ def look(ctx: VerbContext, number: int) -> VisibleCase:
     """Return one mailing as the person of the act sees it. Raises NotFound where it is not there, or not for them."""
     case = mailing_cases.show_contents(ctx, number)
     mailing, by = case.mailing, ctx.act.by
-    question = question_of(ctx, mailing, case.events)
+    question = case.question or question_of(ctx, mailing, case.events)
     who = involved_in_mailing(ctx, mailing, case.events)
     found = sight(ctx.ruleset, question, who, by)
     if found is Sight.NOTHING:

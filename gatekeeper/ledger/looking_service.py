@@ -123,9 +123,12 @@ class LookingService:
         """Return how many mailings and requests wait for somebody."""
         return self._see(waiting.count, by=by)
 
-    def surroundings(self, number: int, by: str) -> Surroundings:
-        """Return what else the people of a mailing get about then, and how long sending it takes; raises NotFound."""
-        return self._see(deliveries.surroundings, number, by=by)
+    def surroundings(self, mailing: MailingView, by: str) -> Surroundings:
+        """Return what else the people of a mailing get about then, and how long sending it takes.
+
+        Args: `mailing` as `look` has returned it for this person.
+        """
+        return self._see(deliveries.surroundings, mailing, by=by)
 
     def delivery(self, number: int, by: str = "") -> Delivery:
         """Return what became of the recipients of a mailing, by domain and answer; raises NotFound."""

@@ -17,7 +17,7 @@ from gatekeeper.lifecycle import MailingState
 from gatekeeper.message.preview import file_octets
 from gatekeeper.policy import agreement
 from gatekeeper.policy.agreement import Agreements
-from gatekeeper.policy.approvers import Approvers
+from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.store import Connection, batch_views, mailings, views
 from gatekeeper.store.batch_views import BatchView, StoredBatch
 from gatekeeper.store.batches import read_body
@@ -38,6 +38,7 @@ class MailingCase:
     agreements: Agreements = Agreements()
     missing: tuple[str, ...] = ()  # who must still agree, while it is held
     still: int = 0  # how many of them
+    question: Question | None = None  # what is to be decided; None where it is not held
     whose: str = ""  # the same by name
 
 
@@ -87,7 +88,7 @@ def _case(ctx: VerbContext, mailing: MailingView, kept: list[BatchView]) -> Mail
     question, yeses = question_of(ctx, mailing, events), agreements.days(ctx.ruleset)
     missing, whose = context.missing(ctx.ruleset, question, yeses), context.whose(ctx, question, yeses)
     still = Approvers(ctx.ruleset).number_missing(question, yeses)
-    return replace(case, agreements=agreements, missing=missing, whose=whose, still=still)
+    return replace(case, agreements=agreements, missing=missing, whose=whose, still=still, question=question)
 
 
 def export(ctx: VerbContext, number: int) -> MailingCopy:

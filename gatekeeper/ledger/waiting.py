@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -137,9 +137,10 @@ def _all(ctx: VerbContext) -> Iterator[Waiting]:
 
 def _mailings(ctx: VerbContext) -> Iterator[Waiting]:
     known, decided_by, by = _Known(ctx, MAILING), _Deciders(ctx), ctx.act.by
+    today, expire = ctx.today, ctx.ruleset.held.expire
     for held in held_facts(ctx.connection):
-        question = question_of_held(ctx.letterhead, held, ctx.today)
-        may_decide = decided_by.includes(question)
+        question = question_of_held(ctx.letterhead, held, today)
+        may_decide, undecided = decided_by.answer(question)
         if not (may_decide or held.key in known or known.sees(question.agency)):
             continue
         agreements = _agreements(ctx, held) if held.agreed else Agreements()
@@ -153,11 +154,11 @@ def _mailings(ctx: VerbContext) -> Iterator[Waiting]:
             users=held.users,
             rules=held.rules,
             since=held.held_at,
-            ends=_whole_seconds(moment_after(ctx.calendar, moment_of(held.held_at), ctx.ruleset.held.expire)),
+            ends=_whole_seconds(moment_after(ctx.calendar, moment_of(held.held_at), expire)),
             yours=may_decide and by not in agreements.people,
             key=held.key,
             agreed=agreements.people,
-            missing=Approvers(ctx.ruleset).number_missing(question, days) if days else decided_by.missing(question),
+            missing=Approvers(ctx.ruleset).number_missing(question, days) if days else undecided,
         )
 
 
@@ -179,22 +180,17 @@ class _Deciders:
         heads = {agency.head for agency in ctx.ruleset.agencies.values() if agency.head}
         places = {each.delegate.to for each in ctx.ruleset.people.values() if each.delegate}
         self._telling = frozenset({*ctx.ruleset.people, *heads, *places, self._by})
-        self._found: dict[Question, tuple[bool, int]] = {}
+        self._found: dict[Hashable, tuple[bool, int]] = {}
 
-    def includes(self, question: Question) -> bool:
-        """Return True where the person may decide the question."""
-        return self._answer(question)[0]
-
-    def missing(self, question: Question) -> int:
-        """Return how many must agree, where nobody has yet."""
-        return self._answer(question)[1]
-
-    def _answer(self, question: Question) -> tuple[bool, int]:
-        alike = replace(question, id="", own=question.own & self._telling)
-        if alike not in self._found:
-            may = self._approvers.refusal(alike, self._by) is None
-            self._found[alike] = may, self._approvers.number_missing(alike, {})
-        return self._found[alike]
+    def answer(self, question: Question) -> tuple[bool, int]:
+        """Return whether the person may decide the question, and how many must agree where nobody has yet."""
+        own = question.own & self._telling
+        alike = own, question.agency, question.lists, question.rules, question.agencies, question.also, question.escalated
+        found = self._found.get(alike)
+        if found is None:
+            may = self._approvers.refusal(question, self._by) is None
+            found = self._found[alike] = may, self._approvers.number_missing(question, {})
+        return found
 
 
 class _Known:
@@ -216,14 +212,16 @@ class _Known:
 
 
 def _requests(ctx: VerbContext) -> Iterator[Waiting]:
-    known, approvers, by = _Known(ctx, REQUEST), Approvers(ctx.ruleset), ctx.act.by
+    known, decided_by, by = _Known(ctx, REQUEST), _Deciders(ctx), ctx.act.by
+    today = ctx.today
     for request, events in stored_requests.submitted(ctx.connection):
-        question = to_requesters.question_of(ctx.letterhead, request, request.rules, events, ctx.today)
-        yours = approvers.refusal(question, by) is None
+        question = to_requesters.question_of(ctx.letterhead, request, request.rules, events, today)
+        may_decide, undecided = decided_by.answer(question)
         is_own = by == request.requester or by in request.draft.senders
-        if not (yours or is_own or request.key in known or known.sees(request.draft.agency)):
+        if not (may_decide or is_own or request.key in known or known.sees(request.draft.agency)):
             continue
         agreements = agreements_to_request(request, events)
+        days = agreements.days(ctx.ruleset)
         last = last_day(ctx.ruleset, request)
         yield Waiting(
             kind=MatterKind.REQUEST,
@@ -235,9 +233,9 @@ def _requests(ctx: VerbContext) -> Iterator[Waiting]:
             rules=request.rules,
             since=request.submitted_at,
             ends=ctx.calendar.before(last + timedelta(days=1), 0) if last else None,
-            yours=yours and by not in agreements.people,
+            yours=may_decide and by not in agreements.people,
             key=request.key,
             version=request.version,
             agreed=agreements.people,
-            missing=approvers.number_missing(question, agreements.days(ctx.ruleset)),
+            missing=Approvers(ctx.ruleset).number_missing(question, days) if days else undecided,
         )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import field
-from datetime import date, datetime, timedelta
-from functools import partial
+from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -178,7 +178,13 @@ class Ruleset:
 
 def calendar_of(ruleset: Ruleset) -> Calendar:
     """Return the organisation's working days. Raises ValueError for an unknown calendar."""
-    return Calendar(ruleset.timezone, _holidays_of(ruleset))
+    requests = ruleset.requests
+    return _calendar(ruleset.timezone, requests.calendar, requests.holidays.add, requests.holidays.remove)
+
+
+@lru_cache(maxsize=16)  # pages ask for it once a row
+def _calendar(zone: tzinfo, public: str | None, added: frozenset[date], removed: frozenset[date]) -> Calendar:
+    return Calendar(zone, holidays_of(public, added, removed))
 
 
 def calendar_problem(ruleset: Ruleset, name: str) -> Problem | None:
@@ -191,8 +197,7 @@ def calendar_problem(ruleset: Ruleset, name: str) -> Problem | None:
 
 
 def _holidays_of(ruleset: Ruleset) -> Container[date]:
-    requests = ruleset.requests
-    return holidays_of(requests.calendar, requests.holidays.add, requests.holidays.remove)
+    return calendar_of(ruleset).holidays
 
 
 # -- what a ruleset knows of senders (C8, T2) ------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from gatekeeper.service.console_process import check_certificate
 from gatekeeper.service.database import watching
 from gatekeeper.service.ledger_in_force import NotInForce, ledger_under, stored_rules
 from gatekeeper.service.messages import CONSOLE, END, LONGEST_ORDERS, Report, StartParameters
-from gatekeeper.service.runtime import become_child
+from gatekeeper.service.runtime import become_child, prepare
 from gatekeeper.settings import Endpoint, Settings, SettingsError, SigningIn
 from gatekeeper.store import Database, Store, StoreError
 from gatekeeper.store.rulesets import StoredRuleset
@@ -253,6 +253,7 @@ def _invite(desk: Desk) -> None:
 def main() -> None:
     """Run the console on the socket whose descriptor the command line gives."""
     become_child()
+    prepare()
     try:
         asyncio.run(live(socket.socket(fileno=int(sys.argv[2]))))
     except (SettingsError, StoreError, OSError) as error:

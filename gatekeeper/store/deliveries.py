@@ -130,18 +130,30 @@ def _read(
 
 
 def answers_of(connection: Connection, mailing: int) -> list[AnswerCount]:
-    """Return how many recipients of a mailing have which answer, by domain, the most first."""
+    """Return how many recipients of a mailing have which answer, by domain, the most first.
+
+    The database groups what is written alike; the few groups are joined here, whatever the case of their letters.
+    """
+    found: dict[tuple[str, str, str], tuple[str, int]] = {}
+    for domain, state, code, reply, number in connection.execute(_answers(connection, mailing)):
+        key = domain.lower(), state, code or ""
+        first, sum = found.get(key, (reply or "", 0))
+        found[key] = min(first, reply or ""), sum + number
+    counts = [AnswerCount(key[0], RecipientState(key[1]), reply, number) for key, (reply, number) in found.items()]
+    return sorted(counts, key=lambda each: -each.recipients)
+
+
+def _answers(connection: Connection, mailing: int) -> Select[Any]:
     table = batch_recipients.c
-    at = "instr(batch_recipients.address, '@') + 1" if connection.dialect.name == "sqlite" else ""
-    domain = func.lower(
-        func.substr(table.address, func.instr(table.address, "@") + 1) if at else func.split_part(table.address, "@", 2)
-    )
-    reply = func.coalesce(table.reply, "")
-    query = select(domain, table.state, func.min(reply), func.count())
+    if connection.dialect.name == "sqlite":
+        domain = func.substr(table.address, func.instr(table.address, "@") + 1)
+    else:
+        domain = func.split_part(table.address, "@", 2)
+    kinds = domain.label("domain"), table.state, func.substr(table.reply, 1, _CODE).label("code")
+    query = select(*kinds, func.min(table.reply), func.count())
     query = query.join(batches, batches.c.id == table.batch_id)
     query = query.where(batches.c.mailing_id == mailing, batches.c.state != BatchState.STORING)
-    query = query.group_by(domain, table.state, func.substr(reply, 1, _CODE)).order_by(func.count().desc())
-    return [AnswerCount(name, RecipientState(state), reply, n) for name, state, reply, n in connection.execute(query)]
+    return query.group_by(*kinds)
 
 
 def queued_of(connection: Connection, mailing: int) -> list[QueuedRelease]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState, RequestState
-from gatekeeper.store.db.schema import mailings, requests
+from gatekeeper.store.db.schema import IS_MASS, mailings, requests
 from gatekeeper.store.filters import Viewer, lists, seen_by
 from gatekeeper.store.matter_people import MAILING, REQUEST
 from gatekeeper.store.rows import mailing_name
@@ -53,7 +53,7 @@ def mailings_beside(connection: Connection, mailing: MailingView, at: float, see
     if not audience:
         return []
     columns = (mailings.c[name] for name in ("number", "state", "subject", "sender", "users", "agencies", "lists"))
-    query = select(*columns, mailings.c.started_at).where(*NUMBERED, mailings.c.mass, mailings.c.id != mailing.key)
+    query = select(*columns, mailings.c.started_at).where(*NUMBERED, IS_MASS, mailings.c.id != mailing.key)
     query = query.where(mailings.c.started_at.between(at - _SPAN, at + _SPAN))
     query = query.where(seen_by(seen, MAILING, mailings.c.id, mailings.c.agency))
     same = (or_(lists(mailings.c.agencies, each), lists(mailings.c.lists, each)) for each in audience)

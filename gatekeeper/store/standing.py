@@ -16,7 +16,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import MailingState, PermitState, SuspensionState
 from gatekeeper.model import EarlierMailings, Permit, Scope, Source, Standing, Suspension
 from gatekeeper.store.db.hashing import Hash
-from gatekeeper.store.db.schema import mailings, permit_scopes, permit_uses, permits, suspensions
+from gatekeeper.store.db.schema import IS_MASS, mailings, permit_scopes, permit_uses, permits, suspensions
 from gatekeeper.store.db.statements import Statement
 from gatekeeper.store.rows import mailing_name, permit_of, reasons_from_rows, scope_of
 
@@ -149,7 +149,7 @@ def _count_earlier(connection: Connection, query: LedgerQuery, question: Earlier
     """Count mass mailings that began within that time before now, and that somebody got or is to get (T4)."""
     since = query.now - question.within.total_seconds()
     sent = or_(mailings.c.state.in_(_LEFT), mailings.c.relayed > 0)
-    chosen = [mailings.c.mass, mailings.c.started_at > since, mailings.c.merged_into.is_(None), sent]
+    chosen = [IS_MASS, mailings.c.started_at > since, mailings.c.merged_into.is_(None), sent]
     if query.mailing_id is not None:
         chosen.append(mailings.c.id != query.mailing_id)
     if not question.to:

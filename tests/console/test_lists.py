@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.ledger.signins import Signins
@@ -52,6 +53,33 @@ async def hold_with_file(scene):
     before, _, _ = message.content.partition(b"\r\n\r\n")
     content = before + b"\r\n" + head + b"\r\n" + MESSAGE.replace(b"\n", b"\r\n").split(b"\r\n", 1)[1]
     return await scene.pipeline.receive(replace(message, content=content), scene.hop)
+
+
+@contextmanager
+def statements(scene):
+    """What the database is asked in the meantime."""
+    found = []
+
+    def note(connection, cursor, statement, *_):
+        found.append(statement)
+
+    event.listen(scene.store.database.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(scene.store.database.engine, "before_cursor_execute", note)
+
+
+async def test_a_page_asks_the_database_as_often_however_much_it_shows(scene, desk):
+    client, asked = browser(desk, CIO), {}
+    for number in range(2):
+        for each in range(1 + 4 * number):
+            await hold(scene, subject=f"Letter {number} {each}")
+        for place in ("/waiting", "/mailings", "/mailings/M-1", "/mailings/M-1/delivery"):
+            client.get(place)  # the states that it shows are stored now
+            with statements(scene) as found:
+                assert client.get(place).status_code == 200
+            asked.setdefault(place, []).append(len(found))
+    assert all(few == many for few, many in asked.values()), asked
+    assert asked["/mailings/M-1"][0] <= 30 and asked["/waiting"][0] <= 20, asked
 
 
 # -- lists -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from sqlalchemy import event
+
 from bench.large_ledger import APPROVER, OWNER, REQUESTER, RULES, Size, fill
 from gatekeeper.ledger.service import LedgerService, Sought
 from gatekeeper.outbox.letterhead import Letterhead
@@ -78,3 +80,20 @@ def test_a_mailing_costs_what_it_is_made_of_and_not_whom_it_goes_to(services):
         few, wide = steps(services[FEW], look), steps(services[WIDE], look)
         assert wide <= 20 * few, (few, wide)
         assert wide <= 20_000 * 2, "no recipient is read but those that are shown"
+
+
+def test_what_is_beside_a_mailing_is_found_by_its_time(services):
+    service = services[FEW]
+    mailing = service.look(3_000, APPROVER).case.mailing
+    plans = []
+
+    def explain(connection, cursor, statement, parameters, *_):
+        if "mailings.agencies" in statement and "BETWEEN" in statement:
+            plans.extend(row[-1] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(service.store.database.engine, "before_cursor_execute", explain)
+    try:
+        assert service.surroundings(mailing, APPROVER).neighbours
+    finally:
+        event.remove(service.store.database.engine, "before_cursor_execute", explain)
+    assert any("mailings_by_mass" in plan for plan in plans), plans

@@ -19,9 +19,11 @@ def console(**given: Any) -> None:
     except ImportError as error:
         raise Failure(f"{error.name} is missing: install gatekeeper-mail[console]", CONFIG) from None
     from gatekeeper.ops import log
+    from gatekeeper.service import runtime
     from gatekeeper.settings import SettingsError
 
     settings = settings_of(given)
+    runtime.prepare()
     log.configure(settings.ops)
     with open_store(settings) as store:
         try:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    literal_column,
 )
 
 metadata = MetaData()
@@ -103,6 +105,8 @@ for _column in (mailings.c.state, mailings.c.sender, mailings.c.agency):  # of w
     _index_given(mailings.c.number, f"mailings_listed_by_{_column.name}", _column, mailings.c.number)
 _index_given(mailings.c.held_at, "mailings_listed_held", mailings.c.number)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
+# As the index has it: SQLAlchemy writes `mass = 1` for SQLite, for which SQLite does not use the index.
+IS_MASS: ColumnElement[bool] = literal_column("mailings.mass")
 _index_given(mailings.c.predecessor, "mailings_by_predecessor", mailings.c.predecessor)
 _index_given(mailings.c.merged_into, "mailings_by_merged", mailings.c.merged_into)
 _index_given(mailings.c.number, "mailings_by_source", mailings.c.source)
