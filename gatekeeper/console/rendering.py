@@ -18,7 +18,7 @@ from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.console.guard import appearance_for, ledger_for, visitor_for
 from gatekeeper.console.program_names import program_name
 from gatekeeper.console.words import _, language, ngettext, plural
-from gatekeeper.ledger.sight import asks, decides, sees_all
+from gatekeeper.ledger.sight import asks, sees_all
 from gatekeeper.ledger.suspensions import may_suspend
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import said
@@ -53,7 +53,8 @@ _PATHS = {name: path for path, (name, _, _) in STATIC.items()}
 
 def page(desk: Desk, request: Request, template: str, status: int = 200, **more: Any) -> HTMLResponse:
     """Render a template as a whole page."""
-    ruleset, visitor = ledger_for(desk, request).ruleset, visitor_for(desk, request)
+    ledger, visitor = ledger_for(desk, request), visitor_for(desk, request)
+    ruleset, who_decides = ledger.ruleset, visitor is not None and ledger.decides(visitor.address)
     told = desk.said.take(visitor.token) if visitor else None
     values = {
         "visitor": visitor,
@@ -61,14 +62,14 @@ def page(desk: Desk, request: Request, template: str, status: int = 200, **more:
         "can_passkey": desk.can_passkey,
         "title": ruleset.title,
         "contact": ruleset.contact,
-        "navigation": _navigation(ruleset, visitor),
+        "navigation": _navigation(ruleset, visitor, who_decides=who_decides),
         "path": request.url.path,
         "told": told,
         "request_id": request.state.id,
         "static": _PATHS,
         "language": language,
         "appearance": appearance_for(request),
-        "waits": _waits(desk, request, visitor) if visitor and decides(ruleset, visitor.address) else 0,
+        "waits": _waits(desk, request, visitor) if visitor and who_decides else 0,
         "plural": plural,
         "now": desk.signins.clock(),
         "next_place": lambda after: f"{request.url.path}?{_with(request, after=after)}",
@@ -97,14 +98,14 @@ def _with(request: Request, **changes: str) -> str:
     return urlencode({**request.query_params, **changes})
 
 
-def _navigation(ruleset: Ruleset, visitor: Visitor | None) -> list[tuple[str, str]]:
+def _navigation(ruleset: Ruleset, visitor: Visitor | None, *, who_decides: bool) -> list[tuple[str, str]]:
     """Return the pages that somebody may open: address and name."""
     if visitor is None:
         return []
     by, all_see = visitor.address, sees_all(ruleset, visitor.address)
     person = ruleset.people.get(by)
     is_admin = person is not None and "admin" in person.roles
-    who_decides, who_asks = decides(ruleset, by), asks(ruleset, by)
+    who_asks = asks(ruleset, by)
     pages = (
         ("/waiting", _("Waiting"), who_decides),
         ("/mailings", _("Mailings"), True),

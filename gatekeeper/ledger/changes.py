@@ -42,4 +42,4 @@ def changes(ctx: VerbContext, after: int) -> Changes:
         *(Change("mailing", each.id, each.state.value, each.version) for each in mailings),
         *(Change("request", each.id, each.state.value, each.version) for each in requests),
     ]
-    return Changes(last, tuple(found), waiting.count(ctx) if decides(ctx.ruleset, by) else 0)
+    return Changes(last, tuple(found), waiting.count(ctx) if decides(ctx.ruleset, by, ctx.today) else 0)

@@ -32,11 +32,14 @@ from gatekeeper.ledger.permits import PermitCase
 from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
 from gatekeeper.ledger.requests import RequestCase
 from gatekeeper.ledger.seen import States, states_of_permits, states_of_requests
+from gatekeeper.ledger.sight import decides
 from gatekeeper.ledger.waiting import Queue
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import Ruleset
+from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, Store, batches, snapshots, versions
 from gatekeeper.store import events as stored_events
 from gatekeeper.store.batch_views import BatchView
@@ -65,6 +68,10 @@ class LookingService:
     def ruleset(self) -> Ruleset:
         """The rules, which decide who may do what."""
         return self.letterhead.ruleset
+
+    def decides(self, by: str) -> bool:
+        """Return True for somebody who may be asked to decide today."""
+        return decides(self.ruleset, by, calendar_of(self.ruleset).day(moment_of(self.clock())))
 
     def _do(self, verb: Callable[..., T], *arguments: object, by: str = "", reason: str = "") -> T:
         """Carry out a verb in a transaction of its own. Args: `by` and `reason` of the act, where it is one."""

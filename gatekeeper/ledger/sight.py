@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from enum import IntEnum
 
 from gatekeeper.ledger.context import NotAllowed, VerbContext
@@ -72,12 +73,13 @@ def viewer(ruleset: Ruleset, by: str, also: Iterable[int] = ()) -> Viewer | None
     return Viewer(by, person.of or None, tuple(also))
 
 
-def decides(ruleset: Ruleset, by: str) -> bool:
-    """Return True for somebody who may be asked to decide: by a role, as a head, or in somebody's place."""
+def decides(ruleset: Ruleset, by: str, today: date) -> bool:
+    """Return True for somebody who may be asked to decide: by a role, as a head, or today in somebody's place."""
     person = ruleset.people.get(by)
     asked = person is not None and not {"approver", "owner"}.isdisjoint(person.roles)
     heads = {agency.head for agency in ruleset.agencies.values()}
-    places = {each.delegate.to for each in ruleset.people.values() if each.delegate}
+    delegations = (each.delegate for each in ruleset.people.values() if each.delegate)
+    places = {each.to for each in delegations if today <= each.until}
     named = {str(term) for rule in ruleset.rules for term in rule.ask}
     return asked or by in heads | places | named
 

@@ -184,8 +184,8 @@ class _Deciders:
 
     def answer(self, question: Question) -> tuple[bool, int]:
         """Return whether the person may decide the question, and how many must agree where nobody has yet."""
-        own = question.own & self._telling
-        alike = own, question.agency, question.lists, question.rules, question.agencies, question.also, question.escalated
+        audience = question.agency, question.lists, question.agencies
+        alike = question.own & self._telling, audience, question.rules, question.also, question.escalated
         found = self._found.get(alike)
         if found is None:
             may = self._approvers.refusal(question, self._by) is None

@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-
 from sqlalchemy import event
 
 from bench.large_ledger import APPROVER, OWNER, REQUESTER, RULES, Size, fill

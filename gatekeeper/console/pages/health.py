@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import ledger_for
-from gatekeeper.console.pages.common import ADMIN, Given, PageRoute, checked_form, once, visitor_of
+from gatekeeper.console.pages.common import ADMIN, APPROVER, Given, PageRoute, checked_form, once, visitor_of
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger.health import LONGEST_SECONDS
@@ -54,5 +54,5 @@ def change_mode(desk: Desk, request: Request) -> Response:
 
 ROUTES = (
     PageRoute("/health", "GET", health, ADMIN, "how the gate is: mode, processes, queue, directory"),
-    PageRoute("/health/mode", "POST", change_mode, ADMIN, "lets the gate only observe for a while, or enforce again"),
+    PageRoute("/health/mode", "POST", change_mode, APPROVER, "lets the gate only observe for a while, or enforce"),
 )

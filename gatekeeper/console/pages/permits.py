@@ -29,7 +29,7 @@ from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _, plural
 from gatekeeper.ledger.permits import LONGEST_EMERGENCY, PermitCase
 from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Stale
-from gatekeeper.ledger.sight import asked_for_agencies, decides
+from gatekeeper.ledger.sight import asked_for_agencies
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Action, Scope
 
@@ -41,8 +41,8 @@ def permits(desk: Desk, request: Request) -> Response:
     """Show the permits that this person may see."""
     visitor = visitor_of(desk, request)
     sought = read_list(request, states=PermitState, kinds=_KINDS, reviews=_REVIEWS)
-    found = ledger_for(desk, request).permits(sought, visitor.address)
-    mine = decides(ledger_for(desk, request).ruleset, visitor.address)
+    ledger = ledger_for(desk, request)
+    found, mine = ledger.permits(sought, visitor.address), ledger.decides(visitor.address)
     options: dict[str, Any] = {"states": list(PermitState), "kinds": _KINDS, "reviews": _REVIEWS, "decides": mine}
     return page(desk, request, "permits.html", found=found, sought=sought, **options)
 
@@ -130,8 +130,9 @@ def new_exception(desk: Desk, request: Request) -> Response:
 
 
 def _exception(desk: Desk, request: Request, status: int = 200, **more: Any) -> Response:
-    ruleset, visitor = ledger_for(desk, request).ruleset, visitor_of(desk, request)
-    if not decides(ruleset, visitor.address):
+    ledger = ledger_for(desk, request)
+    ruleset = ledger.ruleset
+    if not ledger.decides(visitor_of(desk, request).address):
         raise Refused(403, _("an exception is given by those who decide about mailings: ask for one by a request"))
     rules = [rule.id for rule in ruleset.rules if rule.action is Action.HOLD]
     values = {"errors": Given(more.get("errors", {})), "given": Given(more.get("given", {}))}

@@ -27,7 +27,6 @@ from gatekeeper.console.pages.list_form import MOST_ROWS, is_filtered, read_list
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger.service import LedgerError, LedgerService, Sought, Stale
-from gatekeeper.ledger.sight import decides
 from gatekeeper.ledger.waiting import MatterKind
 from gatekeeper.model import Action
 
@@ -69,7 +68,7 @@ def _rules(ledger: LedgerService) -> list[tuple[str, str]]:
 
 def _reviews(ledger: LedgerService, address: str) -> int:
     """Return how many emergencies are to be reviewed, where the visitor is one of those who decide."""
-    if not decides(ledger.ruleset, address):
+    if not ledger.decides(address):
         return 0
     return len(ledger.permits(Sought(review="open", limit=MOST_ROWS), address).rows)
 

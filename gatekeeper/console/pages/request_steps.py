@@ -18,6 +18,7 @@ from gatekeeper.console.forms import Form
 from gatekeeper.console.guard import ledger_for
 from gatekeeper.console.pages.common import (
     REQUESTER,
+    SIGNED_IN,
     Given,
     PageRoute,
     Refused,
@@ -309,5 +310,5 @@ ROUTES = (
     PageRoute(RULES, "GET", rules, REQUESTER, "a new request: what the rules say"),
     PageRoute(CHECK, "GET", check, REQUESTER, "a new request: all answers"),
     PageRoute(CHECK, "POST", submit, REQUESTER, "submits the request"),
-    PageRoute("/requests/new/drop", "POST", drop, REQUESTER, "forgets what was begun"),
+    PageRoute("/requests/new/drop", "POST", drop, SIGNED_IN, "forgets what they have begun"),
 )

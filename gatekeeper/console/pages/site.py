@@ -10,14 +10,15 @@ from gatekeeper.console.guard import ledger_for
 from gatekeeper.console.pages.common import ANYBODY, SIGNED_IN, PageRoute, Refused, to, visitor_of
 from gatekeeper.console.rendering import STATIC, page
 from gatekeeper.console.words import _
-from gatekeeper.ledger.sight import asks, decides
+from gatekeeper.ledger.sight import asks
 
 
 def home(desk: Desk, request: Request) -> Response:
     """Lead to the page that this person came for."""
     visitor = visitor_of(desk, request)
-    ruleset = ledger_for(desk, request).ruleset
-    if decides(ruleset, visitor.address):
+    ledger = ledger_for(desk, request)
+    ruleset = ledger.ruleset
+    if ledger.decides(visitor.address):
         return to("/waiting")
     if asks(ruleset, visitor.address):
         return to("/requests")
