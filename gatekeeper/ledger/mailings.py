@@ -278,7 +278,7 @@ def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -
     with named(mailing.id):
         advance(mailing.state, "approve")
     brief = of_mailing(ctx.connection, ctx.letterhead, mailing.key, act.at, content)
-    asked = to_approvers.ask_also(ctx.connection, brief, also, act.at)
+    asked = to_approvers.ask_also(ctx.connection, brief, also, act)
     mailings.note(ctx.connection, mailing, ASKED, replace(act, reason=also, details=asked.as_details()))
     events = views.timeline(ctx.connection, mailing.key)
     yeses = agreement.agreements_to(decided_mailing(ctx.connection, mailing), events, mailing.held_at).days(ctx.ruleset)

@@ -232,7 +232,7 @@ def ask(ctx: VerbContext, number: int, whom: str, content: HeldContent | None) -
         advance(request.state, "approve")
     events = views.events_of(ctx.connection, request=request.key)
     brief = to_requesters.of_request(ctx.letterhead, request, events, act.at, content)
-    asked = to_approvers.ask_also(ctx.connection, brief, also, act.at)
+    asked = to_approvers.ask_also(ctx.connection, brief, also, act)
     stored_requests.note(ctx.connection, request.key, ASKED, replace(act, reason=also, details=asked.as_details()))
     return show(ctx, number)
 

@@ -165,13 +165,13 @@ class LedgerService(LookingService):
         """
         return self._close(mailings.ask_changes, number, Seen(seen), by=by, reason=reason)
 
-    def ask(self, number: int, by: str, whom: str) -> Decision:
+    def ask(self, number: int, by: str, whom: str, reason: str = "") -> Decision:
         """Have one more agree to a held mailing: an owner who is asked only when needed (policy T7).
 
         Raises NotFound, NotAllowed, or LedgerError where it is not held.
         """
         content = self.store.writer.read(partial(mailings.content_for_asking, number=number))
-        return self._decide(mailings.ask, number, whom, content, by=by)
+        return self._decide(mailings.ask, number, whom, content, by=by, reason=reason)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -204,10 +204,10 @@ class LedgerService(LookingService):
         """Send a request back with what should be changed. Raises NotFound, NotAllowed, LedgerError, Stale."""
         return self._do(requests.ask_changes, number, seen, by=by, reason=reason)
 
-    def ask_about_request(self, number: int, by: str, whom: str) -> RequestCase:
+    def ask_about_request(self, number: int, by: str, whom: str, reason: str = "") -> RequestCase:
         """Have one more agree to a request (policy T7). Raises NotFound, NotAllowed, LedgerError."""
         content = self.store.writer.read(partial(requests.content_for_asking, number=number))
-        return self._do(requests.ask, number, whom, content, by=by)
+        return self._do(requests.ask, number, whom, content, by=by, reason=reason)
 
     def withdraw_request(self, number: int, by: str, reason: str = "", seen: str | None = None) -> RequestCase:
         """Withdraw a request, as its requester. Raises NotFound, NotAllowed, LedgerError, Stale."""

@@ -21,7 +21,7 @@ from gatekeeper.outbox.matter_brief import STILL_HELD, MatterBrief, MatterOutcom
 from gatekeeper.outbox.who_decides import goes_back, whose_yes
 from gatekeeper.policy.approvers import Approvers
 from gatekeeper.store import Connection, jobs
-from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
+from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED, Act
 
 _TEMPLATES = {NOTIFIED: "waiting", REMINDED: "reminder", ESCALATED: "passed-on"}
 _DECIDED = "decided"
@@ -34,10 +34,12 @@ class Asked:
     people: frozenset[str] = frozenset()
     readers: tuple[str, ...] = ()
     lines: int = 0
+    reason: str = ""
 
     def as_details(self) -> dict[str, Any]:
-        """Return what the event keeps of it, as JSON; {} where nobody was sent an excerpt."""
-        return {"excerpt": {"lines": self.lines, "to": list(self.readers)}} if self.lines and self.readers else {}
+        """Return what the event keeps of it, as JSON; {} where nobody was sent an excerpt and no reason was given."""
+        kept = {"excerpt": {"lines": self.lines, "to": list(self.readers)}} if self.lines and self.readers else {}
+        return kept | ({"reason": self.reason} if self.reason else {})
 
 
 def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> Asked:
@@ -57,16 +59,18 @@ def ask(connection: Connection, brief: MatterBrief, step: str, now: float) -> As
     return Asked(told, readers, len(quoted.splitlines()))
 
 
-def ask_also(connection: Connection, brief: MatterBrief | None, whom: str, now: float) -> Asked:
-    """Notify one more person who must agree, since an approver asked for it."""
+def ask_also(connection: Connection, brief: MatterBrief | None, whom: str, act: Act) -> Asked:
+    """Notify one more person who must agree, since an approver asked for it, by an act that may say why."""
     if brief is None or brief.silent:
-        return Asked()
+        return Asked(reason=act.reason)
     brief = replace(brief, question=replace(brief.question, also=brief.question.also | {whom}))
     quoted = _excerpt(brief)
     words = _words(brief) | {"how": _how(brief), "excerpt": quoted}
-    notice = _notice(brief, _TEMPLATES[NOTIFIED], [whom], words, now)
-    readers = send(connection, brief, f"{ASKED}:{now:.3f}", notice, now)
-    return Asked(frozenset({whom}), readers, len(quoted.splitlines()))
+    if act.reason:
+        words["details"] += "\n" + labelled({"Asked by": f'{act.by}, who says: "{act.reason}"'})
+    notice = _notice(brief, _TEMPLATES[NOTIFIED], [whom], words, act.at)
+    readers = send(connection, brief, f"{ASKED}:{act.at:.3f}", notice, act.at)
+    return Asked(frozenset({whom}), readers, len(quoted.splitlines()), act.reason)
 
 
 def _excerpt(brief: MatterBrief) -> str:

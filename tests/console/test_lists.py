@@ -6,18 +6,20 @@ import csv
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 
 from gatekeeper.console.desk import Desk
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.store import jobs
 from gatekeeper.store.db.schema import batches
+from gatekeeper.store.db.schema import jobs as job_rows
 from tests.console.test_pages import AUDITOR, CIO, DEPUTY, HEAD, NOBODY, SENDER, SMALL, URL, browser, form_of, hold
-from tests.ledger.scene import Scene, people
+from tests.ledger.scene import TODAY, Scene, people
 from tests.ledger.test_lists import add_mailings
 
 OWNER = "hr@example.gov"
@@ -165,6 +167,25 @@ async def test_several_are_decided_and_each_has_an_outcome(scene, desk):
     given = picked(client.get("/waiting"), "M-2", "M-3") | {"act": "deny", "reason": "no", "category": "timing"}
     assert "2 of 2 done." in client.get(client.post("/waiting", data=given).headers["location"]).text
     assert browser(desk, DEPUTY).get(answer.headers["location"]).status_code == 404
+
+
+async def test_several_are_passed_to_an_owner_who_reads_why(scene, desk):
+    await hold(scene)
+    await hold(scene, subject="Parking", text=b"the lot behind the annex closes on Monday while they dig for pipes\n")
+    scene.ask(subject="Survey", planned=TODAY + timedelta(days=14))
+    client = browser(desk, CIO)
+    given = picked(client.get("/waiting"), "M-1", "M-2", "R-1") | {"act": "pass", "reason": "is it for students?"}
+    assert "Choose whom to pass them to." in client.post("/waiting", data=given).text
+    assert "Say why: whoever is asked reads it." in client.post("/waiting", data=given | {"reason": ""}).text
+    assert "may be asked" in client.post("/waiting", data=given | {"whom": SENDER}).text
+    answer = client.post("/waiting", data=given | {"whom": OWNER})
+    shown = client.get(answer.headers["location"]).text
+    assert "3 of 3 done." in shown and f"Passed to {OWNER}, who must agree too." in shown
+    assert f"asked</strong> by {CIO}: {OWNER} (is it for students?)" in client.get("/mailings/M-1").text
+    assert scene.mailing().state == "held" and "M-1" in browser(desk, OWNER).get("/waiting").text
+    of_owner = select(job_rows.c.content).where(job_rows.c.recipient == OWNER)
+    letters = scene.store.call(lambda connection: list(connection.execute(of_owner).scalars()))
+    assert len(letters) == 3 and all(b"is it for students?" in each for each in letters)
 
 
 async def test_of_several_one_that_has_changed_since_is_left(scene, desk):

@@ -235,10 +235,11 @@ def changes(service: LedgerService, id: int, by: str, reason: str, seen: str | N
 @id_argument("M")
 @by_option
 @click.option("--whom", required=True, help="who must agree as well: an address under people in rules.yaml")
+@click.option("--reason", default="", help="why; they read it")
 @on_the_ledger(_show_decision)
-def ask(service: LedgerService, id: int, by: str, whom: str) -> Decision:
+def ask(service: LedgerService, id: int, by: str, whom: str, reason: str) -> Decision:
     """Require one more person's approval of a held mailing, such as an owner who is asked only when needed."""
-    return service.ask(id, by, whom)
+    return service.ask(id, by, whom, reason)
 
 
 @mailing.command()

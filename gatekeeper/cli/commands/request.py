@@ -203,10 +203,11 @@ Verb = Callable[[LedgerService, int, str, str, str | None], RequestCase]
 @id_argument("R")
 @by_option
 @click.option("--whom", required=True, help="who must agree as well: an address under people in rules.yaml")
+@click.option("--reason", default="", help="why; they read it")
 @on_the_ledger(_show_outcome)
-def ask(service: LedgerService, id: int, by: str, whom: str) -> RequestCase:
+def ask(service: LedgerService, id: int, by: str, whom: str, reason: str) -> RequestCase:
     """Require one more person's approval of a request, such as an owner who is asked only when needed."""
-    return service.ask_about_request(id, by, whom)
+    return service.ask_about_request(id, by, whom, reason)
 
 
 @request.command()

@@ -13,6 +13,7 @@ from gatekeeper.ledger.terms import BINDINGS
 from gatekeeper.lib.immutable import immutable
 
 DECISIONS = frozenset({"approve", "changes", "deny"})
+_WITH_REASON = DECISIONS - {"approve"}
 
 
 @immutable
@@ -44,18 +45,22 @@ def read_decision(form: dict[str, str], denials: Iterable[str]) -> DecisionForm:
 
 def wrong_decision(decision: str, reason: str, category: str, denials: Iterable[str]) -> dict[str, str]:
     """Return what is wrong with a decision, by the fields `decision`, `reason` and `category`."""
-    errors = {}
+    errors = wrong_reason(reason, _("Say why: the sender reads it.") if decision in _WITH_REASON else "")
     if decision not in DECISIONS:
         errors["decision"] = _("Choose what to do: approve, ask for changes, or deny.")
-    elif decision != "approve" and not reason:
-        errors["reason"] = _("Say why: the sender reads it.")
-    if len(reason) > MOST_REASON:
-        errors["reason"] = _("Make the reason shorter: at most %(most)s characters are sent.") % {
-            "most": f"{MOST_REASON:,}"
-        }
     if decision == "deny" and category not in denials:
         errors["category"] = _("Choose a category: the sender reads it, and reports count by it.")
     return errors
+
+
+def wrong_reason(reason: str, missing: str) -> dict[str, str]:
+    """Return what is wrong with a reason. Args: `missing` is told where there is none; "" where none is needed."""
+    if not reason and missing:
+        return {"reason": missing}
+    if len(reason) <= MOST_REASON:
+        return {}
+    told = _("Make the reason shorter: at most %(most)s characters are sent.")
+    return {"reason": told % {"most": f"{MOST_REASON:,}"}}
 
 
 def read_terms(form: dict[str, str]) -> Terms:

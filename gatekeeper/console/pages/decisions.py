@@ -27,17 +27,19 @@ class Verbs(Generic[Done]):
     approve: Callable[..., Done]
     deny: Callable[..., Done]
     ask_changes: Callable[..., Done]
+    ask: Callable[..., Done]
     state: Callable[[Done], str]  # of the matter after the decision, in words
 
 
 def on_mailings(ledger: LedgerService) -> Verbs[Decision]:
     """Return the verbs that decide mailings."""
-    return Verbs(ledger.look, ledger.approve, ledger.deny, ledger.ask_changes, lambda done: said(done.mailing.state))
+    verbs = ledger.approve, ledger.deny, ledger.ask_changes, ledger.ask
+    return Verbs(ledger.look, *verbs, lambda done: said(done.mailing.state))
 
 
 def on_requests(ledger: LedgerService) -> Verbs[RequestCase]:
     """Return the verbs that decide requests."""
-    verbs = ledger.approve_request, ledger.deny_request, ledger.ask_changes_of_request
+    verbs = ledger.approve_request, ledger.deny_request, ledger.ask_changes_of_request, ledger.ask_about_request
     return Verbs(ledger.look_at_request, *verbs, lambda done: said(done.request.state))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from starlette.requests import Request
@@ -21,17 +22,19 @@ from gatekeeper.console.pages.common import (
     visitor_of,
     was_opened,
 )
-from gatekeeper.console.pages.decision_form import DecisionForm, wrong_decision
+from gatekeeper.console.pages.decision_form import DecisionForm, wrong_decision, wrong_reason
 from gatekeeper.console.pages.decisions import Done, Verbs, carry_out, on_mailings, on_requests
 from gatekeeper.console.pages.list_form import MOST_ROWS, is_filtered, read_list
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger.service import LedgerError, LedgerService, Sought, Stale
 from gatekeeper.ledger.waiting import MatterKind
+from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 
 _PICK = "pick."  # before the id of a row that is chosen; its value is the version that was listed
 _MOST_PICKED = 50
+_PASS = "pass"  # beside the decisions
 
 
 def waiting(desk: Desk, request: Request) -> Response:
@@ -58,6 +61,7 @@ def _waiting(desk: Desk, request: Request, status: int = 200, **more: Any) -> Re
         reviews=_reviews(ledger, visitor.address),
         yours=queue.yours,
         denials=ledger.ruleset.denials,
+        owners=[each for each in ledger.ruleset.people_with("owner") if each != visitor.address],
         **{**values, "errors": Given(values["errors"]), "given": Given(values["given"])},
     )
 
@@ -92,11 +96,25 @@ def decide_several(desk: Desk, request: Request) -> Response:
 
 def _wrong(desk: Desk, request: Request, form: dict[str, str], chosen: dict[str, str]) -> dict[str, str]:
     act, reason, category = form.get("act", ""), form.get("reason", "").strip(), form.get("category", "")
-    errors = wrong_decision(act, reason, category, ledger_for(desk, request).ruleset.denials)
+    ruleset = ledger_for(desk, request).ruleset
+    if act == _PASS:
+        errors = _wrong_passing(reason, form.get("whom", ""), ruleset.people_with("owner"))
+    else:
+        errors = wrong_decision(act, reason, category, ruleset.denials)
     if "decision" in errors:
         errors["act"] = errors.pop("decision")  # its name on this page
     if not chosen or len(chosen) > _MOST_PICKED:
         errors["rows"] = _("Choose at least one row.")
+    return errors
+
+
+def _wrong_passing(reason: str, whom: str, owners: Collection[str]) -> dict[str, str]:
+    """Return what is wrong with a form that passes rows to somebody."""
+    errors = wrong_reason(reason, _("Say why: whoever is asked reads it."))
+    if not whom:
+        errors["whom"] = _("Choose whom to pass them to.")
+    elif whom not in owners:
+        errors["whom"] = _("Only owners may be asked: choose one of them.")
     return errors
 
 
@@ -109,20 +127,33 @@ def _one(desk: Desk, request: Request, visitor: Visitor, id: str, version: str) 
     if form["act"] == "approve" and not was_opened(desk, visitor, id, version):
         return False, _("Open it first: it is approved only as you have seen it.")
     given = DecisionForm(form["act"], form.get("reason", "").strip(), form.get("category", ""), version)
+    row = _Row(int(digits), visitor.address, form.get("whom", ""))
     try:
         if letter == "M":
-            return True, _decided(on_mailings(ledger), int(digits), visitor.address, given)
-        return True, _decided(on_requests(ledger), int(digits), visitor.address, given)
+            return True, _carried_out(on_mailings(ledger), row, given)
+        return True, _carried_out(on_requests(ledger), row, given)
     except Stale:
         return False, _("It has changed since: open it again.")
     except LedgerError as error:
         return False, str(error)
 
 
-def _decided(verbs: Verbs[Done], number: int, by: str, given: DecisionForm) -> str:
-    """Decide a mailing or a request; return what became of it. Raises LedgerError."""
-    verbs.look(number, by)
-    done = carry_out(verbs, number, by, given)
+@immutable
+class _Row:
+    """A row that is chosen, by whom, and whom it is passed to; "" for nobody."""
+
+    number: int
+    by: str
+    whom: str
+
+
+def _carried_out(verbs: Verbs[Done], row: _Row, given: DecisionForm) -> str:
+    """Decide a mailing or a request, or pass it to somebody; return what became of it. Raises LedgerError."""
+    verbs.look(row.number, row.by)
+    if given.decision == _PASS:
+        verbs.ask(row.number, row.by, row.whom, given.reason)
+        return _("Passed to %(whom)s, who must agree too.") % {"whom": row.whom}
+    done = carry_out(verbs, row.number, row.by, given)
     if done.missing:
         return _("Noted. Still to agree: %(who)s.") % {"who": ", ".join(done.missing)}
     return _("It is %(state)s.") % {"state": _(verbs.state(done))}
