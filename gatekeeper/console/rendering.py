@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from hashlib import sha256
@@ -151,6 +152,16 @@ _METHODS: Mapping[str, Callable[[], str]] = {  # how somebody has signed in, in 
 }
 
 
+_PEOPLE = re.compile(
+    r"(?<![\w.,-])\d{4,9}(?= (?:users|people|recipients|members|addresses)\b)|(?<= permit allows )\d{4,9}"
+)
+
+
+def _figures(text: str) -> str:
+    """Return a sentence of a rule with numbers of people as the pages write them: replies by SMTP have bare digits."""
+    return _PEOPLE.sub(lambda found: f"{int(found[0]):,}", plain(text))
+
+
 def _marked(text: str, **values: Any) -> Markup:
     """Return a text of a template in the language in use, with escaped values: a list has hundreds of them."""
     found = Markup(_(text))
@@ -170,5 +181,6 @@ _ENVIRONMENT.filters["role"] = lambda role: _(role)
 _ENVIRONMENT.filters["method"] = lambda method: _METHODS[method]()
 _ENVIRONMENT.filters["program"] = program_name
 _ENVIRONMENT.filters["line"] = plain
+_ENVIRONMENT.filters["figures"] = _figures
 _ENVIRONMENT.filters["date"] = lambda day: f"{day:%a} {day.day} {day:%b %Y}"
 _ENVIRONMENT.filters["iso"] = _machine_time

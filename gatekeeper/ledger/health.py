@@ -9,13 +9,14 @@ from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, VerbContext, require_reason
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
-from gatekeeper.store import jobs, modes, rulesets, views
+from gatekeeper.store import deliveries, jobs, modes, rulesets, views
 from gatekeeper.store.modes import ModeChange, Process
 from gatekeeper.store.views import LedgerCounts
 
 LONGEST_SECONDS = 7 * 86_400.0  # of observing; for longer, the setting is changed
 _ROLES = ("admin", "approver")
 _MOST_JOBS = 50  # that are shown
+_DAY = 86_400.0
 
 
 @immutable
@@ -29,6 +30,8 @@ class Health:
     waiting: Sequence[dict[str, Any]]  # jobs that are late, or have failed before, the oldest first
     failed: Sequence[dict[str, Any]]  # jobs that were given up lately
     now: float
+    took: Sequence[float] = ()  # seconds from release to the next hop's answer, of the last batches of 24 hours
+    a_minute: float | None = None  # recipients, while these were sent
 
     @property
     def problems(self) -> list[str]:
@@ -49,6 +52,7 @@ def health(ctx: VerbContext) -> Health:
     changed, stored = modes.newest(ctx.connection), rulesets.in_force(ctx.connection)
     observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > ctx.now
     waiting = [each for each in jobs.waiting_jobs(ctx.connection) if each["attempts"] or each["due_at"] < ctx.now - 60]
+    sent = deliveries.last_sent(ctx.connection, ctx.now)
     return Health(
         observing=changed if observing else None,
         processes=modes.list_processes(ctx.connection, ctx.now - modes.SEEN_SECONDS),
@@ -57,6 +61,8 @@ def health(ctx: VerbContext) -> Health:
         waiting=waiting[:_MOST_JOBS],
         failed=jobs.failed_jobs(ctx.connection, ctx.now - jobs.FAILED_SECONDS)[-_MOST_JOBS:],
         now=ctx.now,
+        took=deliveries.seconds_taken(ctx.connection, sent),
+        a_minute=deliveries.pace_of(ctx.connection, sent, ctx.now - _DAY).a_minute,
     )
 
 

@@ -13,6 +13,7 @@ from gatekeeper.ledger.sight import Involved, Sight, asks_for, check_may_read, i
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RequestState, allows
+from gatekeeper.outbox.to_requesters import SUBMITTED_ACTS
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import last_day, moment_after
 from gatekeeper.store import Connection, batches
@@ -36,6 +37,7 @@ class VisibleRequest:
     ends: datetime | None  # when it expires undecided; None where it does not
     reminds: datetime | None
     is_own: bool
+    says: str = ""  # what the requester wrote when they last submitted it
 
 
 @immutable
@@ -68,6 +70,7 @@ def look(ctx: VerbContext, number: int) -> VisibleRequest:
         ends=ctx.calendar.before(last + timedelta(days=1), 0) if last else None,
         reminds=moment_after(ctx.calendar, since, ctx.ruleset.held.remind) if waits else None,
         is_own=by in who.owners,
+        says=next((each.text or "" for each in reversed(case.events) if each.act in SUBMITTED_ACTS), ""),
     )
 
 

@@ -134,7 +134,9 @@ def _doubt(scope: Scope, source: Source) -> str:
 def _day(permit: Permit, evidence: Evidence, now: datetime) -> str:
     if now > permit.until:
         return f"its last day is over: it ended {permit.until:%Y-%m-%d %H:%M %Z}".rstrip()
-    begun = now if permit.kind != "emergency" else evidence.arrived or now  # only mail that arrives after its beginning
-    if permit.since is not None and begun < permit.since:
-        return f"its first day is to come: it begins {permit.since:%Y-%m-%d %H:%M %Z}".rstrip()
-    return ""
+    if permit.since is None:
+        return ""
+    since = f"{permit.since:%Y-%m-%d %H:%M %Z}".rstrip()
+    if permit.kind == "emergency" and (evidence.arrived or now) < permit.since:
+        return f"it was declared after this mail had come, at {since}, and lets only what comes later pass"
+    return f"its first day is to come: it begins {since}" if now < permit.since else ""

@@ -176,6 +176,13 @@ def pace_of(connection: Connection, chosen: Sequence[int], since: float) -> Pace
     return Pace(recipients, minutes)
 
 
+def seconds_taken(connection: Connection, sent: Sequence[int]) -> list[float]:
+    """Return how long batches took from their release to the last answer of the next hop, the shortest first."""
+    told = select(func.max(batch_recipients.c.told_at)).where(batch_recipients.c.batch_id == jobs.c.batch_id)
+    query = select(jobs.c.queued_at, told.scalar_subquery()).where(jobs.c.batch_id.in_(sent), jobs.c.kind == RELEASE)
+    return sorted(at - queued for queued, at in connection.execute(query) if at is not None and at >= queued)
+
+
 def last_sent(connection: Connection, now: float) -> list[int]:
     """Return the batches that were sent last, of those of the last 24 hours."""
     query = select(jobs.c.batch_id).where(jobs.c.state == "done", jobs.c.due_at >= now - _DAY, jobs.c.kind == RELEASE)

@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from gatekeeper.store import modes, rulesets
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.store import jobs, modes, rulesets
 from gatekeeper.store.modes import Process
 from gatekeeper.store.rulesets import StoredRuleset
 from tests.console.browsing import send, told
@@ -32,6 +33,20 @@ async def test_an_admin_sees_how_the_gate_is(scene, desk, running):
     scene.now += 61
     page = deputy.get("/health").text
     assert "Something wants to be looked at." in page and "no mail is taken in" in page
+
+
+async def test_it_tells_how_long_released_mail_took(scene, desk, running):
+    deputy = browser(desk, DEPUTY)
+    assert "Nothing that had been held was sent" in deputy.get("/health").text
+    await hold(scene)
+    scene.service.approve(1, CIO, "")
+    found = scene.store.call(partial(jobs.lease, now=scene.now, seconds=60, limit=9))
+    (job,) = [each for each in found if each.batch_id]
+    sent = dict.fromkeys(range(30), (RecipientState.SENT, "250 ok"))
+    scene.store.call(partial(jobs.record_answers, batch_id=job.batch_id, answers=sent, now=scene.now + 4))
+    scene.store.call(partial(jobs.finish, job=job))
+    page = deputy.get("/health").text
+    assert "4.0 s for the middling one, 4.0 s for the slowest" in page and "30 recipients a minute." in page
 
 
 async def test_a_process_with_other_rules_is_told(scene, desk, running):

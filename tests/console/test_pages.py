@@ -306,6 +306,14 @@ async def test_an_approval_sends_it_and_says_so_once(scene, desk):
     assert "Nothing waits for you." in client.get("/waiting").text
 
 
+async def test_numbers_in_a_rules_sentence_are_written_as_all_others(scene, desk):
+    await scene.send(people(2_400))
+    assert "reaches 2400 users" in scene.mailing().reasons[0].text  # as replies have it
+    page = browser(desk, CIO).get("/mailings/M-1").text
+    assert "This mailing reaches 2,400 users" in page and "2400 users" not in page
+    assert "You are asked once more before anything is done." in page  # above the buttons at a phone's foot
+
+
 async def test_the_same_form_twice_is_one_act(scene, desk):
     await hold(scene)
     client = browser(desk, CIO)

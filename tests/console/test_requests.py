@@ -177,6 +177,16 @@ async def test_a_decision_needs_what_it_needs_and_is_stale_where_it_changed(scen
     assert scene.service.show_request(1).request.state is RequestState.SUBMITTED
 
 
+async def test_what_the_requester_answers_stands_where_it_is_decided(scene, desk):
+    scene.ask()
+    assert "says:" not in browser(desk, CIO).get("/requests/R-1").text
+    scene.service.ask_changes_of_request(1, DEPUTY, "whom?")
+    scene.service.submit_again(1, scene.nothing_new(users=200), HEAD, "only those who are enrolled")
+    page = browser(desk, CIO).get("/requests/R-1").text
+    card = page.partition('id="decide">')[2].partition('id="agrees">')[0]
+    assert f"{HEAD} says: only those who are enrolled" in card.replace("</p>", "")
+
+
 async def test_a_denial_is_appealed_once(scene, desk):
     scene.ask()
     deputy, head = browser(desk, DEPUTY), browser(desk, HEAD)

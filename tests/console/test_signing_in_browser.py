@@ -196,7 +196,7 @@ def test_people_are_sound_and_an_account_is_made_there(browser, gate, port, widt
     page.goto(invited(gate, port, ADMIN, "link"))
     page.get_by_role("button", name="Sign in as").click()
     page.goto(f"http://localhost:{port}/people")
-    page.get_by_label("Address of a person").fill(f"p{width}@doa.example.gov")
+    page.get_by_label("Who is to sign in, or no longer").fill(f"p{width}@doa.example.gov")
     page.get_by_role("button", name="Make an account").click()
     assert page.get_by_text(f"http://localhost:{port}/signin/enrol/").is_visible()
     check(page, "people")

@@ -184,6 +184,11 @@ COVERED = {"users": 2400, "agencies": {"DOA": 2000, "DEQ": 400}, "content_digest
         ({"digests": frozenset({"d2"})}, "the content is not what was approved"),
         ({"agencies": frozenset({"DOA"})}, "reaches agencies that it does not name: DEQ"),
         ({"until": datetime(2026, 5, 31, tzinfo=UTC)}, "its last day is over: it ended 2026-05-31 00:00 UTC"),
+        ({"since": datetime(2026, 7, 1, tzinfo=UTC)}, "its first day is to come: it begins 2026-07-01 00:00 UTC"),
+        (
+            {"since": datetime(2026, 7, 1, tzinfo=UTC), "kind": "emergency"},
+            "it was declared after this mail had come, at 2026-07-01 00:00 UTC, and lets only what comes later pass",
+        ),
     ],
 )
 @pytest.mark.parametrize("state", ["open", "held"])
