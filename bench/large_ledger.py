@@ -59,6 +59,7 @@ _WORDS = [
 _MESSAGE = b"From: news@doa.example.gov\r\nSubject: %b\r\n\r\nDear colleagues, https://benefits.example.gov/%d\r\n"
 _ROWS = 5_000  # in one statement
 _CUT = 100  # recipients of a batch
+_NEWEST = 100  # mailings of the last days, each to one of fifty of the people of the largest
 
 
 @immutable
@@ -80,6 +81,7 @@ def fill(connection: Connection, size: Size, now: float) -> None:
     _write(connection, schema.events, _events(size, now))
     _write(connection, schema.requests, (_request(dice, number, now) for number in range(1, size.requests + 1)))
     _write(connection, schema.permits, (_permit(number, now) for number in range(1, size.permits + 1)))
+    _write(connection, schema.mailing_people, _people(size))
     _keep(connection, size, now)
 
 
@@ -131,6 +133,17 @@ def _mailing(dice: random.Random, size: Size, number: int, now: float) -> Row:
 
 def _person(number: int) -> Row:
     return {"address": sender_of(number), "kind": "mailing", "matter_id": number, "role": "own"}
+
+
+def _people(size: Size) -> Iterable[Row]:
+    """Everybody whom the largest mailing reaches, and some of them whom each of the newest mailings has reached."""
+    hashes = sorted(sha256(str(number).encode()).digest()[:16] for number in range(size.recipients))
+    columns = {"inside": True, "unresolved": False, "agency": AGENCIES[0]}
+    for person in hashes:
+        yield {"mailing_id": 1, "person": person, "reached": False, **columns}
+    for number in range(max(2, size.mailings - size.held - _NEWEST), size.mailings - size.held + 1):
+        for person in hashes[number % 50 :: 50]:
+            yield {"mailing_id": number, "person": person, "reached": True, **columns}
 
 
 def _events(size: Size, now: float) -> Iterable[Row]:

@@ -1,32 +1,25 @@
-"""The verbs that look at whom a mailing goes to and what became of it; and at what else these people get about then."""
+"""The verbs that look at whom a mailing goes to and what became of it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
-from difflib import SequenceMatcher
 
 from gatekeeper.directory.domains import Domains
 from gatekeeper.ledger.context import NotFound, VerbContext
 from gatekeeper.ledger.lists import ListPage
 from gatekeeper.ledger.mailings import find, question_of
-from gatekeeper.ledger.sight import Sight, check_may_read, involved_in_mailing, sight, viewer
+from gatekeeper.ledger.sight import Sight, check_may_read, involved_in_mailing, sight
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import RecipientState
-from gatekeeper.message import subject_key
-from gatekeeper.store import deliveries, mailings, neighbours, tallies, views
+from gatekeeper.store import deliveries, mailings, tallies, views
 from gatekeeper.store.deliveries import AnswerCount, KeptRecipient, Pace, QueuedRelease, RecipientFilters
-from gatekeeper.store.neighbours import Neighbour, SenderRecord
 from gatekeeper.store.tallies import NOTHING, Tally
 from gatekeeper.store.views import MailingView
 
-__all__ = ["AnswerCount", "Delivery", "KeptRecipient", "Neighbour", "Recipients", "Surroundings"]
-_DAYS = timedelta(days=7)
+__all__ = ["AnswerCount", "Delivery", "KeptRecipient", "Recipients"]
 _MOST = 500  # recipients on a page
-_ALIKE = 0.6  # of two subjects, from which on they are like each other
 _HOUR = 3_600.0
 
 
@@ -52,18 +45,6 @@ class Delivery:
     outside: tuple[AnswerCount, ...]
     queue: tuple[QueuedRelease, ...]
     pace: Pace  # of this mailing, in the last hour in which it was sent
-
-
-@immutable
-class Surroundings:
-    """What somebody who decides wants to know beside the mailing itself."""
-
-    neighbours: tuple[Neighbour, ...]  # those with a like subject first
-    like: frozenset[str]  # ids of these
-    record: SenderRecord
-    minutes: float | None  # that sending it takes by the pace of the last 24 hours; None where it is not known
-    a_minute: float | None
-    waiting: int  # recipients of it that wait
 
 
 def recipients(ctx: VerbContext, number: int, sought: Recipients) -> ListPage[KeptRecipient]:
@@ -145,40 +126,6 @@ def _visible(ctx: VerbContext, number: int) -> MailingView:
     if sight(ctx.ruleset, question_of(ctx, mailing, events), who, ctx.act.by) is Sight.NOTHING:
         raise NotFound(f"M-{number}: no such mailing")
     return mailing
-
-
-def surroundings(ctx: VerbContext, mailing: MailingView) -> Surroundings:
-    """Return what the same people get seven days before and after, what the sender sent, how long sending takes (T4).
-
-    Only what the person of the act may see. Args: `mailing` which they were shown.
-    """
-    at, by = mailing.held_at or mailing.started_at, ctx.act.by
-    seen = viewer(ctx.ruleset, by) if by else None
-    day = ctx.calendar.day(moment_of(at))
-    since, until = (day - _DAYS).isoformat(), (day + _DAYS).isoformat()
-    beside = [
-        *neighbours.mailings_beside(ctx.connection, mailing, at, seen),
-        *neighbours.requests_beside(ctx.connection, mailing, (since, until), seen),
-    ]
-    like = frozenset(each.id for each in beside if _is_like(mailing.subject, each.subject))
-    waiting = tallies.tallies_of(ctx.connection, [mailing.key]).get(mailing.key, NOTHING).waiting
-    pace = deliveries.pace_of(ctx.connection, deliveries.last_sent(ctx.connection, ctx.now), ctx.now - 24 * _HOUR)
-    a_minute = pace.a_minute
-    return Surroundings(
-        tuple(sorted(beside, key=lambda each: (each.id not in like, each.planned or "", each.at or 0.0))),
-        like,
-        neighbours.record_of(ctx.connection, mailing.sender, ctx.now),
-        waiting / a_minute if a_minute else None,
-        a_minute,
-        waiting,
-    )
-
-
-def _is_like(one: str, other: str) -> bool:
-    mine, theirs = subject_key(one), subject_key(other)
-    if not mine or not theirs:
-        return False
-    return mine == theirs or SequenceMatcher(None, mine[:200], theirs[:200]).quick_ratio() >= _ALIKE
 
 
 def states() -> Iterable[str]:

@@ -7,7 +7,7 @@ never shown before is written, so that who decides can say what they had looked 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -20,11 +20,13 @@ from gatekeeper.ledger import (
     permits,
     request_cases,
     requests,
+    surroundings,
     waiting,
 )
 from gatekeeper.ledger.changes import Changes
 from gatekeeper.ledger.context import VerbContext, act_of
-from gatekeeper.ledger.deliveries import Delivery, KeptRecipient, Recipients, Surroundings
+from gatekeeper.ledger.deliveries import Delivery, KeptRecipient, Recipients
+from gatekeeper.ledger.drafts import Wanted
 from gatekeeper.ledger.lists import ListPage, Shown, Sought
 from gatekeeper.ledger.looking import VisibleCase
 from gatekeeper.ledger.mailing_cases import MailingCase
@@ -33,6 +35,7 @@ from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
 from gatekeeper.ledger.requests import RequestCase
 from gatekeeper.ledger.seen import States, states_of_permits, states_of_requests
 from gatekeeper.ledger.sight import decides
+from gatekeeper.ledger.surroundings import Neighbours, Surroundings
 from gatekeeper.ledger.waiting import Queue
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
@@ -135,7 +138,18 @@ class LookingService:
 
         Args: `mailing` as `look` has returned it for this person.
         """
-        return self._see(deliveries.surroundings, mailing, by=by)
+        return self._see(surroundings.surroundings, mailing, by=by)
+
+    def beside_planned(self, wanted: Wanted, by: str, number: int | None = None) -> Neighbours:
+        """Return what else the people of a planned mailing get about its day. Raises LedgerError.
+
+        Args: `number` of the request that is submitted again.
+        """
+        return self._see(surroundings.beside_planned, wanted, number, by=by)
+
+    def reached_lately(self, persons: Iterable[str]) -> int:
+        """Return how many of these people mailings to many have reached in the last seven days."""
+        return self.store.writer.read(partial(surroundings.reached_lately, persons=persons, now=self.clock()))
 
     def delivery(self, number: int, by: str = "") -> Delivery:
         """Return what became of the recipients of a mailing, by domain and answer; raises NotFound."""

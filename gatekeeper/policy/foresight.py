@@ -61,13 +61,19 @@ class Reached:
     external: int
     unknown: int
     given: int  # addresses that were read, each once
+    lately: int = 0  # of these people, those whom mailings to many have reached in the last seven days
 
 
-def count_people(addresses: Iterable[str], policy: Policy) -> Reached:
-    """Count whom addresses reach, lists as their members. Agencies' ids count as nothing: they are no addresses."""
+def count_people(addresses: Iterable[str], policy: Policy) -> tuple[Reached, frozenset[str]]:
+    """Count whom addresses reach, lists as their members; return who they are as well.
+
+    Agencies' ids count as nothing: they are no addresses.
+    """
     given = sorted({each for each in addresses if is_valid(each)})
-    counts = Counts.of(audience_of(given, Facts(), policy))
-    return Reached(counts.users, dict(counts.agencies), counts.external, counts.unresolved, len(given))
+    audience = audience_of(given, Facts(), policy)
+    counts = Counts.of(audience)
+    reached = Reached(counts.users, dict(counts.agencies), counts.external, counts.unresolved, len(given))
+    return reached, audience.externals.union(audience.users)
 
 
 def addresses_in(text: str) -> list[str]:

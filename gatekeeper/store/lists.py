@@ -56,7 +56,7 @@ def mailings_among(connection: Connection, keys: Iterable[int], viewer: Viewer |
 
 def requests_among(connection: Connection, keys: Iterable[int], viewer: Viewer | None) -> Sequence[RequestView]:
     """Return those of the requests that somebody may see. Args: `viewer` as above."""
-    query = select(request_rows).where(request_rows.c.id.in_(list(keys)), _sees_request(viewer))
+    query = select(request_rows).where(request_rows.c.id.in_(list(keys)), sees_request(viewer))
     return requests.views_of(connection, list(connection.execute(query).mappings()))
 
 
@@ -65,7 +65,7 @@ def list_requests(
 ) -> ListPage[RequestView]:
     """Return a part of the requests. Args: `viewer` is None for who sees all."""
     table = request_rows.c
-    chosen: Conditions = [_sees_request(viewer)]
+    chosen: Conditions = [sees_request(viewer)]
     chosen += [or_(lists(table.senders, filters.sender), table.requester == filters.sender)] if filters.sender else []
     chosen += [table.agency == filters.agency] if filters.agency else []
     chosen += [lists(table.rules, filters.rule)] if filters.rule else []
@@ -77,7 +77,7 @@ def list_requests(
     return _page(requests.views_of(connection, part.rows), part)
 
 
-def _sees_request(viewer: Viewer | None) -> Any:
+def sees_request(viewer: Viewer | None) -> Any:
     """Return the condition that somebody may see a request; whose mail it is for may see it as well."""
     if viewer is None:
         return true()
@@ -121,7 +121,7 @@ def may_see_permit(viewer: Viewer | None) -> Any:
         table.id.in_(matter_people.keys_of(PERMIT, address)),
         _is_for("sender", [address]),
         table.id.in_(of_agency) if viewer.agencies != () else false(),
-        table.request_id.in_(select(request_rows.c.id).where(_sees_request(viewer))),
+        table.request_id.in_(select(request_rows.c.id).where(sees_request(viewer))),
         table.mailing_id.in_(matter_people.keys_of(MAILING, address)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
@@ -11,9 +11,10 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState, RequestState
 from gatekeeper.store.db.schema import IS_MASS, mailings, requests
 from gatekeeper.store.filters import Viewer, lists, seen_by
+from gatekeeper.store.lists import sees_request
 from gatekeeper.store.matter_people import MAILING, REQUEST
 from gatekeeper.store.rows import mailing_name
-from gatekeeper.store.views import NUMBERED, MailingView
+from gatekeeper.store.views import NUMBERED
 
 _MOST = 100  # the largest ones, of which those of the same people are chosen
 _SPAN = 7 * 86_400.0
@@ -44,16 +45,27 @@ class SenderRecord:
     held: int = 0
 
 
-def mailings_beside(connection: Connection, mailing: MailingView, at: float, seen: Viewer | None) -> list[Neighbour]:
+@immutable
+class DeclaredAudience:
+    """The agencies and lists for which a request asks."""
+
+    request: str
+    audiences: tuple[str, ...]
+
+
+def mailings_beside(
+    connection: Connection, audience: Set[str], at: float, seen: Viewer | None, but: int | None = None
+) -> list[Neighbour]:
     """Return the mailings to many of seven days before and after a moment that reach some of the same people.
 
-    Args: `seen` is who looks; None for who sees all.
+    Args: `audience` are agencies and lists; `seen` is who looks, None for who sees all; `but` is the key of the mailing
+    that they are beside.
     """
-    audience = _audience(mailing.counts.agencies, mailing.counts.lists)
     if not audience:
         return []
     columns = (mailings.c[name] for name in ("number", "state", "subject", "sender", "users", "agencies", "lists"))
-    query = select(*columns, mailings.c.started_at).where(*NUMBERED, IS_MASS, mailings.c.id != mailing.key)
+    query = select(*columns, mailings.c.started_at).where(*NUMBERED, IS_MASS)
+    query = query if but is None else query.where(mailings.c.id != but)
     query = query.where(mailings.c.started_at.between(at - _SPAN, at + _SPAN))
     query = query.where(seen_by(seen, MAILING, mailings.c.id, mailings.c.agency))
     same = (or_(lists(mailings.c.agencies, each), lists(mailings.c.lists, each)) for each in audience)
@@ -67,20 +79,23 @@ def mailings_beside(connection: Connection, mailing: MailingView, at: float, see
             users=row.users,
             at=row.started_at,
             planned=None,
-            shared=tuple(sorted(audience & _audience(row.agencies, row.lists))),
+            shared=tuple(sorted(audience & {*row.agencies, *row.lists})),
         )
         for row in rows
     ]
 
 
 def requests_beside(
-    connection: Connection, mailing: MailingView, days: tuple[str, str], seen: Viewer | None
+    connection: Connection, audience: Set[str], days: tuple[str, str], seen: Viewer | None, but: int | None = None
 ) -> list[Neighbour]:
-    """Return the requests that are planned between two ISO days for some of the same people. Args: as above."""
-    audience = _audience(mailing.counts.agencies, mailing.counts.lists)
+    """Return the requests that are planned between two ISO days for some of the same people.
+
+    Args: as above; `but` is the number of the request that they are beside.
+    """
     if not audience:
         return []
     query = select(requests).where(requests.c.planned.between(*days), requests.c.state.not_in(_OVER))
+    query = query if but is None else query.where(requests.c.number != but)
     query = query.where(seen_by(seen, REQUEST, requests.c.id, requests.c.agency))
     same = or_(*(lists(requests.c.audiences, each) for each in audience))
     rows = connection.execute(query.where(same).order_by(requests.c.users.desc()).limit(_MOST)).mappings()
@@ -99,8 +114,19 @@ def requests_beside(
     ]
 
 
-def _audience(agencies: Collection[str], addresses: Collection[str]) -> set[str]:
-    return {*agencies, *addresses}
+def declared_audience(
+    connection: Connection, senders: Collection[str], subject: str, seen: Viewer | None
+) -> DeclaredAudience | None:
+    """Return for whom the newest request asks that is for mail of one of these senders with this subject.
+
+    Args: `subject` is a key of a subject; `seen` as above.
+    """
+    named = (lists(requests.c.senders, each) for each in senders)
+    query = select(requests.c.number, requests.c.audiences).where(
+        requests.c.subject_key == subject, requests.c.state.not_in(_OVER), or_(*named), sees_request(seen)
+    )
+    row = connection.execute(query.order_by(requests.c.number.desc()).limit(1)).first() if subject else None
+    return DeclaredAudience(f"R-{row.number}", tuple(row.audiences)) if row else None
 
 
 def record_of(connection: Connection, sender: str, now: float) -> SenderRecord:

@@ -31,9 +31,10 @@ from sqlalchemy import (
 
 from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import MailingState
 from gatekeeper.model import Audience, Counts
 from gatekeeper.store.db.hashing import Hash, keyed, keyed_all, read_secret
-from gatekeeper.store.db.schema import mailing_people
+from gatekeeper.store.db.schema import IS_MASS, mailing_people, mailings
 from gatekeeper.store.db.sqlite_bulk import add, is_packed, known_of
 from gatekeeper.store.db.statements import BulkInsert, Statement, upsert
 from gatekeeper.store.rows import tallied
@@ -201,6 +202,34 @@ def count_reached(connection: Connection, mailing_id: int) -> int:
     """Return how many people the mailing may have reached."""
     query = select(func.count()).where(mailing_people.c.mailing_id == mailing_id, mailing_people.c.reached)
     return int(connection.execute(query).scalar_one())
+
+
+_SAMPLE = 1_000  # people of a mailing who are looked for in others; hashes are in no order that means anything
+_OTHERS = 20  # mailings of a week in which they are looked for, the largest
+
+
+def sample_of(connection: Connection, mailing_id: int) -> list[Hash]:
+    """Return people of a mailing: all of them, or so many as are looked for."""
+    query = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing_id)
+    return [bytes(each) for each in connection.execute(query.limit(_SAMPLE)).scalars()]
+
+
+def share_reached(connection: Connection, people: Sequence[Hash], since: float, but: int | None = None) -> float:
+    """Return which share of these people other mailings to many have reached since then, the largest of them.
+
+    Args: `but` is the key of their own mailing.
+    """
+    some = people[:_SAMPLE]
+    has_left = or_(mailings.c.relayed > 0, mailings.c.state == MailingState.RELEASED)
+    others = select(mailings.c.id).where(IS_MASS, mailings.c.started_at >= since, has_left)
+    others = others if but is None else others.where(mailings.c.id != but)
+    keys = list(connection.execute(others.order_by(mailings.c.users.desc()).limit(_OTHERS)).scalars())
+    if not (keys and some):
+        return 0.0
+    table = mailing_people
+    chosen = (table.c.mailing_id.in_(keys), table.c.person.in_(some), table.c.reached)
+    known = connection.execute(select(func.count(table.c.person.distinct())).where(*chosen)).scalar_one()
+    return int(known) / len(some)
 
 
 def recount(connection: Connection, mailing_id: int) -> dict[str, Any]:

@@ -314,6 +314,18 @@ async def test_numbers_in_a_rules_sentence_are_written_as_all_others(scene, desk
     assert "You are asked once more before anything is done." in page  # above the buttons at a phone's foot
 
 
+async def test_whom_the_request_did_not_declare_and_who_got_another_this_week(scene, desk):
+    await hold(scene, subject="Parking is closed", text=b"the lot behind the annex closes while they dig for pipes\n")
+    scene.service.approve(1, CIO, "")
+    scene.ask(audiences=("DOA",), users=20, planned=date(2026, 11, 30))
+    await scene.send(people(40, start=10))
+    page = browser(desk, CIO).get("/mailings/M-2").text
+    whom = re.sub(r"<[^>]+>", " ", page.partition('id="whom">')[2].partition("</table>")[0])
+    assert re.search(r"Reached by others this week +20\b", whom), whom
+    assert re.search(r"Outside what R-1 declared +20 +Health", whom), whom
+    assert "/mailings/M-2/recipients?agency=DPHHS" in page
+
+
 async def test_the_same_form_twice_is_one_act(scene, desk):
     await hold(scene)
     client = browser(desk, CIO)

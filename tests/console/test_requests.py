@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -97,7 +98,24 @@ async def test_a_file_of_addresses_counts_as_well(scene, desk):
         "external": 0,
         "unknown": 0,
         "given": 12,
+        "lately": 0,
     }
+
+
+async def test_what_the_same_people_get_about_the_planned_day_is_shown(scene, desk):
+    await scene.send(people(25, start=100), subject="Parking is closed")
+    scene.service.approve(1, CIO, "")
+    scene.ask(subject="Survey of all", planned=date(2026, 12, 1))
+    head = browser(desk, HEAD)
+    send(head, "/requests/new", agency="DOA", addresses="\n".join(people(10, start=95)), then="count")
+    assert "5 of them were reached by others this week" in head.get("/requests/new").text
+    send(head, "/requests/new", agency="DOA", audience="DOA", users="240")
+    send(head, "/requests/new/what", subject="Survey", senders=SENDER)
+    answer = send(head, "/requests/new/when", planned="2026-12-02", then="look")
+    assert answer.headers["location"] == "/requests/new/when"
+    for place in ("/requests/new/when", "/requests/new/rules"):
+        card = head.get(place).text.partition('id="beside">')[2].partition("</section>")[0]
+        assert "Survey of all" in card and "like this one" in card and "planned for 2026-12-01" in card, place
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ or uploaded are counted and dropped.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
 from gatekeeper.ledger.service import LedgerError, NotAllowed, RequestCase
 from gatekeeper.ledger.sight import asked_for_agencies
+from gatekeeper.ledger.surroundings import Neighbours
 from gatekeeper.lifecycle import said
 from gatekeeper.model import Counts
 from gatekeeper.policy.foresight import Reached, addresses_in, as_smtp, count_people, explain_message, written
@@ -108,7 +109,7 @@ def answer_whom(desk: Desk, request: Request) -> Response:
         errors["agency"] = _("Choose the agency that asks.")
     if unknown := [each for each in audiences if each not in ruleset.agencies and each not in ruleset.lists]:
         errors["audience"] = _("%(name)s is none of these: choose agencies and lists.") % {"name": unknown[0]}
-    reached = _reached(desk, form, audiences)
+    reached = _reached(desk, request, form, audiences)
     users = None
     try:
         users = read_number(form.get("users", "").strip(), _("Write the number of users in digits, such as 2400."))
@@ -129,12 +130,15 @@ def answer_whom(desk: Desk, request: Request) -> Response:
     return _keep(desk, request, draft, WHOM if form.get("then") == "count" else WHAT)
 
 
-def _reached(desk: Desk, form: Form, audiences: list[str]) -> Reached | None:
+def _reached(desk: Desk, request: Request, form: Form, audiences: list[str]) -> Reached | None:
     """Return whom lists and given addresses reach; None where nothing is given or the directory cannot be read."""
     text = form.get("addresses", "") + "\n" + form.files.get("file", b"").decode("utf-8", "replace")
     addresses = [*(each for each in audiences if "@" in each), *addresses_in(text)]
     policy = desk.policy() if addresses else None
-    return count_people(addresses, policy) if policy else None
+    if policy is None:
+        return None
+    reached, persons = count_people(addresses, policy)
+    return replace(reached, lately=ledger_for(desk, request).reached_lately(persons))
 
 
 # -- what --------------------------------------------------------------------------------------------------------
@@ -180,7 +184,15 @@ def _when(desk: Desk, request: Request, draft: RequestDraft, status: int = 200, 
     calendar, notice = calendar_of(ruleset), ruleset.requests.notice
     earliest = calendar.earliest(now, notice.working_days, notice.time) if notice else None
     options = {"earliest": earliest, "refuses": ruleset.requests.late == "refuse", "today": calendar.day(now)}
-    return _step(desk, request, "when", draft, status, **options, **more)
+    return _step(desk, request, "when", draft, status, beside=_beside(desk, request, draft), **options, **more)
+
+
+def _beside(desk: Desk, request: Request, draft: RequestDraft) -> Neighbours | None:
+    """Return what else the same people get about the planned day; None where no day or nobody was named."""
+    wanted = draft.wanted()
+    if wanted.planned is None or not wanted.audiences:
+        return None
+    return ledger_for(desk, request).beside_planned(wanted, visitor_of(desk, request).address, draft.number)
 
 
 def answer_when(desk: Desk, request: Request) -> Response:
@@ -196,7 +208,8 @@ def answer_when(desk: Desk, request: Request) -> Response:
         errors["planned"] = _("Say on which day it is to be sent.")
     if errors:
         return _when(desk, request, draft, 422, errors=errors, given=form)
-    return _keep(desk, request, draft.with_answers({name: str(day or "") for name, day in days.items()}), RULES)
+    answers = {name: str(day or "") for name, day in days.items()}
+    return _keep(desk, request, draft.with_answers(answers), WHEN if form.get("then") == "look" else RULES)
 
 
 # -- what the rules say, and submitting --------------------------------------------------------------------------
@@ -237,6 +250,7 @@ def _foreseen(desk: Desk, request: Request, step: str, status: int = 200, **more
     explained = _explained(desk, draft, visitor_of(desk, request).address) if step == "rules" else None
     wanted, names = draft.wanted(), agency_names(desk, request)
     options: dict[str, Any] = {"foreseen": foreseen, "rules": found, "explained": explained, "errors": errors}
+    options["beside"] = _beside(desk, request, draft) if step == "rules" else None
     options |= {"planned": wanted.planned, "needed_by": wanted.needed_by}
     options["audiences"] = ", ".join(names.get(each, each) for each in wanted.audiences or ())
     return _step(desk, request, step, draft, status, **options, **more)
