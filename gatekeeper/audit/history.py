@@ -16,6 +16,7 @@ from gatekeeper.store.audit_chain import Block
 
 Act = dict[str, Any]
 _ACT = b"{"
+_OF_CHAINS = (audit_chain.BEGUN, audit_chain.HEAD)
 
 
 @dataclass
@@ -52,7 +53,8 @@ class History:
     def acts(self) -> Iterator[Act]:
         """Yield what people did to the gate or the audit, and what the audit says of itself."""
         for block in self._blocks:
-            yield from (json.loads(line) for line in self._lines(block) if line.startswith(_ACT))
+            acts = (json.loads(line) for line in self._lines(block) if line.startswith(_ACT))
+            yield from (act for act in acts if act.get("act") not in _OF_CHAINS)
 
     def _merged(self) -> Iterator[Record]:
         """Yield records of all blocks by time. Blocks of several chains overlap in time: each is opened when its

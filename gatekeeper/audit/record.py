@@ -25,6 +25,7 @@ from gatekeeper.rules.matching.patterns import FoldedRegex, Glob, Regex
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import uncovered
 from gatekeeper.rules.ruleset import Ruleset
+from gatekeeper.store.audit_chain import frame_name
 
 ARRIVED, GATHERED, RECHECKED = (
     "arrived",
@@ -91,7 +92,7 @@ class Frame:
     @cached_property
     def name(self) -> str:
         """A short digest of the frame."""
-        return blake2b(self.text.encode(), digest_size=8).hexdigest()
+        return frame_name(self.text)
 
     @property
     def text(self) -> str:

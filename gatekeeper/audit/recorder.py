@@ -14,6 +14,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -186,8 +187,16 @@ class Auditor:
             yield _Line(now, json.dumps({"at": now, "act": "lost", "records": lost}).encode())
 
     def _anchor(self, end: audit_chain.ChainEnd) -> None:
-        """Log the head of the chain: whoever changes the database does not change the log as well."""
-        log.info("audit chain %d: %d records, head %s", end.id, end.records, end.head.hex())
+        """Write the head of the chain to the chain of acts, and to the log, which nobody changes with the database."""
+        act = {"at": self.store.now(), "act": audit_chain.HEAD, "chain": end.id, "records": end.records}
+        with suppress(StoreError):
+            self.store.call(partial(audit_chain.note, act={**act, "head": end.head.hex()}))
+        log_head(end.id, end.records, end.head)
+
+
+def log_head(chain: int, records: int, head: bytes) -> None:
+    """Log the head of a chain, in the form that `audit verify --head` takes."""
+    log.info("audit chain %d: %d records, head %s", chain, records, head.hex())
 
 
 def _taken(waiting: deque[_Entry], most: int) -> list[_Entry]:

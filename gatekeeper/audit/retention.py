@@ -5,14 +5,13 @@ That something was removed, and how much, is itself recorded (policy C7).
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy
-from gatekeeper.store import Connection, OutageLog, Store, audit_chain
+from gatekeeper.store import OutageLog, Store, audit_ageing
 
 log = logging.getLogger("gatekeeper.audit")
 _SECONDS = 60.0
@@ -48,21 +47,14 @@ class Retention:
     async def _merge(self) -> None:
         before = self.store.now() - _SETTLED_SECONDS
         # found and packed beside the writer, so that mail waits only for the rows to be exchanged
-        while merger := await self.store.read(partial(audit_chain.find_block_merge, before=before)):
-            if not await self.store.run(partial(audit_chain.merge, merger=merger)):
+        while merger := await self.store.read(partial(audit_ageing.find_block_merge, before=before)):
+            if not await self.store.run(partial(audit_ageing.merge, merger=merger)):
                 return
 
     async def _age_out(self) -> None:
         now, keep = self.store.now(), self.active_policy.current.ruleset.audit.keep
         before, removed = now - keep.total_seconds(), 1
         while removed:
-            removed = await self.store.run(partial(_remove, before=before, now=now))
-
-
-def _remove(connection: Connection, before: float, now: float) -> int:
-    removed = audit_chain.age_out(connection, before)
-    if removed:
-        act = {"at": now, "act": "aged out", "records": removed, "before": before}
-        audit_chain.note(connection, json.dumps(act, separators=(",", ":")).encode(), now)
-        log.info("audit: %d records were older than the rules keep them", removed)
-    return removed
+            removed = await self.store.run(partial(audit_ageing.age_out, before=before, now=now))
+            if removed:
+                log.info("audit: %d records were older than the rules keep them", removed)

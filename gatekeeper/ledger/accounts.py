@@ -10,11 +10,12 @@ from collections.abc import Callable
 from functools import partial
 
 from gatekeeper.address import normalise
-from gatekeeper.ledger.context import LedgerError, NotFound
+from gatekeeper.ledger.context import LedgerError, NotFound, act_of
 from gatekeeper.ledger.signins import ENROL, Signins
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store import Connection, accounts, signins
+from gatekeeper.store import Connection, accounts, audit_chain, signins
 from gatekeeper.store.accounts import Account
+from gatekeeper.store.events import Act
 
 ENROL_SECONDS = 86_400.0
 
@@ -58,38 +59,41 @@ def _list(connection: Connection) -> list[AccountView]:
     ]
 
 
-def add_account(sign: Signins, address: str) -> str:
+def add_account(sign: Signins, address: str, by: str = "") -> str:
     """Make an account, and return the token of the link by which its owner sets it up; earlier links end.
 
     Raises LedgerError where somebody has set theirs up already, or is disabled; StoreError.
     """
-    return _invite(sign, normalise(address), lambda connection, whose: _add(connection, whose, sign.clock()))
+    act = act_of(by, "", sign.clock())
+    return _invite(sign, normalise(address), partial(_add, act=act))
 
 
-def _add(connection: Connection, address: str, now: float) -> None:
+def _add(connection: Connection, address: str, act: Act) -> None:
     found = accounts.find_account(connection, address)
     if found is None:
-        accounts.add_account(connection, Account(address, secrets.token_bytes(32), now))
+        accounts.add_account(connection, Account(address, secrets.token_bytes(32), act.at))
     elif found.disabled_at is not None:
         raise LedgerError(f"{address} is disabled: gatekeeper account reset {address} lets them set up a new one")
     elif found.password or accounts.list_passkeys(connection, address):
         raise LedgerError(f"{address} has an account: gatekeeper account reset {address} takes it away and begins anew")
+    _note(connection, "account added", address, act)
 
 
-def reset_account(sign: Signins, address: str) -> str:
+def reset_account(sign: Signins, address: str, by: str = "") -> str:
     """Take away all by which somebody signs in, end their sessions, and return the token of a link as `add_account`.
 
     Raises NotFound, StoreError.
     """
-    return _invite(sign, normalise(address), _reset)
+    return _invite(sign, normalise(address), partial(_reset, act=act_of(by, "", sign.clock())))
 
 
-def _reset(connection: Connection, address: str) -> None:
+def _reset(connection: Connection, address: str, act: Act) -> None:
     if accounts.find_account(connection, address) is None:
         raise NotFound(f"{address} has no account: gatekeeper account add {address} makes one")
     accounts.remove_credentials(connection, address)
     accounts.change(connection, address, disabled_at=None)
     signins.end_all_of(connection, address)
+    _note(connection, "account reset", address, act)
 
 
 def _invite(sign: Signins, address: str, change: Callable[[Connection, str], None]) -> str:
@@ -101,16 +105,21 @@ def _invite(sign: Signins, address: str, change: Callable[[Connection, str], Non
     return sign.make_link(address, ENROL_SECONDS, ENROL)
 
 
-def disable_account(sign: Signins, address: str) -> None:
+def disable_account(sign: Signins, address: str, by: str = "") -> None:
     """Keep somebody from signing in by any method, and end their sessions. Raises StoreError.
 
     Who has no account gets one that is disabled: they may sign in by other methods.
     """
-    sign.store.call(partial(_disable, address=normalise(address), now=sign.clock()))
+    sign.store.call(partial(_disable, address=normalise(address), act=act_of(by, "", sign.clock())))
 
 
-def _disable(connection: Connection, address: str, now: float) -> None:
+def _disable(connection: Connection, address: str, act: Act) -> None:
     if accounts.find_account(connection, address) is None:
-        accounts.add_account(connection, Account(address, secrets.token_bytes(32), now))
-    accounts.change(connection, address, disabled_at=now)
+        accounts.add_account(connection, Account(address, secrets.token_bytes(32), act.at))
+    accounts.change(connection, address, disabled_at=act.at)
     signins.end_all_of(connection, address)
+    _note(connection, "account disabled", address, act)
+
+
+def _note(connection: Connection, what: str, address: str, act: Act) -> None:
+    audit_chain.note(connection, {"at": act.at, "act": what, "by": act.by, "login": act.login, "account": address})

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from functools import partial
 
+from gatekeeper.audit.heads import ActHeads
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.gathering import GatherRunner
@@ -38,6 +39,7 @@ class Office:
         rechecks = Rechecks(base.active_policy, base.store, base.letterhead, self.queue.poke, now, base.auditor)
         self.scheduler = Scheduler(base.active_policy, base.store, gathers, reminders, rechecks, now, lease)
         self.retention = Retention(base.active_policy, base.store)
+        self.act_heads = ActHeads(base.store)
         self._started = False
 
     async def start(self) -> None:
@@ -50,6 +52,7 @@ class Office:
         self.bell.start()
         self.scheduler.start()
         self.retention.start()
+        self.act_heads.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -59,6 +62,7 @@ class Office:
             await self.queue.stop(grace)
             await self.scheduler.stop()
             await self.retention.stop()
+            await self.act_heads.stop()
 
     def _rung(self) -> None:
         """In the bell's thread."""

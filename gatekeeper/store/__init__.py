@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from gatekeeper.lib.aio import Timeouts
 from gatekeeper.lib.failpoints import step
 from gatekeeper.model import Outcome
-from gatekeeper.store import batches, release_tokens
+from gatekeeper.store import acts, batches, release_tokens
 from gatekeeper.store.arrival import Arrival, Gathering, Judge, body_digest
 from gatekeeper.store.db.engine import Database
 from gatekeeper.store.db.errors import StoreError, StoreFull, StoreSetupError
@@ -53,7 +53,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         """Args: `database` may be unreachable yet; until it is reached, every method raises StoreError."""
         self.database = database
-        self.writer = Writer(database)
+        self.writer = Writer(database, acts.write)
         # Readers have threads of their own: while they wait for a database that is away they must not keep other work
         # from its threads.
         self._readers = ThreadPoolExecutor(max(1, database.connections - 1), "store-reader")

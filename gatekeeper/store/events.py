@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store import matter_people
+from gatekeeper.store import audit_chain, matter_people
 from gatekeeper.store.db.schema import events
 
 NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
@@ -37,11 +37,14 @@ _COLUMNS = tuple(each.name for each in fields(Event) if each.name != "details")
 
 
 def record(connection: Connection, event: Event) -> None:
-    """Write one event of a timeline."""
+    """Write one event of a timeline; a person's act is in the chain of acts as well."""
     row: dict[str, Any] = {name: getattr(event, name) for name in _COLUMNS}
     if event.details:
         row["details"] = dict(event.details)
-    connection.execute(insert(events).values(**row))
+    written = connection.execute(insert(events).values(**row)).inserted_primary_key
+    if event.by or event.login:
+        assert written is not None
+        audit_chain.note(connection, {**row, "row": [events.name, written[0]]})
     if event.act in _ASKING | _DECIDING:
         _note_asked(connection, event)
 

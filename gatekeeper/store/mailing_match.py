@@ -179,7 +179,6 @@ def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
         "joined": {**mailing["joined"], **kinds},
         "version": mailing["version"] + 1,
         "kept": (mailing["kept"] or 0) + 1 + (other["kept"] or 0),
-        "predecessor": mailing["predecessor"] or other["predecessor"],
         "mass": mailing["mass"] or other["mass"],
         "refused": both(mailing["refused"], other["refused"]),
         "look_again": min(filter(None, (mailing["look_again"], other["look_again"])), default=None),
@@ -222,7 +221,7 @@ def open_successor(connection: Connection, mailing_id: int, refusal: Row | None 
         for table in (mailing_keys, shared_keys):
             connection.execute(delete(table).where(table.c.mailing_id == mailing_id))
         return None
-    row = new_row(closed["source"], closed["started_at"]) | {"predecessor": mailing_id, "lists": closed["lists"]}
+    row = new_row(closed["source"], closed["started_at"]) | {"lists": closed["lists"]}
     row["refused"] = refused
     row["tallies"] = merge_tallies([closed["tallies"]])
     successor: int = connection.execute(insert(mailings).values(**row).returning(mailings.c.id)).scalar_one()

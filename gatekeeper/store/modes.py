@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, insert, select
@@ -29,9 +28,9 @@ class ModeChange:
 
 def change(connection: Connection, new: ModeChange) -> None:
     """Put a mode in force, and write the change to the audit."""
-    connection.execute(insert(modes).values(**asdict(new)))
-    line = json.dumps({"at": new.at, "act": f"mode {new.mode}", **asdict(new)}, separators=(",", ":"))
-    audit_chain.note(connection, line.encode(), new.at)
+    written = connection.execute(insert(modes).values(**asdict(new))).inserted_primary_key
+    assert written is not None
+    audit_chain.note(connection, {"act": f"mode {new.mode}", "row": [modes.name, written[0]], **asdict(new)})
 
 
 def newest(connection: Connection) -> ModeChange | None:

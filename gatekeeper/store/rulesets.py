@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import rulesets
 
 
@@ -27,9 +28,11 @@ def put_in_force(connection: Connection, ruleset: StoredRuleset, now: float) -> 
     current = in_force(connection)
     if current == ruleset:
         return
-    row = {"digest": ruleset.digest, "name": ruleset.name, "text": ruleset.text, "loaded_at": now}
-    names = {"hostname": ruleset.hostname, "public_url": ruleset.public_url}
-    connection.execute(insert(rulesets).values(**row, **names))
+    row = {"digest": ruleset.digest, "name": ruleset.name, "loaded_at": now}
+    row |= {"hostname": ruleset.hostname, "public_url": ruleset.public_url}
+    written = connection.execute(insert(rulesets).values(**row, text=ruleset.text)).inserted_primary_key
+    assert written is not None
+    audit_chain.note(connection, {"at": now, "act": "rules in force", "row": [rulesets.name, written[0]], **row})
 
 
 def in_force(connection: Connection) -> StoredRuleset | None:

@@ -4,7 +4,6 @@ process.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, select, update
@@ -61,6 +60,5 @@ def accept(connection: Connection, name: str, login: str, at: float) -> SourceSt
     source = SourceState(**row)
     as_found = {"entries": source.found_entries, "granted": source.found_granted}
     connection.execute(update(table).where(table.c.name == name).values(**as_found))
-    line = {"at": at, "act": "directory accept", "login": login, **asdict(source)}
-    audit_chain.note(connection, json.dumps(line, separators=(",", ":")).encode(), at)
+    audit_chain.note(connection, {"at": at, "act": "directory accept", "login": login, **asdict(source)})
     return source

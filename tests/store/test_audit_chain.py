@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from functools import partial
 
 import pytest
 from sqlalchemy import delete, select, update
 
-from gatekeeper.store import audit_chain
+from gatekeeper.store import audit_ageing, audit_chain, audit_verify
 from gatekeeper.store.db.schema import audit_blocks, audit_chains
 
 NOW = 1_800_000_000.0
 
 
+FRAME = audit_chain.frame_name("[]")
+
+
 def lines(number, start=0):
-    return tuple(b'[%d,"x"]' % index for index in range(start, start + number))
+    return tuple(b'[%d,"%s"]' % (index, FRAME.encode()) for index in range(start, start + number))
 
 
 def write(store, end, *groups, at=NOW):
@@ -22,7 +27,7 @@ def write(store, end, *groups, at=NOW):
     for second, group in enumerate(groups):
         written = audit_chain.RecordGroup(group, at + second, at + second)
         end = store.call(
-            partial(audit_chain.append, end=end, written=written, payload=audit_chain.pack(group), frames={"f": "[]"})
+            partial(audit_chain.append, end=end, written=written, payload=audit_chain.pack(group), frames={FRAME: "[]"})
         )
     return end
 
@@ -33,18 +38,28 @@ def chain(store):
 
 
 def problems(store):
-    return {report.name: report.problem for report in store.call(audit_chain.verify) if report.problem}
+    return {report.name: report.problem for report in reports(store) if report.problem}
+
+
+def reports(store):
+    return store.call(audit_verify.verify)[0]
 
 
 def kept(store):
     found = store.call(partial(audit_chain.blocks_between, since=0, until=2 * NOW))
-    return [line for block in found for line in store.call(partial(audit_chain.lines_of, block=block))]
+    read = [line for block in found for line in store.call(partial(audit_chain.lines_of, block=block))]
+    return [line for line in read if line.startswith(b"[")]
+
+
+def acts(store):
+    chain = store.call(lambda c: list(audit_chain.blocks_of(c, c.execute(audit_chain.acts_chain()).one().id)))
+    return [line for block in chain for line in store.call(partial(audit_chain.lines_of, block=block))]
 
 
 def test_what_is_written_can_be_read_and_verified(store, chain):
     end = write(store, chain, lines(3), lines(2, 3))
     assert (end.records, kept(store), problems(store)) == (5, list(lines(5)), {})
-    assert store.call(audit_chain.read_frames) == {"f": "[]"}
+    assert store.call(audit_chain.read_frames) == {FRAME: "[]"}
 
 
 def test_writing_again_what_was_committed_changes_nothing(store, chain):
@@ -60,7 +75,8 @@ def test_a_chain_that_another_has_written_to_is_given_up(store, chain):
 
 
 def block(store, number):
-    return store.call(lambda c: c.execute(select(audit_blocks).order_by(audit_blocks.c.first)).mappings().all())[number]
+    query = select(audit_blocks).where(audit_blocks.c.chain_id > 1).order_by(audit_blocks.c.first)
+    return store.call(lambda c: c.execute(query).mappings().all())[number]
 
 
 CHANGES = {
@@ -84,7 +100,10 @@ CHANGES = {
         lambda c, id: c.execute(update(audit_blocks).where(audit_blocks.c.id == id).values(payload=b"?")),
         "records 3 to 4 are damaged",
     ),
-    "another name": (lambda c, id: c.execute(update(audit_chains).values(name="x")), "its beginning was changed"),
+    "another name": (
+        lambda c, id: c.execute(update(audit_chains).where(audit_chains.c.name != "acts").values(name="x")),
+        "its beginning was changed",
+    ),
 }
 
 
@@ -110,15 +129,15 @@ def test_an_end_that_was_cut_off_is_found_also_where_the_chain_was_shortened(sto
 def test_small_blocks_are_merged_and_nothing_of_them_is_lost(store, chain):
     end = write(store, chain, *(lines(2, 2 * number) for number in range(20)))
     listed = store.call(partial(audit_chain.blocks_between, since=0, until=2 * NOW))
-    merger = store.call(partial(audit_chain.find_block_merge, before=NOW + 3600))
-    assert merger and store.call(partial(audit_chain.merge, merger=merger))
+    merger = store.call(partial(audit_ageing.find_block_merge, before=NOW + 3600))
+    assert merger and store.call(partial(audit_ageing.merge, merger=merger))
     assert (kept(store), problems(store)) == (list(lines(40)), {})
-    assert len(store.call(partial(audit_chain.blocks_between, since=0, until=2 * NOW))) == 1
+    blocks = store.call(partial(audit_chain.blocks_between, since=0, until=2 * NOW))
+    assert len([block for block in blocks if block.chain == chain.id]) == 1
     # who listed them before the merger still reads each record once
-    assert [line for each in listed for line in store.call(partial(audit_chain.lines_of, block=each))] == list(
-        lines(40)
-    )
-    assert not store.call(partial(audit_chain.merge, merger=merger)), "it was done already"
+    own = [block for block in listed if block.chain == chain.id]
+    assert [line for each in own for line in store.call(partial(audit_chain.lines_of, block=each))] == list(lines(40))
+    assert not store.call(partial(audit_ageing.merge, merger=merger)), "it was done already"
     write(store, end, lines(1, 40))
     assert problems(store) == {}
 
@@ -126,25 +145,40 @@ def test_small_blocks_are_merged_and_nothing_of_them_is_lost(store, chain):
 def test_what_is_aged_out_leaves_a_checkpoint(store, chain):
     """Clause C7: destroyed by the rules, and what is left can still be verified."""
     end = write(store, chain, *(lines(2, 2 * number) for number in range(10)))
-    assert store.call(partial(audit_chain.age_out, before=NOW + 5)) == 10
+    assert store.call(partial(audit_ageing.age_out, now=2 * NOW, before=NOW + 5)) == 11, "and that it began"
     assert (kept(store), problems(store)) == (list(lines(10, 10)), {})
-    reports = {report.name: report for report in store.call(audit_chain.verify)}
-    assert (reports["worker-1"].records, reports["worker-1"].aged_out) == (20, 10)
+    (worker,) = [report for report in reports(store) if report.name == "worker-1"]
+    assert (worker.records, worker.aged_out) == (20, 10)
     assert store.call(partial(audit_chain.head_at, chain=end.id, number=20)) == end.head
-    assert store.call(partial(audit_chain.age_out, before=2 * NOW)) == 10
-    assert list(reports) == ["acts", "worker-1"] and [each.name for each in store.call(audit_chain.verify)] == ["acts"]
+    assert store.call(partial(audit_ageing.age_out, now=2 * NOW, before=2 * NOW)) == 10
+    assert [each.name for each in reports(store)] == ["acts"]
 
 
 def test_only_the_beginning_of_a_chain_ages_out(store, chain):
     """Times of several blocks may not be in order; what is removed must be."""
     end = write(store, chain, lines(1), at=NOW + 100)
     write(store, end, lines(1, 1), at=NOW)
-    assert store.call(partial(audit_chain.age_out, before=NOW + 50)) == 0 and problems(store) == {}
+    assert store.call(partial(audit_ageing.age_out, now=2 * NOW, before=NOW + 50)) == 1, "that it began"
+    assert problems(store) == {} and len(kept(store)) == 2
 
 
 def test_acts_are_written_in_the_transaction_of_the_act(store):
-    for act in (b'{"act":"a"}', b'{"act":"b"}'):
-        store.call(partial(audit_chain.note, line=act, at=NOW))
+    for name in ("a", "b"):
+        store.call(partial(audit_chain.note, act={"at": NOW, "act": name}))
     with pytest.raises(ZeroDivisionError):
-        store.call(lambda c: (audit_chain.note(c, b'{"act":"c"}', NOW), 1 / 0))
-    assert kept(store) == [b'{"act":"a"}', b'{"act":"b"}'] and problems(store) == {}
+        store.call(lambda c: (audit_chain.note(c, {"at": NOW, "act": "c"}), 1 / 0))
+    assert [json.loads(line)["act"] for line in acts(store)] == ["a", "b"] and problems(store) == {}
+
+
+async def test_acts_of_one_commit_are_written_but_for_those_that_were_taken_back(store):
+    """Each piece of work that a group has in one transaction has its own savepoint."""
+
+    def act(connection, name, fails=False):
+        audit_chain.note(connection, {"at": NOW, "act": name})
+        if fails:
+            raise ZeroDivisionError
+
+    work = [partial(act, name=name, fails=name == "b") for name in "abc"]
+    done = await asyncio.gather(*map(store.run, work), return_exceptions=True)
+    assert [isinstance(each, ZeroDivisionError) for each in done] == [False, True, False]
+    assert [json.loads(line)["act"] for line in acts(store)] == ["a", "c"] and problems(store) == {}

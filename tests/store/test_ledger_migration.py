@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from gatekeeper.store import Database, Store, matter_people
+from gatekeeper.store import Database, Store, audit_chain, audit_rows, matter_people
 from gatekeeper.store.db import engine
 from gatekeeper.store.permits import find_permit
 from gatekeeper.store.tallies import tallies_of
+from tests.store.db.test_schema_version import upgrade
 
 MAILING = """
 INSERT INTO mailings (id, number, state, source, sender, subject, started_at, changed_at, users, external, unresolved,
@@ -63,3 +66,38 @@ def test_what_was_approved_before_the_ledger_had_its_tables_stays_approved(postg
         assert store.call(partial(of, address="head@doa.example.gov")) == {1}
         assert store.call(partial(of, address="cio@example.gov")) == {1}, "who decided it may see it"
         store.close()
+
+
+RULES = "INSERT INTO rulesets (id, digest, name, text, loaded_at) VALUES (1, :digest, 'rules.yaml', '', 1)"
+MODE = """
+INSERT INTO modes (id, at, mode, "by", login, reason) VALUES (1, 1, 'observe', 'cio@example.gov', 'root', 'tried')
+"""
+CHAIN = """
+INSERT INTO audit_chains (name, began_at, records, head, aged_out, checkpoint) VALUES ('gate', 1, 0, :head, 0, :head)
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_what_was_done_before_the_chain_of_acts_had_it_is_verified_from_then_on(kind, tmp_path, request):
+    """An upgrade writes it there; of terms that were given before, only the act is."""
+    url = f"sqlite:///{tmp_path}/old.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    upgrade(url, "0026")
+    head = audit_chain.root("gate", 1.0)
+    with Database(url, 5).engine.begin() as connection:
+        connection.execute(text(MAILING), {"source": b"s"})
+        connection.execute(text(PERMIT))
+        connection.execute(text(EVENT))
+        connection.execute(
+            text("INSERT INTO events (id, permit_id, at, act, \"by\") VALUES (2, 1, 1, 'given', 'x@example.gov')")
+        )
+        connection.execute(text(RULES), {"digest": sha256(b"").hexdigest()})
+        connection.execute(text(MODE))
+        connection.execute(text(CHAIN), {"head": head})
+    store = Store(Database(url, 5))
+    store.open()
+    reports, problems = store.call(audit_rows.verify_all)
+    assert [one.problem for one in reports] == ["", ""] and problems == []
+    store.call(lambda connection: connection.execute(text("UPDATE events SET \"by\" = 'eve@example.gov' WHERE id = 1")))
+    (problem,) = store.call(audit_rows.verify_all)[1]
+    assert problem == "event 1 (approved by cio@example.gov): by is 'eve@example.gov', and was 'cio@example.gov'"
+    store.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -32,9 +32,9 @@ from gatekeeper.lib.moments import utc_text
 from gatekeeper.model import Action
 from gatekeeper.rules import Ruleset
 from gatekeeper.service.ledger_in_force import rules_in_force
-from gatekeeper.store import Store
+from gatekeeper.store import Connection, Store, audit_rows, audit_verify
 from gatekeeper.store import audit_chain as chains
-from gatekeeper.store.audit_chain import ChainReport
+from gatekeeper.store.audit_verify import ChainReport
 from gatekeeper.store.db.hashing import keyed
 
 _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --sender finds it, --subject does not"
@@ -59,8 +59,8 @@ def verify(heads: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Verify every chain of records from its beginning, or its checkpoint, to its end; exit 65 if one is broken."""
     wanted = [_head(text) for text in heads]
     with open_store(settings_of(given)) as store:
-        found = _verify(store)
-        problems = [f"chain {one.id} ({one.name}): {one.problem}" for one in found if one.problem]
+        found, problems = _verify(store)
+        problems = [f"chain {one.id} ({one.name}): {one.problem}" for one in found if one.problem] + problems
         problems += [problem for head in wanted if (problem := _check_head(store, *head))]
     if as_json:
         print_json({"whole": not problems, "problems": problems, "chains": [_chain(one) for one in found]})
@@ -70,11 +70,22 @@ def verify(heads: tuple[str, ...], as_json: bool, **given: Any) -> None:
         raise SystemExit(DATA_ERROR)
 
 
-def _verify(store: Store) -> list[ChainReport]:
+def _verify(store: Store) -> tuple[list[ChainReport], list[str]]:
+    """Return the chains, and what else is not as it was written."""
     blocks = store.writer.read(partial(chains.blocks_between, since=0.0, until=float(1 << 40)))
-    size = sum(block.records for block in blocks)
+    stored = store.writer.read(audit_rows.stored_bodies)
+    size = sum(block.records for block in blocks) + len(stored)
     with progress(size, "verify") as advance:
-        return store.writer.read(partial(chains.verify, on_block=advance))
+        found, problems = store.writer.read(partial(_verify_at_once, on_block=advance))
+        for digest in stored:  # each by itself: there may be many gigabytes, and a long look keeps the log of SQLite
+            problems.append(store.writer.read(partial(audit_rows.problem_of_body, digest=digest)))
+            advance(1)
+    return found, [problem for problem in problems if problem]
+
+
+def _verify_at_once(connection: Connection, on_block: Callable[[int], None]) -> tuple[list[ChainReport], list[str]]:
+    audit_verify.fix_moment(connection)
+    return audit_rows.verify_all(connection, on_block)
 
 
 def _head(text: str) -> tuple[int, int, bytes]:
@@ -168,7 +179,7 @@ def _note(store: Store, by: str, case: str, wanted: dict[str, Any]) -> None:
     """Record who searched, for what, and for which case (policy D4)."""
     now = store.now()
     act = {"at": now, "act": "audit search", "by": by, "login": login_name(), "case": case, "for": wanted}
-    store.call(partial(chains.note, line=json.dumps(act, separators=(",", ":")).encode(), at=now))
+    store.call(partial(chains.note, act=act))
 
 
 def _search(store: Store, history: History, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:

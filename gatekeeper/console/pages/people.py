@@ -111,10 +111,10 @@ def _changed(desk: Desk, token: str, address: str, by: str, act: str | None) -> 
     if act != _ADD:
         require_another(address, by)
     if act == _DISABLE:
-        accounts.disable_account(desk.signins, address)
+        accounts.disable_account(desk.signins, address, by)
         return _("%(who)s is disabled, and signed out everywhere.") % {"who": address}
     make = accounts.reset_account if act == _RESET else accounts.add_account
-    desk.codes.note(_link_of(token), f"{desk.url}{PATHS[ENROL]}{make(desk.signins, address)}")
+    desk.codes.note(_link_of(token), f"{desk.url}{PATHS[ENROL]}{make(desk.signins, address, by)}")
     return _("Hand the link below to %(who)s: it is shown once.") % {"who": address}
 
 

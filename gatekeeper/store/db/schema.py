@@ -89,7 +89,6 @@ mailings = Table(
     Column("gather_since", Double),
     Column("gather_leased", Double),  # until when one node judges it, and the others leave it alone
     Column("reached_before", Integer),  # people reached when it was last held
-    Column("predecessor", _Id, ForeignKey("mailings.id")),  # the closed mailing that it continues
     Column("merged_into", _Id, ForeignKey("mailings.id")),  # the mailing that this one became part of
     Column("mass", Boolean, nullable=False, server_default=false()),  # by the rules' `mass:` when it was last judged
     Column("agency", String(64)),  # of the source, once it has a number
@@ -107,7 +106,6 @@ _index_given(mailings.c.held_at, "mailings_listed_held", mailings.c.number)
 Index("mailings_by_mass", mailings.c.started_at, sqlite_where=mailings.c.mass, postgresql_where=mailings.c.mass)
 # As the index has it: SQLAlchemy writes `mass = 1` for SQLite, for which SQLite does not use the index.
 IS_MASS: ColumnElement[bool] = literal_column("mailings.mass")
-_index_given(mailings.c.predecessor, "mailings_by_predecessor", mailings.c.predecessor)
 _index_given(mailings.c.merged_into, "mailings_by_merged", mailings.c.merged_into)
 _index_given(mailings.c.number, "mailings_by_source", mailings.c.source)
 _index_given(mailings.c.sender, "mailings_by_name", mailings.c.state, mailings.c.mass)

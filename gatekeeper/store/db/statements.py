@@ -247,6 +247,12 @@ def driver_rows(connection: Connection, sql: str, values: Sequence[Any]) -> list
     return rows
 
 
+def noted(connection: Connection) -> list[Any]:
+    """Return what a transaction has noted to be written at its end; the list may be changed."""
+    found: list[Any] = connection.info.setdefault("noted", [])
+    return found
+
+
 def savepoint(connection: Connection, words: str) -> None:
     """Execute SAVEPOINT, RELEASE or ROLLBACK TO; raise DBAPIError."""
     _execute(connection, words, ())

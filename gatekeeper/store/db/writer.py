@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.store.db.engine import Database
 from gatekeeper.store.db.errors import StoreError, has_moved, is_clash, is_outage, translate
-from gatekeeper.store.db.statements import savepoint
+from gatekeeper.store.db.statements import noted, savepoint
 
 log = logging.getLogger("gatekeeper.store")
 Item = TypeVar("Item")
@@ -49,9 +49,13 @@ class _Work:
 
 @dataclass(slots=True)
 class Writer:
-    """Runs functions of a connection in groups. Work of one kind is done in the order in which it came."""
+    """Runs functions of a connection in groups. Work of one kind is done in the order in which it came.
+
+    Args: `at_the_end` is called in every transaction before it is committed, with the connection.
+    """
 
     database: Database
+    at_the_end: Callable[[Connection], None] = lambda connection: None
     _waiting: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _linger: float = 0.0  # seconds that the next group waits for more
@@ -176,12 +180,14 @@ class Writer:
         self.database.check_present()
         with self.database.turn(), self.database.engine.connect() as connection, connection.begin():
             self.database.clock.tend(connection)
+            noted(connection).clear()
             if not self.database.is_sqlite:
                 _lock(connection, group)
             for together, works in _by_kind(group).items():
                 results = together(connection, [work.item for work in works])
                 for work, result in zip(works, results, strict=True):
                     work.result, work.error = (None, result) if isinstance(result, Exception) else (result, None)
+            self.at_the_end(connection)
         self.database.check_log()  # what was written to a log that is gone is not acknowledged
 
 
@@ -207,6 +213,7 @@ def _run_each(connection: Connection, functions: list[Callable[[Connection], T]]
 
 def _run_one(connection: Connection, function: Callable[[Connection], T]) -> T | Exception:
     savepoint(connection, "SAVEPOINT work")
+    before = len(noted(connection))
     error: Exception
     try:
         result = function(connection)
@@ -221,6 +228,7 @@ def _run_one(connection: Connection, function: Callable[[Connection], T]) -> T |
         return result
     savepoint(connection, "ROLLBACK TO SAVEPOINT work")
     savepoint(connection, "RELEASE SAVEPOINT work")
+    del noted(connection)[before:]
     return error
 
 

@@ -170,9 +170,43 @@ def test_who_runs_by_which_rules_is_shown(gate):
     wait_for(lambda: ask(gate, "mode")["processes"][0]["rules"] != digest, gate.log)
 
 
+def test_the_head_of_the_chain_of_acts_is_logged_after_each_act_of_a_command(gate):
+    for who in ("a@doa.example.gov", "b@doa.example.gov"):
+        words = (
+            "suspend",
+            "sender",
+            who,
+            "--by",
+            "cio@example.gov",
+            "--until",
+            "2030-01-01",
+            "--reason",
+            "chain letters",
+        )
+        cli(gate, *words)
+        acts, *_ = ask(gate, "audit", "verify")["chains"]
+        logged = f"audit chain {acts['chain']}: {acts['records']} records, head {acts['head']}"
+        wait_for(lambda logged=logged: logged in gate.log(), gate.log)
+
+
 def test_what_was_changed_in_the_database_is_found(gate):
     gate.terminate()
     with sqlite3.connect(gate.home / "gate.db") as connection:
         connection.execute("DELETE FROM audit_blocks WHERE id = (SELECT max(id) FROM audit_blocks)")
     done = cli(gate, "audit", "verify", "--json", check=False)
     assert done.exit_code == 65 and not json.loads(done.stdout)["whole"]
+
+
+def test_an_act_that_was_changed_is_named(gate):
+    """Of the gate that has ended above; what it changed besides is told too."""
+    with sqlite3.connect(gate.home / "gate.db") as connection:
+        connection.execute("UPDATE modes SET by = 'eve@example.gov' WHERE mode = 'observe'")
+        connection.execute("UPDATE rulesets SET text = text || ' # mine' WHERE id = 1")
+        connection.execute("UPDATE body_chunks SET data = 'From: eve@example.gov' WHERE position = 0")
+    done = cli(gate, "audit", "verify", check=False)
+    assert done.exit_code == 65
+    assert "mode 1 (mode observe by cio@example.gov): by is 'eve@example.gov', and was 'cio@example.gov'" in done.stdout
+    assert (
+        "ruleset 1: its text is not that of its digest" in done.stdout
+        and "(M-1): it is not what came in" in done.stdout
+    )
