@@ -256,7 +256,6 @@ def _told(outcomes: list[Any], found: dict[str, list[dict[str, Any]]]) -> tuple[
 _IDS = {  # columns with ids, and of which table; None for their own
     "id": None,
     "mailing_id": "mailings",
-    "predecessor": "mailings",
     "merged_into": "mailings",
     "batch_id": "batches",
     "permit_id": "permits",
