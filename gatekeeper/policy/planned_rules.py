@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import date, datetime
 
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.planned_mailing import Plan, could_hold
+from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.rules.text_template import render
 from gatekeeper.store.requests import Draft
 
 
 def rules_for(ruleset: Ruleset, draft: Draft, users: int, moment: datetime) -> tuple[str, ...]:
-    """Return the rules that could hold the mailing if it reached so many users; () where it needs no request."""
+    """Return the rules that could hold the mailing if it reached so many users; () where it needs no request.
+
+    Rules with dates count as on the day that it is planned for: it is sent no sooner.
+    """
     known = ruleset.agencies
     lists = frozenset(each for each in draft.audiences if each not in known)
     agencies = frozenset(draft.audiences) - lists
@@ -24,7 +29,14 @@ def rules_for(ruleset: Ruleset, draft: Draft, users: int, moment: datetime) -> t
         sender_agency=draft.agency,
         purpose=draft.purpose or None,
     )
-    return could_hold(ruleset, plan, moment)
+    return could_hold(ruleset, plan, max(moment, _begin(ruleset, draft.planned) or moment))
+
+
+def _begin(ruleset: Ruleset, planned: date | None) -> datetime | None:
+    """Return when the day begins; None without one, and for one that no calendar knows, which approving refuses."""
+    with suppress(OverflowError):
+        return calendar_of(ruleset).before(planned, 0) if planned else None
+    return None
 
 
 def say(ruleset: Ruleset, id: str, draft: Draft) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, RowMapping, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatekeeper.lib.immutable import immutable
@@ -25,6 +25,7 @@ from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.batches import keep_batch, repair_alike
 from gatekeeper.store.count_sent import count_sent
 from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import mailings
 from gatekeeper.store.db.statements import Row
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
@@ -32,7 +33,7 @@ from gatekeeper.store.list_reach import Tallies, tally
 from gatekeeper.store.mailing_keys import COMMON, STRONG
 from gatekeeper.store.mailing_match import Match, hold_gathered, match_mailing
 from gatekeeper.store.people import PersonRow, count_reached, grow, mark_reached_among
-from gatekeeper.store.permit_uses import begin_flight, claim, judge_with_permits
+from gatekeeper.store.permit_uses import begin_flight, claim, first_beginning, judge_with_permits
 from gatekeeper.store.refusals import refusal_by, remember, remembered_counts, still_refuses
 from gatekeeper.store.rows import (
     counts_to_row,
@@ -296,6 +297,8 @@ def held_changes(connection: Connection, mailing: Row | RowMapping, reasons: tup
     text = ", ".join(reason.rule for reason in holding) + (f"; {reached} people were reached before" if reached else "")
     record(connection, Event(now, "held", mailing_id=mailing["id"], text=text))
     hold_gathered(connection, mailing["id"])
+    if (begins := first_beginning(connection, now)) is not None:  # it may be the permit of this mailing
+        connection.execute(update(mailings).where(mailings.c.id == mailing["id"]).values(look_again=begins))
     return changes | {"held_at": now, "reached_before": reached}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy import Connection, RowMapping, exists, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, exists, func, insert, or_, select, update
 
 from gatekeeper.lifecycle import BatchState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Permit, Standing
@@ -147,6 +147,13 @@ def _number_of(name: str) -> int:
 
 
 # -- flights: messages that pass by a permit and are not answered yet --------------------------------------------
+
+
+def first_beginning(connection: Connection, now: float) -> float | None:
+    """Return when the first of the permits in force begins that have not begun yet; None where all have."""
+    query = select(func.min(permits.c.since)).where(permits.c.state == PermitState.IN_FORCE, permits.c.since > now)
+    begins: float | None = connection.execute(query).scalar()
+    return begins
 
 
 def begin_flight(connection: Connection, permit_ids: list[int], now: float) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, insert, or_, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import COVERING, BatchState, MailingState, PermitState, RecipientState, RequestState, advance
@@ -147,7 +147,8 @@ def _look_again(connection: Connection, given: Grant, now: float) -> None:
     waiting = update(mailings).where(mailings.c.state == MailingState.HELD, theirs, mailings.c.id != given.mailing_key)
     if given.mailing_key is None:
         waiting = update(mailings).where(mailings.c.state == MailingState.HELD, theirs)
-    connection.execute(waiting.values(look_again=max(now, given.since)))
+    due, known = max(now, given.since), mailings.c.look_again
+    connection.execute(waiting.values(look_again=case((known < due, known), else_=due)))
 
 
 def note(connection: Connection, key: int, name: str, act: Act) -> None:
