@@ -40,6 +40,7 @@ class Model:
     world: World
     parts: list[Part] = field(default_factory=lambda: [Part(), Part()])
     acknowledged: dict[str, Send] = field(default_factory=dict)
+    said: Counter[str] = field(default_factory=Counter)  # token -> answers by which it may be at the next hop
     acts: list[str] = field(default_factory=list)  # approve, deny, withdraw, as they were done
     limit: int = 0  # the most in force in this round
 
@@ -66,6 +67,7 @@ class Model:
             relayed = self.world.hop.tried if self.world.schedule.busy else self.world.hop.relayed
             assert answer is None or send.token in relayed, f"ordinary mail was not relayed: {answer}"
             return
+        self.said[send.token] += answer is None or answer.ok  # None where its client lost the connection
         part = self.part(send)
         part.tokens[send.token] = send
         passage = self.world.passages.get(send.token, [None])[-1]
@@ -138,14 +140,20 @@ class Model:
             assert closed or known <= part.counted | part.maybe
 
     def check_copies(self) -> None:
-        """Properties 3 and 6, at the end: each recipient has each copy once, more only where a worker was killed."""
+        """Properties 3 and 6, at the end: each recipient has each copy once, and once more for each time that a worker
+        was killed over it: after the next hop had it, and before that was written down.
+        """
         sent = {token: sum(state == "sent" for state, _ in found) for token, found in self._rows().items()}
         copies = self.world.hop.copies
         for part in self.parts:
             for token, send in part.tokens.items():
-                due = self.world.hop.relayed[token] + sent.get(token, 0)
-                found = {copies[token, recipient.address] for recipient in send.transaction.recipients}
-                assert found == {due} or (self.world.kills and min(found) >= due), f"{token}: {found}, not {due} copies"
+                relayed = self.world.hop.relayed[token]
+                assert relayed <= self.said[token], f"{token} was relayed {relayed} times of {self.said[token]}"
+                due = relayed + sent.get(token, 0)
+                for address in {recipient.address for recipient in send.transaction.recipients}:
+                    most = due + self.world.in_flight[token, address]
+                    found = copies[token, address]
+                    assert due <= found <= most, f"{token}, {address}: {found} copies, not {due} to {most}"
 
     def check_settled(self) -> None:
         """At the end nothing is under way: what is kept is held, sent or returned, and reports are out."""
@@ -156,12 +164,20 @@ class Model:
         self._check_reported()
 
     def _check_reported(self) -> None:
-        """Who sent what people would not let go is told, unless there is nobody to tell."""
-        rows = self._rows()
-        given_back = [token for token, found in rows.items() if any(state == "returned" for state, _ in found)]
+        """Who sent what people would not let go is told once a mailing, unless there is nobody to tell; no others."""
         sends = {token: send for part in self.parts for token, send in part.tokens.items()}
-        tellable = [token for token in given_back if token in sends and sends[token].transaction.sender]
-        assert not tellable or self.world.hop.letters, f"nobody was told of {len(tellable)} returned batches"
+        query = select(mailings.c.number, batches.c.parameters).join(batches).where(batches.c.state == "returned")
+        returned: dict[str, list[Send]] = {}
+        for number, parameters in self._call(lambda connection: connection.execute(query)):
+            send = sends.get(parameters[0].partition("=")[2])
+            returned.setdefault(f"report M-{number}", []).extend([send] if send else [])
+        reports = {key: copies for key, copies in self.world.hop.copies.items() if key[0].startswith("report ")}
+        many = {key: copies for key, copies in reports.items() if copies > 1 + self.world.in_flight[key]}
+        assert not many, f"told more than once: {many}"
+        told = {token for token, _ in reports}
+        untold = {token for token, of_it in returned.items() if any(each.transaction.sender for each in of_it)} - told
+        assert not untold, f"nobody was told: {untold}"
+        assert told <= returned.keys(), f"told of what was not returned: {told - returned.keys()}"
 
     # -- the database --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ commit is gone.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -17,11 +18,12 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.delivery.recipients import RecipientResult, Result
+from gatekeeper.lifecycle import RecipientState
 from gatekeeper.model import Recipient
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline, TransactionRun
@@ -29,7 +31,8 @@ from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.store import Connection, Database, Store, jobs
-from gatekeeper.store.db.schema import metadata
+from gatekeeper.store.db.schema import batch_recipients, batches, mailings, metadata
+from gatekeeper.store.db.schema import jobs as jobs_table
 from tests.promises.schedule import Schedule, Send
 from tests.store.arrivals import NOON
 
@@ -57,6 +60,7 @@ rules:
     then: hold
     say: This mailing reaches {{users}} users.
 """
+_REPORT = re.compile(rb"^Content-Type: multipart/report(?s:.*?)\b(M-\d+)\b", re.M)
 T = TypeVar("T")
 acting: ContextVar[Worker | None] = ContextVar("acting", default=None)
 
@@ -73,6 +77,7 @@ class Hop:
         self.tried: set[str] = set()  # by relay, whatever it answered: the gate counts them as reached
         self.relayed = Counter[str]()
         self.copies = Counter[tuple[str, str]]()  # (token, recipient)
+        self.delivered: dict[Worker, set[tuple[str, str]]] = {}  # of what was kept, by whom
         self.letters: list[str] = []
         self._asked = Counter[object]()
 
@@ -98,8 +103,12 @@ class Hop:
         token = next((each[6:] for each in parameters if each.startswith("ENVID=")), "")
         if not sender and not token:
             self.letters += [recipient.address for recipient in recipients]
+            found = _REPORT.search(bytes(content)) if isinstance(content, bytes | memoryview) else None
+            token = f"report {found[1].decode()}" if found else ""
         results = [self._result(token, recipient) for recipient in recipients]
-        self.copies.update((token, each.recipient.address) for each in results if each.result is Result.DELIVERED)
+        taken = [(token, each.recipient.address) for each in results if each.result is Result.DELIVERED]
+        self.copies.update(taken)
+        self.delivered.setdefault(acting.get(), set()).update(taken)
         await asyncio.sleep(0)
         return tuple(results)
 
@@ -179,6 +188,7 @@ class World:
     workers: list[Worker] = field(default_factory=list)
     passages: dict[str, list[TransactionRun]] = field(default_factory=dict)
     kills: int = 0
+    in_flight: Counter[tuple[str, str]] = field(default_factory=Counter)  # taken, and not written down before a kill
     hop: Hop = field(init=False)
 
     def __post_init__(self) -> None:
@@ -223,6 +233,8 @@ class World:
             if not worker.alive:
                 self.kills += 1
                 await worker.bury()
+                waiting = await self.office.read(_waiting)
+                self.in_flight.update(self.hop.delivered.pop(worker, set()) & waiting)
                 self.stores[place] = await asyncio.to_thread(open_store, self.url)
                 await self._hire(place)
 
@@ -264,6 +276,16 @@ class World:
                 worker.queue.poke()
             await asyncio.sleep(0.01)
             await self.replace_the_dead()
+
+
+def _waiting(connection: Connection) -> set[tuple[str, str]]:
+    """Tokens and recipients whose batch or report is on its way, and of whom nothing is written down."""
+    query = select(batches.c.parameters, batch_recipients.c.address).join(batches)
+    query = query.where(batch_recipients.c.state == RecipientState.WAITING)
+    found = {(row.parameters[0].partition("=")[2], row.address) for row in connection.execute(query)}
+    reports = select(mailings.c.number, jobs_table.c.recipient).join(mailings)
+    reports = reports.where(jobs_table.c.kind == jobs.DSN, jobs_table.c.state == "due")
+    return found | {(f"report M-{number}", recipient) for number, recipient in connection.execute(reports)}
 
 
 def open_store(url: str) -> Store:
