@@ -43,6 +43,8 @@ class LedgerSummary:
     queue: Mapping[str, int] = field(default_factory=dict)  # kind (release, report, notice) -> mails that wait
     oldest_held_seconds: float = 0.0  # 0 where nothing is held
     sources: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # of the directory: entries, and state
+    kept: int = 0  # octets of stored messages
+    keep_limit: int = 0  # of which there may be so many; 0 for no limit
 
 
 class Counters:
@@ -253,13 +255,17 @@ def _families(summary: LedgerSummary | None) -> list[Metric]:
     mailings = GaugeMetricFamily("gatekeeper_mailings", "Numbered mailings by state.", labels=["state"])
     queue = GaugeMetricFamily("gatekeeper_queue", "Mails that wait to be sent, by kind.", labels=["kind"])
     oldest = GaugeMetricFamily("gatekeeper_oldest_held_seconds", "Age of what has been held longest; 0 for nothing.")
+    kept = GaugeMetricFamily("gatekeeper_kept_bytes", "Octets of messages that are kept.")
+    most = GaugeMetricFamily("gatekeeper_keep_limit_bytes", "Octets of messages that may be kept; 0 for no limit.")
     if summary is not None:
+        kept.add_metric([], summary.kept)
+        most.add_metric([], summary.keep_limit)
         for state, number in sorted(summary.mailings.items()):
             mailings.add_metric([state], number)
         for kind, number in sorted(summary.queue.items()):
             queue.add_metric([kind], number)
         oldest.add_metric([], summary.oldest_held_seconds)
-    return [mailings, queue, oldest, *_source_families(summary.sources if summary else {})]
+    return [mailings, queue, oldest, kept, most, *_source_families(summary.sources if summary else {})]
 
 
 def _source_families(sources: Mapping[str, tuple[int, str]]) -> list[Metric]:

@@ -117,7 +117,7 @@ class Pipeline:
         try:
             run.reply = await self._handle(run, relay)
         except StoreFull as error:
-            run.failure, run.reply = str(error), policy_replies.disk_full()
+            run.failure, run.reply = str(error), policy_replies.disk_full(of_sender=error.of_origin)
         except (StoreError, TimeoutError) as error:
             run.failure = str(error) or "no decision in time"
             run.reply = await self._reply_without_store(run, relay)

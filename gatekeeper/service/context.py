@@ -8,8 +8,17 @@ from gatekeeper.ops.metrics import Counters
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
-from gatekeeper.settings import Settings
-from gatekeeper.store import Database, Store
+from gatekeeper.settings import Settings, Storing
+from gatekeeper.store import Database, KeepLimits, Store
+
+
+def make_store(storing: Storing, connections: int) -> Store:
+    """Return the store of these settings, not open yet; raises StoreSetupError.
+
+    Args: `connections` to the database at once, at most.
+    """
+    database = Database(storing.database, storing.database_timeout, connections)
+    return Store(database, KeepLimits(storing.keep_limit.of(database.space.size), storing.keep_limit_each or None))
 
 
 class ProcessContext:
@@ -22,8 +31,7 @@ class ProcessContext:
         """
         self.settings, self.counts = settings, counts
         self.active_policy = ActivePolicy(settings.judging.rules)
-        storing = settings.storing
-        self.store = Store(Database(storing.database, storing.database_timeout, connections))
+        self.store = make_store(settings.storing, connections)
         self.mode = Mode(settings.judging.mode, self.store.now)
         self.auditor = Auditor(self.store, name, counts.audited)
         self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)

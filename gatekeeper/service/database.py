@@ -105,7 +105,8 @@ class DatabaseKeeper:
             found = self.store.writer.read(views.summarise)
             age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
             directory = {source.name: (source.entries, source.state) for source in found.sources}
-            return LedgerSummary(found.mailings, found.queue, age, directory)
+            limit = self.store.limits.total or 0
+            return LedgerSummary(found.mailings, found.queue, age, directory, found.kept, limit)
         return None
 
 

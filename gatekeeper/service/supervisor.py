@@ -19,12 +19,12 @@ from gatekeeper.ops.metrics import Counters, CountsFolder, Gauges, sum_processes
 from gatekeeper.server.sockets import close_sockets
 from gatekeeper.service.child_process import Child, environment_of_children
 from gatekeeper.service.console_process import ConsoleProcess
+from gatekeeper.service.context import make_store
 from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import ListenerSockets, open_sockets_of
 from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service
 from gatekeeper.service.messages import OFFICE, StartParameters
 from gatekeeper.settings import Settings
-from gatekeeper.store import Database, Store
 
 log = logging.getLogger("gatekeeper.supervisor")
 _PATIENCE = 2 * GRACE + 10.0  # seconds: a process gives its clients GRACE, and its verdicts
@@ -40,9 +40,7 @@ class Supervisor:
         self._ruleset = Gate(settings, Counters(CollectorRegistry())).ruleset  # that processes can be made of all this
         registry = CollectorRegistry()
         self._gauges = Gauges(registry)
-        storing = settings.storing
-        store = Store(Database(storing.database, storing.database_timeout, _CONNECTIONS))
-        self._database_keeper = DatabaseKeeper(store, writing=False)
+        self._database_keeper = DatabaseKeeper(make_store(settings.storing, _CONNECTIONS), writing=False)
         self._gauges.watch_ledger(self._database_keeper.summary)
         self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
         self._folder = CountsFolder()

@@ -20,6 +20,7 @@ from gatekeeper.settings.readers import (
     TRUST,
     Endpoint,
     Network,
+    Quota,
     SettingsError,
     contains,
     is_local,
@@ -34,6 +35,7 @@ from gatekeeper.settings.readers import (
     read_networks,
     read_optional_endpoint,
     read_path,
+    read_quota,
     read_size,
     read_text,
     read_time,
@@ -55,6 +57,7 @@ __all__ = [
     "Network",
     "NextHopSettings",
     "Ops",
+    "Quota",
     "Setting",
     "Settings",
     "SettingsError",
@@ -118,6 +121,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("next-hop-idle", "30s", read_time, "how long an unused connection to the next hop is kept"),
     Setting("database", "sqlite:///gatekeeper.db", read_text, "sqlite:///FILE or postgresql://user@host/name"),
     Setting("database-timeout", "5s", read_time, "how long a decision may wait for the database"),
+    Setting("keep-limit", "50%", read_quota, "octets of mail that are kept, or a share of the disk; 0 for no limit"),
+    Setting("keep-limit-each", "2GB", read_size, "octets that are kept of one sender until decided; 0 for no limit"),
     Setting("lease", "20s", read_time, "how long the work of a process that died waits before another takes it over"),
     Setting("rules", "rules.yaml", Path, "the ruleset"),
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
@@ -221,6 +226,8 @@ class Storing:
 
     database: str
     database_timeout: float
+    keep_limit: Quota
+    keep_limit_each: int
     lease: float
 
 

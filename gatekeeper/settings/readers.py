@@ -116,6 +116,30 @@ def read_size(text: str) -> int:
     return int(match[1]) << (10 * power)
 
 
+@immutable
+class Quota:
+    """An amount of octets, or a share of a disk; no limit where both are 0."""
+
+    octets: int = 0
+    percent: int = 0
+
+    def of(self, disk: int | None) -> int | None:
+        """Return the octets; None for no limit, also of a share where the size of the disk is not known."""
+        if self.percent:
+            return None if disk is None else disk * self.percent // 100
+        return self.octets or None
+
+
+def read_quota(text: str) -> Quota:
+    """Read a number of octets, or a share of the disk: `100GB`, `50%`; 0 for no limit."""
+    share = text.strip().removesuffix("%").strip()
+    if not text.strip().endswith("%"):
+        return Quota(octets=read_size(text))
+    if not share.isdecimal() or not 0 < int(share) <= 100:
+        raise SettingsError(f"{text!r} is no share: expected 1% to 100%, or a size such as 100GB")
+    return Quota(percent=int(share))
+
+
 def read_time(text: str) -> float:
     """Read a length of time in seconds: `90`, `90s`, `5m`, `4h`."""
     match = _TIME.fullmatch(text.strip())

@@ -63,8 +63,12 @@ def outcome_unknown() -> Reply:
     return reply(451, "The next mail server was lost before it answered; the message may have been sent", "4.4.2")
 
 
-def disk_full() -> Reply:
-    """Return 452 where the storage is full (RFC 3463 X.3.1)."""
+def disk_full(*, of_sender: bool = False) -> Reply:
+    """Return 452 where the storage is full, or as much of this sender is kept as may be (RFC 3463 X.3.1)."""
+    if of_sender:
+        return reply(
+            452, "Not sent yet: the mail gate keeps as much of this sender as it may, try again later", "4.3.1"
+        )
     return reply(452, "Not sent yet: the mail gate's storage is full, try again later", "4.3.1")
 
 

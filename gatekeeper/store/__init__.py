@@ -27,6 +27,7 @@ from gatekeeper.store.db.outage_log import OutageLog
 from gatekeeper.store.db.wakeup import WakeupListener
 from gatekeeper.store.db.writer import Writer
 from gatekeeper.store.decide import decide
+from gatekeeper.store.kept import NO_LIMITS, KeepLimits, KeptTooMuch
 from gatekeeper.store.mailing_keys import hash_arrival
 from gatekeeper.store.unit_of_work import PendingDecision
 
@@ -36,6 +37,8 @@ __all__ = [
     "Database",
     "Gathering",
     "Judge",
+    "KeepLimits",
+    "KeptTooMuch",
     "OutageLog",
     "Store",
     "StoreError",
@@ -50,9 +53,11 @@ _QUICK = 65_536  # octets up to which hashing takes less time than handing it to
 class Store:
     """The database as the gate uses it."""
 
-    def __init__(self, database: Database) -> None:
-        """Args: `database` may be unreachable yet; until it is reached, every method raises StoreError."""
-        self.database = database
+    def __init__(self, database: Database, limits: KeepLimits = NO_LIMITS) -> None:
+        """Args: `database` may be unreachable yet; until it is reached, every method raises StoreError. `limits` are
+        those of kept mail.
+        """
+        self.database, self.limits = database, limits
         self.writer = Writer(database, acts.write)
         # Readers have threads of their own: while they wait for a database that is away they must not keep other work
         # from its threads.
@@ -106,7 +111,7 @@ class Store:
         return self.database.clock.now()
 
     async def decide(self, arrival: Arrival, judge: Judge, timeouts: Timeouts | None = None) -> Outcome:
-        """Find the mailing, count, judge and write, in one atomic step. Raises StoreError.
+        """Find the mailing, count, judge and write, in one atomic step. Raises StoreError, KeptTooMuch.
 
         Raises TimeoutError where its time is over; a decision that has not begun is not made then.
         """
@@ -117,7 +122,7 @@ class Store:
         return outcome
 
     def _decide(self, connection: Connection, pending: list[PendingDecision]) -> list[Outcome | Exception]:
-        return decide(connection, self.secret, pending)
+        return decide(connection, self.secret, pending, self.limits)
 
     async def redeem(self, arrival: Arrival, token: str) -> str | None:
         """Use up the token of a released message that has come back.

@@ -41,6 +41,15 @@ def body_digest(arrival: Arrival) -> bytes:
 
 
 @immutable
+class KeptAs:
+    """The names by which a batch is kept: keyed hashes of its identity and origin, and the digest of its body."""
+
+    identity: bytes
+    origin: bytes
+    body: bytes
+
+
+@immutable
 class Arrival:
     """A transaction that is to be decided, with its facts, audience, source and keys."""
 

@@ -17,8 +17,7 @@ from gatekeeper.address import normalise
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Outcome, Reason, Recipient
 from gatekeeper.store import matter_people
-from gatekeeper.store.arrival import Arrival, body_digest
-from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.arrival import Arrival, KeptAs
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings
 from gatekeeper.store.db.statements import upsert
 from gatekeeper.store.rows import client_to_row, reasons_to_rows
@@ -26,14 +25,16 @@ from gatekeeper.store.rows import client_to_row, reasons_to_rows
 CHUNK = 1 << 20  # octets of a body in one commit
 
 
-def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identity: Hash, outcome: Outcome) -> int:
+def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, named: KeptAs, outcome: Outcome) -> int:
     """Write a batch and its recipients as `storing`; return its id."""
     transaction = arrival.transaction
     row: dict[str, Any] = {
         "mailing_id": mailing_id,
         "state": BatchState.STORING.value,
         "gathered": outcome.gathered,
-        "identity": identity,
+        "identity": named.identity,
+        "origin": named.origin,
+        "size": len(transaction.content),
         "listener": transaction.listener,
         "client": client_to_row(transaction.client),
         "login": transaction.login,
@@ -42,7 +43,7 @@ def keep_batch(connection: Connection, mailing_id: int, arrival: Arrival, identi
         "parameters": list(transaction.parameters),
         "message_id": arrival.facts.message_id,
         "content_digest": arrival.facts.content_digest,
-        "body": body_digest(arrival),
+        "body": named.body,
         "trace": arrival.trace,
         "reasons": reasons_to_rows(outcome.verdict.reasons),
         "received_at": arrival.now.timestamp(),

@@ -91,6 +91,8 @@ _BLANK: dict[str, Any] = {
     "trace": b"",
     "reasons": [],
     "owners": [],
+    "origin": None,
+    "size": None,
     **dict.fromkeys(("recipients", "sent", "refused", "expired"), 0),
 }
 

@@ -29,6 +29,7 @@ from gatekeeper.store.db.schema import mailings
 from gatekeeper.store.db.statements import Row
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.growth import Growth, has_content, note_growth
+from gatekeeper.store.kept import NO_LIMITS, KeepLimits, KeptTooMuch, find_obstacle
 from gatekeeper.store.list_reach import Tallies, tally
 from gatekeeper.store.mailing_keys import COMMON, STRONG
 from gatekeeper.store.mailing_match import Match, hold_gathered, match_mailing
@@ -68,13 +69,16 @@ class _Judged:
     shares: bool = True  # its text is counted with that of other mailings
 
 
-def decide(connection: Connection, secret: bytes, pending: Sequence[PendingDecision]) -> list[Outcome | Exception]:
-    """Decide arrivals in the order in which they came; return an Outcome for each, or what its judge raised.
+def decide(
+    connection: Connection, secret: bytes, pending: Sequence[PendingDecision], limits: KeepLimits = NO_LIMITS
+) -> list[Outcome | Exception]:
+    """Decide arrivals in the order in which they came; return an Outcome for each, what its judge raised, or
+    KeptTooMuch for one that is to be kept and has no room.
 
     A batch that is held or gathered is written as `storing`: it becomes durable only with its body (`batches.seal`).
     Raises whatever else fails; nothing of all that may be committed then.
     """
-    unit = UnitOfWork(connection, secret)
+    unit = UnitOfWork(connection, secret, limits)
     outcomes = []
     for place in range(len(pending)):
         outcomes.append(_decide(unit, pending[place:]))
@@ -102,6 +106,9 @@ def _decide(unit: UnitOfWork, waiting: Sequence[PendingDecision]) -> Outcome | E
             refusal = refusal_by(judged.verdict.lasting, judged.verdict.mendable, judged.counts)
             remember(unit, pending, judged.match.mailing, refusal)
         return Outcome(judged.verdict, judged.counts, judged.match.mailing.name)
+    if full := _find_obstacle(unit, judged):
+        unit.take_back()
+        return full
     outcome = _add_batch(unit, judged)
     unit.keep_merged()
     return outcome
@@ -181,6 +188,14 @@ def _verdict(unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision,
 
 
 # -- write -------------------------------------------------------------------------------------------------------
+
+
+def _find_obstacle(unit: UnitOfWork, judged: _Judged) -> KeptTooMuch | None:
+    """Return why a batch that is to be kept cannot be."""
+    pending = judged.pending
+    if _handling_of(judged.match.mailing, pending.arrival, judged.verdict) is Handling.PASS:
+        return None
+    return find_obstacle(unit.connection, pending.arrival, unit.kept_as(pending), unit.limits)
 
 
 def _add_batch(unit: UnitOfWork, judged: _Judged) -> Outcome:
@@ -335,6 +350,6 @@ def _claim(connection: Connection, judged: _Judged, *, passes: bool) -> int | No
 def _keep(unit: UnitOfWork, pending: PendingDecision, outcome: Outcome) -> Outcome:
     """Write the batch, which is held or gathered, and return the outcome with it."""
     assert outcome.key is not None  # a batch is kept of a mailing
-    batch = keep_batch(unit.connection, outcome.key, pending.arrival, unit.identity_of(pending), outcome)
+    batch = keep_batch(unit.connection, outcome.key, pending.arrival, unit.kept_as(pending), outcome)
     unit.add_kept(pending)
     return replace(outcome, batch=batch)

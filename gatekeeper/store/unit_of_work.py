@@ -15,10 +15,11 @@ from sqlalchemy import Connection, literal_column, select
 
 from gatekeeper.lifecycle import DECIDED, KEPT_BATCHES
 from gatekeeper.store.active_mailing import ActiveMailing, write_rows
-from gatekeeper.store.arrival import Arrival, Judge
+from gatekeeper.store.arrival import Arrival, Judge, KeptAs, body_digest
 from gatekeeper.store.db.hashing import Hash, keyed
 from gatekeeper.store.db.schema import batches, mailings, shared_keys
 from gatekeeper.store.db.statements import BulkInsert, SelectAmong, Statement, driver_rows, savepoint, upsert
+from gatekeeper.store.kept import NO_LIMITS, KeepLimits, origin_of
 from gatekeeper.store.mailing_keys import ArrivalHashes, lock_mailings_of_keys, point_keys
 from gatekeeper.store.people import PersonRow, add_people, hash_people
 from gatekeeper.store.sent import SentCounts
@@ -35,6 +36,7 @@ class PendingDecision:
     since: float = field(init=False)  # when a mailing that its keys join may have begun at the earliest
     people: dict[Hash, PersonRow] = field(default_factory=dict)  # of its audience, once a unit of work has read it
     identity: Hash | None = None  # of its batch, once a unit of work needed it
+    named: KeptAs | None = None  # likewise
 
     def __post_init__(self) -> None:
         self.now = self.arrival.now.timestamp()
@@ -47,6 +49,7 @@ class UnitOfWork:
 
     connection: Connection
     secret: bytes
+    limits: KeepLimits = NO_LIMITS
     _kept: set[Hash] = field(default_factory=set)  # identities of batches that are kept
     _leads: dict[Hash, ActiveMailing] = field(default_factory=dict)  # key -> the mailing that takes in its batches
     _changed: dict[int, ActiveMailing] = field(default_factory=dict)  # by id: something of it is not written yet
@@ -124,6 +127,14 @@ class UnitOfWork:
         if pending.identity is None:
             pending.identity = keyed(self.secret, f"batch {pending.arrival.identity()}")
         return pending.identity
+
+    def kept_as(self, pending: PendingDecision) -> KeptAs:
+        """Return the names by which the batch of an arrival is kept."""
+        if pending.named is None:
+            arrival = pending.arrival
+            origin = origin_of(self.secret, arrival)
+            pending.named = KeptAs(self.identity_of(pending), origin, body_digest(arrival))
+        return pending.named
 
     def led_to(self, pending: PendingDecision) -> dict[Hash, tuple[ActiveMailing, str]]:
         """Return those keys of an arrival that lead to a mailing young enough to be joined, and their kinds."""

@@ -20,6 +20,7 @@ from gatekeeper.store.db.schema import (
     permits,
 )
 from gatekeeper.store.jobs import in_hand
+from gatekeeper.store.kept import read_total
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
 from gatekeeper.store.tallies import NOTHING, WAITING, Tally, tallies_of
 from gatekeeper.store.versions import mailing_versions
@@ -251,12 +252,13 @@ def _agencies(connection: Connection, permit: int) -> tuple[str, ...]:
 
 @immutable
 class LedgerCounts:
-    """Numbered mailings by state, when the oldest held one was held, jobs by kind, and sources of the directory."""
+    """Numbered mailings by state, when the oldest held one was held, jobs by kind, and what else the metrics show."""
 
     mailings: Mapping[str, int]
     oldest_held: float | None
     queue: Mapping[str, int]
     sources: Sequence[sources.SourceState] = ()  # of the directory
+    kept: int = 0  # octets of stored messages
 
 
 def summarise(connection: Connection) -> LedgerCounts:
@@ -269,4 +271,5 @@ def summarise(connection: Connection) -> LedgerCounts:
         oldest_held=connection.execute(oldest).scalar(),
         queue=jobs.summary(connection),
         sources=sources.all_sources(connection),
+        kept=read_total(connection),
     )

@@ -29,7 +29,7 @@ from gatekeeper.model import (
     WatchedList,
 )
 from gatekeeper.store import Arrival, Gathering, Store, batch_views, batches, mailings, permits, views
-from gatekeeper.store.arrival import Judge
+from gatekeeper.store.arrival import Judge, body_digest
 from gatekeeper.store.db import statements
 from gatekeeper.store.db.schema import metadata
 from gatekeeper.store.decide import decide
@@ -205,7 +205,7 @@ def _pending(secret: bytes, mail: Mail) -> PendingDecision:
 def _decide_and_seal(connection: Connection, secret: bytes, mail: Mail) -> None:
     one, (outcome,) = brought(mail), decide(connection, secret, [_pending(secret, mail)])
     if isinstance(outcome, Outcome) and outcome.batch is not None and not outcome.repeated:
-        digest = batches.body_digest(one)
+        digest = body_digest(one)
         batches.store_whole(connection, digest, one.transaction.content, 0.0)
         assert batches.seal(connection, outcome.batch, digest)
 

@@ -21,7 +21,7 @@ from gatekeeper.store.db.sqlite_lock import turn
 from gatekeeper.store.db.write_ahead_log import WriteAheadLog
 
 log = logging.getLogger("gatekeeper.store")
-NEWEST_SCHEMA = "0028"
+NEWEST_SCHEMA = "0029"
 _STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
 _TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
@@ -38,6 +38,13 @@ class Space:
         self._folder = folder
         self._looked_at = float("-inf")
         self._short = False
+
+    @property
+    def size(self) -> int | None:
+        """The octets of the whole disk; None where it is not on this machine, or cannot be asked."""
+        with suppress(OSError):
+            return shutil.disk_usage(self._folder).total if self._folder is not None else None
+        return None
 
     def is_short(self, now: float) -> bool:
         """Return True where less than LEAST_FREE is left."""

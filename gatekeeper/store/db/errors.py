@@ -10,7 +10,9 @@ class StoreError(Exception):
 
 
 class StoreFull(StoreError):
-    """The disk of the database is full."""
+    """The disk of the database is full, or as much is kept as may be."""
+
+    of_origin = False  # True where that is so of one origin alone
 
 
 class StoreSetupError(StoreError):

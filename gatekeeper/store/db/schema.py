@@ -208,12 +208,15 @@ batches = Table(
     Column("sent", Integer),
     Column("refused", Integer),
     Column("expired", Integer),
+    Column("origin", LargeBinary(16)),  # keyed hash of the origin for which it counts while it is kept (kept.py)
+    Column("size", Integer),  # octets of its message
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("batches_by_identity", batches.c.identity)
 Index("batches_by_mailing", batches.c.mailing_id)
 Index("batches_by_state", batches.c.state)
 Index("batches_by_body", batches.c.body)
+_index_given(batches.c.origin, "batches_by_origin", batches.c.origin, batches.c.state)
 Index("batches_by_content", batches.c.mailing_id, batches.c.content_digest)
 
 batch_recipients = Table(
