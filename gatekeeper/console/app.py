@@ -41,6 +41,7 @@ def make_app(desk: Desk) -> Starlette:
 
     async def missing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        speak(request.headers.get("accept-language", ""))
         text = _("no such page") if error.status_code == 404 else _("this page is not made for that")
         return await run_in_threadpool(_answer, desk, request, _refuse(Refused(error.status_code, text)))
 

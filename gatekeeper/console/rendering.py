@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -23,6 +23,7 @@ from gatekeeper.ledger.sight import asks, sees_all
 from gatekeeper.ledger.suspensions import may_suspend
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import said
+from gatekeeper.model import Scope
 from gatekeeper.notices.texts import plain
 from gatekeeper.rules import Ruleset
 
@@ -124,7 +125,7 @@ def _navigation(ruleset: Ruleset, visitor: Visitor | None, *, who_decides: bool)
 def _clock(zone: tzinfo) -> Callable[[float | datetime], str]:
     def shown(moment: float | datetime) -> str:
         local = (moment_of(moment) if isinstance(moment, int | float) else moment).astimezone(zone)
-        return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+        return f"{_dated(local)}, {local:%H:%M}"
 
     return shown
 
@@ -132,9 +133,16 @@ def _clock(zone: tzinfo) -> Callable[[float | datetime], str]:
 def _day(zone: tzinfo) -> Callable[[float | datetime], str]:
     def shown(moment: float | datetime) -> str:
         local = (moment_of(moment) if isinstance(moment, int | float) else moment).astimezone(zone)
-        return f"{local:%A} {local.day} {local:%B}"
+        words = {"weekday": _(f"{local:%A}"), "day": local.day, "month": _(f"{local:%B}")}
+        return _("%(weekday)s %(day)s %(month)s") % words
 
     return shown
+
+
+def _dated(day: date) -> str:
+    """Return a day with the names of its weekday and month in the language in use."""
+    words = {"weekday": _(f"{day:%a}"), "day": day.day, "month": _(f"{day:%b}"), "year": day.year}
+    return _("%(weekday)s %(day)s %(month)s %(year)s") % words
 
 
 _ACCOUNT_STATES: Mapping[str, Callable[[], str]] = {
@@ -168,6 +176,13 @@ def _marked(text: str, **values: Any) -> Markup:
     return found % values if "%" in text else found
 
 
+def _scope(scope: Scope) -> str:
+    """Return whose mail a permit lets pass; "" where it names nobody."""
+    agencies = (_("agency %(name)s") % {"name": name} for name in sorted(scope.agencies))
+    groups = (_("group %(name)s") % {"name": name} for name in sorted(scope.groups))
+    return ", ".join((*sorted(scope.senders), *agencies, *groups))
+
+
 def _machine_time(moment: float | datetime) -> str:
     return (moment_of(moment) if isinstance(moment, int | float) else moment).isoformat(timespec="seconds")
 
@@ -182,5 +197,6 @@ _ENVIRONMENT.filters["method"] = lambda method: _METHODS[method]()
 _ENVIRONMENT.filters["program"] = program_name
 _ENVIRONMENT.filters["line"] = plain
 _ENVIRONMENT.filters["figures"] = _figures
-_ENVIRONMENT.filters["date"] = lambda day: f"{day:%a} {day.day} {day:%b %Y}"
+_ENVIRONMENT.filters["date"] = _dated
+_ENVIRONMENT.filters["scope"] = _scope
 _ENVIRONMENT.filters["iso"] = _machine_time
