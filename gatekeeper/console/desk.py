@@ -90,6 +90,7 @@ class Desk:
     said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
     done: Memory = field(default_factory=Memory)  # by person and key of a form: the page that its act led to
     codes: Memory = field(default_factory=Memory)  # by session: new recovery codes, until they were kept
+    contents: Rates = field(default_factory=partial(Rates, 60))  # messages, files and addresses that somebody opens
     read: Memory = field(default_factory=Memory)  # by session and batch: that reading is noted already
 
     @property

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from threading import Thread
 from urllib.parse import urljoin, urlsplit
+
+import uvicorn
+
+from gatekeeper.service.console import _config
+from gatekeeper.settings import Endpoint
+
+
+@contextmanager
+def served(desk):
+    """A desk's pages on a port of loopback, by the server that the console has; host and port."""
+    server = uvicorn.Server(_config(desk, Endpoint("127.0.0.1", 0)))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[:2]
+    finally:
+        desk.streams.closed = server.should_exit = True
+        thread.join(10)
 
 
 @dataclass

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import time
 from gettext import NullTranslations
 from html.parser import HTMLParser
-from threading import Thread
 
 import pytest
-import uvicorn
 from playwright.sync_api import sync_playwright
 
 from gatekeeper.console import words
-from gatekeeper.console.app import make_app
 from gatekeeper.console.routes import ROUTES
+from tests.console.browsing import served
 from tests.console.test_matrix import place_of, visits
 from tests.console.test_pages import URL
 from tests.console.test_words import Pseudo
@@ -106,24 +103,15 @@ def places(method):
 
 def test_longer_words_fit_on_the_smallest_phone(visits, pseudo):
     desk, _ = visits
-    program, server = require("chromium"), uvicorn.Server(uvicorn.Config(make_app(desk), port=0, log_config=None))
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    address = f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    try:
-        with sync_playwright() as playwright:
-            rules = f"--host-resolver-rules=MAP gate.example.gov:8025 {address}"
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", rules])
-            page = browser.new_context(viewport={"width": 320, "height": 700}, locale="en-XA").new_page()
-            page.goto(f"{URL}/signin/start/{desk.signins.make_link(CIO, 60)}")
-            page.get_by_role("button").click()
-            for place in ("/waiting", "/mailings/M-1", "/requests/R-1", "/permits", "/account"):
-                page.goto(f"{URL}{place}")
-                assert page.locator("html").get_attribute("lang") == "en-XA"
-                assert page.evaluate("document.documentElement.scrollWidth") <= 320, place
-            browser.close()
-    finally:
-        server.should_exit = True
-        thread.join(10)
+    program = require("chromium")
+    with served(desk) as (host, port), sync_playwright() as playwright:
+        rules = f"--host-resolver-rules=MAP gate.example.gov:8025 {host}:{port}"
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", rules])
+        page = browser.new_context(viewport={"width": 320, "height": 700}, locale="en-XA").new_page()
+        page.goto(f"{URL}/signin/start/{desk.signins.make_link(CIO, 60)}")
+        page.get_by_role("button").click()
+        for place in ("/waiting", "/mailings/M-1", "/requests/R-1", "/permits", "/account"):
+            page.goto(f"{URL}{place}")
+            assert page.locator("html").get_attribute("lang") == "en-XA"
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, place
+        browser.close()

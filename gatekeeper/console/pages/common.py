@@ -129,6 +129,14 @@ def was_opened(desk: Desk, visitor: Visitor, id: str, version: str) -> bool:
     return desk.read.get((visitor.token, id, version)) is not None
 
 
+def count_content(desk: Desk, request: Request) -> None:
+    """Count that somebody opens content. Raises Refused where it is more within a minute than a person reads."""
+    wait = desk.contents.take(visitor_of(desk, request).address)
+    if wait:
+        told = _("you have opened more within a minute than anybody reads: wait, then go on")
+        raise Refused(429, told, {"retry-after": str(int(wait) + 1)})
+
+
 def case_for(desk: Desk, visitor: Visitor, number: int) -> str:
     """Return the case for which an admin or auditor reads a mailing in this session; "" where they gave none."""
     return desk.read.get((visitor.token, "case", number)) or ""

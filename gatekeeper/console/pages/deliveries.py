@@ -19,6 +19,7 @@ from gatekeeper.console.pages.common import (
     Refused,
     agency_names,
     case_for,
+    count_content,
     visitor_of,
 )
 from gatekeeper.console.rendering import page
@@ -33,6 +34,7 @@ _ACTING = ("=", "+", "-", "@", "\t", "\r")  # with which a cell begins that a sp
 
 def recipients(desk: Desk, request: Request) -> Response:
     """Show the addresses of a mailing by parts, with what became of each; its timeline notes it once a session."""
+    count_content(desk, request)
     visitor, number = visitor_of(desk, request), request.path_params["number"]
     ledger = ledger_for(desk, request)
     key, given = (visitor.token, "recipients", number), _given(request)
@@ -59,6 +61,7 @@ def recipients(desk: Desk, request: Request) -> Response:
 
 def recipients_csv(desk: Desk, request: Request) -> Response:
     """Return the addresses as a file, which the timeline notes each time."""
+    count_content(desk, request)
     visitor, number = visitor_of(desk, request), request.path_params["number"]
     try:
         found = ledger_for(desk, request).take_recipients(number, visitor.address, _sought(desk, visitor, request))

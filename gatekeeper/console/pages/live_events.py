@@ -15,14 +15,18 @@ from gatekeeper.console.live import Watch
 from gatekeeper.console.pages.common import SIGNED_IN, PageRoute, Refused, visitor_of
 from gatekeeper.console.words import _
 
+_STREAM = "text/event-stream"
+
 
 def events(desk: Desk, request: Request) -> Response:
     """Return the stream of a person; from the event on that their browser heard last."""
     visitor, ledger = visitor_of(desk, request), ledger_for(desk, request)
+    if request.method == "HEAD":
+        return Response(media_type=_STREAM)
     last = request.headers.get("last-event-id", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else ledger.newest_event()
     if not desk.streams.begin(visitor.address):
-        raise Refused(429, _("more pages are open than are told what changes: close some"))
+        raise Refused(429, _("more pages are open than are told what changes: close some"), {"retry-after": "60"})
     watch = Watch(
         desk.streams,
         ask=ledger.newest_event,
@@ -37,7 +41,7 @@ class _Stream(StreamingResponse):
     """A stream that says when it has ended, however that came about."""
 
     def __init__(self, watch: Watch, ended: Callable[[], None]) -> None:
-        super().__init__(watch.stream(), media_type="text/event-stream")
+        super().__init__(watch.stream(), media_type=_STREAM)
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from gatekeeper.console.pages.common import (
     agency_names,
     case_for,
     checked_form,
+    count_content,
     note_opened,
     to,
     visitor_of,
@@ -105,6 +106,8 @@ def _contents(desk: Desk, request: Request, batches: Sequence[BatchView]) -> dic
         return {"chosen": None, "contents": None, "compared": None, "changed": (), "is_cut": False}
     service, number = ledger_for(desk, request), request.path_params["number"]
     chosen = _named(batches, request.query_params.get("batch", "")) or batches[0]
+    if request.query_params.get("view") == "text":
+        count_content(desk, request)
     compared = _named(batches, request.query_params.get("against", ""))
     note_reading(desk, request, number, chosen)
     contents = service.contents(chosen)

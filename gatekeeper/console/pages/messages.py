@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gatekeeper.console import frame
 from gatekeeper.console.desk import Desk
 from gatekeeper.console.guard import FRAME_POLICY, ledger_for
-from gatekeeper.console.pages.common import CONTENT, PageRoute, case_for, visitor_of
+from gatekeeper.console.pages.common import CONTENT, PageRoute, case_for, count_content, visitor_of
 from gatekeeper.console.words import _
 from gatekeeper.ledger.looking import BatchView
 from gatekeeper.ledger.service import FilePlace, NotFound
@@ -48,6 +48,7 @@ def part(desk: Desk, request: Request) -> Response:
 
 def _batch(desk: Desk, request: Request) -> BatchView:
     """Return the batch of an address, for somebody who may read it. Raises NotFound."""
+    count_content(desk, request)
     visitor, number = visitor_of(desk, request), request.path_params["number"]
     ledger, id, case = ledger_for(desk, request), request.path_params["batch"], case_for(desk, visitor, number)
     seen = ledger.look(number, visitor.address)

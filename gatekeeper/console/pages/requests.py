@@ -21,6 +21,7 @@ from gatekeeper.console.pages.common import (
     Refused,
     agency_names,
     checked_form,
+    count_content,
     note_opened,
     once,
     to,
@@ -159,6 +160,7 @@ def again(desk: Desk, request: Request) -> Response:
 
 def message(desk: Desk, request: Request) -> Response:
     """Return the message that a request is bound to, for the frame of its page; reading it is noted first."""
+    count_content(desk, request)
     visitor, number = visitor_of(desk, request), request.path_params["number"]
     try:
         content = ledger_for(desk, request).read_request(number, visitor.address)
