@@ -7,6 +7,8 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -79,6 +81,15 @@ class Tasks:
         if late:
             await asyncio.wait(late, timeout=1)
         return len(late)
+
+
+def started_threads(number: int, name: str) -> ThreadPoolExecutor:
+    """Return a pool whose threads run already: where memory is out, none can be started."""
+    pool, all_run = ThreadPoolExecutor(number, name), Barrier(number + 1)
+    for _ in range(number):
+        pool.submit(all_run.wait)
+    all_run.wait()
+    return pool
 
 
 async def run_long(work: Callable[..., T], *arguments: object) -> T:

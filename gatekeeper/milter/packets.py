@@ -77,6 +77,12 @@ class PacketReader:
     def __init__(self) -> None:
         self._octets = bytearray()
         self._at = 0
+        self.taken = 0  # packets
+
+    @property
+    def pending(self) -> bool:
+        """Return True where octets of a packet have come, and not all of it."""
+        return self._at < len(self._octets)
 
     def feed(self, octets: bytes) -> None:
         """Add octets that the MTA sent."""
@@ -96,6 +102,7 @@ class PacketReader:
         if len(self._octets) < start + length:
             return None
         self._at = start + length
+        self.taken += 1
         return _command(self._octets[start]), bytes(self._octets[start + 1 : self._at])
 
 

@@ -146,6 +146,11 @@ class Session:
         return self._last in (Command.HEADER, Command.END_OF_HEADER, Command.BODY)
 
     @property
+    def unfinished_packet(self) -> int | None:
+        """Return the number of the packet of which a part has come; None where none is under way."""
+        return self._reader.taken if self._reader.pending else None
+
+    @property
     def in_message(self) -> bool:
         """Return True between MAIL and the end of the message."""
         return self._draft is not None

@@ -48,19 +48,28 @@ class Intake:
     def feed(self, data: bytes) -> bytes | None:
         """Take in octets; return None while the end is still to come, else the octets behind it.
 
-        A client that is slower than --data-rate on average is dismissed.
+        A client that is slower than --data-rate on average is dismissed. Where memory is out, what has come is dropped,
+        and the message is refused at its end: a connection that is closed before would be reset, without a reply.
         """
-        if self._blocks is None:
-            self._whole = whole_content(data, self._limit)
-            if self._whole is not None:
-                return b""
-            spool = self._contents.spool(self._client.pause_reading, self._client.resume_reading)
-            self._blocks = ContentReader(self._limit, spool), spool
+        try:
+            if self._blocks is None:
+                self._whole = whole_content(data, self._limit)
+                if self._whole is not None:
+                    return b""
+            rest = self._reader().feed(data)
+        except MemoryError:
+            self._reader().fail(Fault.MEMORY)
+            rest = self._reader().feed(data)
         self._received += len(data)
-        rest = self._blocks[0].feed(data)
         if rest is None:
             self._check_rate()
         return rest
+
+    def _reader(self) -> ContentReader:
+        if self._blocks is None:
+            spool = self._contents.spool(self._client.pause_reading, self._client.resume_reading)
+            self._blocks = ContentReader(self._limit, spool), spool
+        return self._blocks[0]
 
     def _check_rate(self) -> None:
         seconds = self._client.now() - self._began
@@ -74,7 +83,10 @@ class Intake:
         reader, spool = self._blocks
         if reader.fault is not None:
             return self._refused(reader.fault)
-        return reader.content() if spool.is_small else None
+        try:
+            return reader.content() if spool.is_small else None
+        except MemoryError:
+            return self._refused(Fault.MEMORY)
 
     async def content(self, within: float | None) -> bytes | Fault:
         """Return a large content, or why it is refused.
@@ -84,7 +96,7 @@ class Intake:
         assert self._blocks is not None
         try:
             content = await self._blocks[1].whole(within)
-        except TimeoutError:
+        except (TimeoutError, MemoryError):
             return self._refused(Fault.MEMORY)
         return self._refused(Fault.DISK) if content is None else content
 

@@ -99,6 +99,8 @@ class MilterConnection:
         self._session = Session(caps, lambda: contents.spool(self._may_read.clear, self._may_read.set))
         self._judging = False
         self._shutting_down = False
+        self._packet: int | None = None  # the one of which a part has come, and until when the rest is to come
+        self._packet_until = 0.0
 
     async def run(self) -> None:
         """Serve the connection to its end. An error closes this connection, and no other."""
@@ -134,14 +136,22 @@ class MilterConnection:
                 await self._write(session.answers())
                 session.conclude(await self._judged(message))
             await self._write(session.answers())
+            self._note_unfinished()
 
     async def _receive(self) -> bytes:
         """Return octets that have come in; b"" at the end. Raises TimeoutError."""
         await self._may_read.wait()  # until earlier content was stored in memory or on disk
         self._acknowledge_at_once()
-        seconds = self._settings.data_timeout if self._session.in_content else _IDLE_SECONDS
-        async with asyncio.timeout(seconds):
+        now = asyncio.get_running_loop().time()
+        until = now + (self._settings.data_timeout if self._session.in_content else _IDLE_SECONDS)
+        async with asyncio.timeout_at(until if self._packet is None else min(until, self._packet_until)):
             return await self._reader.read(_BLOCK)
+
+    def _note_unfinished(self) -> None:
+        """Give a packet of which a part has come one deadline, whatever comes of it by and by."""
+        packet, self._packet = self._packet, self._session.unfinished_packet
+        if self._packet is not None and self._packet != packet:
+            self._packet_until = asyncio.get_running_loop().time() + self._settings.command_timeout
 
     def _acknowledge_at_once(self) -> None:
         """Have the kernel acknowledge what comes next without the delay of RFC 1122 4.2.3.2.

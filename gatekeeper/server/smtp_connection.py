@@ -95,7 +95,12 @@ class SmtpConnection(SMTP):
         self.loop.call_soon(self._welcome, self._server.add(self), _TURNS)
 
     def data_received(self, data: bytes) -> None:
-        self._take(data)
+        try:
+            self._take(data)
+        except MemoryError:
+            self._clear_intake()
+            log.exception("no memory for what a client sent client=%s", self.peer)
+            self.close_with(FAULT)
 
     def eof_received(self) -> bool:
         """Keep our side open, so that earlier commands are answered. TLS has no half-closed state."""

@@ -13,10 +13,11 @@ import logging
 import tempfile
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from typing import IO
 
+from gatekeeper.lib.aio import started_threads
 from gatekeeper.smtp.buffer import MemoryBuffer
 
 log = logging.getLogger("gatekeeper.smtp")
@@ -44,7 +45,7 @@ class ContentSpool:
         self.judged = Allowance(memory, lambda octets: noted("memory", octets))
         self.on_disk = 0  # octets
         self._noted = noted
-        self._thread = ThreadPoolExecutor(1, "spool")  # one, so that writes happen in order
+        self._thread = started_threads(1, "spool")  # one, so that writes happen in order
 
     def spool(self, hold: Callable[[], None] = _nothing, release: Callable[[], None] = _nothing) -> Spool:
         """Return the spool of one message. Args: `hold` and `release` pause its client, and let it go on."""

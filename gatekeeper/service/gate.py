@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from enum import Flag, auto
 
 from gatekeeper.lib import __version__
+from gatekeeper.lib.aio import started_threads
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.http import OpsServer
 from gatekeeper.ops.metrics import Counters, Metrics
@@ -32,6 +33,7 @@ from gatekeeper.settings import Settings, without_passwords
 
 log = logging.getLogger("gatekeeper.main")
 GRACE = 30.0  # seconds that mail on its way has when we are told to end
+_THREADS = 4  # for what takes long: reading large messages, hashing
 _CONNECTIONS, _WORKER_CONNECTIONS = 8, 4  # to the database at once; the queue reads much beside the writer
 
 
@@ -77,6 +79,7 @@ class Gate:
 
     async def start(self, doors: ListenerSockets) -> None:
         """Open the database, then accept mail; raises StoreSetupError where the database can never be used."""
+        asyncio.get_running_loop().set_default_executor(started_threads(_THREADS, "work"))
         if self.office:
             self.base.counts.reload(True)
         await self.database_keeper.open(self._opened)

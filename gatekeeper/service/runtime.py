@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -11,12 +12,15 @@ import signal
 
 _YOUNG = 20_000  # objects: hardly any that a message makes are in a ring, and looking for them takes a twentieth
 
+_M_ARENA_MAX = -8  # of malloc.h
+
 
 def prepare() -> None:
     """Set up this process before its event loop is made: uvloop where it is installed, few rounds of the collector.
 
     Log records carry neither file nor thread, which no log format of the gate shows (logging HOWTO, Optimization).
     """
+    _have_few_arenas()
     with contextlib.suppress(ImportError):
         import uvloop
 
@@ -26,6 +30,12 @@ def prepare() -> None:
     gc.set_threshold(_YOUNG, 20, 20)
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def _have_few_arenas() -> None:
+    """Let threads share two arenas of glibc's malloc: each takes 64 MB of the address space, which may have a limit."""
+    with contextlib.suppress(OSError, AttributeError):  # another libc
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def become_child() -> None:

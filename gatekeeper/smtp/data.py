@@ -57,8 +57,10 @@ class ContentReader:
         if end >= 0:
             self._take(work[: end + len(_LINE_END)], dotted >= 0)
             return work[end + len(_END) :]
-        self._held = next((start for start in _BEGINNINGS if work.endswith(start)), b"")
-        self._take(work[: len(work) - len(self._held)] if self._held else work, dotted >= 0)
+        held = next((start for start in _BEGINNINGS if work.endswith(start)), b"")
+        body = work[: len(work) - len(held)] if held else work
+        self._held = held
+        self._take(body, dotted >= 0)
         return None
 
     def content(self) -> bytes:
@@ -69,18 +71,19 @@ class ContentReader:
         if not body:
             return
         if not self.fault and not has_valid_line_ends(body):
-            self._fail(Fault.LINE_ENDS)
+            self.fail(Fault.LINE_ENDS)
         plain = body.replace(_DOTTED, _LINE_END) if dotted else body
         if self._lead:
             plain, self._lead = plain[self._lead :], 0
         self.size += len(plain)
         if not self.fault and self.size > self._limit:
-            self._fail(Fault.SIZE)
+            self.fail(Fault.SIZE)
         if not self.fault:
             self._pieces.add(plain)
 
-    def _fail(self, fault: Fault) -> None:
-        self.fault = fault
+    def fail(self, fault: Fault) -> None:
+        """Refuse the message for this, unless it is refused already, and drop its octets."""
+        self.fault = self.fault or fault
         self._pieces.clear()
 
 

@@ -8,6 +8,7 @@ end. Whoever drives the dialog closes the generator when the client has left.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -42,8 +43,10 @@ from gatekeeper.smtp.wanted import (
     Wanted,
 )
 
-# Of HTTP, whose body may be a page's choice: of such a request nothing is taken for SMTP.
+# Of HTTP, whose body may be a page's choice: of such a request nothing is taken for SMTP. Whatever its method, a
+# request's first line ends with the version (RFC 9112 3).
 _OF_BROWSERS = frozenset(b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PRI".split())
+_OF_HTTP = re.compile(rb"(?:^| )HTTP/\d(?:\.\d)? *\Z")
 _NOT_OFFERED = frozenset({b"AUTH", b"EXPN", b"TURN", b"ETRN", b"SEND", b"SOML", b"SAML"})
 MOST_ERRORS = 10  # commands that are none; then it is no mail client
 
@@ -118,16 +121,16 @@ class Session:
         verb, _, argument = command.partition(b" ")
         method = _METHODS.get(verb) or _METHODS.get(verb.upper())
         if method is None:
-            self._refuse_verb(verb.upper())
+            self._refuse_verb(verb.upper(), argument)
         elif (text := _decode(argument) if argument else "") is None:
             self._answer(replies.NOT_TEXT)
         else:
             return method(self, text)
         return None
 
-    def _refuse_verb(self, verb: bytes) -> None:
+    def _refuse_verb(self, verb: bytes, argument: bytes) -> None:
         """Answer a verb that is none here. What may be followed by octets that are no commands ends the connection."""
-        if verb in _OF_BROWSERS:
+        if verb in _OF_BROWSERS or _OF_HTTP.search(argument):
             raise Closing(replies.NO_MAIL_CLIENT)
         if verb == b"BDAT":
             raise Closing(replies.NOT_OFFERED)  # RFC 3030 2: the chunk comes without waiting for the reply

@@ -409,6 +409,23 @@ async def test_an_mta_that_does_not_read_is_not_waited_for() -> None:
         await until(lambda: not len(stand.listener.connections))
 
 
+async def test_a_packet_that_comes_by_and_by_has_one_deadline() -> None:
+    sent: list[int] = []
+
+    def dribble(stand: Stand) -> None:
+        packet = b"\0\0\0\x15M<a@doa.example.gov>\0"
+        with stand.client(SENDMAIL_8_13) as mta, suppress(ConnectionError):
+            for octet in packet * 10:
+                mta.socket.sendall(bytes([octet]))
+                sent.append(octet)
+                time.sleep(0.05)
+
+    async with open_stand(command_timeout="0.3s") as stand:
+        await asyncio.to_thread(dribble, stand)
+        assert len(sent) < 20
+        await until(lambda: not len(stand.listener.connections))
+
+
 async def test_a_unix_socket_is_open_to_its_group_and_to_nobody_else(tmp_path: Path) -> None:
     path = tmp_path / "milter"
     for _ in range(2):  # the second finds the file of the first

@@ -13,6 +13,7 @@ import pytest
 from gatekeeper.model import Transaction
 from gatekeeper.ops.log import Address
 from gatekeeper.server import data_intake
+from gatekeeper.server.spool import Spool
 from gatekeeper.smtp.replies import Reply, reply
 from tests.peers.certificates import make_certificate
 from tests.server.talking import PATIENCE, Client, Passer, open_door, until
@@ -166,6 +167,31 @@ async def test_a_message_that_goes_round() -> None:
         assert (await client.ask(b"Received: x\r\n" * 51 + b"\r\n.\r\n")).startswith("554 5.4.6 ")
         await client.envelope()
         assert await client.ask(b"Received: x\r\n" * 50 + b"\r\n.\r\n") == TAKEN
+
+
+async def test_a_message_that_finds_no_memory_is_put_off_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection goes on: closed before the client has sent all, it would be reset, without a reply."""
+    left = [3]
+
+    def add(spool: Spool, piece: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise MemoryError
+        kept(spool, piece)
+
+    kept = Spool.add
+    monkeypatch.setattr(Spool, "add", add)
+    async with open_door() as door:
+        client = await door.client()
+        await client.envelope()
+        for _ in range(6):
+            client.say(b"x" * 70 + b"\r\n.." * 1000 + b"\r\n")
+            await asyncio.sleep(0.01)
+        assert (await client.ask(b"\r\n.\r\n")).startswith("451 4.3.2")
+        assert left[0] < 0 and door.pipeline.seen == []
+        left[0] = 10
+        await client.envelope()
+        assert await client.ask(b"x\r\n.\r\n") == TAKEN
 
 
 # -- time --------------------------------------------------------------------------------------------------------

@@ -428,7 +428,10 @@ def test_behind_a_message_whose_end_is_in_doubt_nothing_is_a_command() -> None:
     assert script.codes() == ["550 5.5.2"] and not script.session.in_message
 
 
-@pytest.mark.parametrize("line", [b"POST / HTTP/1.1", b"get / HTTP/1.0", b"PRI * HTTP/2.0", b"CONNECT mx:25 HTTP/1.1"])
+@pytest.mark.parametrize(
+    "line",
+    [b"POST / HTTP/1.1", b"get / HTTP/1.0", b"PRI * HTTP/2.0", b"CONNECT mx:25 HTTP/1.1", b"PROPFIND / HTTP/1.1"],
+)
 def test_a_browser_sends_no_mail(line: bytes) -> None:
     """A page can have a browser send what it likes as the body of a request."""
     script = Script(OneListener())

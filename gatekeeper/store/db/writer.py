@@ -123,8 +123,11 @@ class Writer:
     def _run(self) -> None:
         while group := self._next_group():
             began = time.monotonic()
-            self._commit(group)
-            _answer(group)
+            try:
+                self._commit(group)
+                _answer(group)
+            except MemoryError:  # whoever waits is answered 451 in time; those who come later find this thread alive
+                log.exception("no memory for %d pieces of work", len(group))
             self._linger = min(_LINGER, time.monotonic() - began) if len(group) > 1 else 0.0
 
     def _next_group(self) -> list[_Work]:
