@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 
 from gatekeeper.background.gathering import GatherRunner
@@ -100,7 +101,8 @@ class Scheduler:
     async def bound_times(self) -> None:
         """Shorten the stored times that a clock which was hours ahead has written; raises StoreError."""
         gather = self.active_policy.current.ruleset.mailing.gather
-        limits = WaitLimits(self.lease, gather.quiet.total_seconds() if gather else 0.0)
+        quiet, longest = (gather.quiet, gather.limit) if gather else (timedelta(), timedelta())
+        limits = WaitLimits(self.lease, quiet.total_seconds(), longest.total_seconds())
         bounded = await self.store.run(partial(bound_stored_times, now=self.clock(), limits=limits))
         if bounded:
             log.warning("%d stored times were further ahead than anything waits: a clock was set back", bounded)

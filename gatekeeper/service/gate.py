@@ -13,6 +13,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Flag, auto
+from functools import partial
 
 from gatekeeper.lib import __version__
 from gatekeeper.lib.aio import started_threads
@@ -30,6 +31,7 @@ from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.service.office import Office
 from gatekeeper.settings import Settings, without_passwords
+from gatekeeper.store import OutageLog, gathering
 
 log = logging.getLogger("gatekeeper.main")
 GRACE = 30.0  # seconds that mail on its way has when we are told to end
@@ -94,8 +96,19 @@ class Gate:
         await self.reloader.use_store()
         self.base.mode.start(self.base.store)
         self.heartbeat.start()
+        await self._let_gathers_wait()
         if self.office:
             await self.office.start()
+
+    async def _let_gathers_wait(self) -> None:
+        """Let gathers that were open before this start wait for the MTAs whose connections were lost."""
+        gather, store = self.ruleset.mailing.gather, self.base.store
+        if gather is None:
+            return
+        limit = gather.limit.total_seconds()
+        with OutageLog(log, "the gathers that were open").survived():
+            if waiting := await store.run(partial(gathering.wait_on, now=store.now(), limit=limit)):
+                log.info("%d gathers that were open wait on, for up to %.0f seconds", waiting, limit)
 
     async def stop(self) -> None:
         """Let what is on its way end, then close."""

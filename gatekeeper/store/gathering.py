@@ -68,6 +68,17 @@ def lease_gather(connection: Connection, now: float, seconds: float) -> int | No
     return key
 
 
+def wait_on(connection: Connection, now: float, limit: float) -> int:
+    """Let all open gathers wait on after a start, for up to `limit` seconds from now; return their number.
+
+    The connections over which the rest was coming were lost, and the MTAs come again later. As soon as more arrives, a
+    gather ends as any other: when nothing has come for `quiet`. Who judges one now finds that it has changed.
+    """
+    is_open = (mailings.c.state == MailingState.GATHERING, mailings.c.gather_until.is_not(None))
+    longer = {"gather_since": now, "gather_until": now + limit, "version": mailings.c.version + 1}
+    return connection.execute(update(mailings).where(*is_open).values(**longer)).rowcount
+
+
 def give_back(connection: Connection, key: int) -> None:
     """End the lease of a mailing that goes on gathering."""
     connection.execute(update(mailings).where(mailings.c.id == key).values(gather_leased=None))

@@ -1,7 +1,7 @@
 """Shorten stored times that lie absurdly far ahead: a process whose clock was hours ahead has written them.
 
 After a start no stored time is waited for longer than its own length: a lease for as long as leases are given, a retry
-for its pause, a gather for the time in which it must be quiet. A living process renews its lease within a quarter of
+for its pause, a gather for its limit. A living process renews its lease within a quarter of
 its length, so that shortening one takes nothing from anybody.
 """
 
@@ -28,6 +28,7 @@ class WaitLimits:
 
     lease: float
     quiet: float
+    gather: float = 0.0  # for which an open gather waits after a start
 
 
 def pause_after(attempts: int) -> float:
@@ -77,7 +78,7 @@ def _longest(attempts: int) -> float:
 
 
 def _bound_gathers(connection: Connection, now: float, limits: WaitLimits) -> int:
-    too_long = mailings.c.gather_until > now + limits.quiet + _SLACK_SECONDS
+    too_long = mailings.c.gather_until > now + max(limits.quiet, limits.gather) + _SLACK_SECONDS
     late = or_(too_long, mailings.c.gather_since > now + _SLACK_SECONDS)
     query = update(mailings).where(mailings.c.state == MailingState.GATHERING, late)
     return connection.execute(query.values(gather_until=now + limits.quiet, gather_since=now)).rowcount

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -48,7 +49,7 @@ HOLD += ["sealed:1", "notice-queued:1"]
 HELD_NOTICE = ["leased:1", "sent:1", "finished:1"]
 APPROVE = ["approved:1"]
 GATHER = ["gather-judged:1", "gather-ended:1"]  # of a mailing that came in pieces, and is not over the limit
-GATHERING = RULES.replace("within: 24h}", "within: 24h, gather: {from: 50, quiet: 1s, limit: 10s}}")
+GATHERING = RULES.replace("within: 24h}", "within: 24h, gather: {from: 50, quiet: 1s, limit: 4s}}")
 RELEASE = ["leased:1", "body-read:1", *(f"sent:{each}" for each in range(1, 7))]
 RELEASE += [*(f"recorded:{each}" for each in range(1, 6)), "finished:1", "finished:2"]
 # A mailing of two batches passes the steps of holding twice, and has more groups.
@@ -248,6 +249,32 @@ def test_killed_at_each_step_of_releasing_two_batches(downstream, point):
 @pytest.mark.parametrize(("phase", "point"), ON_POSTGRES)
 def test_killed_at_each_step_on_postgres(downstream, postgres_url, phase, point):
     assert live_through(downstream, point, phase, database=postgres_url) <= allowed(point, phase)
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_what_comes_long_after_a_restart_in_mid_gather_still_meets_the_rest(downstream, how):
+    """As from an MTA that tries again later than `quiet`: over the limit together, so nothing of it leaves."""
+    content = message("in pieces")
+    with asleep(downstream.address, flags=LEASE, rules=GATHERING.replace("limit: 4s", "limit: 60s")) as gate:
+        gate.start()
+        assert "not sent yet: counting recipients" in send(gate, people(1500), content)
+        getattr(gate, how)()
+        gate.start()
+        time.sleep(2.5)  # longer than `quiet`
+        assert not downstream.copies(content)
+        held_as(send(gate, people(900, start=1500), content))
+        assert [(each["users"], each["sent"]) for each in gate.mailings("held")] == [(2400, 0)]
+
+
+def test_a_gather_that_was_open_at_a_start_ends_at_its_limit_where_nothing_more_comes(downstream):
+    content = message("whole")
+    with asleep(downstream.address, flags=LEASE, rules=GATHERING) as gate:
+        gate.start()
+        send(gate, people(1500), content)
+        gate.kill()
+        gate.start()
+        wait_for(lambda: downstream.copies(content).total() == 1500, gate.log)
+        assert "1 gathers that were open wait on, for up to 4 seconds" in gate.log()
 
 
 @pytest.mark.soak

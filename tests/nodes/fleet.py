@@ -115,7 +115,7 @@ class Fleet:
 @contextmanager
 def fleet(net: Network, nodes: int = 3, quiet: int = QUIET, flags: Sequence[str] = FLAGS) -> Iterator[Fleet]:
     """To be called in the hub; all of it is gone at the end."""
-    rules = RULES.replace("within: 24h}", f"within: 24h, gather: {{at: [50], quiet: {quiet}s, limit: 10m}}}}")
+    rules = RULES.replace("within: 24h}", f"within: 24h, gather: {{at: [50], quiet: {quiet}s, limit: 30s}}}}")
     with ExitStack() as stack:
         postgres = stack.enter_context(Postgres(HUB, fsync="on"))
         downstream = stack.enter_context(Downstream(Sink(host=HUB)))
