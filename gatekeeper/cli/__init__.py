@@ -25,7 +25,7 @@ _SECTIONS = {
     },
     "To write rules": {
         "rules": "Check rules.yaml and try it on cases; print its JSON Schema.",
-        "explain": "Judge MESSAGE (a file) as the first message of its mailing, and show what each rule compared.",
+        "explain": "Judge MESSAGE (a file, or -) as the first message of its mailing, and show what each rule compared.",
     },
     "To look back": {
         "report": "Report what each agency sent, what was held, denied or broke a rule, and what would have been held.",

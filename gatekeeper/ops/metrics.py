@@ -155,6 +155,7 @@ class Gauges:
             "When the ruleset is due for review, in seconds since 1970; 0 where it does not say.",
             registry=registry,
         )
+        self._next_hop = Info("gatekeeper_next_hop", "Where the gate relays to.", registry=registry)
         self._add_processes()
         Info("gatekeeper_build", "The program that runs.", registry=registry).info(
             {"version": __version__, "python": platform.python_version()}
@@ -174,6 +175,10 @@ class Gauges:
             ["process", "digest"],
             registry=self._registry,
         )
+
+    def next_hop(self, kind: str) -> None:
+        """Say where the gate relays to, by the scheme of --next-hop."""
+        self._next_hop.info({"kind": kind})
 
     def ruleset(self, digest: str, title: str, review: date | None) -> None:
         """Say which ruleset is in force from now on."""

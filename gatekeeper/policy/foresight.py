@@ -12,13 +12,13 @@ from datetime import datetime
 from gatekeeper.address import is_valid
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_facts
-from gatekeeper.model import Client, Counts, Evidence, Facts, Recipient, Standing, Transaction
+from gatekeeper.model import Counts, Evidence, Facts, Recipient, Standing, Transaction
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, source_of
+from gatekeeper.policy.taking_in import CLIENT
 from gatekeeper.rules import Explanation
 from gatekeeper.rules import explain as explain_rules
 
-_CLIENT = Client("127.0.0.1", "localhost", "localhost")
 _WORD = re.compile(r"[^\s,;<>\"'()\[\]\t]+")
 
 
@@ -38,7 +38,7 @@ def written(sender: str, recipients: Iterable[str], content: bytes, login: str |
     """Return a message as a transaction that somebody on this machine would begin. Args: `content` has CR LF."""
     return Transaction(
         listener="smtp",
-        client=_CLIENT,
+        client=CLIENT,
         sender=sender.strip("<>"),
         recipients=tuple(map(Recipient, recipients)),
         content=content,

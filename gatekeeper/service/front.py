@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from gatekeeper.address import normalise
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
+from gatekeeper.policy.taking_in import is_sender_allowed
 from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.smtp_server import MailAcceptance
@@ -77,9 +78,8 @@ class Front:
             log.warning("%d messages were cut off; their clients keep them", cut_off)
 
     def _sender_allowed(self, mail_from: str) -> bool:
-        domain = mail_from.rpartition("@")[2].lower()
         domains = self._base.settings.listening.sender_domains
-        return domain in domains if domains else self._base.active_policy.current.directory.is_inside(mail_from)
+        return is_sender_allowed(mail_from, domains, self._base.active_policy.current.directory)
 
     def _has_preflight(self) -> bool:
         return self._base.active_policy.current.ruleset.preflight is not None

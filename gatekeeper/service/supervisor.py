@@ -42,6 +42,7 @@ class Supervisor:
         self._gauges = Gauges(registry)
         self._database_keeper = DatabaseKeeper(make_store(settings.storing, _CONNECTIONS), writing=False)
         self._gauges.watch_ledger(self._database_keeper.summary)
+        self._gauges.next_hop(settings.next_hop.kind)
         self.ops = OpsServer(settings.ops.ops, registry, self._ready) if settings.ops.ops else None
         self._folder = CountsFolder()
         sum_processes(registry, self._folder.path)

@@ -6,13 +6,16 @@ is whole are all made from it. Each room is handed its own frozen section and kn
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gatekeeper.lib import failpoints
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.settings.readers import (
     LOOPBACK,
@@ -151,15 +154,34 @@ SETTINGS: tuple[Setting, ...] = (
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
+_PREFIX = "GATEKEEPER_"
+_BESIDE_SETTINGS = frozenset({"GATEKEEPER_BY", failpoints.VARIABLE})
+# What Kubernetes and the links of Docker set for a service of that name.
+_OF_PLATFORMS = re.compile(r"GATEKEEPER_(?:SERVICE_\w+|PORT(?:_\w+)?)")
+
+
 def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings in force: what was given on the command line, else the environment, else the default.
 
-    Args: `given` maps names (`next_hop`) to text or None. Raises SettingsError naming the flag.
+    Args: `given` maps names (`next_hop`) to text or None. Raises SettingsError naming the flag, or a variable that is
+    misspelt.
     """
+    _check_names(environment)
     texts, origins = {}, {}
     for setting in SETTINGS:
         texts[setting.name], origins[setting.name] = _in_force(setting, given, environment)
     return Settings.from_texts(texts, origins)
+
+
+def _check_names(environment: Iterable[str]) -> None:
+    """Raise SettingsError for a GATEKEEPER_* variable that is none, which would leave a setting as it was, unseen."""
+    known = {setting.variable for setting in SETTINGS} | _BESIDE_SETTINGS
+    words = [name.removeprefix(_PREFIX) for name in known]
+    for name in sorted(environment):
+        if name.startswith(_PREFIX) and name not in known and not _OF_PLATFORMS.fullmatch(name):
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), words, n=1)
+            expected = f"did you mean {_PREFIX}{near[0]}?" if near else "see `gatekeeper settings`"
+            raise SettingsError(f"{name} in the environment: no such setting; {expected}")
 
 
 def _in_force(setting: Setting, given: Mapping[str, str | None], environment: Mapping[str, str]) -> tuple[str, str]:
@@ -218,6 +240,11 @@ class NextHopSettings:
     next_hop_timeout: float
     next_hop_idle: float
     hostname: str
+
+    @property
+    def kind(self) -> str:
+        """The scheme of the first next hop, such as "smtp" or "maildir"."""
+        return self.next_hop.partition(":")[0]
 
 
 @immutable
@@ -304,7 +331,7 @@ class Settings:
     def is_trial(self) -> bool:
         """True where nobody but this machine can be concerned: mail ends in a maildir, and all listen on loopback."""
         places = (self.listening.listen, self.listening.milter, self.ops.ops, self.console)
-        embedded = self.next_hop.next_hop.startswith("maildir:") and self.storing.database.startswith("sqlite:")
+        embedded = self.next_hop.kind == "maildir" and self.storing.database.startswith("sqlite:")
         return embedded and not self.judging.public_url and all(is_local(each) for each in places if each)
 
     def share_of_worker(self) -> Settings:

@@ -2,7 +2,7 @@
 
 A failure prints its seed. To play that one again, on both databases:
 
-    GATEKEEPER_SEEDS=full:17,small:3 pytest tests/promises/test_random_schedules.py
+    SEEDS=full:17,small:3 pytest tests/promises/test_random_schedules.py
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def play_all(seeds, url, folder, office, monkeypatch, failures=None):
             try:
                 figures += await play(make(str(seed), scale), url, folder, office, stores, monkeypatch)
             except (AssertionError, TimeoutError) as error:
-                error.add_note(f"seed {scale}:{seed}, to be played again with GATEKEEPER_SEEDS={scale}:{seed}")
+                error.add_note(f"seed {scale}:{seed}, to be played again with SEEDS={scale}:{seed}")
                 if failures is None:
                     raise
                 failures.append(error)
@@ -59,8 +59,8 @@ async def play_all(seeds, url, folder, office, monkeypatch, failures=None):
 
 
 def chosen():
-    """Those named by GATEKEEPER_SEEDS, else a few in which much happens."""
-    if named := os.environ.get("GATEKEEPER_SEEDS"):
+    """Those named by SEEDS, else a few in which much happens."""
+    if named := os.environ.get("SEEDS"):
         return [tuple(each.split(":")) for each in named.split(",")]
     return [(scale, seed) for scale, seeds in QUICK.items() for seed in seeds]
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import click
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample as MetricSample
 
 from gatekeeper.cli.commands.explain import policy_at
-from gatekeeper.cli.common import UNAVAILABLE, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.common import UNAVAILABLE, USAGE, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.table import table
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules import Ruleset
@@ -57,10 +58,13 @@ class Answer:
 
 @click.command()
 @setting_options("listen", "ops", "rules", "console", "public_url")
+@click.option("--really", is_flag=True, help="also through a gate that relays to a mail server: the samples leave")
 @json_option
-def demo(as_json: bool, **given: Any) -> None:
+def demo(really: bool, as_json: bool, **given: Any) -> None:
     """Send a day's sample messages through the running gate, and show the verdict of each."""
     settings = settings_of(given)
+    if not really:
+        _check_next_hop(settings)
     ruleset = policy_at(settings.judging.rules).ruleset
     answers = [_send(sample, settings) for sample in _sample_day(_domains(ruleset))]
     if as_json:
@@ -151,11 +155,32 @@ def _transaction(sample: Sample, settings: Settings) -> tuple[int, str]:
         raise Failure(f"no gate at {listen}: {_cause(error)}; start one with `gatekeeper serve`", UNAVAILABLE) from None
 
 
+def _check_next_hop(settings: Settings) -> None:
+    """Raise Failure where the sample messages may reach somebody."""
+    kinds = [one.labels["kind"] for one in _metrics(settings) if one.name == "gatekeeper_next_hop_info"]
+    if kinds != ["maildir"]:
+        where = f"{kinds[0]}:" if kinds else "a place that it does not tell (--ops)"
+        raise Failure(
+            f"the gate at {settings.listening.listen} relays to {where}: expected one with --next-hop maildir:DIR; "
+            "--really sends the samples all the same",
+            USAGE,
+        )
+
+
 def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
     """Return how often each pair of rule and action matched, from the gate's metrics; empty where --ops is off."""
+    return {
+        (one.labels["rule"], one.labels["action"]): one.value
+        for one in _metrics(settings)
+        if one.name == "gatekeeper_rule_hits_total"
+    }
+
+
+def _metrics(settings: Settings) -> list[MetricSample]:
+    """Return what the gate's metrics say; nothing where --ops is off."""
     ops = settings.ops.ops
     if ops is None:
-        return {}
+        return []
     try:
         with urllib.request.urlopen(f"http://{ops}/metrics", timeout=10) as page:
             text = page.read().decode()
@@ -164,12 +189,7 @@ def _rule_hits(settings: Settings) -> dict[tuple[str, str], float]:
             f"no metrics at http://{ops}: {_cause(error)}; start `gatekeeper serve`, or name its --ops",
             UNAVAILABLE,
         ) from None
-    return {
-        (one.labels["rule"], one.labels["action"]): one.value
-        for family in text_string_to_metric_families(text)
-        for one in family.samples
-        if one.name == "gatekeeper_rule_hits_total"
-    }
+    return [one for family in text_string_to_metric_families(text) for one in family.samples]
 
 
 def _cause(error: OSError) -> str:

@@ -55,3 +55,22 @@ def test_no_password_of_an_address_is_shown(written, shown):
         printed = run(*words, "--database", written)
         assert shown in printed and "s3cret" not in printed
     assert without_passwords("smtp://a:s3cret@one:25,smtps://b:s3cret@two") == "smtp://a:***@one:25,smtps://b:***@two"
+
+
+def test_a_variable_that_is_none_ends_every_command(monkeypatch):
+    monkeypatch.setenv("GATEKEEPER_NEXTHOP", "smtp://mail.example.gov")
+    for words in (["settings"], ["serve"], ["queue"]):
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 78, words
+        assert (
+            "GATEKEEPER_NEXTHOP in the environment: no such setting; did you mean GATEKEEPER_NEXT_HOP?" in done.stderr
+        )
+    monkeypatch.delenv("GATEKEEPER_NEXTHOP")
+    monkeypatch.setenv("GATEKEEPER_COLOUR", "blue")
+    assert "no such setting; see `gatekeeper settings`" in CliRunner().invoke(main, ["settings"]).stderr
+
+
+def test_what_container_platforms_and_people_set_is_passed_over(monkeypatch):
+    for name in ("SERVICE_HOST", "SERVICE_PORT_SMTP", "PORT", "PORT_10025_TCP_ADDR", "BY"):
+        monkeypatch.setenv(f"GATEKEEPER_{name}", "tcp://10.0.0.1:10025")
+    run()
