@@ -35,8 +35,10 @@ OTHERS_FLAGS = {"--version", "--help"}
 
 def tree(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, by the words that it is called with."""
-    if not isinstance(command, click.Group):
+    is_group = isinstance(command, click.Group)
+    if path and (not is_group or command.invoke_without_command):
         yield " ".join(path), command
+    if not is_group:
         return
     for name, each in command.commands.items():
         yield from tree(each, (*path, name))
@@ -205,7 +207,7 @@ def test_every_command_exists_with_the_flags_that_are_shown(page):
         words = called[1].split()
         names = [name for name in LEAVES if words[: len(name.split())] == name.split()]
         assert names or " ".join(words) in {name.split()[0] for name in LEAVES}, code
-        for name in names:
+        for name in names and [max(names, key=len)]:
             assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", called[2])) <= flags_of(LEAVES[name]) | {"--help"}, code
 
 

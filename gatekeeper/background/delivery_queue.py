@@ -42,6 +42,7 @@ log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
 _GROUP = 500  # recipients of a release between two commits
 _POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
+_LOOK_SECONDS = 15.0  # between two looks whether a next hop that did not answer is back
 _POLL_WOKEN = 2.0  # seconds, where the database wakes us: what is left is jobs that become due, and leases that run out
 DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 5321 4.5.4.1)
 END_SECONDS = 5 * 86_400.0  # after which it is returned
@@ -75,7 +76,13 @@ class Queue:
     _lapsed: dict[int, tuple[float, float]] = field(default_factory=dict)  # job: end of its lease, when first seen so
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _ending: bool = False
+    _is_down: bool = True  # the next hop took nothing when it was tried last; at the start it may have been so before
+    _was_away: bool = True  # nor did it answer at the last look
+    _looks: PeriodicTask = field(init=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
+
+    def __post_init__(self) -> None:
+        self._looks = PeriodicTask(_LOOK_SECONDS, self._look)
 
     def poke(self) -> None:
         """Look for due jobs at once, since a job was queued."""
@@ -84,10 +91,12 @@ class Queue:
     def start(self) -> None:
         """Start to carry out jobs."""
         self._loop = asyncio.create_task(self._run())
+        self._looks.start()
 
     async def stop(self, grace: float) -> None:
         """Lease no more jobs, and let those in hand end within `grace` seconds."""
         self._ending = True
+        await self._looks.stop()
         if self._loop:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
@@ -111,6 +120,24 @@ class Queue:
             async with asyncio.timeout(_POLL_WOKEN if self.is_woken() else _POLL):
                 await self._wake.wait()
         self._wake.clear()
+
+    async def _look(self) -> None:
+        """Begin the tries of all jobs anew once a next hop that did not answer does: their pauses are half an hour."""
+        if not self._is_down:
+            return
+        if not await self.next_hop.answers():
+            self._was_away = True
+            return
+        if self._was_away:
+            with contextlib.suppress(StoreError):
+                if number := await self.store.run(partial(jobs.retry, now=self.clock())):
+                    log.info("the next hop answers: %d jobs are tried again at once", number)
+                    self.poke()
+                self._was_away = False
+        self._is_down = self._was_away
+
+    def _note(self, results: Sequence[RecipientResult]) -> None:
+        self._is_down = self._is_down or any(each.result is Result.DOWN for each in results)
 
     async def _lease(self) -> list[Job]:
         room = _AT_ONCE - len(self._working)
@@ -182,6 +209,7 @@ class Queue:
         recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
         (result,) = await self.next_hop.deliver("", (), [recipient], content)
         step("sent")
+        self._note([result])
         _log_results(job, [result])
         final = result.result in _FINAL or self._is_over(job)
         error = None if result.result is Result.DELIVERED else str(result.reply)
@@ -257,6 +285,7 @@ class Queue:
         content = [token_field(token) if token else b"", release.trace, *chunks]
         results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
         step("sent")
+        self._note(results)
         _log_results(job, results)
         told = [
             Told(position, recipient, each.result, str(each.reply))
@@ -313,7 +342,7 @@ class Queue:
             refused, waiting = refused + waiting, []
         failures = []
         if refused:
-            failures.append((Occasion.UNDELIVERABLE, refused, f"{UNDELIVERABLE}:{job.batch_id}:{job.attempts}"))
+            failures.append((Occasion.UNDELIVERABLE, refused, f"{UNDELIVERABLE}:{job.batch_id}:{job.fence}"))
         if waiting and now - job.queued_at >= DELAY_SECONDS:
             failures.append((Occasion.DELAYED, waiting, f"delayed:{job.batch_id}"))
         for occasion, those, once in failures:

@@ -25,7 +25,7 @@ _SECTIONS = {
     },
     "To write rules": {
         "rules": "Check rules.yaml and try it on cases; print its JSON Schema.",
-        "explain": "Judge MESSAGE (a file, or -) as the first message of its mailing, and show what each rule compared.",
+        "explain": "Judge MESSAGE (a file, or -) as the first one of its mailing, and show what each rule compared.",
     },
     "To look back": {
         "report": "Report what each agency sent, what was held, denied or broke a rule, and what would have been held.",
@@ -38,7 +38,7 @@ _SECTIONS = {
         "settings": "Print the settings in force: flag, value, and where it comes from.",
         "mode": "Show whether the gate acts on its verdicts, who changed the mode, and which process uses which rules.",
         "directory": "Show the sources of the directory, and accept one that reaches fewer people than before.",
-        "queue": "List releases, delivery reports and notices that wait to be sent.",
+        "queue": "List releases, delivery reports and notices that wait to be sent, and those that were given up.",
         "db": "Upgrade the database's schema, and copy the database.",
     },
     "For the shell": {

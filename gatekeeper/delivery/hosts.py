@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -69,6 +70,14 @@ class Hosts:
         for host in hosts:
             if connection := await self._fresh(host, client):
                 yield connection
+
+    async def any_answers(self) -> bool:
+        """Return True where a host takes a fresh connection."""
+        with contextlib.suppress(NextHopError):
+            async for connection in self.connections(None, kept=False):
+                self.give_back(connection)
+                return True
+        return False
 
     def kept(self, client: Client | None) -> SmtpClient | None:
         """Return the idle connection that `connections` would yield first, where that is known without asking the

@@ -67,6 +67,10 @@ class NextHop:
         """Send a stored message; return a result for each recipient, in order. Raises nothing but cancellation."""
         return await deliver_to_all(lambda: self._begin(sender, parameters, None), recipients, content)
 
+    async def answers(self) -> bool:
+        """Return True where the next hop takes a connection now."""
+        return isinstance(self._route, MaildirFolder) or await self._hosts.any_answers()
+
     async def close(self) -> None:
         """Send QUIT on all idle connections."""
         await self._hosts.close()

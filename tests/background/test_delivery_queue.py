@@ -174,6 +174,21 @@ async def test_a_next_hop_that_is_down_costs_nothing_but_time(store, queue, sink
     assert len({address for mail in of_the_mailing(sink) for address in mail.addresses}) == 240
 
 
+async def test_what_waits_is_tried_when_the_next_hop_is_back(store, queue, sink, clock, letterhead, monkeypatch):
+    monkeypatch.setattr("gatekeeper.background.delivery_queue._LOOK_SECONDS", 0.1)
+    queue.__post_init__()
+    await approved(store, letterhead, clock, people(240))
+    await sink.down()
+    queue.start()
+    waits = partial(jobs.waiting_jobs)
+    await until(lambda: all(each["attempts"] for each in store.call(waits)))
+    await asyncio.sleep(0.5)
+    assert all(each["attempts"] and each["due_at"] > clock.now for each in store.call(waits))  # it is not back yet
+    await sink.up()
+    await until(lambda: sum(len(mail.addresses) for mail in of_the_mailing(sink)) == 240)  # by a clock that stands
+    await idle(store, queue)
+
+
 async def test_an_answer_that_was_lost_is_asked_for_again(store, queue, sink, clock, letterhead):
     """RFC 5321 4.5.4.1: who gets no answer to the dot must try again; only the group in flight can come twice."""
     everyone = people(240)

@@ -55,7 +55,7 @@ def explain(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Judge MESSAGE (a file, or -) as the first message of its mailing, and show what each rule compared.
+    """Judge MESSAGE (a file, or -) as the first one of its mailing, and show what each rule compared.
 
     Recipients are those of --to and --to-file; without any, those of To, Cc and Bcc.
     """

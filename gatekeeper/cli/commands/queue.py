@@ -1,23 +1,48 @@
-"""`gatekeeper queue`: list the delivery queue."""
+"""`gatekeeper queue`: list the delivery queue, and have it tried again at once."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
+from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.table import table
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.store import jobs
 
 
-@click.command()
+@click.group(cls=Verbs, invoke_without_command=True)
 @setting_options("database", "database_timeout")
 @json_option
 def queue(as_json: bool, **given: Any) -> None:
     """List releases, delivery reports and notices that wait to be sent, and those that were given up."""
+    if click.get_current_context().invoked_subcommand is None:
+        _list(as_json, given)
+
+
+@queue.command()
+@click.argument("number", metavar="[ID]", required=False, type=click.IntRange(1, 2**31 - 1))
+@setting_options("database", "database_timeout")
+@json_option
+def retry(number: int | None, as_json: bool, **given: Any) -> None:
+    """Have what waits for a further try tried at once: all of it, or the one with this ID."""
+    with open_store(settings_of(given)) as store:
+        tried = store.call(partial(jobs.retry, now=store.now(), number=number))
+    if number is not None and not tried:
+        raise Failure(
+            f"{number}: expected the id of what waits for a further try, as `gatekeeper queue` has it", DATA_ERROR
+        )
+    if as_json:
+        print_json({"tried": tried})
+    else:
+        click.echo(f"{tried} are tried now" if tried else "nothing waits for a further try")
+
+
+def _list(as_json: bool, given: dict[str, Any]) -> None:
     with open_store(settings_of(given)) as store:
         now = store.now()
         waiting = store.writer.read(jobs.waiting_jobs)

@@ -76,3 +76,31 @@ async def test_what_was_given_up_stays_in_the_queue(store, database_url):
     assert "failed  recipients of M-1\n        554 5.7.1 no\n" in done.output
     (failed,) = (each for each in listed(database_url) if each["kind"] == "release")
     assert (failed["state"], failed["queue_name"], failed["mailing"]) == ("failed", "failed", "M-1")
+
+
+def retried(database_url, *words):
+    return CliRunner().invoke(main, ["queue", "retry", *words, "--database", database_url])
+
+
+async def test_what_waits_is_tried_at_once(store, database_url):
+    await release(store)
+    assert retried(database_url).output == "nothing waits for a further try\n"
+    now = store.now()
+    first, *others = store.call(partial(jobs.lease, now=now, seconds=600.0, limit=9))
+    assert others
+    assert retried(database_url).output == "nothing waits for a further try\n"  # somebody is at work on them
+    for job in (first, *others):
+        store.call(partial(jobs.put_off, job=job, due=now + 1800, error="451 4.4.1 no answer"))
+    assert retried(database_url, str(first.id)).output == "1 are tried now\n"
+    assert [each["id"] for each in listed(database_url) if each["queue_name"] == "incoming"] == [first.id]
+    assert retried(database_url).output == f"{len(others)} are tried now\n"
+    assert len(store.call(partial(jobs.lease, now=now + 1, seconds=600.0, limit=9))) == 1 + len(others)
+
+
+async def test_what_does_not_wait_cannot_be_retried(store, database_url):
+    await release(store)
+    for job in store.call(partial(jobs.lease, now=store.now(), seconds=600.0, limit=9)):
+        store.call(partial(jobs.finish, job=job, error="554 5.7.1 no"))
+    done = retried(database_url, "1")
+    assert done.exit_code == 65 and "1: expected the id of what waits for a further try" in done.stderr
+    assert retried(database_url, "x").exit_code == 64
