@@ -22,6 +22,7 @@ from typing import TypeVar
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.lib.aio import PeriodicTask
+from gatekeeper.lib.allowance import Allowance
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.message.hide_recipients import hide_recipients
@@ -40,6 +41,7 @@ from gatekeeper.store.time_bounds import JITTER, pause_after
 
 log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
+_SMALL, _MEMORY = 1 << 20, 64 << 20  # octets: of a message that needs no allowance, and of that by default
 _GROUP = 500  # recipients of a release between two commits
 _POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
 _LOOK_SECONDS = 15.0  # between two looks whether a next hop that did not answer is back
@@ -70,6 +72,7 @@ class Queue:
     clock: Callable[[], float] = time.time
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
     marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
+    memory: Allowance = field(default_factory=lambda: Allowance(_MEMORY))  # for large messages that are being sent
     on_failed: Callable[[str], None] = lambda kind: None  # called with the kind of each job that is given up
     _loop: asyncio.Task[None] | None = None
     _working: dict[asyncio.Task[None], int] = field(default_factory=dict)  # with the job's id
@@ -252,6 +255,11 @@ class Queue:
         if release is None:
             await self.store.run(partial(jobs.finish, job=job))
             return
+        is_small = release.size <= _SMALL
+        async with contextlib.nullcontext() if is_small else self.memory.taken_for(release.size):
+            await self._send_all(job, release)
+
+    async def _send_all(self, job: Job, release: Release) -> None:
         chunks = await self.store.read(lambda c: list(batches.read_chunks(c, release.body)))
         if release.listener == "milter":
             chunks = without_hidden_fields(chunks)

@@ -13,6 +13,7 @@ from gatekeeper.background.gathering import GatherRunner
 from gatekeeper.background.recheck import Rechecks
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
+from gatekeeper.lib.allowance import Allowance
 from gatekeeper.service.context import ProcessContext
 from gatekeeper.store import OutageLog, StoreError, WakeupListener, rulesets
 
@@ -27,9 +28,17 @@ class Office:
         marks = base.settings.listening.milter is not None
         lease, now = base.settings.storing.lease, base.store.now
         self.bell = WakeupListener(base.store.database, self._rung)
-        failed = base.counts.queue_failed
+        octets = base.settings.listening.memory_for_content
         self.queue = Queue(
-            base.store, base.next_hop, base.letterhead, lease, now, lambda: self.bell.works, marks, failed
+            store=base.store,
+            next_hop=base.next_hop,
+            letterhead=base.letterhead,
+            lease=lease,
+            clock=now,
+            is_woken=lambda: self.bell.works,
+            marks=marks,
+            memory=Allowance(octets, partial(base.counts.content, "memory")),
+            on_failed=base.counts.queue_failed,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         gathers = GatherRunner(

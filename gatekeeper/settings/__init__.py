@@ -112,7 +112,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("rcpt", "ask", one_of("ask", TRUST), "ask the next hop at each RCPT, or trust that it takes all of them"),
     Setting("max-recipients", "10000", read_count, "recipients of a transaction"),
     Setting("max-size", "50MB", read_size, "octets of a message"),
-    Setting("memory-for-content", "64MB", read_size, "octets of large messages that come in, and of those judged"),
+    Setting("memory-for-content", "64MB", read_size, "octets of large messages that come in, are judged, are sent"),
     Setting("max-connections", "1000", read_count, "connections to a listener at once"),
     Setting("max-connections-per-client", "100", read_count, "connections of one address at once"),
     Setting("max-commands", "1000", read_count, "commands of a connection that further no mail, before it is closed"),

@@ -56,6 +56,7 @@ class Release:
     parameters: tuple[str, ...]
     waiting: tuple[tuple[int, Recipient], ...]  # position and recipient
     body: bytes
+    size: int  # octets of the body
     trace: bytes
     listener: str  # the listener that it arrived by
     blind: bool = False  # To and Cc are hidden when it is sent
@@ -250,6 +251,7 @@ def open_release(connection: Connection, batch_id: int) -> Release | None:
         parameters=tuple(row["parameters"]),
         waiting=waiting,
         body=bytes(row["body"]),
+        size=connection.execute(select(bodies.c.size).where(bodies.c.digest == row["body"])).scalar() or 0,
         trace=bytes(row["trace"]),
         listener=row["listener"],
         blind=any(reason.get("repair") == "blind" for reason in row["reasons"]),

@@ -14,6 +14,7 @@ import pytest
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.delivery import NextHop
 from gatekeeper.ledger.service import LedgerService
+from gatekeeper.lib.allowance import Allowance
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.settings import NextHopSettings
@@ -416,3 +417,33 @@ async def test_a_denial_that_its_sender_is_not_told_of_is_told_to_admins(store, 
     await idle(store, queue)
     assert "is denied" in email.message_from_bytes(to_admins(sink)[0].content).get_payload()
     assert "dsn" in failed and "release" not in failed
+
+
+# -- memory ------------------------------------------------------------------------------------------------------
+
+
+async def test_large_releases_wait_for_memory_and_letters_do_not(store, queue, sink, clock, letterhead):
+    large = [b"Subject: %d\r\n\r\n" % number + b"x" * (2 << 20) + b"\r\n" for number in range(6)]
+    queue.memory = Allowance(5 << 20)
+    for number, body in enumerate(large):
+        more = {"subject": f"subject {number}", "message_id": f"{number}@a", "digest": f"{number}"}
+        await approved_as(number + 1, store, letterhead, clock, body=body, **more)
+    taken: list[int] = []
+    sink.at("DOT", delay(0.2))
+    queue.start()
+
+    def all_have_come() -> bool:
+        taken.append(queue.memory.taken)
+        return len(of_the_mailing(sink)) == len(large)
+
+    await until(all_have_come)
+    assert (2 << 20) < max(taken) <= (5 << 20)
+    await idle(store, queue)
+    assert queue.memory.taken == 0 and len(reports(sink)) == len(large)
+
+
+async def approved_as(number, store, letterhead, clock, **more):
+    one = arrival(people(201), **more)
+    outcome = await store.decide(one, limit(200))
+    await store.keep(one, outcome.batch)
+    LedgerService(store, letterhead, clock).approve(number, CIO)

@@ -11,10 +11,11 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.faults.scene import SENDER, Downstream, message
+from tests.faults.scene import SENDER, Downstream, approve, held_as, message, people, send, wait_queue_empty
 from tests.faults.test_large_messages import Watch
 from tests.peers import wait_for
 from tests.peers.gate import Gate
+from tests.peers.sink import delay
 
 MEGABYTE = 1_000_000
 EACH = 2 * MEGABYTE  # of any message, before it counts: as much as is small, and as much that waits to be written
@@ -89,3 +90,26 @@ def test_what_a_dead_worker_had_in_hand_is_not_counted():
             os.kill(int(worker), signal.SIGKILL)
         wait_for(lambda: octets(gate, "disk") == octets(gate, "memory") == 0, lambda: "the dead are counted")
         client.close()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("count, size, memory", [(8, 10, 12), (60, 30, 64)])
+def test_the_memory_of_releases_stays_within_an_allowance(count, size, memory):
+    """All are approved while the next hop is down, and leave at once when it is back."""
+    everyone = people(2400)
+    with gate_with(memory, "--lease", "2s", "--keep-limit", "0") as (gate, downstream):
+        for number in range(count):
+            held_as(send(gate, everyone, message(f"large {number}", size * MEGABYTE)))
+        wait_queue_empty(gate)
+        downstream.down()
+        for held in gate.mailings("held"):
+            approve(gate, held["id"])
+        watch = Watch(gate)
+        watch.begin()
+        downstream.sink.mails.clear()
+        downstream.sink.at("DOT", delay(0.2))
+        downstream.up()
+        wait_for(lambda: gate.metric("gatekeeper_queue", kind="release") == 0, gate.log, 600.0)
+        print(f"{count} of {size} MB released: {watch.growth >> 20} MB more at most")
+        assert watch.growth < 2 * (memory << 20) + FIXED < count * size * MEGABYTE
+        wait_for(lambda: octets(gate, "memory") == 0, lambda: "not all is given back")

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatekeeper.lib.allowance import Allowance
 from gatekeeper.model import Transaction
 from gatekeeper.server import spool
-from gatekeeper.server.spool import Allowance, ContentSpool, Spool
+from gatekeeper.server.spool import ContentSpool, Spool
 from gatekeeper.smtp.data import ContentReader
 from gatekeeper.smtp.replies import Reply
 from tests.server.talking import PATIENCE, Client, Door, Passer, open_door, until
