@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.store.db.engine import LEAST_FREE
+from gatekeeper.store.db.space import LEAST_FREE
 from tests.faults.scene import Client, Downstream, held_as, message, people, send
 from tests.peers import wait_for
 from tests.peers.gate import Gate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from gatekeeper.lib.private_files import create_private_file, make_private
 from gatekeeper.store.db.clock import Clock
 from gatekeeper.store.db.errors import StoreError, StoreSetupError, translate
 from gatekeeper.store.db.schema_version import oldest_that_works, record_oldest
+from gatekeeper.store.db.space import LOG_KEPT, Space
 from gatekeeper.store.db.sqlite_lock import turn
 from gatekeeper.store.db.write_ahead_log import WriteAheadLog
 
@@ -25,34 +25,6 @@ NEWEST_SCHEMA = "0029"
 _STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
 _TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
-
-
-LEAST_FREE = 256 << 20  # octets: five messages of the largest size
-
-
-class Space:
-    """The free space of a disk, checked at most once a second."""
-
-    def __init__(self, folder: Path | None) -> None:
-        """Args: `folder` is None for a database whose disk is not on this machine."""
-        self._folder = folder
-        self._looked_at = float("-inf")
-        self._short = False
-
-    @property
-    def size(self) -> int | None:
-        """The octets of the whole disk; None where it is not on this machine, or cannot be asked."""
-        with suppress(OSError):
-            return shutil.disk_usage(self._folder).total if self._folder is not None else None
-        return None
-
-    def is_short(self, now: float) -> bool:
-        """Return True where less than LEAST_FREE is left."""
-        if self._folder is not None and now - self._looked_at >= 1.0:
-            self._looked_at = now
-            with suppress(OSError):
-                self._short = shutil.disk_usage(self._folder).free < LEAST_FREE
-        return self._short
 
 
 class Database:
@@ -68,7 +40,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.path = Path(self.url.database or "") if self.is_sqlite else None
         self.write_ahead_log = WriteAheadLog(self.path, timeout) if self.path else None
-        self.space = Space(self.path.absolute().parent if self.path else None)
+        self.space = Space(self.path)
         self.connections = connections
         self.clock = Clock(shared=not self.is_sqlite)
         self.engine = _make_engine(self.url, timeout, connections)
@@ -289,6 +261,7 @@ def _make_sqlite(url: URL, timeout: float) -> Engine:
             "foreign_keys=ON",
             "cache_size=-32768",
             "secure_delete=ON",
+            f"journal_size_limit={LOG_KEPT}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
