@@ -166,7 +166,8 @@ class Model:
     def _check_reported(self) -> None:
         """Who sent what people would not let go is told once a mailing, unless there is nobody to tell; no others."""
         sends = {token: send for part in self.parts for token, send in part.tokens.items()}
-        query = select(mailings.c.number, batches.c.parameters).join(batches).where(batches.c.state == "returned")
+        ended = batches.c.state.in_(("returned", "withdrawn"))
+        query = select(mailings.c.number, batches.c.parameters).join(batches).where(ended)
         returned: dict[str, list[Send]] = {}
         for number, parameters in self._call(lambda connection: connection.execute(query)):
             send = sends.get(parameters[0].partition("=")[2])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 from sqlalchemy import func, select
 
@@ -68,9 +70,10 @@ class Play:
     # -- one round -----------------------------------------------------------------------------------------------
 
     async def _play(self, each: Round) -> None:
+        await self.world.begin_round()
         self._change_rules(each.act)
-        due = [(send, tries) for at, send, tries in self.retries if at <= self.world.now]
-        self.retries = [retry for retry in self.retries if retry[0] > self.world.now]
+        due = [(send, tries) for at, send, tries in self.retries if at <= self.world.elapsed]
+        self.retries = [retry for retry in self.retries if retry[0] > self.world.elapsed]
         coming = [*((send, 0) for send in each.sends), *due]
         killer = self._arm(each.kill)
         sending = [self._send(send, tries) for send, tries in coming]
@@ -105,7 +108,7 @@ class Play:
         self.figures["451"] += answer is not None and answer.code == 451
         if (answer is None or answer.transient) and not send.ordinary:
             assert tries < _TRIES, f"{send.token} was put off {tries} times: {answer}"
-            self.retries.append((self.world.now + RETRY, send, tries + 1))
+            self.retries.append((self.world.elapsed + RETRY, send, tries + 1))
 
     # -- what people do ------------------------------------------------------------------------------------------
 
@@ -127,10 +130,13 @@ class Play:
     async def _settle(self) -> None:
         while True:
             await self._play(Round(0))
-            coming = [at for at in (self._next_in_database(), *(at for at, _, _ in self.retries)) if at is not None]
-            if not coming:
+            waits = [at - self.world.elapsed for at, _, _ in self.retries]
+            if (stored := self._next_in_database()) is not None:
+                waits.append(stored - self.world.now)
+            if not waits:
                 return
-            self.world.now = max(self.world.now + 0.01, min(coming))
+            self.world.check_wait(min(waits))
+            self.world.now += max(0.01, min(waits))
 
     def _next_in_database(self) -> float | None:
         def read(connection):
@@ -151,11 +157,15 @@ class Play:
         self.figures["decided"] += bool(self.model.acts)
 
 
-async def play(schedule: Schedule, url: str, folder: Path, office: Store, stores: list[Store], patch) -> Counter[str]:
+async def play(
+    schedule: Schedule, url: str, folder: Path, office: Store, stores: list[Store], patch, kind: type[World] = World
+) -> Counter[str]:
     """Play a schedule to its end, with all checks; returns its figures. Raises AssertionError."""
-    world = World(url, schedule, folder / "rules.yaml", office, stores)
+    world = kind(url, schedule, folder / "rules.yaml", office, stores)
     for module in PATCHED:
         patch.setattr(f"gatekeeper.{module}.step", world.step)
+    times = SimpleNamespace(time=time.time, monotonic=lambda: world.waited)
+    patch.setattr("gatekeeper.background.delivery_queue.time", times)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_unless_killed)
     game = Play(schedule, world)

@@ -104,7 +104,8 @@ class Hop:
         if not sender and not token:
             self.letters += [recipient.address for recipient in recipients]
             found = _REPORT.search(bytes(content)) if isinstance(content, bytes | memoryview) else None
-            token = f"report {found[1].decode()}" if found else ""
+            is_end = found and b"Action: delayed" not in bytes(content)  # that it is late may be told besides
+            token = f"report {found[1].decode()}" if is_end else ""
         results = [self._result(token, recipient) for recipient in recipients]
         taken = [(token, each.recipient.address) for each in results if each.result is Result.DELIVERED]
         self.copies.update(taken)
@@ -138,7 +139,7 @@ class Worker:
         self._writer = store.writer
         self.active_policy = ActivePolicy(world.rules)
         judging = Judging(world.rules, "enforce", 0, "", "gate.example.gov")
-        clock = world.clock
+        clock = world.clock_of(store)
         self.pipeline = Pipeline(judging, self.active_policy, store, report=world.passed, clock=clock)
         self.queue = Queue(store, world.hop, self.letterhead, LEASE, clock=clock)
         self.gathers = GatherRunner(self.active_policy, store, self.letterhead, on_queued=self.queue.poke, clock=clock)
@@ -188,6 +189,7 @@ class World:
     workers: list[Worker] = field(default_factory=list)
     passages: dict[str, list[TransactionRun]] = field(default_factory=dict)
     kills: int = 0
+    waited: float = 0.0  # seconds that passed while nobody took up what was due
     in_flight: Counter[tuple[str, str]] = field(default_factory=Counter)  # taken, and not written down before a kill
     hop: Hop = field(init=False)
 
@@ -197,6 +199,25 @@ class World:
 
     def clock(self) -> float:
         return self.now
+
+    @property
+    def elapsed(self) -> float:
+        """The time by which clients try again: whatever becomes of the gate's."""
+        return self.now
+
+    def clock_of(self, store: Store) -> Callable[[], float]:
+        """What a worker goes by; all go by the same here."""
+        return self.clock
+
+    async def begin_round(self) -> None:
+        """Before anything else of a round; nothing here."""
+
+    def idle(self, seconds: float) -> None:
+        """Let time pass in which nobody does what is due: it may still be in somebody's hands."""
+        self.waited += seconds
+
+    def check_wait(self, seconds: float) -> None:
+        """What is next is so far ahead; here whatever it is."""
 
     def write_rules(self, limit: int) -> None:
         members = {name: ", ".join(people) for name, people in self.schedule.lists.items()}
@@ -275,6 +296,8 @@ class World:
             for worker in self.workers:
                 worker.queue.poke()
             await asyncio.sleep(0.01)
+            if not any(worker.queue._working for worker in self.workers):
+                self.idle(1.0)
             await self.replace_the_dead()
 
 

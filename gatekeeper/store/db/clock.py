@@ -5,9 +5,9 @@ neither on whose clock wrote it nor on a clock that is set while mail is on its 
 once and then counts on by CLOCK_BOOTTIME, which nobody can set and which goes on while the machine sleeps. It
 approaches the wall clock by at most one second in ten: time never goes back, and nothing becomes due by a jump.
 
-On Postgres the wall clock is the server's. On SQLite all processes are on one machine: a new process takes the time of
-a running one from the database (`clocks`), so that a command and the gate agree even if the wall clock was set
-meanwhile.
+On Postgres the wall clock is the server's. On SQLite all processes are on one machine. On both a new process takes the
+time of a running one from the database (`clocks`), so that a command, a worker that was started anew and the others
+agree even if the wall clock was set meanwhile.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _DRAW_SECONDS = 1.0  # between two steps towards the wall clock
 _DRAW_RATE = 0.1  # seconds a second, at most
 _SHARED_SECONDS = 60.0  # for which the time that a process has stored is adopted by others
 _NAME = "gate"
+_SERVER = "server"  # in the place of a start of the machine: of a time that is told by a server's clock
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -89,28 +90,46 @@ class Clock:
         before = boot_seconds()
         if not self._shared or before - self._asked < _FRESH_SECONDS:
             return
-        found: float = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one()
+        found = server_time(connection)
         after = boot_seconds()
         if self._wall is None or after - before < _PRECISE_SECONDS:
             self._wall, self._asked = found - (before + after) / 2, after
-            self._begin(after, self._wall)
+            if self._ahead is None:
+                self._begin(after, self._wall + _told(connection, _SERVER, found))
 
     # -- the time of other processes of this machine -------------------------------------------------------------
 
     def adopt(self, connection: Connection) -> None:
-        """Take the time of a running process, on SQLite; where none runs, the wall clock's."""
+        """Take the time of a running process, on SQLite; where none runs, the wall clock's.
+
+        On Postgres `tend` does so, with the first answer of the server.
+        """
         if self._shared or self._ahead is not None:
             return
         boot = boot_seconds()
-        row = connection.execute(select(clocks).where(clocks.c.name == _NAME)).first()
-        if row and boot_name() and row.boot == boot_name() and 0 <= boot - row.told_at < _SHARED_SECONDS:
-            self._begin(boot, row.ahead)
+        if boot_name() and (ahead := _told(connection, boot_name(), boot)):
+            self._begin(boot, ahead)
 
     def tell(self, connection: Connection) -> None:
-        """Store the time of this process, on SQLite, for processes that begin later."""
-        if self._shared:
-            return
+        """Store the time of this process, for processes that begin later."""
         now, boot = self.now(), boot_seconds()
-        row = {"name": _NAME, "boot": boot_name(), "ahead": now - boot, "told_at": boot}
-        made = upsert(connection, clocks).values(**row)
+        if not self._shared:
+            row = {"boot": boot_name(), "ahead": now - boot, "told_at": boot}
+        elif self._wall is not None:
+            row = {"boot": _SERVER, "ahead": now - boot - self._wall, "told_at": boot + self._wall}
+        else:
+            return
+        made = upsert(connection, clocks).values(name=_NAME, **row)
         connection.execute(made.on_conflict_do_update(index_elements=["name"], set_=row))
+
+
+def server_time(connection: Connection) -> float:
+    """Ask the server for its wall clock."""
+    found: float = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one()
+    return found
+
+
+def _told(connection: Connection, boot: str, now: float) -> float:
+    """Return what a running process adds to its clock of that kind; 0.0 where none has told it of late."""
+    row = connection.execute(select(clocks).where(clocks.c.name == _NAME, clocks.c.boot == boot)).first()
+    return row.ahead if row and 0 <= now - row.told_at < _SHARED_SECONDS else 0.0

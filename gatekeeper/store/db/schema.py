@@ -470,13 +470,13 @@ processes = Table(  # running processes, and their rules; the row of a process t
     Column("directory", String(64), nullable=False),
 )
 
-clocks = Table(  # the time that running processes of one machine go by (SQLite): seconds since 1970 less those of boot
+clocks = Table(  # the time that running processes go by
     "clocks",
     metadata,
     Column("name", String(40), primary_key=True),
-    Column("boot", Text, nullable=False),  # which start of the machine
-    Column("ahead", Double, nullable=False),
-    Column("told_at", Double, nullable=False),  # seconds since boot
+    Column("boot", Text, nullable=False),  # which start of the machine (SQLite); "server" (Postgres)
+    Column("ahead", Double, nullable=False),  # of the seconds since that start; of the server's clock
+    Column("told_at", Double, nullable=False),  # seconds since that start; by the server's clock
 )
 
 directory_sources = Table(  # how large each source was when it was good last, and how it is now

@@ -107,6 +107,32 @@ def test_the_servers_clock_is_what_nodes_go_by_and_its_jumps_are_drawn_out(machi
     store.close()
 
 
+def node(url) -> Store:
+    store = Store(Database(url, 5))
+    store.open(writing=False)
+    return store
+
+
+def test_a_node_that_starts_after_the_servers_clock_was_set_goes_by_the_time_of_the_others(
+    machine, laid_out_url, monkeypatch
+):
+    """Else a mailing that is cut over both would be two, 26 hours apart."""
+    monkeypatch.setattr(clock, "server_time", lambda connection: machine.wall)
+    running = node(laid_out_url)
+    for seconds in (26 * HOUR, -29 * HOUR):
+        machine.wall += seconds
+        machine.passes(15)
+        running.call(running.database.clock.tell)
+        starting = node(laid_out_url)
+        assert starting.now() == pytest.approx(running.now(), abs=2) != pytest.approx(machine.wall, abs=HOUR)
+        starting.close()
+    machine.passes(61)
+    late = node(laid_out_url)
+    assert late.now() == pytest.approx(machine.wall), "of those that ran nobody has said anything for a minute"
+    late.close()
+    running.close()
+
+
 # -- leases, gathers, retries ----------------------------------------------------------------------------------------
 
 
