@@ -1,5 +1,6 @@
 # make run     a gate on this machine, no mail server needed       make test   everything that is quick
 # make check   style, types, who imports whom                      make soak   the long campaigns
+# make mutate  whether tests see what is changed
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -12,7 +13,7 @@ GATEKEEPER_DATABASE ?= sqlite:///gatekeeper.db
 # The tests start hundreds of processes: what Python compiles is kept, whatever this machine's habit is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check soak requirements look-alikes
+.PHONY: run test check soak mutate requirements look-alikes
 
 run: $(READY)
 	@mkdir -p run
@@ -30,6 +31,10 @@ check: $(READY)
 
 soak: $(READY)
 	$(BIN)/pytest -m soak $(PYTEST_FLAGS)
+
+# Changes one place of the program at a time, and names the changes that no test sees; may be interrupted, and goes on.
+mutate: $(READY)
+	$(BIN)/python -m tests.mutate $(MUTATE_FLAGS)
 
 # The table of letters that look like Latin ones, from Unicode's data; CONFUSABLES names another copy of it.
 CONFUSABLES ?= .peers/unicode/confusables.txt

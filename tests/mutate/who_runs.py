@@ -1,0 +1,76 @@
+"""Which test files run which lines: asked once, by coverage.py, of tests that run the program in their own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".mutate"
+# Rooms whose tests ask about what is changed; those that start gates as processes of their own do not see a change.
+ASKED = (
+    *("message", "rules", "delivery", "pipeline", "ledger", "store", "background", "policy", "audit", "smtp"),
+    *("notices", "directory", "server", "cli/test_people_told.py"),
+)
+
+
+def test_files() -> list[str]:
+    """Return the files that are asked."""
+    found = [ROOT / "tests" / name for name in ASKED]
+    paths = [path for each in found for path in ([each] if each.suffix else sorted(each.rglob("test_*.py")))]
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def noted(name: str) -> Path:
+    """Return where what a test file runs is kept."""
+    return FOLDER / "runs" / (name.replace("/", ".") + ".json")
+
+
+def note(name: str) -> None:
+    """Run a test file, and keep which lines it runs. On SQLite alone: the lines of Postgres are few."""
+    from coverage import Coverage
+
+    coverage = Coverage(data_file=None, source_pkgs=["gatekeeper"], config_file=False, concurrency=["thread"])
+    coverage.start()
+    began = time.monotonic()
+    code = pytest.main([name, "-q", "-k", "not postgres", "-p", "no:cacheprovider", "-p", "no:xdist"])
+    coverage.stop()
+    data = coverage.get_data()
+    lines = {os.path.relpath(path, ROOT): sorted(data.lines(path) or ()) for path in data.measured_files()}
+    said = {"seconds": time.monotonic() - began, "passes": int(code) == 0, "lines": lines}
+    noted(name).write_text(json.dumps(said))
+
+
+class WhoRuns:
+    """What was noted of all test files."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lines: dict[str, dict[str, set[int]]] = {}  # module -> test file -> lines
+        for name in test_files():
+            said = json.loads(noted(name).read_text()) if noted(name).exists() else {"passes": False}
+            if said["passes"]:
+                self.seconds[name] = said["seconds"]
+                for module, lines in said["lines"].items():
+                    self._lines.setdefault(module, {})[name] = set(lines)
+
+    def of(self, module: str, first: int, last: int, limit: float) -> list[str]:
+        """Return files whose tests run one of the lines, the likeliest to notice first, of about so many seconds."""
+        known = self._lines.get(module, {})
+        imported = set.intersection(*known.values()) if known else set()  # run by whoever imports the module
+        asked = set(range(first, last + 1))
+        found = [name for name, lines in known.items() if (lines - imported) & asked] or list(known)
+        room, stem = f"tests/{module.split('/')[1]}/", Path(module).stem
+        found.sort(key=lambda name: (stem not in name, not name.startswith(room), self.seconds[name]))
+        return list(self._within(found, limit))
+
+    def _within(self, names: list[str], limit: float) -> Iterator[str]:
+        for name in names:
+            if limit > 0:
+                limit -= self.seconds[name]
+                yield name
