@@ -126,18 +126,15 @@ class Queue:
 
     async def _look(self) -> None:
         """Begin the tries of all jobs anew once a next hop that did not answer does: their pauses are half an hour."""
-        if not self._is_down:
-            return
-        if not await self.next_hop.answers():
-            self._was_away = True
-            return
-        if self._was_away:
-            with contextlib.suppress(StoreError):
-                if number := await self.store.run(partial(jobs.retry, now=self.clock())):
-                    log.info("the next hop answers: %d jobs are tried again at once", number)
-                    self.poke()
-                self._was_away = False
-        self._is_down = self._was_away
+        with contextlib.suppress(StoreError):
+            if not self._is_down or not await self.store.read(partial(jobs.any_put_off, now=self.clock())):
+                return
+            if not await self.next_hop.answers():
+                self._was_away = True
+            elif self._was_away and (number := await self.store.run(partial(jobs.retry, now=self.clock()))):
+                log.info("the next hop answers: %d jobs are tried again at once", number)
+                self.poke()
+                self._is_down = self._was_away = False
 
     def _note(self, results: Sequence[RecipientResult]) -> None:
         self._is_down = self._is_down or any(each.result is Result.DOWN for each in results)

@@ -9,7 +9,7 @@ from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, VerbContext, require_reason
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
-from gatekeeper.store import deliveries, jobs, modes, rulesets, views
+from gatekeeper.store import Connection, deliveries, jobs, modes, rulesets, views
 from gatekeeper.store.modes import ModeChange, Process
 from gatekeeper.store.views import LedgerCounts
 
@@ -49,20 +49,25 @@ def health(ctx: VerbContext) -> Health:
     """Return how the gate is. Raises NotAllowed for whoever is no admin."""
     if not context.holds(ctx.ruleset, ctx.act.by, "admin"):
         raise NotAllowed(f"{ctx.act.by} may not look at the gate itself: an admin may")
-    changed, stored = modes.newest(ctx.connection), rulesets.in_force(ctx.connection)
-    observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > ctx.now
-    waiting = [each for each in jobs.waiting_jobs(ctx.connection) if each["attempts"] or each["due_at"] < ctx.now - 60]
-    sent = deliveries.last_sent(ctx.connection, ctx.now)
+    return find_health(ctx.connection, ctx.now)
+
+
+def find_health(connection: Connection, now: float) -> Health:
+    """Return how the gate is at that moment."""
+    changed, stored = modes.newest(connection), rulesets.in_force(connection)
+    observing = changed is not None and changed.mode == OBSERVE and (changed.until or 0) > now
+    waiting = [each for each in jobs.waiting_jobs(connection) if each["attempts"] or each["due_at"] < now - 60]
+    sent = deliveries.last_sent(connection, now)
     return Health(
         observing=changed if observing else None,
-        processes=modes.list_processes(ctx.connection, ctx.now - modes.SEEN_SECONDS),
+        processes=modes.list_processes(connection, now - modes.SEEN_SECONDS),
         rules=stored.digest if stored else "",
-        counts=views.summarise(ctx.connection),
+        counts=views.summarise(connection),
         waiting=waiting[:_MOST_JOBS],
-        failed=jobs.failed_jobs(ctx.connection, ctx.now - jobs.FAILED_SECONDS)[-_MOST_JOBS:],
-        now=ctx.now,
-        took=deliveries.seconds_taken(ctx.connection, sent),
-        a_minute=deliveries.pace_of(ctx.connection, sent, ctx.now - _DAY).a_minute,
+        failed=jobs.failed_jobs(connection, now - jobs.FAILED_SECONDS)[-_MOST_JOBS:],
+        now=now,
+        took=deliveries.seconds_taken(connection, sent),
+        a_minute=deliveries.pace_of(connection, sent, now - _DAY).a_minute,
     )
 
 

@@ -213,14 +213,23 @@ def put_off(connection: Connection, job: Job, due: float, error: str) -> None:
     connection.execute(query.values(due_at=due, lease_until=0.0, attempts=jobs.c.attempts + 1, error=error[:500]))
 
 
+def any_put_off(connection: Connection, now: float) -> bool:
+    """Return True where a job waits for a further try."""
+    return connection.execute(select(jobs.c.id).where(*_put_off(now)).limit(1)).first() is not None
+
+
+def _put_off(now: float) -> tuple[ColumnElement[bool], ...]:
+    return jobs.c.state == "due", jobs.c.lease_until == 0, jobs.c.due_at > now, jobs.c.attempts > 0
+
+
 def retry(connection: Connection, now: float, number: int | None = None) -> int:
     """Have put-off jobs tried at once, as if for the first time; return how many. Args: `number` is one job's id.
 
     Not those that somebody works on, or whose lease ran out: whoever goes on there reports from their time on.
     """
     chosen = () if number is None else (jobs.c.id == number,)
-    query = update(jobs).where(jobs.c.state == "due", jobs.c.lease_until == 0, jobs.c.due_at > now, *chosen)
-    tried = connection.execute(query.where(jobs.c.attempts > 0).values(due_at=now, attempts=0)).rowcount
+    query = update(jobs).where(*_put_off(now), *chosen).values(due_at=now, attempts=0)
+    tried = connection.execute(query).rowcount
     if tried:
         wake_queues(connection)
     return tried

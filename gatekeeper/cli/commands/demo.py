@@ -14,13 +14,13 @@ from email.utils import format_datetime, make_msgid
 from typing import Any
 
 import click
-from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample as MetricSample
 
 from gatekeeper.cli.commands.explain import policy_at
 from gatekeeper.cli.common import UNAVAILABLE, USAGE, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.table import table
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.ops.running_metrics import read_metrics
 from gatekeeper.rules import Ruleset
 from gatekeeper.settings import Settings, SettingsError
 
@@ -182,14 +182,12 @@ def _metrics(settings: Settings) -> list[MetricSample]:
     if ops is None:
         return []
     try:
-        with urllib.request.urlopen(f"http://{ops}/metrics", timeout=10) as page:
-            text = page.read().decode()
+        return read_metrics(ops)
     except OSError as error:
         raise Failure(
             f"no metrics at http://{ops}: {_cause(error)}; start `gatekeeper serve`, or name its --ops",
             UNAVAILABLE,
         ) from None
-    return [one for family in text_string_to_metric_families(text) for one in family.samples]
 
 
 def _cause(error: OSError) -> str:
