@@ -139,8 +139,10 @@ def _day(zone: tzinfo) -> Callable[[float | datetime], str]:
     return shown
 
 
-def _dated(day: date) -> str:
-    """Return a day with the names of its weekday and month in the language in use."""
+def _dated(day: date | str) -> str:
+    """Return a day with the names of its weekday and month in the language in use. Args: a text is an ISO day."""
+    if isinstance(day, str):
+        day = date.fromisoformat(day)
     words = {"weekday": _(f"{day:%a}"), "day": day.day, "month": _(f"{day:%b}"), "year": day.year}
     return _("%(weekday)s %(day)s %(month)s %(year)s") % words
 

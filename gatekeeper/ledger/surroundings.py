@@ -127,7 +127,13 @@ def _reached(ctx: VerbContext, mailing: MailingView) -> tuple[int, bool]:
     """Return how many people of a mailing others have reached in a week, and whether that is an estimate."""
     some, everybody = people.sample_of(ctx.connection, mailing.key), mailing.counts.users + mailing.counts.external
     share = people.share_reached(ctx.connection, some, ctx.now - _WEEK, mailing.key)
-    return round(share * max(everybody, len(some))), len(some) < everybody
+    found = round(share * max(everybody, len(some)))
+    return (_rounded(found), True) if len(some) < everybody else (found, False)
+
+
+def _rounded(number: int) -> int:
+    """Return an estimate with the two digits that it is good for."""
+    return int(float(f"{number:.1e}"))
 
 
 # -- of what is only planned -------------------------------------------------------------------------------------
@@ -155,4 +161,5 @@ def reached_lately(connection: Connection, persons: Iterable[str], now: float) -
     """
     secret = read_secret(connection)
     hashes = sorted({people.hash_person(secret, each) for each in persons})
-    return round(people.share_reached(connection, hashes, now - _WEEK) * len(hashes))
+    found = round(people.share_reached(connection, hashes, now - _WEEK) * len(hashes))
+    return found if len(hashes) <= people.SAMPLE else _rounded(found)

@@ -204,14 +204,14 @@ def count_reached(connection: Connection, mailing_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-_SAMPLE = 1_000  # people of a mailing who are looked for in others; hashes are in no order that means anything
+SAMPLE = 1_000  # people of a mailing who are looked for in others; hashes are in no order that means anything
 _OTHERS = 20  # mailings of a week in which they are looked for, the largest
 
 
 def sample_of(connection: Connection, mailing_id: int) -> list[Hash]:
     """Return people of a mailing: all of them, or so many as are looked for."""
     query = select(mailing_people.c.person).where(mailing_people.c.mailing_id == mailing_id)
-    return [bytes(each) for each in connection.execute(query.limit(_SAMPLE)).scalars()]
+    return [bytes(each) for each in connection.execute(query.limit(SAMPLE)).scalars()]
 
 
 def share_reached(connection: Connection, people: Sequence[Hash], since: float, but: int | None = None) -> float:
@@ -219,7 +219,7 @@ def share_reached(connection: Connection, people: Sequence[Hash], since: float, 
 
     Args: `but` is the key of their own mailing.
     """
-    some = people[:_SAMPLE]
+    some = people[:SAMPLE]
     has_left = or_(mailings.c.relayed > 0, mailings.c.state == MailingState.RELEASED)
     others = select(mailings.c.id).where(IS_MASS, mailings.c.started_at >= since, has_left)
     others = others if but is None else others.where(mailings.c.id != but)

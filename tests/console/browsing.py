@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from threading import Thread
 from urllib.parse import urljoin, urlsplit
 
 import uvicorn
 
+from gatekeeper.console.live import Streams
 from gatekeeper.service.console import _config
 from gatekeeper.settings import Endpoint
+from tests.peers import free_port
 
 
 @contextmanager
 def served(desk):
-    """A desk's pages on a port of loopback, by the server that the console has; host and port."""
-    server = uvicorn.Server(_config(desk, Endpoint("127.0.0.1", 0)))
+    """A desk on a port of loopback, by the server that the console has: a browser trusts that without TLS, too."""
+    host, port = "127.0.0.1", free_port()
+    desk = replace(desk, url=f"http://{host}:{port}", streams=Streams())
+    server = uvicorn.Server(_config(desk, Endpoint(host, port)))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield server.servers[0].sockets[0].getsockname()[:2]
+        yield desk
     finally:
         desk.streams.closed = server.should_exit = True
         thread.join(10)

@@ -46,7 +46,7 @@ async def test_it_tells_how_long_released_mail_took(scene, desk, running):
     scene.store.call(partial(jobs.record_answers, batch_id=job.batch_id, answers=sent, now=scene.now + 4))
     scene.store.call(partial(jobs.finish, job=job))
     page = deputy.get("/health").text
-    assert "4.0 s for the middling one, 4.0 s for the slowest" in page and "30 recipients a minute." in page
+    assert "was with the next hop after 4.0 s." in page and "30 recipients a minute." in page
 
 
 async def test_a_process_with_other_rules_is_told(scene, desk, running):

@@ -311,7 +311,7 @@ async def test_numbers_in_a_rules_sentence_are_written_as_all_others(scene, desk
     assert "reaches 2400 users" in scene.mailing().reasons[0].text  # as replies have it
     page = browser(desk, CIO).get("/mailings/M-1").text
     assert "This mailing reaches 2,400 users" in page and "2400 users" not in page
-    assert "You are asked once more before anything is done." in page  # above the buttons at a phone's foot
+    assert "Nothing is done before you confirm." in page  # above the buttons at a phone's foot
 
 
 async def test_whom_the_request_did_not_declare_and_who_got_another_this_week(scene, desk):

@@ -13,7 +13,6 @@ from gatekeeper.console import words
 from gatekeeper.console.routes import ROUTES
 from tests.console.browsing import served
 from tests.console.test_matrix import place_of, visits
-from tests.console.test_pages import URL
 from tests.console.test_words import Pseudo
 from tests.ledger.scene import CIO
 from tests.peers import require
@@ -102,16 +101,15 @@ def places(method):
 
 
 def test_longer_words_fit_on_the_smallest_phone(visits, pseudo):
-    desk, _ = visits
     program = require("chromium")
-    with served(desk) as (host, port), sync_playwright() as playwright:
-        rules = f"--host-resolver-rules=MAP gate.example.gov:8025 {host}:{port}"
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", rules])
+    with served(visits[0]) as desk, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": 320, "height": 700}, locale="en-XA").new_page()
-        page.goto(f"{URL}/signin/start/{desk.signins.make_link(CIO, 60)}")
+        page.goto(f"{desk.url}/signin/start/{desk.signins.make_link(CIO, 60)}")
         page.get_by_role("button").click()
+        page.wait_for_url("**/waiting")
         for place in ("/waiting", "/mailings/M-1", "/requests/R-1", "/permits", "/account"):
-            page.goto(f"{URL}{place}")
-            assert page.locator("html").get_attribute("lang") == "en-XA"
+            page.goto(f"{desk.url}{place}")
+            assert page.url.endswith(place) and page.locator("html").get_attribute("lang") == "en-XA"
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, place
         browser.close()

@@ -115,7 +115,7 @@ async def test_what_the_same_people_get_about_the_planned_day_is_shown(scene, de
     assert answer.headers["location"] == "/requests/new/when"
     for place in ("/requests/new/when", "/requests/new/rules"):
         card = head.get(place).text.partition('id="beside">')[2].partition("</section>")[0]
-        assert "Survey of all" in card and "like this one" in card and "planned for 2026-12-01" in card, place
+        assert "Survey of all" in card and "like this one" in card and "planned for Tue 1 Dec 2026" in card, place
 
 
 @pytest.mark.parametrize(
