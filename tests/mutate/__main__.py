@@ -40,7 +40,7 @@ NOT = ("store/migrations/", "store/db/schema.py", "look_alikes.py")  # declarati
 Work = tuple[Any, Callable[[], int], float]  # its name, what is to be done, and in how many seconds at most
 Tried = tuple[str, Place, bool, object]  # a change, whether it was seen, and how pytest ended
 _BESIDE = 2  # changes that are tried at once
-_SECONDS = 30.0  # of tests of one change
+_SECONDS = 20.0  # of tests of one change
 _AHEAD = (
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic", "hypothesis", "re2"),
     *(
@@ -71,7 +71,7 @@ def chosen(seed: int, number: int, only: str) -> list[tuple[str, Place]]:
     for group in found.values():
         group.sort(key=lambda each: sha256(f"{seed} {key_of(*each)}".encode()).digest())
     in_turn = [each for turn in zip_longest(*found.values()) for each in turn if each]
-    return sorted(in_turn[:number], key=lambda each: (each[0], each[1].number))
+    return in_turn[:number]
 
 
 def key_of(name: str, place: Place) -> str:
@@ -202,7 +202,7 @@ def beside(work: list[Work], end: float) -> Iterator[tuple[Any, int, object]]:
 
 def tell(tried: list[dict], wanted: int) -> None:
     """Say how many were seen, and which were not."""
-    unseen = [each for each in tried if not each["seen"]]
+    unseen = sorted((each for each in tried if not each["seen"]), key=lambda each: each["key"])
     for each in unseen:
         print(each["key"], f"({each['how']})" if each["how"] else "")
     share = 100 * (1 - len(unseen) / max(1, len(tried)))
