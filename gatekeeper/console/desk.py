@@ -86,7 +86,7 @@ class Desk:
     policy: Callable[[], Policy | None] = lambda: None  # with the directory; None where that cannot be read here
     most_upload: int = 50 * 1024 * 1024  # octets
     streams: Streams = field(default_factory=Streams)
-    counted: Memory = field(default_factory=Memory)  # by person and newest event: how much waits for them
+    counted: Memory = field(default_factory=Memory)  # what waits, by person and newest event; answers, by their sums
     said: Memory = field(default_factory=Memory)  # by session: what is to be told on the next page
     done: Memory = field(default_factory=Memory)  # by person and key of a form: the page that its act led to
     codes: Memory = field(default_factory=Memory)  # by session: new recovery codes, until they were kept

@@ -18,7 +18,7 @@ from gatekeeper.store.deliveries import AnswerCount, KeptRecipient, Pace, Queued
 from gatekeeper.store.tallies import NOTHING, Tally
 from gatekeeper.store.views import MailingView
 
-__all__ = ["AnswerCount", "Delivery", "KeptRecipient", "Recipients"]
+__all__ = ["AnswerCount", "Answers", "Delivery", "KeptRecipient", "Recipients"]
 _MOST = 500  # recipients on a page
 _HOUR = 3_600.0
 
@@ -37,14 +37,20 @@ class Recipients:
 
 @immutable
 class Delivery:
-    """What became of a mailing: recipients of what is stored by domain and answer, and what waits to be sent."""
+    """What became of a mailing: how many recipients have which state, and what waits to be sent."""
 
     mailing: MailingView
     tally: Tally
-    inside: tuple[AnswerCount, ...]
-    outside: tuple[AnswerCount, ...]
     queue: tuple[QueuedRelease, ...]
     pace: Pace  # of this mailing, in the last hour in which it was sent
+
+
+@immutable
+class Answers:
+    """Recipients of what is stored of a mailing by domain and answer; the same for as long as the tally is the same."""
+
+    inside: tuple[AnswerCount, ...]
+    outside: tuple[AnswerCount, ...]
 
 
 def recipients(ctx: VerbContext, number: int, sought: Recipients) -> ListPage[KeptRecipient]:
@@ -102,18 +108,28 @@ def delivery(ctx: VerbContext, number: int) -> Delivery:
     """Return what became of a mailing, for somebody who may see it; raises NotFound."""
     mailing = _visible(ctx, number)
     connection, key = ctx.connection, mailing.key
-    agencies = {id: agency.domains for id, agency in ctx.ruleset.agencies.items()}
-    domains = Domains(agencies, ctx.ruleset.domains, ctx.ruleset.outside)
-    found = deliveries.answers_of(connection, key)
-    is_inside = {each.domain: domains.place(each.domain)[0] for each in found}
     sent = deliveries.batches_sent_of(connection, key)
     return Delivery(
         mailing,
         tallies.tallies_of(connection, [key]).get(key, NOTHING),
-        tuple(each for each in found if is_inside[each.domain]),
-        tuple(each for each in found if not is_inside[each.domain]),
         tuple(deliveries.queued_of(connection, key)),
         deliveries.pace_of(connection, sent, ctx.now - _HOUR),
+    )
+
+
+def answers(ctx: VerbContext, number: int) -> Answers:
+    """Return the recipients of a mailing by domain and answer, for somebody who may see it, which reads them all.
+
+    Raises NotFound.
+    """
+    mailing = _visible(ctx, number)
+    agencies = {id: agency.domains for id, agency in ctx.ruleset.agencies.items()}
+    domains = Domains(agencies, ctx.ruleset.domains, ctx.ruleset.outside)
+    found = deliveries.answers_of(ctx.connection, mailing.key)
+    is_inside = {each.domain: domains.place(each.domain)[0] for each in found}
+    return Answers(
+        tuple(each for each in found if is_inside[each.domain]),
+        tuple(each for each in found if not is_inside[each.domain]),
     )
 
 

@@ -25,7 +25,7 @@ from gatekeeper.ledger import (
 )
 from gatekeeper.ledger.changes import Changes
 from gatekeeper.ledger.context import VerbContext, act_of
-from gatekeeper.ledger.deliveries import Delivery, KeptRecipient, Recipients
+from gatekeeper.ledger.deliveries import Answers, Delivery, KeptRecipient, Recipients
 from gatekeeper.ledger.drafts import Wanted
 from gatekeeper.ledger.lists import ListPage, Shown, Sought
 from gatekeeper.ledger.looking import VisibleCase
@@ -152,8 +152,12 @@ class LookingService:
         return self.store.writer.read(partial(surroundings.reached_lately, persons=persons, now=self.clock()))
 
     def delivery(self, number: int, by: str = "") -> Delivery:
-        """Return what became of the recipients of a mailing, by domain and answer; raises NotFound."""
+        """Return what became of the recipients of a mailing, and what waits to be sent; raises NotFound."""
         return self._see(deliveries.delivery, number, by=by)
+
+    def answers(self, number: int, by: str = "") -> Answers:
+        """Return the recipients of a mailing by domain and answer; raises NotFound."""
+        return self._see(deliveries.answers, number, by=by)
 
     def recipients(self, number: int, by: str, sought: Recipients = _EVERYBODY) -> ListPage[KeptRecipient]:
         """Return a part of a mailing's recipients for somebody who may read them, which the timeline notes first.

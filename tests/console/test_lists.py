@@ -264,13 +264,25 @@ async def test_what_became_of_a_mailing_by_domain_and_answer(scene, desk):
     refused = {20: (RecipientState.REFUSED, "550 5.1.1 <x@y>: no such user")}
     answers = partial(jobs.record_answers, batch_id=1, answers=sent | refused, now=scene.now)
     scene.store.call(answers)
-    page = browser(desk, HEAD).get("/mailings/M-1/delivery").text  # facts
-    cells = re.findall(r'<td data-name="Recipients" class="number">(\d+)</td>', page)
+    client = browser(desk, HEAD)  # facts
+    page, cells = client.get("/mailings/M-1/delivery").text, counted(client)
     assert sorted(map(int, cells)) == [1, 4, 5, 10, 10] and "550 5.1.1" in page and "queued as" in page
     assert "20 a minute in the last hour" in page and "1 message." in page
+    with statements(scene) as found:
+        assert counted(client) == cells
+    assert not any("min(batch_recipients.reply)" in each for each in found)  # nobody has answered since
+    more = {21: (RecipientState.SENT, "250 ok")}
+    scene.store.call(partial(jobs.record_answers, batch_id=1, answers=more, now=scene.now))
+    assert counted(client) != cells
     assert browser(desk, NOBODY).get("/mailings/M-1/delivery").status_code == 404
     mailing = scene.mailing()
-    assert (mailing.sent, mailing.refused) == (20, 1)
+    assert (mailing.sent, mailing.refused) == (21, 1)
+
+
+def counted(client):
+    """The numbers of recipients by domain and answer."""
+    page = client.get("/mailings/M-1/delivery").text
+    return re.findall(r'<td data-name="Recipients" class="number">(\d+)</td>', page)
 
 
 async def test_what_earlier_programs_stored_or_sent_is_counted(scene):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -24,7 +26,7 @@ from gatekeeper.console.pages.common import (
 )
 from gatekeeper.console.rendering import page
 from gatekeeper.console.words import _
-from gatekeeper.ledger.deliveries import Recipients
+from gatekeeper.ledger.deliveries import Delivery, Recipients
 from gatekeeper.ledger.service import NotAllowed, NotFound
 from gatekeeper.lifecycle import RecipientState
 
@@ -99,7 +101,22 @@ def delivery(desk: Desk, request: Request) -> Response:
     """Show what became of a mailing: by domain and answer, and what waits to be sent."""
     visitor, number = visitor_of(desk, request), request.path_params["number"]
     found = ledger_for(desk, request).delivery(number, visitor.address)
-    return page(desk, request, "delivery.html", mailing=found.mailing, delivery=found, tally=found.tally)
+    inside, outside = _answers(desk, request, found)
+    options: dict[str, Any] = {"delivery": found, "tally": found.tally, "inside": inside, "outside": outside}
+    return page(desk, request, "delivery.html", mailing=found.mailing, **options)
+
+
+def _answers(desk: Desk, request: Request, found: Delivery) -> list[list[dict[str, Any]]]:
+    """Return the recipients inside and outside by domain and answer: all are read anew only where one has an answer."""
+    ledger = ledger_for(desk, request)
+    key = ("answers", ledger.ruleset.digest, found.mailing.id, found.tally)
+    known = desk.counted.get(key)
+    if known is None:
+        counted = ledger.answers(request.path_params["number"], visitor_of(desk, request).address)
+        known = json.dumps([[asdict(each) for each in rows] for rows in (counted.inside, counted.outside)])
+        desk.counted.note(key, known)
+    answers: list[list[dict[str, Any]]] = json.loads(known)
+    return answers
 
 
 ROUTES = (
