@@ -321,8 +321,8 @@ async def test_whom_the_request_did_not_declare_and_who_got_another_this_week(sc
     await scene.send(people(40, start=10))
     page = browser(desk, CIO).get("/mailings/M-2").text
     whom = re.sub(r"<[^>]+>", " ", page.partition('id="whom">')[2].partition("</table>")[0])
-    assert re.search(r"Reached by others this week +20\b", whom), whom
-    assert re.search(r"Outside what R-1 declared +20 +Health", whom), whom
+    assert re.search(r"Already reached by others this week +20\b", whom), whom
+    assert re.search(r"Outside the declared audience +20 +R-1 *: +Health", whom), whom
     assert "/mailings/M-2/recipients?agency=DPHHS" in page
 
 

@@ -28,6 +28,7 @@ from gatekeeper.store import Database, Store, jobs
 from gatekeeper.store.db.schema import metadata
 from tests.console.browsing import served
 from tests.console.test_matrix import GIVEN, place_of, signed_in
+from tests.console.test_matrix import RULES as WITH_DELEGATES
 from tests.console.test_pages import SMALL, URL, Inline, browser, form_of, hold
 from tests.ledger.scene import CIO, DEPUTY, HEAD, SENDER, TODAY, Scene
 from tests.store.databases import lay_out, memory
@@ -221,6 +222,17 @@ async def test_nobody_decides_their_own_by_whatever_name_they_sent_it(scene, des
     several = client.post("/waiting", data=given | {"category": "other", "pick.M-1": "v"})
     assert "0 of 1 done." in client.get(several.headers["location"]).text
     assert scene.mailing().state == "held"
+
+
+async def test_nobody_decides_for_somebody_else_what_is_that_persons_own(store, tmp_path):
+    scene = Scene(store, tmp_path, WITH_DELEGATES)
+    desk = own_desk(scene)
+    await hold(scene, sender=CIO)
+    for who, status in (("stand.in@example.gov", 404), (DEPUTY, 303)):  # the delegate of an approver sees it not at all
+        client, csrf = signed_in(desk, who)
+        given = {"csrf": csrf, "key": "k", "seen": scene.mailing().version, "decision": "deny", "reason": "r"}
+        answer = client.post("/mailings/M-1/decision", data=given | {"category": "other"})
+        assert answer.status_code == status, who
 
 
 async def test_of_two_who_decide_at_once_one_does(scene, desk):
