@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
 
 import click
 
+from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.settings import BY_NAME, SETTINGS, Settings, SettingsError, read_settings
 from gatekeeper.settings.readers import read_flag
 
@@ -35,7 +35,7 @@ class Failure(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the text on standard error, without the usage lines that click adds."""
-        click.echo(f"gatekeeper: {self.message}", err=True, file=file)
+        click.echo(f"gatekeeper: {without_passwords(self.message)}", err=True, file=file)
 
 
 def setting_options(*names: str) -> Callable[[F], F]:
@@ -95,16 +95,20 @@ def settings_of(given: dict[str, Any]) -> Settings:
         raise Failure(str(error), CONFIG) from None
 
 
-# Control characters and those that turn a text around, hide it or tag it: a terminal might act on them.
-_UNSHOWN = re.compile(
-    "[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
-
-
 def print_json(document: Any) -> None:
     """Print one JSON document, with escapes for what is not seen."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
-    click.echo(_UNSHOWN.sub(lambda found: json.dumps(found[0])[1:-1], text))
+    click.echo(json_text(document, indent=2))
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """Return one JSON document, with escapes for what is not seen."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False, default=str)
+    return "".join(each if _is_shown(each) or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
+def _is_shown(character: str) -> bool:
+    """Return False for what controls a terminal, turns a text around, hides or tags it."""
+    return character.isprintable() and not "\U000e0000" <= character <= "\U000e0fff"
 
 
 def login_name() -> str:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import TextIO
 
+from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.model import Action
 from gatekeeper.settings import Ops
 
@@ -162,7 +163,8 @@ def _second(timestamp: int) -> str:
 class _Formatter(logging.Formatter):
     def __init__(self, show_address: Callable[[str], str], show_text: Callable[[str], str] = str) -> None:
         super().__init__()
-        self._show_address, self._show_text = show_address, show_text
+        self._show_address = show_address
+        self._show_text: Callable[[str], str] = lambda text: show_text(without_passwords(text))
 
     def format(self, record: logging.LogRecord) -> str:
         traced = self.formatException(record.exc_info) if record.exc_info else ""

@@ -17,6 +17,7 @@ from functools import partial
 
 from gatekeeper.lib import __version__
 from gatekeeper.lib.aio import started_threads
+from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.ops import log as transaction_log
 from gatekeeper.ops.http import OpsServer
 from gatekeeper.ops.metrics import Counters, Metrics
@@ -30,7 +31,7 @@ from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.service.office import Office
-from gatekeeper.settings import Settings, without_passwords
+from gatekeeper.settings import Settings
 from gatekeeper.store import OutageLog, gathering
 
 log = logging.getLogger("gatekeeper.main")

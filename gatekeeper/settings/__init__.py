@@ -44,7 +44,6 @@ from gatekeeper.settings.readers import (
     read_time,
     read_words,
     read_workers,
-    without_passwords,
 )
 from gatekeeper.settings.signing_in import SigningIn
 
@@ -73,7 +72,6 @@ __all__ = [
     "read_settings",
     "read_size",
     "read_time",
-    "without_passwords",
 ]
 
 

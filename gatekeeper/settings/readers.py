@@ -52,14 +52,6 @@ def read_endpoint(text: str) -> Endpoint:
     return Endpoint(host=host.strip("[]"), port=int(port), before_queue=bool(option))
 
 
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^/@\s]*)@|((?:password|passwd|pwd)=)[^&\s,]+", re.IGNORECASE)
-
-
-def without_passwords(text: str) -> str:
-    """Return a text for people and logs: where an address in it has a password, three stars stand for that."""
-    return _PASSWORD.sub(lambda found: f"{found[3]}***" if found[3] else f"{found[1]}:***@", text)
-
-
 def is_local(place: Endpoint) -> bool:
     """Return True where only this machine reaches an address."""
     return bool(place.path) or place.host in ("127.0.0.1", "::1", "localhost")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -20,6 +19,7 @@ from gatekeeper.cli.common import (
     USAGE,
     Failure,
     json_option,
+    json_text,
     login_name,
     print_json,
     setting_options,
@@ -161,7 +161,7 @@ def search(
         print_json({"records": found, "scope": _SCOPE, "damaged": history.damaged})
         return
     for one in found:
-        click.echo(json.dumps(one, ensure_ascii=False) if acts else _line(one))
+        click.echo(json_text(one) if acts else _line(one))
     click.echo(f"{len(found)} found; {_SCOPE}" if not acts else f"{len(found)} found")
 
 

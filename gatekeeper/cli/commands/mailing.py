@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import click
 
 from gatekeeper.api.contents import reading_document
 from gatekeeper.api.mailings import export_document, export_file_name, mailing_case_document, mailing_document
-from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, print_json
+from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, json_text, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import (
     Listing,
@@ -286,7 +285,7 @@ def _write_export(service: LedgerService, copy: MailingCopy, folder: Path) -> li
             name = export_file_name(copy, batch)
             write_private_file(folder / name, service.message(batch))
             names.append(name)
-        document = json.dumps(export_document(copy), indent=2, ensure_ascii=False) + "\n"
+        document = json_text(export_document(copy), indent=2) + "\n"
         write_private_file(folder / "mailing.json", document.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise Failure(f"{folder}: {error.strerror}", CANNOT_CREATE) from None

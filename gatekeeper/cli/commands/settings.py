@@ -8,7 +8,8 @@ import click
 
 from gatekeeper.cli.common import json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.table import table
-from gatekeeper.settings import SETTINGS, without_passwords
+from gatekeeper.lib.url_passwords import without_passwords
+from gatekeeper.settings import SETTINGS
 
 
 @click.command()

@@ -11,9 +11,10 @@ from gatekeeper.cli.common import json_option, print_json, setting_options, sett
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.table import table
 from gatekeeper.lib.moments import utc_text
+from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.policy.mode import ENFORCE, OBSERVE
 from gatekeeper.service.status import Status, find_status
-from gatekeeper.settings import Settings, without_passwords
+from gatekeeper.settings import Settings
 
 _USED = ("database", "database_timeout", "rules", "next_hop", "ops", "keep_limit", "mode")
 _ANSWERS = {True: "answers", False: "takes no connection", None: "not asked: --next-hop is not set here"}

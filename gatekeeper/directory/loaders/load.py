@@ -21,6 +21,7 @@ from gatekeeper.directory.loaders.sources import SourceHistory, SourceReading, S
 from gatekeeper.directory.loaders.sql import ask_sql
 from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, read_list
 from gatekeeper.directory.snapshot import Directory, DirectoryContent
+from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.rules import ConsentSource, DirectorySpec, ListSpec, Ruleset
 
 T = TypeVar("T")
@@ -210,13 +211,13 @@ class _Files:
         ask = partial(ask_ldap, url, options, password)
         if spec.kind == "sql":
             ask = partial(ask_sql, url, options["query"], password, self._ruleset.folder)
-        name = f"directory {spec.kind} {url}"
+        name = f"directory {spec.kind} {without_passwords(url)}"
         key = f"{name} {sorted(options.items())}"
         return name, self._source_name(url, key), self._copy(name, key, ask, spec.refresh, spec.age)
 
     def _source_name(self, url: str, key: str) -> str:
         """Return a server's name as a source: its URL without the login; the second source of one URL is URL#2."""
-        scheme, slashes, rest = url.partition("://")
+        scheme, slashes, rest = without_passwords(url).partition("://")
         host, slash, path = rest.partition("/")
         name = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
         keys = self._names.setdefault(name, [])
@@ -286,8 +287,8 @@ class _Files:
     def _consent_in_database(self, source: ConsentSource) -> tuple[str, ServerCopy | None]:
         url, password = source.sql or "", self._secret(source.password_file)
         ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
-        name = f"consent sql {url}"
-        key = f"{name} {source.query}"
+        name = f"consent sql {without_passwords(url)}"
+        key = f"{name} {url} {source.query}"
         return self._source_name(url, key), self._copy(name, key, ask, None, source.age)
 
     def _mail_domain(self, path: Path) -> str:

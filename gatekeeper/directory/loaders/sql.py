@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from gatekeeper.directory.loaders.server_cache import Rows, SourceDown
 from gatekeeper.directory.loaders.text_files import DirectoryError
+from gatekeeper.lib.url_passwords import without_passwords
 
 _SECONDS = 10
 
@@ -26,7 +27,9 @@ def ask_sql(url: str, query: str, password: str, folder: Path) -> Rows:
         parsed = _with_driver(make_url(url), password, folder)
         engine = create_engine(parsed, poolclass=NullPool, connect_args=_arguments(parsed))
     except (ArgumentError, ImportError, ValueError):
-        raise DirectoryError([f"{url}: expected sqlite:///FILE or postgresql://user@host/name"]) from None
+        raise DirectoryError(
+            [f"{without_passwords(url)}: expected sqlite:///FILE or postgresql://user@host/name"]
+        ) from None
     try:
         with engine.connect() as connection:
             if parsed.get_backend_name() == "postgresql":

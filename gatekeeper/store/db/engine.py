@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gatekeeper.lib.private_files import create_private_file, make_private
+from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.store.db.clock import Clock
 from gatekeeper.store.db.errors import StoreError, StoreSetupError, translate
 from gatekeeper.store.db.schema_version import oldest_that_works, record_oldest
@@ -185,8 +186,9 @@ def _upgrade(connection: Connection) -> None:
 def _read_url(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise StoreSetupError(f"--database {text!r}: expected sqlite:///FILE or postgresql://user@host/name") from None
+    except (ArgumentError, ValueError):  # of a port that is no number
+        shown = without_passwords(text)
+        raise StoreSetupError(f"--database {shown!r}: expected sqlite:///FILE or postgresql://user@host/name") from None
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database:
         return url

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from gatekeeper.cli import main
-from gatekeeper.settings import SETTINGS, without_passwords
+from gatekeeper.lib.url_passwords import without_passwords
+from gatekeeper.settings import SETTINGS
 
 
 @pytest.fixture(autouse=True)
