@@ -73,7 +73,7 @@ MODE = """
 INSERT INTO modes (id, at, mode, "by", login, reason) VALUES (1, 1, 'observe', 'cio@example.gov', 'root', 'tried')
 """
 CHAIN = """
-INSERT INTO audit_chains (name, began_at, records, head, aged_out, checkpoint) VALUES ('gate', 1, 0, :head, 0, :head)
+INSERT INTO audit_chains (name, began_at, records, head, aged_out, checkpoint) VALUES ('gate', 1, 3, :head, 3, :head)
 """
 
 
@@ -82,7 +82,7 @@ def test_what_was_done_before_the_chain_of_acts_had_it_is_verified_from_then_on(
     """An upgrade writes it there; of terms that were given before, only the act is."""
     url = f"sqlite:///{tmp_path}/old.db" if kind == "sqlite" else request.getfixturevalue("postgres_url")
     upgrade(url, "0026")
-    head = audit_chain.root("gate", 1.0)
+    head = audit_chain.follow(audit_chain.root("gate", 1.0), [b"a", b"b", b"c"])  # which have aged out
     with Database(url, 5).engine.begin() as connection:
         connection.execute(text(MAILING), {"source": b"s"})
         connection.execute(text(PERMIT))
