@@ -40,7 +40,7 @@ NOT = ("store/migrations/", "store/db/schema.py", "look_alikes.py")  # declarati
 Work = tuple[Any, Callable[[], int], float]  # its name, what is to be done, and in how many seconds at most
 Tried = tuple[str, Place, bool, object]  # a change, whether it was seen, and how pytest ended
 _BESIDE = 2  # changes that are tried at once
-_SECONDS = 20.0  # of tests of one change
+_SECONDS = 15.0  # of tests of one change
 _AHEAD = (
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic", "hypothesis", "re2"),
     *(
