@@ -11,9 +11,9 @@ from functools import partial
 
 from gatekeeper.address import normalise
 from gatekeeper.ledger.context import LedgerError, NotFound, act_of
-from gatekeeper.ledger.signins import ENROL, Signins
+from gatekeeper.ledger.signins import ENROL, Signins, note_about
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store import Connection, accounts, audit_chain, signins
+from gatekeeper.store import Connection, accounts, signins
 from gatekeeper.store.accounts import Account
 from gatekeeper.store.events import Act
 
@@ -76,7 +76,7 @@ def _add(connection: Connection, address: str, act: Act) -> None:
         raise LedgerError(f"{address} is disabled: gatekeeper account reset {address} lets them set up a new one")
     elif found.password or accounts.list_passkeys(connection, address):
         raise LedgerError(f"{address} has an account: gatekeeper account reset {address} takes it away and begins anew")
-    _note(connection, "account added", address, act)
+    note_about(connection, "account added", address, act)
 
 
 def reset_account(sign: Signins, address: str, by: str = "") -> str:
@@ -93,7 +93,7 @@ def _reset(connection: Connection, address: str, act: Act) -> None:
     accounts.remove_credentials(connection, address)
     accounts.change(connection, address, disabled_at=None)
     signins.end_all_of(connection, address)
-    _note(connection, "account reset", address, act)
+    note_about(connection, "account reset", address, act)
 
 
 def _invite(sign: Signins, address: str, change: Callable[[Connection, str], None]) -> str:
@@ -118,8 +118,11 @@ def _disable(connection: Connection, address: str, act: Act) -> None:
         accounts.add_account(connection, Account(address, secrets.token_bytes(32), act.at))
     accounts.change(connection, address, disabled_at=act.at)
     signins.end_all_of(connection, address)
-    _note(connection, "account disabled", address, act)
+    note_about(connection, "account disabled", address, act)
 
 
-def _note(connection: Connection, what: str, address: str, act: Act) -> None:
-    audit_chain.note(connection, {"at": act.at, "act": what, "by": act.by, "login": act.login, "account": address})
+def make_link(sign: Signins, address: str, seconds: float, by: str = "") -> str:
+    """Return the token of a link by which whoever has it signs in as somebody, once. Raises StoreError."""
+    act = act_of(by, "", sign.clock())
+    sign.store.call(partial(note_about, what="account link", address=normalise(address), act=act))
+    return sign.make_link(address, seconds)

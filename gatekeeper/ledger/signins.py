@@ -10,10 +10,11 @@ from functools import partial
 
 from gatekeeper.address import normalise
 from gatekeeper.directory.domains import Domains
-from gatekeeper.ledger.context import NotAllowed, NotFound
+from gatekeeper.ledger.context import NotAllowed, NotFound, act_of
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules import Ruleset
-from gatekeeper.store import Connection, Store, accounts, signin_pins, signins
+from gatekeeper.store import Connection, Store, accounts, audit_chain, signin_pins, signins
+from gatekeeper.store.events import Act
 from gatekeeper.store.signin_pins import Pin
 from gatekeeper.store.signins import Proof, SessionView, SigninLink
 
@@ -128,15 +129,21 @@ class Signins:
         """End the session of a token. Raises StoreError."""
         self.store.call(partial(signins.end, token=signins.hashed(token)))
 
-    def end_of(self, address: str | None, key: str) -> SessionView:
+    def end_of(self, address: str | None, key: str, by: str = "") -> SessionView:
         """End one of somebody's sessions, or of anybody's for None; return it. Raises NotFound, StoreError.
 
-        Args: `key` is its hash in hexadecimal.
+        Args: `key` is its hash in hexadecimal; `by` is the admin who ends somebody else's.
         """
         found = next((one for one in self.sessions(address) if one.token.hex() == key), None)
         if found is None:
             raise NotFound("no such session: expected one of those on the page; it may have ended")
-        self.store.call(partial(signins.end, token=found.token))
+
+        def end(connection: Connection) -> None:
+            signins.end(connection, found.token)
+            if by:
+                note_about(connection, "session ended", found.address, act_of(by, "", self.clock()))
+
+        self.store.call(end)
         return found
 
     def end_of_issuer(self, issuer: str, subject: str | None, sid: str | None) -> int:
@@ -203,10 +210,22 @@ class Signins:
         """Return all pins by address. Raises StoreError."""
         return self.store.writer.read(signin_pins.pins)
 
-    def unpin(self, address: str) -> None:
+    def unpin(self, address: str, by: str = "") -> None:
         """Remove the pin of an address, which the next sign-in pins anew. Raises NotFound, StoreError."""
-        if not self.store.call(partial(signin_pins.unpin, address=address)):
+
+        def remove(connection: Connection) -> bool:
+            found = signin_pins.unpin(connection, address)
+            if found:
+                note_about(connection, "pin removed", address, act_of(by, "", self.clock()))
+            return found
+
+        if not self.store.call(remove):
             raise NotFound(f"{address}: nobody's name is pinned to it")
+
+
+def note_about(connection: Connection, what: str, address: str, act: Act) -> None:
+    """Write an act about somebody's account to the chain of acts."""
+    audit_chain.note(connection, {"at": act.at, "act": what, "by": act.by, "login": act.login, "account": address})
 
 
 def _begin(connection: Connection, session: SessionView) -> None:

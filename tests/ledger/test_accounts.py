@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatekeeper.audit.history import History
 from gatekeeper.ledger import accounts, credentials, passwords
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.credentials import NewPassword, Passkey, WrongCode
@@ -267,3 +268,22 @@ def test_no_more_than_two_are_hashed_at_once(monkeypatch):
     monkeypatch.setattr(passwords, "_WAIT", 0.01)
     with passwords._turn(), passwords._turn(), pytest.raises(passwords.Busy):
         passwords.is_password(None, "x")
+
+
+# -- what is recorded ----------------------------------------------------------------------------------------------
+
+
+def test_what_is_done_to_accounts_and_sign_ins_is_in_the_chain_of_acts(sign, store):
+    """Whoever lets somebody sign in, or keeps them from it, can be told later."""
+    accounts.add_account(sign, CIO, "admin@example.gov")
+    accounts.reset_account(sign, CIO, "admin@example.gov")
+    accounts.disable_account(sign, CIO)
+    accounts.make_link(sign, CIO, 60.0)
+    found = [act for act in History(store, 0, 1e12).acts() if "account" in act]
+    assert [(act["act"], act["by"], act["account"]) for act in found] == [
+        ("account added", "admin@example.gov", CIO),
+        ("account reset", "admin@example.gov", CIO),
+        ("account disabled", "", CIO),
+        ("account link", "", CIO),
+    ]
+    assert all(act["login"] for act in found)

@@ -96,7 +96,7 @@ def link(address: str, hours: float, as_json: bool, **given: Any) -> None:
     whose, settings = _address(address), settings_of(given)
     base = _base(settings)
     with open_store(settings) as store:
-        token = Signins(store, clock=store.now).make_link(whose, hours * 3_600)
+        token = accounts.make_link(Signins(store, clock=store.now), whose, hours * 3_600)
     found = {"address": whose, "link": f"{base}{PATHS[START]}{token}", "hours": hours}
     print_json(found) if as_json else click.echo(found["link"])
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.common import DATA_ERROR, Failure, json_option, login_name, print_json, setting_options, settings_of
 from gatekeeper.cli.database import open_store
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.table import table
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.store import jobs
+from gatekeeper.store import Connection, audit_chain, jobs
 
 
 @click.group(cls=Verbs, invoke_without_command=True)
@@ -31,7 +31,7 @@ def queue(as_json: bool, **given: Any) -> None:
 def retry(number: int | None, as_json: bool, **given: Any) -> None:
     """Have what waits for a further try tried at once: all of it, or the one with this ID."""
     with open_store(settings_of(given)) as store:
-        tried = store.call(partial(jobs.retry, now=store.now(), number=number))
+        tried = store.call(partial(_retry, now=store.now(), number=number))
     if number is not None and not tried:
         raise Failure(
             f"{number}: expected the id of what waits for a further try, as `gatekeeper queue` has it", DATA_ERROR
@@ -40,6 +40,14 @@ def retry(number: int | None, as_json: bool, **given: Any) -> None:
         print_json({"tried": tried})
     else:
         click.echo(f"{tried} are tried now" if tried else "nothing waits for a further try")
+
+
+def _retry(connection: Connection, now: float, number: int | None) -> int:
+    tried = jobs.retry(connection, now, number)
+    if tried:
+        act = {"at": now, "act": "queue retry", "login": login_name(), "job": number, "jobs": tried}
+        audit_chain.note(connection, act)
+    return tried
 
 
 def _list(as_json: bool, given: dict[str, Any]) -> None:

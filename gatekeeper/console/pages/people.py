@@ -68,7 +68,7 @@ def _admin_form(desk: Desk, request: Request) -> tuple[str, str, dict[str, str]]
 def end_session(desk: Desk, request: Request) -> Response:
     """End anybody's session."""
     token, by, _form = _admin_form(desk, request)
-    ended = desk.signins.end_of(None, request.path_params["key"])
+    ended = desk.signins.end_of(None, request.path_params["key"], by)
     _note(request, "session ended", ended.address, by)
     desk.said.note(token, _("A session of %(who)s has ended.") % {"who": ended.address})
     return to(_HOME)
@@ -79,7 +79,7 @@ def unpin(desk: Desk, request: Request) -> Response:
     token, by, form = _admin_form(desk, request)
     require_fresh(desk, request, _HOME)
     address = form.get("address", "")
-    desk.signins.unpin(address)
+    desk.signins.unpin(address, by)
     _note(request, "pin removed", address, by)
     desk.said.note(token, _("Whoever signs in as %(who)s next at the issuer has the address.") % {"who": address})
     return to(_HOME)
