@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import field
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -32,6 +33,9 @@ from gatekeeper.lib.immutable import immutable
 DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 QUEUE_KINDS = ("release", "dsn", "notice")
 DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
+LISTENERS, RELOADS, AUDITED = ("smtp", "milter"), ("ok", "failed"), ("written", "lost")
+OBSERVED = "observe"  # the action of a rule that is only watched
+NOBODYS = "none"  # the agency of senders that are of none
 RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -43,8 +47,20 @@ class LedgerSummary:
     queue: Mapping[str, int] = field(default_factory=dict)  # kind (release, report, notice) -> mails that wait
     oldest_held_seconds: float = 0.0  # 0 where nothing is held
     sources: Mapping[str, tuple[int, str]] = field(default_factory=dict)  # of the directory: entries, and state
+    queue_ages: Mapping[str, float] = field(default_factory=dict)  # kind -> seconds that its oldest mail waits
+    requests: Mapping[str, int] = field(default_factory=dict)  # state -> number of requests
     kept: int = 0  # octets of stored messages
     keep_limit: int = 0  # of which there may be so many; 0 for no limit
+
+
+@immutable
+class Vocabulary:
+    """The words that labels can have, of rooms that this one does not know."""
+
+    verdicts: tuple[str, ...]
+    next_hop_errors: tuple[str, ...]
+    stages: tuple[str, ...]
+    refusals: tuple[str, ...]
 
 
 class Counters:
@@ -101,6 +117,54 @@ class Counters:
             multiprocess_mode="livesum",
         )
         self._content_of = {where: self._content.labels(where) for where in ("memory", "disk")}
+        self._reloaded = Gauge(
+            "gatekeeper_ruleset_last_reload_successful",
+            "1 where the last attempt to load the ruleset went well.",
+            registry=registry,
+            multiprocess_mode="livemax",  # one process of a gate says so
+        )
+        self._refused = Counter(
+            "gatekeeper_refused",
+            "What was refused before any rule was asked.",
+            ["listener", "stage", "reason"],
+            registry=registry,
+        )
+        self._agencies = Counter(
+            "gatekeeper_agency_mailings",
+            "Messages of numbered mailings, by the agency of their sender.",
+            ["agency", "verdict"],
+            registry=registry,
+        )
+
+    def begin(self, vocabulary: Vocabulary) -> None:
+        """Begin all counters at 0, with all values of their labels: an alert sees no rise of what is not there yet."""
+        for listener, verdict in product(LISTENERS, vocabulary.verdicts):
+            self._messages_of(listener, verdict)
+        for verdict in vocabulary.verdicts:
+            self._observed_of(verdict)
+        for kind in vocabulary.next_hop_errors:
+            self._next_hop_errors.labels(kind)
+        for labels in product(LISTENERS, vocabulary.stages, vocabulary.refusals):
+            self._refused.labels(*labels)
+        for result in RELOADS:
+            self._reloads.labels(result)
+        for result in AUDITED:
+            self._audited.labels(result)
+
+    def expect(self, rules: Iterable[tuple[str, str]], agencies: Iterable[str], verdicts: Iterable[str]) -> None:
+        """Begin the counters of rules (id and action) and of agencies at 0, as a ruleset has them."""
+        for rule, action in rules:
+            self._rule_hits_of(rule, action)
+        for labels in product((*agencies, NOBODYS), verdicts):
+            self._agencies.labels(*labels)
+
+    def refused(self, listener: str, stage: str, reason: str) -> None:
+        """Count what was refused before any rule was asked; `stage` and `reason` are words of smtp/refusals.py."""
+        self._refused.labels(listener, stage, reason).inc()
+
+    def agency_mailing(self, agency: str | None, verdict: str) -> None:
+        """Count a message of a numbered mailing; `agency` is the id of its sender's."""
+        self._agencies.labels(agency or NOBODYS, verdict).inc()
 
     def content(self, where: str, octets: int) -> None:
         """Add octets of large messages that are in `memory` or on `disk`; negative where some are gone."""
@@ -140,6 +204,7 @@ class Counters:
     def reload(self, went_well: bool) -> None:
         """Count an attempt to load the ruleset (policy M7); after a bad one the last good one stays in force."""
         self._reloads.labels("ok" if went_well else "failed").inc()
+        self._reloaded.set(went_well)
 
 
 class Gauges:
@@ -259,6 +324,10 @@ class _Ledger(Collector):
 def _families(summary: LedgerSummary | None) -> list[Metric]:
     mailings = GaugeMetricFamily("gatekeeper_mailings", "Numbered mailings by state.", labels=["state"])
     queue = GaugeMetricFamily("gatekeeper_queue", "Mails that wait to be sent, by kind.", labels=["kind"])
+    waits = GaugeMetricFamily(
+        "gatekeeper_queue_oldest_seconds", "Age of the mail that waits longest, by kind.", labels=["kind"]
+    )
+    requests = GaugeMetricFamily("gatekeeper_requests", "Requests by state.", labels=["state"])
     oldest = GaugeMetricFamily("gatekeeper_oldest_held_seconds", "Age of what has been held longest; 0 for nothing.")
     kept = GaugeMetricFamily("gatekeeper_kept_bytes", "Octets of messages that are kept.")
     most = GaugeMetricFamily("gatekeeper_keep_limit_bytes", "Octets of messages that may be kept; 0 for no limit.")
@@ -269,8 +338,11 @@ def _families(summary: LedgerSummary | None) -> list[Metric]:
             mailings.add_metric([state], number)
         for kind, number in sorted(summary.queue.items()):
             queue.add_metric([kind], number)
+            waits.add_metric([kind], summary.queue_ages.get(kind, 0.0))
+        for state, number in sorted(summary.requests.items()):
+            requests.add_metric([state], number)
         oldest.add_metric([], summary.oldest_held_seconds)
-    return [mailings, queue, oldest, kept, most, *_source_families(summary.sources if summary else {})]
+    return [mailings, queue, waits, oldest, requests, kept, most, *_source_families(summary.sources if summary else {})]
 
 
 def _source_families(sources: Mapping[str, tuple[int, str]]) -> list[Metric]:

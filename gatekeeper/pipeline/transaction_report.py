@@ -11,7 +11,7 @@ from gatekeeper.audit.recorder import Auditor
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 from gatekeeper.ops import log
-from gatekeeper.ops.metrics import Counters
+from gatekeeper.ops.metrics import OBSERVED, Counters
 from gatekeeper.pipeline.pipeline import TransactionRun
 from gatekeeper.rules import observed
 
@@ -37,11 +37,13 @@ class Reporter:
             return
         self.counts.message(transaction.listener, action.value)
         self.counts.decision(seconds, len(transaction.recipients))
+        if run.outcome and run.outcome.mailing and run.arrival:
+            self.counts.agency_mailing(run.arrival.source.agency, action.value)
         for reason in run.outcome.verdict.reasons if run.outcome else ():
             self.counts.rule_hit(reason.rule, reason.action.value)
         watched = _watched(run)
         for rule in watched:
-            self.counts.rule_hit(rule, "observe")
+            self.counts.rule_hit(rule, OBSERVED)
         would_be = _would_be(run)
         if would_be:
             self.counts.observed(would_be.value)

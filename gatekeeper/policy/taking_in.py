@@ -159,6 +159,9 @@ class _Listener:
     def note_put_off(self, sender: str, replies: Mapping[str, Reply]) -> None:
         """Nobody is put off."""
 
+    def refused(self, stage: str, reply: Reply) -> None:
+        """Nothing is counted."""
+
     def may_xforward(self, peer: str) -> bool:
         return False
 

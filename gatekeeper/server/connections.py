@@ -20,6 +20,11 @@ _TOO_MANY = reply(421, "too many connections from your address, try again later"
 GONE = "unknown"
 
 T = TypeVar("T")
+OnRefused = Callable[[str, Reply], None]  # called with a stage of refusals.STAGES, and the reply
+
+
+def uncounted(stage: str, reply: Reply) -> None:
+    """Do nothing, where refusals are not counted."""
 
 
 def membership_test(networks: tuple[Network, ...]) -> Callable[[str], bool]:
@@ -45,8 +50,8 @@ class ListenerConnection(Protocol):
 class Connections:
     """The connections of one listener, and the tasks that they have begun."""
 
-    def __init__(self, settings: Listening, most_per_client: int) -> None:
-        self.settings = settings
+    def __init__(self, settings: Listening, most_per_client: int, refused: OnRefused) -> None:
+        self.settings, self.refused = settings, refused
         self._most_per_client = most_per_client
         self._may_connect = membership_test(settings.clients)
         self._connections: dict[
@@ -69,7 +74,9 @@ class Connections:
     def add(self, connection: ListenerConnection) -> Reply | None:
         """Register a connection, or return the reply that it is refused with."""
         refusal = self._refusal(connection.peer)
-        if refusal is None:
+        if refusal is not None:
+            self.refused("connect", refusal)
+        else:
             peer = self._connections[connection] = connection.peer
             self._per_client[peer] += 1
             if self._closed:

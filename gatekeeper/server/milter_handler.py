@@ -14,6 +14,7 @@ from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
 from gatekeeper.message.release_token import TOKEN_FIELD, token_of
 from gatekeeper.milter.session import Conclusion, Message, with_final_crlf
 from gatekeeper.model import Transaction
+from gatekeeper.server.connections import OnRefused
 from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.spool import LARGE, Spool
 from gatekeeper.settings import Listening, contains
@@ -37,6 +38,7 @@ class MilterHandler:
     settings: Listening
     pipeline: ListenerPipeline
     obstacle: Callable[[], Reply | None]
+    refused: OnRefused
 
     async def judge(self, message: Message, peer: str) -> Conclusion:
         """Judge a message. Args: `peer` is the MTA's IP address, "" on a unix socket."""
@@ -46,11 +48,9 @@ class MilterHandler:
             message.pieces.clear()  # which gives back its memory
 
     async def _judged(self, message: Message, peer: str) -> Conclusion:
-        refusal = self.obstacle() or self._fault(message)
-        if refusal:
-            return Conclusion(refusal)
-        content = await _content(message)
+        content = self.obstacle() or self._fault(message) or await _content(message)
         if isinstance(content, Reply):
+            self.refused("data", content)
             return Conclusion(content)
         return await self._passed(self._transaction(message, content, peer))
 

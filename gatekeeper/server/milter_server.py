@@ -15,7 +15,7 @@ from typing import Any
 from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
 from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
-from gatekeeper.server.connections import GONE, Connections
+from gatekeeper.server.connections import GONE, Connections, OnRefused, uncounted
 from gatekeeper.server.milter_handler import MilterHandler
 from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.sockets import Acceptor
@@ -35,7 +35,8 @@ class MilterListener:
     """Takes in messages from MTAs by the milter protocol.
 
     Args: `pipeline` decides; `obstacle` returns the reply while no mail can be taken, such as 452 4.3.1; `contents` is
-    the memory for large messages, shared with other listeners.
+    the memory for large messages, shared with other listeners; `refused` is called with what is refused before any rule
+    is asked.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class MilterListener:
         pipeline: ListenerPipeline,
         obstacle: Callable[[], Reply | None],
         contents: ContentSpool | None = None,
+        refused: OnRefused = uncounted,
     ) -> None:
         self._settings = settings
-        self.connections = Connections(settings, settings.max_connections)  # an MTA has one for each of its own clients
-        self.handler = MilterHandler(settings, pipeline, obstacle)
+        self.connections = Connections(settings, settings.max_connections, refused)  # an MTA has one for each client
+        self.handler = MilterHandler(settings, pipeline, obstacle, refused)
         self._contents = contents or ContentSpool(settings.memory_for_content)
         self._acceptor: Acceptor | None = None
 

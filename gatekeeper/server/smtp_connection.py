@@ -29,12 +29,14 @@ from gatekeeper.server.receive_buffer import ReceiveBuffer
 from gatekeeper.server.smtp_server import SmtpServer
 from gatekeeper.smtp import wanted
 from gatekeeper.smtp.client_identity import ClientIdentity
+from gatekeeper.smtp.refusals import reason_of
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.smtp.session import Session
 from gatekeeper.smtp.session_replies import EARLY, FAULT, GOING_DOWN, TOO_SLOW
 
 log = logging.getLogger("gatekeeper.smtp")
 
+_COUNTED = ("slow", "fault")  # of last replies; the session and the registry of connections count theirs
 _NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _LINGER_SECONDS = 3.0  # a silent client is waited for, once the service ends
 _TURNS = 2  # of the loop, in which what a client sends without waiting for the greeting is read
@@ -354,6 +356,8 @@ class SmtpConnection(SMTP):
         """Send a last reply and close at once: at the deadline, or where the service ends."""
         self.closing, self._take = True, _ignore
         if self._out is not None and not self._out.is_closing():
+            if reason_of(farewell) in _COUNTED:
+                self._server.refused("command", farewell)
             self._session.replies.append(farewell.encode())
             self._write_replies()
             self._hang_up()

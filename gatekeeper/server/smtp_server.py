@@ -11,7 +11,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.model import Transaction
 from gatekeeper.ops.log import Address, event
-from gatekeeper.server.connections import Connections, ListenerConnection, membership_test
+from gatekeeper.server.connections import Connections, ListenerConnection, OnRefused, membership_test, uncounted
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.spool import ContentSpool
 from gatekeeper.settings import TRUST, Listening
@@ -45,7 +45,8 @@ class MailAcceptance:
     Args: `sender_allowed` tells by MAIL FROM (never the null sender) whose mail is accepted; `obstacle` returns the
     reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk; `is_ours` tells of a recipient's
     address that the gate itself answers, so that no next hop is asked about it; `has_own` tells whether there are such
-    addresses at all; `is_unknown` tells of an inside address that does not exist, which is refused with --rcpt trust.
+    addresses at all; `is_unknown` tells of an inside address that does not exist, which is refused with --rcpt trust;
+    `on_refused` is called with what is refused before rules are asked.
     """
 
     sender_allowed: Callable[[str], bool]
@@ -53,6 +54,7 @@ class MailAcceptance:
     is_ours: Callable[[str], bool] = lambda address: False
     has_own: Callable[[], bool] = lambda: True
     is_unknown: Callable[[str], bool] = lambda address: False
+    on_refused: OnRefused = uncounted
 
 
 class SmtpServer(Connections):
@@ -66,7 +68,7 @@ class SmtpServer(Connections):
         acceptance: MailAcceptance,
         contents: ContentSpool,
     ) -> None:
-        super().__init__(settings, settings.max_connections_per_client)
+        super().__init__(settings, settings.max_connections_per_client, acceptance.on_refused)
         self.next_hop, self.pipeline, self.contents = next_hop, pipeline, contents
         self.hostname, self.has_tls = settings.hostname, bool(settings.tls_cert)
         self.max_commands, self.max_recipients = settings.max_commands, settings.max_recipients

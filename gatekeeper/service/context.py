@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.delivery import NextHop
-from gatekeeper.ops.metrics import Counters
+from gatekeeper.delivery.errors import KINDS
+from gatekeeper.model import Action
+from gatekeeper.ops.metrics import OBSERVED, Counters, Vocabulary
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import Mode
 from gatekeeper.settings import Settings, Storing
+from gatekeeper.smtp.refusals import REASONS, STAGES
 from gatekeeper.store import Database, KeepLimits, Store
+
+_VOCABULARY = Vocabulary(tuple(map(str, Action)), KINDS, STAGES, REASONS)
 
 
 def make_store(storing: Storing, connections: int) -> Store:
@@ -31,10 +36,18 @@ class ProcessContext:
         """
         self.settings, self.counts = settings, counts
         self.active_policy = ActivePolicy(settings.judging.rules)
+        counts.begin(_VOCABULARY)
+        self.expect_counts()
         self.store = make_store(settings.storing, connections)
         self.mode = Mode(settings.judging.mode, self.store.now)
         self.auditor = Auditor(self.store, name, counts.audited)
         self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)
+
+    def expect_counts(self) -> None:
+        """Begin the counters of what the rules in force name."""
+        ruleset = self.active_policy.current.ruleset
+        rules = [(rule.id, OBSERVED if rule.observe else rule.action.value) for rule in ruleset.rules]
+        self.counts.expect(rules, ruleset.agencies, _VOCABULARY.verdicts)
 
     def letterhead(self) -> Letterhead:
         """Return in whose name the gate writes, by the rules in force."""

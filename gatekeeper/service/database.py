@@ -106,7 +106,16 @@ class DatabaseKeeper:
             age = self.store.now() - found.oldest_held if found.oldest_held else 0.0
             directory = {source.name: (source.entries, source.state) for source in found.sources}
             limit = self.store.limits.total or 0
-            return LedgerSummary(found.mailings, found.queue, age, directory, found.kept, limit)
+            return LedgerSummary(
+                mailings=found.mailings,
+                queue=found.queue,
+                oldest_held_seconds=age,
+                sources=directory,
+                queue_ages={kind: self.store.now() - since for kind, since in found.queued_since.items()},
+                requests=found.requests,
+                kept=found.kept,
+                keep_limit=limit,
+            )
         return None
 
 

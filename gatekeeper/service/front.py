@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from gatekeeper.address import normalise
 from gatekeeper.pipeline.pipeline import Pipeline
@@ -21,6 +22,7 @@ from gatekeeper.service.context import ProcessContext
 from gatekeeper.service.systemd import passed_sockets
 from gatekeeper.settings import Endpoint, Settings, SettingsError
 from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.refusals import reason_of
 from gatekeeper.smtp.replies import Reply
 
 log = logging.getLogger("gatekeeper.main")
@@ -60,10 +62,17 @@ class Front:
         listening = base.settings.listening
         contents = ContentSpool(listening.memory_for_content, base.counts.content)
         acceptance = MailAcceptance(
-            self._sender_allowed, self._obstacle, self._is_preflight, self._has_preflight, base.active_policy.is_unknown
+            self._sender_allowed,
+            self._obstacle,
+            self._is_preflight,
+            self._has_preflight,
+            base.active_policy.is_unknown,
+            partial(self._refused, "smtp"),
         )
         self.listener = SmtpListener(listening, base.next_hop, self.pipeline, acceptance, contents)
-        self.milter = MilterListener(listening, self.pipeline, self._obstacle, contents)
+        self.milter = MilterListener(
+            listening, self.pipeline, self._obstacle, contents, partial(self._refused, "milter")
+        )
 
     async def start(self, doors: ListenerSockets) -> None:
         """Accept connections on the sockets, which belong to the front from here on."""
@@ -80,6 +89,9 @@ class Front:
     def _sender_allowed(self, mail_from: str) -> bool:
         domains = self._base.settings.listening.sender_domains
         return is_sender_allowed(mail_from, domains, self._base.active_policy.current.directory)
+
+    def _refused(self, listener: str, stage: str, reply: Reply) -> None:
+        self._base.counts.refused(listener, stage, reason_of(reply))
 
     def _has_preflight(self) -> bool:
         return self._base.active_policy.current.ruleset.preflight is not None

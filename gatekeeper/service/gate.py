@@ -131,6 +131,7 @@ class Gate:
             self.base.counts.reload(went_well)
         if not went_well:
             return
+        self.base.expect_counts()
         if self.database_keeper.is_open:
             self._recording = asyncio.create_task(self._tell_ruleset())
         self._on_ruleset(self.ruleset)

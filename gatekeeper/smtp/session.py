@@ -101,6 +101,8 @@ class Session:
                         self._commands.feed((yield from self._read()))
             self._answer(replies.GOING_DOWN)
         except Closing as closing:
+            if not closing.reply.ok:
+                self._listener.refused("command", closing.reply)
             self._answer(closing.reply)
 
     def stop(self) -> None:
@@ -157,6 +159,7 @@ class Session:
         self._errors += 1
         if self._errors > MOST_ERRORS:
             raise Closing(replies.TOO_MANY_ERRORS)
+        self._listener.refused("command", error)
         self._answer(error)
 
     # -- hello ---------------------------------------------------------------------------------------------------
@@ -234,6 +237,7 @@ class Session:
         except ArgumentError as error:
             refused = error.reply
         if refused is not None:
+            self._listener.refused("mail", refused)
             self._answer(refused)
             return
         self._mail = MailTransaction(mail, self._identity.client(), self._listener.max_recipients)
@@ -272,12 +276,19 @@ class Session:
             self._count_command()
             self._answer(replies.SAY_MAIL)
         elif not mail.room:
-            mail.note_reply(replies.TOO_MANY_RECIPIENTS)
+            self._refuse_recipient(mail, replies.TOO_MANY_RECIPIENTS)
         elif isinstance(recipient, Reply):
-            mail.note_reply(recipient)
+            self._refuse_recipient(mail, recipient)
         else:
             put_off = mail.put_off.pop(recipient.address, None)  # once: next time the next hop may take it
-            mail.note(recipient, put_off or self._listener.answer_to(recipient.address))
+            own = None if put_off else self._listener.answer_to(recipient.address)
+            if own and not own.ok:
+                self._listener.refused("rcpt", own)
+            mail.note(recipient, put_off or own)
+
+    def _refuse_recipient(self, mail: MailTransaction, refused: Reply) -> None:
+        self._listener.refused("rcpt", refused)
+        mail.note_reply(refused)
 
     def _note_plain(self, addresses: Sequence[str]) -> None:
         """Note many recipients at once."""
@@ -373,11 +384,14 @@ class Session:
         if content is Fault.LINE_ENDS:
             yield from self._abandon()
             self.in_message = False
+            self._listener.refused("data", policy_replies.bad_content())
             raise Closing(policy_replies.bad_content())  # where it ends, what comes behind may be taken for commands
         refused = self._content_refusal(content)
         if refused or isinstance(content, Fault):
+            refused = refused or policy_replies.bad_content()
+            self._listener.refused("data", refused)
             yield from self._abandon()
-            self._end_message(refused or policy_replies.bad_content())
+            self._end_message(refused)
             return
         transaction = mail.with_content(content, self._identity, self._listener.is_authenticated(mail.client.address))
         self._mail, self._identity.forwarded = None, {}  # from here on it is not the client's to abandon

@@ -329,6 +329,12 @@ def summary(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(KINDS, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
+def oldest(connection: Connection) -> dict[str, float]:
+    """Return when the job of each kind that waits longest was queued; nothing of kinds of which none waits."""
+    query = select(jobs.c.kind, func.min(jobs.c.queued_at)).where(jobs.c.state == "due").group_by(jobs.c.kind)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def waiting_jobs(connection: Connection) -> list[dict[str, Any]]:
     """Return the jobs that wait, oldest first, for `gatekeeper queue`; `recipients` are those not sent to yet."""
     return _listed(connection, jobs.c.state == "due")

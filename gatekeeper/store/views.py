@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, or_, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, MailingState
+from gatekeeper.lifecycle import BatchState, MailingState, RequestState
 from gatekeeper.model import Counts, Reason
 from gatekeeper.store import jobs, sources
 from gatekeeper.store.db.schema import (
@@ -18,6 +18,7 @@ from gatekeeper.store.db.schema import (
     mailings,
     permit_scopes,
     permits,
+    requests,
 )
 from gatekeeper.store.jobs import in_hand
 from gatekeeper.store.kept import read_total
@@ -259,6 +260,14 @@ class LedgerCounts:
     queue: Mapping[str, int]
     sources: Sequence[sources.SourceState] = ()  # of the directory
     kept: int = 0  # octets of stored messages
+    queued_since: Mapping[str, float] = field(default_factory=dict)  # kind -> when its oldest job was queued
+    requests: Mapping[str, int] = field(default_factory=dict)  # state -> number of requests
+
+
+def _count_requests(connection: Connection) -> dict[str, int]:
+    counting = select(requests.c.state, func.count()).group_by(requests.c.state)
+    found = dict.fromkeys(RequestState, 0) | {row[0]: row[1] for row in connection.execute(counting)}
+    return {str(state): number for state, number in found.items()}
 
 
 def summarise(connection: Connection) -> LedgerCounts:
@@ -272,4 +281,6 @@ def summarise(connection: Connection) -> LedgerCounts:
         queue=jobs.summary(connection),
         sources=sources.all_sources(connection),
         kept=read_total(connection),
+        queued_since=jobs.oldest(connection),
+        requests=_count_requests(connection),
     )

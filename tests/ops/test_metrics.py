@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gatekeeper.ops.metrics import LedgerSummary, Metrics
+from gatekeeper.ops.metrics import LedgerSummary, Metrics, Vocabulary
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 FULL = LedgerSummary({"held": 2, "released": 1}, {"notice": 3}, 61.5)
@@ -104,6 +104,31 @@ def test_a_store_that_cannot_say_is_absent_rather_than_wrong():
     assert not [name for name in samples(metrics) if re.match("gatekeeper_(mailings|queue |oldest)", name)]
 
 
+def test_counters_begin_at_0_with_all_their_labels():
+    metrics = Metrics()
+    metrics.begin(Vocabulary(("relay", "hold"), ("connect", "tls"), ("mail", "rcpt"), ("size", "other")))
+    metrics.expect([("approval", "hold")], ["DOA"], ("relay", "hold"))
+    page = generate_latest(metrics.registry).decode()
+    for line in (
+        'messages_total{listener="milter",verdict="hold"} 0.0',
+        'refused_total{listener="smtp",reason="size",stage="rcpt"} 0.0',
+        'next_hop_errors_total{kind="tls"} 0.0',
+        'ruleset_reloads_total{result="failed"} 0.0',
+        'audit_records_total{result="lost"} 0.0',
+        'rule_hits_total{action="hold",rule="approval"} 0.0',
+        'agency_mailings_total{agency="DOA",verdict="hold"} 0.0',
+        'agency_mailings_total{agency="none",verdict="relay"} 0.0',
+    ):
+        assert f"gatekeeper_{line}\n" in page
+    metrics.reload(False)
+    metrics.refused("smtp", "mail", "size")
+    metrics.agency_mailing(None, "hold")
+    page = generate_latest(metrics.registry).decode()
+    assert "gatekeeper_ruleset_last_reload_successful 0.0\n" in page
+    assert 'gatekeeper_refused_total{listener="smtp",reason="size",stage="mail"} 1.0\n' in page
+    assert 'gatekeeper_agency_mailings_total{agency="none",verdict="hold"} 1.0\n' in page
+
+
 def test_two_sets_do_not_share_figures():
     one, other = Metrics(), Metrics()
     one.message("smtp", "relay")
@@ -144,4 +169,7 @@ def test_no_label_can_hold_an_address(name):
         "version",
         "python",
         "process",
+        "stage",
+        "reason",
+        "agency",
     }

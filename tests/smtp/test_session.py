@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gatekeeper.model import Recipient, Refusal, Transaction
 from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.data import ContentReader, Fault
+from gatekeeper.smtp.refusals import reason_of
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.smtp.session import Session
 from gatekeeper.smtp.session_replies import RECIPIENT_OK
@@ -50,6 +51,7 @@ class OneListener:
     has_tls: bool = True
     full: Reply | None = None
     trusts: bool = False
+    counted: list[tuple[str, str]] = field(default_factory=list)  # stage and reason of what was refused
 
     def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
         return Reply(250, (self.hostname, *offered, *(["STARTTLS"] if starttls else [])))
@@ -74,6 +76,9 @@ class OneListener:
 
     def note_put_off(self, sender: str, replies: Mapping[str, Reply]) -> None:
         pass
+
+    def refused(self, stage: str, reply: Reply) -> None:
+        self.counted.append((stage, reason_of(reply)))
 
     def may_xforward(self, peer: str) -> bool:
         return True
@@ -520,6 +525,31 @@ def test_while_no_mail_can_be_taken_mail_says_so() -> None:
     script = hello(OneListener(full=reply(452, "storage is full", "4.3.1")))
     assert script.gets(MAIL) == READ
     assert script.answers() == ["452 4.3.1 storage is full"]
+
+
+def test_what_is_refused_before_rules_are_asked_is_counted() -> None:
+    listener = OneListener(max_recipients=1)
+    script = hello(listener)
+    script.gets(b"MAIL FROM:<stranger@elsewhere.example>\r\n")
+    script.gets(b"MAIL FROM:<a b@doa.example.gov>\r\n")
+    script.gets(b"NONSENSE\r\n")
+    script.gets(
+        MAIL
+        + b"RCPT TO:<a@>\r\nRCPT TO:<unknown@doa.example.gov>\r\nRCPT TO:<a@x.example>\r\nRCPT TO:<b@x.example>\r\n"
+    )
+    assert listener.counted == [
+        *[("mail", "not-allowed"), ("mail", "address"), ("command", "syntax")],
+        *[("rcpt", "address"), ("rcpt", "unknown"), ("rcpt", "recipients")],
+    ]
+    full = OneListener(full=reply(452, "storage is full", "4.3.1"))
+    hello(full).gets(MAIL)
+    assert full.counted == [("mail", "storage")]
+    large = OneListener()
+    in_message(large).gets(Fault.SIZE)
+    assert large.counted == [("data", "size")]
+    looping = OneListener()
+    hello(looping).gets(b"GET / HTTP/1.1\r\n")
+    assert looping.counted == [("command", "limit")]
 
 
 def test_stopped_in_mid_message_it_ends_behind_it() -> None:
