@@ -167,6 +167,8 @@ class MilterConnection:
 
     async def _write(self, octets: bytes) -> None:
         if octets:
+            if self._writer.is_closing():  # uvloop raises RuntimeError where the transport is closed
+                raise ConnectionResetError("the MTA left before the answer")
             self._writer.write(octets)
             async with asyncio.timeout(self._settings.command_timeout):
                 await self._writer.drain()
