@@ -32,7 +32,7 @@ from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.service.office import Office
 from gatekeeper.settings import Settings
-from gatekeeper.store import OutageLog, gathering
+from gatekeeper.store import OutageLog, Store, gathering
 
 log = logging.getLogger("gatekeeper.main")
 GRACE = 30.0  # seconds that mail on its way has when we are told to end
@@ -97,19 +97,10 @@ class Gate:
         await self.reloader.use_store()
         self.base.mode.start(self.base.store)
         self.heartbeat.start()
-        await self._let_gathers_wait()
+        if self.front:  # the end of an office cuts no connection
+            await asyncio.to_thread(let_gathers_wait, self.base.store, self.ruleset)
         if self.office:
             await self.office.start()
-
-    async def _let_gathers_wait(self) -> None:
-        """Let gathers that were open before this start wait for the MTAs whose connections were lost."""
-        gather, store = self.ruleset.mailing.gather, self.base.store
-        if gather is None:
-            return
-        limit = gather.limit.total_seconds()
-        with OutageLog(log, "the gathers that were open").survived():
-            if waiting := await store.run(partial(gathering.wait_on, now=store.now(), limit=limit)):
-                log.info("%d gathers that were open wait on, for up to %.0f seconds", waiting, limit)
 
     async def stop(self) -> None:
         """Let what is on its way end, then close."""
@@ -183,6 +174,16 @@ class SingleProcessGate:
     def _show(self, ruleset: Ruleset) -> None:
         self.metrics.ruleset(ruleset.digest, ruleset.title, ruleset.review)
         self.metrics.processes({"gate": 1}, {"gate": ruleset.digest})
+
+
+def let_gathers_wait(store: Store, ruleset: Ruleset) -> None:
+    """Let gathers that were open before this start wait for the MTAs whose connections were lost."""
+    if ruleset.mailing.gather is None:
+        return
+    limit = ruleset.mailing.gather.limit.total_seconds()
+    with OutageLog(log, "the gathers that were open").survived():
+        if waiting := store.call(partial(gathering.wait_on, now=store.now(), limit=limit)):
+            log.info("%d gathers that were open wait on, for up to %.0f seconds", waiting, limit)
 
 
 def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, ruleset: Ruleset) -> None:

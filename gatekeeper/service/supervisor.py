@@ -22,7 +22,7 @@ from gatekeeper.service.console_process import ConsoleProcess
 from gatekeeper.service.context import make_store
 from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import ListenerSockets, open_sockets_of
-from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service
+from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service, let_gathers_wait
 from gatekeeper.service.messages import OFFICE, StartParameters
 from gatekeeper.settings import Settings
 
@@ -56,13 +56,17 @@ class Supervisor:
         if self.ops:
             self.ops.start()
         self._console = ConsoleProcess(self._settings, self._log_key, self._gauges.restart)
-        await self._database_keeper.open()  # it migrates, before several would
+        await self._database_keeper.open(self._opened)  # it migrates, before several would
         self.children = self._make_children()
         self._changed()
         for child in self.children:
             child.start()
         announce(self._settings, self._sockets, self.ops, self._ruleset)
         self._console.start()
+
+    async def _opened(self) -> None:
+        """Let open gathers wait before an office can end one."""
+        await asyncio.to_thread(let_gathers_wait, self._database_keeper.store, self._ruleset)
 
     async def stop(self) -> None:
         """Close the sockets, end the workers, then the office, which sends what they have queued."""
