@@ -152,6 +152,10 @@ class ActivePolicy:
         time.sleep(_SETTLED_SECONDS)
         return unchanged(self.path, policy, self.sources) and self._put(policy)
 
+    def is_on_disk(self) -> bool:
+        """Return True where the files are what is in force."""
+        return unchanged(self.path, self.current, self.sources)
+
     def _log_problems(self, known: tuple[str, ...]) -> None:
         """Log problems of a directory that can be used all the same; each problem once, as long as it lasts."""
         problems = [problem for problem in self.current.directory.problems if problem not in set(known)]

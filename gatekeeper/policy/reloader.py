@@ -124,6 +124,9 @@ class Reloader:
                 self.on_attempt(False)
             self._problem = str(error)
             return
-        self._problem = ""
-        if changed:
+        mended = bool(self._problem) and (changed or await asyncio.to_thread(self.active_policy.is_on_disk))
+        if mended:
+            log.info("the rules on disk can be used again")
+            self._problem = ""
+        if changed or mended:
             self.on_attempt(True)

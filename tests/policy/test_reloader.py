@@ -96,6 +96,18 @@ async def test_what_cannot_be_read_leaves_what_is_in_force_and_is_told_once(path
     assert held.current is not good and tried == [False, True]
 
 
+async def test_that_it_is_good_again_is_told_also_where_it_is_as_before(path, caplog):
+    caplog.set_level("INFO")
+    good, tried = path.read_text(), []
+    reloading = Reloader(ActivePolicy(path), tried.append)
+    for text in (good + "nonsense: 1\n", good, good + "# mended\n"):
+        path.write_text(text)
+        await reloading.poll()
+        await reloading.poll()
+    assert tried == [False, True, True]
+    assert caplog.text.count("the rules on disk can be used again") == 1
+
+
 def test_a_list_that_was_missing_is_found_when_it_comes(path):
     held = ActivePolicy(path)
     path.write_text(RULES + LIST.replace("staff.txt", "other.txt"))
