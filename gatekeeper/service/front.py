@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from gatekeeper.address import normalise
+from gatekeeper.model import Action
+from gatekeeper.ops.log import Address, event
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
 from gatekeeper.policy.taking_in import is_sender_allowed
@@ -88,7 +90,11 @@ class Front:
 
     def _sender_allowed(self, mail_from: str) -> bool:
         domains = self._base.settings.listening.sender_domains
-        return is_sender_allowed(mail_from, domains, self._base.active_policy.current.directory)
+        allowed = is_sender_allowed(mail_from, domains, self._base.active_policy.current.directory)
+        if not allowed and self._base.mode.observes:
+            self._base.counts.observed(Action.REJECT)
+            event("sender would be refused", {"from": Address(mail_from)})
+        return allowed or self._base.mode.observes
 
     def _refused(self, listener: str, stage: str, reply: Reply) -> None:
         self._base.counts.refused(listener, stage, reason_of(reply))
