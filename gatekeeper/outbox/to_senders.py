@@ -57,7 +57,7 @@ def queue_notice(connection: Connection, letterhead: Letterhead, notice: SenderN
 
     Each batch of a mailing asks for it; whom the mailing has reached, and who decides, is read for the first alone.
     """
-    name = once_name(notice.once, notice.summary.number, notice.summary.sender)
+    name = once_name(notice.once, str(notice.key), notice.summary.sender)  # ordinary mail has no number
     if jobs.was_queued(connection, name):
         return False
     summary = _as_it_is(connection, letterhead, notice, now)

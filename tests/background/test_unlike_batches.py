@@ -169,3 +169,14 @@ async def test_who_wants_no_mail_about_any_batch_gets_none(gate):  # noqa: F811
     rule(gate, "id: many, when: {users: {over: 60}}, then: hold, say: Many.")
     await gate.pass_time(21)
     assert gate.mailing().state == "held" and gate.queued() == []
+
+
+async def test_who_was_warned_on_arrival_is_not_warned_again_when_the_rest_has_been_gathered(gate):  # noqa: F811
+    """One notice a mailing, rule and sender, whether it came whole or cut."""
+    rule(gate, "id: files, when: {attachments: {over: 0}}, then: warn, say: No files.")
+    assert "queued" in (await gate.send(people(40), rest=PDF, subject="one")).text
+    for start in (60, 120):
+        assert "not sent yet" in (await gate.send(people(50, start=start), rest=PDF, subject="one")).text
+    await gate.pass_time(21)
+    assert gate.mailing().state == "open"
+    assert sorted(gate.queued()) == ["notice", "release", "release"]

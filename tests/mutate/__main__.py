@@ -40,7 +40,7 @@ NOT = ("store/migrations/", "store/db/schema.py", "look_alikes.py")  # declarati
 Work = tuple[Any, Callable[[], int], float]  # its name, what is to be done, and in how many seconds at most
 Tried = tuple[str, Place, bool, object]  # a change, whether it was seen, and how pytest ended
 _BESIDE = 2  # changes that are tried at once
-_SECONDS = 15.0  # of tests of one change
+_SECONDS, _MORE_SECONDS = 10.0, 50.0  # of tests of one change; and of more where these do not see it
 _AHEAD = (
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic", "hypothesis", "re2"),
     *(
@@ -164,16 +164,30 @@ def main() -> None:
 
 
 def run(left: list[tuple[str, Place]], end: float) -> Iterator[Tried]:
-    """Try changes; yield what came of each."""
-    who, work = WhoRuns(), []
-    for name, place in left:
-        if tests := who.of(name, place.first, place.last, _SECONDS):
-            limit = 30 + 4 * sum(who.seconds[test] for test in tests)
-            work.append(((name, place), partial(try_out, name, place, tests), limit))
+    """Try changes, first with the tests of a few seconds, then with more; yield what came of each."""
+    who = WhoRuns()
+    tests = {key_of(*each): who.of(each[0], each[1].first, each[1].last) for each in left}
+    for each in left:
+        if not tests[key_of(*each)]:
+            yield *each, False, "no test runs it"
+    begun = {key: who.first_of(names, _SECONDS) for key, names in tests.items()}
+    more = {key: begun[key] + who.first_of(names[begun[key] :], _MORE_SECONDS) for key, names in tests.items()}
+
+    def work(each: tuple[str, Place], first: int, last: int) -> Work:
+        names = tests[key_of(*each)][first:last]
+        return each, partial(try_out, *each, names), 40 + 5 * sum(who.seconds[name] for name in names)
+
+    first = [work(each, 0, begun[key_of(*each)]) for each in left if tests[key_of(*each)]]
+    unseen = []
+    for each, _, code in beside(first, end):
+        if code == 0 and more[key_of(*each)] > begun[key_of(*each)]:
+            unseen.append(work(each, begun[key_of(*each)], more[key_of(*each)]))
         else:
-            yield name, place, False, "no test runs it"
-    for (name, place), _, code in beside(work, end):
-        yield name, place, code != 0, code
+            yield *each, code != 0, code
+        if len(unseen) >= _BESIDE:
+            yield from ((*each, code != 0, code) for each, _, code in beside(unseen, float("inf")))
+            unseen = []
+    yield from ((*each, code != 0, code) for each, _, code in beside(unseen, float("inf")))
 
 
 def beside(work: list[Work], end: float) -> Iterator[tuple[Any, int, object]]:

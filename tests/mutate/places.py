@@ -26,6 +26,15 @@ _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
 _TABLE = 8  # elements from which on a set or list of strings is a table
 _LONGEST = 30  # characters of a string that is taken for a name rather than for words
 _SAID = {"log", "logging", "warnings", "logger"}  # whose calls are for people
+_SAYING = {
+    "debug",
+    "info",
+    "warning",
+    "error",
+    "exception",
+    "step",
+}  # calls that are, and the names of points to be killed at
+_OF_CODECS = {"replace", "ignore", "surrogateescape", "strict", "utf-8", "ascii", "latin-1"}
 _OF_VALUES = {"repr", "slots", "init", "compare", "frozen", "kw_only", "default_factory"}  # arguments of dataclasses
 _SYMMETRIC = {
     "min",
@@ -129,6 +138,8 @@ def _expressions(node: ast.AST, parent: ast.AST) -> Iterator[tuple[ast.expr, ast
 def _is_said(statement: ast.stmt) -> bool:
     call = statement.value if isinstance(statement, ast.Expr) else None
     call = call.value if isinstance(call, ast.Await) else call
+    if isinstance(call, ast.Call) and ast.unparse(call.func).rsplit(".", 1)[-1] in _SAYING:
+        return True
     while isinstance(call, ast.Call | ast.Attribute):
         call = call.func if isinstance(call, ast.Call) else call.value
     return isinstance(call, ast.Name) and call.id in _SAID
@@ -182,7 +193,7 @@ def _other_constants(node: ast.Constant, parent: ast.AST) -> Iterator[Change]:
     elif isinstance(value, float):
         other = value * 2 or 1.0
     elif isinstance(value, str) and 0 < len(value) <= _LONGEST and not set(" %{\n") & set(value):
-        other = value + "x"
+        other = None if value in _OF_CODECS else value + "x"
     if other is not None and not isinstance(parent, ast.FormattedValue):
         yield "constant", f"{value!r}: {other!r}", lambda: _set(node, value=other)
 

@@ -6,14 +6,16 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".mutate"
-ASKED = ("message", "rules", "delivery", "pipeline", "ledger", "store", "background", "policy", "audit")
+ASKED = (
+    *("message", "rules", "delivery", "pipeline", "ledger", "store", "background", "policy", "audit"),
+    *("server", "smtp", "console", "cli", "outbox", "notices", "directory", "api", "ops"),
+)
 _STARTS_GATES = re.compile(r"^from tests\.peers\.gate import .*\bGate\b", re.M)  # which do not see a change
 
 
@@ -56,18 +58,20 @@ class WhoRuns:
                 for module, lines in said["lines"].items():
                     self._lines.setdefault(module, {})[name] = set(lines)
 
-    def of(self, module: str, first: int, last: int, limit: float) -> list[str]:
-        """Return files whose tests run one of the lines, the likeliest to notice first, of about so many seconds."""
+    def of(self, module: str, first: int, last: int) -> list[str]:
+        """Return files whose tests run one of the lines, the likeliest to notice first."""
         known = self._lines.get(module, {})
         imported = set.intersection(*known.values()) if known else set()  # run by whoever imports the module
         asked = set(range(first, last + 1))
         found = [name for name, lines in known.items() if (lines - imported) & asked] or list(known)
-        room, stem = f"tests/{module.split('/')[1]}/", Path(module).stem
-        found.sort(key=lambda name: (stem not in name, not name.startswith(room), self.seconds[name]))
-        return list(self._within(found, limit))
+        stem = Path(module).stem
+        found.sort(key=lambda name: (stem not in name, self.seconds[name]))
+        return found
 
-    def _within(self, names: list[str], limit: float) -> Iterator[str]:
-        for name in names:
-            if limit > 0:
-                limit -= self.seconds[name]
-                yield name
+    def first_of(self, names: list[str], seconds: float) -> int:
+        """Return how many of the files are run in about so many seconds."""
+        number = 0
+        while number < len(names) and seconds > 0:
+            seconds -= self.seconds[names[number]]
+            number += 1
+        return number

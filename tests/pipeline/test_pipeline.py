@@ -244,3 +244,40 @@ async def test_a_long_header_is_read_beside_the_loop(make, monkeypatch, octets, 
     lines = b"X-Long: " + b"a\r\n " * (octets // 4)
     await pipeline.receive(message(people(2), rest=lines + b"a\r\n\r\nHello\r\n"), NextHop())
     assert [thread is not threading.main_thread() for thread in read_in] == [beside]
+
+
+async def test_what_is_decided_again_and_again_while_it_is_stored_is_put_off_in_the_end(make, store, monkeypatch):
+    """Each time somebody else decides about its mailing first; nothing is acknowledged that is not stored."""
+    kept = []
+
+    async def lost(arrival, batch):
+        kept.append(batch)
+        return False
+
+    monkeypatch.setattr(store, "keep", lost)
+    answer = await make().receive(message(people(2400), subject="enrolment"), NextHop())
+    assert str(answer).startswith("451 4.3.0") and len(kept) > 1
+
+
+async def test_what_is_decided_again_once_is_kept_the_second_time(make, store, monkeypatch):
+    real, tries = store.keep, []
+
+    async def lost_once(arrival, batch):
+        tries.append(batch)
+        return await real(arrival, batch) if len(tries) > 1 else False
+
+    monkeypatch.setattr(store, "keep", lost_once)
+    assert "Held" in (await make().receive(message(people(2400), subject="enrolment"), NextHop())).text
+    assert len(tries) == 2
+
+
+async def test_of_each_ordinary_mailing_that_is_warned_of_the_sender_is_told_once(make, store, rules):
+    """They have no number by which one could be told from another."""
+    rules.write_text(RULES.replace("when: {mass: true, attachments", "when: {attachments"))
+    for subject, text in (("lunch", b"sandwiches by the river"), ("budget", b"figures for the coming year")):
+        for start in (0, 5):
+            await make().receive(
+                message(people(3, start=start), subject=subject, rest=PDF.replace(b"hi", text).replace(b"%PDF", text)),
+                NextHop(),
+            )
+    assert queued(store) == ["notice", "notice"]
