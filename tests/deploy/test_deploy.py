@@ -84,7 +84,8 @@ def test_every_alert_is_tested_and_has_its_runbook():
     tried = {each["alertname"] for test in tests for each in test["alert_rule_test"] if each["exp_alerts"]}
     assert tried == {alert["alert"] for alert in ALERTS}
     for alert in ALERTS:
-        assert alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
+        page = "https://docs.example.gov/gatekeeper/runbook.md"
+        assert alert["annotations"]["runbook_url"] == f"{page}#{alert['alert'].lower()}"
         assert alert["alert"].lower() in anchors(PAGES["docs/runbook.md"])
 
 
