@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import insert, literal, select
 
+from gatekeeper.store.db.schema import batches
 from gatekeeper.store.unfinished import Unfinished
 from tests.ledger.scene import CIO, DEPUTY, HEAD, Scene
 from tests.store.arrivals import people
@@ -43,3 +45,23 @@ def test_what_somebody_has_begun_is_forgotten_after_thirty_days_and_no_sooner(sc
     assert service.begun(HEAD) is None and service.begun(DEPUTY).values == {"subject": "theirs again"}
     service.drop_begun(DEPUTY)
     assert service.begun(DEPUTY) is None
+
+
+async def test_who_may_read_one_batch_is_shown_that_and_who_decides_all(scene):
+    """Two senders of one mailing: each reads their own, whoever decides reads both, a stranger nothing."""
+    one, two = "news@doa.example.gov", "clerk@doa.example.gov"
+    held = scene.message(people(240), sender=one)
+    await scene.pipeline.receive(held, scene.hop)
+    key = scene.mailing().key
+    scene.store.call(lambda c: c.execute(insert(batches).from_select(*_another(key, two))))
+    looked = {by: scene.service.look(1, by) for by in (one, CIO)}
+    assert [len(each.readable) for each in looked.values()] == [1, 2]
+    assert looked[one].readable[0].owners == (one,) and looked[one].is_own and not looked[CIO].is_own
+
+
+def _another(key, owner):
+    """The mailing's batch once more, of somebody else."""
+    own = {"id": 9_999, "owners": [owner], "identity": b"\2" * 16}
+    columns = list(batches.c)
+    values = [literal(own[each.name], each.type).label(each.name) if each.name in own else each for each in columns]
+    return [each.name for each in columns], select(*values).where(batches.c.mailing_id == key)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from sqlalchemy import update
 
 from gatekeeper.ledger.service import Exempted, LedgerError, Terms
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.message import read_facts
 from gatekeeper.model import Scope
 from gatekeeper.store import batch_views
+from gatekeeper.store.db.schema import permit_uses
+from gatekeeper.store.permit_uses import give_back
 from tests.ledger.scene import CIO, RULES, SENDER, TODAY, Scene
 from tests.store.arrivals import people
 
+DAY = 86_400.0
 TEXT = b"Dear colleagues, this year the enrolment for health insurance opens early and closes sooner than before.\r\n"
 
 
@@ -138,6 +142,25 @@ async def test_what_comes_after_one_of_two_permits_is_revoked_is_held_for_that_r
     assert "Held" in (await send(scene, letter(A), people(20, start=300))).text
     assert [reason.rule for reason in scene.mailing().reasons] == [rule]
     assert scene.permit(3 - revoked).state == "in force"
+
+
+async def test_of_two_mailings_of_a_permit_one_that_goes_back_gives_back_one_use(scene):
+    """And only where nothing of it was sent."""
+    scene.ask()
+    scene.service.approve_request(1, CIO, terms=Terms(uses=3))
+    for number in range(2):
+        assert (
+            "queued"
+            in (await scene.send(text=b"words of mailing %d alone " % number * 9, subject="Open enrolment")).text
+        )
+        scene.now += 1.1 * DAY
+    assert (scene.permit().used, scene.permit().mailings) == (2, ("M-1", "M-2"))
+    held = scene.mailing(2)
+    scene.store.call(partial(give_back, mailing_id=held.key, now=scene.now))
+    assert scene.permit().used == 2, "it was sent"
+    scene.store.call(lambda c: c.execute(update(permit_uses).values(relayed=0)))
+    scene.store.call(partial(give_back, mailing_id=held.key, now=scene.now))
+    assert (scene.permit().used, scene.permit().mailings, scene.permit().state) == (1, ("M-1",), "in force")
 
 
 # -- a resend of what was released -------------------------------------------------------------------------------

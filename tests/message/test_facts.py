@@ -273,3 +273,10 @@ def test_a_subject_behind_invisible_characters_is_a_subject(hiding):
     content = message("From: a@example.gov", f"Subject: {hiding * 2000}Enrolment", "", "text")
     assert "Enrolment" in (read_facts(content).subject or "")
     assert read_facts(message("From: a@example.gov", f"Subject: {hiding * 2000}", "", "text")).subject is None
+
+
+def test_a_field_beyond_the_limit_is_not_read():
+    """What is read must not hang on how much there is: what is beyond a limit decides nothing."""
+    content = b"From: a@example.gov\r\nTo: b@example.gov\r\nSubject: beyond\r\n\r\nx\r\n"
+    assert read_facts(content, Limits(fields=3)).subject == "beyond"
+    assert read_facts(content, Limits(fields=2)).subject is None

@@ -140,15 +140,13 @@ def main() -> None:
     reading.add_argument("--again", action="store_true", help="try survivors again, after tests were written")
     given = reading.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    end = time.monotonic() + given.seconds
+    end = time.monotonic() + given.seconds  # a third of it at most to ask which tests run what
     for module in _AHEAD:  # what no change is in, once for all
         importlib.import_module(module)
     (FOLDER / "runs").mkdir(exist_ok=True)
     unasked = [name for name in test_files() if not noted(name).exists()]
-    for name, _, how in beside([(name, partial(ask, name), 300.0) for name in unasked], end):
+    for name, _, how in beside([(name, partial(ask, name), 300.0) for name in unasked], end - 0.7 * given.seconds):
         print(f"asked {name}: {how}")
-    if any(not noted(name).exists() for name in test_files()) and time.monotonic() > end:
-        return
     results = FOLDER / "results.jsonl"
     known = (
         {each["key"]: each for each in map(json.loads, results.read_text().splitlines())} if results.exists() else {}

@@ -248,6 +248,10 @@ CHANGES = {
     "an approval that nobody gave any more": (change(events, APPROVED, by=None, login=None), "it is gone"),
     "an act gone": (remove(events, DENIED), f"(denied by {CIO}): it is gone"),
     "an act of nobody": (lambda c: c.execute(insert(events).values(**EVENT)), "it is not in the chain of acts"),
+    "an act of an operator that was none": (
+        lambda c: c.execute(insert(events).values(at=1.0, act="approved", login="root")),
+        "(approved by root): it is not in the chain of acts",
+    ),
     "an act of nobody under a number that is free": (
         lambda c: c.execute(insert(events).values(id=-5, **EVENT)),
         "events: the acts of 0 have aged out, and 1 have none",
