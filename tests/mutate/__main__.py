@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -41,18 +42,9 @@ Work = tuple[Any, Callable[[], int], float]  # its name, what is to be done, and
 Tried = tuple[str, Place, bool, object]  # a change, whether it was seen, and how pytest ended
 _BESIDE = 2  # changes that are tried at once
 _SECONDS, _MORE_SECONDS = 10.0, 50.0  # of tests of one change; and of more where these do not see it
-_AHEAD = (
+_AHEAD = (  # modules of others, imported once for all changes
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "alembic", "hypothesis", "re2"),
-    *(
-        "pytest_asyncio",
-        "aiosmtpd.smtp",
-        "dns.resolver",
-        "yaml",
-        "holidays",
-        "jsonschema",
-        "uvloop",
-        "prometheus_client",
-    ),
+    *("pytest_asyncio", "aiosmtpd.smtp", "dns.resolver", "yaml", "holidays", "jsonschema", "uvloop"),
 )
 
 
@@ -141,16 +133,15 @@ def main() -> None:
     given = reading.parse_args()
     FOLDER.mkdir(exist_ok=True)
     end = time.monotonic() + given.seconds  # a third of it at most to ask which tests run what
-    for module in _AHEAD:  # what no change is in, once for all
+    for module in _AHEAD:
         importlib.import_module(module)
     (FOLDER / "runs").mkdir(exist_ok=True)
-    unasked = [name for name in test_files() if not noted(name).exists()]
-    for name, _, how in beside([(name, partial(ask, name), 300.0) for name in unasked], end - 0.7 * given.seconds):
+    unasked = deque((name, partial(ask, name), 300.0) for name in test_files() if not noted(name).exists())
+    for name, how in beside(unasked, end - 0.7 * given.seconds):
         print(f"asked {name}: {how}")
     results = FOLDER / "results.jsonl"
-    known = (
-        {each["key"]: each for each in map(json.loads, results.read_text().splitlines())} if results.exists() else {}
-    )
+    results.touch()
+    known = {each["key"]: each for each in map(json.loads, results.read_text().splitlines())}
     wanted = chosen(given.seed, given.places, given.only)
     left = [each for each in wanted if key_of(*each) not in known or (given.again and not known[key_of(*each)]["seen"])]
     with results.open("a") as file:
@@ -163,41 +154,36 @@ def main() -> None:
 
 def run(left: list[tuple[str, Place]], end: float) -> Iterator[Tried]:
     """Try changes, first with the tests of a few seconds, then with more; yield what came of each."""
-    who = WhoRuns()
-    tests = {key_of(*each): who.of(each[0], each[1].first, each[1].last) for each in left}
+    who, waiting = WhoRuns(), deque[Work]()
     for each in left:
-        if not tests[key_of(*each)]:
+        if names := who.of(each[0], each[1].first, each[1].last):
+            waiting.append(_trial(who, each, names, _SECONDS))
+        else:
             yield *each, False, "no test runs it"
-    begun = {key: who.first_of(names, _SECONDS) for key, names in tests.items()}
-    more = {key: begun[key] + who.first_of(names[begun[key] :], _MORE_SECONDS) for key, names in tests.items()}
-
-    def work(each: tuple[str, Place], first: int, last: int) -> Work:
-        names = tests[key_of(*each)][first:last]
-        return each, partial(try_out, *each, names), 40 + 5 * sum(who.seconds[name] for name in names)
-
-    first = [work(each, 0, begun[key_of(*each)]) for each in left if tests[key_of(*each)]]
-    unseen = []
-    for each, _, code in beside(first, end):
-        if code == 0 and more[key_of(*each)] > begun[key_of(*each)]:
-            unseen.append(work(each, begun[key_of(*each)], more[key_of(*each)]))
+    for (each, later), code in beside(waiting, end):
+        if code == 0 and later:
+            waiting.appendleft(_trial(who, each, later, _MORE_SECONDS))
         else:
             yield *each, code != 0, code
-        if len(unseen) >= _BESIDE:
-            yield from ((*each, code != 0, code) for each, _, code in beside(unseen, float("inf")))
-            unseen = []
-    yield from ((*each, code != 0, code) for each, _, code in beside(unseen, float("inf")))
 
 
-def beside(work: list[Work], end: float) -> Iterator[tuple[Any, int, object]]:
+def _trial(who: WhoRuns, each: tuple[str, Place], names: list[str], seconds: float) -> Work:
+    """Return a change to be tried with the first of some test files; its name has those that are left for later."""
+    number = who.first_of(names, seconds)
+    later = names[number:] if seconds == _SECONDS else []
+    limit = 40 + 5 * sum(who.seconds[name] for name in names[:number])
+    return (each, later), partial(try_out, *each, names[:number]), limit
+
+
+def beside(waiting: deque[Work], end: float) -> Iterator[tuple[Any, object]]:
     """Do each piece of work in a process of its own, several at once; yield its name, and how it ended.
 
-    Nothing is begun after `end`; what takes too long is ended.
+    Nothing is begun after `end`; what takes too long is ended. Work may be added meanwhile.
     """
     running: dict[int, tuple[Any, float]] = {}
-    waiting = list(reversed(work))
     while waiting or running:
         while waiting and len(running) < _BESIDE and time.monotonic() < end:
-            name, do, limit = waiting.pop()
+            name, do, limit = waiting.popleft()
             running[forked(FOLDER / f"{len(waiting) % 8}.log", do)] = name, time.monotonic() + limit
         if not running:
             return
@@ -209,7 +195,7 @@ def beside(work: list[Work], end: float) -> Iterator[tuple[Any, int, object]]:
                 os.waitpid(child, 0)
             if found or late:
                 del running[child]
-                yield name, child, os.waitstatus_to_exitcode(status) if found else "late"
+                yield name, os.waitstatus_to_exitcode(status) if found else "late"
 
 
 def tell(tried: list[dict], wanted: int) -> None:
