@@ -47,6 +47,9 @@ PAGES = (
     "/mailings/M-1",
     "/mailings/M-1/recipients",
     "/mailings/M-1/delivery",
+    "/requests",
+    "/requests?q=flood",
+    "/permits",
 )
 
 
