@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,25 +18,21 @@ from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
 
+from gatekeeper.background.job_endings import FINAL, JobEndings
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.lib.allowance import Allowance
 from gatekeeper.lib.failpoints import step
-from gatekeeper.lifecycle import RecipientState
 from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.message.release_token import token_field, without_hidden_fields
 from gatekeeper.model import Recipient
-from gatekeeper.notices import Occasion
 from gatekeeper.outbox import letter_lists
-from gatekeeper.outbox.delivery_reports import FailedDelivery, Told, queue_delivery_report
+from gatekeeper.outbox.delivery_reports import Told
 from gatekeeper.outbox.letterhead import Letterhead
-from gatekeeper.outbox.to_admins import tell_undelivered
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
-from gatekeeper.store.given_up import UNDELIVERABLE, fail_releases, untold_answer
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.store.release_tokens import IssuedToken
-from gatekeeper.store.time_bounds import JITTER, pause_after
 
 log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
@@ -46,9 +41,6 @@ _GROUP = 500  # recipients of a release between two commits
 _POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
 _LOOK_SECONDS = 15.0  # between two looks whether a next hop that did not answer is back
 _POLL_WOKEN = 2.0  # seconds, where the database wakes us: what is left is jobs that become due, and leases that run out
-DELAY_SECONDS = 4 * 3600.0  # after which a sender is told that mail waits (RFC 5321 4.5.4.1)
-END_SECONDS = 5 * 86_400.0  # after which it is returned
-_FINAL = {Result.DELIVERED: RecipientState.SENT, Result.REFUSED: RecipientState.REFUSED}
 Waiting = tuple[int, Recipient]
 T = TypeVar("T")
 
@@ -82,10 +74,12 @@ class Queue:
     _is_down: bool = True  # the next hop took nothing when it was tried last; at the start it may have been so before
     _was_away: bool = True  # nor did it answer at the last look
     _looks: PeriodicTask = field(init=False)
+    _endings: JobEndings = field(init=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the queue"))
 
     def __post_init__(self) -> None:
         self._looks = PeriodicTask(_LOOK_SECONDS, self._look)
+        self._endings = JobEndings(lambda: self.letterhead(), lambda: self.clock())
 
     def poke(self) -> None:
         """Look for due jobs at once, since a job was queued."""
@@ -183,8 +177,10 @@ class Queue:
             await (self._release(job) if job.kind == jobs.RELEASE else self._letter(job))
         except StoreError as error:
             log.warning("job %d waits for the database: %s", job.id, error)
-        except Exception:  # a fault of ours: its lease runs out, and it is tried again
+        except Exception as error:
             log.exception("job %d failed", job.id)
+            fault = f"a fault of the gate: {error!r}"
+            self._count(await self._write(partial(self._endings.fault, job=job, error=fault)))
         finally:
             await keeping.stop()
 
@@ -211,31 +207,9 @@ class Queue:
         step("sent")
         self._note([result])
         _log_results(job, [result])
-        final = result.result in _FINAL or self._is_over(job)
-        error = None if result.result is Result.DELIVERED else str(result.reply)
-
-        if final:
-            self._count(await self._write(partial(self._end_letter, job=job, error=error)))
-        else:
-            await self._write(partial(jobs.put_off, job=job, due=self._next_try(job), error=error or ""))
+        answer = str(result.reply)
+        self._count(await self._write(partial(self._endings.letter, job=job, result=result.result, reply=answer)))
         step("finished")
-
-    def _end_letter(self, connection: Connection, job: Job, error: str | None) -> list[str]:
-        """End the job of a letter; return the kinds of jobs that are given up by that.
-
-        Of a report that nobody takes its mailing's releases have failed too, and admins are told: nobody else is.
-        """
-        if not jobs.still_ours(connection, job):
-            return []
-        jobs.finish(connection, job, error)
-        if error is None:
-            return []
-        failed = [job.kind]
-        if job.kind == jobs.DSN and job.mailing and job.mailing_id:
-            failed += [jobs.RELEASE] * fail_releases(connection, job.mailing_id)
-            why = f"the report to {job.recipient} was given up as well"
-            tell_undelivered(connection, self.letterhead(), job.mailing_id, why, self.clock())
-        return failed
 
     def _count(self, failed: Sequence[str]) -> None:
         for kind in failed:
@@ -258,6 +232,8 @@ class Queue:
 
     async def _send_all(self, job: Job, release: Release) -> None:
         chunks = await self.store.read(lambda c: list(batches.read_chunks(c, release.body)))
+        if sum(map(len, chunks)) != release.size:
+            raise ValueError("its message is not stored whole any more")
         if release.listener == "milter":
             chunks = without_hidden_fields(chunks)
         if release.blind:
@@ -271,7 +247,7 @@ class Queue:
             told += results
             if not results or self._ending or any(each.result is Result.DOWN for each in results):
                 break
-        await self._end_pass(job, release, told)
+        self._count(await self._write(partial(self._endings.release, job=job, release=release, told=told)))
         step("finished")
 
     async def _send(
@@ -322,54 +298,9 @@ class Queue:
         Answers are written even where another process has it by now: mail that was taken must not be sent again.
         """
         ours = jobs.still_ours(connection, job)
-        answers = {each.position: (_FINAL[Result(each.result)], each.reply) for each in told if each.result in _FINAL}
+        answers = {each.position: (FINAL[Result(each.result)], each.reply) for each in told if each.result in FINAL}
         jobs.record_answers(connection, release.batch_id, answers, self.clock())
         return ours
-
-    async def _end_pass(self, job: Job, release: Release, told: list[Told]) -> None:
-        self._count(await self._write(partial(self._write_end, job=job, release=release, told=told)))
-
-    def _write_end(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> list[str]:
-        """Write, in one transaction, who is returned, the report to the sender, and whether the job goes on.
-
-        Returns the kinds of jobs that are given up by that.
-        """
-        if not jobs.still_ours(connection, job):
-            return []
-        now, letterhead = self.clock(), self.letterhead()
-        # from the database: a pass that was cut off, by a kill or an outage, has recorded some and reported none
-        since_due = jobs.refused_since(connection, release.batch_id, job.due_at)
-        refused = [Told(position, recipient, Result.REFUSED, reply) for position, recipient, reply in since_due]
-        waiting = [each for each in told if each.result not in _FINAL]
-        if waiting and self._is_over(job):
-            answers = {each.position: (RecipientState.EXPIRED, each.reply) for each in waiting}
-            jobs.record_answers(connection, release.batch_id, answers, now)
-            refused, waiting = refused + waiting, []
-        failures = []
-        if refused:
-            failures.append((Occasion.UNDELIVERABLE, refused, f"{UNDELIVERABLE}:{job.batch_id}:{job.fence}"))
-        if waiting and now - job.queued_at >= DELAY_SECONDS:
-            failures.append((Occasion.DELAYED, waiting, f"delayed:{job.batch_id}"))
-        for occasion, those, once in failures:
-            failed = FailedDelivery(release.batch_id, occasion, those, once, job.queued_at + END_SECONDS)
-            queue_delivery_report(connection, letterhead, failed, now)
-        if jobs.close_batch_if_done(connection, release.batch_id):
-            return self._end_release(connection, job, release)
-        if jobs.is_released(connection, release.batch_id):
-            jobs.put_off(connection, job, self._next_try(job), waiting[0].reply if waiting else "")
-        else:
-            jobs.finish(connection, job)
-        return []
-
-    def _end_release(self, connection: Connection, job: Job, release: Release) -> list[str]:
-        """End the job of a release; where recipients were refused and nobody is told of it, it has failed."""
-        answer = untold_answer(connection, release.mailing_id, release.batch_id)
-        jobs.finish(connection, job, answer)
-        if answer is None:
-            return []
-        why = "there is nobody to send a report to, or who wants one"
-        tell_undelivered(connection, self.letterhead(), release.mailing_id, why, self.clock())
-        return [job.kind]
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction, again and again until the database is there: answers must not be lost."""
@@ -378,15 +309,6 @@ class Queue:
             with outage.survived():
                 return await self.store.run(work)
             await asyncio.sleep(_POLL)
-
-    # -- time ----------------------------------------------------------------------------------------------------
-
-    def _is_over(self, job: Job) -> bool:
-        return self.clock() - job.queued_at >= END_SECONDS
-
-    def _next_try(self, job: Job) -> float:
-        spread = random.uniform(0.8, JITTER)  # so that not all come back at once
-        return self.clock() + pause_after(job.attempts) * spread
 
 
 def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:

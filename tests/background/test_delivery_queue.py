@@ -346,7 +346,7 @@ async def test_a_node_that_is_hours_ahead_leaves_what_another_is_sending(store, 
 def listed(store, clock):
     """What `gatekeeper queue` shows: kind, state and last answer of each."""
     waiting = store.call(jobs.waiting_jobs)
-    failed = store.call(partial(jobs.failed_jobs, since=clock() - DAY))
+    failed = store.call(partial(jobs.failed_jobs, since=0.0))
     return sorted((job["kind"], job["state"], job["error"], job["mailing"]) for job in waiting + failed)
 
 
@@ -417,6 +417,23 @@ async def test_a_denial_that_its_sender_is_not_told_of_is_told_to_admins(store, 
     await idle(store, queue)
     assert "is denied" in email.message_from_bytes(to_admins(sink)[0].content).get_payload()
     assert "dsn" in failed and "release" not in failed
+
+
+@pytest.mark.parametrize("days", [0, 5])
+async def test_a_fault_of_the_gate_is_seen_in_the_queue_and_told_in_the_end(
+    store, queue, sink, clock, letterhead, failed, days
+):
+    """As of a message that is not stored whole any more: nothing of it is sent."""
+    await approved(store, letterhead, clock, people(240))
+    store.call(lambda connection: connection.exec_driver_sql("DELETE FROM body_chunks"))
+    clock.now += days * DAY
+    queue.start()
+    await until(lambda: any(each[0] == "release" and each[2] for each in listed(store, clock)))
+    await idle(store, queue)
+    (found,) = [each for each in listed(store, clock) if each[0] == "release"]
+    assert found[1] == ("failed" if days else "due") and "not stored whole any more" in found[2]
+    await until(lambda: bool(to_admins(sink)) == bool(days))
+    assert not of_the_mailing(sink) and ("release" in failed) == bool(days)
 
 
 # -- memory ------------------------------------------------------------------------------------------------------
