@@ -45,6 +45,7 @@ class DatabaseKeeper:
         self.store = store
         self.is_open = False
         self._writing = writing
+        self._problem = ""  # why it could not be opened when that was tried last
         self._opening: asyncio.Task[None] | None = None
         self._watching = watching(store)
         self._outage = OutageLog(log, "the metrics of the ledger")
@@ -71,7 +72,9 @@ class DatabaseKeeper:
         except StoreSetupError:
             raise
         except StoreError as error:
-            log.error("%s; mail is answered 451 until it is there", error)
+            if str(error) != self._problem:
+                log.error("%s; mail is answered 451 until then", error)
+            self._problem = str(error)
             return False
         self.is_open = True
         self._watching.start()
@@ -92,7 +95,7 @@ class DatabaseKeeper:
     def answers(self) -> Answer:
         """Return whether the database can be read, and why not; and what is wrong with sources of the directory."""
         if not self.is_open:
-            return False, ("the database is not open",)
+            return False, (self._problem or "the database is not open",)
         try:
             found = self.store.writer.read(sources.all_sources)
         except StoreError as error:
