@@ -9,6 +9,7 @@ from gatekeeper.notices import MatterNotice, labelled, say_count
 from gatekeeper.outbox.letterhead import Letterhead, once_name
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Connection, jobs
+from gatekeeper.store.events import UNDELIVERED, Event, record
 from gatekeeper.store.tallies import NOTHING, tallies_of
 from gatekeeper.store.views import view_mailing
 
@@ -24,7 +25,8 @@ def readers(ruleset: Ruleset) -> tuple[str, ...]:
 
 
 def tell_undelivered(connection: Connection, letterhead: Letterhead, key: int, why: str, now: float) -> None:
-    """Tell every admin, once a mailing, that mail of it was given up and that its sender does not know.
+    """Tell every admin, once a mailing, that mail of it was given up and that its sender does not know; the timeline
+    says so too.
 
     Args: `key` of the mailing, `why` its sender does not know, as a clause.
     """
@@ -54,8 +56,16 @@ def tell_undelivered(connection: Connection, letterhead: Letterhead, key: int, w
         },
         stamp=f"{now:.0f}",
     )
-    for each in notice.to:
-        content = notices.matter_notice(notice, letterhead.organisation, moment_of(now))
-        once = once_name("undelivered", mailing.id, each)
-        new = jobs.NewJob(jobs.NOTICE, now, once=once, mailing_id=key, recipient=each, content=content)
-        jobs.enqueue(connection, new)
+    if _send(connection, letterhead, notice, key, now) or not notice.to:
+        record(connection, Event(now, UNDELIVERED, mailing_id=key, text=f"to {to}: {why}" if lost else why))
+
+
+def _send(connection: Connection, letterhead: Letterhead, notice: MatterNotice, key: int, now: float) -> bool:
+    """Queue a copy for each reader; return True where anybody has it for the first time."""
+    content = notices.matter_notice(notice, letterhead.organisation, moment_of(now))
+    names = {each: once_name("undelivered", notice.number, each) for each in notice.to}
+    queued = [
+        jobs.enqueue(connection, jobs.NewJob(jobs.NOTICE, now, once, key, recipient=each, content=content))
+        for each, once in names.items()
+    ]
+    return any(queued)

@@ -13,6 +13,7 @@ from gatekeeper.store import audit_chain, matter_people
 from gatekeeper.store.db.schema import events
 
 NOTIFIED, REMINDED, ESCALATED, ASKED, INFORMED = "told", "reminded", "passed on", "asked", "informed"
+UNDELIVERED = "not delivered"
 _ASKING = frozenset({NOTIFIED, REMINDED, ESCALATED, ASKED})  # acts whose text has whom they asked
 _DECIDING = frozenset({"agreed", "approved", "approved in part", "denied", "returned", "changes asked"})
 

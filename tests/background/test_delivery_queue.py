@@ -380,6 +380,10 @@ async def test_a_release_and_its_report_that_are_both_refused_stay_and_admins_ar
     assert "M-1" in letter["Subject"] and "240 recipients" in letter.get_payload()
     (release,) = [job for job in store.call(partial(jobs.failed_jobs, since=0.0)) if job["kind"] == "release"]
     assert release["recipients"] == everyone
+    events = [each for each in LedgerService(store, letterhead, clock).show(1).events if each.act == "not delivered"]
+    assert [each.text for each in events] == [
+        "to 240 recipients: the report to head@doa.example.gov was given up as well"
+    ]
 
 
 @pytest.mark.parametrize(
