@@ -55,6 +55,16 @@ def own_desk(scene, **more):
     return Desk(lambda: scene.service, Signins(scene.store, clock=scene.clock), URL, tries=tries, **more)
 
 
+@pytest.fixture
+def store():
+    """A store on SQLite: what is tried here is the console's, and the same on any database."""
+    with TemporaryDirectory(dir=memory(), ignore_cleanup_errors=True) as folder:
+        opened = Store(Database(lay_out(Path(folder) / "gate.db"), 5))
+        opened.open()
+        yield opened
+        opened.close()
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     """A scene in which every word that mail, rules and people write is a payload, and its desk."""
