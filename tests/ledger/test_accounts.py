@@ -270,6 +270,16 @@ def test_no_more_than_two_are_hashed_at_once(monkeypatch):
         passwords.is_password(None, "x")
 
 
+def test_a_passkeys_name_is_cut_to_eighty_characters(sign):
+    for number, length in ((1, 80), (2, 81)):
+        given = replace(key(number), name="n" * length)
+        if number == 1:
+            credentials.enrol_passkey(sign, accounts.add_account(sign, CIO), given)
+        else:
+            credentials.add_passkey(sign, given)
+    assert [len(one.name) for one in credentials.passkeys_of(sign, CIO)] == [80, 80]
+
+
 # -- what is recorded ----------------------------------------------------------------------------------------------
 
 

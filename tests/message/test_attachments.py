@@ -201,5 +201,8 @@ def test_limits_on_parts_and_depth_are_defects():
     assert read_facts(deep, Limits(depth=3)).defects == ("too-deep",)
     lines = mixed("--b", "", *["--"] * 9, "--b--")
     assert "too-many-parts" in read_facts(lines, Limits(boundary_lines=5)).defects
+    inserted = message(*HEAD, "", *("begin 644 a.txt", "#86)C", "`", "end") * 3)
+    assert [len(read_facts(inserted, Limits(parts=most)).attachments) for most in (3, 2)] == [3, 3]
+    assert [read_facts(inserted, Limits(parts=most)).defects for most in (3, 2)] == [(), ("too-many-parts",)]
     begins = message(*HEAD, "", *["begin"] * 9)
     assert read_facts(begins, Limits(inserts=5)).defects == ("too-many-parts",)
