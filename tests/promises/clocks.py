@@ -40,9 +40,9 @@ class Machine:
         self.boot += seconds
         self.elapsed += seconds
 
-    def starts_anew(self, wrong: float = 0.0) -> None:
-        """The machine is started again, its wall clock wrong by so much."""
-        self.wall, self.boot, self.starts = self.wall + wrong, 10.0, self.starts + 1
+    def starts_anew(self, wall: float) -> None:
+        """The machine is started again, with its wall clock at that time."""
+        self.wall, self.boot, self.starts = wall, 10.0, self.starts + 1
 
 
 class ClockedWorld(World):
@@ -81,7 +81,7 @@ class ClockedWorld(World):
             name, seconds = self.dice.choice(list(JUMPS.items()))
             self._set(seconds)
             self.figures[name] += 1
-        elif chance < 0.25 and not self.wrong:
+        elif chance < 0.25 and not self.wrong and not self.schedule.calm:
             await self._start_anew()
         elif self.wrong and chance > 0.7:
             self._set(self.wrong)  # the time is fetched from the network
@@ -90,7 +90,7 @@ class ClockedWorld(World):
     def _set(self, seconds: float) -> None:
         """Set the wall clock; who runs says within 15 seconds which time it goes by."""
         self.machine.wall += seconds
-        self.machine.passes(15)
+        self.machine.passes(0 if self.schedule.calm else 15)  # all of a calm one comes within `quiet`
         self.office.call(self.office.database.clock.tell)
 
     def idle(self, seconds: float) -> None:
@@ -105,9 +105,12 @@ class ClockedWorld(World):
         assert seconds <= LONGEST, f"what is next is {seconds:.0f} s ahead"
 
     async def _start_anew(self) -> None:
-        """The machine is started with its clock in local time, as if that were UTC."""
+        """The machine is started with its clock in local time, as if that were UTC.
+
+        But for that the time is the one that the gate went by: where all processes are gone, nobody knows another.
+        """
         self.wrong = LOCAL_TIME
-        self.machine.starts_anew(-LOCAL_TIME)
+        self.machine.starts_anew(self.office.now() - LOCAL_TIME)
         for worker in self.workers:
             worker.kill()
         new_clock(self.office)
