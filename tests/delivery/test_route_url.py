@@ -36,7 +36,7 @@ def test_encryption_is_what_the_scheme_says():
 
 
 def test_other_routes(tmp_path):
-    assert read_next_hop("mx://example.gov") == MxDomain("example.gov", 25)
+    assert read_next_hop("mx://example.gov") == MxDomain("example.gov", 25) == MxDomain("example.gov")
     assert read_next_hop(f"maildir:{tmp_path}") == MaildirFolder(tmp_path)
 
 

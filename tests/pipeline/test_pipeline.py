@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from sqlalchemy import update
 
 from gatekeeper import notices
 from gatekeeper.message import read_facts
@@ -18,6 +19,7 @@ from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, jobs, views
+from gatekeeper.store.db.schema import batches, mailings
 from tests.peers.gate import RULES
 from tests.store.arrivals import people
 
@@ -281,3 +283,18 @@ async def test_of_each_ordinary_mailing_that_is_warned_of_the_sender_is_told_onc
                 NextHop(),
             )
     assert queued(store) == ["notice", "notice"]
+
+
+@pytest.mark.parametrize(("days", "again"), [(4.9, True), (5.1, False)])
+async def test_what_was_sent_is_known_again_for_as_long_as_an_mta_tries(make, store, days, again):
+    """Five days (RFC 5321 4.5.4.1): later the same message is another one."""
+    taken, at = message(people(2400), subject="enrolment"), time.time()
+    pipeline = make()
+    pipeline.clock = lambda: at
+    await pipeline.receive(taken, NextHop())
+    store.call(lambda c: c.execute(update(batches).values(state="sent")))
+    store.call(lambda c: c.execute(update(mailings).values(state="released")))
+    pipeline.clock = lambda: at + days * 86_400
+    hop = NextHop()
+    assert ("M-1" in (await pipeline.receive(taken, hop)).text) is again and hop.added == []
+    assert len(store.call(partial(views.list_mailings))) == (1 if again else 2)

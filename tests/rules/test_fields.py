@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,10 @@ import pytest
 
 from gatekeeper.model import Action, ListReach, Mailbox
 from gatekeeper.rules import judge
+from gatekeeper.rules.field_kinds import UNAVAILABLE
+from gatekeeper.rules.fields import FIELDS
 from gatekeeper.rules.language.read_conditions import _CONSENTED
-from tests.rules.making import HEAD, attached, check, errors, evidence, matched, one, ruleset, verdict
+from tests.rules.making import HEAD, NOW, attached, check, errors, evidence, matched, one, ruleset, verdict
 
 
 @pytest.mark.parametrize(
@@ -227,3 +230,39 @@ def test_nobody_is_at_work_on_a_holiday(requests, day, expected):
 def test_what_is_wrong_about_senders_consent_and_hours_is_told(text, told):
     found = [problem.text for problem in check(f"{HEAD}{text}\nrules: []\n") if not problem.warning]
     assert len(found) == 1 and told in found[0]
+
+
+# -- where the directory has not answered ------------------------------------------------------------------------
+
+
+def known_without(name: str, **given: object) -> bool:
+    """Whether a field has a value where the directory does not say for certain who is who."""
+    sure = evidence(**given)
+    unsure = replace(sure, audience=replace(sure.audience, certain=False))
+    extract = FIELDS[name].extract
+    assert extract(sure) is not UNAVAILABLE, "it has one where the directory says so"
+    return extract(unsure) is not UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ["users", "external", "people", "agencies", "lists", "unresolved", "visible"])
+def test_whom_a_mailing_reaches_is_unavailable_without_the_directory(name):
+    assert not known_without(name)
+
+
+@pytest.mark.parametrize("name", ["sender_agency", "sender_group", "sender_users"])
+def test_what_a_sender_is_to_the_organisation_is_unavailable_without_the_directory(name):
+    assert not known_without(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["subject", "sender", "from", "login", "attachments", "links", "size", "defects", "listener", "network"]
+)
+def test_what_the_message_says_itself_is_known_all_the_same(name):
+    assert known_without(name)
+
+
+def test_a_rule_about_the_subject_still_holds_where_nobody_can_be_counted():
+    both = ruleset("  - {id: s, when: {subject: x}, then: hold}\n  - {id: u, when: {users: {over: 5}}, then: hold}\n")
+    sure = evidence(users=9, subject="x")
+    unsure = replace(sure, audience=replace(sure.audience, certain=False))
+    assert {reason.rule: reason.unknown for reason in judge(both, unsure, NOW).reasons} == {"s": False, "u": True}
