@@ -34,7 +34,7 @@ from typing import Any
 import pytest
 
 from tests.mutate.places import Place, mutated, places_in
-from tests.mutate.who_runs import FOLDER, ROOT, WhoRuns, note, noted, test_files
+from tests.mutate.who_runs import FOLDER, ROOT, WhoRuns, is_noted, note, test_files
 
 ROOMS = ("store", "pipeline", "ledger", "rules", "message", "delivery")
 NOT = ("store/migrations/", "store/db/schema.py", "look_alikes.py")  # declarations, and a table
@@ -136,7 +136,7 @@ def main() -> None:
     for module in _AHEAD:
         importlib.import_module(module)
     (FOLDER / "runs").mkdir(exist_ok=True)
-    unasked = deque((name, partial(ask, name), 300.0) for name in test_files() if not noted(name).exists())
+    unasked = deque((name, partial(ask, name), 300.0) for name in test_files() if not is_noted(name))
     for name, how in beside(unasked, end - 0.7 * given.seconds):
         print(f"asked {name}: {how}")
     results = FOLDER / "results.jsonl"

@@ -30,6 +30,12 @@ def noted(name: str) -> Path:
     return FOLDER / "runs" / (name.replace("/", ".") + ".json")
 
 
+def is_noted(name: str) -> bool:
+    """Return True where that is known, of the file as it is now."""
+    kept = noted(name)
+    return kept.exists() and kept.stat().st_mtime > (ROOT / name).stat().st_mtime
+
+
 def note(name: str) -> None:
     """Run a test file, and keep which lines it runs. On SQLite alone: the lines of Postgres are few."""
     from coverage import Coverage
