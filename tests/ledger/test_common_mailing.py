@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from gatekeeper.ledger.context import NotAllowed
+from gatekeeper.ledger.lists import Sought
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.outbox.matter_brief import of_mailing
 from tests.ledger.scene import CIO, Scene, limited, people
@@ -66,3 +67,15 @@ async def test_after_a_denial_the_text_is_held_again(scene):
     await send_all(scene)
     scene.service.deny(1, CIO, "not now")
     assert "Held for approval as M-2" in await send(scene, "clerk9@doa.example.gov", people(8, start=40))
+
+
+async def test_what_a_permit_lets_pass_is_not_held_for_what_others_send(scene):
+    """A permit for so many users: those whom colleagues reach by the same text are not counted against it."""
+    everyone = people(60)
+    for at, sender in enumerate(COLLEAGUES[:2]):
+        assert "queued" in await send(scene, sender, everyone[at * 8 : at * 8 + 8])
+    scene.ask(senders=(COLLEAGUES[2],), subject="Enrolment", users=24)
+    scene.service.approve_request(1, CIO)
+    assert "queued" in await send(scene, COLLEAGUES[2], everyone[20:44]), "24, as was asked for"
+    assert scene.permit().used == 1 and scene.service.mailings(Sought(states=("held",))).rows == []
+    assert "Held" in await send(scene, COLLEAGUES[3], everyone[50:58]), "of whom no permit was given"
