@@ -124,4 +124,4 @@ def test_an_mta_that_leaves_and_a_gate_that_is_killed():
 @pytest.mark.parametrize("seed", range(2, 5))
 def test_the_same_for_long(seed, workers, database_url):
     database = None if database_url.startswith("sqlite") else database_url
-    campaign(seed, 300, database=database, workers=workers)
+    campaign(seed, 100, database=database, workers=workers)
