@@ -14,8 +14,8 @@ from gatekeeper.message.text_normalisation import fold
 
 LEAST_LETTERS = 4  # shorter words are in every text
 _LONGEST_KNOWN = 80  # octets, a line; longer tokens are not cached. Without spaces a whole text is one, like no other
-_LEAST_DRESSED = 4  # words in capitals or with digits in them, and a sixth of all: a dressed text
-_LEAST_TITLED = 24  # words, three fifths of them with a capital: a text in title case, or of names
+_LEAST_DRESSED = 4  # words in capitals or with digits in them, and an eighth of all: a dressed text
+_LEAST_TITLED = 24  # words, a quarter of them with a capital: a text in title case, in part too, or of names
 
 # Marks of words that differ between copies become a 0, so that bytes.isalpha() refuses the whole word. Other
 # punctuation is deleted, so that a link does not fall apart into words.
@@ -33,6 +33,7 @@ _AS_LETTERS = bytes.maketrans(
 _MIXED = re.compile(r"[A-Z]{4,}+|[a-z][0-9@$A-Z]|[0-9@$][a-z]")
 _KINDS = bytes.maketrans(_LETTERS + _CAPITALS + b"0123456789@$", b"a" * 26 + b"A" * 26 + b"0" * 12)
 _MIXED_KINDS = (b"AAAA", b"a0", b"aA", b"0a")  # at least as many of these as of the above
+_TITLED_KINDS = (b" Aa", b"\nAa")
 _DRESS = _CAPITALS + _DIGITS.encode()
 _EDGES = ".,;:?\"'()[]<>{}*_-\u2018\u2019\u201c\u201d\u2026"
 _INNER_PUNCTUATION = str.maketrans("", "", "'-\u2019.*_")
@@ -124,18 +125,19 @@ def may_be_dressed(text: str, spaces: int, plain: int) -> bool:
 
     Args: `spaces` is how many spaces and line ends the text has, nearly as many as it has words.
     """
-    if 5 * plain > 2 * spaces:
-        return False
     octets = text.encode("ascii", "ignore")
-    dress = len(octets) - len(octets.translate(None, _DRESS))
+    fewest = max(_LEAST_DRESSED, spaces // 8)
     if 2 * len(octets) < len(text):
-        dress = sum(map(str.isupper, text))
-    if dress < max(_LEAST_DRESSED, spaces // 5):
+        return sum(map(str.isupper, text)) >= fewest
+    dress = len(octets) - len(octets.translate(None, _DRESS))
+    if dress < fewest:
         return False
-    if (4 * plain < spaces < 3 * dress and spaces >= _LEAST_TITLED) or 2 * len(octets) < len(text):
+    kinds = octets.translate(_KINDS)
+    if spaces >= _LEAST_TITLED and (
+        4 * plain < spaces < 3 * dress or 4 * sum(map(kinds.count, _TITLED_KINDS)) > spaces
+    ):
         return True
     least = max(_LEAST_DRESSED, spaces // 10)
-    kinds = octets.translate(_KINDS)
     return sum(map(kinds.count, _MIXED_KINDS)) >= least and len(_MIXED.findall(text)) >= least
 
 
@@ -149,9 +151,9 @@ def undressed_words(text: str, least: int = LEAST_LETTERS) -> list[bytes]:
             found.append((token, starts))
         starts = written[-1] in ".!?:"
     number = Counter([token.dress for token, _ in found])
-    titled = len(found) >= _LEAST_TITLED and 5 * number["name"] >= 3 * len(found)
+    titled = len(found) >= _LEAST_TITLED and 4 * number["name"] >= len(found)
     dressed = number["capitals"] + number["mixed"] + number["digits"]
-    if not titled and (dressed < _LEAST_DRESSED or 6 * dressed < len(found)):
+    if not titled and (dressed < _LEAST_DRESSED or 8 * dressed < len(found)):
         return []
     anyhow = titled or 6 * number["mixed"] >= len(found)  # then a capital first does not show a name
     return [word for token, starts in found if not (starts or (token.is_name and not anyhow)) for word in token.words]

@@ -58,6 +58,12 @@ def _within_words(text: str, mark: Callable[[int], str], number: int) -> str:
     return " ".join(f"{each[:place]}{mark(index)}{each[place:]}" for index, each in enumerate(text.split()))
 
 
+def _half(material: Material, number: int, dress: Callable[[str], str]) -> str:
+    """Dress half of the words, others each time."""
+    chance = material.chance(number + 600_000)
+    return " ".join(dress(each) if chance.random() < 0.5 else each for each in material.text.split(" "))
+
+
 def _letters(text: str, number: int, change: Callable[[str], str]) -> str:
     """Change some of the letters, others each time."""
     return "".join(
@@ -91,6 +97,9 @@ _text(
     "digits for letters",
     lambda m, n: "".join(c.translate(_LEET) if n >> (i % 7) & 1 else c for i, c in enumerate(m.text)),
 )
+_text("half of the words in capitals, others each time", lambda m, n: _half(m, n, str.upper))
+_text("half of the words with a capital first, others each time", lambda m, n: _half(m, n, str.capitalize))
+_text("half of the words with digits, others each time", lambda m, n: _half(m, n, lambda each: each.translate(_LEET)))
 _text(
     "Cyrillic letters",
     lambda m, n: "".join(c.translate(_CYRILLIC) if n >> (i % 7) & 1 else c for i, c in enumerate(m.text)),
