@@ -102,7 +102,7 @@ class Story:
     def leases_of_letters(self) -> list[int]:
         """How often each letter to the sender was leased; a lease that is kept is one."""
         # by their names: a job that is done names no address any more
-        to_sender = jobs.c.once.like("held:%") | jobs.c.once.like(f"released:%{self.mailing}:%")
+        to_sender = jobs.c.once.like("held:%") | jobs.c.once.like("released:%")
         letters = select(jobs.c.fence).where(to_sender)
         return self._read(lambda connection: list(connection.execute(letters).scalars()))
 
