@@ -56,15 +56,17 @@ def queue_notice(connection: Connection, letterhead: Letterhead, notice: SenderN
     """Queue a notice that is sent at most once a reader by its name; False where it was queued before.
 
     Each batch of a mailing asks for it; whom the mailing has reached, and who decides, is read for the first alone.
+    Ordinary mail has no number: its notices are named by its key, and are known by that when it has got a number.
     """
-    name = once_name(notice.once, str(notice.key), notice.summary.sender)  # ordinary mail has no number
-    if jobs.was_queued(connection, name):
+    ids = filter(None, (notice.summary.number, str(notice.key)))
+    names = [once_name(notice.once, id, notice.summary.sender) for id in ids]
+    if jobs.was_queued(connection, names):
         return False
     summary = _as_it_is(connection, letterhead, notice, now)
     job = jobs.NewJob(
         jobs.NOTICE,
         now.timestamp(),
-        once=name,
+        once=names[0],
         mailing_id=notice.key,
         recipient=summary.sender,
         content=notice.render(summary, letterhead.organisation, now),

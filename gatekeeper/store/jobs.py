@@ -99,9 +99,9 @@ def enqueue(connection: Connection, job: NewJob) -> bool:
     return is_new
 
 
-def was_queued(connection: Connection, once: str) -> bool:
-    """Return True where a job of that name `once` was queued before."""
-    return connection.execute(select(jobs.c.id).where(jobs.c.once == once)).first() is not None
+def was_queued(connection: Connection, names: Collection[str]) -> bool:
+    """Return True where a job with one of these names `once` was queued before."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.once.in_(names))).first() is not None
 
 
 def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batch_id: int) -> None:

@@ -14,12 +14,14 @@ from sqlalchemy import update
 from gatekeeper import notices
 from gatekeeper.message import read_facts
 from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.outbox.letterhead import once_name
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, jobs, views
 from gatekeeper.store.db.schema import batches, mailings
+from gatekeeper.store.db.schema import jobs as job_rows
 from tests.peers.gate import RULES
 from tests.store.arrivals import people
 
@@ -283,6 +285,16 @@ async def test_of_each_ordinary_mailing_that_is_warned_of_the_sender_is_told_onc
                 NextHop(),
             )
     assert queued(store) == ["notice", "notice"]
+
+
+@pytest.mark.parametrize("id", ["M-1", "1"], ids=["by number", "by key"])
+async def test_a_notice_that_an_earlier_program_queued_is_not_queued_again(make, store, id):
+    """Programs have named notices by the number of the mailing, and by its key: nodes are upgraded in mid-mailing."""
+    await make().receive(message(people(300), rest=PDF), NextHop())
+    name = once_name("warned", id, "clerk@doa.example.gov")
+    store.call(lambda connection: connection.execute(update(job_rows).values(once=name)))
+    await make().receive(message(people(300, start=300), rest=PDF), NextHop())
+    assert queued(store) == ["notice"]
 
 
 @pytest.mark.parametrize(("days", "again"), [(4.9, True), (5.1, False)])
