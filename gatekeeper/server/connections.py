@@ -27,6 +27,13 @@ def uncounted(stage: str, reply: Reply) -> None:
     """Do nothing, where refusals are not counted."""
 
 
+def peer_of(name: object, of_unix_socket: str) -> tuple[str, int]:
+    """Return host and port of a transport's peer name; GONE where the client has left."""
+    if isinstance(name, tuple):
+        return str(name[0]).removeprefix("::ffff:"), int(name[1])
+    return (GONE if name is None else of_unix_socket), 0
+
+
 def membership_test(networks: tuple[Network, ...]) -> Callable[[str], bool]:
     """Return a function that tells whether an IP address is in one of the networks; it remembers recent addresses."""
     return lru_cache(maxsize=4096)(partial(contains, networks))
@@ -74,9 +81,7 @@ class Connections:
     def add(self, connection: ListenerConnection) -> Reply | None:
         """Register a connection, or return the reply that it is refused with."""
         refusal = self._refusal(connection.peer)
-        if refusal is not None:
-            self.refused("connect", refusal)
-        else:
+        if refusal is None:
             peer = self._connections[connection] = connection.peer
             self._per_client[peer] += 1
             if self._closed:

@@ -48,7 +48,7 @@ class MilterHandler:
             message.pieces.clear()  # which gives back its memory
 
     async def _judged(self, message: Message, peer: str) -> Conclusion:
-        content = self.obstacle() or self._fault(message) or await _content(message)
+        content = self.obstacle() or await self._content(message)
         if isinstance(content, Reply):
             self.refused("data", content)
             return Conclusion(content)
@@ -74,17 +74,12 @@ class MilterHandler:
             return Conclusion(added=(*fields, HIDDEN), removed=(*removed, *shown))
         return Conclusion(added=fields, removed=removed)
 
-    def _fault(self, message: Message) -> Reply | None:
-        match message.fault:
-            case Fault.SIZE:
-                return policy_replies.too_large(self.settings.max_size)
-            case Fault.RECIPIENTS:
-                return policy_replies.too_many_recipients(self.settings.max_recipients)
-            case Fault.ADDRESS:
-                return policy_replies.bad_address()
-            case Fault.LINE_ENDS:
-                return policy_replies.bad_content()
-        return None
+    async def _content(self, message: Message) -> bytes | Reply:
+        """Return the message's content, or the reply that refuses it."""
+        content = message.fault or await _read(message)
+        if isinstance(content, Fault):
+            return policy_replies.not_taken_in(content, self.settings.max_size, self.settings.max_recipients)
+        return policy_replies.too_many_hops() if count_received(content) > MOST_HOPS else content
 
     def _transaction(self, message: Message, content: bytes, peer: str) -> Transaction:
         unique = message.queue_id and not _SHORT_QUEUE_ID.fullmatch(message.queue_id)
@@ -112,19 +107,17 @@ def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
     return ((TOKEN_FIELD, 1),) if token_of(content) else ()
 
 
-async def _content(message: Message) -> bytes | Reply:
-    """Return the message's content, or the reply that refuses it; a large one is joined in a thread."""
+async def _read(message: Message) -> bytes | Fault:
+    """Return the message's content, or why it is refused; a large one is joined in a thread."""
     try:
         content = await cast(Spool, message.pieces).whole()  # the connection's
     except TimeoutError:
-        return policy_replies.too_many_large()
+        return Fault.MEMORY
     if content is None:
-        return policy_replies.disk_full()
+        return Fault.DISK
     return await run_long(_checked, content) if len(content) >= LARGE else _checked(content)
 
 
-def _checked(content: bytes) -> bytes | Reply:
+def _checked(content: bytes) -> bytes | Fault:
     content = with_final_crlf(content)
-    if not has_valid_line_ends(content):
-        return policy_replies.bad_content()
-    return policy_replies.too_many_hops() if count_received(content) > MOST_HOPS else content
+    return content if has_valid_line_ends(content) else Fault.LINE_ENDS

@@ -15,7 +15,7 @@ from typing import Any
 from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
 from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
-from gatekeeper.server.connections import GONE, Connections, OnRefused, uncounted
+from gatekeeper.server.connections import Connections, OnRefused, peer_of, uncounted
 from gatekeeper.server.milter_handler import MilterHandler
 from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.sockets import Acceptor
@@ -109,6 +109,7 @@ class MilterConnection:
         refused = self._connections.add(self)
         try:
             if refused:
+                self._connections.refused("connect", refused)
                 log.info("connection refused client=%s reply=%s", self.peer, refused)
             else:
                 await self._converse()
@@ -195,7 +196,4 @@ class MilterConnection:
 
 def _peer(writer: asyncio.StreamWriter) -> str:
     """Return the MTA's IP address; "" on a unix socket, GONE where it has left already."""
-    name: object = writer.get_extra_info("peername")
-    if name is None:
-        return GONE
-    return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""
+    return peer_of(writer.get_extra_info("peername"), "")[0]

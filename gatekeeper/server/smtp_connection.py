@@ -23,20 +23,18 @@ from typing import Any, ClassVar, cast
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from gatekeeper.delivery.transaction import RelayTransaction
-from gatekeeper.server.connections import GONE
+from gatekeeper.server.connections import GONE, peer_of
 from gatekeeper.server.data_intake import Intake
 from gatekeeper.server.receive_buffer import ReceiveBuffer
 from gatekeeper.server.smtp_server import SmtpServer
 from gatekeeper.smtp import wanted
 from gatekeeper.smtp.client_identity import ClientIdentity
-from gatekeeper.smtp.refusals import reason_of
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.smtp.session import Session
 from gatekeeper.smtp.session_replies import EARLY, FAULT, GOING_DOWN, TOO_SLOW
 
 log = logging.getLogger("gatekeeper.smtp")
 
-_COUNTED = ("slow", "fault")  # of last replies; the session and the registry of connections count theirs
 _NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _LINGER_SECONDS = 3.0  # a silent client is waited for, once the service ends
 _TURNS = 2  # of the loop, in which what a client sends without waiting for the greeting is read
@@ -89,7 +87,7 @@ class SmtpConnection(SMTP):
             self._reset_deadline()
             self._deadline = math.inf
             return
-        self.peer, port = _host_and_port(self.session.peer)
+        self.peer, port = peer_of(self.session.peer, "127.0.0.1")
         buffer = self.receive_buffer
         self._session = Session(self._server, ClientIdentity(self.peer, port), lambda: buffer.waiting)
         self._dialog = self._session.dialog()
@@ -176,7 +174,7 @@ class SmtpConnection(SMTP):
             refused = EARLY
         if refused:
             log.info("connection refused client=%s reply=%s", self.peer, refused)
-            self.close_with(refused)
+            self.close_with(refused, "connect")
         else:
             self._resume(None)
 
@@ -352,12 +350,12 @@ class SmtpConnection(SMTP):
             self._session.replies = []
             out.write(replies[0] if len(replies) == 1 else b"".join(replies))
 
-    def close_with(self, farewell: Reply) -> None:
-        """Send a last reply and close at once: at the deadline, or where the service ends."""
+    def close_with(self, farewell: Reply, stage: str = "") -> None:
+        """Send a last reply and close at once: to a stranger, at the deadline, or where the service ends."""
         self.closing, self._take = True, _ignore
+        if farewell is not GOING_DOWN:
+            self._server.refused(stage or ("data" if self._session.in_message else "command"), farewell)
         if self._out is not None and not self._out.is_closing():
-            if reason_of(farewell) in _COUNTED:
-                self._server.refused("command", farewell)
             self._session.replies.append(farewell.encode())
             self._write_replies()
             self._hang_up()
@@ -399,10 +397,3 @@ class SmtpConnection(SMTP):
 
 def _ignore(data: bytes) -> None:
     """Ignore octets that come after the end."""
-
-
-def _host_and_port(name: object) -> tuple[str, int]:
-    """Return host and port of a transport's peer: 127.0.0.1 for a unix socket, GONE where the client has left."""
-    if isinstance(name, tuple):
-        return str(name[0]).removeprefix("::ffff:"), int(name[1])
-    return (GONE if name is None else "127.0.0.1"), 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatekeeper.model import Reason
+from gatekeeper.smtp.data import Fault
 from gatekeeper.smtp.replies import Reply, cut, octets_left, plain, reply
 
 _LINK_OCTETS = 200
@@ -115,6 +116,23 @@ def too_large(limit: int) -> Reply:
 def too_many_recipients(limit: int) -> Reply:
     """Return 550 where an MTA has accepted too many recipients and cannot be told to send the others later."""
     return reply(550, f"too many recipients: at most {limit} are taken of one message, send it in parts", "5.5.3")
+
+
+def not_taken_in(fault: Fault, octets: int, recipients: int) -> Reply:
+    """Return the reply to a message with this fault. Args: at most so many `octets` and `recipients` are taken."""
+    match fault:
+        case Fault.SIZE:
+            return too_large(octets)
+        case Fault.RECIPIENTS:
+            return too_many_recipients(recipients)
+        case Fault.ADDRESS:
+            return bad_address()
+        case Fault.DISK:
+            return disk_full()
+        case Fault.MEMORY:
+            return too_many_large()
+        case Fault.LINE_ENDS:
+            return bad_content()
 
 
 # -- a refusal with its reasons ----------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ end. Whoever drives the dialog closes the generator when the client has left.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +29,7 @@ from gatekeeper.smtp.parameters import (
 )
 from gatekeeper.smtp.received import is_looping
 from gatekeeper.smtp.replies import Reply
+from gatekeeper.smtp.unknown_commands import answer_to_unknown
 from gatekeeper.smtp.wanted import (
     ABANDON,
     FIND_OFFERS,
@@ -43,22 +43,15 @@ from gatekeeper.smtp.wanted import (
     Wanted,
 )
 
-# Of HTTP, whose body may be a page's choice: of such a request nothing is taken for SMTP. Whatever its method, a
-# request's first line ends with the version (RFC 9112 3).
-_OF_BROWSERS = frozenset(b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PRI".split())
-_OF_HTTP = re.compile(rb"(?:^| )HTTP/\d(?:\.\d)? *\Z")
-_NOT_OFFERED = frozenset({b"AUTH", b"EXPN", b"TURN", b"ETRN", b"SEND", b"SOML", b"SAML"})
 MOST_ERRORS = 10  # commands that are none; then it is no mail client
-
-_FAULTS = {Fault.DISK: policy_replies.disk_full(), Fault.MEMORY: policy_replies.too_many_large()}
 
 
 class Closing(Exception):
-    """The dialog ends with this reply."""
+    """The dialog ends with this reply. Args: `stage`, of refusals.STAGES, in which it is refused to go on."""
 
-    def __init__(self, last: Reply) -> None:
+    def __init__(self, last: Reply, stage: str = "command") -> None:
         super().__init__()
-        self.reply = last
+        self.reply, self.stage = last, stage
 
 
 class Session:
@@ -102,7 +95,7 @@ class Session:
             self._answer(replies.GOING_DOWN)
         except Closing as closing:
             if not closing.reply.ok:
-                self._listener.refused("command", closing.reply)
+                self._listener.refused(closing.stage, closing.reply)
             self._answer(closing.reply)
 
     def stop(self) -> None:
@@ -123,20 +116,15 @@ class Session:
         verb, _, argument = command.partition(b" ")
         method = _METHODS.get(verb) or _METHODS.get(verb.upper())
         if method is None:
-            self._refuse_verb(verb.upper(), argument)
+            answer, is_last = answer_to_unknown(verb.upper(), argument)
+            if is_last:
+                raise Closing(answer)
+            self._answer_error(answer)
         elif (text := _decode(argument) if argument else "") is None:
             self._answer(replies.NOT_TEXT)
         else:
             return method(self, text)
         return None
-
-    def _refuse_verb(self, verb: bytes, argument: bytes) -> None:
-        """Answer a verb that is none here. What may be followed by octets that are no commands ends the connection."""
-        if verb in _OF_BROWSERS or _OF_HTTP.search(argument):
-            raise Closing(replies.NO_MAIL_CLIENT)
-        if verb == b"BDAT":
-            raise Closing(replies.NOT_OFFERED)  # RFC 3030 2: the chunk comes without waiting for the reply
-        self._answer_error(replies.NOT_OFFERED if verb in _NOT_OFFERED else replies.UNKNOWN)
 
     def _count_command(self) -> None:
         self._idle_commands += 1
@@ -381,18 +369,13 @@ class Session:
         content: bytes | Fault = yield TakeMessage(self._size_limit)
         self._messages += 1
         self.stopping = self.stopping or self.lingering  # the service ends: it was the last message
-        if content is Fault.LINE_ENDS:
-            yield from self._abandon()
-            self.in_message = False
-            self._listener.refused("data", policy_replies.bad_content())
-            raise Closing(policy_replies.bad_content())  # where it ends, what comes behind may be taken for commands
-        refused = self._content_refusal(content)
-        if refused or isinstance(content, Fault):
-            refused = refused or policy_replies.bad_content()
-            self._listener.refused("data", refused)
-            yield from self._abandon()
-            self._end_message(refused)
-            return
+        if isinstance(content, Fault):
+            limits = self._size_limit, self._listener.max_recipients
+            refused = policy_replies.not_taken_in(content, *limits)
+            # where such a message ends, what comes behind may be taken for commands
+            return (yield from self._refuse_message(refused, is_last=content is Fault.LINE_ENDS))
+        if is_looping(content):
+            return (yield from self._refuse_message(policy_replies.too_many_hops()))
         transaction = mail.with_content(content, self._identity, self._listener.is_authenticated(mail.client.address))
         self._mail, self._identity.forwarded = None, {}  # from here on it is not the client's to abandon
         self._end_message((yield Judge(transaction)))
@@ -403,10 +386,13 @@ class Session:
             self._idle_commands = 0
         self._answer(answer)
 
-    def _content_refusal(self, content: bytes | Fault) -> Reply | None:
-        if isinstance(content, Fault):
-            return policy_replies.too_large(self._size_limit) if content is Fault.SIZE else _FAULTS.get(content)
-        return policy_replies.too_many_hops() if is_looping(content) else None
+    def _refuse_message(self, refused: Reply, *, is_last: bool = False) -> Dialog:
+        yield from self._abandon()
+        self.in_message = False
+        if is_last:
+            raise Closing(refused, "data")
+        self._listener.refused("data", refused)
+        self._answer(refused)
 
     def _abandon(self) -> Dialog:
         """End the transaction, here and at the next hop."""

@@ -545,8 +545,15 @@ def test_what_is_refused_before_rules_are_asked_is_counted() -> None:
     hello(full).gets(MAIL)
     assert full.counted == [("mail", "storage")]
     large = OneListener()
-    in_message(large).gets(Fault.SIZE)
+    script = in_message(large)
+    assert script.gets(Fault.SIZE) == ABANDON
+    script.gets(None)
     assert large.counted == [("data", "size")]
+    doubtful = OneListener()
+    script = in_message(doubtful)
+    assert script.gets(Fault.LINE_ENDS) == ABANDON
+    script.gets(None)
+    assert doubtful.counted == [("data", "syntax")]  # once, though the connection ends with it
     looping = OneListener()
     hello(looping).gets(b"GET / HTTP/1.1\r\n")
     assert looping.counted == [("command", "limit")]
