@@ -34,7 +34,10 @@ def _read_moment(text: str, now: float, zone: tzinfo, flag: str, *, last: bool =
     try:
         return now - parse_duration(text).total_seconds()
     except ValueError:
-        pass
+        return _read_day_or_time(text, zone, flag, last)
+
+
+def _read_day_or_time(text: str, zone: tzinfo, flag: str, last: bool) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

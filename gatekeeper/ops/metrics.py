@@ -89,15 +89,6 @@ class Counters:
         self._next_hop_errors = Counter(
             "gatekeeper_next_hop_errors", "Failures of the next hop.", ["kind"], registry=registry
         )
-        self._reloads = Counter(
-            "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=registry
-        )
-
-        self._queue_failed = Counter(
-            "gatekeeper_queue_failed", "Mails of the queue that were given up.", ["kind"], registry=registry
-        )
-        for kind in QUEUE_KINDS:
-            self._queue_failed.labels(kind)
         self._observed = Counter(
             "gatekeeper_observed", "Messages that passed since the gate only observed.", ["verdict"], registry=registry
         )
@@ -117,6 +108,16 @@ class Counters:
             multiprocess_mode="livesum",
         )
         self._content_of = {where: self._content.labels(where) for where in ("memory", "disk")}
+        self._add_of_the_gate(registry)
+
+    def _add_of_the_gate(self, registry: CollectorRegistry) -> None:
+        """Add what is counted besides the judging of messages."""
+        self._reloads = Counter(
+            "gatekeeper_ruleset_reloads", "Attempts to load the ruleset.", ["result"], registry=registry
+        )
+        self._queue_failed = Counter(
+            "gatekeeper_queue_failed", "Mails of the queue that were given up.", ["kind"], registry=registry
+        )
         self._reloaded = Gauge(
             "gatekeeper_ruleset_last_reload_successful",
             "1 where the last attempt to load the ruleset went well.",
@@ -146,6 +147,8 @@ class Counters:
             self._next_hop_errors.labels(kind)
         for labels in product(LISTENERS, vocabulary.stages, vocabulary.refusals):
             self._refused.labels(*labels)
+        for kind in QUEUE_KINDS:
+            self._queue_failed.labels(kind)
         for result in RELOADS:
             self._reloads.labels(result)
         for result in AUDITED:

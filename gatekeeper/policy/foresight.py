@@ -13,9 +13,9 @@ from gatekeeper.address import is_valid
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_facts
 from gatekeeper.model import Counts, Evidence, Facts, Recipient, Standing, Transaction
+from gatekeeper.policy.acceptance import CLIENT
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, source_of
-from gatekeeper.policy.taking_in import CLIENT
 from gatekeeper.rules import Explanation
 from gatekeeper.rules import explain as explain_rules
 

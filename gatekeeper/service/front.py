@@ -14,7 +14,7 @@ from gatekeeper.model import Action
 from gatekeeper.ops.log import Address, event
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
-from gatekeeper.policy.taking_in import is_sender_allowed
+from gatekeeper.policy.acceptance import is_sender_allowed
 from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.smtp_server import MailAcceptance

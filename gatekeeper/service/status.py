@@ -12,6 +12,7 @@ from gatekeeper.ledger.health import Health, find_health
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.lifecycle import SuspensionState
+from gatekeeper.notices import say_count
 from gatekeeper.ops.running_metrics import read_metrics
 from gatekeeper.policy.active import PolicyError, read_policy
 from gatekeeper.settings import Endpoint, Settings
@@ -77,7 +78,7 @@ class Status:
         if self.queued_since is not None and self.health.now - self.queued_since > _LATE_SECONDS:
             yield f"mail waits since {utc_text(self.queued_since)}: see `gatekeeper queue`"
         if self.health.failed:
-            yield f"{len(self.health.failed)} mails were given up: see `gatekeeper queue`"
+            yield f"{say_count(len(self.health.failed), 'mail', 'mails')} given up: see `gatekeeper queue`"
 
     def _of_storage(self) -> Iterator[str]:
         kept, limit = self.health.counts.kept, self.keep_limit
@@ -86,7 +87,8 @@ class Status:
         if limit and kept > _FULL * limit:
             yield f"{kept:,} octets of mail are kept, of {limit:,} that may be: decide or withdraw what is held"
         if self.audit_lost:
-            yield f"{self.audit_lost} decisions could not be recorded: see the log, and `gatekeeper audit verify`"
+            lost = say_count(self.audit_lost, "decision", "decisions")
+            yield f"{lost} could not be recorded: see the log, and `gatekeeper audit verify`"
 
 
 def find_status(store: Store, settings: Settings) -> Status:

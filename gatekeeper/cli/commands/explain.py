@@ -9,12 +9,21 @@ from typing import Any
 
 import click
 
-from gatekeeper.cli.common import CONFIG, NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
+from gatekeeper.cli.common import (
+    CONFIG,
+    NO_INPUT,
+    USAGE,
+    Failure,
+    json_option,
+    print_json,
+    setting_options,
+    settings_of,
+)
 from gatekeeper.message import read_facts
 from gatekeeper.model import RuleSelection
+from gatekeeper.policy.acceptance import TakenIn, is_sender_allowed, take_in
 from gatekeeper.policy.active import Policy, PolicyError, read_policy
 from gatekeeper.policy.foresight import as_smtp, explain_message
-from gatekeeper.policy.taking_in import TakenIn, is_sender_allowed, take_in
 from gatekeeper.rules import Explanation
 from gatekeeper.settings import Settings
 
@@ -83,7 +92,10 @@ def _recipients(given: tuple[str, ...], to_file: Path | None, content: bytes) ->
     if addresses:
         return addresses, "--to and --to-file"
     facts = read_facts(content)
-    return [box.address for box in (*facts.to, *facts.cc, *facts.bcc)], "To, Cc and Bcc of the message"
+    found = [box.address for box in (*facts.to, *facts.cc, *facts.bcc)]
+    if not found:
+        raise Failure("nobody gets it: expected --to or --to-file, or a message with To, Cc or Bcc", USAGE)
+    return found, "To, Cc and Bcc of the message"
 
 
 def _taken_in(

@@ -64,10 +64,9 @@ def _print_case(case: MailingCase) -> None:
         click.echo("joined by " + ", ".join(f"{_KEYS[kind]}: {number}" for kind, number in mailing.joined.items()))
     for batch in case.batches:
         lost = batch.tally.refused + batch.tally.expired
-        reached = say_count(batch.tally.recipients, "recipient", "recipients") + f", {lost:,} not delivered" * bool(
-            lost
-        )
-        size = f"{reached}, {batch.size:,} octets"
+        not_delivered = f", {lost:,} not delivered" if lost else ""
+        reached = say_count(batch.tally.recipients, "recipient", "recipients")
+        size = f"{reached}{not_delivered}, {batch.size:,} octets"
         origin = f"{batch.owner or batch.sender or '<>'}, {batch.client.address}"
         click.echo(f"batch {batch.id}: {batch.state}, {size}, received {shown_time(batch.received_at)} from {origin}")
     print_agreements(case.agreements, case.whose)

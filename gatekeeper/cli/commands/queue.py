@@ -39,7 +39,7 @@ def retry(number: int | None, as_json: bool, **given: Any) -> None:
     if as_json:
         print_json({"tried": tried})
     else:
-        click.echo(f"{tried} are tried now" if tried else "nothing waits for a further try")
+        click.echo(f"tried now: {tried}" if tried else "nothing waits for a further try")
 
 
 def _retry(connection: Connection, now: float, number: int | None) -> int:

@@ -91,9 +91,9 @@ async def test_what_waits_is_tried_at_once(store, database_url):
     assert retried(database_url).output == "nothing waits for a further try\n"  # somebody is at work on them
     for job in (first, *others):
         store.call(partial(jobs.put_off, job=job, due=now + 1800, error="451 4.4.1 no answer"))
-    assert retried(database_url, str(first.id)).output == "1 are tried now\n"
+    assert retried(database_url, str(first.id)).output == "tried now: 1\n"
     assert [each["id"] for each in listed(database_url) if each["queue_name"] == "incoming"] == [first.id]
-    assert retried(database_url).output == f"{len(others)} are tried now\n"
+    assert retried(database_url).output == f"tried now: {len(others)}\n"
     assert len(store.call(partial(jobs.lease, now=now + 1, seconds=600.0, limit=9))) == 1 + len(others)
 
 

@@ -122,7 +122,7 @@ def with_health(**changed):
             "directory source p.csv is expired",
         ),
         (replace(WELL, queued_since=6_000.0), "mail waits since 1970-01-01T01:40:00Z"),
-        (with_health(failed=[job(1.0)]), "1 mails were given up"),
+        (with_health(failed=[job(1.0)]), "1 mail given up"),
         (replace(WELL, disk_is_short=True), "the database's disk is nearly full"),
         (with_health(counts=replace(WELL.health.counts, kept=91)), "91 octets of mail are kept, of 100"),
         (replace(WELL, audit_lost=2), "2 decisions could not be recorded"),

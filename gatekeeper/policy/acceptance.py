@@ -1,4 +1,4 @@
-"""Says what the SMTP listener takes in of a message that nobody sends: the checks before any rule is asked.
+"""Says what the SMTP listener accepts of a message that nobody sends: the checks before any rule is asked.
 
 It holds the listener's own dialog (smtp/session.py) without a client and without a next hop, so that both refuse alike.
 """
@@ -13,7 +13,8 @@ from gatekeeper.directory.snapshot import Directory
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Client, Transaction
 from gatekeeper.smtp.client_identity import ClientIdentity
-from gatekeeper.smtp.data import Fault, has_valid_line_ends
+from gatekeeper.smtp.data import ContentReader, Fault
+from gatekeeper.smtp.dot_stuffing import stuffed
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.smtp.session import Session
 from gatekeeper.smtp.session_replies import helo_reply
@@ -87,7 +88,7 @@ class _Dialog:
 
     def __init__(self, may_send: Callable[[str], bool], most_octets: int, content: bytes) -> None:
         self.transaction: Transaction | None = None
-        self._content = content
+        self._content, self._farewell = content, ""
         listener = _Listener(may_send, most_octets)
         self._session = Session(listener, ClientIdentity(CLIENT.address, 0), more=lambda: False)
         self._dialog = self._session.dialog()
@@ -95,17 +96,20 @@ class _Dialog:
 
     def say(self, command: str) -> str:
         """Send a command; return the reply that refuses it, "" where none does."""
-        if not command.isprintable():
-            return _NOT_PRINTABLE
+        if self._farewell or not command.isprintable():
+            return self._farewell or _NOT_PRINTABLE
         self._session.replies.clear()
         try:
             self._wanted = self._dialog.send(command.encode("utf-8", "replace") + b"\r\n")
             while not isinstance(self._wanted, Read):
                 self._wanted = self._dialog.send(self._answer(self._wanted))
         except StopIteration:  # the listener closes the connection
-            pass
-        last = self._session.replies[-1].decode().strip()
+            self._farewell = self._last_reply()
+        last = self._last_reply()
         return last if last[0] in "45" else ""
+
+    def _last_reply(self) -> str:
+        return self._session.replies[-1].decode().strip()
 
     def _answer(self, wanted: Wanted) -> Any:
         match wanted:
@@ -121,9 +125,10 @@ class _Dialog:
         return None
 
     def _taken(self, limit: int) -> bytes | Fault:
-        if len(self._content) > limit:
-            return Fault.SIZE
-        return self._content if has_valid_line_ends(self._content) else Fault.LINE_ENDS
+        reader = ContentReader(limit)
+        for octets in stuffed([self._content]):
+            reader.feed(bytes(octets))
+        return reader.fault or reader.content()
 
 
 class _Listener:

@@ -6,8 +6,8 @@ import smtplib
 
 import pytest
 
+from gatekeeper.policy.acceptance import is_sender_allowed, take_in
 from gatekeeper.policy.active import read_policy
-from gatekeeper.policy.taking_in import is_sender_allowed, take_in
 from tests.peers.gate import Gate
 
 JO, BO = "jo@doa.example.gov", "bo@dphhs.example.gov"
@@ -81,3 +81,15 @@ def test_a_recipient_of_two_lines_is_no_two_commands():
     taken = take_in(JO, [f"{BO}>\r\nRCPT TO:<x@dphhs.example.gov", BO], SMALL, "jo", lambda address: True, 60_000)
     assert [each.reply[:9] for each in taken.refusals] == ["501 5.1.3"]
     assert taken.transaction.addresses == (BO,) and taken.transaction.authenticated
+
+
+def test_who_is_sent_away_for_too_many_errors_sends_nothing_more():
+    too_long = f"{'x' * 20_000}@dphhs.example.gov"
+    taken = take_in(JO, [BO, *[too_long] * 12, BO], SMALL, None, lambda address: True, 60_000)
+    assert taken.transaction is None
+    assert [each.reply[:3] for each in taken.refusals] == ["500"] * 10 + ["421"] * 4  # the last two, and the message
+
+
+def test_a_last_line_without_an_end_and_lines_of_a_dot_are_as_a_client_sends_them():
+    taken = take_in(JO, [BO], b"Subject: x\r\n\r\n.\r\n..\r\nHi", None, lambda address: True, 60_000)
+    assert taken.transaction.content == b"Subject: x\r\n\r\n.\r\n..\r\nHi\r\n"
