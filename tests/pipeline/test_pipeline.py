@@ -291,7 +291,7 @@ async def test_of_each_ordinary_mailing_that_is_warned_of_the_sender_is_told_onc
 async def test_a_notice_that_an_earlier_program_queued_is_not_queued_again(make, store, id):
     """Programs have named notices by the number of the mailing, and by its key: nodes are upgraded in mid-mailing."""
     await make().receive(message(people(300), rest=PDF), NextHop())
-    name = once_name("warned", id, "clerk@doa.example.gov")
+    name = once_name("warning", id, "clerk@doa.example.gov")
     store.call(lambda connection: connection.execute(update(job_rows).values(once=name)))
     await make().receive(message(people(300, start=300), rest=PDF), NextHop())
     assert queued(store) == ["notice"]
