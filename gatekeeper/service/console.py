@@ -80,12 +80,22 @@ class PolicyInForce:
     _lock: Lock = field(default_factory=Lock)
 
     def __call__(self) -> Policy | None:
-        """Return them, read again every few minutes; None where they cannot be read. Raises StoreError, NotInForce."""
+        """Return them, read again every few minutes; None where they cannot be read. Raises StoreError, NotInForce.
+
+        While somebody reads them again, which may ask a slow server, others get those of before if the rules are the
+        same.
+        """
         stored = stored_rules(self.store)
-        with self._lock:
-            if stored.digest != self._digest or time.monotonic() - self._read_at > _DIRECTORY_SECONDS:
-                self._known, self._digest, self._read_at = _policy(stored), stored.digest, time.monotonic()
-            return self._known
+        if self._is_stale(stored) and self._lock.acquire(blocking=stored.digest != self._digest):
+            try:
+                if self._is_stale(stored):
+                    self._known, self._digest, self._read_at = _policy(stored), stored.digest, time.monotonic()
+            finally:
+                self._lock.release()
+        return self._known
+
+    def _is_stale(self, stored: StoredRuleset) -> bool:
+        return stored.digest != self._digest or time.monotonic() - self._read_at > _DIRECTORY_SECONDS
 
 
 def _policy(stored: StoredRuleset) -> Policy | None:
