@@ -18,13 +18,14 @@ from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import SessionView, Signins
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.active import Policy
-from gatekeeper.settings import SigningIn, contains, read_networks
+from gatekeeper.settings import LOOPBACK, SigningIn, contains, read_networks
 
 if TYPE_CHECKING:
     from gatekeeper.console.oidc import Issuer
 
 _MOST_REMEMBERED = 10_000
 _ANYWHERE = read_networks("0.0.0.0/0,::/0")
+_LOOPBACK = read_networks(LOOPBACK)
 
 
 @dataclass(slots=True)
@@ -118,6 +119,12 @@ class Desk:
     def is_secure(self) -> bool:
         """True where browsers come by TLS."""
         return self.url.startswith("https:")
+
+    @property
+    def takes_forms(self) -> bool:
+        """True where browsers say from which site a form comes: by TLS, and on loopback."""
+        host = urlsplit(self.url).hostname or ""
+        return self.is_secure or host == "localhost" or contains(_LOOPBACK, host)
 
 
 @immutable

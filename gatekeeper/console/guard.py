@@ -47,6 +47,11 @@ _LOOPBACK = read_networks(LOOPBACK)
 APPEARANCE, THEMES = "gatekeeper-appearance", ("auto", "light", "dark")  # a cookie, and its values
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
+_OTHER_SITE = "another site asked for this: open the page here and try again\n"
+_NOT_BY_TLS = (
+    "Nothing was done: at an address that begins with http: browsers do not say which site a form comes from, and so "
+    "no form is taken. The console has to have an address that begins with https:. Tell your administrator.\n"
+)
 
 
 def policy_of(desk: Desk) -> str:
@@ -95,9 +100,11 @@ class Guard:
         if request.method in _SAFE:
             return None
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-        # Where no page may be named to other sites, browsers send the origin "null", to this one as well.
+        # Since no page may be named to other sites, browsers send the origin "null", to this one as well; what else
+        # they say of a form, Sec-Fetch-Site, they say by TLS and on loopback alone.
         if site not in _OWN_SITES if site is not None else origin not in (None, self._desk.origin):
-            return PlainTextResponse("another site asked for this: open the page here and try again\n", 403)
+            says_nothing = site is None and origin == "null" and not self._desk.takes_forms
+            return PlainTextResponse(_NOT_BY_TLS if says_nothing else _OTHER_SITE, 403)
         return None
 
 

@@ -142,7 +142,7 @@ def _desk(settings: Settings, store: Store) -> Desk:
     check_certificate(settings)
     signins = Signins(store, own.session_idle, own.session_limit, store.now)
     issuer = _issuer(own, url, store) if OIDC in own.signin else None
-    return Desk(
+    desk = Desk(
         LedgerInForce(store, settings),
         signins,
         url,
@@ -151,6 +151,9 @@ def _desk(settings: Settings, store: Store) -> Desk:
         policy=PolicyInForce(store),
         most_upload=settings.listening.max_size,
     )
+    if not desk.takes_forms:
+        log.warning("console: nobody can sign in at %s: expected --public-url with https: (or of loopback)", url)
+    return desk
 
 
 def _issuer(own: SigningIn, url: str, store: Store) -> Issuer:

@@ -158,6 +158,26 @@ async def test_another_host_and_another_site_get_nothing_done(scene, desk):
     assert scene.mailing().state == "held"
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://gate.example.gov:8025", "The console has to have an address that begins with https:"),
+        ("http://10.0.0.1:8025", "The console has to have an address that begins with https:"),
+        ("https://gate.example.gov", "another site asked for this"),
+        ("http://127.0.0.1:8025", "another site asked for this"),
+        ("http://localhost:8025", "another site asked for this"),
+    ],
+)
+def test_by_plain_http_who_sends_a_form_is_told_why_it_is_refused(url, told):
+    """There browsers say nothing of where a form comes from but the origin "null"; a link signs in by a form, too."""
+    desk = Desk(None, None, url)
+    client = TestClient(make_app(desk), base_url=url)
+    answer = client.post("/signin/start/x", headers={"origin": "null"})
+    assert answer.status_code == 403 and told in answer.text
+    foreign = client.post("/signin/start/x", headers={"origin": "http://evil.example"})
+    assert foreign.status_code == 403 and "another site asked for this" in foreign.text
+
+
 async def test_a_number_that_no_row_can_have_is_not_here(scene, desk):
     await hold(scene)
     client = browser(desk, CIO)

@@ -106,6 +106,14 @@ def test_elsewhere_without_tls_or_a_proxy_it_does_not_start(tmp_path, place):
         assert done.returncode == 78 and "--console-tls-cert" in done.stderr
 
 
+@pytest.mark.parametrize(("url", "is_told"), [("http://gate.example.gov", True), ("https://gate.example.gov", False)])
+def test_the_log_says_that_by_plain_http_no_form_is_taken(tmp_path, caplog, url, is_told):
+    with closing(Store(Database(lay_out(tmp_path / "gate.db"), 30))) as store:
+        store.open()
+        console._desk(read_settings({"next_hop": "smtp://127.0.0.1:25", "public_url": url}, {}), store)
+    assert ("--public-url" in caplog.text and "https:" in caplog.text) is is_told
+
+
 def test_a_certificate_that_is_none_is_an_error_of_the_settings(tmp_path):
     (tmp_path / "none.pem").write_text("no certificate")
     own = {
