@@ -19,6 +19,7 @@ from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.matters import WINDOW
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
+from gatekeeper.rules.specs import APPROVER
 from gatekeeper.store import Connection, StoreError
 from gatekeeper.store.events import Act
 from gatekeeper.workdays import Calendar
@@ -186,8 +187,10 @@ def is_final(ruleset: Ruleset, by: str) -> bool:
 def may_revoke(ruleset: Ruleset, question: Question, by: str) -> None:
     """Raise NotAllowed where `by` may not take back or narrow what was permitted (S3, S5).
 
-    Approvers may, and whoever was asked about it. They may take back what is their own, too, since that only takes
-    away.
+    Whoever was asked about it may, and approvers whose role is for it. They may take back what is their own, too, since
+    that only takes away.
     """
-    if by not in asked(ruleset, question) | set(ruleset.people_with("approver")):
-        raise NotAllowed(f"{question.id}: {by} may not take it back; an approver may, or whoever was asked about it")
+    of_all = replace(question, own=frozenset())
+    may = asked(ruleset, of_all) | Approvers(ruleset).of_terms(of_all, APPROVER)
+    if by not in may:
+        raise NotAllowed(f"{question.id}: {by} may not take it back; who may: {', '.join(sorted(may)) or 'nobody'}")

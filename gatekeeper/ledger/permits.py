@@ -12,6 +12,7 @@ from typing import Any
 from gatekeeper.ledger import context
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, named, require_reason
 from gatekeeper.ledger.seen import check_permit, keep_permits
+from gatekeeper.ledger.sight import may_declare
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState, RequestState
 from gatekeeper.message import subject_key
@@ -19,7 +20,7 @@ from gatekeeper.model import Action, Reason, Scope
 from gatekeeper.notices import held_notice
 from gatekeeper.outbox.to_reviewers import tell_reviewed
 from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_held_notice
-from gatekeeper.policy.approvers import Question
+from gatekeeper.policy.approvers import Question, agency_of
 from gatekeeper.store import Connection, batch_views, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import requests as stored_requests
@@ -71,9 +72,7 @@ def declare_emergency(ctx: VerbContext, agency: str, hours: float) -> PermitCase
     _check_agency(ctx, agency)
     if not 0 < hours <= LONGEST_EMERGENCY:
         raise LedgerError(f"{hours:g} hours: an emergency is short; expected more than 0, at most {LONGEST_EMERGENCY}")
-    person = ctx.ruleset.people.get(act.by)
-    asks = person is not None and "requester" in person.roles and (not person.of or agency in person.of)
-    if not asks and not context.holds(ctx.ruleset, act.by, "approver"):
+    if not may_declare(ctx.ruleset, act.by, agency):
         raise NotAllowed(f"{act.by} may not declare an emergency of {agency}; a requester of it or an approver may")
     given = Grant(
         kind=stored_permits.EMERGENCY,
@@ -229,9 +228,16 @@ def _locked(ctx: VerbContext, number: int) -> tuple[PermitView, list[int], Act]:
 
 def question_of(ctx: VerbContext, permit: PermitView) -> Question:
     """Return a permit as a question about which somebody decides today."""
-    agency = min(permit.scope.agencies, default=None)
+    agency = _agency_of(ctx, permit.scope)
     lists, agencies = frozenset(permit.lists), frozenset(permit.agencies)
     return Question(permit.id, frozenset(), agency, lists, permit.rules, agencies, ctx.today)
+
+
+def _agency_of(ctx: VerbContext, scope: Scope) -> str | None:
+    """Return the agency whose mail a permit is for; of several, one that the person of the act has a role for."""
+    named = (*scope.agencies, *(agency_of(ctx.ruleset, sender) for sender in scope.senders))
+    person, found = ctx.ruleset.people.get(ctx.act.by), set(filter(None, named))
+    return min(found & set(person.of if person else ()) or found, default=None)
 
 
 def may_review(ctx: VerbContext, permit: PermitView) -> bool:

@@ -91,17 +91,25 @@ def asks(ruleset: Ruleset, by: str) -> bool:
 
 
 def asked_for_agencies(ruleset: Ruleset, by: str, *, approvers: bool = True) -> list[str]:
-    """Return the agencies for which somebody may ask, or declare an emergency, which approvers may for all."""
-    person = ruleset.people.get(by)
-    if approvers and person is not None and "approver" in person.roles:
-        return list(ruleset.agencies)
-    return [agency for agency in ruleset.agencies if asks_for(ruleset, by, agency)]
+    """Return the agencies for which somebody may ask, or declare an emergency, which approvers may as well."""
+    may = may_declare if approvers else asks_for
+    return [agency for agency in ruleset.agencies if may(ruleset, by, agency)]
+
+
+def may_declare(ruleset: Ruleset, by: str, agency: str) -> bool:
+    """Return True for somebody who may declare an emergency of this agency (M1)."""
+    return asks_for(ruleset, by, agency) or _holds_for(ruleset, by, "approver", agency)
 
 
 def asks_for(ruleset: Ruleset, by: str, agency: str | None) -> bool:
     """Return True for somebody who may ask for mailings of this agency."""
+    return agency is not None and _holds_for(ruleset, by, "requester", agency)
+
+
+def _holds_for(ruleset: Ruleset, by: str, role: str, agency: str | None) -> bool:
+    """Return True for somebody who holds a role that is not limited, or limited to this agency among others."""
     person = ruleset.people.get(by)
-    return asks(ruleset, by) and person is not None and agency is not None and (not person.of or agency in person.of)
+    return person is not None and role in person.roles and (not person.of or agency in person.of)
 
 
 def sight(ruleset: Ruleset, question: Question, who: Involved, by: str) -> Sight:
@@ -115,8 +123,7 @@ def sight(ruleset: Ruleset, question: Question, who: Involved, by: str) -> Sight
 
 def sight_of_others(ruleset: Ruleset, question: Question, who: Involved, by: str) -> Sight:
     """Return what somebody may see of what is not their own."""
-    person = ruleset.people.get(by)
-    if person is not None and "approver" in person.roles and (not person.of or question.agency in person.of):
+    if _holds_for(ruleset, by, "approver", question.agency):
         return Sight.CONTENT
     is_asked = who.waits and by in Approvers(ruleset).available_deciders(question)
     if is_asked or (by in who.asked and who.is_recent):

@@ -14,6 +14,7 @@ from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.delivery.recipients import RecipientResult, Result
 from gatekeeper.ledger.service import Exempted, LedgerError, Narrowed, NotAllowed, Sought, Terms
+from gatekeeper.ledger.sight import asked_for_agencies
 from gatekeeper.model import Scope
 from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, jobs
@@ -71,6 +72,40 @@ async def test_an_emergency_acts_on_mail_that_arrives_after_it_and_waits_for_its
         scene.service.review_permit(1, HEAD, "fine")
     assert scene.service.review_permit(1, CIO, "fine").permit.review == "closed"
     assert scene.service.permits(Sought(review="open")).rows == []
+
+
+DOAS, OTHERS = "boss@doa.example.gov", "boss@dphhs.example.gov"
+LIMITED = f"  {DOAS}: {{roles: [approver], of: [DOA]}}\n  {OTHERS}: {{roles: [approver], of: [DPHHS]}}\nmailing:"
+
+
+@pytest.fixture
+def limited(store, tmp_path):
+    """Two approvers more, each of one agency."""
+    return Scene(store, tmp_path, RULES.replace("mailing:", LIMITED, 1))
+
+
+async def test_who_takes_back_what_one_agency_may_send_is_no_approver_of_another(limited):
+    await limited.send()
+    limited.service.approve(1, CIO)
+    limited.ask(subject="Another")
+    limited.service.approve_request(1, CIO)
+    for number in (1, 2):
+        with pytest.raises(NotAllowed, match=rf"P-{number}: .* who may: boss@doa\.example\.gov, cio@"):
+            limited.service.revoke(number, OTHERS, "not ours")
+        assert limited.service.look_at_permit(number, OTHERS).may == frozenset()
+    with pytest.raises(NotAllowed, match="R-1: "):
+        limited.service.revoke_request(1, OTHERS, "not ours")
+    limited.service.revoke(1, DOAS, "the form is wrong")
+    limited.service.revoke_request(1, DOAS, "the form is wrong")
+    assert {limited.permit(number).state for number in (1, 2)} == {"revoked"}
+
+
+def test_an_approver_of_one_agency_declares_no_emergency_of_another(limited):
+    with pytest.raises(NotAllowed, match="may not declare an emergency of DOA"):
+        limited.service.declare_emergency("DOA", OTHERS, "Water", 2)
+    assert limited.service.declare_emergency("DOA", DOAS, "Water", 2).permit.state == "in force"
+    ruleset = limited.letterhead().ruleset
+    assert [asked_for_agencies(ruleset, by) for by in (OTHERS, DOAS, CIO)] == [["DPHHS"], ["DOA"], ["DOA", "DPHHS"]]
 
 
 async def test_who_may_declare_an_emergency_and_for_how_long(scene):
