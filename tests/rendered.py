@@ -23,8 +23,9 @@ NOTICES, DECIDING = DOCS / "notices.md", DOCS / "deciding.md"
 _SECTION = "<!-- {name}: made by python -m tests.rendered -->\n\n{text}\n\n<!-- end of {name} -->\n"
 
 
+@cache
 def play(situation: Callable[[Path], Awaitable[T]]) -> T:
-    """Play one situation in a folder of its own; return what came of it."""
+    """Play one situation in a folder of its own, once; return what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(situation(Path(folder)))  # type: ignore[arg-type]
 
