@@ -1,4 +1,4 @@
-"""The states of mailings, batches, requests, permits and suspensions, and tables of which act leads where.
+"""The states of mailings, batches, requests, permits, suspensions and cases, and tables of which act leads where.
 
 Rules for a mailing:
 - What was sent already is counted in any state.
@@ -19,6 +19,8 @@ Rules for a permit:
 - A permit is in force until its uses are used up; the mailings that used it stay covered until its window ends.
 - A use is given back where the mailing was closed before anything of the mailing was sent.
 - A permit can be narrowed (S3) and revoked (S5) as long as something may still leave under it.
+
+A case is open until it is closed, which is final: people search, preserve and export for an open one only.
 """
 
 from __future__ import annotations
@@ -72,6 +74,13 @@ class SuspensionState(StrEnum):
 
     IN_FORCE = "in force"
     ENDED = "ended"
+
+
+class CaseState(StrEnum):
+    """The state of a case, for which records are searched, preserved and exported (D2)."""
+
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class BatchState(StrEnum):
@@ -175,6 +184,9 @@ PERMIT_TABLE: dict[str, dict[PermitState, PermitState]] = {
 SUSPENSION_TABLE: dict[str, dict[SuspensionState, SuspensionState]] = {
     "end": {SuspensionState.IN_FORCE: SuspensionState.ENDED},
 }
+CASE_TABLE: dict[str, dict[CaseState, CaseState]] = {
+    "close": {CaseState.OPEN: CaseState.CLOSED},
+}
 COVERING = frozenset({PermitState.IN_FORCE, PermitState.USED})  # permits under which something may still leave
 _STRICTEST_FIRST = (MailingState.HELD, MailingState.GATHERING, MailingState.RELEASED, MailingState.OPEN)
 DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # states of mailings that a weak key never merges
@@ -185,7 +197,7 @@ def strictness(state: MailingState) -> int:
     return _STRICTEST_FIRST.index(state)
 
 
-State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionState)
+State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionState, CaseState)
 
 
 def allows(state: State, act: str) -> bool:
@@ -211,6 +223,7 @@ _TABLES: dict[type[StrEnum], tuple[str, dict[str, dict[Any, Any]]]] = {
     RequestState: ("request", REQUEST_TABLE),
     PermitState: ("permit", PERMIT_TABLE),
     SuspensionState: ("suspension", SUSPENSION_TABLE),
+    CaseState: ("case", CASE_TABLE),
 }
 
 

@@ -19,10 +19,10 @@ from gatekeeper.ledger.drafts import Wanted
 from gatekeeper.ledger.health import Health
 from gatekeeper.ledger.lists import ListPage, Sought
 from gatekeeper.ledger.looking import VisibleCase
-from gatekeeper.ledger.looking_service import LookingService
 from gatekeeper.ledger.mailing_cases import FilePlace, MailingCase, MailingCopy, Reading
 from gatekeeper.ledger.mailings import Decision
 from gatekeeper.ledger.permits import Exempted, Narrowed, PermitCase
+from gatekeeper.ledger.records_service import RecordsService
 from gatekeeper.ledger.request_cases import VisiblePermit, VisibleRequest
 from gatekeeper.ledger.requests import RequestCase
 from gatekeeper.ledger.seen import Seen, Stale
@@ -75,7 +75,7 @@ _LOOK_SECONDS = 0.1  # between two looks whether anything is still on its way
 
 
 @immutable
-class LedgerService(LookingService):
+class LedgerService(RecordsService):
     """The verbs, on one store, under one ruleset."""
 
     def _decide(

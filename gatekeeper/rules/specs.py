@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gatekeeper.lib.immutable import immutable
 
-ROLES = ("requester", "approver", "owner", "admin", "auditor")
+ROLES = ("requester", "approver", "owner", "admin", "auditor", "records")
 
 
 # -- whom mail reaches -------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The chain of acts: what people do, written with its values in the transaction of the act, after all else of it.
 
-An act about a mailing, request, permit or suspension has in its line what only people change of that: the terms of a
-permit cannot be changed in its row without differing from the line. Long values are there as their digest.
+An act about a mailing, request, permit, suspension or case has in its line what only people change of that: the terms
+of a permit cannot be changed in its row without differing from the line. Long values are there as their digest.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Table, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import MailingState, PermitState, RequestState, SuspensionState
+from gatekeeper.lifecycle import CaseState, MailingState, PermitState, RequestState, SuspensionState
 from gatekeeper.store import audit_chain
-from gatekeeper.store.db.schema import mailings, permit_scopes, permits, requests, suspensions
+from gatekeeper.store.db.schema import cases, mailings, permit_scopes, permits, requests, suspensions
 from gatekeeper.store.db.statements import noted
 
 Values = dict[str, Any]
@@ -50,6 +50,7 @@ MATTERS = {
         permits, "P", frozenset({"id", "state", "used", "mailing_id"}), frozenset({PermitState.REVOKED})
     ),
     "suspension_id": Matter(suspensions, "S", frozenset({"id", "state"}), frozenset({SuspensionState.ENDED})),
+    "case_id": Matter(cases, "C", frozenset({"id", "state"}), frozenset({CaseState.CLOSED})),
 }
 
 

@@ -45,7 +45,7 @@ def problems_of_rows(connection: Connection, said: Said) -> Iterator[str]:
     checking = _Checking(connection, said)
     for table in _ROWS:
         yield from _readable(_NAMES[table], checking.rows_of(table))
-    yield from _readable("mailing, request, permit or suspension", checking.matters())
+    yield from _readable("mailing, request, permit, suspension or case", checking.matters())
     for row in connection.execute(select(rulesets.c.id, rulesets.c.text, rulesets.c.digest).order_by(rulesets.c.id)):
         if sha256(row.text.encode()).hexdigest() != row.digest:
             yield f"ruleset {row.id}: its text is not that of its digest {row.digest[:12]}"
@@ -123,7 +123,7 @@ class _Checking:
         name = f"{MATTERS[column].letter}-{values['number']}"
         return self._merged.get(name, name)
 
-    # -- mailings, requests, permits, suspensions --------------------------------------------------------------
+    # -- mailings, requests, permits, suspensions, cases --------------------------------------------------------
 
     def matters(self) -> Iterator[str]:
         """Yield matters that differ from what the last act about them left."""

@@ -1,4 +1,4 @@
-"""The timeline: what happened to a mailing, a request, a permit or a suspension, and who did it."""
+"""The timeline: what happened to a mailing, a request, a permit, a suspension or a case, and who did it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Event:
     request_id: int | None = None
     permit_id: int | None = None
     suspension_id: int | None = None
+    case_id: int | None = None
     details: Mapping[str, Any] | None = None
 
 

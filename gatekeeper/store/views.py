@@ -181,10 +181,10 @@ def timeline(connection: Connection, mailing_key: int) -> list[EventView]:
 
 
 def events_of(
-    connection: Connection, *, request: int | None = None, permit: int | None = None, suspension: int | None = None
+    connection: Connection, *, request: int | None = None, permit: int | None = None, case: int | None = None
 ) -> list[EventView]:
-    """Return the events of the request, permit or suspension of that key, oldest first."""
-    about = ((events.c.request_id, request), (events.c.permit_id, permit), (events.c.suspension_id, suspension))
+    """Return the events of the request, permit or case of that key, oldest first."""
+    about = ((events.c.request_id, request), (events.c.permit_id, permit), (events.c.case_id, case))
     return _events(connection, or_(*(column == key for column, key in about if key is not None)))
 
 

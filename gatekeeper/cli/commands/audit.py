@@ -1,4 +1,4 @@
-"""`gatekeeper audit ...`: verify the chains of recorded decisions, and search them."""
+"""`gatekeeper audit ...`: verify the chains of recorded decisions, search them, and open cases for that."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gatekeeper.cli.common import (
     settings_of,
 )
 from gatekeeper.cli.database import open_store
-from gatekeeper.cli.lazy_group import Verbs
+from gatekeeper.cli.lazy_group import LazyCommands, Verbs
 from gatekeeper.cli.periods import period, progress, since_option, until_option
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.model import Action
@@ -40,9 +40,9 @@ from gatekeeper.store.db.hashing import keyed
 _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --sender finds it, --subject does not"
 
 
-@click.group(cls=Verbs)
+@click.group(cls=Verbs, commands=LazyCommands({"case": "gatekeeper.cli.audit.cases"}))
 def audit() -> None:
-    """Verify the recorded decisions, and search them."""
+    """Verify the recorded decisions, search them, and open and close cases."""
 
 
 @audit.command()

@@ -360,6 +360,24 @@ suspensions = Table(  # who may not send mass mail
 )
 Index("suspensions_by_name", suspensions.c.kind, suspensions.c.name)
 
+cases = Table(  # for which records are searched, preserved and exported
+    "cases",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),  # the 4 of C-4
+    Column("state", String(16), nullable=False),  # open, closed
+    Column("kind", String(16), nullable=False),  # request, litigation, audit, investigation
+    Column("title", Text, nullable=False),
+    Column("outside", Text, nullable=False),  # its number elsewhere, such as a court's; "" for none
+    Column("due", String(10)),  # ISO day, by the organisation's clock
+    Column("opened_by", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("closed_by", Text),
+    Column("closed_at", Double),
+    sqlite_autoincrement=True,
+)
+Index("cases_by_state", cases.c.state, cases.c.number)
+
 jobs = Table(  # the one durable queue: releases, DSNs, notices
     "jobs",
     metadata,
@@ -392,7 +410,7 @@ seen_states = Table(  # the states behind versions that people were shown
 )
 Index("seen_states_by_time", seen_states.c.at)
 
-events = Table(  # what happened to a mailing, a request, a permit or a suspension, and who did it: one timeline
+events = Table(  # what happened to a mailing, request, permit, suspension or case, and who did it: one timeline
     "events",
     metadata,
     Column("id", _Id, primary_key=True),
@@ -400,6 +418,7 @@ events = Table(  # what happened to a mailing, a request, a permit or a suspensi
     Column("request_id", _Id, ForeignKey("requests.id")),
     Column("permit_id", _Id, ForeignKey("permits.id")),
     Column("suspension_id", _Id, ForeignKey("suspensions.id")),
+    Column("case_id", _Id, ForeignKey("cases.id")),
     Column("at", Double, nullable=False),
     Column("act", String(24), nullable=False),
     Column("by", Text),
@@ -411,6 +430,7 @@ Index("events_by_mailing", events.c.mailing_id)
 Index("events_by_request", events.c.request_id)
 Index("events_by_permit", events.c.permit_id)
 Index("events_by_suspension", events.c.suspension_id)
+_index_given(events.c.case_id, "events_by_case", events.c.case_id)
 
 audit_chains = Table(  # the records of one writer, each hashed with the one before it
     "audit_chains",
