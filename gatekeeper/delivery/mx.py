@@ -13,8 +13,9 @@ import dns.exception
 import dns.rdatatype
 import dns.resolver
 
+from gatekeeper.delivery.client_tls import ClientTls
 from gatekeeper.delivery.errors import NextHopError
-from gatekeeper.delivery.route_url import Host, MxDomain, Security, unverified_context
+from gatekeeper.delivery.route_url import Host, MxDomain, Security
 
 LEAST_TTL = 60.0  # seconds; with shorter ones the DNS would be asked for every message
 MOST_TTL = 3600.0
@@ -39,7 +40,7 @@ class MxHosts:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._route, self._resolver, self._clock = route, resolver, clock
-        self._context = unverified_context()
+        self._tls = ClientTls.unverified()
         self._known: list[tuple[int, Host]] = []  # preference, host
         self._until = float("-inf")
         self._asking = asyncio.Lock()
@@ -101,7 +102,7 @@ class MxHosts:
         return addresses
 
     def _host(self, name: str, address: str) -> Host:
-        return Host(name, self._route.port, address, Security.OPPORTUNISTIC, self._context)
+        return Host(name, self._route.port, address, Security.OPPORTUNISTIC, self._tls)
 
 
 def _ttl(answer: dns.resolver.Answer) -> float:

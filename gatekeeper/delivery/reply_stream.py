@@ -73,7 +73,8 @@ class ReplyStream(asyncio.Protocol):
         self._lose(NextHopError("closed", "the next hop closed the connection"))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._lose(NextHopError("closed", f"the connection was lost: {error or 'closed'}"))
+        kind = "tls" if isinstance(error, ssl.SSLError) else "closed"  # TLS 1.3 refuses a client after the handshake
+        self._lose(NextHopError(kind, f"the connection was lost: {error or 'closed'}"))
         if self._timer:
             self._timer.cancel()
 
@@ -200,7 +201,7 @@ class ReplyStream(asyncio.Protocol):
                 self._transport, self, context, server_hostname=name, ssl_handshake_timeout=seconds
             )
         except (OSError, TimeoutError) as error:
-            raise NextHopError("tls", f"TLS with {name} failed: {error}") from error
+            raise NextHopError("tls", f"TLS with {name} failed: {error or 'the connection was closed'}") from error
 
     def abort(self) -> None:
         """Drop the connection at once."""

@@ -3,6 +3,7 @@
 smtp://mail.example.gov:25,backup.example.gov        several in order, in the clear
 smtps://mail.example.gov:465                         TLS from the start
 smtp+starttls://mail.example.gov?ca=/etc/ca.pem      STARTTLS demanded, certificate verified
+smtps://mail.example.gov?cert=OURS.pem&key=KEY.pem   we show a certificate, too
 smtps://gate@mail.example.gov?password-file=PATH     AUTH PLAIN, over TLS only
 mx://example.gov                                     the MX hosts of a domain, STARTTLS where offered
 maildir:DIR                                          files, to try the gate out
@@ -11,18 +12,18 @@ maildir:DIR                                          files, to try the gate out
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
+from gatekeeper.delivery.client_tls import ClientTls
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.settings import SettingsError
 
 EXPECTED = "expected smtp://host:port,host2:port2 or smtps:// or smtp+starttls:// or mx://domain or maildir:DIR"
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::(?P<port>\d{1,5}))?")
-_OPTIONS = {"ca", "password-file"}
+_OPTIONS = {"ca", "cert", "key", "password-file"}
 
 
 class Security(Enum):
@@ -50,7 +51,7 @@ class Host:
     port: int
     address: str = ""
     security: Security = Security.NONE
-    context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
+    tls: ClientTls | None = field(default=None, repr=False, compare=False)
     login: Login | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
@@ -122,9 +123,9 @@ def _fixed(scheme: str, rest: str) -> FixedHosts:
     options = _options(query)
     security, default_port = _SCHEMES[scheme]
     login = _login(unquote(user) if at else "", options.get("password-file", ""), security)
-    context = None if security is Security.NONE else _context(options.get("ca"))
+    tls = _tls(options, security)
     pairs = [_host_and_port(name.strip(), f"{scheme}://", default_port) for name in names.split(",")]
-    return FixedHosts(tuple(Host(name.strip("[]"), port, "", security, context, login) for name, port in pairs))
+    return FixedHosts(tuple(Host(name.strip("[]"), port, "", security, tls, login) for name, port in pairs))
 
 
 def _host_and_port(text: str, scheme: str, default_port: int) -> tuple[str, int]:
@@ -138,7 +139,7 @@ def _options(query: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = sorted(set(options) - _OPTIONS)
     if unknown:
-        raise SettingsError(f"--next-hop: option {unknown[0]!r} is not known; expected {' or '.join(sorted(_OPTIONS))}")
+        raise SettingsError(f"--next-hop: option {unknown[0]!r} is not known; expected {', '.join(sorted(_OPTIONS))}")
     return options
 
 
@@ -155,19 +156,12 @@ def _login(user: str, password_file: str, security: Security) -> Login | None:
         raise SettingsError(f"--next-hop: password file cannot be read: {error}; expected a readable file") from error
 
 
-def _context(ca: str | None) -> ssl.SSLContext:
-    """Return a TLS context that verifies against the system's CAs, or against those of the file alone."""
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except OSError as error:
-        raise SettingsError(
-            f"--next-hop: CA file cannot be read: {error}; expected a file of PEM certificates"
-        ) from error
-
-
-def unverified_context() -> ssl.SSLContext:
-    """Return a TLS context for opportunistic TLS: better than none, but it proves nothing."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+def _tls(options: dict[str, str], security: Security) -> ClientTls | None:
+    certificate, key = options.get("cert", ""), options.get("key", "")
+    if key and not certificate:
+        raise SettingsError("--next-hop: key names the key of no certificate; expected ?cert=FILE&key=FILE")
+    if security is not Security.NONE:
+        return ClientTls(options.get("ca"), certificate, key)
+    if certificate:
+        raise SettingsError("--next-hop: a certificate is shown over TLS only; expected smtps:// or smtp+starttls://")
+    return None

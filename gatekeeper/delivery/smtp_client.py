@@ -25,6 +25,7 @@ from gatekeeper.smtp.replies import Reply
 
 _GOODBYE_SECONDS = 2.0
 _NOTHING: tuple[Sequence[str], Then] = ((), lambda said: None)
+_WANTS_OURS = "it may want a certificate of ours, or another one (--next-hop ...?cert=FILE&key=FILE)"
 _ONE_WRITE = 65_536  # octets up to which the parts of a message are joined and written at once
 
 
@@ -248,7 +249,7 @@ async def _connect(host: Host, hello: str, deadlines: Deadlines, client: Client 
 
 
 async def _dial(host: Host, deadlines: Deadlines) -> ReplyStream:
-    context = host.context if host.security is Security.TLS else None
+    context = host.tls.context() if host.tls and host.security is Security.TLS else None
     try:
         async with asyncio.timeout(deadlines.connect):
             name = host.name if context else None
@@ -259,15 +260,29 @@ async def _dial(host: Host, deadlines: Deadlines) -> ReplyStream:
     except ssl.SSLError as error:
         raise NextHopError("tls", f"TLS with {host} failed: {error}") from error
     except OSError as error:  # TimeoutError is one
+        if context and isinstance(error, ConnectionAbortedError | ConnectionResetError):
+            raise NextHopError("tls", f"{host} ends the connection as TLS begins; {_WANTS_OURS}") from error
         raise NextHopError("connect", f"no connection to {host}: {error or 'timed out'}") from error
     return stream
 
 
 async def _greet(connection: SmtpClient, hello: str) -> None:
-    (greeting,) = await connection._stream.replies(b"", 1, connection.deadlines.greeting)
+    with _as_tls_begins(connection.host) if connection.host.security is Security.TLS else contextlib.nullcontext():
+        (greeting,) = await connection._stream.replies(b"", 1, connection.deadlines.greeting)
     if greeting.code != 220:
         raise NextHopError("greeting", f"{connection.host} greets with {greeting}", greeting)
     await _say_hello(connection, hello)
+
+
+@contextlib.contextmanager
+def _as_tls_begins(host: Host) -> Iterator[None]:
+    """Say what it may mean that a connection ends with the handshake: by TLS 1.3 a client is refused after it."""
+    try:
+        yield
+    except NextHopError as error:
+        if error.reply or error.kind not in ("closed", "tls"):
+            raise
+        raise NextHopError("tls", f"{host} ends the connection as TLS begins: {error}; {_WANTS_OURS}") from error
 
 
 async def _say_hello(connection: SmtpClient, hello: str) -> None:
@@ -285,7 +300,7 @@ async def _say_hello(connection: SmtpClient, hello: str) -> None:
 
 async def _encrypt(connection: SmtpClient, hello: str) -> None:
     host = connection.host
-    if host.security not in (Security.STARTTLS, Security.OPPORTUNISTIC) or host.context is None:
+    if host.security not in (Security.STARTTLS, Security.OPPORTUNISTIC) or host.tls is None:
         return
     if "STARTTLS" not in connection.offers:
         if host.security is Security.STARTTLS:
@@ -294,8 +309,9 @@ async def _encrypt(connection: SmtpClient, hello: str) -> None:
     reply = await connection.command("STARTTLS")
     if reply.code != 220:
         raise NextHopError("tls", f"{host} answers STARTTLS with {reply}", reply)
-    await connection._stream.encrypt(host.context, host.name, connection.deadlines.other)
-    await _say_hello(connection, hello)  # RFC 3207 4.2: what was offered before does not count
+    await connection._stream.encrypt(host.tls.context(), host.name, connection.deadlines.other)
+    with _as_tls_begins(host):
+        await _say_hello(connection, hello)  # RFC 3207 4.2: what was offered before does not count
 
 
 async def _log_in(connection: SmtpClient) -> None:

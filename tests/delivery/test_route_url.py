@@ -32,7 +32,7 @@ def test_encryption_is_what_the_scheme_says():
     kinds = {"smtp": Security.NONE, "smtps": Security.TLS, "smtp+starttls": Security.STARTTLS}
     for scheme, security in kinds.items():
         (host,) = read_next_hop(f"{scheme}://mail.example.gov").hosts
-        assert host.security is security and (host.context is None) == (security is Security.NONE)
+        assert host.security is security and (host.tls is None) == (security is Security.NONE)
 
 
 def test_other_routes(tmp_path):
@@ -50,7 +50,7 @@ def test_a_password_comes_from_a_file_and_is_not_shown(tmp_path):
 def test_a_ca_file_is_trusted_alone(tmp_path):
     files = make_certificate(tmp_path)
     (host,) = read_next_hop(f"smtps://localhost?ca={files.certificate}").hosts
-    assert len(host.context.get_ca_certs()) == 1
+    assert len(host.tls.context().get_ca_certs()) == 1
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,10 @@ def test_a_ca_file_is_trusted_alone(tmp_path):
         "smtps://host?password-file=/dev/null",
         "smtps://gate@host?password-file=/does/not/exist",
         "smtps://host?ca=/does/not/exist",
+        "smtps://host?cert=/does/not/exist",
+        "smtps://host?cert=/etc/hostname",
+        "smtps://host?key=/etc/hostname",
+        "smtp://host?cert=/etc/hostname",
         "mx://",
         "mx://localhost",
         "mx://[192.0.2.1]",

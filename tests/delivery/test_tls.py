@@ -1,5 +1,10 @@
 """TLS and login to a next hop: demanded means demanded."""
 
+import asyncio
+import shutil
+import socket
+import ssl
+
 import pytest
 
 from tests.peers.certificates import make_certificate
@@ -75,3 +80,86 @@ async def test_login(hop_to, certificate, tmp_path):
         hop = hop_to(text)
         assert (await hop.send())[1].enhanced == "4.4.1"
         assert hop.errors["auth"] == 1
+
+
+# -- a next hop that knows us by our certificate -------------------------------------------------------------------
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.fixture
+def ours(tmp_path):
+    (tmp_path / "ours").mkdir()
+    return make_certificate(tmp_path / "ours", "gate.example.gov")
+
+
+def asking(certificate, client, version=ssl.TLSVersion.TLSv1_3, **options):
+    """A sink that speaks this version of TLS, and wants a certificate of its clients."""
+    sink = Sink(certificate=certificate, **options)
+    sink.tls.minimum_version = sink.tls.maximum_version = version
+    knows_only(sink, client)
+    return sink
+
+
+def knows_only(sink, client):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = sink.tls.minimum_version, sink.tls.maximum_version
+    context.load_cert_chain(sink.certificate.certificate, sink.certificate.key)
+    context.load_verify_locations(client.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    sink.tls = context
+
+
+def shown(files):
+    return f"&cert={files.certificate}&key={files.key}"
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=["1.2", "1.3"])
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+async def test_our_certificate_is_shown(hop_to, certificate, ours, version, scheme):
+    async with asking(certificate, ours, version, implicit_tls=scheme == "smtps") as sink:
+        assert (await hop_to(route(scheme, sink, certificate, options=shown(ours))).send())[1].ok
+        assert sink.mails[0].tls
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=["1.2", "1.3"])
+@pytest.mark.parametrize("scheme", ["smtps", "smtp+starttls"])
+async def test_who_shows_none_is_refused_for_now(hop_to, certificate, ours, version, scheme, caplog, tmp_path):
+    async with asking(certificate, ours, version, implicit_tls=scheme == "smtps") as sink:
+        for options in ("", shown(make_certificate(tmp_path, "other.example.gov"))):
+            hop = hop_to(route(scheme, sink, certificate, options=options))
+            assert str((await hop.send())[1]).startswith("451 4.4.1")
+            assert hop.errors["tls"] == 1 and sink.commands["MAIL"] == 0
+    assert caplog.text.count("kind=tls") == 2
+    assert version is VERSIONS[0] or caplog.text.count("it may want a certificate of ours") == 2
+
+
+async def test_an_alert_after_the_handshake_is_in_the_log(hop_to, certificate, ours, caplog):
+    sink = asking(certificate, ours)  # for its context: asyncio's servers end without an alert, OpenSSL's send one
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sink.port = listening.getsockname()[1]
+        hop = hop_to(route("smtps", sink, certificate))
+        sending = asyncio.create_task(hop.send())
+        connection, _ = await asyncio.to_thread(listening.accept)
+        with pytest.raises(ssl.SSLError):
+            await asyncio.to_thread(sink.tls.wrap_socket, connection, server_side=True)
+        assert str((await sending)[1]).startswith("451 4.4.1")
+    assert "ALERT_CERTIFICATE_REQUIRED" in caplog.text and hop.errors["tls"] == 1
+
+
+async def test_a_certificate_is_renewed_without_a_restart(hop_to, certificate, ours, tmp_path, caplog):
+    caplog.set_level("INFO")
+    async with asking(certificate, ours) as sink:
+        hop = hop_to(route("smtp+starttls", sink, certificate, options=shown(ours)), idle=0.0)
+        assert (await hop.send())[1].ok
+        new = make_certificate(tmp_path, "gate.example.gov")
+        shutil.copy(new.certificate, ours.certificate)  # and its key comes a moment later
+        assert (await hop.send())[1].ok, "in the middle of a renewal the one before is shown"
+        assert (await hop.send())[1].ok
+        assert caplog.text.count("cannot be read") == 1
+        shutil.copy(new.key, ours.key)
+        knows_only(sink, new)
+        assert (await hop.send())[1].ok
+        assert "was read again" in caplog.text and len(sink.mails) == 4
+        ours.key.unlink()
+        assert (await hop.send())[1].ok

@@ -124,6 +124,7 @@ class Sink:
         port: int = 0,
     ) -> None:
         self.offers, self.refuse, self.recipient_limit = list(offers), dict(refuse or {}), recipient_limit
+        self.certificate = certificate
         self.tls: ssl.SSLContext | None = certificate.server_context() if certificate else None
         self.implicit_tls, self.login, self.xclient, self.ehlo = implicit_tls, login, xclient, ehlo
         self.host, self.port, self.receive_buffer = host, port, receive_buffer
