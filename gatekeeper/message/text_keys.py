@@ -7,6 +7,7 @@ adds nothing. What is quoted, stands below a signature mark or in a nested messa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from gatekeeper.message.body_text import own_text, quoted_texts, rests_of_text, without_filler
@@ -23,6 +24,7 @@ _SAME = 3  # fingerprints of four that two texts share which say the same; so an
 _MOST_TEXTS = 4  # whose fingerprints are taken
 _LEAST_BELOW = 16  # words below a signature mark: most signatures have fewer
 _LEAST_QUOTED = 100  # characters that are not the sender's own; else it may be a signature
+_LONGEST_KNOWN = 8_192  # characters of a text that is kept, for copies of it
 _LONGEST_SHOWN = 3 * OWN  # characters of HTML in which a sender's own words are looked for
 
 
@@ -130,12 +132,20 @@ def _sample(text: str, sample: int) -> str:
 
 
 def _said(whole: str) -> Said:
+    """Read a text, once where many get the same one."""
+    return _known_said(whole) if len(whole) <= _LONGEST_KNOWN else _say(whole)
+
+
+def _say(whole: str) -> Said:
     own = own_text(whole, OWN)
     if len(own) == OWN and 4 * length_of_words(own) < OWN:
         whole = without_filler(whole)
         own = own_text(whole, OWN)
     prints, dressed = read_own(own)
     return Said(own, whole, prints, () if prints else telling_words(own, dressed))
+
+
+_known_said = lru_cache(maxsize=256)(_say)
 
 
 def _or_rest(said: Said) -> Said:
