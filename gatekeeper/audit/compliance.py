@@ -1,10 +1,11 @@
-"""Add up the records of a period: by agency, by sender, and what would have been stopped. Pure."""
+"""Add up the records of a period: by agency, sender, rule and month, and what would have been stopped. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from gatekeeper.audit.record import RECHECKED, Frame, Record
@@ -50,11 +51,35 @@ class ObservedViolation:
     at: float
 
 
+@dataclass(slots=True)
+class RuleShare:
+    """How often one rule matched, in messages and in mailings (or messages without a number)."""
+
+    action: str
+    cite: str = ""  # the clause, as mail that is known by name has it
+    messages: int = 0
+    mailings: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class MonthShare:
+    """What was judged in one month."""
+
+    messages: int = 0
+    mailings: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+
 @dataclass
 class Compliance:
-    """Adds up records; only those of one agency's senders where `agency` names it."""
+    """Adds up records; only those of one agency's senders where `agency` names it.
+
+    Args: `zone` is the time zone of months.
+    """
 
     agency: str | None = None
+    zone: tzinfo = UTC
     verdicts: Counter[str] = field(default_factory=Counter)  # verdicts of the rules
     observed: Counter[str] = field(default_factory=Counter)  # verdicts that were not carried out
     watched: Counter[str] = field(default_factory=Counter)  # rules that are only observed -> times they matched
@@ -62,6 +87,8 @@ class Compliance:
     agencies: dict[str, ComplianceShare] = field(default_factory=dict)
     senders: dict[str, ComplianceShare] = field(default_factory=dict)  # by keyed hash
     stopped: dict[str, ObservedViolation] = field(default_factory=dict)
+    rule_shares: dict[str, RuleShare] = field(default_factory=dict)
+    months: dict[str, MonthShare] = field(default_factory=dict)  # such as 2026-11
 
     def take(self, record: Record, frame: Frame | None) -> None:
         """Take one decision. Resends, failures and rechecks of held mailings are not counted."""
@@ -76,9 +103,26 @@ class Compliance:
         for part in (self._part(self.agencies, agency), self._part(self.senders, record.source)):
             part.agency = agency
             _add(part, record, frame)
+        self._add_rules(record)
+        self._add_month(record)
         if _passed_all_the_same(record):
             self.observed[record.verdict] += 1
             self._stop(record, frame)
+
+    def _add_rules(self, record: Record) -> None:
+        for rule, action, *more in record.reasons:
+            share = self.rule_shares.setdefault(rule, RuleShare(action))
+            share.cite = (more[0] if more else "") or share.cite
+            share.messages += 1
+            share.mailings.add(_unit(record))
+
+    def _add_month(self, record: Record) -> None:
+        month = self.months.setdefault(f"{datetime.fromtimestamp(record.at, self.zone):%Y-%m}", MonthShare())
+        month.messages += 1
+        if record.mass or record.mailing:
+            month.mailings.add(_unit(record))
+        if record.verdict in (Action.HOLD.value, Action.REJECT.value) and not _passed_all_the_same(record):
+            (month.held if record.verdict == Action.HOLD.value else month.refused).add(_unit(record))
 
     def _part(self, parts: dict[str, ComplianceShare], name: str) -> ComplianceShare:
         return parts.setdefault(name, ComplianceShare())

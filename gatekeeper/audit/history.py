@@ -31,6 +31,7 @@ class History:
     until: float
     on_read: Callable[[int], None] = lambda records: None
     damaged: int = 0  # records that could not be read: `audit verify` says which
+    lost: int = 0  # records that were never written, as their chains have it
     _blocks: list[Block] = field(default_factory=list)
     _frames: dict[str, Frame] = field(default_factory=dict)
 
@@ -72,7 +73,11 @@ class History:
             _advance(open_)
 
     def _sorted(self, block: Block) -> Iterator[Record]:
-        lines = [line for line in self._lines(block) if not line.startswith(_ACT)]
+        lines: list[bytes] = []
+        said: list[bytes] = []
+        for line in self._lines(block):
+            (said if line.startswith(_ACT) else lines).append(line)
+        self.lost += sum(map(_lost, said))
         rows = json.loads(b"[" + b",".join(lines) + b"]")
         rows.sort(key=_time)
         return map(Record._make, rows)
@@ -87,6 +92,12 @@ class History:
 
     def _read(self, function: Callable[..., Any]) -> Any:
         return self.store.writer.read(function)
+
+
+def _lost(line: bytes) -> int:
+    """Return how many records were lost by what a chain says of itself; 0 where the line says something else."""
+    act = json.loads(line) if b'"lost"' in line else {}
+    return int(act.get("records", 0)) if act.get("act") == "lost" else 0
 
 
 def _time(row: list[Any]) -> float:

@@ -122,7 +122,7 @@ def login_name() -> str:
 def parse_number(text: str, letter: str) -> int:
     """Return the 17 of M-17 (or m-17, or 17).
 
-    Args: `letter` is M, R, P or S.
+    Args: `letter` is M, R, P, S or RP.
     Raises: Failure with EX_USAGE where the text is no such id.
     """
     digits = text.upper().removeprefix(f"{letter}-")

@@ -46,7 +46,8 @@ ledger_options = setting_options(*_LEDGER)
 
 
 @contextmanager
-def _exit_on_ledger_error() -> Iterator[None]:
+def exit_on_ledger_error() -> Iterator[None]:
+    """Turn what the ledger refuses into a Failure with an exit code of sysexits.h."""
     try:
         yield
     except LedgerError as error:
@@ -64,7 +65,7 @@ def open_ledger(settings: Settings) -> Iterator[LedgerService]:
 
     Raises: Failure with EX_NOINPUT, EX_NOPERM or EX_DATAERR for what LedgerService refuses.
     """
-    with open_store(settings) as store, _exit_on_ledger_error():
+    with open_store(settings) as store, exit_on_ledger_error():
         ledger = ledger_under(stored_rules(store), store, settings, _warn)
         click.get_current_context().meta[_ZONE] = ledger.ruleset.timezone
         yield ledger

@@ -16,13 +16,14 @@ from gatekeeper.lifecycle import BatchState
 from gatekeeper.store.acts import MATTERS, Values, plain, values_of
 from gatekeeper.store.audit_chain import octets
 from gatekeeper.store.audit_verify import Act, ChainReport, Said, problems_of_frames, verify
-from gatekeeper.store.db.schema import batches, bodies, body_chunks, events, mailings, modes, rulesets
+from gatekeeper.store.db.schema import batches, bodies, body_chunks, events, kept_reports, mailings, modes, rulesets
 
-_NAMES = {events: "event", rulesets: "ruleset", modes: "mode"}
+_NAMES = {events: "event", rulesets: "ruleset", modes: "mode", kept_reports: "kept report"}
 _ROWS = {
     events: select(events).where(or_(events.c.by != "", events.c.login != "")).order_by(events.c.id),
     rulesets: select(*(column for column in rulesets.c if column.name != "text")).order_by(rulesets.c.id),
     modes: select(modes).order_by(modes.c.id),
+    kept_reports: select(kept_reports).order_by(kept_reports.c.id),
 }
 
 _MATTERS = {column: select(matter.table).order_by(matter.table.c.id) for column, matter in MATTERS.items()}

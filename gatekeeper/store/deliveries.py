@@ -145,15 +145,19 @@ def answers_of(connection: Connection, mailing: int) -> list[AnswerCount]:
 
 def _answers(connection: Connection, mailing: int) -> Select[Any]:
     table = batch_recipients.c
-    if connection.dialect.name == "sqlite":
-        domain = func.substr(table.address, func.instr(table.address, "@") + 1)
-    else:
-        domain = func.split_part(table.address, "@", 2)
+    domain = domain_of(connection, table.address)
     kinds = domain.label("domain"), table.state, func.substr(table.reply, 1, _CODE).label("code")
     query = select(*kinds, func.min(table.reply), func.count())
     query = query.join(batches, batches.c.id == table.batch_id)
     query = query.where(batches.c.mailing_id == mailing, batches.c.state != BatchState.STORING)
     return query.group_by(*kinds)
+
+
+def domain_of(connection: Connection, address: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the domain of an address in SQL, as it is written."""
+    if connection.dialect.name == "sqlite":
+        return func.substr(address, func.instr(address, "@") + 1)
+    return func.split_part(address, "@", 2)
 
 
 def queued_of(connection: Connection, mailing: int) -> list[QueuedRelease]:

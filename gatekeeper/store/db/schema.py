@@ -479,6 +479,21 @@ modes = Table(  # times in which the gate was to observe only; the newest counts
     Column("reason", Text, nullable=False),
 )
 
+kept_reports = Table(  # compliance reports as they were made (RP-1)
+    "kept_reports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("agency", String(64)),  # whose senders it is about; none for all
+    Column("document", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("login", Text, nullable=False),
+)
+
 processes = Table(  # running processes, and their rules; the row of a process that has died grows old
     "processes",
     metadata,

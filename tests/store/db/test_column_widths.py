@@ -15,9 +15,18 @@ from sqlalchemy import JSON, Boolean, Double, LargeBinary, String, Table, Text, 
 
 from gatekeeper.audit import recorder
 from gatekeeper.background import recheck
+from gatekeeper.ledger.cases import KINDS as CASE_KINDS
 from gatekeeper.ledger.passwords import new_secret
 from gatekeeper.ledger.signins import ENROL, MAIL, METHODS, START
-from gatekeeper.lifecycle import BatchState, MailingState, PermitState, RecipientState, RequestState, SuspensionState
+from gatekeeper.lifecycle import (
+    BatchState,
+    CaseState,
+    MailingState,
+    PermitState,
+    RecipientState,
+    RequestState,
+    SuspensionState,
+)
 from gatekeeper.outbox import letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
@@ -117,6 +126,11 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "audit_chains.name": process_name(monkeypatch),
         "audit_frames.name": SHA256[:16],
         "modes.mode": longest([OBSERVE, ENFORCE]),
+        "cases.state": longest(CaseState),
+        "cases.kind": longest(CASE_KINDS),
+        "cases.due": DAY,
+        "kept_reports.agency": LONGEST_ID,
+        "kept_reports.digest": SHA256,
         "processes.name": process_name(monkeypatch),
         "processes.mode": longest([OBSERVE, ENFORCE]),
         "processes.rules": SHA256,

@@ -1,0 +1,1 @@
+"""The compliance report and its forms."""
