@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gatekeeper.lib.aio import PeriodicTask
+from gatekeeper.lib.moments import moment_of
 from gatekeeper.policy.active import ActivePolicy
+from gatekeeper.rules.record_classes import DECISIONS
 from gatekeeper.store import OutageLog, Store, audit_ageing
 
 log = logging.getLogger("gatekeeper.audit")
@@ -52,8 +54,11 @@ class Retention:
                 return
 
     async def _age_out(self) -> None:
-        now, keep = self.store.now(), self.active_policy.current.ruleset.audit.keep
-        before, removed = now - keep.total_seconds(), 1
+        ruleset, now = self.active_policy.current.ruleset, self.store.now()
+        cutoff = ruleset.record_class(DECISIONS).keep.cutoff(moment_of(now))
+        if cutoff is None:
+            return
+        before, removed = cutoff.timestamp(), 1
         while removed:
             removed = await self.store.run(partial(audit_ageing.age_out, before=before, now=now))
             if removed:

@@ -29,7 +29,7 @@ _SECTIONS = {
     },
     "To look back": {
         "report": "Report what each agency sent, what was held, denied or broke a rule, and what would have been held.",
-        "audit": "Verify the recorded decisions, search them, and open and close cases.",
+        "audit": "Verify the recorded decisions, search them, open cases, and say what of the records is due.",
     },
     "To run the gate": {
         "init": "Write a commented rules.yaml, its schema for editors, and a file of settings; no file is overwritten.",

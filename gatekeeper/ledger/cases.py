@@ -98,9 +98,9 @@ def check_is_records(ctx: VerbContext, what: str) -> None:
     _check_holds(ctx, what, "records")
 
 
-def check_sees_records(ctx: VerbContext) -> None:
+def check_sees_records(ctx: VerbContext, what: str = "look at cases") -> None:
     """Raise NotAllowed for somebody who is neither a records officer nor an auditor."""
-    _check_holds(ctx, "look at cases", "records", "auditor")
+    _check_holds(ctx, what, "records", "auditor")
 
 
 def _check_holds(ctx: VerbContext, what: str, *roles: str) -> None:

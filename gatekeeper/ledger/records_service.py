@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gatekeeper.ledger import cases
+from gatekeeper.ledger import cases, due
 from gatekeeper.ledger.cases import CaseWanted, RecordsCase
+from gatekeeper.ledger.due import ClassDue
 from gatekeeper.ledger.looking_service import LookingService
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.cases import CaseView
@@ -12,6 +13,8 @@ from gatekeeper.store.cases import CaseView
 @immutable
 class RecordsService(LookingService):
     """The verbs of records officers and auditors, on one store, under one ruleset."""
+
+    # -- cases ---------------------------------------------------------------------------------------------------
 
     def open_case(self, wanted: CaseWanted, by: str, reason: str = "") -> RecordsCase:
         """Open a case, for which records are searched, preserved and exported. Raises NotAllowed, LedgerError."""
@@ -28,3 +31,9 @@ class RecordsService(LookingService):
     def show_case(self, number: int, by: str) -> RecordsCase:
         """Return a case with its timeline. Raises NotFound, NotAllowed."""
         return self._see(cases.show_case, number, by=by)
+
+    # -- the schedule --------------------------------------------------------------------------------------------
+
+    def due(self, by: str, name: str | None = None) -> list[ClassDue]:
+        """Return what is due of each class of records, or of one. Raises NotAllowed, LedgerError."""
+        return self._see(due.due, name, by=by)

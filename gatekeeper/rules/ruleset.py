@@ -6,7 +6,7 @@ Every default that `docs/rules.md` states is the default of a field here.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earli
 from gatekeeper.rules.matching.least_numbers import least_people, least_sent
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
+from gatekeeper.rules.record_classes import DECISIONS, Keep, RecordClass, Records
 from gatekeeper.rules.specs import (
     APPROVER,
     DENIALS,
@@ -100,6 +101,7 @@ class Ruleset:
     denials: Mapping[str, str] = field(default_factory=lambda: dict(DENIALS))  # category -> words (C4)
     preflight: str | None = None  # mail to this address is judged, answered, and goes nowhere (C3)
     audit: AuditRules = AuditRules()
+    records: Records = Records()
     enforce: frozenset[str] | None = None  # agencies to whose senders the rules apply; None: all
     mass: Condition = MASS
     mass_matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # `mass`, compiled
@@ -163,6 +165,13 @@ class Ruleset:
     def people_with(self, role: str) -> tuple[str, ...]:
         """Return the addresses of the people with the role, in the order of the file."""
         return tuple(address for address, person in self.people.items() if role in person.roles)
+
+    def record_class(self, name: str) -> RecordClass:
+        """Return how long a class of records is kept, and how it is destroyed."""
+        found = self.records.of(name)
+        if name == DECISIONS and name not in self.records.classes:
+            return replace(found, keep=Keep(time=self.audit.keep, text=f"{self.audit.keep.days}d"))
+        return found
 
     def acts_on(self, *agencies: str | None) -> bool:
         """Return True where the rules apply to senders of one of the agencies; else they only observe (`enforce:`)."""

@@ -40,9 +40,12 @@ from gatekeeper.store.db.hashing import keyed
 _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --sender finds it, --subject does not"
 
 
-@click.group(cls=Verbs, commands=LazyCommands({"case": "gatekeeper.cli.audit.cases"}))
+_OWN_FILES = {"case": "gatekeeper.cli.audit.cases", "due": "gatekeeper.cli.audit.due"}
+
+
+@click.group(cls=Verbs, commands=LazyCommands(_OWN_FILES))
 def audit() -> None:
-    """Verify the recorded decisions, search them, and open and close cases."""
+    """Verify the recorded decisions, search them, open cases, and say what of the records is due."""
 
 
 @audit.command()

@@ -1,4 +1,4 @@
-"""Read lengths of time, sizes and shares as admins write them: `24h`, `1h 30m`, `5 working days`, `5MB`, `80%`."""
+"""Read lengths of time, sizes and shares as admins write them: `24h`, `1h 30m`, `5 working days`, `7 years`, `5MB`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from fractions import Fraction
 
+from gatekeeper.rules.record_classes import Keep
 from gatekeeper.rules.specs import Span
 
 _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
@@ -13,6 +14,7 @@ _UNITS |= {"d": 86400, "day": 86400, "w": 604800, "week": 604800}
 _LONGEST = 3660 * 86400  # ten years, in seconds
 _PART = re.compile(r"([0-9]{1,6})\s*([a-z]+)\s*", re.IGNORECASE)
 _WORKING_DAYS = re.compile(r"([0-9]{1,4})\s+(?:working|business)[ -]days?", re.IGNORECASE)
+_CALENDAR = re.compile(r"([0-9]{1,3})\s*(y|years?|months?)", re.IGNORECASE)
 _SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(?:octets|bytes|b|([kmg])i?b?)?", re.IGNORECASE)
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%")
 
@@ -42,6 +44,19 @@ def parse_span(text: str) -> Span:
     if match := _WORKING_DAYS.fullmatch(text.strip()):
         return Span(working_days=int(match[1]))
     return Span(time=parse_duration(text))
+
+
+def parse_keep(text: str) -> Keep:
+    """Read months and years of the calendar (`7 years`), time by the clock (`400d`) or `forever`. Raises ValueError."""
+    words = " ".join(text.split())
+    if words.lower() == "forever":
+        return Keep()
+    if match := _CALENDAR.fullmatch(words):
+        months = int(match[1]) * (1 if match[2].lower().startswith("month") else 12)
+        if not months:
+            raise ValueError("nothing at all")
+        return Keep(months=months, text=words)
+    return Keep(time=parse_duration(words), text=words)
 
 
 def parse_size(text: str) -> int:
