@@ -82,16 +82,16 @@ def test_what_is_no_length_of_time_is_refused(text):
 @pytest.mark.parametrize(
     ("schedule", "place", "text"),
     [
-        ("records: {classes: {held: {keep: 7 yars}}}", "12:35", "'7 yars': expected a length of time, such as 400d"),
+        ("records: {classes: {held: {keep: 7 yars}}}", "12:34", "'7 yars': expected a length of time, such as 400d"),
         ("records: {classes: {holds: {keep: 7d}}}", "12:21", "unknown key 'holds' (did you mean held?)"),
         ("records: {classes: {access: {dispose: approved}}}", "12:30", "unknown key 'dispose'"),
         ("records: {classes: {held: {content: true}}}", "12:28", "unknown key 'content'"),
         ("records: {classes: {held: {after: opened}}}", "12:35", "'opened': expected closed or arrived"),
         ("records: {numbers: gk}", "12:20", "'gk': expected up to 12 capital letters and digits, such as GK"),
-        ("records: {second: auditors}", "12:19", "'auditors': expected one of requester"),
+        ("records: {second: auditors}", "12:19", "'auditors': did you mean auditor? expected one of requester"),
         (
             "audit: {keep: 30d}\nrecords: {classes: {decisions: {keep: 40d}}}",
-            "13:40",
+            "13:39",
             "keep of decisions stands under audit as well: expected it in one of them",
         ),
     ],
