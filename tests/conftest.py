@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests import freezing  # noqa: F401 - imported for what it does
+from tests import compiling_once, freezing  # noqa: F401 - imported for what they do
 
 # isort: split
 import gc
