@@ -1,4 +1,4 @@
-"""All engines of a test process share what SQLAlchemy has compiled: each test has an engine, a gate has one for its life.
+"""All engines of a test process share what SQLAlchemy has compiled: each test has an engine, a gate one for its life.
 
 Imported for what it does. Compiling the same statements for each engine anew took a quarter of the time of such tests.
 """
