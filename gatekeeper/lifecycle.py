@@ -1,4 +1,4 @@
-"""The states of mailings, batches, requests, permits, suspensions and cases, and tables of which act leads where.
+"""The states of mailings, batches, requests, permits, suspensions, cases, holds, and tables of which act leads where.
 
 Rules for a mailing:
 - What was sent already is counted in any state.
@@ -21,6 +21,8 @@ Rules for a permit:
 - A permit can be narrowed (S3) and revoked (S5) as long as something may still leave under it.
 
 A case is open until it is closed, which is final: people search, preserve and export for an open one only.
+
+A hold is in force until it is released, which is final; for a lawsuit two people release it.
 """
 
 from __future__ import annotations
@@ -81,6 +83,13 @@ class CaseState(StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
+
+
+class PreserveState(StrEnum):
+    """The state of a legal hold: what is in the scope of one in force is not destroyed."""
+
+    IN_FORCE = "in force"
+    RELEASED = "released"
 
 
 class BatchState(StrEnum):
@@ -187,6 +196,10 @@ SUSPENSION_TABLE: dict[str, dict[SuspensionState, SuspensionState]] = {
 CASE_TABLE: dict[str, dict[CaseState, CaseState]] = {
     "close": {CaseState.OPEN: CaseState.CLOSED},
 }
+PRESERVE_TABLE: dict[str, dict[PreserveState, PreserveState]] = {
+    "agree to release": {PreserveState.IN_FORCE: PreserveState.IN_FORCE},
+    "release": {PreserveState.IN_FORCE: PreserveState.RELEASED},
+}
 COVERING = frozenset({PermitState.IN_FORCE, PermitState.USED})  # permits under which something may still leave
 _STRICTEST_FIRST = (MailingState.HELD, MailingState.GATHERING, MailingState.RELEASED, MailingState.OPEN)
 DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # states of mailings that a weak key never merges
@@ -197,7 +210,7 @@ def strictness(state: MailingState) -> int:
     return _STRICTEST_FIRST.index(state)
 
 
-State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionState, CaseState)
+State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionState, CaseState, PreserveState)
 
 
 def allows(state: State, act: str) -> bool:
@@ -224,6 +237,7 @@ _TABLES: dict[type[StrEnum], tuple[str, dict[str, dict[Any, Any]]]] = {
     PermitState: ("permit", PERMIT_TABLE),
     SuspensionState: ("suspension", SUSPENSION_TABLE),
     CaseState: ("case", CASE_TABLE),
+    PreserveState: ("hold", PRESERVE_TABLE),
 }
 
 

@@ -20,6 +20,7 @@ TABLES: Mapping[str, tuple[Mapping[str, Mapping[Any, Any]], type[StrEnum], StrEn
     "permit": (lifecycle.PERMIT_TABLE, lifecycle.PermitState, lifecycle.PermitState.IN_FORCE),
     "suspension": (lifecycle.SUSPENSION_TABLE, lifecycle.SuspensionState, lifecycle.SuspensionState.IN_FORCE),
     "case": (lifecycle.CASE_TABLE, lifecycle.CaseState, lifecycle.CaseState.OPEN),
+    "hold": (lifecycle.PRESERVE_TABLE, lifecycle.PreserveState, lifecycle.PreserveState.IN_FORCE),
 }
 _BLOCK = "<!-- {name}: made by python -m tests.diagrams -->\n```mermaid\n{lines}\n```\n"
 

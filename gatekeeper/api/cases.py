@@ -27,5 +27,5 @@ def case_document(case: CaseView) -> dict[str, Any]:
 
 
 def records_case_document(shown: RecordsCase) -> dict[str, Any]:
-    """Return a case as a JSON object with its timeline."""
-    return {**case_document(shown.case), "timeline": timeline_document(shown.events)}
+    """Return a case as a JSON object with its mailings and its timeline."""
+    return {**case_document(shown.case), "mailings": list(shown.items), "timeline": timeline_document(shown.events)}

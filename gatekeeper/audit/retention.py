@@ -9,14 +9,18 @@ import logging
 from dataclasses import dataclass, field
 from functools import partial
 
+from gatekeeper.audit.preserving import lines_kept
 from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.policy.active import ActivePolicy
-from gatekeeper.rules.record_classes import DECISIONS
-from gatekeeper.store import OutageLog, Store, audit_ageing
+from gatekeeper.rules import Ruleset
+from gatekeeper.rules.record_classes import ACCESS, CERTIFICATES, DECISIONS, LEDGER
+from gatekeeper.store import OutageLog, Store, audit_ageing, preserved
+from gatekeeper.store.audit_ageing import Ageing
 
 log = logging.getLogger("gatekeeper.audit")
 _SECONDS = 60.0
+_AT_ONCE = 20  # blocks of a commit: what is preserved is looked for in each of them
 _SETTLED_SECONDS = 60.0  # after which groups are merged
 
 
@@ -26,6 +30,8 @@ class Retention:
 
     active_policy: ActivePolicy
     store: Store
+    _looked_at: frozenset[int] = field(default=frozenset(), init=False, repr=False)
+    _preserved: str = field(default="", init=False, repr=False)
     _periodic: PeriodicTask = field(init=False, repr=False)
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the tidying up of the audit"), repr=False)
 
@@ -54,12 +60,34 @@ class Retention:
                 return
 
     async def _age_out(self) -> None:
-        ruleset, now = self.active_policy.current.ruleset, self.store.now()
-        cutoff = ruleset.record_class(DECISIONS).keep.cutoff(moment_of(now))
-        if cutoff is None:
+        now, ruleset = self.store.now(), self.active_policy.current.ruleset
+        before = _cutoff(ruleset, DECISIONS, now)
+        if before is None:
             return
-        before, removed = cutoff.timestamp(), 1
+        removed = 1
         while removed:
-            removed = await self.store.run(partial(audit_ageing.age_out, before=before, now=now))
-            if removed:
-                log.info("audit: %d records were older than the rules keep them", removed)
+            ageing = Ageing(before, _acts_before(ruleset, now), _AT_ONCE, lines_kept, await self._spared())
+            aged = await self.store.run(partial(audit_ageing.age, ageing=ageing, now=now))
+            self._looked_at |= aged.spared
+            removed = aged.records + len(aged.spared)
+            if aged.records:
+                log.info("audit: %d records were older than the rules keep them", aged.records)
+
+    async def _spared(self) -> frozenset[int]:
+        """Return blocks that were looked at and kept; none once anything else is preserved, or no longer."""
+        state = await self.store.read(preserved.state)
+        if state != self._preserved:
+            self._preserved, self._looked_at = state, frozenset()
+        return self._looked_at
+
+
+def _cutoff(ruleset: Ruleset, name: str, now: float) -> float | None:
+    cutoff = ruleset.record_class(name).keep.cutoff(moment_of(now))
+    return None if cutoff is None else cutoff.timestamp()
+
+
+def _acts_before(ruleset: Ruleset, now: float) -> float | None:
+    """Return before when acts are due: as old as who looked, the ledger and certificates are kept."""
+    found = [_cutoff(ruleset, name, now) for name in (DECISIONS, ACCESS, LEDGER, CERTIFICATES)]
+    times = [each for each in found if each is not None]
+    return min(times) if len(times) == len(found) else None

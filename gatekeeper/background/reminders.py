@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gatekeeper.background import custodians
 from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import BatchState, RequestState
@@ -55,6 +56,7 @@ class Reminders:
         """Take the steps that are due; raises StoreError."""
         await self._attend("request", self._reassess())
         await self._attend_emergencies()
+        await self._attend_custodians()
         for matter in await self.store.read(self._find):
             if self._due(matter):
                 await self._attend(matter.kind, self._look_after(matter))
@@ -73,6 +75,14 @@ class Reminders:
             if not to_reviewers.due_step(self.letterhead().ruleset, events, self.clock()):
                 continue
             await self._attend("emergency", self.store.run(partial(self._review, number=int(permit.id[2:]))))
+
+    async def _attend_custodians(self) -> None:
+        """Remind custodians of legal holds that they have not acknowledged."""
+        letterhead, now = self.letterhead(), self.clock()
+        due = partial(custodians.due_holds, ruleset=letterhead.ruleset, now=now)
+        for number in await self.store.read(due):
+            step = partial(custodians.remind, letterhead=letterhead, number=number, now=now)
+            await self._attend("hold", self.store.run(step))
 
     def _review(self, connection: Connection, number: int) -> str | None:
         """Take the step that is due about an emergency, if it still is; return a line for the log."""

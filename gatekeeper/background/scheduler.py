@@ -93,7 +93,9 @@ class Scheduler:
     async def forget(self) -> None:
         """Remove content and addresses of gathered mail that passed as ordinary, from every file of the database."""
         with self._outages["forgetting"].survived():
-            while await self.store.run(partial(cleanup.forget_passed, now=self.clock())):
+            while found := await self.store.read(partial(cleanup.find_passed, now=self.clock())):
+                if not await self.store.run(partial(cleanup.forget_passed, now=self.clock(), among=found)):
+                    break
                 self._log_is_full = True
             if self._log_is_full:
                 self._log_is_full = not await asyncio.to_thread(self.store.database.truncate_log)
@@ -122,6 +124,7 @@ class Scheduler:
             await self.store.run(partial(permits.expire_permits, now=now))
             await self.store.run(partial(permit_uses.forget_flights, now=now))
             await self.store.run(partial(versions.forget, before=now - _SEEN_SECONDS))
-            forgotten = 1
-            while forgotten:  # a few hundred a commit, so that mail is not kept waiting
-                forgotten = await self.store.run(partial(cleanup.forget_ordinary, before=now - age))
+            while found := await self.store.read(partial(cleanup.find_ordinary, before=now - age)):
+                # a few hundred a commit, so that mail is not kept waiting
+                if not await self.store.run(partial(cleanup.forget_ordinary, before=now - age, among=found)):
+                    break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, holds, named
@@ -12,7 +13,8 @@ from gatekeeper.lifecycle import CaseState
 from gatekeeper.store import cases as stored_cases
 from gatekeeper.store import views
 from gatekeeper.store.cases import CaseView, NewCase
-from gatekeeper.store.views import EventView
+from gatekeeper.store.preserved import await_removals
+from gatekeeper.store.views import EventView, MailingView
 
 KINDS = ("request", "litigation", "audit", "investigation")
 _MOST_TITLE = 200  # characters of the title, and of the number elsewhere
@@ -24,6 +26,7 @@ class RecordsCase:
 
     case: CaseView
     events: Sequence[EventView] = ()
+    items: Sequence[str] = ()  # mailings that belong to it
 
 
 @immutable
@@ -58,6 +61,29 @@ def close_case(ctx: VerbContext, number: int) -> RecordsCase:
     return _shown(ctx, find(ctx, number))
 
 
+def add_to_case(ctx: VerbContext, number: int, mailing_numbers: Sequence[int]) -> RecordsCase:
+    """Let mailings belong to an open case: nothing of them is destroyed while it is open.
+
+    Raises NotFound, NotAllowed, LedgerError.
+    """
+    check_is_records(ctx, "add to a case")
+    case = find_open(ctx, number)
+    found = [_mailing(ctx, each) for each in mailing_numbers]
+    await_removals(ctx.connection)
+    added = [mailing.id for mailing in found if stored_cases.add_item(ctx.connection, case, mailing.key, ctx.act)]
+    if added:
+        text = ", ".join(filter(None, (", ".join(added), ctx.act.reason)))
+        stored_cases.note(ctx.connection, case.key, "added to case", replace(ctx.act, reason=text))
+    return _shown(ctx, case)
+
+
+def _mailing(ctx: VerbContext, number: int) -> MailingView:
+    found = views.find_mailing(ctx.connection, number)
+    if found is None:
+        raise NotFound(f"M-{number}: no such mailing; `gatekeeper mailing list` shows what there is")
+    return found
+
+
 def list_cases(ctx: VerbContext, state: str | None) -> list[CaseView]:
     """Return the cases, newest first, as a records officer or an auditor; of one state, where named."""
     check_sees_records(ctx)
@@ -71,7 +97,8 @@ def show_case(ctx: VerbContext, number: int) -> RecordsCase:
 
 
 def _shown(ctx: VerbContext, case: CaseView) -> RecordsCase:
-    return RecordsCase(case, views.events_of(ctx.connection, case=case.key))
+    events = views.events_of(ctx.connection, case=case.key)
+    return RecordsCase(case, events, stored_cases.items_of(ctx.connection, case))
 
 
 # -- for the other verbs on records ------------------------------------------------------------------------------

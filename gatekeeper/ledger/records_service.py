@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from gatekeeper.ledger import cases, due
+from collections.abc import Sequence
+
+from gatekeeper.ledger import cases, due, preserves
 from gatekeeper.ledger.cases import CaseWanted, RecordsCase
 from gatekeeper.ledger.due import ClassDue
 from gatekeeper.ledger.looking_service import LookingService
+from gatekeeper.ledger.preserves import PreserveWanted, ShownPreserve
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.cases import CaseView
+from gatekeeper.store.preserves import PreserveView
 
 
 @immutable
@@ -24,6 +28,10 @@ class RecordsService(LookingService):
         """Close a case. Raises NotFound, NotAllowed, LedgerError."""
         return self._do(cases.close_case, number, by=by, reason=reason)
 
+    def add_to_case(self, number: int, mailings: Sequence[int], by: str, reason: str = "") -> RecordsCase:
+        """Let mailings belong to an open case. Raises NotFound, NotAllowed, LedgerError."""
+        return self._do(cases.add_to_case, number, mailings, by=by, reason=reason)
+
     def cases(self, by: str, state: str | None = None) -> list[CaseView]:
         """Return the cases, newest first; of one state, where named. Raises NotAllowed."""
         return self._see(cases.list_cases, state, by=by)
@@ -37,3 +45,29 @@ class RecordsService(LookingService):
     def due(self, by: str, name: str | None = None) -> list[ClassDue]:
         """Return what is due of each class of records, or of one. Raises NotAllowed, LedgerError."""
         return self._see(due.due, name, by=by)
+
+    # -- legal holds ---------------------------------------------------------------------------------------------
+
+    def preserve(self, wanted: PreserveWanted, by: str, reason: str) -> ShownPreserve:
+        """Place a hold, which is in force when this returns. Raises NotFound, NotAllowed, LedgerError."""
+        return self._do(preserves.place, wanted, by=by, reason=reason)
+
+    def preserves(self, by: str, state: str | None = None) -> list[PreserveView]:
+        """Return the holds, newest first; of one state, where named. Raises NotAllowed."""
+        return self._see(preserves.list_preserves, state, by=by)
+
+    def show_preserve(self, number: int, by: str) -> ShownPreserve:
+        """Return a hold with its timeline and what it keeps now. Raises NotFound, NotAllowed."""
+        return self._see(preserves.show, number, by=by)
+
+    def notify_custodians(self, number: int, by: str) -> ShownPreserve:
+        """Tell the custodians of a hold who have not acknowledged it. Raises NotFound, NotAllowed, LedgerError."""
+        return self._do(preserves.notify, number, by=by)
+
+    def acknowledge_preserve(self, number: int, by: str, custodian: str = "") -> ShownPreserve:
+        """Acknowledge a hold, as a custodian, or for one as a records officer. Raises NotFound, NotAllowed."""
+        return self._do(preserves.acknowledge, number, custodian, by=by)
+
+    def release_preserve(self, number: int, by: str, reason: str) -> ShownPreserve:
+        """Release a hold; for a lawsuit, sign its release. Raises NotFound, NotAllowed, LedgerError."""
+        return self._do(preserves.release, number, by=by, reason=reason)

@@ -1,7 +1,7 @@
 """The chain of acts: what people do, written with its values in the transaction of the act, after all else of it.
 
-An act about a mailing, request, permit, suspension or case has in its line what only people change of that: the terms
-of a permit cannot be changed in its row without differing from the line. Long values are there as their digest.
+An act about a mailing, request, permit, suspension, case or hold has in its line what only people change of that: the
+terms of a permit cannot be changed in its row without differing from the line. Long values are there as their digest.
 """
 
 from __future__ import annotations
@@ -14,9 +14,18 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Table, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import CaseState, MailingState, PermitState, RequestState, SuspensionState
+from gatekeeper.lifecycle import CaseState, MailingState, PermitState, PreserveState, RequestState, SuspensionState
 from gatekeeper.store import audit_chain
-from gatekeeper.store.db.schema import cases, mailings, permit_scopes, permits, requests, suspensions
+from gatekeeper.store.db.schema import (
+    cases,
+    custodians,
+    mailings,
+    permit_scopes,
+    permits,
+    preserves,
+    requests,
+    suspensions,
+)
 from gatekeeper.store.db.statements import noted
 
 Values = dict[str, Any]
@@ -51,6 +60,7 @@ MATTERS = {
     ),
     "suspension_id": Matter(suspensions, "S", frozenset({"id", "state"}), frozenset({SuspensionState.ENDED})),
     "case_id": Matter(cases, "C", frozenset({"id", "state"}), frozenset({CaseState.CLOSED})),
+    "preserve_id": Matter(preserves, "H", frozenset({"id", "state"}), frozenset({PreserveState.RELEASED})),
 }
 
 
@@ -88,6 +98,9 @@ def values_of(connection: Connection, column: str, row: RowMapping) -> Values:
     if matter.table is permits:
         scopes = select(permit_scopes.c.kind, permit_scopes.c.name).where(permit_scopes.c.permit_id == row["id"])
         found["scopes"] = plain(sorted(map(list, connection.execute(scopes))))
+    if matter.table is preserves:
+        theirs = select(custodians.c.address).where(custodians.c.preserve_id == row["id"])
+        found["custodians"] = plain(sorted(connection.execute(theirs).scalars()))
     return found
 
 

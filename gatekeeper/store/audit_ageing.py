@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.store import removal
 from gatekeeper.store.audit_chain import (
     ACTS,
     AGED_OUT,
@@ -28,41 +29,95 @@ from gatekeeper.store.audit_chain import (
     pack,
 )
 from gatekeeper.store.db.schema import audit_blocks, audit_chains
+from gatekeeper.store.preserved import any_kept, begin_removal
 
 Gone = dict[str, list[int]]  # table -> how many of its rows have an act that is aged out, and the highest of their ids
+Keeps = Callable[[Connection, list[bytes]], bool]  # whether something preserved is in these lines
+
+
+@immutable
+class Ageing:
+    """Which blocks are removed: those whose last record is older than `before`; of acts, than `acts_before`."""
+
+    before: float
+    acts_before: float | None = None  # None: acts stay
+    limit: int = 200
+    keeps: Keeps | None = None  # None: nothing is removed while something is preserved
+    spared: Collection[int] = ()  # ids of blocks that were looked at, and kept
 
 
 def age_out(connection: Connection, before: float, now: float, limit: int = 200) -> int:
-    """Remove up to `limit` blocks whose last record is older, from the beginning of their chains; return the number of
-    records.
+    """Remove blocks as `age` does, of all chains alike; return the number of records."""
+    return age(connection, Ageing(before, before, limit), now).records
 
-    Chains of which nothing is left are removed, except the chain of acts. An act says what was removed.
+
+@immutable
+class Aged:
+    """What was done: how many records are gone, and which blocks are kept though they are due."""
+
+    records: int
+    spared: frozenset[int] = frozenset()
+
+
+def age(connection: Connection, ageing: Ageing, now: float) -> Aged:
+    """Remove blocks that are due, and that nothing keeps; an act says what was removed.
+
+    Behind a block that stays, the numbers and the head of those that go stay. Chains of which nothing is left are
+    removed, except the chain of acts, of which nothing goes while something is preserved.
     """
+    begin_removal(connection)
     chain = connection.execute(acts_chain()).first()
     acts: int | None = chain.id if chain else None
-    query = (
-        select(*BLOCK).where(audit_blocks.c.last_at < before).order_by(audit_blocks.c.chain_id, audit_blocks.c.first)
-    )
+    preserves = any_kept(connection)
     gone = _gone_before(connection, acts) if acts is not None else {}
-    removed = 0
-    for block in map(block_of, connection.execute(query.limit(limit)).all()):
-        if block.chain == acts and not _add_gone(connection, block, gone):
+    removed, gaps, spared = 0, dict[str, list[Any]](), set[int]()
+    for block in _due(connection, ageing, None if preserves else acts, acts):
+        if block.chain == acts and not (removal.is_first(connection, block) and _add_gone(connection, block, gone)):
             continue
-        removed += _remove(connection, block)
-    ended = _end_chains(connection, before)
+        if preserves and (ageing.keeps is None or _is_kept(connection, block, ageing.keeps)):
+            spared.add(block.id)
+            continue
+        removed += _remove(connection, block, gaps)
+    ended = _end_chains(connection, ageing.before)
     if removed or ended:
-        said = {"records": removed, "before": before, "ended": ended, "rows": gone}
-        note(connection, {"at": now, "act": AGED_OUT, **said, "chains": _beginnings(connection, before)})
-    return removed
+        said: dict[str, Any] = {"records": removed, "before": ageing.before, "ended": ended, "rows": gone}
+        said |= {"gaps": gaps} if gaps else {}
+        note(connection, {"at": now, "act": AGED_OUT, **said, "chains": _beginnings(connection, ageing.before)})
+    return Aged(removed, frozenset(spared))
 
 
-def _remove(connection: Connection, block: Block) -> int:
-    """Remove a block, if it is the first of its chain; return the number of records."""
-    aged = {"aged_out": block.first + block.records - 1, "checkpoint": block.head}
-    is_first = (audit_chains.c.id == block.chain, audit_chains.c.aged_out == block.first - 1)
-    if not connection.execute(update(audit_chains).where(*is_first).values(**aged)).rowcount:
-        return 0
-    connection.execute(delete(audit_blocks).where(audit_blocks.c.id == block.id))
+def _due(connection: Connection, ageing: Ageing, acts_due: int | None, acts: int | None) -> list[Block]:
+    """Return blocks that are due and have their records, from the beginning of their chains.
+
+    Args: `acts_due` is the chain of acts where it may age, `acts` in any case.
+    """
+    others = [audit_blocks.c.last_at < ageing.before, *([audit_blocks.c.chain_id != acts] if acts is not None else [])]
+    chosen = and_(*others)
+    if acts_due is not None and ageing.acts_before is not None:
+        chosen = or_(chosen, and_(audit_blocks.c.chain_id == acts_due, audit_blocks.c.last_at < ageing.acts_before))
+    query = select(*BLOCK).where(chosen, audit_blocks.c.payload != b"", audit_blocks.c.id.not_in(ageing.spared))
+    query = query.order_by(audit_blocks.c.chain_id, audit_blocks.c.first).limit(ageing.limit)
+    return list(map(block_of, connection.execute(query).all()))
+
+
+def _is_kept(connection: Connection, block: Block, keeps: Keeps) -> bool:
+    """Return True where a block stays; one that is damaged stays, for `verify` to find."""
+    try:
+        return keeps(connection, lines_of(connection, block))
+    except (zlib.error, ValueError):
+        return True
+
+
+def _remove(connection: Connection, block: Block, gaps: dict[str, list[Any]]) -> int:
+    """Remove a block, and the empty ones that follow it; one that is not the first of its chain becomes empty."""
+    if not removal.remove_block(connection, block):
+        removal.empty_block(connection, block)
+        gaps.setdefault(str(block.chain), []).append([block.first, block.records, block.head.hex()])
+        return block.records
+    following = select(*BLOCK).where(audit_blocks.c.chain_id == block.chain, audit_blocks.c.first > block.first)
+    for row in connection.execute(following.where(audit_blocks.c.payload == b"").order_by(audit_blocks.c.first)).all():
+        if not removal.remove_block(connection, block_of(row)):
+            break
     return block.records
 
 
@@ -71,7 +126,7 @@ def _end_chains(connection: Connection, before: float) -> list[int]:
     over = (audit_chains.c.name != ACTS, audit_chains.c.began_at < before, ~left)
     query = select(audit_chains.c.id).where(*over, audit_chains.c.aged_out == audit_chains.c.records)
     ended = list(connection.execute(query.with_for_update()).scalars())
-    connection.execute(delete(audit_chains).where(audit_chains.c.id.in_(ended)))
+    removal.remove_chains(connection, ended)
     return ended
 
 
@@ -126,7 +181,7 @@ class BlockMerge:
 
 def find_block_merge(connection: Connection, before: float) -> BlockMerge | None:
     """Return a run of small blocks of one chain, written before that time, packed as one; None without any."""
-    small = (audit_blocks.c.records < _FEW, audit_blocks.c.last_at < before)
+    small = (audit_blocks.c.records < _FEW, audit_blocks.c.last_at < before, audit_blocks.c.payload != b"")
     counted = select(audit_blocks.c.chain_id).where(*small).group_by(audit_blocks.c.chain_id)
     for chain in connection.execute(counted.having(func.count() >= _LEAST_RUN)).scalars().all():
         query = select(*BLOCK).where(*small, audit_blocks.c.chain_id == chain).order_by(audit_blocks.c.first)
@@ -154,16 +209,4 @@ def _run(blocks: Iterable[Block]) -> tuple[Block, ...]:
 
 def merge(connection: Connection, merger: BlockMerge) -> bool:
     """Replace several blocks by one; return False where one of them has changed since."""
-    first, *others = merger.blocks
-    gone = delete(audit_blocks).where(audit_blocks.c.id.in_([block.id for block in others]))
-    if connection.execute(gone).rowcount != len(others):
-        return False
-    whole = {
-        "records": sum(block.records for block in merger.blocks),
-        "first_at": min(block.first_at for block in merger.blocks),
-        "last_at": max(block.last_at for block in merger.blocks),
-        "head": merger.blocks[-1].head,
-        "payload": merger.payload,
-    }
-    same = (audit_blocks.c.id == first.id, audit_blocks.c.records == first.records)
-    return bool(connection.execute(update(audit_blocks).where(*same).values(**whole)).rowcount)
+    return removal.replace_blocks(connection, merger.blocks, merger.payload)

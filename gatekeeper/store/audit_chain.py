@@ -81,7 +81,9 @@ def octets(value: Any) -> bytes:
 
 
 def unpack(payload: bytes) -> list[bytes]:
-    """Return the lines of a block; raise zlib.error where it was damaged."""
+    """Return the lines of a block, none of one whose records have aged out; raise zlib.error where it was damaged."""
+    if not payload:
+        return []
     return zlib.decompress(payload).split(b"\n")
 
 
@@ -238,5 +240,10 @@ def head_at(connection: Connection, chain: int, number: int) -> Head | None:
         if reached == number:
             break
         taken = lines_of(connection, block)[: number - reached]
+        if not taken:  # its records have aged out
+            if block.first + block.records - 1 > number:
+                return None
+            head, reached = block.head, block.first + block.records - 1
+            continue
         head, reached = follow(head, taken), reached + len(taken)
     return head

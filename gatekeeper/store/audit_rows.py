@@ -46,7 +46,7 @@ def problems_of_rows(connection: Connection, said: Said) -> Iterator[str]:
     checking = _Checking(connection, said)
     for table in _ROWS:
         yield from _readable(_NAMES[table], checking.rows_of(table))
-    yield from _readable("mailing, request, permit, suspension or case", checking.matters())
+    yield from _readable("mailing, request, permit, suspension, case or hold", checking.matters())
     for row in connection.execute(select(rulesets.c.id, rulesets.c.text, rulesets.c.digest).order_by(rulesets.c.id)):
         if sha256(row.text.encode()).hexdigest() != row.digest:
             yield f"ruleset {row.id}: its text is not that of its digest {row.digest[:12]}"

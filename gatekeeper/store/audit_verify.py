@@ -45,6 +45,7 @@ class ChainReport:
     aged_out: int
     head: Head
     problem: str = ""  # what does not fit, and where; "" where all does
+    gaps: tuple[str, ...] = ()  # records in the middle of it that have aged out, as the chain of acts says
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Said:
     heads: dict[int, dict[int, Head]] = field(default_factory=dict)  # chain -> records -> head
     rows: dict[tuple[str, int], Act] = field(default_factory=dict)  # table and id -> the act that wrote it
     gone_rows: dict[str, list[int]] = field(default_factory=dict)  # as in audit_ageing.py
+    gaps: dict[int, dict[int, tuple[int, Head]]] = field(default_factory=dict)  # chain -> first -> records, head
     unreadable: int = 0  # lines that are no act
 
     def take(self, line: bytes) -> None:
@@ -76,6 +78,9 @@ class Said:
             self.ended.update(act["ended"])
             self.gone.update({int(id): (number, bytes.fromhex(head)) for id, (number, head) in act["chains"].items()})
             self.gone_rows = act["rows"]
+            for id, found in act.get("gaps", {}).items():
+                known = self.gaps.setdefault(int(id), {})
+                known.update({first: (number, bytes.fromhex(head)) for first, number, head in found})
         elif "row" in act:
             table, key = act["row"]
             self.rows[table, key] = act
@@ -115,14 +120,24 @@ def _missing(id: int, name: str) -> ChainReport:
 
 def _verify(connection: Connection, row: Any, said: Said, acts: int, on_block: Callable[[int], None]) -> ChainReport:
     known = row.id == acts or row.id in said.begun or row.id in said.gone
-    problem = "" if known else "no act says that it began"
+    problem, following = "" if known else "no act says that it began", None
     try:
-        problem = problem or _problem_of_beginning(row, said) or _Following(connection, row, said).problem(on_block)
+        following = _Following(connection, row, said)
+        problem = problem or _problem_of_beginning(row, said) or following.problem(on_block)
     except (TypeError, ValueError) as error:
         problem = f"it has rows that the gate does not write: {error}"
     if row.id == acts and not problem and said.unreadable:
         problem = f"{said.unreadable} records are no acts"
-    return ChainReport(row.id, row.name, row.began_at, row.records, row.aged_out, octets(row.head), problem)
+    return ChainReport(
+        row.id,
+        row.name,
+        row.began_at,
+        row.records,
+        row.aged_out,
+        octets(row.head),
+        problem,
+        tuple(following.gaps if following else ()),
+    )
 
 
 def _problem_of_beginning(row: Any, said: Said) -> str:
@@ -141,6 +156,7 @@ class _Following:
     connection: Connection
     chain: Any
     said: Said
+    gaps: list[str] = field(default_factory=list)
     _frames: set[str] = field(default_factory=set)
 
     def problem(self, on_block: Callable[[int], None]) -> str:
@@ -166,6 +182,8 @@ class _Following:
         lines = _lines(self.connection, block)
         if lines is None:
             return f"{place} are damaged", head
+        if not lines:
+            return self._pass_over(block, place, heads)
         if len(lines) != block.records:
             return f"{place} are {len(lines)}", head
         for at in sorted(at for at in heads if at < block.first + block.records):
@@ -176,6 +194,15 @@ class _Following:
             return f"{place} are not what was written", head
         missing = frames_of(lines) - self._frames
         return (f"{place}: frame {min(missing)} is gone, without which they cannot be read" if missing else ""), head
+
+    def _pass_over(self, block: Block, place: str, heads: dict[int, Head]) -> tuple[str, Head]:
+        """Go on behind records that have aged out in the middle of the chain, if the chain of acts says so."""
+        if self.said.gaps.get(self.chain.id, {}).get(block.first) != (block.records, block.head):
+            return f"{place} are gone, and no act says so", block.head
+        self.gaps.append(f"{place} have aged out")
+        for at in [at for at in heads if at < block.first + block.records]:
+            del heads[at]
+        return "", block.head
 
 
 def _lines(connection: Connection, block: Block) -> list[bytes] | None:

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from gatekeeper.address import normalise
 from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
 from gatekeeper.model import Outcome, Reason, Recipient
-from gatekeeper.store import matter_people
+from gatekeeper.store import matter_people, removal
 from gatekeeper.store.arrival import Arrival, KeptAs
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings
 from gatekeeper.store.db.statements import upsert
@@ -140,7 +140,7 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
         return True
     kept = _SEALED.get(mailing_state)
     if kept is None:
-        remove_batches(connection, [batch_id])
+        removal.remove_unsealed(connection, [batch_id])
         return False
     changes = {"state": kept.value, "body": digest, "place": _next_place(connection, mailing_id)}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
@@ -171,12 +171,6 @@ def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] 
     )
     found = connection.execute(query).first()
     return (found[0], found[1], found[2]) if found else None
-
-
-def remove_batches(connection: Connection, ids: list[int]) -> None:
-    """Remove batches with their recipients."""
-    connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(ids)))
-    connection.execute(delete(batches).where(batches.c.id.in_(ids)))
 
 
 def read_body(connection: Connection, digest: bytes) -> bytes:

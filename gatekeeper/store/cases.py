@@ -8,7 +8,8 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import CaseState, advance
-from gatekeeper.store.db.schema import cases
+from gatekeeper.store.db.schema import case_items, cases, mailings
+from gatekeeper.store.db.statements import upsert
 from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.rows import next_number
 
@@ -102,3 +103,20 @@ def _view(row: RowMapping) -> CaseView:
         closed_by=row["closed_by"],
         closed_at=row["closed_at"],
     )
+
+
+# -- what belongs to a case --------------------------------------------------------------------------------------
+
+
+def add_item(connection: Connection, case: CaseView, mailing: int, act: Act) -> bool:
+    """Let a mailing belong to a case; return False where it does already. Args: `mailing` is its key."""
+    row = {"case_id": case.key, "mailing_id": mailing, "by": act.by, "at": act.at}
+    made = upsert(connection, case_items).values(**row).on_conflict_do_nothing()
+    return connection.execute(made).rowcount == 1
+
+
+def items_of(connection: Connection, case: CaseView) -> list[str]:
+    """Return the mailings that belong to a case, such as M-17."""
+    query = select(mailings.c.number).join(case_items, case_items.c.mailing_id == mailings.c.id)
+    query = query.where(case_items.c.case_id == case.key).order_by(mailings.c.number)
+    return [f"M-{number}" for number in connection.execute(query).scalars()]

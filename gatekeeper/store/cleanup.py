@@ -11,39 +11,50 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, exists, or_, select
 
-from gatekeeper.lifecycle import BatchState, MailingState, RecipientState
-from gatekeeper.store import matter_people
-from gatekeeper.store.batches import remove_batches
+from gatekeeper.lifecycle import BatchState, MailingState
+from gatekeeper.store import removal
 from gatekeeper.store.db.schema import (
-    batch_recipients,
     batches,
     bodies,
-    body_chunks,
-    events,
     jobs,
-    mailing_keys,
-    mailing_people,
     mailings,
-    requests,
-    shared_keys,
 )
 from gatekeeper.store.jobs import FAILED_SECONDS, RELEASE
+from gatekeeper.store.preserved import kept, ordinary_kept
 
+_LOOKED_AT = 20  # mailings at once
 _SETTLED_SECONDS = 60.0  # in which a body may be one that somebody begins to store again
 _ENDED = (BatchState.SENT.value, BatchState.RETURNED.value)
 
 
-def forget_passed(connection: Connection, now: float, limit: int = 20) -> int:
-    """Remove what is left of mailings that were gathered and ended as ordinary mail; return their number.
+def find_passed(connection: Connection, now: float, limit: int = 20) -> list[int]:
+    """Return mailings that were gathered, have ended as ordinary mail, and that nothing keeps; up to `limit`.
 
     Args: `now` in seconds since 1970. A mailing that is growing at this moment is left for the next time.
     """
-    keys = list(connection.execute(_finished(now).limit(limit).with_for_update(skip_locked=True)).scalars())
-    for key in keys:
-        _forget(connection, key, now)
-    return len(keys)
+    found: list[int] = []
+    last = 0
+    while len(found) < limit:
+        query = _finished(now).where(mailings.c.id > last).order_by(mailings.c.id).limit(_LOOKED_AT)
+        keys = list(connection.execute(query).scalars())
+        held = kept(connection, keys)
+        found += [key for key in keys if key not in held]
+        if len(keys) < _LOOKED_AT:
+            break
+        last = keys[-1]
+    return found[:limit]
+
+
+def forget_passed(connection: Connection, now: float, among: Collection[int] | None = None) -> int:
+    """Remove what is left of such mailings; return their number.
+
+    Args: `among` those that were found beside the writer.
+    """
+    keys = find_passed(connection, now) if among is None else among
+    query = _finished(now).where(mailings.c.id.in_(keys)).with_for_update(skip_locked=True)
+    return sum(_forget(connection, key, now) for key in list(connection.execute(query).scalars()))
 
 
 def _finished(now: float) -> Select[Any]:
@@ -64,37 +75,14 @@ def _finished(now: float) -> Select[Any]:
     )
 
 
-def _forget(connection: Connection, key: int, now: float) -> None:
-    own = select(batches.c.id).where(batches.c.mailing_id == key)
-    digests = {bytes(digest) for digest in connection.execute(own.with_only_columns(batches.c.body)).scalars()}
-    recipients = batch_recipients.c.batch_id.in_(own)
-    sent = select(func.count()).where(recipients, batch_recipients.c.state == RecipientState.SENT)
-    relayed = mailings.c.relayed + connection.execute(sent).scalar_one()
-    connection.execute(delete(batch_recipients).where(recipients))
-    matter_people.forget(connection, key)
-    connection.execute(update(batches).where(batches.c.mailing_id == key).values(**_BLANK))
-    connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
-    nameless = {"sender": None, "subject": None, "relayed": relayed}
-    connection.execute(update(mailings).where(mailings.c.id == key).values(**nameless))
-    while forget_bodies(connection, now - _SETTLED_SECONDS, digests):
+def _forget(connection: Connection, key: int, now: float) -> bool:
+    """Remove what is left of a mailing; return False where something keeps it since it was found."""
+    if not removal.free(connection, [key]):
+        return False
+    digests = removal.forget_mailing(connection, key)
+    while digests and forget_bodies(connection, now - _SETTLED_SECONDS, digests):
         pass
-
-
-_BLANK: dict[str, Any] = {
-    "client": {},
-    "login": None,
-    "sender": "",
-    "parameters": [],
-    "message_id": None,
-    "content_digest": "",
-    "body": b"",  # the digest of no body
-    "trace": b"",
-    "reasons": [],
-    "owners": [],
-    "origin": None,
-    "size": None,
-    **dict.fromkeys(("recipients", "sent", "refused", "expired"), 0),
-}
+    return True
 
 
 def forget_unsealed(connection: Connection, before: float) -> int:
@@ -106,42 +94,36 @@ def forget_unsealed(connection: Connection, before: float) -> int:
     query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
     ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
     if ids:
-        remove_batches(connection, ids)
+        removal.remove_unsealed(connection, ids)
     return len(ids)
 
 
 def forget_bodies(connection: Connection, before: float, among: Collection[bytes] | None = None) -> int:
-    """Remove up to 100 bodies that no batch and no request needs; return their number.
+    """Remove up to 100 bodies that nothing needs; return their number.
 
     Args: `before` spares a body that somebody has begun to store since; `among` are the digests to look at, None for
     all.
     """
-    needed = or_(exists().where(batches.c.body == bodies.c.digest), exists().where(requests.c.body == bodies.c.digest))
-    query = select(bodies.c.digest).where(bodies.c.stored_at <= before, ~needed).limit(100)
-    if among is not None:
-        query = query.where(bodies.c.digest.in_(among))
-    digests = [bytes(digest) for digest in connection.execute(query).scalars()]
-    if digests:
-        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
-        connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
-    return len(digests)
+    return removal.remove_bodies(connection, before, among)
 
 
-def forget_ordinary(connection: Connection, before: float, limit: int = 500) -> int:
-    """Remove mailings without a number that began before that time: of these only hashes were stored."""
+def find_ordinary(connection: Connection, before: float, limit: int = 500) -> list[int]:
+    """Return mailings without a number that began before that time, and that nothing keeps; up to `limit`."""
     query = (
         select(mailings.c.id)
         .where(mailings.c.number.is_(None), mailings.c.state == MailingState.OPEN, mailings.c.started_at < before)
+        .where(~ordinary_kept(connection))
         .order_by(mailings.c.started_at)  # by the index that has it: SQLite would read all that have no number
         .limit(limit)
     )
-    ids = list(connection.execute(query).scalars())
-    if ids:
-        # a notice that is still to be sent does not keep the hashes of what it was about
-        own = jobs.c.mailing_id.in_(ids)
-        connection.execute(update(jobs).where(own, jobs.c.state != "due").values(recipient=None, error=None))
-        connection.execute(update(jobs).where(own).values(mailing_id=None))
-        for table in (mailing_keys, shared_keys, mailing_people, events):
-            connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
-        connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
-    return len(ids)
+    return list(connection.execute(query).scalars())
+
+
+def forget_ordinary(
+    connection: Connection, before: float, limit: int = 500, among: Collection[int] | None = None
+) -> int:
+    """Remove mailings without a number that began before that time: of these only hashes were stored.
+
+    Args: `among` those that were found beside the writer.
+    """
+    return removal.remove_ordinary(connection, find_ordinary(connection, before, limit) if among is None else among)

@@ -1,4 +1,4 @@
-"""The timeline: what happened to a mailing, a request, a permit, a suspension or a case, and who did it."""
+"""The timeline: what happened to a mailing, a request, a permit, a suspension, a case or a hold, and who."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Event:
     permit_id: int | None = None
     suspension_id: int | None = None
     case_id: int | None = None
+    preserve_id: int | None = None
     details: Mapping[str, Any] | None = None
 
 

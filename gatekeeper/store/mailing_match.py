@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, literal, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DECIDED, BatchState, MailingState, strictness
-from gatekeeper.store import matter_people
+from gatekeeper.store import matter_people, removal
 from gatekeeper.store.across import is_of_recipient, is_passed_on
 from gatekeeper.store.active_mailing import ActiveMailing, new_row
 from gatekeeper.store.db.hashing import Hash
@@ -142,7 +142,7 @@ def _move_texts(connection: Connection, other: int, target: int) -> None:
     texts = select(shared_keys.c.key, literal(target)).where(shared_keys.c.mailing_id == other)
     moved = upsert(connection, shared_keys).from_select(["key", "mailing_id"], texts)
     connection.execute(moved.on_conflict_do_nothing())
-    connection.execute(delete(shared_keys).where(shared_keys.c.mailing_id == other))
+    removal.remove_moved(connection, shared_keys, other)
 
 
 def _place_behind(connection: Connection, other: int, kept: int) -> None:
@@ -164,7 +164,7 @@ def _merge_uses(connection: Connection, other: int, target: int) -> None:
     )
     both = {"relayed": table.c.relayed + statement.excluded.relayed}
     connection.execute(statement.on_conflict_do_update(index_elements=["permit_id", "mailing_id"], set_=both))
-    connection.execute(delete(table).where(table.c.mailing_id == other))
+    removal.remove_moved(connection, table, other)
 
 
 def _union(mailing: RowMapping, other: Row) -> dict[str, Any]:
@@ -190,12 +190,9 @@ def _take_number(connection: Connection, mailing: RowMapping, other: Row, target
     none.
     """
     if mailing["number"] is not None and other["number"] is not None:
-        gone = {"merged_into": target, "gather_until": None, "sender": None, "subject": None}
-        connection.execute(update(mailings).where(mailings.c.id == other["id"]).values(**gone))
+        removal.point_to(connection, other["id"], target)
         return {} if mailing["sender"] else {name: other[name] for name in ("sender", "subject", "agency")}
-    merged_before = update(mailings).where(mailings.c.merged_into == other["id"])
-    connection.execute(merged_before.values(merged_into=target))
-    connection.execute(delete(mailings).where(mailings.c.id == other["id"]))
+    removal.absorb(connection, other["id"], target)
     return {} if other["number"] is None else {name: other[name] for name in ("number", "sender", "subject", "agency")}
 
 
@@ -218,8 +215,7 @@ def open_successor(connection: Connection, mailing_id: int, refusal: Row | None 
     closed = _read(connection, mailing_id)
     refused = both(closed["refused"], refusal)
     if not refused and not count_reached(connection, mailing_id):
-        for table in (mailing_keys, shared_keys):
-            connection.execute(delete(table).where(table.c.mailing_id == mailing_id))
+        removal.remove_keys(connection, mailing_id)
         return None
     row = new_row(closed["source"], closed["started_at"]) | {"lists": closed["lists"]}
     row["refused"] = refused

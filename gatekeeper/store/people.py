@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
-    delete,
     func,
     insert,
     literal,
@@ -33,6 +32,7 @@ from gatekeeper.address import normalise
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
 from gatekeeper.model import Audience, Counts
+from gatekeeper.store import removal
 from gatekeeper.store.db.hashing import Hash, keyed, keyed_all, read_secret
 from gatekeeper.store.db.schema import IS_MASS, mailing_people, mailings
 from gatekeeper.store.db.sqlite_bulk import add, is_packed, known_of
@@ -267,4 +267,4 @@ def copy_people(connection: Connection, source: int, target: int, *, only_reache
 
 def forget_people(connection: Connection, mailing_id: int) -> None:
     """Remove a mailing's people, after they were copied to another mailing."""
-    connection.execute(delete(mailing_people).where(mailing_people.c.mailing_id == mailing_id))
+    removal.remove_moved(connection, mailing_people, mailing_id)

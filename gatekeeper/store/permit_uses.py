@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, exists, func, insert, or_, select
 
 from gatekeeper.lifecycle import BatchState, PermitState, RecipientState, RequestState, advance
 from gatekeeper.model import Permit, Standing
+from gatekeeper.store import removal
 from gatekeeper.store.db.schema import batch_recipients, batches, flights, permit_uses, permits, requests
 from gatekeeper.store.events import Event, record
 from gatekeeper.store.rows import permit_of
@@ -118,9 +119,7 @@ def give_back(connection: Connection, mailing_id: int, now: float) -> None:
             or permit["state"] not in (PermitState.IN_FORCE, PermitState.USED)
         ):
             continue
-        connection.execute(
-            permit_uses.delete().where(permit_uses.c.permit_id == permit["id"], permit_uses.c.mailing_id == mailing_id)
-        )
+        removal.give_back_use(connection, permit["id"], mailing_id)
         state = advance(PermitState(permit["state"]), "give back").value
         changed = update(permits).where(permits.c.id == permit["id"])
         connection.execute(changed.values(state=state, used=permit["used"] - 1))

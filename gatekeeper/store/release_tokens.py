@@ -38,9 +38,9 @@ def issue(connection: Connection, secret: bytes, given: IssuedToken, now: float)
     for start in range(0, len(positions), _AT_ONCE):
         addresses = _addresses(connection, given.batch_id, positions[start : start + _AT_ONCE])
         rows = [{**same, "recipient": of_batch(address), "person": _person(secret, address)} for address in addresses]
-        table = release_tokens
-        connection.execute(delete(table).where(table.c.recipient.in_([row["recipient"] for row in rows])))
-        connection.execute(insert(table), rows)
+        again = release_tokens.c.recipient.in_([row["recipient"] for row in rows])
+        connection.execute(delete(release_tokens).where(again))
+        connection.execute(insert(release_tokens), rows)
 
 
 @immutable
@@ -64,7 +64,7 @@ def redeem(connection: Connection, secret: bytes, token: str, mail: ReturnedMail
         return None
     for start in range(0, len(known), _AT_ONCE):
         used = [row["recipient"] for row in known[start : start + _AT_ONCE]]
-        connection.execute(delete(table).where(table.c.recipient.in_(used)))
+        connection.execute(delete(release_tokens).where(release_tokens.c.recipient.in_(used)))
     number = select(mailings.c.number).where(mailings.c.id == known[0]["mailing_id"])
     return mailing_name(connection.execute(number).scalar())
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from gatekeeper.lifecycle import KEPT_BATCHES, BatchState
+from gatekeeper.store import removal
 from gatekeeper.store.db.schema import batches, events, seen_states
 from gatekeeper.store.db.statements import upsert
 
@@ -110,5 +111,5 @@ def recall(connection: Connection, version: str) -> Mapping[str, Any] | None:
 
 
 def forget(connection: Connection, before: float) -> None:
-    """Remove states that were last shown before that time, less a day."""
-    connection.execute(delete(seen_states).where(seen_states.c.at < before))
+    """Remove states that were last shown before that time, less a day; none while something is preserved."""
+    removal.forget_seen(connection, before)

@@ -181,10 +181,20 @@ def timeline(connection: Connection, mailing_key: int) -> list[EventView]:
 
 
 def events_of(
-    connection: Connection, *, request: int | None = None, permit: int | None = None, case: int | None = None
+    connection: Connection,
+    *,
+    request: int | None = None,
+    permit: int | None = None,
+    case: int | None = None,
+    preserve: int | None = None,
 ) -> list[EventView]:
-    """Return the events of the request, permit or case of that key, oldest first."""
-    about = ((events.c.request_id, request), (events.c.permit_id, permit), (events.c.case_id, case))
+    """Return the events of the request, permit, case or hold of that key, oldest first."""
+    about = (
+        (events.c.request_id, request),
+        (events.c.permit_id, permit),
+        (events.c.case_id, case),
+        (events.c.preserve_id, preserve),
+    )
     return _events(connection, or_(*(column == key for column, key in about if key is not None)))
 
 

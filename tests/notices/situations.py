@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 
 from gatekeeper.background.reminders import Reminders
+from gatekeeper.ledger.cases import CaseWanted
+from gatekeeper.ledger.preserves import PreserveWanted
 from gatekeeper.ledger.service import Narrowed, Terms
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.outbox import letter_lists
@@ -606,3 +608,38 @@ async def emergency_reviewed(folder: Path) -> Letter:
     await play.after()
     play.service.review_permit(1, CIO, "One message, to those in the building")
     return to(play.letters(), HEAD)
+
+
+# -- legal holds -------------------------------------------------------------------------------------------------
+
+RECORDS = "records@example.gov"
+
+
+async def _preserved(folder: Path) -> Play:
+    play = Play(folder, RULES.replace("people:\n", f"people:\n  {RECORDS}: {{roles: [records]}}\n", 1))
+    play.service.open_case(CaseWanted("Smith v. State", "litigation", "2026-17"), RECORDS)
+    wanted = PreserveWanted(1, custodians=(NEWS,), subjects=("enrolment",), since=date(2026, 1, 1))
+    play.service.preserve(wanted, RECORDS, "Smith v. State: how the enrolment of 2026 was announced")
+    return play
+
+
+@letter(
+    "Mail is preserved for a lawsuit",
+    "each custodian",
+    "what not to destroy, since when, why, whom to ask, how to confirm it",
+    "ledger/test_preserves.py",
+)
+async def custodian_told(folder: Path) -> Letter:
+    return to((await _preserved(folder)).letters(), NEWS)
+
+
+@letter(
+    "A custodian has not confirmed a hold",
+    "that custodian",
+    "the same again",
+    "ledger/test_preserves.py",
+)
+async def custodian_reminded(folder: Path) -> Letter:
+    play = await _preserved(folder)
+    play.letters()
+    return to(await play.after(3 * DAY), NEWS)

@@ -8,7 +8,7 @@ from datetime import date
 import click
 
 from gatekeeper.api.cases import case_document, records_case_document
-from gatekeeper.cli.common import Day, by_option, print_json
+from gatekeeper.cli.common import Day, by_option, parse_number, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import Listing, id_argument, listing, on_the_ledger, print_timeline, shown_time
 from gatekeeper.ledger.cases import KINDS, CaseWanted, RecordsCase
@@ -26,6 +26,8 @@ def _print_outcome(shown: RecordsCase, as_json: bool) -> None:
 
 def _print_case(shown: RecordsCase, as_json: bool) -> None:
     _print_outcome(shown, as_json)
+    if not as_json and shown.items:
+        click.echo(f"mailings: {', '.join(shown.items)}")
     if not as_json:
         print_timeline(shown.events)
 
@@ -45,6 +47,10 @@ _COLUMNS: dict[str, Callable[[CaseView], object]] = {
     "by": lambda one: one.opened_by,
     "title": lambda one: one.title,
 }
+
+
+def _numbers(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(parse_number(text, "M") for text in texts)
 
 
 @click.group(cls=Verbs)
@@ -75,6 +81,17 @@ def open_case(
 def close_case(service: LedgerService, id: int, by: str, reason: str) -> RecordsCase:
     """Close a case; nothing more is done for it."""
     return service.close_case(id, by, reason)
+
+
+@case.command("add")
+@id_argument("C")
+@click.argument("mailings", nargs=-1, required=True, callback=_numbers, metavar="MAILING...")
+@by_option
+@click.option("--reason", default="", help="why they belong to it")
+@on_the_ledger(_print_case)
+def add_to_case(service: LedgerService, id: int, mailings: tuple[int, ...], by: str, reason: str) -> RecordsCase:
+    """Let mailings belong to a case: nothing of them is destroyed while it is open."""
+    return service.add_to_case(id, mailings, by, reason)
 
 
 @case.command("show")

@@ -40,7 +40,11 @@ from gatekeeper.store.db.hashing import keyed
 _SCOPE = "ordinary mail is recorded without addresses, subjects and bodies: --sender finds it, --subject does not"
 
 
-_OWN_FILES = {"case": "gatekeeper.cli.audit.cases", "due": "gatekeeper.cli.audit.due"}
+_OWN_FILES = {
+    "case": "gatekeeper.cli.audit.cases",
+    "due": "gatekeeper.cli.audit.due",
+    "preserve": "gatekeeper.cli.audit.preserves",
+}
 
 
 @click.group(cls=Verbs, commands=LazyCommands(_OWN_FILES))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gatekeeper.store.db.engine import NEWEST_SCHEMA, Database, schema_version
 from gatekeeper.store.db.errors import StoreSetupError, translate
 from gatekeeper.store.db.schema import metadata, secrets
+from gatekeeper.store.removal import clear_new
 
 _ROWS = 100  # at a time; a row may be a chunk of a message
 _LONG = ("statement_timeout", "idle_in_transaction_session_timeout")
@@ -46,8 +47,7 @@ def copy(source: Database, target: Database, on_rows: OnRows = lambda rows: None
             _check_source(reading)
             _lock(reading)
             _check_empty(writing)
-            for table in reversed(metadata.sorted_tables):
-                writing.execute(table.delete())  # rows that the migrations made
+            clear_new(writing, list(reversed(metadata.sorted_tables)))
             for table in metadata.sorted_tables:
                 _copy_table(reading, writing, table, on_rows)
             for table in metadata.sorted_tables:

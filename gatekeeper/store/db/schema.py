@@ -378,6 +378,57 @@ cases = Table(  # for which records are searched, preserved and exported
 )
 Index("cases_by_state", cases.c.state, cases.c.number)
 
+case_items = Table(  # mailings that belong to a case: none of it is destroyed while the case is open
+    "case_items",
+    metadata,
+    Column("case_id", _Id, ForeignKey("cases.id"), primary_key=True),
+    Column("mailing_id", _Id, ForeignKey("mailings.id"), primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("case_items_by_mailing", case_items.c.mailing_id)
+
+preserves = Table(  # legal holds: what is in the scope of one is not destroyed
+    "preserves",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),  # the 2 of H-2
+    Column("state", String(16), nullable=False),  # in force, released
+    Column("case_id", _Id, ForeignKey("cases.id"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("agencies", JSON, nullable=False),  # whose senders; empty for any
+    Column("audiences", JSON, nullable=False),  # lists and agencies that were reached; empty for any
+    Column("subjects", JSON, nullable=False),  # words of the subject; empty for any
+    Column("mailings", JSON, nullable=False),  # numbers that are in it whatever else it says
+    Column("since", Double),
+    Column("until", Double),
+    Column("silent", Boolean, nullable=False),  # its custodians are not told
+    Column("placed_by", Text, nullable=False),
+    Column("placed_at", Double, nullable=False),
+    Column("agreed_by", Text),  # who first signed its release, where that needs two
+    Column("agreed_at", Double),
+    Column("released_by", Text),
+    Column("released_at", Double),
+    sqlite_autoincrement=True,
+)
+Index("preserves_by_case", preserves.c.case_id)
+Index("preserves_by_state", preserves.c.state, preserves.c.number)
+
+custodians = Table(  # whose mail a hold is about: sent by them, or received
+    "custodians",
+    metadata,
+    Column("preserve_id", _Id, ForeignKey("preserves.id"), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("person", LargeBinary(16), nullable=False),  # keyed hashes, as mailings have them: as a recipient
+    Column("source", LargeBinary(16), nullable=False),  # as a sender
+    Column("recorded", LargeBinary(16), nullable=False),  # as the sender in recorded decisions
+    Column("told_at", Double),
+    Column("reminded_at", Double),
+    Column("acknowledged_at", Double),
+    sqlite_with_rowid=False,
+)
+
 jobs = Table(  # the one durable queue: releases, DSNs, notices
     "jobs",
     metadata,
@@ -410,7 +461,7 @@ seen_states = Table(  # the states behind versions that people were shown
 )
 Index("seen_states_by_time", seen_states.c.at)
 
-events = Table(  # what happened to a mailing, request, permit, suspension or case, and who did it: one timeline
+events = Table(  # what happened to a mailing, request, permit, suspension, case or hold, and who did it: one timeline
     "events",
     metadata,
     Column("id", _Id, primary_key=True),
@@ -419,6 +470,7 @@ events = Table(  # what happened to a mailing, request, permit, suspension or ca
     Column("permit_id", _Id, ForeignKey("permits.id")),
     Column("suspension_id", _Id, ForeignKey("suspensions.id")),
     Column("case_id", _Id, ForeignKey("cases.id")),
+    Column("preserve_id", _Id, ForeignKey("preserves.id")),
     Column("at", Double, nullable=False),
     Column("act", String(24), nullable=False),
     Column("by", Text),
@@ -431,6 +483,7 @@ Index("events_by_request", events.c.request_id)
 Index("events_by_permit", events.c.permit_id)
 Index("events_by_suspension", events.c.suspension_id)
 _index_given(events.c.case_id, "events_by_case", events.c.case_id)
+_index_given(events.c.preserve_id, "events_by_preserve", events.c.preserve_id)
 
 audit_chains = Table(  # the records of one writer, each hashed with the one before it
     "audit_chains",

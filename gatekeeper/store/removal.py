@@ -1,0 +1,239 @@
+"""The one place where recorded things are removed, or emptied of what they say: what is preserved stays (C7, D2).
+
+Whoever removes something begins here: what a hold in force or an open case keeps is looked up in the transaction that
+removes, and left out. A test reads the package, and fails where a DELETE of a recorded table, or an UPDATE that empties
+one of its columns, stands elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, exists, func, or_, select, update
+
+from gatekeeper.lifecycle import RecipientState
+from gatekeeper.store import matter_people
+from gatekeeper.store.audit_chain import Block
+from gatekeeper.store.db.errors import StoreSetupError
+from gatekeeper.store.db.schema import (
+    audit_blocks,
+    audit_chains,
+    batch_recipients,
+    batches,
+    bodies,
+    body_chunks,
+    cases,
+    events,
+    jobs,
+    mailing_keys,
+    mailing_people,
+    mailings,
+    permit_uses,
+    preserves,
+    requests,
+    seen_states,
+    shared_keys,
+)
+from gatekeeper.store.preserved import any_kept, begin_removal, kept
+
+NO_BODY = b""  # the digest of no body
+_BLANK: dict[str, Any] = {
+    "client": {},
+    "login": None,
+    "sender": "",
+    "parameters": [],
+    "message_id": None,
+    "content_digest": "",
+    "body": NO_BODY,
+    "trace": b"",
+    "reasons": [],
+    "owners": [],
+    "origin": None,
+    "size": None,
+}
+_NO_TALLY = dict.fromkeys(("recipients", "sent", "refused", "expired"), 0)
+
+
+def free(connection: Connection, keys: Collection[int]) -> list[int]:
+    """Return those of the mailings that may be removed, or emptied, in this transaction."""
+    begin_removal(connection)
+    held = kept(connection, keys)
+    return [key for key in keys if key not in held]
+
+
+# -- mailings and their messages -----------------------------------------------------------------------------------
+
+
+def forget_mailing(connection: Connection, key: int) -> set[bytes]:
+    """Remove what is left of a mailing that passed as ordinary mail, and return the digests of its bodies.
+
+    A mailing that something keeps is left as it is, and has none.
+    """
+    if not free(connection, [key]):
+        return set()
+    sent = select(func.count()).where(_recipients_of(key), batch_recipients.c.state == RecipientState.SENT)
+    relayed = mailings.c.relayed + connection.execute(sent).scalar_one()
+    digests = _empty_messages(connection, key, _NO_TALLY)
+    matter_people.forget(connection, key)
+    nameless = {"sender": None, "subject": None, "relayed": relayed}
+    connection.execute(update(mailings).where(mailings.c.id == key).values(**nameless))
+    return digests
+
+
+def _recipients_of(key: int) -> Any:
+    return batch_recipients.c.batch_id.in_(select(batches.c.id).where(batches.c.mailing_id == key))
+
+
+def _empty_messages(connection: Connection, key: int, also: dict[str, Any]) -> set[bytes]:
+    """Remove recipients, envelopes and names of the messages of a mailing; return the digests of their bodies."""
+    found = connection.execute(select(batches.c.body).where(batches.c.mailing_id == key)).scalars()
+    digests = {bytes(digest) for digest in found} - {NO_BODY}
+    connection.execute(delete(batch_recipients).where(_recipients_of(key)))
+    connection.execute(update(batches).where(batches.c.mailing_id == key).values(**_BLANK, **also))
+    connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
+    return digests
+
+
+def remove_bodies(connection: Connection, before: float, among: Collection[bytes] | None = None) -> int:
+    """Remove up to 100 bodies that no batch and no request needs; return their number.
+
+    Args: `before` spares a body that somebody has begun to store since; `among` are the digests to look at, None for
+    all.
+    """
+    needed = or_(exists().where(batches.c.body == bodies.c.digest), exists().where(requests.c.body == bodies.c.digest))
+    query = select(bodies.c.digest).where(bodies.c.stored_at <= before, ~needed).limit(100)
+    if among is not None:
+        query = query.where(bodies.c.digest.in_(among))
+    digests = [bytes(digest) for digest in connection.execute(query).scalars()]
+    if digests:
+        connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
+        connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
+    return len(digests)
+
+
+def remove_unsealed(connection: Connection, ids: Sequence[int]) -> None:
+    """Remove batches that were never acknowledged, with their recipients: who brought them has them still."""
+    connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(ids)))
+    connection.execute(delete(batches).where(batches.c.id.in_(ids)))
+
+
+def remove_ordinary(connection: Connection, keys: Collection[int]) -> int:
+    """Remove mailings without a number, of which there are only hashes; return their number."""
+    ids = free(connection, keys)
+    if not ids:
+        return 0
+    # a notice that is still to be sent does not keep the hashes of what it was about
+    own = jobs.c.mailing_id.in_(ids)
+    connection.execute(update(jobs).where(own, jobs.c.state != "due").values(recipient=None, error=None))
+    connection.execute(update(jobs).where(own).values(mailing_id=None))
+    for table in (mailing_keys, shared_keys, mailing_people, events):
+        connection.execute(delete(table).where(table.c.mailing_id.in_(ids)))
+    connection.execute(delete(mailings).where(mailings.c.id.in_(ids)))
+    return len(ids)
+
+
+# -- what has become part of something else ------------------------------------------------------------------------
+
+
+def remove_moved(connection: Connection, table: Table, mailing: int) -> None:
+    """Remove what a mailing has in a table, after it was copied to the mailing that it becomes a part of."""
+    assert table in _MOVED, table
+    connection.execute(delete(table).where(table.c.mailing_id == mailing))
+
+
+_MOVED = (mailing_people, shared_keys, permit_uses)
+
+
+def remove_keys(connection: Connection, mailing: int) -> None:
+    """Let no key lead to a mailing any more."""
+    for table in (mailing_keys, shared_keys):
+        connection.execute(delete(table).where(table.c.mailing_id == mailing))
+
+
+def absorb(connection: Connection, mailing: int, target: int) -> None:
+    """Remove a mailing without a number that has become part of another."""
+    connection.execute(update(mailings).where(mailings.c.merged_into == mailing).values(merged_into=target))
+    connection.execute(delete(mailings).where(mailings.c.id == mailing, mailings.c.id != target))
+
+
+def point_to(connection: Connection, mailing: int, target: int) -> None:
+    """Let the number of a mailing lead to the one that it has become part of; its own name goes, unless it is kept."""
+    nameless = {"sender": None, "subject": None} if free(connection, [mailing]) else {}
+    gone = {"merged_into": target, "gather_until": None, **nameless}
+    connection.execute(update(mailings).where(mailings.c.id == mailing).values(**gone))
+
+
+def give_back_use(connection: Connection, permit: int, mailing: int) -> None:
+    """Remove the use of a permit by a mailing of which nothing was sent."""
+    own = (permit_uses.c.permit_id == permit, permit_uses.c.mailing_id == mailing)
+    connection.execute(delete(permit_uses).where(*own))
+
+
+# -- what people were shown ----------------------------------------------------------------------------------------
+
+
+def forget_seen(connection: Connection, before: float) -> None:
+    """Remove states that were last shown before that time; none while something is kept, for they may be about it."""
+    begin_removal(connection)
+    if not any_kept(connection):
+        connection.execute(delete(seen_states).where(seen_states.c.at < before))
+
+
+# -- the audit -----------------------------------------------------------------------------------------------------
+
+
+def is_first(connection: Connection, block: Block) -> bool:
+    """Return True for the first block of its chain."""
+    query = select(audit_chains.c.aged_out).where(audit_chains.c.id == block.chain)
+    return bool(connection.execute(query).scalar() == block.first - 1)
+
+
+def remove_block(connection: Connection, block: Block) -> bool:
+    """Remove a block of records, if it is the first of its chain; return False where it is not."""
+    aged = {"aged_out": block.first + block.records - 1, "checkpoint": block.head}
+    is_first = (audit_chains.c.id == block.chain, audit_chains.c.aged_out == block.first - 1)
+    if not connection.execute(update(audit_chains).where(*is_first).values(**aged)).rowcount:
+        return False
+    connection.execute(delete(audit_blocks).where(audit_blocks.c.id == block.id))
+    return True
+
+
+def empty_block(connection: Connection, block: Block) -> None:
+    """Remove the records of a block behind which, and before which, others stay: its numbers and its head stay."""
+    connection.execute(update(audit_blocks).where(audit_blocks.c.id == block.id).values(payload=b""))
+
+
+def remove_chains(connection: Connection, ids: Sequence[int]) -> None:
+    """Remove chains of which no record is left."""
+    left = exists().where(audit_blocks.c.chain_id == audit_chains.c.id)
+    connection.execute(delete(audit_chains).where(audit_chains.c.id.in_(ids), ~left))
+
+
+def replace_blocks(connection: Connection, blocks: Sequence[Block], payload: bytes) -> bool:
+    """Replace several blocks by one with all their records; return False where one of them has changed since."""
+    first, *others = blocks
+    gone = delete(audit_blocks).where(audit_blocks.c.id.in_([block.id for block in others]))
+    if connection.execute(gone).rowcount != len(others):
+        return False
+    whole = {
+        "records": sum(block.records for block in blocks),
+        "first_at": min(block.first_at for block in blocks),
+        "last_at": max(block.last_at for block in blocks),
+        "head": blocks[-1].head,
+        "payload": payload,
+    }
+    same = (audit_blocks.c.id == first.id, audit_blocks.c.records == first.records)
+    return bool(connection.execute(update(audit_blocks).where(*same).values(**whole)).rowcount)
+
+
+# -- a copy ------------------------------------------------------------------------------------------------------
+
+
+def clear_new(connection: Connection, tables: Sequence[Table]) -> None:
+    """Remove what migrations wrote to a database that is copied to; raise StoreSetupError where it has more."""
+    for table in (mailings, requests, bodies, cases, preserves):
+        if connection.execute(select(select(table).exists())).scalar():
+            raise StoreSetupError(f"the database to copy to has {table.name}: expected an empty one")
+    for table in tables:
+        connection.execute(delete(table))
