@@ -121,6 +121,7 @@ def _chain(one: ChainReport) -> dict[str, Any]:
         "aged_out": one.aged_out,
         "head": one.head.hex(),
         "problem": one.problem or None,
+        "gaps": list(one.gaps),
     }
 
 
@@ -128,6 +129,8 @@ def _print_chains(found: list[ChainReport], problems: list[str]) -> None:
     for one in found:
         aged = f", {one.aged_out} aged out" if one.aged_out else ""
         click.echo(f"{one.id}:{one.records}:{one.head.hex()}  {one.name}{aged}")
+        for gap in one.gaps:
+            click.echo(f"  {gap}, as the acts say")
     for problem in problems:
         click.echo(problem)
     records = sum(one.records - one.aged_out for one in found)
