@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, literal, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import CaseState, advance
@@ -120,3 +120,11 @@ def items_of(connection: Connection, case: CaseView) -> list[str]:
     query = select(mailings.c.number).join(case_items, case_items.c.mailing_id == mailings.c.id)
     query = query.where(case_items.c.case_id == case.key).order_by(mailings.c.number)
     return [f"M-{number}" for number in connection.execute(query).scalars()]
+
+
+def move_items(connection: Connection, other: int, target: int) -> None:
+    """Let a mailing belong to the cases of another that becomes a part of it."""
+    theirs = select(case_items.c.case_id, literal(target), case_items.c.by, case_items.c.at)
+    theirs = theirs.where(case_items.c.mailing_id == other)
+    moved = upsert(connection, case_items).from_select(["case_id", "mailing_id", "by", "at"], theirs)
+    connection.execute(moved.on_conflict_do_nothing())

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, literal, select, up
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DECIDED, BatchState, MailingState, strictness
-from gatekeeper.store import matter_people, removal
+from gatekeeper.store import cases, matter_people, removal
 from gatekeeper.store.across import is_of_recipient, is_passed_on
 from gatekeeper.store.active_mailing import ActiveMailing, new_row
 from gatekeeper.store.db.hashing import Hash
@@ -120,6 +120,8 @@ def _merge(connection: Connection, target: int, other: Row, now: float) -> None:
     forget_people(connection, other["id"])
     _move_texts(connection, other["id"], target)
     matter_people.move(connection, other["id"], target)
+    if other["number"] is not None:
+        cases.move_items(connection, other["id"], target)
     _place_behind(connection, other["id"], before["kept"] or 0)
     for table in (mailing_keys, batches, permits, jobs, events):
         connection.execute(update(table).where(table.c.mailing_id == other["id"]).values(mailing_id=target))

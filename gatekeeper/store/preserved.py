@@ -6,8 +6,7 @@ what comes later, too. Where a mailing may be in the scope and nobody can tell, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, false, func, or_, select, text
 
@@ -53,7 +52,8 @@ class Hold:
     addresses: frozenset[str]
     persons: frozenset[bytes]
     sources: frozenset[bytes]
-    recorded: frozenset[bytes] = field(default=frozenset())
+    recorded: frozenset[bytes] = frozenset()
+    mailings: frozenset[int] = frozenset()  # keys of those that it names, or of what they have become part of
 
     @property
     def names_people(self) -> bool:
@@ -80,13 +80,33 @@ def holds_in_force(connection: Connection) -> list[Hold]:
     people: dict[int, list[RowMapping]] = {row["id"]: [] for row in rows}
     for one in connection.execute(select(custodians).where(custodians.c.preserve_id.in_(list(people)))).mappings():
         people[one["preserve_id"]].append(one)
-    return [_hold(row, people[row["id"]]) for row in rows]
+    return [_hold(connection, row, people[row["id"]]) for row in rows]
 
 
-def _hold(row: RowMapping, people: Sequence[RowMapping]) -> Hold:
+def _hold(connection: Connection, row: RowMapping, people: Sequence[RowMapping]) -> Hold:
     hashes = {name: frozenset(bytes(one[name]) for one in people) for name in ("person", "source", "recorded")}
-    addresses = frozenset(one["address"] for one in people)
-    return Hold(row["id"], f"H-{row['number']}", row, addresses, hashes["person"], hashes["source"], hashes["recorded"])
+    return Hold(
+        key=row["id"],
+        id=f"H-{row['number']}",
+        row=row,
+        addresses=frozenset(one["address"] for one in people),
+        persons=hashes["person"],
+        sources=hashes["source"],
+        recorded=hashes["recorded"],
+        mailings=_named(connection, row["mailings"]),
+    )
+
+
+def _named(connection: Connection, numbers: Sequence[int]) -> frozenset[int]:
+    """Return the keys of mailings by their numbers; of one that has become part of another, that one's too."""
+    found: set[int] = set()
+    query = select(mailings.c.id, mailings.c.merged_into)
+    rows = connection.execute(query.where(mailings.c.number.in_(numbers))).all() if numbers else []
+    while rows:
+        found.update(row.id for row in rows)
+        into = {row.merged_into for row in rows if row.merged_into is not None} - found
+        rows = connection.execute(query.where(mailings.c.id.in_(into))).all() if into else []
+    return frozenset(found)
 
 
 def any_kept(connection: Connection) -> bool:
@@ -138,27 +158,27 @@ _FACTS = tuple(
 )
 
 
-def _is_in(hold: Hold, row: Mapping[str, object] | RowMapping, theirs: frozenset[int] | None) -> bool:
+def _is_in(hold: Hold, row: RowMapping, theirs: frozenset[int] | None) -> bool:
     """Return True where a mailing is in the scope of a hold.
 
     Args: `theirs` are mailings of its custodians; None where it names none. Of ordinary mail neither subject nor agency
     is known: it is in the scope by its people and its time alone.
     """
     scope, number = hold.row, row["number"]
-    if number is not None and number in scope["mailings"]:
+    if row["id"] in hold.mailings:
         return True
     names = scope["agencies"] or scope["audiences"] or scope["subjects"]
     if theirs is None and (not names or number is None):
         return False
-    if not hold.covers(float(row["started_at"]), float(row["changed_at"])):  # type: ignore[arg-type]
+    if not hold.covers(row["started_at"], row["changed_at"]):
         return False
     if theirs is not None and row["id"] not in theirs:
         return False
     return number is None or _fits(scope, row)
 
 
-def _fits(scope: RowMapping, row: Mapping[str, object] | RowMapping) -> bool:
-    reached = {*row["agencies"], *row["lists"]}  # type: ignore[misc]
+def _fits(scope: RowMapping, row: RowMapping) -> bool:
+    reached = {*row["agencies"], *row["lists"]}
     subject = row["subject"]
     words = subject.casefold() if isinstance(subject, str) else None  # None: nobody can tell any more
     return (

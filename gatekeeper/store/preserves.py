@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import field
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import PreserveState, advance
@@ -170,8 +171,8 @@ _QUERY = select(preserves, cases.c.number.label("case_number"), cases.c.kind.lab
 )
 
 
-def _views(connection: Connection, query: object) -> list[PreserveView]:
-    rows = connection.execute(query).mappings().all()  # type: ignore[call-overload]
+def _views(connection: Connection, query: Select[Any]) -> list[PreserveView]:
+    rows = connection.execute(query).mappings().all()
     theirs: dict[int, list[Custodian]] = {row["id"]: [] for row in rows}
     people = select(custodians).where(custodians.c.preserve_id.in_(list(theirs))).order_by(custodians.c.address)
     for one in connection.execute(people).mappings():
@@ -190,9 +191,12 @@ def _view(row: RowMapping, people: tuple[Custodian, ...]) -> PreserveView:
         reason=row["reason"],
         scope=Scope(
             tuple(one.address for one in people),
-            *(tuple(row[name]) for name in ("agencies", "audiences", "subjects", "mailings")),
-            since=row["since"],
-            until=row["until"],
+            tuple(row["agencies"]),
+            tuple(row["audiences"]),
+            tuple(row["subjects"]),
+            tuple(row["mailings"]),
+            row["since"],
+            row["until"],
         ),
         silent=row["silent"],
         placed_by=row["placed_by"],
