@@ -77,7 +77,7 @@ def age(connection: Connection, ageing: Ageing, now: float) -> Aged:
         if preserves and (ageing.keeps is None or _is_kept(connection, block, ageing.keeps)):
             spared.add(block.id)
             continue
-        removed += _remove(connection, block, gaps)
+        removed += _remove(connection, block, gaps if preserves else None)
     ended = _end_chains(connection, ageing.before)
     if removed or ended:
         said: dict[str, Any] = {"records": removed, "before": ageing.before, "ended": ended, "rows": gone}
@@ -108,9 +108,14 @@ def _is_kept(connection: Connection, block: Block, keeps: Keeps) -> bool:
         return True
 
 
-def _remove(connection: Connection, block: Block, gaps: dict[str, list[Any]]) -> int:
-    """Remove a block, and the empty ones that follow it; one that is not the first of its chain becomes empty."""
+def _remove(connection: Connection, block: Block, gaps: dict[str, list[Any]] | None) -> int:
+    """Remove a block, and the empty ones that follow it; return the number of records.
+
+    One that is not the first of its chain becomes empty where `gaps` may be made, else it stays for now.
+    """
     if not removal.remove_block(connection, block):
+        if gaps is None:
+            return 0
         removal.empty_block(connection, block)
         gaps.setdefault(str(block.chain), []).append([block.first, block.records, block.head.hex()])
         return block.records
