@@ -336,7 +336,7 @@ CHANGES = {
 
 UNREADABLE = {
     "events": ("UPDATE events SET details = 'x'", "event: a row cannot be read"),
-    "permits": ("UPDATE permits SET rules = 'x'", "suspension or case: a row cannot be read"),
+    "permits": ("UPDATE permits SET rules = 'x'", "case or hold: a row cannot be read"),
     "chains": ("UPDATE audit_chains SET records = 'x', head = 'y'", "(acts): it ends with record"),
     "blocks": ("UPDATE audit_blocks SET records = 'x' WHERE chain_id > 1", "rows that the gate does not write"),
     "payload": ("UPDATE audit_blocks SET payload = 'x', head = 'y'", "are damaged"),
