@@ -16,6 +16,7 @@ from gatekeeper.store.sources import SourceState
 
 log = logging.getLogger("gatekeeper.rules")
 _SECONDS = 2.0
+_LONGEST_PROBLEM = 500  # characters
 
 
 @dataclass(slots=True)
@@ -104,6 +105,13 @@ class Reloader:
         """Reload where a file has changed."""
         await self._try(self.active_policy.poll)
 
+    @property
+    def problem(self) -> str:
+        """Why the rules on disk cannot be used, in one line; "" where they can."""
+        first, *more = self._problem.splitlines() or [""]
+        first = first[:_LONGEST_PROBLEM]
+        return f"{first} (and {len(more)} more)" if more else first
+
     async def use_store(self) -> None:
         """Compare sources with the database's records from now on, and poll once; called before the first message."""
         self.has_store = True
@@ -119,10 +127,10 @@ class Reloader:
         try:
             changed = await asyncio.to_thread(read)
         except PolicyError as error:
-            if str(error) != self._problem:
+            known, self._problem = self._problem, str(error)
+            if known != self._problem:
                 log.error("rules not reloaded, the last good ones stay in force: %s", error)
                 self.on_attempt(False)
-            self._problem = str(error)
             return
         mended = bool(self._problem) and (changed or await asyncio.to_thread(self.active_policy.is_on_disk))
         if mended:

@@ -19,7 +19,7 @@ from gatekeeper.lib import __version__
 from gatekeeper.lib.aio import started_threads
 from gatekeeper.lib.url_passwords import without_passwords
 from gatekeeper.ops import log as transaction_log
-from gatekeeper.ops.http import OpsServer
+from gatekeeper.ops.http import Answer, OpsServer
 from gatekeeper.ops.metrics import Counters, Metrics
 from gatekeeper.policy.reloader import Reloader, SourceRecords
 from gatekeeper.rules import Ruleset
@@ -31,13 +31,17 @@ from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import Front, ListenerSockets, open_sockets_of
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.service.office import Office
-from gatekeeper.settings import Settings
+from gatekeeper.settings import SETTINGS, Settings
 from gatekeeper.store import OutageLog, Store, gathering
 
 log = logging.getLogger("gatekeeper.main")
 GRACE = 30.0  # seconds that mail on its way has when we are told to end
 _THREADS = 4  # for what takes long: reading large messages, hashing
 _CONNECTIONS, _WORKER_CONNECTIONS = 8, 4  # to the database at once; the queue reads much beside the writer
+
+
+# Takes the ruleset in force, and why the rules on disk cannot be used ("" where they can).
+OnRules = Callable[[Ruleset, str], None]
 
 
 class Role(Flag):
@@ -56,12 +60,12 @@ class Gate:
         settings: Settings,
         counts: Counters,
         roles: Role = Role.ALL,
-        on_ruleset: Callable[[Ruleset], None] = lambda ruleset: None,
+        on_rules: OnRules = lambda ruleset, problem: None,
         name: str = "gate",
     ) -> None:
         """Read the rules, open nothing yet; raises PolicyError, StoreSetupError, SettingsError.
 
-        Args: `on_ruleset` is called with each ruleset that comes into force after the first; `name` is the process's.
+        Args: `on_rules` is called after each attempt to read changed rules; `name` is the process's.
         """
         connections = _CONNECTIONS if Role.OFFICE in roles else _WORKER_CONNECTIONS
         self.base = base = ProcessContext(settings, counts, connections, name)
@@ -72,7 +76,7 @@ class Gate:
             self.base.active_policy, self._on_reload, SourceRecords(base.active_policy, base.store)
         )
         self.heartbeat = Heartbeat(name, base.active_policy, base.mode, base.store)
-        self._on_ruleset = on_ruleset
+        self._on_rules = on_rules
         self._recording: asyncio.Task[None] | None = None
 
     @property
@@ -120,12 +124,11 @@ class Gate:
     def _on_reload(self, went_well: bool) -> None:
         if self.office:
             self.base.counts.reload(went_well)
-        if not went_well:
-            return
-        self.base.expect_counts()
-        if self.database_keeper.is_open:
+        if went_well:
+            self.base.expect_counts()
+        if went_well and self.database_keeper.is_open:
             self._recording = asyncio.create_task(self._tell_ruleset())
-        self._on_ruleset(self.ruleset)
+        self._on_rules(self.ruleset, self.reloader.problem)
 
     async def _tell_ruleset(self) -> None:
         if self.office:
@@ -138,13 +141,13 @@ class SingleProcessGate:
 
     def __init__(self, settings: Settings, log_key: bytes) -> None:
         """Raises what Gate raises. Args: `log_key` of hashed addresses, the console's too."""
-        self.metrics = Metrics()
+        self.metrics, self._rules_problem = Metrics(), ""
         self.gate = Gate(settings, self.metrics, Role.ALL, self._show)
         database_keeper = self.gate.database_keeper
         self.metrics.watch_ledger(database_keeper.summary)
         self.metrics.next_hop(settings.next_hop.kind)
         ops = settings.ops.ops
-        self.ops = OpsServer(ops, self.metrics.registry, database_keeper.answers) if ops else None
+        self.ops = OpsServer(ops, self.metrics.registry, self.ready) if ops else None
         self._settings, self._log_key = settings, log_key
         self._console: ConsoleProcess | None = None
 
@@ -171,9 +174,24 @@ class SingleProcessGate:
         """Read the rules anew."""
         self.gate.reloader.reload_soon()
 
-    def _show(self, ruleset: Ruleset) -> None:
+    def ready(self) -> Answer:
+        """Return whether mail can be taken in, and what is wrong; called in threads of the ops server."""
+        readable, reasons = self.gate.database_keeper.answers()
+        return readable, (*reasons, *says_of_rules(self._rules_problem))
+
+    def _show(self, ruleset: Ruleset, problem: str = "") -> None:
+        self._rules_problem = problem
         self.metrics.ruleset(ruleset.digest, ruleset.title, ruleset.review)
         self.metrics.processes({"gate": 1}, {"gate": ruleset.digest})
+
+
+def says_of_rules(*problems: str) -> tuple[str, ...]:
+    """Return what /readyz says where rules on disk cannot be used: mail is taken in by those of before.
+
+    Args: `problems` of the processes, "" for a process that has none.
+    """
+    told = dict.fromkeys(filter(None, problems))
+    return tuple(f"the rules on disk cannot be used, the last good ones are in force: {each}" for each in told)
 
 
 def let_gathers_wait(store: Store, ruleset: Ruleset) -> None:
@@ -187,7 +205,7 @@ def let_gathers_wait(store: Store, ruleset: Ruleset) -> None:
 
 
 def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, ruleset: Ruleset) -> None:
-    """Log which version runs, on which addresses, by which rules."""
+    """Log which version runs, on which addresses, by which rules and settings."""
     log.info(
         "gatekeeper %s: mail to %s, next hop %s, rules %s (%s), mode %s",
         __version__,
@@ -197,10 +215,21 @@ def announce(settings: Settings, doors: ListenerSockets, ops: OpsServer | None, 
         ruleset.title,
         settings.judging.mode,
     )
+    _tell_settings(settings)
     if ops:
         log.info("metrics: http://%s:%d/metrics", ops.host, ops.port)
     if settings.next_hop.kind == "maildir":  # of samples that are relayed nobody is rid again
         log.info("to see it work: gatekeeper demo")
+
+
+def _tell_settings(settings: Settings) -> None:
+    """Log the settings in force: those that somebody has set, then those at their defaults."""
+    texts = settings.texts
+    is_set = {each.name: texts[each.name] != each.default for each in SETTINGS}
+    for said, wanted in (("settings", True), ("settings at their defaults", False)):
+        transaction_log.event(
+            said, {f"--{each.flag}": texts[each.name] for each in SETTINGS if is_set[each.name] is wanted}
+        )
 
 
 async def run(settings: Settings) -> None:

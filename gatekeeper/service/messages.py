@@ -50,6 +50,7 @@ class Report:
     digest: str
     title: str
     review: str | None  # YYYY-MM-DD
+    problem: str = ""  # why the rules on disk cannot be used; "" where they can
 
     def encode(self) -> bytes:
         """One line."""

@@ -22,7 +22,15 @@ from gatekeeper.service.console_process import ConsoleProcess
 from gatekeeper.service.context import make_store
 from gatekeeper.service.database import DatabaseKeeper
 from gatekeeper.service.front import ListenerSockets, open_sockets_of
-from gatekeeper.service.gate import GRACE, Gate, announce, ends_on_signals, in_service, let_gathers_wait
+from gatekeeper.service.gate import (
+    GRACE,
+    Gate,
+    announce,
+    ends_on_signals,
+    in_service,
+    let_gathers_wait,
+    says_of_rules,
+)
 from gatekeeper.service.messages import OFFICE, StartParameters
 from gatekeeper.settings import Settings
 
@@ -126,7 +134,8 @@ class Supervisor:
         readable, reasons = self._database_keeper.answers()
         away = tuple(f"{child.name} is not ready" for child in self.children if not child.report)
         works = any(child.report and child.name != OFFICE for child in self.children)
-        return readable and works, (*reasons, *away)
+        rules = says_of_rules(*(child.report.problem for child in self.children if child.report))
+        return readable and works, (*reasons, *away, *rules)
 
 
 async def run(settings: Settings) -> None:

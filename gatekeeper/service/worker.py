@@ -13,6 +13,7 @@ import contextlib
 import logging
 import socket
 import sys
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -50,7 +51,7 @@ def _gate(name: str, orders: StartParameters, writer: asyncio.StreamWriter) -> G
     transaction_log.configure(settings.ops, bytes.fromhex(orders.log_key))
     role = Role.OFFICE if name == OFFICE else Role.FRONT
     share = settings if role is Role.OFFICE else settings.share_of_worker()
-    return Gate(share, Counters(CollectorRegistry()), role, lambda ruleset: _report(writer, ruleset), name)
+    return Gate(share, Counters(CollectorRegistry()), role, partial(_report, writer), name)
 
 
 def _sockets(orders: StartParameters) -> ListenerSockets:
@@ -60,9 +61,9 @@ def _sockets(orders: StartParameters) -> ListenerSockets:
     }
 
 
-def _report(writer: asyncio.StreamWriter, ruleset: Ruleset) -> None:
+def _report(writer: asyncio.StreamWriter, ruleset: Ruleset, problem: str = "") -> None:
     review = ruleset.review.isoformat() if ruleset.review else None
-    writer.write(Report(ruleset.digest, ruleset.title, review).encode())
+    writer.write(Report(ruleset.digest, ruleset.title, review, problem).encode())
 
 
 async def _obey(reader: asyncio.StreamReader, gate: Gate) -> bool:

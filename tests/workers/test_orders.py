@@ -87,6 +87,12 @@ def test_sighup_reaches_all():
         gate.reload()
         wait_for(lambda: gate.metric("gatekeeper_ruleset_reloads_total", result="failed") == 1, gate.log)
         wait_for(lambda: gate.log().count("the last good ones stay in force") == 4, gate.log)
+        status, page = gate.page("/readyz")
+        assert status == 200 and "hodl" in page, page
+        assert page.count("the rules on disk cannot be used, the last good ones are in force: ") == 1, page
+        gate.write("rules.yaml", NO_GATHER)
+        gate.reload()
+        wait_for(lambda: gate.page("/readyz") == (200, "ok\n"), gate.log)
 
 
 def refused(gate: Gate) -> str:
