@@ -19,38 +19,43 @@ _CONFIG = """\
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
+include /etc/ldap/schema/msuser.schema
+{head}
 modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {home}/pid
 database mdb
-maxsize 10485760
+maxsize 1073741824
 suffix "{suffix}"
-rootdn "{reader}"
-rootpw "{password}"
 directory {home}/data
 access to * by dn.exact="{reader}" read by anonymous auth by * none
-sizelimit size.soft=100 size.hard=100 size.pr=50 size.prtotal=unlimited
+sizelimit size.soft=100 size.hard=100 size.pr=unlimited size.prtotal={most}
 """
 
 
 class Slapd:
-    """One server. Args: `ldif` are the entries below SUFFIX."""
+    """One server.
 
-    def __init__(self, folder: Path, ldif: str) -> None:
+    Args: `ldif` are the entries below SUFFIX; `head` are global lines of slapd.conf; `most` is how many entries a paged
+    search gives at most.
+    """
+
+    def __init__(self, folder: Path, ldif: str, *, head: str = "", most: int | str = "unlimited") -> None:
         self.program = require("slapd")
         self.home, self.port = folder / "slapd", free_port()
         self.home.mkdir()
         (self.home / "data").mkdir()
-        config = _CONFIG.format(home=self.home, suffix=SUFFIX, reader=READER, password=PASSWORD)
+        given = {"suffix": SUFFIX, "reader": READER, "password": PASSWORD}
+        config = _CONFIG.format(home=self.home, head=head, most=most, **given)
         (self.home / "slapd.conf").write_text(config)
         base = f"dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n"
-        (self.home / "data.ldif").write_text(base + ldif)
+        reader = f"dn: {READER}\nobjectClass: person\ncn: reader\nsn: reader\nuserPassword: {PASSWORD}\n\n"
+        (self.home / "data.ldif").write_text(base + reader + ldif)
         add = Path(self.program).with_name("slapadd")
-        subprocess.run(
-            [str(add), "-q", "-f", str(self.home / "slapd.conf"), "-l", str(self.home / "data.ldif")],
-            check=True,
-            capture_output=True,
-        )
+        words = [str(add), "-q", "-f", str(self.home / "slapd.conf"), "-l", str(self.home / "data.ldif")]
+        added = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert added.returncode == 0, added.stderr
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Slapd:

@@ -1,4 +1,7 @@
-"""Read alias files in the syntax of Postfix, aliases(5): `name: target, target`, nested, with `:include:` files."""
+"""Read alias files in the syntax of Postfix, aliases(5): `name: target, target`, nested, with `:include:` files.
+
+Lines of virtual(5), `address target, target`, may stand among them.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gatekeeper.address import is_valid, normalise
+from gatekeeper.address import is_valid, is_valid_domain, normalise
 from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, numbered_lines
 from gatekeeper.lib.immutable import immutable
 
 _DEEPEST_INCLUDE = 50
 
 _LINE = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*+"|[^\s:"]+)\s*:(?P<targets>.*)', re.DOTALL)
+_VIRTUAL = re.compile(r"(?P<name>[^\s:\"]+@[^\s:\"]+)\s+(?P<targets>\S.*)", re.DOTALL)
+_OF_A_DOMAIN = re.compile(r"(@?)([^\s:\"@]+)[\s:].*", re.DOTALL)
+_WITH_A_TEXT = (":fail:", ":defer:", ":unknown:")  # of Exim; the text behind it may have commas
+_REMARK = re.compile(r"\([^()\"]*\)")  # a comment of RFC 5322
 _TARGET = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^,"]|")+')  # a comma in quotes ends no target
 _QUOTED_WHOLE = re.compile(r'"((?:[^"\\]|\\.)*+)"')
 _IN_BRACKETS = re.compile(r".*<(?P<address>[^<>]*)>\s*", re.DOTALL)
@@ -55,10 +62,13 @@ class Aliases:
         Raises DirectoryError where the file cannot be read.
         """
         read: list[Alias] = []
-        for line, text in _logical_lines(self._reader.read(path)):
+        content = self._reader.read(path)
+        for line, text in _logical_lines(content):
             position = _Position(f"{path}:{line}", domain, (path,), set())
-            match = _LINE.fullmatch(text.strip())
-            if match is None:
+            match = _LINE.fullmatch(text.strip()) or _VIRTUAL.fullmatch(text.strip())
+            if match is None and (whole := _domain_of(text.strip(), content)):
+                self._report(position, f"{whole} is a domain: what is sent to it is not followed")
+            elif match is None:
                 self._reject(position, "expected name: target, target; or blanks first, to go on with a line")
             elif address := self._address(match["name"], position):
                 members = dict.fromkeys(self._members(match["targets"], position))
@@ -87,6 +97,8 @@ class Aliases:
             elif plain.startswith(("|", "/", ":")):
                 kind = {"|": "a command", "/": "a file"}.get(plain[0], "no address")
                 self._report(position, f"{plain} is {kind}: whom it reaches is not counted")
+                if plain.lower().startswith(_WITH_A_TEXT):
+                    return
             elif address := self._address(target, position):
                 yield address
 
@@ -114,7 +126,8 @@ class Aliases:
     def _address(self, name: str, position: _Position) -> str:
         """Return the address that a name or target means; "" after an error."""
         bracketed = _IN_BRACKETS.fullmatch(name)
-        address = (bracketed["address"] if bracketed else name).strip().removeprefix("\\")
+        plain = name if '"' in name else _REMARK.sub("", name)
+        address = (bracketed["address"] if bracketed else plain).strip().removeprefix("\\")
         full = address if "@" in address and not address.endswith('"') else f"{address}@{position.domain}"
         if is_valid(full):
             return full
@@ -145,6 +158,17 @@ def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
     return (
         (number, line) for number, line in numbered_lines(text) if line.strip() and not line.lstrip().startswith("#")
     )
+
+
+def _domain_of(line: str, content: str) -> str:
+    """Return the domain that a line of virtual(5) is about, as `@domain target` or `domain anything`; "" for none.
+
+    Args: `content` of the file, in which there are addresses of a domain that is declared by such a line.
+    """
+    found = _OF_A_DOMAIN.fullmatch(line)
+    if found and is_valid_domain(found[2]) and (found[1] or f"@{found[2]}".lower() in content.lower()):
+        return found[2]
+    return ""
 
 
 def _plain(target: str) -> str:

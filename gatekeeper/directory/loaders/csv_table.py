@@ -1,4 +1,7 @@
-"""Read CSV files with one row an address: columns address, user, agency and group."""
+"""Read CSV files with one row an address: columns address, user, agency and group.
+
+Cells are separated by commas, semicolons (as Excel writes in countries with a decimal comma) or tabs ("Unicode Text").
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from gatekeeper.address import is_valid, normalise
 from gatekeeper.directory.entries import Entry
 
 _COLUMNS = ("address", "user", "agency", "group")
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_SEPARATORS = (",", ";", "\t")
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n", re.IGNORECASE)  # Excel writes and reads it as the first line
+_TYPE_LINE = re.compile(r"#TYPE [^\n]*\n")  # PowerShell's Export-Csv
 _SHOWN = 20  # problems of one server that are shown
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -37,16 +42,20 @@ class EntryTable:
     def read(self, path: Path, text: str) -> list[PlacedEntry]:
         """Read one file and return its entries, for `take`. Mistakes go to `errors` as `file:line: text`."""
         rows: list[PlacedEntry] = []
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        start, separator = _beginning(text)
+        skipped = text.count("\n", 0, start)
+        reader = csv.reader(io.StringIO(text[start:], newline=""), strict=True, delimiter=separator)
         try:
-            header = [name.strip().lower() for name in next(reader, [])]
+            header = _without_last([name.strip().lower() for name in next(reader, [])])
             if problem := _header_problem(header):
-                self.errors.append(f"{path}:1: {problem}")
+                self.errors.append(f"{path}:{1 + skipped}: {problem}")
                 return rows
             for cells in reader:
-                rows += self._read_row(f"{path}:{reader.line_num}", header, [cell.strip() for cell in cells])
+                place = f"{path}:{reader.line_num + skipped}"
+                rows += self._read_row(place, header, [cell.strip() for cell in cells])
         except csv.Error as error:
-            self.errors.append(f"{path}:{reader.line_num}: {error}: expected comma-separated values (RFC 4180)")
+            place = f"{path}:{reader.line_num + skipped}"
+            self.errors.append(f"{place}: {error}: expected comma-separated values (RFC 4180)")
         return rows
 
     def take(self, rows: Iterable[PlacedEntry]) -> None:
@@ -84,6 +93,7 @@ class EntryTable:
         """Return the entry of a row; [] where the row is empty or wrong."""
         if not any(cells):
             return []
+        cells = [*cells[: len(header)], *_without_last(cells[len(header) :])]  # a spreadsheet may have empty columns
         if len(cells) != len(header):
             self.errors.append(f"{place}: {len(cells)} values: expected {len(header)} ({', '.join(header)})")
             return []
@@ -133,13 +143,30 @@ class EntryTable:
             self.errors.append(f"{place}: user {user} is in agency {agency} here, and in {stated} at {stated_at}")
 
 
+def _beginning(text: str) -> tuple[int, str]:
+    """Return where the first row begins, behind what Excel and PowerShell put before it, and the separator of cells."""
+    start = found.end() if (found := _TYPE_LINE.match(text)) else 0
+    if found := _SEPARATOR_LINE.match(text, start):
+        return found.end(), found[1]
+    first = text[start:].partition("\n")[0]
+    return start, next((each for each in _SEPARATORS if "address" in _names(first, each)), ",")
+
+
+def _without_last(cells: list[str]) -> list[str]:
+    """Return the cells without the empty ones at the end."""
+    end = max((number for number, cell in enumerate(cells, 1) if cell), default=0)
+    return cells[:end]
+
+
+def _names(line: str, separator: str) -> list[str]:
+    return [name.strip().strip('"').strip().lower() for name in line.split(separator)]
+
+
 def _header_problem(header: list[str]) -> str:
     """Return what is wrong with the first row; "" where nothing is."""
     expected = f"expected a first row with the columns {', '.join(_COLUMNS)}"
     if "address" not in header:
-        separator = next((name for sign, name in _SEPARATORS.items() if len(header) == 1 and sign in header[0]), "")
-        between = f", the cells are separated by {separator}: save the file with commas" if separator else ""
-        return f"no column address{between}: {expected}"
+        return f"no column address: {expected}, with commas, semicolons or tabs between them"
     if unknown := [name for name in header if name not in _COLUMNS]:
         return f"unknown column {unknown[0]!r}: {expected}"
     return f"a column twice: {expected}" if len(set(header)) < len(header) else ""

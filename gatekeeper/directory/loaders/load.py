@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import chain
@@ -12,11 +12,12 @@ from typing import TypeVar, cast
 from gatekeeper.address import normalise
 from gatekeeper.directory.lists import Consent
 from gatekeeper.directory.loaders.alias_kinds import SortedAliases, sort_aliases
-from gatekeeper.directory.loaders.aliases import Aliases
+from gatekeeper.directory.loaders.aliases import Alias, Aliases
 from gatekeeper.directory.loaders.csv_table import EntryTable, PlacedEntry
 from gatekeeper.directory.loaders.ldap import ask_ldap
 from gatekeeper.directory.loaders.own_addresses import own_literals
 from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES, REFRESH, ServerCopies, ServerCopy, SourceQuery
+from gatekeeper.directory.loaders.server_lists import read_lists, split_rows
 from gatekeeper.directory.loaders.sources import SourceHistory, SourceReading, SourceSize
 from gatekeeper.directory.loaders.sql import ask_sql
 from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, read_list
@@ -153,8 +154,7 @@ class _Files:
             self.table.take(self._of_directory(name, rows, _size(rows)))
         else:
             aliases = self.aliases.read(path, self._mail_domain(path))
-            size = SourceSize(sum(max(1, len(alias.members)) for alias in aliases))
-            self.aliases.take(self._of_directory(name, aliases, size))
+            self.aliases.take(self._of_directory(name, aliases, _size((), aliases)))
 
     def _of_directory(self, name: str, content: list[T], size: SourceSize, *, is_copy: bool = False) -> list[T]:
         """Return the content to use.
@@ -197,9 +197,19 @@ class _Files:
         elif copy.rows and "address" not in copy.rows[0]:
             raise DirectoryError([f"{name}: no column address: expected address, and any of user, agency, group"])
         else:
-            rows, problems = self.table.read_rows(name, copy.rows)
-            rows = self._of_directory(source, rows, _size(rows), is_copy=bool(copy.problem))
-            self.problems += [*problems, *self.table.take_rows(rows)]
+            self._take_rows(name, source, copy)
+
+    def _take_rows(self, name: str, source: str, copy: ServerCopy) -> None:
+        """Take in the people and the lists of a server."""
+        lists, people = split_rows(copy.rows)
+        rows, problems = self.table.read_rows(name, people)
+        aliases, more = read_lists(name, lists)
+        size = _size(rows, aliases)
+        content = self._of_directory(source, [(rows, aliases)], size, is_copy=bool(copy.problem))
+        self.problems += [*(f"{name}: {note}" for note in copy.notes), *problems, *more]
+        for rows, aliases in content:
+            self.problems += self.table.take_rows(rows)
+            self.aliases.take(aliases)
 
     def _expire(self, source: str) -> None:
         self.readings[source] = self._sources.expired(source)
@@ -208,7 +218,7 @@ class _Files:
         """Return a server's name in messages, its name as a source, and its copy."""
         options = spec.options
         url, password = options["url"], self._secret(options.get("password_file"))
-        ask = partial(ask_ldap, url, options, password)
+        ask = partial(ask_ldap, url, _with_paths(options, self._ruleset.folder), password)
         if spec.kind == "sql":
             ask = partial(ask_sql, url, options["query"], password, self._ruleset.folder)
         name = f"directory {spec.kind} {without_passwords(url)}"
@@ -303,10 +313,16 @@ class _Files:
         return domain
 
 
-def _size(rows: Sequence[PlacedEntry]) -> SourceSize:
+def _size(rows: Sequence[PlacedEntry], aliases: Sequence[Alias] = ()) -> SourceSize:
     """Count the people of a source, not its lines: a file of many lines about one person reaches one."""
     users = {entry.user or entry.address for entry, _ in rows}
-    return SourceSize(len(users), sum(len(entry.groups) for entry, _ in rows))
+    listed = sum(max(1, len(alias.members)) for alias in aliases)
+    return SourceSize(len(users) + listed, sum(len(entry.groups) for entry, _ in rows))
+
+
+def _with_paths(options: Mapping[str, str], folder: Path) -> Mapping[str, str]:
+    """Return the options of a server with the path of its authority's certificates as seen from here."""
+    return {**options, "ca": str(folder / options["ca"])} if "ca" in options else options
 
 
 def _exact(patterns: Iterable[str]) -> list[str]:

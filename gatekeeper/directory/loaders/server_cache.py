@@ -15,11 +15,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from gatekeeper.directory.loaders.text_files import DirectoryError
+from gatekeeper.lib.immutable import immutable
 
 Rows = Sequence[Mapping[str, str]]
-SourceQuery = Callable[[], Rows]  # raises SourceDown
 REFRESH = timedelta(minutes=5)
 _RETRY = timedelta(seconds=30)  # after a failure, at the soonest
+
+
+@immutable
+class ServerAnswer:
+    """What a server answered: its rows, and what an admin should know of them."""
+
+    rows: Rows
+    notes: tuple[str, ...] = ()
+
+
+SourceQuery = Callable[[], ServerAnswer]  # raises SourceDown
 
 
 class SourceDown(Exception):
@@ -31,6 +42,7 @@ class ServerCopy:
     """The last answer of a source."""
 
     rows: Rows = ()
+    notes: tuple[str, ...] = ()
     digest: str = ""
     taken: float | None = None  # monotonic time of the answer; None before the first
     tried: float | None = None
@@ -71,14 +83,15 @@ class ServerCopies:
     def _ask(self, copy: ServerCopy, ask: SourceQuery) -> None:
         copy.tried = self.clock()
         try:
-            rows = ask()
+            answer = ask()
         except DirectoryError:
             raise
         except SourceDown as error:
             copy.problem = str(error)
             return
-        text = json.dumps(sorted(sorted(row.items()) for row in rows))
-        copy.rows, copy.digest = rows, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        text = json.dumps([sorted(sorted(row.items()) for row in answer.rows), sorted(answer.notes)])
+        copy.rows, copy.notes = answer.rows, answer.notes
+        copy.digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         copy.taken, copy.problem = copy.tried, ""
 
 

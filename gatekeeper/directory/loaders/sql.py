@@ -10,14 +10,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gatekeeper.directory.loaders.server_cache import Rows, SourceDown
+from gatekeeper.directory.loaders.server_cache import ServerAnswer, SourceDown
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.lib.url_passwords import without_passwords
 
 _SECONDS = 10
 
 
-def ask_sql(url: str, query: str, password: str, folder: Path) -> Rows:
+def ask_sql(url: str, query: str, password: str, folder: Path) -> ServerAnswer:
     """Return the rows of the query, by column names in lower case. The database is opened for reading only.
 
     Args: a path in an sqlite URL is relative to `folder`.
@@ -36,7 +36,7 @@ def ask_sql(url: str, query: str, password: str, folder: Path) -> Rows:
                 connection.execute(text("SET TRANSACTION READ ONLY"))
             result = connection.execute(text(query))
             names = [name.lower() for name in result.keys()]  # noqa: SIM118 - a result is no mapping
-            return [dict(zip(names, map(_text, row), strict=True)) for row in result]
+            return ServerAnswer([dict(zip(names, map(_text, row), strict=True)) for row in result])
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise SourceDown(str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__) from None

@@ -35,7 +35,7 @@ class TextFileReader:
         self._said.update(text.encode("utf-8", "surrogateescape"))
 
     def read(self, path: Path) -> str:
-        """Return the text of a file in UTF-8, with or without a byte order mark. Raises DirectoryError, MissingFile."""
+        """Return the text of a file in UTF-8, or UTF-16 with a byte order mark. Raises DirectoryError, MissingFile."""
         self._asked[path] = None
         if path not in self._texts:
             content = _content(path)
@@ -55,14 +55,22 @@ def _content(path: Path) -> bytes:
 
 
 def _decode(path: Path, content: bytes) -> str:
-    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise DirectoryError([f"{path}:1: UTF-16: expected UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"])
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):  # as Excel writes "Unicode Text"
+        return _decode_utf16(path, content)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         octet = f"octet 0x{content[error.start]:02X}"
         raise DirectoryError([f"{path}:{line}: {octet} is not UTF-8: save the file as UTF-8"]) from error
+
+
+def _decode_utf16(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-16")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].decode("utf-16", "replace").count("\n") + 1
+        raise DirectoryError([f"{path}:{line}: this is no UTF-16, as the file begins: save it as UTF-8"]) from error
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -37,18 +37,20 @@ SCOPE = Section(
 )
 
 _DIRECTORY_KINDS = ("csv", "aliases", "ldap", "sql")
-_LDAP_OPTIONS = ("base", "filter", "address", "user", "agency", "group", "bind", "password_file")
+_LDAP_OPTIONS = ("base", "filter", "address", "user", "agency", "group", "members", "bind", "password_file", "ca")
 _SQL_OPTIONS = ("query", "password_file")
 _NEEDED = {"ldap": "base", "sql": "query"}
 _DIRECTORY_OPTIONS = {
     "base": "Of ldap: below which entry to look.",
     "filter": "Of ldap: which entries; those with an address where left out.",
-    "address": "Of ldap: the attribute with the addresses; mail where left out.",
+    "address": "Of ldap: the attribute with the addresses, or several with blanks between; mail where left out.",
     "user": "Of ldap: the attribute by which two addresses are one person; the first address where left out.",
     "agency": "Of ldap: the attribute with the id of the agency.",
     "group": "Of ldap: the attribute with groups of senders.",
+    "members": "Of ldap: the attribute with the members of a group; entries that have it are lists.",
+    "ca": "Of ldap: a file with the certificates of the server's authority; those of the system where left out.",
     "bind": "Of ldap: the entry to log in as; nobody where left out.",
-    "query": "Of sql: what to ask; its columns are address, user, agency, group.",
+    "query": "Of sql: what to ask; its columns are address, user, agency, group, members.",
     "password_file": "Of ldap and sql: a file with the password.",
 }
 

@@ -57,6 +57,17 @@ ROWS = (
 )
 
 
+# As spreadsheets and PowerShell write it: Excel's "CSV UTF-8" in Germany, "Unicode Text", an empty column, Export-Csv.
+AS_FOUND = [
+    b"\xef\xbb\xbf" + ROWS.replace(",", ";").replace("\n", "\r\n").encode(),
+    ROWS.replace(",", "\t").replace("\n", "\r\n").encode("utf-16"),
+    b"\xfe\xff" + ROWS.replace(",", "\t").encode("utf-16-be"),
+    "sep=;\r\n" + ROWS.replace(",", ";").replace("\n", "\r\n"),
+    ROWS.replace("\n", ",,\n"),
+    '#TYPE Selected.System.Management.Automation.PSCustomObject\r\n"address","user","agency"\r\n' + ROWS[20:],
+]
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -66,6 +77,7 @@ ROWS = (
         ROWS.replace("address,user,agency", " Address ,USER, Agency"),
         ROWS.replace("\n", "\n\n") + ",,\n",
         ROWS + "JO@doa.example.gov,jo@DOA.example.gov,\n",
+        *AS_FOUND,
     ],
 )
 def test_a_table_says_whose_an_address_is(loaded: Load, written: str | bytes) -> None:
@@ -122,7 +134,10 @@ def test_all_errors_of_all_files_come_at_once(loaded: Load, tmp_path: Path) -> N
         ("address,user,user\n", "people.csv:1: a column twice"),
         ('address\n"jo@example.gov\n', "people.csv:2: unexpected end of data"),
         ("address,user\njo@example.gov,Jörg\n".encode("latin-1"), "people.csv:2: octet 0xF6 is not UTF-8"),
-        ("address\n".encode("utf-16"), "people.csv:1: UTF-16: expected UTF-8"),
+        ("sep=|\r\naddress,user\r\n", "people.csv:2: no column address"),
+        ("sep=;\naddress;user\nx;y;z\n", "people.csv:3: 3 values: expected 2"),
+        ("address|user\n", "people.csv:1: no column address"),
+        ("address\n".encode("utf-16") + b"\x00\xd8\n", "people.csv:2: this is no UTF-16"),
     ],
 )
 def test_a_file_that_is_no_table(loaded: Load, tmp_path: Path, written: str | bytes, problem: str) -> None:
@@ -210,6 +225,85 @@ def test_what_cannot_be_followed_is_reported(loaded: Load, tmp_path: Path) -> No
     ]
     assert len(count_audience(["list@example.gov"], [], here).users) == 2
     assert len(count_audience(["loop@example.gov"], [], here).users) == 2
+
+
+FOUND = {
+    "Debian": """\
+# See man 5 aliases for format
+postmaster:    root
+root: jo
+""",
+    "Red Hat": """\
+#
+#  Aliases in this file will NOT be expanded in the header from
+#  Mail, but WILL be visible over networks or from /bin/mail.
+#
+# Basic system aliases -- these MUST be present.
+mailer-daemon:\tpostmaster
+postmaster:\troot
+
+# General redirections for pseudo accounts.
+bin:\t\troot
+daemon:\t\troot
+# trap decode to catch security attacks
+decode:\t\troot
+
+# Person who should get root's mail
+#root:\t\tmarc
+root:\t\tjo (the administrator)
+""",
+    "Sendmail, with vacation and Majordomo": """\
+MAILER-DAEMON: postmaster
+postmaster: root
+root: \\jo, "|/usr/bin/vacation -a root jo"
+jo.doe: jo
+staff: "|/usr/lib/majordomo/wrapper resend -l staff -h doa.example.gov staff-outgoing"
+staff-outgoing: :include:/nowhere/staff
+owner-staff: jo,
+nobody: /dev/null
+""",
+    "Mailman 2": """\
+# STANZA START: staff
+# CREATED: Mon Nov 30 08:00:00 2026
+staff:              "|/var/lib/mailman/mail/mailman post staff"
+staff-admin:        "|/var/lib/mailman/mail/mailman admin staff"
+# STANZA END: staff
+root: jo
+postmaster: root
+""",
+    "Exim": """\
+postmaster: root
+root: jo@example.gov
+former: :fail: This person has left, see https://example.gov, or call
+spam: :blackhole:
+later: :defer: The mailbox is being moved
+""",
+    "virtual(5) of Postfix": """\
+example.gov        anything
+postmaster@example.gov   root@example.gov
+root@example.gov\tjo@example.gov
+@old.example.gov   jo@example.gov
+desk@example.gov   jo@example.gov,
+\tann@example.org
+""",
+}
+
+
+@pytest.mark.parametrize("mta", FOUND)
+def test_alias_files_of_mail_servers_as_they_are_found(loaded: Load, mta: str) -> None:
+    here = loaded({"aliases": FOUND[mta]}, directory=(ALIASES,))
+    assert here.user("postmaster@example.gov") == "jo@example.gov"
+    told = {problem.partition("aliases:")[2].partition(": ")[2] for problem in here.problems}
+    assert not {problem for problem in told if "expected" in problem}
+    if mta == "Exim":
+        assert here.user("former@example.gov") == "former@example.gov" and len(told) == 3
+    if mta.startswith("virtual"):
+        assert told == {
+            "example.gov is a domain: what is sent to it is not followed",
+            "old.example.gov is a domain: what is sent to it is not followed",
+        }
+        desk = count_audience(["desk@example.gov"], [], here)
+        assert (set(desk.users), desk.externals) == ({"jo@example.gov"}, {"ann@example.org"})
 
 
 def test_aliases_that_lead_back_to_themselves_are_reported(loaded: Load) -> None:

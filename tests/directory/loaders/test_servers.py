@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 
 from gatekeeper.directory.loaders import server_cache
 from gatekeeper.directory.loaders.load import load, unchanged
-from gatekeeper.directory.loaders.server_cache import ServerCopies, SourceDown
+from gatekeeper.directory.loaders.server_cache import ServerAnswer, ServerCopies, SourceDown
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
 from gatekeeper.message import read_facts
@@ -102,6 +102,18 @@ def test_a_query_cannot_write(database, tmp_path, clock):
     assert told(read(tmp_path, f"{{sql: '{database}', query: '{QUERY}'}}", clock)) == KNOWN
 
 
+def test_a_database_may_have_lists_and_what_is_wrong_in_them_is_told(tmp_path, clock):
+    with sqlite3.connect(tmp_path / "people.db") as people:
+        people.execute("CREATE TABLE lists (address text, members text)")
+        rows = [("all@example.gov", "jo@doa.example.gov it@example.gov x@"), ("it@example.gov", "bob@tax.example.gov")]
+        people.executemany("INSERT INTO lists VALUES (?, ?)", [*rows, ("no address", "jo@doa.example.gov")])
+    here = read(tmp_path, "{sql: 'sqlite:///people.db', query: 'SELECT address, members FROM lists'}", clock)
+    assert here.reach(["all@example.gov"]).users.keys() == {"jo@doa.example.gov", "bob@tax.example.gov"}
+    told = "\n".join(here.problems)
+    assert "list all@example.gov: members that are no addresses are not counted: 1, such as 'x@'" in told
+    assert "list 'no address': expected an address" in told
+
+
 def test_people_who_consented_may_be_in_a_database(tmp_path, clock):
     with sqlite3.connect(tmp_path / "crm.db") as crm:
         crm.execute("CREATE TABLE people (email text, no int)")
@@ -160,8 +172,7 @@ def test_an_ldap_server_says_who_is_who_and_its_copy_stands_while_it_is_down(tmp
             "agency: departmentNumber, group: businessCategory, complete: true, refresh: 5m, age: 1h}"
         )
         here = read(tmp_path, source, clock)
-        assert told(here)[0] in ("jo@doa.example.gov", "jo.doe@example.gov")  # the server has no order
-        assert told(here)[1:] == KNOWN[1:]
+        assert told(here) == ["jo.doe@example.gov", *KNOWN[1:]]  # the primary address
         assert here.reach(["u299@doa.example.gov", "gone@doa.example.gov"]).unresolved == {"gone@doa.example.gov"}
         assert read(tmp_path, source, clock).digest == here.digest
         ruleset = parse_ruleset(f"{HEAD}directory: [{source}]\nrules: []\n", "rules.yaml", tmp_path)
@@ -228,11 +239,11 @@ def test_what_hangs_on_a_directory_without_a_copy_waits_and_nothing_else(tmp_pat
 def test_a_source_is_asked_when_it_is_time_and_after_a_failure_sooner():
     now, asked, down = [0.0], [], [False]
 
-    def ask() -> list[dict[str, str]]:
+    def ask() -> ServerAnswer:
         asked.append(now[0])
         if down[0]:
             raise SourceDown("gone")
-        return [{"address": "a@example.gov"}]
+        return ServerAnswer([{"address": "a@example.gov"}])
 
     kept = ServerCopies(clock=lambda: now[0])
     for moment in (0, 100, 299, 300, 310, 320, 330, 700):
