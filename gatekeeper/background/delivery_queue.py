@@ -27,9 +27,11 @@ from gatekeeper.lib.failpoints import step
 from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.message.release_token import token_field, without_hidden_fields
 from gatekeeper.model import Recipient
+from gatekeeper.ops.log import Id, event
 from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.delivery_reports import Told
 from gatekeeper.outbox.letterhead import Letterhead
+from gatekeeper.smtp.received import id_of
 from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
 from gatekeeper.store.jobs import Job, Release
 from gatekeeper.store.release_tokens import IssuedToken
@@ -267,7 +269,7 @@ class Queue:
         results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
         step("sent")
         self._note(results)
-        _log_results(job, results)
+        _log_results(job, results, id_of(release.trace) if release.listener == "smtp" else "")
         told = [
             Told(position, recipient, each.result, str(each.reply))
             for (position, recipient), each in zip(group, results, strict=True)
@@ -315,21 +317,16 @@ def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:
     return [waiting[start : start + _GROUP] for start in range(0, len(waiting), _GROUP)]
 
 
-def _log_results(job: Job, results: Sequence[RecipientResult]) -> None:
-    """Log one line for each different answer of the next hop, with the number of recipients that got it."""
+def _log_results(job: Job, results: Sequence[RecipientResult], passage: str = "") -> None:
+    """Log one line for each different answer of the next hop, with the number of recipients that got it.
+
+    Args: `passage` is the id of the transaction by which a release came in, where the gate wrote its Received field.
+    """
     counted: dict[tuple[str, str], int] = {}
     for each in results:
         key = (each.result.value, str(each.reply))
         counted[key] = counted.get(key, 0) + 1
     for (result, answer), number in counted.items():
         level = logging.INFO if result == Result.DELIVERED else logging.WARNING
-        log.log(
-            level,
-            "%s %s job=%d status=%s nrcpt=%d relay=%s",
-            job.kind,
-            job.mailing or "-",
-            job.id,
-            result,
-            number,
-            answer,
-        )
+        about = {"mailing": Id(job.mailing or "-"), "job": job.id, "status": str(result), "nrcpt": number}
+        event(job.kind, {**about, "relay": answer, **({"id": passage} if passage else {})}, level)

@@ -23,6 +23,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.message import read_facts
 from gatekeeper.model import Action, Facts, Reason
 from gatekeeper.notices import Occasion
+from gatekeeper.ops.log import Id, event
 from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import ActivePolicy, Policy
@@ -99,7 +100,8 @@ class GatherRunner:
         step("gather-ended")
         self.on_queued()
         self._record(ended)
-        log.info("gathered %s batches=%d verdict=%s", ended.mailing, ended.batches, ended.verdict)
+        told = {"mailing": Id(ended.mailing), "batches": ended.batches, "verdict": str(ended.verdict)}
+        event("gathered", told)
 
     def _record(self, ended: Ended) -> None:
         if self.auditor is None:

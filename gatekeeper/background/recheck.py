@@ -22,6 +22,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.model import Action, Facts, Reason, Standing
 from gatekeeper.notices import ApprovalNote
+from gatekeeper.ops.log import Id, event
 from gatekeeper.outbox import to_approvers, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.outbox.matter_brief import MatterOutcome, of_mailing
@@ -73,7 +74,7 @@ class Rechecks:
                 self._record(looked)
             if looked and looked.permits:
                 self.on_queued()
-                log.info("released %s by %s", looked.mailing, ", ".join(looked.permits))
+                event("released", {"mailing": Id(looked.mailing), "permits": ",".join(looked.permits)})
 
     def _record(self, looked: RecheckOutcome) -> None:
         if self.auditor is None:

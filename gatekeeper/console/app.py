@@ -31,8 +31,7 @@ from gatekeeper.console.rendering import page
 from gatekeeper.console.routes import ROUTES
 from gatekeeper.console.words import _, speak
 from gatekeeper.ledger.context import Unavailable
-
-log = logging.getLogger("gatekeeper.console")
+from gatekeeper.ops.log import event
 
 
 def make_app(desk: Desk) -> Starlette:
@@ -116,7 +115,7 @@ def _answer(desk: Desk, request: Request, make: Page) -> Response:
     try:
         return _page(desk, request, make)
     except Unavailable as error:
-        log.warning("%s cannot answer: %s", request.state.id, error)
+        event("cannot answer", {"error": str(error), "id": request.state.id}, logging.WARNING)
         text = _("the console cannot answer now: try again. Number of this request: %(id)s") % {"id": request.state.id}
         return Response(f"{text}\n", 503, {"retry-after": "10"}, "text/plain")
 
@@ -133,7 +132,7 @@ def _page(desk: Desk, request: Request, make: Page) -> Response:
     except Exception as error:
         refusal, headers = refusal_of(error), error.headers if isinstance(error, Refused) else {}
         if refusal is None:
-            log.exception("%s a fault of the console", request.state.id)
+            event("a fault of the console", {"id": request.state.id}, logging.ERROR, error)
             refusal = 500, _("a fault of the console: tell your administrator, with the number below")
     status, text = refusal
     answer = page(desk, request, "error.html", status, text=text, missing=status == 404)

@@ -17,6 +17,7 @@ from gatekeeper.console.rates import Rates
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import SessionView, Signins
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.ops.tracing import Tracing
 from gatekeeper.policy.active import Policy
 from gatekeeper.settings import LOOPBACK, SigningIn, contains, read_networks
 
@@ -93,6 +94,7 @@ class Desk:
     codes: Memory = field(default_factory=Memory)  # by session: new recovery codes, until they were kept
     contents: Rates = field(default_factory=partial(Rates, 60))  # messages, files and addresses that somebody opens
     read: Memory = field(default_factory=Memory)  # by session and batch: that reading is noted already
+    tracing: Tracing | None = None  # exports a span of each request
 
     @property
     def host(self) -> str:

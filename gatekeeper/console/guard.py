@@ -22,9 +22,9 @@ from gatekeeper.address import is_valid, normalise
 from gatekeeper.console.desk import Desk, Visitor
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import OIDC, PATHS, PROXY, login_of, may_sign_in
+from gatekeeper.ops.log import event
+from gatekeeper.ops.tracing import SpanTaken, parent_of_request
 from gatekeeper.settings import LOOPBACK, contains, read_networks
-
-log = logging.getLogger("gatekeeper.console")
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -73,6 +73,7 @@ class Guard:
             return
         began, name = time.perf_counter(), secrets.token_hex(8)
         request = Request(scope, receive)
+        told: dict[str, str | int] = {}
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -84,18 +85,23 @@ class Guard:
                     headers.setdefault("strict-transport-security", "max-age=31536000")
                 headers["x-request-id"] = name
                 headers["server-timing"] = f"app;dur={(time.perf_counter() - began) * 1000:.1f}"
-                log.info("%s %s %s %s", name, request.method, _logged(request.url.path), message["status"])
+                told.update(_line_of(request, message["status"], name))
+                event("request", told)
             await send(message)
 
         scope["state"] = {**scope.get("state", {}), "id": name}
-        await (self._refusal(request) or self._app)(scope, receive, with_headers)
+        try:
+            await (self._refusal(request) or self._app)(scope, receive, with_headers)
+        finally:
+            if self._desk.tracing and told:
+                self._desk.tracing.export(_span_of(request, told, time.perf_counter() - began))
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "") != self._desk.host:
             return PlainTextResponse(f"expected the host {self._desk.host}\n", 421)
         if is_forged(self._desk, request):
-            said = "%s refused: %s says in a header who somebody is, and is no trusted proxy, or says it twice"
-            log.warning(said, request.state.id, client_of(request))
+            said = "refused: a client says in a header who somebody is, and is no trusted proxy, or says it twice"
+            event(said, {"client": client_of(request), "id": request.state.id}, logging.WARNING)
             return PlainTextResponse("this request says who you are, and did not come by the proxy that may\n", 400)
         if request.method in _SAFE:
             return None
@@ -106,6 +112,21 @@ class Guard:
             says_nothing = site is None and origin == "null" and not self._desk.takes_forms
             return PlainTextResponse(_NOT_BY_TLS if says_nothing else _OTHER_SITE, 403)
         return None
+
+
+def _line_of(request: Request, status: int, name: str) -> dict[str, str | int]:
+    return {"method": request.method, "path": _logged(request.url.path), "status": status, "id": name}
+
+
+def _span_of(request: Request, told: Mapping[str, str | int], seconds: float) -> SpanTaken:
+    attributes = {
+        "http.request.method": told["method"],
+        "url.path": told["path"],
+        "http.response.status_code": told["status"],
+        "gatekeeper.id": told["id"],
+    }
+    failure = "server error" if int(told["status"]) >= 500 else ""
+    return SpanTaken(f"{told['method']} console", seconds, attributes, parent_of_request(request.headers), failure)
 
 
 def _logged(path: str) -> str:

@@ -13,13 +13,12 @@ from gatekeeper.delivery.pool import Pool
 from gatekeeper.delivery.route_url import Host
 from gatekeeper.delivery.smtp_client import Deadlines, SmtpClient, connect
 from gatekeeper.model import Client
+from gatekeeper.ops.log import event
 
 COOL_SECONDS = 30.0  # for which a host that failed is tried last
 OFFERS_SECONDS = 300.0  # for which the offered extensions are taken as known
 _OFFERS_UNKNOWN_SECONDS = 5.0
 _PROBE_SECONDS = 10.0
-
-log = logging.getLogger("gatekeeper.delivery")
 
 
 class Hosts:
@@ -52,7 +51,8 @@ class Hosts:
 
     def failed(self, error: NextHopError, host: Host | None = None) -> None:
         """Log and count an error."""
-        log.warning("next hop: error kind=%s host=%s error=%s", error.kind, host or "-", error)
+        about = {"kind": error.kind, "host": str(host or "-"), "error": str(error)}
+        event("next hop: error", about, logging.WARNING)
         self._report(error.kind)
 
     # -- connections ---------------------------------------------------------------------------------------------

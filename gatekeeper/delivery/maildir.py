@@ -18,6 +18,7 @@ from pathlib import Path
 from gatekeeper.delivery.transaction import OnReplies
 from gatekeeper.lib.private_files import create_private_file, make_private_folder
 from gatekeeper.model import Recipient
+from gatekeeper.ops.log import event
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.replies import Reply, reply
 
@@ -26,7 +27,6 @@ _TAKEN = reply(250, "Sender ok", "2.1.0")
 _RECIPIENT_TAKEN = reply(250, "Recipient ok", "2.1.5")
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
 
-log = logging.getLogger("gatekeeper.delivery")
 _numbers = itertools.count(1)
 
 
@@ -54,7 +54,8 @@ class MaildirTransaction:
         try:
             name = await asyncio.to_thread(write_message, self._folder, [trace, *chunks])
         except OSError as error:
-            log.warning("next hop: error kind=storage folder=%s error=%s", self._folder, error)
+            about = {"kind": "storage", "folder": str(self._folder), "error": str(error)}
+            event("next hop: error", about, logging.WARNING)
             self._report("storage")
             return policy_replies.disk_full()
         self._recipients = []

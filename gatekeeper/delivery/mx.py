@@ -16,14 +16,13 @@ import dns.resolver
 from gatekeeper.delivery.client_tls import ClientTls
 from gatekeeper.delivery.errors import NextHopError
 from gatekeeper.delivery.route_url import Host, MxDomain, Security
+from gatekeeper.ops.log import event
 
 LEAST_TTL = 60.0  # seconds; with shorter ones the DNS would be asked for every message
 MOST_TTL = 3600.0
 RETRY_SECONDS = 30.0  # for which old answers are used while the DNS fails
 _MOST_HOSTS = 10
 _NAMES_NOTHING = (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN)
-
-log = logging.getLogger("gatekeeper.delivery")
 
 
 class _NoHostError(Exception):
@@ -59,7 +58,8 @@ class MxHosts:
         except (dns.exception.DNSException, _NoHostError, OSError) as error:
             if not self._known:
                 raise NextHopError("dns", f"the DNS names no host for mx://{self._route.domain}: {error}") from error
-            log.warning("next hop: DNS fails, using old answers domain=%s error=%s", self._route.domain, error)
+            about = {"domain": self._route.domain, "error": str(error)}
+            event("next hop: DNS fails, using old answers", about, logging.WARNING)
             ttl = RETRY_SECONDS
         self._until = self._clock() + ttl
 
@@ -94,7 +94,8 @@ class MxHosts:
             except _NAMES_NOTHING:
                 continue
             except dns.exception.DNSException as error:
-                log.warning("next hop: DNS fails for a mail host host=%s error=%s", name, error)
+                about = {"host": name, "error": str(error)}
+                event("next hop: DNS fails for a mail host", about, logging.WARNING)
                 ttls.append(LEAST_TTL)  # asked again soon
                 continue
             addresses += [record.address for record in answer]

@@ -4,4 +4,4 @@
 a test can kill the process.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -2,6 +2,8 @@
 
 `smtp 5f1c09 from=<a@example.gov> nrcpt=2400 size=5120 status=held rules=approval mailing=M-17 client=192.0.2.1 ...`
 
+Where journald reads the lines, each begins with its priority (sd-daemon(3)), which journald takes away.
+
 No value can break out of its line: what is not printable is escaped. Addresses are as an MTA's log has them, or keyed
 hashes (`--log-addresses hashed`), which tell two apart without telling whose they are.
 """
@@ -12,6 +14,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import re
 import secrets
 import sys
@@ -41,11 +44,18 @@ _IN_TEXT = re.compile(  # a local part is begun where its characters begin, else
     rf"""(?:"(?:[^"\\]|\\.){{1,300}}"|(?<!{_OF_LOCAL_PART}){_OF_LOCAL_PART}++)"""
     r"""@(?:\[[^\]\s]{1,80}\]|[\w.-]{0,300}\w)"""
 )
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _LONGEST_VALUE = 1000  # characters; a Message-ID may be as long as a header
 
 
 class Address(str):
     """Marks a text as somebody's address: it is logged between brackets, hashed where the setting says so."""
+
+    __slots__ = ()
+
+
+class Id(str):
+    """Marks the first field as the name of what a line is about: text has it behind the subject, without `id=`."""
 
     __slots__ = ()
 
@@ -74,6 +84,7 @@ class TransactionLine:
     watched: tuple[str, ...] = ()  # rules that are only observed, and matched
     repeated: bool = False  # a resend of a batch that is kept already
     delay: float = 0.0  # seconds from the final dot to our reply
+    trace: str = ""  # trace id of OpenTelemetry, where spans are exported
 
 
 def transaction(line: TransactionLine) -> None:
@@ -81,6 +92,7 @@ def transaction(line: TransactionLine) -> None:
     if not _LOGGER.isEnabledFor(logging.INFO):
         return
     fields: dict[str, object] = {
+        "id": Id(line.id),
         "from": Address(line.sender),
         "nrcpt": line.recipients,
         "size": line.size,
@@ -96,20 +108,33 @@ def transaction(line: TransactionLine) -> None:
         "watched": ",".join(line.watched),
         "repeated": "yes" if line.repeated else "",
         "delay": f"{line.delay:.3f}",
+        "trace": line.trace,
     }
     always = ("from", "rules", "mailing")  # so that a grep for what is empty finds it
-    event(f"{line.listener} {line.id}", {k: v for k, v in fields.items() if v != "" or k in always})
+    event(line.listener, {k: v for k, v in fields.items() if v != "" or k in always})
 
 
-def event(subject: str, fields: Mapping[str, object] = {}, level: int = logging.INFO) -> None:
-    """Log `subject` with fields, `name=value` each. Wrap an address in `Address`."""
+def event(
+    subject: str,
+    fields: Mapping[str, object] = {},
+    level: int = logging.INFO,
+    error: BaseException | None = None,
+) -> None:
+    """Log `subject` with fields, `name=value` each, and the traceback of `error`. Wrap an address in `Address`."""
     if not _LOGGER.isEnabledFor(level):
         return
     only = _LOGGER.handlers[0] if len(_LOGGER.handlers) == 1 and not _LOGGER.propagate else None
-    if isinstance(only, _Handler):
+    if isinstance(only, _Handler) and error is None:
         only.say(level, subject, fields)  # as the record below would, which takes longer to make than to write
     else:
-        _LOGGER.log(level, "%s", subject, extra={"fields": dict(fields)})
+        extra = {"subject": subject, "fields": dict(fields)}
+        _LOGGER.log(level, "%s", _in_words(subject, fields), exc_info=error, extra=extra)
+
+
+def _in_words(subject: str, fields: Mapping[str, object]) -> str:
+    """Return what other programs' handlers show of a line: no addresses, which only ours hash."""
+    shown = {name: value for name, value in fields.items() if not isinstance(value, Address)}
+    return " ".join([subject, *_pairs(shown)])
 
 
 def configure(settings: Ops, key: bytes = b"", stream: TextIO | None = None) -> None:
@@ -168,8 +193,9 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         traced = self.formatException(record.exc_info) if record.exc_info else ""
+        subject = getattr(record, "subject", None) or record.getMessage()
         fields = getattr(record, "fields", {})
-        return self.line(record.created, record.levelname.lower(), record.getMessage(), fields, traced)
+        return self.line(record.created, record.levelname.lower(), subject, fields, traced)
 
     def line(self, at: float, level: str, subject: str, fields: Mapping[str, object], traced: str = "") -> str:
         raise NotImplementedError
@@ -177,6 +203,8 @@ class _Formatter(logging.Formatter):
     def _shown(self, name: str, value: object) -> object:
         if isinstance(value, Address):
             return self._show_address(value)
+        if isinstance(value, Id):
+            return value
         return self._show_text(value) if isinstance(value, str) and name != "msgid" else value
 
 
@@ -188,8 +216,8 @@ class TextFormatter(_Formatter):
     """`TIME level subject name=value ...`; the lines of a traceback follow, each after a tab."""
 
     def line(self, at: float, level: str, subject: str, fields: Mapping[str, object], traced: str = "") -> str:
-        pairs = [f"{name}={_quoted(str(self._shown(name, value)))}" for name, value in fields.items()]
-        line = " ".join([_time(at), level, _escaped(self._show_text(subject)), *pairs])
+        shown = {name: self._shown(name, value) for name, value in fields.items()}
+        line = " ".join([_time(at), level, _escaped(self._show_text(subject)), *_pairs(shown)])
         return "\n\t".join([line, *map(_escaped, self._show_text(traced).splitlines())]) if traced else line
 
 
@@ -210,6 +238,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, formatter: _Formatter) -> None:
         super().__init__(stream)
         self.setFormatter(formatter)
+        self._has_priorities = _is_of_journal(stream)
         self._formatter = formatter
         self._waiting: list[str] = []
         self._turn: asyncio.AbstractEventLoop | None = None  # the loop that writes what waits as its turn ends
@@ -227,6 +256,9 @@ class _Handler(logging.StreamHandler[TextIO]):
             self.release()
 
     def _put(self, level: int, line: str) -> None:
+        if self._has_priorities:
+            mark = f"<{_PRIORITIES.get(level, 6)}>"
+            line = mark + line.replace("\n", f"\n{mark}")  # a line of a traceback is an entry of its own
         self._waiting.append(line + self.terminator)
         loop = asyncio._get_running_loop()
         if loop is None or level >= logging.WARNING:
@@ -246,6 +278,20 @@ class _Handler(logging.StreamHandler[TextIO]):
                     self.stream.flush()
         finally:
             self.release()
+
+
+def _is_of_journal(stream: TextIO) -> bool:
+    """Return True where journald reads the stream: systemd names the socket that it has given to the service."""
+    with suppress(OSError, ValueError):
+        status = os.fstat(stream.fileno())
+        return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+def _pairs(shown: Mapping[str, object]) -> list[str]:
+    return [
+        _escaped(value) if isinstance(value, Id) else f"{name}={_quoted(str(value))}" for name, value in shown.items()
+    ]
 
 
 def _quoted(value: str) -> str:

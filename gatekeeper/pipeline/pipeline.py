@@ -37,6 +37,7 @@ from gatekeeper.model import (
     Verdict,
     is_automatic,
 )
+from gatekeeper.ops.log import event
 from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
@@ -51,9 +52,6 @@ from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.received import received_field
 from gatekeeper.smtp.replies import Reply
 from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, permit_uses
-
-log = logging.getLogger("gatekeeper.pipeline")
-
 
 _ids = transaction_ids()
 _LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
@@ -122,12 +120,12 @@ class Pipeline:
             run.failure = str(error) or "no decision in time"
             run.reply = await self._reply_without_store(run, relay)
         except Exception as error:  # a fault of ours must cost a retry, never a message
-            log.exception("%s: a fault in the gate", run.id)
+            event("a fault in the gate", {"id": run.id}, logging.ERROR, error)
             run.failure, run.reply = repr(error), policy_replies.our_fault()
         try:
             self.report(run)
-        except Exception:  # the message is where it is, whether or not a log line says so
-            log.exception("%s: not reported", run.id)
+        except Exception as error:  # the message is where it is, whether or not a log line says so
+            event("not reported", {"id": run.id}, logging.ERROR, error)
         return run.reply
 
     async def _handle(self, run: TransactionRun, relay: RelayMessage) -> Reply:
@@ -310,7 +308,7 @@ class Pipeline:
         )
         async with asyncio.timeout(_DECISION_SECONDS):
             await self.store.run(report)
-        log.info("%s: %d recipients refused by the next hop", run.id, len(run.transaction.refused))
+        event("recipients refused by the next hop", {"id": run.id, "nrcpt": len(run.transaction.refused)})
 
     async def _reply_to_kept(self, run: TransactionRun, outcome: Outcome) -> Reply:
         await self._report_refused(run)
@@ -342,8 +340,8 @@ class Pipeline:
         letterhead = self._letterhead(run)
         try:
             await self.store.run(partial(queue, letterhead=letterhead, notice=notice, now=arrival.now))
-        except Exception:
-            log.exception("%s: the %s notice was not queued", run.id, kind)
+        except Exception as error:
+            event("a notice was not queued", {"id": run.id, "notice": kind}, logging.ERROR, error)
         step("notice-queued")
 
     def _summary(self, run: TransactionRun, arrival: Arrival, outcome: Outcome) -> notices.MailingSummary:

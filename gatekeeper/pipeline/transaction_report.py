@@ -12,10 +12,9 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action
 from gatekeeper.ops import log
 from gatekeeper.ops.metrics import OBSERVED, Counters
+from gatekeeper.ops.tracing import SpanTaken, Tracing, parent_of
 from gatekeeper.pipeline.pipeline import TransactionRun
 from gatekeeper.rules import observed
-
-_LOG = logging.getLogger("gatekeeper.pipeline")
 
 
 @immutable
@@ -24,6 +23,7 @@ class Reporter:
 
     counts: Counters
     auditor: Auditor | None = None
+    tracing: Tracing | None = None
 
     def report(self, run: TransactionRun) -> None:
         """Report one transaction that has had its reply."""
@@ -33,7 +33,7 @@ class Reporter:
         if run.is_preflight:
             log.transaction(replace(_line(run, action, seconds, (), None), status="answered"))
             if run.failure:
-                _LOG.error("%s: %s", run.id, run.failure)
+                _tell_failure(run)
             return
         self.counts.message(transaction.listener, action.value)
         self.counts.decision(seconds, len(transaction.recipients))
@@ -47,11 +47,33 @@ class Reporter:
         would_be = _would_be(run)
         if would_be:
             self.counts.observed(would_be.value)
-        log.transaction(_line(run, action, seconds, watched, would_be))
+        line = _line(run, action, seconds, watched, would_be)
+        if self.tracing:
+            line.trace = self.tracing.export(_span_of(line, run))
+        log.transaction(line)
         if self.auditor:
             _record(self.auditor, run, action, watched)
         if run.failure:
-            _LOG.error("%s: %s", run.id, run.failure)
+            _tell_failure(run)
+
+
+def _span_of(line: log.TransactionLine, run: TransactionRun) -> SpanTaken:
+    about: dict[str, str | int] = {
+        "id": line.id,
+        "listener": line.listener,
+        "status": line.status,
+        "rules": ",".join(line.rules),
+        "mailing": line.mailing or "",
+        "recipients": line.recipients,
+        "size": line.size,
+    }
+    attributes = {f"gatekeeper.{name}": value for name, value in about.items()}
+    parent = parent_of(run.transaction.content)
+    return SpanTaken(f"{line.listener} transaction", line.delay, attributes, parent, run.failure)
+
+
+def _tell_failure(run: TransactionRun) -> None:
+    log.event("not judged", {"id": run.id, "error": run.failure}, logging.ERROR)
 
 
 def verdict_of(run: TransactionRun) -> Action:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
+from gatekeeper.ops.log import event
 from gatekeeper.server.spool import ContentSpool, Spool
 from gatekeeper.settings import Listening
 from gatekeeper.smtp.data import ContentReader, Fault, whole_content
 from gatekeeper.smtp.replies import Reply, reply
-
-log = logging.getLogger("gatekeeper.smtp")
 
 GRACE_SECONDS = 60.0  # for which --data-rate does not apply; pauses are limited all the same
 
@@ -101,7 +99,7 @@ class Intake:
         return self._refused(Fault.DISK) if content is None else content
 
     def _refused(self, fault: Fault) -> Fault:
-        log.info("message refused client=%s fault=%s", self._client.peer, fault.value)
+        event("message refused", {"client": self._client.peer, "fault": fault.value})
         return fault
 
     def clear(self) -> None:

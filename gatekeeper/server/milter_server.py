@@ -15,6 +15,7 @@ from typing import Any
 from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
 from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
+from gatekeeper.ops.log import event
 from gatekeeper.server.connections import Connections, OnRefused, peer_of, uncounted
 from gatekeeper.server.milter_handler import MilterHandler
 from gatekeeper.server.ports import ListenerPipeline
@@ -110,18 +111,18 @@ class MilterConnection:
         try:
             if refused:
                 self._connections.refused("connect", refused)
-                log.info("connection refused client=%s reply=%s", self.peer, refused)
+                event("connection refused", {"client": self.peer, "reply": str(refused)})
             else:
                 await self._converse()
         except GarbageError as error:
-            log.info("not the milter protocol client=%s error=%s", self.peer, error)
+            event("not the milter protocol", {"client": self.peer, "error": str(error)})
         except TimeoutError:
-            log.info("nothing came, or was read, in time client=%s", self.peer)
+            event("nothing came, or was read, in time", {"client": self.peer})
             self.abort()
         except ConnectionError as error:
-            log.info("connection lost client=%s error=%s", self.peer, error)
-        except Exception:
-            log.exception("fault in a connection client=%s", self.peer)
+            event("connection lost", {"client": self.peer, "error": str(error)})
+        except Exception as error:
+            event("fault in a connection", {"client": self.peer}, logging.ERROR, error)
         finally:
             self._connections.remove(self)
             self._session.close()

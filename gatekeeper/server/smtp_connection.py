@@ -23,6 +23,7 @@ from typing import Any, ClassVar, cast
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from gatekeeper.delivery.transaction import RelayTransaction
+from gatekeeper.ops.log import event
 from gatekeeper.server.connections import GONE, peer_of
 from gatekeeper.server.data_intake import Intake
 from gatekeeper.server.receive_buffer import ReceiveBuffer
@@ -32,8 +33,6 @@ from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.replies import Reply, reply
 from gatekeeper.smtp.session import Session
 from gatekeeper.smtp.session_replies import EARLY, FAULT, GOING_DOWN, TOO_SLOW
-
-log = logging.getLogger("gatekeeper.smtp")
 
 _NO_REPLY_YET = reply(451, "No answer yet from the next mail server; the message may have been sent", "4.4.2")
 _LINGER_SECONDS = 3.0  # a silent client is waited for, once the service ends
@@ -97,9 +96,9 @@ class SmtpConnection(SMTP):
     def data_received(self, data: bytes) -> None:
         try:
             self._take(data)
-        except MemoryError:
+        except MemoryError as error:
             self._clear_intake()
-            log.exception("no memory for what a client sent client=%s", self.peer)
+            self._tell("no memory for what a client sent", level=logging.ERROR, error=error)
             self.close_with(FAULT)
 
     def eof_received(self) -> bool:
@@ -148,7 +147,7 @@ class SmtpConnection(SMTP):
         if self._session.lingering and not self._session.in_message:
             self.close_with(GOING_DOWN)
         else:
-            log.info("client too slow client=%s", self.peer)
+            self._tell("client too slow")
             self.close_with(TOO_SLOW)
 
     def pause_reading(self) -> None:
@@ -160,6 +159,9 @@ class SmtpConnection(SMTP):
         """Read on."""
         self.receive_buffer.resume()
         self._deadline += self.now() - self._held_since
+
+    def _tell(self, what: str, level: int = logging.INFO, error: BaseException | None = None) -> None:
+        event(what, {"client": self.peer}, level, error)
 
     # -- the dialog ----------------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ class SmtpConnection(SMTP):
         if not refused and self.receive_buffer.waiting:
             refused = EARLY
         if refused:
-            log.info("connection refused client=%s reply=%s", self.peer, refused)
+            event("connection refused", {"client": self.peer, "reply": str(refused)})
             self.close_with(refused, "connect")
         else:
             self._resume(None)
@@ -191,18 +193,18 @@ class SmtpConnection(SMTP):
         except StopIteration:
             self._write_replies()
             self.leave()
-        except Exception:
-            log.exception("fault in a connection client=%s", self.peer)
+        except Exception as error:
+            self._tell("fault in a connection", level=logging.ERROR, error=error)
             self.close_with(FAULT)
 
     def _resume_after(self, task: asyncio.Task[Any]) -> None:
         """Let the dialog go on with what a task has returned."""
         error = None if task.cancelled() else task.exception()
         if isinstance(error, TLSSetupException):
-            log.info("no TLS client=%s error=%s", self.peer, error.__cause__)
+            event("no TLS", {"client": self.peer, "error": str(error.__cause__)})
             self.connection_lost(None)  # the TLS transport was never made, so it does not call this
         elif error is not None:
-            log.error("fault in a connection client=%s", self.peer, exc_info=error)
+            self._tell("fault in a connection", level=logging.ERROR, error=error)
             self.close_with(FAULT)
         elif not task.cancelled():
             self._resume(task.result())
@@ -323,7 +325,7 @@ class SmtpConnection(SMTP):
     def _no_reply_yet(self) -> None:
         """Answer the dot where the client will not wait longer; the work goes on."""
         self._judging = None
-        log.warning("no reply in time, the outcome is unknown client=%s", self.peer)
+        self._tell("no reply in time, the outcome is unknown", level=logging.WARNING)
         self._resume(_NO_REPLY_YET)
 
     _do: ClassVar[Mapping[type, Callable[[Any, Any], object]]] = {

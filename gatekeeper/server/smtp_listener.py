@@ -10,11 +10,13 @@ from functools import partial
 
 from gatekeeper.server.certificates import server_context
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
-from gatekeeper.server.smtp_connection import SmtpConnection, log, shared_attributes
+from gatekeeper.server.smtp_connection import SmtpConnection, shared_attributes
 from gatekeeper.server.smtp_server import MailAcceptance, SmtpServer
 from gatekeeper.server.sockets import Acceptor, open_sockets
 from gatekeeper.server.spool import ContentSpool
 from gatekeeper.settings import Listening
+
+log = logging.getLogger("gatekeeper.smtp")
 
 
 class SmtpListener:

@@ -29,6 +29,7 @@ from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.ledger.signins import OIDC, PATHS, START, Signins
 from gatekeeper.ops import log as transaction_log
+from gatekeeper.ops.tracing import make_tracing
 from gatekeeper.policy.active import Policy
 from gatekeeper.rules import Ruleset, RulesetError, parse_ruleset
 from gatekeeper.service.console_process import check_certificate
@@ -150,6 +151,7 @@ def _desk(settings: Settings, store: Store) -> Desk:
         oidc=issuer,
         policy=PolicyInForce(store),
         most_upload=settings.listening.max_size,
+        tracing=make_tracing(),
     )
     if not desk.takes_forms:
         log.warning("console: nobody can sign in at %s: expected --public-url with https: (or of loopback)", url)

@@ -12,6 +12,7 @@ from functools import partial
 from gatekeeper.address import normalise
 from gatekeeper.model import Action
 from gatekeeper.ops.log import Address, event
+from gatekeeper.ops.tracing import Tracing, make_tracing
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
 from gatekeeper.policy.acceptance import is_sender_allowed
@@ -58,6 +59,7 @@ class Front:
     def __init__(self, base: ProcessContext) -> None:
         """Open nothing yet; raises SettingsError."""
         self._base = base
+        self._tracing: Tracing | None = None
         report = Reporter(base.counts, base.auditor).report
         judging, store = base.settings.judging, base.store
         self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
@@ -78,6 +80,9 @@ class Front:
 
     async def start(self, doors: ListenerSockets) -> None:
         """Accept connections on the sockets, which belong to the front from here on."""
+        self._tracing = make_tracing()
+        if self._tracing:
+            self.pipeline.report = Reporter(self._base.counts, self._base.auditor, self._tracing).report
         await self.listener.start(doors["smtp"])
         await self.milter.start(doors.get("milter", ()))
 
@@ -87,6 +92,8 @@ class Front:
         cut_off = await self.pipeline.tasks.drain(grace)
         if cut_off:
             log.warning("%d messages were cut off; their clients keep them", cut_off)
+        if self._tracing:
+            await asyncio.to_thread(self._tracing.close)
 
     def _sender_allowed(self, mail_from: str) -> bool:
         domains = self._base.settings.listening.sender_domains

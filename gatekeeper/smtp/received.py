@@ -11,6 +11,7 @@ from gatekeeper.model import Transaction
 
 MOST_HOPS = 50  # Received fields
 _UNFIT = re.compile(r"[^A-Za-z0-9.:_\-\[\]]")  # characters that would end an atom, open a comment or fold the field
+_ID = re.compile(rb" id ([A-Za-z0-9]+);\r\n\t[^\r\n]*\r\n\Z")
 _HEADER_BYTES = 262_144  # octets in which trace fields are counted; a longer header is a defect of its own
 _TRACE_FIELD = re.compile(rb"^Received[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
@@ -24,6 +25,12 @@ def received_field(transaction: Transaction, hostname: str, now: datetime, id: s
     way = _way(client.helo, client.name, client.address, hostname, _protocol(transaction))
     named = f" id {_atom(id)}" if id else ""
     return f"{way}{named};\r\n\t{_date(now.replace(microsecond=0), now.utcoffset())}\r\n".encode("ascii")
+
+
+def id_of(field: bytes) -> str:
+    """Return the id that `received_field` wrote into a field; "" for none."""
+    found = _ID.search(field)
+    return found[1].decode("ascii") if found else ""
 
 
 @lru_cache(maxsize=256)  # a few mail servers send nearly all mail

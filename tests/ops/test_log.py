@@ -4,13 +4,17 @@ import asyncio
 import io
 import json
 import logging
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.model import Action
-from gatekeeper.ops.log import STATUSES, Address, TransactionLine, configure, event, transaction
+from gatekeeper.ops.log import STATUSES, Address, Id, TransactionLine, configure, event, transaction
 from gatekeeper.settings import Ops
 
 LINE = TransactionLine(
@@ -65,7 +69,7 @@ def test_ordinary_mail_of_the_null_sender():
 
 def test_json_is_an_object_a_line():
     document = json.loads(logged(lambda: transaction(LINE), "json"))
-    assert document["event"] == "smtp 5f1c09" and document["nrcpt"] == 2400
+    assert (document["event"], document["id"], document["nrcpt"]) == ("smtp", "5f1c09", 2400)
     assert document["from"] == "<a@doa.example.gov>"
     assert document["level"] == "info" and document["rules"] == "approval,attachments"
 
@@ -105,6 +109,69 @@ def test_addresses_in_what_others_say_are_hashed_too(log_format):
     one = logged(lambda: event("x", {"to": Address("a@example.gov")}), log_format, "hashed").partition("<#")[2][:16]
     assert f"refused by #{one} at" in logged(lambda: event("refused by A@example.gov at noon"), log_format, "hashed")
     assert "Hara" in logged(say, log_format)
+
+
+def test_what_a_line_is_about_stands_without_its_name_and_json_has_it_as_a_field():
+    def say():
+        event("gathered", {"mailing": Id("M-17"), "batches": 2})
+
+    assert logged(say).endswith(" gathered M-17 batches=2\n")
+    assert json.loads(logged(say, "json")) | {"time": ""} == {
+        "time": "", "level": "info", "event": "gathered", "mailing": "M-17", "batches": 2,
+    }  # fmt: skip
+
+
+def test_an_error_is_behind_its_fields():
+    def say():
+        try:
+            raise ValueError("gone")
+        except ValueError as error:
+            event("a fault", {"client": "192.0.2.1"}, logging.ERROR, error)
+
+    assert " error a fault client=192.0.2.1\n\tTraceback" in logged(say)
+    document = json.loads(logged(say, "json"))
+    assert document["client"] == "192.0.2.1" and "ValueError: gone" in document["error"]
+
+
+def test_other_handlers_have_the_fields_in_the_text(caplog):
+    logging.getLogger("gatekeeper").propagate = True
+    event("release", {"mailing": Id("M-17"), "relay": "550 no"}, logging.WARNING)
+    assert 'release M-17 relay="550 no"' in caplog.text
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_journald_gets_the_priority_of_each_line(monkeypatch, tmp_path, log_format):
+    with (tmp_path / "log").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        configure(Ops(None, log_format, "plain", "debug"), KEY, stream)
+        event("fine")
+        event("look here", {}, logging.WARNING)
+        try:
+            raise ValueError("gone")
+        except ValueError as error:
+            event("a fault", {}, logging.ERROR, error)
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert [line[:3] for line in lines[:3]] == ["<6>", "<4>", "<3>"]
+    assert all(line.startswith("<3>") for line in lines[2:])
+    if log_format == "json":
+        assert json.loads(lines[1][3:])["event"] == "look here"
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")  # of somebody else, whose child we are
+    assert not logged(lambda: event("fine")).startswith("<")
+
+
+def test_every_field_of_a_transaction_is_on_the_page():
+    page = (Path(__file__).parents[2] / "docs/log.md").read_text()
+    table = page.partition("## The line of a transaction")[2].partition("## Other lines")[0]
+    told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    all_of_it = replace(
+        LINE, login="a@example.gov", relay="250 ok", observed="held", watched=("x",), repeated=True, trace="0af7"
+    )
+    document = json.loads(logged(lambda: transaction(all_of_it), "json"))
+    assert told == [name for name in document if name not in ("time", "level", "event")]
+    for status in STATUSES.values():
+        assert f"`{status}`" in table
 
 
 def test_below_the_level_nothing_is_formatted():

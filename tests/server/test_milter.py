@@ -342,7 +342,7 @@ def test_who_has_left_before_it_is_let_in_is_a_stranger(loop: str, caplog: pytes
 
     caplog.set_level("INFO")
     on(loop, scenario())
-    assert "connection refused client=unknown reply=554 5.7.1" in caplog.text
+    assert 'connection refused client=unknown reply="554 5.7.1' in caplog.text
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -35,7 +35,7 @@ async def test_who_has_left_before_the_greeting_is_nobody(caplog: pytest.LogCapt
         early.sendall(b"EHLO client.example.gov\r\n")
         early.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         early.close()  # before the loop has had a turn
-        await until(lambda: "connection refused client=unknown reply=554 5.7.1" in caplog.text)
+        await until(lambda: 'connection refused client=unknown reply="554 5.7.1' in caplog.text)
 
 
 async def test_a_sender_that_is_not_let_in_is_logged_as_addresses_are(caplog: pytest.LogCaptureFixture) -> None:

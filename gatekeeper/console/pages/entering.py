@@ -48,7 +48,7 @@ def count_try(desk: Desk, request: Request, address: str = "") -> None:
     if address:
         wait = max(wait, tries.accounts.take(address))
     if wait:
-        event(f"{request.state.id} tries exceeded", _who(address, client), WARNING)
+        event("tries exceeded", {**_who(address, client), "id": request.state.id}, WARNING)
         too_often(wait)
 
 
@@ -69,14 +69,15 @@ def enter(desk: Desk, request: Request, proof: Proof, place: str) -> Response:
     Raises Refused for who is nobody here, NotAllowed for who is disabled.
     """
     if not may_sign_in(ledger_for(desk, request).ruleset, proof.address):
-        event(f"{request.state.id} not ours", _who(proof.address, client_of(request)), WARNING)
+        event("not ours", {**_who(proof.address, client_of(request)), "id": request.state.id}, WARNING)
         raise Refused(403, not_ours(proof.address))
     token = desk.signins.begin(proof, client_of(request), request.headers.get("user-agent", ""))
     visitor = visitor_for(desk, request)
     if visitor is not None:
         desk.signins.end(visitor.token)
     desk.tries.accounts.forget(proof.address)
-    event(f"{request.state.id} signed in", _who(proof.address, client_of(request), by=login_of(proof)))
+    who = _who(proof.address, client_of(request), by=login_of(proof))
+    event("signed in", {**who, "id": request.state.id})
     answer = to(place or "/")
     answer.set_cookie(cookie_name(desk), token, secure=desk.is_secure, httponly=True, samesite="lax", path="/")
     forget_step(desk, answer)

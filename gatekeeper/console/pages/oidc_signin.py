@@ -42,7 +42,7 @@ def _issuer(desk: Desk) -> Issuer:
 
 
 def _note(request: Request, error: Exception, **more: object) -> None:
-    event(f"{request.state.id} openid connect", {"error": str(error), **more}, WARNING)
+    event("openid connect", {"error": str(error), **more, "id": request.state.id}, WARNING)
 
 
 def callback(desk: Desk, request: Request) -> Response:
@@ -80,7 +80,7 @@ def sign_out(desk: Desk, request: Request) -> Response:
     except IssuerError as error:
         _note(request, error)
         return PlainTextResponse(f"{error}\n", 400)
-    event(f"{request.state.id} signed out", {"sessions": ended})
+    event("signed out", {"sessions": ended, "id": request.state.id})
     return PlainTextResponse("")
 
 

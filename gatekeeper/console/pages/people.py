@@ -119,7 +119,7 @@ def _changed(desk: Desk, token: str, address: str, by: str, act: str | None) -> 
 
 
 def _note(request: Request, what: str, address: str, by: str) -> None:
-    event(f"{request.state.id} {what}", {"who": Address(address), "by": Address(by)})
+    event(what, {"who": Address(address), "by": Address(by), "id": request.state.id})
 
 
 ROUTES = (
