@@ -6,6 +6,7 @@ from tests import compiling_once, freezing  # noqa: F401 - imported for what the
 
 # isort: split
 import gc
+import os
 import secrets
 import shutil
 import tempfile
@@ -21,6 +22,10 @@ import pytest
 from gatekeeper.store import Database, Store
 from tests.clauses import listing
 from tests.store.databases import UsedAgain, lay_out, memory
+
+# What tests write is gone with them: in memory, where a file costs no wait for a disk.
+if folder := memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
 
 # How long an example takes says more of the machine than of the gate: what must be quick is asserted as a ratio.
 hypothesis.settings.register_profile("gatekeeper", deadline=None)
