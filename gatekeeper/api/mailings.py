@@ -43,7 +43,7 @@ def mailing_case_document(case: MailingCase) -> dict[str, Any]:
             {"rule": reason.rule, "action": reason.action.value, "cite": reason.cite, "text": reason.text}
             for reason in case.mailing.reasons
         ],
-        "kept": [_batch_document(batch) for batch in case.batches],
+        "kept": [batch_document(batch) for batch in case.batches],
         **agreements_document(case.agreements, case.missing),
         "timeline": timeline_document(case.events),
     }
@@ -57,13 +57,14 @@ def export_file_name(copy: MailingCopy, batch: BatchView) -> str:
 def export_document(copy: MailingCopy) -> dict[str, Any]:
     """Return a mailing as a JSON object for export (policy C6): messages with file, envelope and deliveries."""
     kept = [
-        {**_batch_document(batch), "file": export_file_name(copy, batch), "envelope": _envelope_document(batch)}
+        {**batch_document(batch), "file": export_file_name(copy, batch), "envelope": envelope_document(batch)}
         for batch in copy.batches
     ]
     return {**mailing_case_document(copy.case), "kept": kept}
 
 
-def _envelope_document(batch: StoredBatch) -> dict[str, Any]:
+def envelope_document(batch: StoredBatch) -> dict[str, Any]:
+    """Return the envelope of a message as a JSON object, with what became of each recipient."""
     return {
         "sender": batch.sender,
         "parameters": list(batch.parameters),
@@ -79,7 +80,8 @@ def _envelope_document(batch: StoredBatch) -> dict[str, Any]:
     }
 
 
-def _batch_document(batch: BatchView) -> dict[str, Any]:
+def batch_document(batch: BatchView) -> dict[str, Any]:
+    """Return a stored message as a JSON object, without its recipients."""
     tally = batch.tally
     states = {"expired": tally.expired, "refused": tally.refused, "sent": tally.sent, "waiting": tally.waiting}
     return {

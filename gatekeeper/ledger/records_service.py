@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from gatekeeper.ledger import cases, due, preserves
 from gatekeeper.ledger.cases import CaseWanted, RecordsCase
 from gatekeeper.ledger.due import ClassDue
-from gatekeeper.ledger.looking_service import LookingService
 from gatekeeper.ledger.preserves import PreserveWanted, ShownPreserve
+from gatekeeper.ledger.search_service import SearchService
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.cases import CaseView
 from gatekeeper.store.preserves import PreserveView
 
 
 @immutable
-class RecordsService(LookingService):
+class RecordsService(SearchService):
     """The verbs of records officers and auditors, on one store, under one ruleset."""
 
     # -- cases ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from functools import partial
 
+from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.audit.heads import ActHeads
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue
@@ -49,6 +50,7 @@ class Office:
         self.scheduler = Scheduler(base.active_policy, base.store, gathers, reminders, rechecks, now, lease)
         self.retention = Retention(base.active_policy, base.store)
         self.act_heads = ActHeads(base.store)
+        self.texts = TextDuty(base.store)
         self._started = False
 
     async def start(self) -> None:
@@ -62,6 +64,7 @@ class Office:
         self.scheduler.start()
         self.retention.start()
         self.act_heads.start()
+        self.texts.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -72,6 +75,7 @@ class Office:
             await self.scheduler.stop()
             await self.retention.stop()
             await self.act_heads.stop()
+            await self.texts.stop()
 
     def _rung(self) -> None:
         """In the bell's thread."""

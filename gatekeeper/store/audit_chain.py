@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b, sha256
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.db.schema import audit_blocks, audit_chains, audit_frames
@@ -191,6 +191,48 @@ def lines_of(connection: Connection, block: Block) -> list[bytes]:
         return []
     start = block.first - row.first
     return unpack(octets(row.payload))[start : start + block.records]
+
+
+@immutable
+class LocatedLine:
+    """A recorded line with its place: the head of its chain before and after it."""
+
+    chain: int
+    record: int
+    before: Head
+    line: bytes
+    after: Head
+
+
+def located_lines(connection: Connection, block: Block) -> Iterator[LocatedLine]:
+    """Yield the lines of a block with their places, also where it has been merged since; none where it has aged out.
+
+    Raises zlib.error where they were damaged.
+    """
+    earlier = audit_blocks.alias()
+    ends = (earlier.c.chain_id == audit_blocks.c.chain_id, earlier.c.first + earlier.c.records == audit_blocks.c.first)
+    before = select(earlier.c.head).where(*ends).scalar_subquery()
+    query = select(audit_blocks.c.first, audit_blocks.c.payload, func.coalesce(before, audit_chains.c.checkpoint))
+    query = query.join(audit_chains, audit_chains.c.id == audit_blocks.c.chain_id)
+    query = query.where(audit_blocks.c.chain_id == block.chain, audit_blocks.c.first <= block.first)
+    row = connection.execute(query.order_by(audit_blocks.c.first.desc()).limit(1)).first()
+    if row is None:
+        return
+    first, payload, head = row
+    at = octets(head)
+    for number, line in enumerate(unpack(octets(payload)), first):
+        after = follow(at, [line])
+        if block.first <= number < block.first + block.records:
+            yield LocatedLine(block.chain, number, at, line, after)
+        at = after
+
+
+def line_at(connection: Connection, chain: int, number: int) -> LocatedLine | None:
+    """Return a line by its place, by the heads of blocks; None where it is not there any more, or not yet.
+
+    Raises zlib.error where it was damaged.
+    """
+    return next(located_lines(connection, Block(0, chain, number, 1, 0.0, 0.0, b"")), None)
 
 
 def frame_name(text: str) -> str:

@@ -93,6 +93,13 @@ def fix_moment(connection: Connection) -> None:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
 
 
+def heads(connection: Connection) -> list[tuple[int, int, str]]:
+    """Return the id, the number of records and the head of each chain."""
+    columns = (audit_chains.c.id, audit_chains.c.records, audit_chains.c.head)
+    rows = connection.execute(select(*columns).order_by(audit_chains.c.id))
+    return [(id, records, octets(head).hex()) for id, records, head in rows]
+
+
 def verify(
     connection: Connection, on_block: Callable[[int], None] = lambda records: None
 ) -> tuple[list[ChainReport], Said]:

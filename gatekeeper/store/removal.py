@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, exists, func, or_, select, update
 
 from gatekeeper.lifecycle import RecipientState
-from gatekeeper.store import matter_people
+from gatekeeper.store import matter_people, texts
 from gatekeeper.store.audit_chain import Block
 from gatekeeper.store.db.errors import StoreSetupError
 from gatekeeper.store.db.schema import (
@@ -76,6 +76,7 @@ def forget_mailing(connection: Connection, key: int) -> set[bytes]:
     relayed = mailings.c.relayed + connection.execute(sent).scalar_one()
     digests = _empty_messages(connection, key, _NO_TALLY)
     matter_people.forget(connection, key)
+    texts.forget_matter(connection, "mailing", key)
     nameless = {"sender": None, "subject": None, "relayed": relayed}
     connection.execute(update(mailings).where(mailings.c.id == key).values(**nameless))
     return digests
@@ -107,6 +108,7 @@ def remove_bodies(connection: Connection, before: float, among: Collection[bytes
         query = query.where(bodies.c.digest.in_(among))
     digests = [bytes(digest) for digest in connection.execute(query).scalars()]
     if digests:
+        texts.forget_contents(connection, digests)
         connection.execute(delete(body_chunks).where(body_chunks.c.digest.in_(digests)))
         connection.execute(delete(bodies).where(bodies.c.digest.in_(digests)))
     return len(digests)

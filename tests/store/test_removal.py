@@ -16,6 +16,7 @@ PASSING = {  # tables of nothing that is a record: what runs, who is signed in, 
     "accounts", "clocks", "console_sessions", "directory_sources", "flights", "passkeys", "preflights", "processes",
     "recovery_codes", "release_tokens", "sent_counts", "sent_sums", "signin_links", "signin_pins", "signin_steps",
     "unfinished_requests",
+    "texts",  # made of what is recorded, and made again where it is gone
 }  # fmt: skip
 # No records either, but written only once, or in another's transaction: nobody removes them today.
 KEPT_AS_THEY_ARE = {"counters", "secrets"}
@@ -63,7 +64,8 @@ def test_no_statement_removes_by_hand():
             node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
         found = [text for text in texts if re.match(r"\s*(DELETE FROM|TRUNCATE|DROP TABLE)\b", text)]
-        assert found in ([], ["DELETE FROM sqlite_sequence WHERE name = :name"]), name
+        allowed = [text for text in found if "text_words" in text or "sqlite_sequence WHERE name = :name" in text]
+        assert found == allowed, name
 
 
 def emptied(tree: ast.Module) -> Iterator[str]:

@@ -18,6 +18,7 @@ from gatekeeper.store.db.errors import StoreSetupError, translate
 from gatekeeper.store.db.schema import metadata, secrets
 from gatekeeper.store.removal import clear_new
 
+_COPIED = [table for table in metadata.sorted_tables if not table.info.get("is_made")]
 _ROWS = 100  # at a time; a row may be a chunk of a message
 _LONG = ("statement_timeout", "idle_in_transaction_session_timeout")
 OnRows = Callable[[int], None]
@@ -30,7 +31,7 @@ def count_rows(source: Database) -> int:
     try:
         with source.engine.connect() as connection:
             _check_source(connection)
-            return sum(_count(connection, table) for table in metadata.sorted_tables)
+            return sum(_count(connection, table) for table in _COPIED)
     except SQLAlchemyError as error:
         raise translate(error) from error
 
@@ -47,13 +48,13 @@ def copy(source: Database, target: Database, on_rows: OnRows = lambda rows: None
             _check_source(reading)
             _lock(reading)
             _check_empty(writing)
-            clear_new(writing, list(reversed(metadata.sorted_tables)))
-            for table in metadata.sorted_tables:
+            clear_new(writing, list(reversed(_COPIED)))
+            for table in _COPIED:
                 _copy_table(reading, writing, table, on_rows)
-            for table in metadata.sorted_tables:
+            for table in _COPIED:
                 _copy_references(reading, writing, table)
                 _copy_sequence(reading, writing, table)
-            return {table.name: _compare(reading, writing, table, on_rows) for table in metadata.sorted_tables}
+            return {table.name: _compare(reading, writing, table, on_rows) for table in _COPIED}
     except SQLAlchemyError as error:
         raise translate(error) from error
 
@@ -74,7 +75,7 @@ def _check_empty(connection: Connection) -> None:
 def _lock(connection: Connection) -> None:
     """Lock all tables on Postgres; SQLite has begun with a lock on the whole database."""
     if connection.dialect.name == "postgresql":
-        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+        names = ", ".join(f'"{table.name}"' for table in _COPIED)
         connection.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
 
 
@@ -103,7 +104,7 @@ def _copy_table(reading: Connection, writing: Connection, table: Table, on_rows:
 
 def _pointing_onward(table: Table) -> list[Column[Any]]:
     """Return columns that may name rows that are copied later: of the table itself, or of one after it."""
-    order = [each.name for each in metadata.sorted_tables]
+    order = [each.name for each in _COPIED]
     place = order.index(table.name)
     return [
         column

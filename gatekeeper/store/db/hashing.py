@@ -23,9 +23,14 @@ def find_secret(connection: Connection) -> bytes | None:
 
 def read_secret(connection: Connection) -> bytes:
     """Return the same; a new database gets one."""
-    made = upsert(connection, secrets).values(name="hash", value=random.token_bytes(32))
+    return named_secret(connection, "hash", random.token_bytes(32))
+
+
+def named_secret(connection: Connection, name: str, new: bytes) -> bytes:
+    """Return a secret of the database by its name; `new` is that from now on where there is none."""
+    made = upsert(connection, secrets).values(name=name, value=new)
     connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))  # another process may have been first
-    return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == "hash")).scalar_one())
+    return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one())
 
 
 def keyed(secret: bytes, text: str) -> Hash:

@@ -532,6 +532,64 @@ modes = Table(  # times in which the gate was to observe only; the newest counts
     Column("reason", Text, nullable=False),
 )
 
+texts = Table(  # what is searched, made of the ledger and of kept messages (texts.py); its words are in `text_words`
+    "texts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", String(12), nullable=False),  # mailing, request, permit, suspension, content; mark
+    Column("matter_id", _Id),  # of the mailing, request, permit or suspension
+    Column("digest", LargeBinary(32)),  # of the message
+    Column("files", Text, nullable=False),  # their names, each after a line break
+    Column("unsearched", JSON(none_as_null=True)),  # what of it is not, and why; none where all of it is
+    Column("made_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+    info={"is_made": True},  # of other tables: not copied, but made again
+)
+Index("texts_by_matter", texts.c.kind, texts.c.matter_id)
+_index_given(texts.c.digest, "texts_by_digest", texts.c.digest)
+_index_given(texts.c.unsearched, "texts_unsearched", texts.c.kind)
+
+searches = Table(  # searches that were saved, so that an export can name what it hands over
+    "searches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("case_id", _Id, ForeignKey("cases.id"), nullable=False),
+    Column("query", JSON, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("digest", String(64), nullable=False),  # of the list of what was found
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("login", Text, nullable=False),
+)
+Index("searches_by_case", searches.c.case_id)
+
+exports = Table(  # what was handed over for a case (E-1)
+    "exports",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("case_id", _Id, ForeignKey("cases.id"), nullable=False),
+    Column("asked", JSON, nullable=False),
+    Column("begun_at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("done_at", Double),
+    Column("payload", String(64)),  # SHA-256 of manifest-sha256.txt
+    Column("tags", String(64)),  # SHA-256 of tagmanifest-sha256.txt
+    Column("files", Integer),
+    Column("octets", BigInteger),
+)
+Index("exports_by_case", exports.c.case_id)
+
+control_numbers = Table(  # GK-000001: one a message or file in a case, the same in each of its exports
+    "control_numbers",
+    metadata,
+    Column("case_id", _Id, ForeignKey("cases.id"), primary_key=True),
+    Column("thing", String(80), primary_key=True),
+    Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 kept_reports = Table(  # compliance reports as they were made (RP-1)
     "kept_reports",
     metadata,

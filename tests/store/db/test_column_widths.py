@@ -37,6 +37,8 @@ from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
 from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.mailing_keys import KINDS
+from gatekeeper.store.texts import CONTENT, MARK
+from gatekeeper.store.texts import KINDS as TEXTS
 from gatekeeper.store.versions import IN_PART, version_of
 from tests.peers.gate import RULES, Gate
 
@@ -133,6 +135,11 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "cases.due": DAY,
         "kept_reports.agency": LONGEST_ID,
         "kept_reports.digest": SHA256,
+        "texts.kind": longest([*TEXTS, CONTENT, MARK]),
+        "searches.digest": SHA256,
+        "exports.payload": SHA256,
+        "exports.tags": SHA256,
+        "control_numbers.thing": f"M-{2**31 - 1}-{2**63 - 1}",
         "processes.name": process_name(monkeypatch),
         "processes.mode": longest([OBSERVE, ENFORCE]),
         "processes.rules": SHA256,

@@ -13,13 +13,17 @@ from gatekeeper.store import Database, Store, StoreError, StoreSetupError
 from gatekeeper.store.db.engine import NEWEST_SCHEMA, schema_version
 from gatekeeper.store.db.schema import metadata
 
+WORDS = "text_words"  # the index of words: a table of the database's own kind (store/texts.py)
 LEFT = "predecessor"  # a column with its index that this program does not know, and leaves to those before it
 
 
 def test_the_migrations_make_the_schema(store):
     with store.database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert [each for each in compare_metadata(context, metadata) if LEFT not in str(each)] == []
+        found = [
+            each for each in compare_metadata(context, metadata) if LEFT not in str(each) and WORDS not in str(each)
+        ]
+        assert found == []
 
 
 def test_the_newest_schema_is_the_last_migration():

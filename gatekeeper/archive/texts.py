@@ -1,0 +1,105 @@
+"""Read what is searched: the words of the ledger and of kept messages, and what of a message cannot be searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from gatekeeper.archive.words import subject_words, words_of
+from gatekeeper.message.preview import Contents, read_contents
+from gatekeeper.model import Mailbox
+from gatekeeper.store import Store, batches, texts
+from gatekeeper.store.texts import CONTENT, Made
+
+MOST_OCTETS = 25_000_000  # of a message that is read
+_MOST_WORDS = 1_000_000
+_AT_ONCE = 10  # messages in one transaction
+_MATTERS = 200
+_ENCRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
+TOO_LARGE, CUT, ENCRYPTED, FILE = (
+    "over the limit of 25 MB: nothing of its text was read",
+    "over a limit: its end was not read",
+    "encrypted",
+    "attachment: its name is searched, its text is not",
+)
+
+
+def catch_up(store: Store, most: int | None = None, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Read what is new since the last time; return the number of things that were read. Raises StoreError.
+
+    It is read and cut into words beside the writer, which only gets the words. Args: `most` steps, None for all;
+    `is_over` is asked before each message.
+    """
+    done = steps = 0
+    while (most is None or steps < most) and not is_over():
+        read = _read_matters(store) + _read_contents(store, is_over)
+        if not read:
+            break
+        done, steps = done + read, steps + 1
+    return done
+
+
+def _read_matters(store: Store) -> int:
+    found, mark = store.writer.read(partial(texts.unread_matters, now=store.now(), limit=_MATTERS))
+    if found or mark:
+        made = [_matter(store, kind, key) for kind, key in found]
+        store.call(partial(texts.write, made=made, now=store.now(), mark=mark))
+    return len(found) or bool(mark)
+
+
+def _matter(store: Store, kind: str, key: int) -> Made:
+    said = store.writer.read(partial(texts.matter_texts, kind=kind, key=key))
+    subject, others = said or ("", [])
+    return Made(kind, key, None, _words(subject, [subject, *others]) if said else None)
+
+
+def _read_contents(store: Store, is_over: Callable[[], bool]) -> int:
+    found = store.writer.read(partial(texts.unread_contents, limit=_AT_ONCE))
+    made = [_content(store, digest, size) for digest, size in found if not is_over()]
+    if made:
+        store.call(partial(texts.write, made=made, now=store.now()))
+    return len(made)
+
+
+def _content(store: Store, digest: bytes, size: int) -> Made:
+    if size > MOST_OCTETS:
+        return Made(CONTENT, None, digest, (), (), (("message", TOO_LARGE),))
+    return content_text(digest, store.writer.read(partial(batches.read_body, digest=digest)))
+
+
+def content_text(digest: bytes, octets: bytes) -> Made:
+    """Return what is searched of a message. Never raises, whatever the octets."""
+    contents = read_contents(octets)
+    facts = contents.facts
+    files = tuple(dict.fromkeys(each.name for each in contents.files if each.name))
+    people = (_named(box) for boxes in (facts.author, facts.sender, facts.to, facts.cc) for box in boxes)
+    shown = [facts.subject or "", *people, *files, *(each.text for each in contents.texts)]
+    words = _words(facts.subject or "", shown)
+    return Made(CONTENT, None, digest, words, tuple(map(_plain, files)), tuple(_unsearched(contents, len(words))))
+
+
+def _named(box: Mailbox) -> str:
+    return f"{box.name} {box.address}"
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _words(subject: str, shown: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of a thing: those of its subject, marked as such, then all of it."""
+    words = subject_words(subject)
+    for each in shown:
+        words += words_of(each)
+    return tuple(words[:_MOST_WORDS])
+
+
+def _unsearched(contents: Contents, words: int) -> Iterator[tuple[str, str]]:
+    """Yield what of a message cannot be found by its words, and why."""
+    facts = contents.facts
+    if words >= _MOST_WORDS or any(each.is_cut for each in contents.texts):
+        yield "text", CUT
+    if facts.defects:
+        yield "message", f"defective ({', '.join(facts.defects)}): mail programs may show another text"
+    for each in contents.files:
+        yield each.name or each.type, ENCRYPTED if each.type in _ENCRYPTED else FILE

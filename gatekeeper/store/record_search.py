@@ -1,0 +1,332 @@
+"""Which records a search finds: those of texts with the words, narrowed by who, when and in which state.
+
+What is found is a mailing, request, permit or suspension by its facts, or a kept message by its content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+)
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import BatchState
+from gatekeeper.store import matter_people
+from gatekeeper.store.db.hashing import Hash
+from gatekeeper.store.db.schema import (
+    audit_blocks,
+    audit_chains,
+    batches,
+    events,
+    mailing_people,
+    mailings,
+    permits,
+    requests,
+    suspensions,
+    texts,
+)
+from gatekeeper.store.filters import lists
+from gatekeeper.store.texts import CONTENT, IS_RECORD
+
+_AT_ONCE = 500
+LEDGER, HELD, MASS = "ledger", "held", "mass"
+
+
+@immutable
+class RecordFilters:
+    """What narrows a search; "" and None for anything."""
+
+    places: frozenset[str] = frozenset({LEDGER, HELD, MASS})
+    sender: str = ""
+    recipient: str = ""
+    recipient_hash: Hash = b""
+    person: str = ""
+    person_hash: Hash = b""
+    agency: str = ""
+    state: str = ""
+    rule: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+@immutable
+class Hit:
+    """Something found: by its facts, or a kept message of it by its content."""
+
+    place: str  # ledger, held, mass
+    kind: str  # mailing, request, permit, suspension
+    id: str
+    at: float
+    state: str
+    sender: str
+    subject: str
+    digest: str = ""  # of the message, where its content was found
+    batch: int | None = None  # the first that has this content
+    batches: int = 0
+    kept: bool = True  # its recipients are; else they are known by hashes
+
+
+@immutable
+class Unsearched:
+    """A part of a kept message that no search finds, and why."""
+
+    id: str
+    digest: str
+    part: str
+    why: str
+
+
+def find(
+    connection: Connection, ids: Collection[int] | None, sought: RecordFilters, limit: int | None
+) -> tuple[dict[str, int], list[Hit]]:
+    """Return how many there are by place and kind, and the newest.
+
+    Args: `ids` of texts; None for all; `limit` likewise.
+    """
+    counts: dict[str, int] = {}
+    hits: list[Hit] = []
+    for query, place in _queries(connection, ids, sought):
+        number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+        if number:
+            rows = connection.execute(query.order_by(query.selected_columns.at.desc()).limit(limit)).mappings()
+            found = [_hit(row, place) for row in rows]
+            name = found[0].kind if place == LEDGER else place
+            counts[name] = counts.get(name, 0) + int(number)
+            hits += found
+    return counts, sorted(hits, key=lambda hit: (-hit.at, hit.id, hit.digest))[:limit]
+
+
+def _hit(row: Any, place: str) -> Hit:
+    return Hit(
+        place=place,
+        kind=row["kind"],
+        id=f"{_LETTERS[row['kind']]}-{row['number']}",
+        at=row["at"],
+        state=row["state"],
+        sender=row["sender"] or "",
+        subject=row["subject"] or "",
+        digest=bytes(row["digest"]).hex() if row["digest"] else "",
+        batch=row["batch"],
+        batches=row["batches"],
+        kept=bool(row["kept"]),
+    )
+
+
+_LETTERS = {"mailing": "M", "request": "R", "permit": "P", "suspension": "S"}
+
+
+def _queries(
+    connection: Connection, ids: Collection[int] | None, sought: RecordFilters
+) -> Iterator[tuple[Select[Any], str]]:
+    if LEDGER in sought.places:
+        yield from ((query, LEDGER) for query in _of_ledger(connection, ids, sought))
+    for place in (HELD, MASS):
+        if place in sought.places:
+            yield _of_contents(connection, ids, sought, place), place
+    if LEDGER in sought.places:
+        yield _of_drafts(connection, ids, sought), LEDGER
+
+
+def _among(
+    connection: Connection, ids: Collection[int] | None, column: ColumnElement[int]
+) -> list[ColumnElement[bool]]:
+    """Return the condition that a text is one of these, of which there may be a hundred thousand."""
+    if ids is None:
+        return []
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(json.dumps(list(ids))).table_valued("value", name="wanted")
+        return [column.in_(select(each.c.value))]
+    return [column == func.any(cast(list(ids), ARRAY(BigInteger)))]
+
+
+# -- facts of the ledger -----------------------------------------------------------------------------------------
+
+
+def _of_ledger(connection: Connection, ids: Collection[int] | None, sought: RecordFilters) -> Iterator[Select[Any]]:
+    wanted = _among(connection, ids, texts.c.id)
+    chosen = [IS_RECORD, *_of_mailing(sought)]
+    yield _facts("mailing", mailings, mailings.c.changed_at, mailings.c.sender, mailings.c.subject, wanted, chosen)
+    if sought.recipient or sought.rule:
+        return
+    by = requests.c.requester
+    yield _facts("request", requests, requests.c.changed_at, by, requests.c.subject, wanted, _of_request(sought))
+    by = permits.c.given_by
+    yield _facts(
+        "permit", permits, permits.c.given_at, by, permits.c.subject, wanted, _of_given("permit", permits, sought)
+    )
+    named, chosen = suspensions.c.name, _of_given("suspension", suspensions, sought)
+    yield _facts("suspension", suspensions, suspensions.c.given_at, named, suspensions.c.reason, wanted, chosen)
+
+
+def _facts(
+    kind: str, table: Any, at: Any, sender: Any, subject: Any, wanted: Sequence[Any], chosen: Sequence[Any]
+) -> Select[Any]:
+    query = select(
+        literal(kind).label("kind"),
+        table.c.number,
+        at.label("at"),
+        table.c.state,
+        sender.label("sender"),
+        subject.label("subject"),
+        null().label("digest"),
+        null().label("batch"),
+        literal(0).label("batches"),
+        _is_kept() if kind == "mailing" else literal(1).label("kept"),
+    )
+    read = (texts.c.kind == kind) & (texts.c.matter_id == table.c.id)
+    return query.select_from(texts).join(table, read).where(*wanted, *chosen)
+
+
+def _is_kept() -> ColumnElement[Any]:
+    return exists().where(batches.c.mailing_id == mailings.c.id, batches.c.state != BatchState.STORING).label("kept")
+
+
+def _of_mailing(sought: RecordFilters) -> list[ColumnElement[bool]]:
+    chosen: list[ColumnElement[bool]] = []
+    key = mailings.c.id
+    if sought.sender:
+        chosen.append(or_(mailings.c.sender == sought.sender, _is_own(key, sought.sender)))
+    if sought.recipient:
+        chosen.append(_reaches(sought.recipient_hash))
+    if sought.person:
+        own = or_(mailings.c.sender == sought.person, _is_own(key, sought.person))
+        chosen.append(or_(own, _reaches(sought.person_hash), _did(events.c.mailing_id == key, sought.person)))
+    chosen += [mailings.c.agency == sought.agency] if sought.agency else []
+    chosen += [mailings.c.state == sought.state] if sought.state else []
+    chosen += [lists(mailings.c.reasons, sought.rule, "rule")] if sought.rule else []
+    return chosen + _within(sought, mailings.c.started_at, mailings.c.changed_at)
+
+
+def _is_own(key: ColumnElement[int], address: str) -> ColumnElement[bool]:
+    return key.in_(matter_people.keys_of(matter_people.MAILING, address, matter_people.OWN))
+
+
+def _reaches(person: Hash) -> ColumnElement[bool]:
+    return exists().where(mailing_people.c.mailing_id == mailings.c.id, mailing_people.c.person == person)
+
+
+def _did(about: ColumnElement[bool], person: str) -> ColumnElement[bool]:
+    return exists().where(about, events.c.by == person)
+
+
+def _within(sought: RecordFilters, first: ColumnElement[Any], last: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    chosen = [] if sought.since is None else [last >= sought.since]
+    return chosen + ([] if sought.until is None else [first <= sought.until])
+
+
+def _of_request(sought: RecordFilters) -> list[ColumnElement[bool]]:
+    chosen = _within(sought, requests.c.submitted_at, requests.c.changed_at)
+    if sought.sender:
+        chosen.append(or_(requests.c.requester == sought.sender, lists(requests.c.senders, sought.sender)))
+    if sought.person:
+        named = lists(requests.c.senders, sought.person)
+        did = _did(events.c.request_id == requests.c.id, sought.person)
+        chosen.append(or_(requests.c.requester == sought.person, named, did))
+    chosen += [requests.c.agency == sought.agency] if sought.agency else []
+    return chosen + ([requests.c.state == sought.state] if sought.state else [])
+
+
+def _of_given(kind: str, table: Any, sought: RecordFilters) -> list[ColumnElement[bool]]:
+    """Return the conditions of permits or suspensions; those of one agency or sender are not told apart here."""
+    chosen = _within(sought, table.c.given_at, table.c.given_at)
+    if sought.person:
+        did = _did(events.c[f"{kind}_id"] == table.c.id, sought.person)
+        named = [table.c.name == sought.person] if kind == "suspension" else []
+        chosen.append(or_(table.c.given_by == sought.person, did, *named))
+    if sought.sender or sought.agency:
+        name = sought.sender or sought.agency
+        chosen.append(table.c.name == name if kind == "suspension" else literal(False))
+    return chosen + ([table.c.state == sought.state] if sought.state else [])
+
+
+# -- kept messages -----------------------------------------------------------------------------------------------
+
+
+def _of_contents(connection: Connection, ids: Collection[int] | None, sought: RecordFilters, place: str) -> Select[Any]:
+    held = mailings.c.held_at.is_not(None)
+    query = select(
+        literal("mailing").label("kind"),
+        mailings.c.number,
+        func.min(batches.c.received_at).label("at"),
+        mailings.c.state,
+        mailings.c.sender,
+        mailings.c.subject,
+        texts.c.digest,
+        func.min(batches.c.id).label("batch"),
+        func.count().label("batches"),
+        literal(1).label("kept"),
+    )
+    query = query.select_from(texts).join(batches, batches.c.body == texts.c.digest)
+    query = query.join(mailings, mailings.c.id == batches.c.mailing_id)
+    chosen = [IS_RECORD, held if place == HELD else ~held, batches.c.state != BatchState.STORING]
+    of_kind = texts.c.kind == CONTENT
+    query = query.where(of_kind, *_among(connection, ids, texts.c.id), *chosen, *_of_mailing(sought))
+    columns = ("number", "state", "sender", "subject")
+    return query.group_by(texts.c.id, texts.c.digest, mailings.c.id, *(mailings.c[name] for name in columns))
+
+
+def _of_drafts(connection: Connection, ids: Collection[int] | None, sought: RecordFilters) -> Select[Any]:
+    """Select the messages that requests are bound to."""
+    query = select(
+        literal("request").label("kind"),
+        requests.c.number,
+        requests.c.changed_at.label("at"),
+        requests.c.state,
+        requests.c.requester.label("sender"),
+        requests.c.subject,
+        texts.c.digest,
+        null().label("batch"),
+        literal(0).label("batches"),
+        literal(1).label("kept"),
+    )
+    query = query.select_from(texts).join(requests, requests.c.body == texts.c.digest)
+    nobody = [literal(False)] if sought.recipient or sought.rule else []
+    return query.where(texts.c.kind == CONTENT, *_among(connection, ids, texts.c.id), *_of_request(sought), *nobody)
+
+
+def unsearched(connection: Connection, sought: RecordFilters, limit: int) -> tuple[int, list[Unsearched]]:
+    """Return how many kept messages have parts that no search finds, and the parts of up to `limit` of them."""
+    number, parts = 0, []
+    for place in sorted(sought.places & {HELD, MASS}):
+        query = _of_contents(connection, None, sought, place).where(texts.c.unsearched.is_not(None))
+        number += int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+        query = query.add_columns(texts.c.unsearched).order_by(mailings.c.number, texts.c.id).limit(limit)
+        parts += [each for row in connection.execute(query).mappings() for each in _parts(row)]
+    return number, parts
+
+
+def _parts(row: Any) -> Iterator[Unsearched]:
+    for part, why in row["unsearched"]:
+        yield Unsearched(f"M-{row['number']}", bytes(row["digest"]).hex(), part, why)
+
+
+def unsearched_of(connection: Connection, digests: Collection[bytes]) -> dict[str, list[tuple[str, str]]]:
+    """Return what of these messages no search finds, and why, by the digest of the message."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    wanted = list(digests)
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = texts.c.digest.in_(wanted[start : start + _AT_ONCE])
+        for row in connection.execute(select(texts).where(some, texts.c.unsearched.is_not(None))).mappings():
+            found[bytes(row["digest"]).hex()] = [(part, why) for part, why in row["unsearched"]]
+    return found
+
+
+def aged_out(connection: Connection) -> tuple[int, float | None]:
+    """Return how many recorded decisions and acts are gone, and when the first began that are there."""
+    gone = connection.execute(select(func.sum(audit_chains.c.aged_out))).scalar()
+    return int(gone or 0), connection.execute(select(func.min(audit_blocks.c.first_at))).scalar()

@@ -1,0 +1,1 @@
+"""Records: searched, and handed over."""

@@ -1,0 +1,122 @@
+"""A bag as it is written: whole or to be gone on with, and nothing in it that its manifests do not name."""
+
+from __future__ import annotations
+
+import mailbox
+import re
+from datetime import UTC, datetime
+from zipfile import ZipFile
+
+import pytest
+
+from gatekeeper.archive import bag_check
+from gatekeeper.archive.bag import Bag, BagError, zipped
+from gatekeeper.archive.mbox import mbox_entry
+from gatekeeper.archive.signing import problem_of_timestamp, timestamp_request
+
+INFO = {"Source-Organization": "A\nB", "External-Identifier": "E-1"}
+
+
+def write(folder, files, about="x"):
+    bag = Bag.begin(folder, lambda: {"export": "E-1"}, about)
+    for path, chunks in files.items():
+        bag.add(path, lambda chunks=chunks: chunks)
+    bag.tag("README.txt", "how to check\n")
+    digests = bag.finish(INFO)
+    bag.close()
+    return digests
+
+
+def test_a_bag_is_whole_and_anything_changed_added_or_removed_is_named(tmp_path):
+    write(tmp_path / "bag", {"data/a.eml": [b"one", b"two"], "data/b/%\n.eml": [b"x"], "data/empty": []})
+    assert list(bag_check.problems_of(tmp_path / "bag")) == []
+    assert (tmp_path / "bag" / "data" / "a.eml").stat().st_mode & 0o077 == 0
+    assert bag_check.info_of(tmp_path / "bag")["Payload-Oxum"] == "7.3"
+    assert (tmp_path / "bag" / "manifest-sha256.txt").read_text().splitlines()[1].endswith("  data/b/%25%0A.eml")
+    for path, change, told in (
+        ("data/a.eml", b"onetwO", "data/a.eml: it is not what its sha256 says"),
+        ("README.txt", b"trust me\n", "README.txt: it is not what"),
+        ("data/new.eml", b"", "data/new.eml: manifest-sha256.txt does not have it"),
+        ("data/empty", None, "data/empty: it is missing"),
+        ("bag-info.txt", None, "bag-info.txt: it is missing"),
+    ):
+        changed = tmp_path / "changed"
+        write(changed, {"data/a.eml": [b"onetwo"], "data/empty": []})
+        (changed / path).unlink() if change is None else (changed / path).write_bytes(change)
+        assert any(problem.startswith(told) for problem in bag_check.problems_of(changed)), told
+        for each in sorted(changed.rglob("*"), reverse=True):
+            each.rmdir() if each.is_dir() else each.unlink()
+        changed.rmdir()
+
+
+def test_a_manifest_that_leads_out_of_the_bag_is_refused(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    write(tmp_path / "bag", {"data/a": [b"x"]})
+    manifest = tmp_path / "bag" / "manifest-sha256.txt"
+    manifest.write_text(manifest.read_text().replace("data/a", "../secret"))
+    assert "../secret: it is missing" in list(bag_check.problems_of(tmp_path / "bag"))
+
+
+def test_the_same_files_have_the_same_payload_manifest(tmp_path):
+    files = {"data/a.eml": [b"one"], "data/b.eml": [b"two"]}
+    first, _ = write(tmp_path / "first", files)
+    second, _ = write(tmp_path / "second", files)
+    assert first.sha256 == second.sha256
+
+
+def test_a_bag_goes_on_where_it_was_left(tmp_path, monkeypatch):
+    """Killed after each file, and in the middle of one: nothing is lost, nothing half, nothing written twice."""
+    files = {f"data/{number}.eml": [f"{number}".encode()] * 3 for number in range(5)}
+    whole, _ = write(tmp_path / "whole", files)
+    written = []
+    for number in range(1, 6):
+        bag = Bag.begin(tmp_path / "bag", lambda: {"export": "E-1"}, "x")
+        for path, chunks in list(files.items())[:number]:
+            bag.add(path, lambda path=path, chunks=chunks: written.append(path) or chunks)
+        (tmp_path / "bag" / "data" / f"{number}.eml.part").write_bytes(b"half")
+        with (tmp_path / "bag" / ".unfinished").open("ab") as journal:
+            journal.write(b'{"path": "data/half')
+        (tmp_path / "bag" / ".unfinished").write_bytes((tmp_path / "bag" / ".unfinished").read_bytes()[:-19])
+    assert written == list(files)
+    digests = write(tmp_path / "bag", files)
+    assert digests[0].sha256 == whole.sha256 and list(bag_check.problems_of(tmp_path / "bag")) == []
+    assert not list((tmp_path / "bag").rglob("*.part")), "what was half is gone"
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(BagError, match="is there already"):
+        Bag.begin(tmp_path / "mine", dict, "x")
+    Bag.begin(tmp_path / "begun", dict, "x")
+    with pytest.raises(BagError, match="begun for something else"):
+        Bag.begin(tmp_path / "begun", dict, "y")
+
+
+def test_a_zip_has_the_folder_and_is_always_the_same(tmp_path):
+    write(tmp_path / "bag", {"data/a.eml": [b"one"]})
+    for name in ("first.zip", "second.zip"):
+        zipped(tmp_path / "bag", tmp_path / name)
+    with ZipFile(tmp_path / "first.zip") as archive:
+        assert archive.read("first/data/a.eml") == b"one" and archive.testzip() is None
+    sizes = {(tmp_path / name).stat().st_size for name in ("first.zip",)}
+    assert sizes and (tmp_path / "second.zip").stat().st_mode & 0o077 == 0
+
+
+def test_an_mbox_gives_back_every_message(tmp_path):
+    """mboxrd: what begins with From, quoted or not, comes back as it was, wherever chunks are cut."""
+    message = b"From: a@b.example\r\nSubject: x\r\n\r\nFrom here\r\n>From there\r\n>>From\r\nFromage\r\nend"
+    for size in (1, 3, 7, 1000):
+        chunks = [message[at : at + size] for at in range(0, len(message), size)]
+        path = tmp_path / f"{size}.mbox"
+        path.write_bytes(b"".join([*mbox_entry("a b@c.example", datetime(2026, 11, 23, tzinfo=UTC), chunks)] * 2))
+        box = mailbox.mbox(path)
+        assert len(box) == 2
+        text = re.sub(rb"(?m)^>(>*From )", rb"\1", bytes(box[0].get_payload().encode()))
+        assert text.rstrip() == b"From here\n>From there\n>>From\nFromage\nend"
+
+
+def test_a_request_for_a_timestamp_is_of_that_digest_and_each_another():
+    first, second = (timestamp_request(b"d" * 32) for _ in range(2))
+    assert b"d" * 32 in first and first != second
+    assert "expected the answer" in problem_of_timestamp(b"nonsense", b"d" * 32)
+    assert "expected the answer" in problem_of_timestamp(b"", b"d" * 32)

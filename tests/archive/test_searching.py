@@ -1,0 +1,201 @@
+"""Records are found by words and people for a case (D2), with what was not searched; every search is an act (D4)."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import partial
+from hashlib import sha256
+
+import pytest
+
+from gatekeeper.api.searching import found_document
+from gatekeeper.archive import texts as reading
+from gatekeeper.archive.query import read_query
+from gatekeeper.archive.texts import ENCRYPTED, FILE, content_text
+from gatekeeper.audit.history import History
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
+from gatekeeper.ledger.searching import SearchWanted
+from gatekeeper.store import cleanup, texts
+from tests.archive.scene import AUDITOR, RECORDS, RecordsScene
+from tests.ledger.scene import CIO, SENDER
+from tests.store.arrivals import people
+
+
+@pytest.fixture
+async def scene(store, tmp_path):
+    made = RecordsScene(store, tmp_path)
+    await made.a_day()
+    made.open_case()
+    return made
+
+
+def search(scene, query="", by=RECORDS, save=False, limit=100, **more):
+    return scene.service.search(1, SearchWanted(query=query, **more), by, limit, save=save)
+
+
+def places(found):
+    return sorted({(hit.id, hit.place) for hit in found.hits})
+
+
+async def test_records_are_found_by_words_of_facts_and_of_content(scene):
+    """Clauses C1 and D2."""
+    assert places(search(scene, "enrolment")) == [("M-1", "held"), ("M-1", "ledger"), ("P-1", "ledger")]
+    assert places(search(scene, "burgerversammlung")) == [("M-1", "held")], "HTML, its charset, case and accents"
+    assert places(search(scene, '"plan comparison"')) == [("M-1", "held")], "across the tags of HTML"
+    assert places(search(scene, '"goes to all"')) == [("M-1", "ledger"), ("P-1", "ledger")], "why it was approved"
+    assert places(search(scene, "compares fair")) == [("R-1", "ledger")], "what was asked for, and why"
+    assert places(search(scene, "plan -compares")) == [("M-1", "held")]
+    assert places(search(scene, "advertis*")) == [("M-3", "ledger")]
+    assert places(search(scene, "works")) == [("M-2", "ledger")], "what passed without a stop is there by its facts"
+
+
+async def test_of_ordinary_mail_nothing_is_searched_or_kept_for_it(scene, store):
+    """Clause D4 and promise 5: neither its words, nor that of mail which was gathered and passed."""
+    assert search(scene, "secret OR recipe OR lunch").total == 0
+    with store.database.engine.connect() as connection:
+        kinds = [row.kind for row in connection.execute(texts.texts.select())]
+    assert sorted(kinds) == sorted(["content"] * 2 + ["mailing"] * 3 + ["mark", "permit", "request"])
+
+
+async def test_counts_come_first_and_content_is_opened_at_a_second_step(scene):
+    found = search(scene, "enrolment", limit=1)
+    assert (found.total, found.counts, len(found.hits)) == (3, {"mailing": 1, "permit": 1, "held": 1}, 1)
+    document = json.dumps(found_document(search(scene, "plan")))
+    assert "versammlung" not in document.lower() and "please" not in document
+
+
+async def test_people_and_facts_narrow_a_search(scene):
+    """Clause D2: by person, subject, time."""
+    own = [("M-1", "held"), ("M-1", "ledger"), ("M-2", "ledger"), ("R-1", "ledger")]
+    assert places(search(scene, sender=SENDER)) == own
+    assert places(search(scene, subject="for SALE")) == [("M-3", "held"), ("M-3", "ledger")]
+    assert places(search(scene, file="*.PDF")) == [("M-1", "held")]
+    assert places(search(scene, state="denied", places=("ledger",))) == [("M-3", "ledger")]
+    assert places(search(scene, rule="approval", places=("ledger",))) == [("M-1", "ledger"), ("M-3", "ledger")]
+    decided = [("M-1", "ledger"), ("M-3", "ledger"), ("P-1", "ledger")]
+    assert places(search(scene, person=CIO, places=("ledger",))) == decided
+    assert places(search(scene, since=scene.now - 30, places=("held", "mass"))) == [("M-3", "held")]
+    assert search(scene, until=scene.now - 1e6).total == 0
+    assert {hit.id for hit in search(scene, agency="DOA", places=("ledger",)).hits} >= {"M-1", "M-2", "M-3", "R-1"}
+
+
+async def test_a_recipient_is_found_in_what_is_kept_and_by_hash_in_what_passed(scene):
+    """Clause D2: "reached, by its hash; no list is kept"."""
+    (address, *_) = people(1)
+    hits = search(scene, recipient=address.upper(), places=("ledger",)).hits
+    assert {hit.id: hit.kept for hit in hits} == {"M-1": True, "M-2": False, "M-3": True}
+    assert search(scene, recipient="nobody@doa.example.gov").total == 0
+
+
+async def test_every_answer_says_what_it_does_not_cover(scene):
+    """Clause C1: ordinary mail is not archived here, and a search says so; what could not be read, by item."""
+    scope = search(scene, "enrolment").scope
+    assert "ordinary mail is not archived here" in scope.not_here[0]
+    assert scope.unsearched_messages == 1
+    ((id, part, why),) = [(each.id, each.part, each.why) for each in scope.unsearched]
+    assert (id, part, why) == ("M-1", "Plan 2026.pdf", FILE)
+    assert search(scene, "enrolment", places=("mass",)).scope.unsearched == ()
+    assert scope.read_as == "enrolment" and scope.asked == {"query": "enrolment", "places": ["ledger", "held", "mass"]}
+
+
+async def test_what_cannot_be_searched_is_named_with_the_reason():
+    sealed = (
+        b"From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; name=smime.p7m\r\n\r\nx\r\n"
+    )
+    assert [why for _, why in content_text(b"", sealed).unsearched] == [ENCRYPTED]
+    torn = b"From: a@b.example\r\nSubject: x\r\nSubject: y\r\n\r\nx\r\n"
+    ((part, why),) = content_text(b"", torn).unsearched
+    assert part == "message" and why.startswith("defective (") and "duplicate-subject" in why
+
+
+async def test_who_may_search_and_that_every_search_is_an_act(scene, store):
+    """Clause D4: who searched, for what and for which case, before they saw the answer."""
+    for by in (CIO, SENDER, "stranger@example.gov"):
+        with pytest.raises(NotAllowed):
+            search(scene, "enrolment", by=by)
+    search(scene, "enrolment", by=AUDITOR)
+    saved = search(scene, "sale", save=True)
+    assert saved.number == 1
+    acts = [act for act in History(store, 0, 1e12).acts() if act["act"] == "searched"]
+    assert [(act["by"], act["case_id"]["number"], act["details"]["asked"]["query"]) for act in acts] == [
+        (AUDITOR, 1, "enrolment"),
+        (RECORDS, 1, "sale"),
+    ]
+    assert acts[1]["details"]["digest"] == saved.digest and acts[1]["text"].startswith("search 1: sale")
+    assert [event.act for event in scene.service.show_case(1, RECORDS).events] == [
+        "case opened",
+        "searched",
+        "searched",
+    ]
+    looked = search(scene, "enrolment", places=("access",), person=AUDITOR)
+    assert [(hit.id, hit.place) for hit in looked.hits] == [("C-1", "access")]
+
+
+async def test_a_search_needs_a_case_that_is_open_and_words_that_can_be_read(scene):
+    with pytest.raises(LedgerError, match="the search cannot be read"):
+        search(scene, '"open')
+    with pytest.raises(LedgerError, match="expected some of ledger, held"):
+        search(scene, "x", places=("attic",))
+    with pytest.raises(NotFound):
+        scene.service.search(7, SearchWanted("x"), RECORDS)
+    scene.service.close_case(1, RECORDS)
+    with pytest.raises(LedgerError, match="closed"):
+        search(scene, "x")
+
+
+async def test_decisions_are_searched_where_that_is_asked_for(scene):
+    found = search(scene, "enrolment", places=("decisions",))
+    assert [(hit.id, hit.state) for hit in found.hits] == [("M-1", "hold")]
+    assert search(scene, rule="approval", places=("decisions",)).counts == {"decisions": 2}
+
+
+async def test_what_changes_is_found_as_it_is_and_what_is_removed_no_more(scene, store):
+    search(scene, "enrolment")
+    scene.now += 60
+    scene.service.suspend("sender", SENDER, CIO, "Zebra crossing", date(2026, 12, 31))
+    assert places(search(scene, "zebra")) == [("S-1", "ledger")]
+    reading.catch_up(store)
+    assert reading.catch_up(store) == 0, "nothing is read twice"
+    digest = sha256(b"").digest()
+    assert store.call(partial(texts.forget_contents, digests=[digest])) == 0
+    with store.database.engine.begin() as connection:
+        for table in ("jobs", "batch_recipients", "batches"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    store.call(partial(cleanup.forget_bodies, before=scene.now + 1e6))
+    assert search(scene, "burgerversammlung").total == 0
+    assert store.writer.read(lambda c: texts.ids_with(c, ["burgerversammlung"])) == set(), "its words are gone"
+
+
+# -- charsets ----------------------------------------------------------------------------------------------------
+
+_LATIN, _EAST, _CYRILLIC, _GREEK = "Bürgermeister café", "Őrség Łódź", "Собрание жильцов", "Συνέλευση πολιτών"
+CHARSETS = {
+    **dict.fromkeys(("utf-8", "utf-7", "utf-16", "utf-32", "iso-8859-1", "iso-8859-15", "windows-1252"), _LATIN),
+    **dict.fromkeys(("iso-8859-3", "iso-8859-4", "iso-8859-9", "iso-8859-10", "iso-8859-14", "cp437"), "Bürgermeister"),
+    **dict.fromkeys(("cp850", "windows-1254", "windows-1257", "windows-1258", "iso-8859-13"), "Bürgermeister"),
+    **dict.fromkeys(("iso-8859-2", "iso-8859-16", "windows-1250", "cp852"), _EAST),
+    **dict.fromkeys(("koi8-r", "koi8-u", "windows-1251", "iso-8859-5", "cp866", "mac-cyrillic", "ptcp154"), _CYRILLIC),
+    **dict.fromkeys(("iso-8859-7", "windows-1253", "mac-greek"), _GREEK),
+    **dict.fromkeys(("iso-8859-8", "windows-1255"), "ישיבת מועצה"),
+    **dict.fromkeys(("iso-8859-6", "windows-1256"), "اجتماع المجلس"),
+    **dict.fromkeys(("iso-2022-jp", "euc-jp", "shift_jis"), "会議の記録"),
+    **dict.fromkeys(("gb2312", "gbk", "gb18030"), "会议记录"),
+    **dict.fromkeys(("big5", "big5-hkscs"), "會議記錄"),
+    **dict.fromkeys(("euc-kr", "iso-2022-kr"), "회의 기록"),
+    "tis-620": "การประชุม",
+}
+
+
+def test_a_message_is_found_whatever_its_charset_in_headers_parts_and_nested_messages():
+    """Clause D2: forty charsets, each in a subject, in a text, in HTML and in a message within."""
+    assert len(CHARSETS) >= 40
+    for charset, words in CHARSETS.items():
+        body = words.encode(charset)
+        inner = f"From: a@b.example\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode() + body + b"\r\n"
+        message = b"From: a@b.example\r\nMIME-Version: 1.0\r\n" + b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        message += b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--b--\r\n"
+        query = read_query(f'"{words.upper()}"')
+        assert query.matches(list(content_text(b"", message).words)), charset
+        flat = f"From: a@b.example\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode() + body + b"\r\n"
+        assert query.matches(list(content_text(b"", flat).words)), charset
