@@ -14,6 +14,7 @@ from gatekeeper.ledger.mailing_cases import MailingCopy
 from gatekeeper.ledger.searching import Found, SearchWanted
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import Connection, Store, audit_chain, batch_views, exports, record_export, searches, views
+from gatekeeper.store import cases as stored_cases
 from gatekeeper.store.audit_chain import LocatedLine
 from gatekeeper.store.db.hashing import named_secret
 from gatekeeper.store.exports import ExportView
@@ -21,6 +22,8 @@ from gatekeeper.store.views import EventView
 
 __all__ = ["EventView", "ExportPlan", "ExportView", "LocatedLine"]
 _SIGNING = "signing"
+# Of the case's timeline; whoever gets an export is told of no hold.
+_OF_CUSTODY = ("case opened", "case closed", "searched", "export begun", "exported", "handed over", "timestamped")
 
 
 @immutable
@@ -55,6 +58,14 @@ def wanted_of_search(ctx: VerbContext, number: int) -> SearchWanted:
         name: tuple(value) if isinstance(value, list) else value for name, value in saved.query.items()
     }
     return SearchWanted(**asked)
+
+
+def wanted_of_case(ctx: VerbContext, number: int) -> SearchWanted:
+    """Return the search for the mailings that were added to a case. Raises NotFound, LedgerError for none."""
+    items = stored_cases.items_of(ctx.connection, cases.find(ctx, number))
+    if not items:
+        raise LedgerError(f"C-{number} has no mailings of its own: expected words to look for, or a saved search")
+    return SearchWanted(mailings=tuple(map(_number, items)))
 
 
 def begin(ctx: VerbContext, case: int, asked: Mapping[str, Any]) -> ExportView:
@@ -134,7 +145,8 @@ def control_numbers(ctx: VerbContext, export: ExportView, things: Iterable[str])
 
 def custody(ctx: VerbContext, planned: ExportPlan) -> list[tuple[str, EventView]]:
     """Return what stands on the case's timeline, and who read, took or exported the mailings, oldest first."""
-    found = [(planned.export.case, each) for each in views.events_of(ctx.connection, case=planned.export.case_key)]
+    own = views.events_of(ctx.connection, case=planned.export.case_key)
+    found = [(planned.export.case, each) for each in own if each.act in _OF_CUSTODY]
     for number, key in planned.keys.items():
         told = views.timeline(ctx.connection, key)
         found += [(f"M-{number}", each) for each in told if each.act in ("read", "downloaded", "exported")]

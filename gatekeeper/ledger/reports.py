@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import field
 from functools import partial
+from typing import Any
 
 from gatekeeper.audit.compliance import Compliance
 from gatekeeper.audit.history import History
-from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, act_of, holds
+from gatekeeper.ledger.due import ClassDue, all_due
 from gatekeeper.ledger.sight import sees_all
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState
+from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.rules import Ruleset
 from gatekeeper.store import Store, kept_reports, modes, report_facts, views
 from gatekeeper.store.events import Act
 from gatekeeper.store.kept_reports import KeptReport
 from gatekeeper.store.modes import ModeChange
-from gatekeeper.store.report_facts import Decided, DomainAnswers, InForce, Integrity, Period, ReportedMailing
+from gatekeeper.store.report_facts import (
+    Decided,
+    DomainAnswers,
+    InForce,
+    Integrity,
+    Period,
+    RecordsUsed,
+    ReportedMailing,
+)
 from gatekeeper.store.views import Emergency, MailingStatus
 
 __all__ = ["KeptReport", "Period", "Report", "ReportPart", "allowed", "compute", "find_kept", "keep", "size_of"]
@@ -54,6 +65,8 @@ class Report:
     emergencies: tuple[Emergency, ...]  # whose review is open
     observing: tuple[ModeChange, ...]
     integrity: Integrity
+    used: RecordsUsed | None = None  # of all agencies; None in a report of one
+    due: tuple[ClassDue, ...] = ()
 
     @property
     def agency(self) -> str | None:
@@ -78,7 +91,7 @@ def allowed(ruleset: Ruleset, by: str, agency: str | None) -> str | None:
     """
     if agency is not None and agency not in ruleset.agencies:
         raise NotFound(f"{agency}: no such agency in the rules in force")
-    if not by or sees_all(ruleset, by):
+    if not by or sees_all(ruleset, by) or holds(ruleset, by, "records"):
         return agency
     person = ruleset.people.get(by)
     own = (person.of or tuple(ruleset.agencies)) if person and "requester" in person.roles else ()
@@ -107,7 +120,17 @@ def compute(
         ),
         observing=tuple(read(partial(modes.changes_since, since=period.since))),
         integrity=read(report_facts.integrity),
+        **_records(store, ruleset, period),
     )
+
+
+def _records(store: Store, ruleset: Ruleset, period: Period) -> dict[str, Any]:
+    """Return what is due, preserved and was handed over; nothing of it in a report of one agency."""
+    if period.agency is not None:
+        return {}
+    act = act_of("", "", store.now())
+    due = store.writer.read(lambda connection: all_due(VerbContext(connection, Letterhead(ruleset, ""), act)))
+    return {"used": store.writer.read(partial(report_facts.records_used, period=period)), "due": tuple(due)}
 
 
 def _part(store: Store, ruleset: Ruleset, period: Period, on_read: Callable[[int], None]) -> ReportPart:
@@ -139,7 +162,8 @@ def find_kept(store: Store, ruleset: Ruleset, number: int, by: str) -> KeptRepor
     found = store.writer.read(partial(kept_reports.find, number=number))
     if found is None:
         raise NotFound(f"RP-{number}: no such report")
-    if by and not sees_all(ruleset, by) and (found.agency is None or allowed(ruleset, by, found.agency) is None):
+    is_own = by and not (sees_all(ruleset, by) or holds(ruleset, by, "records"))
+    if is_own and (found.agency is None or allowed(ruleset, by, found.agency) is None):
         raise NotAllowed(f"{found.id}: {by} may not see it")
     if not found.is_whole:
         raise LedgerError(f"{found.id} is not what was kept: its digest was {found.digest}")

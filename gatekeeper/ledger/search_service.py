@@ -39,6 +39,11 @@ class SearchService(LookingService):
         """Return what a saved search looked for; raises NotFound."""
         return self._see(exporting.wanted_of_search, number, by=by)
 
+    def wanted_of_case(self, number: int, by: str) -> SearchWanted:
+        """Return the search for the mailings that were added to a case. Raises NotFound, NotAllowed, LedgerError."""
+        self._see(cases.check_sees_records, by=by)
+        return self._see(exporting.wanted_of_case, number, by=by)
+
     def begin_export(self, case: int, asked: Mapping[str, Any], by: str) -> ExportView:
         """Begin an export for a case, which its timeline and the chain of acts note first. Raises as `search`."""
         return self._do(exporting.begin, case, asked, by=by)

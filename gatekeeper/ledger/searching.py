@@ -54,6 +54,7 @@ class SearchWanted:
     rule: str = ""
     since: float | None = None
     until: float | None = None
+    mailings: tuple[int, ...] = ()  # only these
 
     def as_asked(self) -> dict[str, Any]:
         """Return what was asked for, as it is noted."""

@@ -62,6 +62,7 @@ class RecordFilters:
     rule: str = ""
     since: float | None = None
     until: float | None = None
+    mailings: tuple[int, ...] = ()
 
 
 @immutable
@@ -161,7 +162,7 @@ def _of_ledger(connection: Connection, ids: Collection[int] | None, sought: Reco
     wanted = _among(connection, ids, texts.c.id)
     chosen = [IS_RECORD, *_of_mailing(sought)]
     yield _facts("mailing", mailings, mailings.c.changed_at, mailings.c.sender, mailings.c.subject, wanted, chosen)
-    if sought.recipient or sought.rule:
+    if sought.recipient or sought.rule or sought.mailings:
         return
     by = requests.c.requester
     yield _facts("request", requests, requests.c.changed_at, by, requests.c.subject, wanted, _of_request(sought))
@@ -209,6 +210,7 @@ def _of_mailing(sought: RecordFilters) -> list[ColumnElement[bool]]:
     chosen += [mailings.c.agency == sought.agency] if sought.agency else []
     chosen += [mailings.c.state == sought.state] if sought.state else []
     chosen += [lists(mailings.c.reasons, sought.rule, "rule")] if sought.rule else []
+    chosen += [mailings.c.number.in_(sought.mailings)] if sought.mailings else []
     return chosen + _within(sought, mailings.c.started_at, mailings.c.changed_at)
 
 
@@ -295,7 +297,7 @@ def _of_drafts(connection: Connection, ids: Collection[int] | None, sought: Reco
         literal(1).label("kept"),
     )
     query = query.select_from(texts).join(requests, requests.c.body == texts.c.digest)
-    nobody = [literal(False)] if sought.recipient or sought.rule else []
+    nobody = [literal(False)] if sought.recipient or sought.rule or sought.mailings else []
     return query.where(texts.c.kind == CONTENT, *_among(connection, ids, texts.c.id), *_of_request(sought), *nobody)
 
 

@@ -8,17 +8,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import BatchState, CaseState, PreserveState
 from gatekeeper.store import audit_rows, audit_verify
 from gatekeeper.store.db.schema import (
     IS_MASS,
     audit_blocks,
     batch_recipients,
     batches,
+    cases,
     events,
     mailings,
     permit_scopes,
     permits,
+    preserves,
     requests,
     suspensions,
 )
@@ -104,6 +106,28 @@ class Integrity:
     records: int
     problems: tuple[str, ...]
     recorded_from: float | None
+
+
+@immutable
+class RecordsUsed:
+    """What records were used for: open cases and holds that people know of, and what was done in the period."""
+
+    cases: int
+    holds: int
+    searches: int
+    exports: int
+
+
+def records_used(connection: Connection, period: Period) -> RecordsUsed:
+    """Count what records were used for. Silent holds are known to nobody who reads a report."""
+    done = (period.covers(events.c.at), events.c.case_id.is_not(None))
+    told = (preserves.c.state == PreserveState.IN_FORCE, ~preserves.c.silent)
+    return RecordsUsed(
+        cases=_count(connection, cases, [cases.c.state == CaseState.OPEN]),
+        holds=_count(connection, preserves, told),
+        searches=_count(connection, events, [*done, events.c.act == "searched"]),
+        exports=_count(connection, events, [*done, events.c.act == "exported"]),
+    )
 
 
 def reported_mailings(connection: Connection, period: Period) -> list[ReportedMailing]:

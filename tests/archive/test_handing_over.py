@@ -301,11 +301,20 @@ def test_only_a_records_officer_exports_and_every_step_is_an_act(folder, bag):
     assert run(folder, "verify").exit_code == 0
 
 
+def test_without_words_it_is_the_mailings_of_the_case(folder):
+    words = ("export", "--by", RECORDS, "--case", "C-1", "--to", folder / "own")
+    assert "has no mailings of its own" in run(folder, *words, check=False).stderr and not (folder / "own").exists()
+    run(folder, "case", "add", "C-1", "M-3", "--by", RECORDS)
+    run(folder, *words)
+    assert {path.name for path in (folder / "own" / "data" / "mailings").iterdir()} == {"M-3"}
+
+
 def test_a_saved_search_is_what_an_export_may_name(folder):
     run(folder, "search", "--by", RECORDS, "--case", "C-1", "--save", "sale")
     words = ("export", "--by", RECORDS, "--case", "C-1", "--search", "1", "--to", folder / "saved", "--json")
     done = json.loads(run(folder, *words).stdout)
     assert {path.name for path in (folder / "saved" / "data" / "mailings").iterdir()} == {"M-3"} and done["files"] > 5
-    assert run(folder, "export", "--by", RECORDS, "--case", "C-1", "--to", folder / "x", check=False).exit_code == 64
+    both = ("export", "--by", RECORDS, "--case", "C-1", "--search", "1", "sale", "--to", folder / "x")
+    assert run(folder, *both, check=False).exit_code == 64
     again = run(folder, "export", "--by", RECORDS, "--case", "C-1", "sale", "--to", folder / "saved", check=False)
     assert again.exit_code == 73 and "is there already" in again.stderr

@@ -113,6 +113,30 @@ def test_how_often_an_audience_was_written_to_leaves_out_what_was_never_sent(doc
     assert (first["audience"], first["mailings"], first["most_in_a_week"]) == ("DOA", 6, 1)
 
 
+def test_what_is_due_preserved_and_handed_over_stands_in_the_report_of_all_agencies(folder):
+    """Clause C7."""
+    assert json.loads(run(folder, "--agency", "DOA", "--json").stdout)["records"] is None
+    found = json.loads(run(folder, "--json").stdout)["records"]
+    assert (found["cases"], found["holds"], found["exports"]) == (0, 0, 0)
+    shown = {
+        "due": [{"class": "held", "due": 3, "cite": "GS7-20"}],
+        "cases": 1,
+        "holds": 0,
+        "searches": 2,
+        "exports": 0,
+    }
+    (table,) = [each for each in tables_of({**found_document(folder), "records": shown}) if each.name == "records"]
+    assert table.rows == (
+        ("Cases that are open", 1),
+        ("Searches of records in the period", 2),
+        ("Due to be destroyed of class held (GS7-20)", 3),
+    )
+
+
+def found_document(folder):
+    return json.loads(run(folder, "--json").stdout)
+
+
 def test_senders_of_ordinary_mail_have_no_name(document):
     """Clause D4."""
     assert "lunch" not in json.dumps(document) and "enrolment" not in json.dumps(document["top_senders"])

@@ -52,6 +52,7 @@ def report_document(report: Report) -> Document:
         "emergencies_to_review": [_emergency(one) for one in report.emergencies],
         "observing": [_mode(change) for change in report.observing],
         "integrity": _integrity(report.integrity, report.now),
+        "records": _records(report),
     }
 
 
@@ -141,6 +142,15 @@ def _mode(change: ModeChange) -> Document:
         "by": change.by,
         "reason": change.reason,
     }
+
+
+def _records(report: Report) -> Document | None:
+    """Return what is due, preserved and was handed over; None in a report of one agency."""
+    if report.used is None:
+        return None
+    due = [{"class": each.name, "due": each.due.number, "cite": each.rule.cite} for each in report.due]
+    named = report.ruleset.records.classes
+    return {"due": [each for each in due if each["due"] or each["class"] in named], **asdict(report.used)}
 
 
 def _integrity(found: Integrity, part: ReportPart) -> Document:

@@ -64,6 +64,7 @@ def tables_of(document: Document) -> list[ReportTable]:
         _senders(document, "top_senders", "Senders who reached most people at once"),
         _emergencies(document),
         _integrity(document),
+        *_records(document),
     ]
 
 
@@ -212,6 +213,25 @@ def _emergencies(document: Document) -> ReportTable:
     )
     columns = ("Permit", "Agency", "Declared by", "At", "Until", "Reason")
     return ReportTable("emergencies", "Emergencies still to be reviewed", columns, rows)
+
+
+_OF_RECORDS = {
+    "cases": "Cases that are open",
+    "holds": "Legal holds in force",
+    "searches": "Searches of records in the period",
+    "exports": "Exports of records in the period",
+}
+
+
+def _records(document: Document) -> Iterator[ReportTable]:
+    """Yield what is due, preserved and was handed over, where there is any of it."""
+    found = document.get("records") or {}
+    rows: list[Row] = [(text, found[name]) for name, text in _OF_RECORDS.items() if found.get(name)]
+    for each in found.get("due", ()):
+        cite = f" ({each['cite']})" if each["cite"] else ""
+        rows.append((f"Due to be destroyed of class {each['class']}{cite}", each["due"]))
+    if rows:
+        yield ReportTable("records", "Records", ("", "Number"), tuple(rows))
 
 
 def _integrity(document: Document) -> ReportTable:

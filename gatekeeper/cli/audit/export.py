@@ -73,14 +73,13 @@ def _show_written(done: tuple[Written, Path], as_json: bool) -> None:
 def export(service: LedgerService, query: str | None, by: str, to: Path, **given: Any) -> tuple[Written, Path]:
     """Write what a search finds as a bag (RFC 8493): messages, what was decided about them, and proof of both.
 
-    A folder that was begun for the same export goes on where it was left.
+    Without words and without --search, it has the mailings that were added to the case. A folder that was begun for
+    the same export goes on where it was left.
     """
-    if bool(query) == bool(given["saved"]):
-        raise Failure("expected either words to look for, or --search and its number", USAGE)
-    wanted = SearchWanted(query=query or "") if query else service.wanted_of_search(given["saved"], by)
+    case = parse_number(given["case"], "C")
     how = BagWanted(
-        case=parse_number(given["case"], "C"),
-        wanted=wanted,
+        case=case,
+        wanted=_wanted(service, query, given["saved"], case, by),
         by=by,
         mbox=given["form"] == "mbox",
         prefix=service.ruleset.records.numbers if given["numbers"] else "",
@@ -88,6 +87,15 @@ def export(service: LedgerService, query: str | None, by: str, to: Path, **given
         timestamp=given["timestamp"],
     )
     return _write(service, to, how), to
+
+
+def _wanted(service: LedgerService, query: str | None, saved: int | None, case: int, by: str) -> SearchWanted:
+    """Return what is looked for: words, what a saved search looked for, or else the mailings of the case."""
+    if query and saved:
+        raise Failure("--search: expected no words beside it", USAGE)
+    if query:
+        return SearchWanted(query=query)
+    return service.wanted_of_search(saved, by) if saved else service.wanted_of_case(case, by)
 
 
 def _write(service: LedgerService, to: Path, how: BagWanted) -> Written:

@@ -121,7 +121,7 @@ _COLUMNS = (
     *("mailings", "held", "released", "denied", "returned", "withdrawn", "expired", "refused", "warned", "violations"),
     "would_have_been_held",
 )
-_BELOW = ("figures", "denials", "rules", "months", "delivery", "outside_domains", "frequency", "integrity")
+_BELOW = ("figures", "denials", "rules", "months", "delivery", "outside_domains", "frequency", "integrity", "records")
 
 
 def _lines(document: Document) -> list[str]:
