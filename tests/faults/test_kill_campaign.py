@@ -1,7 +1,7 @@
-"""Mail of every kind goes through a gate of which processes are killed at any moment, and MTAs send on until it is taken.
+"""Mail of every kind goes through a gate whose processes are killed at any moment; MTAs send on until it is taken.
 
-Nothing that was acknowledged is lost; nobody beyond the limit is reached without approval; who gets something twice gets
-it for an answer that a kill cut off, and that is counted. Each campaign prints what it saw:
+Nothing that was acknowledged is lost; nobody beyond the limit is reached without approval; who gets something twice
+gets it for an answer that a kill cut off, and that is counted. Each campaign prints what it saw:
 
     make soak PYTEST_FLAGS=tests/faults/test_kill_campaign.py        eight campaigns of 130 kills each
 """
@@ -21,7 +21,7 @@ import pytest
 
 from tests.faults.scene import Client, Downstream, approve, message, on_wire, people
 from tests.faults.test_hang_ups import LOW
-from tests.peers import free_port, wait_for
+from tests.peers import free_port, listens, wait_for
 from tests.peers.gate import Gate
 from tests.peers.milter import POSTFIX_3_7, SENDMAIL_8_13, MilterClient
 from tests.workers.scene import gate_of, kill, processes, start, wait_replaced
@@ -188,6 +188,7 @@ class Killer:
         self.times.append(time.monotonic())
         if self._workers == 1 or self._chance.random() < 0.3:
             self._gate.kill()
+            wait_for(lambda: not listens(self._gate.port), self._gate.log)  # workers end when they miss their parent
             start(self._gate)
         else:
             name = self._chance.choice(sorted(processes(self._gate)))
@@ -226,7 +227,7 @@ def campaign(listener: type, workers: int, database: str | None, kills: int, see
         finally:
             senders.stop()
         wait_for(lambda: _all_released(gate), gate.log, PATIENCE)
-        listed = {each["subject"]: each for each in gate.mailings()}
+        listed = {each["subject"]: each for each in _all_mailings(gate)}
         assert "Traceback" not in gate.log(), gate.log()[-5000:]
         seen = Counter(kills=len(killer.times))
         for mailing in senders.sent:
@@ -239,6 +240,14 @@ def _all_released(gate: Gate) -> bool:
     """True once no release waits; lists of letters wait for their hour."""
     code, text = gate.page("/metrics")
     return code == 200 and 'gatekeeper_queue{kind="release"} 0.0' in text
+
+
+def _all_mailings(gate: Gate) -> Iterator[dict[str, Any]]:
+    """Yield all mailings, of which a list has a thousand at most."""
+    after: list[str] = []
+    while some := gate.ask("mailing", "list", "--limit", "1000", *after):
+        yield from some
+        after = ["--after", some[-1]["id"]]
 
 
 def look_at(
