@@ -23,6 +23,9 @@ Rules for a permit:
 A case is open until it is closed, which is final: people search, preserve and export for an open one only.
 
 A hold is in force until it is released, which is final; for a lawsuit two people release it.
+
+A disposal is proposed by one person and signed by another, unless the schedule needs no signature; then it is
+destroyed, a part at a time. Until it is signed it can be withdrawn.
 """
 
 from __future__ import annotations
@@ -90,6 +93,16 @@ class PreserveState(StrEnum):
 
     IN_FORCE = "in force"
     RELEASED = "released"
+
+
+class DisposalState(StrEnum):
+    """The state of a disposal: a list of what is to be destroyed, or was."""
+
+    LISTING = "listing"  # its list is being made
+    PROPOSED = "proposed"
+    SIGNED = "signed"  # it is being destroyed
+    WITHDRAWN = "withdrawn"
+    DONE = "done"
 
 
 class BatchState(StrEnum):
@@ -200,6 +213,15 @@ PRESERVE_TABLE: dict[str, dict[PreserveState, PreserveState]] = {
     "agree to release": {PreserveState.IN_FORCE: PreserveState.IN_FORCE},
     "release": {PreserveState.IN_FORCE: PreserveState.RELEASED},
 }
+DISPOSAL_TABLE: dict[str, dict[DisposalState, DisposalState]] = {
+    "list": {DisposalState.LISTING: DisposalState.PROPOSED},
+    "sign": {DisposalState.PROPOSED: DisposalState.SIGNED},
+    "withdraw": {
+        DisposalState.LISTING: DisposalState.WITHDRAWN,
+        DisposalState.PROPOSED: DisposalState.WITHDRAWN,
+    },
+    "destroy": {DisposalState.SIGNED: DisposalState.DONE},
+}
 COVERING = frozenset({PermitState.IN_FORCE, PermitState.USED})  # permits under which something may still leave
 _STRICTEST_FIRST = (MailingState.HELD, MailingState.GATHERING, MailingState.RELEASED, MailingState.OPEN)
 DECIDED = frozenset({MailingState.HELD, MailingState.RELEASED})  # states of mailings that a weak key never merges
@@ -210,7 +232,9 @@ def strictness(state: MailingState) -> int:
     return _STRICTEST_FIRST.index(state)
 
 
-State = TypeVar("State", MailingState, RequestState, PermitState, SuspensionState, CaseState, PreserveState)
+State = TypeVar(
+    "State", MailingState, RequestState, PermitState, SuspensionState, CaseState, PreserveState, DisposalState
+)
 
 
 def allows(state: State, act: str) -> bool:
@@ -238,6 +262,7 @@ _TABLES: dict[type[StrEnum], tuple[str, dict[str, dict[Any, Any]]]] = {
     SuspensionState: ("suspension", SUSPENSION_TABLE),
     CaseState: ("case", CASE_TABLE),
     PreserveState: ("hold", PRESERVE_TABLE),
+    DisposalState: ("disposal", DISPOSAL_TABLE),
 }
 
 

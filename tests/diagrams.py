@@ -21,6 +21,7 @@ TABLES: Mapping[str, tuple[Mapping[str, Mapping[Any, Any]], type[StrEnum], StrEn
     "suspension": (lifecycle.SUSPENSION_TABLE, lifecycle.SuspensionState, lifecycle.SuspensionState.IN_FORCE),
     "case": (lifecycle.CASE_TABLE, lifecycle.CaseState, lifecycle.CaseState.OPEN),
     "hold": (lifecycle.PRESERVE_TABLE, lifecycle.PreserveState, lifecycle.PreserveState.IN_FORCE),
+    "disposal": (lifecycle.DISPOSAL_TABLE, lifecycle.DisposalState, lifecycle.DisposalState.LISTING),
 }
 _BLOCK = "<!-- {name}: made by python -m tests.diagrams -->\n```mermaid\n{lines}\n```\n"
 

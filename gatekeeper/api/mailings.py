@@ -29,6 +29,7 @@ def mailing_document(mailing: MailingView) -> dict[str, Any]:
         "started": utc_text(mailing.started_at),
         "held": utc_text(mailing.held_at) if mailing.held_at else None,
         "forgotten": mailing.forgotten,
+        "destroyed": mailing.destroyed,
     }
 
 

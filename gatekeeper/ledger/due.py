@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from gatekeeper.archive.disposing import age_of
 from gatekeeper.ledger.cases import check_sees_records
 from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.rules.record_classes import ACCESS, CLASS_NAMES, CLOSED, DECISIONS, HELD, LEDGER, MASS, RecordClass
+from gatekeeper.rules.record_classes import ACCESS, CLASS_NAMES, DECISIONS, HELD, LEDGER, MASS, RecordClass
 from gatekeeper.store import Connection
 from gatekeeper.store import due as stored_due
 from gatekeeper.store.due import NOTHING_DUE, Age, Due
@@ -48,13 +49,7 @@ def all_due(ctx: VerbContext) -> list[ClassDue]:
 
 def _due(ctx: VerbContext, name: str) -> ClassDue:
     rule = ctx.ruleset.record_class(name)
-    age = age_of(ctx, rule)
+    age = age_of(ctx.ruleset, rule, ctx.now)
     count = _COUNTS.get(name)
     found = count(ctx.connection, age) if count and age else NOTHING_DUE
     return ClassDue(name, rule, age.before if age else None, found)
-
-
-def age_of(ctx: VerbContext, rule: RecordClass) -> Age | None:
-    """Return how old things of a class are that are due now; None where nothing ever is."""
-    cutoff = rule.keep.cutoff(ctx.moment.astimezone(ctx.ruleset.timezone))
-    return None if cutoff is None else Age(cutoff.timestamp(), rule.after == CLOSED)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatekeeper.ledger import cases, due, preserves
+from gatekeeper.ledger import cases, disposals, due, preserves
 from gatekeeper.ledger.cases import CaseWanted, RecordsCase
+from gatekeeper.ledger.disposals import ShownDisposal
 from gatekeeper.ledger.due import ClassDue
 from gatekeeper.ledger.preserves import PreserveWanted, ShownPreserve
 from gatekeeper.ledger.search_service import SearchService
+from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.cases import CaseView
+from gatekeeper.store.disposals import DisposalView, digest_of
 from gatekeeper.store.preserves import PreserveView
+
+_PART = 500  # items of a list that are written together, so that mail does not wait
 
 
 @immutable
@@ -71,3 +76,30 @@ class RecordsService(SearchService):
     def release_preserve(self, number: int, by: str, reason: str) -> ShownPreserve:
         """Release a hold; for a lawsuit, sign its release. Raises NotFound, NotAllowed, LedgerError."""
         return self._do(preserves.release, number, by=by, reason=reason)
+
+    # -- disposal ------------------------------------------------------------------------------------------------
+
+    def propose_disposal(self, name: str, by: str, reason: str = "") -> ShownDisposal:
+        """Propose to destroy what of a class is due now; its list is frozen. Raises NotAllowed, LedgerError."""
+        wanted, found = self._see(disposals.find_due, name, by=by)
+        number = self._do(disposals.begin, wanted, by=by)
+        for first in range(0, len(found), _PART):
+            self._do(disposals.add_items, number, first, found[first : first + _PART], by=by)
+            step("disposal-listed")
+        return self._do(disposals.propose, number, digest_of(found), by=by, reason=reason)
+
+    def sign_disposal(self, number: int, by: str, reason: str = "", digest: str | None = None) -> ShownDisposal:
+        """Sign a disposal that somebody else has proposed: then it is destroyed. Raises NotFound, NotAllowed."""
+        return self._do(disposals.sign, number, digest, by=by, reason=reason)
+
+    def withdraw_disposal(self, number: int, by: str, reason: str = "") -> ShownDisposal:
+        """Withdraw a disposal that nobody has signed. Raises NotFound, NotAllowed, LedgerError."""
+        return self._do(disposals.withdraw, number, by=by, reason=reason)
+
+    def disposals(self, by: str, state: str | None = None) -> list[DisposalView]:
+        """Return the disposals, newest first; of one state, where named. Raises NotAllowed."""
+        return self._see(disposals.list_disposals, state, by=by)
+
+    def show_disposal(self, number: int, by: str) -> ShownDisposal:
+        """Return a disposal with its items and its timeline. Raises NotFound, NotAllowed."""
+        return self._see(disposals.show, number, by=by)

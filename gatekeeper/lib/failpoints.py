@@ -26,6 +26,10 @@ STEPS = (
     "sent",  # the next hop has answered
     "recorded",  # the next hop's answers are committed
     "finished",  # the job is done
+    "disposal-listed",  # a part of a list of what is to be destroyed is committed
+    "disposal-slice",  # a part of such a list is destroyed, and committed
+    "disposal-cleared",  # all of it is destroyed, and the files of the database are cleared of it
+    "disposal-done",  # its certificate is committed
 )
 
 VARIABLE = "GATEKEEPER_KILL_AT"

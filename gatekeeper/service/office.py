@@ -7,6 +7,7 @@ import logging
 from functools import partial
 
 from gatekeeper.archive.text_duty import TextDuty
+from gatekeeper.archive.disposing import Disposing
 from gatekeeper.audit.heads import ActHeads
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue
@@ -51,6 +52,7 @@ class Office:
         self.retention = Retention(base.active_policy, base.store)
         self.act_heads = ActHeads(base.store)
         self.texts = TextDuty(base.store)
+        self.disposing = Disposing(lambda: base.active_policy.current.ruleset, base.store, now)
         self._started = False
 
     async def start(self) -> None:
@@ -65,6 +67,7 @@ class Office:
         self.retention.start()
         self.act_heads.start()
         self.texts.start()
+        self.disposing.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -76,6 +79,7 @@ class Office:
             await self.retention.stop()
             await self.act_heads.stop()
             await self.texts.stop()
+            await self.disposing.stop()
 
     def _rung(self) -> None:
         """In the bell's thread."""

@@ -14,11 +14,20 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Table, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import CaseState, MailingState, PermitState, PreserveState, RequestState, SuspensionState
+from gatekeeper.lifecycle import (
+    CaseState,
+    DisposalState,
+    MailingState,
+    PermitState,
+    PreserveState,
+    RequestState,
+    SuspensionState,
+)
 from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import (
     cases,
     custodians,
+    disposals,
     mailings,
     permit_scopes,
     permits,
@@ -61,6 +70,7 @@ MATTERS = {
     "suspension_id": Matter(suspensions, "S", frozenset({"id", "state"}), frozenset({SuspensionState.ENDED})),
     "case_id": Matter(cases, "C", frozenset({"id", "state"}), frozenset({CaseState.CLOSED})),
     "preserve_id": Matter(preserves, "H", frozenset({"id", "state"}), frozenset({PreserveState.RELEASED})),
+    "disposal_id": Matter(disposals, "D", frozenset({"id", "state"}), frozenset({DisposalState.DONE})),
 }
 
 

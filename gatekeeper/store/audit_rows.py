@@ -10,13 +10,28 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, or_, select
+from sqlalchemy import Connection, RowMapping, Table, exists, or_, select
 
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import BatchState, DisposalState
+from gatekeeper.store import disposals
 from gatekeeper.store.acts import MATTERS, Values, plain, values_of
 from gatekeeper.store.audit_chain import octets
 from gatekeeper.store.audit_verify import Act, ChainReport, Said, problems_of_frames, verify
+<<<<<<< HEAD
 from gatekeeper.store.db.schema import batches, bodies, body_chunks, events, kept_reports, mailings, modes, rulesets
+=======
+from gatekeeper.store.db.schema import (
+    batches,
+    bodies,
+    body_chunks,
+    disposal_items,
+    events,
+    mailings,
+    modes,
+    rulesets,
+)
+from gatekeeper.store.removal import NO_BODY
+>>>>>>> 35f0e44 (archive, ledger, store: What is due is destroyed by two people, with a certificate)
 
 _NAMES = {events: "event", rulesets: "ruleset", modes: "mode", kept_reports: "kept report"}
 _ROWS = {
@@ -38,7 +53,12 @@ def verify_all(
     """Verify all but the octets of messages; return the chains, and what else is not as it was written."""
     found, said = verify(connection, on_block)
     rows = problems_of_rows(connection, said)
-    return found, [*problems_of_frames(connection), *rows, *problems_of_batches(connection)]
+    return found, [
+        *problems_of_frames(connection),
+        *rows,
+        *problems_of_batches(connection),
+        *problems_of_disposals(connection),
+    ]
 
 
 def problems_of_rows(connection: Connection, said: Said) -> Iterator[str]:
@@ -197,3 +217,29 @@ def problems_of_batches(connection: Connection) -> Iterator[str]:
     lacking = (batches.c.state != BatchState.STORING, batches.c.body != b"", bodies.c.digest.is_(None))
     for number in connection.execute(query.where(*lacking).distinct().order_by(mailings.c.number)).scalars():
         yield f"M-{number}: a message of it is gone"
+
+
+# -- what was destroyed by the schedule ----------------------------------------------------------------------------
+
+
+def problems_of_disposals(connection: Connection) -> Iterator[str]:
+    """Yield lists that are not what was proposed, and mailings whose content is gone though no list has it."""
+    for disposal in disposals.list_disposals(connection):
+        if disposal.digest and disposals.listed_digest(connection, disposal) != disposal.digest:
+            yield f"{disposal.id}: its list is not the one that was proposed"
+    gone = disposal_items.c.state.in_((disposals.DESTROYED, disposals.ELSEWHERE))
+    said = exists().where(disposal_items.c.mailing_id == mailings.c.id, gone)
+    emptied = (batches.c.body == NO_BODY, batches.c.recipients > 0, batches.c.state != BatchState.STORING)
+    query = select(mailings.c.number).join(batches, batches.c.mailing_id == mailings.c.id).where(*emptied, ~said)
+    for number in connection.execute(query.distinct().order_by(mailings.c.number)).scalars():
+        yield f"M-{number}: its content is gone, and no certificate says so"
+
+
+def destroyed(connection: Connection) -> list[str]:
+    """Return what was destroyed by the schedule, and what certifies it: a line a disposal."""
+    found = []
+    for disposal in reversed(disposals.list_disposals(connection, DisposalState.DONE)):
+        counts = disposals.count_items(connection, disposal)
+        number = counts[disposals.DESTROYED] + counts[disposals.ELSEWHERE]
+        found.append(f"{disposal.id}: content of {number} messages is destroyed; certificate {disposal.certificate}")
+    return found

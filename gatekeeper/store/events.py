@@ -33,6 +33,7 @@ class Event:
     suspension_id: int | None = None
     case_id: int | None = None
     preserve_id: int | None = None
+    disposal_id: int | None = None
     details: Mapping[str, Any] | None = None
 
 

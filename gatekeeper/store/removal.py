@@ -37,6 +37,12 @@ from gatekeeper.store.db.schema import (
 )
 from gatekeeper.store.preserved import any_kept, begin_removal, kept
 
+
+class Preserved(Exception):
+    """Something was to be destroyed that is preserved: a fault of the program, after which nothing of it is."""
+
+
+_AT_ONCE = 500  # batches in one statement
 NO_BODY = b""  # the digest of no body
 _BLANK: dict[str, Any] = {
     "client": {},
@@ -94,6 +100,31 @@ def _empty_messages(connection: Connection, key: int, also: dict[str, Any]) -> s
     connection.execute(update(batches).where(batches.c.mailing_id == key).values(**_BLANK, **also))
     connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
     return digests
+
+
+def destroy_content(
+    connection: Connection, key: int, digests: Collection[bytes], disposal: int, now: float
+) -> set[bytes]:
+    """Destroy messages of a mailing by the schedule; return the digests of those that stay because others need them.
+
+    The line of the mailing stays, and says by which disposal. Raises Preserved where something keeps it.
+
+    Args: `digests` of the messages; `disposal` is the number of the list.
+    """
+    if not free(connection, [key]):
+        raise Preserved(f"mailing {key} is preserved")
+    own = (batches.c.mailing_id == key, batches.c.body.in_(digests))
+    ids = list(connection.execute(select(batches.c.id).where(*own)).scalars())
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        connection.execute(delete(batch_recipients).where(batch_recipients.c.batch_id.in_(part)))
+        connection.execute(update(batches).where(batches.c.id.in_(part)).values(**_BLANK))
+    connection.execute(update(jobs).where(jobs.c.mailing_id == key).values(recipient=None, content=None, error=None))
+    connection.execute(update(mailings).where(mailings.c.id == key).values(destroyed=disposal))
+    while remove_bodies(connection, now, digests):
+        pass
+    there = select(bodies.c.digest).where(bodies.c.digest.in_(digests))
+    return {bytes(found) for found in connection.execute(there).scalars()}
 
 
 def remove_bodies(connection: Connection, before: float, among: Collection[bytes] | None = None) -> int:

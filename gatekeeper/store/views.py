@@ -53,6 +53,7 @@ class MailingView:
     version: str  # changes with all that somebody would want to see before deciding (versions.py)
     kept: int  # the place of its newest batch
     forgotten: bool = False  # it ended as ordinary mail, and nothing of its content and addresses is kept
+    destroyed: str | None = None  # the disposal by which its content was destroyed last, such as D-3
 
 
 @immutable
@@ -141,6 +142,7 @@ def _view(row: RowMapping, tally: Tally, version: str) -> MailingView:
         sent=row["relayed"] + tally.sent,
         refused=tally.refused + tally.expired,
         forgotten=row["sender"] is None,
+        destroyed=None if row["destroyed"] is None else f"D-{row['destroyed']}",
         version=version,
         kept=row["kept"] or 0,
     )
@@ -187,13 +189,15 @@ def events_of(
     permit: int | None = None,
     case: int | None = None,
     preserve: int | None = None,
+    disposal: int | None = None,
 ) -> list[EventView]:
-    """Return the events of the request, permit, case or hold of that key, oldest first."""
+    """Return the events of the request, permit, case, hold or disposal of that key, oldest first."""
     about = (
         (events.c.request_id, request),
         (events.c.permit_id, permit),
         (events.c.case_id, case),
         (events.c.preserve_id, preserve),
+        (events.c.disposal_id, disposal),
     )
     return _events(connection, or_(*(column == key for column, key in about if key is not None)))
 

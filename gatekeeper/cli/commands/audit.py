@@ -12,6 +12,7 @@ import click
 
 from gatekeeper.archive import bag_check
 from gatekeeper.archive.bag_check import AuditLine
+from gatekeeper.archive.certificate import problems_of_certificates
 from gatekeeper.cli.common import (
     DATA_ERROR,
     USAGE,
@@ -32,6 +33,7 @@ from gatekeeper.store.audit_verify import ChainReport
 
 _OWN_FILES = {
     "case": "gatekeeper.cli.audit.cases",
+    "dispose": "gatekeeper.cli.audit.disposals",
     "due": "gatekeeper.cli.audit.due",
     "preserve": "gatekeeper.cli.audit.preserves",
     "search": "gatekeeper.cli.audit.search",
@@ -72,10 +74,12 @@ def verify(heads: tuple[str, ...], bag: Path | None, as_json: bool, **given: Any
         found, problems = _verify(store)
         problems = [f"chain {one.id} ({one.name}): {one.problem}" for one in found if one.problem] + problems
         problems += [problem for head in wanted if (problem := _check_head(store, *head))]
+        destroyed = store.writer.read(audit_rows.destroyed)
     if as_json:
-        print_json({"whole": not problems, "problems": problems, "chains": [_chain(one) for one in found]})
+        whole = {"whole": not problems, "problems": problems}
+        print_json({**whole, "destroyed": destroyed, "chains": [_chain(one) for one in found]})
     else:
-        _print_chains(found, problems)
+        _print_chains(found, [*destroyed, *problems], whole=not problems)
     if problems:
         raise SystemExit(DATA_ERROR)
 
@@ -90,6 +94,7 @@ def _verify(store: Store) -> tuple[list[ChainReport], list[str]]:
         for digest in stored:  # each by itself: there may be many gigabytes, and a long look keeps the log of SQLite
             problems.append(store.writer.read(partial(audit_rows.problem_of_body, digest=digest)))
             advance(1)
+    problems += store.writer.read(lambda connection: list(problems_of_certificates(connection)))
     return found, [problem for problem in problems if problem]
 
 
@@ -128,16 +133,16 @@ def _chain(one: ChainReport) -> dict[str, Any]:
     }
 
 
-def _print_chains(found: list[ChainReport], problems: list[str]) -> None:
+def _print_chains(found: list[ChainReport], notes: list[str], *, whole: bool) -> None:
     for one in found:
         aged = f", {one.aged_out} aged out" if one.aged_out else ""
         click.echo(f"{one.id}:{one.records}:{one.head.hex()}  {one.name}{aged}")
         for gap in one.gaps:
             click.echo(f"  {gap}, as the acts say")
-    for problem in problems:
-        click.echo(problem)
+    for note in notes:
+        click.echo(note)
     records = sum(one.records - one.aged_out for one in found)
-    click.echo(f"{len(found)} chains, {records} records: " + ("not what was written" if problems else "whole"))
+    click.echo(f"{len(found)} chains, {records} records: " + ("whole" if whole else "not what was written"))
 
 
 # -- an export ---------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ _COLUMNS: dict[str, Callable[[MailingView], object]] = {
     "agencies": lambda one: len(one.counts.agencies),
     "changed": lambda one: shown_time(one.changed_at),
     "sender": lambda one: _ended(one) or one.sender,
-    "subject": lambda one: "" if one.forgotten else repr(one.subject),
+    "subject": lambda one: "" if one.forgotten else f"{one.subject!r}{_destroyed(one)}",
 }
 
 
@@ -136,6 +136,10 @@ def _ended(one: MailingView) -> str:
         return ""
     ended = "refused" if one.state is MailingState.DENIED else "passed"
     return f"{ended} as ordinary mail; nothing of it is kept"
+
+
+def _destroyed(one: MailingView) -> str:
+    return f" (content destroyed, {one.destroyed})" if one.destroyed else ""
 
 
 Export = tuple[str, Path, list[str]]  # the mailing's id, the folder, the names of the files

@@ -22,9 +22,10 @@ from gatekeeper.store.db.sqlite_lock import turn
 from gatekeeper.store.db.write_ahead_log import WriteAheadLog
 
 log = logging.getLogger("gatekeeper.store")
-NEWEST_SCHEMA = "0034"
+NEWEST_SCHEMA = "0035"
 _STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
 _TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
+_CLEARED = ("body_chunks", "bodies", "batch_recipients", "batches", "jobs")  # tables with what mail said
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
@@ -46,6 +47,11 @@ class Database:
         self.clock = Clock(shared=not self.is_sqlite)
         self.engine = _make_engine(self.url, timeout, connections)
         self._inode: tuple[int, int] | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of database: sqlite, postgresql."""
+        return self.url.get_backend_name()
 
     def prepare(self) -> None:
         """Bring the schema up to date; raise StoreError, or StoreSetupError for one that this program cannot use.
@@ -151,6 +157,24 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error):
             return False
         return not busy
+
+    def clear(self) -> bool:
+        """Clear the files of the database of what was removed; return True where that was done.
+
+        On SQLite removed rows are overwritten at once (secure_delete), and the log is emptied; on Postgres the tables
+        are vacuumed, and their space is overwritten as it is used again.
+        """
+        if self.is_sqlite:
+            return self.truncate_log()
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("SET statement_timeout = 0"))
+                for name in _CLEARED:
+                    connection.execute(text(f'VACUUM "{name}"'))
+                connection.execute(text("RESET statement_timeout"))
+        except SQLAlchemyError:
+            return False
+        return True
 
     def turn(self) -> AbstractContextManager[None]:
         """Return a turn at writing, among all processes that write to this database; Postgres needs none."""

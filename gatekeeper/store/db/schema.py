@@ -95,6 +95,7 @@ mailings = Table(
     Column("kept", Integer),  # batches of it that were made durable: the place of the newest
     Column("look_again", Double),  # when a permit was given that may cover it, while it is held
     Column("refused", JSON),  # by which rules a part of it was refused, and at which counts (refusals.py)
+    Column("destroyed", Integer),  # the 3 of D-3, by which its content was destroyed last
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
@@ -429,6 +430,50 @@ custodians = Table(  # whose mail a hold is about: sent by them, or received
     sqlite_with_rowid=False,
 )
 
+disposals = Table(  # lists of content that is to be destroyed by the schedule, or was (D-3)
+    "disposals",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("number", Integer, unique=True, nullable=False),
+    Column("state", String(16), nullable=False),  # listing, proposed, signed, withdrawn, done
+    Column("class", String(16), nullable=False),
+    Column("schedule", Text, nullable=False),  # these three as rules.yaml had them
+    Column("cite", Text, nullable=False),
+    Column("keep", Text, nullable=False),
+    Column("cutoff", Double, nullable=False),  # before when it was due
+    Column("backups", Double),  # seconds for which copies may be in backups after it is done
+    Column("automatic", Boolean, nullable=False),  # needs no signature
+    Column("items", Integer, nullable=False),
+    Column("octets", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),  # SHA-256 of the list
+    Column("proposed_by", Text, nullable=False),  # "" for the gate itself
+    Column("proposed_at", Double, nullable=False),
+    Column("signed_by", Text),
+    Column("signed_at", Double),
+    Column("withdrawn_by", Text),
+    Column("withdrawn_at", Double),
+    Column("done_at", Double),
+    Column("certificate", String(64)),  # SHA-256 of the certificate
+    sqlite_autoincrement=True,
+)
+Index("disposals_by_state", disposals.c.state, disposals.c.number)
+
+disposal_items = Table(  # a message of a mailing, and what became of it
+    "disposal_items",
+    metadata,
+    Column("disposal_id", _Id, ForeignKey("disposals.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("mailing_id", _Id, nullable=False),
+    Column("number", Integer, nullable=False),  # of the mailing
+    Column("body", LargeBinary(32), nullable=False),  # SHA-256 of the message
+    Column("octets", Integer, nullable=False),
+    Column("state", String(12), nullable=False),  # listed, destroyed, elsewhere, kept
+    Column("why", Text),  # what keeps it
+    sqlite_with_rowid=False,
+)
+Index("disposal_items_by_mailing", disposal_items.c.mailing_id)
+Index("disposal_items_by_state", disposal_items.c.disposal_id, disposal_items.c.state, disposal_items.c.position)
+
 jobs = Table(  # the one durable queue: releases, DSNs, notices
     "jobs",
     metadata,
@@ -471,6 +516,7 @@ events = Table(  # what happened to a mailing, request, permit, suspension, case
     Column("suspension_id", _Id, ForeignKey("suspensions.id")),
     Column("case_id", _Id, ForeignKey("cases.id")),
     Column("preserve_id", _Id, ForeignKey("preserves.id")),
+    Column("disposal_id", _Id, ForeignKey("disposals.id")),
     Column("at", Double, nullable=False),
     Column("act", String(24), nullable=False),
     Column("by", Text),
@@ -484,6 +530,7 @@ Index("events_by_permit", events.c.permit_id)
 Index("events_by_suspension", events.c.suspension_id)
 _index_given(events.c.case_id, "events_by_case", events.c.case_id)
 _index_given(events.c.preserve_id, "events_by_preserve", events.c.preserve_id)
+_index_given(events.c.disposal_id, "events_by_disposal", events.c.disposal_id)
 
 audit_chains = Table(  # the records of one writer, each hashed with the one before it
     "audit_chains",

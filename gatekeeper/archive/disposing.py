@@ -1,0 +1,148 @@
+"""Destroys what is signed, a slice at a time beside mail, and what the schedule destroys without a signature.
+
+After a kill it goes on where it was: an item is destroyed, or listed still. The certificate is written once all files
+of the database are cleared of what was in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gatekeeper.archive.certificate import certificate, digest_of
+from gatekeeper.lib.aio import PeriodicTask
+from gatekeeper.lib.failpoints import step
+from gatekeeper.lib.moments import moment_of
+from gatekeeper.lifecycle import DisposalState
+from gatekeeper.rules import Ruleset
+from gatekeeper.rules.record_classes import AUTOMATIC, CLOSED, HELD, MASS, RecordClass
+from gatekeeper.store import Connection, OutageLog, Store, disposals
+from gatekeeper.store.disposals import DisposalView, Found, NewDisposal
+from gatekeeper.store.due import Age
+from gatekeeper.store.events import Act
+
+log = logging.getLogger("gatekeeper.records")
+_SECONDS = 5.0
+_PAUSE_SECONDS = 0.05  # between two slices, for mail
+_SLICE = 25  # mailings of a slice
+_PART = 500  # items of a part of a list
+_LISTING_SECONDS = 3_600.0  # that a list may take to be made
+_DAY_SECONDS = 86_400.0  # between two lists that need no signature, of one class
+
+
+@dataclass(slots=True)
+class Disposing:
+    """The duty of an office; any number of these share a database."""
+
+    ruleset: Callable[[], Ruleset]
+    store: Store
+    clock: Callable[[], float]
+    _periodic: PeriodicTask = field(init=False, repr=False)
+    _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "disposal"), repr=False)
+
+    def __post_init__(self) -> None:
+        self._periodic = PeriodicTask(_SECONDS, self.attend)
+
+    def start(self) -> None:
+        """Work from now on."""
+        self._periodic.start()
+
+    async def stop(self) -> None:
+        """Work no more; what is begun goes on after the next start."""
+        await self._periodic.stop()
+
+    async def attend(self) -> None:
+        """List what needs no signature, and destroy what is signed."""
+        with self._outage.survived():
+            await self._abandon()
+            for name in (HELD, MASS):
+                await self._list(name)
+            signed = partial(disposals.list_disposals, state=DisposalState.SIGNED)
+            for disposal in reversed(await self.store.read(signed)):
+                await self._destroy(disposal)
+
+    async def _abandon(self) -> None:
+        """Withdraw lists that were never completed: whoever made them was killed."""
+        now = self.clock()
+        for disposal in await self.store.read(partial(disposals.list_disposals, state=DisposalState.LISTING)):
+            if disposal.proposed_at < now - _LISTING_SECONDS:
+                act = Act(now, "", disposals.GATE, "its list was never completed")
+                await self.store.run(partial(_withdraw, number=disposal.number, act=act))
+
+    # -- without a signature -------------------------------------------------------------------------------------
+
+    async def _list(self, name: str) -> None:
+        """List what of a class is due, once a day, where the schedule destroys it without a signature."""
+        rule, now = self.ruleset().record_class(name), self.clock()
+        age = age_of(self.ruleset(), rule, now)
+        if rule.dispose != AUTOMATIC or age is None:
+            return
+        newest = await self.store.read(partial(disposals.newest_of, name=name))
+        if newest is not None and now - newest < _DAY_SECONDS:
+            return
+        found = await self.store.read(partial(disposals.find_due, age=age, passed=name == MASS))
+        if found:
+            await self._write_list(wanted(self.ruleset(), name, age, automatic=True), found, now)
+
+    async def _write_list(self, new: NewDisposal, found: list[Found], now: float) -> None:
+        act = Act(now, "", disposals.GATE)
+        number = await self.store.run(partial(disposals.begin, wanted=new, act=act))
+        for first in range(0, len(found), _PART):
+            part = found[first : first + _PART]
+            await self.store.run(partial(disposals.add_items, number=number, first=first, found=part))
+            step("disposal-listed")
+        await self.store.run(partial(_freeze, number=number, digest=disposals.digest_of(found), act=act))
+
+    # -- what is signed ------------------------------------------------------------------------------------------
+
+    async def _destroy(self, disposal: DisposalView) -> None:
+        while await self.store.run(self._slice(disposal)):
+            step("disposal-slice")
+            await asyncio.sleep(_PAUSE_SECONDS)
+        if not await asyncio.to_thread(self.store.database.clear):
+            return  # somebody reads or writes at this moment: at the next look
+        step("disposal-cleared")
+        now = self.clock()
+        document = await self.store.read(partial(self._certificate, number=disposal.number, now=now))
+        finish = partial(disposals.finish, number=disposal.number, certificate=digest_of(document), now=now)
+        if await self.store.run(finish):
+            step("disposal-done")
+            number, left = document["destroyed"], document["kept"]
+            log.info("%s: content of %d messages destroyed, %d kept", disposal.id, number, left)
+
+    def _slice(self, disposal: DisposalView) -> Callable[[Connection], int]:
+        return partial(disposals.destroy_slice, number=disposal.number, now=self.clock(), limit=_SLICE)
+
+    def _certificate(self, connection: Connection, number: int, now: float) -> dict[str, Any]:
+        disposal = disposals.find_disposal(connection, number)
+        assert disposal is not None
+        return certificate(disposal, disposals.items_of(connection, disposal), self.store.database.kind, now)
+
+
+def age_of(ruleset: Ruleset, rule: RecordClass, now: float) -> Age | None:
+    """Return how old things of a class are that are due now; None where nothing ever is."""
+    cutoff = rule.keep.cutoff(moment_of(now).astimezone(ruleset.timezone))
+    return None if cutoff is None else Age(cutoff.timestamp(), rule.after == CLOSED)
+
+
+def wanted(ruleset: Ruleset, name: str, age: Age, *, automatic: bool = False) -> NewDisposal:
+    """Return what a list says of its class, as the rules have it."""
+    records, rule = ruleset.records, ruleset.record_class(name)
+    backups = None if records.backups is None else records.backups.total_seconds()
+    return NewDisposal(name, records.schedule, rule.cite, rule.keep.text, age.before, backups, automatic)
+
+
+def _withdraw(connection: Connection, number: int, act: Act) -> None:
+    disposal = disposals.find_disposal(connection, number, lock=True)
+    if disposal is not None and disposal.state is DisposalState.LISTING:
+        disposals.withdraw(connection, disposal, act)
+
+
+def _freeze(connection: Connection, number: int, digest: str, act: Act) -> None:
+    disposal = disposals.find_disposal(connection, number, lock=True)
+    assert disposal is not None
+    disposals.propose(connection, disposal, digest, act)

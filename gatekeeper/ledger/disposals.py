@@ -1,0 +1,124 @@
+"""The verbs on disposals (C7): who proposes what is due to be destroyed, who signs it, who looks at it.
+
+Two people: a records officer proposes, which signs the list; somebody else, with the role that the schedule names,
+signs it after them. Nobody signs what they have proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gatekeeper.archive.disposing import age_of, wanted
+from gatekeeper.ledger.cases import check_is_records, check_sees_records
+from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, holds, named
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.rules.record_classes import APPROVED, HELD, MASS
+from gatekeeper.store import disposals as stored_disposals
+from gatekeeper.store import views
+from gatekeeper.store.disposals import DisposalView, Found, Item, NewDisposal
+from gatekeeper.store.views import EventView
+
+CLASSES = (HELD, MASS)  # of which a list can be made; decisions go by their age
+
+
+@immutable
+class ShownDisposal:
+    """A disposal with what became of its items, and its timeline."""
+
+    disposal: DisposalView
+    counts: Mapping[str, int]
+    items: Sequence[Item]
+    events: Sequence[EventView]
+
+
+def find_due(ctx: VerbContext, name: str) -> tuple[NewDisposal, list[Found]]:
+    """Return what a list would have now, as a records officer. Raises NotAllowed, LedgerError."""
+    check_is_records(ctx, "propose a disposal")
+    if name not in CLASSES:
+        raise LedgerError(f"class {name!r}: expected {' or '.join(CLASSES)}; decisions go by themselves")
+    rule = ctx.ruleset.record_class(name)
+    age = age_of(ctx.ruleset, rule, ctx.now)
+    if age is None:
+        raise LedgerError(f"class {name} is kept for ever: nothing of it is ever due")
+    if rule.dispose != APPROVED:
+        raise LedgerError(
+            f"class {name} is destroyed without a signature (dispose: {rule.dispose}): nobody proposes it"
+        )
+    found = stored_disposals.find_due(ctx.connection, age, passed=name == MASS)
+    if not found:
+        raise LedgerError(f"class {name}: nothing is due that is neither preserved nor proposed already")
+    return wanted(ctx.ruleset, name, age), found
+
+
+def begin(ctx: VerbContext, wanted: NewDisposal) -> int:
+    """Begin a list; return its number."""
+    return stored_disposals.begin(ctx.connection, wanted, ctx.act)
+
+
+def add_items(ctx: VerbContext, number: int, first: int, found: Sequence[Found]) -> None:
+    """Add a part of a list."""
+    stored_disposals.add_items(ctx.connection, number, first, found)
+
+
+def propose(ctx: VerbContext, number: int, digest: str) -> ShownDisposal:
+    """Propose a list that is complete. Raises NotFound, LedgerError."""
+    disposal = find(ctx, number, lock=True)
+    with named(disposal.id):
+        stored_disposals.propose(ctx.connection, disposal, digest, ctx.act)
+    return _shown(ctx, number)
+
+
+def sign(ctx: VerbContext, number: int, digest: str | None) -> ShownDisposal:
+    """Sign a disposal that somebody else has proposed. Raises NotFound, NotAllowed, LedgerError.
+
+    Args: `digest` of the list that was looked at, where the signature is for that one only.
+    """
+    disposal, second = find(ctx, number, lock=True), ctx.ruleset.records.second
+    if not holds(ctx.ruleset, ctx.act.by, second):
+        who = ", ".join(ctx.ruleset.people_with(second)) or f"nobody: no one under people has the role {second}"
+        raise NotAllowed(f"{disposal.id}: {ctx.act.by} may not sign it; who may: {who}")
+    if ctx.act.by == disposal.proposed_by:
+        raise NotAllowed(f"{disposal.id}: {ctx.act.by} has proposed it; nobody signs what they have proposed")
+    if digest is not None and digest != disposal.digest:
+        raise LedgerError(f"{disposal.id}: its list is {disposal.digest}, and not the one that was looked at")
+    if stored_disposals.listed_digest(ctx.connection, disposal) != disposal.digest:
+        raise LedgerError(f"{disposal.id}: its list is not the one that was proposed: see `gatekeeper audit verify`")
+    with named(disposal.id):
+        stored_disposals.sign(ctx.connection, disposal, ctx.act)
+    return _shown(ctx, number)
+
+
+def withdraw(ctx: VerbContext, number: int) -> ShownDisposal:
+    """Withdraw a disposal that nobody has signed, as a records officer. Raises NotFound, NotAllowed, LedgerError."""
+    check_is_records(ctx, "withdraw a disposal")
+    disposal = find(ctx, number, lock=True)
+    with named(disposal.id):
+        stored_disposals.withdraw(ctx.connection, disposal, ctx.act)
+    return _shown(ctx, number)
+
+
+def list_disposals(ctx: VerbContext, state: str | None) -> list[DisposalView]:
+    """Return the disposals, newest first; of one state, where named. Raises NotAllowed."""
+    check_sees_records(ctx, "look at disposals")
+    return stored_disposals.list_disposals(ctx.connection, state)
+
+
+def show(ctx: VerbContext, number: int) -> ShownDisposal:
+    """Return a disposal with its items and its timeline. Raises NotFound, NotAllowed."""
+    check_sees_records(ctx, "look at disposals")
+    return _shown(ctx, number)
+
+
+def find(ctx: VerbContext, number: int, *, lock: bool = False) -> DisposalView:
+    """Return the disposal of a number; raises NotFound. Args: `lock` keeps others from changing it meanwhile."""
+    found = stored_disposals.find_disposal(ctx.connection, number, lock=lock)
+    if found is None:
+        raise NotFound(f"D-{number}: no such disposal; `gatekeeper audit dispose list` shows what there is")
+    return found
+
+
+def _shown(ctx: VerbContext, number: int) -> ShownDisposal:
+    disposal = find(ctx, number)
+    counts = stored_disposals.count_items(ctx.connection, disposal)
+    items = tuple(stored_disposals.items_of(ctx.connection, disposal))
+    return ShownDisposal(disposal, counts, items, views.events_of(ctx.connection, disposal=disposal.key))

@@ -1,0 +1,339 @@
+"""Disposals: what of kept content is to be destroyed by the schedule, a list that is frozen by its digest (C7).
+
+The list is found beside the writer, and written a part at a time. What is destroyed is destroyed in removal.py, a slice
+a transaction: after a kill it goes on with what is still listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import field
+from hashlib import sha256
+
+from sqlalchemy import Connection, RowMapping, exists, func, insert, select, update
+
+from gatekeeper.lib.immutable import immutable
+from gatekeeper.lifecycle import DisposalState, advance
+from gatekeeper.store import removal
+from gatekeeper.store.db.schema import batches, disposal_items, disposals, mailings
+from gatekeeper.store.due import Age, contents_due, is_over
+from gatekeeper.store.events import Act, Event, record
+from gatekeeper.store.preserved import kept
+from gatekeeper.store.rows import next_number
+
+LISTED, DESTROYED, ELSEWHERE, KEPT = "listed", "destroyed", "elsewhere", "kept"  # states of an item
+CONTENT_DESTROYED = "content destroyed"  # act on a mailing's timeline
+GATE = "gate"  # the login of what the gate does by itself
+_OPEN = (DisposalState.LISTING, DisposalState.PROPOSED, DisposalState.SIGNED)
+_AT_ONCE = 500  # mailings that are looked at together
+
+
+@immutable
+class Found:
+    """A message of a mailing that is due."""
+
+    mailing: int  # key
+    number: int
+    body: bytes
+    octets: int
+
+    @property
+    def line(self) -> bytes:
+        """The item as the digest of a list takes it."""
+        return f"M-{self.number} {self.body.hex()} {self.octets}\n".encode()
+
+
+@immutable
+class NewDisposal:
+    """What a list is about: the class, what the schedule says of it, and before when things were due."""
+
+    name: str
+    schedule: str
+    cite: str
+    keep: str
+    cutoff: float
+    backups: float | None  # seconds
+    automatic: bool = False
+
+
+@immutable
+class DisposalView:
+    """A disposal as people see it."""
+
+    key: int = field(repr=False)
+    id: str
+    state: DisposalState
+    name: str  # of the class
+    schedule: str
+    cite: str
+    keep: str
+    cutoff: float
+    backups: float | None
+    automatic: bool
+    items: int
+    octets: int
+    digest: str
+    proposed_by: str
+    proposed_at: float
+    signed_by: str | None
+    signed_at: float | None
+    done_at: float | None
+    certificate: str | None
+
+    @property
+    def number(self) -> int:
+        """The 3 of D-3."""
+        return int(self.id.removeprefix("D-"))
+
+    @property
+    def backups_until(self) -> float | None:
+        """When copies in backups are gone too; None where nobody has said it, or it is not done."""
+        return None if self.done_at is None or self.backups is None else self.done_at + self.backups
+
+
+@immutable
+class Item:
+    """An item of a disposal, and what became of it."""
+
+    mailing: str  # such as M-17
+    digest: str
+    octets: int
+    state: str
+    why: str | None
+
+
+# -- the list ----------------------------------------------------------------------------------------------------
+
+
+def find_due(connection: Connection, age: Age, *, passed: bool) -> list[Found]:
+    """Return the messages that are due, that nothing keeps, and that no other open disposal has; in their order."""
+    of_open = select(disposals.c.id).where(disposals.c.state.in_(_OPEN))
+    listed = exists().where(
+        disposal_items.c.mailing_id == mailings.c.id,
+        disposal_items.c.state == LISTED,
+        disposal_items.c.disposal_id.in_(of_open),
+    )
+    query = contents_due(age, passed=passed).where(~listed).order_by(mailings.c.number)
+    keys = list(connection.execute(query).scalars())
+    found: list[Found] = []
+    for start in range(0, len(keys), _AT_ONCE):
+        part = keys[start : start + _AT_ONCE]
+        held = kept(connection, part)
+        found += _messages(connection, [key for key in part if key not in held])
+    return found
+
+
+def _messages(connection: Connection, keys: Sequence[int]) -> Iterator[Found]:
+    size = func.max(func.coalesce(batches.c.size, 0))
+    query = select(batches.c.mailing_id, mailings.c.number, batches.c.body, size)
+    query = query.join(mailings, mailings.c.id == batches.c.mailing_id)
+    query = query.where(batches.c.mailing_id.in_(keys), batches.c.body != removal.NO_BODY)
+    query = query.group_by(batches.c.mailing_id, mailings.c.number, batches.c.body)
+    for key, number, body, octets in connection.execute(query.order_by(mailings.c.number, batches.c.body)):
+        yield Found(key, number, bytes(body), octets)
+
+
+def digest_of(found: Iterable[Found]) -> str:
+    """Return the digest of a list."""
+    hashed = sha256()
+    for each in found:
+        hashed.update(each.line)
+    return hashed.hexdigest()
+
+
+def begin(connection: Connection, wanted: NewDisposal, act: Act) -> int:
+    """Begin a list; return its number."""
+    number = next_number(connection, "disposal")
+    row = {
+        "number": number,
+        "state": DisposalState.LISTING.value,
+        "class": wanted.name,
+        "schedule": wanted.schedule,
+        "cite": wanted.cite,
+        "keep": wanted.keep,
+        "cutoff": wanted.cutoff,
+        "backups": wanted.backups,
+        "automatic": wanted.automatic,
+        "items": 0,
+        "octets": 0,
+        "digest": "",
+        "proposed_by": act.by,
+        "proposed_at": act.at,
+    }
+    key: int = connection.execute(insert(disposals).values(**row).returning(disposals.c.id)).scalar_one()
+    note(connection, key, "disposal begun", act)
+    return number
+
+
+def add_items(connection: Connection, number: int, first: int, found: Sequence[Found]) -> None:
+    """Add a part of a list. Args: `first` is the position of its first item."""
+    key = connection.execute(select(disposals.c.id).where(disposals.c.number == number)).scalar_one()
+    rows = [
+        {
+            "disposal_id": key,
+            "position": first + place,
+            "mailing_id": each.mailing,
+            "number": each.number,
+            "body": each.body,
+            "octets": each.octets,
+            "state": LISTED,
+        }
+        for place, each in enumerate(found)
+    ]
+    connection.execute(insert(disposal_items), rows)
+
+
+def propose(connection: Connection, disposal: DisposalView, digest: str, act: Act) -> None:
+    """Freeze a list: it is proposed by whoever has made it; one that needs no signature is to be destroyed at once."""
+    state = advance(disposal.state, "list")
+    totals = select(func.count(), func.coalesce(func.sum(disposal_items.c.octets), 0))
+    items, octets = connection.execute(totals.where(disposal_items.c.disposal_id == disposal.key)).one()
+    if disposal.automatic:
+        state = advance(state, "sign")
+    values = {"state": state.value, "items": items, "octets": octets, "digest": digest}
+    connection.execute(update(disposals).where(disposals.c.id == disposal.key).values(**values))
+    note(connection, disposal.key, "disposal listed" if disposal.automatic else "disposal proposed", act)
+
+
+def sign(connection: Connection, disposal: DisposalView, act: Act) -> None:
+    """Sign a disposal: its list may be destroyed. Raises LifecycleError where it is not proposed."""
+    state = advance(disposal.state, "sign")
+    values = {"state": state.value, "signed_by": act.by, "signed_at": act.at}
+    connection.execute(update(disposals).where(disposals.c.id == disposal.key).values(**values))
+    note(connection, disposal.key, "disposal signed", act)
+
+
+def withdraw(connection: Connection, disposal: DisposalView, act: Act) -> None:
+    """Withdraw a disposal that nobody has signed. Raises LifecycleError where somebody has."""
+    state = advance(disposal.state, "withdraw")
+    values = {"state": state.value, "withdrawn_by": act.by, "withdrawn_at": act.at}
+    connection.execute(update(disposals).where(disposals.c.id == disposal.key).values(**values))
+    note(connection, disposal.key, "disposal withdrawn", act)
+
+
+def note(connection: Connection, key: int, name: str, act: Act) -> None:
+    """Write an act about a disposal on its timeline."""
+    text = act.reason or None
+    record(connection, Event(act.at, name, by=act.by or None, login=act.login, text=text, disposal_id=key))
+
+
+# -- destroying --------------------------------------------------------------------------------------------------
+
+
+def destroy_slice(connection: Connection, number: int, now: float, limit: int = 50) -> int:
+    """Destroy the next mailings of a signed disposal; return how many items were looked at.
+
+    What something keeps since the list was made, or what is open again, stays, and the list says why.
+    """
+    disposal = find_disposal(connection, number, lock=True)
+    if disposal is None or disposal.state is not DisposalState.SIGNED:
+        return 0
+    mine = (disposal_items.c.disposal_id == disposal.key, disposal_items.c.state == LISTED)
+    query = select(disposal_items.c.mailing_id).where(*mine).order_by(disposal_items.c.position).limit(limit)
+    keys = list(dict.fromkeys(connection.execute(query).scalars()))
+    if not keys:
+        return 0
+    removal.begin_removal(connection)
+    held = {key: ", ".join(names) for key, names in kept(connection, keys).items()}
+    over = set(connection.execute(select(mailings.c.id).where(mailings.c.id.in_(keys), is_over())).scalars())
+    held |= {key: "it is open again" for key in keys if key not in held and key not in over}
+    for key in keys:
+        own = (*mine, disposal_items.c.mailing_id == key)
+        if key in held:
+            changed = update(disposal_items).where(*own)
+            connection.execute(changed.values(state=KEPT, why=held[key]))
+        else:
+            _destroy(connection, disposal, key, now)
+    return len(keys)
+
+
+def _destroy(connection: Connection, disposal: DisposalView, key: int, now: float) -> None:
+    """Destroy the listed content of a mailing; messages that came since the list was made stay."""
+    mine = (disposal_items.c.disposal_id == disposal.key, disposal_items.c.mailing_id == key)
+    listed = select(disposal_items.c.body).where(*mine, disposal_items.c.state == LISTED)
+    digests = {bytes(body) for body in connection.execute(listed).scalars()}
+    left = removal.destroy_content(connection, key, digests, disposal.number, now)
+    for state, bodies in ((ELSEWHERE, left), (DESTROYED, digests - left)):
+        if bodies:
+            changed = update(disposal_items).where(*mine, disposal_items.c.body.in_(bodies))
+            connection.execute(changed.values(state=state))
+    record(connection, Event(now, CONTENT_DESTROYED, mailing_id=key, text=disposal.id))
+
+
+def finish(connection: Connection, number: int, certificate: str, now: float) -> bool:
+    """Write that all of a disposal is destroyed, with the digest of its certificate; return False where it is not.
+
+    Args: `now` is the time that the certificate has.
+    """
+    disposal = find_disposal(connection, number, lock=True)
+    if disposal is None or disposal.state is not DisposalState.SIGNED or _is_listed(connection, disposal):
+        return False
+    values = {"state": advance(disposal.state, "destroy").value, "done_at": now, "certificate": certificate}
+    connection.execute(update(disposals).where(disposals.c.id == disposal.key).values(**values))
+    note(connection, disposal.key, "destroyed", Act(now, "", GATE))
+    return True
+
+
+def _is_listed(connection: Connection, disposal: DisposalView) -> bool:
+    query = select(disposal_items.c.position).where(disposal_items.c.disposal_id == disposal.key)
+    return connection.execute(query.where(disposal_items.c.state == LISTED).limit(1)).first() is not None
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+def list_disposals(connection: Connection, state: str | None = None) -> list[DisposalView]:
+    """Return disposals, newest first; of one state, where named."""
+    query = select(disposals).order_by(disposals.c.number.desc()).limit(1000)
+    query = query if state is None else query.where(disposals.c.state == state)
+    return [_view(row) for row in connection.execute(query).mappings()]
+
+
+def find_disposal(connection: Connection, number: int, *, lock: bool = False) -> DisposalView | None:
+    """Return one disposal by its number. Args: `lock` keeps others from changing it meanwhile."""
+    query = select(disposals).where(disposals.c.number == number)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    return _view(row) if row else None
+
+
+def newest_of(connection: Connection, name: str) -> float | None:
+    """Return when the newest disposal of a class was made that needed no signature; None where there is none."""
+    query = select(func.max(disposals.c.proposed_at)).where(disposals.c["class"] == name, disposals.c.automatic)
+    newest: float | None = connection.execute(query).scalar()
+    return newest
+
+
+def items_of(connection: Connection, disposal: DisposalView) -> Iterator[Item]:
+    """Yield the items of a disposal in their order."""
+    query = select(disposal_items).where(disposal_items.c.disposal_id == disposal.key)
+    for row in connection.execute(query.order_by(disposal_items.c.position)).mappings():
+        yield Item(f"M-{row['number']}", bytes(row["body"]).hex(), row["octets"], row["state"], row["why"])
+
+
+def count_items(connection: Connection, disposal: DisposalView) -> dict[str, int]:
+    """Return how many items of a disposal are in each state."""
+    query = select(disposal_items.c.state, func.count()).where(disposal_items.c.disposal_id == disposal.key)
+    found = connection.execute(query.group_by(disposal_items.c.state))
+    return dict.fromkeys((LISTED, DESTROYED, ELSEWHERE, KEPT), 0) | dict(map(tuple, found))
+
+
+def listed_digest(connection: Connection, disposal: DisposalView) -> str:
+    """Return the digest of a list as it is now."""
+    table = disposal_items.c
+    query = select(table.mailing_id, table.number, table.body, table.octets).where(table.disposal_id == disposal.key)
+    rows = connection.execute(query.order_by(table.position))
+    return digest_of(Found(key, number, bytes(body), octets) for key, number, body, octets in rows)
+
+
+def _view(row: RowMapping) -> DisposalView:
+    same = (
+        "schedule", "cite", "keep", "cutoff", "backups", "automatic", "items", "octets", "digest", "proposed_by",
+        "proposed_at", "signed_by", "signed_at", "done_at", "certificate",
+    )  # fmt: skip
+    return DisposalView(
+        key=row["id"],
+        id=f"D-{row['number']}",
+        state=DisposalState(row["state"]),
+        name=row["class"],
+        **{name: row[name] for name in same},
+    )
