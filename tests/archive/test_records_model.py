@@ -21,11 +21,12 @@ from gatekeeper.ledger.cases import CaseWanted
 from gatekeeper.ledger.context import LedgerError
 from gatekeeper.ledger.preserves import PreserveWanted
 from gatekeeper.store import Database, Store
-from gatekeeper.store.db.schema import batches, bodies
+from gatekeeper.store.db.schema import batches, bodies, mailings
 from gatekeeper.store.db.schema import jobs as job_rows
 from tests.archive.test_disposing import RULES, duty, verified
 from tests.ledger.scene import CIO, TODAY, Scene
 from tests.ledger.test_cases import AUDITOR, RECORDS
+from tests.store.arrivals import NOON
 from tests.store.databases import lay_out
 
 DAY = 86_400.0
@@ -129,7 +130,7 @@ class World:
     async def preserve(self) -> None:
         if not self.cases:
             return
-        now = TODAY + timedelta(days=(self.scene.now - 1764000000) // DAY % 1)
+        today = TODAY + timedelta(days=int((self.scene.now - NOON.timestamp()) // DAY))
         some = lambda values: tuple(self.chance.sample(values, 1)) if self.chance.random() < 0.5 else ()  # noqa: E731
         wanted = PreserveWanted(
             self.chance.choice(sorted(self.cases)),
@@ -137,7 +138,7 @@ class World:
             agencies=some(("DOA", "DPHHS")),
             subjects=some(TOPICS),
             mailings=some(sorted(self.mails) or [1]) if self.mails else (),
-            since=now + timedelta(days=self.chance.randint(0, 60)) if self.chance.random() < 0.3 else None,
+            since=today - timedelta(days=self.chance.randint(0, 40)) if self.chance.random() < 0.3 else None,
             silent=True,
         )
         if not (wanted.custodians or wanted.agencies or wanted.subjects or wanted.mailings):
@@ -199,10 +200,14 @@ class World:
         assert number == len(there)
 
 
-_THERE = select(batches.c.mailing_id).where(batches.c.body != b"", batches.c.body.in_(select(bodies.c.digest)))
+_THERE = (
+    select(mailings.c.number)
+    .join(batches, batches.c.mailing_id == mailings.c.id)
+    .where(batches.c.body != b"", batches.c.body.in_(select(bodies.c.digest)))
+)
 _STEPS = (
-    "arrive", "arrive", "arrive", "decide", "decide", "decide", "pass_time", "pass_time", "shorten", "open_case", "close_case",
-    "add_to_case", "preserve", "release", "release", "propose", "propose", "sign", "sign", "withdraw",
+    "arrive", "arrive", "arrive", "decide", "decide", "decide", "pass_time", "pass_time", "shorten", "open_case",
+    "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose", "sign", "sign", "withdraw",
 )  # fmt: skip
 RULES_OF_MODEL = (
     RULES.replace("held: {keep: 30d", "held: {keep: 60d")
