@@ -17,21 +17,18 @@ from gatekeeper.store import disposals
 from gatekeeper.store.acts import MATTERS, Values, plain, values_of
 from gatekeeper.store.audit_chain import octets
 from gatekeeper.store.audit_verify import Act, ChainReport, Said, problems_of_frames, verify
-<<<<<<< HEAD
-from gatekeeper.store.db.schema import batches, bodies, body_chunks, events, kept_reports, mailings, modes, rulesets
-=======
 from gatekeeper.store.db.schema import (
     batches,
     bodies,
     body_chunks,
     disposal_items,
     events,
+    kept_reports,
     mailings,
     modes,
     rulesets,
 )
 from gatekeeper.store.removal import NO_BODY
->>>>>>> 35f0e44 (archive, ledger, store: What is due is destroyed by two people, with a certificate)
 
 _NAMES = {events: "event", rulesets: "ruleset", modes: "mode", kept_reports: "kept report"}
 _ROWS = {

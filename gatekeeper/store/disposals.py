@@ -18,7 +18,7 @@ from gatekeeper.store import removal
 from gatekeeper.store.db.schema import batches, disposal_items, disposals, mailings
 from gatekeeper.store.due import Age, contents_due, is_over
 from gatekeeper.store.events import Act, Event, record
-from gatekeeper.store.preserved import kept
+from gatekeeper.store.preserved import begin_removal, kept
 from gatekeeper.store.rows import next_number
 
 LISTED, DESTROYED, ELSEWHERE, KEPT = "listed", "destroyed", "elsewhere", "kept"  # states of an item
@@ -233,7 +233,7 @@ def destroy_slice(connection: Connection, number: int, now: float, limit: int = 
     keys = list(dict.fromkeys(connection.execute(query).scalars()))
     if not keys:
         return 0
-    removal.begin_removal(connection)
+    begin_removal(connection)
     held = {key: ", ".join(names) for key, names in kept(connection, keys).items()}
     over = set(connection.execute(select(mailings.c.id).where(mailings.c.id.in_(keys), is_over())).scalars())
     held |= {key: "it is open again" for key in keys if key not in held and key not in over}

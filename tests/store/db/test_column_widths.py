@@ -21,6 +21,7 @@ from gatekeeper.ledger.signins import ENROL, MAIL, METHODS, START
 from gatekeeper.lifecycle import (
     BatchState,
     CaseState,
+    DisposalState,
     MailingState,
     PermitState,
     PreserveState,
@@ -32,9 +33,11 @@ from gatekeeper.outbox import letterhead
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.policy.mode import ENFORCE, OBSERVE, Mode
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN
+from gatekeeper.rules.record_classes import CLASS_NAMES
 from gatekeeper.service.heartbeat import Heartbeat
 from gatekeeper.store import Database, OutageLog, Store, StoreError, jobs, modes
 from gatekeeper.store.db.schema import metadata
+from gatekeeper.store.disposals import DESTROYED, ELSEWHERE, KEPT, LISTED
 from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.mailing_keys import KINDS
 from gatekeeper.store.texts import CONTENT, MARK
@@ -129,6 +132,11 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "audit_chains.name": process_name(monkeypatch),
         "audit_frames.name": SHA256[:16],
         "modes.mode": longest([OBSERVE, ENFORCE]),
+        "disposals.state": longest(DisposalState),
+        "disposals.class": longest(CLASS_NAMES),
+        "disposals.digest": SHA256,
+        "disposals.certificate": SHA256,
+        "disposal_items.state": longest((LISTED, DESTROYED, ELSEWHERE, KEPT)),
         "preserves.state": longest(PreserveState),
         "cases.state": longest(CaseState),
         "cases.kind": longest(CASE_KINDS),
