@@ -1,6 +1,6 @@
 """Arrivals, holds, releases, shorter schedules and disposals at random, against a model (policies C1, C7, D2).
 
-What is preserved is never gone; what is due, free and signed is gone; every act is in the chain. A hundred steps here;
+What is preserved is never gone; what is due, free and signed is gone; every act is in the chain. A few steps here;
 `python -m tests.archive.test_records_model STEPS SEED [URL]` runs as many as wanted.
 """
 
@@ -32,6 +32,12 @@ from tests.store.databases import lay_out
 DAY = 86_400.0
 SENDERS = [f"{name}@{agency}.example.gov" for name in ("jo", "ann") for agency in ("doa", "dphhs")]
 TOPICS = ("flu", "parking", "enrolment")
+
+
+def words_of(number: int) -> list[str]:
+    """Words that no other mailing has, so that no two are one."""
+    chance = random.Random(number)
+    return ["".join(chance.choices("abcdefghijklmnoprstuvwyz", k=chance.randint(4, 9))) for _ in range(60)]
 
 
 @dataclass
@@ -86,9 +92,10 @@ class World:
     async def arrive(self) -> None:
         sender, topic = self.chance.choice(SENDERS), self.chance.choice(TOPICS)
         number = len(self.mails) + 1
-        text = f"{topic} number {number} and more of it ".encode() * 20
+        own = words_of(number)
+        text = " ".join(own).encode()
         people = [f"p{number}.{each}@{agency}.example.gov" for each in range(15) for agency in ("doa", "dphhs")]
-        await self.scene.send(people, sender=sender, subject=f"{topic} {number}", text=text)
+        await self.scene.send(people, sender=sender, subject=f"{topic} {own[0]} {own[1]}", text=text)
         self.mails[number] = Mail(number, sender, topic, self.scene.now)
 
     async def decide(self) -> None:
@@ -101,7 +108,7 @@ class World:
             self.scene.store.call(lambda connection: connection.execute(done))
 
     async def pass_time(self) -> None:
-        self.scene.now += self.chance.choice((0.5, 3, 20)) * DAY
+        self.scene.now += self.chance.choice((0.5, 10, 40)) * DAY
 
     async def shorten(self) -> None:
         """The schedule changes: a shorter one destroys nothing by itself."""
@@ -206,8 +213,9 @@ _THERE = (
     .where(batches.c.body != b"", batches.c.body.in_(select(bodies.c.digest)))
 )
 _STEPS = (
-    "arrive", "arrive", "arrive", "decide", "decide", "decide", "pass_time", "pass_time", "shorten", "open_case",
-    "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose", "sign", "sign", "withdraw",
+    "arrive", "arrive", "arrive", "decide", "decide", "decide", "decide", "pass_time", "pass_time", "pass_time", "shorten",
+    "open_case", "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose", "propose", "sign",
+    "sign", "sign", "withdraw",
 )  # fmt: skip
 RULES_OF_MODEL = (
     RULES.replace("held: {keep: 30d", "held: {keep: 60d")
@@ -230,10 +238,10 @@ async def run(scene: Scene, steps: int, seed: int, every: int = 25) -> World:
     return world
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2, 3])
 async def test_what_is_preserved_is_never_gone_and_what_is_due_free_and_signed_is(store, tmp_path, seed):
-    world = await run(Scene(store, tmp_path, RULES_OF_MODEL), 60, seed, every=60)
-    assert any(mail.gone for mail in world.mails.values()) or seed
+    world = await run(Scene(store, tmp_path, RULES_OF_MODEL), 70, seed, every=70)
+    assert any(mail.gone for mail in world.mails.values())
 
 
 def soak(steps: int, seed: int, url: str | None) -> None:
