@@ -213,8 +213,8 @@ _THERE = (
     .where(batches.c.body != b"", batches.c.body.in_(select(bodies.c.digest)))
 )
 _STEPS = (
-    "arrive", "arrive", "arrive", "decide", "decide", "decide", "decide", "pass_time", "pass_time", "pass_time", "shorten",
-    "open_case", "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose", "propose", "sign",
+    "arrive", "arrive", "arrive", "decide", "decide", "decide", "decide", "pass_time", "pass_time", "pass_time",
+    "shorten", "open_case", "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose", "propose", "sign",
     "sign", "sign", "withdraw",
 )  # fmt: skip
 RULES_OF_MODEL = (
