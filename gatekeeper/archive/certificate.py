@@ -21,7 +21,8 @@ from gatekeeper.store.disposals import (
 )
 
 METHOD = {
-    "sqlite": "Rows deleted with secure_delete (their octets are overwritten), the write-ahead log emptied.",
+    "sqlite": "Rows deleted with secure_delete (their octets are overwritten), the index of words made anew, the "
+    "write-ahead log emptied.",
     "postgresql": "Rows deleted, and their tables vacuumed: the space is free, and is overwritten as it is used again.",
 }
 

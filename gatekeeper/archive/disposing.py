@@ -20,7 +20,7 @@ from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import DisposalState
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.record_classes import AUTOMATIC, CLOSED, HELD, MASS, RecordClass
-from gatekeeper.store import Connection, OutageLog, Store, disposals
+from gatekeeper.store import Connection, OutageLog, Store, disposals, texts
 from gatekeeper.store.disposals import DisposalView, Found, NewDisposal
 from gatekeeper.store.due import Age
 from gatekeeper.store.events import Act
@@ -103,6 +103,7 @@ class Disposing:
         while await self.store.run(self._slice(disposal)):
             step("disposal-slice")
             await asyncio.sleep(_PAUSE_SECONDS)
+        await self.store.run(texts.rebuild)
         if not await asyncio.to_thread(self.store.database.clear):
             return  # somebody reads or writes at this moment: at the next look
         step("disposal-cleared")

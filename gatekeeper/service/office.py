@@ -6,8 +6,8 @@ import asyncio
 import logging
 from functools import partial
 
-from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.archive.disposing import Disposing
+from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.audit.heads import ActHeads
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue

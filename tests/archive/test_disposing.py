@@ -16,11 +16,12 @@ from sqlalchemy import select, text, update
 from gatekeeper.api.disposals import certificate_page
 from gatekeeper.archive.certificate import certificate_of, problems_of_certificates
 from gatekeeper.archive.disposing import Disposing
+from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.preserves import PreserveWanted
 from gatekeeper.lib import failpoints
 from gatekeeper.lifecycle import BatchState, MailingState
-from gatekeeper.store import Database, Store, audit_rows, removal
+from gatekeeper.store import Database, Store, audit_rows, removal, texts
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, disposal_items, mailings
 from gatekeeper.store.db.schema import jobs as job_rows
 from tests.ledger.scene import CIO, HEAD, Scene
@@ -147,6 +148,8 @@ async def test_what_is_due_and_signed_is_gone_from_every_file_and_the_line_of_th
 async def test_no_file_of_the_database_has_a_word_of_it(scene):
     """SQLite: removed rows are overwritten, and the log is emptied; Postgres: no dead row is left."""
     await held(scene, 1)
+    await TextDuty(scene.store).read()
+    assert scene.store.call(partial(texts.ids_with, words=["zebra"])), "its words are searched"
     scene.now += 31 * DAY
     propose(scene)
     sign(scene)
@@ -154,6 +157,7 @@ async def test_no_file_of_the_database_has_a_word_of_it(scene):
         assert len(traces(scene)) > 0, "the test finds what is there"
     await duty(scene).attend()
     assert show(scene).disposal.state == "done"
+    assert not scene.store.call(partial(texts.ids_with, words=["zebra"]))
     if scene.store.database.is_sqlite:
         assert traces(scene) == {}
     else:

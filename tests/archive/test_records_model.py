@@ -214,8 +214,8 @@ _THERE = (
 )
 _STEPS = (
     "arrive", "arrive", "arrive", "decide", "decide", "decide", "decide", "pass_time", "pass_time", "pass_time",
-    "shorten", "open_case", "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose", "propose", "sign",
-    "sign", "sign", "withdraw",
+    "shorten", "open_case", "close_case", "add_to_case", "preserve", "release", "release", "propose", "propose",
+    "propose", "sign", "sign", "sign", "withdraw",
 )  # fmt: skip
 RULES_OF_MODEL = (
     RULES.replace("held: {keep: 30d", "held: {keep: 60d")

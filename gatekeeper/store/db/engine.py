@@ -25,7 +25,7 @@ log = logging.getLogger("gatekeeper.store")
 NEWEST_SCHEMA = "0035"
 _STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
 _TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
-_CLEARED = ("body_chunks", "bodies", "batch_recipients", "batches", "jobs")  # tables with what mail said
+_CLEARED = ("body_chunks", "bodies", "batch_recipients", "batches", "jobs", "texts", "text_words")  # what mail said
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 
