@@ -115,6 +115,7 @@ class BatchState(StrEnum):
     SENT = "sent"  # every recipient has a final answer of the next hop
     RETURNED = "returned"  # its sender was told that it was not sent
     WITHDRAWN = "withdrawn"
+    PASSED = "passed"  # a copy of what mass mail says that passed: never the gate's to send, without recipients
 
 
 class RecipientState(StrEnum):
@@ -132,6 +133,7 @@ ACTIVE_MAILINGS = frozenset(
 KEPT_BATCHES = frozenset(BatchState) - {
     BatchState.RETURNED,
     BatchState.WITHDRAWN,
+    BatchState.PASSED,
 }  # states in which a resend is no second copy
 
 MAILING_TABLE: dict[str, dict[MailingState, MailingState]] = {

@@ -7,14 +7,8 @@ ruleset's own title.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import platform
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -34,6 +28,7 @@ DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2
 QUEUE_KINDS = ("release", "dsn", "notice")
 DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
 LISTENERS, RELOADS, AUDITED = ("smtp", "milter"), ("ok", "failed"), ("written", "lost")
+CONTENTS = ("kept", "lost")
 OBSERVED = "observe"  # the action of a rule that is only watched
 NOBODYS = "none"  # the agency of senders that are of none
 RECIPIENT_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
@@ -130,6 +125,9 @@ class Counters:
             ["listener", "stage", "reason"],
             registry=registry,
         )
+        self._contents = Counter(
+            "gatekeeper_mass_contents", "Mass mail that passed, and was to be kept.", ["result"], registry=registry
+        )
         self._agencies = Counter(
             "gatekeeper_agency_mailings",
             "Messages of numbered mailings, by the agency of their sender.",
@@ -153,6 +151,8 @@ class Counters:
             self._reloads.labels(result)
         for result in AUDITED:
             self._audited.labels(result)
+        for result in CONTENTS:
+            self._contents.labels(result)
 
     def expect(self, rules: Iterable[tuple[str, str]], agencies: Iterable[str], verdicts: Iterable[str]) -> None:
         """Begin the counters of rules (id and action) and of agencies at 0, as a ruleset has them."""
@@ -186,6 +186,12 @@ class Counters:
         self._audited.labels("written").inc(written)
         if lost:
             self._audited.labels("lost").inc(lost)
+
+    def contents(self, kept: int, lost: int) -> None:
+        """Count messages of mass mail whose content was kept, and those whose could not be."""
+        for result, number in zip(CONTENTS, (kept, lost), strict=True):
+            if number:
+                self._contents.labels(result).inc(number)
 
     def message(self, listener: str, verdict: str) -> None:
         """Count a message that was judged; `listener` is smtp or milter, `verdict` one of model.Action."""
@@ -361,39 +367,3 @@ def _source_families(sources: Mapping[str, tuple[int, str]]) -> list[Metric]:
         for state in DIRECTORY_STATES:
             states.add_metric([source, state], state == now)
     return [entries, states]
-
-
-_PREFIX = "gatekeeper-counts-"
-_YOUNG = 60.0  # seconds, in which its supervisor may not have locked it yet
-
-
-class CountsFolder:
-    """A new temporary folder for counters; its lock ends with this process, however the process ends."""
-
-    def __init__(self) -> None:
-        """Make the folder, and remove the folders of supervisors that were killed."""
-        _sweep()
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._descriptor = os.open(self.path, os.O_RDONLY)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def remove(self) -> None:
-        """Remove the folder with all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._descriptor)
-
-
-def _sweep() -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # somebody else's, or just removed
-            if path.stat().st_uid == os.geteuid() and time.time() - path.stat().st_mtime > _YOUNG:
-                _remove_if_left(path)
-
-
-def _remove_if_left(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError, an OSError: its supervisor lives
-        shutil.rmtree(path)
-    finally:
-        os.close(descriptor)

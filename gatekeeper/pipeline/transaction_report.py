@@ -6,15 +6,17 @@ import logging
 import time
 from dataclasses import replace
 
+from gatekeeper.archive.passing import ContentKeeper
 from gatekeeper.audit.record import ARRIVED, FAILED, RESENT, RETURNED, DecisionContext
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Action
+from gatekeeper.model import Action, Outcome
 from gatekeeper.ops import log
 from gatekeeper.ops.metrics import OBSERVED, Counters
 from gatekeeper.ops.tracing import SpanTaken, Tracing, parent_of
 from gatekeeper.pipeline.pipeline import TransactionRun
 from gatekeeper.rules import observed
+from gatekeeper.rules.record_classes import MASS
 
 
 @immutable
@@ -24,6 +26,7 @@ class Reporter:
     counts: Counters
     auditor: Auditor | None = None
     tracing: Tracing | None = None
+    contents: ContentKeeper | None = None  # keeps what mass mail says that passes
 
     def report(self, run: TransactionRun) -> None:
         """Report one transaction that has had its reply."""
@@ -53,6 +56,8 @@ class Reporter:
         log.transaction(line)
         if self.auditor:
             _record(self.auditor, run, action, watched)
+        if self.contents and run.outcome and run.outcome.verdict.mass:
+            _keep(self.contents, run, run.outcome)
         if run.failure:
             _tell_failure(run)
 
@@ -74,6 +79,13 @@ def _span_of(line: log.TransactionLine, run: TransactionRun) -> SpanTaken:
 
 def _tell_failure(run: TransactionRun) -> None:
     log.event("not judged", {"id": run.id, "error": run.failure}, logging.ERROR)
+
+
+def _keep(contents: ContentKeeper, run: TransactionRun, outcome: Outcome) -> None:
+    """Keep what mass mail says that has passed, where the rules keep it."""
+    passed = run.relayed and run.reply is not None and run.reply.ok and not outcome.repeated
+    if passed and outcome.key is not None and run.arrival and run.policy.ruleset.record_class(MASS).content:
+        contents.keep(outcome.key, run.arrival)
 
 
 def verdict_of(run: TransactionRun) -> Action:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatekeeper.archive.passing import ContentKeeper
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.delivery import NextHop
 from gatekeeper.delivery.errors import KINDS
@@ -41,6 +42,7 @@ class ProcessContext:
         self.store = make_store(settings.storing, connections)
         self.mode = Mode(settings.judging.mode, self.store.now)
         self.auditor = Auditor(self.store, name, counts.audited)
+        self.contents = ContentKeeper(self.store, counts.contents)
         self.next_hop = NextHop(settings.next_hop, counts.next_hop_error)
 
     def expect_counts(self) -> None:

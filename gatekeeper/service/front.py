@@ -60,7 +60,7 @@ class Front:
         """Open nothing yet; raises SettingsError."""
         self._base = base
         self._tracing: Tracing | None = None
-        report = Reporter(base.counts, base.auditor).report
+        report = Reporter(base.counts, base.auditor, contents=base.contents).report
         judging, store = base.settings.judging, base.store
         self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
         listening = base.settings.listening

@@ -92,6 +92,7 @@ class Gate:
         await self.database_keeper.open(self._opened)
         self.reloader.start()
         self.base.auditor.start()
+        self.base.contents.start()
         if self.front:
             await self.front.start(doors)
 
@@ -116,6 +117,7 @@ class Gate:
         await self.reloader.stop()
         await self.base.mode.stop()
         await self.heartbeat.stop()
+        await asyncio.to_thread(self.base.contents.stop)
         await asyncio.to_thread(self.base.auditor.stop)
         await self.base.next_hop.close()
         await self.database_keeper.close()

@@ -21,7 +21,7 @@ from gatekeeper.store.db.schema import (
     suspensions,
 )
 
-_SETTLED = (BatchState.SENT, BatchState.RETURNED, BatchState.WITHDRAWN)
+_SETTLED = (BatchState.SENT, BatchState.RETURNED, BatchState.WITHDRAWN, BatchState.PASSED)
 _OVER: Mapping[str, tuple[str, ...]] = {  # states in which nothing more happens
     "requests": (
         RequestState.UNNEEDED,
