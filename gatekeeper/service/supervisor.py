@@ -14,8 +14,9 @@ from collections import Counter
 from prometheus_client import CollectorRegistry
 
 from gatekeeper.ops import log as transaction_log
+from gatekeeper.ops.counts_folder import CountsFolder
 from gatekeeper.ops.http import Answer, OpsServer
-from gatekeeper.ops.metrics import Counters, CountsFolder, Gauges, sum_processes
+from gatekeeper.ops.metrics import Counters, Gauges, sum_processes
 from gatekeeper.server.sockets import close_sockets
 from gatekeeper.service.child_process import Child, environment_of_children
 from gatekeeper.service.console_process import ConsoleProcess

@@ -1,4 +1,4 @@
-"""What mass mail says that passes is kept where the schedule says so, and never in the way of mail (policies C1, C6)."""
+"""What mass mail says that passes is kept where the schedule says so, and never in the way of mail (C1, C6)."""
 
 from __future__ import annotations
 
@@ -78,17 +78,17 @@ async def test_a_second_message_of_the_mailing_is_kept_and_a_resend_of_it_passes
     again = scene.message(people(30, start=30), text=b"another text of the same subject " * 20)
     await scene.pipeline.receive(again, scene.hop)
     scene.contents.flush()
-    before = len(scene.hop.received)
+    before = len(scene.hop.added)
     await scene.pipeline.receive(again, scene.hop)
     scene.contents.flush()
-    assert len(scene.hop.received) == before + 1, "a copy is no batch that waits: a resend is no second copy of it"
+    assert len(scene.hop.added) == before + 1, "a copy is no batch that waits: a resend is no second copy of it"
     assert len(copies(scene)) == 2
 
 
 async def test_what_is_refused_or_held_has_no_copy_of_this_kind(scene):
-    scene.hop.reply = Reply(550, "5.7.1", "no")
+    taken, scene.hop.answer = scene.hop.answer, Reply(550, "5.7.1", "no")
     await scene.send(people(30))
-    scene.hop.reply = None
+    scene.hop.answer = taken
     await scene.send(people(240), subject="Flu shots")
     scene.contents.flush()
     assert [copy["state"] for copy in copies(scene)] == ["held"]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gatekeeper.ops.metrics import CountsFolder
+from gatekeeper.ops.counts_folder import CountsFolder
 
 
 @pytest.fixture(autouse=True)
