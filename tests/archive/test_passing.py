@@ -11,7 +11,7 @@ from gatekeeper.archive import passing
 from gatekeeper.archive.passing import ContentKeeper
 from gatekeeper.ops.metrics import Metrics
 from gatekeeper.pipeline.transaction_report import Reporter
-from gatekeeper.smtp.replies import Reply
+from gatekeeper.smtp.replies import reply
 from gatekeeper.store import KeepLimits, StoreError
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies
 from tests.archive.test_disposing import DAY, duty, verified
@@ -86,7 +86,7 @@ async def test_a_second_message_of_the_mailing_is_kept_and_a_resend_of_it_passes
 
 
 async def test_what_is_refused_or_held_has_no_copy_of_this_kind(scene):
-    taken, scene.hop.answer = scene.hop.answer, Reply(550, "5.7.1", "no")
+    taken, scene.hop.answer = scene.hop.answer, reply(550, "no", "5.7.1")
     await scene.send(people(30))
     scene.hop.answer = taken
     await scene.send(people(240), subject="Flu shots")
