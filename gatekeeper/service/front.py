@@ -82,7 +82,9 @@ class Front:
         """Accept connections on the sockets, which belong to the front from here on."""
         self._tracing = make_tracing()
         if self._tracing:
-            self.pipeline.report = Reporter(self._base.counts, self._base.auditor, self._tracing).report
+            self.pipeline.report = Reporter(
+                self._base.counts, self._base.auditor, self._tracing, self._base.contents
+            ).report
         await self.listener.start(doors["smtp"])
         await self.milter.start(doors.get("milter", ()))
 
