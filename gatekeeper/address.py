@@ -254,7 +254,15 @@ def _normalise_literal(literal: str) -> str:
     ip = _ip_address(literal[1:-1]) if literal.endswith("]") else None
     if ip is None:
         return literal
-    return f"[ipv6:{ip}]" if ip.version == 6 else f"[{ip}]"
+    return f"[ipv6:{_ipv6_text(ip)}]" if isinstance(ip, ipaddress.IPv6Address) else f"[{ip}]"
+
+
+def _ipv6_text(ip: ipaddress.IPv6Address) -> str:
+    """Return an address as Python 3.11 writes it: from 3.13 on a mapped one has dots, and would be another name."""
+    if ip.ipv4_mapped is None:
+        return str(ip)
+    number = int(ip.ipv4_mapped)
+    return f"::ffff:{number >> 16:x}:{number & 0xFFFF:x}"
 
 
 # -- the envelope sender -----------------------------------------------------------------------------------------

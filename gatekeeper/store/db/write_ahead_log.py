@@ -51,7 +51,9 @@ class WriteAheadLog:
     def hold(self) -> None:
         """Open the log, so that no other process removes it by closing the database, and note its files."""
         self.release()
-        self._connection = sqlite3.connect(self._database, self._timeout, check_same_thread=False, isolation_level=None)
+        self._connection = sqlite3.connect(
+            self._database, timeout=self._timeout, check_same_thread=False, isolation_level=None
+        )
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         self._files = self._find_files()
 
