@@ -25,6 +25,7 @@ from gatekeeper.lib.immutable import immutable
 
 # Seconds; a verdict is due within ten.
 DECISION_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+PROCESS_KINDS = ("worker", "office", "console")  # of those that are replaced when they end
 QUEUE_KINDS = ("release", "dsn", "notice")
 DIRECTORY_STATES = ("fresh", "copy", "expired", "shrunk")
 LISTENERS, RELOADS, AUDITED = ("smtp", "milter"), ("ok", "failed"), ("written", "lost")
@@ -243,6 +244,8 @@ class Gauges:
         self._restarts = Counter(
             "gatekeeper_process_restarts", "Processes that ended and were replaced.", ["kind"], registry=self._registry
         )
+        for kind in PROCESS_KINDS:
+            self._restarts.labels(kind)
         self._rules_of_processes = Gauge(
             "gatekeeper_process_ruleset_info",
             "The ruleset that a process judges by; always 1.",

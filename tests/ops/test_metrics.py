@@ -114,6 +114,7 @@ def test_counters_begin_at_0_with_all_their_labels():
         'refused_total{listener="smtp",reason="size",stage="rcpt"} 0.0',
         'next_hop_errors_total{kind="tls"} 0.0',
         'ruleset_reloads_total{result="failed"} 0.0',
+        'process_restarts_total{kind="worker"} 0.0',
         'audit_records_total{result="lost"} 0.0',
         'rule_hits_total{action="hold",rule="approval"} 0.0',
         'agency_mailings_total{agency="DOA",verdict="hold"} 0.0',
