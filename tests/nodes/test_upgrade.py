@@ -41,9 +41,22 @@ def older(tmp_path) -> Path:
         commit = git("rev-parse", f"{commit}^")
     if f'NEWEST_SCHEMA = "{BEFORE}"' not in git("show", f"{commit}:{ENGINE}"):
         pytest.skip("the history of the project is not here")
+    return check_out(commit, tmp_path)
+
+
+def check_out(commit: str, folder: Path) -> Path:
     archive = subprocess.run(["git", "archive", commit, "gatekeeper"], cwd=ROOT, capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x", "-C", tmp_path], input=archive, check=True)
-    return tmp_path
+    subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+    return folder
+
+
+@pytest.fixture
+def first(tmp_path) -> Path:
+    """The last program of the first schema, which 0.1 had, checked out."""
+    second = "gatekeeper/store/migrations/versions/v0002_audit.py"
+    added = git("log", "--diff-filter=A", "--format=%H", "--", second)
+    commit = git("rev-parse", f"{added}^") if added else ""
+    return check_out(commit, tmp_path) if commit else pytest.skip("the history of the project is not here")
 
 
 def schema(url: str) -> str:
@@ -76,3 +89,24 @@ def test_a_node_one_schema_behind_keeps_working_and_starts_again(older, postgres
             approve(old, mailing["id"])  # the new one is gone: what it has written is left to the old one
             wait_queue_empty(old)
         assert downstream.copies(content) == dict.fromkeys(everyone, 1)
+
+
+def test_mail_that_the_first_program_held_is_released_by_this_one(first, tmp_path):
+    """SQLite: held, and waiting for the next hop, when the program is exchanged; `db upgrade` by the new one."""
+    readers, content, waiting = people(2400), message("enrolment"), message("approved before")
+    url = f"sqlite:///{tmp_path}/gate.db"
+    with Downstream() as downstream:
+        old = Gate(downstream.address, rules=RULES, database=url, flags=["--lease", "2s"])
+        old.within = ["env", f"PYTHONPATH={first}"]
+        with old:
+            assert send(old, readers, content).startswith("250"), old.log()
+            assert send(old, readers, waiting).startswith("250"), old.log()
+        with Gate(downstream.address, rules=RULES, database=url, flags=["--lease", "2s"]) as new:
+            held = new.mailings("held")
+            assert sorted(each["users"] for each in held) == [2400, 2400], new.log()
+            for each in held:
+                approve(new, each["id"])
+            wait_queue_empty(new)
+            for text in (content, waiting):
+                assert downstream.copies(text) == dict.fromkeys(readers, 1)
+            assert new.ask("audit", "verify", "--json")
