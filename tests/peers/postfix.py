@@ -93,7 +93,7 @@ class Postfix:
 
     Args: `relayhost` is where all mail goes, in Postfix's own notation; `main` are further lines of main.cf; `services`
     further lines of master.cf; `smtpd` options (`-o name=value`) of the smtpd on `port`; `receives` keeps all mail in a
-    maildir instead of sending it on.
+    maildir instead of sending it on; with `chroot` smtpd and cleanup see the queue folder alone, as Debian has it.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Postfix:
         services: Sequence[str] = (),
         smtpd: Mapping[str, str] | None = None,
         receives: bool = False,
+        chroot: bool = False,
     ) -> None:
         self.postfix = require("postfix")
         if os.geteuid() != 0:
@@ -114,7 +115,7 @@ class Postfix:
         if receives:
             self.settings |= self._receiving()
         self.settings |= main or {}
-        self.services, self.smtpd = services, smtpd or {}
+        self.services, self.smtpd, self.chroot = services, smtpd or {}, chroot
 
     def _folders(self) -> dict[str, str]:
         return {
@@ -165,8 +166,10 @@ class Postfix:
             (self.home / name).mkdir(exist_ok=True)
             shutil.chown(self.home / name, owner)
         options = "".join(f"\n  -o {name}={value}" for name, value in self.smtpd.items())
-        listener = f"127.0.0.1:{self.port} inet n - n - - smtpd{options}\n"
-        services = SERVICES + listener + "".join(f"{line}\n" for line in self.services)
+        confined = "y" if self.chroot else "n"
+        listener = f"127.0.0.1:{self.port} inet n - {confined} - - smtpd{options}\n"
+        own = SERVICES.replace("cleanup    unix n - n", f"cleanup    unix n - {confined}")
+        services = own + listener + "".join(f"{line}\n" for line in self.services)
         (self.home / "config/master.cf").write_text(services)
         (self.home / "config/main.cf").write_text("".join(f"{k} = {v}\n" for k, v in self.settings.items()))
 

@@ -72,6 +72,7 @@ def open_way(
     relayhost: str = "",
     signer: str = "",
     flags: Sequence[str] = (),
+    chroot: bool = False,
 ) -> Iterator[Way]:
     """Args: with `again` released mail passes the gate again, on its way to the same Postfix, which keeps all mail
     unless it has a `relayhost`; else it passes the milter `signer`.
@@ -79,7 +80,7 @@ def open_way(
     behind = free_port()
     setup = read_setup("As a milter", 0, behind)
     services = [line.replace("-o smtpd_milters=", f"-o smtpd_milters={signer}") for line in setup.services]
-    kept = {"relayhost": relayhost, "receives": not relayhost}
+    kept = {"relayhost": relayhost, "receives": not relayhost, "chroot": chroot}
     with Postfix(main={**setup.main, **(main or {})}, services=services, **kept) as postfix:  # type: ignore[arg-type]
         folder = postfix.home / "queue/gatekeeper"
         folder.mkdir()
@@ -92,7 +93,8 @@ def open_way(
 
 @pytest.fixture(scope="module")
 def way() -> Iterator[Way]:
-    with open_way(rules=GATHERING + DEFERRING) as way:
+    """Its smtpd and its cleanup are in a chroot, as Debian has them."""
+    with open_way(rules=GATHERING + DEFERRING, chroot=True) as way:
         yield way
 
 
@@ -102,6 +104,10 @@ def message(subject: str, extra: str = "") -> bytes:
         f"From: {HEAD}\r\n{named}To: undisclosed-recipients:;\r\n"
         f"Message-ID: <{subject}@doa.example.gov>\r\n{extra}\r\n.Hello\r\nyou\r\n"
     ).encode()
+
+
+def children_of(pid: int | None) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def of(mails: list[Delivered], subject: str) -> list[Delivered]:
@@ -116,6 +122,13 @@ def test_what_passes_is_taken_in_as_though_there_were_no_gate(way: Way) -> None:
     (mail,) = of(way.delivered(1), "lunch")
     assert mail.content.endswith(message("lunch"))
     assert mail.content.count(b"\nReceived:") + mail.content.startswith(b"Received:") == 1
+
+
+def test_the_smtpd_that_asks_is_in_a_chroot(way: Way) -> None:
+    way.send(["one@example.org"], message("whose root"))
+    queue = way.postfix.home / "queue"
+    roots = [link.resolve() for pid in map(str, children_of(way.postfix.pid)) if (link := Path("/proc", pid, "root"))]
+    assert queue.resolve() in roots
 
 
 def test_a_warning_is_in_the_message(way: Way) -> None:
