@@ -1,6 +1,6 @@
 # make run     a gate on this machine, no mail server needed       make test   everything that is quick
 # make check   style, types, who imports whom                      make soak   the long campaigns
-# make mutate  whether tests see what is changed
+# make mutate  whether tests see what is changed                make dist   sdist, wheel and SBOM of the last commit
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -13,7 +13,7 @@ GATEKEEPER_DATABASE ?= sqlite:///gatekeeper.db
 # The tests start hundreds of processes: what Python compiles is kept, whatever this machine's habit is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check soak mutate requirements look-alikes
+.PHONY: run test check soak mutate dist requirements look-alikes
 
 run: $(READY)
 	@mkdir -p run
@@ -36,6 +36,10 @@ soak: $(READY)
 mutate: $(READY)
 	$(BIN)/python -m tests.mutate $(MUTATE_FLAGS)
 
+# What a release is made of, in dist/: RELEASING.md.
+dist: $(READY)
+	tools/dist.sh
+
 # The table of letters that look like Latin ones, from Unicode's data; CONFUSABLES names another copy of it.
 CONFUSABLES ?= .peers/unicode/confusables.txt
 look-alikes: $(READY)
@@ -51,7 +55,8 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# Pins everything that pyproject.toml asks for, developers' tools included. Takes minutes: it hashes every wheel.
+# Pins everything that pyproject.toml asks for, developers' tools included; what builds a release (tools/dist.txt); and, out of
+# the first, what a gate runs with (deploy/requirements.txt). Takes minutes: it hashes every wheel.
 # The project itself is left out: its extra `dev` names it.
 requirements: $(READY)
 	$(PYTHON) -m venv .venv/pins
@@ -59,5 +64,11 @@ requirements: $(READY)
 	CUSTOM_COMPILE_COMMAND='make requirements' .venv/pins/bin/pip-compile --quiet --upgrade --extra dev \
 		--generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 		--no-emit-options --unsafe-package gatekeeper-mail --output-file requirements.txt pyproject.toml
-	sed -i '/^# WARNING/,$$d' requirements.txt
-	@! grep -nE '://|^--' requirements.txt || { echo 'expected names, versions and hashes only'; exit 1; }
+	CUSTOM_COMPILE_COMMAND='make requirements' .venv/pins/bin/pip-compile --quiet --upgrade --generate-hashes \
+		--strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+		--allow-unsafe --output-file tools/dist.txt tools/dist.in
+	sed -i '/^# WARNING/,$$d' requirements.txt tools/dist.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python tools/run_requirements.py > deploy/requirements.txt
+	@! grep -nE '://|^--' requirements.txt tools/dist.txt deploy/requirements.txt \
+		|| { echo 'expected names, versions and hashes only'; exit 1; }

@@ -156,6 +156,16 @@ def test_every_step_is_told_of_in_order_and_passed():
     assert set(re.findall(r'\bstep\("([a-z-]+)"\)', source)) == set(failpoints.STEPS)
 
 
+def test_every_failure_was_tried():
+    table = PAGES["docs/operations.md"].partition("## What can fail")[2].partition("**Open or closed.**")[0]
+    rows = [row.split(" | ") for row in re.findall(r"^\| (.*) \|$", table, re.MULTILINE)][2:]
+    assert len(rows) > 15
+    for row in rows:
+        tests = re.findall(r"`([\w/]+\.py)`", row[-1])
+        assert len(row) == 4 and tests, row[0]
+        assert all((ROOT / name).is_file() for name in tests), row[0]
+
+
 def test_every_page_can_be_reached_from_the_first():
     reached, waiting = set(), ["README.md"]
     while waiting:

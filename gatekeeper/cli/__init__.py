@@ -10,6 +10,7 @@ import click
 
 from gatekeeper.cli.lazy_group import LazyCommands
 from gatekeeper.lib import __version__
+from gatekeeper.lib.revision import revision
 
 # By who uses them, with the first sentence of their help, so that `gatekeeper --help` imports none of them.
 _SECTIONS = {
@@ -61,6 +62,12 @@ class _Commands(click.Group):
                 formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
 
 
+def _print_version(ctx: click.Context) -> None:
+    commit = revision()
+    click.echo(f"gatekeeper, version {__version__}" + (f" (commit {commit})" if commit else ""))
+    ctx.exit()
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -68,7 +75,14 @@ class _Commands(click.Group):
         {name: f"{__name__}.commands.{name}" for name in _COMMANDS} | {"completion": f"{__name__}.commands.man"}
     ),
 )
-@click.version_option(__version__, prog_name="gatekeeper")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda ctx, param, wanted: _print_version(ctx) if wanted else None,
+    help="Show the version, and of which commit it is.",
+)
 def main() -> None:
     """Check and hold an organisation's outbound mail before it is sent."""
 
