@@ -57,7 +57,8 @@ def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
     collecting = gc.isenabled()
     gc.disable()  # a million records form no reference cycles; searching them for cycles takes a third of the time
     try:
-        with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        hidden = not sys.stderr.isatty()  # else its label would stand there
+        with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
             yield bar.update
     finally:
         if collecting:

@@ -26,7 +26,7 @@ p{margin:.3rem 0}
 table{border-collapse:collapse;width:100%;margin:.3rem 0}
 th,td{text-align:left;vertical-align:top;padding:.28rem .6rem .28rem 0;border-bottom:1px solid var(--line)}
 thead th{font-size:.85rem;color:var(--quiet);font-weight:600}
-tbody th{font-weight:400}
+tbody th{font-weight:400;min-width:7.5rem}
 td.number,th.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 thead th{overflow-wrap:normal}
 thead th.number{white-space:normal}

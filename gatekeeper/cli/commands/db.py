@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from gatekeeper.cli.common import NO_INPUT, Failure, json_option, print_json, setting_options, settings_of
 from gatekeeper.cli.database import exit_on_store_error
 from gatekeeper.cli.lazy_group import Verbs
+from gatekeeper.cli.periods import progress
 from gatekeeper.cli.table import table
 from gatekeeper.store import Database
 from gatekeeper.store.db import copy
@@ -56,8 +56,8 @@ def copy_database(target: str, as_json: bool, **given: Any) -> None:
 def _copy(source: Database, target: Database) -> dict[str, int]:
     try:
         rows = copy.count_rows(source)
-        with click.progressbar(length=2 * rows, label="copying", file=sys.stderr) as bar:
-            return copy.copy(source, target, bar.update)
+        with progress(2 * rows, "copying") as advance:
+            return copy.copy(source, target, advance)
     finally:
         source.dispose()
         target.dispose()
