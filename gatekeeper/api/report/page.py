@@ -17,7 +17,7 @@ _FIGURE = re.compile(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?%?")
 _STYLE = """
 :root{color-scheme:light;--ink:#1b1f24;--quiet:#57606a;--line:#d5d9de}
 body{font:15px/1.45 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;color:var(--ink);background:#fff}
-body{max-width:60rem;margin:1.5rem auto;padding:0 1rem;overflow-wrap:anywhere}
+body{max-width:68rem;margin:1.5rem auto;padding:0 1rem;overflow-wrap:anywhere}
 h1{font-size:1.7rem;line-height:1.2;margin:0}
 h2{font-size:1.15rem;margin:1.6rem 0 .3rem}
 p{margin:.3rem 0}
