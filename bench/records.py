@@ -39,6 +39,7 @@ _WORDS = 100  # of a message
 _TIMES = 20
 _EXPORTED = 1_000  # messages
 _OCTETS = 30_000  # of each of these
+_YEAR = 365 * 86_400.0
 _FIRST = 10_000_000  # from which on batches of ours are numbered
 SEARCHES = {
     "a rare word": SearchWanted("word29999"),
@@ -63,7 +64,8 @@ def fill_texts(connection: Connection, mailings: int, now: float) -> None:
     for number in range(2, mailings + 1):
         text = dice.choices(words, weights, k=_WORDS)
         digest = sha256(str(number).encode()).digest()
-        contents.append({"digest": digest, "size": 1, "complete": True, "stored_at": now})
+        at = now - _YEAR * (mailings - number) / mailings
+        contents.append({"digest": digest, "size": 1, "complete": True, "stored_at": at})
         kept.append(_batch(_FIRST + number, number, digest, now))
         made.append(Made(CONTENT, None, digest, (*subject_words("notice"), *text)))
         if len(made) == 2_000 or number == mailings:

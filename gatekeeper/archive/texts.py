@@ -8,7 +8,7 @@ from functools import partial
 from gatekeeper.archive.words import subject_words, words_of
 from gatekeeper.message.preview import Contents, read_contents
 from gatekeeper.model import Mailbox
-from gatekeeper.store import Store, batches, texts
+from gatekeeper.store import Connection, Store, batches, texts
 from gatekeeper.store.texts import CONTENT, Made
 
 MOST_OCTETS = 25_000_000  # of a message that is read
@@ -32,29 +32,36 @@ def catch_up(store: Store, most: int | None = None, is_over: Callable[[], bool] 
     """
     done = steps = 0
     while (most is None or steps < most) and not is_over():
-        read = _read_matters(store) + _read_contents(store, is_over)
-        if not read:
+        matters, contents = _read_matters(store), _read_contents(store, is_over)
+        done, steps = done + matters + contents, steps + 1
+        if matters < _MATTERS and contents < _AT_ONCE and not is_over():
+            if not store.writer.read(texts.is_filled):
+                store.call(partial(texts.note_filled, now=store.now()))
             break
-        done, steps = done + read, steps + 1
     return done
 
 
 def _read_matters(store: Store) -> int:
-    found, mark = store.writer.read(partial(texts.unread_matters, now=store.now(), limit=_MATTERS))
-    if found or mark:
-        made = [_matter(store, kind, key) for kind, key in found]
-        store.call(partial(texts.write, made=made, now=store.now(), mark=mark))
-    return len(found) or bool(mark)
+    """Read what has changed; return how much that was, of timelines the events."""
+    unread = store.writer.read(partial(texts.unread_matters, now=store.now(), limit=_MATTERS))
+    if unread.matters or unread.events >= _MATTERS // 2:  # a few that are about something else are read again
+        made = store.writer.read(partial(_matters, matters=unread.matters))
+        store.call(partial(texts.write, made=made, now=store.now(), mark=unread.mark))
+    return max(len(unread.matters), unread.events if unread.events == _MATTERS else 0)
 
 
-def _matter(store: Store, kind: str, key: int) -> Made:
-    said = store.writer.read(partial(texts.matter_texts, kind=kind, key=key))
+def _matters(connection: Connection, matters: Iterable[tuple[str, int]]) -> list[Made]:
+    return [_matter(connection, kind, key) for kind, key in matters]
+
+
+def _matter(connection: Connection, kind: str, key: int) -> Made:
+    said = texts.matter_texts(connection, kind, key)
     subject, others = said or ("", [])
     return Made(kind, key, None, _words(subject, [subject, *others]) if said else None)
 
 
 def _read_contents(store: Store, is_over: Callable[[], bool]) -> int:
-    found = store.writer.read(partial(texts.unread_contents, limit=_AT_ONCE))
+    found = store.writer.read(partial(texts.unread_contents, now=store.now(), limit=_AT_ONCE))
     made = [_content(store, digest, size) for digest, size in found if not is_over()]
     if made:
         store.call(partial(texts.write, made=made, now=store.now()))

@@ -130,6 +130,7 @@ def search(ctx: VerbContext, store: Store, case: int, wanted: SearchWanted, limi
     """
     cases.check_sees_records(ctx)
     found, looked = cases.find_open(ctx, case), read(store, wanted)
+    looked = replace(looked, filters=record_search.narrowed(ctx.connection, looked.filters))
     counts, hits = _stored(ctx.connection, wanted, looked, limit)
     more = [*_decisions(store, wanted, looked), *_access(store, wanted, looked)]
     for each in more:

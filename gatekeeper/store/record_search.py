@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -63,6 +64,7 @@ class RecordFilters:
     since: float | None = None
     until: float | None = None
     mailings: tuple[int, ...] = ()
+    keys: frozenset[int] | None = None  # of mailings, once the people are looked up; None for any
 
 
 @immutable
@@ -143,24 +145,53 @@ def _queries(
         yield _of_drafts(connection, ids, sought), LEDGER
 
 
-def _among(
-    connection: Connection, ids: Collection[int] | None, column: ColumnElement[int]
-) -> list[ColumnElement[bool]]:
-    """Return the condition that a text is one of these, of which there may be a hundred thousand."""
-    if ids is None:
-        return []
+def _one_of(connection: Connection, ids: Collection[int], column: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the condition that a key is one of these, of which there may be a hundred thousand."""
+    if len(ids) <= _AT_ONCE:
+        return column.in_(list(ids))
     if connection.dialect.name == "sqlite":
         each = func.json_each(json.dumps(list(ids))).table_valued("value", name="wanted")
-        return [column.in_(select(each.c.value))]
-    return [column == func.any(cast(list(ids), ARRAY(BigInteger)))]
+        return column.in_(select(each.c.value))
+    return column == func.any(cast(list(ids), ARRAY(BigInteger)))
+
+
+def _among(connection: Connection, ids: Collection[int] | None) -> list[ColumnElement[bool]]:
+    return [] if ids is None else [_one_of(connection, ids, texts.c.id)]
+
+
+def narrowed(connection: Connection, sought: RecordFilters) -> RecordFilters:
+    """Return the same with the keys of the mailings of the people that are looked for, which are read once."""
+    chosen = []
+    if sought.sender:
+        chosen.append(_keys(connection, *_own(sought.sender)))
+    if sought.recipient:
+        chosen.append(_keys(connection, _reached(sought.recipient_hash)))
+    if sought.person:
+        did = select(events.c.mailing_id).where(events.c.by == sought.person, events.c.mailing_id.is_not(None))
+        chosen.append(_keys(connection, *_own(sought.person), _reached(sought.person_hash), did))
+    return replace(sought, keys=frozenset.intersection(*chosen)) if chosen else sought
+
+
+def _own(address: str) -> tuple[Select[Any], Select[Any]]:
+    named = select(mailings.c.id).where(mailings.c.sender == address, mailings.c.number.is_not(None))
+    return named, matter_people.keys_of(matter_people.MAILING, address, matter_people.OWN)
+
+
+def _reached(person: Hash) -> Select[Any]:
+    reached = exists().where(mailing_people.c.mailing_id == mailings.c.id, mailing_people.c.person == person)
+    return select(mailings.c.id).where(mailings.c.number.is_not(None), reached)
+
+
+def _keys(connection: Connection, *queries: Select[Any]) -> frozenset[int]:
+    return frozenset(key for query in queries for key in connection.execute(query).scalars())
 
 
 # -- facts of the ledger -----------------------------------------------------------------------------------------
 
 
 def _of_ledger(connection: Connection, ids: Collection[int] | None, sought: RecordFilters) -> Iterator[Select[Any]]:
-    wanted = _among(connection, ids, texts.c.id)
-    chosen = [IS_RECORD, *_of_mailing(sought)]
+    wanted = _among(connection, ids)
+    chosen = [IS_RECORD, *_of_mailing(connection, sought)]
     yield _facts("mailing", mailings, mailings.c.changed_at, mailings.c.sender, mailings.c.subject, wanted, chosen)
     if sought.recipient or sought.rule or sought.mailings:
         return
@@ -197,29 +228,14 @@ def _is_kept() -> ColumnElement[Any]:
     return exists().where(batches.c.mailing_id == mailings.c.id, batches.c.state != BatchState.STORING).label("kept")
 
 
-def _of_mailing(sought: RecordFilters) -> list[ColumnElement[bool]]:
+def _of_mailing(connection: Connection, sought: RecordFilters) -> list[ColumnElement[bool]]:
     chosen: list[ColumnElement[bool]] = []
-    key = mailings.c.id
-    if sought.sender:
-        chosen.append(or_(mailings.c.sender == sought.sender, _is_own(key, sought.sender)))
-    if sought.recipient:
-        chosen.append(_reaches(sought.recipient_hash))
-    if sought.person:
-        own = or_(mailings.c.sender == sought.person, _is_own(key, sought.person))
-        chosen.append(or_(own, _reaches(sought.person_hash), _did(events.c.mailing_id == key, sought.person)))
+    chosen += [] if sought.keys is None else [_one_of(connection, sought.keys, mailings.c.id)]
     chosen += [mailings.c.agency == sought.agency] if sought.agency else []
     chosen += [mailings.c.state == sought.state] if sought.state else []
     chosen += [lists(mailings.c.reasons, sought.rule, "rule")] if sought.rule else []
     chosen += [mailings.c.number.in_(sought.mailings)] if sought.mailings else []
     return chosen + _within(sought, mailings.c.started_at, mailings.c.changed_at)
-
-
-def _is_own(key: ColumnElement[int], address: str) -> ColumnElement[bool]:
-    return key.in_(matter_people.keys_of(matter_people.MAILING, address, matter_people.OWN))
-
-
-def _reaches(person: Hash) -> ColumnElement[bool]:
-    return exists().where(mailing_people.c.mailing_id == mailings.c.id, mailing_people.c.person == person)
 
 
 def _did(about: ColumnElement[bool], person: str) -> ColumnElement[bool]:
@@ -277,7 +293,7 @@ def _of_contents(connection: Connection, ids: Collection[int] | None, sought: Re
     query = query.join(mailings, mailings.c.id == batches.c.mailing_id)
     chosen = [IS_RECORD, held if place == HELD else ~held, batches.c.state != BatchState.STORING]
     of_kind = texts.c.kind == CONTENT
-    query = query.where(of_kind, *_among(connection, ids, texts.c.id), *chosen, *_of_mailing(sought))
+    query = query.where(of_kind, *_among(connection, ids), *chosen, *_of_mailing(connection, sought))
     columns = ("number", "state", "sender", "subject")
     return query.group_by(texts.c.id, texts.c.digest, mailings.c.id, *(mailings.c[name] for name in columns))
 
@@ -298,7 +314,7 @@ def _of_drafts(connection: Connection, ids: Collection[int] | None, sought: Reco
     )
     query = query.select_from(texts).join(requests, requests.c.body == texts.c.digest)
     nobody = [literal(False)] if sought.recipient or sought.rule or sought.mailings else []
-    return query.where(texts.c.kind == CONTENT, *_among(connection, ids, texts.c.id), *_of_request(sought), *nobody)
+    return query.where(texts.c.kind == CONTENT, *_among(connection, ids), *_of_request(sought), *nobody)
 
 
 def unsearched(connection: Connection, sought: RecordFilters, limit: int) -> tuple[int, list[Unsearched]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text, union
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import BatchState
@@ -32,8 +32,10 @@ PART = 256  # words in a row of the index: no word can be in it more often than 
 OVERLAP = 31
 _SHIFT = 16  # bits of an FTS5 row's number that say which part of a text it is
 _SETTLED_SECONDS = 5.0
+_YOUNG_SECONDS = 30 * 86_400.0  # longer than any mailing takes in messages
 _MOST_PARTS = 1 << _SHIFT
-CONTENT, MARK = "content", "mark"  # kinds of texts: of a message; how far the timeline was read
+CONTENT = "content"  # the kind of text of a message
+MARK, FILLED = "mark", "filled"  # kinds of no text: how far the timeline was read; that all was read once
 KINDS = {"mailing": mailings, "request": requests, "permit": permits, "suspension": suspensions}
 Words = Sequence[str]
 
@@ -55,9 +57,20 @@ class Made:
 IS_RECORD = and_(*NUMBERED, mailings.c.sender.is_not(None), or_(IS_MASS, mailings.c.held_at.is_not(None)))
 
 
-def unread_contents(connection: Connection, limit: int) -> list[tuple[bytes, int]]:
+@immutable
+class Unread:
+    """What is to be read: mailings, requests, permits and suspensions by kind and key, and how far that goes."""
+
+    matters: tuple[tuple[str, int], ...]
+    mark: int  # the newest event that it covers
+    events: int  # how many it covers
+
+
+def unread_contents(connection: Connection, now: float, limit: int) -> list[tuple[bytes, int]]:
     """Return digests and sizes of kept messages that were not read yet: of mass and held mail, and of requests."""
     whole = and_(bodies.c.complete, ~exists().where(texts.c.digest == bodies.c.digest))
+    if is_filled(connection):
+        whole = and_(bodies.c.stored_at > now - _YOUNG_SECONDS, whole)
     kept = select(batches.c.id).join(mailings, mailings.c.id == batches.c.mailing_id)
     kept = kept.where(batches.c.body == bodies.c.digest, batches.c.state != BatchState.STORING, IS_RECORD)
     needed = or_(kept.exists(), exists().where(requests.c.body == bodies.c.digest))
@@ -65,11 +78,10 @@ def unread_contents(connection: Connection, limit: int) -> list[tuple[bytes, int
     return [(bytes(digest), size) for digest, size in connection.execute(query)]
 
 
-def unread_matters(connection: Connection, now: float, limit: int) -> tuple[list[tuple[str, int]], int]:
-    """Return kinds and keys of what was not read yet or has changed since, and the newest event that this covers.
+def unread_matters(connection: Connection, now: float, limit: int) -> Unread:
+    """Return what was not read yet, or has changed since.
 
-    That is 0 where there is no new event. On Postgres the events of the last seconds wait: one with a lower number may
-    be committed later.
+    On Postgres the events of the last seconds wait: one with a lower number may be committed later.
     """
     mark = int(connection.execute(select(func.max(texts.c.matter_id)).where(texts.c.kind == MARK)).scalar() or 0)
     columns = [events.c[f"{kind}_id"] for kind in KINDS]
@@ -78,11 +90,28 @@ def unread_matters(connection: Connection, now: float, limit: int) -> tuple[list
         query = query.where(events.c.at < now - _SETTLED_SECONDS)
     rows = connection.execute(query).all()
     keys = ((kind, key) for _, *keys in rows for kind, key in zip(KINDS, keys, strict=True) if key is not None)
+    lacking = (("mailing", key) for key in _lacking(connection, now, limit))
+    return Unread(tuple(dict.fromkeys([*keys, *lacking])), rows[-1].id if rows else mark, len(rows))
+
+
+def _lacking(connection: Connection, now: float, limit: int) -> Iterator[int]:
+    """Yield mailings that no event tells of: to many, without a stop. Once all were read, only young ones are new."""
     unread = (IS_RECORD, ~_read_already("mailing", mailings.c.id))
-    either = (IS_MASS, mailings.c.held_at.is_not(None))  # one after the other: each has an index of its own
-    lacking = union(*(select(mailings.c.id).where(each, *unread) for each in either)).limit(limit)
-    found = dict.fromkeys([*keys, *(("mailing", key) for key in connection.execute(lacking).scalars())])
-    return list(found), rows[-1].id if rows else 0
+    young = [mailings.c.started_at > now - _YOUNG_SECONDS] if is_filled(connection) else []
+    yield from connection.execute(select(mailings.c.id).where(IS_MASS, *young, *unread).limit(limit)).scalars()
+    if not young:
+        held = select(mailings.c.id).where(mailings.c.held_at.is_not(None), *unread)
+        yield from connection.execute(held.limit(limit)).scalars()
+
+
+def is_filled(connection: Connection) -> bool:
+    """Return True where everything has been read once."""
+    return connection.execute(select(texts.c.id).where(texts.c.kind == FILLED).limit(1)).first() is not None
+
+
+def note_filled(connection: Connection, now: float) -> None:
+    """Note that everything has been read once."""
+    connection.execute(insert(texts).values(kind=FILLED, files="", made_at=now))
 
 
 def _read_already(kind: str, key: Any) -> Any:
@@ -223,7 +252,7 @@ def ids_with(connection: Connection, words: Words, *, is_prefix: bool = False) -
 
 def all_ids(connection: Connection) -> set[int]:
     """Return the ids of all texts."""
-    return set(connection.execute(select(texts.c.id).where(texts.c.kind != MARK)).scalars())
+    return set(connection.execute(select(texts.c.id).where(texts.c.kind.not_in((MARK, FILLED)))).scalars())
 
 
 def names_of_files(connection: Connection) -> Iterator[tuple[int, tuple[str, ...]]]:

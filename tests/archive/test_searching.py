@@ -55,7 +55,7 @@ async def test_of_ordinary_mail_nothing_is_searched_or_kept_for_it(scene, store)
     assert search(scene, "secret OR recipe OR lunch").total == 0
     with store.database.engine.connect() as connection:
         kinds = [row.kind for row in connection.execute(texts.texts.select())]
-    assert sorted(kinds) == sorted(["content"] * 2 + ["mailing"] * 3 + ["mark", "permit", "request"])
+    assert sorted(kinds) == sorted(["content"] * 2 + ["mailing"] * 3 + ["filled", "mark", "permit", "request"])
 
 
 async def test_counts_come_first_and_content_is_opened_at_a_second_step(scene):
@@ -142,6 +142,18 @@ async def test_a_search_needs_a_case_that_is_open_and_words_that_can_be_read(sce
     scene.service.close_case(1, RECORDS)
     with pytest.raises(LedgerError, match="closed"):
         search(scene, "x")
+
+
+async def test_what_becomes_a_record_after_all_was_read_is_read_as_well(scene, store):
+    """No event tells of a mailing to many that passes; one that an event tells of may be old."""
+    search(scene, "enrolment")
+    scene.now += 60
+    await scene.send(people(60), subject="Snow day", text=b"Stay at home\n")
+    assert places(search(scene, "snow")) == [("M-4", "ledger")]
+    await scene.send(people(240), subject="Parking garage", text=b"Closed for the quagga migration\n")
+    assert places(search(scene, "quagga")) == [("M-5", "held")]
+    scene.service.ask_changes(5, CIO, "Say okapi, too")
+    assert places(search(scene, "okapi")) == [("M-5", "ledger")]
 
 
 async def test_decisions_are_searched_where_that_is_asked_for(scene):

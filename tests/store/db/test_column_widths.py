@@ -40,7 +40,7 @@ from gatekeeper.store.db.schema import metadata
 from gatekeeper.store.disposals import DESTROYED, ELSEWHERE, KEPT, LISTED
 from gatekeeper.store.events import ASKED, ESCALATED, NOTIFIED, REMINDED
 from gatekeeper.store.mailing_keys import KINDS
-from gatekeeper.store.texts import CONTENT, MARK
+from gatekeeper.store.texts import CONTENT, FILLED, MARK
 from gatekeeper.store.texts import KINDS as TEXTS
 from gatekeeper.store.versions import IN_PART, version_of
 from tests.peers.gate import RULES, Gate
@@ -143,7 +143,7 @@ def widest(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         "cases.due": DAY,
         "kept_reports.agency": LONGEST_ID,
         "kept_reports.digest": SHA256,
-        "texts.kind": longest([*TEXTS, CONTENT, MARK]),
+        "texts.kind": longest([*TEXTS, CONTENT, FILLED, MARK]),
         "searches.digest": SHA256,
         "exports.payload": SHA256,
         "exports.tags": SHA256,
