@@ -244,6 +244,12 @@ async def test_what_is_preserved_is_never_gone_and_what_is_due_free_and_signed_i
     assert any(mail.gone for mail in world.mails.values())
 
 
+@pytest.mark.soak
+async def test_ten_thousand_steps(store, tmp_path):
+    world = await run(Scene(store, tmp_path, RULES_OF_MODEL), 10_000, 11, every=1_000)
+    assert sum(mail.gone for mail in world.mails.values()) > 100
+
+
 def soak(steps: int, seed: int, url: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Database(url or lay_out(Path(folder) / "gate.db"), 60))

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from gatekeeper.api.disposals import certificate_page, disposal_document, shown_disposal_document
+from gatekeeper.api.report.pdf import PdfMissing, pdf_of
 from gatekeeper.archive.certificate import CERTIFIED, certificate_of
-from gatekeeper.cli.common import CANNOT_CREATE, USAGE, Failure, by_option, json_text, print_json
+from gatekeeper.cli.common import CANNOT_CREATE, UNAVAILABLE, USAGE, Failure, by_option, json_text, print_json
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import Listing, id_argument, listing, on_the_ledger, print_timeline, shown_time
 from gatekeeper.ledger.disposals import CLASSES, ShownDisposal
@@ -136,7 +137,7 @@ def _print_certificate(written: str, as_json: bool) -> None:
 @dispose.command("certificate")
 @id_argument("D")
 @by_option
-@click.option("--format", "kind", type=click.Choice(("json", "html")), default="json", help="what is written")
+@click.option("--format", "kind", type=click.Choice(("json", "html", "pdf")), default="json", help="what is written")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="the file, which is not there yet")
 @on_the_ledger(_print_certificate)
 def certificate(service: LedgerService, id: int, by: str, kind: str, out: Path) -> str:
@@ -148,8 +149,11 @@ def certificate(service: LedgerService, id: int, by: str, kind: str, out: Path) 
     digest = shown.disposal.certificate or ""
     text = json_text(document, indent=2) + "\n" if kind == "json" else certificate_page(document, digest)
     try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(text)
+        octets = pdf_of(text) if kind == "pdf" else text.encode()
+        with out.open("xb") as file:
+            file.write(octets)
+    except PdfMissing as error:
+        raise Failure(str(error), UNAVAILABLE) from None
     except OSError as error:
         raise Failure(f"{out}: {error.strerror}", CANNOT_CREATE) from None
     return str(out)
