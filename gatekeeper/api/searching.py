@@ -6,6 +6,8 @@ from typing import Any
 
 from gatekeeper.ledger.searching import Found, Hit, Scope
 from gatekeeper.lib.moments import utc_text
+from gatekeeper.notices import say_count
+from gatekeeper.store.disposals import DisposalView
 
 
 def found_document(found: Found) -> dict[str, Any]:
@@ -38,13 +40,36 @@ def hit_document(hit: Hit) -> dict[str, Any]:
     }
 
 
+def destroyed_document(disposal: DisposalView) -> dict[str, Any]:
+    """Return what of a class was destroyed as a JSON object, with the digest of its certificate."""
+    return {
+        "id": disposal.id,
+        "class": disposal.name,
+        "before": utc_text(disposal.cutoff),
+        "done": utc_text(disposal.done_at),
+        "messages": disposal.items,
+        "certificate": disposal.certificate,
+    }
+
+
+def destroyed_line(disposal: DisposalView) -> str:
+    """Return the same as a line."""
+    done, before = utc_text(disposal.done_at), utc_text(disposal.cutoff)
+    what = f"content of class {disposal.name} from before {before}, {say_count(disposal.items, 'message', 'messages')}"
+    return f"{what}: destroyed {done}, certificate {disposal.id}"
+
+
 def scope_document(scope: Scope) -> dict[str, Any]:
     """Return what a search covers and what it does not, as a JSON object."""
     return {
         "asked": scope.asked,
         "read_as": scope.read_as or None,
         "not_here": list(scope.not_here),
-        "gone": {"records": scope.gone, "recorded_from": utc_text(scope.recorded_from)},
+        "gone": {
+            "records": scope.gone,
+            "recorded_from": utc_text(scope.recorded_from),
+            "destroyed": [destroyed_document(each) for each in scope.destroyed],
+        },
         "unsearched_messages": scope.unsearched_messages,
         "unsearched": [
             {"id": each.id, "message": each.digest, "part": each.part, "why": each.why} for each in scope.unsearched

@@ -20,9 +20,11 @@ from gatekeeper.audit.history import History
 from gatekeeper.ledger import cases
 from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.store import Connection, Store, record_search, searches, texts
+from gatekeeper.lifecycle import DisposalState
+from gatekeeper.store import Connection, Store, disposals, record_search, searches, texts
 from gatekeeper.store import cases as stored_cases
 from gatekeeper.store.cases import CaseView
+from gatekeeper.store.disposals import DisposalView
 from gatekeeper.store.people import hash_person
 from gatekeeper.store.record_search import HELD, LEDGER, MASS, Hit, RecordFilters, Unsearched
 
@@ -72,6 +74,7 @@ class Scope:
     not_here: tuple[str, ...]
     gone: int  # recorded decisions and acts that have aged out
     recorded_from: float | None
+    destroyed: tuple[DisposalView, ...]  # disposals of content, by the schedule, that are done
     unsearched_messages: int
     unsearched: tuple[Unsearched, ...]
 
@@ -188,7 +191,8 @@ def _scope(connection: Connection, wanted: SearchWanted, looked: _Read) -> Scope
     gone, first = record_search.aged_out(connection)
     number, parts = record_search.unsearched(connection, looked.filters, _MOST_UNSEARCHED)
     read_as = str(looked.query) if looked.query else ""
-    return Scope(wanted.as_asked(), read_as, NOT_HERE, gone, first, number, tuple(parts))
+    destroyed = tuple(disposals.list_disposals(connection, DisposalState.DONE))
+    return Scope(wanted.as_asked(), read_as, NOT_HERE, gone, first, destroyed, number, tuple(parts))
 
 
 # -- what was decided, and who looked ----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from gatekeeper.store.db.schema import (
     batch_recipients,
     batches,
     cases,
+    disposals,
     events,
     mailings,
     permit_scopes,
@@ -116,17 +117,24 @@ class RecordsUsed:
     holds: int
     searches: int
     exports: int
+    destroyed: int  # messages
+    certificates: tuple[str, ...]  # of what was destroyed in the period
 
 
 def records_used(connection: Connection, period: Period) -> RecordsUsed:
     """Count what records were used for. Silent holds are known to nobody who reads a report."""
     done = (period.covers(events.c.at), events.c.case_id.is_not(None))
+    destroyed = select(disposals.c.number, disposals.c["items"].label("messages"))
+    destroyed = destroyed.where(period.covers(disposals.c.done_at))
+    gone = connection.execute(destroyed.order_by(disposals.c.number)).all()
     told = (preserves.c.state == PreserveState.IN_FORCE, ~preserves.c.silent)
     return RecordsUsed(
         cases=_count(connection, cases, [cases.c.state == CaseState.OPEN]),
         holds=_count(connection, preserves, told),
         searches=_count(connection, events, [*done, events.c.act == "searched"]),
         exports=_count(connection, events, [*done, events.c.act == "exported"]),
+        destroyed=sum(row.messages for row in gone),
+        certificates=tuple(f"D-{row.number}" for row in gone),
     )
 
 

@@ -17,6 +17,7 @@ from gatekeeper.audit.history import History
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.searching import SearchWanted
 from gatekeeper.store import cleanup, texts
+from gatekeeper.store.db.schema import disposals
 from tests.archive.scene import AUDITOR, RECORDS, RecordsScene
 from tests.ledger.scene import CIO, SENDER
 from tests.store.arrivals import people
@@ -97,6 +98,18 @@ async def test_every_answer_says_what_it_does_not_cover(scene):
     assert (id, part, why) == ("M-1", "Plan 2026.pdf", FILE)
     assert search(scene, "enrolment", places=("mass",)).scope.unsearched == ()
     assert scope.read_as == "enrolment" and scope.asked == {"query": "enrolment", "places": ["ledger", "held", "mass"]}
+
+
+async def test_an_answer_names_the_certificates_of_what_was_destroyed(scene, store):
+    """Clause C7."""
+    row = {"number": 3, "state": "done", "class": "held", "schedule": "", "cite": "", "keep": "3 years", "items": 12}
+    row |= {"cutoff": scene.now - 9e7, "automatic": False, "octets": 1, "digest": "", "proposed_by": RECORDS}
+    row |= {"proposed_at": scene.now, "done_at": scene.now, "certificate": "c" * 64}
+    with store.database.engine.begin() as connection:
+        connection.execute(disposals.insert().values(**row))
+        connection.execute(disposals.insert().values(**{**row, "number": 4, "state": "proposed", "done_at": None}))
+    (destroyed,) = found_document(search(scene, "enrolment"))["scope"]["gone"]["destroyed"]
+    assert (destroyed["id"], destroyed["messages"], destroyed["certificate"]) == ("D-3", 12, "c" * 64)
 
 
 async def test_what_cannot_be_searched_is_named_with_the_reason():

@@ -118,7 +118,7 @@ def test_what_is_due_preserved_and_handed_over_stands_in_the_report_of_all_agenc
     assert json.loads(run(folder, "--agency", "DOA", "--json").stdout)["records"] is None
     found = json.loads(run(folder, "--json").stdout)["records"]
     assert (found["cases"], found["holds"], found["exports"]) == (0, 0, 0)
-    shown = {
+    shown = {"destroyed": 5, "certificates": ["D-3"]} | {
         "due": [{"class": "held", "due": 3, "cite": "GS7-20"}],
         "cases": 1,
         "holds": 0,
@@ -129,6 +129,7 @@ def test_what_is_due_preserved_and_handed_over_stands_in_the_report_of_all_agenc
     assert table.rows == (
         ("Cases that are open", 1),
         ("Searches of records in the period", 2),
+        ("Messages destroyed by the schedule (D-3)", 5),
         ("Due to be destroyed of class held (GS7-20)", 3),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatekeeper.api.bag.payload import csv_chunks
+from gatekeeper.api.searching import destroyed_line
 from gatekeeper.ledger.exporting import EventView, ExportPlan
 from gatekeeper.lib import __version__
 from gatekeeper.lib.moments import utc_text
@@ -73,6 +74,7 @@ def _scope_lines(plan: ExportPlan, ruleset: Ruleset) -> Iterator[str]:
     yield from (f"- {line}" for line in scope.not_here)
     if scope.gone:
         yield f"- {scope.gone} recorded decisions and acts have aged out; they begin at {utc_text(scope.recorded_from)}"
+    yield from (f"- {destroyed_line(each)}" for each in scope.destroyed)
     number = scope.unsearched_messages
     yield f"- what no search can read: parts of {number} kept messages; of those handed over see data/exceptions.csv"
 

@@ -227,6 +227,8 @@ def _records(document: Document) -> Iterator[ReportTable]:
     """Yield what is due, preserved and was handed over, where there is any of it."""
     found = document.get("records") or {}
     rows: list[Row] = [(text, found[name]) for name, text in _OF_RECORDS.items() if found.get(name)]
+    if found.get("destroyed"):
+        rows.append((f"Messages destroyed by the schedule ({', '.join(found['certificates'])})", found["destroyed"]))
     for each in found.get("due", ()):
         cite = f" ({each['cite']})" if each["cite"] else ""
         rows.append((f"Due to be destroyed of class {each['class']}{cite}", each["due"]))

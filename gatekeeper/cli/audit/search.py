@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gatekeeper.address import normalise
-from gatekeeper.api.searching import found_document
+from gatekeeper.api.searching import destroyed_line, found_document
 from gatekeeper.audit.compliance import value_of
 from gatekeeper.audit.history import History
 from gatekeeper.audit.record import Frame, Record
@@ -130,6 +130,8 @@ def _print_scope(found: Found) -> None:
     if scope.gone:
         since = utc_text(scope.recorded_from) or "now"
         click.echo(f"gone: {scope.gone:,} recorded decisions and acts have aged out; they begin at {since}")
+    for disposal in scope.destroyed:
+        click.echo(f"gone: {destroyed_line(disposal)}")
     if scope.unsearched_messages:
         number = say_count(scope.unsearched_messages, "kept message has", "kept messages have")
         click.echo(f"not searched: {number} parts without searchable text")
