@@ -225,7 +225,10 @@ def _facts(
 
 
 def _is_kept() -> ColumnElement[Any]:
-    return exists().where(batches.c.mailing_id == mailings.c.id, batches.c.state != BatchState.STORING).label("kept")
+    """Return whether there is a list of recipients: a copy of what passed has none."""
+    listed = func.coalesce(batches.c.recipients, 1) > 0
+    own = (batches.c.mailing_id == mailings.c.id, batches.c.state != BatchState.STORING)
+    return exists().where(*own, listed).label("kept")
 
 
 def _of_mailing(connection: Connection, sought: RecordFilters) -> list[ColumnElement[bool]]:

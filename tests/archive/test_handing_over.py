@@ -8,6 +8,8 @@ import json
 import shutil
 import subprocess
 import venv
+from contextlib import nullcontext
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
@@ -15,12 +17,16 @@ from zipfile import ZipFile
 import pytest
 from click.testing import CliRunner
 
+from gatekeeper.api.bag.write import BagWanted, write_bag
+from gatekeeper.archive import bag_check
 from gatekeeper.archive.bag import Bag
 from gatekeeper.cli import main
-from gatekeeper.store import Database, Store
+from gatekeeper.ledger.searching import SearchWanted
+from gatekeeper.store import Database, Store, audit_chain
 from gatekeeper.store.rulesets import StoredRuleset, put_in_force
 from tests.archive.scene import AUDITOR, FILE, RECORDS, RecordsScene
 from tests.store.databases import lay_out
+from tests.store.test_audit_chain import problems
 
 ENROLMENT = ("--by", RECORDS, "--case", "C-1", "enrolment OR sale")
 
@@ -299,6 +305,20 @@ def test_only_a_records_officer_exports_and_every_step_is_an_act(folder, bag):
         run(folder, "receipt", "E-99", "--by", RECORDS, "--to", "x", "--at", "2026-12-01", check=False).exit_code == 66
     )
     assert run(folder, "verify").exit_code == 0
+
+
+async def test_both_databases_hand_over_what_is_whole(store, tmp_path):
+    scene = RecordsScene(store, tmp_path)
+    await scene.a_day()
+    case = scene.open_case()
+    how = BagWanted(case, SearchWanted("enrolment OR sale"), RECORDS, mbox=True, prefix="GK")
+    written = write_bag(scene.service, tmp_path / "bag", how, lambda length: nullcontext(lambda steps: None))
+    assert list(bag_check.problems_of(tmp_path / "bag")) == [] and written.files > 10
+    lines = list(bag_check.lines_of(tmp_path / "bag"))
+    for line in lines:
+        kept = store.writer.read(partial(audit_chain.line_at, chain=line.chain, number=line.record))
+        assert kept is not None and (kept.line, kept.after) == (line.line, line.after)
+    assert len(lines) == 5 and problems(store) == {}
 
 
 def test_without_words_it_is_the_mailings_of_the_case(folder):
