@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -90,7 +90,9 @@ class Disposing:
 
     async def _write_list(self, new: NewDisposal, found: list[Found], now: float) -> None:
         act = Act(now, "", disposals.GATE)
-        number = await self.store.run(partial(disposals.begin, wanted=new, act=act))
+        number = await self.store.run(partial(_begin, new=new, act=act))
+        if number is None:
+            return
         for first in range(0, len(found), _PART):
             part = found[first : first + _PART]
             await self.store.run(partial(disposals.add_items, number=number, first=first, found=part))
@@ -135,6 +137,17 @@ def wanted(ruleset: Ruleset, name: str, age: Age, *, automatic: bool = False) ->
     records, rule = ruleset.records, ruleset.record_class(name)
     backups = None if records.backups is None else records.backups.total_seconds()
     return NewDisposal(name, records.schedule, rule.cite, rule.keep.text, age.before, backups, automatic)
+
+
+def _begin(connection: Connection, new: NewDisposal, act: Act) -> int | None:
+    """Begin a list; None where another process has begun one of the class meanwhile."""
+    number = disposals.begin(connection, new, act)  # takes its turn by the number
+    others = disposals.list_disposals(connection)
+    same = [one for one in others if one.automatic and one.name == new.name and one.number != number]
+    if any(act.at - one.proposed_at < _DAY_SECONDS for one in same):
+        _withdraw(connection, number, replace(act, reason="another was begun meanwhile"))
+        return None
+    return number
 
 
 def _withdraw(connection: Connection, number: int, act: Act) -> None:

@@ -60,20 +60,20 @@ def add_items(ctx: VerbContext, number: int, first: int, found: Sequence[Found])
     stored_disposals.add_items(ctx.connection, number, first, found)
 
 
-def propose(ctx: VerbContext, number: int, digest: str) -> ShownDisposal:
+def propose(ctx: VerbContext, number: int, digest: str) -> None:
     """Propose a list that is complete. Raises NotFound, LedgerError."""
     disposal = find(ctx, number, lock=True)
     with named(disposal.id):
         stored_disposals.propose(ctx.connection, disposal, digest, ctx.act)
-    return _shown(ctx, number)
 
 
-def sign(ctx: VerbContext, number: int, digest: str | None) -> ShownDisposal:
-    """Sign a disposal that somebody else has proposed. Raises NotFound, NotAllowed, LedgerError.
+def check_may_sign(ctx: VerbContext, number: int, digest: str | None) -> str:
+    """Return the digest of a list as it is now, for somebody who may sign it: beside the writer, for it may be long.
 
-    Args: `digest` of the list that was looked at, where the signature is for that one only.
+    Args: `digest` of the list that was looked at, where the signature is for that one only. Raises NotFound,
+    NotAllowed, LedgerError.
     """
-    disposal, second = find(ctx, number, lock=True), ctx.ruleset.records.second
+    disposal, second = find(ctx, number), ctx.ruleset.records.second
     if not holds(ctx.ruleset, ctx.act.by, second):
         who = ", ".join(ctx.ruleset.people_with(second)) or f"nobody: no one under people has the role {second}"
         raise NotAllowed(f"{disposal.id}: {ctx.act.by} may not sign it; who may: {who}")
@@ -81,20 +81,27 @@ def sign(ctx: VerbContext, number: int, digest: str | None) -> ShownDisposal:
         raise NotAllowed(f"{disposal.id}: {ctx.act.by} has proposed it; nobody signs what they have proposed")
     if digest is not None and digest != disposal.digest:
         raise LedgerError(f"{disposal.id}: its list is {disposal.digest}, and not the one that was looked at")
-    if stored_disposals.listed_digest(ctx.connection, disposal) != disposal.digest:
+    return stored_disposals.listed_digest(ctx.connection, disposal)
+
+
+def sign(ctx: VerbContext, number: int, listed: str) -> None:
+    """Sign a disposal, once `check_may_sign` has let somebody. Raises NotFound, LedgerError.
+
+    Args: `listed` is the digest of its list as that has found it.
+    """
+    disposal = find(ctx, number, lock=True)
+    if listed != disposal.digest:
         raise LedgerError(f"{disposal.id}: its list is not the one that was proposed: see `gatekeeper audit verify`")
     with named(disposal.id):
         stored_disposals.sign(ctx.connection, disposal, ctx.act)
-    return _shown(ctx, number)
 
 
-def withdraw(ctx: VerbContext, number: int) -> ShownDisposal:
+def withdraw(ctx: VerbContext, number: int) -> None:
     """Withdraw a disposal that nobody has signed, as a records officer. Raises NotFound, NotAllowed, LedgerError."""
     check_is_records(ctx, "withdraw a disposal")
     disposal = find(ctx, number, lock=True)
     with named(disposal.id):
         stored_disposals.withdraw(ctx.connection, disposal, ctx.act)
-    return _shown(ctx, number)
 
 
 def list_disposals(ctx: VerbContext, state: str | None) -> list[DisposalView]:
@@ -106,7 +113,7 @@ def list_disposals(ctx: VerbContext, state: str | None) -> list[DisposalView]:
 def show(ctx: VerbContext, number: int) -> ShownDisposal:
     """Return a disposal with its items and its timeline. Raises NotFound, NotAllowed."""
     check_sees_records(ctx, "look at disposals")
-    return _shown(ctx, number)
+    return shown(ctx, number)
 
 
 def find(ctx: VerbContext, number: int, *, lock: bool = False) -> DisposalView:
@@ -117,7 +124,8 @@ def find(ctx: VerbContext, number: int, *, lock: bool = False) -> DisposalView:
     return found
 
 
-def _shown(ctx: VerbContext, number: int) -> ShownDisposal:
+def shown(ctx: VerbContext, number: int) -> ShownDisposal:
+    """Return a disposal with its items and its timeline, for whoever has just acted on it."""
     disposal = find(ctx, number)
     counts = stored_disposals.count_items(ctx.connection, disposal)
     items = tuple(stored_disposals.items_of(ctx.connection, disposal))

@@ -49,8 +49,8 @@ class PreserveWanted:
     silent: bool = False
 
 
-def place(ctx: VerbContext, wanted: PreserveWanted) -> ShownPreserve:
-    """Place a hold, as a records officer. Raises NotFound, NotAllowed, LedgerError."""
+def place(ctx: VerbContext, wanted: PreserveWanted) -> int:
+    """Place a hold, as a records officer; return its number. Raises NotFound, NotAllowed, LedgerError."""
     check_is_records(ctx, "place a hold")
     case = cases.find_open(ctx, wanted.case)
     require_reason(ctx, "a hold needs a reason: whoever is told of it reads it")
@@ -59,7 +59,7 @@ def place(ctx: VerbContext, wanted: PreserveWanted) -> ShownPreserve:
     number = stored_preserves.place(ctx.connection, case, scope, wanted.silent, replace(ctx.act, details=details))
     if not wanted.silent:
         _tell(ctx, find(ctx, number))
-    return _shown(ctx, find(ctx, number))
+    return number
 
 
 def _scope(ctx: VerbContext, wanted: PreserveWanted) -> Scope:
@@ -119,14 +119,13 @@ def _mailings(ctx: VerbContext, numbers: Iterable[int]) -> Iterable[int]:
 # -- custodians --------------------------------------------------------------------------------------------------
 
 
-def notify(ctx: VerbContext, number: int) -> ShownPreserve:
+def notify(ctx: VerbContext, number: int) -> None:
     """Tell the custodians who have not acknowledged a hold. Raises NotFound, NotAllowed, LedgerError."""
     check_is_records(ctx, "tell custodians")
     hold = _in_force(ctx, number)
     if hold.silent:
         raise LedgerError(f"{hold.id}: it is silent: nobody is told of it")
     _tell(ctx, hold)
-    return _shown(ctx, find(ctx, number))
 
 
 def _tell(ctx: VerbContext, hold: PreserveView) -> None:
@@ -139,7 +138,7 @@ def _tell(ctx: VerbContext, hold: PreserveView) -> None:
     stored_preserves.note(ctx.connection, hold.key, "custodians told", act)
 
 
-def acknowledge(ctx: VerbContext, number: int, custodian: str) -> ShownPreserve:
+def acknowledge(ctx: VerbContext, number: int, custodian: str) -> None:
     """Write that a custodian knows of a hold: they say so themselves, or a records officer for them."""
     hold = _in_force(ctx, number, for_custodian=True)
     address = normalise(custodian) if custodian else ctx.act.by
@@ -149,13 +148,12 @@ def acknowledge(ctx: VerbContext, number: int, custodian: str) -> ShownPreserve:
     if address not in known:
         raise NotFound(f"H-{number}: {address} is no custodian of such a hold")
     stored_preserves.acknowledge(ctx.connection, hold, address, replace(ctx.act, reason=address))
-    return _shown(ctx, find(ctx, number))
 
 
 # -- release -----------------------------------------------------------------------------------------------------
 
 
-def release(ctx: VerbContext, number: int) -> ShownPreserve:
+def release(ctx: VerbContext, number: int) -> None:
     """Release a hold, as a records officer; for a lawsuit the first of two signatures, of two people.
 
     Raises NotFound, NotAllowed, LedgerError.
@@ -174,7 +172,6 @@ def release(ctx: VerbContext, number: int) -> ShownPreserve:
     end = stored_preserves.release if signs or hold.case_kind != LITIGATION else stored_preserves.agree
     with named(hold.id):
         end(ctx.connection, hold, ctx.act)
-    return _shown(ctx, find(ctx, number))
 
 
 # -- looking -----------------------------------------------------------------------------------------------------
@@ -189,7 +186,7 @@ def list_preserves(ctx: VerbContext, state: str | None) -> list[PreserveView]:
 def show(ctx: VerbContext, number: int) -> ShownPreserve:
     """Return a hold with its timeline and what it keeps now. Raises NotFound, NotAllowed."""
     check_sees_records(ctx, "look at holds")
-    return _shown(ctx, find(ctx, number))
+    return shown(ctx, number)
 
 
 def find(ctx: VerbContext, number: int, *, lock: bool = False) -> PreserveView:
@@ -210,6 +207,8 @@ def _in_force(ctx: VerbContext, number: int, *, for_custodian: bool = False) -> 
     return hold
 
 
-def _shown(ctx: VerbContext, hold: PreserveView) -> ShownPreserve:
+def shown(ctx: VerbContext, number: int) -> ShownPreserve:
+    """Return a hold for whoever has just acted on it: beside the writer, for what it keeps takes long to count."""
+    hold = find(ctx, number)
     events = views.events_of(ctx.connection, preserve=hold.key)
     return ShownPreserve(hold, events, count_kept(ctx.connection, hold.key))

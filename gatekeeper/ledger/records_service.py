@@ -55,7 +55,8 @@ class RecordsService(SearchService):
 
     def preserve(self, wanted: PreserveWanted, by: str, reason: str) -> ShownPreserve:
         """Place a hold, which is in force when this returns. Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(preserves.place, wanted, by=by, reason=reason)
+        number = self._do(preserves.place, wanted, by=by, reason=reason)
+        return self._see(preserves.shown, number, by=by)
 
     def preserves(self, by: str, state: str | None = None) -> list[PreserveView]:
         """Return the holds, newest first; of one state, where named. Raises NotAllowed."""
@@ -67,15 +68,18 @@ class RecordsService(SearchService):
 
     def notify_custodians(self, number: int, by: str) -> ShownPreserve:
         """Tell the custodians of a hold who have not acknowledged it. Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(preserves.notify, number, by=by)
+        self._do(preserves.notify, number, by=by)
+        return self._see(preserves.shown, number, by=by)
 
     def acknowledge_preserve(self, number: int, by: str, custodian: str = "") -> ShownPreserve:
         """Acknowledge a hold, as a custodian, or for one as a records officer. Raises NotFound, NotAllowed."""
-        return self._do(preserves.acknowledge, number, custodian, by=by)
+        self._do(preserves.acknowledge, number, custodian, by=by)
+        return self._see(preserves.shown, number, by=by)
 
     def release_preserve(self, number: int, by: str, reason: str) -> ShownPreserve:
         """Release a hold; for a lawsuit, sign its release. Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(preserves.release, number, by=by, reason=reason)
+        self._do(preserves.release, number, by=by, reason=reason)
+        return self._see(preserves.shown, number, by=by)
 
     # -- disposal ------------------------------------------------------------------------------------------------
 
@@ -86,15 +90,19 @@ class RecordsService(SearchService):
         for first in range(0, len(found), _PART):
             self._do(disposals.add_items, number, first, found[first : first + _PART], by=by)
             step("disposal-listed")
-        return self._do(disposals.propose, number, digest_of(found), by=by, reason=reason)
+        self._do(disposals.propose, number, digest_of(found), by=by, reason=reason)
+        return self._see(disposals.shown, number, by=by)
 
     def sign_disposal(self, number: int, by: str, reason: str = "", digest: str | None = None) -> ShownDisposal:
         """Sign a disposal that somebody else has proposed: then it is destroyed. Raises NotFound, NotAllowed."""
-        return self._do(disposals.sign, number, digest, by=by, reason=reason)
+        listed = self._see(disposals.check_may_sign, number, digest, by=by)
+        self._do(disposals.sign, number, listed, by=by, reason=reason)
+        return self._see(disposals.shown, number, by=by)
 
     def withdraw_disposal(self, number: int, by: str, reason: str = "") -> ShownDisposal:
         """Withdraw a disposal that nobody has signed. Raises NotFound, NotAllowed, LedgerError."""
-        return self._do(disposals.withdraw, number, by=by, reason=reason)
+        self._do(disposals.withdraw, number, by=by, reason=reason)
+        return self._see(disposals.shown, number, by=by)
 
     def disposals(self, by: str, state: str | None = None) -> list[DisposalView]:
         """Return the disposals, newest first; of one state, where named. Raises NotAllowed."""

@@ -251,7 +251,12 @@ def _destroy(connection: Connection, disposal: DisposalView, key: int, now: floa
     """Destroy the listed content of a mailing; messages that came since the list was made stay."""
     mine = (disposal_items.c.disposal_id == disposal.key, disposal_items.c.mailing_id == key)
     listed = select(disposal_items.c.body).where(*mine, disposal_items.c.state == LISTED)
+    there = select(batches.c.body).where(batches.c.mailing_id == key)
+    gone = update(disposal_items).where(*mine, disposal_items.c.state == LISTED, disposal_items.c.body.not_in(there))
+    connection.execute(gone.values(state=KEPT, why="it is gone already"))  # two lists that were made at once
     digests = {bytes(body) for body in connection.execute(listed).scalars()}
+    if not digests:
+        return
     left = removal.destroy_content(connection, key, digests, disposal.number, now)
     for state, bodies in ((ELSEWHERE, left), (DESTROYED, digests - left)):
         if bodies:

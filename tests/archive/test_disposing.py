@@ -17,6 +17,7 @@ from gatekeeper.api.disposals import certificate_page
 from gatekeeper.archive.certificate import certificate_of, problems_of_certificates
 from gatekeeper.archive.disposing import Disposing
 from gatekeeper.archive.text_duty import TextDuty
+from gatekeeper.ledger import disposals
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.preserves import PreserveWanted
 from gatekeeper.lib import failpoints
@@ -24,6 +25,7 @@ from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store import Database, Store, audit_rows, removal, texts
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, disposal_items, mailings
 from gatekeeper.store.db.schema import jobs as job_rows
+from gatekeeper.store.disposals import digest_of
 from tests.ledger.scene import CIO, HEAD, Scene
 from tests.ledger.test_cases import AUDITOR, RECORDS, SMITH, WITH_RECORDS
 from tests.store.arrivals import people
@@ -312,6 +314,23 @@ async def test_what_is_open_again_stays(scene):
     scene.store.call(lambda connection: connection.execute(again))
     await duty(scene).attend()
     assert [item.why for item in show(scene).items] == ["it is open again"] and len(rows(scene, bodies)) == 1
+
+
+async def test_of_two_lists_that_were_made_at_once_one_destroys(scene):
+    await held(scene, 1)
+    scene.now += 31 * DAY
+    service = scene.service
+    wanted, found = service._see(disposals.find_due, "held", by=RECORDS)
+    for number in (1, 2):
+        assert service._do(disposals.begin, wanted, by=RECORDS) == number
+        service._do(disposals.add_items, number, 0, found, by=RECORDS)
+        service._do(disposals.propose, number, digest_of(found), by=RECORDS)
+        sign(scene, number)
+    await duty(scene).attend()
+    assert [item.state for item in show(scene, 1).items] == ["destroyed"]
+    assert [(item.state, item.why) for item in show(scene, 2).items] == [("kept", "it is gone already")]
+    events = [event.act for event in scene.service.show(1).events]
+    assert events.count("content destroyed") == 1 and verified(scene)[0] == []
 
 
 async def test_mass_mail_that_passed_goes_without_a_signature_once_a_day(scene):
