@@ -15,6 +15,7 @@ MOST_OCTETS = 25_000_000  # of a message that is read
 _MOST_WORDS = 1_000_000
 _AT_ONCE = 10  # messages in one transaction
 _MATTERS = 200
+_LOCK = 0x7465787473  # an advisory lock of Postgres
 _ENCRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
 TOO_LARGE, CUT, ENCRYPTED, FILE = (
     "over the limit of 25 MB: nothing of its text was read",
@@ -36,7 +37,7 @@ def catch_up(store: Store, most: int | None = None, is_over: Callable[[], bool] 
         done, steps = done + matters + contents, steps + 1
         if matters < _MATTERS and contents < _AT_ONCE and not is_over():
             if not store.writer.read(texts.is_filled):
-                store.call(partial(texts.note_filled, now=store.now()))
+                _write(store, partial(texts.note_filled, now=store.now()))
             break
     return done
 
@@ -46,7 +47,7 @@ def _read_matters(store: Store) -> int:
     unread = store.writer.read(partial(texts.unread_matters, now=store.now(), limit=_MATTERS))
     if unread.matters or unread.events >= _MATTERS // 2:  # a few that are about something else are read again
         made = store.writer.read(partial(_matters, matters=unread.matters))
-        store.call(partial(texts.write, made=made, now=store.now(), mark=unread.mark))
+        _write(store, partial(texts.write, made=made, now=store.now(), mark=unread.mark))
     return max(len(unread.matters), unread.events if unread.events == _MATTERS else 0)
 
 
@@ -64,8 +65,13 @@ def _read_contents(store: Store, is_over: Callable[[], bool]) -> int:
     found = store.writer.read(partial(texts.unread_contents, now=store.now(), limit=_AT_ONCE))
     made = [_content(store, digest, size) for digest, size in found if not is_over()]
     if made:
-        store.call(partial(texts.write, made=made, now=store.now()))
+        _write(store, partial(texts.write, made=made, now=store.now()))
     return len(made)
+
+
+def _write(store: Store, function: Callable[[Connection], None]) -> None:
+    """Write as the only one: who reads the same at this moment puts theirs in its place, not beside it."""
+    store.writer.call(function, [_LOCK])
 
 
 def _content(store: Store, digest: bytes, size: int) -> Made:

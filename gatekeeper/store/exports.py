@@ -87,6 +87,7 @@ def _view(row: RowMapping) -> ExportView:
 
 def numbered(connection: Connection, case: int, things: Iterable[str]) -> dict[str, int]:
     """Return the control numbers of things in a case; those that have none get the next, in this order."""
+    connection.execute(select(cases.c.id).where(cases.c.id == case).with_for_update())  # one numbers at a time
     known = {row.thing: row.number for row in connection.execute(_numbers(case))}
     last = connection.execute(select(func.max(control_numbers.c.number)).where(control_numbers.c.case_id == case))
     number, wanted = int(last.scalar() or 0), list(things)

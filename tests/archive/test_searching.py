@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
 from hashlib import sha256
@@ -167,6 +168,13 @@ async def test_what_becomes_a_record_after_all_was_read_is_read_as_well(scene, s
     assert places(search(scene, "quagga")) == [("M-5", "held")]
     scene.service.ask_changes(5, CIO, "Say okapi, too")
     assert places(search(scene, "okapi")) == [("M-5", "ledger")]
+
+
+async def test_what_several_read_at_once_is_found_once(scene, store):
+    """A gate and a search read what is new at the same moment."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: reading.catch_up(store), range(4)))
+    assert search(scene, "enrolment").counts == {"mailing": 1, "permit": 1, "held": 1}
 
 
 async def test_decisions_are_searched_where_that_is_asked_for(scene):
