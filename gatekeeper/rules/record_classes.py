@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gatekeeper.lib.immutable import immutable
 
@@ -36,7 +36,10 @@ class Keep:
         return float("inf") if self.is_forever else self.months * _DAYS_OF_MONTH + self.time / timedelta(days=1)
 
     def cutoff(self, now: datetime) -> datetime | None:
-        """Return the moment before which things are due; None where nothing ever is. Args: `now` is aware."""
+        """Return the moment before which things are due; None where nothing ever is.
+
+        Args: `now` is aware, in the time zone by whose calendar months are counted.
+        """
         if self.is_forever:
             return None
         months = now.year * 12 + now.month - 1 - self.months
@@ -44,7 +47,7 @@ class Keep:
         if year < 1:
             return None
         day = min(now.day, monthrange(year, month + 1)[1])
-        return now.replace(year=year, month=month + 1, day=day) - self.time
+        return now.replace(year=year, month=month + 1, day=day).astimezone(UTC) - self.time
 
 
 @immutable

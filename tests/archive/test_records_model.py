@@ -168,7 +168,8 @@ class World:
         except LedgerError:
             assert due == [], "something is due"
             return
-        assert [int(item.mailing[2:]) for item in shown.items] == due
+        found = [int(item.mailing[2:]) for item in shown.items]
+        assert found == due, (set(found) ^ set(due), [self.mails[each] for each in set(found) ^ set(due)], self.keep)
         self.lists[shown.disposal.number] = due
 
     async def sign(self) -> None:

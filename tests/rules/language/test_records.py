@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -71,6 +72,13 @@ NOON = datetime(2028, 2, 29, 12, tzinfo=UTC)
 )
 def test_years_go_by_the_calendar_and_days_by_the_clock(text, before):
     assert parse_keep(text).cutoff(NOON) == before
+
+
+def test_days_by_the_clock_are_as_long_where_clocks_are_changed():
+    """Clocks go forward on 8 March 2026: ten days before noon of the 14th is eleven by the wall."""
+    noon = datetime(2026, 3, 14, 12, tzinfo=ZoneInfo("America/Denver"))
+    assert parse_keep("10d").cutoff(noon) == datetime(2026, 3, 4, 11, tzinfo=ZoneInfo("America/Denver"))
+    assert parse_keep("1 year").cutoff(noon) == datetime(2025, 3, 14, 12, tzinfo=ZoneInfo("America/Denver"))
 
 
 @pytest.mark.parametrize("text", ["0 years", "seven years", "7", "7 yars", "-1 years", "1 year 3 days", ""])
