@@ -18,7 +18,7 @@ _SUBJECT = "ˢ"  # stands before a word of a subject; folded texts have no such 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, in their order."""
-    return [word[:_LONGEST] for word in _WORD.findall(_folded(text))]
+    return [word[:_LONGEST] for word in _WORD.findall(_folded(text)) if word.isalnum()]
 
 
 def subject_words(text: str) -> list[str]:
