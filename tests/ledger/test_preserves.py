@@ -19,7 +19,7 @@ from gatekeeper.ledger.preserves import PreserveWanted
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.ops.metrics import Metrics
 from gatekeeper.pipeline.transaction_report import Reporter
-from gatekeeper.store import audit_ageing, audit_rows, cleanup, jobs, preserved, removal, versions
+from gatekeeper.store import audit_ageing, audit_rows, cases, cleanup, jobs, preserved, removal, versions
 from gatekeeper.store.audit_ageing import Ageing
 from gatekeeper.store.db.schema import audit_blocks, batches, bodies, mailings, seen_states
 from gatekeeper.store.db.schema import jobs as job_rows
@@ -142,6 +142,28 @@ async def test_what_belongs_to_an_open_case_is_not_forgotten(scene):
     assert forget(scene) == 0
     scene.service.close_case(1, RECORDS)
     assert forget(scene) == 1
+
+
+async def test_what_becomes_part_of_another_mailing_stays_preserved_with_it(scene):
+    for subject in ("Open enrolment", "Flu shots"):
+        await passed(scene, subject=subject, text=f"{subject} ".encode() * 60)
+    hold(scene, mailings=(2,))
+    scene.service.add_to_case(1, [2], RECORDS)
+    merged = update(mailings).where(mailings.c.number == 2).values(merged_into=1)
+    scene.store.call(lambda connection: connection.execute(merged))
+    scene.store.call(partial(cases.move_items, other=2, target=1))
+    assert scene.store.call(partial(preserved.kept, keys={1})) == {1: ("H-1", "C-1")}
+    assert scene.service.show_preserve(1, RECORDS).kept.first == ("M-1",)
+
+
+async def test_the_name_of_a_mailing_that_is_merged_goes_unless_it_is_preserved(scene):
+    for subject in ("Open enrolment", "Flu shots", "Parking"):
+        await passed(scene, subject=subject, text=f"{subject} ".encode() * 60)
+    hold(scene, mailings=(2,))
+    for number in (2, 3):
+        scene.store.call(partial(removal.point_to, mailing=number, target=1))
+    subjects = select(mailings.c.subject).order_by(mailings.c.id)
+    assert scene.store.call(lambda c: c.execute(subjects).scalars().all()) == ["Open enrolment", "Flu shots", None]
 
 
 # -- ordinary mail, of which there are hashes ----------------------------------------------------------------------
