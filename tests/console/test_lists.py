@@ -15,7 +15,7 @@ from sqlalchemy import event, select, update
 from gatekeeper.console.desk import Desk
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.lifecycle import RecipientState
-from gatekeeper.store import jobs
+from gatekeeper.store import jobs, removal
 from gatekeeper.store.db.schema import batches
 from gatekeeper.store.db.schema import jobs as job_rows
 from tests.console.test_pages import AUDITOR, CIO, DEPUTY, HEAD, NOBODY, SENDER, SMALL, URL, browser, form_of, hold
@@ -340,6 +340,18 @@ async def test_an_admin_or_auditor_reads_for_a_case(scene, desk):
     assert read == {("batch 1", "subpoena 7"), ("recipients", "subpoena 7")}
     other = browser(desk, CIO)
     assert other.post("/mailings/M-1/case", data=form_of(other.get("/mailings/M-1")) | {"case": "x"}).status_code == 403
+
+
+async def test_of_a_mailing_whose_content_was_destroyed_the_page_says_so(scene, desk):
+    """Clause C7: the line of the mailing stays."""
+    await hold(scene)
+    scene.service.deny(1, CIO, "no")
+    destroy = partial(removal.destroy_content, key=1, disposal=3, now=scene.now + 100)
+    (body,) = {batch.body for batch in scene.service.show(1).batches}
+    scene.store.call(partial(destroy, digests={body}))
+    page = browser(desk, CIO).get("/mailings/M-1")
+    assert page.status_code == 200 and "destroyed by the schedule of records (D-3)" in page.text
+    assert "<iframe" not in page.text and "Open enrolment" in page.text
 
 
 async def test_two_versions_are_compared_by_words(scene, desk):
