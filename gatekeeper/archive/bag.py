@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256, sha512
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from gatekeeper.lib.immutable import immutable
@@ -51,6 +51,8 @@ class Bag:
     _sizes: dict[str, int] = field(default_factory=dict)  # of the payload that is there whole, by path
     _resumed: dict[str, BagFile] = field(default_factory=dict)  # of it what was there before, until it is asked for
     _tags: dict[str, BagFile] = field(default_factory=dict)
+    _made: set[Path] = field(default_factory=set)  # folders
+    _journal: IO[bytes] | None = None
 
     @classmethod
     def begin(cls, folder: Path, about: Callable[[], Mapping[str, Any]], asked: Any) -> Bag:
@@ -115,8 +117,9 @@ class Bag:
         if (known := self._resumed.pop(path, None)) is not None:
             return known
         file = self._write(path, chunks())
-        with (self.folder / _JOURNAL).open("ab") as journal:
-            journal.write((json.dumps(_as_row(file)) + "\n").encode())
+        self._journal = self._journal or (self.folder / _JOURNAL).open("ab")
+        self._journal.write((json.dumps(_as_row(file)) + "\n").encode())
+        self._journal.flush()
         self._sizes[path] = file.size
         return file
 
@@ -128,9 +131,11 @@ class Bag:
 
     def _write(self, path: str, chunks: Iterable[bytes]) -> BagFile:
         target = self.folder / path
-        make_private_folder(target.parent)
+        if target.parent not in self._made:
+            make_private_folder(target.parent)
+            self._made.add(target.parent)
         part, size, short, long = target.with_name(f"{target.name}.part"), 0, sha256(), sha512()
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", _CHUNK) as out:
             for chunk in chunks:
                 out.write(chunk)
                 short.update(chunk)
@@ -166,6 +171,8 @@ class Bag:
 
     def close(self) -> None:
         """Make the bag whole: nothing of it is to be written any more."""
+        if self._journal is not None:
+            self._journal.close()
         (self.folder / _JOURNAL).unlink(missing_ok=True)
 
 
