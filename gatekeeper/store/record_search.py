@@ -103,7 +103,10 @@ def find(
     """
     counts: dict[str, int] = {}
     hits: list[Hit] = []
-    for query, place in _queries(connection, ids, sought):
+    there = None if ids is None else _kinds(connection, ids)
+    for kind, query, place in _queries(connection, ids, sought):
+        if there is not None and kind not in there:
+            continue
         number = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
         if number:
             rows = connection.execute(query.order_by(query.selected_columns.at.desc()).limit(limit)).mappings()
@@ -112,6 +115,12 @@ def find(
             counts[name] = counts.get(name, 0) + int(number)
             hits += found
     return counts, sorted(hits, key=lambda hit: (-hit.at, hit.id, hit.digest))[:limit]
+
+
+def _kinds(connection: Connection, ids: Collection[int]) -> frozenset[str]:
+    """Return of which kinds these texts are."""
+    found = select(texts.c.kind).where(_one_of(connection, ids, texts.c.id)).distinct()
+    return frozenset(connection.execute(found).scalars())
 
 
 def _hit(row: Any, place: str) -> Hit:
@@ -135,14 +144,15 @@ _LETTERS = {"mailing": "M", "request": "R", "permit": "P", "suspension": "S"}
 
 def _queries(
     connection: Connection, ids: Collection[int] | None, sought: RecordFilters
-) -> Iterator[tuple[Select[Any], str]]:
+) -> Iterator[tuple[str, Select[Any], str]]:
+    """Yield the kind of text, the query, and the place of each."""
     if LEDGER in sought.places:
-        yield from ((query, LEDGER) for query in _of_ledger(connection, ids, sought))
+        yield from ((kind, query, LEDGER) for kind, query in _of_ledger(connection, ids, sought))
     for place in (HELD, MASS):
         if place in sought.places:
-            yield _of_contents(connection, ids, sought, place), place
+            yield CONTENT, _of_contents(connection, ids, sought, place), place
     if LEDGER in sought.places:
-        yield _of_drafts(connection, ids, sought), LEDGER
+        yield CONTENT, _of_drafts(connection, ids, sought), LEDGER
 
 
 def _one_of(connection: Connection, ids: Collection[int], column: ColumnElement[int]) -> ColumnElement[bool]:
@@ -189,20 +199,21 @@ def _keys(connection: Connection, *queries: Select[Any]) -> frozenset[int]:
 # -- facts of the ledger -----------------------------------------------------------------------------------------
 
 
-def _of_ledger(connection: Connection, ids: Collection[int] | None, sought: RecordFilters) -> Iterator[Select[Any]]:
+def _of_ledger(
+    connection: Connection, ids: Collection[int] | None, sought: RecordFilters
+) -> Iterator[tuple[str, Select[Any]]]:
     wanted = _among(connection, ids)
     chosen = [IS_RECORD, *_of_mailing(connection, sought)]
-    yield _facts("mailing", mailings, mailings.c.changed_at, mailings.c.sender, mailings.c.subject, wanted, chosen)
+    about = mailings.c.changed_at, mailings.c.sender, mailings.c.subject
+    yield "mailing", _facts("mailing", mailings, *about, wanted, chosen)
     if sought.recipient or sought.rule or sought.mailings:
         return
-    by = requests.c.requester
-    yield _facts("request", requests, requests.c.changed_at, by, requests.c.subject, wanted, _of_request(sought))
-    by = permits.c.given_by
-    yield _facts(
-        "permit", permits, permits.c.given_at, by, permits.c.subject, wanted, _of_given("permit", permits, sought)
-    )
-    named, chosen = suspensions.c.name, _of_given("suspension", suspensions, sought)
-    yield _facts("suspension", suspensions, suspensions.c.given_at, named, suspensions.c.reason, wanted, chosen)
+    about = requests.c.changed_at, requests.c.requester, requests.c.subject
+    yield "request", _facts("request", requests, *about, wanted, _of_request(sought))
+    about = permits.c.given_at, permits.c.given_by, permits.c.subject
+    yield "permit", _facts("permit", permits, *about, wanted, _of_given("permit", permits, sought))
+    about = suspensions.c.given_at, suspensions.c.name, suspensions.c.reason
+    yield "suspension", _facts("suspension", suspensions, *about, wanted, _of_given("suspension", suspensions, sought))
 
 
 def _facts(

@@ -243,10 +243,10 @@ def ids_with(connection: Connection, words: Words, *, is_prefix: bool = False) -
     """Return the ids of texts in which these words follow each other; of the last a beginning is enough if so said."""
     if connection.dialect.name == "sqlite":
         phrase = '"' + " ".join(words) + '"' + (" *" if is_prefix else "")
-        query = f"SELECT DISTINCT rowid >> {_SHIFT} FROM text_words WHERE text_words MATCH :phrase"
+        query = f"SELECT rowid >> {_SHIFT} FROM text_words WHERE text_words MATCH :phrase"
     else:
         phrase = " <-> ".join(f"'{word}'" for word in words) + (":*" if is_prefix else "")
-        query = "SELECT DISTINCT text_id FROM text_words WHERE words @@ CAST(:phrase AS tsquery)"
+        query = "SELECT text_id FROM text_words WHERE words @@ CAST(:phrase AS tsquery)"
     return {row[0] for row in connection.execute(text(query), {"phrase": phrase})}
 
 
