@@ -20,9 +20,9 @@ from gatekeeper.store.disposals import (
     list_disposals,
 )
 
-METHOD = {
-    "sqlite": "Rows deleted with secure_delete (their octets are overwritten), the index of words made anew, the "
-    "write-ahead log emptied.",
+METHOD = {  # certificates are made again of these, so none is ever changed: what is done otherwise gets another name
+    "sqlite": "Rows deleted with secure_delete (their octets are overwritten), their words merged out of the index, "
+    "the write-ahead log emptied.",
     "postgresql": "Rows deleted, and their tables vacuumed: the space is free, and is overwritten as it is used again.",
 }
 

@@ -105,7 +105,7 @@ class Disposing:
         while await self.store.run(self._slice(disposal)):
             step("disposal-slice")
             await asyncio.sleep(_PAUSE_SECONDS)
-        await self.store.run(texts.rebuild)
+        await self._clear_words()
         if not await asyncio.to_thread(self.store.database.clear):
             return  # somebody reads or writes at this moment: at the next look
         step("disposal-cleared")
@@ -116,6 +116,13 @@ class Disposing:
             step("disposal-done")
             number, left = document["destroyed"], document["kept"]
             log.info("%s: content of %d messages destroyed, %d kept", disposal.id, number, left)
+
+    async def _clear_words(self) -> None:
+        """Clear the index of words of those that were removed, a step at a time."""
+        begins = True
+        while await self.store.run(partial(texts.clear_step, begins=begins)):
+            begins = False
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     def _slice(self, disposal: DisposalView) -> Callable[[Connection], int]:
         return partial(disposals.destroy_slice, number=disposal.number, now=self.clock(), limit=_SLICE)

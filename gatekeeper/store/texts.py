@@ -230,10 +230,25 @@ def forget_matter(connection: Connection, kind: str, key: int) -> int:
     return forget(connection, and_(texts.c.kind == kind, texts.c.matter_id == key))
 
 
-def rebuild(connection: Connection) -> None:
-    """Make the index anew on SQLite, so that no word that was removed stays in it; Postgres has its vacuum."""
-    if connection.dialect.name == "sqlite":
-        connection.execute(text("INSERT INTO text_words (text_words) VALUES ('rebuild')"))
+def clear_step(connection: Connection, *, begins: bool) -> bool:
+    """Take a step of making one segment of all of the index, in which no word is left that was removed (SQLite).
+
+    Return False where nothing is left to do, as on Postgres, which has its vacuum. To build the index anew would come
+    to the same, take six times as long, and keep mail waiting all of that time.
+
+    Args: `begins` is True for the first step.
+    """
+    if connection.dialect.name != "sqlite":
+        return False
+    before = connection.execute(_CHANGES).scalar_one()
+    pages = -_PAGES if begins else _PAGES
+    connection.execute(text("INSERT INTO text_words (text_words, rank) VALUES ('merge', :pages)"), {"pages": pages})
+    return begins or bool(connection.execute(_CHANGES).scalar_one() - before >= _SOMETHING)
+
+
+_PAGES = 100  # of the index that are written in a step
+_CHANGES = text("SELECT total_changes()")
+_SOMETHING = 2  # changes of a step that did more than to say that it was taken
 
 
 # -- finding -----------------------------------------------------------------------------------------------------

@@ -111,6 +111,13 @@ def traces(scene):
     return {name: words for name, words in found.items() if words}
 
 
+def indexed(scene):
+    """Whether the index of words has one, in any of its segments."""
+    blocks = "SELECT block FROM text_words_data"
+    rows = scene.store.call(lambda connection: connection.execute(text(blocks)).scalars().all())
+    return any(b"zebra" in block for block in rows)
+
+
 def inflated(octets):
     for start in re.finditer(rb"x[\x01\x5e\x9c\xda]", octets):
         with contextlib.suppress(zlib.error):
@@ -157,11 +164,12 @@ async def test_no_file_of_the_database_has_a_word_of_it(scene):
     sign(scene)
     if scene.store.database.is_sqlite:
         assert len(traces(scene)) > 0, "the test finds what is there"
+        assert indexed(scene), "also in the index of words"
     await duty(scene).attend()
     assert show(scene).disposal.state == "done"
     assert not scene.store.call(partial(texts.ids_with, words=["zebra"]))
     if scene.store.database.is_sqlite:
-        assert traces(scene) == {}
+        assert traces(scene) == {} and not indexed(scene)
     else:
         dead = "SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname IN ('bodies', 'body_chunks', 'batches')"
         with scene.store.database.engine.connect() as connection:
