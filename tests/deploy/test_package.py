@@ -92,6 +92,20 @@ def test_installed_by_itself_it_makes_a_folder_and_serves(wheel, tmp_path):
 
 
 @pytest.mark.soak
+def test_the_same_commit_gives_the_same_files(tmp_path):
+    """Built twice, of two checkouts with other umasks: sdist, wheel and SBOM are the same to the octet."""
+    sums = []
+    for umask in ("022", "077"):
+        copy, made = tmp_path / f"source-{umask}", tmp_path / f"made-{umask}"
+        run("sh", "-c", f"umask {umask} && git clone --quiet {ROOT} {copy}")
+        (copy / ".venv").symlink_to(ROOT / ".venv")
+        run("sh", "-c", f"umask {umask} && {copy}/tools/dist.sh {made}")
+        sums.append((made / "SHA256SUMS").read_text())
+        assert len(list(made.iterdir())) == 4
+    assert sums[0] == sums[1]
+
+
+@pytest.mark.soak
 def test_the_debian_package_is_made_installed_used_and_purged(tmp_path):
     """By Debian's own tools, in a Debian of its own under its own systemd; each line that is so says it."""
     for program in ("dpkg-buildpackage", "dh", "lintian", "mmdebstrap", "systemd-nspawn"):
