@@ -91,6 +91,7 @@ def test_a_node_one_schema_behind_keeps_working_and_starts_again(older, postgres
         assert downstream.copies(content) == dict.fromkeys(everyone, 1)
 
 
+@pytest.mark.soak
 def test_mail_that_the_first_program_held_is_released_by_this_one(first, tmp_path):
     """SQLite: held, and waiting for the next hop, when the program is exchanged; `db upgrade` by the new one."""
     readers, content, waiting = people(2400), message("enrolment"), message("approved before")
