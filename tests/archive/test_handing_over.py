@@ -11,6 +11,7 @@ import venv
 from contextlib import nullcontext
 from functools import partial
 from hashlib import sha256
+from importlib.metadata import files
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -97,7 +98,7 @@ def elsewhere(tmp_path_factory):
     venv.create(home, with_pip=False)
     (site,) = home.glob("lib/python*/site-packages")
     shutil.copy(bagit.__file__, site)
-    (about,) = Path(bagit.__file__).parent.glob("bagit-*.dist-info")
+    about = Path(next(each for each in files("bagit") if each.name == "METADATA").locate()).parent
     shutil.copytree(about, site / about.name)
     return home / "bin" / "python"
 

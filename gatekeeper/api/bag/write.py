@@ -22,7 +22,7 @@ from gatekeeper.lib import __version__
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import utc_text
 
-_ADDRESS = re.compile(r"[^\s,;<>]+@[^\s,;<>]+")
+_ADDRESS = re.compile(r"(?<![^\s,;<>])[^\s,;<>@]++@[^\s,;<>]+")
 Progress = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 

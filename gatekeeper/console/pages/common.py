@@ -26,7 +26,7 @@ ANYBODY, SIGNED_IN, SIGHT, CONTENT, DECIDER, OWNER, REQUESTER, APPROVER, ADMIN =
     "who may read it",
     "who may decide it",
     "whose it is",
-    "requesters of the agency, approvers",
+    "requesters and approvers of the agency",
     "approvers, admins",
     "admins",
 )
