@@ -72,7 +72,9 @@ def _own_client(workload: Workload, port: int) -> tuple[list[str], list[str]]:
 
 
 def _smtp_source(workload: Workload, port: int, folder: Path, round_: str) -> tuple[list[str], list[str]]:
-    words = [require("smtp-source"), "-C", "10", "-f", SENDER, "-t", RECIPIENT]
+    # all that smtp-source writes is one text: of one sender, small mail would be one mailing with that to thousands
+    sender = SENDER if workload.attachment else f"{workload.name.lower()}@doa.example.gov"
+    words = [require("smtp-source"), "-C", "10", "-f", sender, "-t", RECIPIENT]
     words += ["-d"] if workload.reuse else []
     words += ["-N", "-r", str(workload.recipients)] if workload.recipients > 1 else []
     words += ["-S", f"News of the day, {round_}"] if workload.subject else []
