@@ -188,6 +188,7 @@ class Pipeline:
             least_people=policy.ruleset.least_people,
             sent=policy.ruleset.sent,
             least_sent=policy.ruleset.least_sent,
+            most_sent=policy.ruleset.most_sent,
             gathering=None if run.observes else self._gathering(transaction, facts, source, mailing),
             trace=transaction.trace or received_field(transaction, self.settings.hostname, run.now, run.id),
             notify=to_senders.may_be_told(transaction, facts, source, inside),

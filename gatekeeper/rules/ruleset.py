@@ -17,8 +17,8 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Action, EarlierMailings, Evidence, SentQuery
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN, UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
-from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, sent_of, tests_of
-from gatekeeper.rules.matching.least_numbers import least_people, least_sent
+from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, tests_of
+from gatekeeper.rules.matching.least_numbers import least_people, least_sent, most_sent
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
 from gatekeeper.rules.record_classes import DECISIONS, Keep, RecordClass, Records
@@ -117,6 +117,7 @@ class Ruleset:
     earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what rules ask the ledger
     sent: frozenset[SentQuery] = field(init=False, repr=False, compare=False)  # what rules ask about origins
     least_sent: int = field(init=False, repr=False, compare=False)  # below it no rule about these matches
+    most_sent: Mapping[SentQuery, int] = field(init=False, repr=False, compare=False)  # from there on all of them match
     draws: Mapping[str, Extractor] = field(init=False, repr=False, compare=False)  # fields that depend on the ruleset
 
     def __post_init__(self) -> None:
@@ -135,7 +136,8 @@ class Ruleset:
         object.__setattr__(self, "draws", draws)
         object.__setattr__(self, "observes", any(rule.observe for rule in self.rules))
         sent = [test for test in tests if test.field in OF_THE_ORIGIN]
-        object.__setattr__(self, "sent", frozenset(map(sent_of, sent)))
+        object.__setattr__(self, "most_sent", most_sent(sent))
+        object.__setattr__(self, "sent", frozenset(self.most_sent))
         acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
         conditions = [rule.when for rule in self.rules]
         object.__setattr__(self, "least_people", least_people(conditions, self.mass))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -71,6 +71,7 @@ class Arrival:
     least_people: int = 0  # below this sum no rule about counts matches
     sent: frozenset[SentQuery] = frozenset()  # what the rules ask about its origin and client
     least_sent: int = 0  # below it no rule about these matches
+    most_sent: Mapping[SentQuery, int] = field(default_factory=dict)  # from there on all rules about it match
     cancelled: Cancelled | None = None  # what it calls off, where it does nothing else
     returning: bool = False  # it bears a release token: it is not taken for a resend of the batch that is stored
 

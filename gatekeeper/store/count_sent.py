@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from gatekeeper.model import SentQuery
-from gatekeeper.store.sent import answer, read_people
+from gatekeeper.store.sent import answer, read_agencies, read_people
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 
 def count_sent(unit: UnitOfWork, pending: PendingDecision) -> dict[SentQuery, int]:
     """Return what the origin and client reach over all mailings, with this arrival in it.
 
-    It is an upper bound where even that is less than any rule asks about; 0 where the mail counts for nobody. Raises
-    DBAPIError.
+    It is an upper bound where even that is less than any rule asks about, and what was found in this hour where that is
+    more than any rule asks about: who writes to thousands would otherwise have all of them read with each message. 0
+    where the mail counts for nobody. Raises DBAPIError.
     """
     arrival, keys = pending.arrival, pending.hashes.sent
     if not keys:
@@ -19,13 +20,22 @@ def count_sent(unit: UnitOfWork, pending: PendingDecision) -> dict[SentQuery, in
     sent: dict[SentQuery, int] = {}
     for query in arrival.sent:
         bound = unit.sent.bound(keys.of(query), query, pending.now) + len(pending.people)
-        sent[query] = bound if bound < arrival.least_sent else _read(unit, pending, query)
+        sent[query] = bound if bound < arrival.least_sent else _find(unit, pending, query)
     return sent
+
+
+def _find(unit: UnitOfWork, pending: PendingDecision, query: SentQuery) -> int:
+    found, most = unit.sent.found(pending.hashes.sent.of(query), query, pending.now), pending.arrival.most_sent
+    return found if found >= most.get(query, found + 1) else _read(unit, pending, query)
 
 
 def _read(unit: UnitOfWork, pending: PendingDecision, query: SentQuery) -> int:
     unit.write()
-    key = pending.hashes.sent.of(query)
-    people = read_people(unit.connection, key, pending.now - query.within.total_seconds())
+    key, since = pending.hashes.sent.of(query), pending.now - query.within.total_seconds()
+    if query.field == "sender_agencies":
+        agencies = read_agencies(unit.connection, key, since)
+        unit.sent.remember(key, query, len(agencies), pending.now)
+        return len((agencies | {person.agency for person in pending.people.values()}) - {None})
+    people = read_people(unit.connection, key, since)
     unit.sent.remember(key, query, answer(query, people), pending.now)
     return answer(query, people | pending.people)

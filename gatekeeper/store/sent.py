@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Insert, delete, select
+from sqlalchemy import Column, Connection, Insert, Select, delete, select
 
 from gatekeeper.model import SentQuery
 from gatekeeper.store.db.hashing import Hash
@@ -75,6 +76,11 @@ class SentCounts:
         """Return at most what the query finds of a key."""
         return self._known[key].bound(query, now)
 
+    def found(self, key: Hash, query: SentQuery, now: float) -> int:
+        """Return what a query found of a key when people were read last; 0 where that was not in this hour."""
+        hour, _, found = self._known[key].reads.get(query, (0, 0, 0))
+        return found if hour == int(now) // _HOUR else 0
+
     def remember(self, key: Hash, query: SentQuery, found: int, now: float) -> None:
         """Note what a query found when people were read."""
         hour = int(now) // _HOUR
@@ -101,20 +107,27 @@ def _query(text: str) -> SentQuery:
 
 def read_people(connection: Connection, key: Hash, since: float) -> dict[Hash, PersonRow]:
     """Return the different people of all mailings of a key of which anything came after `since`; raise DBAPIError."""
-    of_key = select(shared_keys.c.mailing_id).join(mailings, mailings.c.id == shared_keys.c.mailing_id)
-    of_key = of_key.where(shared_keys.c.key == key, mailings.c.changed_at > since)
     table = mailing_people
     query = select(table.c.person, table.c.inside, table.c.agency, table.c.unresolved)
-    rows = connection.execute(query.where(table.c.mailing_id.in_(of_key)))
+    rows = connection.execute(query.where(table.c.mailing_id.in_(_of_key(key, since, mailings.c.id))))
     return {bytes(person): PersonRow(inside, agency, unresolved) for person, inside, agency, unresolved in rows}
 
 
+def read_agencies(connection: Connection, key: Hash, since: float) -> set[str]:
+    """Return the agencies of these people, by what is counted of their mailings; raise DBAPIError."""
+    tallies = connection.execute(_of_key(key, since, mailings.c.agencies)).scalars()
+    return {agency for tally in tallies for agency in tally}
+
+
+def _of_key(key: Hash, since: float, column: Column[Any]) -> Select[Any]:
+    query = select(column).join(shared_keys, shared_keys.c.mailing_id == mailings.c.id)
+    return query.where(shared_keys.c.key == key, mailings.c.changed_at > since)
+
+
 def answer(query: SentQuery, people: Mapping[Hash, PersonRow]) -> int:
-    """Return the number that a query asks for, of these people."""
+    """Return the number that a query about people asks for, of these."""
     if query.field == "sender_people":
         return len(people)
-    if query.field == "sender_agencies":
-        return len({person.agency for person in people.values()} - {None})
     return sum(person.inside for person in people.values())
 
 

@@ -49,3 +49,5 @@ def test_the_least_number_of_an_origin(when, least):
 def test_the_shipped_rules_read_nobody_of_an_origin_below_their_limit():
     """Two users in two agencies are no reason to read all that a sender has written to today."""
     assert read_ruleset(ROOT / "rules.yaml").least_sent == 2001
+    most = {query.field: number for query, number in read_ruleset(ROOT / "rules.yaml").most_sent.items()}
+    assert most == {"sender_users": 2001, "sender_agencies": 2}

@@ -74,6 +74,23 @@ async def test_the_same_few_all_day_are_few(store, monkeypatch):
     assert told[-1].sent[USERS] <= 20 and len(reads) <= 300 * 3 // (LEAST - 3 - 3) + 1
 
 
+async def test_who_is_beyond_all_limits_is_read_once_an_hour(store, monkeypatch):
+    """Otherwise each message of who writes to thousands has all of them read: 2,500 people took a second each time."""
+    reads = []
+    read = sent.read_people
+    module = sys.modules["gatekeeper.store.count_sent"]
+    monkeypatch.setattr(module, "read_people", lambda *args: reads.append(args) or read(*args))
+    told = []
+    judge = lambda counts, standing: told.append(counts.sent[USERS]) or Verdict()  # noqa: E731
+    for number in range(40):
+        came = mail(people(3, start=3 * number), "news@doa.example.gov", number, most_sent={USERS: LEAST})
+        await store.decide(came, judge)
+    assert told[:8] == [3, 6, 9, 12, 15, 18, 21, 24] and all(each >= LEAST for each in told[6:]) and len(reads) == 2
+    late = mail(people(3, start=500), "news@doa.example.gov", 90, most_sent={USERS: LEAST}, after=3600)
+    await store.decide(late, judge)
+    assert (len(reads), told[-1]) == (3, 123)
+
+
 async def test_others_of_the_same_client_count_with_it(store):
     judge, _ = limit(BY_CLIENT)
     for number, each in enumerate(people(20)):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from gatekeeper.model import SentQuery
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN
-from gatekeeper.rules.matching.conditions import All, Condition, Not, Test, least_of
+from gatekeeper.rules.matching.conditions import All, Condition, Not, Test, least_of, sent_of
 
 _COUNTS = ("users", "external", "people", "agencies", "unresolved")  # each at most the number of people
 _NEVER = 1 << 62
@@ -27,6 +28,14 @@ def least_people(conditions: Iterable[Condition], mass: Condition) -> int:
 def least_sent(conditions: Iterable[Condition]) -> int:
     """Return the least number of people whom an origin has reached where one of the conditions about it holds."""
     return _least_of_all(conditions, lambda test: least_of(test) if test.field in OF_THE_ORIGIN else None)
+
+
+def most_sent(tests: Iterable[Test]) -> dict[SentQuery, int]:
+    """Return for each query the number from which on all of these tests of it hold, so that more is not asked."""
+    most: dict[SentQuery, int] = {}
+    for test in tests:
+        most[sent_of(test)] = max(least_of(test), most.get(sent_of(test), 0))
+    return most
 
 
 def _least_of_all(conditions: Iterable[Condition], of_test: Callable[[Test], int | None]) -> int:
