@@ -28,7 +28,7 @@ from gatekeeper.store.events import Act
 log = logging.getLogger("gatekeeper.records")
 _SECONDS = 5.0
 _PAUSE_SECONDS = 0.05  # between two slices, for mail
-_SLICE = 25  # mailings of a slice
+_SLICE = 25  # messages of a slice
 _PART = 500  # items of a part of a list
 _LISTING_SECONDS = 3_600.0  # that a list may take to be made
 _DAY_SECONDS = 86_400.0  # between two lists that need no signature, of one class

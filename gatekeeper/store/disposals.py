@@ -6,11 +6,11 @@ a transaction: after a kill it goes on with what is still listed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import field
 from hashlib import sha256
 
-from sqlalchemy import Connection, RowMapping, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Update, exists, func, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DisposalState, advance
@@ -221,7 +221,7 @@ def note(connection: Connection, key: int, name: str, act: Act) -> None:
 
 
 def destroy_slice(connection: Connection, number: int, now: float, limit: int = 50) -> int:
-    """Destroy the next mailings of a signed disposal; return how many items were looked at.
+    """Destroy the next messages of a signed disposal; return how many were looked at.
 
     What something keeps since the list was made, or what is open again, stays, and the list says why.
     """
@@ -229,40 +229,56 @@ def destroy_slice(connection: Connection, number: int, now: float, limit: int = 
     if disposal is None or disposal.state is not DisposalState.SIGNED:
         return 0
     mine = (disposal_items.c.disposal_id == disposal.key, disposal_items.c.state == LISTED)
-    query = select(disposal_items.c.mailing_id).where(*mine).order_by(disposal_items.c.position).limit(limit)
-    keys = list(dict.fromkeys(connection.execute(query).scalars()))
-    if not keys:
+    query = select(disposal_items.c.mailing_id, disposal_items.c.body).where(*mine)
+    listed: dict[int, set[bytes]] = {}  # key of a mailing -> digests
+    for key, body in connection.execute(query.order_by(disposal_items.c.position).limit(limit)):
+        listed.setdefault(key, set()).add(bytes(body))
+    if not listed:
         return 0
+    held = _held(connection, listed)
+    for key, digests in listed.items():
+        if key in held:
+            changed = update(disposal_items).where(*mine, disposal_items.c.mailing_id == key)
+            connection.execute(changed.values(state=KEPT, why=held[key]))
+        else:
+            _destroy(connection, disposal, key, digests, now)
+    return sum(map(len, listed.values()))
+
+
+def _held(connection: Connection, keys: Collection[int]) -> dict[int, str]:
+    """Return those of the mailings that stay, and why."""
     begin_removal(connection)
     held = {key: ", ".join(names) for key, names in kept(connection, keys).items()}
     over = set(connection.execute(select(mailings.c.id).where(mailings.c.id.in_(keys), is_over())).scalars())
-    held |= {key: "it is open again" for key in keys if key not in held and key not in over}
-    for key in keys:
-        own = (*mine, disposal_items.c.mailing_id == key)
-        if key in held:
-            changed = update(disposal_items).where(*own)
-            connection.execute(changed.values(state=KEPT, why=held[key]))
-        else:
-            _destroy(connection, disposal, key, now)
-    return len(keys)
+    return held | {key: "it is open again" for key in keys if key not in held and key not in over}
 
 
-def _destroy(connection: Connection, disposal: DisposalView, key: int, now: float) -> None:
-    """Destroy the listed content of a mailing; messages that came since the list was made stay."""
-    mine = (disposal_items.c.disposal_id == disposal.key, disposal_items.c.mailing_id == key)
-    listed = select(disposal_items.c.body).where(*mine, disposal_items.c.state == LISTED)
-    there = select(batches.c.body).where(batches.c.mailing_id == key)
-    gone = update(disposal_items).where(*mine, disposal_items.c.state == LISTED, disposal_items.c.body.not_in(there))
-    connection.execute(gone.values(state=KEPT, why="it is gone already"))  # two lists that were made at once
-    digests = {bytes(body) for body in connection.execute(listed).scalars()}
-    if not digests:
+def _destroy(connection: Connection, disposal: DisposalView, key: int, digests: set[bytes], now: float) -> None:
+    """Destroy listed messages of a mailing; those that came since the list was made stay.
+
+    Of two lists that were made at once, the second finds what the first has destroyed gone already.
+    """
+    own = select(batches.c.body).where(batches.c.mailing_id == key, batches.c.body.in_(digests))
+    there = {bytes(body) for body in connection.execute(own).scalars()}
+    mine = update(disposal_items).where(
+        disposal_items.c.disposal_id == disposal.key, disposal_items.c.mailing_id == key
+    )
+    _note_became(connection, mine, digests - there, KEPT, "it is gone already")
+    if not there:
         return
-    left = removal.destroy_content(connection, key, digests, disposal.number, now)
-    for state, bodies in ((ELSEWHERE, left), (DESTROYED, digests - left)):
-        if bodies:
-            changed = update(disposal_items).where(*mine, disposal_items.c.body.in_(bodies))
-            connection.execute(changed.values(state=state))
-    record(connection, Event(now, CONTENT_DESTROYED, mailing_id=key, text=disposal.id))
+    began = connection.execute(select(mailings.c.destroyed).where(mailings.c.id == key)).scalar() == disposal.number
+    left = removal.destroy_content(connection, key, there, disposal.number, now)
+    _note_became(connection, mine, left, ELSEWHERE)
+    _note_became(connection, mine, there - left, DESTROYED)
+    if not began:  # a large mailing is destroyed in several slices
+        record(connection, Event(now, CONTENT_DESTROYED, mailing_id=key, text=disposal.id))
+
+
+def _note_became(
+    connection: Connection, items: Update, digests: Collection[bytes], state: str, why: str | None = None
+) -> None:
+    if digests:
+        connection.execute(items.where(disposal_items.c.body.in_(digests)).values(state=state, why=why))
 
 
 def finish(connection: Connection, number: int, certificate: str, now: float) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from gatekeeper.api.disposals import certificate_page
+from gatekeeper.archive import disposing
 from gatekeeper.archive.certificate import certificate_of, problems_of_certificates
 from gatekeeper.archive.disposing import Disposing
 from gatekeeper.archive.text_duty import TextDuty
@@ -25,7 +26,7 @@ from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store import Database, Store, audit_rows, removal, texts
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, disposal_items, mailings
 from gatekeeper.store.db.schema import jobs as job_rows
-from gatekeeper.store.disposals import digest_of
+from gatekeeper.store.disposals import destroy_slice, digest_of
 from tests.ledger.scene import CIO, HEAD, Scene
 from tests.ledger.test_cases import AUDITOR, RECORDS, SMITH, WITH_RECORDS
 from tests.store.arrivals import people
@@ -57,7 +58,7 @@ def words(number):
 async def held(scene, number=0, decide=True, **more):
     """A mailing that was held, and denied."""
     everyone = [f"okapi{number}.{each}@{agency}.example.gov" for each in range(110) for agency in ("doa", "dphhs")]
-    await scene.send(everyone, subject=f"Animals {number}", **{"text": words(number), **more})
+    await scene.send(everyone, **{"subject": f"Animals {number}", "text": words(number), **more})
     scene.now += 10
     await scene.gathers.end_due()
     newest = scene.service.mailings().rows[0]
@@ -341,6 +342,28 @@ async def test_of_two_lists_that_were_made_at_once_one_destroys(scene):
     assert events.count("content destroyed") == 1 and verified(scene)[0] == []
 
 
+async def test_a_large_mailing_is_destroyed_a_slice_at_a_time(scene):
+    """So that mail does not wait for it; a hold that is placed meanwhile keeps the rest."""
+    for number in range(4):
+        await held(scene, number, decide=False, subject="Animals", text=words(1) + b"%d " % number * 9)
+    scene.service.deny(1, CIO, "not now")
+    settle(scene)
+    scene.now += 31 * DAY
+    assert propose(scene).disposal.items == 4
+    sign(scene)
+    a_slice = partial(destroy_slice, number=1, now=scene.now, limit=2)
+    assert scene.store.call(partial(a_slice, limit=1)) == 1
+    assert scene.store.call(a_slice) == 2
+    assert (show(scene).counts["destroyed"], len(rows(scene, bodies))) == (3, 1)
+    scene.service.open_case(SMITH, RECORDS)
+    scene.service.preserve(PreserveWanted(1, mailings=(1,)), RECORDS, "Smith")
+    assert (scene.store.call(a_slice), scene.store.call(a_slice), len(rows(scene, bodies))) == (1, 0, 1)
+    assert show(scene).counts == {"listed": 0, "destroyed": 3, "elsewhere": 0, "kept": 1}
+    assert [event.act for event in scene.service.show(1).events].count("content destroyed") == 1
+    await duty(scene).attend()
+    assert show(scene).disposal.state == "done" and verified(scene)[0] == []
+
+
 async def test_mass_mail_that_passed_goes_without_a_signature_once_a_day(scene):
     """Twenty people and more are mass mail here; it was gathered, so its content is there."""
     for number in (1, 2):
@@ -386,7 +409,8 @@ def attend_alone(scene):
 
 
 @pytest.mark.parametrize("name", ["disposal-listed", "disposal-slice", "disposal-cleared", "disposal-done"])
-async def test_killed_at_any_step_nothing_is_half_and_nothing_is_destroyed_twice(scene, name):
+async def test_killed_at_any_step_nothing_is_half_and_nothing_is_destroyed_twice(scene, name, monkeypatch):
+    monkeypatch.setattr(disposing, "_SLICE", 1)
     for number in (1, 2):
         await held(scene, number)
     scene.now += 31 * DAY
@@ -403,6 +427,7 @@ async def test_killed_at_any_step_nothing_is_half_and_nothing_is_destroyed_twice
         propose(scene)
         sign(scene)
         assert killed_at(scene, name, attend_alone)
+        assert len(rows(scene, bodies)) == (1 if name == "disposal-slice" else 0)
     await duty(scene).attend()
     done = show(scene, 2 if name == "disposal-listed" else 1)
     assert (done.disposal.state, done.counts["destroyed"], rows(scene, bodies)) == ("done", 2, [])
