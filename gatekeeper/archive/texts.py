@@ -103,6 +103,8 @@ def _words(subject: str, shown: Iterable[str]) -> tuple[str, ...]:
     """Return the words of a thing: those of its subject, marked as such, then all of it."""
     words = subject_words(subject)
     for each in shown:
+        if len(words) >= _MOST_WORDS:
+            break
         words += words_of(each)
     return tuple(words[:_MOST_WORDS])
 

@@ -13,6 +13,7 @@ _LONGEST = 64  # letters of a word that count
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer
 _ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+")
+_PIECE = 100  # characters folded at once: sorting combining marks takes quadratic time, and they are dropped
 _SUBJECT = "ˢ"  # stands before a word of a subject; folded texts have no such letter
 
 
@@ -29,5 +30,9 @@ def subject_words(text: str) -> list[str]:
 def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
+    return "".join(_folded_piece(text[at : at + _PIECE]) for at in range(0, len(text), _PIECE))
+
+
+def _folded_piece(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     return "".join(letter for letter in unicodedata.normalize("NFKD", decomposed) if not unicodedata.combining(letter))

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _MOST = 100  # characters
+_LONGEST_READ = 1_000  # characters: sorting combining marks takes quadratic time
 _KEPT = re.compile(r"[^\w.,+=()\[\] -]")
 _ACTING = frozenset(
     [
@@ -48,7 +49,7 @@ RUNS, MACROS, TWO_ENDINGS = "runs", "macros", "two-endings"
 
 def saved_name(name: str, otherwise: str) -> str:
     """Return a name that a file can be saved under on any system; `otherwise` where nothing is left of it."""
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    last = unicodedata.normalize("NFC", name[-_LONGEST_READ:]).replace("\\", "/").rpartition("/")[2]
     shown = "".join(each for each in last if unicodedata.category(each)[0] != "C")
     cleaned = " ".join(_KEPT.sub("_", shown).split()).strip(". ")
     stem, dot, ending = cleaned.rpartition(".")
