@@ -43,6 +43,9 @@ def preserve_document(hold: PreserveView) -> dict[str, Any]:
 
 
 def shown_preserve_document(shown: ShownPreserve) -> dict[str, Any]:
-    """Return a hold as a JSON object, with what it keeps now and its timeline."""
-    kept = {"mailings": shown.kept.mailings, "with_content": shown.kept.with_content, "first": list(shown.kept.first)}
+    """Return a hold as a JSON object, with its timeline and what it keeps now, which a custodian is not told."""
+    found = shown.kept
+    kept = (
+        {"mailings": found.mailings, "with_content": found.with_content, "first": list(found.first)} if found else None
+    )
     return {**preserve_document(shown.hold), "keeps": kept, "timeline": timeline_document(shown.events)}

@@ -63,7 +63,7 @@ def _item(item: Item) -> dict[str, Any]:
         "sha256": item.digest,
         "octets": item.octets,
         "destroyed": item.state in (DESTROYED, ELSEWHERE),
-        "why": "something else still has the same message" if item.state == ELSEWHERE else item.why,
+        "why": "something else still has the same message" if item.state == ELSEWHERE else item.reason,
     }
 
 

@@ -16,6 +16,7 @@ from gatekeeper.store.cases import CaseView, NewCase
 from gatekeeper.store.preserved import await_removals
 from gatekeeper.store.views import EventView, MailingView
 
+SEES_RECORDS = ("records", "auditor")
 KINDS = ("request", "litigation", "audit", "investigation")
 _MOST_TITLE = 200  # characters of the title, and of the number elsewhere
 
@@ -125,9 +126,9 @@ def check_is_records(ctx: VerbContext, what: str) -> None:
     _check_holds(ctx, what, "records")
 
 
-def check_sees_records(ctx: VerbContext, what: str = "look at cases") -> None:
-    """Raise NotAllowed for somebody who is neither a records officer nor an auditor."""
-    _check_holds(ctx, what, "records", "auditor")
+def check_sees_records(ctx: VerbContext, what: str = "look at cases", *more: str) -> None:
+    """Raise NotAllowed for somebody who is neither a records officer nor an auditor. Args: `more` roles that may."""
+    _check_holds(ctx, what, *dict.fromkeys((*SEES_RECORDS, *more)))
 
 
 def _check_holds(ctx: VerbContext, what: str, *roles: str) -> None:

@@ -7,9 +7,10 @@ signs it after them. Nobody signs what they have proposed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gatekeeper.archive.disposing import age_of, wanted
-from gatekeeper.ledger.cases import check_is_records, check_sees_records
+from gatekeeper.ledger.cases import SEES_RECORDS, check_is_records, check_sees_records
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, holds, named
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.rules.record_classes import APPROVED, HELD, MASS
@@ -106,14 +107,19 @@ def withdraw(ctx: VerbContext, number: int) -> None:
 
 def list_disposals(ctx: VerbContext, state: str | None) -> list[DisposalView]:
     """Return the disposals, newest first; of one state, where named. Raises NotAllowed."""
-    check_sees_records(ctx, "look at disposals")
+    _check_sees(ctx)
     return stored_disposals.list_disposals(ctx.connection, state)
 
 
 def show(ctx: VerbContext, number: int) -> ShownDisposal:
     """Return a disposal with its items and its timeline. Raises NotFound, NotAllowed."""
-    check_sees_records(ctx, "look at disposals")
+    _check_sees(ctx)
     return shown(ctx, number)
+
+
+def _check_sees(ctx: VerbContext) -> None:
+    """Raise NotAllowed for who neither uses records nor signs disposals."""
+    check_sees_records(ctx, "look at disposals", ctx.ruleset.records.second)
 
 
 def find(ctx: VerbContext, number: int, *, lock: bool = False) -> DisposalView:
@@ -129,4 +135,6 @@ def shown(ctx: VerbContext, number: int) -> ShownDisposal:
     disposal = find(ctx, number)
     counts = stored_disposals.count_items(ctx.connection, disposal)
     items = tuple(stored_disposals.items_of(ctx.connection, disposal))
+    if not holds(ctx.ruleset, ctx.act.by, *SEES_RECORDS):
+        items = tuple(replace(item, why=item.reason) for item in items)
     return ShownDisposal(disposal, counts, items, views.events_of(ctx.connection, disposal=disposal.key))

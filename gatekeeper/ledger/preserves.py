@@ -8,7 +8,7 @@ from datetime import date
 
 from gatekeeper.address import is_valid, normalise
 from gatekeeper.ledger import cases
-from gatekeeper.ledger.cases import check_is_records, check_sees_records
+from gatekeeper.ledger.cases import SEES_RECORDS, check_is_records, check_sees_records
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, holds, named, require_reason
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.marks import marked_line
@@ -27,11 +27,11 @@ _MOST_NAMED = 1_000  # custodians, audiences and the like of one hold
 
 @immutable
 class ShownPreserve:
-    """A hold with its timeline, and what it keeps now."""
+    """A hold with its timeline, and what it keeps now; a custodian sees of it what they were told."""
 
     hold: PreserveView
-    events: Sequence[EventView]
-    kept: Counted
+    events: Sequence[EventView] = ()
+    kept: Counted | None = None  # None for a custodian
 
 
 @immutable
@@ -185,7 +185,9 @@ def list_preserves(ctx: VerbContext, state: str | None) -> list[PreserveView]:
 
 def show(ctx: VerbContext, number: int) -> ShownPreserve:
     """Return a hold with its timeline and what it keeps now. Raises NotFound, NotAllowed."""
-    check_sees_records(ctx, "look at holds")
+    hold = stored_preserves.find_preserve(ctx.connection, number)
+    if hold is None or not _is_to_sign(ctx, hold):
+        check_sees_records(ctx, "look at holds")
     return shown(ctx, number)
 
 
@@ -198,13 +200,25 @@ def find(ctx: VerbContext, number: int, *, lock: bool = False) -> PreserveView:
 
 
 def _in_force(ctx: VerbContext, number: int, *, for_custodian: bool = False) -> PreserveView:
-    hold = find(ctx, number, lock=True)
-    is_theirs = for_custodian and not hold.silent and any(ctx.act.by == one.address for one in hold.custodians)
-    if not is_theirs:
+    hold = stored_preserves.find_preserve(ctx.connection, number, lock=True)
+    is_theirs = hold is not None and (_is_told(ctx, hold) if for_custodian else _is_to_sign(ctx, hold))
+    if not is_theirs:  # who may not know of a hold is refused alike, whether or not there is one
         check_sees_records(ctx, "look at holds")
+    hold = find(ctx, number)
     if hold.state is not PreserveState.IN_FORCE:
         raise LedgerError(f"{hold.id}: it is released")
     return hold
+
+
+def _is_told(ctx: VerbContext, hold: PreserveView) -> bool:
+    """Return True where the person of the act is a custodian who may know of a hold."""
+    return not hold.silent and any(ctx.act.by == one.address for one in hold.custodians)
+
+
+def _is_to_sign(ctx: VerbContext, hold: PreserveView) -> bool:
+    """Return True where a release waits for the second signature, which the person of the act may give."""
+    waits = hold.state is PreserveState.IN_FORCE and hold.agreed_by is not None
+    return waits and holds(ctx.ruleset, ctx.act.by, ctx.ruleset.records.second)
 
 
 def shown(ctx: VerbContext, number: int) -> ShownPreserve:
@@ -212,3 +226,13 @@ def shown(ctx: VerbContext, number: int) -> ShownPreserve:
     hold = find(ctx, number)
     events = views.events_of(ctx.connection, preserve=hold.key)
     return ShownPreserve(hold, events, count_kept(ctx.connection, hold.key))
+
+
+def acknowledged(ctx: VerbContext, number: int) -> ShownPreserve:
+    """Return a hold for whoever has acknowledged it: of a custodian's own, what the letter to them says."""
+    if holds(ctx.ruleset, ctx.act.by, *SEES_RECORDS):
+        return shown(ctx, number)
+    hold = find(ctx, number)
+    own = tuple(one for one in hold.custodians if one.address == ctx.act.by)
+    scope = Scope((ctx.act.by,), subjects=hold.scope.subjects, since=hold.scope.since, until=hold.scope.until)
+    return ShownPreserve(replace(hold, scope=scope, custodians=own, agreed_by=None))

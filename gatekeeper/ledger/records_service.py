@@ -74,7 +74,7 @@ class RecordsService(SearchService):
     def acknowledge_preserve(self, number: int, by: str, custodian: str = "") -> ShownPreserve:
         """Acknowledge a hold, as a custodian, or for one as a records officer. Raises NotFound, NotAllowed."""
         self._do(preserves.acknowledge, number, custodian, by=by)
-        return self._see(preserves.shown, number, by=by)
+        return self._see(preserves.acknowledged, number, by=by)
 
     def release_preserve(self, number: int, by: str, reason: str) -> ShownPreserve:
         """Release a hold; for a lawsuit, sign its release. Raises NotFound, NotAllowed, LedgerError."""

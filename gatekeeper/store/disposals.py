@@ -25,6 +25,7 @@ LISTED, DESTROYED, ELSEWHERE, KEPT = "listed", "destroyed", "elsewhere", "kept" 
 CONTENT_DESTROYED = "content destroyed"  # act on a mailing's timeline
 GATE = "gate"  # the login of what the gate does by itself
 _OPEN = (DisposalState.LISTING, DisposalState.PROPOSED, DisposalState.SIGNED)
+_OPEN_AGAIN, _GONE_ALREADY = "it is open again", "it is gone already"
 _AT_ONCE = 500  # mailings that are looked at together
 
 
@@ -99,7 +100,12 @@ class Item:
     digest: str
     octets: int
     state: str
-    why: str | None
+    why: str | None  # what keeps it, such as H-2
+
+    @property
+    def reason(self) -> str | None:
+        """The same without names of holds and cases: not everybody may know of them."""
+        return self.why if self.why in (None, _OPEN_AGAIN, _GONE_ALREADY) else "it is preserved"
 
 
 # -- the list ----------------------------------------------------------------------------------------------------
@@ -250,7 +256,7 @@ def _held(connection: Connection, keys: Collection[int]) -> dict[int, str]:
     begin_removal(connection)
     held = {key: ", ".join(names) for key, names in kept(connection, keys).items()}
     over = set(connection.execute(select(mailings.c.id).where(mailings.c.id.in_(keys), is_over())).scalars())
-    return held | {key: "it is open again" for key in keys if key not in held and key not in over}
+    return held | {key: _OPEN_AGAIN for key in keys if key not in held and key not in over}
 
 
 def _destroy(connection: Connection, disposal: DisposalView, key: int, digests: set[bytes], now: float) -> None:
@@ -263,7 +269,7 @@ def _destroy(connection: Connection, disposal: DisposalView, key: int, digests: 
     mine = update(disposal_items).where(
         disposal_items.c.disposal_id == disposal.key, disposal_items.c.mailing_id == key
     )
-    _note_became(connection, mine, digests - there, KEPT, "it is gone already")
+    _note_became(connection, mine, digests - there, KEPT, _GONE_ALREADY)
     if not there:
         return
     began = connection.execute(select(mailings.c.destroyed).where(mailings.c.id == key)).scalar() == disposal.number

@@ -241,6 +241,18 @@ async def test_who_is_both_does_not_sign_their_own(store, tmp_path):
         sign(scene, by=RECORDS)
 
 
+async def test_who_signs_sees_what_they_sign_whatever_their_role(store, tmp_path):
+    scene = Scene(store, tmp_path, RULES.replace("  backups: 35d\n", "  backups: 35d\n  second: approver\n"))
+    await held(scene, 1)
+    scene.now += 31 * DAY
+    propose(scene)
+    assert scene.service.show_disposal(1, CIO).items[0].mailing == "M-1"
+    assert [one.id for one in scene.service.disposals(CIO)] == ["D-1"]
+    assert sign(scene, by=CIO).disposal.signed_by == CIO
+    with pytest.raises(NotAllowed, match="may not look at disposals"):
+        scene.service.show_disposal(1, HEAD)
+
+
 async def test_what_is_withdrawn_can_be_proposed_again(scene):
     await held(scene, 1)
     scene.now += 31 * DAY
@@ -284,6 +296,22 @@ async def test_what_is_preserved_is_not_listed_and_what_was_preserved_since_fall
     assert len(rows(scene, bodies)) == 2 and verified(scene)[0] == []
     with pytest.raises(removal.Preserved):
         scene.store.call(partial(removal.destroy_content, key=1, digests=[], disposal=1, now=scene.now))
+
+
+async def test_only_who_may_see_holds_reads_which_one_keeps_something(store, tmp_path):
+    """A certificate leaves the house, and who signs may be anybody: both say that it is preserved."""
+    scene = Scene(store, tmp_path, RULES.replace("  backups: 35d\n", "  backups: 35d\n  second: approver\n"))
+    await held(scene, 1)
+    scene.service.open_case(SMITH, RECORDS)
+    scene.now += 31 * DAY
+    propose(scene)
+    sign(scene, by=CIO)
+    scene.service.preserve(PreserveWanted(1, mailings=(1,), silent=True), RECORDS, "Smith")
+    await duty(scene).attend()
+    assert [item.why for item in show(scene).items] == ["H-1"]
+    assert [item.why for item in scene.service.show_disposal(1, CIO).items] == ["it is preserved"]
+    assert certificate_of(show(scene).disposal, show(scene).items)["items"][0]["why"] == "it is preserved"
+    assert verified(scene)[0] == []
 
 
 async def test_a_mailing_of_an_open_case_stays(scene):

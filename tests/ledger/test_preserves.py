@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from sqlalchemy import insert, select, update
 
+from gatekeeper.api.preserves import shown_preserve_document
 from gatekeeper.audit.preserving import lines_kept
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.background.reminders import Reminders
@@ -23,6 +24,7 @@ from gatekeeper.store import audit_ageing, audit_rows, cases, cleanup, jobs, pre
 from gatekeeper.store.audit_ageing import Ageing
 from gatekeeper.store.db.schema import audit_blocks, batches, bodies, mailings, seen_states
 from gatekeeper.store.db.schema import jobs as job_rows
+from gatekeeper.store.preserves import Scope
 from tests.ledger.scene import CIO, SENDER, Scene
 from tests.ledger.test_cases import AUDITOR, RECORDS, SMITH, WITH_RECORDS
 from tests.store.arrivals import people
@@ -381,6 +383,51 @@ async def test_a_silent_hold_tells_nobody_and_is_hidden_from_its_custodians(scen
             scene.service.acknowledge_preserve(1, by)
         with pytest.raises(NotAllowed, match="may not look at holds"):
             scene.service.show_preserve(1, by)
+
+
+def test_a_custodian_sees_of_a_hold_what_they_were_told(scene):
+    """Not who the others are, which mailings it keeps, nor what was done about it."""
+    hold(scene, custodians=(SENDER, "jo@doa.example.gov"), subjects=("flu",), agencies=("DOA",))
+    shown = scene.service.acknowledge_preserve(1, SENDER)
+    assert [one.address for one in shown.hold.custodians] == [SENDER] and shown.hold.custodians[0].acknowledged_at
+    assert shown.hold.scope == Scope(custodians=(SENDER,), subjects=("flu",))
+    assert (shown.events, shown.kept) == ((), None)
+    assert shown_preserve_document(shown)["keeps"] is None
+    whole = scene.service.acknowledge_preserve(1, RECORDS, "jo@doa.example.gov")
+    assert len(whole.hold.custodians) == 2 and whole.kept and len(whole.events) == 4
+
+
+def test_who_may_not_know_of_a_hold_learns_nothing_by_its_number(scene):
+    hold(scene, custodians=(SENDER,), silent=True)
+    verbs = (
+        lambda number: scene.service.acknowledge_preserve(number, SENDER),
+        lambda number: scene.service.show_preserve(number, SENDER),
+        lambda number: release(scene, number, SENDER),
+        lambda number: scene.service.notify_custodians(number, SENDER),
+    )
+    for verb in verbs:
+        said = []
+        for number in (1, 2):
+            with pytest.raises(LedgerError) as refused:
+                verb(number)
+            said.append((type(refused.value), str(refused.value)))
+        assert said[0] == said[1] and said[0][0] is NotAllowed, said
+
+
+async def test_who_signs_besides_need_not_be_an_auditor(store, tmp_path):
+    """`records: {second: approver}`: they see what they are to sign, and what waits for them alone."""
+    rules = GATHERING.replace("rules:\n", "records: {second: approver}\nrules:\n", 1)
+    scene = Scene(store, tmp_path, rules)
+    scene.service.open_case(LAWSUIT, RECORDS)
+    hold(scene, custodians=(SENDER,))
+    for look in (release, lambda scene, by: scene.service.show_preserve(1, by)):
+        with pytest.raises(NotAllowed, match="may not look at holds"):
+            look(scene, by=CIO)
+    release(scene)
+    assert scene.service.show_preserve(1, CIO).hold.agreed_by == RECORDS
+    assert release(scene, by=CIO).released_by == CIO
+    with pytest.raises(NotAllowed, match="may not look at holds"):
+        scene.service.show_preserve(1, CIO)
 
 
 def test_what_somebody_changes_of_a_hold_is_found(scene):

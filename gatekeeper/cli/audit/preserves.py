@@ -26,7 +26,7 @@ def _print_outcome(shown: ShownPreserve, as_json: bool) -> None:
     click.echo(f"{hold.id} is {hold.state}, for {hold.case}: {_about(hold.scope)}")
     if hold.agreed_by and hold.state is PreserveState.IN_FORCE:
         click.echo(f"its release is signed by {hold.agreed_by}, and waits for another signature")
-    if hold.state is PreserveState.IN_FORCE:
+    if shown.kept and hold.state is PreserveState.IN_FORCE:
         kept = say_count(shown.kept.mailings, "mailing", "mailings")
         first = f" ({', '.join(shown.kept.first)})" if shown.kept.first else ""
         click.echo(f"it keeps {kept}, {shown.kept.with_content:,} with content{first}")
