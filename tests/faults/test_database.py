@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 import pytest
 
+from gatekeeper.service.database import _LOOK_SECONDS
 from tests.faults.scene import Client, Downstream, approve, held_as, insist, message, people, send, wait_queue_empty
 from tests.peers import wait_for
 from tests.peers.gate import Gate
@@ -30,12 +32,13 @@ def sqlite_locked(gate: Gate, _: str) -> Iterator[None]:
 
 @contextmanager
 def sqlite_gone(gate: Gate, _: str) -> Iterator[None]:
-    """The files are moved away, as by a hand that slipped, and put back."""
+    """The files are moved away, as by a hand that slipped, and put back: as `mv` does it, the database first."""
     (gate.home / "away").mkdir()
-    names = [path.name for path in gate.home.glob("gate.db*")]
+    names = sorted(path.name for path in gate.home.glob("gate.db*"))
     for name in names:
         (gate.home / name).rename(gate.home / "away" / name)
     yield
+    time.sleep(_LOOK_SECONDS + 0.1)  # the gate looks by itself as well
     assert not (gate.home / "gate.db").exists(), "a new database was begun beside the lost one"
     for name in names:
         (gate.home / "away" / name).rename(gate.home / name)

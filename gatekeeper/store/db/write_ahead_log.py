@@ -4,6 +4,7 @@ A connection whose log was removed goes on writing to a file that has no name an
 with its process. So each process notes which files it has open, and looks whether they are still there before and after
 each transaction, and once a second. Where they are not, one connection that was open before copies the log into the
 database, and from then on nothing is read or written until the process is started again by somebody who has looked.
+Where the database itself is not there either, nothing is lost: all goes on once its files are back.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from gatekeeper.store.db.errors import StoreError
 from gatekeeper.store.db.sqlite_lock import turn
 
 log = logging.getLogger("gatekeeper.store")
-_LOOKS, _PAUSE = 3, 0.05  # a process that closes removes the index before the log, within less than this
+# Files come and go one after the other, within less than this: a process that closes removes the index before the log,
+# and somebody may move the database away and put it back.
+_LOOKS, _PAUSE = 3, 0.05
 Files = tuple[tuple[int, int] | None, tuple[int, int] | None]  # device and inode of the log and of its index
 
 
@@ -32,6 +35,7 @@ class WriteAheadLog:
         self._index, self._log = Path(f"{database}-shm"), Path(f"{database}-wal")
         self._connection: sqlite3.Connection | None = None
         self._files: Files | None = None
+        self._file: tuple[int, int] | None = None  # device and inode of the database
         self._trouble = ""
         self._saving = threading.Lock()
 
@@ -55,7 +59,7 @@ class WriteAheadLog:
             self._database, timeout=self._timeout, check_same_thread=False, isolation_level=None
         )
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        self._files = self._find_files()
+        self._files, self._file = self._find_files(), _inode(self._database)
 
     def release(self) -> None:
         """Close it."""
@@ -65,9 +69,13 @@ class WriteAheadLog:
             self._connection = None
 
     def check(self) -> None:
-        """Raise StoreError where the log that this process has open was removed or replaced, now or ever."""
-        if self._files is None or not (self._trouble or self._find_files() != self._files):
+        """Raise StoreError where the log that this process has open was removed or replaced, now or ever; and while the
+        database is not at its place, with its log or without.
+        """
+        if self._files is None or not (self._trouble or self._is_missing()):
             return
+        if not self._trouble and _inode(self._database) != self._file:
+            raise StoreError(f"database: {self._database} is not the file that was opened")
         if self._connection is not None and self._saving.acquire(blocking=False):
             try:
                 self._save(self._connection)
@@ -104,6 +112,14 @@ class WriteAheadLog:
             f"database: {self._log} was removed or replaced while the gate ran: {fate}; no mail is taken until "
             "somebody has looked why and started the gate again"
         )
+
+    def _is_missing(self) -> bool:
+        for look in range(_LOOKS):
+            if self._find_files() == self._files:
+                return False
+            if look < _LOOKS - 1:
+                time.sleep(_PAUSE)
+        return True
 
     def _find_files(self) -> Files:
         return _inode(self._log), _inode(self._index)

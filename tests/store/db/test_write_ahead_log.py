@@ -6,11 +6,16 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gatekeeper.store import Database, Store, StoreError
+from gatekeeper.store.db import write_ahead_log
 from tests.store.databases import lay_out
+
+
+ALL = ("", "-shm", "-wal")
 
 
 @pytest.fixture
@@ -141,6 +146,49 @@ class Opened(Store):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def move(path: Path, suffixes: tuple[str, ...], place: Path) -> None:
+    for suffix in suffixes:
+        os.rename(f"{path}{suffix}", f"{place}{suffix}")
+
+
+def test_a_database_that_was_moved_away_with_its_log_goes_on_when_it_is_back(path, stores, tmp_path):
+    away = tmp_path / "away.db"
+    for number, store in enumerate(stores):
+        write(store, f"{number}")
+    move(path, ALL, away)
+    for store in stores:
+        with pytest.raises(StoreError, match="is not the file that was opened"):
+            store.database.check_log()
+        with pytest.raises(StoreError, match="is gone: put it back"):
+            write(store, "x")
+    move(away, ALL, path)
+    for name, store in zip("ab", stores, strict=True):
+        write(store, name)
+    assert names_in(path) == set("01ab")
+
+
+def test_files_that_are_moved_one_after_the_other_are_no_alarm(path, stores, tmp_path, monkeypatch):
+    """The gate looks between two moves: the log goes before the database, and comes back after it."""
+    away, first = tmp_path / "away.db", stores[0]
+    write(first, "a")
+    moves = [(path, suffix, away) for suffix in reversed(ALL)] + [(away, suffix, path) for suffix in ALL]
+
+    def move_next(_: float = 0) -> None:
+        old, suffix, new = moves.pop(0)
+        move(old, (suffix,), new)
+
+    monkeypatch.setattr(write_ahead_log, "time", SimpleNamespace(sleep=move_next))
+    move_next()
+    with pytest.raises(StoreError, match="is not the file that was opened"):
+        first.database.check_log()
+    assert len(moves) == 3
+    move_next()
+    first.database.check_log()
+    assert not moves
+    write(first, "b")
+    assert names_in(path) == {"a", "b"}
 
 
 def test_a_log_that_goes_as_it_should_is_no_alarm(path):
