@@ -89,5 +89,9 @@ def test_mass_mail_in_such_forms_is_held(behind: Postfix) -> None:
         assert (mailing["users"], mailing["external"], sorted(mailing["agencies"])) == (21, 0, ["DOA", "DPHHS"])
         small = head.replace("enrolment", "day").replace("<1@", "<2@").encode()
         assert gate.send("jo@doa.example.gov", recipients[:6], small)[0] == 250
-        wait_for(lambda: len(behind.mails()) == 6, lambda: f"{len(behind.mails())}")
-        assert {mail.recipient for mail in behind.mails()} == {f"u{number}@dphhs.example.gov" for number in range(6)}
+
+        def readers() -> list[str]:
+            return [mail.recipient for mail in behind.mails() if b"<2@doa" in mail.content]  # not those of notices
+
+        wait_for(lambda: len(readers()) >= 6, behind.log)
+        assert sorted(readers()) == [f"u{number}@dphhs.example.gov" for number in range(6)]
