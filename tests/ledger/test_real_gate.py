@@ -39,11 +39,11 @@ def gate(tmp_path_factory):
         yield running
 
 
-def held_for(gate, code_and_text):
+def held_for(code_and_text):
+    """Why a message was held, as its own reply has it: what the mailing shows changes with each permit that is given."""
     code, text = code_and_text
     assert code == 250 and "Held for approval as" in text, text
-    number = text.split("as ")[1].split(":")[0]
-    return gate.ask("mailing", "show", number)["reasons"][0]["text"]
+    return text
 
 
 def test_an_agency_asks_the_cio_approves_and_the_gate_obeys_at_the_next_message(gate):
@@ -52,7 +52,7 @@ def test_an_agency_asks_the_cio_approves_and_the_gate_obeys_at_the_next_message(
     assert (asked["state"], asked["missing"]) == ("submitted", ["approver"])
     assert gate.ask("request", "list", "--state", "submitted")[0]["id"] == asked["id"]
     everyone = people(2400)
-    assert "needs approval" in held_for(gate, gate.send(SENDER, everyone, message("Asked for")))
+    assert "needs approval" in held_for(gate.send(SENDER, everyone, message("Asked for")))
     approved = gate.ask("request", "approve", asked["id"], "--by", CIO)
     permit = gate.ask("permit", "show", approved["permit"])
     assert (permit["max_users"], permit["senders"], permit["request"]) == (2400, [SENDER], asked["id"])
@@ -62,7 +62,7 @@ def test_an_agency_asks_the_cio_approves_and_the_gate_obeys_at_the_next_message(
     assert code == 250 and "Held" not in text
     revoked = gate.ask("request", "revoke", asked["id"], "--by", CIO, "--reason", "wrong form")
     assert revoked["state"] == "revoked" and revoked["sent"] + revoked["stopped"] == 2500
-    assert "it was revoked" in held_for(gate, gate.send(SENDER, everyone, message("Asked for", TEXT + b"P.P.S.")))
+    assert "it was revoked" in held_for(gate.send(SENDER, everyone, message("Asked for", TEXT + b"P.P.S.")))
 
 
 def test_each_difference_is_named_through_the_gate(gate, tmp_path):
@@ -70,26 +70,26 @@ def test_each_difference_is_named_through_the_gate(gate, tmp_path):
     exact.write_bytes(message("Very content"))
     approved = submit(gate, "Very content", "--content", str(exact))
     gate.ask("request", "approve", approved["id"], "--by", CIO)
-    changed = held_for(gate, gate.send(SENDER, people(2400), message("Very content", TEXT + b".")))
+    changed = held_for(gate.send(SENDER, people(2400), message("Very content", TEXT + b".")))
     assert "the content is not what was approved" in changed
     like = tmp_path / "like.eml"
     like.write_bytes(message("A template"))
     approved = submit(gate, "A template", "--content", str(like))
     gate.ask("request", "approve", approved["id"], "--by", CIO, "--binding", "template")
     link = TEXT.replace(b"benefits.example.gov", b"benefits.example.org")
-    assert "has other links" in held_for(gate, gate.send(SENDER, people(2400), message("A template", link)))
+    assert "has other links" in held_for(gate.send(SENDER, people(2400), message("A template", link)))
     approved = submit(gate, "Plain")
     gate.ask("request", "approve", approved["id"], "--by", CIO)
     other = "jo@doa.example.gov"
-    assert "the sender is not" in held_for(gate, gate.send(other, people(2400), message("Plain", TEXT, other)))
-    assert "2401 users, permit allows 2400" in held_for(gate, gate.send(SENDER, people(2401), message("Plain", b"x")))
+    assert "the sender is not" in held_for(gate.send(other, people(2400), message("Plain", TEXT, other)))
+    assert "2401 users, permit allows 2400" in held_for(gate.send(SENDER, people(2401), message("Plain", b"x")))
 
 
 def test_the_approved_subject_forged_by_a_host_that_nobody_vouches_for_is_held(gate):
     asked = submit(gate, "Forged")
     gate.ask("request", "approve", asked["id"], "--by", CIO)
     forged = gate.send(SENDER, people(2400), message("Forged", b"Pay here"), client_address="127.0.0.66")
-    assert "the sender is not authenticated" in held_for(gate, forged)
+    assert "the sender is not authenticated" in held_for(forged)
     code, text = gate.send(SENDER, people(2400), message("Forged"))
     assert code == 250 and "Held" not in text
 
@@ -105,7 +105,7 @@ def test_one_day_late_is_held_and_said(gate):
     ledger.close()
     ended = gate.ask("permit", "show", permit)["until"]
     assert ended[:10] == f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    late = held_for(gate, gate.send(SENDER, people(2400), message("A day late")))
+    late = held_for(gate.send(SENDER, people(2400), message("A day late")))
     assert f"its last day is over: it ended {ended[:10]}" in late
 
 
