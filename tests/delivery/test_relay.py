@@ -8,6 +8,7 @@ from gatekeeper.delivery.recipients import Result
 from gatekeeper.delivery.relay import SmtpTransaction
 from gatekeeper.model import Client, Recipient
 from tests.delivery.conftest import CONTENT, people
+from tests.peers import free_port
 from tests.peers.sink import OFFERS, Sink, close, close_after, delay, drop, hang, reset, say, say_and_close
 
 BARE = [offer for offer in OFFERS if offer != "PIPELINING"]
@@ -528,11 +529,6 @@ async def test_success_within_the_message_is_no_success(hop_to):
 # -- several hosts -----------------------------------------------------------------------------------------------
 
 
-async def free_port():
-    async with Sink() as sink:
-        return sink.port
-
-
 @pytest.mark.parametrize(
     ("step", "act"),
     [
@@ -595,7 +591,7 @@ async def test_only_what_all_hosts_offer_is_offered(hop_to):
 
 async def test_a_host_that_is_down_does_not_narrow_the_offer(hop_to):
     async with Sink() as sink:
-        hop = hop_to(f"smtp://127.0.0.1:{await free_port()},127.0.0.1:{sink.port}")
+        hop = hop_to(f"smtp://127.0.0.1:{free_port()},127.0.0.1:{sink.port}")
         assert (await hop.next_hop.extensions())["8BITMIME"] == ""
 
 

@@ -6,7 +6,10 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from itertools import cycle, islice
 
 import pytest
 
@@ -28,11 +31,31 @@ def require(program: str) -> str:
     return str(found)
 
 
+@cache
+def _own_ports() -> tuple[socket.socket, Iterator[int]]:
+    """Ports that no other process of tests gives out, in turn, and the socket that says so for as long as this lives.
+
+    They are below those that the kernel gives to connections and to whoever asks for any port: one of these would be
+    somebody else's between the look and its use.
+    """
+    for first in range(10_000, 32_000, 500):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0gatekeeper-test-ports-{first}")
+        except OSError:
+            claim.close()
+        else:
+            return claim, cycle(range(first, first + 500))
+    raise RuntimeError("44 processes of tests have all ports")
+
+
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nobody listens on, and that no other test is given while this one runs."""
+    for port in islice(_own_ports()[1], 500):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("all ports of these tests are in use")
 
 
 def wait_for(condition: Callable[[], bool], what: Callable[[], str], seconds: float = 30.0, step: float = 0.05) -> None:
