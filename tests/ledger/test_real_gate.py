@@ -40,7 +40,7 @@ def gate(tmp_path_factory):
 
 
 def held_for(code_and_text):
-    """Why a message was held, as its own reply has it: what the mailing shows changes with each permit that is given."""
+    """Why a message was held, by its own reply: what its mailing shows changes with each permit that is given."""
     code, text = code_and_text
     assert code == 250 and "Held for approval as" in text, text
     return text

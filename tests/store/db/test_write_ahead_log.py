@@ -14,7 +14,6 @@ from gatekeeper.store import Database, Store, StoreError
 from gatekeeper.store.db import write_ahead_log
 from tests.store.databases import lay_out
 
-
 ALL = ("", "-shm", "-wal")
 
 
