@@ -186,6 +186,7 @@ class Pipeline:
             by_agency=mailing.source == "agency",
             text=shared_text_of(facts, source, policy),
             least_people=policy.ruleset.least_people,
+            observes_counts=policy.ruleset.observes_counts,
             sent=policy.ruleset.sent,
             least_sent=policy.ruleset.least_sent,
             most_sent=policy.ruleset.most_sent,

@@ -18,7 +18,7 @@ from gatekeeper.model import Action, EarlierMailings, Evidence, SentQuery
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN, UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
 from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, tests_of
-from gatekeeper.rules.matching.least_numbers import least_people, least_sent, most_sent
+from gatekeeper.rules.matching.least_numbers import asks_counts, least_people, least_sent, most_sent
 from gatekeeper.rules.matching.rule_index import Shortlist, make_shortlist
 from gatekeeper.rules.permit_coverage import is_for_sender_and_subject
 from gatekeeper.rules.record_classes import DECISIONS, Keep, RecordClass, Records
@@ -113,6 +113,7 @@ class Ruleset:
     reads: frozenset[str] = field(init=False, repr=False, compare=False)  # fields that rules test or name
     observes: bool = field(init=False, repr=False, compare=False)  # True where a rule has `mode: observe`
     least_people: int = field(init=False, repr=False, compare=False)  # below it no rule about counts matches
+    observes_counts: bool = field(init=False, repr=False, compare=False)  # True where such a rule is about counts
     reads_suspended: bool = field(init=False, repr=False, compare=False)  # True where a rule tests `suspended`
     earlier: frozenset[EarlierMailings] = field(init=False, repr=False, compare=False)  # what rules ask the ledger
     sent: frozenset[SentQuery] = field(init=False, repr=False, compare=False)  # what rules ask about origins
@@ -141,6 +142,8 @@ class Ruleset:
         acting = [test for rule in self.rules if not rule.observe for test in rule.tests()]
         conditions = [rule.when for rule in self.rules]
         object.__setattr__(self, "least_people", least_people(conditions, self.mass))
+        observes_counts = any(rule.observe and asks_counts(rule.when) for rule in self.rules)
+        object.__setattr__(self, "observes_counts", observes_counts)
         object.__setattr__(self, "least_sent", least_sent(conditions))
         object.__setattr__(self, "reads_suspended", any(test.field == "suspended" for test in acting))
         object.__setattr__(self, "earlier", frozenset(earlier_of(test) for test in acting if test.field == "earlier"))

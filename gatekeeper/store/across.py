@@ -41,15 +41,28 @@ from gatekeeper.store.rows import counts_of
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 
-def count_across(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMailing, counts: Counts) -> Counts | None:
-    """Return the counts of all mailings of the arrival's text together, each person once.
+def most_across(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMailing, counts: Counts) -> Counts | None:
+    """Return the most that `count_across` may return: the sum of all mailings of the text, for which nobody is read.
 
-    Returns None where even their sum is less than any rule asks about. Raises DBAPIError.
-
-    Args: `mailing` is the arrival's own, `counts` are its counts with the arrival in them.
+    Returns None where even that is less than any rule asks about. Raises DBAPIError. Args: as of `count_across`.
     """
     if sum(unit.people_across(pending, mailing)) + counts.people < pending.arrival.least_people:
         return None
+    unit.write()
+    query = select(mailings.c.users, mailings.c.external, mailings.c.unresolved, mailings.c.agencies)
+    query = query.where(mailings.c.id.in_(_sharing(pending)), mailings.c.id != mailing.id)
+    users, external, unresolved, agencies = counts.users, counts.external, counts.unresolved, Counter(counts.agencies)
+    for row in unit.connection.execute(query):
+        users, external, unresolved = users + row.users, external + row.external, unresolved + row.unresolved
+        agencies.update(row.agencies)
+    return replace(counts, users=users, external=external, unresolved=unresolved, agencies=dict(agencies))
+
+
+def count_across(unit: UnitOfWork, pending: PendingDecision, mailing: ActiveMailing, counts: Counts) -> Counts:
+    """Return the counts of all mailings of the arrival's text together, each person once. Raises DBAPIError.
+
+    Args: `mailing` is the arrival's own, `counts` are its counts with the arrival in them.
+    """
     unit.write()
     people = _people(unit.connection, mailing.id, _sharing(pending))
     return _counts(people | pending.people, counts)

@@ -69,6 +69,7 @@ class Arrival:
     earlier: frozenset[EarlierMailings] = frozenset()  # what the rules ask about earlier mailings
     text: str = ""  # subject and text, by which it counts with mail of other senders; "" where it does not
     least_people: int = 0  # below this sum no rule about counts matches
+    observes_counts: bool = False  # a rule about counts is only observed: its matches are recorded, and must be exact
     sent: frozenset[SentQuery] = frozenset()  # what the rules ask about its origin and client
     least_sent: int = 0  # below it no rule about these matches
     most_sent: Mapping[SentQuery, int] = field(default_factory=dict)  # from there on all rules about it match

@@ -25,8 +25,9 @@ def count_sent(unit: UnitOfWork, pending: PendingDecision) -> dict[SentQuery, in
 
 
 def _find(unit: UnitOfWork, pending: PendingDecision, query: SentQuery) -> int:
-    found, most = unit.sent.found(pending.hashes.sent.of(query), query, pending.now), pending.arrival.most_sent
-    return found if found >= most.get(query, found + 1) else _read(unit, pending, query)
+    found = unit.sent.found_lately(pending.hashes.sent.of(query), query, pending.now)
+    most = pending.arrival.most_sent.get(query)
+    return _read(unit, pending, query) if found is None or most is None or found < most else found
 
 
 def _read(unit: UnitOfWork, pending: PendingDecision, query: SentQuery) -> int:

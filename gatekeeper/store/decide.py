@@ -19,7 +19,7 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import MailingState, advance
 from gatekeeper.model import Action, Counts, Outcome, Reason, Verdict
 from gatekeeper.store import matter_people
-from gatekeeper.store.across import count_across, is_passed_on, open_common
+from gatekeeper.store.across import count_across, is_passed_on, most_across, open_common
 from gatekeeper.store.active_mailing import ActiveMailing
 from gatekeeper.store.arrival import Arrival
 from gatekeeper.store.batches import keep_batch, repair_alike
@@ -159,17 +159,26 @@ def _judge_alone(unit: UnitOfWork, pending: PendingDecision, match: Match, *, sh
 def _judge_across(unit: UnitOfWork, judged: _Judged) -> _Judged:
     """Judge what would pass by the counts of all mailings of its text; if these hold it, hold it in the common one.
 
-    Whether its own mailing is mass does not depend on what others send.
+    A rule that matches for fewer people matches for more: what passes by the most that these may be needs no reading of
+    all people. Whether its own mailing is mass does not depend on what others send.
     """
     pending, own = judged.pending, judged.match.mailing
-    across = count_across(unit, pending, own, judged.counts)
-    if across is None:
+    most = most_across(unit, pending, own, judged.counts)
+    if most is None:
         return judged
+    if not pending.arrival.observes_counts and _passes_unasked(verdict := _verdict(unit, own, pending, most)):
+        return replace(judged, verdict=replace(verdict, mass=judged.verdict.mass))
+    across = count_across(unit, pending, own, judged.counts)
     verdict = _verdict(unit, own, pending, across)
     if verdict.action is Action.HOLD:
         return _judge_alone(unit, pending, Match(open_common(unit, pending, own), None, {}), shares=False)
     counts = across if verdict.action is Action.REJECT else judged.counts  # a refusal adds nobody to its own
     return replace(judged, counts=counts, verdict=replace(verdict, mass=judged.verdict.mass))
+
+
+def _passes_unasked(verdict: Verdict) -> bool:
+    """Return True where no rule matches, nor did one before a permit."""
+    return verdict.action is Action.RELAY and not verdict.reasons and not verdict.permits
 
 
 def _verdict(unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision, counts: Counts) -> Verdict:

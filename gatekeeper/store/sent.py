@@ -3,7 +3,8 @@
 The origin is the first place of a source: the login, else a MAIL FROM inside, else From. The people of its batches are
 summed up by the hour: an upper bound that costs a row. Only where the bound passes the least number that a rule names
 are the people themselves read, each counted once. What was read then, and what has been added since, is the next bound,
-so that a machine that writes to the same few all day is read seldom.
+so that a machine that writes to the same few all day is read seldom. Who is beyond all numbers that rules name is read
+once an hour. Agencies are read of the mailings, not of the people.
 
 A mailing counts as a whole where anything of it came within the time: of two readings the one that counts more.
 """
@@ -76,10 +77,10 @@ class SentCounts:
         """Return at most what the query finds of a key."""
         return self._known[key].bound(query, now)
 
-    def found(self, key: Hash, query: SentQuery, now: float) -> int:
-        """Return what a query found of a key when people were read last; 0 where that was not in this hour."""
-        hour, _, found = self._known[key].reads.get(query, (0, 0, 0))
-        return found if hour == int(now) // _HOUR else 0
+    def found_lately(self, key: Hash, query: SentQuery, now: float) -> int | None:
+        """Return what a query found of a key when people were read last; None where that was not in this hour."""
+        hour, _, found = self._known[key].reads.get(query, (None, 0, 0))
+        return found if hour == int(now) // _HOUR else None
 
     def remember(self, key: Hash, query: SentQuery, found: int, now: float) -> None:
         """Note what a query found when people were read."""

@@ -51,3 +51,12 @@ def test_the_shipped_rules_read_nobody_of_an_origin_below_their_limit():
     assert read_ruleset(ROOT / "rules.yaml").least_sent == 2001
     most = {query.field: number for query, number in read_ruleset(ROOT / "rules.yaml").most_sent.items()}
     assert most == {"sender_users": 2001, "sender_agencies": 2}
+
+
+@pytest.mark.parametrize("when", ["{users: {over: 5}}", "{mass: true}", "{subject: {missing: true}}"])
+def test_which_counts_must_be_exact_because_rules_about_them_are_only_observed(when):
+    assert read(when).observes_counts is False
+    text = f"{HEAD}mass: {{people: {{over: 200}}}}\n{RULE % when}"
+    observed = parse_ruleset(text.replace("id: a,", "id: a, mode: observe,"), "rules.yaml", ROOT)
+    assert observed.observes_counts is ("subject" not in when)
+    assert not read_ruleset(ROOT / "rules.yaml").observes_counts

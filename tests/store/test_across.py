@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from gatekeeper.lifecycle import BatchState
 from gatekeeper.model import Action, Keys, Place, Source
-from gatekeeper.store import Database, Gathering, Store, mailings, views
+from gatekeeper.store import Database, Gathering, Store, across, mailings, views
 from gatekeeper.store.db.schema import mailings as ROWS
 from gatekeeper.store.events import Act
 from tests.store.arrivals import NOON, arrival, limit, people
@@ -114,6 +114,34 @@ async def test_each_person_counts_once(store):
     for number in range(10):
         assert (await send(store, text(everyone, sender(number)))).verdict.action is Action.RELAY
     assert not listed(store)
+
+
+async def test_people_are_read_only_where_the_sum_of_all_mailings_would_not_pass(store, monkeypatch):
+    """Beyond the limit, but of one agency, a text goes on: each message had all of its people read."""
+    reads = []
+    read = across._people
+    monkeypatch.setattr(across, "_people", lambda *args: reads.append(args) or read(*args))
+    ours = people(90, "doa.example.gov")
+    for number in range(30):
+        came = text(ours[3 * number : 3 * number + 3], sender(number))
+        assert (await send(store, came)).verdict.action is Action.RELAY
+    assert not reads
+    other = await send(store, text(people(1, "dphhs.example.gov"), sender(99)))
+    assert (other.verdict.action, other.counts.users) == (Action.HOLD, 91) and reads
+
+
+async def test_of_rules_that_are_only_observed_the_counts_are_exact(store):
+    told = []
+
+    def judge(counts, standing):
+        told.append(counts.users)
+        return JUDGE(counts, standing)
+
+    everyone = people(LIMIT + 1, "doa.example.gov")
+    for number, observes in enumerate((False, False, True)):
+        came = replace(text(everyone, sender(number)), observes_counts=observes)
+        assert (await store.decide(came, judge)).verdict.action is Action.RELAY
+    assert told[-1] == LIMIT + 1 and 2 * (LIMIT + 1) in told
 
 
 async def test_subject_and_text_must_both_be_the_same(store):
@@ -251,6 +279,31 @@ def test_a_text_never_reaches_more_than_the_limit(messages, together, random: Ra
     with TemporaryDirectory() as folder:
         reached = run(Path(folder))
     assert all(len(users) <= LIMIT for users in reached.values()), reached
+
+
+@given(MESSAGES)
+@settings(max_examples=20, deadline=None)
+def test_the_sum_of_all_mailings_lets_pass_what_exact_counts_do(messages):
+    everyone = people(40)
+
+    async def play(store, *, exact):
+        verdicts = []
+        for who, what, whom, _ in messages:
+            came = text([everyone[each] for each in whom], sender(who), words=f"text {what}", login=sender(who))
+            outcome = await send(store, replace(came, observes_counts=exact))
+            verdicts.append((outcome.verdict, outcome.mailing))
+        return verdicts
+
+    def run(folder: str, *, exact: bool):
+        store = Store(Database(lay_out(Path(folder) / "gate.db"), timeout=5))
+        store.open()
+        try:
+            return asyncio.run(play(store, exact=exact))
+        finally:
+            store.close()
+
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        assert run(one, exact=False) == run(other, exact=True)
 
 
 # -- with `source: agency` -----------------------------------------------------------------------------------------

@@ -25,6 +25,11 @@ def least_people(conditions: Iterable[Condition], mass: Condition) -> int:
     return _least_of_all((*conditions, mass), of_test)
 
 
+def asks_counts(condition: Condition) -> bool:
+    """Return True where a condition may hang on how many people a mailing reaches."""
+    return _least(condition, lambda test: 0 if test.field == "mass" else _of_count(test)) is not None
+
+
 def least_sent(conditions: Iterable[Condition]) -> int:
     """Return the least number of people whom an origin has reached where one of the conditions about it holds."""
     return _least_of_all(conditions, lambda test: least_of(test) if test.field in OF_THE_ORIGIN else None)
