@@ -1,8 +1,12 @@
-"""Check a bag with nothing but itself: its manifests, its signature, and the hashes of its audit lines."""
+"""Check a bag with nothing but itself: its manifests, its signature, and the hashes of its audit lines.
+
+A bag comes back from anywhere: whatever stands in its files is told as a problem, and as text that moves no terminal.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from hashlib import new, sha256
 from pathlib import Path
@@ -10,10 +14,23 @@ from urllib.parse import unquote
 
 from gatekeeper.archive.signing import SignatureMissing, check_signature
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.marks import marked_line
 
 LINES = "data/audit/lines.jsonl"
 _CHUNK = 1 << 20
-_TAGS = ("bagit.txt", "bag-info.txt", "manifest-sha256.txt", "manifest-sha512.txt")
+_ALGORITHMS = ("sha256", "sha512")
+_TAGS = (
+    "bagit.txt",
+    "bag-info.txt",
+    *(f"{kind}-{name}.txt" for kind in ("manifest", "tagmanifest") for name in _ALGORITHMS),
+)
+_LISTED = re.compile(rb"([0-9A-Fa-f]+)[ \t]+(.+)")
+_LONGEST = 400  # characters of a problem
+_MOST = (1 << 63) - 1  # the largest number that a database has
+
+
+class _Unreadable(Exception):
+    """A file of a bag that says nothing; the text is the problem."""
 
 
 @immutable
@@ -34,40 +51,51 @@ class AuditLine:
 
 def problems_of(folder: Path, on_file: Callable[[int], None] = lambda files: None) -> Iterator[str]:
     """Yield what is not as the bag says. Args: `on_file` is called after each file of the payload."""
+    try:
+        yield from (marked_line(problem, _LONGEST) for problem in _problems(folder, on_file))
+    except _Unreadable as error:
+        yield str(error)
+
+
+def _problems(folder: Path, on_file: Callable[[int], None]) -> Iterator[str]:
     missing = [name for name in _TAGS if not (folder / name).is_file()]
     if missing:
         yield from (f"{name}: it is missing" for name in missing)
         return
-    for algorithm in ("sha256", "sha512"):
+    for algorithm in _ALGORITHMS:
         tags = _manifest(folder, f"tagmanifest-{algorithm}.txt")
         yield from _differences(folder, tags, algorithm, lambda files: None)
     yield from _payload(folder, on_file)
     yield from _oxum(folder)
     yield from _signature(folder)
-    yield from (
-        f"{LINES}: record {each.record} of chain {each.chain} is not what was recorded"
-        for each in lines_of(folder)
-        if not each.is_whole
-    )
+    for number, each in enumerate(lines_of(folder), 1):
+        if not each.chain:
+            yield f"{LINES}: line {number} cannot be read"
+        elif not each.is_whole:
+            yield f"{LINES}: record {each.record} of chain {each.chain} is not what was recorded"
 
 
 def size_of(folder: Path) -> int:
     """Return the number of files that a check reads."""
     path = folder / "manifest-sha256.txt"
-    return 2 * len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
+    return 2 * len(path.read_bytes().splitlines()) if path.is_file() else 0
 
 
 def _manifest(folder: Path, name: str) -> dict[str, str]:
-    path = folder / name
-    if not path.is_file():
-        return {}
-    rows = (line.split(None, 1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {unquote(path): digest for digest, path in rows}
+    """Return the digests of a manifest by path. Raises _Unreadable."""
+    found = {}
+    for number, line in enumerate((folder / name).read_bytes().splitlines(), 1):
+        try:
+            digest, path = _LISTED.fullmatch(line).groups()  # type: ignore[union-attr]
+            found[unquote(path.decode())] = digest.decode()
+        except (AttributeError, UnicodeDecodeError):
+            raise _Unreadable(f"{name}: line {number} is not a digest and a path") from None
+    return found
 
 
 def _payload(folder: Path, on_file: Callable[[int], None]) -> Iterator[str]:
     there = {path.relative_to(folder).as_posix() for path in (folder / "data").rglob("*") if path.is_file()}
-    for algorithm in ("sha256", "sha512"):
+    for algorithm in _ALGORITHMS:
         listed = _manifest(folder, f"manifest-{algorithm}.txt")
         yield from (f"{path}: manifest-{algorithm}.txt does not have it" for path in sorted(there - set(listed)))
         yield from _differences(folder, listed, algorithm, on_file)
@@ -83,8 +111,11 @@ def _differences(folder: Path, listed: dict[str, str], algorithm: str, on_file: 
 
 def _digest(folder: Path, path: str, algorithm: str) -> str | None:
     """Return the digest of a file of the bag; None where it is not there, or lies outside of it."""
-    target = (folder / path).resolve()
-    if not target.is_relative_to(folder.resolve()) or not target.is_file():
+    try:
+        target = (folder / path).resolve()
+        if not target.is_relative_to(folder.resolve()) or not target.is_file():
+            return None
+    except (OSError, ValueError):  # no file can have such a name
         return None
     hashed = new(algorithm)
     with target.open("rb") as file:
@@ -95,7 +126,7 @@ def _digest(folder: Path, path: str, algorithm: str) -> str | None:
 
 def info_of(folder: Path) -> dict[str, str]:
     """Return what bag-info.txt says."""
-    text = (folder / "bag-info.txt").read_text(encoding="utf-8")
+    text = (folder / "bag-info.txt").read_text(encoding="utf-8", errors="replace")
     pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
@@ -116,15 +147,22 @@ def _signature(folder: Path) -> Iterator[str]:
 
 
 def lines_of(folder: Path) -> Iterator[AuditLine]:
-    """Yield the audit lines of a bag; those that cannot be read are none of a chain."""
+    """Yield the audit lines of a bag; those that cannot be read are of chain 0, which is none."""
     path = folder / LINES
     if not path.is_file():
         return
-    with path.open(encoding="utf-8") as file:
-        for text in file:
-            try:
-                row = json.loads(text)
-                heads = bytes.fromhex(row["before"]), bytes.fromhex(row["after"])
-                yield AuditLine(int(row["chain"]), int(row["record"]), heads[0], row["line"].encode(), heads[1])
-            except (ValueError, KeyError, TypeError, AttributeError):
-                yield AuditLine(0, 0, b"", b"", b"")
+    with path.open("rb") as file:
+        yield from map(_line, file)
+
+
+def _line(octets: bytes) -> AuditLine:
+    try:
+        row = json.loads(octets)
+        before, after = (bytes.fromhex(row[name]) for name in ("before", "after"))
+        line = AuditLine(int(row["chain"]), int(row["record"]), before, row["line"].encode(), after)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return _NO_LINE
+    return line if 0 < line.chain <= _MOST and 0 < line.record <= _MOST else _NO_LINE
+
+
+_NO_LINE = AuditLine(0, 0, b"", b"", b"")

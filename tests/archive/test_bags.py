@@ -57,6 +57,47 @@ def test_a_manifest_that_leads_out_of_the_bag_is_refused(tmp_path):
     assert "../secret: it is missing" in list(bag_check.problems_of(tmp_path / "bag"))
 
 
+@pytest.mark.parametrize(
+    ("path", "octets", "told"),
+    [
+        ("manifest-sha256.txt", b"nonsense\n", "manifest-sha256.txt: line 1 is not a digest and a path"),
+        ("manifest-sha256.txt", b"00  data/\xff\n", "manifest-sha256.txt: line 1 is not a digest and a path"),
+        ("manifest-sha512.txt", b"00  data/%00\n", "data/[U+0000]: it is missing"),
+        ("manifest-sha512.txt", b"00  data/" + b"a" * 5000 + b"\n", "data/aaa"),
+        ("manifest-sha512.txt", b"00  data/\x1b[2J\xe2\x80\xae\n", "data/[U+001B][2J[U+202E]: it is missing"),
+        ("bag-info.txt", b"Payload-Oxum: \x1b[2J\xff\n", "bag-info.txt: Payload-Oxum is [U+001B][2J"),
+        ("bag-info.txt", b"", "bag-info.txt: Payload-Oxum is None"),
+        ("tagmanifest-sha256.txt", None, "tagmanifest-sha256.txt: it is missing"),
+        ("tagmanifest-sha512.txt", None, "tagmanifest-sha512.txt: it is missing"),
+    ],
+)
+def test_whatever_somebody_puts_into_a_bag_is_told_and_moves_no_terminal(tmp_path, path, octets, told):
+    write(tmp_path / "bag", {"data/a": [b"x"]})
+    (tmp_path / "bag" / path).unlink() if octets is None else (tmp_path / "bag" / path).write_bytes(octets)
+    problems = list(bag_check.problems_of(tmp_path / "bag"))
+    assert any(problem.startswith(told) for problem in problems), problems
+    assert all(problem.isprintable() and len(problem) < 500 for problem in problems)
+    bag_check.size_of(tmp_path / "bag")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\n",
+        b"[" * 100_000 + b"\n",
+        b'{"chain": Infinity, "record": 1, "before": "", "after": "", "line": "x"}\n',
+        b'{"chain": 99999999999999999999, "record": 1, "before": "", "after": "", "line": "x"}\n',
+        b'{"chain": 1, "record": -1, "before": "", "after": "", "line": "x"}\n',
+        b'{"chain": 1, "record": 1, "before": "", "after": "", "line": "\\ud800"}\n',
+        b"\n",
+    ],
+)
+def test_an_audit_line_that_cannot_be_read_is_of_no_chain(tmp_path, line):
+    write(tmp_path / "bag", {bag_check.LINES: [line]})
+    assert [(each.chain, each.is_whole) for each in bag_check.lines_of(tmp_path / "bag")] == [(0, False)]
+    assert list(bag_check.problems_of(tmp_path / "bag")) == [f"{bag_check.LINES}: line 1 cannot be read"]
+
+
 def test_the_same_files_have_the_same_payload_manifest(tmp_path):
     files = {"data/a.eml": [b"one"], "data/b.eml": [b"two"]}
     first, _ = write(tmp_path / "first", files)
