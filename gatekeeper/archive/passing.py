@@ -45,7 +45,6 @@ class ContentKeeper:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
-    _told: float = 0.0
 
     def start(self) -> None:
         """Start the thread."""
@@ -75,7 +74,8 @@ class ContentKeeper:
                 self._octets += size
 
     def _lose(self, mailing: int, why: str) -> None:
-        self._lost[mailing, why] += 1
+        with self._lock:
+            self._lost[mailing, why] += 1
         self.count(0, 1)
 
     # -- the thread ----------------------------------------------------------------------------------------------
@@ -134,17 +134,19 @@ class ContentKeeper:
 
     def _tell_lost(self) -> None:
         """Log how many copies were lost, and write it on the timelines."""
-        lost = [(key, number, why) for (key, why), number in list(self._lost.items())]
+        with self._lock:
+            lost, self._lost = self._lost, Counter()
         if not lost:
             return
+        told = [(key, number, why) for (key, why), number in lost.items()]
         try:
-            self.store.call(partial(passed.note_lost, lost=lost, now=self.store.now()))
+            self.store.call(partial(passed.note_lost, lost=told, now=self.store.now()))
         except StoreError:
-            return  # it is written at the next look
-        for key, number, why in lost:
+            with self._lock:
+                self._lost += lost  # it is written at the next look
+            return
+        for _, number, why in told:
             log.warning("content of %d messages of mass mail was not kept: %s", number, why)
-            self._lost[key, why] -= number
-        self._lost = +self._lost
 
 
 def _copy(mailing: int, arrival: Arrival) -> Copy:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
@@ -173,3 +177,24 @@ async def test_a_copy_is_preserved_and_a_held_mailing_is_decided_as_ever(scene):
     assert scene.mailing().version == version
     decision = scene.service.approve(1, CIO, seen=version)
     assert decision.mailing.state == "released"
+
+
+def test_what_is_lost_while_losses_are_told_is_told_too(monkeypatch):
+    """The event loop loses copies, while the thread tells of others."""
+    told = Counter()
+    store = SimpleNamespace(
+        now=lambda: 0.0, call=lambda told_of: told.update({key: number for key, number, _ in told_of.keywords["lost"]})
+    )
+    keeper = ContentKeeper(store)
+    losing = threading.Thread(target=lambda: [keeper._lose(number % 3_000, "full") for number in range(150_000)])
+    monkeypatch.setattr(passing.log, "disabled", True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        losing.start()
+        while losing.is_alive():
+            keeper.flush()
+    finally:
+        sys.setswitchinterval(before)
+    keeper.flush()
+    assert told.total() == 150_000
