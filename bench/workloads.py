@@ -72,7 +72,7 @@ def _own_client(workload: Workload, port: int) -> tuple[list[str], list[str]]:
 
 
 def _smtp_source(workload: Workload, port: int, folder: Path, round_: str) -> tuple[list[str], list[str]]:
-    # all that smtp-source writes is one text: of one sender, small mail would be one mailing with that to thousands
+    # all mail of smtp-source has one text: that of one sender is one mailing, however many loads it is of
     sender = SENDER if workload.attachment else f"{workload.name.lower()}@doa.example.gov"
     words = [require("smtp-source"), "-C", "10", "-f", sender, "-t", RECIPIENT]
     words += ["-d"] if workload.reuse else []

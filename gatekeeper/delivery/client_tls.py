@@ -7,6 +7,7 @@ import os
 import ssl
 from contextlib import suppress
 
+from gatekeeper.lib.own_certificate import load_own_certificate
 from gatekeeper.settings import SettingsError
 
 log = logging.getLogger("gatekeeper.delivery")
@@ -62,8 +63,8 @@ class ClientTls:
     def _load(self) -> None:
         """Read the files, into a context apart at first: one that fails halfway has lost what it had."""
         files = self._look()
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self._certificate, self._key, _no_password)
-        self._context.load_cert_chain(self._certificate, self._key, _no_password)
+        for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self._context):
+            load_own_certificate(context, self._certificate, self._key)
         self._files = files
 
     def _look(self) -> _Files:
@@ -73,11 +74,6 @@ class ClientTls:
                 status = os.stat(path)
                 found.append((status.st_ino, status.st_size, status.st_mtime_ns))
         return tuple(found)
-
-
-def _no_password() -> str:
-    """Return no password: without it OpenSSL asks at the terminal for that of an encrypted key."""
-    return ""
 
 
 def _say(error: OSError) -> str:

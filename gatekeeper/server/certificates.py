@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from os import PathLike
 
+from gatekeeper.lib.own_certificate import load_own_certificate
 from gatekeeper.settings import SettingsError
 
 
@@ -12,7 +13,7 @@ def server_context(certificate: str | PathLike[str], key: str | PathLike[str] | 
     """Return the TLS context of a server. Raises SettingsError, which names the flags, where the files are no such."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(certificate, key)
+        load_own_certificate(context, certificate, key)
     except OSError as error:  # ssl.SSLError is one
         expected = "expected a certificate and its key, PEM files"
         raise SettingsError(f"{flags}: {error.strerror or error}; {expected}") from error

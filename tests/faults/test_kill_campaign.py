@@ -91,7 +91,7 @@ def mailings(chance: random.Random, stream: int) -> Iterator[Mailing]:
 class ByProxy:
     """An MTA that sends by SMTP: what is acknowledged and not held has left by the next hop."""
 
-    name, flags = "smtp", ()
+    name = "smtp"
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -117,7 +117,6 @@ class ByMilter:
     """An MTA that asks a milter, and delivers by itself what that accepts."""
 
     name = "milter"
-    port = 0
 
     def __init__(self, gate: Gate) -> None:
         self._port = int(gate.flags[gate.flags.index("--milter") + 1].rpartition(":")[2])
