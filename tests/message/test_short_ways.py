@@ -46,7 +46,7 @@ octets = st.one_of(st.binary(max_size=400), st.lists(st.sampled_from(PIECES), ma
 @pytest.fixture
 def whole_way(monkeypatch):
     """Read every field and every size anew: nothing is known from before, and no part is passed over."""
-    for module in (facts, headers, html_tags, part_fields, words):
+    for module in (facts, headers, html_tags, part_fields, text_keys, words):
         monkeypatch.setattr(module, "_LONGEST_KNOWN", -1)
     monkeypatch.setattr(facts, "read_addresses", _read_any)
     monkeypatch.setattr(attachments, "_SIZE_SHOWS_NO_DEFECT", "")
