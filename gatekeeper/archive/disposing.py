@@ -19,7 +19,7 @@ from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import DisposalState
 from gatekeeper.rules import Ruleset
-from gatekeeper.rules.record_classes import AUTOMATIC, CLOSED, HELD, MASS, RecordClass
+from gatekeeper.rules.record_classes import AUTOMATIC, CLOSED, HELD, MASS
 from gatekeeper.store import Connection, OutageLog, Store, disposals, texts
 from gatekeeper.store.disposals import DisposalView, Found, NewDisposal
 from gatekeeper.store.due import Age
@@ -77,16 +77,16 @@ class Disposing:
 
     async def _list(self, name: str) -> None:
         """List what of a class is due, once a day, where the schedule destroys it without a signature."""
-        rule, now = self.ruleset().record_class(name), self.clock()
-        age = age_of(self.ruleset(), rule, now)
-        if rule.dispose != AUTOMATIC or age is None:
+        ruleset, now = self.ruleset(), self.clock()
+        age = age_of(ruleset, name, now)
+        if ruleset.record_class(name).dispose != AUTOMATIC or age is None:
             return
         newest = await self.store.read(partial(disposals.newest_of, name=name))
         if newest is not None and now - newest < _DAY_SECONDS:
             return
         found = await self.store.read(partial(disposals.find_due, age=age, passed=name == MASS))
         if found:
-            await self._write_list(wanted(self.ruleset(), name, age, automatic=True), found, now)
+            await self._write_list(wanted(ruleset, name, age, automatic=True), found, now)
 
     async def _write_list(self, new: NewDisposal, found: list[Found], now: float) -> None:
         act = Act(now, "", disposals.GATE)
@@ -133,10 +133,10 @@ class Disposing:
         return certificate(disposal, disposals.items_of(connection, disposal), self.store.database.kind, now)
 
 
-def age_of(ruleset: Ruleset, rule: RecordClass, now: float) -> Age | None:
+def age_of(ruleset: Ruleset, name: str, now: float) -> Age | None:
     """Return how old things of a class are that are due now; None where nothing ever is."""
-    cutoff = rule.keep.cutoff(moment_of(now).astimezone(ruleset.timezone))
-    return None if cutoff is None else Age(cutoff.timestamp(), rule.after == CLOSED)
+    cutoff = ruleset.due_before(name, moment_of(now))
+    return None if cutoff is None else Age(cutoff.timestamp(), ruleset.record_class(name).after == CLOSED)
 
 
 def wanted(ruleset: Ruleset, name: str, age: Age, *, automatic: bool = False) -> NewDisposal:

@@ -82,7 +82,7 @@ class Retention:
 
 
 def _cutoff(ruleset: Ruleset, name: str, now: float) -> float | None:
-    cutoff = ruleset.record_class(name).keep.cutoff(moment_of(now))
+    cutoff = ruleset.due_before(name, moment_of(now))
     return None if cutoff is None else cutoff.timestamp()
 
 

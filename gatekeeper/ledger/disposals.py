@@ -38,7 +38,7 @@ def find_due(ctx: VerbContext, name: str) -> tuple[NewDisposal, list[Found]]:
     if name not in CLASSES:
         raise LedgerError(f"class {name!r}: expected {' or '.join(CLASSES)}; decisions go by themselves")
     rule = ctx.ruleset.record_class(name)
-    age = age_of(ctx.ruleset, rule, ctx.now)
+    age = age_of(ctx.ruleset, name, ctx.now)
     if age is None:
         raise LedgerError(f"class {name} is kept for ever: nothing of it is ever due")
     if rule.dispose != APPROVED:

@@ -49,7 +49,7 @@ def all_due(ctx: VerbContext) -> list[ClassDue]:
 
 def _due(ctx: VerbContext, name: str) -> ClassDue:
     rule = ctx.ruleset.record_class(name)
-    age = age_of(ctx.ruleset, rule, ctx.now)
+    age = age_of(ctx.ruleset, name, ctx.now)
     count = _COUNTS.get(name)
     found = count(ctx.connection, age) if count and age else NOTHING_DUE
     return ClassDue(name, rule, age.before if age else None, found)

@@ -178,6 +178,10 @@ class Ruleset:
             return replace(found, keep=Keep(time=self.audit.keep, text=f"{self.audit.keep.days}d"))
         return found
 
+    def due_before(self, name: str, now: datetime) -> datetime | None:
+        """Return before when records of a class are due, by the organisation's calendar; None where none ever is."""
+        return self.record_class(name).keep.cutoff(now.astimezone(self.timezone))
+
     def acts_on(self, *agencies: str | None) -> bool:
         """Return True where the rules apply to senders of one of the agencies; else they only observe (`enforce:`)."""
         return self.enforce is None or not self.enforce.isdisjoint(agencies)

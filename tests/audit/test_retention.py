@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -40,3 +41,16 @@ async def test_what_is_too_old_is_removed_and_that_is_recorded(store, retention)
     (left,), (*_, line) = listed(store), acts(store)
     assert (left.first, left.records, problems(store)) == (6, 1, {})
     assert (json.loads(line)["act"], json.loads(line)["records"]) == ("aged out", 5), "what people do is kept for ever"
+
+
+async def test_months_are_those_of_the_organisation(store, tmp_path):
+    """At three in the morning of 1 March in UTC it is still February in Denver: a month ago is 28 January there."""
+    rules = RULES.replace("timezone: UTC", "timezone: America/Denver")
+    rules += "records: {classes: {decisions: {keep: 1 month, cite: GS7-12}}}\n"
+    (tmp_path / "rules.yaml").write_text(rules)
+    store.now = datetime(2027, 3, 1, 3, tzinfo=UTC).timestamp
+    old = datetime(2027, 1, 30, tzinfo=UTC).timestamp()
+    chain = store.call(partial(audit_chain.begin, name="worker-1", now=old))
+    write(store, chain, lines(3), at=old)
+    await Retention(ActivePolicy(tmp_path / "rules.yaml"), store).tidy()
+    assert [block.records for block in listed(store)] == [3]
