@@ -41,7 +41,7 @@ SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "
 
 @dataclass
 class Part:
-    """One transaction, and what became of it: `tries` that ended after its dot without an answer, and the answer."""
+    """One transaction: how many tries of it were `unanswered` after their dot, and the answer at last."""
 
     recipients: Sequence[str]
     unanswered: int = 0
