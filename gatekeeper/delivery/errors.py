@@ -8,7 +8,7 @@ KINDS = (
     "dns",  # no answer about the domain of mx://, or none that names a host
     "connect",  # no connection
     "greeting",  # the greeting, EHLO or XCLIENT was refused
-    "tls",  # STARTTLS is not offered or failed, or the certificate is not the host's
+    "tls",  # STARTTLS is not offered or failed; the certificate is not the host's, or ours is refused
     "auth",  # the login was refused
     "timeout",  # no answer within the deadline
     "closed",  # the connection was closed, or 421
