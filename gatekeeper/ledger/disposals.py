@@ -21,6 +21,8 @@ from gatekeeper.store.views import EventView
 
 CLASSES = (HELD, MASS)  # of which a list can be made; decisions go by their age
 
+_MOST_LISTED = 1_000  # for people
+
 
 @immutable
 class ShownDisposal:
@@ -108,7 +110,7 @@ def withdraw(ctx: VerbContext, number: int) -> None:
 def list_disposals(ctx: VerbContext, state: str | None) -> list[DisposalView]:
     """Return the disposals, newest first; of one state, where named. Raises NotAllowed."""
     _check_sees(ctx)
-    return stored_disposals.list_disposals(ctx.connection, state)
+    return stored_disposals.list_disposals(ctx.connection, state, _MOST_LISTED)
 
 
 def show(ctx: VerbContext, number: int) -> ShownDisposal:

@@ -22,6 +22,7 @@ from gatekeeper.store.views import EventView
 
 LITIGATION = "litigation"  # cases of this kind need two signatures for a release
 _MOST_WORDS = 200  # characters of words of a subject
+_MOST_LISTED = 1_000  # holds, for people
 _MOST_NAMED = 1_000  # custodians, audiences and the like of one hold
 
 
@@ -180,7 +181,7 @@ def release(ctx: VerbContext, number: int) -> None:
 def list_preserves(ctx: VerbContext, state: str | None) -> list[PreserveView]:
     """Return the holds, newest first, as a records officer or an auditor; of one state, where named."""
     check_sees_records(ctx, "look at holds")
-    return stored_preserves.list_preserves(ctx.connection, state)
+    return stored_preserves.list_preserves(ctx.connection, state, _MOST_LISTED)
 
 
 def show(ctx: VerbContext, number: int) -> ShownPreserve:

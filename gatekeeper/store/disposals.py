@@ -309,9 +309,9 @@ def _is_listed(connection: Connection, disposal: DisposalView) -> bool:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def list_disposals(connection: Connection, state: str | None = None) -> list[DisposalView]:
-    """Return disposals, newest first; of one state, where named."""
-    query = select(disposals).order_by(disposals.c.number.desc()).limit(1000)
+def list_disposals(connection: Connection, state: str | None = None, most: int | None = None) -> list[DisposalView]:
+    """Return disposals, newest first; of one state, where named. Args: `most` that are returned; None for all."""
+    query = select(disposals).order_by(disposals.c.number.desc()).limit(most)
     query = query if state is None else query.where(disposals.c.state == state)
     return [_view(row) for row in connection.execute(query).mappings()]
 

@@ -154,9 +154,9 @@ def acknowledge(connection: Connection, hold: PreserveView, address: str, act: A
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def list_preserves(connection: Connection, state: str | None = None) -> list[PreserveView]:
-    """Return holds, newest first; of one state, where named."""
-    query = _QUERY.order_by(preserves.c.number.desc()).limit(1000)
+def list_preserves(connection: Connection, state: str | None = None, most: int | None = None) -> list[PreserveView]:
+    """Return holds, newest first; of one state, where named. Args: `most` that are returned; None for all."""
+    query = _QUERY.order_by(preserves.c.number.desc()).limit(most)
     return _views(connection, query if state is None else query.where(preserves.c.state == state))
 
 

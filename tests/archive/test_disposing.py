@@ -11,7 +11,7 @@ import zlib
 from functools import partial
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 
 from gatekeeper.api.disposals import certificate_page
 from gatekeeper.archive import disposing
@@ -25,6 +25,7 @@ from gatekeeper.lib import failpoints
 from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store import Database, Store, audit_rows, removal, texts
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, disposal_items, mailings
+from gatekeeper.store.db.schema import disposals as stored
 from gatekeeper.store.db.schema import jobs as job_rows
 from gatekeeper.store.disposals import destroy_slice, digest_of
 from tests.ledger.scene import CIO, HEAD, Scene
@@ -490,6 +491,19 @@ async def test_a_gap_that_no_certificate_explains_is_found(scene, changes, found
     await duty(scene).attend()
     scene.store.call(lambda connection: connection.execute(changes))
     assert any(problem.startswith(found) for problem in verified(scene)[0]), verified(scene)[0]
+
+
+def test_all_disposals_are_verified_however_many_there_are(scene):
+    """A class that needs no signature has one a day."""
+    one = dict.fromkeys(("schedule", "cite", "keep", "proposed_by"), "") | {"class": "mass", "state": "done"}
+    one |= {"cutoff": 0.0, "automatic": True, "items": 0, "octets": 0, "digest": "0" * 64, "proposed_at": 0.0}
+    made = [{**one, "number": number} for number in range(1, 1_102)]
+    scene.store.call(lambda connection: connection.execute(insert(stored), made))
+    wrong = scene.store.call(lambda c: list(audit_rows.problems_of_disposals(c)))
+    assert len(wrong) == 1_101 and "D-1: its list is not the one that was proposed" in wrong
+    assert len(scene.store.call(lambda c: list(problems_of_certificates(c)))) == 1_101
+    assert len(scene.store.call(audit_rows.destroyed)) == 1_101
+    assert len(scene.service.disposals(AUDITOR)) == 1_000
 
 
 async def test_content_that_somebody_else_removed_is_found(scene):
