@@ -13,10 +13,10 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 python="$PWD/.venv/dist/bin/python"
-if [ ! -x "$python" ] || [ tools/dist.txt -nt "$python" ]; then
+if [ tools/dist.txt -nt .venv/dist/ready ]; then
     .venv/bin/python -m venv .venv/dist
     .venv/dist/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement tools/dist.txt
-    touch .venv/dist/bin/python
+    touch .venv/dist/ready
 fi
 
 mkdir "$work/source"
@@ -31,7 +31,7 @@ tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owne
 "$python" -m build --wheel --no-isolation --outdir "$out" "$work/unpacked/${made%.tar.gz}" >"$work/log" || { cat "$work/log"; exit 1; }
 
 wheel="$(basename "$out"/gatekeeper_mail-*.whl)"
-"$python" -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
-    --output-file "$out/${wheel%-py3-none-any.whl}.cdx.json" deploy/requirements.txt
+"$python" -m cyclonedx_py requirements --pyproject "$work/source/pyproject.toml" --output-reproducible --output-format JSON \
+    --output-file "$out/${wheel%-py3-none-any.whl}.cdx.json" "$work/source/deploy/requirements.txt"
 "$python" -m twine check --strict "$out/$made" "$out/$wheel"
 (cd "$out" && sha256sum "$made" "$wheel" "${wheel%-py3-none-any.whl}.cdx.json" >SHA256SUMS && cat SHA256SUMS)
