@@ -132,9 +132,9 @@ def event(
 
 
 def _in_words(subject: str, fields: Mapping[str, object]) -> str:
-    """Return what other programs' handlers show of a line: no addresses, which only ours hash."""
-    shown = {name: value for name, value in fields.items() if not isinstance(value, Address)}
-    return " ".join([subject, *_pairs(shown)])
+    """Return what other programs' handlers show of a line: no addresses, which only ours hash, and no password."""
+    pairs = (_pair(name, value) for name, value in fields.items() if not isinstance(value, Address))
+    return without_passwords(" ".join([subject, *pairs]))
 
 
 def configure(settings: Ops, key: bytes = b"", stream: TextIO | None = None) -> None:
@@ -201,11 +201,11 @@ class _Formatter(logging.Formatter):
         raise NotImplementedError
 
     def _shown(self, name: str, value: object) -> object:
+        if not isinstance(value, str):
+            return value
         if isinstance(value, Address):
             return self._show_address(value)
-        if isinstance(value, Id):
-            return value
-        return self._show_text(value) if isinstance(value, str) and name != "msgid" else value
+        return value if name == "msgid" or isinstance(value, Id) else self._show_text(value)
 
 
 def _time(at: float) -> str:
@@ -216,8 +216,8 @@ class TextFormatter(_Formatter):
     """`TIME level subject name=value ...`; the lines of a traceback follow, each after a tab."""
 
     def line(self, at: float, level: str, subject: str, fields: Mapping[str, object], traced: str = "") -> str:
-        shown = {name: self._shown(name, value) for name, value in fields.items()}
-        line = " ".join([_time(at), level, _escaped(self._show_text(subject)), *_pairs(shown)])
+        pairs = [_pair(name, self._shown(name, value)) for name, value in fields.items()]
+        line = " ".join([_time(at), level, _escaped(self._show_text(subject)), *pairs])
         return "\n\t".join([line, *map(_escaped, self._show_text(traced).splitlines())]) if traced else line
 
 
@@ -288,10 +288,8 @@ def _is_of_journal(stream: TextIO) -> bool:
     return False
 
 
-def _pairs(shown: Mapping[str, object]) -> list[str]:
-    return [
-        _escaped(value) if isinstance(value, Id) else f"{name}={_quoted(str(value))}" for name, value in shown.items()
-    ]
+def _pair(name: str, value: object) -> str:
+    return _escaped(value) if isinstance(value, Id) else f"{name}={_quoted(str(value))}"
 
 
 def _quoted(value: str) -> str:

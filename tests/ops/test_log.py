@@ -137,6 +137,8 @@ def test_other_handlers_have_the_fields_in_the_text(caplog):
     logging.getLogger("gatekeeper").propagate = True
     event("release", {"mailing": Id("M-17"), "relay": "550 no"}, logging.WARNING)
     assert 'release M-17 relay="550 no"' in caplog.text
+    event("settings", {"--database": "postgresql://gate:s3cret@db/gate", "--mode": "observe"}, logging.WARNING)
+    assert "settings --database=postgresql://gate:***@db/gate --mode=observe" in caplog.text
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
