@@ -1,7 +1,8 @@
 """Write a bag (BagIt 1.0, RFC 8493): a folder of files with the digests of each, which needs no program of ours.
 
 What has been written is noted in a journal beside it, so that an export that was killed goes on where it was: a file is
-there whole or not at all. Memory is that of one chunk, however large the bag.
+there whole or not at all. Memory is that of one chunk, however large the bag. The library bagit does neither: it makes
+a bag of a folder that is whole already, and reads all of that again. Tests check with it what is written here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gatekeeper.lib.private_files import make_private_folder
 
 _DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 _JOURNAL = ".unfinished"
+_EARLIER = ".unfinished.before"  # what was there when it was gone on with
 _ALGORITHMS = ("sha256", "sha512")
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a ZIP file can have
@@ -48,8 +50,8 @@ class Bag:
 
     folder: Path
     about: Mapping[str, Any]
-    _sizes: dict[str, int] = field(default_factory=dict)  # of the payload that is there whole, by path
-    _resumed: dict[str, BagFile] = field(default_factory=dict)  # of it what was there before, until it is asked for
+    _sizes: dict[str, int] = field(default_factory=dict)  # of the payload that was added, by path
+    _resumed: dict[str, BagFile] = field(default_factory=dict)  # what is there from before, until it is asked for
     _tags: dict[str, BagFile] = field(default_factory=dict)
     _made: set[Path] = field(default_factory=set)  # folders
     _journal: IO[bytes] | None = None
@@ -65,12 +67,11 @@ class Bag:
             return cls._new(folder, about, asked)
         if not (folder / _JOURNAL).is_file():
             raise BagError(f"{folder} is there already: expected the name of a new one")
-        first, *lines = (folder / _JOURNAL).read_text(encoding="utf-8").splitlines() or [""]
-        found = json.loads(first or "{}")
+        found, *rows = _rows(folder / _JOURNAL) or [{}]
         if found.get("asked") != json.loads(json.dumps(asked)):
             raise BagError(f"{folder} was begun for something else: expected the name of a new one")
         bag = cls(folder, found)
-        bag._resume(lines)
+        bag._resume([*_rows(folder / _EARLIER)[1:], *rows])
         return bag
 
     @classmethod
@@ -80,27 +81,24 @@ class Bag:
         except BaseException:
             folder.rmdir()
             raise
-        bag._write_journal(())
+        bag._write_journal(_JOURNAL, ())
         return bag
 
-    def _resume(self, lines: Iterable[str]) -> None:
-        """Remember what is there whole, and let the journal have that and no more."""
-        for line in lines:
-            try:
-                file = BagFile(**json.loads(line))
-            except (ValueError, TypeError):
-                break  # it was not written whole
+    def _resume(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Remember what is there whole; the journal begins anew, in the order in which it is asked for."""
+        for row in rows:
+            file = BagFile(**row)
             if _size(self.folder / file.path) == file.size:
                 self._resumed[file.path] = file
-                self._sizes[file.path] = file.size
-        self._write_journal(self._resumed.values())
+        self._write_journal(_EARLIER, self._resumed.values())
+        self._write_journal(_JOURNAL, ())
 
-    def _write_journal(self, files: Iterable[BagFile]) -> None:
+    def _write_journal(self, name: str, files: Iterable[BagFile]) -> None:
         lines = [json.dumps(self.about), *(json.dumps(_as_row(file)) for file in files)]
-        part = self.folder / f"{_JOURNAL}.part"
+        part = self.folder / f"{name}.part"
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write("".join(f"{line}\n" for line in lines).encode())
-        part.replace(self.folder / _JOURNAL)
+        part.replace(self.folder / name)
 
     @property
     def files(self) -> int:
@@ -112,11 +110,15 @@ class Bag:
         """The octets of the payload."""
         return sum(self._sizes.values())
 
-    def add(self, path: str, chunks: Callable[[], Iterable[bytes]]) -> BagFile:
-        """Write a file of the payload, unless it is there already. Args: `path` begins with data/. Raises OSError."""
-        if (known := self._resumed.pop(path, None)) is not None:
-            return known
-        file = self._write(path, chunks())
+    def add(self, path: str, chunks: Callable[[], Iterable[bytes]], digest: str = "") -> BagFile:
+        """Write a file of the payload. Raises OSError.
+
+        Args: `path` begins with data/; `digest` is its SHA-256 where that is known beforehand: such a file is not
+        written again where it is there. Others may say something else by now.
+        """
+        file = self._resumed.pop(path, None)
+        if file is None or file.sha256 != digest:
+            file = self._write(path, chunks())
         self._journal = self._journal or (self.folder / _JOURNAL).open("ab")
         self._journal.write((json.dumps(_as_row(file)) + "\n").encode())
         self._journal.flush()
@@ -147,7 +149,7 @@ class Bag:
     def finish(self, info: Mapping[str, str]) -> tuple[BagFile, BagFile]:
         """Write the manifests; return that of the payload and that of the tags, by SHA-256.
 
-        Args: `info` is of bag-info.txt. What is in the payload's folder and was not added is removed.
+        Args: `info` is of bag-info.txt. What is in the folder and was not added is removed.
         """
         self._remove_others()
         self.tag("bagit.txt", _DECLARATION)
@@ -159,21 +161,34 @@ class Bag:
         return payload[0], tags[0]
 
     def _payload(self) -> Iterator[BagFile]:
-        """Yield the payload in the order in which it was written, from the journal."""
+        """Yield the payload in the order in which it was added, from the journal."""
         with (self.folder / _JOURNAL).open(encoding="utf-8") as lines:
             next(lines)
             yield from (BagFile(**json.loads(line)) for line in lines)
 
     def _remove_others(self) -> None:
-        for path in _paths(self.folder / "data"):
-            if path.relative_to(self.folder).as_posix() not in self._sizes:
+        for path in _paths(self.folder):
+            name = path.relative_to(self.folder).as_posix()
+            if name not in self._sizes and name not in self._tags:
                 path.unlink()
 
     def close(self) -> None:
         """Make the bag whole: nothing of it is to be written any more."""
         if self._journal is not None:
             self._journal.close()
+        (self.folder / _EARLIER).unlink(missing_ok=True)
         (self.folder / _JOURNAL).unlink(missing_ok=True)
+
+
+def _rows(journal: Path) -> list[dict[str, Any]]:
+    """Return what a journal has: what the bag is about, and its files; what was not written whole is left out."""
+    found = []
+    for line in journal.read_bytes().splitlines() if journal.is_file() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
 
 
 def _as_row(file: BagFile) -> dict[str, Any]:
@@ -201,10 +216,10 @@ def _size(path: Path) -> int | None:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, each folder's by name."""
+    """Yield the files of a bag, each folder's by name; its journals are none of it."""
     for place, folders, names in os.walk(folder):
         folders.sort()
-        yield from (Path(place, name) for name in sorted(names))
+        yield from (Path(place, name) for name in sorted(names) if name not in (_JOURNAL, _EARLIER))
 
 
 def zipped(folder: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from zipfile import ZipFile
 import pytest
 from click.testing import CliRunner
 
+from gatekeeper.api.bag import write
 from gatekeeper.api.bag.write import BagWanted, write_bag
 from gatekeeper.archive import bag_check
 from gatekeeper.archive.bag import Bag
@@ -249,9 +250,9 @@ def test_an_export_that_was_killed_goes_on_under_its_number(folder, bag, monkeyp
     for stop in (1, 4, 7, 11):
         left = [stop]
 
-        def killed(bag, path, chunks, left=left):
+        def killed(bag, path, chunks, digest="", left=left):
             left[0] -= 1
-            file = add(bag, path, chunks)
+            file = add(bag, path, chunks, digest)
             if left[0] == 0:
                 raise Killed
             return file
@@ -269,6 +270,23 @@ def test_an_export_that_was_killed_goes_on_under_its_number(folder, bag, monkeyp
     assert len(numbers) == 4
     begun = [act for act in acts(folder) if act["act"] == "export begun"]
     assert len({act["details"]["export"] for act in begun}) == len(begun), "none was begun twice"
+
+
+def test_an_export_to_a_file_that_found_no_room_goes_on_with_the_same_command(folder, bag, monkeypatch):
+    def full(folder, target):
+        raise OSError(28, "No space left on device")
+
+    words = ("export", *ENROLMENT, "--to", folder / "full.zip", "--format", "mbox", "--numbers", "--json")
+    with monkeypatch.context() as patched:
+        patched.setattr(write, "zipped", full)
+        done = run(folder, *words, check=False)
+    assert done.exit_code == 73 and "the same command goes on" in done.stderr
+    payload = json.loads(run(folder, *words).stdout)["payload"]
+    assert payload == sha256((bag / "manifest-sha256.txt").read_bytes()).hexdigest()
+    with ZipFile(folder / "full.zip") as archive:
+        assert archive.testzip() is None and not [name for name in archive.namelist() if "unfinished" in name]
+    exported = [act["details"]["export"] for act in acts(folder) if act["act"] == "exported"]
+    assert len(set(exported)) == len(exported) and not list(folder.glob("*.unfinished"))
 
 
 def acts(folder):

@@ -79,7 +79,7 @@ class Payload:
         return len(plan.mailings) + len(plan.requests) + len(plan.permits) + len(plan.suspensions) + 1
 
     def write(self) -> None:
-        """Write all of it; what is there already is left as it is. Raises OSError, StoreError, LedgerError."""
+        """Write all of it but messages that are there already. Raises OSError, StoreError, LedgerError."""
         for number, digests in self.plan.mailings.items():
             self._mailing(self.service.export_copy(number, digests, self.by))
             self.on_step(1)
@@ -97,7 +97,7 @@ class Payload:
         numbers = self.service.control_numbers(self.plan.export, things, self.by) if self.prefix else {}
         for batch, thing in zip(copy.batches, things, strict=True):
             path = f"{folder}/{thing}.eml"
-            written = self.bag.add(path, partial(self.service.stream, batch.body))
+            written = self.bag.add(path, partial(self.service.stream, batch.body), batch.body.hex())
             envelope = {
                 **batch_document(batch),
                 "envelope": envelope_document(batch),

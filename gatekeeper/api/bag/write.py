@@ -12,7 +12,7 @@ from typing import Any
 
 from gatekeeper.api.bag.payload import Payload
 from gatekeeper.api.bag.tags import README, custody_csv, heads_text, scope_text
-from gatekeeper.archive.bag import Bag
+from gatekeeper.archive.bag import Bag, zipped
 from gatekeeper.archive.premis import PremisEvent, premis
 from gatekeeper.archive.signing import fingerprint_of, new_key, signature_text, timestamp_request
 from gatekeeper.ledger.exporting import ExportPlan, ExportView
@@ -37,6 +37,7 @@ class BagWanted:
     prefix: str = ""  # of control numbers; "" for none
     sign: bool = False
     timestamp: bool = False  # write a request for one
+    zip: Path | None = None  # a file of the same beside the folder
 
 
 @immutable
@@ -60,6 +61,8 @@ def write_bag(service: LedgerService, folder: Path, how: BagWanted, progress: Pr
     with progress(payload.steps) as payload.on_step:
         payload.write()
     made = _finish(service, plan, bag, how)
+    if how.zip is not None:
+        zipped(folder, how.zip)
     taken = {"mailings": [f"M-{number}" for number in plan.mailings]}
     service.finish_export(plan.export, {**made, **taken}, how.by)
     bag.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from hashlib import sha256
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from gatekeeper.api.bag.write import BagWanted, Written, write_bag
-from gatekeeper.archive.bag import BagError, zipped
+from gatekeeper.archive.bag import BagError
 from gatekeeper.archive.signing import SignatureMissing, problem_of_timestamp
 from gatekeeper.cli.common import (
     CANNOT_CREATE,
@@ -100,13 +101,13 @@ def _wanted(service: LedgerService, query: str | None, saved: int | None, case: 
 
 def _write(service: LedgerService, to: Path, how: BagWanted) -> Written:
     is_zip = to.suffix.lower() == ".zip"
-    if is_zip and to.exists():
-        raise Failure(f"{to} is there already: expected the name of a new file", CANNOT_CREATE)
     folder = to.with_name(f"{to.name}.unfinished") if is_zip else to
+    if is_zip and to.exists() and not folder.exists():
+        raise Failure(f"{to} is there already: expected the name of a new file", CANNOT_CREATE)
+    how = replace(how, zip=to if is_zip else None)
     try:
         written = write_bag(service, folder, how, partial(progress, label="export"))
         if is_zip:
-            zipped(folder, to)
             shutil.rmtree(folder)
     except BagError as error:
         raise Failure(str(error), CANNOT_CREATE) from None
