@@ -14,6 +14,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from statistics import quantiles
 
@@ -58,11 +59,11 @@ SEARCHES = {
 def fill_texts(connection: Connection, mailings: int, now: float) -> None:
     """Write a message of each mailing, and its words as they are searched."""
     dice = random.Random(22)
-    weights = [1 / (place + 1) for place in range(_VOCABULARY)]
+    weights = list(accumulate(1 / (place + 1) for place in range(_VOCABULARY)))
     words = [f"word{place}" for place in range(_VOCABULARY)]
     made, contents, kept = [], [], []
     for number in range(2, mailings + 1):
-        text = dice.choices(words, weights, k=_WORDS)
+        text = dice.choices(words, cum_weights=weights, k=_WORDS)
         digest = sha256(str(number).encode()).digest()
         at = now - _YEAR * (mailings - number) / mailings
         contents.append({"digest": digest, "size": 1, "complete": True, "stored_at": at})

@@ -13,8 +13,9 @@ from gatekeeper.store.texts import CONTENT, Made
 
 MOST_OCTETS = 25_000_000  # of a message that is read
 _MOST_WORDS = 1_000_000
-_AT_ONCE = 10  # messages in one transaction
+_AT_ONCE = 10  # messages in one transaction: a step
 _MATTERS = 200
+_STEPS = 50  # for which is looked at once: to find what is unread, all that was read is passed over
 _LOCK = 0x7465787473  # an advisory lock of Postgres
 _ENCRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
 TOO_LARGE, CUT, ENCRYPTED, FILE = (
@@ -29,26 +30,33 @@ def catch_up(store: Store, most: int | None = None, is_over: Callable[[], bool] 
     """Read what is new since the last time; return the number of things that were read. Raises StoreError.
 
     It is read and cut into words beside the writer, which only gets the words. Args: `most` steps, None for all;
-    `is_over` is asked before each message.
+    `is_over` is asked before each.
     """
-    done = steps = 0
-    while (most is None or steps < most) and not is_over():
-        matters, contents = _read_matters(store), _read_contents(store, is_over)
-        done, steps = done + matters + contents, steps + 1
-        if matters < _MATTERS and contents < _AT_ONCE and not is_over():
-            if not store.writer.read(texts.is_filled):
-                _write(store, partial(texts.note_filled, now=store.now()))
+    steps = _STEPS if most is None else most
+    done = 0
+    while not is_over():
+        matters, contents = _read_matters(store, steps * _MATTERS, is_over), _read_contents(store, steps, is_over)
+        done += matters + contents
+        is_all = matters < steps * _MATTERS and contents < steps * _AT_ONCE and not is_over()
+        if is_all and not store.writer.read(texts.is_filled):
+            _write(store, partial(texts.note_filled, now=store.now()))
+        if is_all or most is not None:
             break
     return done
 
 
-def _read_matters(store: Store) -> int:
+def _read_matters(store: Store, limit: int, is_over: Callable[[], bool]) -> int:
     """Read what has changed; return how much that was, of timelines the events."""
-    unread = store.writer.read(partial(texts.unread_matters, now=store.now(), limit=_MATTERS))
-    if unread.matters or unread.events >= _MATTERS // 2:  # a few that are about something else are read again
-        made = store.writer.read(partial(_matters, matters=unread.matters))
-        _write(store, partial(texts.write, made=made, now=store.now(), mark=unread.mark))
-    return max(len(unread.matters), unread.events if unread.events == _MATTERS else 0)
+    unread = store.writer.read(partial(texts.unread_matters, now=store.now(), limit=limit))
+    slices = [unread.matters[start : start + _MATTERS] for start in range(0, len(unread.matters), _MATTERS)]
+    if not slices and unread.events >= _MATTERS // 2:  # a few that are about something else are read again
+        slices = [()]
+    for left, some in zip(reversed(range(len(slices))), slices, strict=True):
+        if is_over():
+            break
+        made = store.writer.read(partial(_matters, matters=some))
+        _write(store, partial(texts.write, made=made, now=store.now(), mark=0 if left else unread.mark))
+    return max(len(unread.matters), unread.events if unread.events == limit else 0)
 
 
 def _matters(connection: Connection, matters: Iterable[tuple[str, int]]) -> list[Made]:
@@ -61,12 +69,13 @@ def _matter(connection: Connection, kind: str, key: int) -> Made:
     return Made(kind, key, None, _words(subject, [subject, *others]) if said else None)
 
 
-def _read_contents(store: Store, is_over: Callable[[], bool]) -> int:
-    found = store.writer.read(partial(texts.unread_contents, now=store.now(), limit=_AT_ONCE))
-    made = [_content(store, digest, size) for digest, size in found if not is_over()]
-    if made:
-        _write(store, partial(texts.write, made=made, now=store.now()))
-    return len(made)
+def _read_contents(store: Store, steps: int, is_over: Callable[[], bool]) -> int:
+    found = store.writer.read(partial(texts.unread_contents, now=store.now(), limit=steps * _AT_ONCE))
+    for start in range(0, len(found), _AT_ONCE):
+        made = [_content(store, digest, size) for digest, size in found[start : start + _AT_ONCE] if not is_over()]
+        if made:
+            _write(store, partial(texts.write, made=made, now=store.now()))
+    return len(found)
 
 
 def _write(store: Store, function: Callable[[Connection], None]) -> None:

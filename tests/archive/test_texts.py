@@ -8,11 +8,14 @@ from hashlib import sha256
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 from gatekeeper.archive import text_duty
 from gatekeeper.archive.text_duty import TextDuty
-from gatekeeper.archive.texts import content_text
+from gatekeeper.archive.texts import catch_up, content_text
 from gatekeeper.store import StoreError, batches, texts
+from gatekeeper.store.db import schema
+from gatekeeper.store.active_mailing import new_row
 from tests.archive.scene import RecordsScene
 
 HOSTILE = [
@@ -73,6 +76,17 @@ async def test_a_gate_reads_what_is_new_and_finishes_that_before_it_ends(store, 
     await asyncio.to_thread(begun.wait, 30)
     await duty.stop()
     assert done == [True] and await asyncio.wait_for(reading, 30) is None
+
+
+def test_what_is_unread_is_looked_for_once_for_many_steps(store, monkeypatch):
+    """All that was read is passed over each time: after an upgrade a hundred thousand mailings are unread."""
+    named = {"sender": "a@doa.example.gov", "mass": True, "state": "released"}
+    numbered = [{**new_row(b"a", store.now()), **named, "number": number} for number in range(1, 1_002)]
+    store.call(lambda connection: connection.execute(insert(schema.mailings), numbered))
+    looked, unread = [], texts.unread_matters
+    monkeypatch.setattr(texts, "unread_matters", lambda *args, **named: looked.append(1) or unread(*args, **named))
+    assert catch_up(store, 2) == 400 and catch_up(store) == 601 and catch_up(store) == 0
+    assert len(looked) == 3
 
 
 async def test_while_the_database_is_away_it_waits(store, caplog, monkeypatch):
