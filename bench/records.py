@@ -50,8 +50,8 @@ SEARCHES = {
     "a prefix": SearchWanted("word999*"),
     "one or the other, not a third": SearchWanted("word500 OR word501 -word3"),
     "words of the subject": SearchWanted(subject="parking flood"),
-    "a sender": SearchWanted(sender="clerk7@doj.example.gov"),
-    "a person and a word": SearchWanted("word9", person="clerk7@doj.example.gov"),
+    "a sender": SearchWanted(sender="clerk8@doj.example.gov"),
+    "a person and a word": SearchWanted("word9", person="clerk8@doj.example.gov"),
     "a recipient": SearchWanted(recipient="somebody@doa.example.gov"),
 }
 

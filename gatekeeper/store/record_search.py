@@ -148,9 +148,8 @@ def _queries(
     """Yield the kind of text, the query, and the place of each."""
     if LEDGER in sought.places:
         yield from ((kind, query, LEDGER) for kind, query in _of_ledger(connection, ids, sought))
-    for place in (HELD, MASS):
-        if place in sought.places:
-            yield CONTENT, _of_contents(connection, ids, sought, place), place
+    for place in _places_of_mail(sought):
+        yield CONTENT, _of_contents(connection, ids, sought, place), place
     if LEDGER in sought.places:
         yield CONTENT, _of_drafts(connection, ids, sought), LEDGER
 
@@ -165,8 +164,13 @@ def _one_of(connection: Connection, ids: Collection[int], column: ColumnElement[
     return column == func.any(cast(list(ids), ARRAY(BigInteger)))
 
 
-def _among(connection: Connection, ids: Collection[int] | None) -> list[ColumnElement[bool]]:
-    return [] if ids is None else [_one_of(connection, ids, texts.c.id)]
+def _among(connection: Connection, ids: Collection[int] | None, sought: RecordFilters) -> list[ColumnElement[bool]]:
+    """Return the condition that a text is one of these.
+
+    Where mailings are known, which are few, it is written so that no index serves it: SQLite would begin with texts.
+    """
+    column = texts.c.id if sought.keys is None else texts.c.id + 0
+    return [] if ids is None else [_one_of(connection, ids, column)]
 
 
 def narrowed(connection: Connection, sought: RecordFilters) -> RecordFilters:
@@ -202,10 +206,11 @@ def _keys(connection: Connection, *queries: Select[Any]) -> frozenset[int]:
 def _of_ledger(
     connection: Connection, ids: Collection[int] | None, sought: RecordFilters
 ) -> Iterator[tuple[str, Select[Any]]]:
-    wanted = _among(connection, ids)
+    wanted = _among(connection, ids, sought)
     chosen = [IS_RECORD, *_of_mailing(connection, sought)]
     about = mailings.c.changed_at, mailings.c.sender, mailings.c.subject
-    yield "mailing", _facts("mailing", mailings, *about, wanted, chosen)
+    if sought.keys is None or sought.keys:
+        yield "mailing", _facts("mailing", mailings, *about, wanted, chosen)
     if sought.recipient or sought.rule or sought.mailings:
         return
     about = requests.c.changed_at, requests.c.requester, requests.c.subject
@@ -289,6 +294,11 @@ def _of_given(kind: str, table: Any, sought: RecordFilters) -> list[ColumnElemen
 # -- kept messages -----------------------------------------------------------------------------------------------
 
 
+def _places_of_mail(sought: RecordFilters) -> list[str]:
+    """Return the places of kept messages that are looked into: none where nobody's mailing is meant."""
+    return sorted(sought.places & {HELD, MASS}) if sought.keys is None or sought.keys else []
+
+
 def _of_contents(connection: Connection, ids: Collection[int] | None, sought: RecordFilters, place: str) -> Select[Any]:
     held = mailings.c.held_at.is_not(None)
     query = select(
@@ -303,11 +313,11 @@ def _of_contents(connection: Connection, ids: Collection[int] | None, sought: Re
         func.count().label("batches"),
         literal(1).label("kept"),
     )
+    # What has a digest is of a message: to name its kind, too, has SQLite begin with all messages.
     query = query.select_from(texts).join(batches, batches.c.body == texts.c.digest)
     query = query.join(mailings, mailings.c.id == batches.c.mailing_id)
     chosen = [IS_RECORD, held if place == HELD else ~held, batches.c.state != BatchState.STORING]
-    of_kind = texts.c.kind == CONTENT
-    query = query.where(of_kind, *_among(connection, ids), *chosen, *_of_mailing(connection, sought))
+    query = query.where(*_among(connection, ids, sought), *chosen, *_of_mailing(connection, sought))
     columns = ("number", "state", "sender", "subject")
     return query.group_by(texts.c.id, texts.c.digest, mailings.c.id, *(mailings.c[name] for name in columns))
 
@@ -328,14 +338,16 @@ def _of_drafts(connection: Connection, ids: Collection[int] | None, sought: Reco
     )
     query = query.select_from(texts).join(requests, requests.c.body == texts.c.digest)
     nobody = [literal(False)] if sought.recipient or sought.rule or sought.mailings else []
-    return query.where(texts.c.kind == CONTENT, *_among(connection, ids), *_of_request(sought), *nobody)
+    return query.where(*_among(connection, ids, sought), *_of_request(sought), *nobody)
 
 
 def unsearched(connection: Connection, sought: RecordFilters, limit: int) -> tuple[int, list[Unsearched]]:
     """Return how many kept messages have parts that no search finds, and the parts of up to `limit` of them."""
     number, parts = 0, []
-    for place in sorted(sought.places & {HELD, MASS}):
+    for place in _places_of_mail(sought):
         query = _of_contents(connection, None, sought, place).where(texts.c.unsearched.is_not(None))
+        if sought.keys is None:
+            query = query.where(texts.c.kind == CONTENT)  # as the index has it
         number += int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())
         query = query.add_columns(texts.c.unsearched).order_by(mailings.c.number, texts.c.id).limit(limit)
         parts += [each for row in connection.execute(query).mappings() for each in _parts(row)]

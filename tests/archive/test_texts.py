@@ -14,8 +14,8 @@ from gatekeeper.archive import text_duty
 from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.archive.texts import catch_up, content_text
 from gatekeeper.store import StoreError, batches, texts
-from gatekeeper.store.db import schema
 from gatekeeper.store.active_mailing import new_row
+from gatekeeper.store.db import schema
 from tests.archive.scene import RecordsScene
 
 HOSTILE = [
