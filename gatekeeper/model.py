@@ -83,6 +83,7 @@ class Transaction:
     upstream: str | None = None  # queue id at the MTA before the gate, and that MTA's address: "4XyZ@192.0.2.1"
     trace: bytes = field(default=b"", repr=False)  # the Received field that the MTA adds only after its milters
     refused: tuple[Refusal, ...] = ()  # by the next hop, after the client was told that they are taken (--rcpt trust)
+    peer: str = ""  # the one of --peers whose mail it is
 
     @property
     def addresses(self) -> tuple[str, ...]:

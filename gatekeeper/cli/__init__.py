@@ -26,6 +26,7 @@ _SECTIONS = {
     },
     "To write rules": {
         "rules": "Check rules.yaml and try it on cases; print its JSON Schema.",
+        "peers": "Check the file of --peers, who may hand mail to the gate; show it, and print its JSON Schema.",
         "explain": "Judge MESSAGE (a file, or -) as the first one of its mailing, and show what each rule compared.",
     },
     "To look back": {

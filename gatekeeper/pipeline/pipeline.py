@@ -45,6 +45,7 @@ from gatekeeper.pipeline.cancelling import with_cancelled
 from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, shared_text_of, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
+from gatekeeper.policy.peers import vouched
 from gatekeeper.rules import MailingRules
 from gatekeeper.server.ports import RelayMessage
 from gatekeeper.settings import Judging
@@ -168,7 +169,8 @@ class Pipeline:
         return self._arrival(run, await run_long(read_facts, content))
 
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
-        transaction, policy = run.transaction, run.policy
+        policy = run.policy
+        run.transaction = transaction = vouched(run.transaction, facts, policy)
         source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
         inside = bool(source.owner) and policy.is_inside(source.owner)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)

@@ -146,6 +146,12 @@ class _Listener:
     def size_limit(self, offered: Mapping[str, str]) -> int:
         return self._most_octets
 
+    def peer_obstacle(self, identity: ClientIdentity) -> Reply | None:
+        return None
+
+    def peer_of(self, identity: ClientIdentity, client: Client, content: bytes) -> str | Reply:
+        return ""
+
     def obstacle(self) -> Reply | None:
         return None
 

@@ -22,7 +22,7 @@ from gatekeeper.directory.snapshot import Directory
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Source
 from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, read_templates
-from gatekeeper.rules import Ruleset, RulesetError, at_its_line, read_ruleset
+from gatekeeper.rules import Peers, Ruleset, RulesetError, at_its_line, read_peers, read_ruleset
 from gatekeeper.rules.ruleset import calendar_problem
 
 log = logging.getLogger("gatekeeper.rules")
@@ -36,13 +36,14 @@ class PolicyError(Exception):
 
 @immutable
 class Policy:
-    """One ruleset, one directory and the texts of notices: all that a judgment reads besides the message and the
-    ledger.
+    """One ruleset, one directory, the peers and the texts of notices: all that a judgment reads besides the message and
+    the ledger.
     """
 
     ruleset: Ruleset
     directory: Directory
     texts: NoticeTemplates = BUILT_IN
+    peers: Peers = Peers()
     known_sources: dict[Hashable, Source] = field(default_factory=dict, repr=False, compare=False)  # of `source_of`
 
     def is_inside(self, address: str) -> bool:
@@ -50,23 +51,32 @@ class Policy:
         return self.directory.is_inside(address) or address in self.ruleset.people
 
 
-def read_policy(path: Path, sources: SourceHistory | None = None) -> Policy:
-    """Read rules.yaml and every file that it names; raise PolicyError with all problems.
+def read_policy(path: Path, sources: SourceHistory | None = None, peers: Path | None = None) -> Policy:
+    """Read rules.yaml and every file that it names, and the file of peers; raise PolicyError with all problems.
 
     Args: `sources` know how many entries each source of the directory had at its last good load, so that a shrunk
-    source is noticed; without them every source is believed.
+    source is noticed; without them every source is believed. `peers` is the file of --peers.
     """
     try:
         ruleset = read_ruleset(path)
         if problem := calendar_problem(ruleset, str(path)):
             raise RulesetError([problem])
-        return Policy(ruleset, _load(ruleset, path, sources), texts_of(ruleset))
+        return Policy(ruleset, _load(ruleset, path, sources), texts_of(ruleset), _peers_of(peers))
     except RulesetError as error:
         raise PolicyError("\n".join(str(problem) for problem in error.problems)) from error
     except (DirectoryError, TemplatesError) as error:
         raise PolicyError(str(error)) from error
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}; --rules names the ruleset") from error
+
+
+def _peers_of(path: Path | None) -> Peers:
+    if path is None:
+        return Peers()
+    try:
+        return read_peers(path)
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}; --peers names the peers") from error
 
 
 def _load(ruleset: Ruleset, path: Path, sources: SourceHistory | None) -> Directory:
@@ -78,16 +88,21 @@ def _load(ruleset: Ruleset, path: Path, sources: SourceHistory | None) -> Direct
         raise DirectoryError([str(problem) for problem in problems]) from error
 
 
-def unchanged(path: Path, policy: Policy, sources: SourceHistory | None = None) -> bool:
-    """Return True where the rules and every file that they name still hold what `policy` was made of. Nothing is
-    parsed.
+def unchanged(path: Path, policy: Policy, sources: SourceHistory | None = None, peers: Path | None = None) -> bool:
+    """Return True where the rules, every file that they name and the peers still hold what `policy` was made of.
+    Nothing is parsed.
     """
     try:
-        same_rules = sha256(path.read_bytes().removeprefix(BOM_UTF8)).hexdigest() == policy.ruleset.digest
+        same_rules = _digest_of(path) == policy.ruleset.digest
+        same_rules = same_rules and (peers is None or _digest_of(peers) == policy.peers.digest)
         same_texts = same_rules and texts_of(policy.ruleset).digest == policy.texts.digest
     except (OSError, TemplatesError):
         return False
     return same_texts and files_unchanged(policy.ruleset, policy.directory, sources=sources)
+
+
+def _digest_of(path: Path) -> str:
+    return sha256(path.read_bytes().removeprefix(BOM_UTF8)).hexdigest()
 
 
 def texts_of(ruleset: Ruleset) -> NoticeTemplates:
@@ -99,16 +114,19 @@ def texts_of(ruleset: Ruleset) -> NoticeTemplates:
 class ActivePolicy:
     """The policy of a running process, and how it is replaced."""
 
-    def __init__(self, path: Path, on_change: Callable[[Policy], None] = lambda policy: None) -> None:
+    def __init__(
+        self, path: Path, on_change: Callable[[Policy], None] = lambda policy: None, peers: Path | None = None
+    ) -> None:
         """Read the policy for the first time; raise PolicyError, for a gate does not start on rules that it cannot
         read.
 
-        Args: `on_change` is called with every policy that comes into force, the first one included.
+        Args: `on_change` is called with every policy that comes into force, the first one included; `peers` is the file
+        of --peers.
         """
-        self.path = path
+        self.path, self.peers_path = path, peers
         self.on_change = on_change
         self.sources = SourceHistory()
-        self.current = read_policy(path, self.sources)
+        self.current = read_policy(path, self.sources, peers)
         self._log_problems(())
         on_change(self.current)
 
@@ -124,7 +142,7 @@ class ActivePolicy:
         """Read everything anew; return True where something changed. On PolicyError, which is raised, the last policy
         stays in force.
         """
-        return self._put(read_policy(self.path, self.sources))
+        return self._put(read_policy(self.path, self.sources, self.peers_path))
 
     def _put(self, policy: Policy) -> bool:
         if self._same(policy):
@@ -142,19 +160,22 @@ class ActivePolicy:
         Contents are compared, not times, because a Kubernetes ConfigMap exchanges a link to a folder. A file that is
         read while it is being written may look valid by chance, hence the second look.
         """
-        if unchanged(self.path, self.current, self.sources):
+        if self.is_on_disk():
             return False
         try:
-            policy = read_policy(self.path, self.sources)
+            policy = read_policy(self.path, self.sources, self.peers_path)
         except PolicyError:
             time.sleep(_SETTLED_SECONDS)
             return self.reload()
         time.sleep(_SETTLED_SECONDS)
-        return unchanged(self.path, policy, self.sources) and self._put(policy)
+        return self._is_still(policy) and self._put(policy)
 
     def is_on_disk(self) -> bool:
         """Return True where the files are what is in force."""
-        return unchanged(self.path, self.current, self.sources)
+        return self._is_still(self.current)
+
+    def _is_still(self, policy: Policy) -> bool:
+        return unchanged(self.path, policy, self.sources, self.peers_path)
 
     def _log_problems(self, known: tuple[str, ...]) -> None:
         """Log problems of a directory that can be used all the same; each problem once, as long as it lasts."""
@@ -166,6 +187,6 @@ class ActivePolicy:
 
     def _same(self, policy: Policy) -> bool:
         current = self.current
-        same_rules = policy.ruleset.digest == current.ruleset.digest
+        same_rules = policy.ruleset.digest == current.ruleset.digest and policy.peers.digest == current.peers.digest
         same_files = policy.directory.digest == current.directory.digest and policy.texts.digest == current.texts.digest
         return same_rules and same_files

@@ -13,6 +13,7 @@ from gatekeeper.rules.fields import FIELDS
 from gatekeeper.rules.judge import is_mass, judge, observed
 from gatekeeper.rules.language.json_schema import schema
 from gatekeeper.rules.language.problems import Problem, RulesetError
+from gatekeeper.rules.language.read_peers import parse_peers, peers_schema, read_peers
 from gatekeeper.rules.language.reader import (
     at_its_line,
     check_ruleset,
@@ -22,6 +23,7 @@ from gatekeeper.rules.language.reader import (
     read_ruleset,
     scope_notes,
 )
+from gatekeeper.rules.peers import Peer, Peers
 from gatekeeper.rules.permit_coverage import uncovered
 from gatekeeper.rules.ruleset import Rule, Ruleset
 from gatekeeper.rules.specs import (
@@ -59,6 +61,8 @@ __all__ = [
     "Held",
     "ListSpec",
     "MailingRules",
+    "Peer",
+    "Peers",
     "Person",
     "Problem",
     "Requests",
@@ -78,8 +82,11 @@ __all__ = [
     "is_mass",
     "judge",
     "observed",
+    "parse_peers",
     "parse_ruleset",
+    "peers_schema",
     "read_cases",
+    "read_peers",
     "read_ruleset",
     "schema",
     "scope_notes",

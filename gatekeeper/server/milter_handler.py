@@ -14,6 +14,8 @@ from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
 from gatekeeper.message.release_token import TOKEN_FIELD, token_of
 from gatekeeper.milter.session import Conclusion, Message, with_final_crlf
 from gatekeeper.model import Transaction
+from gatekeeper.ops.log import event
+from gatekeeper.policy.peers import Connection, PeerChecks
 from gatekeeper.server.connections import OnRefused
 from gatekeeper.server.ports import ListenerPipeline
 from gatekeeper.server.spool import LARGE, Spool
@@ -39,6 +41,7 @@ class MilterHandler:
     pipeline: ListenerPipeline
     obstacle: Callable[[], Reply | None]
     refused: OnRefused
+    peers: PeerChecks
 
     async def judge(self, message: Message, peer: str) -> Conclusion:
         """Judge a message. Args: `peer` is the MTA's IP address, "" on a unix socket."""
@@ -52,7 +55,12 @@ class MilterHandler:
         if isinstance(content, Reply):
             self.refused("data", content)
             return Conclusion(content)
-        return await self._passed(self._transaction(message, content, peer))
+        named = self.peers.peer_of(_seen(message), content)
+        if isinstance(named, Reply):
+            event("peer refused", {"client": message.client.address, "reply": str(named)})
+            self.refused("data", named)
+            return Conclusion(named)
+        return await self._passed(replace(self._transaction(message, content, peer), peer=named))
 
     async def _passed(self, transaction: Transaction) -> Conclusion:
         passed: list[tuple[bytes, bool]] = []
@@ -100,6 +108,12 @@ class MilterHandler:
         """Return the Received field that the MTA would add; a message released later begins with it."""
         hostname = message.mta or self.settings.hostname
         return received_field(transaction, hostname, datetime.now(UTC), message.queue_id)
+
+
+def _seen(message: Message) -> Connection:
+    """Return what the MTA says of its client's connection: not which names are on the certificate (docs/peers.md)."""
+    address = message.client.address
+    return Connection(address, address, "S" in message.client.protocol.removeprefix("ESMTP"))
 
 
 def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:

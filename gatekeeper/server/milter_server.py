@@ -16,6 +16,7 @@ from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
 from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
 from gatekeeper.ops.log import event
+from gatekeeper.policy.peers import PeerChecks
 from gatekeeper.server.connections import Connections, OnRefused, peer_of, uncounted
 from gatekeeper.server.milter_handler import MilterHandler
 from gatekeeper.server.ports import ListenerPipeline
@@ -37,7 +38,7 @@ class MilterListener:
 
     Args: `pipeline` decides; `obstacle` returns the reply while no mail can be taken, such as 452 4.3.1; `contents` is
     the memory for large messages, shared with other listeners; `refused` is called with what is refused before any rule
-    is asked.
+    is asked; `peers` tell whether mail is theirs.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class MilterListener:
         obstacle: Callable[[], Reply | None],
         contents: ContentSpool | None = None,
         refused: OnRefused = uncounted,
+        peers: PeerChecks | None = None,
     ) -> None:
         self._settings = settings
         self.connections = Connections(settings, settings.max_connections, refused)  # an MTA has one for each client
-        self.handler = MilterHandler(settings, pipeline, obstacle, refused)
+        self.handler = MilterHandler(settings, pipeline, obstacle, refused, peers or PeerChecks())
         self._contents = contents or ContentSpool(settings.memory_for_content)
         self._acceptor: Acceptor | None = None
 

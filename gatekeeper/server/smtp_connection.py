@@ -261,7 +261,16 @@ class SmtpConnection(SMTP):
         return self._await(self._server.offers()) if known is None else known
 
     def _start_tls(self, wants: wanted.StartTls) -> object:
-        return self._await(super().smtp_STARTTLS(""))
+        return self._await(self._encrypt())
+
+    async def _encrypt(self) -> tuple[str, ...]:
+        """Encrypt the connection; return the dNSNames of the client's certificate, where it has shown one."""
+        assert self._server.tls is not None
+        self.tls_context = self._server.tls.context()
+        await super().smtp_STARTTLS("")
+        encrypted = self.session.ssl if self.session is not None else None
+        shown = (encrypted or {}).get("peercert") or {}  # of a certificate that was verified
+        return tuple(name for kind, name in shown.get("subjectAltName", ()) if kind == "DNS")
 
     def _ask(self, wants: wanted.Ask) -> object:
         if self._relayed is None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 from collections.abc import Sequence
 from functools import partial
 
-from gatekeeper.server.certificates import server_context
+from gatekeeper.server.certificates import listener_tls
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.smtp_connection import SmtpConnection, shared_attributes
 from gatekeeper.server.smtp_server import MailAcceptance, SmtpServer
@@ -38,7 +37,7 @@ class SmtpListener:
         shared = contents or ContentSpool(settings.memory_for_content)
         self._server = SmtpServer(settings, next_hop, pipeline, acceptance, shared)
         self._acceptor: Acceptor | None = None
-        self._tls = _tls_context(settings)
+        self._server.tls = listener_tls(settings)
 
     @property
     def port(self) -> int:
@@ -58,7 +57,7 @@ class SmtpListener:
         """
         logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs a line for each command
         self._server.shared = shared_attributes(
-            hostname=self._settings.hostname, timeout=self._settings.command_timeout, tls_context=self._tls
+            hostname=self._settings.hostname, timeout=self._settings.command_timeout
         )
         self._acceptor = Acceptor(sockets or open_sockets(self._settings.listen), partial(SmtpConnection, self._server))
 
@@ -75,9 +74,3 @@ class SmtpListener:
         cut = await self._server.drain(grace)
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)
-
-
-def _tls_context(settings: Listening) -> ssl.SSLContext | None:
-    if not settings.tls_cert:
-        return None
-    return server_context(settings.tls_cert, settings.tls_key, "--tls-cert and --tls-key")

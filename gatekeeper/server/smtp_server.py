@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from typing import Any, Protocol, cast
 
 from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.lib.renewed_tls import RenewedTls
 from gatekeeper.message.hide_recipients import hide_recipients
-from gatekeeper.model import Transaction
+from gatekeeper.model import Client, Transaction
 from gatekeeper.ops.log import Address, event
+from gatekeeper.policy.peers import Connection, PeerChecks
 from gatekeeper.server.connections import Connections, ListenerConnection, OnRefused, membership_test, uncounted
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
 from gatekeeper.server.spool import ContentSpool
 from gatekeeper.settings import TRUST, Listening
 from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.parameters import XCLIENT, XFORWARD
 from gatekeeper.smtp.replies import Reply
 from gatekeeper.smtp.session_replies import RECIPIENT_OK
@@ -46,7 +50,7 @@ class MailAcceptance:
     reply to MAIL while no mail can be taken, such as 452 4.3.1 with a full disk; `is_ours` tells of a recipient's
     address that the gate itself answers, so that no next hop is asked about it; `has_own` tells whether there are such
     addresses at all; `is_unknown` tells of an inside address that does not exist, which is refused with --rcpt trust;
-    `on_refused` is called with what is refused before rules are asked.
+    `on_refused` is called with what is refused before rules are asked; `peers` tell whether mail is theirs.
     """
 
     sender_allowed: Callable[[str], bool]
@@ -55,6 +59,7 @@ class MailAcceptance:
     has_own: Callable[[], bool] = lambda: True
     is_unknown: Callable[[str], bool] = lambda address: False
     on_refused: OnRefused = uncounted
+    peers: PeerChecks = field(default_factory=PeerChecks)
 
 
 class SmtpServer(Connections):
@@ -74,8 +79,10 @@ class SmtpServer(Connections):
         self.max_commands, self.max_recipients = settings.max_commands, settings.max_recipients
         self._sender_allowed, self.obstacle = acceptance.sender_allowed, acceptance.obstacle
         self._is_ours, self._has_own, self._is_unknown = acceptance.is_ours, acceptance.has_own, acceptance.is_unknown
+        self._peers = acceptance.peers
         self.trusts = settings.rcpt == TRUST
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
+        self.tls: RenewedTls | None = None  # what STARTTLS encrypts with; set before the start
         self.shared: Mapping[str, Any] = {}  # attributes that every connection begins with; set at the start
         self.may_xforward, self.may_xclient = membership_test(settings.xforward), membership_test(settings.xclient)
         self.is_authenticated = membership_test(settings.authenticated)
@@ -113,6 +120,24 @@ class SmtpServer(Connections):
         if not allowed:
             event("sender refused", {"client": peer, "from": Address(sender)})
         return allowed
+
+    def peer_obstacle(self, identity: ClientIdentity) -> Reply | None:
+        """Return the reply to MAIL where TLS is missing, or the connection is no peer's; a refusal is logged."""
+        if self.settings.require_tls and not identity.encrypted:
+            return policy_replies.tls_first()
+        connection = _seen(identity, identity.client())
+        refused = self._peers.obstacle(connection)
+        if refused:
+            _tell_refused(connection, refused)
+        return refused
+
+    def peer_of(self, identity: ClientIdentity, client: Client, content: bytes) -> str | Reply:
+        """Return the name of the peer that a message is of, or the reply that refuses it; a refusal is logged."""
+        connection = _seen(identity, client)
+        answer = self._peers.peer_of(connection, content)
+        if isinstance(answer, Reply):
+            _tell_refused(connection, answer)
+        return answer
 
     def answers_any(self, addresses: Sequence[str]) -> bool:
         """Return True where `answer_to` has an answer to one of these recipients."""
@@ -198,6 +223,16 @@ class SmtpServer(Connections):
     def _smaller(self, theirs: str) -> int:
         limit = int(theirs) if theirs.isdigit() else 0  # 0 or nothing: no fixed limit (RFC 1870 4)
         return min(limit, self.settings.max_size) if limit else self.settings.max_size
+
+
+def _seen(identity: ClientIdentity, client: Client) -> Connection:
+    return Connection(identity.address, client.address, identity.encrypted, identity.certificate)
+
+
+def _tell_refused(connection: Connection, refused: Reply) -> None:
+    names = ",".join(connection.names)
+    about = {"client": connection.client} | ({"certificate": names} if names else {})
+    event("peer refused", about | {"reply": str(refused)})
 
 
 def _hello(hostname: str, offered: Mapping[str, str], starttls: bool, xforward: bool, xclient: bool) -> Reply:

@@ -36,7 +36,7 @@ class ProcessContext:
         Args: `connections` to the database at once, at most; `name` is the process's.
         """
         self.settings, self.counts = settings, counts
-        self.active_policy = ActivePolicy(settings.judging.rules)
+        self.active_policy = ActivePolicy(settings.judging.rules, peers=settings.judging.peers)
         counts.begin(_VOCABULARY)
         self.expect_counts()
         self.store = make_store(settings.storing, connections)

@@ -16,6 +16,8 @@ from gatekeeper.ops.tracing import Tracing, make_tracing
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.pipeline.transaction_report import Reporter
 from gatekeeper.policy.acceptance import is_sender_allowed
+from gatekeeper.policy.peer_settings import peer_warnings
+from gatekeeper.policy.peers import PeerChecks
 from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.smtp_server import MailAcceptance
@@ -60,11 +62,13 @@ class Front:
         """Open nothing yet; raises SettingsError."""
         self._base = base
         self._tracing: Tracing | None = None
+        self._warned: frozenset[str] = frozenset()  # of peers; each warning once, as long as it lasts
         report = Reporter(base.counts, base.auditor, contents=base.contents).report
         judging, store = base.settings.judging, base.store
         self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
         listening = base.settings.listening
         contents = ContentSpool(listening.memory_for_content, base.counts.content)
+        peers = PeerChecks(lambda: base.active_policy.current)
         acceptance = MailAcceptance(
             self._sender_allowed,
             self._obstacle,
@@ -72,14 +76,16 @@ class Front:
             self._has_preflight,
             base.active_policy.is_unknown,
             partial(self._refused, "smtp"),
+            peers,
         )
         self.listener = SmtpListener(listening, base.next_hop, self.pipeline, acceptance, contents)
         self.milter = MilterListener(
-            listening, self.pipeline, self._obstacle, contents, partial(self._refused, "milter")
+            listening, self.pipeline, self._obstacle, contents, partial(self._refused, "milter"), peers
         )
 
     async def start(self, doors: ListenerSockets) -> None:
         """Accept connections on the sockets, which belong to the front from here on."""
+        self.warn_of_peers()
         self._tracing = make_tracing()
         if self._tracing:
             self.pipeline.report = Reporter(
@@ -96,6 +102,14 @@ class Front:
             log.warning("%d messages were cut off; their clients keep them", cut_off)
         if self._tracing:
             await asyncio.to_thread(self._tracing.close)
+
+    def warn_of_peers(self) -> None:
+        """Log what of the settings does not go with the peers in force."""
+        found = list(peer_warnings(self._base.active_policy.current.peers, self._base.settings.listening))
+        for text in found:
+            if text not in self._warned:
+                log.warning("peers: %s", text)
+        self._warned = frozenset(found)
 
     def _sender_allowed(self, mail_from: str) -> bool:
         domains = self._base.settings.listening.sender_domains

@@ -128,6 +128,8 @@ class Gate:
             self.base.counts.reload(went_well)
         if went_well:
             self.base.expect_counts()
+            if self.front:
+                self.front.warn_of_peers()
         if went_well and self.database_keeper.is_open:
             self._recording = asyncio.create_task(self._tell_ruleset())
         self._on_rules(self.ruleset, self.reloader.problem)

@@ -29,6 +29,7 @@ class RulesOnDisk:
     path: str
     digest: str = ""  # "" where they cannot be used
     error: str = ""
+    peers: str = ""  # the file of --peers, and who is in it; "" without one
     without_directory: bool = False  # no source: a list that the gate does not know counts as one person
 
 
@@ -111,12 +112,14 @@ def find_status(store: Store, settings: Settings) -> Status:
 
 
 def _rules_on_disk(settings: Settings) -> RulesOnDisk:
-    path = settings.judging.rules
+    path, peers = settings.judging.rules, settings.judging.peers
     try:
-        ruleset = read_policy(path).ruleset
+        policy = read_policy(path, peers=peers)
     except PolicyError as error:
         return RulesOnDisk(str(path), error=str(error))
-    return RulesOnDisk(str(path), ruleset.digest, without_directory=not ruleset.directory)
+    named = ", ".join(peer.name for peer in policy.peers.peers)
+    said = f"{peers}: {named}" if peers else ""
+    return RulesOnDisk(str(path), policy.ruleset.digest, peers=said, without_directory=not policy.ruleset.directory)
 
 
 async def _answers(settings: Settings) -> bool:

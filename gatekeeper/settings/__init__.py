@@ -106,6 +106,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("xforward", LOOPBACK, read_networks, "networks that may tell by XFORWARD whom they relay for"),
     Setting("tls-cert", "", read_path, "certificate chain for STARTTLS, a PEM file"),
     Setting("tls-key", "", read_path, "private key of the certificate, a PEM file"),
+    Setting(
+        "client-cert-ca", "", read_path, "CAs, a PEM file, by which clients' certificates are verified; none asked"
+    ),
+    Setting("require-tls", "no", read_flag, "yes: take no mail by SMTP without STARTTLS (RFC 3207)"),
     Setting("hostname", "", read_text, "name in greetings and trace headers; the machine's own where empty"),
     Setting("rcpt", "ask", one_of("ask", TRUST), "ask the next hop at each RCPT, or trust that it takes all of them"),
     Setting("max-recipients", "10000", read_count, "recipients of a transaction"),
@@ -126,6 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keep-limit-each", "2GB", read_size, "octets that are kept of one sender until decided; 0 for no limit"),
     Setting("lease", "20s", read_time, "how long the work of a process that died waits before another takes it over"),
     Setting("rules", "rules.yaml", Path, "the ruleset"),
+    Setting("peers", "", read_path, "who may hand over mail, and what tells that it is they (docs/peers.md)"),
     Setting("ops", "127.0.0.1:9125", read_optional_endpoint, "/metrics, /livez and /readyz; off for none"),
     Setting("console", "127.0.0.1:8025", read_optional_endpoint, "where the web console listens; off for none"),
     Setting("console-memory", "1GB", read_size, "what the console's process may take; 0 for no limit"),
@@ -218,6 +223,8 @@ class Listening:
     xforward: tuple[Network, ...]
     tls_cert: Path | None
     tls_key: Path | None
+    client_cert_ca: Path | None
+    require_tls: bool
     rcpt: str
     max_recipients: int
     max_size: int
@@ -265,6 +272,7 @@ class Judging:
     outage_allowance: int
     public_url: str
     hostname: str
+    peers: Path | None = None
 
 
 @immutable
@@ -300,6 +308,9 @@ class Settings:
         values["hostname"] = values["hostname"] or _own_name()
         if bool(values["tls_cert"]) != bool(values["tls_key"]):
             raise SettingsError("--tls-cert and --tls-key go together: expected both or neither")
+        for name in ("client_cert_ca", "require_tls"):
+            if values[name] and not values["tls_cert"]:
+                raise SettingsError(f"--{name.replace('_', '-')}: expected --tls-cert and --tls-key too, for STARTTLS")
         if bool(values["console_tls_cert"]) != bool(values["console_tls_key"]):
             raise SettingsError("--console-tls-cert and --console-tls-key go together: expected both or neither")
         sections = {name: _section(kind, values) for name, kind in _SECTIONS.items()}

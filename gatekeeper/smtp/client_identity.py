@@ -17,6 +17,7 @@ class ClientIdentity:
     address: str
     port: int
     encrypted: bool = False
+    certificate: tuple[str, ...] = ()  # dNSNames of the one that the peer has shown, where it was verified
     helo: str = ""
     extended: bool = False  # the client said EHLO
     login: str | None = None  # by XCLIENT

@@ -105,8 +105,13 @@ class MailTransaction:
             return next(iter(self.put_off.values()), None)
         return refusals[0][1] if refusals else NO_VALID
 
-    def with_content(self, content: bytes, identity: ClientIdentity, authenticated: bool) -> Transaction:
-        """Return the whole transaction. Args: `authenticated` is True for a client in the --authenticated networks."""
+    def with_content(
+        self, content: bytes, identity: ClientIdentity, authenticated: bool, peer: str = ""
+    ) -> Transaction:
+        """Return the whole transaction.
+
+        Args: `authenticated` is True for a client in the --authenticated networks; `peer` is whose mail it is.
+        """
         parameters = self.argument.parameters
         if parameters:
             parameters = tuple(each for each in parameters if not each.startswith("SIZE="))
@@ -120,6 +125,7 @@ class MailTransaction:
             login=identity.login,
             authenticated=bool(identity.login) or authenticated,
             upstream=identity.upstream,
+            peer=peer,
             refused=tuple(self.refused),
         )
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from gatekeeper.model import Reason
 from gatekeeper.smtp.data import Fault
-from gatekeeper.smtp.replies import Reply, cut, octets_left, plain, reply
+from gatekeeper.smtp.refusals import PEER, TLS
+from gatekeeper.smtp.replies import Reply, because, cut, octets_left, plain, reply
 
 _LINK_OCTETS = 200
 _CONTACT_OCTETS = 120
@@ -91,6 +92,16 @@ def preflight_of_nobody() -> Reply:
 def too_many_hops() -> Reply:
     """Return 554 for a message with so many Received fields that it must be in a loop (RFC 5321 6.3)."""
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")
+
+
+def tls_first() -> Reply:
+    """Return 530 for MAIL without TLS where TLS is demanded (RFC 3207 4)."""
+    return because(TLS, reply(530, "Must issue a STARTTLS command first", "5.7.0"))
+
+
+def not_of_peer(why: str, contact: str) -> Reply:
+    """Return 550 for mail that is not that of the peer whose networks it comes from. Args: `why` is a clause."""
+    return because(PEER, reply(550, f"Not taken: {why}.", "5.7.1", _help(contact, ())))
 
 
 def unknown_recipient() -> Reply:

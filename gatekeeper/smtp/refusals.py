@@ -6,6 +6,7 @@ from gatekeeper.smtp.replies import Reply
 
 STAGES = ("connect", "command", "mail", "rcpt", "data")
 _OTHER = "other"
+PEER, TLS = "peer", "tls"  # of replies whose status code others share
 _REASONS = {  # by enhanced status code (RFC 3463)
     **dict.fromkeys(("5.7.0", "5.7.1"), "not-allowed"),
     **dict.fromkeys(("5.1.3", "5.1.7", "5.6.7"), "address"),
@@ -20,9 +21,9 @@ _REASONS = {  # by enhanced status code (RFC 3463)
     "4.7.0": "limit",
     "4.3.0": "fault",
 }
-REASONS = (*dict.fromkeys(_REASONS.values()), _OTHER)
+REASONS = (*dict.fromkeys(_REASONS.values()), PEER, TLS, _OTHER)
 
 
 def reason_of(reply: Reply) -> str:
     """Return the word for a reply that refuses something."""
-    return _REASONS.get(reply.enhanced or "", _OTHER)
+    return reply.reason or _REASONS.get(reply.enhanced or "", _OTHER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import field
+from dataclasses import field, replace
 from functools import lru_cache
 
 from gatekeeper.lib.immutable import immutable
@@ -32,6 +32,9 @@ class Reply:
 
     code: int
     lines: tuple[str, ...] = ("",)
+    reason: str = field(
+        default="", repr=False, compare=False
+    )  # a word of refusals.py; "" where the status code says it
     _wire: bytes = field(default=b"", init=False, repr=False, compare=False)  # the encoded reply; cached
 
     @property
@@ -95,6 +98,11 @@ def reply(code: int, text: str, enhanced: str | None = None, suffix: str = "") -
     if tail and suffix[:1].isspace():
         tail = cut(" " + tail, _TEXT_OCTETS - len(start))
     return Reply(code, (start + cut(plain(text), _TEXT_OCTETS - len(start) - len(tail)) + tail,))
+
+
+def because(reason: str, given: Reply) -> Reply:
+    """Return a reply that is counted under this word of refusals.py, whatever its status code."""
+    return replace(given, reason=reason)
 
 
 def octets_left(start: str, suffix: str) -> int:

@@ -181,8 +181,8 @@ class Session:
         else:
             yield from self._abandon()
             self._offer({})
-            yield START_TLS
-            self._identity = ClientIdentity(identity.address, identity.port, encrypted=True)
+            names = yield START_TLS
+            self._identity = ClientIdentity(identity.address, identity.port, encrypted=True, certificate=names)
 
     def _has_more(self) -> bool:
         """Return True where the client has sent something behind the command that is run."""
@@ -237,7 +237,9 @@ class Session:
     def _mail_refusal(self) -> Reply | None:
         if not self._identity.helo:
             return replies.SAY_HELLO
-        return replies.NESTED if self._mail else self._listener.obstacle()
+        if self._mail:
+            return replies.NESTED
+        return self._listener.peer_obstacle(self._identity) or self._listener.obstacle()
 
     def _sender_refusal(self, sender: str) -> Reply | None:
         if not sender or self._listener.sender_allowed(sender, self._identity.address):
@@ -376,7 +378,11 @@ class Session:
             return (yield from self._refuse_message(refused, is_last=content is Fault.LINE_ENDS))
         if is_looping(content):
             return (yield from self._refuse_message(policy_replies.too_many_hops()))
-        transaction = mail.with_content(content, self._identity, self._listener.is_authenticated(mail.client.address))
+        peer = self._listener.peer_of(self._identity, mail.client, content)
+        if isinstance(peer, Reply):
+            return (yield from self._refuse_message(peer))
+        authenticated = self._listener.is_authenticated(mail.client.address)
+        transaction = mail.with_content(content, self._identity, authenticated, peer)
         self._mail, self._identity.forwarded = None, {}  # from here on it is not the client's to abandon
         self._end_message((yield Judge(transaction)))
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.parameters import MailArgument
 from gatekeeper.smtp.replies import Reply
 
@@ -23,7 +24,10 @@ class FindOffers:
 
 @immutable
 class StartTls:
-    """Answer STARTTLS, and encrypt the connection (RFC 3207). Resumed with None."""
+    """Answer STARTTLS, and encrypt the connection (RFC 3207).
+
+    Resumed with the dNSNames of the certificate that the client has shown; () without one that was verified.
+    """
 
 
 @immutable
@@ -95,6 +99,17 @@ class Listener(Protocol):
 
     def size_limit(self, offered: Mapping[str, str]) -> int:
         """Return the largest message, in octets, that is accepted from a client that was offered this."""
+        ...
+
+    def peer_obstacle(self, identity: ClientIdentity) -> Reply | None:
+        """Return the reply to MAIL where the connection is not that of a peer who sends from there."""
+        ...
+
+    def peer_of(self, identity: ClientIdentity, client: Client, content: bytes) -> str | Reply:
+        """Return the name of the peer that a message is of, "" where none is asked for; or the reply that refuses it.
+
+        Args: `client` is the one that the transaction is for.
+        """
         ...
 
     def obstacle(self) -> Reply | None:

@@ -96,6 +96,31 @@ async def test_what_cannot_be_read_leaves_what_is_in_force_and_is_told_once(path
     assert held.current is not good and tried == [False, True]
 
 
+@pytest.mark.parametrize("broken", ["peers: [", None])
+async def test_peers_are_read_anew_as_the_rules_are(path, broken, caplog):
+    tried, peers = [], path.parent / "peers.yaml"
+    peers.write_text("peers: {a: {networks: 192.0.2.1}}\n")
+    held = ActivePolicy(path, peers=peers)
+    reloading = Reloader(held, tried.append)
+    peers.write_text(broken) if broken else peers.unlink()
+    for _ in range(2):
+        await reloading.poll()
+    assert [peer.name for peer in held.current.peers.peers] == ["a"] and tried == [False]
+    assert caplog.text.count("peers.yaml") == 1 and "peers.yaml" in reloading.problem
+    peers.write_text("peers: {b: {networks: 192.0.2.1}}\n")
+    await reloading.poll()
+    assert [peer.name for peer in held.current.peers.peers] == ["b"] and tried == [False, True]
+    assert held.poll() is False
+
+
+def test_a_gate_does_not_start_on_peers_that_it_cannot_read(path):
+    with pytest.raises(PolicyError, match="--peers names the peers"):
+        ActivePolicy(path, peers=path.parent / "none.yaml")
+    (path.parent / "peers.yaml").write_text("peers: {a: {network: 192.0.2.1}}\n")
+    with pytest.raises(PolicyError, match=r"peers.yaml:1:13: unknown key 'network'"):
+        ActivePolicy(path, peers=path.parent / "peers.yaml")
+
+
 async def test_that_it_is_good_again_is_told_also_where_it_is_as_before(path, caplog):
     caplog.set_level("INFO")
     good, tried = path.read_text(), []

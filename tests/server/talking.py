@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from gatekeeper.delivery import NextHop
 from gatekeeper.model import Transaction
+from gatekeeper.policy.peers import PeerChecks
 from gatekeeper.server.smtp_listener import SmtpListener
 from gatekeeper.server.smtp_server import MailAcceptance
 from gatekeeper.settings import Settings, read_settings
@@ -121,13 +122,16 @@ async def open_door(
     obstacle: Callable[[], Reply | None] = lambda: None,
     is_ours: Callable[[str], bool] = lambda address: False,
     is_unknown: Callable[[str], bool] = lambda address: False,
+    peers: PeerChecks | None = None,
     **texts: str,
 ) -> AsyncIterator[Door]:
     """Args: `texts` are settings as they would be typed."""
     async with sink or Sink() as behind:
         settings = settings_with(behind, **texts)
         next_hop, passer = NextHop(settings.next_hop), pipeline or Passer()
-        acceptance = MailAcceptance(sender_allowed, obstacle, is_ours, is_unknown=is_unknown)
+        acceptance = MailAcceptance(
+            sender_allowed, obstacle, is_ours, is_unknown=is_unknown, peers=peers or PeerChecks()
+        )
         listener = SmtpListener(settings.listening, next_hop, passer, acceptance)
         await listener.start()
         door = Door(listener, behind, passer, next_hop)

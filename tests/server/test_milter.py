@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.model import Transaction
+from gatekeeper.policy.peers import PeerChecks
 from gatekeeper.server import milter_server as listener_module
 from gatekeeper.server.milter_server import SOCKET_MODE, MilterListener
 from gatekeeper.server.sockets import open_sockets
 from gatekeeper.settings import SettingsError, read_settings
 from gatekeeper.smtp.replies import Reply, reply
 from tests.peers.milter import POSTFIX_3_7, SENDMAIL_8_13, Answer, MilterClient, Offer
+from tests.server.peer_checks import checks
 from tests.server.talking import Passer, until
 
 SENDER = "clerk@doa.example.gov"
@@ -53,12 +55,15 @@ class Stand:
 
 @asynccontextmanager
 async def open_stand(
-    pipeline: Passer | None = None, obstacle: Callable[[], Reply | None] = lambda: None, **texts: str
+    pipeline: Passer | None = None,
+    obstacle: Callable[[], Reply | None] = lambda: None,
+    peers: PeerChecks | None = None,
+    **texts: str,
 ) -> AsyncIterator[Stand]:
     given = {"next_hop": "maildir:/nowhere", "milter": "127.0.0.1:0", "hostname": "gate.example.gov"}
     settings = read_settings(given | texts, {}).listening
     passer = pipeline or Passer()
-    listener = MilterListener(settings, passer, obstacle)
+    listener = MilterListener(settings, passer, obstacle, peers=peers)
     assert settings.milter
     await listener.start(open_sockets(settings.milter, SOCKET_MODE))
     try:
@@ -455,3 +460,28 @@ async def test_the_end_closes_the_idle_and_waits_for_messages() -> None:
 def test_a_milter_address_that_is_none(text: str) -> None:
     with pytest.raises(SettingsError, match=r"--milter: .*expected"):
         read_settings({"next_hop": "maildir:/nowhere", "milter": text}, {})
+
+
+# -- peers --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_that_is_not_the_peers_is_refused_by_milter_as_by_smtp() -> None:
+    peers = checks("peers: {tenant: {networks: 192.0.2.0/24, tls: true, require: {X-Tenant: '1'}}}\n")
+    async with open_stand(peers=peers) as stand:
+        macros = {"client_addr": "192.0.2.7", "tls_version": "TLSv1.3"}
+        assert (await stand.send(b"X-Tenant: 1\r\n" + CONTENT, **macros)).verdict == "accept"
+        assert stand.pipeline.seen[0].peer == "tenant"
+        for content, given, code in (
+            (CONTENT, macros, "550 5.7.1 Not taken: the field X-Tenant is missing"),
+            (b"X-Tenant: 1\r\n" + CONTENT, {"client_addr": "192.0.2.7"}, "530 5.7.0"),
+        ):
+            answer = await stand.send(content, **given)
+            assert answer.verdict.startswith(code)
+        assert len(stand.pipeline.seen) == 1
+
+
+async def test_what_a_certificate_names_cannot_be_seen_by_milter() -> None:
+    peers = checks("peers: {tenant: {networks: 192.0.2.0/24, certificate: mail.example.net}}\n")
+    async with open_stand(peers=peers) as stand:
+        answer = await stand.send(client_addr="192.0.2.7", tls_version="TLSv1.3", cert_subject="mail.example.net")
+        assert "none of yours was shown" in answer.verdict and stand.pipeline.seen == []

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.model import Recipient, Refusal, Transaction
+from gatekeeper.model import Client, Recipient, Refusal, Transaction
+from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.client_identity import ClientIdentity
 from gatekeeper.smtp.data import ContentReader, Fault
 from gatekeeper.smtp.refusals import reason_of
@@ -52,6 +53,7 @@ class OneListener:
     full: Reply | None = None
     trusts: bool = False
     counted: list[tuple[str, str]] = field(default_factory=list)  # stage and reason of what was refused
+    named: str = ""  # what a certificate must name
 
     def hello(self, offered: Mapping[str, str], peer: str, *, starttls: bool) -> Reply:
         return Reply(250, (self.hostname, *offered, *(["STARTTLS"] if starttls else [])))
@@ -61,6 +63,14 @@ class OneListener:
 
     def obstacle(self) -> Reply | None:
         return self.full
+
+    def peer_obstacle(self, identity: ClientIdentity) -> Reply | None:
+        return None if not self.named or self.named in identity.certificate else policy_replies.tls_first()
+
+    def peer_of(self, identity: ClientIdentity, client: Client, content: bytes) -> str | Reply:
+        if b"X-Other:" in content:
+            return policy_replies.not_of_peer(f"{client.helo} is another", "")
+        return "tenant" if self.named else ""
 
     def sender_allowed(self, sender: str, peer: str) -> bool:
         return not sender.startswith("stranger")
@@ -492,7 +502,7 @@ def test_tls_begins_a_session_anew() -> None:
     script.gets([OK])
     assert script.gets(b"STARTTLS\r\n") == ABANDON
     assert script.gets(None) == START_TLS
-    assert script.gets(None) == READ
+    assert script.gets(()) == READ
     script.answers()
     script.gets(MAIL)
     script.gets(b"STARTTLS\r\n")
@@ -584,3 +594,48 @@ def test_stopped_between_messages_it_is_over() -> None:
     script.gets(TAKEN)
     script.session.stop()
     assert script.session.stopping
+
+
+# -- peers --------------------------------------------------------------------------------------------------------
+
+
+def test_who_does_not_show_what_a_peer_must_show_is_refused_at_mail() -> None:
+    listener = OneListener(named="mail.example.gov")
+    script = hello(listener)
+    assert script.gets(MAIL + b"RCPT TO:<b@b.c>\r\n") == READ
+    assert script.codes() == ["530 5.7.0", "503 5.5.1"]
+    script.gets(b"STARTTLS\r\n")
+    assert script.gets(("other.example.gov",)) == READ
+    script.gets(EHLO)
+    script.gets(OFFERS)
+    script.answers()
+    script.gets(MAIL)
+    assert script.codes() == ["530 5.7.0"]
+    assert listener.counted == [("mail", "tls"), ("mail", "tls")]
+
+
+def test_the_certificate_that_a_client_shows_is_known_to_the_end_of_the_connection() -> None:
+    script = hello(OneListener(named="mail.example.gov"))
+    script.gets(b"STARTTLS\r\n")
+    script.gets(("a.example.gov", "mail.example.gov"))
+    script.gets(EHLO)
+    script.gets(OFFERS)
+    for _ in range(2):
+        script.gets(MAIL + b"RCPT TO:<b@b.c>\r\nDATA\r\n")
+        script.gets([OK, OK])
+        judge = script.gets(b"x\r\n")
+        assert isinstance(judge, Judge) and judge.transaction.peer == "tenant"
+        script.gets(TAKEN)
+
+
+def test_a_message_that_is_not_the_peers_is_abandoned_and_the_connection_goes_on() -> None:
+    listener = OneListener()
+    script = hello(listener)
+    script.gets(MAIL + b"RCPT TO:<b@b.c>\r\nDATA\r\n")
+    script.gets([OK, OK])
+    script.answers()
+    assert script.gets(b"X-Other: 1\r\n\r\nx\r\n") == ABANDON
+    assert script.gets(None) == READ
+    assert script.answers() == ["550 5.7.1 Not taken: client.example.gov is another."]
+    assert listener.counted == [("data", "peer")]
+    assert isinstance(script.gets(MAIL), Ask)

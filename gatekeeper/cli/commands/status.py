@@ -16,7 +16,7 @@ from gatekeeper.policy.mode import ENFORCE, OBSERVE
 from gatekeeper.service.status import Status, find_status
 from gatekeeper.settings import Settings
 
-_USED = ("database", "database_timeout", "rules", "next_hop", "ops", "keep_limit", "mode")
+_USED = ("database", "database_timeout", "rules", "peers", "next_hop", "ops", "keep_limit", "mode")
 _ANSWERS = {True: "answers", False: "takes no connection", None: "not asked: --next-hop is not set here"}
 
 
@@ -56,6 +56,8 @@ def _rows(found: Status, settings: Settings) -> Iterator[tuple[object, ...]]:
         yield "process", f"{process.name}, rules {process.rules[:12]}, seen {utc_text(process.seen_at)}"
     yield "rules in force", health.rules[:12] or "none"
     yield "rules on disk", f"{rules.path}: {rules.digest[:12] or 'cannot be used'}"
+    if rules.peers:
+        yield "peers on disk", rules.peers
     for source in health.counts.sources:
         yield "directory", f"{source.name}: {source.state}, {max(0, source.entries):,} entries"
     oldest = health.counts.oldest_held
@@ -83,6 +85,7 @@ def _document(found: Status, settings: Settings) -> dict[str, Any]:
         ],
         "rules_in_force": health.rules,
         "rules_on_disk": {"path": found.rules.path, "digest": found.rules.digest, "error": found.rules.error},
+        "peers_on_disk": found.rules.peers,
         "directory": [
             {"source": each.name, "state": each.state, "entries": max(0, each.entries)}
             for each in health.counts.sources

@@ -13,15 +13,9 @@ from gatekeeper.rules.language.read_organisation import AGENCIES, DIRECTORY, LIS
 from gatekeeper.rules.language.read_records import RECORDS
 from gatekeeper.rules.language.read_rules import Defines, Rules
 from gatekeeper.rules.language.read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
-from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, TEXT, Zone
-from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Section, Value
+from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, TEXT, VERSION, Zone
+from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Section
 from gatekeeper.rules.language.yaml_nodes import Node
-
-
-def _version(text: str) -> int:
-    if text != "1":
-        raise ValueError(text)
-    return 1
 
 
 class _Enforced:
@@ -39,7 +33,6 @@ class _Enforced:
         return self.inner.schema()
 
 
-VERSION = Value("1, the version of this grammar", _version, {"enum": [1, "1"]})
 DOCUMENT = Section(
     "a rules file with version: 1 and rules",
     (

@@ -91,6 +91,12 @@ def _day(text: str) -> date:
     return date.fromisoformat(_match(_DAY)(text))
 
 
+def _version(text: str) -> int:
+    if text != "1":
+        raise ValueError(text)
+    return 1
+
+
 def _path(text: str) -> Path:
     if "\0" in text or len(text) > 4096:
         raise ValueError(text)
@@ -121,6 +127,7 @@ def word_of(*words: str) -> Value:
     return Value(expected, parse, {"enum": list(words)}, lambda text: of_word(text, words))
 
 
+VERSION = Value("1, the version of this grammar", _version, {"enum": [1, "1"]})
 TEXT = Value("a text", _folded_lines, TEXT_JSON)
 FOLDED_TEXT = Value("a text", lambda text: _folded_lines(text).casefold(), TEXT_JSON)
 WORD = Value("a word of letters, digits and . _ -, such as approval", _match(_WORD), TEXT_JSON)
