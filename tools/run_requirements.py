@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 _ROOT = Path(__file__).parents[1]
-_EXTRAS = ("postgres", "ldap", "console", "otel")
+_EXTRAS = ("postgres", "ldap", "cloud", "console", "otel")
 _BLOCK = re.compile(r"^([a-z0-9][\w.-]*)==.*\n(?: +--hash=.*\n)+", re.MULTILINE)
 _HEAD = "# What a running gate needs, of requirements.txt: made by tools/run_requirements.py.\n"
 

@@ -30,12 +30,13 @@ class Agency:
 class DirectorySpec:
     """One source of the directory."""
 
-    kind: str  # "csv", "aliases", "ldap" or "sql"
+    kind: str  # "csv", "aliases", "ldap", "sql", "entra" or "google"
     path: Path | None = None  # of csv and aliases; relative to the ruleset's folder
     complete: bool = False  # True where inside addresses unknown to the source are `unresolved`
     age: timedelta | None = None  # how old a copy may become while its source is down
-    options: Mapping[str, str] = field(default_factory=dict)  # of ldap and sql, `url` among them
-    refresh: timedelta | None = None  # how often ldap and sql are asked again
+    options: Mapping[str, str] = field(default_factory=dict)  # of servers, `url` among them
+    refresh: timedelta | None = None  # how often a server is asked again
+    agencies: Mapping[str, str] = field(default_factory=dict)  # value of the attribute `agency`, folded -> agency's id
 
 
 @immutable

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from gatekeeper.address import is_valid, normalise
@@ -42,7 +43,7 @@ class EntryTable:
     def read(self, path: Path, text: str) -> list[PlacedEntry]:
         """Read one file and return its entries, for `take`. Mistakes go to `errors` as `file:line: text`."""
         rows: list[PlacedEntry] = []
-        start, separator = _beginning(text)
+        start, separator = beginning(text, frozenset({"address"}))
         skipped = text.count("\n", 0, start)
         reader = csv.reader(io.StringIO(text[start:], newline=""), strict=True, delimiter=separator)
         try:
@@ -143,13 +144,16 @@ class EntryTable:
             self.errors.append(f"{place}: user {user} is in agency {agency} here, and in {stated} at {stated_at}")
 
 
-def _beginning(text: str) -> tuple[int, str]:
-    """Return where the first row begins, behind what Excel and PowerShell put before it, and the separator of cells."""
+def beginning(text: str, names: AbstractSet[str]) -> tuple[int, str]:
+    """Return where the first row begins, behind what Excel and PowerShell put before it, and the separator of cells.
+
+    Args: `names` are names of columns, in small letters, of which the first row has one.
+    """
     start = found.end() if (found := _TYPE_LINE.match(text)) else 0
     if found := _SEPARATOR_LINE.match(text, start):
         return found.end(), found[1]
     first = text[start:].partition("\n")[0]
-    return start, next((each for each in _SEPARATORS if "address" in _names(first, each)), ",")
+    return start, next((each for each in _SEPARATORS if not names.isdisjoint(_names(first, each))), ",")
 
 
 def _without_last(cells: list[str]) -> list[str]:

@@ -64,7 +64,7 @@ class Entries:
         """Take in an entry by its distinguished name."""
         values = {attribute.lower(): _texts(value) for attribute, value in attributes.items()}
         wanted = self.attributes
-        addresses = _addresses([each for attribute in wanted.address for each in values.get(attribute.lower(), ())])
+        addresses = smtp_addresses([each for attribute in wanted.address for each in values.get(attribute.lower(), ())])
         if members := values.get(wanted.members.lower()):
             self._groups[_same_name(name)] = _Group(addresses, members)
             return
@@ -120,7 +120,7 @@ def _texts(value: object) -> list[str]:
     return [str(each).strip() for each in values if each]
 
 
-def _addresses(values: Sequence[str]) -> list[str]:
+def smtp_addresses(values: Sequence[str]) -> list[str]:
     """Return the addresses of an entry, the primary one first."""
     ordered = sorted(values, key=lambda value: not value.startswith(_PRIMARY))
     found = dict.fromkeys(map(_without_kind, ordered))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import chain
@@ -11,13 +11,14 @@ from typing import TypeVar, cast
 
 from gatekeeper.address import normalise
 from gatekeeper.directory.lists import Consent
+from gatekeeper.directory.loaders.agency_values import with_agencies
 from gatekeeper.directory.loaders.alias_kinds import SortedAliases, sort_aliases
 from gatekeeper.directory.loaders.aliases import Alias, Aliases
 from gatekeeper.directory.loaders.csv_table import EntryTable, PlacedEntry
-from gatekeeper.directory.loaders.ldap import ask_ldap
 from gatekeeper.directory.loaders.own_addresses import own_literals
 from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES, REFRESH, ServerCopies, ServerCopy, SourceQuery
 from gatekeeper.directory.loaders.server_lists import read_lists, split_rows
+from gatekeeper.directory.loaders.servers import CLOUD, query_of, refresh_of, secret_file_of
 from gatekeeper.directory.loaders.sources import SourceHistory, SourceReading, SourceSize
 from gatekeeper.directory.loaders.sql import ask_sql
 from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, read_list
@@ -197,12 +198,16 @@ class _Files:
         elif copy.rows and "address" not in copy.rows[0]:
             raise DirectoryError([f"{name}: no column address: expected address, and any of user, agency, group"])
         else:
-            self._take_rows(name, source, copy)
+            self._take_rows(name, source, copy, spec)
 
-    def _take_rows(self, name: str, source: str, copy: ServerCopy) -> None:
+    def _take_rows(self, name: str, source: str, copy: ServerCopy, spec: DirectorySpec) -> None:
         """Take in the people and the lists of a server."""
         lists, people = split_rows(copy.rows)
+        unknown = list[str]()
+        if spec.agencies or spec.kind in CLOUD:
+            people, unknown = with_agencies(people, spec.agencies, self.domains)
         rows, problems = self.table.read_rows(name, people)
+        self.problems += [f"{name}: {note}" for note in unknown]
         aliases, more = read_lists(name, lists)
         size = _size(rows, aliases)
         content = self._of_directory(source, [(rows, aliases)], size, is_copy=bool(copy.problem))
@@ -216,14 +221,11 @@ class _Files:
 
     def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, ServerCopy | None]:
         """Return a server's name in messages, its name as a source, and its copy."""
-        options = spec.options
-        url, password = options["url"], self._secret(options.get("password_file"))
-        ask = partial(ask_ldap, url, _with_paths(options, self._ruleset.folder), password)
-        if spec.kind == "sql":
-            ask = partial(ask_sql, url, options["query"], password, self._ruleset.folder)
-        name = f"directory {spec.kind} {without_passwords(url)}"
-        key = f"{name} {sorted(options.items())}"
-        return name, self._source_name(url, key), self._copy(name, key, ask, spec.refresh, spec.age)
+        url, folder = spec.options["url"], self._ruleset.folder
+        ask = query_of(spec, self._secret(secret_file_of(spec)), folder, self._copies.closing)
+        name = f"directory {spec.kind} {without_passwords(url).removeprefix(f'{spec.kind}:')}"
+        key = f"{name} {sorted(spec.options.items())}"
+        return name, self._source_name(url, key), self._copy(name, key, ask, refresh_of(spec), spec.age)
 
     def _source_name(self, url: str, key: str) -> str:
         """Return a server's name as a source: its URL without the login; the second source of one URL is URL#2."""
@@ -237,10 +239,10 @@ class _Files:
         return name if number == 1 else f"{name}#{number}"
 
     def _copy(
-        self, name: str, key: str, ask: SourceQuery, refresh: timedelta | None, age: timedelta | None
+        self, name: str, key: str, ask: SourceQuery, refresh: timedelta, age: timedelta | None
     ) -> ServerCopy | None:
         """Return a server's current or last copy; None where the copy is too old to use."""
-        copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh or REFRESH)
+        copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh)
         expired = self._copies.expired(copy, age)
         self.reader.note(f"{key} {copy.digest} {expired} {copy.problem}")
         if copy.problem:
@@ -299,7 +301,7 @@ class _Files:
         ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
         name = f"consent sql {without_passwords(url)}"
         key = f"{name} {url} {source.query}"
-        return self._source_name(url, key), self._copy(name, key, ask, None, source.age)
+        return self._source_name(url, key), self._copy(name, key, ask, REFRESH, source.age)
 
     def _mail_domain(self, path: Path) -> str:
         """Return the domain that the mail host adds to bare names: the first inside domain that is no pattern."""
@@ -318,11 +320,6 @@ def _size(rows: Sequence[PlacedEntry], aliases: Sequence[Alias] = ()) -> SourceS
     users = {entry.user or entry.address for entry, _ in rows}
     listed = sum(max(1, len(alias.members)) for alias in aliases)
     return SourceSize(len(users) + listed, sum(len(entry.groups) for entry, _ in rows))
-
-
-def _with_paths(options: Mapping[str, str], folder: Path) -> Mapping[str, str]:
-    """Return the options of a server with the path of its authority's certificates as seen from here."""
-    return {**options, "ca": str(folder / options["ca"])} if "ca" in options else options
 
 
 def _exact(patterns: Iterable[str]) -> list[str]:

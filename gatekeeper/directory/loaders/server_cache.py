@@ -54,6 +54,7 @@ class ServerCopies:
     """The copies of all sources in one process."""
 
     clock: Callable[[], float] = time.monotonic
+    closing: threading.Event = field(default_factory=threading.Event)  # set where the process ends: asking ends too
     _copies: dict[str, ServerCopy] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

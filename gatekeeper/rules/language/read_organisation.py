@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, DURATION, FLAG, PATH, TEXT, WORD, word_of
+from gatekeeper.rules.language.scalars import (
+    ADDRESS,
+    AGENCY,
+    DAY,
+    DOMAIN,
+    DURATION,
+    FLAG,
+    FOLDED_TEXT,
+    PATH,
+    TEXT,
+    WORD,
+    word_of,
+)
 from gatekeeper.rules.language.value_types import Key, ListOf, MapOf, Reading, Reference, Section, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping
 from gatekeeper.rules.specs import ROLES, Agency, Delegation, DirectorySpec, ListSpec, Person
+
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 # -- agencies ----------------------------------------------------------------------------------------------------
 
@@ -36,22 +52,41 @@ SCOPE = Section(
     lambda values, node, reading: frozenset(values.get("except", ())),
 )
 
-_DIRECTORY_KINDS = ("csv", "aliases", "ldap", "sql")
-_LDAP_OPTIONS = ("base", "filter", "address", "user", "agency", "group", "members", "bind", "password_file", "ca")
-_SQL_OPTIONS = ("query", "password_file")
-_NEEDED = {"ldap": "base", "sql": "query"}
+_PEOPLE_OPTIONS = ("user", "agency", "group", "ca")
+_SERVER_OPTIONS = {  # kind of server -> the options that it may have
+    "ldap": ("base", "filter", "address", *_PEOPLE_OPTIONS, "members", "bind", "password_file"),
+    "sql": ("query", "password_file"),
+    "entra": ("client", "secret_file", "certificate_file", "address", *_PEOPLE_OPTIONS, "groups", "server", "login"),
+    "google": ("subject", "key_file", *_PEOPLE_OPTIONS, "groups", "server"),
+}
+_DIRECTORY_KINDS = ("csv", "aliases", *_SERVER_OPTIONS)
+_NEEDED = {"ldap": ("base",), "sql": ("query",), "entra": ("client",), "google": ("subject", "key_file")}
+_CLOUD = ("entra", "google")
 _DIRECTORY_OPTIONS = {
     "base": "Of ldap: below which entry to look.",
     "filter": "Of ldap: which entries; those with an address where left out.",
-    "address": "Of ldap: the attribute with the addresses, or several with blanks between; mail where left out.",
-    "user": "Of ldap: the attribute by which two addresses are one person; the first address where left out.",
-    "agency": "Of ldap: the attribute with the id of the agency.",
-    "group": "Of ldap: the attribute with groups of senders.",
+    "address": "Of ldap and entra: the attribute with the addresses, or several with blanks between; mail where left "
+    "out, of entra proxyAddresses too.",
+    "user": "Of ldap, entra and google: the attribute by which two addresses are one person; the first address where "
+    "left out.",
+    "agency": "Of ldap, entra and google: the attribute with the agency, such as department or orgUnitPath.",
+    "group": "Of ldap, entra and google: the attribute with groups of senders.",
     "members": "Of ldap: the attribute with the members of a group; entries that have it are lists.",
-    "ca": "Of ldap: a file with the certificates of the server's authority; those of the system where left out.",
+    "groups": "Of entra and google: which groups are lists: all, where left out; none; or their addresses with blanks "
+    "between.",
+    "ca": "Of ldap, entra and google: a file with the certificates of the server's authority; those of the system "
+    "where left out.",
     "bind": "Of ldap: the entry to log in as; nobody where left out.",
     "query": "Of sql: what to ask; its columns are address, user, agency, group, members.",
     "password_file": "Of ldap and sql: a file with the password.",
+    "client": "Of entra: the application's id.",
+    "secret_file": "Of entra: a file with the application's secret.",
+    "certificate_file": "Of entra, in the place of a secret: a file with the application's certificate and key, PEM.",
+    "subject": "Of google: the administrator in whose name the service account reads.",
+    "key_file": "Of google: the key of the service account, JSON.",
+    "server": "Of entra and google: where to ask; https://graph.microsoft.com or https://admin.googleapis.com where "
+    "left out.",
+    "login": "Of entra: where tokens come from; https://login.microsoftonline.com where left out.",
 }
 
 
@@ -60,21 +95,43 @@ def _make_source(values: dict[str, Any], node: Mapping, reading: Reading) -> Any
     if len(kinds) != 1:
         return reading.error(node, f"expected exactly one of {', '.join(_DIRECTORY_KINDS)} here")
     (kind,) = kinds
-    place = values[kind]
+    if problem := _source_problem(kind, values):
+        return reading.error(node, problem)
     options = {name: values[name] for name in _DIRECTORY_OPTIONS if name in values}
-    allowed = {"ldap": _LDAP_OPTIONS, "sql": _SQL_OPTIONS}.get(kind, ())
-    times = [name for name in ("refresh",) if name in values and not allowed]
-    if others := [*(name for name in options if name not in allowed), *times]:
-        return reading.error(node, f"{' and '.join(others)} beside {kind}: expected {_listed(allowed)} only")
-    if kind in _NEEDED and _NEEDED[kind] not in options:
-        return reading.error(node, f"{kind} without {_NEEDED[kind]}: expected it beside {kind}")
-    path = None if allowed else place
-    options |= {"url": place} if allowed else {}
-    return DirectorySpec(kind, path, values.get("complete", False), values.get("age"), options, values.get("refresh"))
+    options |= {"enabled": "true"} if values.get("enabled") else {}
+    is_file = kind not in _SERVER_OPTIONS
+    return DirectorySpec(
+        kind,
+        values[kind] if is_file else None,
+        values.get("complete", False),
+        values.get("age"),
+        options if is_file else {**options, "url": f"{kind}:{values[kind]}" if kind in _CLOUD else values[kind]},
+        values.get("refresh"),
+        values.get("agencies", {}),
+    )
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(("complete", "age", *names, "refresh") if names else ("complete", "age"))
+def _source_problem(kind: str, values: dict[str, Any]) -> str:
+    """Return what is wrong with the keys of a source; "" where nothing is."""
+    allowed = _allowed(kind)
+    if others := [name for name in values if name not in (kind, *allowed)]:
+        return f"{' and '.join(others)} beside {kind}: expected {', '.join(allowed)} only"
+    if missing := [name for name in _NEEDED.get(kind, ()) if name not in values]:
+        return f"{kind} without {missing[0]}: expected it beside {kind}"
+    if kind == "entra" and ("secret_file" in values) == ("certificate_file" in values):
+        return "entra: expected exactly one of secret_file, certificate_file"
+    if kind in _CLOUD and not _TENANT.fullmatch(values[kind]):
+        return f"{kind}: expected a domain of the tenant, or its id"
+    if wrong := [name for name in ("server", "login") if name in values and not _HTTPS.fullmatch(values[name])]:
+        return f"{wrong[0]}: expected https:// and a host"
+    return ""
+
+
+def _allowed(kind: str) -> tuple[str, ...]:
+    if kind not in _SERVER_OPTIONS:
+        return ("complete", "age")
+    more = (*(("agencies",) if kind != "sql" else ()), *(("enabled",) if kind in _CLOUD else ()))
+    return ("complete", "age", *_SERVER_OPTIONS[kind], *more, "refresh")
 
 
 DIRECTORY = ListOf(
@@ -85,9 +142,17 @@ DIRECTORY = ListOf(
             Key("aliases", PATH, "A file in Postfix alias syntax."),
             Key("ldap", TEXT, "An LDAP server: ldaps://host, ldap+starttls://host or ldap://host."),
             Key("sql", TEXT, "A database: postgresql://user@host/name or sqlite:///FILE."),
+            Key("entra", TEXT, "Entra ID, by Microsoft Graph: the tenant's id, or one of its domains."),
+            Key("google", TEXT, "Google Workspace, by the Directory API: a domain of the account, or its customer id."),
             Key("complete", FLAG, "true: an inside address that it does not know is unresolved."),
             Key("age", DURATION, "How old a copy may grow while the source is down."),
-            Key("refresh", DURATION, "How often ldap and sql are asked again; 5m where left out."),
+            Key("refresh", DURATION, "How often a server is asked again; 5m where left out, of entra and google 1h."),
+            Key(
+                "agencies",
+                MapOf("values of the attribute agency with the ids that they are", FOLDED_TEXT, AGENCY),
+                "Of ldap, entra and google: which agency a value is, such as {Department of Administration: DOA}.",
+            ),
+            Key("enabled", FLAG, "Of entra and google; true: accounts that are switched off are left out."),
             *(Key(name, TEXT, doc) for name, doc in _DIRECTORY_OPTIONS.items()),
         ),
         _make_source,
