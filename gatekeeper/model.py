@@ -128,6 +128,7 @@ class Facts:
     unsubscribe: tuple[str, ...] = ()  # URIs of List-Unsubscribe (RFC 2369)
     one_click: bool = False  # List-Unsubscribe-Post: List-Unsubscribe=One-Click (RFC 8058)
     attachments: tuple[Attachment, ...] = ()
+    tnef: bool = False  # has a part in Exchange's own format (winmail.dat), whose files cannot be seen
     links: frozenset[str] = frozenset()  # hosts that the text links to, lower case, IDNA
     defects: tuple[str, ...] = ()  # closed vocabulary: message.DEFECTS
     automatic: bool = False  # a DSN, MDN or auto-reply, recognised by its structure

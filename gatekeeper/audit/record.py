@@ -42,7 +42,7 @@ NOT_AVAILABLE = -1  # no field has it for a value: counts and sizes are at least
 # that is known by name anyway.
 _OPEN = (
     *("users", "external", "people", "agencies", "unresolved", "recipients", "visible", "sender_agency"),
-    *("attachments", "attachment_size", "attachment_types", "size", "defects", "unsubscribe", "listener"),
+    *("attachments", "attachment_size", "attachment_types", "tnef", "size", "defects", "unsubscribe", "listener"),
     *("from_allowed", "designated", "suspended", "consented", "unlisted", "unconsented"),
 )
 Encoder = Callable[[Any], Any]

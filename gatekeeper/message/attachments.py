@@ -11,8 +11,8 @@ files:
 
 All of these are files where they have a name that is not usual for them.
 
-Encrypted and TNEF parts are files: the gate cannot see what they hold. A nested message is a file, and so are the files
-it holds.
+Encrypted parts are files: the gate cannot see what they hold. A nested message is a file, and so are the files it holds.
+A TNEF part is a file that is no attachment: it wraps a whole message of Exchange, of which it may have nothing but fonts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import NamedTuple
 from gatekeeper.message.defects import DefectCollector
 from gatekeeper.message.mime_tree import Part, Structure
 from gatekeeper.message.misplaced_headers import note_misplaced
-from gatekeeper.message.transfer_encoding import decoded_size, text_size
+from gatekeeper.message.transfer_encoding import decoded, decoded_size, text_size
 from gatekeeper.model import Attachment
 
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
@@ -61,6 +61,10 @@ _REPORT_PARTS = frozenset(
         "text/rfc822-headers",
     }
 )
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_TNEF_ENDINGS = frozenset({"", "dat"})
+_TNEF_SIGNATURE = b"\x78\x9f\x3e\x22"  # MS-OXTNEF 2.1.3.1
+_TNEF_START = 64  # octets that are decoded to look for it
 _LONGEST_ENDING = 255  # characters; no ending of a file name is longer
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -71,6 +75,7 @@ class FoundFile(NamedTuple):
     part: Part
     names: tuple[str, ...]
     size: int
+    is_tnef: bool = False  # a container of Exchange, winmail.dat
 
     @property
     def name(self) -> str:
@@ -88,8 +93,10 @@ def find_files(
 
 
 def as_attachments(files: Iterable[FoundFile]) -> Iterator[Attachment]:
-    """Yield each file; one that has two names with different endings once for each, the second time with size 0."""
+    """Yield each file but TNEF; one that has two names with different endings once for each, then with size 0."""
     for file in files:
+        if file.is_tnef:
+            continue
         yield Attachment(file.name, file.part.type, file.size)
         yield from (Attachment(name, file.part.type, 0) for name in file.names[1:])
 
@@ -109,7 +116,7 @@ def _files(
             continue
         size = _size(content, part, is_body, defects)
         if not is_body and _is_file(part, names, size, shown_ids):
-            yield FoundFile(part, names, size)
+            yield FoundFile(part, names, size, _is_tnef(content, part, names))
 
 
 def _size(content: bytes, part: Part, is_body: bool, defects: DefectCollector) -> int:
@@ -126,6 +133,14 @@ def _is_file(part: Part, names: tuple[str, ...], size: int, shown_ids: frozenset
     if part.is_message:
         return attached or bool(names) or part.within not in ("multipart/digest", "multipart/report")
     return attached or bool(names) or not (part.type in _SHOWN_TEXTS or part.is_multipart)
+
+
+def _is_tnef(content: bytes, part: Part, names: tuple[str, ...]) -> bool:
+    """Return True for a part that says it is TNEF, begins like it, and has no other file's name."""
+    if part.type not in _TNEF or not _end_in(names, _TNEF_ENDINGS):
+        return False
+    start = content[part.start : min(part.end, part.start + _TNEF_START)]
+    return decoded(start, part.encoding).startswith(_TNEF_SIGNATURE)
 
 
 def _is_machinery(part: Part, names: tuple[str, ...], size: int) -> bool:

@@ -84,6 +84,7 @@ def read_facts(content: bytes, limits: Limits = Limits()) -> Facts:  # noqa: B00
         unsubscribe=uris(header, "list-unsubscribe"),
         one_click=_joined(header, "list-unsubscribe-post").strip().lower() == "list-unsubscribe=one-click",
         attachments=attachments,
+        tnef=any(file.is_tnef for file in files),
         links=links.hosts,
         defects=defects.found,
         automatic=automatic,

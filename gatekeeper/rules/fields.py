@@ -291,6 +291,13 @@ _OF_THE_TRANSACTION = (
         lambda evidence: _clean_all(attachment.type for attachment in evidence.facts.attachments),
     ),
     Field(
+        "tnef",
+        Kind.FLAG,
+        "transaction",
+        "Whether a part is in Exchange's own format (winmail.dat). It is no attachment; files in it cannot be seen.",
+        lambda evidence: evidence.facts.tnef,
+    ),
+    Field(
         "links",
         Kind.NAMES,
         "transaction",

@@ -20,7 +20,7 @@ _OF_NAMES = ("from_allowed", "from_problem")
 _OF_CONTENT = frozenset(  # fields of what the sender can put right in the message
     (
         *("visible", "subject", "from", "from_allowed", "from_problem", "links", "size", "defects", "list_id"),
-        *("attachments", "attachment_size", "attachment_names", "attachment_types", "unsubscribe"),
+        *("attachments", "attachment_size", "attachment_names", "attachment_types", "tnef", "unsubscribe"),
     )
 )
 _NOTHING, _NOTHING_OF_MASS_MAIL = Verdict(), Verdict(mass=True)

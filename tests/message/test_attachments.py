@@ -31,7 +31,7 @@ FILES = [
     (["Content-Type: text/calendar; method=REQUEST"], []),
     (["Content-Type: text/html"], []),
     (["Content-Type: image/png"], [("", "image/png", 4)]),
-    (["Content-Type: application/ms-tnef; name=winmail.dat"], [("winmail.dat", "application/ms-tnef", 4)]),
+    (["Content-Type: application/ms-tnef; name=winmail.dat"], [("winmail.dat", "application/ms-tnef", 4)]),  # no TNEF
     (["Content-Type: application/pgp-signature"], [("", "application/pgp-signature", 4)]),
 ]
 
@@ -41,6 +41,33 @@ def test_a_part_of_a_multipart(header, expected):
     content = part(*header)
     assert files(content) == expected
     assert set(read_facts(content).defects) <= {"malformed-parameter"}
+
+
+TNEF = base64.b64encode(b"\x78\x9f\x3e\x22" + bytes(200)).decode()
+CONTAINERS = [
+    (["Content-Type: application/ms-tnef; name=winmail.dat"], TNEF, True),
+    (["Content-Type: application/ms-tnef", "Content-Disposition: attachment; filename=winmail.dat"], TNEF, True),
+    (["Content-Type: application/vnd.ms-tnef"], TNEF, True),
+    (["Content-Type: application/octet-stream; name=winmail.dat"], TNEF, False),  # who opens it sees a file
+    (["Content-Type: application/ms-tnef; name=pay.xlsx"], TNEF, False),
+    (["Content-Type: application/ms-tnef; name=winmail.dat"], base64.b64encode(b"%PDF-1.7 not TNEF").decode(), False),
+    (["Content-Type: application/ms-tnef; name=winmail.dat"], "", False),
+]
+
+
+@pytest.mark.parametrize(("header", "body", "is_container"), CONTAINERS)
+def test_a_message_of_exchange_is_a_container_and_no_attachment(header, body, is_container):
+    facts = read_facts(part(*header, "Content-Transfer-Encoding: base64", body=body))
+    assert (facts.tnef, len(facts.attachments)) == (is_container, 0 if is_container else 1)
+
+
+def test_files_beside_a_container_are_attachments():
+    content = mixed(
+        "--b", "", "text",
+        "--b", "Content-Type: application/ms-tnef", "Content-Transfer-Encoding: base64", "", TNEF,
+        "--b", "Content-Type: application/pdf; name=a.pdf", "", "data", "--b--",
+    )  # fmt: skip
+    assert read_facts(content).tnef and files(content) == [("a.pdf", "application/pdf", 4)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 56, 57, 58, 1000, 300_000])

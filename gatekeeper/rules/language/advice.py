@@ -117,6 +117,23 @@ def of_domain(text: str) -> str:
     return ""
 
 
+# Below these every customer of a mail service has a name.
+SHARED_DOMAINS = frozenset(
+    {
+        *("onmicrosoft.com", "mail.onmicrosoft.com", "onmicrosoft.us", "onmicrosoft.de", "partner.onmschina.cn"),
+        "test-google-a.com",
+    }
+)
+
+
+def of_own_domain(text: str) -> str:
+    """Advise on a domain that is not one of the organisation's alone."""
+    bare = text.strip().lower().rstrip(".").removeprefix("*.")
+    if bare in SHARED_DOMAINS:
+        return f"everybody's names are there: write yours, such as example.{bare}"
+    return of_domain(text)
+
+
 def of_word(text: str, words: Collection[str]) -> str:
     """Advise on a word that is none of these."""
     near = nearest(text, words)

@@ -13,8 +13,7 @@ from gatekeeper.rules.language.read_organisation import AGENCIES, DIRECTORY, LIS
 from gatekeeper.rules.language.read_records import RECORDS
 from gatekeeper.rules.language.read_rules import Defines, Rules
 from gatekeeper.rules.language.read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
-from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, TEXT, VERSION, Zone
-from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Section
+from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, OWN_DOMAIN, TEXT, VERSION, Zone
 from gatekeeper.rules.language.yaml_nodes import Node
 
 
@@ -43,7 +42,7 @@ DOCUMENT = Section(
         Key("contact", TEXT, "Whom a sender can ask; told in every refusal."),
         Key("timezone", Zone(), "The time zone of days in this file."),
         Key("agencies", AGENCIES, "The parts of the organisation."),
-        Key("domains", ListOf(DOMAIN), "Further domains inside the organisation, of no agency."),
+        Key("domains", ListOf(OWN_DOMAIN), "Further domains inside the organisation, of no agency."),
         Key("outside", ListOf(DOMAIN), "Domains below yours that are somebody else's."),
         Key("scope", SCOPE, "Whose senders these rules do not cover."),
         Key("directory", DIRECTORY, "Files that say which addresses are whose."),

@@ -11,7 +11,16 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gatekeeper.address import is_valid, is_valid_domain, normalise, normalise_domain
-from gatekeeper.rules.language.advice import did_you_mean, of_day, of_domain, of_number, of_share, of_word
+from gatekeeper.rules.language.advice import (
+    SHARED_DOMAINS,
+    did_you_mean,
+    of_day,
+    of_domain,
+    of_number,
+    of_own_domain,
+    of_share,
+    of_word,
+)
 from gatekeeper.rules.language.units import parse_duration, parse_share, parse_size, parse_span
 from gatekeeper.rules.language.value_types import (
     INVALID,
@@ -87,6 +96,14 @@ def _domain(text: str) -> str:
     return below + normalise_domain(bare)
 
 
+def _own_domain(text: str) -> str:
+    """Read a domain or pattern that can be one organisation's."""
+    domain = _domain(text)
+    if domain.removeprefix("*.") in SHARED_DOMAINS:
+        raise ValueError(text)
+    return domain
+
+
 def _day(text: str) -> date:
     return date.fromisoformat(_match(_DAY)(text))
 
@@ -139,6 +156,12 @@ SWITCH = Value("on or off", _switch, {"enum": ["on", "off", True, False]})  # an
 ADDRESS = Value("an address, such as cio@example.gov", _address, _STRING_JSON)
 DOMAIN = Value(
     'a domain, such as doa.example.gov, or "*.doa.example.gov" for all below it', _domain, _STRING_JSON, of_domain
+)
+OWN_DOMAIN = Value(
+    'a domain of yours, such as doa.example.gov, or "*.doa.example.gov" for all below it',
+    _own_domain,
+    _STRING_JSON,
+    of_own_domain,
 )
 DAY = Value("a day, such as 2026-12-31", _day, _STRING_JSON, of_day)
 DURATION = Value("a length of time, such as 20s, 5m, 24h or 7d", parse_duration, _STRING_JSON)

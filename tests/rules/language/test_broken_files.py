@@ -74,6 +74,8 @@ BROKEN = [
     (top("title:"), 4, 7, "nothing stands here: expected a text"),
     (top("title: [a, b]"), 4, 8, "a list here: expected a text"),
     (top("domains: [not a domain]"), 4, 11, "expected a domain"),
+    (top('domains: ["*.OnMicrosoft.com"]'), 4, 11, "everybody's names are there: write yours"),
+    (top("domains: [onmicrosoft.us]"), 4, 11, "such as example.onmicrosoft.us"),
     (top("scope: {except: [DOB]}"), 4, 18, "did you mean DOA?"),
     (top("directory: [{csv: a.csv, aliases: b}]"), 4, 13, "expected exactly one of"),
     (top("directory: [{csv: a.csv, base: b}]"), 4, 13, "base beside csv: expected complete, age only"),
