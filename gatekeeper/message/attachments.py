@@ -11,8 +11,8 @@ files:
 
 All of these are files where they have a name that is not usual for them.
 
-Encrypted parts are files: the gate cannot see what they hold. A nested message is a file, and so are the files it holds.
-A TNEF part is a file that is no attachment: it wraps a whole message of Exchange, of which it may have nothing but fonts.
+Encrypted parts are files: the gate cannot see what they hold. A nested message is a file, and so are the files it
+holds. A TNEF part is a file that is no attachment: it wraps a message of Exchange, and may have nothing but fonts.
 """
 
 from __future__ import annotations

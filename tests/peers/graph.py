@@ -57,7 +57,7 @@ class Cloud:
         fault = self.faults.get(len(self.gets), Fault())
         if fault.status != 200:
             return fault.status, fault.headers, json.dumps(fault.body).encode()
-        status, headers, content = self._page(parts.path, parse_qs(parts.query), fault)
+        status, headers, content = self._page(f"{parts.path}?{parts.query}", fault)
         return status, headers, content[: len(content) // 2] if fault.kind == "cut" else content
 
     def transport(self) -> httpx2.MockTransport:
@@ -121,7 +121,9 @@ class Cloud:
             return _json(401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."})
         return _json(200, {"access_token": f"t{len(self.forms)}", "token_type": "Bearer", "expires_in": 3599})
 
-    def _page(self, path: str, query: dict[str, list[str]], fault: Fault) -> tuple[int, dict[str, str], bytes]:
+    def _page(self, place: str, fault: Fault) -> tuple[int, dict[str, str], bytes]:
+        path, _, text = place.partition("?")
+        query = parse_qs(text)
         name, objects = self._listed(unquote(path))
         if objects is None:
             return _json(404, {"error": {"code": "Request_ResourceNotFound", "message": "gone"}})
@@ -133,7 +135,7 @@ class Cloud:
             page: Json = {"@odata.context": "here", "value": found}
             if again or end < len(objects):
                 origin = ELSEWHERE if fault.kind == "elsewhere" else self.origin
-                page["@odata.nextLink"] = f"{origin}{path}?$skiptoken={start if again else end}"
+                page["@odata.nextLink"] = f"{origin}{path}?$skiptoken={end}" if not again else self.origin + place
             return _json(200, page)
         page = {"kind": f"admin#directory#{name}"} | ({name: found} if found else {})  # an empty list is left out
         if again or end < len(objects):

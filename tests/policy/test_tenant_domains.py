@@ -39,7 +39,7 @@ SENDERS = [
     ("robot@example.onmicrosoft.com", True, "robot@example.onmicrosoft.com", None),
     ("ann+SRS=HH=TT=doa.example.gov=jo@example.onmicrosoft.com", True, "jo@doa.example.gov", "DOA"),
     ("ann+SRS=HH=TT=example.org=pat@example.onmicrosoft.com", True, "pat@example.org", None),
-    ("bounces+SRS=44ldt=IX@Example.OnMicrosoft.com", True, "bounces+srs=44ldt=ix@example.onmicrosoft.com", None),
+    ("bounces+SRS=44ldt=IX@Example.OnMicrosoft.com", True, "bounces@example.onmicrosoft.com", None),
     ("jo@other.onmicrosoft.com", False, "jo@other.onmicrosoft.com", None),
     ("ann+SRS=HH=TT=doa.example.gov=jo@other.onmicrosoft.com", False, "jo@doa.example.gov", "DOA"),
 ]
@@ -49,7 +49,8 @@ SENDERS = [
 def test_a_tenants_own_domain_is_ours_and_no_others(policy, mail_from, taken, sender, agency):
     assert is_sender_allowed(mail_from, (), policy.directory) is taken
     content = b"Subject: x\r\n\r\ntext\r\n"
-    transaction = Transaction("t", mail_from, (Recipient("ann@example.gov"),), Client("127.0.0.1"), "smtp")
+    people = (Recipient("ann@example.gov"),)
+    transaction = Transaction("smtp", Client("127.0.0.1"), mail_from, people, content)
     source = source_of(transaction, read_facts(content), policy)
     assert (source.mailbox.lower(), source.agency) == (sender, agency)
 

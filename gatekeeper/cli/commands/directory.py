@@ -79,7 +79,7 @@ def convert(tables: tuple[Path, ...], people: Path, groups: Path, named: tuple[s
     """Make a CSV file of people and an alias file of groups from exports of Exchange or Google Workspace."""
     exports = Exports(given.pop("agency"), given.pop("enabled"))
     _read_tables(exports, tables)
-    agencies = _agencies(settings_of(given).rules)
+    agencies = _agencies(settings_of(given).judging.rules)
     rows, unknown = with_agencies(exports.rows(), _named(named, agencies), agencies)
     lines = exports.alias_lines()
     for problem in (*exports.problems, *unknown):

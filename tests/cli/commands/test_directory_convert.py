@@ -77,7 +77,10 @@ def test_who_is_suspended_may_be_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("table", "wrong"),
     [
-        ("PrimarySmtpAddress,EmailAddresses\njo@example.gov,System.Object[]\n", "0.csv:2: System.Object[] instead of"),
+        (
+            "PrimarySmtpAddress,EmailAddresses\njo@example.gov,System.Object[]\n",
+            "0.csv:2: System.Object[] in the place of",
+        ),
         ("name,mail\nx,y\n", "0.csv:1: expected a first row with"),
         ("primaryEmail,orgUnitPath\njo@example.gov\n", "0.csv:2: 1 values: expected 2"),
         ('primaryEmail\n"jo@example.gov\n', "expected a table"),
@@ -101,4 +104,4 @@ def test_what_is_no_agency_and_no_address_is_told(tmp_path):
 
 
 def test_an_agency_that_is_none_of_the_rules_is_refused(tmp_path):
-    assert converted(tmp_path, USERS, options=("--is", "Taxes=NONE")).exit_code == 2
+    assert converted(tmp_path, USERS, options=("--is", "Taxes=NONE")).exit_code == 64

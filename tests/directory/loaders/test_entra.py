@@ -165,7 +165,7 @@ def test_a_wrong_secret_is_told_without_the_secret():
 
 
 @pytest.mark.parametrize("kind", ["cut", "elsewhere", "again"])
-@pytest.mark.parametrize("number", [1, 5])
+@pytest.mark.parametrize("number", [1, 4])
 def test_half_a_directory_is_none(kind, number):
     cloud = tenant()
     cloud.faults = {number: Fault(kind)}
@@ -313,7 +313,7 @@ def test_google_refuses_by_403_who_asks_too_often():
 @pytest.mark.parametrize("kind", ["cut", "again"])
 def test_half_of_googles_directory_is_none(kind):
     cloud = account()
-    cloud.faults = {1: Fault(kind)}
+    cloud.faults = {2: Fault(kind)}
     with pytest.raises(SourceDown):
         asked_google(cloud)
 
