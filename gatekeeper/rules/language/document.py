@@ -14,6 +14,7 @@ from gatekeeper.rules.language.read_records import RECORDS
 from gatekeeper.rules.language.read_rules import Defines, Rules
 from gatekeeper.rules.language.read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
 from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, OWN_DOMAIN, TEXT, VERSION, Zone
+from gatekeeper.rules.language.value_types import INVALID, Json, Key, ListOf, Reading, Section
 from gatekeeper.rules.language.yaml_nodes import Node
 
 
