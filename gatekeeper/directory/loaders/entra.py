@@ -87,7 +87,7 @@ def _take_groups(people: CloudPeople, graph: HttpsService, guests: Mapping[str, 
         texts = [*texts_at(found, "mail"), *texts_at(found, "proxyAddresses")]
         groups.append(Group(_key(found), tuple(smtp_addresses(texts))))
         hidden |= {_key(found)} if found.get("visibility") == _HIDDEN else set()
-    known = people.addresses | guests
+    known = {**people.addresses, **guests}
     for group in people.wanted(groups):
         members, unknown = _members(graph, group, known)
         if not members and group.key in hidden:
