@@ -109,6 +109,7 @@ class BatchState(StrEnum):
     """The state of a kept batch. `storing`: decided, but its body is not yet durable, so it was never acknowledged."""
 
     STORING = "storing"
+    PASSING = "passing"  # for those beyond the next hop's limit, while the first part is at the next hop
     GATHERED = "gathered"
     HELD = "held"
     RELEASED = "released"  # on its way: the delivery queue owns the batch
@@ -134,7 +135,9 @@ KEPT_BATCHES = frozenset(BatchState) - {
     BatchState.RETURNED,
     BatchState.WITHDRAWN,
     BatchState.PASSED,
+    BatchState.PASSING,
 }  # states in which a resend is no second copy
+UNACKNOWLEDGED = frozenset({BatchState.STORING, BatchState.PASSING})  # no client was told of these yet
 
 MAILING_TABLE: dict[str, dict[MailingState, MailingState]] = {
     "gather": {

@@ -84,11 +84,17 @@ class Transaction:
     trace: bytes = field(default=b"", repr=False)  # the Received field that the MTA adds only after its milters
     refused: tuple[Refusal, ...] = ()  # by the next hop, after the client was told that they are taken (--rcpt trust)
     peer: str = ""  # the one of --peers whose mail it is
+    beyond: int = 0  # so many recipients, the last ones, are beyond the next hop's limit: they get it in further parts
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Return the recipients' addresses, as written."""
         return tuple([recipient.address for recipient in self.recipients])
+
+    @property
+    def rest(self) -> tuple[Recipient, ...]:
+        """Return the recipients beyond the next hop's limit."""
+        return self.recipients[len(self.recipients) - self.beyond :]
 
 
 # -- what the message says about itself --------------------------------------------------------------------------
@@ -498,3 +504,4 @@ class Outcome:
     gathered: bool = False  # kept until the mailing is whole, but not held
     repeated: bool = False  # this is a resend of a batch that is kept already
     flight: int | None = None  # id by which a revocation finds mail on its way; None where no permit lets it pass
+    rest: int | None = None  # id of the batch of those beyond the next hop's limit, where it passes

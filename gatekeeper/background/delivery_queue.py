@@ -1,7 +1,7 @@
 """Carries out the jobs of the durable queue: releases, delivery reports (DSNs) and notices.
 
-Each job is leased, sent, and its outcome written. A release goes out in groups of recipients, and the answers of the
-next hop are committed after each group: a crash repeats at most the group that was in flight. Mail that the next hop
+Each job is leased, sent, and its outcome written. A release goes out in parts, each a transaction with the next hop, and
+its answers are committed after each part: a crash repeats at most the part that was in flight. Mail that the next hop
 does not take is tried again with growing pauses for five days, then returned to its sender.
 """
 
@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from gatekeeper.background.job_endings import FINAL, JobEndings
 from gatekeeper.delivery.next_hop import NextHop
-from gatekeeper.delivery.recipients import RecipientResult, Result
+from gatekeeper.delivery.recipients import Parts, RecipientResult, Result
 from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.lib.allowance import Allowance
 from gatekeeper.lib.failpoints import step
@@ -39,7 +39,7 @@ from gatekeeper.store.release_tokens import IssuedToken
 log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
 _SMALL, _MEMORY = 1 << 20, 64 << 20  # octets: of a message that needs no allowance, and of that by default
-_GROUP = 500  # recipients of a release between two commits
+_GROUP = 500  # recipients of a release between two commits, where the next hop takes as many
 _POLL = 0.5  # seconds; other processes, commands among them, queue jobs too
 _LOOK_SECONDS = 15.0  # between two looks whether a next hop that did not answer is back
 _POLL_WOKEN = 2.0  # seconds, where the database wakes us: what is left is jobs that become due, and leases that run out
@@ -242,11 +242,14 @@ class Queue:
             chunks = hide_recipients(chunks)
         step("body-read")
         told: list[Told] = []
-        for group in _groups(release.waiting):
-            results = await self._send(job, release, group, chunks)
+        parts = Parts(release.waiting, min(_GROUP, self.next_hop.most_recipients or _GROUP))
+        while part := parts.take():
+            results = await self._send(job, release, part, chunks)
             if results is None:
                 return
-            told += results
+            beyond = [waiting for waiting, each in zip(part, results, strict=False) if each.result is Result.BEYOND]
+            parts.put_back(beyond, len(part))
+            told += [each for each in results if each.result is not Result.BEYOND]
             if not results or self._ending or any(each.result is Result.DOWN for each in results):
                 break
         self._count(await self._write(partial(self._endings.release, job=job, release=release, told=told)))
@@ -255,7 +258,7 @@ class Queue:
     async def _send(
         self, job: Job, release: Release, group: Sequence[Waiting], chunks: list[bytes]
     ) -> list[Told] | None:
-        """Send a release to one group of recipients, and write the answers.
+        """Send a release to one part of its recipients, and write the answers.
 
         Returns [] without sending where the release was stopped, and None where another process has the job.
         """
@@ -311,10 +314,6 @@ class Queue:
             with outage.survived():
                 return await self.store.run(work)
             await asyncio.sleep(_POLL)
-
-
-def _groups(waiting: Sequence[Waiting]) -> list[Sequence[Waiting]]:
-    return [waiting[start : start + _GROUP] for start in range(0, len(waiting), _GROUP)]
 
 
 def _log_results(job: Job, results: Sequence[RecipientResult], passage: str = "") -> None:

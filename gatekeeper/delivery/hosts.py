@@ -26,7 +26,7 @@ class Hosts:
 
     Args: `find` returns the hosts in order of preference, or raises NextHopError; `hello` is our name in EHLO; `report`
     is called with the kind of every error, for the metric; `first` is the host that is tried first, where that never
-    changes.
+    changes; `most_recipients` go in one transaction, None for as many as the next hop takes.
     """
 
     def __init__(
@@ -37,8 +37,9 @@ class Hosts:
         idle_seconds: float,
         report: Callable[[str], None],
         first: Host | None = None,
+        most_recipients: int | None = None,
     ) -> None:
-        self._first = first
+        self._first, self.most_recipients = first, most_recipients
         self._find, self._hello, self._deadlines, self._report = find, hello, deadlines, report
         self._pool = Pool(idle_seconds)
         self._first_idle = self._pool.idle(first) if first else None

@@ -9,7 +9,7 @@ from gatekeeper.delivery import maildir
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
 from gatekeeper.delivery.mx import MxHosts
-from gatekeeper.delivery.recipients import RecipientResult, deliver_to_all
+from gatekeeper.delivery.recipients import RecipientResult, deliver
 from gatekeeper.delivery.relay import SmtpTransaction
 from gatekeeper.delivery.route_url import FixedHosts, Host, MaildirFolder, MxDomain, read_next_hop
 from gatekeeper.delivery.smtp_client import Deadlines
@@ -31,7 +31,16 @@ class NextHop:
         self._route, self._report = read_next_hop(section.next_hop), report
         deadlines = Deadlines().capped(section.next_hop_timeout)
         first = self._route.hosts[0] if isinstance(self._route, FixedHosts) else None
-        self._hosts = Hosts(_finder(self._route), section.hostname, deadlines, section.next_hop_idle, report, first)
+        self.most_recipients = self._route.recipients  # in one transaction, by --next-hop; None where it says nothing
+        self._hosts = Hosts(
+            _finder(self._route),
+            section.hostname,
+            deadlines,
+            section.next_hop_idle,
+            report,
+            first,
+            self.most_recipients,
+        )
 
     async def extensions(self) -> Mapping[str, str] | None:
         """Return what all hosts that answer offer: EHLO keyword, in upper case, to parameters (SIZE: the least limit).
@@ -64,8 +73,12 @@ class NextHop:
     async def deliver(
         self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
     ) -> tuple[RecipientResult, ...]:
-        """Send a stored message; return a result for each recipient, in order. Raises nothing but cancellation."""
-        return await deliver_to_all(lambda: self._begin(sender, parameters, None), recipients, content)
+        """Send a stored message in one transaction; return a result for each recipient, in order.
+
+        Raises nothing but cancellation. Of recipients beyond the next hop's limit it says so: they are for the next
+        transaction.
+        """
+        return await deliver(self._begin(sender, parameters, None), recipients, content)
 
     async def answers(self) -> bool:
         """Return True where the next hop takes a connection now."""

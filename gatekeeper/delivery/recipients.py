@@ -1,11 +1,16 @@
-"""Send a stored message to many recipients, in as few transactions as the next hop accepts, with a result for each."""
+"""Send a stored message in one transaction with a result for each recipient, and cut recipients into parts for it.
+
+A part is as large as the next hop takes (RFC 5321 4.5.3.1.8): those beyond its limit go into the next part. What has
+become of a part is written before the next one is sent, so that a crash repeats one part at most.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
+from typing import Generic, TypeVar
 
 from gatekeeper.delivery.reply_stream import settle
 from gatekeeper.delivery.transaction import RelayTransaction
@@ -14,8 +19,8 @@ from gatekeeper.model import Recipient
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.replies import Reply
 
-MOST_RECIPIENTS = 1000  # in one transaction; servers accept 100 at least (RFC 5321 4.5.3.1.8), Postfix 1000
-_TOO_MANY = (452, 552)  # RFC 5321 4.5.3.1.10
+_FULL = (452, 552)  # RFC 5321 4.5.3.1.10: neither is final
+T = TypeVar("T")
 
 
 class Result(StrEnum):
@@ -24,6 +29,7 @@ class Result(StrEnum):
     DELIVERED = "delivered"  # the next hop has it
     REFUSED = "refused"  # 5xx
     DEFERRED = "deferred"  # 4xx: to be tried again
+    BEYOND = "beyond"  # the next hop's limit, while others were delivered to: to be sent in the next part
     UNKNOWN = "unknown"  # the connection was lost after the dot: the next hop may have it
     DOWN = "down"  # no next hop could be reached: to be tried again, with all other mail
 
@@ -37,38 +43,36 @@ class RecipientResult:
     reply: Reply
 
 
-async def deliver_to_all(
-    begin: Callable[[], RelayTransaction], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
-) -> tuple[RecipientResult, ...]:
-    """Send to all recipients, a thousand a transaction; recipients beyond the next hop's limit go into further ones.
+class Parts(Generic[T]):
+    """Recipients that are still to be sent to, a part at a time, each of any kind."""
 
-    Args: `begin` makes a transaction with the sender and its parameters. Returns a result for each recipient, in order.
-    """
-    results: dict[int, RecipientResult] = {}
-    waiting = list(enumerate(recipients))
-    while waiting:
-        batch, waiting = waiting[:MOST_RECIPIENTS], waiting[MOST_RECIPIENTS:]
-        these = await _deliver_batch(begin(), [recipient for _, recipient in batch], content)
-        results.update(zip((place for place, _ in batch), these, strict=True))
-        if any(each.result is Result.DELIVERED for each in these):
-            waiting = [pair for pair, each in zip(batch, these, strict=True) if _one_too_many(each)] + waiting
-    return tuple(results[place] for place in range(len(recipients)))
+    def __init__(self, waiting: Sequence[T], most: int) -> None:
+        """Args: `most` recipients in a part, until the next hop says that it takes fewer."""
+        self._waiting, self._most = list(waiting), most
 
+    def take(self) -> list[T]:
+        """Take the next part; empty where none is left."""
+        part, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        return part
 
-def _one_too_many(result: RecipientResult) -> bool:
-    return result.reply.code in _TOO_MANY and result.result is Result.DEFERRED
+    def put_back(self, beyond: Sequence[T], of: int) -> None:
+        """Put back those of a part of so many that were beyond the next hop's limit; further parts keep to it."""
+        if beyond:
+            self._waiting = [*beyond, *self._waiting]
+            self._most = max(1, of - len(beyond))
 
 
-async def _deliver_batch(
+async def deliver(
     transaction: RelayTransaction, recipients: Sequence[Recipient], content: bytes | Sequence[bytes]
-) -> list[RecipientResult]:
+) -> tuple[RecipientResult, ...]:
+    """Send to all recipients in one transaction; return a result for each, in order."""
     try:
         answers = await _ask(transaction, recipients)
         final = await transaction.data(content) if any(answer.ok for answer in answers) else None
     finally:
         await transaction.abandon()
     outcomes = (_outcome(answer, final, transaction.outcome_unknown) for answer in answers)
-    return [RecipientResult(each, *outcome) for each, outcome in zip(recipients, outcomes, strict=True)]
+    return tuple(RecipientResult(each, *outcome) for each, outcome in zip(recipients, outcomes, strict=True))
 
 
 async def _ask(transaction: RelayTransaction, recipients: Sequence[Recipient]) -> Sequence[Reply]:
@@ -81,8 +85,10 @@ async def _ask(transaction: RelayTransaction, recipients: Sequence[Recipient]) -
 
 def _outcome(answer: Reply, final: Reply | None, unknown: bool) -> tuple[Result, Reply]:
     """Return a recipient's result from the replies to its RCPT and to the message."""
+    if not answer.ok and final is not None and final.ok and not unknown and answer.is_beyond_limit:
+        return Result.BEYOND, answer
     if not answer.ok or final is None:
-        refused = answer.permanent and answer.code not in _TOO_MANY
+        refused = answer.permanent and answer.code not in _FULL
         return (Result.REFUSED if refused else _later(answer)), answer
     if unknown:
         return Result.UNKNOWN, final

@@ -28,13 +28,14 @@ from gatekeeper.smtp.envelope import (
     rcpt_command,
 )
 from gatekeeper.smtp.replies import Reply, reply
+from gatekeeper.smtp.session_replies import TOO_MANY_RECIPIENTS
 
 log = logging.getLogger("gatekeeper.delivery")
 
 _MOST_LOST = 4  # connections that a transaction may lose before it fails: an idle one, then fresh ones
 _AT_A_TIME = 500  # recipients: Postfix hangs up on clients that go a thousand beyond its limit
 _RCPT = "RCPT"
-_TOO_MANY = "4.5.3"  # recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): later ones are not sent at all
+_TOO_MANY = ("4.5.3", "5.5.3")  # recipients (RFC 3463 3.6, RFC 5321 4.5.3.1.10): later ones are not sent at all
 _NO_RECIPIENTS = reply(554, "No valid recipients", "5.5.1")
 _Conversation = Callable[[SmtpClient], Awaitable[list[Reply]]]
 _RcptCommand = Callable[[Recipient, Mapping[str, str]], str | Reply]
@@ -50,6 +51,7 @@ class SmtpTransaction:
         self, hosts: Hosts, sender: str, parameters: Sequence[str], client: Client | None, *, offered: bool = False
     ) -> None:
         self._offered = offered
+        self._limit = hosts.most_recipients  # that the next hop is asked to take
         self._hosts, self._sender, self._parameters, self._client = hosts, sender, tuple(parameters), client
         self._connection: SmtpClient | None = None
         self._lost = 0
@@ -88,7 +90,7 @@ class SmtpTransaction:
 
     def _ask_at_once(self, recipients: Sequence[Recipient], then: OnReplies) -> bool:
         """Send MAIL, where it was not sent yet, and RCPT; return False where nothing could be sent without waiting."""
-        if self._over or self._enough or len(recipients) > _AT_A_TIME:
+        if self._over or self._enough or len(recipients) > self._at_a_time():
             return False
         if self._mail is None:
             return not self._lost and self._open_at_once(recipients, then)
@@ -146,8 +148,16 @@ class SmtpTransaction:
         self._asked += recipients
         self._answers += answers
         last = answers[-1]
-        if last.code == 452 and last.enhanced == _TOO_MANY:
+        if not last.ok and last.enhanced in _TOO_MANY:
             self._enough = last
+        elif self._at_a_time() == 0:
+            self._enough = TOO_MANY_RECIPIENTS
+
+    def _at_a_time(self) -> int:
+        """Return how many recipients the next hop may be asked about in one write."""
+        if self._limit is None:
+            return _AT_A_TIME
+        return min(_AT_A_TIME, self._limit - sum(answer.ok for answer in self._answers))
 
     # -- asking in a task: on other connections, and in parts ----------------------------------------------------
 
@@ -171,7 +181,7 @@ class SmtpTransaction:
             return await self._speak([])
         answers: list[Reply] = []
         while len(answers) < len(recipients) and self._enough is None:
-            part = recipients[len(answers) : len(answers) + _AT_A_TIME]
+            part = recipients[len(answers) : len(answers) + self._at_a_time()]
             said = await self._speak(part)
             self._note(part, said)
             answers += said

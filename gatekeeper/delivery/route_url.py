@@ -6,6 +6,7 @@ smtp+starttls://mail.example.gov?ca=/etc/ca.pem      STARTTLS demanded, certific
 smtps://mail.example.gov?cert=OURS.pem&key=KEY.pem   we show a certificate, too
 smtps://gate@mail.example.gov?password-file=PATH     AUTH PLAIN, over TLS only
 mx://example.gov                                     the MX hosts of a domain, STARTTLS where offered
+smtp://mail.example.gov?recipients=100               at most so many recipients a transaction, mx:// too
 maildir:DIR                                          files, to try the gate out
 """
 
@@ -23,7 +24,9 @@ from gatekeeper.settings import SettingsError
 
 EXPECTED = "expected smtp://host:port,host2:port2 or smtps:// or smtp+starttls:// or mx://domain or maildir:DIR"
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::(?P<port>\d{1,5}))?")
-_OPTIONS = {"ca", "cert", "key", "password-file"}
+_RECIPIENTS = "recipients"
+_OPTIONS = {"ca", "cert", "key", "password-file", _RECIPIENTS}
+_OF_MX = {_RECIPIENTS}
 
 
 class Security(Enum):
@@ -60,9 +63,10 @@ class Host:
 
 @immutable
 class FixedHosts:
-    """Hosts as they were named, in order."""
+    """Hosts as they were named, in order. `recipients` are the most in one transaction; None for no limit."""
 
     hosts: tuple[Host, ...]
+    recipients: int | None = None
 
 
 @immutable
@@ -71,6 +75,7 @@ class MxDomain:
 
     domain: str
     port: int = 25
+    recipients: int | None = None
 
 
 @immutable
@@ -78,6 +83,7 @@ class MaildirFolder:
     """A maildir that takes the mail."""
 
     path: Path
+    recipients: None = None
 
 
 Route = FixedHosts | MxDomain | MaildirFolder
@@ -111,21 +117,23 @@ def _folder(path: str) -> MaildirFolder:
 
 
 def _exchangers(rest: str) -> MxDomain:
-    name, port = _host_and_port(rest, "mx://", 25)
+    place, _, query = rest.partition("?")
+    name, port = _host_and_port(place, "mx://", 25)
     if name.startswith("[") or "." not in name.rstrip("."):
         raise SettingsError(f"--next-hop mx://{rest}: expected a domain, such as mx://example.gov")
-    return MxDomain(name, port)
+    return MxDomain(name, port, _most_recipients(_options(query, _OF_MX)))
 
 
 def _fixed(scheme: str, rest: str) -> FixedHosts:
     places, _, query = rest.partition("?")
     user, at, names = places.rpartition("@")
-    options = _options(query)
+    options = _options(query, _OPTIONS)
     security, default_port = _SCHEMES[scheme]
     login = _login(unquote(user) if at else "", options.get("password-file", ""), security)
     tls = _tls(options, security)
     pairs = [_host_and_port(name.strip(), f"{scheme}://", default_port) for name in names.split(",")]
-    return FixedHosts(tuple(Host(name.strip("[]"), port, "", security, tls, login) for name, port in pairs))
+    hosts = tuple(Host(name.strip("[]"), port, "", security, tls, login) for name, port in pairs)
+    return FixedHosts(hosts, _most_recipients(options))
 
 
 def _host_and_port(text: str, scheme: str, default_port: int) -> tuple[str, int]:
@@ -135,12 +143,21 @@ def _host_and_port(text: str, scheme: str, default_port: int) -> tuple[str, int]
     return match["host"], int(match["port"] or default_port)
 
 
-def _options(query: str) -> dict[str, str]:
+def _options(query: str, known: set[str]) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = sorted(set(options) - _OPTIONS)
+    unknown = sorted(set(options) - known)
     if unknown:
-        raise SettingsError(f"--next-hop: option {unknown[0]!r} is not known; expected {', '.join(sorted(_OPTIONS))}")
+        raise SettingsError(f"--next-hop: option {unknown[0]!r} is not known; expected {', '.join(sorted(known))}")
     return options
+
+
+def _most_recipients(options: dict[str, str]) -> int | None:
+    text = options.get(_RECIPIENTS)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise SettingsError(f"--next-hop: recipients {text!r}: expected a whole number, such as ?recipients=100")
+    return int(text)
 
 
 def _login(user: str, password_file: str, security: Security) -> Login | None:

@@ -19,8 +19,8 @@ class RelayTransaction(Protocol):
     def ask(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
         """Send MAIL, where it was not sent yet, and RCPT for each recipient; never waits.
 
-        One `ask` at a time, and none once MAIL is refused. Recipients beyond the next hop's limit (452 4.5.3) are
-        answered without being sent.
+        One `ask` at a time, and none once MAIL is refused. Recipients beyond the next hop's limit are answered with 452
+        4.5.3, and not sent where that is known: by an earlier answer, or by --next-hop.
 
         Args: `then` is called once, after this method has returned: with the reply to MAIL where this is the first
         `ask`, then with one for each recipient, in order; the latter mean nothing where MAIL is refused. It is not

@@ -17,6 +17,8 @@ STEPS = (
     "body-chunk",  # one chunk of the body is committed
     "body-complete",  # the whole body is committed
     "sealed",  # the batch is durable: from here on the gate may answer 250
+    "part-relayed",  # the next hop has answered the first part of a message to more recipients than it takes at once
+    "rest-released",  # the other parts are queued: from here on the gate may answer 250
     "notice-queued",  # the notice to the sender is queued, or queueing it has failed
     "gather-judged",  # a gathered mailing is due and judged, nothing is written yet
     "gather-ended",  # the result of gathering is committed

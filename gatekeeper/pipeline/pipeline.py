@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -30,7 +29,6 @@ from gatekeeper.model import (
     Evidence,
     Facts,
     Outcome,
-    Place,
     Source,
     Standing,
     Transaction,
@@ -42,6 +40,8 @@ from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
 from gatekeeper.pipeline.cancelling import with_cancelled
+from gatekeeper.pipeline.in_parts import relay_in_parts
+from gatekeeper.pipeline.outage import Outage
 from gatekeeper.policy.active import ActivePolicy, Policy
 from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, shared_text_of, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
@@ -272,11 +272,21 @@ class Pipeline:
     async def _relay(
         self, run: TransactionRun, relay: RelayMessage, added: bytes = b"", *, blind: bool = False
     ) -> Reply:
-        trace = run.arrival.trace if run.arrival else b""
+        fields = (run.arrival.trace if run.arrival else b"") + added
         await self._report_refused(run)
-        run.relayed = True
-        # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
-        return await (relay(trace + added, blind=True) if blind else relay(trace + added))
+
+        async def pass_on() -> Reply:
+            run.relayed = True
+            # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
+            return await (relay(fields, blind=True) if blind else relay(fields))
+
+        if run.arrival is None or not run.transaction.beyond:
+            return await pass_on()
+        rest = run.outcome.rest if run.outcome else None
+        reply = await relay_in_parts(self.store, run.arrival, rest, fields, pass_on)
+        if reply.ok:
+            event("sent on in parts", {"id": run.id, "nrcpt": run.transaction.beyond})
+        return reply
 
     async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         """Return the reply while the database is down.
@@ -284,7 +294,8 @@ class Pipeline:
         --outage-allowance may let small mail pass, mass mail never.
         """
         arrival, done = run.arrival, run.outcome is not None or run.relayed or run.is_preflight
-        done = done or bool(run.transaction.refused)  # nobody could be told of those whom the next hop refused
+        # nobody could be told of those whom the next hop refused, nor anything be kept for those beyond its limit
+        done = done or bool(run.transaction.refused or run.transaction.beyond)
         unproven = self.active_policy.sources.unproven  # a list that came back empty would make mass mail look small
         if arrival is None or done or unproven or not self._is_small(run, arrival):
             return policy_replies.our_fault()
@@ -319,6 +330,8 @@ class Pipeline:
         if outcome.gathered:
             gather = run.policy.ruleset.mailing.gather
             return policy_replies.gathered(outcome.mailing or "", gather.limit.total_seconds() if gather else 0)
+        if outcome.verdict.action.passes:
+            return policy_replies.sent_on(outcome.mailing or "")
         await self._notify_sender(run, outcome, "held", notices.held_notice)
         return self._held_reply(run, outcome)
 
@@ -371,28 +384,3 @@ def _observed(verdict: Verdict) -> Verdict:
 
 def _has_long_header(content: bytes) -> bool:
     return len(content) > _LONG_HEADER and content.find(b"\r\n\r\n", 0, _LONG_HEADER) < 0
-
-
-class Outage:
-    """Counts the people whom each place has reached unrecorded in the hour: a bound on what an outage can hide."""
-
-    def __init__(self, allowance: int) -> None:
-        """Args: `allowance` in people, for one message and for one place in an hour; 0 lets nothing pass."""
-        self.allowance = allowance
-        self._hour = 0
-        self._reached: defaultdict[Place, int] = defaultdict(int)
-
-    def admits(self, places: Collection[Place], people: int, now: float) -> bool:
-        """Return True where a message of all these places may reach `people` more in this hour, and count them.
-
-        Args: `now` in seconds since 1970.
-        """
-        hour = int(now // 3600)
-        if hour != self._hour:
-            self._hour = hour
-            self._reached.clear()
-        if not people or any(self._reached[place] + people > self.allowance for place in places):
-            return False
-        for place in places:
-            self._reached[place] += people
-        return True

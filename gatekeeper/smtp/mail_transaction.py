@@ -20,6 +20,7 @@ class MailTransaction:
         self.is_answered = False  # MAIL was accepted
         self.accepted: list[Recipient] = []  # by the next hop, or on trust
         self.own: list[Recipient] = []  # recipients that are the gate's own
+        self.beyond: list[Recipient] = []  # the next hop's limit: they are the gate's to send to, in further parts
         self.to_ask: list[Recipient] = []  # noted ones that the next hop answers
         self.was_refused = False  # a recipient, and not for a malformed command
         self.refused: list[Refusal] = []  # by the next hop, after they were accepted on trust
@@ -52,13 +53,14 @@ class MailTransaction:
         """Note the gate's own reply to a RCPT."""
         self._ours[len(self.to_ask) + len(self._ours)] = reply
 
-    def conclude_one(self, recipient: Recipient, answer: Reply) -> None:
-        """Note the next hop's answer to a recipient that was asked about by itself."""
+    def conclude_one(self, recipient: Recipient, answer: Reply) -> Reply:
+        """Note the next hop's answer to a recipient that was asked about by itself; return the reply to its RCPT."""
         if answer.ok:
             self.accepted.append(recipient)
             self.room -= 1
-        else:
-            self.was_refused = True
+            return answer
+        self.room -= 1
+        return self._sort([recipient], [answer])[0]
 
     def trust(self) -> Sequence[Reply]:
         """Accept all noted recipients without asking; return the replies to all noted RCPTs, in order."""
@@ -71,11 +73,23 @@ class MailTransaction:
         if answers and answers[0].ok and (not many or answers.count(answers[0]) == len(answers)):  # as nearly always
             self.accepted += asked
         else:
-            accepted = [each for each, answer in zip(asked, answers, strict=True) if answer.ok]
-            self.accepted += accepted
-            self.room += len(asked) - len(accepted)
-            self.was_refused = self.was_refused or len(accepted) < len(asked)
+            answers = self._sort(asked, answers)
         return self._merged(answers) if self._ours else answers
+
+    def _sort(self, asked: Sequence[Recipient], answers: Sequence[Reply]) -> list[Reply]:
+        """Note who is accepted, beyond the next hop's limit or refused; return the replies to their RCPTs.
+
+        A next hop's limit is not ours: where it takes anybody, those beyond it are accepted too. They get the message in
+        further transactions.
+        """
+        self.accepted += [each for each, answer in zip(asked, answers, strict=True) if answer.ok]
+        if self.accepted:
+            self.beyond += [each for each, answer in zip(asked, answers, strict=True) if answer.is_beyond_limit]
+            answers = [RECIPIENT_OK if answer.is_beyond_limit else answer for answer in answers]
+        refused = sum(not answer.ok for answer in answers)
+        self.room += refused
+        self.was_refused = self.was_refused or refused > 0
+        return list(answers)
 
     def _merged(self, answers: Sequence[Reply]) -> list[Reply]:
         ours, self._ours = self._ours, {}
@@ -96,8 +110,8 @@ class MailTransaction:
         """
         if not opened.ok:
             return opened
-        pairs = list(zip(self.accepted, map(_as_meant, answers), strict=True))
-        self.accepted = [recipient for recipient, answer in pairs if answer.ok]
+        asked, self.accepted = self.accepted, []
+        pairs = list(zip(asked, map(_as_meant, self._sort(asked, answers)), strict=True))
         refusals = [(recipient, answer) for recipient, answer in pairs if not answer.ok]
         self.refused = [Refusal(recipient, str(answer)) for recipient, answer in refusals]
         self.put_off = {recipient.address: answer for recipient, answer in refusals if not answer.permanent}
@@ -119,7 +133,7 @@ class MailTransaction:
             listener="smtp",
             client=self.client,
             sender=self.argument.address,
-            recipients=(*self.accepted, *self.own),
+            recipients=(*self.accepted, *self.own, *self.beyond),
             content=content,
             parameters=parameters,
             login=identity.login,
@@ -127,9 +141,10 @@ class MailTransaction:
             upstream=identity.upstream,
             peer=peer,
             refused=tuple(self.refused),
+            beyond=len(self.beyond),
         )
 
 
 def _as_meant(answer: Reply) -> Reply:
-    """Return 452 for 552 to a recipient beyond the next hop's limit, who is only put off (RFC 5321 4.5.3.1.10)."""
-    return TOO_MANY_RECIPIENTS if answer.code == 552 and answer.enhanced in (None, "5.5.3") else answer
+    """Return 452 for a permanent reply to a recipient beyond the next hop's limit (RFC 5321 4.5.3.1.10)."""
+    return TOO_MANY_RECIPIENTS if answer.permanent and answer.is_beyond_limit else answer

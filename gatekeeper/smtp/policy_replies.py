@@ -35,6 +35,11 @@ def gathered(mailing: str, limit: float) -> Reply:
     return reply(250, text, "2.0.0")
 
 
+def sent_on(mailing: str) -> Reply:
+    """Return 250 for a resend of a batch that was kept, passed, and is being sent or was."""
+    return reply(250, f"{mailing} taken before: it is sent once; do not resend", "2.0.0")
+
+
 def rejected(reasons: Sequence[Reason], contact: str) -> Reply:
     """Return 550 with all reasons, whom to ask, and the rules' ids."""
     return _refusal(550, "5.7.1", "Not sent.", reasons, contact)

@@ -59,6 +59,17 @@ class Reply:
         return match[0] if match else None
 
     @property
+    def is_beyond_limit(self) -> bool:
+        """Return True where it refuses a recipient only because a transaction takes no more of them.
+
+        RFC 5321 4.5.3.1.10; X.5.3 of RFC 3463 3.6 says the same whatever the code.
+        """
+        if self.code < 400:
+            return False
+        enhanced = self.enhanced
+        return enhanced in ("4.5.3", "5.5.3") or (enhanced is None and self.code in (452, 552))
+
+    @property
     def text(self) -> str:
         """Return all lines, with a space between them."""
         return " ".join(self.lines)

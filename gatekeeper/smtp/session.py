@@ -301,8 +301,7 @@ class Session:
         octets: bytes = yield READ
         while (mail := self._mail) is not None and (recipient := self._lone_recipient(mail, octets)) is not None:
             (answer,) = yield Ask(mail.argument, mail.client, [recipient])
-            mail.conclude_one(recipient, answer)
-            self.replies.append(answer.encode())
+            self.replies.append(mail.conclude_one(recipient, answer).encode())
             octets = b"" if self.stopping else (yield READ)
         return octets
 

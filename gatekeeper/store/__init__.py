@@ -140,21 +140,30 @@ class Store:
         Returns True once the batch may be acknowledged. False where its mailing was decided meanwhile: the transaction
         must be decided again.
         """
+        digest, locks = await self._store_body(arrival)
+        sealed = await self.writer.submit(partial(batches.seal, batch_id=batch_id, digest=digest), locks)
+        step("sealed")
+        return sealed
+
+    async def store_body(self, arrival: Arrival) -> bytes:
+        """Store a message for the rest of its recipients, beyond the next hop's limit; return its digest.
+
+        It is whole once `rest.release_rest` says so. Raises StoreError.
+        """
+        return (await self._store_body(arrival))[0]
+
+    async def _store_body(self, arrival: Arrival) -> tuple[bytes, tuple[int, ...]]:
+        """Store a body; return its digest, and the locks of everybody who decides or stores such mail."""
         content, now = arrival.transaction.content, arrival.now.timestamp()
         quick = len(content) <= _QUICK
         digest = body_digest(arrival) if quick else await asyncio.to_thread(body_digest, arrival)
-        locks = (
-            *hash_arrival(self.secret, arrival).locks,
-            lock_name(digest),
-        )  # the locks of everybody who decides or stores such mail
+        locks = (*hash_arrival(self.secret, arrival).locks, lock_name(digest))
         opening = partial(batches.open_body, digest=digest, size=len(content), now=now)
         position = await self.writer.submit(opening, locks)
         step("body-opened")
         if position is not None:
             await self._write_body(digest, content, position)
-        sealed = await self.writer.submit(partial(batches.seal, batch_id=batch_id, digest=digest), locks)
-        step("sealed")
-        return sealed
+        return digest, locks
 
     async def _write_body(self, digest: bytes, content: bytes, position: int) -> None:
         for start in range(position * batches.CHUNK, len(content), batches.CHUNK):

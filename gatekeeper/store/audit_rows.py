@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, exists, or_, select
 
-from gatekeeper.lifecycle import BatchState, DisposalState
+from gatekeeper.lifecycle import UNACKNOWLEDGED, DisposalState
 from gatekeeper.store import disposals
 from gatekeeper.store.acts import MATTERS, Values, plain, values_of
 from gatekeeper.store.audit_chain import octets
@@ -211,7 +211,7 @@ def problems_of_batches(connection: Connection) -> Iterator[str]:
     """Yield mailings with a batch whose message is not there."""
     query = select(mailings.c.number).join(batches, batches.c.mailing_id == mailings.c.id)
     query = query.outerjoin(bodies, (bodies.c.digest == batches.c.body) & bodies.c.complete)
-    lacking = (batches.c.state != BatchState.STORING, batches.c.body != b"", bodies.c.digest.is_(None))
+    lacking = (batches.c.state.not_in(UNACKNOWLEDGED), batches.c.body != b"", bodies.c.digest.is_(None))
     for number in connection.execute(query.where(*lacking).distinct().order_by(mailings.c.number)).scalars():
         yield f"M-{number}: a message of it is gone"
 
@@ -226,7 +226,7 @@ def problems_of_disposals(connection: Connection) -> Iterator[str]:
             yield f"{disposal.id}: its list is not the one that was proposed"
     gone = disposal_items.c.state.in_((disposals.DESTROYED, disposals.ELSEWHERE))
     said = exists().where(disposal_items.c.mailing_id == mailings.c.id, gone)
-    emptied = (batches.c.body == NO_BODY, batches.c.recipients > 0, batches.c.state != BatchState.STORING)
+    emptied = (batches.c.body == NO_BODY, batches.c.recipients > 0, batches.c.state.not_in(UNACKNOWLEDGED))
     query = select(mailings.c.number).join(batches, batches.c.mailing_id == mailings.c.id).where(*emptied, ~said)
     for number in connection.execute(query.distinct().order_by(mailings.c.number)).scalars():
         yield f"M-{number}: its content is gone, and no certificate says so"

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, cast, func, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, RecipientState
+from gatekeeper.lifecycle import UNACKNOWLEDGED, BatchState, RecipientState
 from gatekeeper.model import Client, Recipient
 from gatekeeper.store import tallies
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, mailings
@@ -94,7 +94,7 @@ def find_batch(connection: Connection, batch_id: int) -> StoredBatch:
 
 
 def _chosen(mailing_key: int, state: BatchState | None) -> ColumnElement[bool]:
-    kept = batches.c.state != BatchState.STORING if state is None else batches.c.state == state
+    kept = batches.c.state.not_in(UNACKNOWLEDGED) if state is None else batches.c.state == state
     return and_(batches.c.mailing_id == mailing_key, kept)
 
 

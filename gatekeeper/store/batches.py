@@ -132,7 +132,7 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     again.
     """
     connection.execute(update(bodies).where(bodies.c.digest == digest).values(complete=True))
-    found = _lock_states(connection, batch_id)
+    found = lock_states(connection, batch_id)
     if found is None:
         return False
     state, mailing_state, mailing_id = found
@@ -142,12 +142,12 @@ def seal(connection: Connection, batch_id: int, digest: bytes) -> bool:
     if kept is None:
         removal.remove_unsealed(connection, [batch_id])
         return False
-    changes = {"state": kept.value, "body": digest, "place": _next_place(connection, mailing_id)}
+    changes = {"state": kept.value, "body": digest, "place": next_place(connection, mailing_id)}
     connection.execute(update(batches).where(batches.c.id == batch_id).values(**changes))
     return True
 
 
-def _next_place(connection: Connection, mailing_id: int) -> int:
+def next_place(connection: Connection, mailing_id: int) -> int:
     """Return the place of a batch that becomes durable now: people who looked at its mailing earlier have not seen
     it.
     """
@@ -158,7 +158,7 @@ def _next_place(connection: Connection, mailing_id: int) -> int:
 _SEALED = {MailingState.HELD.value: BatchState.HELD, MailingState.GATHERING.value: BatchState.GATHERED}
 
 
-def _lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] | None:
+def lock_states(connection: Connection, batch_id: int) -> tuple[str, str, int] | None:
     """Return the states of a batch and its mailing, and the mailing's key, locked.
 
     None where the batch was removed, or has just been moved to another mailing (Postgres).

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, or_, select
 
-from gatekeeper.lifecycle import BatchState, MailingState
-from gatekeeper.store import removal
+from gatekeeper.lifecycle import UNACKNOWLEDGED, BatchState, MailingState
+from gatekeeper.store import removal, rest
 from gatekeeper.store.db.schema import (
     batches,
     bodies,
@@ -91,11 +91,17 @@ def forget_unsealed(connection: Connection, before: float) -> int:
     The people that they would have reached stay counted: forgetting somebody who may have been reached would be the
     worse fault.
     """
-    query = select(batches.c.id).where(batches.c.state == BatchState.STORING, batches.c.received_at < before)
-    ids = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
-    if ids:
-        removal.remove_unsealed(connection, ids)
-    return len(ids)
+    found = {state: _unsealed(connection, state, before) for state in UNACKNOWLEDGED}
+    if storing := found[BatchState.STORING]:
+        removal.remove_unsealed(connection, storing)
+    for id in found[BatchState.PASSING]:
+        rest.drop_rest(connection, id)
+    return sum(map(len, found.values()))
+
+
+def _unsealed(connection: Connection, state: BatchState, before: float) -> list[int]:
+    query = select(batches.c.id).where(batches.c.state == state, batches.c.received_at < before)
+    return list(connection.execute(query.with_for_update(skip_locked=True)).scalars())  # not one that is being sealed
 
 
 def forget_bodies(connection: Connection, before: float, among: Collection[bytes] | None = None) -> int:

@@ -36,6 +36,7 @@ from gatekeeper.store.mailing_match import Match, hold_gathered, match_mailing
 from gatekeeper.store.people import PersonRow, count_reached, grow, mark_reached_among
 from gatekeeper.store.permit_uses import begin_flight, claim, first_beginning, judge_with_permits
 from gatekeeper.store.refusals import refusal_by, remember, remembered_counts, still_refuses
+from gatekeeper.store.rest import keep_rest
 from gatekeeper.store.rows import (
     counts_to_row,
     next_number,
@@ -200,9 +201,10 @@ def _verdict(unit: UnitOfWork, mailing: ActiveMailing, pending: PendingDecision,
 
 
 def _find_obstacle(unit: UnitOfWork, judged: _Judged) -> KeptTooMuch | None:
-    """Return why a batch that is to be kept cannot be."""
+    """Return why a batch that is to be kept, or the rest of one that passes, cannot be."""
     pending = judged.pending
-    if _handling_of(judged.match.mailing, pending.arrival, judged.verdict) is Handling.PASS:
+    passes = _handling_of(judged.match.mailing, pending.arrival, judged.verdict) is Handling.PASS
+    if passes and not pending.arrival.transaction.beyond:
         return None
     return find_obstacle(unit.connection, pending.arrival, unit.kept_as(pending), unit.limits)
 
@@ -212,20 +214,21 @@ def _add_batch(unit: UnitOfWork, judged: _Judged) -> Outcome:
     mailing, verdict = judged.match.mailing, judged.verdict
     handling = _handling_of(mailing, judged.pending.arrival, verdict)
     passes = handling is Handling.PASS
+    is_whole = passes and not judged.pending.arrival.transaction.beyond  # nothing of it is kept
     if handling is Handling.HOLD and mailing.state is MailingState.HELD:
         _note_growth(unit.connection, judged)
     _count(unit, judged, reached=passes)
-    if mailing.row["sender"] is None and (verdict.mass or verdict.permits or not passes):
+    if mailing.row["sender"] is None and (verdict.mass or verdict.permits or not is_whole):
         mailing.change(_named(unit.connection, mailing, judged.pending.arrival))
     if verdict.mass and not mailing.row["mass"]:
         mailing.change({"mass": True})
-    if passes and not verdict.permits:
+    if is_whole and not verdict.permits:
         return Outcome(verdict, judged.counts, mailing.name, key=mailing.id)
     return _act(unit, judged, handling)
 
 
 def _act(unit: UnitOfWork, judged: _Judged, handling: Handling) -> Outcome:
-    """Hold or gather a batch that is counted, and use the permits that cleared holds of it."""
+    """Hold or gather a batch that is counted, or keep its rest; use the permits that cleared holds of it."""
     mailing, passes = judged.match.mailing, handling is Handling.PASS
     unit.write()  # what follows refers to the rows of the mailing and its people
     if not passes:
@@ -235,7 +238,11 @@ def _act(unit: UnitOfWork, judged: _Judged, handling: Handling) -> Outcome:
     flight = _claim(unit.connection, judged, passes=passes)
     gathered = handling is Handling.GATHER
     outcome = Outcome(judged.verdict, judged.counts, mailing.name, key=mailing.id, gathered=gathered, flight=flight)
-    return outcome if passes else _keep(unit, judged.pending, outcome)
+    if not passes:
+        return _keep(unit, judged.pending, outcome)
+    if not judged.pending.arrival.transaction.beyond:
+        return outcome
+    return replace(outcome, rest=keep_rest(unit, judged.pending, mailing.id, outcome))
 
 
 def _handling_of(mailing: ActiveMailing, arrival: Arrival, verdict: Verdict) -> Handling:
@@ -270,13 +277,18 @@ def _count(unit: UnitOfWork, judged: _Judged, *, reached: bool) -> None:
 
 
 def _count_reached_first(unit: UnitOfWork, judged: _Judged) -> int:
-    """Return how many people a batch that passes reaches whom nothing relayed had reached before."""
+    """Return how many people a batch that passes reaches whom nothing relayed had reached before.
+
+    Those beyond the next hop's limit are counted with what is kept for them.
+    """
     mailing, new = judged.match.mailing, judged.new
     known = [hash_ for hash_ in judged.pending.people if hash_ not in new]
-    if not known or mailing.row["number"] is None:  # nothing of it was ever stored: everybody counted was reached
-        return len(new)
-    unit.write()
-    return len(new) + mark_reached_among(unit.connection, mailing.id, known)
+    reached = len(new)
+    if known and mailing.row["number"] is not None:  # else nothing of it was stored: everybody counted was reached
+        unit.write()
+        reached += mark_reached_among(unit.connection, mailing.id, known)
+    transaction = judged.pending.arrival.transaction
+    return min(reached, len(transaction.recipients) - transaction.beyond) if transaction.beyond else reached
 
 
 def _note_growth(connection: Connection, judged: _Judged) -> None:
@@ -351,7 +363,8 @@ def _claim(connection: Connection, judged: _Judged, *, passes: bool) -> int | No
     permits = judged.verdict.permits
     if not permits:
         return None
-    relayed = len(judged.pending.arrival.transaction.recipients) if passes else 0
+    transaction = judged.pending.arrival.transaction
+    relayed = len(transaction.recipients) - transaction.beyond if passes else 0
     claimed = claim(connection, permits, judged.match.mailing.id, judged.pending.now, relayed=relayed)
     return begin_flight(connection, claimed, judged.pending.now) if passes else None
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, cast, func, literal, or_, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, RecipientState
+from gatekeeper.lifecycle import UNACKNOWLEDGED, RecipientState
 from gatekeeper.store.db.schema import batch_recipients, batches, jobs
 from gatekeeper.store.filters import MOST_COUNTED, ListPage
 from gatekeeper.store.jobs import RELEASE
@@ -97,7 +97,7 @@ def all_recipients_of(connection: Connection, mailing: int, sought: RecipientFil
 
 
 def _chosen(mailing: int, sought: RecipientFilters) -> list[ColumnElement[bool]]:
-    chosen = [batches.c.mailing_id == mailing, batches.c.state != BatchState.STORING]
+    chosen = [batches.c.mailing_id == mailing, batches.c.state.not_in(UNACKNOWLEDGED)]
     chosen += [batch_recipients.c.agency == sought.agency] if sought.agency else []
     return chosen + ([batch_recipients.c.state == sought.state] if sought.state else [])
 
@@ -149,7 +149,7 @@ def _answers(connection: Connection, mailing: int) -> Select[Any]:
     kinds = domain.label("domain"), table.state, func.substr(table.reply, 1, _CODE).label("code")
     query = select(*kinds, func.min(table.reply), func.count())
     query = query.join(batches, batches.c.id == table.batch_id)
-    query = query.where(batches.c.mailing_id == mailing, batches.c.state != BatchState.STORING)
+    query = query.where(batches.c.mailing_id == mailing, batches.c.state.not_in(UNACKNOWLEDGED))
     return query.group_by(*kinds)
 
 

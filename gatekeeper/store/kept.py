@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import UNACKNOWLEDGED, BatchState
 from gatekeeper.store.arrival import Arrival, KeptAs
 from gatekeeper.store.db.errors import StoreFull
 from gatekeeper.store.db.hashing import Hash, keyed
@@ -18,7 +18,7 @@ from gatekeeper.store.db.schema import batches, bodies
 from gatekeeper.store.mailing_keys import places_of
 
 RECIPIENT_OCTETS = 100  # that a recipient of a kept batch takes beside the message
-_OPEN = (BatchState.STORING, BatchState.GATHERED, BatchState.HELD, BatchState.RELEASED)
+_OPEN = (BatchState.STORING, BatchState.PASSING, BatchState.GATHERED, BatchState.HELD, BatchState.RELEASED)
 
 
 class KeptTooMuch(StoreFull):
@@ -79,7 +79,7 @@ def total_kept(connection: Connection, but: bytes = b"") -> int:
     """Return the octets of all bodies that are stored, or about to be, without the body `but`."""
     stored = select(func.coalesce(func.sum(bodies.c.size), 0)).where(bodies.c.digest != but)
     coming = select(batches.c.body, batches.c.size).where(
-        batches.c.state == BatchState.STORING,
+        batches.c.state.in_(UNACKNOWLEDGED),
         batches.c.body != but,
         batches.c.body.not_in(select(bodies.c.digest)),
     )

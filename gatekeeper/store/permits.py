@@ -315,16 +315,18 @@ def stop(
     Args: `why` are the reasons that their mailings are held for from now on.
     """
     for mailing_key in mailing_keys:
-        ids = _released_under(connection, permit.key, mailing_key)
-        if ids:
+        under = _leaving_under(connection, permit.key, mailing_key)
+        if under:  # one whose first part is at the next hop is held by `rest.release_rest`, with its mailing
+            ids = [id for id, state in under if state == BatchState.RELEASED]
             _hold_again(connection, mailing_key, ids, _Stop(permit, why, act))
 
 
-def _released_under(connection: Connection, permit_key: int, mailing_key: int) -> list[int]:
-    query = select(batches.c.id, batches.c.permits).where(
-        batches.c.mailing_id == mailing_key, batches.c.state == BatchState.RELEASED
-    )
-    return [id for id, under in connection.execute(query.with_for_update()) if permit_key in under]
+def _leaving_under(connection: Connection, permit_key: int, mailing_key: int) -> list[tuple[int, str]]:
+    """Return the batches of a mailing that leave under a permit, and their states."""
+    leaving = batches.c.state.in_((BatchState.RELEASED, BatchState.PASSING))
+    query = select(batches.c.id, batches.c.state, batches.c.permits)
+    query = query.where(batches.c.mailing_id == mailing_key, leaving)
+    return [(id, state) for id, state, under in connection.execute(query.with_for_update()) if permit_key in under]
 
 
 @immutable

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import UNACKNOWLEDGED
 from gatekeeper.store import matter_people
 from gatekeeper.store.db.hashing import Hash
 from gatekeeper.store.db.schema import (
@@ -243,7 +243,7 @@ def _facts(
 def _is_kept() -> ColumnElement[Any]:
     """Return whether there is a list of recipients: a copy of what passed has none."""
     listed = func.coalesce(batches.c.recipients, 1) > 0
-    own = (batches.c.mailing_id == mailings.c.id, batches.c.state != BatchState.STORING)
+    own = (batches.c.mailing_id == mailings.c.id, batches.c.state.not_in(UNACKNOWLEDGED))
     return exists().where(*own, listed).label("kept")
 
 
@@ -316,7 +316,7 @@ def _of_contents(connection: Connection, ids: Collection[int] | None, sought: Re
     # What has a digest is of a message: to name its kind, too, has SQLite begin with all messages.
     query = query.select_from(texts).join(batches, batches.c.body == texts.c.digest)
     query = query.join(mailings, mailings.c.id == batches.c.mailing_id)
-    chosen = [IS_RECORD, held if place == HELD else ~held, batches.c.state != BatchState.STORING]
+    chosen = [IS_RECORD, held if place == HELD else ~held, batches.c.state.not_in(UNACKNOWLEDGED)]
     query = query.where(*_among(connection, ids, sought), *chosen, *_of_mailing(connection, sought))
     columns = ("number", "state", "sender", "subject")
     return query.group_by(texts.c.id, texts.c.digest, mailings.c.id, *(mailings.c[name] for name in columns))

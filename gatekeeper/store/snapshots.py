@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import KEPT_BATCHES, BatchState, MailingState
+from gatekeeper.lifecycle import KEPT_BATCHES, UNACKNOWLEDGED, BatchState, MailingState
 from gatekeeper.store import versions
 from gatekeeper.store.db.schema import batches
 from gatekeeper.store.views import MailingView
@@ -84,7 +84,7 @@ class KeptBatches:
 
 def kept_batches(connection: Connection, mailing_key: int) -> KeptBatches:
     """Return the acknowledged batches of a mailing that were not sent back."""
-    kept = batches.c.state.in_(KEPT_BATCHES - {BatchState.STORING})
+    kept = batches.c.state.in_(KEPT_BATCHES - UNACKNOWLEDGED)
     columns = (batches.c.id, batches.c.place, batches.c.state, batches.c.content_digest, batches.c.body)
     rows = connection.execute(select(*columns).where(batches.c.mailing_id == mailing_key, kept).order_by(batches.c.id))
     return KeptBatches(

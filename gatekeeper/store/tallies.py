@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, null, select, update
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, RecipientState
+from gatekeeper.lifecycle import UNACKNOWLEDGED, BatchState, RecipientState
 from gatekeeper.store.db.schema import batch_recipients, batches
 
 _COLUMNS = {
@@ -71,7 +71,7 @@ def tallies_of(connection: Connection, mailing_ids: Sequence[int]) -> dict[int, 
     """Return the tallies of mailings, by key: of all their acknowledged batches."""
     each = (RECIPIENTS, *COUNTED.values())
     query = select(batches.c.mailing_id, func.count(), *(func.sum(column) for column in each))
-    query = query.where(batches.c.mailing_id.in_(mailing_ids), batches.c.state != BatchState.STORING)
+    query = query.where(batches.c.mailing_id.in_(mailing_ids), batches.c.state.not_in(UNACKNOWLEDGED))
     found = connection.execute(query.group_by(batches.c.mailing_id))
     return {mailing_id: Tally(*map(int, numbers)) for mailing_id, *numbers in found}
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, text
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState
+from gatekeeper.lifecycle import UNACKNOWLEDGED
 from gatekeeper.store.db.schema import (
     IS_MASS,
     batches,
@@ -72,7 +72,7 @@ def unread_contents(connection: Connection, now: float, limit: int) -> list[tupl
     if is_filled(connection):
         whole = and_(bodies.c.stored_at > now - _YOUNG_SECONDS, whole)
     kept = select(batches.c.id).join(mailings, mailings.c.id == batches.c.mailing_id)
-    kept = kept.where(batches.c.body == bodies.c.digest, batches.c.state != BatchState.STORING, IS_RECORD)
+    kept = kept.where(batches.c.body == bodies.c.digest, batches.c.state.not_in(UNACKNOWLEDGED), IS_RECORD)
     needed = or_(kept.exists(), exists().where(requests.c.body == bodies.c.digest))
     query = select(bodies.c.digest, bodies.c.size).where(whole, needed).limit(limit)
     return [(bytes(digest), size) for digest, size in connection.execute(query)]

@@ -10,9 +10,11 @@ from gatekeeper.store.answers import answers_passed
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.statements import Row, Statement, one_of
 from gatekeeper.store.events import Event, record
+from gatekeeper.store.rest import keep_rest
 from gatekeeper.store.rows import counts_of, mailing_name, reasons_from_rows
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
+_LEFT = (BatchState.RELEASED, BatchState.SENT)
 _RESEND_SECONDS = 5 * 86_400.0  # how long an MTA tries again (RFC 5321 4.5.4.1)
 
 
@@ -31,9 +33,12 @@ def _find_cancelling(unit: UnitOfWork, pending: PendingDecision) -> Outcome | No
     if not verdict.action.passes:
         return None
     unit.write()
+    rest = None
+    if pending.arrival.transaction.beyond:
+        rest = keep_rest(unit, pending, cancelled.key, Outcome(verdict, counts))
     text = f"by {pending.arrival.source.mailbox}, to {counts.people}"
     record(unit.connection, Event(pending.now, "called-off", mailing_id=cancelled.key, text=text))
-    return Outcome(verdict, counts, cancelled.mailing)
+    return Outcome(verdict, counts, cancelled.mailing, rest=rest)
 
 
 def _find_answering(unit: UnitOfWork, pending: PendingDecision) -> Outcome | None:
@@ -65,6 +70,7 @@ _KEPT = Statement(
             batches.c.id.label("batch_id"),
             batches.c.reasons.label("batch_reasons"),
             batches.c.gathered.label("batch_gathered"),
+            batches.c.state.label("batch_state"),
             mailings,
         )
         .join(mailings, batches.c.mailing_id == mailings.c.id)
@@ -83,6 +89,6 @@ def _repeat(kept: Row) -> Outcome:
         mailing_name(kept["number"]),
         key=kept["id"],
         batch=kept["batch_id"],
-        gathered=kept["batch_gathered"],
+        gathered=kept["batch_gathered"] and kept["batch_state"] not in _LEFT,
         repeated=True,
     )

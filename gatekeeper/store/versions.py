@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, select, update
 
-from gatekeeper.lifecycle import KEPT_BATCHES, BatchState
+from gatekeeper.lifecycle import KEPT_BATCHES, UNACKNOWLEDGED
 from gatekeeper.store import removal
 from gatekeeper.store.db.schema import batches, events, seen_states
 from gatekeeper.store.db.statements import upsert
@@ -23,7 +23,7 @@ _DECISIONS = (  # acts by which somebody has decided, so that people who looked 
     AGREED, IN_PART, "approved", "released", "denied", "returned", "refused", "withdrawn", "expired", "asked",
     "stopped",
 )  # fmt: skip
-_ACKNOWLEDGED = KEPT_BATCHES - {BatchState.STORING}
+_ACKNOWLEDGED = KEPT_BATCHES - UNACKNOWLEDGED
 _CHUNK = 500  # ids in one statement
 _DAY_SECONDS = 86_400.0
 
