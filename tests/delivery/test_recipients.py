@@ -3,13 +3,22 @@
 import pytest
 
 from gatekeeper.delivery import Result
+from gatekeeper.delivery.recipients import Parts
 from gatekeeper.model import Recipient
 from tests.delivery.conftest import CONTENT, people
 from tests.peers.sink import Sink, close, drop, say
+from tests.peers.tenant_hop import TenantHop
 
 
-async def deliver(hop, recipients, content=CONTENT):
-    return await hop.next_hop.deliver("news@example.gov", ("RET=HDRS",), recipients, content)
+async def deliver(hop, recipients, content=CONTENT, most=1000):
+    """As the queue does: part by part, those beyond the next hop's limit in further ones; nobody is tried again."""
+    known, parts = {}, Parts(recipients, most)
+    while part := parts.take():
+        these = await hop.next_hop.deliver("news@example.gov", ("RET=HDRS",), part, content)
+        assert [each.recipient for each in these] == part
+        known |= {each.recipient: each for each in these}
+        parts.put_back([each.recipient for each in these if each.result is Result.BEYOND], len(part))
+    return [known[each] for each in recipients]
 
 
 def results(these):
@@ -34,6 +43,31 @@ async def test_one_too_many_goes_into_a_further_transaction(hop_to, limit):
         assert set(results(these)) == {Result.DELIVERED}
         assert sorted(sink.recipients) == sorted(recipient.address for recipient in everyone)
         assert len(sink.mails) == -(-len(everyone) // limit)
+        assert sink.commands["RCPT"] < 2 * len(everyone) + limit, "further parts keep to the limit"
+
+
+@pytest.mark.parametrize("refusal", ["452 4.5.3 too many", "452 too many", "552 5.5.3 too many", "550 5.5.3 too many"])
+async def test_however_the_limit_is_said(hop_to, refusal):
+    async with TenantHop(recipient_limit=3, refusal=refusal) as sink:
+        these = await deliver(hop_to(sink), people(*range(8)))
+        assert set(results(these)) == {Result.DELIVERED}
+        assert [len(mail.recipients) for mail in sink.mails] == [3, 3, 2]
+
+
+async def test_a_limit_on_recipients_of_one_domain(hop_to):
+    async with TenantHop(domain_limit=2) as sink:
+        everyone = [Recipient(f"{number}@{'ab'[number % 2]}.example.org") for number in range(9)]
+        assert set(results(await deliver(hop_to(sink), everyone))) == {Result.DELIVERED}
+        assert sorted(sink.recipients) == sorted(each.address for each in everyone)
+
+
+async def test_by_the_next_hops_url_no_more_are_offered(hop_to):
+    async with Sink() as sink:
+        hop = hop_to(f"smtp://127.0.0.1:{sink.port}?recipients=3")
+        assert hop.next_hop.most_recipients == 3
+        these = await deliver(hop, people(*range(8)))
+        assert set(results(these)) == {Result.DELIVERED}
+        assert [len(mail.recipients) for mail in sink.mails] == [3, 3, 2] and sink.commands["RCPT"] == 8
 
 
 async def test_each_has_a_result_of_their_own(hop_to):

@@ -82,6 +82,16 @@ async def test_a_next_hop_that_has_enough_recipients_is_not_asked_in_later_batch
         assert (await transaction.data(CONTENT)).ok and sink.commands["RCPT"] == 3
 
 
+async def test_by_the_next_hops_url_the_limit_is_kept_without_asking(hop_to):
+    async with Sink(refuse={"b@example.org": "550 5.1.1 no"}) as sink:
+        transaction = await hop_to(f"smtp://127.0.0.1:{sink.port}?recipients=3").begin()
+        assert codes(await transaction.recipients(people("a", "b"))) == [250, 550]
+        assert codes(await transaction.recipients(people("c", "d", "e", "f"))) == [250, 250, 452, 452]
+        assert codes(await transaction.recipients(people("g"))) == [452]
+        assert (await transaction.data(CONTENT)).ok
+        assert sink.recipients == [f"{name}@example.org" for name in "acd"] and sink.commands["RCPT"] == 4
+
+
 async def test_a_recipient_that_alone_is_refused_for_now_stops_nobody_else(hop_to):
     refuse = {"0@example.org": "452 4.2.2 mailbox full"}
     async with Sink(refuse=refuse) as sink:

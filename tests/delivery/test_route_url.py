@@ -40,6 +40,12 @@ def test_other_routes(tmp_path):
     assert read_next_hop(f"maildir:{tmp_path}") == MaildirFolder(tmp_path)
 
 
+def test_the_most_recipients_of_a_transaction():
+    assert read_next_hop("smtp://a.example.gov,b.example.gov?recipients=100").recipients == 100
+    assert read_next_hop("mx://example.gov?recipients=500") == MxDomain("example.gov", 25, 500)
+    assert read_next_hop("smtp://mail.example.gov").recipients is None
+
+
 def test_a_password_comes_from_a_file_and_is_not_shown(tmp_path):
     (tmp_path / "password").write_text("s3cret:é\n")
     (host,) = read_next_hop(f"smtps://gate%40example.gov@mail.example.gov?password-file={tmp_path}/password").hosts
@@ -68,6 +74,11 @@ def test_a_ca_file_is_trusted_alone(tmp_path):
         "smtp://ho st",
         "smtp://host/path",
         "smtp://host?colour=red",
+        "smtp://host?recipients=0",
+        "smtp://host?recipients=",
+        "smtp://host?recipients=-1",
+        "smtp://host?recipients=ten",
+        "mx://example.gov?ca=/etc/hostname",
         "smtp://gate@host?password-file=/dev/null",
         "smtps://gate@host",
         "smtps://gate:secret@host",

@@ -193,6 +193,13 @@ class Sink:
         """Every recipient that mail was taken for, repeats included."""
         return [address for mail in self.mails for address in mail.addresses]
 
+    def limit_reply(self, recipients: list[str], address: str) -> str:
+        """The reply to a recipient over the limit; "" where there is room."""
+        return "452 4.5.3 too many recipients" if len(recipients) >= self.recipient_limit else ""
+
+    def took(self, mail: Mail) -> None:
+        """Called with each message that was taken."""
+
     def act_at(self, step: str) -> Act | None:
         for rule in self._rules.get(step, ()):
             if rule.skip > 0:
@@ -366,8 +373,8 @@ class _Session:
         usual = "250 2.1.5 ok"
         if self.sender is None:
             usual = "503 5.5.1 MAIL first"
-        elif len(self.recipients) >= self.sink.recipient_limit:
-            usual = "452 4.5.3 too many recipients"
+        elif full := self.sink.limit_reply([each for each, _ in self.recipients], address):
+            usual = full
         given = await self.answer("RCPT", self.sink.refuse.get(address, usual))
         if given.startswith("2"):
             self.recipients.append((address, parameters))
@@ -404,6 +411,7 @@ class _Session:
         act = self.sink.act_at("DOT")
         if act is None or act.kind in ("drop", "delay", "close_after") or act.text.startswith("2"):
             self.sink.mails.append(self._mail(stuffed))
+            self.sink.took(self.sink.mails[-1])
         self._forget()
         await self.perform(act, "250 2.0.0 taken")
 

@@ -26,6 +26,26 @@ def test_enhanced_code_is_read_of_the_first_line(text, enhanced):
     assert Reply(550, (text,)).enhanced == enhanced
 
 
+@pytest.mark.parametrize(
+    ("text", "is_beyond"),
+    [
+        ("452 4.5.3 too many", True),
+        ("451 4.5.3 too many", True),
+        ("552 5.5.3 too many", True),
+        ("550 5.5.3 too many", True),
+        ("452 too many", True),
+        ("552 too many", True),
+        ("452 4.3.1 no room", False),
+        ("552 5.2.2 mailbox full", False),
+        ("450 4.2.1 greylisted", False),
+        ("550 no", False),
+        ("250 2.1.5 fine", False),
+    ],
+)
+def test_a_recipient_too_many(text, is_beyond):
+    assert Reply(int(text[:3]), (text[4:],)).is_beyond_limit is is_beyond
+
+
 def test_multi_line_form():
     assert Reply(250, ("host", "SIZE 10", "DSN")).encode() == b"250-host\r\n250-SIZE 10\r\n250 DSN\r\n"
 

@@ -219,6 +219,53 @@ def test_a_next_hop_that_refuses_each_recipient() -> None:
     assert script.codes() == ["250 2.1.0", "550 5.1.1", "550 5.1.1", "554 5.5.1"]
 
 
+# -- a next hop that takes fewer -----------------------------------------------------------------------------------
+
+FULL = reply(452, "too many recipients", "4.5.3")
+
+
+def names(judge: Wanted | None) -> tuple[list[str], list[str]]:
+    """Those of whom the next hop has heard, and those beyond its limit."""
+    assert isinstance(judge, Judge)
+    transaction = judge.transaction
+    beyond = [each.address[0] for each in transaction.rest]
+    return [each.address[0] for each in transaction.recipients[: -len(beyond) or None]], beyond
+
+
+def test_those_beyond_the_next_hops_limit_are_taken_by_the_gate() -> None:
+    script = hello()
+    script.gets(MAIL + b"RCPT TO:<b@b.c>\r\nRCPT TO:<c@b.c>\r\nRCPT TO:<d@b.c>\r\nRCPT TO:<e@b.c>\r\n")
+    script.gets([OK, OK, GONE, FULL, FULL])
+    assert script.codes() == ["250 2.1.0", "250 2.1.0", "550 5.1.1", "250 2.1.5", "250 2.1.5"]
+    assert asks(script.gets(b"RCPT TO:<f@b.c>\r\n")) == ["f@b.c"]
+    script.gets([FULL])
+    assert script.codes() == ["250 2.1.5"]
+    assert script.gets(b"DATA\r\n") == TakeMessage(100_000)
+    assert names(script.gets(b"x\r\n")) == (["b"], ["d", "e", "f"])
+
+
+def test_where_the_next_hop_takes_nobody_its_refusal_is_ours() -> None:
+    script = hello()
+    script.gets(MAIL + b"RCPT TO:<b@b.c>\r\nRCPT TO:<c@b.c>\r\n")
+    script.gets([OK, FULL, FULL])
+    assert script.codes() == ["250 2.1.0", "452 4.5.3", "452 4.5.3"]
+    assert script.gets(b"DATA\r\n") == READ
+    assert script.codes() == ["554 5.5.1"]
+
+
+def test_our_own_limit_is_told() -> None:
+    script = hello(OneListener(max_recipients=3))
+    script.gets(MAIL + b"".join(b"RCPT TO:<%c@b.c>\r\n" % letter for letter in b"bcdef"))
+    script.gets([OK, OK, FULL, FULL])
+    assert script.codes() == ["250 2.1.0", "250 2.1.0", "250 2.1.5", "250 2.1.5", "452 4.5.3", "452 4.5.3"]
+
+
+def test_on_trust_those_beyond_the_limit_are_taken_too() -> None:
+    script = trusting("b@b.c", "c@b.c", "d@b.c", "e@b.c")
+    assert script.gets([OK, OK, FULL, GONE, FULL]) == TakeMessage(100_000)
+    assert names(script.gets(b"x\r\n")) == (["b"], ["c", "e"])
+
+
 # -- a next hop that is trusted to take all --------------------------------------------------------------------------
 
 
