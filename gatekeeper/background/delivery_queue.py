@@ -1,8 +1,8 @@
 """Carries out the jobs of the durable queue: releases, delivery reports (DSNs) and notices.
 
-Each job is leased, sent, and its outcome written. A release goes out in parts, each a transaction with the next hop, and
-its answers are committed after each part: a crash repeats at most the part that was in flight. Mail that the next hop
-does not take is tried again with growing pauses for five days, then returned to its sender.
+Each job is leased, sent, and its outcome written. A release goes out in parts, each a transaction with the next hop,
+and its answers are committed after each part: a crash repeats at most the part that was in flight. Mail that the next
+hop does not take is tried again with growing pauses for five days, then returned to its sender.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 from typing import TypeVar
@@ -21,20 +21,21 @@ from typing import TypeVar
 from gatekeeper.background.job_endings import FINAL, JobEndings
 from gatekeeper.delivery.next_hop import NextHop
 from gatekeeper.delivery.recipients import Parts, RecipientResult, Result
-from gatekeeper.lib.aio import PeriodicTask
+from gatekeeper.lib.aio import PeriodicTask, run_long
 from gatekeeper.lib.allowance import Allowance
 from gatekeeper.lib.failpoints import step
+from gatekeeper.message import read_facts
 from gatekeeper.message.hide_recipients import hide_recipients
-from gatekeeper.message.release_token import token_field, without_hidden_fields
-from gatekeeper.model import Recipient
+from gatekeeper.message.own_token import HIDDEN_FIELDS, SentMail, issue_token, token_field
+from gatekeeper.message.remove_fields import without_fields
+from gatekeeper.model import Facts, Recipient
 from gatekeeper.ops.log import Id, event
 from gatekeeper.outbox import letter_lists
 from gatekeeper.outbox.delivery_reports import Told
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.smtp.received import id_of
-from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs, release_tokens
+from gatekeeper.store import Connection, OutageLog, Store, StoreError, batches, jobs
 from gatekeeper.store.jobs import Job, Release
-from gatekeeper.store.release_tokens import IssuedToken
 
 log = logging.getLogger("gatekeeper.queue")
 _AT_ONCE = 8  # jobs in hand
@@ -65,7 +66,8 @@ class Queue:
     lease: float  # seconds
     clock: Callable[[], float] = time.time
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
-    marks: bool = False  # released mail carries a token: the next hop may bring it back to one of our listeners
+    marks: bool = False  # what is sent carries a token: the next hop may bring it back to one of our listeners
+    own_fields: tuple[bytes, ...] = ()  # that never go on with mail that came in
     memory: Allowance = field(default_factory=lambda: Allowance(_MEMORY))  # for large messages that are being sent
     on_failed: Callable[[str], None] = lambda kind: None  # called with the kind of each job that is given up
     _loop: asyncio.Task[None] | None = None
@@ -205,7 +207,8 @@ class Queue:
         if not await self.store.run(partial(self._extend, job=job)):
             return  # we were away for so long that somebody else has it
         recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
-        (result,) = await self.next_hop.deliver("", (), [recipient], content)
+        token = self._token(await _digest_of([content]), [recipient]) if self.marks else b""
+        (result,) = await self.next_hop.deliver("", (), [recipient], token + content)
         step("sent")
         self._note([result])
         _log_results(job, [result])
@@ -236,10 +239,11 @@ class Queue:
         chunks = await self.store.read(lambda c: list(batches.read_chunks(c, release.body)))
         if sum(map(len, chunks)) != release.size:
             raise ValueError("its message is not stored whole any more")
-        if release.listener == "milter":
-            chunks = without_hidden_fields(chunks)
+        hidden = HIDDEN_FIELDS if release.listener == "milter" else ()
+        chunks = without_fields(chunks, (*self.own_fields, *hidden))
         if release.blind:
             chunks = hide_recipients(chunks)
+            release = replace(release, content_digest=await _digest_of(chunks) if self.marks else "")
         step("body-read")
         told: list[Told] = []
         parts = Parts(release.waiting, min(_GROUP, self.next_hop.most_recipients or _GROUP))
@@ -262,17 +266,17 @@ class Queue:
 
         Returns [] without sending where the release was stopped, and None where another process has the job.
         """
-        token = secrets.token_urlsafe(18) if self.marks else ""
-        claimed = await self.store.run(partial(self._claim, job=job, release=release, group=group, token=token))
+        claimed = await self.store.run(partial(self._claim, job=job, release=release))
         if claimed is not Claim.OURS:
             return None if claimed is Claim.LOST else []
         recipients = [recipient for _, recipient in group]
         # Point of no return: from here on this group may have it, whatever becomes of us.
-        content = [token_field(token) if token else b"", release.trace, *chunks]
+        content = [self._token(release.content_digest, recipients), release.trace, *chunks]
         results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
         step("sent")
         self._note(results)
-        _log_results(job, results, id_of(release.trace) if release.listener == "smtp" else "")
+        answered = [each for each in results if each.result is not Result.BEYOND]
+        _log_results(job, answered, id_of(release.trace) if release.listener == "smtp" else "")
         told = [
             Told(position, recipient, each.result, str(each.reply))
             for (position, recipient), each in zip(group, results, strict=True)
@@ -282,20 +286,22 @@ class Queue:
         step("recorded")
         return told
 
-    def _claim(self, connection: Connection, job: Job, release: Release, group: Sequence[Waiting], token: str) -> Claim:
-        """Check that this process still has the job and that its batch is released; issue the token of the group.
+    def _claim(self, connection: Connection, job: Job, release: Release) -> Claim:
+        """Check that this process still has the job and that its batch is released.
 
-        The token is good from the commit on. Revoking a permit stops its batches, then waits until no lease on them is
-        left (S5).
+        Revoking a permit stops its batches, then waits until no lease on them is left (S5).
         """
         if not jobs.is_released(connection, release.batch_id):
             return Claim.STOPPED
-        if not self._extend(connection, job):
-            return Claim.LOST
-        if token:
-            given = IssuedToken(token, release.batch_id, [position for position, _ in group])
-            release_tokens.issue(connection, self.store.secret, given, self.clock())
-        return Claim.OURS
+        return Claim.OURS if self._extend(connection, job) else Claim.LOST
+
+    def _token(self, content_digest: str, recipients: Sequence[Recipient]) -> bytes:
+        """Return the field by which the mail is known if it comes back; b"" where it may not, or is to too many."""
+        if not self.marks:
+            return b""
+        mail = SentMail(content_digest, tuple(each.address for each in recipients))
+        token = issue_token(self.store.secret, mail, 0, self.clock(), secrets.token_bytes(8))
+        return token_field(token) if token else b""
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:
         """Write the answers of the next hop; return True where this process still has the job.
@@ -314,6 +320,11 @@ class Queue:
             with outage.survived():
                 return await self.store.run(work)
             await asyncio.sleep(_POLL)
+
+
+async def _digest_of(chunks: Sequence[bytes]) -> str:
+    facts: Facts = await run_long(read_facts, b"".join(chunks))
+    return facts.content_digest
 
 
 def _log_results(job: Job, results: Sequence[RecipientResult], passage: str = "") -> None:

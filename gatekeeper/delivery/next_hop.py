@@ -8,6 +8,7 @@ from gatekeeper import settings
 from gatekeeper.delivery import maildir
 from gatekeeper.delivery.hosts import Hosts
 from gatekeeper.delivery.maildir import MaildirTransaction
+from gatekeeper.delivery.mark import Mark, MarkedTransaction
 from gatekeeper.delivery.mx import MxHosts
 from gatekeeper.delivery.recipients import RecipientResult, deliver
 from gatekeeper.delivery.relay import SmtpTransaction
@@ -29,6 +30,7 @@ class NextHop:
 
     def __init__(self, section: settings.NextHopSettings, report: Callable[[str], None] = _unreported) -> None:
         self._route, self._report = read_next_hop(section.next_hop), report
+        self._mark = Mark(section.mark) if section.mark else None
         deadlines = Deadlines().capped(section.next_hop_timeout)
         first = self._route.hosts[0] if isinstance(self._route, FixedHosts) else None
         self.most_recipients = self._route.recipients  # in one transaction, by --next-hop; None where it says nothing
@@ -66,9 +68,12 @@ class NextHop:
     def _begin(
         self, sender: str, parameters: Sequence[str], client: Client | None, *, offered: bool = False
     ) -> RelayTransaction:
+        begun: RelayTransaction
         if isinstance(self._route, MaildirFolder):
-            return MaildirTransaction(self._route.path, sender, self._report)
-        return SmtpTransaction(self._hosts, sender, parameters, client, offered=offered)
+            begun = MaildirTransaction(self._route.path, sender, self._report)
+        else:
+            begun = SmtpTransaction(self._hosts, sender, parameters, client, offered=offered)
+        return MarkedTransaction(begun, self._mark) if self._mark else begun
 
     async def deliver(
         self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: bytes | Sequence[bytes]

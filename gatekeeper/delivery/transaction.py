@@ -14,7 +14,10 @@ OnReplies = Callable[[Sequence[Reply]], None]
 class RelayTransaction(Protocol):
     """One transaction, ended by `data` or `abandon`. No method raises: a next hop that is down answers 451 4.4.1."""
 
-    outcome_unknown: bool  # True after `data` where the next hop may have the message and did not answer
+    @property
+    def outcome_unknown(self) -> bool:
+        """True after `data` where the next hop may have the message and did not answer."""
+        ...
 
     def ask(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
         """Send MAIL, where it was not sent yet, and RCPT for each recipient; never waits.

@@ -22,7 +22,6 @@ from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lib.transaction_ids import transaction_ids
 from gatekeeper.message import mailing_keys, read_facts
-from gatekeeper.message.release_token import token_of
 from gatekeeper.model import (
     Action,
     Counts,
@@ -39,6 +38,7 @@ from gatekeeper.ops.log import event
 from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
+from gatekeeper.pipeline.came_back import LOOP, new_token, times_come_back
 from gatekeeper.pipeline.cancelling import with_cancelled
 from gatekeeper.pipeline.in_parts import relay_in_parts
 from gatekeeper.pipeline.outage import Outage
@@ -73,6 +73,7 @@ class TransactionRun:
     arrival: Arrival | None = None
     observes: bool = False  # whatever the verdict, the message passes
     is_preflight: bool = False  # it is judged and answered, and goes nowhere
+    came_back: int | None = None  # how often, where it is mail that the gate has sent on before
     judgment: Judgment | None = None  # the last one, which is what was committed
     outcome: Outcome | None = None
     reply: Reply | None = None
@@ -94,6 +95,7 @@ class Pipeline:
     clock: Callable[[], float] = time.time
     tasks: Tasks = field(default_factory=Tasks)
     mode: Mode = field(default_factory=Mode)
+    marks: bool = False  # the next hop may bring mail back: what passes carries a token
     outage: Outage = field(init=False)
     timeouts: Timeouts = field(default_factory=lambda: Timeouts(_DECISION_SECONDS))
 
@@ -132,8 +134,8 @@ class Pipeline:
     async def _handle(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         step("received")
         run.arrival = arrival = await self._read(run)
-        if await self._is_released(run, arrival):
-            return await self._relay(run, relay)
+        if run.came_back and (reply := await self._handle_returned(run, arrival, relay)):
+            return reply
         if preflight.is_preflight(run.policy, run.transaction, arrival.facts):
             return await self._preflight(run, arrival)
         run.arrival = arrival = await with_cancelled(self.store, arrival)
@@ -171,6 +173,7 @@ class Pipeline:
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
         policy = run.policy
         run.transaction = transaction = vouched(run.transaction, facts, policy)
+        run.came_back = times_come_back(self.store, transaction, facts, run.now)
         source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
         inside = bool(source.owner) and policy.is_inside(source.owner)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
@@ -196,7 +199,7 @@ class Pipeline:
             trace=transaction.trace or received_field(transaction, self.settings.hostname, run.now, run.id),
             notify=to_senders.may_be_told(transaction, facts, source, inside),
             earlier=policy.ruleset.earlier,
-            returning=transaction.authenticated and token_of(transaction.content) is not None,
+            returning=run.came_back is not None,
         )
 
     @staticmethod
@@ -209,17 +212,19 @@ class Pipeline:
         opens = gather.takes(len(transaction.recipients))
         return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())
 
-    async def _is_released(self, run: TransactionRun, arrival: Arrival) -> bool:
-        """Return True for mail that was released here and comes by again, recognised by a token that is good once.
+    async def _handle_returned(self, run: TransactionRun, arrival: Arrival, relay: RelayMessage) -> Reply | None:
+        """Relay mail that the gate has sent on before; it was counted and judged then. The second time it is a loop.
 
-        The token counts only over a connection that is trusted; its header field alone opens nothing.
+        Returns None where it is judged again: more people than the next hop takes at once need a batch.
         """
-        token = token_of(arrival.transaction.content) if arrival.returning else None
-        mailing = await self.store.redeem(arrival, token) if token else None
-        if mailing is None:
-            return False
-        run.outcome = Outcome(Verdict(), Counts(), mailing, repeated=True)
-        return True
+        event("our own mail came back", {"id": run.id, "times": run.came_back}, logging.WARNING)
+        if run.came_back == LOOP:
+            run.outcome = Outcome(Verdict(Action.REJECT), Counts(), repeated=True)
+            return policy_replies.came_back_twice()
+        if run.transaction.beyond:
+            return None
+        run.outcome = Outcome(Verdict(), Counts(), repeated=True)
+        return await self._relay(run, relay)
 
     # -- verdict -------------------------------------------------------------------------------------------------
 
@@ -272,21 +277,28 @@ class Pipeline:
     async def _relay(
         self, run: TransactionRun, relay: RelayMessage, added: bytes = b"", *, blind: bool = False
     ) -> Reply:
-        fields = (run.arrival.trace if run.arrival else b"") + added
+        trace = run.arrival.trace if run.arrival else b""
+        token = await self._token(run, blind=blind)
         await self._report_refused(run)
 
         async def pass_on() -> Reply:
             run.relayed = True
             # Point of no return for the recipients: the next hop gets the message, and its reply is ours.
-            return await (relay(fields, blind=True) if blind else relay(fields))
+            return await (relay(trace + token + added, blind=True) if blind else relay(trace + token + added))
 
         if run.arrival is None or not run.transaction.beyond:
             return await pass_on()
         rest = run.outcome.rest if run.outcome else None
-        reply = await relay_in_parts(self.store, run.arrival, rest, fields, pass_on)
+        reply = await relay_in_parts(self.store, run.arrival, rest, trace + added, pass_on)
         if reply.ok:
             event("sent on in parts", {"id": run.id, "nrcpt": run.transaction.beyond})
         return reply
+
+    async def _token(self, run: TransactionRun, *, blind: bool) -> bytes:
+        """Return the field by which the mail is known if it comes back; b"" where nothing says that it may."""
+        if run.arrival is None or not (self.marks or run.came_back):
+            return b""
+        return await new_token(self.store, run.arrival, run.came_back or 0, blind=blind)
 
     async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         """Return the reply while the database is down.

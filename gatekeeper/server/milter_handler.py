@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
+from gatekeeper.delivery.mark import Mark, tell_marked
 from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message.hide_recipients import HIDDEN, shown_fields
-from gatekeeper.message.release_token import TOKEN_FIELD, token_of
+from gatekeeper.message.own_token import TOKEN_FIELD
+from gatekeeper.message.remove_fields import places_of
 from gatekeeper.milter.session import Conclusion, Message, with_final_crlf
 from gatekeeper.model import Transaction
 from gatekeeper.ops.log import event
@@ -42,6 +44,7 @@ class MilterHandler:
     obstacle: Callable[[], Reply | None]
     refused: OnRefused
     peers: PeerChecks
+    mark: Mark | None = None
 
     async def judge(self, message: Message, peer: str) -> Conclusion:
         """Judge a message. Args: `peer` is the MTA's IP address, "" on a unix socket."""
@@ -69,6 +72,7 @@ class MilterHandler:
             passed.append((added, blind))
             return _LEFT_TO_THE_MTA
 
+        tell_marked(self.mark, transaction)
         answer = await self.pipeline.receive(transaction, relay)
         if not answer.ok:
             return Conclusion(answer)
@@ -77,7 +81,8 @@ class MilterHandler:
         # the MTA adds its own Received field
         ((added, blind),) = passed
         fields = tuple(_FIELD.findall(added.removeprefix(transaction.trace)))
-        removed = _spent(transaction.content)
+        fields = (self.mark.field(), *fields) if self.mark else fields
+        removed = places_of(transaction.content, (TOKEN_FIELD, *((self.mark.name,) if self.mark else ())))
         if blind and (shown := tuple(shown_fields(transaction.content))):
             return Conclusion(added=(*fields, HIDDEN), removed=(*removed, *shown))
         return Conclusion(added=fields, removed=removed)
@@ -114,11 +119,6 @@ def _seen(message: Message) -> Connection:
     """Return what the MTA says of its client's connection: not which names are on the certificate (docs/peers.md)."""
     address = message.client.address
     return Connection(address, address, "S" in message.client.protocol.removeprefix("ESMTP"))
-
-
-def _spent(content: bytes) -> tuple[tuple[bytes, int], ...]:
-    """Return the release token's field, to be removed: the token is used up."""
-    return ((TOKEN_FIELD, 1),) if token_of(content) else ()
 
 
 async def _read(message: Message) -> bytes | Fault:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from gatekeeper.delivery.mark import Mark
 from gatekeeper.milter import packets
 from gatekeeper.milter.packets import GarbageError
 from gatekeeper.milter.session import Conclusion, Message, MessageLimits, Session
@@ -52,7 +53,8 @@ class MilterListener:
     ) -> None:
         self._settings = settings
         self.connections = Connections(settings, settings.max_connections, refused)  # an MTA has one for each client
-        self.handler = MilterHandler(settings, pipeline, obstacle, refused, peers or PeerChecks())
+        mark = Mark(settings.mark) if settings.mark else None
+        self.handler = MilterHandler(settings, pipeline, obstacle, refused, peers or PeerChecks(), mark)
         self._contents = contents or ContentSpool(settings.memory_for_content)
         self._acceptor: Acceptor | None = None
 

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Protocol, cast
 
+from gatekeeper.delivery.mark import Mark, tell_marked
 from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.renewed_tls import RenewedTls
 from gatekeeper.message.hide_recipients import hide_recipients
+from gatekeeper.message.own_token import own_fields
+from gatekeeper.message.remove_fields import without_fields
 from gatekeeper.model import Client, Transaction
 from gatekeeper.ops.log import Address, event
 from gatekeeper.policy.peers import Connection, PeerChecks
@@ -81,6 +84,8 @@ class SmtpServer(Connections):
         self._is_ours, self._has_own, self._is_unknown = acceptance.is_ours, acceptance.has_own, acceptance.is_unknown
         self._peers = acceptance.peers
         self.trusts = settings.rcpt == TRUST
+        self._mark = Mark(settings.mark) if settings.mark else None
+        self._own_fields = own_fields(settings.mark.field if settings.mark else "")
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
         self.tls: RenewedTls | None = None  # what STARTTLS encrypts with; set before the start
         self.shared: Mapping[str, Any] = {}  # attributes that every connection begins with; set at the start
@@ -183,11 +188,13 @@ class SmtpServer(Connections):
         Args: `done` is called at the end, whatever comes of it.
         """
         is_passed_on = False
+        tell_marked(self._mark, transaction)
 
         async def relay(added: bytes, *, blind: bool = False) -> Reply:
             nonlocal is_passed_on
             is_passed_on = True  # from here on the next hop may have the message
-            content = hide_recipients([transaction.content]) if blind else [transaction.content]
+            content = without_fields([transaction.content], self._own_fields)
+            content = hide_recipients(content) if blind else content
             return await relayed.data((added, *content))
 
         try:

@@ -65,7 +65,8 @@ class Front:
         self._warned: frozenset[str] = frozenset()  # of peers; each warning once, as long as it lasts
         report = Reporter(base.counts, base.auditor, contents=base.contents).report
         judging, store = base.settings.judging, base.store
-        self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode)
+        marks = base.settings.next_hop.mark is not None
+        self.pipeline = Pipeline(judging, base.active_policy, store, report, store.now, mode=base.mode, marks=marks)
         listening = base.settings.listening
         contents = ContentSpool(listening.memory_for_content, base.counts.content)
         peers = PeerChecks(lambda: base.active_policy.current)

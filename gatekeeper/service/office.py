@@ -16,6 +16,7 @@ from gatekeeper.background.recheck import Rechecks
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
 from gatekeeper.lib.allowance import Allowance
+from gatekeeper.message.own_token import own_fields
 from gatekeeper.service.context import ProcessContext
 from gatekeeper.store import OutageLog, StoreError, WakeupListener, rulesets
 
@@ -27,7 +28,8 @@ class Office:
 
     def __init__(self, base: ProcessContext) -> None:
         self._base = base
-        marks = base.settings.listening.milter is not None
+        mark = base.settings.next_hop.mark
+        marks = base.settings.listening.milter is not None or mark is not None
         lease, now = base.settings.storing.lease, base.store.now
         self.bell = WakeupListener(base.store.database, self._rung)
         octets = base.settings.listening.memory_for_content
@@ -39,6 +41,7 @@ class Office:
             clock=now,
             is_woken=lambda: self.bell.works,
             marks=marks,
+            own_fields=own_fields(mark.field if mark else ""),
             memory=Allowance(octets, partial(base.counts.content, "memory")),
             on_failed=base.counts.queue_failed,
         )

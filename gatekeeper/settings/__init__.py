@@ -22,6 +22,7 @@ from gatekeeper.settings.readers import (
     OFF,
     TRUST,
     Endpoint,
+    MarkFile,
     Network,
     Quota,
     SettingsError,
@@ -33,6 +34,7 @@ from gatekeeper.settings.readers import (
     read_flag,
     read_header,
     read_issuer,
+    read_mark,
     read_methods,
     read_milter,
     read_networks,
@@ -56,6 +58,7 @@ __all__ = [
     "Endpoint",
     "Judging",
     "Listening",
+    "MarkFile",
     "Network",
     "NextHopSettings",
     "Ops",
@@ -123,6 +126,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("data-rate", "100", read_count, "octets a second that a sender of a message must keep up, on average"),
     Setting("next-hop", "", read_text, "smtp://host:port,... smtps:// smtp+starttls:// mx://domain or maildir:DIR"),
     Setting("next-hop-timeout", "5m", read_time, "how long the next hop may take for a reply (RFC 5321 4.5.3.2)"),
+    Setting("mark", "", read_mark, "FIELD=FILE: header field with a secret on all mail that goes to the next hop"),
     Setting("next-hop-idle", "30s", read_time, "how long an unused connection to the next hop is kept"),
     Setting("database", "sqlite:///gatekeeper.db", read_text, "sqlite:///FILE or postgresql://user@host/name"),
     Setting("database-timeout", "5s", read_time, "how long a decision may wait for the database"),
@@ -235,6 +239,7 @@ class Listening:
     command_timeout: float
     data_timeout: float
     data_rate: int
+    mark: MarkFile | None = None
 
 
 @immutable
@@ -245,6 +250,7 @@ class NextHopSettings:
     next_hop_timeout: float
     next_hop_idle: float
     hostname: str
+    mark: MarkFile | None = None
 
     @property
     def kind(self) -> str:

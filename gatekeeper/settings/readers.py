@@ -160,6 +160,28 @@ def read_path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+_MARK = re.compile(r"(?=.{3,60}=)x-(?!gatekeeper-|ms-|originatororg=)[a-z0-9-]+=.+", re.IGNORECASE)
+
+
+@immutable
+class MarkFile:
+    """The header field of the mark (--mark), and the file that has its secret."""
+
+    field: str
+    path: Path
+
+
+def read_mark(text: str) -> MarkFile | None:
+    """Read FIELD=FILE, such as `X-Gate-Mark=/etc/gatekeeper/mark`; None where it is empty."""
+    if not text:
+        return None
+    if not _MARK.fullmatch(text):
+        expected = "FIELD=FILE with a field of your own, such as X-Gate-Mark=/etc/gatekeeper/mark"
+        raise SettingsError(f"{text!r}: expected {expected}")
+    field, _, path = text.partition("=")
+    return MarkFile(field, Path(path))
+
+
 def read_text(text: str) -> str:
     """Take the text as it stands."""
     return text

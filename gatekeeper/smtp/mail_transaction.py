@@ -79,8 +79,8 @@ class MailTransaction:
     def _sort(self, asked: Sequence[Recipient], answers: Sequence[Reply]) -> list[Reply]:
         """Note who is accepted, beyond the next hop's limit or refused; return the replies to their RCPTs.
 
-        A next hop's limit is not ours: where it takes anybody, those beyond it are accepted too. They get the message in
-        further transactions.
+        A next hop's limit is not ours: where it takes anybody, those beyond it are accepted too. They get the message
+        in further transactions.
         """
         self.accepted += [each for each, answer in zip(asked, answers, strict=True) if answer.ok]
         if self.accepted:

@@ -94,6 +94,11 @@ def preflight_of_nobody() -> Reply:
     return reply(550, "Not judged: who asks must be an inside person, to whom the answer goes", "5.7.1")
 
 
+def came_back_twice() -> Reply:
+    """Return 554 for mail that the gate has sent on twice, and the next hop brings back again (RFC 3463 X.4.6)."""
+    return reply(554, "Not sent: the mail gate has sent this on twice, the message goes round in a loop", "5.4.6")
+
+
 def too_many_hops() -> Reply:
     """Return 554 for a message with so many Received fields that it must be in a loop (RFC 5321 6.3)."""
     return reply(554, "Not sent: too many hops, the message goes round in a loop", "5.4.6")

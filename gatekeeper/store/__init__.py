@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from gatekeeper.lib.aio import Timeouts
 from gatekeeper.lib.failpoints import step
 from gatekeeper.model import Outcome
-from gatekeeper.store import acts, batches, release_tokens
+from gatekeeper.store import acts, batches
 from gatekeeper.store.arrival import Arrival, Gathering, Judge, body_digest
 from gatekeeper.store.db.engine import Database
 from gatekeeper.store.db.errors import StoreError, StoreFull, StoreSetupError
@@ -123,16 +123,6 @@ class Store:
 
     def _decide(self, connection: Connection, pending: list[PendingDecision]) -> list[Outcome | Exception]:
         return decide(connection, self.secret, pending, self.limits)
-
-    async def redeem(self, arrival: Arrival, token: str) -> str | None:
-        """Use up the token of a released message that has come back.
-
-        Returns the id of its mailing (M-17); None where the token is not good.
-        """
-        transaction = arrival.transaction
-        recipients = tuple(recipient.address for recipient in transaction.recipients)
-        mail = release_tokens.ReturnedMail(transaction.sender, arrival.facts.content_digest, recipients)
-        return await self.run(partial(release_tokens.redeem, secret=self.secret, token=token, mail=mail))
 
     async def keep(self, arrival: Arrival, batch_id: int) -> bool:
         """Make a held or gathered batch durable: its body in commits of their own, then the seal. Raises StoreError.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, exists, or_, select
+from sqlalchemy import Connection, Select, and_, delete, exists, or_, select
 
 from gatekeeper.lifecycle import UNACKNOWLEDGED, BatchState, MailingState
 from gatekeeper.store import removal, rest
@@ -20,6 +20,7 @@ from gatekeeper.store.db.schema import (
     bodies,
     jobs,
     mailings,
+    release_tokens,
 )
 from gatekeeper.store.jobs import FAILED_SECONDS, RELEASE
 from gatekeeper.store.preserved import kept, ordinary_kept
@@ -111,6 +112,11 @@ def forget_bodies(connection: Connection, before: float, among: Collection[bytes
     all.
     """
     return removal.remove_bodies(connection, before, among)
+
+
+def forget_tokens(connection: Connection, before: float) -> None:
+    """Remove the tokens that programs before this one gave to released mail until then (seconds since 1970)."""
+    connection.execute(delete(release_tokens).where(release_tokens.c.issued_at < before))
 
 
 def find_ordinary(connection: Connection, before: float, limit: int = 500) -> list[int]:

@@ -59,6 +59,7 @@ class Release:
     size: int  # octets of the body
     trace: bytes
     listener: str  # the listener that it arrived by
+    content_digest: str = ""
     blind: bool = False  # To and Cc are hidden when it is sent
 
 
@@ -263,6 +264,7 @@ def open_release(connection: Connection, batch_id: int) -> Release | None:
         size=connection.execute(select(bodies.c.size).where(bodies.c.digest == row["body"])).scalar() or 0,
         trace=bytes(row["trace"]),
         listener=row["listener"],
+        content_digest=row["content_digest"],
         blind=any(reason.get("repair") == "blind" for reason in row["reasons"]),
     )
 

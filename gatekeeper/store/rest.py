@@ -22,9 +22,10 @@ from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 
 def keep_rest(unit: UnitOfWork, pending: PendingDecision, mailing_id: int, outcome: Outcome) -> int:
-    """Write the rest of a message that passes; return the id of its batch. A resend of the whole message is known by it.
+    """Write the rest of a message that passes; return the id of its batch.
 
-    It is marked as gathered mail that passes: nothing of it is left where its mailing ends as ordinary mail.
+    A resend of the whole message is known by it. It is marked as gathered mail that passes: nothing of it is left where
+    its mailing ends as ordinary mail.
     """
     arrival, named = pending.arrival, unit.kept_as(pending)
     transaction = replace(arrival.transaction, recipients=arrival.transaction.rest, beyond=0)

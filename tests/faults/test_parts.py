@@ -23,7 +23,7 @@ from tests.peers.gate import RULES
 from tests.peers.tenant_hop import TenantHop
 
 LEASE = ["--lease", "1s"]
-GATHERING = RULES.replace("within: 24h}", "within: 24h, gather: {at: [250], quiet: 500ms, limit: 4s}}")
+GATHERING = RULES.replace("within: 24h}", "within: 24h, gather: {at: [250], quiet: 1s, limit: 4s}}")
 CAP = 100
 
 
@@ -58,12 +58,13 @@ def test_one_message_to_2400_is_counted_held_and_reaches_each_once_over_kills(do
 def test_a_mailing_below_the_limit_goes_out_at_once(downstream):
     everyone, content = people(250), message("lunch")
     downstream.sink.refuse = {everyone[240]: "550 5.1.1 no such user"}
-    with asleep(downstream.address, flags=LEASE) as gate:
+    with asleep(f"{downstream.address}?recipients={CAP}", flags=LEASE) as gate:
         gate.start()
         assert send(gate, everyone, content) == "250 2.0.0 taken"
         assert downstream.copies(content).total() >= CAP, "the first part is there"
         wait_queue_empty(gate)
         assert downstream.copies(content) == dict.fromkeys([each for each in everyone if each != everyone[240]], 1)
+        wait_for(lambda: downstream.letters_to(SENDER), gate.log)
         (report,) = [mail.content for mail in downstream.sink.mails if b"multipart/report" in mail.content]
         assert f"Final-Recipient: rfc822; {everyone[240]}".encode() in report
 

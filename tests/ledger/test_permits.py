@@ -34,6 +34,8 @@ def scene(store, tmp_path):
 class Hop:
     """A next hop that takes its time, and remembers whom it was given."""
 
+    most_recipients = None
+
     def __init__(self):
         self.taken, self.busy, self.go = [], asyncio.Event(), asyncio.Event()
 

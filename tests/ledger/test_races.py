@@ -28,6 +28,8 @@ EVERYONE = people(60)
 class Hop:
     """A next hop that takes a moment for each group, and remembers whom it was given of the mailings."""
 
+    most_recipients = None
+
     def __init__(self, dice: random.Random) -> None:
         self.taken: list[str] = []
         self.dice = dice

@@ -4,7 +4,8 @@ import pytest
 
 from gatekeeper.message import read_facts, read_likeness
 from gatekeeper.message.hide_recipients import hide_recipients, shown_fields
-from gatekeeper.message.release_token import token_of, without_hidden_fields
+from gatekeeper.message.own_token import HIDDEN_FIELDS, token_of
+from gatekeeper.message.remove_fields import places_of, without_fields
 from gatekeeper.smtp.received import count_received, is_looping
 from tests.linear.growth import outgrows
 
@@ -33,7 +34,8 @@ def read_all(content: bytes) -> None:
     token_of(content)
     is_looping(content)
     count_received(content)
-    without_hidden_fields([content])
+    without_fields([content], HIDDEN_FIELDS)
+    places_of(content, HIDDEN_FIELDS)
     hide_recipients([content])
     list(shown_fields(content))
 

@@ -1,4 +1,4 @@
-"""A next hop that behaves as a tenant's front door does: it takes few recipients a transaction, and may bring mail back.
+"""A next hop that behaves as a tenant's front door: it takes few recipients a transaction, and may bring mail back.
 
 What it is told is told of Exchange Online or Google Workspace by public documentation; nothing of it was tried on a
 tenant. It is a `Sink`, with what these do besides:

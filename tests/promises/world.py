@@ -96,6 +96,8 @@ class Hop:
         await asyncio.sleep(0)
         return TAKEN
 
+    most_recipients = None
+
     async def deliver(
         self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient], content: object
     ) -> tuple[RecipientResult, ...]:

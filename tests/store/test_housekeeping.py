@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.store import batch_views, batches, cleanup, permit_uses, release_tokens, views
+from gatekeeper.store import batch_views, batches, cleanup, permit_uses, views
 from gatekeeper.store.db import schema
 from tests.ledger.scene import CIO, SENDER, Scene, written
 from tests.store.arrivals import people
@@ -121,12 +121,12 @@ async def test_a_flight_ends_only_when_its_time_is_over_and_another_stays(scene)
     assert first != second and count(store, schema.flights) == 0
 
 
-def test_a_token_of_released_mail_stays_as_long_as_it_may_come_back(store):
+def test_tokens_that_earlier_programs_have_written_age_out(store):
     def issued(connection, at):
         row = {"token": b"t", "person": b"p", "bound": b"b", "mailing_id": 1, "issued_at": at}
         connection.execute(schema.release_tokens.insert().values(recipient=str(at).encode(), **row))
 
     for at in (10.0, 20.0):
         store.call(partial(issued, at=at))
-    store.call(partial(release_tokens.forget_tokens, before=20.0))
+    store.call(partial(cleanup.forget_tokens, before=20.0))
     assert store.call(lambda c: c.execute(select(schema.release_tokens.c.issued_at)).scalars().all()) == [20.0]

@@ -683,7 +683,7 @@ directory_sources = Table(  # how large each source was when it was good last, a
     Column("found_granted", Integer, nullable=False),
 )
 
-release_tokens = Table(  # what released mail is known by, should the next hop bring it back; keyed hashes throughout
+release_tokens = Table(  # of programs before this one, which may still run beside it; nothing is written any more
     "release_tokens",
     metadata,
     Column("recipient", LargeBinary(16), primary_key=True),  # of the batch and the address

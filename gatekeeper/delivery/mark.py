@@ -1,0 +1,109 @@
+"""The mark on all mail that goes to the next hop: a header field with a secret, by which it knows what came from us.
+
+A rule there asks for it, so that it does not route the mail to the gate again. Whoever knew the secret could pass the
+gate by: so the field of any mail that comes in is removed, and a secret can be replaced while both are good.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+
+from gatekeeper.delivery.transaction import OnReplies, RelayTransaction
+from gatekeeper.model import Recipient, Transaction
+from gatekeeper.ops.log import event
+from gatekeeper.settings import MarkFile, SettingsError
+from gatekeeper.smtp.replies import Reply
+
+log = logging.getLogger("gatekeeper.delivery")
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
+_HEADER_BYTES = 262_144
+_EXPECTED = "expected one or two lines of 16 to 200 letters, digits and ._~+/=- each"
+
+
+class Mark:
+    """The field, with the secrets as their file has them now: the first is written, both are known."""
+
+    def __init__(self, setting: MarkFile) -> None:
+        """Raises SettingsError where the file cannot be used."""
+        self.name = setting.field.encode("ascii")
+        self._path = setting.path
+        self._seen = self._look()
+        try:
+            self._secrets = self._read()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"--mark: {_say(error)}; {_EXPECTED}") from error
+
+    def field(self) -> bytes:
+        """Return the header field, CRLF included."""
+        return self.name + b": " + self._now()[0] + b"\r\n"
+
+    def is_in(self, content: bytes) -> bool:
+        """Return True for mail that bears one of the secrets: the next hop has brought it back."""
+        end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
+        header = content[: end if end >= 0 else _HEADER_BYTES]
+        found = re.findall(rb"^" + re.escape(self.name) + rb"[ \t]*:\s*(\S+)", header, re.IGNORECASE | re.MULTILINE)
+        return not set(found).isdisjoint(self._now())
+
+    def _now(self) -> tuple[bytes, ...]:
+        """Return the secrets. Where a changed file cannot be used, those before stay, and it is logged once."""
+        if (seen := self._look()) != self._seen:
+            self._seen = seen
+            try:
+                self._secrets = self._read()
+                log.info("the mark was read again from %s", self._path)
+            except (OSError, ValueError) as error:
+                log.warning("the mark cannot be read: %s; the one before is written until it can", _say(error))
+        return self._secrets
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _read(self) -> tuple[bytes, ...]:
+        """Read the secrets; the error of a bad file does not quote it."""
+        lines = self._path.read_text(encoding="utf-8").split()
+        if not 1 <= len(lines) <= 2 or not all(map(_SECRET.fullmatch, lines)):
+            raise ValueError(f"{self._path} is no such file")
+        return tuple(line.encode("ascii") for line in lines)
+
+
+def _say(error: OSError | ValueError) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
+def tell_marked(mark: Mark | None, transaction: Transaction) -> None:
+    """Log that mail bears the mark which comes in: a rule at the next hop routes what it should let through."""
+    if mark is not None and mark.is_in(transaction.content):
+        about = {"client": transaction.client.address, "nrcpt": len(transaction.recipients)}
+        event("mail that bears our mark came in", about, logging.WARNING)
+
+
+class MarkedTransaction:
+    """A RelayTransaction whose message bears the mark."""
+
+    def __init__(self, transaction: RelayTransaction, mark: Mark) -> None:
+        self._transaction, self._mark = transaction, mark
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """True after `data` where the next hop may have the message and did not answer."""
+        return self._transaction.outcome_unknown
+
+    def ask(self, recipients: Sequence[Recipient], then: OnReplies) -> None:
+        """Ask about recipients."""
+        self._transaction.ask(recipients, then)
+
+    async def data(self, content: bytes | Sequence[bytes]) -> Reply:
+        """Send the message behind the mark; return the next hop's final reply."""
+        chunks = [content] if isinstance(content, bytes) else content
+        return await self._transaction.data([self._mark.field(), *chunks])
+
+    async def abandon(self) -> None:
+        """End the transaction without a message."""
+        await self._transaction.abandon()

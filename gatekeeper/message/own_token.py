@@ -1,0 +1,130 @@
+"""The token by which the gate knows mail that it has sent on itself, should the next hop bring it back.
+
+It is signed with the key of the database, so that every node knows it, and is good for a time, for one content, and
+for the recipients that the mail was sent to, or some of them. It says how often the mail has come back: once is a rule
+too many at the next hop, twice is a loop. Other content, other people, a later time: mail like any other. Who repeats
+such a message unchanged reaches only those who have it.
+
+A token has hashes of the recipients, filled up with others, so that it does not tell how many there are.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as DecodeError
+from collections.abc import Iterable
+from hashlib import blake2b
+from hmac import compare_digest
+
+from gatekeeper.address import normalise
+from gatekeeper.lib.immutable import immutable
+
+TOKEN_FIELD = b"X-Gatekeeper-Released"
+VALID_SECONDS = 2 * 86_400.0  # a tenant tries for a day to hand mail on, and the gate takes it at once
+MOST_RECIPIENTS = 1024  # mail to more has no token: its field would be too long
+_LEAST_PEOPLE = 8  # hashes in any token
+_VERSION = b"\x01"
+_NONCE, _PERSON, _SIGNATURE = 8, 6, 16  # octets
+_HEAD = len(_VERSION) + 1 + 5 + _NONCE  # with the turn and the end of its time
+_LINE = 72  # characters
+_HEADER_BYTES = 262_144  # octets in which the field is searched; the gate puts it first
+_TOKEN = re.compile(
+    rb"(?:\A|\r\n)" + TOKEN_FIELD + rb":((?:[ \tA-Za-z0-9_\-]++|\r\n[ \t])++)(?=\r\n)",
+)
+_HEADER_END = b"\r\n\r\n"
+# Fields that an MTA removes itself before mail leaves, but only after a milter has seen them.
+HIDDEN_FIELDS = (b"bcc", b"resent-bcc", b"return-path")
+
+
+@immutable
+class SentMail:
+    """What a token is bound to: a message's content digest, and the addresses that it is sent to."""
+
+    content_digest: str
+    addresses: tuple[str, ...]
+
+    @property
+    def people(self) -> set[str]:
+        """Return the addresses, normalised."""
+        return {normalise(address) for address in self.addresses}
+
+
+def issue_token(secret: bytes, mail: SentMail, turn: int, now: float, nonce: bytes) -> str:
+    """Return a token for mail that has come back `turn` times; "" where it has too many recipients.
+
+    Args: `secret` is the database's key; `now` in seconds since 1970; `nonce` are random octets.
+    """
+    people = mail.people
+    if len(people) > MOST_RECIPIENTS:
+        return ""
+    nonce = nonce[:_NONCE].ljust(_NONCE, b"\0")
+    until = int(now + VALID_SECONDS).to_bytes(5, "big")
+    size = max(_LEAST_PEOPLE, 1 << (len(people) - 1).bit_length())
+    names = [*people, *(f"\0{number}" for number in range(size - len(people)))]
+    head = _VERSION + bytes((turn,)) + until + nonce
+    body = head + b"".join(sorted(_hashes(secret, nonce, names)))
+    return urlsafe_b64encode(body + _sign(secret, body, mail.content_digest)).rstrip(b"=").decode("ascii")
+
+
+def read_token(secret: bytes, token: str, mail: SentMail, now: float) -> int | None:
+    """Return how often mail with this token had come back when it was sent on; None where the token is not good."""
+    try:
+        whole = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (DecodeError, ValueError):
+        return None
+    body, signature = whole[:-_SIGNATURE], whole[-_SIGNATURE:]
+    is_whole = len(body) >= _HEAD and (len(body) - _HEAD) % _PERSON == 0 and body.startswith(_VERSION)
+    if not is_whole or not compare_digest(signature, _sign(secret, body, mail.content_digest)):
+        return None
+    until, nonce = int.from_bytes(body[2:7], "big"), body[7:_HEAD]
+    known = {body[start : start + _PERSON] for start in range(_HEAD, len(body), _PERSON)}
+    people = mail.people
+    if now > until or not people or not known.issuperset(_hashes(secret, nonce, people)):
+        return None
+    return body[1]
+
+
+def _hashes(secret: bytes, nonce: bytes, names: Iterable[str]) -> list[bytes]:
+    begun = blake2b(nonce, digest_size=_PERSON, key=secret, person=b"gate to")
+    found = []
+    for name in names:
+        one = begun.copy()
+        one.update(name.encode("utf-8", "surrogateescape"))
+        found.append(one.digest())
+    return found
+
+
+def _sign(secret: bytes, body: bytes, content_digest: str) -> bytes:
+    return blake2b(
+        body + content_digest.encode("ascii"), digest_size=_SIGNATURE, key=secret, person=b"gate token"
+    ).digest()
+
+
+# -- fields -----------------------------------------------------------------------------------------------------
+
+
+def own_fields(mark: str) -> tuple[bytes, ...]:
+    """Return the names of the fields that never go on with mail that comes in, where the next hop may bring mail back.
+
+    Args: `mark` is the field of --mark, "" for none.
+    """
+    return (mark.encode("ascii"), TOKEN_FIELD) if mark else ()
+
+
+def token_field(token: str) -> bytes:
+    """Return the header field that carries a token, CRLF included."""
+    text = token.encode("ascii")
+    lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
+    return TOKEN_FIELD + b": " + b"\r\n\t".join(lines) + b"\r\n"
+
+
+def token_of(content: bytes) -> str | None:
+    """Return the token in a message's header; None where there is none, or the field is malformed."""
+    end = content.find(_HEADER_END, 0, _HEADER_BYTES)
+    last = end + 2 if end >= 0 else _HEADER_BYTES
+    if content.find(TOKEN_FIELD, 0, last) < 0:
+        return None
+    found = _TOKEN.search(content, 0, last)
+    token = b"".join(found[1].split()).decode("ascii") if found else ""
+    return token or None

@@ -1,0 +1,54 @@
+"""Mail that the gate has sent on and the next hop brings back, known by its token: because of a rule there, say."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from gatekeeper.lib.aio import run_long
+from gatekeeper.message import read_facts
+from gatekeeper.message.hide_recipients import hide_recipients
+from gatekeeper.message.own_token import SentMail, issue_token, read_token, token_field, token_of
+from gatekeeper.model import Facts, Transaction
+from gatekeeper.store import Arrival, Store, StoreError
+
+LOOP = 2  # times that mail comes back by a loop; once it may be a rule too many
+_NONCE = 8  # octets
+
+
+def times_come_back(store: Store, transaction: Transaction, facts: Facts, now: datetime) -> int | None:
+    """Return how often mail has come back, this time included; None for mail that is not known by a good token.
+
+    Raises StoreError where the database, which has the key, was not opened yet.
+    """
+    token = token_of(transaction.content)
+    if token is None:
+        return None
+    mail = SentMail(facts.content_digest, transaction.addresses)
+    turn = read_token(store.secret, token, mail, now.timestamp())
+    return None if turn is None else turn + 1
+
+
+async def new_token(store: Store, arrival: Arrival, turn: int, *, blind: bool) -> bytes:
+    """Return the token's field for the recipients whom the next hop is about to get the mail for; b"" without a key.
+
+    Args: `turn` is how often it has come back; `blind` where its visible list is hidden.
+    """
+    transaction = arrival.transaction
+    digest = await _hidden_digest(transaction.content) if blind else arrival.facts.content_digest
+    first = len(transaction.addresses) - transaction.beyond
+    mail = SentMail(digest, transaction.addresses[:first])
+    try:
+        token = issue_token(store.secret, mail, turn, arrival.now.timestamp(), secrets.token_bytes(_NONCE))
+    except StoreError:
+        return b""
+    return token_field(token) if token else b""
+
+
+async def _hidden_digest(content: bytes) -> str:
+    facts: Facts = await run_long(_facts_when_hidden, content)
+    return facts.content_digest
+
+
+def _facts_when_hidden(content: bytes) -> Facts:
+    return read_facts(b"".join(hide_recipients([content])))
