@@ -83,12 +83,13 @@ _KEPT = Statement(
 
 def _repeat(kept: Row) -> Outcome:
     action = Action.RELAY if kept["batch_gathered"] else Action.HOLD
+    is_rest = kept["batch_state"] in _LEFT and kept["gather_since"] is None  # of a message that passed in parts
     return Outcome(
         Verdict(action, reasons_from_rows(kept["batch_reasons"]), mass=True),
         counts_of(kept),
         mailing_name(kept["number"]),
         key=kept["id"],
         batch=kept["batch_id"],
-        gathered=kept["batch_gathered"] and kept["batch_state"] not in _LEFT,
+        gathered=kept["batch_gathered"] and not is_rest,
         repeated=True,
     )
