@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,7 +13,10 @@ from click.testing import CliRunner
 
 from gatekeeper.cli import main
 from gatekeeper.cli.commands.init import environment_file
-from gatekeeper.settings import SETTINGS, read_settings
+from gatekeeper.cli.initial.setups import SET_UPS
+from gatekeeper.settings import BY_NAME, SETTINGS, read_settings
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -66,3 +70,38 @@ def test_a_folder_that_cannot_be_made_is_said(folder):
     (folder / "file").write_text("")
     done = run("init", "file/inside")
     assert done.exit_code == 73 and done.stderr.startswith("gatekeeper: file")
+
+
+@pytest.mark.parametrize("server", list(SET_UPS))
+def test_for_a_mail_server_it_writes_what_its_page_has(folder, server):
+    done = run("init", "--for", server)
+    assert done.exit_code == 0 and f"docs/{SET_UPS[server].page}" in done.output
+    assert run("rules", "check").output.endswith("rules.yaml: good\n")
+    lines = [line for line in (folder / "gatekeeper.env").read_text().splitlines() if line.startswith("GATEKEEPER_")]
+    given = dict(line.split("=", 1) for line in lines)
+    assert given.keys() == {BY_NAME[name].variable for name in SET_UPS[server].settings}
+    assert all(shlex.split(f"X={value}") == [f"X={value}"] for value in given.values())
+    assert read_settings({}, given).mode == "observe"
+    assert "- [ ] " in (folder / "CHECKLIST.md").read_text()
+    assert (folder / "peers.yaml").exists() is SET_UPS[server].has_peers
+
+
+@pytest.mark.parametrize("server", [name for name, each in SET_UPS.items() if each.has_peers])
+def test_its_peers_can_be_used_and_are_those_of_the_page(folder, server):
+    assert run("init", "--for", server).exit_code == 0
+    done = run("peers", "check", "peers.yaml")
+    assert done.exit_code == 0, done.output
+    page = (ROOT / "docs" / SET_UPS[server].page).read_text()
+    for line in (folder / "peers.yaml").read_text().splitlines()[2:]:
+        stated = line.partition(" #")[0].strip().partition(":")[0]
+        assert stated in page, line
+
+
+@pytest.mark.parametrize("server", list(SET_UPS))
+def test_the_settings_are_those_of_the_page(server):
+    page = (ROOT / "docs" / SET_UPS[server].page).read_text()
+    for name, value in SET_UPS[server].settings.items():
+        if SET_UPS[server].has_peers and name not in ("hostname", "tls_cert", "public_url"):
+            assert f"{BY_NAME[name].variable}={value}".replace("example.gov", "") in page.replace(
+                "example.gov", ""
+            ).replace("example.edu", ""), name
