@@ -97,11 +97,8 @@ def test_its_peers_can_be_used_and_are_those_of_the_page(folder, server):
         assert stated in page, line
 
 
-@pytest.mark.parametrize("server", list(SET_UPS))
+@pytest.mark.parametrize("server", [name for name, each in SET_UPS.items() if each.has_peers])
 def test_the_settings_are_those_of_the_page(server):
     page = (ROOT / "docs" / SET_UPS[server].page).read_text()
     for name, value in SET_UPS[server].settings.items():
-        if SET_UPS[server].has_peers and name not in ("hostname", "tls_cert", "public_url"):
-            assert f"{BY_NAME[name].variable}={value}".replace("example.gov", "") in page.replace(
-                "example.gov", ""
-            ).replace("example.edu", ""), name
+        assert f"{BY_NAME[name].variable}={value}" in page.replace("example.edu", "example.gov"), name
