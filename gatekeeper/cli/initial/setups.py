@@ -9,9 +9,7 @@ from gatekeeper.lib.immutable import immutable
 _GATHER = "  gather: {at: [50, 100, 500, 1000], quiet: 20s, limit: 5m}       # or {from: 50}, or off\n"
 _GATHER_FROM = "  gather: {from: 50, quiet: 30s, limit: 10m}          # they cut a mailing at sizes of their own\n"
 _DOMAINS = "domains: [example.gov]              # inside as well, but of no agency\n"
-_TENANT = (
-    "domains: [example.gov, example.onmicrosoft.com]     # inside as well, but of no agency; the tenant's own too\n"
-)
+_TENANT = "domains: [example.gov, example.onmicrosoft.com]     # inside as well, but of no agency\n"
 _DIRECTORY = """\
 # directory:
 #   - {csv: directory.csv}          # columns: address, user, agency
