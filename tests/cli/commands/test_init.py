@@ -81,7 +81,7 @@ def test_for_a_mail_server_it_writes_what_its_page_has(folder, server):
     given = dict(line.split("=", 1) for line in lines)
     assert given.keys() == {BY_NAME[name].variable for name in SET_UPS[server].settings}
     assert all(shlex.split(f"X={value}") == [f"X={value}"] for value in given.values())
-    assert read_settings({}, given).mode == "observe"
+    assert read_settings({}, given).judging.mode == "observe"
     assert "- [ ] " in (folder / "CHECKLIST.md").read_text()
     assert (folder / "peers.yaml").exists() is SET_UPS[server].has_peers
 
