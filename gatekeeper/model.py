@@ -194,6 +194,8 @@ class Audience:
     unconsented: frozenset[str] | None = None  # externals without consent; None where that is unknown
     watched: Mapping[str, WatchedList] = field(default_factory=dict)  # list address -> list, where a rule asks
     beside: int = 0  # people who are in none of the lists of this transaction
+    alone: bool = False  # it goes to its own authors only: a copy to oneself
+    together: str = ""  # in `watched`, all lists of the transaction as one, where some were expanded before it came
 
 
 @immutable
@@ -209,6 +211,7 @@ class Counts:
     unconsented: int | None = None
     reach: Mapping[str, ListReach] = field(default_factory=dict)  # list address -> reach, where a rule asks
     sent: Mapping[SentQuery, int] = field(default_factory=dict)  # by its origin, at most, where a rule asks
+    beside: int | None = None  # people in none of its lists, at most, where these were expanded before; None: unknown
 
     @property
     def people(self) -> int:
@@ -226,6 +229,7 @@ class Counts:
             unresolved=len(audience.unresolved),
             unlisted=_how_many(audience.unlisted),
             unconsented=_how_many(audience.unconsented),
+            beside=audience.beside if audience.together else None,
             reach={
                 address: ListReach(len(people & watched.members), len(watched.members))
                 for address, watched in audience.watched.items()

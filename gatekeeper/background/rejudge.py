@@ -166,7 +166,7 @@ class _Judging:
             evidence = Evidence(
                 each.transaction,
                 each.facts,
-                audience_of(each.transaction.addresses, each.facts, self.policy),
+                audience_of(each.transaction.addresses, each.facts, self.policy, each.transaction.recipients),
                 self.counts,
                 standing,
                 each.source,

@@ -17,6 +17,7 @@ from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
 _BESIDE = ("owner", "bounces", "bounce", "request", "admin", "confirm", "join", "leave", "subscribe", "unsubscribe")
+_MOST_TOGETHER = 100  # combinations of lists whose people are kept
 _MOST_KNOWN, _LONGEST_KNOWN = 4_096, 100  # addresses whose reach is cached; characters of one, for senders choose them
 
 
@@ -82,6 +83,7 @@ class Directory:
         self._known: dict[str, Reach] = {}  # of single addresses, those of late: no lru_cache, which would make a ring
         self._expanded: dict[str, Reach] = {}
         self._watched: dict[str, WatchedList] = {}
+        self._together: dict[frozenset[str], WatchedList] = {}  # of lists that were asked about of late
         self._listed: frozenset[str] | None = None
         undeclared = self._undeclared((*people.names, *self._lists.people))
         found = (*self._domains.problems, *people.problems, *self._lists.problems, *undeclared)
@@ -114,6 +116,24 @@ class Directory:
             digest = blake2b("\n".join(sorted(members)).encode("utf-8", "surrogatepass"), digest_size=8)
             self._watched[name] = WatchedList(members, digest.hexdigest())
         return self._watched.get(name)
+
+    @property
+    def has_lists(self) -> bool:
+        """Return True where there are lists at all."""
+        return bool(self._lists.names)
+
+    def list_of(self, address: str) -> str:
+        """Return the name of the list of an address; "" where it is none."""
+        name = self.user(address)
+        return name if name in self._lists.names else ""
+
+    def together(self, lists: frozenset[str]) -> WatchedList:
+        """Return the people of several lists as though they were one; all must be names of lists."""
+        if lists not in self._together:
+            if len(self._together) >= _MOST_TOGETHER:
+                self._together.clear()
+            self._together[lists] = _as_one([watched for name in lists if (watched := self.watched(name))])
+        return self._together[lists]
 
     def unlisted(self, people: Iterable[str]) -> frozenset[str]:
         """Return those of the people (named as by `reach`) who are in no list."""
@@ -291,6 +311,14 @@ class Directory:
             routed_to = (self._route(each)[0] for each in addresses) if may_route(addresses) else addresses
             members[name] = members.get(name, frozenset()) | frozenset(map(self.user, routed_to))
         return members
+
+
+def _as_one(lists: list[WatchedList]) -> WatchedList:
+    if len(lists) == 1:
+        return lists[0]
+    versions = "\n".join(sorted(watched.version for watched in lists))
+    members = frozenset().union(*(watched.members for watched in lists))
+    return WatchedList(members, blake2b(versions.encode(), digest_size=8).hexdigest())
 
 
 def _union(reaches: Iterable[Reach]) -> Reach:

@@ -181,7 +181,7 @@ class Pipeline:
         return Arrival(
             transaction=transaction,
             facts=facts,
-            audience=audience_of(recipients, facts, policy),
+            audience=audience_of(recipients, facts, policy, transaction.recipients),
             source=source,
             keys=mailing_keys.keys(transaction, facts, source),
             identity=partial(mailing_keys.batch_identity, transaction.sender, recipients, facts),

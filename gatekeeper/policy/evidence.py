@@ -11,19 +11,22 @@ from datetime import datetime
 
 from gatekeeper import address
 from gatekeeper.directory.audience import count_audience
+from gatekeeper.directory.expanded_lists import Written
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.message import read_likeness
 from gatekeeper.message.mailing_keys import shared_text
-from gatekeeper.model import Audience, Evidence, Facts, Likeness, Source, Standing, Transaction, Verdict
+from gatekeeper.model import Audience, Evidence, Facts, Likeness, Recipient, Source, Standing, Transaction, Verdict
 from gatekeeper.policy import exemption
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.origins import origins_of
 from gatekeeper.policy.sender_identity import from_problem
 from gatekeeper.rules import Ruleset
+from gatekeeper.smtp.parameters import original_address
 from gatekeeper.smtp.replies import plain
 
 WARNING_FIELD = b"X-Gatekeeper-Warning"
 _MOST_SOURCES = 4_096  # that a policy keeps
+_MOST_AUTHORS = 20  # of one message, who may have a copy of their own
 _LONGEST_NAMES = 300  # characters of the names of one of them
 
 
@@ -107,11 +110,24 @@ def shared_text_of(facts: Facts, source: Source, policy: Policy) -> str:
     return shared_text(facts) if policy.ruleset.mailing.across and not source.separate else ""
 
 
-def audience_of(recipients: Iterable[str], facts: Facts, policy: Policy) -> Audience:
-    """Return whom a transaction to these recipients reaches, by the directory in force."""
+def audience_of(
+    recipients: Iterable[str], facts: Facts, policy: Policy, envelope: Iterable[Recipient] = ()
+) -> Audience:
+    """Return whom a transaction to these recipients reaches, by the directory in force.
+
+    Args: `envelope` are the recipients with their parameters, where ORCPT may say that a list was expanded before.
+    """
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc))
-    audience = count_audience(recipients, visible, policy.directory)
+    written = _written(facts, envelope) if policy.directory.has_lists else Written()
+    audience = count_audience(recipients, visible, policy.directory, written)
     return _with_memberships(audience, policy) if policy.ruleset.needs_audience_details else audience
+
+
+def _written(facts: Facts, envelope: Iterable[Recipient]) -> Written:
+    """Return what a message says of lists that its members stand for."""
+    pairs = ((each.address, original_address(each.parameters)) for each in envelope if each.parameters)
+    authors = tuple(mailbox.address for mailbox in (*facts.author, *facts.sender)[:_MOST_AUTHORS])
+    return Written(tuple(pair for pair in pairs if pair[1]), authors)
 
 
 def _with_memberships(audience: Audience, policy: Policy) -> Audience:
@@ -123,7 +139,7 @@ def _with_memberships(audience: Audience, policy: Policy) -> Audience:
         audience,
         unlisted=directory.unlisted((*audience.users, *audience.externals)) if "unlisted" in ruleset.reads else None,
         unconsented=directory.unconsented(audience.externals) if consent else None,
-        watched={address: watched for address, watched in lists if watched is not None},
+        watched=dict(audience.watched) | {address: watched for address, watched in lists if watched is not None},
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.model import Action, EarlierMailings, Evidence, SentQuery
+from gatekeeper.model import Action, Audience, Counts, EarlierMailings, Evidence, SentQuery
 from gatekeeper.rules.field_kinds import OF_THE_ORIGIN, UNAVAILABLE, Extractor
 from gatekeeper.rules.language.problems import Problem
 from gatekeeper.rules.matching.conditions import Condition, Matcher, Test, earlier_of, tests_of
@@ -237,7 +237,17 @@ def _is_designated(agencies: Mapping[str, Agency], lists: Mapping[str, ListSpec]
         return True
     reached = evidence.counts.lists | audience.lists
     named = all(address in lists and _may_send_to(address, lists[address], source.names) for address in reached)
-    return bool(reached) and named and bool(audience.lists) and audience.beside <= _BESIDE
+    return bool(reached) and named and (audience.alone or _goes_to_lists(audience, evidence.counts))
+
+
+def _goes_to_lists(audience: Audience, counts: Counts) -> bool:
+    """Return True where a mailing goes to lists only.
+
+    Of lists that were expanded before, the members may come in many transactions, each with somebody beside them: there
+    the whole mailing is looked at.
+    """
+    beside = counts.beside if audience.together else audience.beside
+    return bool(audience.lists) and audience.beside <= _BESIDE and beside is not None and beside <= _BESIDE
 
 
 def _may_send_to(address: str, spec: ListSpec, names: tuple[str, ...]) -> bool:

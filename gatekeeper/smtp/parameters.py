@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Recipient
@@ -135,6 +135,17 @@ def decode_xtext(text: str) -> str | None:
         return None
     octets = _XTEXT_OCTET.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode())
     return octets.decode("utf-8", "replace")
+
+
+def original_address(parameters: Iterable[str]) -> str:
+    """Return the address that ORCPT says a recipient was written as (RFC 3461 4.2); "" where it says none."""
+    for parameter in parameters:
+        if parameter[:6].upper() == "ORCPT=":
+            kind, _, encoded = parameter[6:].partition(";")
+            if kind.lower() == "rfc822":
+                return decode_xtext(encoded) or ""
+            return encoded if kind.lower() == "utf-8" else ""
+    return ""
 
 
 def _read_parameters(text: str, known: _KnownParameters, offered: Collection[str]) -> tuple[str, ...]:

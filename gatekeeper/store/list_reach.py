@@ -2,8 +2,9 @@
 
 Kept beside the mailing as numbers that grow with the new people of a batch. How much of a list is reached is exact:
 where the number was made of other members than the list has now, or two mailings were merged, it is counted anew from
-the set of people. The other two numbers are added up in a merge, so that somebody whom both mailings had reached counts
-twice.
+the set of people. Two other numbers are added up in a merge, so that somebody whom both mailings had reached counts
+twice. How many people are beside lists that were expanded before the gate is exact where a batch shows such lists, and
+at most that where others follow.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from gatekeeper.store.db.schema import mailing_people
 from gatekeeper.store.people import hash_person
 from gatekeeper.store.unit_of_work import UnitOfWork
 
-Tallies = Mapping[str, Any]  # {"unlisted": 3, "unconsented": 0, "reach": {list: [reached, members, version]}}
+# {"unlisted": 3, "unconsented": 0, "beside": 1, "reach": {list: [reached, members, version]}}
+Tallies = Mapping[str, Any]
 
 
 def tally(unit: UnitOfWork, mailing: ActiveMailing, audience: Audience, new: Container[Hash]) -> Tallies:
     """Return the mailing's tallies with the new people of a batch in them."""
     before: Tallies = mailing.row["tallies"] or {}
-    if audience.unlisted is None and audience.unconsented is None and not audience.watched:
+    is_beside = "beside" in before  # nobody of this batch is known to be in the lists
+    if audience.unlisted is None and audience.unconsented is None and not (audience.watched or is_beside):
         return before
     names = {name for name in (*audience.users, *audience.externals) if hash_person(unit.secret, name) in new}
     grown: dict[str, Any] = {}
@@ -35,10 +38,14 @@ def tally(unit: UnitOfWork, mailing: ActiveMailing, audience: Audience, new: Con
         if people is not None:
             grown[key] = before.get(key, 0) + len(names & people)
     known = before.get("reach", {})
-    reach = {
+    reach: dict[str, list[Any]] = {
         address: [_reached(unit, mailing, watched, known.get(address)) + len(names & watched.members), *_list(watched)]
         for address, watched in audience.watched.items()
     }
+    if audience.together:
+        grown["beside"] = mailing.counts.people + len(names) - reach[audience.together][0]
+    elif is_beside:
+        grown["beside"] = before["beside"] + len(names)
     return {**before, **grown, "reach": reach}
 
 

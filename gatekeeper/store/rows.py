@@ -81,7 +81,8 @@ def tallied(tallies: Mapping[str, Any] | None) -> dict[str, Any]:
     reach = {
         address: ListReach(reached, members) for address, (reached, members, _) in tallies.get("reach", {}).items()
     }
-    return {"unlisted": tallies.get("unlisted"), "unconsented": tallies.get("unconsented"), "reach": reach}
+    numbers = {name: tallies.get(name) for name in ("unlisted", "unconsented", "beside")}
+    return {**numbers, "reach": reach}
 
 
 def permit_of(row: RowMapping, scope: Scope, *, claimed: bool = False) -> Permit:

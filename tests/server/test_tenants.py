@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.scene import Downstream
 from tests.peers import wait_for
 from tests.peers.certificates import Certificate, make_certificate
 from tests.peers.gate import Gate
@@ -27,7 +28,7 @@ lists:
   all@example.gov: {file: all.txt, senders: [news@doa.example.gov]}
 people:
   cio@example.gov: {roles: [approver], final: true}
-mailing: {source: sender, within: 24h, gather: off}
+mailing: {source: sender, within: 24h, gather: {from: 900, quiet: 20s}}
 mass: {people: {over: 200}}
 rules:
   - id: names
@@ -54,15 +55,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 @pytest.fixture(scope="module")
-def gate(ours: Certificate, service: Certificate) -> Iterator[Gate]:
+def hop() -> Iterator[Downstream]:
+    with Downstream() as behind:
+        yield behind
+
+
+@pytest.fixture(scope="module")
+def gate(ours: Certificate, service: Certificate, hop: Downstream) -> Iterator[Gate]:
     files = {"all.txt": "\n".join(ALL), "peers.yaml": peers_file()}
     flags = settings_for(ours, service, "peers.yaml")
-    with Gate("maildir:mail", rules=RULES, flags=flags, files=files) as running:
+    with Gate(hop.address, rules=RULES, flags=flags, files=files) as running:
         yield running
 
 
-def arrived(gate: Gate) -> int:
-    return len(list((gate.home / "mail" / "new").glob("*"))) if (gate.home / "mail").exists() else 0
+def delivered(hop: Downstream, subject: str) -> list[str]:
+    """Who got mail of that subject, in any order, as often as they got it."""
+    mails = [mail for mail in list(hop.sink.mails) if f"Subject: {subject}\r\n".encode() in mail.content]
+    return sorted(address for mail in mails for address in mail.addresses)
 
 
 def test_the_own_tenant_is_known_by_certificate_and_fields_and_its_from_is_a_login(
@@ -73,9 +82,11 @@ def test_the_own_tenant_is_known_by_certificate_and_fields_and_its_from_is_a_log
     wait_for(lambda: "login=<jo@doa.example.gov>" in gate.log(), gate.log)
 
 
-def test_another_tenant_by_the_same_address_and_certificate_is_refused(gate: Gate, service: Certificate) -> None:
+def test_another_tenant_by_the_same_address_and_certificate_is_refused(
+    gate: Gate, service: Certificate, hop: Downstream
+) -> None:
     before, refused = (
-        arrived(gate),
+        len(hop.sink.mails),
         gate.metric("gatekeeper_refused_total", listener="smtp", stage="data", reason="peer"),
     )
     other = TenantClient(gate.port, service, tenant=THEIRS, organisation="evil.example")
@@ -86,7 +97,7 @@ def test_another_tenant_by_the_same_address_and_certificate_is_refused(gate: Gat
     )
     (part,) = other.send("news@doa.example.gov", "Hello", ALL[:10], header=[inner])
     assert part.code == 550 and "is in the header 3 times" in part.text
-    assert arrived(gate) == before and gate.mailings() == []
+    assert len(hop.sink.mails) == before and gate.mailings() == []
     after = gate.metric("gatekeeper_refused_total", listener="smtp", stage="data", reason="peer")
     assert after == refused + 2
 
@@ -119,10 +130,10 @@ def test_peers_on_disk_are_read_anew_and_shown(gate: Gate, service: Certificate)
 
 
 def test_certificates_are_renewed_under_load_and_no_mail_is_lost(
-    gate: Gate, service: Certificate, ours: Certificate, tmp_path: Path
+    gate: Gate, service: Certificate, ours: Certificate, hop: Downstream, tmp_path: Path
 ) -> None:
     """What is answered 250 is there, and nothing but a handshake in the middle of the renewal may fail."""
-    before, answers, ended = arrived(gate), [], threading.Event()
+    before, answers, ended = len(hop.sink.mails), [], threading.Event()
 
     def load() -> None:
         client = TenantClient(gate.port, service)
@@ -144,5 +155,42 @@ def test_certificates_are_renewed_under_load_and_no_mail_is_lost(
         for each in sending:
             each.join()
     assert {part.code for part in answers} == {250}
-    assert arrived(gate) - before == len(answers)
+    assert len(hop.sink.mails) - before == len(answers)
     assert "was read again" in gate.log()
+
+
+# -- lists that the service has expanded ---------------------------------------------------------------------------
+
+
+def test_a_mailing_to_the_members_of_a_group_is_held_and_approved_and_reaches_each_once(
+    gate: Gate, service: Certificate, hop: Downstream
+) -> None:
+    client = TenantClient(gate.port, service)
+    parts = client.send("jo@doa.example.gov", "Hello", {"all@example.gov": ALL}, header=["Subject: Move"])
+    assert [(part.code, len(part.recipients)) for part in parts] == [(250, 1000), (250, 1000), (250, 400)]
+    assert "Held for approval" in parts[-1].text and delivered(hop, "Move") == []
+    (held,) = gate.mailings("held")
+    assert (held["users"], held["sender"]) == (2400, "jo@doa.example.gov")
+    gate.cli("mailing", "approve", held["id"], "--by", "cio@example.gov")
+    wait_for(lambda: len(delivered(hop, "Move")) >= 2400, gate.log, 60)
+    assert delivered(hop, "Move") == sorted(ALL)
+    ours_to_hop = [parameters for mail in hop.sink.mails for _, parameters in mail.recipients]
+    assert ("ORCPT=rfc822;all@example.gov",) in ours_to_hop, "kept through the hold"
+
+
+@pytest.mark.parametrize("says_orcpt", [True, False])
+def test_a_designated_sender_by_from_writes_to_the_group(
+    gate: Gate, service: Certificate, hop: Downstream, says_orcpt: bool
+) -> None:
+    client, subject = TenantClient(gate.port, service, fork=800, says_orcpt=says_orcpt), f"News {says_orcpt}"
+    header = [f"Subject: {subject}"]
+    parts = client.send("news@doa.example.gov", "Hello", {"all@example.gov": ALL}, header=header, sender="")
+    assert {part.code for part in parts} == {250} and len(parts) == 3
+    assert delivered(hop, subject) == sorted(ALL)
+
+
+def test_a_group_in_to_lends_nothing_to_a_mailing_to_others(gate: Gate, service: Certificate, hop: Downstream) -> None:
+    others = [f"other{number}@dphhs.example.gov" for number in range(2400)]
+    client = TenantClient(gate.port, service, fork=800)
+    parts = client.send("news@doa.example.gov", "Hi", {"all@example.gov": others}, header=["Subject: Others"])
+    assert "Held for approval" in parts[-1].text and len(delivered(hop, "Others")) <= 2000
