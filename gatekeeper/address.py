@@ -29,12 +29,12 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
 # The usual form of an address, which only needs lower case. One character class a side is three times as fast as labels
 _is_plain = re.compile(r"(?!\.)[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]++(?<!\.)@[a-zA-Z0-9.-]++(?<!\.)").fullmatch
-_are_plain = re.compile(r"(?:[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+@[a-z0-9-]++(?:\.[a-z0-9-]++)*+(?:\n|\Z))++").fullmatch
-_ROUTE = re.compile(r"(?:@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?:,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
-_ROUTE_BEFORE = re.compile(r"(?:@(?:\[[^\[\]]*+\]|[^:])*+:)++(?=.)", re.DOTALL)  # a source route as Postfix reads it
-_DOT_ATOM = re.compile(rf"[{_ATEXT}{_BEYOND_ASCII}]++(?:\.[{_ATEXT}{_BEYOND_ASCII}]++)*+")
-_QUOTED = re.compile(rf'"(?:[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*+"')  # RFC 5321 4.1.2 Quoted-string, RFC 6531 3.3
-_QUOTED_LOOSELY = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_are_plain = re.compile(r"(?>[a-z0-9_-]++(?>\.[a-z0-9_-]++)*+@[a-z0-9-]++(?>\.[a-z0-9-]++)*+(?:\n|\Z))++").fullmatch
+_ROUTE = re.compile(r"(?>@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++)(?>,@(?:\[[^\]\s]*+\]|[^\s@,:\[\"]++))*+:)++")
+_ROUTE_BEFORE = re.compile(r"(?>@(?>\[[^\[\]]*+\]|[^:])*+:)++(?=.)", re.DOTALL)  # a source route as Postfix reads it
+_DOT_ATOM = re.compile(rf"[{_ATEXT}{_BEYOND_ASCII}]++(?>\.[{_ATEXT}{_BEYOND_ASCII}]++)*+")
+_QUOTED = re.compile(rf'"(?>[ !#-\[\]-~{_BEYOND_ASCII}]|\\[ -~])*+"')  # RFC 5321 4.1.2 Quoted-string, RFC 6531 3.3
+_QUOTED_LOOSELY = re.compile(r'"(?>[^"\\]|\\.)*+"', re.DOTALL)
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _SPECIAL = re.compile(r'(["\\])')
 _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -286,7 +286,7 @@ _VERP = re.compile(rf"(?P<head>.+)={_HOST}")
 _VERP_SYMPA = re.compile(r"[^+]+\+[^=]+==a==[^=]+==(?P<list>[^=]+)(?:==[a-z])?")
 _LIST_ENDS = re.compile(r"(?:^|-)(?:return|bounces?|errors?)(?=-)|.(?=-[0-9]+-)")  # in list-return-123-user
 _COUNTER_REVERSED = re.compile(
-    r"(?:[0-9]++-)*+"
+    r"(?>[0-9]++-)*+"
 )  # ezmlm numbers its messages, others their mailings; read from the end
 _OWNER = "owner-"
 

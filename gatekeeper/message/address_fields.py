@@ -16,8 +16,8 @@ from gatekeeper.model import Mailbox
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     | (?P<comment>\()
-    | (?P<quoted>"(?:[^"\\]++|\\.)*+"?)
-    | (?P<angle><(?:"(?:[^"\\]++|\\.)*+"|[^<>"])*+>?)
+    | (?P<quoted>"(?>[^"\\]++|\\.)*+"?)
+    | (?P<angle><(?>"(?>[^"\\]++|\\.)*+"|[^<>"])*+>?)
     | (?P<special>[>,;:])
     | (?P<atom>=\?[^?\s]{1,60}\?[bBqQ]\?[^?\s]*+\?=|(?:\[[^\]\s<>,]{0,255}\]|[^\s()<>,;:"])+)
     | (?P<junk>.)""",
@@ -26,14 +26,14 @@ _TOKEN = re.compile(
 _PLAIN_ADDRESS = r"[A-Za-z0-9!#$%&'*+/=^_`{|}~.-]++@[A-Za-z0-9.-]++"
 # One address, alone or behind a name: nearly all fields have this form, which can be read in one way only.
 _ORDINARY = re.compile(
-    rf"""(?:"([^"\\=]*+)"[ ]*+|([\w'-]++(?:[ ][\w'-]++)*+)[ ]*+)?<({_PLAIN_ADDRESS})>|({_PLAIN_ADDRESS})"""
+    rf"""(?:"([^"\\=]*+)"[ ]*+|([\w'-]++(?>[ ][\w'-]++)*+)[ ]*+)?<({_PLAIN_ADDRESS})>|({_PLAIN_ADDRESS})"""
 )
-_UNCLOSED = re.compile(r'"(?:[^"\\]++|\\.)*+\Z', re.DOTALL)
+_UNCLOSED = re.compile(r'"(?>[^"\\]++|\\.)*+\Z', re.DOTALL)
 _COMMENT = re.compile(r"\\.|[()]|[^()\\]+|\\", re.DOTALL)
 _INNER_COMMENT = re.compile(r"\([^()]*\)")
 _WORDS = re.compile(r"[^\s.@]\s+[^\s.@(]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_ADDRESS = re.compile(r"""(?:"(?:[^"\\]|\\.)*+"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\]\s]+\]|[^\s"(),:;<>@\[\]\\]+)""")
+_ADDRESS = re.compile(r"""(?:"(?>[^"\\]|\\.)*+"|[^\s"(),:;<>@\[\]\\]+)@(?:\[[^\]\s]+\]|[^\s"(),:;<>@\[\]\\]+)""")
 
 
 @immutable

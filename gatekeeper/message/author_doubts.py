@@ -18,7 +18,7 @@ from gatekeeper.message.text_normalisation import fold
 _LONGEST = 1000  # characters of a name or an address; no sender's is longer, and folding takes long for longer ones
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"  # RFC 5322 3.2.3, and dots wherever they are
 _PLAIN = re.compile(rf"""(?:{_ATEXT}++|"{_ATEXT}++")@[A-Za-z0-9_.-]++""")
-_LOCAL = re.compile(rf"(?:{_ATEXT}|[^\W\x00-\x7f])++")
+_LOCAL = re.compile(rf"(?>{_ATEXT}|[^\W\x00-\x7f])++")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029]")
 _OVERRIDE = re.compile("[\u202d\u202e]")  # turn Latin text around
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # can reorder the pieces of an address

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 CALENDARS = frozenset({"text/calendar", "application/ics"})
 _FOLD = re.compile(r"\r?\n[ \t]")
-_LINE = re.compile(r'([A-Za-z0-9-]++)((?:;(?:[^":;]++|"[^"]*+")*+)*+):(.*+)', re.DOTALL)
-_PARAMETER = re.compile(r';((?:[^";]++|"[^"]*+")*+)')
+_LINE = re.compile(r'([A-Za-z0-9-]++)((?>;(?>[^":;]++|"[^"]*+")*+)*+):(.*+)', re.DOTALL)
+_PARAMETER = re.compile(r';((?>[^";]++|"[^"]*+")*+)')
 
 
 class Property(NamedTuple):

@@ -41,10 +41,10 @@ _UNSHOWN_PARAMETERS = names(
     "boundary charset method format delsp type component protocol micalg size modification-date"
 )
 _BLANK_HTML = re.compile(  # tags that show nothing, and no style that draws or that shows itself
-    r"""(?:\s|&nbsp;|<!doctype html>|<meta [^<>:]{0,60}text/html;\s?charset=[\w-]{1,20}"\s?/?>"""
-    r"""|<style(?:\stype="text/css")?(?:\sstyle="display:\s?none;?")?>\s*+p\s?\{[\s0;:]*+(?:margin-(?:top|bottom)[\s0;:]++)*+\}\s*+</style>"""
-    r"""|</?(?:html|head|body|div|p|br|span)(?:\s++(?:(?:dir|lang|class)="[\w\s-]{0,60}\""""
-    r"""|style="(?:\s?(?:font|font-family|font-size|color|margin|margin-top|margin-bottom):[\w\s,.#%-]{0,90};?)*+"))*+\s?/?>)*+""",
+    r"""(?>\s|&nbsp;|<!doctype html>|<meta [^<>:]{0,60}text/html;\s?charset=[\w-]{1,20}"\s?/?>"""
+    r"""|<style(?:\stype="text/css")?(?:\sstyle="display:\s?none;?")?>\s*+p\s?\{[\s0;:]*+(?>margin-(?:top|bottom)[\s0;:]++)*+\}\s*+</style>"""
+    r"""|</?(?:html|head|body|div|p|br|span)(?>\s++(?:(?:dir|lang|class)="[\w\s-]{0,60}\""""
+    r"""|style="(?>\s?(?:font|font-family|font-size|color|margin|margin-top|margin-bottom):[\w\s,.#%-]{0,90};?)*+"))*+\s?/?>)*+""",
     re.I,
 )
 _LONGEST_BLANK = 2_000  # characters; with more tags a picture can be drawn

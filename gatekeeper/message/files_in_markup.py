@@ -13,7 +13,7 @@ from gatekeeper.message.limits import Limits
 from gatekeeper.message.text_parts import TextPart
 from gatekeeper.model import Attachment
 
-_ATTACHED = re.compile(r"""^attach((?:;(?:[^":\n]++|"[^"\n]*+"?)*+)?):([^\n]*+)""", re.I | re.MULTILINE)
+_ATTACHED = re.compile(r"""^attach((?:;(?>[^":\n]++|"[^"\n]*+"?)*+)?):([^\n]*+)""", re.I | re.MULTILINE)
 _NAME = re.compile(r"""(?:\A|;)(?:x-)?filename=(?:"([^"]*+)|([^;:"]*+))""", re.I)
 _TYPE = re.compile(r"""(?:\A|;)fmttype="?([^;:",\s]*+)""", re.I)
 _IS_DATA = re.compile(r"(?:\A|;)(?:encoding=\"?(?:base64|b)\b|value=\"?binary)", re.I)

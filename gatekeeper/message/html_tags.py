@@ -22,19 +22,19 @@ _LONGEST_ATTRIBUTE = 4_000  # characters of an attribute's value that are read
 # one. What begins like no tag is text; comments, and the content of elements that are not text, are cut out before.
 _BEGINS = re.compile("<[a-zA-Z/!?]")
 _TOKEN = re.compile(
-    r"""<(?:([a-zA-Z/][^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^>=]*+)*+)|[!?][^>]*+)(?:>|\Z)"""
-    r"""((?:[^<]++|<(?![a-zA-Z/!?]))*+)"""
+    r"""<(?:([a-zA-Z/][^>=]*+(?>=\s*+(?>"[^"]*+"|'[^']*+')?+[^>=]*+)*+)|[!?][^>]*+)(?:>|\Z)"""
+    r"""((?>[^<]++|<(?![a-zA-Z/!?]))*+)"""
 )
 _UNSHOWN = re.compile(
-    r"<(?=[!stinxSTINX])(?:!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))"
+    r"<(?=[!stinxSTINX])(?:!--(?:-?>|[^-]*+(?>-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))"
     r"|(style|script|title|template|iframe|noembed|noframes|xmp)\b[^>]*+(?:>|\Z)"
-    r"[^<]*+(?:<(?!/\1\b)[^<]*+)*+(?:</[a-z]+[^>]*+(?:>|\Z)|\Z))",
+    r"[^<]*+(?><(?!/\1\b)[^<]*+)*+(?:</[a-z]+[^>]*+(?:>|\Z)|\Z))",
     re.I,
 )
 _UNSHOWN_LOWER = re.compile(_UNSHOWN.pattern)
 UNSHOWN_END = re.compile("</(?:style|script|title|template|iframe|noembed|noframes|xmp)")
-_STYLE = re.compile(r"<style\b[^>]*+(?:>|\Z)([^<]*+(?:<(?!/style\b)[^<]*+)*+)", re.I)
-_TAG = re.compile(r"""<([a-zA-Z][^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^>=]*+)*+)""")
+_STYLE = re.compile(r"<style\b[^>]*+(?:>|\Z)([^<]*+(?><(?!/style\b)[^<]*+)*+)", re.I)
+_TAG = re.compile(r"""<([a-zA-Z][^>=]*+(?>=\s*+(?>"[^"]*+"|'[^']*+')?+[^>=]*+)*+)""")
 NAME = re.compile(r"/?[^\s/]+")
 _ATTRIBUTES = re.compile(r"""([^\s=/"'<>]{1,40})(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]*+))?""")
 _CHARACTER = re.compile(r"&(?:#(?:x0*+([0-9a-f]{1,6})|0*+(\d{1,7}));?|([a-z][a-z0-9]{1,31};?))", re.I)
@@ -168,11 +168,11 @@ def _known_character(hexadecimal: str | None, decimal: str | None, name: str | N
 # -- what is hidden ----------------------------------------------------------------------------------------------
 
 _DECLARATION = re.compile(r"(?<![a-z-])([a-z-]{3,30}+)\s{0,20}+:\s{0,20}+([^;]{0,200}+)")
-_COMMENT = re.compile(r"/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
+_COMMENT = re.compile(r"/\*[^*]*+(?>\*(?!/)[^*]*+)*+(?:\*/|\Z)")
 _RULE = re.compile(r"([^{}]{1,500})\{([^{}]*+)\}")
 _SELECTOR = re.compile(r"(?:[a-z][a-z0-9]{0,9})?([.#])([\w-]{1,60})\Z")
 _MEDIA_OF_ALL = re.compile(r"@media\s[^{}();]{0,100}\{")
-_AT_RULE = re.compile(r"@[^{};]{0,500}\{(?:[^{}]*+\{[^{}]*+\})*+[^{}]*+\}|@[^{};]{0,500};")
+_AT_RULE = re.compile(r"@[^{};]{0,500}\{(?>[^{}]*+\{[^{}]*+\})*+[^{}]*+\}|@[^{};]{0,500};")
 _LENGTH = re.compile(r"(-?\d{0,6}(?:\.\d{1,6})?)\s{0,3}(px|pt|em|rem|ex|%|vw|cm|mm|in|)\Z")
 _COLOR = re.compile(r"#([0-9a-f]{6}|[0-9a-f]{3})\b|rgba?\(\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})|([a-z]{3,20})")
 BLACK, WHITE = "000000", "ffffff"

@@ -27,8 +27,8 @@ _LONGEST_TAG = 4_000  # characters in which a picture's Content-ID stands
 _FEW = 8  # tags with pictures that are looked at one by one
 _PICTURES = frozenset({"img", "image", "input", "embed", "object", "v:imagedata", "v:fill"})
 _PLAIN_PICTURE = re.compile(
-    r"""img(?:\s++(?:alt|width|height|border|id|align)=(?:"[^"<>]*+"|[\w.-]++))*+\s++src="cid:([^"<>\s]++)\""""
-    r"""(?:\s++(?:alt|width|height|border|id|align)=(?:"[^"<>]*+"|[\w.-]++))*+\s*+/?"""
+    r"""img(?>\s++(?:alt|width|height|border|id|align)=(?:"[^"<>]*+"|[\w.-]++))*+\s++src="cid:([^"<>\s]++)\""""
+    r"""(?>\s++(?:alt|width|height|border|id|align)=(?:"[^"<>]*+"|[\w.-]++))*+\s*+/?"""
 )
 _DATA = re.compile(r"data:(?!image/)")
 _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")

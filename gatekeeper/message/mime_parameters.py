@@ -16,7 +16,7 @@ from gatekeeper.message.limits import Limits
 _SEPARATORS = re.compile(r"[\s;]*+")
 _PARAMETER = re.compile(
     r"""([^\s=;"]++)\s*+=\s*+                       # name
-    (?:"((?:[^"\\]++|\\.)*+)("?)|([^;"]*+))       # quoted, or up to the next semicolon
+    (?:"((?>[^"\\]++|\\.)*+)("?)|([^;"]*+))       # quoted, or up to the next semicolon
     ([^;]*+)""",
     re.VERBOSE | re.DOTALL,
 )

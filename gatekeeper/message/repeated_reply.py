@@ -16,7 +16,7 @@ from gatekeeper.message.text_parts import TextPart
 from gatekeeper.message.words import plain_words
 
 _MOST_LEFT = 20  # words of the line above a quote that stay in a plain text where a program has cut it: a day, a name
-_QUOTED_LINES = re.compile(r"(?:\n(?:>[^\n]*+|[^\S\n]*+))*+")
+_QUOTED_LINES = re.compile(r"(?>\n(?:>[^\n]*+|[^\S\n]*+))*+")
 _QUOTES = ("<blockquote", *QUOTING)
 _WITHIN = {  # element: in which others it stands, so that its start ends nothing further out
     **dict.fromkeys(("td", "th"), ("tr",)),

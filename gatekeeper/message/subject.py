@@ -20,14 +20,14 @@ _LONGEST_MARK = 48  # characters
 _AROUND_MARK, _BEHIND_MARK = " ?!", " :*])}!"
 _SURELY_ENDS = ":])"  # the mark of one letter
 _MARKED_AGAIN = re.compile(r"\s?(?:\[\d{1,3}|\(\d{1,3}|\^?\d{1,3})\Z")  # Re[2]:, Re^3:, Re(4):, RE2:
-_BEFORE = re.compile(r"(?:\[[^\[\]]{1,60}\]\s?|(?:[^\w\s\[(#]|_)++\s?)+")
-_AFTER = re.compile(r"(?<![^\w\s\])}>])(?<!_)(?:[^\w\s\])}>]|_)++\Z")
+_BEFORE = re.compile(r"(?:\[[^\[\]]{1,60}\]\s?|(?>[^\w\s\[(#]|_)++\s?)+")
+_AFTER = re.compile(r"(?<![^\w\s\])}>])(?<!_)(?>[^\w\s\])}>]|_)++\Z")
 _LANGUAGE = re.compile(r"(?:\A|\s)[a-z](?:\+\+|#)\Z")  # C++, C#, F#: not punctuation
 _BRACKETS = re.compile(r"[\[({<]([^\[\](){}<>]{1,60})[\])}>][.,;:!]?\Z")
 _BRACKETS_FIRST = re.compile(r"[({<]([^\[\](){}<>]{1,60})[)}>][\s:|.-]*+")
 _LETTER = re.compile(r"[^\W\d_]")
 _NUMBER = re.compile(r"[^\W\d_]{0,2}\d[\d.,:/x-]*[^\W\d_]{0,2}")
-_NUMBER_FIRST = re.compile(r"\d++(?:[.,]\d++)*+[-_.:,/)|#]++(?=[^\W\d_])")
+_NUMBER_FIRST = re.compile(r"\d++(?>[.,]\d++)*+[-_.:,/)|#]++(?=[^\W\d_])")
 _NUMBER_LAST = re.compile(r"(?<=[^\W\d_]{3})[-_.:/#]?\d{1,9}\Z")
 _HEXADECIMAL = frozenset("0123456789abcdef-")
 _AROUND = re.compile(r"\A[\W_]++|(?<![\W_])[\W_]++\Z")

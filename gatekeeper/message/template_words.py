@@ -35,9 +35,9 @@ _DATES = re.compile(
 _NUMBER = re.compile(r"\d(?:[ \xa0()./-]{0,3}\d){7,}")  # an account, a card, a telephone: eight digits or more
 _CODE = re.compile(r"(?<![^\W_])(?=[a-z]{0,64}\d)(?=\d{0,64}[a-z])[a-z0-9]{16,}(?![^\W_])", re.I)
 
-_ATTRIBUTE = r"""[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
+_ATTRIBUTE = r"""[^\s/>][^\s/>=]*+(?>\s*+=\s*+(?>"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
 _MARKUP = re.compile(
-    rf"""<!--(?:-?>|(?P<comment>.*?)(?:--!?>|\Z))|<(?P<end>/?)(?P<tag>[a-z][^\s/>]*+)(?P<attributes>(?:[\s/]++|{_ATTRIBUTE})*+)>?"""
+    rf"""<!--(?:-?>|(?P<comment>.*?)(?:--!?>|\Z))|<(?P<end>/?)(?P<tag>[a-z][^\s/>]*+)(?P<attributes>(?>[\s/]++|{_ATTRIBUTE})*+)>?"""
     r"""|<[!?/][^>]*+>?""",
     re.I | re.DOTALL,
 )
@@ -45,7 +45,7 @@ _FOREIGN = re.compile(r"<!\[CDATA\[|<(?:svg|math)", re.I)  # markup that is read
 _SHOWS_MARKUP = re.compile(r"attr|\\[0-9a-f]", re.I)  # a style that shows attributes, or spells that in escapes
 _END = re.compile(r"</([a-z]{1,9})", re.I)
 _ATTRIBUTES = re.compile(
-    r"""([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"'][^\s>]*+))?+)?+""", re.DOTALL
+    r"""([^\s/>][^\s/>=]*+)(?>\s*+=\s*+(?>"([^"]*+)"|'([^']*+)'|([^\s>"'][^\s>]*+))?+)?+""", re.DOTALL
 )
 
 

@@ -11,7 +11,7 @@ from gatekeeper.message.limits import Limits
 from gatekeeper.model import Attachment
 
 _BEGIN = re.compile(
-    rb"begin(?:-base64)?[ \t]{1,9}+[0-7]{1,7}[ \t]{1,9}+([^\r\n]{1,255})\r?\n(?:[ \t]{0,9}+\r?\n){0,9}+([^\r\n]{0,100})"
+    rb"begin(?:-base64)?[ \t]{1,9}+[0-7]{1,7}[ \t]{1,9}+([^\r\n]{1,255})\r?\n(?>[ \t]{0,9}+\r?\n){0,9}+([^\r\n]{0,100})"
 )
 _FILE_NAME = re.compile(rb"\S.{0,200}\.\w{1,9}[\"']?\s*")
 _BINHEX = b"(This file must be converted with BinHex"

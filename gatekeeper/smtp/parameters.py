@@ -74,7 +74,7 @@ def parse_rcpt(argument: str, offered: Collection[str], utf8: bool) -> Recipient
 
 # -- paths -------------------------------------------------------------------------------------------------------
 
-_BRACKETED = re.compile(r'<((?:[^<>"\\]++|"(?:[^"\\]++|\\.)*+"|\\.)*+)>')
+_BRACKETED = re.compile(r'<((?>[^<>"\\]++|"(?>[^"\\]++|\\.)*+"|\\.)*+)>')
 _BARE = re.compile(r"([^\s<>]+)")
 _LABEL = r"[A-Za-z0-9_\-\u0080-\U0010ffff]+"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*\.?"

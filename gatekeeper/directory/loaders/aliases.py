@@ -16,13 +16,13 @@ from gatekeeper.lib.immutable import immutable
 
 _DEEPEST_INCLUDE = 50
 
-_LINE = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*+"|[^\s:"]+)\s*:(?P<targets>.*)', re.DOTALL)
+_LINE = re.compile(r'(?P<name>"(?>[^"\\]|\\.)*+"|[^\s:"]+)\s*:(?P<targets>.*)', re.DOTALL)
 _VIRTUAL = re.compile(r"(?P<name>[^\s:\"]+@[^\s:\"]+)\s+(?P<targets>\S.*)", re.DOTALL)
 _OF_A_DOMAIN = re.compile(r"(@?)([^\s:\"@]+)[\s:].*", re.DOTALL)
 _WITH_A_TEXT = (":fail:", ":defer:", ":unknown:")  # of Exim; the text behind it may have commas
 _REMARK = re.compile(r"\([^()\"]*\)")  # a comment of RFC 5322
-_TARGET = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^,"]|")+')  # a comma in quotes ends no target
-_QUOTED_WHOLE = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+_TARGET = re.compile(r'(?:"(?>[^"\\]|\\.)*+"|[^,"]|")+')  # a comma in quotes ends no target
+_QUOTED_WHOLE = re.compile(r'"((?>[^"\\]|\\.)*+)"')
 _IN_BRACKETS = re.compile(r".*<(?P<address>[^<>]*)>\s*", re.DOTALL)
 _INCLUDE = ":include:"
 
