@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.private_files import make_private_folder
 
@@ -62,7 +63,7 @@ class Bag:
 
         Args: `about` is called for a new one. Raises BagError, OSError.
         """
-        if not folder.exists():
+        if not folder.exists() or _is_empty(folder):
             make_private_folder(folder)
             return cls._new(folder, about, asked)
         if not (folder / _JOURNAL).is_file():
@@ -81,6 +82,7 @@ class Bag:
         except BaseException:
             folder.rmdir()
             raise
+        step("export-begun")
         bag._write_journal(_JOURNAL, ())
         return bag
 
@@ -119,9 +121,11 @@ class Bag:
         file = self._resumed.pop(path, None)
         if file is None or file.sha256 != digest:
             file = self._write(path, chunks())
+        step("export-file")
         self._journal = self._journal or (self.folder / _JOURNAL).open("ab")
         self._journal.write((json.dumps(_as_row(file)) + "\n").encode())
         self._journal.flush()
+        step("export-noted")
         self._sizes[path] = file.size
         return file
 
@@ -178,6 +182,11 @@ class Bag:
             self._journal.close()
         (self.folder / _EARLIER).unlink(missing_ok=True)
         (self.folder / _JOURNAL).unlink(missing_ok=True)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Return True where an export was killed before it had a journal."""
+    return folder.is_dir() and all(path.name == f"{_JOURNAL}.part" for path in folder.iterdir())
 
 
 def _rows(journal: Path) -> list[dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 
 from gatekeeper.audit.recorder import Auditor
 from gatekeeper.ledger.cases import CaseWanted
+from gatekeeper.lib import failpoints
 from gatekeeper.ops.metrics import Metrics
 from gatekeeper.pipeline.transaction_report import Reporter
 from tests.ledger.scene import CIO, RULES, Scene
@@ -70,3 +73,16 @@ class RecordsScene(Scene):
     def open_case(self):
         """A case of the records officer; its number."""
         return int(self.service.open_case(CaseWanted("Smith v. State", "litigation"), RECORDS).case.id[2:])
+
+
+def killed_at(name, work, nth=1):
+    """Do something in a process of its own that is killed at a step; True where it came so far."""
+    child = os.fork()
+    if not child:
+        try:
+            failpoints._name, failpoints._nth = name, str(nth)
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL

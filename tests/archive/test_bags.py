@@ -143,6 +143,7 @@ def test_a_bag_that_goes_on_has_what_is_there_by_then_and_nothing_else(tmp_path)
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("of mine")
     with pytest.raises(BagError, match="is there already"):
         Bag.begin(tmp_path / "mine", dict, "x")
     Bag.begin(tmp_path / "begun", dict, "x")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import signal
 import zlib
 from functools import partial
 
@@ -21,13 +19,13 @@ from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.ledger import disposals
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.preserves import PreserveWanted
-from gatekeeper.lib import failpoints
 from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store import Database, Store, audit_rows, removal, texts
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, disposal_items, mailings
 from gatekeeper.store.db.schema import disposals as stored
 from gatekeeper.store.db.schema import jobs as job_rows
 from gatekeeper.store.disposals import destroy_slice, digest_of
+from tests.archive.scene import killed_at
 from tests.ledger.scene import CIO, HEAD, Scene
 from tests.ledger.test_cases import AUDITOR, RECORDS, SMITH, WITH_RECORDS
 from tests.store.arrivals import people
@@ -417,20 +415,16 @@ async def test_mass_mail_that_passed_goes_without_a_signature_once_a_day(scene):
 # -- kills ---------------------------------------------------------------------------------------------------------
 
 
-def killed_at(scene, name, work):
-    """Do something in a process of its own that is killed at a step; True where it came so far."""
-    child = os.fork()
-    if not child:
-        try:
-            failpoints._name = name
-            store = Store(Database(scene.store.database.url.render_as_string(hide_password=False), 5))
-            store.open()
-            scene.store = store
-            work(scene)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+def stopped_at(scene, name, work):
+    """Do something with a scene in a process of its own that is killed at a step; True where it came so far."""
+
+    def alone():
+        store = Store(Database(scene.store.database.url.render_as_string(hide_password=False), 5))
+        store.open()
+        scene.store = store
+        work(scene)
+
+    return killed_at(name, alone)
 
 
 def attend_alone(scene):
@@ -444,7 +438,7 @@ async def test_killed_at_any_step_nothing_is_half_and_nothing_is_destroyed_twice
         await held(scene, number)
     scene.now += 31 * DAY
     if name == "disposal-listed":
-        assert killed_at(scene, name, propose)
+        assert stopped_at(scene, name, propose)
         assert (show(scene).disposal.state, len(rows(scene, bodies))) == ("listing", 2)
         await duty(scene).attend()
         scene.now += 2 * 3600
@@ -455,7 +449,7 @@ async def test_killed_at_any_step_nothing_is_half_and_nothing_is_destroyed_twice
     else:
         propose(scene)
         sign(scene)
-        assert killed_at(scene, name, attend_alone)
+        assert stopped_at(scene, name, attend_alone)
         assert len(rows(scene, bodies)) == (1 if name == "disposal-slice" else 0)
     await duty(scene).attend()
     done = show(scene, 2 if name == "disposal-listed" else 1)

@@ -19,6 +19,7 @@ from gatekeeper.ledger.exporting import ExportPlan, ExportView
 from gatekeeper.ledger.searching import SearchWanted
 from gatekeeper.ledger.service import LedgerService
 from gatekeeper.lib import __version__
+from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lib.moments import utc_text
 
@@ -61,10 +62,12 @@ def write_bag(service: LedgerService, folder: Path, how: BagWanted, progress: Pr
     with progress(payload.steps) as payload.on_step:
         payload.write()
     made = _finish(service, plan, bag, how)
+    step("export-whole")
     if how.zip is not None:
         zipped(folder, how.zip)
     taken = {"mailings": [f"M-{number}" for number in plan.mailings]}
     service.finish_export(plan.export, {**made, **taken}, how.by)
+    step("export-done")
     bag.close()
     return Written(export=plan.export, **made)
 
