@@ -163,3 +163,18 @@ async def test_a_certificate_is_renewed_without_a_restart(hop_to, certificate, o
         assert "was read again" in caplog.text and len(sink.mails) == 4
         ours.key.unlink()
         assert (await hop.send())[1].ok
+
+
+async def test_certificates_that_are_renewed_under_load_lose_no_mail(hop_to, certificate, ours, tmp_path):
+    """Each message is taken, whichever of the two its connection was made with."""
+    new = make_certificate(tmp_path, "renewed.example.gov")
+    async with asking(certificate, ours) as sink:
+        sink.tls.load_verify_locations(new.certificate)
+        hop, sent = hop_to(route("smtp+starttls", sink, certificate, options=shown(ours)), idle=0.0), 0
+        for source, target in ((new.certificate, ours.certificate), (new.key, ours.key), (None, None)):
+            answers = await asyncio.gather(*(hop.send() for _ in range(8)))
+            assert {reply.code for _, reply in answers} == {250}
+            sent += len(answers)
+            if source:
+                shutil.copy(source, target)
+        assert len(sink.mails) == sent == 24

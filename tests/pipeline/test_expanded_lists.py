@@ -14,6 +14,7 @@ from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.store import views
+from tests.background.test_gathering import Gate
 from tests.pipeline.test_pipeline import NextHop
 from tests.store.arrivals import people
 
@@ -87,6 +88,21 @@ async def test_one_stranger_a_part_is_no_copy_to_oneself(pipeline):
     parts = [part([*ALL[start : start + 5], OTHERS[start]]) for start in range(0, 60, 5)]
     answers = await send(pipeline, *parts)
     assert answers[:3] == ["passed"] * 3 and set(answers[4:]) == {"held"}
+
+
+@pytest.mark.parametrize("strangers", [0, 5])
+async def test_what_is_gathered_is_judged_as_a_whole(pipeline, store, tmp_path, strangers):
+    """The parts wait for each other; a stranger among the later ones holds all of them."""
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES.replace("gather: off", "gather: {from: 5, quiet: 20s}"))
+    gate = Gate(store, path)
+    parts = [part(ALL[start : start + 13]) for start in range(0, 60, 13)]
+    parts += [part([NEWS], orcpt=False), *([part(OTHERS[:strangers], orcpt=False)] if strangers else [])]
+    await send(gate.pipeline, *parts)
+    await gate.pass_time(30)
+    mailing = gate.mailing()
+    assert (mailing.state, mailing.counts.users) == (("held", 66) if strangers else ("open", 61))
+    assert gate.queued().count("release") == (0 if strangers else len(parts))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
