@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gatekeeper.directory.loaders.load import load
 from gatekeeper.directory.loaders.load import unchanged as files_unchanged
+from gatekeeper.directory.loaders.server_cache import FIRST_WAIT, PROCESS_COPIES
 from gatekeeper.directory.loaders.sources import SourceHistory
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
@@ -126,6 +127,7 @@ class ActivePolicy:
         self.path, self.peers_path = path, peers
         self.on_change = on_change
         self.sources = SourceHistory()
+        PROCESS_COPIES.patience = FIRST_WAIT
         self.current = read_policy(path, self.sources, peers)
         self._log_problems(())
         on_change(self.current)

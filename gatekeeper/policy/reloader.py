@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES
 from gatekeeper.directory.loaders.sources import NEVER_GOOD, SourceReading, SourceSize
 from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.policy.active import ActivePolicy, PolicyError
@@ -83,12 +82,10 @@ class Reloader:
 
     def start(self) -> None:
         """Start to poll the files."""
-        PROCESS_COPIES.closing.clear()
         self._polling.start()
 
     async def stop(self) -> None:
-        """Stop polling, and a reload that runs; a server of the directory that is being asked is not waited for."""
-        PROCESS_COPIES.closing.set()
+        """Stop polling, and a reload that runs."""
         await self._polling.stop()
         if self._extra:
             self._extra.cancel()

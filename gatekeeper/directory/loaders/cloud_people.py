@@ -43,7 +43,10 @@ class CloudPeople:
         self._rows += [{"address": each, "user": user, "agency": agency, "group": group} for each in own]
 
     def wanted(self, groups: Iterable[Group]) -> list[Group]:
-        """Return the groups whose members are to be read; those that are named and not there are noted."""
+        """Return the groups whose members are to be read; those that are named and not there are noted.
+
+        The others are known addresses that count as one.
+        """
         named = self.options.get("groups", ALL)
         if named == NONE:
             return []
@@ -53,6 +56,10 @@ class CloudPeople:
         asked = {normalise(address): address for address in named.split()}
         chosen = [group for group in found if asked.keys() & set(map(normalise, group.addresses))]
         here = {normalise(address) for group in chosen for address in group.addresses}
+        for group in found:
+            if group not in chosen:
+                own = [each for each in group.addresses if is_valid(each)]
+                self._rows += [{"address": each, "user": own[0]} for each in own]
         self.notes += [f"no group has the address {asked[each]}" for each in sorted(asked.keys() - here)]
         return chosen
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.lib.immutable import immutable
 
 _SECONDS = 30.0  # for each step of a request
-_LONGEST_LOAD = 900.0  # seconds for all requests of one load, waiting included
+_LONGEST_LOAD = 1800.0  # seconds for all requests of one load, waiting included
 _LONGEST_WAIT = 300.0  # that a service may ask for at once
 _USUAL_WAIT = 5.0  # where it does not say how long
 _MOST_WAITS = 6  # for one request
@@ -41,14 +40,9 @@ class Link:
     """How a service is reached."""
 
     ca: str | None = None  # a file with the certificates of its authority; None for those of the system
-    closing: threading.Event = field(default_factory=threading.Event)  # set where the process ends: no more waiting
     transport: httpx2.BaseTransport | None = None  # in the place of the network, for tests
     clock: Callable[[], float] = time.monotonic
-    wait: Callable[[float], object] | None = None  # None to wait for `closing`
-
-    def pause(self, seconds: float) -> None:
-        """Wait, at most until the process ends."""
-        (self.wait or self.closing.wait)(seconds)
+    wait: Callable[[float], object] = time.sleep
 
 
 class NotThere(SourceDown):
@@ -183,7 +177,7 @@ class HttpsService:
             seconds = answer.wait()
             if seconds > min(_LONGEST_WAIT, self._ends - self.link.clock()):
                 break
-            self.link.pause(seconds)
+            self.link.wait(seconds)
         raise SourceDown(f"the service asks to come again later ({answer.status})")
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> _Answer:
@@ -206,8 +200,6 @@ class HttpsService:
         return b"".join(pieces)
 
     def _check_time(self) -> None:
-        if self.link.closing.is_set():
-            raise SourceDown("not read to the end: the gate ends")
         if self.link.clock() > self._ends:
             raise SourceDown(f"not read to the end within {_LONGEST_LOAD / 60:.0f} minutes")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,9 +15,9 @@ from gatekeeper.directory.loaders.alias_kinds import SortedAliases, sort_aliases
 from gatekeeper.directory.loaders.aliases import Alias, Aliases
 from gatekeeper.directory.loaders.csv_table import EntryTable, PlacedEntry
 from gatekeeper.directory.loaders.own_addresses import own_literals
-from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES, REFRESH, ServerCopies, ServerCopy, SourceQuery
+from gatekeeper.directory.loaders.server_cache import PROCESS_COPIES, ServerCopies, ServerCopy, SourceQuery, SourceTerms
 from gatekeeper.directory.loaders.server_lists import read_lists, split_rows
-from gatekeeper.directory.loaders.servers import CLOUD, query_of, refresh_of, secret_file_of
+from gatekeeper.directory.loaders.servers import CLOUD, query_of, secret_file_of, terms_of
 from gatekeeper.directory.loaders.sources import SourceHistory, SourceReading, SourceSize
 from gatekeeper.directory.loaders.sql import ask_sql
 from gatekeeper.directory.loaders.text_files import DirectoryError, MissingFile, TextFileReader, read_list
@@ -222,10 +221,10 @@ class _Files:
     def _server_copy(self, spec: DirectorySpec) -> tuple[str, str, ServerCopy | None]:
         """Return a server's name in messages, its name as a source, and its copy."""
         url, folder = spec.options["url"], self._ruleset.folder
-        ask = query_of(spec, self._secret(secret_file_of(spec)), folder, self._copies.closing)
+        ask = query_of(spec, self._secret(secret_file_of(spec)), folder)
         name = f"directory {spec.kind} {without_passwords(url).removeprefix(f'{spec.kind}:')}"
         key = f"{name} {sorted(spec.options.items())}"
-        return name, self._source_name(url, key), self._copy(name, key, ask, refresh_of(spec), spec.age)
+        return name, self._source_name(url, key), self._copy(name, key, ask, terms_of(spec))
 
     def _source_name(self, url: str, key: str) -> str:
         """Return a server's name as a source: its URL without the login; the second source of one URL is URL#2."""
@@ -238,12 +237,10 @@ class _Files:
         number = keys.index(key) + 1
         return name if number == 1 else f"{name}#{number}"
 
-    def _copy(
-        self, name: str, key: str, ask: SourceQuery, refresh: timedelta, age: timedelta | None
-    ) -> ServerCopy | None:
+    def _copy(self, name: str, key: str, ask: SourceQuery, terms: SourceTerms) -> ServerCopy | None:
         """Return a server's current or last copy; None where the copy is too old to use."""
-        copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, refresh)
-        expired = self._copies.expired(copy, age)
+        copy = self._copies.of(f"{self._ruleset.folder} {key}", ask, terms.refresh, slow=terms.slow)
+        expired = self._copies.expired(copy, terms.age)
         self.reader.note(f"{key} {copy.digest} {expired} {copy.problem}")
         if copy.problem:
             stands = "what hangs on it cannot be told" if expired else "its last copy stands"
@@ -301,7 +298,7 @@ class _Files:
         ask = partial(ask_sql, url, source.query, password, self._ruleset.folder)
         name = f"consent sql {without_passwords(url)}"
         key = f"{name} {url} {source.query}"
-        return self._source_name(url, key), self._copy(name, key, ask, REFRESH, source.age)
+        return self._source_name(url, key), self._copy(name, key, ask, SourceTerms(age=source.age))
 
     def _mail_domain(self, path: Path) -> str:
         """Return the domain that the mail host adds to bare names: the first inside domain that is no pattern."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -10,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gatekeeper.directory.loaders.ldap import ask_ldap
-from gatekeeper.directory.loaders.server_cache import REFRESH, ServerAnswer, SourceQuery
+from gatekeeper.directory.loaders.server_cache import REFRESH, ServerAnswer, SourceQuery, SourceTerms
 from gatekeeper.directory.loaders.sql import ask_sql
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.rules import DirectorySpec
@@ -26,18 +25,19 @@ def secret_file_of(spec: DirectorySpec) -> str | None:
     return next((spec.options[name] for name in _SECRETS if name in spec.options), None)
 
 
-def refresh_of(spec: DirectorySpec) -> timedelta:
-    """Return how often a source is asked again."""
-    return spec.refresh or (_CLOUD_REFRESH if spec.kind in CLOUD else REFRESH)
+def terms_of(spec: DirectorySpec) -> SourceTerms:
+    """Return how often a source is asked, and how old its copy may grow."""
+    is_cloud = spec.kind in CLOUD
+    return SourceTerms(spec.refresh or (_CLOUD_REFRESH if is_cloud else REFRESH), spec.age, is_cloud)
 
 
-def query_of(spec: DirectorySpec, secret: str, folder: Path, closing: threading.Event) -> SourceQuery:
-    """Return what asks a source. Args: names of files are relative to `folder`; `closing` ends long waits."""
+def query_of(spec: DirectorySpec, secret: str, folder: Path) -> SourceQuery:
+    """Return what asks a source. Args: names of files are relative to `folder`."""
     options = _with_paths(spec.options, folder)
     if spec.kind == "sql":
         return partial(ask_sql, options["url"], options["query"], secret, folder)
     if spec.kind in CLOUD:
-        return partial(_ask_cloud, spec.kind, options, secret, closing)
+        return partial(_ask_cloud, spec.kind, options, secret)
     return partial(ask_ldap, options["url"], options, secret)
 
 
@@ -46,12 +46,12 @@ def _with_paths(options: Mapping[str, str], folder: Path) -> Mapping[str, str]:
     return {**options, "ca": str(folder / options["ca"])} if "ca" in options else options
 
 
-def _ask_cloud(kind: str, options: Mapping[str, str], secret: str, closing: threading.Event) -> ServerAnswer:
+def _ask_cloud(kind: str, options: Mapping[str, str], secret: str) -> ServerAnswer:
     if any(find_spec(library) is None for library in _LIBRARIES):
         raise DirectoryError([f"directory: {kind} needs libraries: pip install 'gatekeeper-mail[cloud]'"])
     from gatekeeper.directory.loaders.entra import ask_entra
     from gatekeeper.directory.loaders.google import ask_google
     from gatekeeper.directory.loaders.https_service import Link
 
-    link = Link(options.get("ca"), closing)
+    link = Link(options.get("ca"))
     return ask_entra(options, secret, link) if kind == "entra" else ask_google(options, secret, link)

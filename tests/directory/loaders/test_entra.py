@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,8 +75,8 @@ def tenant() -> Cloud:
     )
 
 
-def link(cloud: Cloud, waits: list[float] | None = None, closing: threading.Event | None = None) -> Link:
-    return Link(None, closing or threading.Event(), cloud.transport(), wait=(waits if waits is not None else []).append)
+def link(cloud: Cloud, waits: list[float] | None = None) -> Link:
+    return Link(None, cloud.transport(), wait=(waits if waits is not None else []).append)
 
 
 def asked(cloud: Cloud, waits: list[float] | None = None, **more: str):
@@ -118,6 +120,7 @@ def test_only_groups_that_are_named_are_read():
     cloud = tenant()
     answer = asked(cloud, groups="A@example.gov nobody@example.gov")
     assert {row["address"] for row in answer.rows if "members" in row} == {"all@example.gov", "a@example.gov"}
+    assert {"rule@example.gov", "gone@example.gov"} < {row["address"] for row in answer.rows}  # known, not counted out
     assert (
         not any("g2" in path for path in cloud.gets) and "no group has the address nobody@example.gov" in answer.notes
     )
@@ -136,14 +139,6 @@ def test_who_shall_wait_too_long_comes_again_later(headers):
     with pytest.raises(SourceDown, match="come again later"):
         asked(cloud, waits)
     assert not waits
-
-
-def test_a_process_that_ends_waits_for_no_service():
-    cloud, closing = tenant(), threading.Event()
-    cloud.faults = {2: Fault(status=429, headers={"Retry-After": "200"})}
-    closing.set()
-    with pytest.raises(SourceDown, match="the gate ends"):
-        ask_entra({**ENTRA, "server": cloud.origin, "login": cloud.origin}, "s3cr3t", link(cloud, [], closing))
 
 
 def test_a_token_that_expires_is_renewed_once():
@@ -207,6 +202,52 @@ def test_a_load_is_whole_or_none(number, page, faults):
         assert faults
         return
     assert [row["address"] for row in answer.rows] == [f"u{each}@example.gov" for each in range(number)]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("jo@example.gov"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "value",
+                    "users",
+                    "groups",
+                    "members",
+                    "id",
+                    "mail",
+                    "proxyAddresses",
+                    "primaryEmail",
+                    "email",
+                    "kind",
+                    "error",
+                    "type",
+                    "aliases",
+                    "department",
+                    "@odata.nextLink",
+                    "nextPageToken",
+                    "@odata.type",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.sampled_from([200, 200, 200, 403, 404]))
+def test_whatever_a_service_answers_a_load_ends_with_rows_or_a_reason(page, status):
+    answers = iter([httpx2.Response(200, json={"access_token": "t"})])
+    told = httpx2.MockTransport(lambda request: next(answers, None) or httpx2.Response(status, json=page))
+    options = {"agency": "department", "subject": "a@example.gov", "key_file": "k", "server": "https://h"}
+    for ask, secret in ((ask_entra, "s"), (ask_google, key_file(Cloud()))):
+        answers = iter([httpx2.Response(200, json={"access_token": "t"})])
+        with suppress(SourceDown):
+            for row in ask({**ENTRA, **options, "login": "https://h"}, secret, Link(transport=told)).rows:
+                assert all(isinstance(value, str) for value in row.values())
 
 
 # -- Google ------------------------------------------------------------------------------------------------------
@@ -411,3 +452,27 @@ def test_nothing_of_a_token_is_in_what_is_raised():
     with pytest.raises(SourceDown, match="no token that can be used") as told:
         ask_entra({**ENTRA, "server": cloud.origin, "login": cloud.origin}, "s3cr3t", Link(transport=leaky))
     assert "bad" not in str(told.value) and "s3cr3t" not in str(told.value)
+
+
+def test_a_gate_does_not_wait_for_a_slow_tenant(tmp_path, certificate):
+    cloud, may_go_on = tenant(), threading.Event()
+    copies = ServerCopies(patience=0.05)
+    answer, cloud.answer = cloud.answer, lambda *given: may_go_on.wait(10) and answer(*given)  # type: ignore[method-assign]
+    with cloud.by_https(certificate):
+        source = source_of(tmp_path, cloud, certificate)
+        first = read(tmp_path, source, copies)
+        assert first.expired and "it is being read for the first time" in "\n".join(first.problems)
+        may_go_on.set()
+        deadline = time.monotonic() + 10
+        while (here := read(tmp_path, source, copies)).expired and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert here.user("jo.doe@example.gov") == "jo@doa.example.gov" and here.digest != first.digest
+    assert len(cloud.forms) == 1
+
+
+def test_what_cannot_be_right_is_an_error_beside_as_well(tmp_path, certificate):
+    source = source_of(tmp_path, tenant(), certificate).replace("secret_file: secret", "certificate_file: secret")
+    copies = ServerCopies(patience=10.0)
+    for _ in range(2):
+        with pytest.raises(DirectoryError, match="expected a certificate and its RSA key"):
+            read(tmp_path, source, copies)
