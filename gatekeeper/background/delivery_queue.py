@@ -26,7 +26,7 @@ from gatekeeper.lib.allowance import Allowance
 from gatekeeper.lib.failpoints import step
 from gatekeeper.message import read_facts
 from gatekeeper.message.hide_recipients import hide_recipients
-from gatekeeper.message.own_token import HIDDEN_FIELDS, SentMail, issue_token, token_field
+from gatekeeper.message.own_token import HIDDEN_FIELDS, SentMail, Turn, issue_token, token_field
 from gatekeeper.message.remove_fields import without_fields
 from gatekeeper.model import Facts, Recipient
 from gatekeeper.ops.log import Id, event
@@ -207,7 +207,7 @@ class Queue:
         if not await self.store.run(partial(self._extend, job=job)):
             return  # we were away for so long that somebody else has it
         recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
-        token = self._token(await _digest_of([content]), [recipient]) if self.marks else b""
+        token = self._token(await _digest_of([content]), [recipient], job) if self.marks else b""
         (result,) = await self.next_hop.deliver("", (), [recipient], token + content)
         step("sent")
         self._note([result])
@@ -271,7 +271,7 @@ class Queue:
             return None if claimed is Claim.LOST else []
         recipients = [recipient for _, recipient in group]
         # Point of no return: from here on this group may have it, whatever becomes of us.
-        content = [self._token(release.content_digest, recipients), release.trace, *chunks]
+        content = [self._token(release.content_digest, recipients, job), release.trace, *chunks]
         results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
         step("sent")
         self._note(results)
@@ -295,12 +295,13 @@ class Queue:
             return Claim.STOPPED
         return Claim.OURS if self._extend(connection, job) else Claim.LOST
 
-    def _token(self, content_digest: str, recipients: Sequence[Recipient]) -> bytes:
+    def _token(self, content_digest: str, recipients: Sequence[Recipient], job: Job) -> bytes:
         """Return the field by which the mail is known if it comes back; b"" where it may not, or is to too many."""
         if not self.marks:
             return b""
         mail = SentMail(content_digest, tuple(each.address for each in recipients))
-        token = issue_token(self.store.secret, mail, 0, self.clock(), secrets.token_bytes(8))
+        turn = Turn.first(job.mailing)
+        token = issue_token(self.store.secret, mail, turn, self.clock(), secrets.token_bytes(8))
         return token_field(token) if token else b""
 
     def _record(self, connection: Connection, job: Job, release: Release, told: list[Told]) -> bool:

@@ -25,8 +25,8 @@ VALID_SECONDS = 2 * 86_400.0  # a tenant tries for a day to hand mail on, and th
 MOST_RECIPIENTS = 1024  # mail to more has no token: its field would be too long
 _LEAST_PEOPLE = 8  # hashes in any token
 _VERSION = b"\x01"
-_NONCE, _PERSON, _SIGNATURE = 8, 6, 16  # octets
-_HEAD = len(_VERSION) + 1 + 5 + _NONCE  # with the turn and the end of its time
+_NONCE, _NUMBER, _PERSON, _SIGNATURE = 8, 5, 6, 16  # octets
+_HEAD = len(_VERSION) + 1 + 5 + _NONCE + _NUMBER  # with the turn and the end of its time
 _LINE = 72  # characters
 _HEADER_BYTES = 262_144  # octets in which the field is searched; the gate puts it first
 _TOKEN = re.compile(
@@ -50,8 +50,26 @@ class SentMail:
         return {normalise(address) for address in self.addresses}
 
 
-def issue_token(secret: bytes, mail: SentMail, turn: int, now: float, nonce: bytes) -> str:
-    """Return a token for mail that has come back `turn` times; "" where it has too many recipients.
+@immutable
+class Turn:
+    """What a token says: how often its mail has come back, and of which mailing it is, 0 where that has no number."""
+
+    times: int = 0
+    mailing: int = 0
+
+    @classmethod
+    def first(cls, mailing: str | None) -> Turn:
+        """Return what the first token says of mail of a mailing ("M-17")."""
+        return cls(mailing=int(mailing[2:]) if mailing else 0)
+
+    @property
+    def name(self) -> str | None:
+        """Return the mailing's name; None where it has none."""
+        return f"M-{self.mailing}" if self.mailing else None
+
+
+def issue_token(secret: bytes, mail: SentMail, turn: Turn, now: float, nonce: bytes) -> str:
+    """Return a token for mail; "" where it has too many recipients.
 
     Args: `secret` is the database's key; `now` in seconds since 1970; `nonce` are random octets.
     """
@@ -62,13 +80,14 @@ def issue_token(secret: bytes, mail: SentMail, turn: int, now: float, nonce: byt
     until = int(now + VALID_SECONDS).to_bytes(5, "big")
     size = max(_LEAST_PEOPLE, 1 << (len(people) - 1).bit_length())
     names = [*people, *(f"\0{number}" for number in range(size - len(people)))]
-    head = _VERSION + bytes((turn,)) + until + nonce
+    number = _hidden(secret, nonce, turn.mailing.to_bytes(_NUMBER, "big"))
+    head = _VERSION + bytes((turn.times,)) + until + nonce + number
     body = head + b"".join(sorted(_hashes(secret, nonce, names)))
     return urlsafe_b64encode(body + _sign(secret, body, mail.content_digest)).rstrip(b"=").decode("ascii")
 
 
-def read_token(secret: bytes, token: str, mail: SentMail, now: float) -> int | None:
-    """Return how often mail with this token had come back when it was sent on; None where the token is not good."""
+def read_token(secret: bytes, token: str, mail: SentMail, now: float) -> Turn | None:
+    """Return what a token says, of when its mail was sent on; None where it is not good for this mail."""
     try:
         whole = urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except (DecodeError, ValueError):
@@ -77,12 +96,18 @@ def read_token(secret: bytes, token: str, mail: SentMail, now: float) -> int | N
     is_whole = len(body) >= _HEAD and (len(body) - _HEAD) % _PERSON == 0 and body.startswith(_VERSION)
     if not is_whole or not compare_digest(signature, _sign(secret, body, mail.content_digest)):
         return None
-    until, nonce = int.from_bytes(body[2:7], "big"), body[7:_HEAD]
+    until, nonce = int.from_bytes(body[2:7], "big"), body[7 : 7 + _NONCE]
     known = {body[start : start + _PERSON] for start in range(_HEAD, len(body), _PERSON)}
     people = mail.people
     if now > until or not people or not known.issuperset(_hashes(secret, nonce, people)):
         return None
-    return body[1]
+    return Turn(body[1], int.from_bytes(_hidden(secret, nonce, body[7 + _NONCE : _HEAD]), "big"))
+
+
+def _hidden(secret: bytes, nonce: bytes, number: bytes) -> bytes:
+    """Return a number that nobody else can read, or what such a one was: how many mailings there are is not theirs."""
+    pad = blake2b(nonce, digest_size=_NUMBER, key=secret, person=b"gate number").digest()
+    return bytes(one ^ other for one, other in zip(number, pad, strict=True))
 
 
 def _hashes(secret: bytes, nonce: bytes, names: Iterable[str]) -> list[bytes]:

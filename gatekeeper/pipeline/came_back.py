@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 
 from gatekeeper.lib.aio import run_long
 from gatekeeper.message import read_facts
 from gatekeeper.message.hide_recipients import hide_recipients
-from gatekeeper.message.own_token import SentMail, issue_token, read_token, token_field, token_of
+from gatekeeper.message.own_token import SentMail, Turn, issue_token, read_token, token_field, token_of
 from gatekeeper.model import Facts, Transaction
 from gatekeeper.store import Arrival, Store, StoreError
 
@@ -16,7 +17,7 @@ LOOP = 2  # times that mail comes back by a loop; once it may be a rule too many
 _NONCE = 8  # octets
 
 
-def times_come_back(store: Store, transaction: Transaction, facts: Facts, now: datetime) -> int | None:
+def turn_of(store: Store, transaction: Transaction, facts: Facts, now: datetime) -> Turn | None:
     """Return how often mail has come back, this time included; None for mail that is not known by a good token.
 
     Raises StoreError where the database, which has the key, was not opened yet.
@@ -26,13 +27,13 @@ def times_come_back(store: Store, transaction: Transaction, facts: Facts, now: d
         return None
     mail = SentMail(facts.content_digest, transaction.addresses)
     turn = read_token(store.secret, token, mail, now.timestamp())
-    return None if turn is None else turn + 1
+    return None if turn is None else replace(turn, times=turn.times + 1)
 
 
-async def new_token(store: Store, arrival: Arrival, turn: int, *, blind: bool) -> bytes:
+async def new_token(store: Store, arrival: Arrival, turn: Turn, *, blind: bool) -> bytes:
     """Return the token's field for the recipients whom the next hop is about to get the mail for; b"" without a key.
 
-    Args: `turn` is how often it has come back; `blind` where its visible list is hidden.
+    Args: `blind` where its visible list is hidden.
     """
     transaction = arrival.transaction
     digest = await _hidden_digest(transaction.content) if blind else arrival.facts.content_digest

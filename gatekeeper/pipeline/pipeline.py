@@ -22,6 +22,7 @@ from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lib.transaction_ids import transaction_ids
 from gatekeeper.message import mailing_keys, read_facts
+from gatekeeper.message.own_token import Turn
 from gatekeeper.model import (
     Action,
     Counts,
@@ -38,7 +39,7 @@ from gatekeeper.ops.log import event
 from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
-from gatekeeper.pipeline.came_back import LOOP, new_token, times_come_back
+from gatekeeper.pipeline.came_back import LOOP, new_token, turn_of
 from gatekeeper.pipeline.cancelling import with_cancelled
 from gatekeeper.pipeline.in_parts import relay_in_parts
 from gatekeeper.pipeline.outage import Outage
@@ -73,7 +74,7 @@ class TransactionRun:
     arrival: Arrival | None = None
     observes: bool = False  # whatever the verdict, the message passes
     is_preflight: bool = False  # it is judged and answered, and goes nowhere
-    came_back: int | None = None  # how often, where it is mail that the gate has sent on before
+    came_back: Turn | None = None  # how often, where it is mail that the gate has sent on before
     judgment: Judgment | None = None  # the last one, which is what was committed
     outcome: Outcome | None = None
     reply: Reply | None = None
@@ -134,7 +135,7 @@ class Pipeline:
     async def _handle(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         step("received")
         run.arrival = arrival = await self._read(run)
-        if run.came_back and (reply := await self._handle_returned(run, arrival, relay)):
+        if run.came_back and (reply := await self._handle_returned(run, run.came_back, relay)):
             return reply
         if preflight.is_preflight(run.policy, run.transaction, arrival.facts):
             return await self._preflight(run, arrival)
@@ -173,7 +174,7 @@ class Pipeline:
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
         policy = run.policy
         run.transaction = transaction = vouched(run.transaction, facts, policy)
-        run.came_back = times_come_back(self.store, transaction, facts, run.now)
+        run.came_back = turn_of(self.store, transaction, facts, run.now)
         source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
         inside = bool(source.owner) and policy.is_inside(source.owner)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
@@ -212,18 +213,18 @@ class Pipeline:
         opens = gather.takes(len(transaction.recipients))
         return Gathering(opens, gather.quiet.total_seconds(), gather.limit.total_seconds())
 
-    async def _handle_returned(self, run: TransactionRun, arrival: Arrival, relay: RelayMessage) -> Reply | None:
+    async def _handle_returned(self, run: TransactionRun, turn: Turn, relay: RelayMessage) -> Reply | None:
         """Relay mail that the gate has sent on before; it was counted and judged then. The second time it is a loop.
 
         Returns None where it is judged again: more people than the next hop takes at once need a batch.
         """
-        event("our own mail came back", {"id": run.id, "times": run.came_back}, logging.WARNING)
-        if run.came_back == LOOP:
-            run.outcome = Outcome(Verdict(Action.REJECT), Counts(), repeated=True)
+        event("our own mail came back", {"id": run.id, "times": turn.times}, logging.WARNING)
+        if turn.times == LOOP:
+            run.outcome = Outcome(Verdict(Action.REJECT), Counts(), turn.name, repeated=True)
             return policy_replies.came_back_twice()
         if run.transaction.beyond:
             return None
-        run.outcome = Outcome(Verdict(), Counts(), repeated=True)
+        run.outcome = Outcome(Verdict(), Counts(), turn.name, repeated=True)
         return await self._relay(run, relay)
 
     # -- verdict -------------------------------------------------------------------------------------------------
@@ -298,7 +299,8 @@ class Pipeline:
         """Return the field by which the mail is known if it comes back; b"" where nothing says that it may."""
         if run.arrival is None or not (self.marks or run.came_back):
             return b""
-        return await new_token(self.store, run.arrival, run.came_back or 0, blind=blind)
+        turn = run.came_back or Turn.first(run.outcome.mailing if run.outcome else None)
+        return await new_token(self.store, run.arrival, turn, blind=blind)
 
     async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         """Return the reply while the database is down.

@@ -14,6 +14,7 @@ from gatekeeper.message.own_token import (
     MOST_RECIPIENTS,
     VALID_SECONDS,
     SentMail,
+    Turn,
     issue_token,
     own_fields,
     read_token,
@@ -47,10 +48,11 @@ def test_what_is_no_token(content):
 
 SECRET, OTHER = b"k" * 32, b"o" * 32
 DIGEST = "c0ffee" * 10
+FIRST = Turn()
 PEOPLE = tuple(f"user{number}@example.gov" for number in range(300))
 
 
-def token(addresses=PEOPLE, turn=0, nonce=b"12345678", secret=SECRET):
+def token(addresses=PEOPLE, turn=FIRST, nonce=b"12345678", secret=SECRET):
     return issue_token(secret, SentMail(DIGEST, tuple(addresses)), turn, 1000.0, nonce)
 
 
@@ -58,7 +60,7 @@ def read(text, addresses=PEOPLE, digest=DIGEST, now=1000.0, secret=SECRET):
     return read_token(secret, text, SentMail(digest, tuple(addresses)), now)
 
 
-@pytest.mark.parametrize("turn", [0, 1, 7])
+@pytest.mark.parametrize("turn", [Turn(), Turn(1), Turn(7, 123_456_789)])
 def test_a_token_is_good_for_its_mail_however_it_is_cut(turn):
     given = token_of(token_field(token(turn=turn)) + b"Received: x\r\n\r\nhello\r\n")
     assert read(given) == turn
@@ -103,7 +105,7 @@ def test_it_does_not_tell_how_many_or_who():
 
 def test_mail_to_too_many_has_none():
     everyone = [f"{number}@example.gov" for number in range(MOST_RECIPIENTS + 1)]
-    assert token(everyone) == "" and read(token(everyone[1:]), everyone[1:]) == 0
+    assert token(everyone) == "" and read(token(everyone[1:]), everyone[1:]) == Turn()
 
 
 def test_its_lines_are_short():
