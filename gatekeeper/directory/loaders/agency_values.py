@@ -39,5 +39,4 @@ def _unknown(values: Iterable[str]) -> list[str]:
         return []
     shown = ", ".join(f"{value!r} ({number})" for value, number in counted.most_common(_SHOWN))
     more = f", and {len(counted) - _SHOWN} more values" if len(counted) > _SHOWN else ""
-    number = counted.total()
-    return [f"{number} addresses have an agency that the rules do not know; their domain decides: {shown}{more}"]
+    return [f"agencies that the rules do not know, with their addresses, whose domain decides: {shown}{more}"]

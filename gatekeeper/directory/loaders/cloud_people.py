@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ class CloudPeople:
     notes: list[str] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)  # key of a person -> their first address
     _rows: list[Row] = field(default_factory=list)
+    _empty: list[str] = field(default_factory=list)  # lists without members that can be counted
+    _unknown: dict[str, int] = field(default_factory=dict)  # list -> how many of its members have no address
 
     def add_person(self, key: str, addresses: Iterable[str], attributes: Mapping[str, Any]) -> None:
         """Take in a person: every address is a row."""
@@ -68,15 +70,23 @@ class CloudPeople:
         first, *others = [each for each in group.addresses if is_valid(each)]
         found = sorted(set(members) - {first})
         if unknown:
-            self.notes.append(f"{unknown} of the members of {first} have no address: not counted")
+            self._unknown[first] = unknown
         if not found:
-            self.notes.append(f"{first} has no members that can be counted: mail to it counts as to one address")
+            self._empty.append(first)
         self._rows.append({"address": first, "members": "\n".join(found)})
         self._rows += [{"address": other, "members": first} for other in others]
 
     def answer(self) -> ServerAnswer:
         """Return the rows of all people and lists."""
-        return ServerAnswer(self._rows, tuple(self.notes))
+        return ServerAnswer(self._rows, (*self.notes, *self._notes_of_lists()))
+
+    def _notes_of_lists(self) -> Iterator[str]:
+        """Yield one note of all members without an address, and one of all lists without members."""
+        if self._unknown:
+            number, groups, first = sum(self._unknown.values()), len(self._unknown), min(self._unknown)
+            yield f"members without an address are not counted: {number} in {groups} groups, such as {first}"
+        if self._empty:
+            yield f"groups without members count as one address: {len(self._empty)}, such as {min(self._empty)}"
 
     def _values(self, option: str, attributes: Mapping[str, Any]) -> list[str]:
         return texts_at(attributes, self.options[option]) if option in self.options else []
