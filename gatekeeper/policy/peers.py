@@ -36,6 +36,7 @@ class Connection:
     client: str  # of the one that it relays for; the same where it relays for nobody
     encrypted: bool = False
     names: tuple[str, ...] = ()  # dNSNames of its certificate, which --client-cert-ca has verified
+    direct: bool = True  # it is a connection to the gate, so that --clients has let it in
 
 
 class PeerChecks:
@@ -67,20 +68,22 @@ class PeerChecks:
     def _asked(self, connection: Connection) -> Iterator[tuple[Connection, Sequence[Peer]]]:
         """Yield what is seen of the connected host, and of the one that it relays for, with the peers there.
 
-        Of the latter neither TLS nor certificate is seen.
+        Of the latter neither TLS nor certificate is seen. A mail server may take mail from the whole internet, and
+        passes on that of services too: these are asked about only where they connect to the gate.
         """
-        if at_host := self._at(connection.host):
+        if at_host := self._at(connection.host, direct=connection.direct):
             yield connection, at_host
-        if connection.client != connection.host and (at_client := self._at(connection.client)):
-            yield Connection(connection.client, connection.client), at_client
+        if connection.client != connection.host and (at_client := self._at(connection.client, direct=False)):
+            yield Connection(connection.client, connection.client, direct=False), at_client
 
-    def _at(self, host: str) -> tuple[Peer, ...]:
+    def _at(self, host: str, *, direct: bool) -> tuple[Peer, ...]:
         peers = self._policy().peers if self._policy else Peers()
         if peers is not self._peers or len(self._known) > _MOST_ADDRESSES:
             self._peers, self._known = peers, {}
         if host not in self._known:
             self._known[host] = peers.at(host)
-        return self._known[host]
+        found = self._known[host]
+        return found if direct else tuple(peer for peer in found if not peer.foreign)
 
     def _refusal(self, reason: str) -> Reply:
         if reason == _TLS:

@@ -118,7 +118,8 @@ class MilterHandler:
 def _seen(message: Message) -> Connection:
     """Return what the MTA says of its client's connection: not which names are on the certificate (docs/peers.md)."""
     address = message.client.address
-    return Connection(address, address, "S" in message.client.protocol.removeprefix("ESMTP"))
+    encrypted = "S" in message.client.protocol.removeprefix("ESMTP")
+    return Connection(address, address, encrypted, direct=False)
 
 
 async def _read(message: Message) -> bytes | Fault:

@@ -227,6 +227,16 @@ def test_a_service_that_no_peer_names_is_refused() -> None:
     assert PeerChecks().obstacle(Connection("40.107.1.1", "40.107.1.1", True)) is not None
 
 
+def test_a_mail_server_that_takes_mail_of_everybody_may_pass_it_on() -> None:
+    """Of Exchange Online or Google, by XFORWARD or by milter: the peers of the file alone are asked about there."""
+    for connection in (
+        Connection("127.0.0.1", "40.107.1.1", True),
+        Connection("40.107.1.1", "40.107.1.1", True, direct=False),
+    ):
+        assert PeerChecks().obstacle(connection) is None
+        assert PeerChecks(policy).peer_of(connection, b"\r\n") == ""
+
+
 def test_behind_another_server_the_header_is_all_that_can_be_seen(checks: PeerChecks) -> None:
     """XFORWARD tells the address; TLS and certificate were the other server's."""
     relayed = replace(HERE, host="127.0.0.1")
