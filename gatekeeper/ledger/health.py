@@ -38,7 +38,7 @@ class Health:
         """What somebody should look at, as words for `/health`; [] where all is well."""
         return [
             *(["processes"] if not self.processes else []),
-            *(["rules"] if any(each.rules != self.rules for each in self.processes) else []),
+            *(["rules"] if any(each.problem or each.rules != self.rules for each in self.processes) else []),
             *(["sources"] if any(each.state != "fresh" for each in self.counts.sources) else []),
             *(["queue"] if self.failed or any(each["attempts"] for each in self.waiting) else []),
             *(["observing"] if self.observing else []),

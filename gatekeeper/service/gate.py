@@ -75,7 +75,7 @@ class Gate:
         self.reloader = Reloader(
             self.base.active_policy, self._on_reload, SourceRecords(base.active_policy, base.store)
         )
-        self.heartbeat = Heartbeat(name, base.active_policy, base.mode, base.store)
+        self.heartbeat = Heartbeat(name, base.active_policy, base.mode, base.store, lambda: self.reloader.problem)
         self._on_rules = on_rules
         self._recording: asyncio.Task[None] | None = None
 
@@ -130,8 +130,8 @@ class Gate:
             self.base.expect_counts()
             if self.front:
                 self.front.warn_of_peers()
-        if went_well and self.database_keeper.is_open:
-            self._recording = asyncio.create_task(self._tell_ruleset())
+        if self.database_keeper.is_open:
+            self._recording = asyncio.create_task(self._tell_ruleset() if went_well else self.heartbeat.tell())
         self._on_rules(self.ruleset, self.reloader.problem)
 
     async def _tell_ruleset(self) -> None:

@@ -27,6 +27,7 @@ class Heartbeat:
     active_policy: ActivePolicy
     mode: Mode
     store: Store
+    problem: Callable[[], str] = lambda: ""  # why the rules on disk cannot be used
     _periodic: PeriodicTask | None = field(default=None, repr=False)
     _started_at: float = 0.0
     _outage: OutageLog = field(default_factory=lambda: OutageLog(log, "the list of running processes"), repr=False)
@@ -49,7 +50,7 @@ class Heartbeat:
         await self._run(self.store.database.clock.tell)
         now, policy = self.store.now(), self.active_policy.current
         digests = policy.ruleset.digest, policy.directory.digest
-        process = modes.Process(self._full_name, self._started_at, now, self.mode.setting, *digests)
+        process = modes.Process(self._full_name, self._started_at, now, self.mode.setting, *digests, self.problem())
         await self._run(partial(modes.report_process, process=process))
         await self._run(partial(modes.forget_processes, before=now - _FORGOTTEN_SECONDS))
 

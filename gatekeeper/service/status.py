@@ -57,6 +57,8 @@ class Status:
             yield "no process of the gate was there within the last minute: start `gatekeeper serve`, or read its log"
         elif len({each.rules for each in processes}) > 1:
             yield "processes judge by different rules: reload those that are behind (SIGHUP), or read their logs"
+        for problem in sorted({each.problem for each in processes} - {"", self.rules.error}):
+            yield f"the rules on the disk of a process cannot be used, those of before are in force: {problem}"
 
     def _of_rules(self) -> Iterator[str]:
         rules, processes = self.rules, self.health.processes

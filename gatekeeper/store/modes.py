@@ -55,6 +55,7 @@ class Process:
     mode: str  # its setting
     rules: str
     directory: str
+    problem: str = ""  # why the rules on its disk cannot be used
 
 
 def report_process(connection: Connection, process: Process) -> None:
@@ -72,7 +73,7 @@ def forget_process(connection: Connection, name: str) -> None:
 def list_processes(connection: Connection, since: float) -> list[Process]:
     """Return the processes that have reported since then."""
     rows = connection.execute(select(processes).where(processes.c.seen_at >= since).order_by(processes.c.name))
-    return [Process(row.name, row.started_at, row.seen_at, row.mode, row.rules, row.directory) for row in rows]
+    return [Process(**row) for row in rows.mappings()]
 
 
 def forget_processes(connection: Connection, before: float) -> None:

@@ -6,8 +6,10 @@ import io
 import logging
 
 import pytest
+from click.testing import CliRunner
 from prometheus_client import generate_latest
 
+from gatekeeper.cli import main
 from gatekeeper.ops.log import configure
 from gatekeeper.policy import active
 from gatekeeper.service.gate import SingleProcessGate, announce
@@ -40,11 +42,22 @@ async def test_rules_that_cannot_be_used_are_told_until_they_can(rules, monkeypa
     assert well and told.startswith("the rules on disk cannot be used, the last good ones are in force: ")
     assert f"{rules}:" in told and told.endswith(" (and 1 more)")
     assert "gatekeeper_ruleset_last_reload_successful 0.0" in generate_latest(made.metrics.registry).decode()
+    assert (await mode_of(made)).splitlines()[-1].strip().startswith("the rules on its disk cannot be used")
     rules.write_text(RULES)
     await made.gate.reloader.poll()
+    assert "cannot be used" not in await mode_of(made)
     assert made.ready() == (True, ())
     assert "gatekeeper_ruleset_last_reload_successful 1.0" in generate_latest(made.metrics.registry).decode()
     await made.gate.database_keeper.close()
+
+
+async def mode_of(made):
+    """What `gatekeeper mode` shows, once the process has told the database."""
+    await made.gate._recording
+    database = made.gate.base.store.database.url.render_as_string()
+    shown = CliRunner().invoke(main, ["mode"], env={"GATEKEEPER_DATABASE": database})
+    assert "gate on" in shown.output, shown.output
+    return shown.output
 
 
 def test_settings_in_force_are_in_the_log_without_a_password(rules):

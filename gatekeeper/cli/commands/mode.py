@@ -91,6 +91,8 @@ def _show(store: Store, setting: str, as_json: bool) -> None:
         click.echo(f"rules that are only observed: {', '.join(document['observed_rules'])}")
     for process in document["processes"]:
         click.echo(f"  {process['name']}: {process['mode']}, rules {process['rules'][:12]}, seen {process['seen']}")
+        if process["problem"]:
+            click.echo(f"    the rules on its disk cannot be used, those of before are in force: {process['problem']}")
 
 
 def _document(store: Store, setting: str) -> dict[str, Any]:
@@ -114,6 +116,7 @@ def _document(store: Store, setting: str) -> dict[str, Any]:
                 "directory": process.directory,
                 "started": utc_text(process.started_at),
                 "seen": utc_text(process.seen_at),
+                "problem": process.problem or None,
             }
             for process in running
         ],

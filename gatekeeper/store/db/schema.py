@@ -661,6 +661,7 @@ processes = Table(  # running processes, and their rules; the row of a process t
     Column("mode", String(8), nullable=False),
     Column("rules", String(64), nullable=False),  # digests
     Column("directory", String(64), nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),  # why the rules on its disk cannot be used
 )
 
 clocks = Table(  # the time that running processes go by

@@ -112,6 +112,10 @@ def with_health(**changed):
         (replace(WELL, suspended=3, audit_lost=None, keep_limit=None, next_hop_answers=True), None),
         (with_health(processes=[]), "no process of the gate was there"),
         (with_health(processes=[process("a", "ab"), process("b", "cd")]), "processes judge by different rules"),
+        (
+            with_health(processes=[replace(process("a", "ab"), problem="r:1: no")]),
+            "the rules on the disk of a process cannot be used",
+        ),
         (replace(WELL, rules=RulesOnDisk("rules.yaml", "cd")), "rules.yaml is not what is in force"),
         (
             with_health(counts=replace(WELL.health.counts, sources=[SourceState("p.csv", "shrunk", 20, 0, 3, 0)])),
