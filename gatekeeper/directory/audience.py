@@ -37,7 +37,9 @@ def count_audience(
         beside=reached.people - (directory.reach(reached.lists).people if reached.lists else 0),
         certain=not directory.expired,
     )
-    return _with_expanded(audience, reached, seen, written, directory) if directory.has_lists else audience
+    if not directory.has_lists:
+        return audience
+    return _with_expanded(audience, reached, seen if shown.lists else (), written, directory)
 
 
 def _with_expanded(

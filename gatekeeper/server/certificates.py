@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from gatekeeper.lib.own_certificate import load_own_certificate
 from gatekeeper.lib.renewed_tls import RenewedTls
@@ -23,6 +25,11 @@ def server_context(certificate: str | PathLike[str], key: str | PathLike[str] | 
         expected = "expected a certificate and its key, PEM files"
         raise SettingsError(f"{flags}: {error.strerror or error}; {expected}") from error
     return context
+
+
+def names_on(shown: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the dNSNames of a certificate that was verified, as `ssl.getpeercert` gives it; () without one."""
+    return tuple(name for kind, name in (shown or {}).get("subjectAltName", ()) if kind == "DNS")
 
 
 def listener_tls(settings: Listening) -> RenewedTls | None:

@@ -24,6 +24,7 @@ from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.ops.log import event
+from gatekeeper.server.certificates import names_on
 from gatekeeper.server.connections import GONE, peer_of
 from gatekeeper.server.data_intake import Intake
 from gatekeeper.server.receive_buffer import ReceiveBuffer
@@ -268,9 +269,7 @@ class SmtpConnection(SMTP):
         assert self._server.tls is not None
         self.tls_context = self._server.tls.context()
         await super().smtp_STARTTLS("")
-        encrypted = self.session.ssl if self.session is not None else None
-        shown = (encrypted or {}).get("peercert") or {}  # of a certificate that was verified
-        return tuple(name for kind, name in shown.get("subjectAltName", ()) if kind == "DNS")
+        return names_on(self.session.ssl.get("peercert") if self.session and self.session.ssl else None)
 
     def _ask(self, wants: wanted.Ask) -> object:
         if self._relayed is None:
