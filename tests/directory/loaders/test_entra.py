@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -239,6 +239,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(JSON, st.sampled_from([200, 200, 200, 403, 404]))
 def test_whatever_a_service_answers_a_load_ends_with_rows_or_a_reason(page, status):
     answers = iter([httpx2.Response(200, json={"access_token": "t"})])
