@@ -8,6 +8,7 @@ async with TenantHop(domain_limit=200) as tenant:               # 4.5.3 for more
 async with TenantHop(refusal="552 5.5.3 too many") as tenant:   # said otherwise
     tenant.bring_back(gate.port, cut=237)                       # a mail flow rule without an exception
     tenant.bring_back(gate.port, unless=b"X-Gate-Mark: secret") # and one with
+    parts = await tenant.route(gate.port, sender, people, content)  # mail of a mailbox inside, cut up
 """
 
 from __future__ import annotations
@@ -89,7 +90,19 @@ class TenantHop(Sink):
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def route(
+        self, port: int, sender: str, recipients: list[str], content: bytes, cut: int = 237
+    ) -> list[Returned]:
+        """Route mail of one mailbox inside to the gate, cut up as a tenant does it; what became of each part."""
+        self._port = port
+        content = b"Received: from mailbox.example.org by tenant.example.org; now\r\n" + content
+        parts = [recipients[start : start + cut] for start in range(0, len(recipients), cut)]
+        return await asyncio.gather(*(self._hand_on(sender, part, content) for part in parts))
+
     async def _return(self, sender: str, recipients: list[str], content: bytes) -> None:
+        self.returned.append(await self._hand_on(sender, recipients, content))
+
+    async def _hand_on(self, sender: str, recipients: list[str], content: bytes) -> Returned:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         stuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
         commands = ["EHLO tenant.example.org", f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{each}>" for each in recipients)]
@@ -100,7 +113,7 @@ class TenantHop(Sink):
                 reply = await _reply(reader)
                 if reply[0] in "45":
                     break
-            self.returned.append(Returned(tuple(recipients), content, reply))
+            return Returned(tuple(recipients), content, reply)
         finally:
             writer.close()
 
