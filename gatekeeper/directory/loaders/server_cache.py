@@ -24,7 +24,7 @@ Rows = Sequence[Mapping[str, str]]
 REFRESH = timedelta(minutes=5)
 _RETRY = timedelta(seconds=30)  # after a failure, at the soonest
 _FIRST = "it is being read for the first time"
-FIRST_WAIT = 20.0  # seconds that a starting gate waits for a slow source; systemd gives it 60
+FIRST_WAIT = 10.0  # seconds that each starting process waits for a slow source; systemd gives the gate 60
 
 
 @immutable
