@@ -23,6 +23,7 @@ from tests.ledger.scene import TODAY, Scene
 from tests.notices.queued import take_mails
 from tests.notices.reading import read
 from tests.store.arrivals import NOON, people
+from tests.store.databases import lay_out
 
 CIO, DEPUTY, ADMIN = "cio@example.gov", "deputy@example.gov", "admin@example.gov"
 HEAD, NEWS, HR, CLERK = "head@doa.example.gov", "news@doa.example.gov", "hr@example.gov", "clerk@doa.example.gov"
@@ -101,7 +102,7 @@ class Play(Scene):
     """A gate whose letters are read."""
 
     def __init__(self, folder: Path, rules: str = ONE) -> None:
-        self.opened = Store(Database(f"sqlite:///{folder}/gate.db", timeout=5))
+        self.opened = Store(Database(lay_out(folder / "gate.db"), timeout=5))
         self.opened.open()
         super().__init__(self.opened, folder, rules)
         self.pipeline.settings = replace(self.pipeline.settings, public_url=URL)

@@ -23,6 +23,7 @@ from gatekeeper.store import Database, Store, views
 from tests.peers.gate import RULES
 from tests.peers.sink import Sink
 from tests.store.arrivals import people
+from tests.store.databases import lay_out
 
 HEAD = "head@doa.example.gov"
 EVERYONE = people(2400)
@@ -38,7 +39,7 @@ class World:
         rules = folder / "rules.yaml"
         rules.write_text(RULES)
         self.sink = sink
-        self.store = Store(Database(f"sqlite:///{folder}/gate.db", 5))
+        self.store = Store(Database(lay_out(Path(folder) / "gate.db"), 5))
         self.store.open()
         self.now = self.store.now()
         judging, clock = Judging(rules, "enforce", 0, "", "gate.example.gov"), lambda: self.now

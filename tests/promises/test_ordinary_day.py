@@ -15,6 +15,7 @@ from gatekeeper.smtp.replies import reply
 from gatekeeper.store import Database, Store, views
 from tests.peers.gate import RULES
 from tests.store.arrivals import NOON, people
+from tests.store.databases import lay_out
 
 DISCLAIMER = (
     "\r\n-- \r\nThis message and any attachment are confidential and intended solely for the addressee. If you have\r\n"
@@ -87,7 +88,7 @@ async def day(store, rules, text, number, seed):
 
 @pytest.fixture
 def quick_store(tmp_path):
-    store = Store(Database(f"sqlite:///{tmp_path}/gate.db", 5))
+    store = Store(Database(lay_out(tmp_path / "gate.db"), 5))
     store.open()
     yield store
     store.close()

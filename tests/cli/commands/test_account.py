@@ -12,6 +12,7 @@ from gatekeeper.cli import main
 from gatekeeper.ledger.credentials import Passkey, enrol_passkey
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.store import Database, Store
+from tests.store.databases import lay_out
 
 CIO = "cio@example.gov"
 
@@ -20,7 +21,7 @@ CIO = "cio@example.gov"
 def database(tmp_path, monkeypatch):
     monkeypatch.setenv("GATEKEEPER_DATABASE", f"sqlite:///{tmp_path}/gate.db")
     monkeypatch.setenv("GATEKEEPER_PUBLIC_URL", "https://gate.example.gov/")
-    store = Store(Database(f"sqlite:///{tmp_path}/gate.db", 5))
+    store = Store(Database(lay_out(tmp_path / "gate.db"), 5))
     store.open()
     yield store
     store.close()
