@@ -67,6 +67,7 @@ class Queue:
     clock: Callable[[], float] = time.time
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
     marks: bool = False  # what is sent carries a token: the next hop may bring it back to one of our listeners
+    members_of: Callable[[Sequence[str]], Mapping[str, str]] = lambda addresses: {}  # lists among addresses, as now
     own_fields: tuple[bytes, ...] = ()  # that never go on with mail that came in
     memory: Allowance = field(default_factory=lambda: Allowance(_MEMORY))  # for large messages that are being sent
     on_failed: Callable[[str], None] = lambda kind: None  # called with the kind of each job that is given up
@@ -299,7 +300,8 @@ class Queue:
         """Return the field by which the mail is known if it comes back; b"" where it may not, or is to too many."""
         if not self.marks:
             return b""
-        mail = SentMail(content_digest, tuple(each.address for each in recipients))
+        addresses = tuple(each.address for each in recipients)
+        mail = SentMail(content_digest, addresses, self.members_of(addresses))
         turn = Turn.first(job.mailing)
         token = issue_token(self.store.secret, mail, turn, self.clock(), secrets.token_bytes(8))
         return token_field(token) if token else b""

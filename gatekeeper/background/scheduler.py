@@ -25,6 +25,7 @@ from gatekeeper.store import (
     permit_uses,
     permits,
     preflights,
+    returned,
     sent,
     versions,
 )
@@ -37,7 +38,7 @@ TIDY_SECONDS = 60.0
 FORGET_SECONDS = 15.0  # by which content and addresses of gathered mail that passed as ordinary may stay too long
 _LOOPS = ("gathers", "held mailings", "reminders", "the tidying up", "forgetting")
 _UNSEALED_SECONDS = 3600.0  # after which a batch that was never acknowledged is not resent any more
-_TOKEN_SECONDS = 5 * 86_400.0  # for which a program before this one may need the tokens that it wrote
+_TOKEN_SECONDS = 5 * 86_400.0  # longer than a token is good; a program before this one may need those that it wrote
 _ORDINARY_SECONDS = 86_400.0  # for which hashes of ordinary mail are kept at least
 _SEEN_SECONDS = 90 * 86_400.0  # for which a version that somebody was shown of a case can be named in a decision
 
@@ -120,6 +121,7 @@ class Scheduler:
             await self.store.run(partial(sent.forget_sums, now=now))
             await self.store.run(partial(preflights.forget, before=unsealed))
             await self.store.run(partial(cleanup.forget_tokens, before=now - _TOKEN_SECONDS))
+            await self.store.run(partial(returned.forget_uses, before=now - _TOKEN_SECONDS))
             await self.store.run(partial(permits.expire_permits, now=now))
             await self.store.run(partial(permit_uses.forget_flights, now=now))
             await self.store.run(partial(versions.forget, before=now - _SEEN_SECONDS))

@@ -127,6 +127,18 @@ class Directory:
         name = self.user(address)
         return name if name in self._lists.names else ""
 
+    def members_of(self, addresses: Iterable[str]) -> Mapping[str, str]:
+        """Return those of the addresses that lead to lists, each with a digest of the members."""
+        addresses = tuple(addresses)
+        if not self.has_lists or not self.reach(addresses).lists:
+            return {}
+        lists = {address: sorted(self.reach((address,)).lists) for address in addresses}
+        return {
+            address: " ".join(watched.version for name in names if (watched := self.watched(name)))
+            for address, names in lists.items()
+            if names
+        }
+
     def together(self, lists: frozenset[str]) -> WatchedList:
         """Return the people of several lists as though they were one; all must be names of lists."""
         if lists not in self._together:

@@ -1,9 +1,10 @@
 """The token by which the gate knows mail that it has sent on itself, should the next hop bring it back.
 
 It is signed with the key of the database, so that every node knows it, and is good for a time, for one content, and
-for the recipients that the mail was sent to, or some of them. It says how often the mail has come back: once is a rule
-too many at the next hop, twice is a loop. Other content, other people, a later time: mail like any other. Who repeats
-such a message unchanged reaches only those who have it.
+for the recipients that the mail was sent to, or some of them: once for each of these, which the database keeps
+(store/returned.py), for whoever has the mail has its token too. It says how often the mail has come back: once is a
+rule too many at the next hop, twice is a loop. Other content, other people, a list with other members, a later time:
+mail like any other.
 
 A token has hashes of the recipients, filled up with others, so that it does not tell how many there are.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as DecodeError
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -39,23 +41,29 @@ HIDDEN_FIELDS = (b"bcc", b"resent-bcc", b"return-path")
 
 @immutable
 class SentMail:
-    """What a token is bound to: a message's content digest, and the addresses that it is sent to."""
+    """What a token is bound to: a message's content digest, and whom it is sent to."""
 
     content_digest: str
     addresses: tuple[str, ...]
+    lists: Mapping[str, str] = field(default_factory=dict)  # those of the addresses that are lists -> who is in them
 
     @property
     def people(self) -> set[str]:
-        """Return the addresses, normalised."""
-        return {normalise(address) for address in self.addresses}
+        """Return the addresses, normalised; a list with other members is another."""
+        names = {normalise(address) for address in self.addresses if address not in self.lists}
+        return names | {f"{normalise(address)}\0{members}" for address, members in self.lists.items()}
 
 
 @immutable
 class Turn:
-    """What a token says: how often its mail has come back, and of which mailing it is, 0 where that has no number."""
+    """What a token says: how often its mail has come back, and of which mailing it is, 0 where that has no number.
+
+    Each of its uses, one for each recipient of mail that comes back, is good once.
+    """
 
     times: int = 0
     mailing: int = 0
+    uses: tuple[bytes, ...] = field(default=(), compare=False)
 
     @classmethod
     def first(cls, mailing: str | None) -> Turn:
@@ -98,10 +106,11 @@ def read_token(secret: bytes, token: str, mail: SentMail, now: float) -> Turn | 
         return None
     until, nonce = int.from_bytes(body[2:7], "big"), body[7 : 7 + _NONCE]
     known = {body[start : start + _PERSON] for start in range(_HEAD, len(body), _PERSON)}
-    people = mail.people
-    if now > until or not people or not known.issuperset(_hashes(secret, nonce, people)):
+    people = _hashes(secret, nonce, mail.people)
+    if now > until or not people or not known.issuperset(people):
         return None
-    return Turn(body[1], int.from_bytes(_hidden(secret, nonce, body[7 + _NONCE : _HEAD]), "big"))
+    number = int.from_bytes(_hidden(secret, nonce, body[7 + _NONCE : _HEAD]), "big")
+    return Turn(body[1], number, tuple(sorted(nonce + person for person in people)))
 
 
 def _hidden(secret: bytes, nonce: bytes, number: bytes) -> bytes:

@@ -39,7 +39,7 @@ from gatekeeper.ops.log import event
 from gatekeeper.outbox import delivery_reports, to_senders
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline import preflight
-from gatekeeper.pipeline.came_back import LOOP, new_token, turn_of
+from gatekeeper.pipeline.came_back import LOOP, new_token, pass_once, turn_of
 from gatekeeper.pipeline.cancelling import with_cancelled
 from gatekeeper.pipeline.in_parts import relay_in_parts
 from gatekeeper.pipeline.outage import Outage
@@ -135,8 +135,10 @@ class Pipeline:
     async def _handle(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         step("received")
         run.arrival = arrival = await self._read(run)
-        if run.came_back and (reply := await self._handle_returned(run, run.came_back, relay)):
-            return reply
+        if run.came_back:
+            if reply := await self._handle_returned(run, run.came_back, relay):
+                return reply
+            arrival = replace(arrival, returning=run.came_back is not None)
         if preflight.is_preflight(run.policy, run.transaction, arrival.facts):
             return await self._preflight(run, arrival)
         run.arrival = arrival = await with_cancelled(self.store, arrival)
@@ -154,14 +156,8 @@ class Pipeline:
     async def _preflight(self, run: TransactionRun, arrival: Arrival) -> Reply:
         """Tell the sender by mail what would become of the message; it goes nowhere, whatever happens (C3)."""
         run.is_preflight = True
-        if not arrival.notify:
-            return policy_replies.preflight_of_nobody()
-        letterhead, secret = self._letterhead(run), self.store.secret
         async with asyncio.timeout(_DECISION_SECONDS):
-            await self.store.run(
-                partial(preflight.add_part, secret=secret, arrival=arrival, policy=run.policy, letterhead=letterhead)
-            )
-        return policy_replies.preflight()
+            return await preflight.take_in(self.store, arrival, run.policy, self._letterhead(run))
 
     # -- facts ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +170,7 @@ class Pipeline:
     def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
         policy = run.policy
         run.transaction = transaction = vouched(run.transaction, facts, policy)
-        run.came_back = turn_of(self.store, transaction, facts, run.now)
+        run.came_back = turn_of(self.store, transaction, facts, policy, run.now)
         source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
         inside = bool(source.owner) and policy.is_inside(source.owner)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
@@ -216,7 +212,7 @@ class Pipeline:
     async def _handle_returned(self, run: TransactionRun, turn: Turn, relay: RelayMessage) -> Reply | None:
         """Relay mail that the gate has sent on before; it was counted and judged then. The second time it is a loop.
 
-        Returns None where it is judged again: more people than the next hop takes at once need a batch.
+        Returns None where it is judged: a token is good once for each recipient, and parts need a batch.
         """
         event("our own mail came back", {"id": run.id, "times": turn.times}, logging.WARNING)
         if turn.times == LOOP:
@@ -225,7 +221,11 @@ class Pipeline:
         if run.transaction.beyond:
             return None
         run.outcome = Outcome(Verdict(), Counts(), turn.name, repeated=True)
-        return await self._relay(run, relay)
+        reply = await pass_once(self.store, turn, run.now, partial(self._relay, run, relay))
+        if reply is None:  # it has brought mail to one of them before: what comes now is mail like any other
+            event("a token came again", {"id": run.id}, logging.WARNING)
+            run.outcome = run.came_back = None
+        return reply
 
     # -- verdict -------------------------------------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ class Pipeline:
         if run.arrival is None or not (self.marks or run.came_back):
             return b""
         turn = run.came_back or Turn.first(run.outcome.mailing if run.outcome else None)
-        return await new_token(self.store, run.arrival, turn, blind=blind)
+        return await new_token(self.store, run.arrival, turn, run.policy, blind=blind)
 
     async def _reply_without_store(self, run: TransactionRun, relay: RelayMessage) -> Reply:
         """Return the reply while the database is down.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from gatekeeper import notices, rules
 from gatekeeper.address import normalise
@@ -18,7 +19,9 @@ from gatekeeper.notices import MatterNotice, numbered_list
 from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.policy.active import Policy
 from gatekeeper.policy.evidence import audience_of, likeness_for
-from gatekeeper.store import Arrival, Connection, jobs, preflights
+from gatekeeper.smtp import policy_replies
+from gatekeeper.smtp.replies import Reply
+from gatekeeper.store import Arrival, Connection, Store, jobs, preflights
 from gatekeeper.store.mailing_keys import hash_arrival
 from gatekeeper.store.standing import Claimant, LedgerQuery, whole_standing
 
@@ -57,6 +60,15 @@ def everybody_in(policy: Policy, transaction: Transaction, facts: Facts) -> froz
 def _named(transaction: Transaction, facts: Facts) -> tuple[str, ...]:
     visible = (mailbox.address for mailbox in (*facts.to, *facts.cc, *facts.bcc))
     return (*transaction.addresses, *visible)
+
+
+async def take_in(store: Store, arrival: Arrival, policy: Policy, letterhead: Letterhead) -> Reply:
+    """Add a part to its message, where its sender can be answered; return the reply to it. Raises StoreError."""
+    if not arrival.notify:
+        return policy_replies.preflight_of_nobody()
+    secret = store.secret
+    await store.run(partial(add_part, secret=secret, arrival=arrival, policy=policy, letterhead=letterhead))
+    return policy_replies.preflight()
 
 
 def add_part(

@@ -19,7 +19,7 @@ from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.rules import parse_ruleset
 from gatekeeper.settings import Judging, NextHopSettings
 from gatekeeper.smtp.replies import reply
-from gatekeeper.store import Database, Store, views
+from gatekeeper.store import Database, Store, StoreError, views
 from tests.peers.gate import RULES
 from tests.peers.sink import Sink
 from tests.store.arrivals import people
@@ -142,6 +142,62 @@ async def test_nobody_else_can_use_its_token(world, listener):
     more = (*one.recipients, *(Recipient(address) for address in people(3000, start=5000)))
     answer, passed = await world.take_in(replace(one, recipients=more))
     assert "Held for approval as M-1" in answer and not passed, "more than was approved"
+
+
+async def test_who_has_the_mail_cannot_send_it_by_its_token_again(world):
+    one, other, *_ = await world.release("smtp", CONTENT)
+    assert (await world.take_in(one))[0] == "250 2.0.0 passed on"
+    for some in (one.recipients, one.recipients[:100]):
+        answer, passed = await world.take_in(replace(one, recipients=some))
+        assert "Held for approval as M-1" in answer and not passed, "judged and counted as any mail"
+    assert (await world.take_in(other))[0] == "250 2.0.0 passed on"
+
+
+async def test_two_copies_at_once_are_one(world):
+    one, *_ = await world.release("smtp", CONTENT)
+    answers = [answer for answer, _ in await asyncio.gather(*(world.take_in(one) for _ in range(5)))]
+    assert answers.count("250 2.0.0 passed on") == 1
+
+
+async def test_mail_that_the_next_hop_did_not_take_comes_again(world):
+    one, *_ = await world.release("smtp", CONTENT)
+
+    async def refuse(added: bytes, *, blind: bool = False) -> object:
+        return reply(451, "later", "4.3.0")
+
+    for _ in range(2):
+        assert str(await world.pipeline.receive(one, refuse)) == "451 4.3.0 later"
+    assert (await world.take_in(one))[0] == "250 2.0.0 passed on"
+
+
+async def test_without_the_database_it_waits(world, monkeypatch):
+    one, *_ = await world.release("smtp", CONTENT)
+
+    async def away(work: object) -> None:
+        raise StoreError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store, "run", away)
+        answer, passed = await world.take_in(one)
+    assert answer.startswith("451 4.3.0") and not passed
+    assert (await world.take_in(one))[0] == "250 2.0.0 passed on"
+
+
+async def test_a_list_that_has_grown_is_another(world, tmp_path):
+    (tmp_path / "club.txt").write_text("\n".join(people(3)))
+    text = RULES.replace("people:\n", "lists: {club@doa.example.gov: {file: club.txt}}\npeople:\n", 1)
+    (tmp_path / "rules.yaml").write_text(text)
+    world.pipeline.active_policy = ActivePolicy(tmp_path / "rules.yaml")
+    one = transaction(["club@doa.example.gov", *people(2)], CONTENT)
+    _, passed = await world.take_in(one)
+    again = replace(one, content=returned(passed, CONTENT))
+    (tmp_path / "club.txt").write_text("\n".join(EVERYONE))
+    world.pipeline.active_policy = ActivePolicy(tmp_path / "rules.yaml")
+    answer, passed = await world.take_in(again)
+    assert "Held for approval as M-1" in answer and not passed
+    (tmp_path / "club.txt").write_text("\n".join(people(3)))
+    world.pipeline.active_policy = ActivePolicy(tmp_path / "rules.yaml")
+    assert (await world.take_in(again))[0] == "250 2.0.0 passed on"
 
 
 async def test_a_token_has_its_time(world):

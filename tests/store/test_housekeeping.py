@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
 from gatekeeper.lifecycle import BatchState
-from gatekeeper.store import batch_views, batches, cleanup, permit_uses, views
+from gatekeeper.store import batch_views, batches, cleanup, permit_uses, returned, views
 from gatekeeper.store.db import schema
 from tests.ledger.scene import CIO, SENDER, Scene, written
 from tests.store.arrivals import people
@@ -119,6 +119,20 @@ async def test_a_flight_ends_only_when_its_time_is_over_and_another_stays(scene)
     assert store.call(lambda c: list(c.execute(select(schema.flights.c.id)).scalars())) == [second]
     store.call(partial(permit_uses.end_flight, flight=second))
     assert first != second and count(store, schema.flights) == 0
+
+
+def test_a_token_is_used_once_for_each_recipient(store):
+    def take(*uses, now=1.0):
+        return store.call(partial(returned.take_uses, uses=uses, now=now))
+
+    assert take(b"a", b"b") and not take(b"b", b"c"), "nothing of it is used where some of it was"
+    assert take(b"c", now=9.0)
+    store.call(partial(returned.give_back, uses=[b"a"]))
+    assert take(b"a", now=9.0)
+    store.call(partial(returned.forget_uses, before=9.0))
+    assert take(b"b") and not take(b"a")
+    many = [number.to_bytes(2, "big") for number in range(1024)]
+    assert take(*many) and not take(*many[-1:])
 
 
 def test_tokens_that_earlier_programs_have_written_age_out(store):

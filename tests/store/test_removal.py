@@ -14,8 +14,8 @@ PACKAGE = Path(gatekeeper.__file__).parent
 THE_PLACE = "store/removal.py"
 PASSING = {  # tables of nothing that is a record: what runs, who is signed in, what counts for hours
     "accounts", "clocks", "console_sessions", "directory_sources", "flights", "passkeys", "preflights", "processes",
-    "recovery_codes", "release_tokens", "sent_counts", "sent_sums", "signin_links", "signin_pins", "signin_steps",
-    "unfinished_requests",
+    "recovery_codes", "release_tokens", "returned_mail", "sent_counts", "sent_sums", "signin_links", "signin_pins",
+    "signin_steps", "unfinished_requests",
     "texts",  # made of what is recorded, and made again where it is gone
 }  # fmt: skip
 # No records either, but written only once, or in another's transaction: nobody removes them today.

@@ -22,7 +22,7 @@ from gatekeeper.store.db.sqlite_lock import turn
 from gatekeeper.store.db.write_ahead_log import WriteAheadLog
 
 log = logging.getLogger("gatekeeper.store")
-NEWEST_SCHEMA = "0036"
+NEWEST_SCHEMA = "0037"
 _STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
 _TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
 _CLEARED = ("body_chunks", "bodies", "batch_recipients", "batches", "jobs", "texts", "text_words")  # what mail said

@@ -696,6 +696,14 @@ release_tokens = Table(  # of programs before this one, which may still run besi
 )
 Index("release_tokens_by_token", release_tokens.c.token)
 
+returned_mail = Table(  # uses of tokens by mail that came back; each token is good once for each recipient
+    "returned_mail",
+    metadata,
+    Column("use", LargeBinary(16), primary_key=True),  # of the token and a keyed hash of the recipient
+    Column("at", Double, nullable=False),
+)
+Index("returned_mail_by_time", returned_mail.c.at)
+
 preflights = Table(  # what was asked of the preflight address, for minutes; addresses, for they are to be counted
     "preflights",
     metadata,
