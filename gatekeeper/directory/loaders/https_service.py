@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,6 +29,8 @@ _MOST_WAITS = 6  # for one request
 _MOST_OCTETS = 64 * 1024 * 1024  # of one answer
 _LONGEST_REASON = 200  # characters
 _OVERLOADED = (429, 503)
+_SECRETS = ("client_secret", "client_assertion", "assertion")  # values of a form that nobody is told
+_NOT_COMPRESSED = ("", "identity")
 _QUOTA = ("rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded")  # Google says so with 403
 
 Json = dict[str, Any]
@@ -62,8 +64,8 @@ class _Answer:
             raise ValueError("no JSON object")
         return found
 
-    def reason(self) -> str:
-        """Return what a refusal says, in one printable line."""
+    def reason(self, hidden: Iterable[str]) -> str:
+        """Return what a refusal says, in one printable line without what is hidden."""
         try:
             error = self.document().get("error", "")
         except (ValueError, RecursionError):
@@ -73,6 +75,8 @@ class _Answer:
         else:
             parts = [error, self.document().get("error_description")]
         text = ": ".join(str(part) for part in parts if part and part != self.status)
+        for each in filter(None, hidden):
+            text = text.replace(each, "***")
         return "".join(each if each.isprintable() else " " for each in text)[:_LONGEST_REASON].strip()
 
     def is_overloaded(self) -> bool:
@@ -107,7 +111,11 @@ class HttpsService:
 
     def __post_init__(self) -> None:
         self._client = httpx2.Client(
-            timeout=_SECONDS, transport=self.link.transport, verify=_context(self.link), follow_redirects=False
+            headers={"Accept-Encoding": "identity"},
+            timeout=_SECONDS,
+            transport=self.link.transport,
+            verify=_context(self.link),
+            follow_redirects=False,
         )
         self._ends = self.link.clock() + _LONGEST_LOAD
 
@@ -141,7 +149,7 @@ class HttpsService:
         if answer.status == 401 and not fresh:  # expired in mid-load
             self._token = ""
             answer = self._get(url)
-        return self._document(answer, urlsplit(url).path)
+        return self._document(answer, urlsplit(url).path, [self._token])
 
     def _get(self, url: str) -> _Answer:
         if not self._token:
@@ -150,22 +158,23 @@ class HttpsService:
 
     def token(self, url: str, form: Mapping[str, str]) -> str:
         """Return the access token that a form is answered with (RFC 6749, section 5.1)."""
-        token = self._document(self._patiently("POST", url, {}, form), "the token").get("access_token")
+        hidden = [form[name] for name in _SECRETS if name in form]
+        token = self._document(self._patiently("POST", url, {}, form), "the token", hidden).get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token or " " in token:
             raise SourceDown("the answer has no token that can be used")
         return token
 
-    def _document(self, answer: _Answer, what: str) -> Json:
+    def _document(self, answer: _Answer, what: str, hidden: Iterable[str]) -> Json:
         if answer.status != 200:
             kind = NotThere if answer.status == 404 else SourceDown
-            reason = answer.reason()
+            reason = answer.reason(hidden)
             raise kind(f"{what}: answered {answer.status}{f' ({reason})' if reason else ''}")
         try:
             found = answer.document()
         except (ValueError, RecursionError):
             raise SourceDown(f"{what}: the answer is not whole, or no JSON") from None
         if "error" in found:
-            raise SourceDown(f"{what}: answered an error ({answer.reason()})")
+            raise SourceDown(f"{what}: answered an error ({answer.reason(hidden)})")
         return found
 
     def _patiently(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> _Answer:
@@ -188,8 +197,13 @@ class HttpsService:
                 return _Answer(response.status_code, response.headers, content)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise SourceDown(f"{urlsplit(url).hostname}: {_first_line(error)}") from None
+        except ValueError:  # such as a URL that cannot be written
+            raise SourceDown("a page leads to what is no address") from None
 
     def _content(self, response: httpx2.Response) -> bytes:
+        """Return the content, which nobody has compressed: a few octets may stand for more than there is memory."""
+        if response.headers.get("content-encoding", "").strip().lower() not in _NOT_COMPRESSED:
+            raise SourceDown("an answer is compressed, which was not asked for")
         pieces, octets = [], 0
         for piece in response.iter_bytes():
             octets += len(piece)

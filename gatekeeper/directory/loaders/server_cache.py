@@ -98,9 +98,10 @@ class ServerCopies:
         """Ask a source in a thread of its own, which the end of the process does not wait for."""
         copy.tried = self.clock()
         copy.problem = copy.problem or ("" if copy.taken is not None else _FIRST)
-        copy.asking = threading.Thread(target=self._ask_beside, args=(copy, ask), daemon=True, name="directory")
-        copy.asking.start()
-        return copy.asking
+        thread = threading.Thread(target=self._ask_beside, args=(copy, ask), daemon=True, name="directory")
+        thread.start()
+        copy.asking = thread  # not before it runs: a source that is being asked is asked by nobody else
+        return thread
 
     def _ask_beside(self, copy: ServerCopy, ask: SourceQuery) -> None:
         answer = _answer(ask)
@@ -140,6 +141,8 @@ def _answer(ask: SourceQuery) -> ServerAnswer | SourceDown | DirectoryError:
         return ask()
     except (SourceDown, DirectoryError) as error:
         return error
+    except Exception as error:  # else a fault would end all further loads, and the copy would never be too old
+        return SourceDown(f"its answer cannot be used ({type(error).__name__})")  # its text may have a secret
 
 
 PROCESS_COPIES = ServerCopies()
