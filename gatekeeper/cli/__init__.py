@@ -40,7 +40,7 @@ _SECTIONS = {
         "settings": "Print the settings in force: flag, value, and where it comes from.",
         "status": "Show how the gate is, on one page; exit code 1 where somebody has to do something.",
         "mode": "Show whether the gate acts on its verdicts, who changed the mode, and which process uses which rules.",
-        "directory": "Show the sources of the directory, and accept one that reaches fewer people than before.",
+        "directory": "Show the sources of the directory, accept one that reaches fewer people, convert exports.",
         "queue": "List releases, delivery reports and notices that wait to be sent, and those that were given up.",
         "db": "Upgrade the database's schema, and copy the database.",
     },

@@ -20,6 +20,7 @@ from gatekeeper.smtp.replies import Reply
 log = logging.getLogger("gatekeeper.delivery")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
 _HEADER_BYTES = 262_144
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:\s*(\S+)", re.MULTILINE)
 _EXPECTED = "expected one or two lines of 16 to 200 letters, digits and ._~+/=- each"
 
 
@@ -44,8 +45,9 @@ class Mark:
         """Return True for mail that bears one of the secrets: the next hop has brought it back."""
         end = content.find(b"\r\n\r\n", 0, _HEADER_BYTES)
         header = content[: end if end >= 0 else _HEADER_BYTES]
-        found = re.findall(rb"^" + re.escape(self.name) + rb"[ \t]*:\s*(\S+)", header, re.IGNORECASE | re.MULTILINE)
-        return not set(found).isdisjoint(self._now())
+        name = self.name.lower()
+        found = {value for field, value in _FIELD.findall(header) if field.lower() == name}
+        return not found.isdisjoint(self._now())
 
     def _now(self) -> tuple[bytes, ...]:
         """Return the secrets. Where a changed file cannot be used, those before stay, and it is logged once."""

@@ -32,7 +32,7 @@ _HEAD = len(_VERSION) + 1 + 5 + _NONCE + _NUMBER  # with the turn and the end of
 _LINE = 72  # characters
 _HEADER_BYTES = 262_144  # octets in which the field is searched; the gate puts it first
 _TOKEN = re.compile(
-    rb"(?:\A|\r\n)" + TOKEN_FIELD + rb":((?:[ \tA-Za-z0-9_\-]++|\r\n[ \t])++)(?=\r\n)",
+    rb"(?:\A|\r\n)" + TOKEN_FIELD + rb":((?>[ \tA-Za-z0-9_\-]++|\r\n[ \t])++)(?=\r\n)",
 )
 _HEADER_END = b"\r\n\r\n"
 # Fields that an MTA removes itself before mail leaves, but only after a milter has seen them.

@@ -33,7 +33,7 @@ from gatekeeper.store.sources import SourceState
 
 @click.group(cls=Verbs)
 def directory() -> None:
-    """Show the sources of the directory, accept one that reaches fewer people than before, convert exports."""
+    """Show the sources of the directory, accept one that reaches fewer people, convert exports."""
 
 
 @directory.command("list")
