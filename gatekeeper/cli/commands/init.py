@@ -49,7 +49,7 @@ def _initial(name: str) -> str:
 
 def _rules(set_up: SetUp | None) -> str:
     text = _initial(RULES)
-    return f"# yaml-language-server: $schema={SCHEMA}\n{rules_for(text, set_up) if set_up else text}"
+    return rules_for(text, set_up) if set_up else text
 
 
 def _beside(set_up: SetUp) -> dict[str, str]:

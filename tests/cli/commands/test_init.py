@@ -36,6 +36,7 @@ def test_the_rules_it_writes_are_good_and_explained(folder):
     note, good = run("rules", "check", "--strict").output.splitlines()
     assert " note: scope: " in note and good == "rules.yaml: good"
     assert sum(line.lstrip().startswith("#") for line in text.splitlines()) > 20
+    assert text.startswith("# yaml-language-server: $schema=rules.schema.json\n") and text.count("$schema") == 1
     schema = json.loads((folder / "rules.schema.json").read_text())
     jsonschema.validate(json.loads(json.dumps(yaml.safe_load(text), default=str)), schema)
     assert text.startswith("# yaml-language-server: $schema=rules.schema.json\n")
