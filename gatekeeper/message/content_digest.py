@@ -35,9 +35,10 @@ def digests(content: bytes, header: Header, body: int) -> Digests:
     """Return the digest of the body and of the fields that people see, and one that leaves out who sends it.
 
     The fields are From, Sender, To, Cc, Subject, Reply-To, MIME-Version and Content-*. They are sorted by lower-case
-    name, keep their order within a name, are unfolded, and each run of white space becomes one space. Line ends of the
-    body count as LF, and empty lines at its end are dropped as in RFC 6376 3.4.3. So a milter, which never sees the
-    line ends of header fields, gets the same digest as a proxy.
+    name, keep their order within a name, are unfolded, and each run of white space becomes one space. From a line on
+    that is no field, all of the header counts. Line ends of the body count as LF, and empty lines at its end are
+    dropped as in RFC 6376 3.4.3. So a milter, which never sees the line ends of header fields, gets the same digest as
+    a proxy.
 
     What copies share need not resist an attacker: whoever makes two messages with one CRC (and one Message-ID) has them
     counted together, as though he had sent the same twice. It costs a quarter of a second SHA-256.
@@ -102,6 +103,10 @@ def _fields(header: Header) -> tuple[bytes, bytes]:
             lines.append(line)
             if name not in _WHO_SENDS:
                 shown.append(line)
+    for value in header.doubtful:
+        line = b":%b\n" % b" ".join(value.split())
+        lines.append(line)
+        shown.append(line)
     return b"".join([*lines, b"\n"]), b"".join(shown)
 
 

@@ -26,6 +26,7 @@ class Header:
 
     values: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     several: Set[str] = frozenset()  # names of fields that occur more than once
+    doubtful: Sequence[bytes] = ()  # what follows where some programs end the header: they show it as text
 
     def all(self, name: str) -> Sequence[bytes]:
         return self.values.get(name, ())
@@ -49,12 +50,14 @@ def read_header(block: bytes, limits: Limits, defects: DefectCollector) -> Heade
     """
     block = block.rstrip(b"\r\n").replace(b"\r\n", b"\n")
     defects.add_if(b"\0" in block or b"\r" in block, "control-character")
-    lines = _unfolded(block, defects).split(b"\n", limits.fields) if block else []
+    doubtful = _behind_blank_line(block, defects)
+    lines = _FOLD.sub(b"", block).split(b"\n", limits.fields) if block else []
     if len(lines) > limits.fields:
         defects.add("header-over-limit")
-        del lines[limits.fields :]
+        doubtful.append(lines.pop())
     values: dict[str, list[bytes]] = {}
     several: set[str] = set()
+    odd: bytes | None = None  # the first line that is no field
     for line in lines:
         name, colon, value = line.partition(b":")
         known = _field_name(name) if colon else None
@@ -65,15 +68,19 @@ def read_header(block: bytes, limits: Limits, defects: DefectCollector) -> Heade
             values[known] = [value.strip(b" \t\r")]
         if not known or name[-1] in b" \t":  # RFC 5322 4.5.8: obsolete, not read by every program
             defects.add("malformed-header")
-    return Header(values, several)
+            odd = line if odd is None else odd
+    if odd is not None:
+        doubtful.append(b"\n".join(lines[lines.index(odd) :]))
+    return Header(values, several, doubtful)
 
 
-def _unfolded(block: bytes, defects: DefectCollector) -> bytes:
-    """Return the block, whose line ends are LF, with one field a line."""
+def _behind_blank_line(block: bytes, defects: DefectCollector) -> list[bytes]:
+    """Return what stands behind a line of blanks in a block, whose line ends are LF; [] where there is none."""
     if b"\n " not in block and b"\n\t" not in block:
-        return block
-    defects.add_if(_BLANK_FOLD.search(block) is not None, "malformed-header")
-    return _FOLD.sub(b"", block)
+        return []
+    found = _BLANK_FOLD.search(block)
+    defects.add_if(found is not None, "malformed-header")
+    return [block[found.start() :]] if found else []
 
 
 def _field_name(name: bytes) -> str | None:

@@ -54,6 +54,23 @@ def test_a_field_more_is_seen(field):
     assert digest(field, *BASE) != digest(*BASE)
 
 
+SHOWN_BY_SOME = {  # a program that ends the header at what is no field shows what stands there as text
+    "no colon": ("Come to http://evil.example",),
+    "no name": (": Come to http://evil.example",),
+    "a name of two words": ("Come to: http://evil.example",),
+    "a blank before the colon": ("X-Note : Come to http://evil.example",),
+    "behind it": ("no field", "X-Note: Come to http://evil.example"),
+    "a blank line": (" ", "X-Note: Come to http://evil.example"),
+    "beyond the fields that are read": (*("X-A: b",) * 2_000, "Subject: Come to http://evil.example"),
+}
+
+
+@pytest.mark.parametrize("lines", SHOWN_BY_SOME.values(), ids=SHOWN_BY_SOME)
+def test_it_sees_what_some_programs_show(lines):
+    other = tuple(line.replace("evil", "ewig") for line in lines)
+    assert len({digest(*BASE), digest(*BASE[:5], *lines, *BASE[5:]), digest(*BASE[:5], *other, *BASE[5:])}) == 3
+
+
 def copy(*lines: str | bytes) -> str:
     return read_facts(message(*lines)).copy_digest
 
