@@ -22,6 +22,12 @@ def peer_warnings(peers: Peers, listening: Listening) -> Iterator[str]:
                 f"--authenticated covers {_named(known)} of peer {peer.name}: any MAIL FROM of its mail is believed, "
                 "vouched for or not"
             )
+        for other in peers.peers if peer.require else ():
+            if not other.require and (shared := overlapping(peer.networks, other.networks)):
+                yield (
+                    f"peer {other.name} requires nothing, and has addresses of {_named(shared)} too: what peer "
+                    f"{peer.name} requires is not asked for there"
+                )
         for flag, networks in (("--xclient", listening.xclient), ("--xforward", listening.xforward)):
             if speaking := overlapping(peer.networks, networks):
                 yield f"{flag} covers {_named(speaking)} of peer {peer.name}: it may say that it is another client"

@@ -338,3 +338,8 @@ def test_settings_that_do_not_go_with_the_peers() -> None:
     (far,) = warnings("peers: {a: {networks: [192.0.2.1, 10.0.0.0/8, 10.1.0.0/16, 10.2.0.0/16]}}", clients="192.0.2.1")
     assert far == "peer a may not connect from 10.0.0.0/8, 10.1.0.0/16, 10.2.0.0/16: expected these in --clients"
     assert warnings("peers: {a: {networks: 127.0.0.1}}", authenticated="none", xforward="none") == []
+    two = "peers: {a: {networks: 192.0.2.1, require: {X-A: b}}, b: {networks: [192.0.2.0/24, 10.0.0.0/8]}}"
+    (around,) = warnings(two, clients="192.0.2.0/24,10.0.0.0/8")
+    assert around == (
+        "peer b requires nothing, and has addresses of 192.0.2.1/32 too: what peer a requires is not asked for there"
+    )

@@ -168,19 +168,24 @@ def _table(path: Path, text: str) -> tuple[list[str], Iterator[tuple[str, Row]]]
     start, separator = beginning(text, {*_PEOPLE, "group", "email"})
     skipped = text.count("\n", 0, start)
     reader = csv.reader(io.StringIO(text[start:], newline=""), strict=True, delimiter=separator)
-    header = [name.strip().lower() for name in next(reader, [])]
 
-    def rows() -> Iterator[tuple[str, Row]]:
+    def lines() -> Iterator[tuple[str, list[str]]]:
         try:
             for cells in reader:
-                place = f"{path}:{reader.line_num + skipped}"
-                if any(cells) and len(cells) != len(header):
-                    raise DirectoryError([f"{place}: {len(cells)} values: expected {len(header)}: half a file?"])
-                if any(cells):
-                    yield place, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+                yield f"{path}:{reader.line_num + skipped}", cells
         except csv.Error as error:
             raise DirectoryError(
                 [f"{path}:{reader.line_num + skipped}: {error}: expected a table (RFC 4180)"]
             ) from None
 
-    return header, rows()
+    table = lines()
+    header = [name.strip().lower() for name in next(table, ("", []))[1]]
+    return header, _rows(header, table)
+
+
+def _rows(header: Sequence[str], lines: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, Row]]:
+    for place, cells in lines:
+        if any(cells) and len(cells) != len(header):
+            raise DirectoryError([f"{place}: {len(cells)} values: expected {len(header)}: half a file?"])
+        if any(cells):
+            yield place, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}

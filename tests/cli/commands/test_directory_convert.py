@@ -77,6 +77,7 @@ def test_who_is_suspended_may_be_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("table", "wrong"),
     [
+        ('PrimarySmtpAddress,"Alias\na@example.gov,b\n', "unexpected end of data: expected a table"),
         (
             "PrimarySmtpAddress,EmailAddresses\njo@example.gov,System.Object[]\n",
             "0.csv:2: System.Object[] in the place of",
