@@ -88,7 +88,9 @@ def _outcome(answer: Reply, final: Reply | None, unknown: bool) -> tuple[Result,
     if not answer.ok and final is not None and final.ok and not unknown and answer.is_beyond_limit:
         return Result.BEYOND, answer
     if not answer.ok or final is None:
-        refused = answer.permanent and answer.code not in _FULL
+        # of somebody beyond its limit nothing is known yet, whatever the code, where it took others
+        is_beyond = answer.code in _FULL or (final is not None and answer.is_beyond_limit)
+        refused = answer.permanent and not is_beyond
         return (Result.REFUSED if refused else _later(answer)), answer
     if unknown:
         return Result.UNKNOWN, final

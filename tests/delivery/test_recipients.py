@@ -54,6 +54,16 @@ async def test_however_the_limit_is_said(hop_to, refusal):
         assert [len(mail.recipients) for mail in sink.mails] == [3, 3, 2]
 
 
+@pytest.mark.parametrize("final", ["451 4.3.0 later", "554 5.6.0 no"])
+@pytest.mark.parametrize("refusal", ["452 4.5.3 too many", "550 5.5.3 too many"])
+async def test_who_is_beyond_the_limit_is_not_refused_where_the_message_is(hop_to, refusal, final):
+    async with TenantHop(recipient_limit=3, refusal=refusal) as sink:
+        sink.at("DOT", say(final))
+        these = await deliver(hop_to(sink), people(*range(5)))
+        assert set(results(these[:3])) == {Result.DEFERRED if final.startswith("4") else Result.REFUSED}
+        assert set(results(these[3:])) == {Result.DEFERRED}
+
+
 async def test_a_limit_on_recipients_of_one_domain(hop_to):
     async with TenantHop(domain_limit=2) as sink:
         everyone = [Recipient(f"{number}@{'ab'[number % 2]}.example.org") for number in range(9)]
