@@ -45,7 +45,7 @@ class Writer:
     def write(self, kind: str, number: int) -> tuple[bytes, bytes]:
         """Return the envelope of a message, MAIL to DATA, and its content with the dot."""
         sender, recipient = f"p{number % SENDERS}@doa.example.gov", f"p{number % SENDERS}@dphhs.example.gov"
-        name = _NAMES[number % len(_NAMES)]
+        name = _NAMES[number % SENDERS % len(_NAMES)]  # the same each time
         fields = (
             "Received: from mail.doa.example.gov (mail.doa.example.gov [192.0.2.25])\r\n\tby mx.example.gov with ESMTPS"
             f" id {number:x}; {formatdate()}",
