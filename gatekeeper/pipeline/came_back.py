@@ -65,7 +65,7 @@ async def new_token(store: Store, arrival: Arrival, turn: Turn, policy: Policy, 
     transaction = arrival.transaction
     digest = await _hidden_digest(transaction.content) if blind else arrival.facts.content_digest
     addresses = transaction.addresses[: len(transaction.addresses) - transaction.beyond]
-    mail = SentMail(digest, addresses, policy.directory.members_of(addresses))
+    mail = SentMail(digest, addresses, policy.directory.members_of(addresses) if arrival.audience.lists else {})
     try:
         token = issue_token(store.secret, mail, turn, arrival.now.timestamp(), secrets.token_bytes(_NONCE))
     except StoreError:

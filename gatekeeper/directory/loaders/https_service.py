@@ -27,6 +27,7 @@ _LONGEST_WAIT = 300.0  # that a service may ask for at once
 _USUAL_WAIT = 5.0  # where it does not say how long
 _MOST_WAITS = 6  # for one request
 _MOST_OCTETS = 64 * 1024 * 1024  # of one answer
+_MOST_ENTRIES = 5_000_000  # people, groups and members of one load, which are kept in memory
 _LONGEST_REASON = 200  # characters
 _OVERLOADED = (429, 503)
 _SECRETS = ("client_secret", "client_assertion", "assertion")  # values of a form that nobody is told
@@ -107,6 +108,7 @@ class HttpsService:
     new_token: Callable[[HttpsService], str]
     _client: httpx2.Client = field(init=False)
     _token: str = ""
+    _entries: int = 0  # so far
     _ends: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,7 +136,11 @@ class HttpsService:
         seen = {url}
         while url:
             page = self.get(url)
-            yield from _objects(page, key)
+            found = _objects(page, key)
+            self._entries += len(found)
+            if self._entries > _MOST_ENTRIES:
+                raise SourceDown(f"more than {_MOST_ENTRIES:,} entries: name the groups that are to be read")
+            yield from found
             url = following(page)
             if url in seen:
                 raise SourceDown("a page leads back to one that was read already")

@@ -6,14 +6,16 @@ import gzip
 import json
 import tracemalloc
 from datetime import timedelta
+from itertools import count
 
 import httpx2
 import pytest
 
+from gatekeeper.directory.loaders import https_service
 from gatekeeper.directory.loaders.entra import ask_entra
 from gatekeeper.directory.loaders.google import ask_google
 from gatekeeper.directory.loaders.https_service import Link
-from gatekeeper.directory.loaders.server_cache import ServerAnswer, ServerCopies
+from gatekeeper.directory.loaders.server_cache import ServerAnswer, ServerCopies, SourceDown
 from tests.directory.loaders.test_entra import ENTRA, key_file
 from tests.peers.graph import Cloud
 
@@ -57,6 +59,21 @@ def test_an_answer_that_is_compressed_is_not_unpacked(encoding):
 def test_a_page_that_leads_nowhere_ends_a_load(ask, page):
     answer = httpx2.Response(200, content=json.dumps(page).encode())
     assert "\ud800" not in asked(answer, ask=ask)
+
+
+def test_pages_without_end_are_not_kept(monkeypatch):
+    monkeypatch.setattr(https_service, "_MOST_ENTRIES", 1_000)
+    numbers = count()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "POST":
+            return httpx2.Response(200, json={"access_token": "t"})
+        people = [{"id": f"{next(numbers)}", "mail": None}] * 99
+        return httpx2.Response(200, json={"value": people, "@odata.nextLink": f"https://h/{next(numbers)}"})
+
+    with pytest.raises(SourceDown, match="more than 1,000 entries"):
+        ask_entra(OPTIONS, SECRET, Link(transport=httpx2.MockTransport(answer)))
+    assert next(numbers) < 40
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
