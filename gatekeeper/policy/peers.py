@@ -14,7 +14,7 @@ from gatekeeper import address
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Facts, Transaction
 from gatekeeper.policy.active import Policy
-from gatekeeper.policy.sender_identity import UNTRUSTED
+from gatekeeper.policy.sender_identity import UNTRUSTED, is_lent
 from gatekeeper.rules.peers import Peer, Peers
 from gatekeeper.smtp import policy_replies
 from gatekeeper.smtp.replies import Reply
@@ -181,15 +181,25 @@ def _comparable(value: bytes) -> bytes:
 def vouched(transaction: Transaction, facts: Facts, policy: Policy) -> Transaction:
     """Return a transaction with the login that its peer vouches for: Sender, where there is one, else From.
 
-    A peer vouches for addresses of the organisation only, and only where every program shows the same one.
+    A peer vouches for addresses of the organisation only, and only where every program shows the same one. It has
+    checked From; so a Sender that neither From nor MAIL FROM bears out is nobody's login.
     """
     peer = policy.peers.named(transaction.peer) if transaction.peer else None
     if peer is None or not peer.vouches or transaction.login:
         return transaction
     sender = _sender(facts)
-    if not sender or not policy.is_inside(sender):
+    if not sender or not policy.is_inside(sender) or not _is_borne_out(sender, transaction, facts, policy):
         return transaction
     return replace(transaction, login=sender, authenticated=True)
+
+
+def _is_borne_out(sender: str, transaction: Transaction, facts: Facts, policy: Policy) -> bool:
+    """Return True where each From is the sender's own or lent to them, or MAIL FROM is their own."""
+    user = policy.directory.user
+    if user(address.envelope_origin(transaction.sender, transaction.addresses)) == user(sender):
+        return True
+    authors = (address.normalise(box.address) for box in facts.author)
+    return all(user(author) == user(sender) or is_lent(sender, author, policy) for author in authors)
 
 
 def _sender(facts: Facts) -> str:

@@ -281,7 +281,10 @@ def mail(*fields: str) -> bytes:
         (("From: jo@doa.example.gov",), "jo@doa.example.gov"),
         (("From: Jo <Jo@DOA.example.gov>",), "jo@doa.example.gov"),
         (("From: head@doa.example.gov", "Sender: jo@doa.example.gov"), "jo@doa.example.gov"),
-        (("From: a@doa.example.gov, b@doa.example.gov", "Sender: jo@doa.example.gov"), "jo@doa.example.gov"),
+        (("From: a@doa.example.gov, b@doa.example.gov", "Sender: jo@doa.example.gov"), None),
+        (("From: jo@doa.example.gov", "Sender: head@doa.example.gov"), None),
+        (("From: head@doa.example.gov, jo@doa.example.gov", "Sender: jo@doa.example.gov"), "jo@doa.example.gov"),
+        (("From: head@doa.example.gov, b@doa.example.gov", "Sender: jo@doa.example.gov"), None),
         (("From: a@doa.example.gov, b@doa.example.gov",), None),
         (("From: jo@elsewhere.example",), None),
         (("From: jo@doa.example.gov", "From: head@doa.example.gov"), None),
@@ -295,6 +298,14 @@ def test_from_or_sender_is_as_good_as_a_login(fields: tuple[str, ...], login: st
     content = mail(*fields)
     done = vouched(transaction(content), read_facts(content), policy())
     assert done.login == login and done.authenticated is bool(login)
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "login"), [("jo@doa.example.gov", "jo@doa.example.gov"), ("a@doa.example.gov", None), ("", None)]
+)
+def test_a_sender_is_borne_out_by_mail_from(mail_from: str, login: str | None) -> None:
+    content = mail("From: a@doa.example.gov, b@doa.example.gov", "Sender: jo@doa.example.gov")
+    assert vouched(transaction(content, sender=mail_from), read_facts(content), policy()).login == login
 
 
 @pytest.mark.parametrize("peer", ["", "relay", "gone"])

@@ -110,7 +110,7 @@ def test_without_tls_nothing_is_taken(gate: Gate) -> None:
 def test_who_writes_under_anothers_name_is_told(gate: Gate, service: Certificate) -> None:
     header = ["Sender: jo@dphhs.example.gov"]
     (part,) = TenantClient(gate.port, service).send("news@doa.example.gov", "x", ["a@example.org"], header=header)
-    assert part.code == 550 and "From news@doa.example.gov does not belong to jo@dphhs.example.gov" in part.text
+    assert part.code == 550 and "Sender jo@dphhs.example.gov does not belong to news@doa.example.gov" in part.text
 
 
 def test_peers_on_disk_are_read_anew_and_shown(gate: Gate, service: Certificate) -> None:
