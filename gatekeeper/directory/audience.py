@@ -55,7 +55,7 @@ def _with_expanded(
     whole = directory.together(lists)
     return replace(
         audience,
-        lists=directory.reach(sorted(lists)).lists,
+        lists=directory.with_nested(lists),
         beside=len((reached.users.keys() | reached.externals) - whole.members),
         alone=alone,
         together=" ".join(sorted(lists)),

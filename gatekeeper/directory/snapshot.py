@@ -141,11 +141,17 @@ class Directory:
 
     def together(self, lists: frozenset[str]) -> WatchedList:
         """Return the people of several lists as though they were one; all must be names of lists."""
+        if len(lists) == 1 and (alone := self.watched(*lists)):
+            return alone  # is kept already: among the combinations it would take the place of a costly one
         if lists not in self._together:
             if len(self._together) >= _MOST_TOGETHER:
                 self._together.clear()
             self._together[lists] = _as_one([watched for name in lists if (watched := self.watched(name))])
         return self._together[lists]
+
+    def with_nested(self, lists: Iterable[str]) -> frozenset[str]:
+        """Return lists with all that are nested in them, without asking who is in these."""
+        return frozenset().union(*(self._expand(name).lists for name in lists))
 
     def unlisted(self, people: Iterable[str]) -> frozenset[str]:
         """Return those of the people (named as by `reach`) who are in no list."""
