@@ -83,13 +83,15 @@ class TenantClient:
         *,
         sender: str | None = None,
         header: Iterable[str] = (),
+        shown: Sequence[str] | None = None,
     ) -> list[Part]:
         """Hand a message over, in as many transactions as it takes; what came of each.
 
         Args: `to` are people, or lists with their members; `sender` of MAIL FROM is `author` where left out.
+        `shown` are in the field To, where these are not the same.
         """
         lists = to if isinstance(to, Mapping) else {address: [address] for address in to}
-        content = self._content(author, text, list(lists), header)
+        content = self._content(author, text, list(lists) if shown is None else shown, header)
         sent: list[Part] = []
         for recipients in self._forks(lists):
             while recipients:
