@@ -121,6 +121,8 @@ def test_networks_of_ones_own_are_said_to_be() -> None:
 def test_known_services_and_networks_of_ones_own() -> None:
     network = ipaddress.ip_network
     assert service_at("40.107.1.1") == "Exchange Online" and service_at("2607:f8b0:4000::1") == "Google Workspace"
+    published = ("172.217.42.1", "172.217.197.27", "172.253.115.26", "108.177.97.27", "209.85.146.26", "74.125.28.27")
+    assert {service_at(address) for address in published} == {"Google Workspace"}
     assert service_at("192.0.2.1") == service_at("") == service_at("nowhere") == ""
     assert service_of([], ["mail.protection.office365.us"]) == "Exchange Online"
     assert service_of([], ["notoutlook.com"]) == ""
