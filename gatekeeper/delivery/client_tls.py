@@ -7,7 +7,7 @@ import ssl
 from functools import partial
 
 from gatekeeper.lib.own_certificate import load_own_certificate
-from gatekeeper.lib.renewed_tls import RenewedTls
+from gatekeeper.lib.renewed import Renewed
 from gatekeeper.settings import SettingsError
 
 log = logging.getLogger("gatekeeper.delivery")
@@ -28,7 +28,7 @@ class ClientTls:
         if certificate:
             what = f"our certificate {certificate}"
         try:
-            self._tls = RenewedTls(make, (ca, certificate, key), log, f"next hop: {what}")
+            self._tls = Renewed(make, (ca, certificate, key), log, f"next hop: {what}")
         except OSError as error:  # ssl.SSLError is one
             expected = "expected a certificate and its key, PEM files"
             raise SettingsError(f"--next-hop: cert {certificate}: {error.strerror or error}; {expected}") from error
@@ -40,7 +40,7 @@ class ClientTls:
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection, with our certificate and their CAs as the files are now."""
-        return self._tls.context()
+        return self._tls.now()
 
 
 def _make(ca: str | None, certificate: str, key: str | None, verifies: bool) -> ssl.SSLContext:

@@ -7,11 +7,13 @@ gate by: so the field of any mail that comes in is removed, and a secret can be 
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 from gatekeeper.delivery.transaction import OnReplies, RelayTransaction
+from gatekeeper.lib.renewed import Renewed
 from gatekeeper.model import Recipient, Transaction
 from gatekeeper.ops.log import event
 from gatekeeper.settings import MarkFile, SettingsError
@@ -30,16 +32,14 @@ class Mark:
     def __init__(self, setting: MarkFile) -> None:
         """Raises SettingsError where the file cannot be used."""
         self.name = setting.field.encode("ascii")
-        self._path = setting.path
-        self._seen = self._look()
         try:
-            self._secrets = self._read()
+            self._secrets = Renewed(partial(_read, setting.path), (setting.path,), log, f"the mark {setting.path}")
         except (OSError, ValueError) as error:
             raise SettingsError(f"--mark: {_say(error)}; {_EXPECTED}") from error
 
     def field(self) -> bytes:
         """Return the header field, CRLF included."""
-        return self.name + b": " + self._now()[0] + b"\r\n"
+        return self.name + b": " + self._secrets.now()[0] + b"\r\n"
 
     def is_in(self, content: bytes) -> bool:
         """Return True for mail that bears one of the secrets: the next hop has brought it back."""
@@ -47,32 +47,15 @@ class Mark:
         header = content[: end if end >= 0 else _HEADER_BYTES]
         name = self.name.lower()
         found = {value for field, value in _FIELD.findall(header) if field.lower() == name}
-        return not found.isdisjoint(self._now())
+        return not found.isdisjoint(self._secrets.now())
 
-    def _now(self) -> tuple[bytes, ...]:
-        """Return the secrets. Where a changed file cannot be used, those before stay, and it is logged once."""
-        if (seen := self._look()) != self._seen:
-            self._seen = seen
-            try:
-                self._secrets = self._read()
-                log.info("the mark was read again from %s", self._path)
-            except (OSError, ValueError) as error:
-                log.warning("the mark cannot be read: %s; the one before is written until it can", _say(error))
-        return self._secrets
 
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = os.stat(self._path)
-        except OSError:
-            return None
-        return status.st_ino, status.st_size, status.st_mtime_ns
-
-    def _read(self) -> tuple[bytes, ...]:
-        """Read the secrets; the error of a bad file does not quote it."""
-        lines = self._path.read_text(encoding="utf-8").split()
-        if not 1 <= len(lines) <= 2 or not all(map(_SECRET.fullmatch, lines)):
-            raise ValueError(f"{self._path} is no such file")
-        return tuple(line.encode("ascii") for line in lines)
+def _read(path: Path) -> tuple[bytes, ...]:
+    """Read the secrets; the error of a bad file does not quote it."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split()
+    if not 1 <= len(lines) <= 2 or not all(map(_SECRET.fullmatch, lines)):
+        raise ValueError(f"{path} is no such file")
+    return tuple(line.encode("ascii") for line in lines)
 
 
 def _say(error: OSError | ValueError) -> str:

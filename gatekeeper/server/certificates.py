@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper.lib.own_certificate import load_own_certificate
-from gatekeeper.lib.renewed_tls import RenewedTls
+from gatekeeper.lib.renewed import Renewed
 from gatekeeper.settings import Listening, SettingsError
 
 log = logging.getLogger("gatekeeper.smtp")
@@ -32,7 +32,7 @@ def names_on(shown: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(name for kind, name in (shown or {}).get("subjectAltName", ()) if kind == "DNS")
 
 
-def listener_tls(settings: Listening) -> RenewedTls | None:
+def listener_tls(settings: Listening) -> Renewed[ssl.SSLContext] | None:
     """Return the TLS of the SMTP listener, which follows its files when they are renewed; None without a certificate.
 
     With --client-cert-ca clients are asked for a certificate, and those that show none, but not those that show one
@@ -45,7 +45,7 @@ def listener_tls(settings: Listening) -> RenewedTls | None:
     make = _Making(certificate, key, ca)
     make.check()
     what = f"--tls-cert {certificate}" + (f" or --client-cert-ca {ca}" if ca else "")
-    return RenewedTls(make, files, log, what)
+    return Renewed(make, files, log, what)
 
 
 class _Making:

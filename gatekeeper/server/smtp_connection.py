@@ -267,7 +267,7 @@ class SmtpConnection(SMTP):
     async def _encrypt(self) -> tuple[str, ...]:
         """Encrypt the connection; return the dNSNames of the client's certificate, where it has shown one."""
         assert self._server.tls is not None
-        self.tls_context = self._server.tls.context()
+        self.tls_context = self._server.tls.now()
         await super().smtp_STARTTLS("")
         return names_on(self.session.ssl.get("peercert") if self.session and self.session.ssl else None)
 

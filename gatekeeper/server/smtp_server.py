@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Protocol, cast
@@ -10,7 +11,7 @@ from typing import Any, Protocol, cast
 from gatekeeper.delivery.mark import Mark, tell_marked
 from gatekeeper.delivery.transaction import RelayTransaction
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lib.renewed_tls import RenewedTls
+from gatekeeper.lib.renewed import Renewed
 from gatekeeper.message.hide_recipients import hide_recipients
 from gatekeeper.message.own_token import own_fields
 from gatekeeper.message.remove_fields import without_fields
@@ -87,7 +88,7 @@ class SmtpServer(Connections):
         self._mark = Mark(settings.mark) if settings.mark else None
         self._own_fields = own_fields(settings.mark.field if settings.mark else "")
         self.answer_within = BEFORE_QUEUE_SECONDS if settings.listen.before_queue else None
-        self.tls: RenewedTls | None = None  # what STARTTLS encrypts with; set before the start
+        self.tls: Renewed[ssl.SSLContext] | None = None  # what STARTTLS encrypts with; set before the start
         self.shared: Mapping[str, Any] = {}  # attributes that every connection begins with; set at the start
         self.may_xforward, self.may_xclient = membership_test(settings.xforward), membership_test(settings.xclient)
         self.is_authenticated = membership_test(settings.authenticated)

@@ -32,9 +32,7 @@ class Reply:
 
     code: int
     lines: tuple[str, ...] = ("",)
-    reason: str = field(
-        default="", repr=False, compare=False
-    )  # a word of refusals.py; "" where the status code says it
+    reason: str = field(default="", repr=False, compare=False)  # a word of refusals.py; "": as the status code says
     _wire: bytes = field(default=b"", init=False, repr=False, compare=False)  # the encoded reply; cached
 
     @property
