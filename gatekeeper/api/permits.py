@@ -7,7 +7,7 @@ from typing import Any
 from gatekeeper.api.timeline import timeline_document
 from gatekeeper.ledger.service import PermitCase
 from gatekeeper.lib.moments import utc_text
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.suspensions import SuspensionView
 
 

@@ -31,7 +31,18 @@ from gatekeeper.policy.matters import EXPIRE, LEGAL_NOTICE, Matter, MatterKind
 from gatekeeper.policy.planned_rules import rules_for
 from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
-from gatekeeper.store import Connection, Store, StoreError, batch_views, mailings, permits, reminders, requests, views
+from gatekeeper.store import (
+    Connection,
+    Store,
+    StoreError,
+    batch_views,
+    mailings,
+    permit_views,
+    permits,
+    reminders,
+    requests,
+    views,
+)
 from gatekeeper.store.across import is_common
 from gatekeeper.store.batches import read_body
 from gatekeeper.store.events import ESCALATED, INFORMED, NOTIFIED, Act, Event, record
@@ -70,7 +81,7 @@ class Reminders:
 
     async def _attend_emergencies(self) -> None:
         """Tell approvers of emergencies at once, and remind them of those that nobody has reviewed."""
-        for permit in await self.store.read(partial(permits.list_permits, review=permits.OPEN)):
+        for permit in await self.store.read(partial(permit_views.list_permits, review=permits.OPEN)):
             events = await self.store.read(partial(views.events_of, permit=permit.key))
             if not to_reviewers.due_step(self.letterhead().ruleset, events, self.clock()):
                 continue
@@ -86,7 +97,7 @@ class Reminders:
 
     def _review(self, connection: Connection, number: int) -> str | None:
         """Take the step that is due about an emergency, if it still is; return a line for the log."""
-        permit, now, letterhead = permits.lock_permit(connection, number), self.clock(), self.letterhead()
+        permit, now, letterhead = permit_views.lock_permit(connection, number), self.clock(), self.letterhead()
         events = views.events_of(connection, permit=permit.key) if permit else []
         step = to_reviewers.due_step(letterhead.ruleset, events, now)
         if permit is None or permit.review != permits.OPEN or step is None:
@@ -192,7 +203,7 @@ class Reminders:
     def _inform(self, connection: Connection, key: int, brief: MatterBrief) -> frozenset[str]:
         """Tell the requester what has become of a request, and those who were asked what it has come to."""
         request, events = _read_request(connection, key)
-        news, given = to_requesters.news_of(events), permits.permits_of(connection, key)
+        news, given = to_requesters.news_of(events), permit_views.permits_of(connection, key)
         was_told = any(event.act == INFORMED for event in events)
         for event in news:
             first, last = event is news[0] and not was_told, event is news[-1]

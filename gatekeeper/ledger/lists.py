@@ -13,7 +13,7 @@ from gatekeeper.ledger.sight import viewer
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import Connection, lists, versions
 from gatekeeper.store.filters import MOST_COUNTED, Filters, ListPage, Place, Viewer
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.snapshots import states_of
 from gatekeeper.store.views import MailingView

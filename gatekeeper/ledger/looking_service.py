@@ -46,7 +46,7 @@ from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, Store, batches, snapshots, versions
 from gatekeeper.store import events as stored_events
 from gatekeeper.store.batch_views import BatchView
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import MailingView
 

@@ -21,11 +21,12 @@ from gatekeeper.notices import held_notice
 from gatekeeper.outbox.to_reviewers import tell_reviewed
 from gatekeeper.outbox.to_senders import SenderNotice, by_sender, queue_held_notice
 from gatekeeper.policy.approvers import Question, agency_of
-from gatekeeper.store import Connection, batch_views, views
+from gatekeeper.store import Connection, batch_views, permit_views, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import requests as stored_requests
 from gatekeeper.store.events import Act
-from gatekeeper.store.permits import Grant, PermitEffect, PermitView
+from gatekeeper.store.permit_views import PermitView
+from gatekeeper.store.permits import Grant, PermitEffect
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import EventView
 
@@ -296,7 +297,7 @@ def look(ctx: VerbContext, number: int) -> PermitCase:
 
 def find(connection: Connection, number: int) -> PermitView:
     """Return the permit of a number; raises NotFound."""
-    found = stored_permits.find_permit(connection, number)
+    found = permit_views.find_permit(connection, number)
     if found is None:
         raise NotFound(f"P-{number}: no such permit; `gatekeeper permit list` shows what there is")
     return found

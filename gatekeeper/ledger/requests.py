@@ -24,11 +24,12 @@ from gatekeeper.policy.agreement import Agreement, Agreements, agreements_to_req
 from gatekeeper.policy.approvers import Approvers, Question
 from gatekeeper.policy.planned_rules import rules_for
 from gatekeeper.rules.likeness import unlike
-from gatekeeper.store import Connection, views
+from gatekeeper.store import Connection, permit_views, views
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import requests as stored_requests
 from gatekeeper.store.events import ASKED, Act
-from gatekeeper.store.permits import Grant, PermitView
+from gatekeeper.store.permit_views import PermitView
+from gatekeeper.store.permits import Grant
 from gatekeeper.store.requests import Content, RequestView, state_of
 from gatekeeper.store.views import EventView
 
@@ -258,14 +259,14 @@ def revoke(ctx: VerbContext, number: int, seen: str | None) -> RequestCase:
 
 def _take_back(ctx: VerbContext, request: RequestView, name: str, act: Act, seen: str | None) -> RequestCase:
     # mailings, permit, request: in the order of mail that uses it up
-    given = stored_permits.permits_of(ctx.connection, request.key)
+    given = permit_views.permits_of(ctx.connection, request.key)
     locked = {permit.id: stored_permits.lock_with_mailings(ctx.connection, permit.key) for permit in given}
     request = find(ctx.connection, int(request.id[2:]))
     check_request(ctx.connection, request, seen, {})
     noted = {"withdraw": "withdrawn", "revoke": "revoked"}[name]
     with named(request.id):
         stored_requests.change(ctx.connection, request, name, act, noted, **_decided(act))
-    for permit in stored_permits.permits_of(ctx.connection, request.key):
+    for permit in permit_views.permits_of(ctx.connection, request.key):
         if permit.state in (PermitState.IN_FORCE, PermitState.USED):
             of_it = locked.get(permit.id) or stored_permits.lock_with_mailings(
                 ctx.connection, permit.key
@@ -297,7 +298,7 @@ def look(ctx: VerbContext, number: int) -> RequestCase:
         request,
         needs,
         context.missing(ctx.ruleset, question, yeses) if asks else (),
-        tuple(stored_permits.permits_of(ctx.connection, request.key)),
+        tuple(permit_views.permits_of(ctx.connection, request.key)),
         tuple(events),
         agreements=agreements if waits else Agreements(),
         whose=context.whose(ctx, question, yeses) if asks else "",

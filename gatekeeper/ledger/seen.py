@@ -8,9 +8,9 @@ from typing import Any
 from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.policy.agreement import DecidedMailing, changed_fields, decided_mailing, request_differences
-from gatekeeper.store import Connection, permits, versions
+from gatekeeper.store import Connection, permit_views, versions
 from gatekeeper.store.growth import GREW, add_growth, growth_text
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.requests import RequestView, state_of
 from gatekeeper.store.snapshots import MailingSnapshot, store_shown
 from gatekeeper.store.views import EventView, MailingView
@@ -122,7 +122,7 @@ def check_permit(connection: Connection, permit: PermitView, seen: str | None) -
     """Raise Stale where the permit allows something else than was seen; what has used it since is no difference."""
     if seen is None or seen == permit.version:
         return
-    then, now = recall(connection, permit.id, seen), permits.state_of(permit)
+    then, now = recall(connection, permit.id, seen), permit_views.state_of(permit)
     differences = changed_fields(then, now, ("id", "state", "max_users", "until", "uses"))
     if differences:
         raise Stale(permit.id, differences, permit.version)
@@ -138,7 +138,7 @@ def states_of_requests(shown: Iterable[RequestView]) -> States:
 
 def states_of_permits(shown: Iterable[PermitView]) -> States:
     """Return the states behind the versions of permits that are about to be shown."""
-    return {each.version: permits.state_of(each) for each in shown}
+    return {each.version: permit_views.state_of(each) for each in shown}
 
 
 def keep_requests(connection: Connection, shown: Iterable[RequestView], now: float) -> None:

@@ -37,7 +37,8 @@ from gatekeeper.rules.specs import OTHER_DENIAL
 from gatekeeper.store import mailings as stored_mailings
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import suspensions as stored_suspensions
-from gatekeeper.store.permits import PermitEffect, PermitView
+from gatekeeper.store.permit_views import PermitView
+from gatekeeper.store.permits import PermitEffect
 from gatekeeper.store.suspensions import SuspensionView
 
 __all__ = [

@@ -23,7 +23,7 @@ from gatekeeper.policy.matters import MatterKind, last_day
 from gatekeeper.rules.ruleset import Ruleset, calendar_of
 from gatekeeper.store import Connection
 from gatekeeper.store.events import ASKED, ESCALATED, INFORMED, NOTIFIED
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.requests import NEEDED, UNNEEDED, RequestView
 from gatekeeper.store.views import EventView
 

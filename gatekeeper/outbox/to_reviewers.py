@@ -15,7 +15,8 @@ from gatekeeper.rules import Ruleset
 from gatekeeper.rules.ruleset import calendar_of
 from gatekeeper.store import Connection, jobs
 from gatekeeper.store.events import NOTIFIED, REMINDED
-from gatekeeper.store.permits import PermitView, effect_of
+from gatekeeper.store.permit_views import PermitView
+from gatekeeper.store.permits import effect_of
 from gatekeeper.store.views import EventView
 
 _REVIEWED = "reviewed"

@@ -5,13 +5,24 @@ A field is None or empty where it is *missing*, and UNAVAILABLE where the gate c
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gatekeeper.address import normalise
-from gatekeeper.model import Evidence, Mailbox, Name, Standing
+from gatekeeper.model import Evidence, Mailbox, Name
+from gatekeeper.rules.field_extractors import (
+    attachment_size,
+    clean,
+    clean_all,
+    consented,
+    from_allowed,
+    known,
+    network,
+    of_the_ledger,
+    unavailable,
+    unsubscribe,
+)
 from gatekeeper.rules.field_kinds import UNAVAILABLE, Extractor, Field, Kind
 
 
@@ -40,63 +51,6 @@ class FieldValues(dict[str, Any]):
         source = replace(self.evidence.source, mailbox=name.address, agency=name.agency, groups=name.groups)
         facts = replace(self.evidence.facts, author=(Mailbox("", name.address),))
         return FieldValues(replace(self.evidence, source=source, facts=facts), self.of_ruleset)
-
-
-# -- how values are read from the evidence -----------------------------------------------------------------------
-
-
-def _unavailable(evidence: Evidence) -> Any:
-    return UNAVAILABLE
-
-
-def _of_the_ledger(read: Callable[[Standing], Any]) -> Extractor:
-    """Make the extractor of a field that needs the whole ledger, which the store reads only where needed."""
-
-    def extract(evidence: Evidence) -> Any:
-        return read(evidence.standing) if evidence.standing.whole else UNAVAILABLE
-
-    return extract
-
-
-def _clean(text: str | None) -> str | None:
-    """Return text that can be encoded: lone surrogates of a hostile header would stop the pattern matcher."""
-    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _clean_all(texts: Any) -> tuple[str, ...]:
-    return tuple(text for text in map(_clean, texts) if text)
-
-
-def _network(evidence: Evidence) -> Any:
-    try:
-        address = ipaddress.ip_address(evidence.transaction.client.address)
-    except ValueError:  # a client on a unix socket has no IP address
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _unsubscribe(evidence: Evidence) -> str | None:
-    if not evidence.facts.unsubscribe:
-        return None
-    return "one-click" if evidence.facts.one_click else "link"
-
-
-def _known(value: Any) -> Any:
-    return UNAVAILABLE if value is None else value
-
-
-def _from_allowed(evidence: Evidence) -> Any:
-    problem = evidence.source.from_problem
-    return UNAVAILABLE if problem is None else not problem
-
-
-def _consented(evidence: Evidence) -> Any:
-    unconsented = evidence.counts.unconsented
-    return UNAVAILABLE if unconsented is None else unconsented == 0
-
-
-def _attachment_size(evidence: Evidence) -> int:
-    return sum(attachment.size for attachment in evidence.facts.attachments)
 
 
 # -- the registry ------------------------------------------------------------------------------------------------
@@ -155,7 +109,7 @@ _OF_THE_MAILING = (
         Kind.COUNT,
         "mailing",
         "People that it reaches who are in no list that the gate knows: a managed audience has none (T3).",
-        lambda evidence: _known(evidence.counts.unlisted),
+        lambda evidence: known(evidence.counts.unlisted),
         growing=True,
     ),
     Field(
@@ -163,7 +117,7 @@ _OF_THE_MAILING = (
         Kind.COUNT,
         "mailing",
         "External recipients who have not given consent, or have taken it back (T2).",
-        lambda evidence: _known(evidence.counts.unconsented),
+        lambda evidence: known(evidence.counts.unconsented),
         growing=True,
     ),
     Field(
@@ -179,7 +133,7 @@ _OF_THE_MAILING = (
         Kind.FLAG,
         "mailing",
         "Whether the mailing is a mass mailing, by the condition under `mass:`.",
-        _unavailable,  # the judge sets it, from the ruleset
+        unavailable,  # the judge sets it, from the ruleset
         growing=True,
     ),
 )
@@ -204,28 +158,28 @@ _OF_THE_TRANSACTION = (
         Kind.TEXT,
         "transaction",
         "The subject line; missing where there is none or it is blank.",
-        lambda evidence: _clean(evidence.facts.subject),
+        lambda evidence: clean(evidence.facts.subject),
     ),
     Field(
         "sender",
         Kind.TEXT,
         "transaction",
         "Who sends: the mailbox of the login, else of From, else of the envelope.",
-        lambda evidence: _clean(evidence.source.mailbox),
+        lambda evidence: clean(evidence.source.mailbox),
     ),
     Field(
         "from",
         Kind.NAMES,
         "transaction",
         "The addresses in the From line; there should be one.",
-        lambda evidence: tuple(map(normalise, _clean_all(mailbox.address for mailbox in evidence.facts.author))),
+        lambda evidence: tuple(map(normalise, clean_all(mailbox.address for mailbox in evidence.facts.author))),
     ),
     Field(
         "login",
         Kind.TEXT,
         "transaction",
         "The name that the sender logged in with; missing where nobody logged in.",
-        lambda evidence: _clean(evidence.transaction.login),
+        lambda evidence: clean(evidence.transaction.login),
     ),
     Field(
         "sender_agency",
@@ -246,21 +200,21 @@ _OF_THE_TRANSACTION = (
         Kind.FLAG,
         "transaction",
         "Whether login, envelope, From and Sender belong together (C5).",
-        _from_allowed,
+        from_allowed,
     ),
     Field(
         "from_problem",
         Kind.TEXT,
         "transaction",
         "Why `from_allowed` is false, in words for the sender; missing where it is true.",
-        lambda evidence: _known(evidence.source.from_problem),
+        lambda evidence: known(evidence.source.from_problem),
     ),
     Field(
         "working_hours",
         Kind.FLAG,
         "transaction",
         "Whether the message came in working hours, by `working_hours` and the time zone.",
-        _unavailable,  # the judge sets it, from the ruleset and the time
+        unavailable,  # the judge sets it, from the ruleset and the time
     ),
     Field(
         "attachments",
@@ -274,21 +228,21 @@ _OF_THE_TRANSACTION = (
         Kind.SIZE,
         "transaction",
         "The size of all attached files together, once decoded.",
-        _attachment_size,
+        attachment_size,
     ),
     Field(
         "attachment_names",
         Kind.NAMES,
         "transaction",
         "The names of the attached files.",
-        lambda evidence: _clean_all(attachment.name for attachment in evidence.facts.attachments),
+        lambda evidence: clean_all(attachment.name for attachment in evidence.facts.attachments),
     ),
     Field(
         "attachment_types",
         Kind.NAMES,
         "transaction",
         "The types of the attached files, such as application/pdf.",
-        lambda evidence: _clean_all(attachment.type for attachment in evidence.facts.attachments),
+        lambda evidence: clean_all(attachment.type for attachment in evidence.facts.attachments),
     ),
     Field(
         "tnef",
@@ -323,7 +277,7 @@ _OF_THE_TRANSACTION = (
         Kind.WORD,
         "transaction",
         "How recipients can unsubscribe: one-click (RFC 8058) or link (RFC 2369); missing where they cannot.",
-        _unsubscribe,
+        unsubscribe,
         words=("one-click", "link"),
     ),
     Field(
@@ -339,14 +293,14 @@ _OF_THE_TRANSACTION = (
         Kind.NETWORK,
         "transaction",
         "The address of the client, tested against networks; missing where it has none.",
-        _network,
+        network,
     ),
     Field(
         "list_id",
         Kind.TEXT,
         "transaction",
         "The List-Id of mail that a mailing list sends (RFC 2919).",
-        lambda evidence: _clean(evidence.facts.list_id),
+        lambda evidence: clean(evidence.facts.list_id),
     ),
 )
 
@@ -356,35 +310,35 @@ _OF_THE_STANDING = (
         Kind.FLAG,
         "standing",
         "Whether the sender is a designated sender of its agency, or of every list that the mailing goes to (C8).",
-        _unavailable,  # the judge sets it, from the ruleset
+        unavailable,  # the judge sets it, from the ruleset
     ),
     Field(
         "suspended",
         Kind.FLAG,
         "standing",
         "Whether the sender, its group or its agency is suspended from mass mail (C10).",
-        _of_the_ledger(lambda standing: bool(standing.suspensions)),
+        of_the_ledger(lambda standing: bool(standing.suspensions)),
     ),
     Field(
         "purpose",
         Kind.TEXT,
         "standing",
         "What the mailing is for, by its approved request, else by the sender's entry under senders (T2).",
-        _unavailable,  # the judge sets it, from the ledger and the ruleset
+        unavailable,  # the judge sets it, from the ledger and the ruleset
     ),
     Field(
         "consented",
         Kind.FLAG,
         "standing",
         "Whether every external recipient has given consent (T2).",
-        _consented,
+        consented,
     ),
     Field(
         "earlier",
         Kind.EARLIER,
         "standing",
         "Mass mailings of this source, or to the audience named, in the time before (T4).",
-        _of_the_ledger(lambda standing: standing.earlier),
+        of_the_ledger(lambda standing: standing.earlier),
     ),
 )
 

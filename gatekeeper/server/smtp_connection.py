@@ -41,11 +41,6 @@ _TURNS = 2  # of the loop, in which what a client sends without waiting for the 
 _LATER = object()  # in place of an outcome: `_resume` is called when it is there
 
 
-def shared_attributes(**arguments: Any) -> dict[str, Any]:
-    """Return the attributes that SMTP.__init__ makes of its arguments and that all connections can share."""
-    return vars(SMTP(None, **arguments))
-
-
 class SmtpConnection(SMTP):
     """One client, from greeting to close."""
 

@@ -6,10 +6,13 @@ import logging
 import socket
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
 
 from gatekeeper.server.certificates import listener_tls
 from gatekeeper.server.ports import ListenerNextHop, ListenerPipeline
-from gatekeeper.server.smtp_connection import SmtpConnection, shared_attributes
+from gatekeeper.server.smtp_connection import SmtpConnection
 from gatekeeper.server.smtp_server import MailAcceptance, SmtpServer
 from gatekeeper.server.sockets import Acceptor, open_sockets
 from gatekeeper.server.spool import ContentSpool
@@ -56,7 +59,7 @@ class SmtpListener:
         Args: `sockets` listen already; without them those of --listen are opened. They are closed at the end.
         """
         logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs a line for each command
-        self._server.shared = shared_attributes(
+        self._server.shared = _shared_attributes(
             hostname=self._settings.hostname, timeout=self._settings.command_timeout
         )
         self._acceptor = Acceptor(sockets or open_sockets(self._settings.listen), partial(SmtpConnection, self._server))
@@ -74,3 +77,8 @@ class SmtpListener:
         cut = await self._server.drain(grace)
         if cut:
             log.warning("%d connections were cut after %.0f seconds", cut, grace)
+
+
+def _shared_attributes(**arguments: Any) -> dict[str, Any]:
+    """Return the attributes that SMTP.__init__ makes of its arguments and that all connections can share."""
+    return vars(SMTP(None, **arguments))

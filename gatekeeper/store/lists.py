@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, or_, select, true
 
-from gatekeeper.store import matter_people, permits, requests, views
+from gatekeeper.store import matter_people, permit_views, requests, views
 from gatekeeper.store.db.schema import mailings, permit_scopes
 from gatekeeper.store.db.schema import permits as permit_rows
 from gatekeeper.store.db.schema import requests as request_rows
@@ -24,7 +24,7 @@ from gatekeeper.store.filters import (
     seen_by,
 )
 from gatekeeper.store.matter_people import MAILING, PERMIT, REQUEST
-from gatekeeper.store.permits import PermitView
+from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.requests import RequestView
 from gatekeeper.store.views import NUMBERED, MailingView
 
@@ -102,7 +102,7 @@ def list_permits(connection: Connection, filters: Filters, viewer: Viewer | None
     columns = (table.subject, table.purpose, table.given_by, table.reason)
     chosen += has_words(filters.words, table.number, *columns) if filters.words else []
     part = part_of(connection, permit_rows, chosen, place)
-    return _page(permits.views_of(connection, part.rows), part)
+    return _page(permit_views.views_of(connection, part.rows), part)
 
 
 def may_see_permit(viewer: Viewer | None) -> Any:

@@ -14,7 +14,8 @@ from gatekeeper.store.events import Act, Event, record
 from gatekeeper.store.mailing_match import open_successor
 from gatekeeper.store.people import mark_all_reached, mark_reached
 from gatekeeper.store.permit_uses import give_back
-from gatekeeper.store.permits import Grant, grant, keys_of, names_used
+from gatekeeper.store.permit_views import keys_of, names_used
+from gatekeeper.store.permits import Grant, grant
 from gatekeeper.store.versions import IN_PART
 from gatekeeper.store.views import MailingView
 

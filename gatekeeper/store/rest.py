@@ -17,7 +17,7 @@ from gatekeeper.model import Outcome
 from gatekeeper.store import jobs, removal
 from gatekeeper.store.batches import keep_batch, lock_states, next_place
 from gatekeeper.store.db.schema import batches, bodies, mailings, permit_uses
-from gatekeeper.store.permits import keys_of
+from gatekeeper.store.permit_views import keys_of
 from gatekeeper.store.unit_of_work import PendingDecision, UnitOfWork
 
 

@@ -13,7 +13,7 @@ from gatekeeper.outbox.letterhead import Letterhead
 from gatekeeper.pipeline.pipeline import Pipeline
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
-from gatekeeper.store import jobs, permits, views
+from gatekeeper.store import jobs, permit_views, views
 from tests.pipeline.test_pipeline import NextHop
 from tests.store.arrivals import NOON, people
 
@@ -122,7 +122,7 @@ class Scene:
         return self.store.call(partial(views.find_mailing, number=number))
 
     def permit(self, number=1):
-        return self.store.call(partial(permits.find_permit, number=number))
+        return self.store.call(partial(permit_views.find_permit, number=number))
 
     def releases(self):
         return [job for job in self.store.call(jobs.waiting_jobs) if job["kind"] == "release"]

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from gatekeeper.store import Database, Store, audit_chain, audit_rows, matter_people
 from gatekeeper.store.db import engine
-from gatekeeper.store.permits import find_permit
+from gatekeeper.store.permit_views import find_permit
 from gatekeeper.store.tallies import tallies_of
 from tests.store.db.test_schema_version import upgrade
 

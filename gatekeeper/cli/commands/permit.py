@@ -25,7 +25,8 @@ from gatekeeper.cli.ledger_commands import (
 from gatekeeper.ledger.service import Exempted, LedgerService, ListPage, Narrowed, PermitCase, Sought
 from gatekeeper.lifecycle import PermitState
 from gatekeeper.model import Scope
-from gatekeeper.store.permits import APPROVAL, EMERGENCY, EXCEPTION, PermitView
+from gatekeeper.store.permit_views import PermitView
+from gatekeeper.store.permits import APPROVAL, EMERGENCY, EXCEPTION
 
 reason_option = click.option("--reason", required=True, help="why")
 
