@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from gatekeeper.api.timeline import timeline_document
+from gatekeeper.archive.certificate import named
 from gatekeeper.ledger.disposals import ShownDisposal
 from gatekeeper.lib.moments import utc_text
 from gatekeeper.store.disposals import DisposalView
@@ -39,7 +40,7 @@ def disposal_document(disposal: DisposalView) -> dict[str, Any]:
 def shown_disposal_document(shown: ShownDisposal) -> dict[str, Any]:
     """Return a disposal as a JSON object, with what became of its items, and its timeline."""
     items = [
-        {"mailing": item.mailing, "sha256": item.digest, "octets": item.octets, "state": item.state, "why": item.why}
+        {**named(item), "sha256": item.digest, "octets": item.octets, "state": item.state, "why": item.why}
         for item in shown.items
     ]
     timeline = timeline_document(shown.events)
@@ -71,7 +72,7 @@ _SAID = {
     "done": "Destroyed",
     "method": "How",
     "copies_in_backups_expire": "Copies in backups expire by",
-    "destroyed": "Messages destroyed",
+    "destroyed": "Number destroyed",
     "octets": "Octets of them",
     "kept": "Left out",
     "list": "SHA-256 of the list",
@@ -93,8 +94,8 @@ def certificate_page(document: dict[str, Any], digest: str) -> str:
                 f'<tr><th scope="row">{escape(label)}</th><td>{escape(_text(value))}</td></tr>\n'
                 for label, value in rows
             ),
-            "</table>\n<h2>Messages</h2>\n<table><thead><tr>",
-            *(f'<th scope="col">{label}</th>' for label in ("Mailing", "SHA-256", "Octets", "What became of it")),
+            "</table>\n<h2>What was listed</h2>\n<table><thead><tr>",
+            *(f'<th scope="col">{label}</th>' for label in ("Record", "SHA-256", "Octets", "What became of it")),
             "</tr></thead><tbody>\n",
             *_items(document),
             "</tbody></table></body></html>\n",
@@ -106,7 +107,7 @@ def _items(document: dict[str, Any]) -> Iterator[str]:
     for item in document["items"]:
         became = "destroyed" if item["destroyed"] else "left out"
         became += f": {item['why']}" if item["why"] else ""
-        cells = (item["mailing"], item["sha256"], _text(item["octets"]), became)
+        cells = (item.get("mailing") or item["record"], item["sha256"], _text(item["octets"]), became)
         marks = ("", ' class="d"', "", "")
         yield (
             "<tr>"

@@ -30,6 +30,7 @@ def mailing_document(mailing: MailingView) -> dict[str, Any]:
         "held": utc_text(mailing.held_at) if mailing.held_at else None,
         "forgotten": mailing.forgotten,
         "destroyed": mailing.destroyed,
+        "disposed": mailing.disposed,
     }
 
 

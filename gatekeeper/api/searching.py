@@ -47,7 +47,7 @@ def destroyed_document(disposal: DisposalView) -> dict[str, Any]:
         "class": disposal.name,
         "before": utc_text(disposal.cutoff),
         "done": utc_text(disposal.done_at),
-        "messages": disposal.items,
+        "messages" if disposal.is_of_content else "records": disposal.items,
         "certificate": disposal.certificate,
     }
 
@@ -56,6 +56,8 @@ def destroyed_line(disposal: DisposalView) -> str:
     """Return the same as a line."""
     done, before = utc_text(disposal.done_at), utc_text(disposal.cutoff)
     what = f"content of class {disposal.name} from before {before}, {say_count(disposal.items, 'message', 'messages')}"
+    if not disposal.is_of_content:
+        what = f"class {disposal.name} from before {before}, {say_count(disposal.items, 'record', 'records')}"
     return f"{what}: destroyed {done}, certificate {disposal.id}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,16 +19,25 @@ from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lifecycle import DisposalState
 from gatekeeper.rules import Ruleset
-from gatekeeper.rules.record_classes import AUTOMATIC, CLOSED, HELD, MASS
-from gatekeeper.store import Connection, OutageLog, Store, disposals, texts
+from gatekeeper.rules.record_classes import ACCESS, AUTOMATIC, CERTIFICATES, CLOSED, HELD, LEDGER, MASS
+from gatekeeper.store import Connection, OutageLog, Store, disposals, due_lists, texts
+from gatekeeper.store.destroying import destroy_slice
 from gatekeeper.store.disposals import DisposalView, Found, NewDisposal
 from gatekeeper.store.due import Age
 from gatekeeper.store.events import Act
+from gatekeeper.store.matters_due import CERTIFICATE, OF_LEDGER
 
 log = logging.getLogger("gatekeeper.records")
+FINDS: Mapping[str, Callable[..., list[Found]]] = {  # class -> what finds what of it is due, by its age
+    HELD: partial(due_lists.contents, passed=False),
+    MASS: partial(due_lists.contents, passed=True),
+    LEDGER: partial(due_lists.matters, kinds=OF_LEDGER),
+    ACCESS: due_lists.acts,
+    CERTIFICATES: partial(due_lists.matters, kinds=(CERTIFICATE,)),
+}
 _SECONDS = 5.0
 _PAUSE_SECONDS = 0.05  # between two slices, for mail
-_SLICE = 25  # messages of a slice
+_SLICE = 25  # items of a slice
 _PART = 500  # items of a part of a list
 _LISTING_SECONDS = 3_600.0  # that a list may take to be made
 _DAY_SECONDS = 86_400.0  # between two lists that need no signature, of one class
@@ -59,7 +68,7 @@ class Disposing:
         """List what needs no signature, and destroy what is signed."""
         with self._outage.survived():
             await self._abandon()
-            for name in (HELD, MASS):
+            for name in FINDS:
                 await self._list(name)
             signed = partial(disposals.list_disposals, state=DisposalState.SIGNED)
             for disposal in reversed(await self.store.read(signed)):
@@ -84,7 +93,7 @@ class Disposing:
         newest = await self.store.read(partial(disposals.newest_of, name=name))
         if newest is not None and now - newest < _DAY_SECONDS:
             return
-        found = await self.store.read(partial(disposals.find_due, age=age, passed=name == MASS))
+        found = await self.store.read(partial(FINDS[name], age=age))
         if found:
             await self._write_list(wanted(ruleset, name, age, automatic=True), found, now)
 
@@ -115,7 +124,7 @@ class Disposing:
         if await self.store.run(finish):
             step("disposal-done")
             number, left = document["destroyed"], document["kept"]
-            log.info("%s: content of %d messages destroyed, %d kept", disposal.id, number, left)
+            log.info("%s: %d of class %s destroyed, %d kept", disposal.id, number, disposal.name, left)
 
     async def _clear_words(self) -> None:
         """Clear the index of words of those that were removed, a step at a time."""
@@ -125,7 +134,7 @@ class Disposing:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _slice(self, disposal: DisposalView) -> Callable[[Connection], int]:
-        return partial(disposals.destroy_slice, number=disposal.number, now=self.clock(), limit=_SLICE)
+        return partial(destroy_slice, number=disposal.number, now=self.clock(), limit=_SLICE)
 
     def _certificate(self, connection: Connection, number: int, now: float) -> dict[str, Any]:
         disposal = disposals.find_disposal(connection, number)
@@ -136,7 +145,12 @@ class Disposing:
 def age_of(ruleset: Ruleset, name: str, now: float) -> Age | None:
     """Return how old things of a class are that are due now; None where nothing ever is."""
     cutoff = ruleset.due_before(name, moment_of(now))
-    return None if cutoff is None else Age(cutoff.timestamp(), ruleset.record_class(name).after == CLOSED)
+    if cutoff is None:
+        return None
+    before = cutoff.timestamp()
+    if name == LEDGER:  # while people of a mailing count, the next message of it would begin another
+        before = min(before, now - ruleset.counts_within.total_seconds())
+    return Age(before, ruleset.record_class(name).after == CLOSED)
 
 
 def wanted(ruleset: Ruleset, name: str, age: Age, *, automatic: bool = False) -> NewDisposal:

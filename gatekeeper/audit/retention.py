@@ -14,7 +14,7 @@ from gatekeeper.lib.aio import PeriodicTask
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.rules import Ruleset
-from gatekeeper.rules.record_classes import ACCESS, CERTIFICATES, DECISIONS, LEDGER
+from gatekeeper.rules.record_classes import DECISIONS
 from gatekeeper.store import OutageLog, Store, audit_ageing, preserved
 from gatekeeper.store.audit_ageing import Ageing
 
@@ -66,7 +66,7 @@ class Retention:
             return
         removed = 1
         while removed:
-            ageing = Ageing(before, _acts_before(ruleset, now), _AT_ONCE, lines_kept, await self._spared())
+            ageing = Ageing(before, None, _AT_ONCE, lines_kept, await self._spared())  # acts go by disposals
             aged = await self.store.run(partial(audit_ageing.age, ageing=ageing, now=now))
             self._looked_at |= aged.spared
             removed = aged.records + len(aged.spared)
@@ -84,10 +84,3 @@ class Retention:
 def _cutoff(ruleset: Ruleset, name: str, now: float) -> float | None:
     cutoff = ruleset.due_before(name, moment_of(now))
     return None if cutoff is None else cutoff.timestamp()
-
-
-def _acts_before(ruleset: Ruleset, now: float) -> float | None:
-    """Return before when acts are due: as old as who looked, the ledger and certificates are kept."""
-    found = [_cutoff(ruleset, name, now) for name in (DECISIONS, ACCESS, LEDGER, CERTIFICATES)]
-    times = [each for each in found if each is not None]
-    return min(times) if len(times) == len(found) else None

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gatekeeper.archive.disposing import age_of, wanted
+from gatekeeper.archive.disposing import FINDS, age_of, wanted
 from gatekeeper.ledger.cases import SEES_RECORDS, check_is_records, check_sees_records
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound, VerbContext, holds, named
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.rules.record_classes import APPROVED, HELD, MASS
+from gatekeeper.rules.record_classes import APPROVED
 from gatekeeper.store import disposals as stored_disposals
 from gatekeeper.store import views
 from gatekeeper.store.disposals import DisposalView, Found, Item, NewDisposal
 from gatekeeper.store.views import EventView
 
-CLASSES = (HELD, MASS)  # of which a list can be made; decisions go by their age
+CLASSES = tuple(FINDS)  # of which a list can be made; decisions go by their age
 
 _MOST_LISTED = 1_000  # for people
 
@@ -38,7 +38,7 @@ def find_due(ctx: VerbContext, name: str) -> tuple[NewDisposal, list[Found]]:
     """Return what a list would have now, as a records officer. Raises NotAllowed, LedgerError."""
     check_is_records(ctx, "propose a disposal")
     if name not in CLASSES:
-        raise LedgerError(f"class {name!r}: expected {' or '.join(CLASSES)}; decisions go by themselves")
+        raise LedgerError(f"class {name!r}: expected one of {', '.join(CLASSES)}; decisions go by themselves")
     rule = ctx.ruleset.record_class(name)
     age = age_of(ctx.ruleset, name, ctx.now)
     if age is None:
@@ -47,7 +47,7 @@ def find_due(ctx: VerbContext, name: str) -> tuple[NewDisposal, list[Found]]:
         raise LedgerError(
             f"class {name} is destroyed without a signature (dispose: {rule.dispose}): nobody proposes it"
         )
-    found = stored_disposals.find_due(ctx.connection, age, passed=name == MASS)
+    found = FINDS[name](ctx.connection, age)
     if not found:
         raise LedgerError(f"class {name}: nothing is due that is neither preserved nor proposed already")
     return wanted(ctx.ruleset, name, age), found

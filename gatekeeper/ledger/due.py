@@ -9,10 +9,21 @@ from gatekeeper.archive.disposing import age_of
 from gatekeeper.ledger.cases import check_sees_records
 from gatekeeper.ledger.context import LedgerError, VerbContext
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.rules.record_classes import ACCESS, CLASS_NAMES, DECISIONS, HELD, LEDGER, MASS, RecordClass
-from gatekeeper.store import Connection
+from gatekeeper.rules.record_classes import (
+    ACCESS,
+    CERTIFICATES,
+    CLASS_NAMES,
+    DECISIONS,
+    HELD,
+    LEDGER,
+    MASS,
+    RecordClass,
+)
+from gatekeeper.store import Connection, due_lists
 from gatekeeper.store import due as stored_due
+from gatekeeper.store.acts_due import count_acts
 from gatekeeper.store.due import NOTHING_DUE, Age, Due
+from gatekeeper.store.matters_due import CERTIFICATE, OF_LEDGER
 
 
 @immutable
@@ -26,11 +37,12 @@ class ClassDue:
 
 
 _COUNTS: Mapping[str, Callable[[Connection, Age], Due]] = {
-    DECISIONS: partial(stored_due.count_lines, acts=False),
-    LEDGER: stored_due.count_matters,
+    DECISIONS: stored_due.count_lines,
+    LEDGER: partial(due_lists.count_matters, kinds=OF_LEDGER),
     HELD: partial(stored_due.count_contents, passed=False),
     MASS: partial(stored_due.count_contents, passed=True),
-    ACCESS: partial(stored_due.count_lines, acts=True),
+    ACCESS: count_acts,
+    CERTIFICATES: partial(due_lists.count_matters, kinds=(CERTIFICATE,)),
 }
 
 

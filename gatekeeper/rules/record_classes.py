@@ -64,7 +64,7 @@ class RecordClass:
 _OF_CLASS: Mapping[str, RecordClass] = {
     DECISIONS: RecordClass(Keep(time=timedelta(days=400), text="400d"), ARRIVED, dispose=AUTOMATIC),
     MASS: RecordClass(after=ARRIVED),
-    ACCESS: RecordClass(after=ARRIVED, dispose=AUTOMATIC),
+    ACCESS: RecordClass(after=ARRIVED),
     CERTIFICATES: RecordClass(after=ARRIVED),
 }
 

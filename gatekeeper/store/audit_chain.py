@@ -20,6 +20,7 @@ from gatekeeper.store.db.statements import noted, upsert
 
 ACTS = "acts"
 BEGUN, HEAD, AGED_OUT = "chain begun", "chain head", "aged out"  # acts of the audit itself
+ACTS_DESTROYED = "acts destroyed"
 Head = bytes  # SHA-256
 
 

@@ -28,6 +28,7 @@ from gatekeeper.store.db.schema import (
     modes,
     rulesets,
 )
+from gatekeeper.store.destroyed import Destroyed, destroyed_matters
 from gatekeeper.store.removal import NO_BODY
 
 _NAMES = {events: "event", rulesets: "ruleset", modes: "mode", kept_reports: "kept report"}
@@ -84,8 +85,10 @@ class _Checking:
     _names: dict[str, dict[int, str]] = field(default_factory=dict)  # column of events -> key -> such as P-9
     _acted: dict[str, set[int]] = field(default_factory=dict)  # column of events -> keys of what people acted on
     _merged: dict[str, str] = field(default_factory=dict)  # mailing -> the one that it became part of
+    _destroyed: Destroyed = field(init=False)
 
     def __post_init__(self) -> None:
+        self._destroyed = destroyed_matters(self.connection)
         for column, matter in MATTERS.items():
             query = select(matter.table.c.id, matter.table.c.number).where(matter.table.c.number.is_not(None))
             rows = self.connection.execute(query)
@@ -120,8 +123,11 @@ class _Checking:
             else:
                 without += 1
         for key in sorted(known):
-            yield f"{name} {key}{_about(self.said.rows[table.name, key])}: it is gone"
-        if without != number:
+            act = self.said.rows[table.name, key]
+            if not self._destroyed.explains(act):
+                yield f"{name} {key}{_about(act)}: it is gone"
+        fewer = table is events and self._destroyed.names  # some of those whose acts have aged out were destroyed
+        if without > number or (without < number and not fewer):
             yield f"{name}s: the acts of {number} have aged out, and {without} have none"
 
     def _differences(self, place: str, row: RowMapping, act: Act) -> Iterator[str]:
@@ -150,6 +156,8 @@ class _Checking:
             for row in self.connection.execute(_MATTERS[column]).mappings():
                 was = last.pop(row["number"], None)
                 name = f"{matter.letter}-{row['number']}"
+                if name in self._destroyed.names:
+                    continue
                 if was is not None:
                     yield from self._changed(column, name, row, was)
                 elif matter.table is not mailings and row["id"] not in self._acted[column]:
@@ -220,16 +228,28 @@ def problems_of_batches(connection: Connection) -> Iterator[str]:
 
 
 def problems_of_disposals(connection: Connection) -> Iterator[str]:
-    """Yield lists that are not what was proposed, and mailings whose content is gone though no list has it."""
+    """Yield lists that are not what was proposed, and what is gone or emptied though no list has it."""
+    certified = destroyed_matters(connection)
     for disposal in disposals.list_disposals(connection):
-        if disposal.digest and disposals.listed_digest(connection, disposal) != disposal.digest:
+        if (
+            disposal.disposed is None
+            and disposal.digest
+            and disposals.listed_digest(connection, disposal) != disposal.digest
+        ):
             yield f"{disposal.id}: its list is not the one that was proposed"
     gone = disposal_items.c.state.in_((disposals.DESTROYED, disposals.ELSEWHERE))
-    said = exists().where(disposal_items.c.mailing_id == mailings.c.id, gone)
+    content = disposal_items.c.kind == disposals.CONTENT
+    said = exists().where(disposal_items.c.mailing_id == mailings.c.id, content, gone)
     emptied = (batches.c.body == NO_BODY, batches.c.recipients > 0, batches.c.state.not_in(UNACKNOWLEDGED))
     query = select(mailings.c.number).join(batches, batches.c.mailing_id == mailings.c.id).where(*emptied, ~said)
     for number in connection.execute(query.distinct().order_by(mailings.c.number)).scalars():
         yield f"M-{number}: its content is gone, and no certificate says so"
+
+    for matter in MATTERS.values():
+        table = matter.table
+        lines = select(table.c.number).where(table.c.disposed.is_not(None)).order_by(table.c.number)
+        names = {f"{matter.letter}-{number}" for number in connection.execute(lines).scalars()}
+        yield from (f"{name}: it is emptied, and no certificate says so" for name in sorted(names - certified.names))
 
 
 def destroyed(connection: Connection) -> list[str]:
@@ -238,5 +258,10 @@ def destroyed(connection: Connection) -> list[str]:
     for disposal in reversed(disposals.list_disposals(connection, DisposalState.DONE)):
         counts = disposals.count_items(connection, disposal)
         number = counts[disposals.DESTROYED] + counts[disposals.ELSEWHERE]
-        found.append(f"{disposal.id}: content of {number} messages is destroyed; certificate {disposal.certificate}")
+        what = (
+            f"content of {number} messages is" if disposal.is_of_content else f"{number} of class {disposal.name} are"
+        )
+        if disposal.disposed is not None:
+            what = f"its list of class {disposal.name} is destroyed by D-{disposal.disposed}: what it had is"
+        found.append(f"{disposal.id}: {what} destroyed; certificate {disposal.certificate}")
     return found

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select, text
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.store.audit_chain import (
+    ACTS_DESTROYED,
     AGED_OUT,
     BEGUN,
     HEAD,
@@ -59,6 +60,7 @@ class Said:
     rows: dict[tuple[str, int], Act] = field(default_factory=dict)  # table and id -> the act that wrote it
     gone_rows: dict[str, list[int]] = field(default_factory=dict)  # as in audit_ageing.py
     gaps: dict[int, dict[int, tuple[int, Head]]] = field(default_factory=dict)  # chain -> first -> records, head
+    certified: dict[tuple[int, int], str] = field(default_factory=dict)  # chain and first of a gap -> disposal
     unreadable: int = 0  # lines that are no act
 
     def take(self, line: bytes) -> None:
@@ -78,12 +80,19 @@ class Said:
             self.ended.update(act["ended"])
             self.gone.update({int(id): (number, bytes.fromhex(head)) for id, (number, head) in act["chains"].items()})
             self.gone_rows = act["rows"]
-            for id, found in act.get("gaps", {}).items():
-                known = self.gaps.setdefault(int(id), {})
-                known.update({first: (number, bytes.fromhex(head)) for first, number, head in found})
+            self._take_gaps(act)
+        elif kind == ACTS_DESTROYED and "gaps" in act:
+            self._take_gaps(act)
+            places = ((int(id), first) for id, found in act["gaps"].items() for first, _, _ in found)
+            self.certified.update(dict.fromkeys(places, act["disposal"]))
         elif "row" in act:
             table, key = act["row"]
             self.rows[table, key] = act
+
+    def _take_gaps(self, act: Act) -> None:
+        for id, found in act.get("gaps", {}).items():
+            known = self.gaps.setdefault(int(id), {})
+            known.update({first: (number, bytes.fromhex(head)) for first, number, head in found})
 
 
 def fix_moment(connection: Connection) -> None:
@@ -206,7 +215,8 @@ class _Following:
         """Go on behind records that have aged out in the middle of the chain, if the chain of acts says so."""
         if self.said.gaps.get(self.chain.id, {}).get(block.first) != (block.records, block.head):
             return f"{place} are gone, and no act says so", block.head
-        self.gaps.append(f"{place} have aged out")
+        disposal = self.said.certified.get((self.chain.id, block.first))
+        self.gaps.append(f"{place} are destroyed, {disposal}" if disposal else f"{place} have aged out")
         for at in [at for at in heads if at < block.first + block.records]:
             del heads[at]
         return "", block.head

@@ -1,47 +1,58 @@
-"""Disposals: what of kept content is to be destroyed by the schedule, a list that is frozen by its digest (C7).
+"""Disposals: what is to be destroyed by the schedule, a list that is frozen by its digest (C7).
 
-The list is found beside the writer, and written a part at a time. What is destroyed is destroyed in removal.py, a slice
-a transaction: after a kill it goes on with what is still listed.
+The list is found beside the writer (due_lists.py), and written a part at a time; destroying.py destroys what it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from hashlib import sha256
 
-from sqlalchemy import Connection, RowMapping, Update, exists, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.lifecycle import DisposalState, advance
-from gatekeeper.store import removal
-from gatekeeper.store.db.schema import batches, disposal_items, disposals, mailings
-from gatekeeper.store.due import Age, contents_due, is_over
+from gatekeeper.store.db.schema import disposal_items, disposals
 from gatekeeper.store.events import Act, Event, record
-from gatekeeper.store.preserved import begin_removal, kept
 from gatekeeper.store.rows import next_number
 
 LISTED, DESTROYED, ELSEWHERE, KEPT = "listed", "destroyed", "elsewhere", "kept"  # states of an item
-CONTENT_DESTROYED = "content destroyed"  # act on a mailing's timeline
+CONTENT, ACTS = "content", "acts"  # kinds of items; the others are matters of the ledger
 GATE = "gate"  # the login of what the gate does by itself
-_OPEN = (DisposalState.LISTING, DisposalState.PROPOSED, DisposalState.SIGNED)
-_OPEN_AGAIN, _GONE_ALREADY = "it is open again", "it is gone already"
-_AT_ONCE = 500  # mailings that are looked at together
+OPEN = (DisposalState.LISTING, DisposalState.PROPOSED, DisposalState.SIGNED)
+OPEN_AGAIN, GONE_ALREADY, CHANGED = "it is open again", "it is gone already", "it has changed since"
+OF_CONTENT = ("held", "mass")  # classes whose items are messages
+_LETTERS = {
+    CONTENT: "M", "mailing": "M", "request": "R", "permit": "P", "suspension": "S", "case": "C", "hold": "H",
+    "certificate": "D",
+}  # fmt: skip
+
+
+def name_of(kind: str, number: int) -> str:
+    """Return the name of a mailing or other matter, such as M-17."""
+    return f"{_LETTERS[kind]}-{number}"
 
 
 @immutable
 class Found:
-    """A message of a mailing that is due."""
+    """What is due: a message of a mailing, a matter of the ledger, or a block of acts."""
 
-    mailing: int  # key
-    number: int
-    body: bytes
+    key: int  # of the mailing or other matter; of acts, the number of the last
+    number: int  # of acts, the number of the first
+    digest: bytes
     octets: int
+    kind: str = CONTENT
+
+    @property
+    def name(self) -> str:
+        """What people call it, such as M-17."""
+        return f"acts {self.number} to {self.key}" if self.kind == ACTS else name_of(self.kind, self.number)
 
     @property
     def line(self) -> bytes:
         """The item as the digest of a list takes it."""
-        return f"M-{self.number} {self.body.hex()} {self.octets}\n".encode()
+        return f"{self.name} {self.digest.hex()} {self.octets}\n".encode()
 
 
 @immutable
@@ -80,11 +91,17 @@ class DisposalView:
     signed_at: float | None
     done_at: float | None
     certificate: str | None
+    disposed: int | None = None  # the number of the disposal by which its list was destroyed
 
     @property
     def number(self) -> int:
         """The 3 of D-3."""
         return int(self.id.removeprefix("D-"))
+
+    @property
+    def is_of_content(self) -> bool:
+        """Return True for a list of messages."""
+        return self.name in OF_CONTENT
 
     @property
     def backups_until(self) -> float | None:
@@ -96,47 +113,21 @@ class DisposalView:
 class Item:
     """An item of a disposal, and what became of it."""
 
-    mailing: str  # such as M-17
+    name: str  # such as M-17
     digest: str
     octets: int
     state: str
-    why: str | None  # what keeps it, such as H-2
+    why: str | None  # what keeps it, such as H-2; of acts, how many of them are destroyed
+    kind: str = CONTENT
 
     @property
     def reason(self) -> str | None:
         """The same without names of holds and cases: not everybody may know of them."""
-        return self.why if self.why in (None, _OPEN_AGAIN, _GONE_ALREADY) else "it is preserved"
+        said = self.why in (None, OPEN_AGAIN, GONE_ALREADY, CHANGED) or self.state != KEPT
+        return self.why if said else "it is preserved"
 
 
 # -- the list ----------------------------------------------------------------------------------------------------
-
-
-def find_due(connection: Connection, age: Age, *, passed: bool) -> list[Found]:
-    """Return the messages that are due, that nothing keeps, and that no other open disposal has; in their order."""
-    of_open = select(disposals.c.id).where(disposals.c.state.in_(_OPEN))
-    listed = exists().where(
-        disposal_items.c.mailing_id == mailings.c.id,
-        disposal_items.c.state == LISTED,
-        disposal_items.c.disposal_id.in_(of_open),
-    )
-    query = contents_due(age, passed=passed).where(~listed).order_by(mailings.c.number)
-    keys = list(connection.execute(query).scalars())
-    found: list[Found] = []
-    for start in range(0, len(keys), _AT_ONCE):
-        part = keys[start : start + _AT_ONCE]
-        held = kept(connection, part)
-        found += _messages(connection, [key for key in part if key not in held])
-    return found
-
-
-def _messages(connection: Connection, keys: Sequence[int]) -> Iterator[Found]:
-    size = func.max(func.coalesce(batches.c.size, 0))
-    query = select(batches.c.mailing_id, mailings.c.number, batches.c.body, size)
-    query = query.join(mailings, mailings.c.id == batches.c.mailing_id)
-    query = query.where(batches.c.mailing_id.in_(keys), batches.c.body != removal.NO_BODY)
-    query = query.group_by(batches.c.mailing_id, mailings.c.number, batches.c.body)
-    for key, number, body, octets in connection.execute(query.order_by(mailings.c.number, batches.c.body)):
-        yield Found(key, number, bytes(body), octets)
 
 
 def digest_of(found: Iterable[Found]) -> str:
@@ -178,9 +169,10 @@ def add_items(connection: Connection, number: int, first: int, found: Sequence[F
         {
             "disposal_id": key,
             "position": first + place,
-            "mailing_id": each.mailing,
+            "kind": each.kind,
+            "mailing_id": each.key,
             "number": each.number,
-            "body": each.body,
+            "body": each.digest,
             "octets": each.octets,
             "state": LISTED,
         }
@@ -223,68 +215,7 @@ def note(connection: Connection, key: int, name: str, act: Act) -> None:
     record(connection, Event(act.at, name, by=act.by or None, login=act.login, text=text, disposal_id=key))
 
 
-# -- destroying --------------------------------------------------------------------------------------------------
-
-
-def destroy_slice(connection: Connection, number: int, now: float, limit: int = 50) -> int:
-    """Destroy the next messages of a signed disposal; return how many were looked at.
-
-    What something keeps since the list was made, or what is open again, stays, and the list says why.
-    """
-    disposal = find_disposal(connection, number, lock=True)
-    if disposal is None or disposal.state is not DisposalState.SIGNED:
-        return 0
-    mine = (disposal_items.c.disposal_id == disposal.key, disposal_items.c.state == LISTED)
-    query = select(disposal_items.c.mailing_id, disposal_items.c.body).where(*mine)
-    listed: dict[int, set[bytes]] = {}  # key of a mailing -> digests
-    for key, body in connection.execute(query.order_by(disposal_items.c.position).limit(limit)):
-        listed.setdefault(key, set()).add(bytes(body))
-    if not listed:
-        return 0
-    held = _held(connection, listed)
-    for key, digests in listed.items():
-        if key in held:
-            changed = update(disposal_items).where(*mine, disposal_items.c.mailing_id == key)
-            connection.execute(changed.values(state=KEPT, why=held[key]))
-        else:
-            _destroy(connection, disposal, key, digests, now)
-    return sum(map(len, listed.values()))
-
-
-def _held(connection: Connection, keys: Collection[int]) -> dict[int, str]:
-    """Return those of the mailings that stay, and why."""
-    begin_removal(connection)
-    held = {key: ", ".join(names) for key, names in kept(connection, keys).items()}
-    over = set(connection.execute(select(mailings.c.id).where(mailings.c.id.in_(keys), is_over())).scalars())
-    return held | {key: _OPEN_AGAIN for key in keys if key not in held and key not in over}
-
-
-def _destroy(connection: Connection, disposal: DisposalView, key: int, digests: set[bytes], now: float) -> None:
-    """Destroy listed messages of a mailing; those that came since the list was made stay.
-
-    Of two lists that were made at once, the second finds what the first has destroyed gone already.
-    """
-    own = select(batches.c.body).where(batches.c.mailing_id == key, batches.c.body.in_(digests))
-    there = {bytes(body) for body in connection.execute(own).scalars()}
-    mine = update(disposal_items).where(
-        disposal_items.c.disposal_id == disposal.key, disposal_items.c.mailing_id == key
-    )
-    _note_became(connection, mine, digests - there, KEPT, _GONE_ALREADY)
-    if not there:
-        return
-    began = connection.execute(select(mailings.c.destroyed).where(mailings.c.id == key)).scalar() == disposal.number
-    left = removal.destroy_content(connection, key, there, disposal.number, now)
-    _note_became(connection, mine, left, ELSEWHERE)
-    _note_became(connection, mine, there - left, DESTROYED)
-    if not began:  # a large mailing is destroyed in several slices
-        record(connection, Event(now, CONTENT_DESTROYED, mailing_id=key, text=disposal.id))
-
-
-def _note_became(
-    connection: Connection, items: Update, digests: Collection[bytes], state: str, why: str | None = None
-) -> None:
-    if digests:
-        connection.execute(items.where(disposal_items.c.body.in_(digests)).values(state=state, why=why))
+# -- its end ----------------------------------------------------------------------------------------------------
 
 
 def finish(connection: Connection, number: int, certificate: str, now: float) -> bool:
@@ -334,7 +265,13 @@ def items_of(connection: Connection, disposal: DisposalView) -> Iterator[Item]:
     """Yield the items of a disposal in their order."""
     query = select(disposal_items).where(disposal_items.c.disposal_id == disposal.key)
     for row in connection.execute(query.order_by(disposal_items.c.position)).mappings():
-        yield Item(f"M-{row['number']}", bytes(row["body"]).hex(), row["octets"], row["state"], row["why"])
+        found = found_of(row)
+        yield Item(found.name, found.digest.hex(), found.octets, row["state"], row["why"], found.kind)
+
+
+def found_of(row: RowMapping) -> Found:
+    """Return an item of a list as it was found."""
+    return Found(row["mailing_id"], row["number"], bytes(row["body"]), row["octets"], row["kind"])
 
 
 def count_items(connection: Connection, disposal: DisposalView) -> dict[str, int]:
@@ -346,16 +283,15 @@ def count_items(connection: Connection, disposal: DisposalView) -> dict[str, int
 
 def listed_digest(connection: Connection, disposal: DisposalView) -> str:
     """Return the digest of a list as it is now."""
-    table = disposal_items.c
-    query = select(table.mailing_id, table.number, table.body, table.octets).where(table.disposal_id == disposal.key)
-    rows = connection.execute(query.order_by(table.position))
-    return digest_of(Found(key, number, bytes(body), octets) for key, number, body, octets in rows)
+    query = select(disposal_items).where(disposal_items.c.disposal_id == disposal.key)
+    rows = connection.execute(query.order_by(disposal_items.c.position)).mappings()
+    return digest_of(map(found_of, rows))
 
 
 def _view(row: RowMapping) -> DisposalView:
     same = (
         "schedule", "cite", "keep", "cutoff", "backups", "automatic", "items", "octets", "digest", "proposed_by",
-        "proposed_at", "signed_by", "signed_at", "done_at", "certificate",
+        "proposed_at", "signed_by", "signed_at", "done_at", "certificate", "disposed",
     )  # fmt: skip
     return DisposalView(
         key=row["id"],

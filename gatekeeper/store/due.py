@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from gatekeeper.lib.immutable import immutable
-from gatekeeper.lifecycle import BatchState, CaseState, MailingState, PermitState, RequestState, SuspensionState
+from gatekeeper.lifecycle import BatchState, MailingState
 from gatekeeper.store.audit_chain import ACTS
 from gatekeeper.store.db.schema import (
     audit_blocks,
     audit_chains,
     batches,
-    cases,
     jobs,
     mailings,
-    permits,
-    requests,
-    suspensions,
 )
 
-_SETTLED = (BatchState.SENT, BatchState.RETURNED, BatchState.WITHDRAWN, BatchState.PASSED)
-_OVER: Mapping[str, tuple[str, ...]] = {  # states in which nothing more happens
-    "requests": (
-        RequestState.UNNEEDED,
-        RequestState.DENIED,
-        RequestState.WITHDRAWN,
-        RequestState.USED,
-        RequestState.REVOKED,
-        RequestState.EXPIRED,
-    ),
-    "permits": (PermitState.USED, PermitState.REVOKED, PermitState.EXPIRED),
-}
+SETTLED = (BatchState.SENT, BatchState.RETURNED, BatchState.WITHDRAWN, BatchState.PASSED)
 
 
 @immutable
@@ -62,7 +45,7 @@ def is_over() -> ColumnElement[bool]:
         mailings.c.state.not_in((MailingState.HELD, MailingState.GATHERING))
         & mailings.c.merged_into.is_(None)
         & mailings.c.number.is_not(None)
-        & ~exists().where(own, batches.c.state.not_in(_SETTLED))
+        & ~exists().where(own, batches.c.state.not_in(SETTLED))
         & ~exists().where(jobs.c.mailing_id == mailings.c.id, jobs.c.state == "due")
     )
 
@@ -92,39 +75,10 @@ def count_contents(connection: Connection, age: Age, *, passed: bool) -> Due:
     return Due(number, int(octets), oldest)
 
 
-def count_matters(connection: Connection, age: Age) -> Due:
-    """Count mailings, requests, permits, suspensions and cases that were closed before."""
-    found = [
-        _oldest(connection, mailings.c.started_at, is_over(), mailings.c.changed_at < age.before),
-        _oldest(
-            connection,
-            requests.c.submitted_at,
-            requests.c.state.in_(_OVER["requests"]),
-            requests.c.changed_at < age.before,
-        ),
-        _oldest(connection, permits.c.given_at, permits.c.state.in_(_OVER["permits"]), permits.c.until < age.before),
-        _oldest(
-            connection,
-            suspensions.c.given_at,
-            or_(suspensions.c.state == SuspensionState.ENDED, suspensions.c.until < age.before),
-            suspensions.c.given_at < age.before,
-        ),
-        _oldest(connection, cases.c.opened_at, cases.c.state == CaseState.CLOSED, cases.c.closed_at < age.before),
-    ]
-    times = [each.oldest for each in found if each.oldest is not None]
-    return Due(sum(each.number for each in found), oldest=min(times, default=None))
-
-
-def _oldest(connection: Connection, column: ColumnElement[float], *chosen: ColumnElement[bool]) -> Due:
-    number, oldest = connection.execute(select(func.count(), func.min(column)).where(*chosen)).one()
-    return Due(number, oldest=oldest)
-
-
-def count_lines(connection: Connection, age: Age, *, acts: bool) -> Due:
-    """Count records of decisions, or lines of the chain of acts."""
-    of_acts = audit_chains.c.name == ACTS
+def count_lines(connection: Connection, age: Age) -> Due:
+    """Count records of decisions."""
     query = select(func.coalesce(func.sum(audit_blocks.c.records), 0), func.min(audit_blocks.c.first_at))
     query = query.join(audit_chains, audit_chains.c.id == audit_blocks.c.chain_id)
-    chosen = (audit_blocks.c.last_at < age.before, of_acts if acts else ~of_acts)
+    chosen = (audit_blocks.c.last_at < age.before, audit_chains.c.name != ACTS)
     number, oldest = connection.execute(query.where(*chosen)).one()
     return Due(int(number), oldest=oldest)

@@ -47,8 +47,6 @@ def move(connection: Connection, other: int, target: int) -> None:
     forget(connection, other)
 
 
-def forget(connection: Connection, mailing: int) -> None:
-    """Forget the people of a mailing."""
-    connection.execute(
-        delete(matter_people).where(matter_people.c.kind == MAILING, matter_people.c.matter_id == mailing)
-    )
+def forget(connection: Connection, key: int, kind: str = MAILING) -> None:
+    """Forget the people of a mailing, request or permit."""
+    connection.execute(delete(matter_people).where(matter_people.c.kind == kind, matter_people.c.matter_id == key))

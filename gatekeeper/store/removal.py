@@ -7,10 +7,10 @@ one of its columns, stands elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, exists, func, or_, select, update
+from sqlalchemy import Column, Connection, Table, Text, cast, delete, exists, func, insert, or_, select, update
 
 from gatekeeper.lifecycle import RecipientState
 from gatekeeper.store import matter_people, texts
@@ -23,17 +23,27 @@ from gatekeeper.store.db.schema import (
     batches,
     bodies,
     body_chunks,
+    case_items,
     cases,
+    control_numbers,
+    custodians,
+    disposal_items,
+    disposals,
     events,
+    exports,
     jobs,
     mailing_keys,
     mailing_people,
     mailings,
+    permit_scopes,
     permit_uses,
+    permits,
     preserves,
     requests,
+    searches,
     seen_states,
     shared_keys,
+    suspensions,
 )
 from gatekeeper.store.preserved import any_kept, begin_removal, kept
 
@@ -127,6 +137,95 @@ def destroy_content(
     return {bytes(found) for found in connection.execute(there).scalars()}
 
 
+def destroy_matter(connection: Connection, kind: str, key: int, disposal: int, now: float) -> None:
+    """Destroy what the ledger has of a matter; a line stays: number, state, times, counts, by which disposal.
+
+    What happened to several matters goes with the last of them. Whoever calls this has asked what is kept. Raises
+    Preserved for a mailing that something keeps.
+    """
+    table, column, blank = _LINES[kind]
+    body: bytes | None = None
+    if table is mailings:
+        _empty_mailing(connection, key)
+    elif table is requests:
+        body = connection.execute(select(requests.c.body).where(requests.c.id == key)).scalar()
+    values: dict[str, Any] = {**blank, "disposed": disposal}
+    connection.execute(update(table).where(table.c.id == key).values(**values))
+    matter_people.forget(connection, key, kind)
+    texts.forget_matter(connection, kind, key)
+    for own in _OWN.get(kind, ()):
+        connection.execute(delete(own.table).where(own == key))
+    connection.execute(delete(events).where(events.c[column] == key, *_about_nothing_else(column)))
+    while body is not None and remove_bodies(connection, now, [bytes(body)]):
+        pass
+
+
+def _empty_mailing(connection: Connection, key: int) -> None:
+    """Remove batches, recipients, keys and people of a mailing, and the names of those that became part of it."""
+    if not free(connection, [key]):
+        raise Preserved(f"mailing {key} is preserved")
+    sent = select(func.coalesce(func.sum(batches.c.sent), 0)).where(batches.c.mailing_id == key)
+    connection.execute(
+        update(mailings).where(mailings.c.id == key).values(relayed=mailings.c.relayed + sent.scalar_subquery())
+    )
+    nothing = {"mailing_id": None, "batch_id": None, "recipient": None, "content": None, "error": None}
+    of_batches = jobs.c.batch_id.in_(select(batches.c.id).where(batches.c.mailing_id == key))
+    connection.execute(update(jobs).where(or_(jobs.c.mailing_id == key, of_batches)).values(**nothing))
+    connection.execute(delete(batch_recipients).where(_recipients_of(key)))
+    connection.execute(delete(batches).where(batches.c.mailing_id == key))
+    remove_keys(connection, key)
+    connection.execute(delete(mailing_people).where(mailing_people.c.mailing_id == key))
+    nameless, parts = dict(_LINES["mailing"][2]), [key]
+    while parts:  # the names of what became part of it, of what had become part of that
+        within = mailings.c.merged_into.in_(parts)
+        parts = list(connection.execute(select(mailings.c.id).where(within)).scalars())
+        connection.execute(update(mailings).where(within).values(**nameless))
+
+
+def _about_nothing_else(column: str) -> list[Any]:
+    """Return the condition that an event is about no other matter that is still there."""
+    others = [(table, name) for table, name, _ in _LINES.values() if name != column]
+    there = ((exists().where(table.c.id == events.c[name], table.c.disposed.is_(None))) for table, name in others)
+    return [~each for each in there]
+
+
+_LINES: Mapping[str, tuple[Table, str, Mapping[str, Any]]] = {  # the table, its column in events, what is emptied
+    "mailing": (
+        mailings,
+        "mailing_id",
+        {"source": b"", "sender": None, "subject": None, "agencies": {}, "lists": [], "tallies": None, "reasons": [],
+         "joined": {}, "agency": None, "refused": None},
+    ),
+    "request": (
+        requests,
+        "request_id",
+        {"agency": "", "requester": "", "senders": [], "subject": "", "subject_key": "", "purpose": "",
+         "audiences": [], "content": None, "body": None, "rules": [], "terms": {}, "reason": "", "decided_by": None},
+    ),
+    "permit": (
+        permits,
+        "permit_id",
+        {"rules": [], "digests": [], "fingerprints": [], "links": [], "attachments": [], "likeness": None,
+         "subject": "", "subject_key": "", "lists": [], "agencies": [], "purpose": "", "reason": "", "given_by": ""},
+    ),
+    "suspension": (suspensions, "suspension_id", {"name": "", "reason": "", "given_by": ""}),
+    "case": (cases, "case_id", {"title": "", "outside": "", "opened_by": "", "closed_by": None}),
+    "hold": (
+        preserves,
+        "preserve_id",
+        {"reason": "", "agencies": [], "audiences": [], "subjects": [], "mailings": [], "placed_by": "",
+         "agreed_by": None, "released_by": None},
+    ),
+    "certificate": (disposals, "disposal_id", {"proposed_by": "", "signed_by": None, "withdrawn_by": None}),
+}  # fmt: skip
+_OWN: Mapping[str, tuple[Column[Any], ...]] = {  # columns of what goes with a matter
+    "permit": (permit_scopes.c.permit_id,),
+    "case": (case_items.c.case_id, searches.c.case_id, exports.c.case_id, control_numbers.c.case_id),
+    "hold": (custodians.c.preserve_id,),
+    "certificate": (disposal_items.c.disposal_id,),
+}
+
+
 def remove_bodies(connection: Connection, before: float, among: Collection[bytes] | None = None) -> int:
     """Remove up to 100 bodies that no batch and no request needs; return their number.
 
@@ -213,6 +312,12 @@ def forget_seen(connection: Connection, before: float) -> None:
         connection.execute(delete(seen_states).where(seen_states.c.at < before))
 
 
+def forget_shown(connection: Connection, name: str, keys: Collection[object]) -> None:
+    """Remove what people were shown of matters that are destroyed. Args: `name` of what tells them apart there."""
+    told = cast(seen_states.c.state[name].as_string(), Text)
+    connection.execute(delete(seen_states).where(told.in_([str(key) for key in keys])))
+
+
 # -- the audit -----------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +340,20 @@ def remove_block(connection: Connection, block: Block) -> bool:
 def empty_block(connection: Connection, block: Block) -> None:
     """Remove the records of a block behind which, and before which, others stay: its numbers and its head stay."""
     connection.execute(update(audit_blocks).where(audit_blocks.c.id == block.id).values(payload=b""))
+
+
+def split_block(connection: Connection, block: Block, parts: Sequence[tuple[Block, bytes]]) -> bool:
+    """Put parts in the place of a block, of which some have no payload any more; return False where it has changed."""
+    (first, payload), *others = parts
+    same = (audit_blocks.c.id == block.id, audit_blocks.c.records == block.records)
+    values = {"records": first.records, "head": first.head, "payload": payload}
+    if not connection.execute(update(audit_blocks).where(*same).values(**values)).rowcount:
+        return False
+    for part, payload in others:
+        row = {"chain_id": part.chain, "first": part.first, "records": part.records, "payload": payload}
+        times = {"first_at": part.first_at, "last_at": part.last_at, "head": part.head}
+        connection.execute(insert(audit_blocks).values(**row, **times))
+    return True
 
 
 def remove_chains(connection: Connection, ids: Sequence[int]) -> None:

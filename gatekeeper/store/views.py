@@ -54,6 +54,7 @@ class MailingView:
     kept: int  # the place of its newest batch
     forgotten: bool = False  # it ended as ordinary mail, and nothing of its content and addresses is kept
     destroyed: str | None = None  # the disposal by which its content was destroyed last, such as D-3
+    disposed: str | None = None  # the disposal by which all but its number, times, counts and state was destroyed
 
 
 @immutable
@@ -141,8 +142,9 @@ def _view(row: RowMapping, tally: Tally, version: str) -> MailingView:
         batches=tally.batches,
         sent=row["relayed"] + tally.sent,
         refused=tally.refused + tally.expired,
-        forgotten=row["sender"] is None,
+        forgotten=row["sender"] is None and row["disposed"] is None,
         destroyed=None if row["destroyed"] is None else f"D-{row['destroyed']}",
+        disposed=None if row["disposed"] is None else f"D-{row['disposed']}",
         version=version,
         kept=row["kept"] or 0,
     )

@@ -24,7 +24,8 @@ from gatekeeper.store import Database, Store, audit_rows, removal, texts
 from gatekeeper.store.db.schema import batch_recipients, batches, bodies, body_chunks, disposal_items, mailings
 from gatekeeper.store.db.schema import disposals as stored
 from gatekeeper.store.db.schema import jobs as job_rows
-from gatekeeper.store.disposals import destroy_slice, digest_of
+from gatekeeper.store.destroying import destroy_slice
+from gatekeeper.store.disposals import digest_of
 from tests.archive.scene import killed_at
 from tests.ledger.scene import CIO, HEAD, Scene
 from tests.ledger.test_cases import AUDITOR, RECORDS, SMITH, WITH_RECORDS
@@ -132,7 +133,7 @@ async def test_what_is_due_and_signed_is_gone_from_every_file_and_the_line_of_th
     await held(scene, 3)
     proposed = propose(scene)
     assert (proposed.disposal.id, proposed.disposal.state, proposed.disposal.items) == ("D-1", "proposed", 2)
-    assert {item.mailing for item in proposed.items} == {"M-1", "M-2"}
+    assert {item.name for item in proposed.items} == {"M-1", "M-2"}
     await duty(scene).attend()
     assert len(rows(scene, bodies)) == 3, "it waits for the second signature"
     sign(scene, digest=proposed.disposal.digest)
@@ -245,7 +246,7 @@ async def test_who_signs_sees_what_they_sign_whatever_their_role(store, tmp_path
     await held(scene, 1)
     scene.now += 31 * DAY
     propose(scene)
-    assert scene.service.show_disposal(1, CIO).items[0].mailing == "M-1"
+    assert scene.service.show_disposal(1, CIO).items[0].name == "M-1"
     assert [one.id for one in scene.service.disposals(CIO)] == ["D-1"]
     assert sign(scene, by=CIO).disposal.signed_by == CIO
     with pytest.raises(NotAllowed, match="may not look at disposals"):
@@ -265,7 +266,10 @@ async def test_what_is_withdrawn_can_be_proposed_again(scene):
 @pytest.mark.parametrize(
     ("name", "text_"),
     [
-        ("ledger", "class 'ledger': expected held or mass; decisions go by themselves"),
+        (
+            "decisions",
+            "class 'decisions': expected one of held, mass, ledger, access, certificates; decisions go by themselves",
+        ),
         ("mass", "class mass is destroyed without a signature"),
     ],
 )
@@ -284,11 +288,11 @@ async def test_what_is_preserved_is_not_listed_and_what_was_preserved_since_fall
     preserve = lambda *numbers: scene.service.preserve(PreserveWanted(1, mailings=numbers), RECORDS, "Smith")  # noqa: E731
     preserve(1)
     scene.now += 31 * DAY
-    assert {item.mailing for item in propose(scene).items} == {"M-2", "M-3"}
+    assert {item.name for item in propose(scene).items} == {"M-2", "M-3"}
     sign(scene)
     preserve(2)
     await duty(scene).attend()
-    assert [(item.mailing, item.state, item.why) for item in show(scene).items] == [
+    assert [(item.name, item.state, item.why) for item in show(scene).items] == [
         ("M-2", "kept", "H-2"),
         ("M-3", "destroyed", None),
     ]

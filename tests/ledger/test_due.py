@@ -70,7 +70,8 @@ async def test_the_ledger_is_due_by_what_was_closed(scene):
     scene.service.open_case(SMITH, RECORDS)
     scene.service.close_case(1, RECORDS)
     scene.now += 91 * DAY
-    assert due(scene, "ledger").due.number == 2, "the mailing and the case; nobody has decided the request yet"
+    found = due(scene, "ledger").due.number
+    assert found == 1, "the case; content of the mailing is here, and nobody has decided the request yet"
 
 
 async def test_what_is_kept_for_ever_is_never_due(scene):

@@ -227,7 +227,7 @@ def _records(document: Document) -> Iterator[ReportTable]:
     """Yield what is due, preserved and was handed over, where there is any of it."""
     found = document.get("records") or {}
     rows: list[Row] = [(text, found[name]) for name, text in _OF_RECORDS.items() if found.get(name)]
-    if found.get("destroyed"):
+    if found.get("certificates"):
         rows.append((f"Messages destroyed by the schedule ({', '.join(found['certificates'])})", found["destroyed"]))
     for each in found.get("due", ()):
         cite = f" ({each['cite']})" if each["cite"] else ""

@@ -10,7 +10,16 @@ import click
 from gatekeeper.api.disposals import certificate_page, disposal_document, shown_disposal_document
 from gatekeeper.api.report.pdf import PdfMissing, pdf_of
 from gatekeeper.archive.certificate import CERTIFIED, certificate_of
-from gatekeeper.cli.common import CANNOT_CREATE, UNAVAILABLE, USAGE, Failure, by_option, json_text, print_json
+from gatekeeper.cli.common import (
+    CANNOT_CREATE,
+    DATA_ERROR,
+    UNAVAILABLE,
+    USAGE,
+    Failure,
+    by_option,
+    json_text,
+    print_json,
+)
 from gatekeeper.cli.lazy_group import Verbs
 from gatekeeper.cli.ledger_commands import Listing, id_argument, listing, on_the_ledger, print_timeline, shown_time
 from gatekeeper.ledger.disposals import CLASSES, ShownDisposal
@@ -46,9 +55,7 @@ def _print_disposal(shown: ShownDisposal, as_json: bool) -> None:
     if as_json:
         return
     for item in shown.items[:_SHOWN]:
-        click.echo(
-            f"{item.mailing} {item.digest} {item.octets:,} octets, {item.state}{f': {item.why}' * bool(item.why)}"
-        )
+        click.echo(f"{item.name} {item.digest} {item.octets:,} octets, {item.state}{f': {item.why}' * bool(item.why)}")
     if len(shown.items) > _SHOWN:
         click.echo(f"... and {len(shown.items) - _SHOWN:,} more: --json has all")
     print_timeline(shown.events)
@@ -56,15 +63,15 @@ def _print_disposal(shown: ShownDisposal, as_json: bool) -> None:
 
 def _about(one: DisposalView) -> str:
     cite = f" by {one.cite}" if one.cite else ""
-    messages = say_count(one.items, "message", "messages")
-    return f"{messages} of {one.name}, {one.octets:,} octets, due before {shown_time(one.cutoff)} ({one.keep}{cite})"
+    listed = say_count(one.items, "message", "messages") if one.is_of_content else f"{one.items:,}"
+    return f"{listed} of {one.name}, {one.octets:,} octets, due before {shown_time(one.cutoff)} ({one.keep}{cite})"
 
 
 _COLUMNS: dict[str, Callable[[DisposalView], object]] = {
     "id": lambda one: one.id,
     "state": lambda one: one.state,
     "class": lambda one: one.name,
-    "messages": lambda one: one.items,
+    "items": lambda one: one.items,
     "proposed": lambda one: shown_time(one.proposed_at),
     "by": lambda one: one.proposed_by or "the gate",
     "signed by": lambda one: one.signed_by or ("not needed" if one.automatic else ""),
@@ -76,7 +83,7 @@ _COLUMNS: dict[str, Callable[[DisposalView], object]] = {
 
 @click.group(cls=Verbs)
 def dispose() -> None:
-    """Destroy content that is due by the schedule: one proposes it, another signs it, the gate does it."""
+    """Destroy what is due by the schedule: one proposes it, another signs it, the gate does it."""
 
 
 @dispose.command()
@@ -145,6 +152,8 @@ def certificate(service: LedgerService, id: int, by: str, kind: str, out: Path) 
     shown = service.show_disposal(id, by)
     if shown.disposal.state is not DisposalState.DONE:
         raise Failure(f"{shown.disposal.id} is {shown.disposal.state}: a certificate is for what is {CERTIFIED}", USAGE)
+    if shown.disposal.disposed is not None:
+        raise Failure(f"{shown.disposal.id}: its list is destroyed, D-{shown.disposal.disposed}", DATA_ERROR)
     document = certificate_of(shown.disposal, shown.items)
     digest = shown.disposal.certificate or ""
     text = json_text(document, indent=2) + "\n" if kind == "json" else certificate_page(document, digest)

@@ -126,12 +126,14 @@ _COLUMNS: dict[str, Callable[[MailingView], object]] = {
     "agencies": lambda one: len(one.counts.agencies),
     "changed": lambda one: shown_time(one.changed_at),
     "sender": lambda one: _ended(one) or one.sender,
-    "subject": lambda one: "" if one.forgotten else f"{one.subject!r}{_destroyed(one)}",
+    "subject": lambda one: "" if one.forgotten or one.disposed else f"{one.subject!r}{_destroyed(one)}",
 }
 
 
 def _ended(one: MailingView) -> str:
     """Return why the mailing's sender and subject are not shown; "" where they can be shown."""
+    if one.disposed:
+        return f"all but this line is destroyed, {one.disposed}"
     if not one.forgotten:
         return ""
     ended = "refused" if one.state is MailingState.DENIED else "passed"

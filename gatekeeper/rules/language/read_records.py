@@ -47,7 +47,14 @@ _KEYS = {
     "dispose": Key("dispose", word_of(APPROVED, AUTOMATIC), "Whether what is due waits for a second signature."),
     "content": Key("content", FLAG, "true: what mass mail says that passes is kept, each text once."),
 }
-_ALSO = {LEDGER: ("after", "dispose"), HELD: ("after", "dispose"), MASS: ("after", "dispose", "content")}
+_ALSO = {
+    LEDGER: ("after", "dispose"),
+    HELD: ("after", "dispose"),
+    MASS: ("after", "dispose", "content"),
+    ACCESS: ("dispose",),
+    CERTIFICATES: ("dispose",),
+}
+_DESTROYED = (LEDGER, HELD, MASS, ACCESS, CERTIFICATES)  # by lists; decisions go by their age
 _WHAT = {
     DECISIONS: "Recorded decisions; takes the place of keep under audit.",
     LEDGER: "Mailings, requests, permits, suspensions, cases, with their timelines.",
@@ -122,13 +129,15 @@ def _of_class(name: str, records: Records) -> Iterator[str]:
         yield f"class {name} is kept longer than ledger: content would be there of mailings that are not"
     if name == MASS and found.content and found.keep.is_forever:
         yield "class mass keeps what mass mail says for ever: expected keep beside content"
+    if name == LEDGER and found.keep.days < records.of(ACCESS).keep.days:
+        yield "class ledger is kept less long than access: the chain of acts still has what people said and decided"
     if name == CERTIFICATES and not found.keep.is_forever:
-        yield "class certificates is not kept for ever: what a certificate explains would be a gap without one"
+        yield "class certificates: those of ledger and access stay for ever, and others while what they explain is here"
 
 
 def _of_people(records: Records, values: dict[str, Any]) -> Iterator[str]:
     roles = [role for person in values.get("people", {}).values() for role in person.roles]
-    signed = [name for name in (LEDGER, HELD, MASS) if _waits(records.of(name))]
+    signed = [name for name in _DESTROYED if _waits(records.of(name))]
     if signed and "records" not in roles:
         yield f"class {signed[0]} waits for a records officer, and nobody under people has the role records"
     if signed and records.second not in roles:
@@ -140,4 +149,4 @@ def _waits(found: RecordClass) -> bool:
 
 
 def _destroys(records: Records) -> bool:
-    return any(not records.of(name).keep.is_forever for name in (LEDGER, HELD, MASS))
+    return any(not records.of(name).keep.is_forever for name in _DESTROYED)

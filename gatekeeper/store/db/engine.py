@@ -22,10 +22,15 @@ from gatekeeper.store.db.sqlite_lock import turn
 from gatekeeper.store.db.write_ahead_log import WriteAheadLog
 
 log = logging.getLogger("gatekeeper.store")
-NEWEST_SCHEMA = "0037"
+NEWEST_SCHEMA = "0038"
 _STATEMENTS = 512  # kept prepared by a driver: all of the message path, in each of their sizes
 _TRUNCATE_MILLISECONDS = 200  # for which writers may have to wait
-_CLEARED = ("body_chunks", "bodies", "batch_recipients", "batches", "jobs", "texts", "text_words")  # what mail said
+_CLEARED = (  # what mail said, what people said of it and did
+    "body_chunks", "bodies", "batch_recipients", "batches", "jobs", "texts", "text_words", "mailings", "requests",
+    "permits", "permit_scopes", "suspensions", "events", "matter_people", "mailing_people", "mailing_keys",
+    "shared_keys", "cases", "case_items", "searches", "exports", "preserves", "custodians", "disposals",
+    "disposal_items", "audit_blocks",
+)  # fmt: skip
 _MIGRATION_LOCK = 0x67617465  # an advisory lock of Postgres: one process migrates, the others wait
 
 

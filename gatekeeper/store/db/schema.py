@@ -96,6 +96,7 @@ mailings = Table(
     Column("look_again", Double),  # when a permit was given that may cover it, while it is held
     Column("refused", JSON),  # by which rules a part of it was refused, and at which counts (refusals.py)
     Column("destroyed", Integer),  # the 3 of D-3, by which its content was destroyed last
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
     sqlite_autoincrement=True,  # an id is never given twice: `jobs.once` names them
 )
 Index("mailings_by_state", mailings.c.state, mailings.c.started_at)
@@ -275,6 +276,7 @@ requests = Table(  # an agency asks for a mailing in advance
     Column("decided_by", Text),
     Column("submitted_at", Double, nullable=False),
     Column("changed_at", Double, nullable=False),
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
     sqlite_autoincrement=True,
 )
 Index("requests_by_state", requests.c.state, requests.c.number)
@@ -310,6 +312,7 @@ permits = Table(
     Column("review", String(8)),  # of an emergency: open, closed
     Column("given_by", Text, nullable=False),
     Column("given_at", Double, nullable=False),
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
 )
 Index("permits_by_mailing", permits.c.mailing_id)
 Index("permits_by_request", permits.c.request_id)
@@ -358,6 +361,7 @@ suspensions = Table(  # who may not send mass mail
     Column("until", Double, nullable=False),
     Column("given_by", Text, nullable=False),
     Column("given_at", Double, nullable=False),
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
 )
 Index("suspensions_by_name", suspensions.c.kind, suspensions.c.name)
 
@@ -375,6 +379,7 @@ cases = Table(  # for which records are searched, preserved and exported
     Column("opened_at", Double, nullable=False),
     Column("closed_by", Text),
     Column("closed_at", Double),
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
     sqlite_autoincrement=True,
 )
 Index("cases_by_state", cases.c.state, cases.c.number)
@@ -411,6 +416,7 @@ preserves = Table(  # legal holds: what is in the scope of one is not destroyed
     Column("agreed_at", Double),
     Column("released_by", Text),
     Column("released_at", Double),
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
     sqlite_autoincrement=True,
 )
 Index("preserves_by_case", preserves.c.case_id)
@@ -430,7 +436,7 @@ custodians = Table(  # whose mail a hold is about: sent by them, or received
     sqlite_with_rowid=False,
 )
 
-disposals = Table(  # lists of content that is to be destroyed by the schedule, or was (D-3)
+disposals = Table(  # lists of what is to be destroyed by the schedule, or was (D-3)
     "disposals",
     metadata,
     Column("id", _Id, primary_key=True),
@@ -454,18 +460,20 @@ disposals = Table(  # lists of content that is to be destroyed by the schedule, 
     Column("withdrawn_at", Double),
     Column("done_at", Double),
     Column("certificate", String(64)),  # SHA-256 of the certificate
+    Column("disposed", Integer),  # the 5 of D-5, by which all but this line of it was destroyed
     sqlite_autoincrement=True,
 )
 Index("disposals_by_state", disposals.c.state, disposals.c.number)
 
-disposal_items = Table(  # a message of a mailing, and what became of it
+disposal_items = Table(  # a message of a mailing, a matter of the ledger or a block of acts, and what became of it
     "disposal_items",
     metadata,
     Column("disposal_id", _Id, ForeignKey("disposals.id"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("mailing_id", _Id, nullable=False),
-    Column("number", Integer, nullable=False),  # of the mailing
-    Column("body", LargeBinary(32), nullable=False),  # SHA-256 of the message
+    Column("kind", String(12), nullable=False, server_default="content"),  # content, mailing, request, ..., acts
+    Column("mailing_id", _Id, nullable=False),  # of another kind, the key of that; of acts, the last of the block
+    Column("number", Integer, nullable=False),  # of the mailing or other matter; of acts, the first of the block
+    Column("body", LargeBinary(32), nullable=False),  # SHA-256 of the message or matter; of acts, the head after them
     Column("octets", Integer, nullable=False),
     Column("state", String(12), nullable=False),  # listed, destroyed, elsewhere, kept
     Column("why", Text),  # what keeps it

@@ -92,7 +92,7 @@ def test_what_is_no_length_of_time_is_refused(text):
     [
         ("records: {classes: {held: {keep: 7 yars}}}", "12:34", "'7 yars': expected a length of time, such as 400d"),
         ("records: {classes: {holds: {keep: 7d}}}", "12:21", "unknown key 'holds' (did you mean held?)"),
-        ("records: {classes: {access: {dispose: approved}}}", "12:30", "unknown key 'dispose'"),
+        ("records: {classes: {decisions: {dispose: approved}}}", "12:33", "unknown key 'dispose'"),
         ("records: {classes: {held: {content: true}}}", "12:28", "unknown key 'content'"),
         ("records: {classes: {held: {after: opened}}}", "12:35", "'opened': expected closed or arrived"),
         ("records: {numbers: gk}", "12:20", "'gk': expected up to 12 capital letters and digits, such as GK"),
@@ -116,7 +116,8 @@ def test_what_is_wrong_is_told_at_its_line(schedule, place, text):
         ("held: {keep: 9 years, cite: a}, ledger: {keep: 7 years, cite: b}", "class held is kept longer than ledger"),
         ("mass: {cite: a}, ledger: {keep: 7 years, cite: b}", "class mass is kept longer than ledger"),
         ("mass: {content: true}", "class mass keeps what mass mail says for ever"),
-        ("certificates: {keep: 7 years, cite: a}", "class certificates is not kept for ever"),
+        ("certificates: {keep: 7 years, cite: a}", "class certificates: those of ledger and access stay for ever"),
+        ("ledger: {keep: 7 years, cite: b}", "class ledger is kept less long than access"),
     ],
 )
 def test_what_a_schedule_leaves_open_is_warned_of(schedule, text):
