@@ -1,6 +1,7 @@
 # make run     a gate on this machine, no mail server needed       make test   everything that is quick
 # make check   style, types, who imports whom                      make soak   the long campaigns
 # make mutate  whether tests see what is changed                make dist   sdist, wheel and SBOM of the last commit
+# make test-others  tests on the database that `make test` did not choose for them
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -13,15 +14,20 @@ GATEKEEPER_DATABASE ?= sqlite:///gatekeeper.db
 # The tests start hundreds of processes: what Python compiles is kept, whatever this machine's habit is.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check soak mutate dist requirements look-alikes
+.PHONY: run test test-others check soak mutate dist requirements look-alikes
 
 run: $(READY)
 	@mkdir -p run
 	@GATEKEEPER_NEXT_HOP='$(GATEKEEPER_NEXT_HOP)' GATEKEEPER_DATABASE='$(GATEKEEPER_DATABASE)' exec $(BIN)/gatekeeper serve
 
 # Five at a time, a file each, long ones first (tests/conftest.py): many tests wait for a daemon rather than for a core.
+# Of a test for both databases one, chosen by its name; `make test-others` runs the other.
+FIVE = --numprocesses 5 --dist loadfile --no-loadscope-reorder
 test: $(READY)
-	$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder --clauses $(PYTEST_FLAGS)
+	$(BIN)/pytest $(FIVE) --databases one --clauses $(PYTEST_FLAGS)
+
+test-others: $(READY)
+	$(BIN)/pytest $(FIVE) --databases other $(PYTEST_FLAGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

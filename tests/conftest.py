@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import hypothesis
 import psycopg
@@ -34,6 +35,12 @@ hypothesis.settings.load_profile("gatekeeper")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--clauses", action="store_true", help="list which policy clause is tested by what, at the end")
+    parser.addoption(
+        "--databases",
+        choices=("both", "one", "other"),
+        default="both",
+        help="of tests that differ in the database alone run all, the one that the name chooses, or only the others",
+    )
 
 
 # Rooms and files whose tests take longest, the longest first: begun last, one of them is waited for by all others.
@@ -73,9 +80,29 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the files, long ones come first; run one after another they stay as they are."""
+    """Leave out what --databases leaves out. Where several processes share the files, long ones come first."""
+    wanted = config.getoption("--databases")
+    if wanted != "both":
+        chosen = _chosen(items)
+        left_out = [item for item in items if (item in chosen) is not (wanted == "one")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if (item in chosen) is (wanted == "one")]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _place(item.path.relative_to(Path(__file__).parent).as_posix()))
+
+
+def _chosen(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Return all tests, but of those that differ in the database alone one, by its name: the same each time."""
+    alike: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        kinds = [value for value in callspec.params.values() if value in _DATABASES] if callspec else []
+        name = "".join(item.nodeid.rsplit(kinds[0], 1)) if len(kinds) == 1 else item.nodeid
+        alike.setdefault(name, []).append(item)
+    return {each[crc32(name.encode()) % len(each)] for name, each in alike.items()}
+
+
+_DATABASES = ("sqlite", "postgres", "workers")  # the last: SQLite, and several processes
 
 
 def _place(path: str) -> int:
@@ -142,8 +169,7 @@ def laid_out_urls(postgres_server: str, laid_out: str) -> Iterator[Iterator[str]
 
     def urls() -> Iterator[str]:
         while True:
-            with new_database(postgres_server, laid_out) as url:
-                database = UsedAgain(url)
+            with new_database(postgres_server, laid_out) as url, closing(UsedAgain(url)) as database:
                 yield url
                 while database.empty():
                     yield url

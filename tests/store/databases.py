@@ -58,8 +58,8 @@ class UsedAgain:
     """A Postgres database that one test after another gets as if it were new: to make one takes five times as long."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        with psycopg.connect(url) as connection:
+        self._connection = connection = psycopg.connect(url)  # one for all tests: each new one reads the catalogue anew
+        with connection.transaction():
             self._columns = connection.execute(_COLUMNS).fetchall()
             self._sequences = connection.execute(_USED).fetchall()
             self._tables = [name for (name,) in connection.execute(_TABLES).fetchall()]
@@ -67,19 +67,29 @@ class UsedAgain:
 
     def empty(self) -> bool:
         """Give it back the rows that it had at first; return False where more than its rows has changed."""
-        with psycopg.connect(self.url) as connection:
-            connection.execute(_END_OTHERS)
-            if connection.execute(_COLUMNS).fetchall() != self._columns:
-                return False
-            connection.execute("SET LOCAL session_replication_role = replica")  # no foreign key is looked after
-            # not DELETE: in new files rows lie in the order in which they come, as in a new database
-            filled = sql.SQL(", ").join(map(sql.Identifier, self._filled(connection)))
-            connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(filled))
-            for name, rows in self._rows.items():
-                with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))) as copy:
-                    copy.write(rows)
-            self._set_back(connection)
+        try:
+            with self._connection.transaction():
+                return self._refill(self._connection)
+        except psycopg.OperationalError:  # a test has ended every connection
+            return False
+
+    def _refill(self, connection: psycopg.Connection) -> bool:
+        connection.execute(_END_OTHERS)
+        if connection.execute(_COLUMNS).fetchall() != self._columns:
+            return False
+        connection.execute("SET LOCAL session_replication_role = replica")  # no foreign key is looked after
+        # not DELETE: in new files rows lie in the order in which they come, as in a new database
+        filled = sql.SQL(", ").join(map(sql.Identifier, self._filled(connection)))
+        connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(filled))
+        for name, rows in self._rows.items():
+            with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))) as copy:
+                copy.write(rows)
+        self._set_back(connection)
         return True
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
     def _filled(self, connection: psycopg.Connection) -> list[str]:
         """The tables with rows."""
