@@ -92,14 +92,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _chosen(items: list[pytest.Item]) -> set[pytest.Item]:
-    """Return all tests, but of those that differ in the database alone one, by its name: the same each time."""
+    """Return all tests, but of those that differ in the database alone one, by its name: the same each time.
+
+    That is Postgres for a third of them: there a test takes twice as long.
+    """
     alike: dict[str, list[pytest.Item]] = {}
     for item in items:
         callspec = getattr(item, "callspec", None)
         kinds = [value for value in callspec.params.values() if value in _DATABASES] if callspec else []
         name = "".join(item.nodeid.rsplit(kinds[0], 1)) if len(kinds) == 1 else item.nodeid
         alike.setdefault(name, []).append(item)
-    return {each[crc32(name.encode()) % len(each)] for name, each in alike.items()}
+    return {each[min(1, len(each) - 1) if crc32(name.encode()) % 3 == 0 else 0] for name, each in alike.items()}
 
 
 _DATABASES = ("sqlite", "postgres", "workers")  # the last: SQLite, and several processes

@@ -1,7 +1,7 @@
 """Campaigns against the limit, on a running gate: who writes a little otherwise each time gets no further (M1, T9).
 
-`make test` runs all of them at a limit of 20, by the proxy on SQLite and by the milter on Postgres with two workers;
-`make soak` by each way in on each database with each number of workers, and at 2,000.
+`make test` runs each at a limit of 20, two thirds by the proxy on SQLite, the others by the milter on Postgres with two
+workers; `make soak` each by each way in on each database with each number of workers, and at 2,000.
 """
 
 from __future__ import annotations
@@ -193,13 +193,15 @@ def _is_right(campaign: Campaign, users: int, limit: int, number: int) -> bool:
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 async def test_a_campaign_reaches_no_more_than_the_limit(way: Way, database: str | None) -> None:
+    places = (0,) if way.listener == "milter" else (1, 2)  # it takes three times as long by the milter
+    chosen = [each for place, each in enumerate(CAMPAIGNS.values()) if place % 3 in places]
     async with open_stand(way, database, 20) as stand:
-        reached = await reached_by_all(stand, list(CAMPAIGNS.values()), 20, 23)
+        reached = await reached_by_all(stand, chosen, 20, 23)
         seen = await asyncio.to_thread(
             stand.gate.metric, "gatekeeper_rule_hits_total", rule="all-day", action="observe"
         )
     assert not wrong(reached, 20, 23)
-    assert seen >= 3 * sum(each.why.endswith("`sender_users`") for each in CAMPAIGNS.values()) > 0
+    assert seen >= 3 * sum(each.why.endswith("`sender_users`") for each in chosen) > 0
 
 
 @pytest.mark.soak
