@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
@@ -56,6 +56,13 @@ class Claim(Enum):
     LOST = auto()  # somebody else has the job
 
 
+MembersOf = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+
+
+async def _no_lists(addresses: Sequence[str]) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(slots=True)
 class Queue:
     """Carries out jobs until it is stopped. Any number of queues, in any number of processes, share a database."""
@@ -67,7 +74,7 @@ class Queue:
     clock: Callable[[], float] = time.time
     is_woken: Callable[[], bool] = lambda: False  # whether `poke` is called for what other processes queue
     marks: bool = False  # what is sent carries a token: the next hop may bring it back to one of our listeners
-    members_of: Callable[[Sequence[str]], Mapping[str, str]] = lambda addresses: {}  # lists among addresses, as now
+    members_of: MembersOf = _no_lists  # the lists among addresses, as they are now
     own_fields: tuple[bytes, ...] = ()  # that never go on with mail that came in
     memory: Allowance = field(default_factory=lambda: Allowance(_MEMORY))  # for large messages that are being sent
     on_failed: Callable[[str], None] = lambda kind: None  # called with the kind of each job that is given up
@@ -208,7 +215,7 @@ class Queue:
         if not await self.store.run(partial(self._extend, job=job)):
             return  # we were away for so long that somebody else has it
         recipient = Recipient(job.recipient, ("NOTIFY=NEVER",))
-        token = self._token(await _digest_of([content]), [recipient], job) if self.marks else b""
+        token = await self._token(await _digest_of([content]), [recipient], job) if self.marks else b""
         (result,) = await self.next_hop.deliver("", (), [recipient], token + content)
         step("sent")
         self._note([result])
@@ -271,8 +278,8 @@ class Queue:
         if claimed is not Claim.OURS:
             return None if claimed is Claim.LOST else []
         recipients = [recipient for _, recipient in group]
+        content = [await self._token(release.content_digest, recipients, job), release.trace, *chunks]
         # Point of no return: from here on this group may have it, whatever becomes of us.
-        content = [self._token(release.content_digest, recipients, job), release.trace, *chunks]
         results = await self.next_hop.deliver(release.sender, release.parameters, recipients, content)
         step("sent")
         self._note(results)
@@ -296,12 +303,12 @@ class Queue:
             return Claim.STOPPED
         return Claim.OURS if self._extend(connection, job) else Claim.LOST
 
-    def _token(self, content_digest: str, recipients: Sequence[Recipient], job: Job) -> bytes:
+    async def _token(self, content_digest: str, recipients: Sequence[Recipient], job: Job) -> bytes:
         """Return the field by which the mail is known if it comes back; b"" where it may not, or is to too many."""
         if not self.marks:
             return b""
         addresses = tuple(each.address for each in recipients)
-        mail = SentMail(content_digest, addresses, self.members_of(addresses))
+        mail = SentMail(content_digest, addresses, await self.members_of(addresses))
         turn = Turn.first(job.mailing)
         token = issue_token(self.store.secret, mail, turn, self.clock(), secrets.token_bytes(8))
         return token_field(token) if token else b""

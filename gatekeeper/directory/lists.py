@@ -1,13 +1,21 @@
-"""Expand lists that hold lists, find circles among lists, and know who consented to mass mail."""
+"""Expand lists that hold lists, find circles among lists, and know who consented to mass mail.
+
+A list may have everybody of a large organisation. One call into C runs to its end without handing the interpreter over
+to another thread, so sets are joined one by one, and sorted in pieces.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from hashlib import blake2b
+from heapq import merge
 from itertools import islice
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.model import WatchedList
 
 _MOST_CYCLES = 20  # circles that are reported; there may be more than anybody reads
+_PIECE = 10_000  # addresses that are sorted in one call
 
 
 class Lists:
@@ -31,17 +39,26 @@ class Lists:
     @property
     def people(self) -> frozenset[str]:
         """Return everybody who is in any list."""
-        return frozenset().union(*self._people.values())
+        return joined(self._people.values())
 
-    def expand(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the list with all lists nested in it, and the people of all of these. Circles do no harm."""
+    def size(self, name: str) -> int:
+        """Return the number of people in the list and in lists nested in it, those in several of them each time."""
+        return sum(len(self._people[each]) for each in self.nested(name))
+
+    def nested(self, name: str) -> frozenset[str]:
+        """Return the list with all lists nested in it. Circles do no harm."""
         lists = {name}
         waiting = [name]
         while waiting:
             fresh = self._nested[waiting.pop()] - lists
             lists |= fresh
             waiting.extend(fresh)
-        return frozenset(lists), frozenset().union(*(self._people[each] for each in lists))
+        return frozenset(lists)
+
+    def expand(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the list with all lists nested in it, and the people of all of these."""
+        lists = self.nested(name)
+        return lists, joined(self._people[each] for each in lists)
 
     @staticmethod
     def _empty(members: Mapping[str, frozenset[str]]) -> Iterator[str]:
@@ -74,6 +91,34 @@ def _circles(nested: Mapping[str, Collection[str]]) -> Iterator[tuple[str, ...]]
 def _from(name: str, path: Collection[str]) -> tuple[str, ...]:
     names = list(path)
     return tuple(names[names.index(name) :])
+
+
+def joined(sets: Iterable[Set[str]]) -> frozenset[str]:
+    """Return the union of sets."""
+    union = set[str]()
+    for each in sets:
+        union |= each
+    return frozenset(union)
+
+
+def as_watched(members: frozenset[str]) -> WatchedList:
+    """Return a list's members with their version: a digest of them, sorted, by lines."""
+    given = iter(members)
+    pieces = [sorted(islice(given, _PIECE)) for _ in range(0, len(members), _PIECE)]
+    digest, ordered, end = blake2b(digest_size=8), merge(*pieces), ""
+    while piece := list(islice(ordered, _PIECE)):
+        digest.update((end + "\n".join(piece)).encode("utf-8", "surrogatepass"))
+        end = "\n"
+    return WatchedList(members, digest.hexdigest())
+
+
+def as_one(lists: list[WatchedList]) -> WatchedList:
+    """Return several lists as though they were one."""
+    if len(lists) == 1:
+        return lists[0]
+    versions = "\n".join(sorted(watched.version for watched in lists))
+    members = joined(watched.members for watched in lists)
+    return WatchedList(members, blake2b(versions.encode(), digest_size=8).hexdigest())
 
 
 @immutable

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from hashlib import blake2b
 from pathlib import Path
 
 from gatekeeper.address import Addresses, normalise, normalise_domain, routing_targets, split
 from gatekeeper.directory.domains import Domains, Groups, Place
 from gatekeeper.directory.entries import Entry, read_entries
-from gatekeeper.directory.lists import Consent, Lists
+from gatekeeper.directory.lists import Consent, Lists, as_one, as_watched, joined
 from gatekeeper.directory.routed_local_parts import may_route, routed_address
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import WatchedList
 
 _NOBODY = frozenset[str]()
 _BESIDE = ("owner", "bounces", "bounce", "request", "admin", "confirm", "join", "leave", "subscribe", "unsubscribe")
+_QUICK = 5_000  # people in lists whom to find takes some milliseconds
 _MOST_TOGETHER = 100  # combinations of lists whose people are kept
 _MOST_KNOWN, _LONGEST_KNOWN = 4_096, 100  # addresses whose reach is cached; characters of one, for senders choose them
 
@@ -112,9 +112,7 @@ class Directory:
         name = self.user(address)
         if name in self._lists.names and name not in self._watched:
             reach = self._expand(name)
-            members = frozenset(reach.users) | reach.externals
-            digest = blake2b("\n".join(sorted(members)).encode("utf-8", "surrogatepass"), digest_size=8)
-            self._watched[name] = WatchedList(members, digest.hexdigest())
+            self._watched[name] = as_watched(frozenset(reach.users) | reach.externals)
         return self._watched.get(name)
 
     @property
@@ -127,12 +125,30 @@ class Directory:
         name = self.user(address)
         return name if name in self._lists.names else ""
 
+    def lists_of(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return the names of the lists that addresses lead to, those nested in them left out."""
+        given = addresses if isinstance(addresses, Addresses) else Addresses(addresses)
+        if not self.has_lists or not given:
+            return _NOBODY
+        if may_route(given):
+            given, _ = self._routed(given)
+        return frozenset(self._lists.names & self._users(given).keys())
+
+    def is_quick(self, addresses: Iterable[str]) -> bool:
+        """Return True where whom addresses lead to is found in some milliseconds, or is known.
+
+        Otherwise an event loop asks `reach`, `watched`, `together` and `members_of` in a thread.
+        """
+        lists = self.lists_of(addresses)
+        known = len(lists) <= 1 and lists <= self._watched.keys()
+        return known or sum(map(self._lists.size, lists)) <= _QUICK
+
     def members_of(self, addresses: Iterable[str]) -> Mapping[str, str]:
         """Return those of the addresses that lead to lists, each with a digest of the members."""
         addresses = tuple(addresses)
-        if not self.has_lists or not self.reach(addresses).lists:
+        if not self.lists_of(addresses):
             return {}
-        lists = {address: sorted(self.reach((address,)).lists) for address in addresses}
+        lists = {address: sorted(self.with_nested(self.lists_of((address,)))) for address in addresses}
         return {
             address: " ".join(watched.version for name in names if (watched := self.watched(name)))
             for address, names in lists.items()
@@ -146,12 +162,12 @@ class Directory:
         if lists not in self._together:
             if len(self._together) >= _MOST_TOGETHER:
                 self._together.clear()
-            self._together[lists] = _as_one([watched for name in lists if (watched := self.watched(name))])
+            self._together[lists] = as_one([watched for name in lists if (watched := self.watched(name))])
         return self._together[lists]
 
     def with_nested(self, lists: Iterable[str]) -> frozenset[str]:
         """Return lists with all that are nested in them, without asking who is in these."""
-        return frozenset().union(*(self._expand(name).lists for name in lists))
+        return joined(map(self._lists.nested, lists))
 
     def unlisted(self, people: Iterable[str]) -> frozenset[str]:
         """Return those of the people (named as by `reach`) who are in no list."""
@@ -235,7 +251,7 @@ class Directory:
             return next(known, routed_to), True
         return routed_to, routed_to != name or (domains.routes(domain) and bool(routing_targets(local)))
 
-    def _users(self, addresses: Addresses) -> Iterable[str]:
+    def _users(self, addresses: Addresses) -> dict[str, None]:
         """Return `user` of each address, without repeats."""
         if not self._names:  # no entries or lists: the spelling is all that is known
             look_up = self._look_up
@@ -331,14 +347,6 @@ class Directory:
         return members
 
 
-def _as_one(lists: list[WatchedList]) -> WatchedList:
-    if len(lists) == 1:
-        return lists[0]
-    versions = "\n".join(sorted(watched.version for watched in lists))
-    members = frozenset().union(*(watched.members for watched in lists))
-    return WatchedList(members, blake2b(versions.encode(), digest_size=8).hexdigest())
-
-
 def _union(reaches: Iterable[Reach]) -> Reach:
     every = tuple(reaches)
     if len(every) == 1:
@@ -348,7 +356,7 @@ def _union(reaches: Iterable[Reach]) -> Reach:
         users.update(reach.users)
     return Reach(
         users,
-        frozenset().union(*(reach.externals for reach in every)),
-        frozenset().union(*(reach.lists for reach in every)),
-        frozenset().union(*(reach.unresolved for reach in every)),
+        joined(reach.externals for reach in every),
+        joined(reach.lists for reach in every),
+        joined(reach.unresolved for reach in every),
     )

@@ -24,7 +24,7 @@ _NONCE = 8  # octets
 _SECONDS = 9.0  # for the database, as for a decision
 
 
-def turn_of(store: Store, transaction: Transaction, facts: Facts, policy: Policy, now: datetime) -> Turn | None:
+async def turn_of(store: Store, transaction: Transaction, facts: Facts, policy: Policy, now: datetime) -> Turn | None:
     """Return how often mail has come back, this time included; None for mail that is not known by a good token.
 
     Raises StoreError where the database, which has the key, was not opened yet.
@@ -32,7 +32,8 @@ def turn_of(store: Store, transaction: Transaction, facts: Facts, policy: Policy
     token = token_of(transaction.content)
     if token is None:
         return None
-    mail = SentMail(facts.content_digest, transaction.addresses, policy.directory.members_of(transaction.addresses))
+    members = await policy.members_of(transaction.addresses)
+    mail = SentMail(facts.content_digest, transaction.addresses, members)
     turn = read_token(store.secret, token, mail, now.timestamp())
     return None if turn is None else replace(turn, times=turn.times + 1)
 
@@ -65,7 +66,8 @@ async def new_token(store: Store, arrival: Arrival, turn: Turn, policy: Policy, 
     transaction = arrival.transaction
     digest = await _hidden_digest(transaction.content) if blind else arrival.facts.content_digest
     addresses = transaction.addresses[: len(transaction.addresses) - transaction.beyond]
-    mail = SentMail(digest, addresses, policy.directory.members_of(addresses) if arrival.audience.lists else {})
+    members = await policy.members_of(addresses) if arrival.audience.lists else {}
+    mail = SentMail(digest, addresses, members)
     try:
         token = issue_token(store.secret, mail, turn, arrival.now.timestamp(), secrets.token_bytes(_NONCE))
     except StoreError:

@@ -17,14 +17,15 @@ from functools import partial
 
 from gatekeeper import notices, rules
 from gatekeeper.address import Addresses
-from gatekeeper.lib.aio import Tasks, Timeouts, run_long
+from gatekeeper.lib.aio import Tasks, Timeouts
 from gatekeeper.lib.failpoints import step
 from gatekeeper.lib.moments import moment_of
 from gatekeeper.lib.transaction_ids import transaction_ids
-from gatekeeper.message import mailing_keys, read_facts
+from gatekeeper.message import mailing_keys
 from gatekeeper.message.own_token import Turn
 from gatekeeper.model import (
     Action,
+    Audience,
     Counts,
     Evidence,
     Facts,
@@ -43,8 +44,9 @@ from gatekeeper.pipeline.came_back import LOOP, new_token, pass_once, turn_of
 from gatekeeper.pipeline.cancelling import with_cancelled
 from gatekeeper.pipeline.in_parts import relay_in_parts
 from gatekeeper.pipeline.outage import Outage
+from gatekeeper.pipeline.reading import find_audience, find_facts
 from gatekeeper.policy.active import ActivePolicy, Policy
-from gatekeeper.policy.evidence import Judgment, audience_of, likeness_for, shared_text_of, source_of, warning_field
+from gatekeeper.policy.evidence import Judgment, likeness_for, shared_text_of, source_of, warning_field
 from gatekeeper.policy.mode import OBSERVE, Mode
 from gatekeeper.policy.peers import vouched
 from gatekeeper.rules import MailingRules
@@ -56,8 +58,6 @@ from gatekeeper.smtp.replies import Reply
 from gatekeeper.store import Arrival, Gathering, Store, StoreError, StoreFull, permit_uses
 
 _ids = transaction_ids()
-_LARGE = 65_536  # octets above which a message is read in a thread, off the event loop
-_LONG_HEADER = 8_192  # octets above which a header is read in a thread too: few are so long, and such can take long
 _DECISION_SECONDS = 9.0  # a verdict is due within ten, its reply included
 _ROUNDS = 3  # attempts to decide a batch whose mailing people decide at the same time
 
@@ -162,23 +162,23 @@ class Pipeline:
     # -- facts ---------------------------------------------------------------------------------------------------
 
     async def _read(self, run: TransactionRun) -> Arrival:
-        content = run.transaction.content
-        if len(content) < _LARGE and not _has_long_header(content):
-            return self._arrival(run, read_facts(content))
-        return self._arrival(run, await run_long(read_facts, content))
-
-    def _arrival(self, run: TransactionRun, facts: Facts) -> Arrival:
-        policy = run.policy
+        policy, facts = run.policy, await find_facts(run.transaction.content)
         run.transaction = transaction = vouched(run.transaction, facts, policy)
-        run.came_back = turn_of(self.store, transaction, facts, policy, run.now)
-        source, recipients = source_of(transaction, facts, policy), Addresses(transaction.addresses)
+        run.came_back = await turn_of(self.store, transaction, facts, policy, run.now)
+        recipients = Addresses(transaction.addresses)
+        audience = await find_audience(recipients, facts, policy, transaction.recipients)
+        return self._arrival(run, facts, recipients, audience)
+
+    def _arrival(self, run: TransactionRun, facts: Facts, recipients: Addresses, audience: Audience) -> Arrival:
+        policy, transaction = run.policy, run.transaction
+        source = source_of(transaction, facts, policy)
         inside = bool(source.owner) and policy.is_inside(source.owner)
         run.observes = self.mode.observes or not policy.ruleset.acts_on(*source.agencies)
         mailing = policy.ruleset.mailing
         return Arrival(
             transaction=transaction,
             facts=facts,
-            audience=audience_of(recipients, facts, policy, transaction.recipients),
+            audience=audience,
             source=source,
             keys=mailing_keys.keys(transaction, facts, source),
             identity=partial(mailing_keys.batch_identity, transaction.sender, recipients, facts),
@@ -394,7 +394,3 @@ def _observed(verdict: Verdict) -> Verdict:
     """Return what is done by the verdict where the gate only observes: the message passes as it came."""
     passes = verdict.without_repairs()
     return passes if verdict.action.passes else replace(passes, action=Action.RELAY)
-
-
-def _has_long_header(content: bytes) -> bool:
-    return len(content) > _LONG_HEADER and content.find(b"\r\n\r\n", 0, _LONG_HEADER) < 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from codecs import BOM_UTF8
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,7 @@ from gatekeeper.directory.loaders.server_cache import FIRST_WAIT, PROCESS_COPIES
 from gatekeeper.directory.loaders.sources import SourceHistory
 from gatekeeper.directory.loaders.text_files import DirectoryError
 from gatekeeper.directory.snapshot import Directory
+from gatekeeper.lib.aio import run_long
 from gatekeeper.lib.immutable import immutable
 from gatekeeper.model import Source
 from gatekeeper.notices import BUILT_IN, NoticeTemplates, TemplatesError, read_templates
@@ -50,6 +51,11 @@ class Policy:
     def is_inside(self, address: str) -> bool:
         """Return True for an address of the organisation, or of one of its `people`."""
         return self.directory.is_inside(address) or address in self.ruleset.people
+
+    async def members_of(self, addresses: Iterable[str]) -> Mapping[str, str]:
+        """Return the lists among addresses, each with a digest of its members: in a thread where lists are large."""
+        addresses, find = tuple(addresses), self.directory.members_of
+        return find(addresses) if self.directory.is_quick(addresses) else await run_long(find, addresses)
 
 
 def read_policy(path: Path, sources: SourceHistory | None = None, peers: Path | None = None) -> Policy:
@@ -112,6 +118,14 @@ def texts_of(ruleset: Ruleset) -> NoticeTemplates:
     return read_templates(ruleset.folder / templates if templates else None)
 
 
+def _prepare(policy: Policy) -> None:
+    """Find whom every message is compared with, in the thread that has read the policy rather than at the first one."""
+    for address in policy.ruleset.watched:
+        policy.directory.watched(address)
+    if "unlisted" in policy.ruleset.reads:
+        policy.directory.unlisted(())
+
+
 class ActivePolicy:
     """The policy of a running process, and how it is replaced."""
 
@@ -129,6 +143,7 @@ class ActivePolicy:
         self.sources = SourceHistory()
         PROCESS_COPIES.patience = FIRST_WAIT
         self.current = read_policy(path, self.sources, peers)
+        _prepare(self.current)
         self._log_problems(())
         on_change(self.current)
 
@@ -149,6 +164,7 @@ class ActivePolicy:
     def _put(self, policy: Policy) -> bool:
         if self._same(policy):
             return False
+        _prepare(policy)
         known, self.current = self.current.directory.problems, policy
         self._log_problems(known)
         self.on_change(policy)

@@ -5,7 +5,7 @@ Pure. The pipeline, background work and `gatekeeper explain` all start here, so 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -121,6 +121,12 @@ def audience_of(
     written = _written(facts, envelope) if policy.directory.has_lists else Written()
     audience = count_audience(recipients, visible, policy.directory, written)
     return _with_memberships(audience, policy) if policy.ruleset.needs_audience_details else audience
+
+
+def written_addresses(facts: Facts, envelope: Iterable[Recipient]) -> Iterator[str]:
+    """Yield the addresses that a message shows, and those that ORCPT gives."""
+    yield from (mailbox.address for mailbox in (*facts.to, *facts.cc))
+    yield from (original for _, original in _written(facts, envelope).originals)
 
 
 def _written(facts: Facts, envelope: Iterable[Recipient]) -> Written:

@@ -41,7 +41,7 @@ class Office:
             clock=now,
             is_woken=lambda: self.bell.works,
             marks=marks,
-            members_of=lambda addresses: base.active_policy.current.directory.members_of(addresses),
+            members_of=lambda addresses: base.active_policy.current.members_of(addresses),
             own_fields=own_fields(mark.field if mark else ""),
             memory=Allowance(octets, partial(base.counts.content, "memory")),
             on_failed=base.counts.queue_failed,

@@ -243,7 +243,7 @@ async def test_a_long_header_is_read_beside_the_loop(make, monkeypatch, octets, 
         read_in.append(threading.current_thread())
         return read_facts(content)
 
-    monkeypatch.setattr("gatekeeper.pipeline.pipeline.read_facts", read)
+    monkeypatch.setattr("gatekeeper.pipeline.reading.read_facts", read)
     pipeline = make()
     lines = b"X-Long: " + b"a\r\n " * (octets // 4)
     await pipeline.receive(message(people(2), rest=lines + b"a\r\n\r\nHello\r\n"), NextHop())
