@@ -9,17 +9,18 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gatekeeper import notices
 from gatekeeper.message import read_facts
-from gatekeeper.model import Client, Recipient, Transaction
+from gatekeeper.model import Client, Place, Recipient, Refusal, Transaction
 from gatekeeper.outbox.letterhead import once_name
-from gatekeeper.pipeline.pipeline import Pipeline
+from gatekeeper.pipeline.outage import Outage
+from gatekeeper.pipeline.pipeline import Pipeline, _has_long_header
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
-from gatekeeper.store import Database, Store, jobs, views
+from gatekeeper.store import Database, Store, StoreError, jobs, views
 from gatekeeper.store.db.schema import batches, mailings
 from gatekeeper.store.db.schema import jobs as job_rows
 from tests.peers.gate import RULES
@@ -310,3 +311,79 @@ async def test_what_was_sent_is_known_again_for_as_long_as_an_mta_tries(make, st
     hop = NextHop()
     assert ("M-1" in (await pipeline.receive(taken, hop)).text) is again and hop.added == []
     assert len(store.call(partial(views.list_mailings))) == (1 if again else 2)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What the pipeline logs: each line's subject and fields."""
+    lines = []
+    monkeypatch.setattr(
+        "gatekeeper.pipeline.pipeline.event", lambda subject, fields, *_: lines.append((subject, dict(fields)))
+    )
+    return lines
+
+
+async def test_a_line_about_a_transaction_names_it_as_its_own_line_does(make, told):
+    """So that a passage id finds everything that was logged of it."""
+    runs, pipeline = [], make()
+    pipeline.report = runs.append
+    refused = replace(message(people(3)), refused=(Refusal(Recipient("x@example.org"), "550 nobody"),))
+    await pipeline.receive(refused, NextHop())
+    await pipeline.receive(replace(message(people(9), subject="parts"), beyond=4), NextHop())
+    assert told == [
+        ("recipients refused by the next hop", {"id": runs[0].id, "nrcpt": 1}),
+        ("sent on in parts", {"id": runs[1].id, "nrcpt": 4}),
+    ]
+
+    def fail(run):
+        runs.append(run)
+        raise RuntimeError("no disk for the log")
+
+    pipeline.report = fail
+    assert await pipeline.receive(message(people(1), subject="reported"), NextHop()) is TAKEN
+    assert told[2] == ("not reported", {"id": runs[2].id})
+
+
+async def test_the_notice_of_what_is_held_is_of_its_kind(make, store, told, monkeypatch):
+    await make().receive(message(people(2400), subject="enrolment"), NextHop())
+    assert queued(store) == ["notice"]
+    (named,) = store.call(lambda c: c.execute(select(job_rows.c.once)).scalars().all())
+    assert named.startswith("held:"), "by which another node knows it"
+
+    def fail(*_, **__):
+        raise StoreError("away")
+
+    monkeypatch.setattr("gatekeeper.outbox.to_senders.queue_held_notice", fail)
+    runs, pipeline = [], make()
+    pipeline.report = runs.append
+    await pipeline.receive(message(people(2400, start=3000), subject="picnic"), NextHop())
+    assert told == [("a notice was not queued", {"id": runs[0].id, "notice": "held"})]
+
+
+async def test_without_a_decision_the_line_says_why(make, store, monkeypatch):
+    runs, pipeline = [], make()
+    pipeline.report = runs.append
+
+    async def decide(*given):
+        raise next(errors)
+
+    monkeypatch.setattr(store, "decide", decide)
+    errors = iter([StoreError("the disk is away"), TimeoutError()])
+    for said in ("the disk is away", "no decision in time"):
+        answer = await pipeline.receive(message(people(1)), NextHop())
+        assert answer.code == 451 and runs.pop().failure == said
+
+
+def test_an_outage_allowance_begins_anew_with_each_hour():
+    outage, one, other = Outage(5), Place("a@doa.example.gov"), Place("b@doa.example.gov")
+    assert outage.admits([one], 5, 7_200.0) and not outage.admits([one], 1, 10_799.0)
+    assert outage.admits([other], 5, 10_799.0) and not outage.admits([one, other], 1, 10_799.0)
+    assert outage.admits([one], 5, 10_800.0) and not outage.admits([one], 1, 10_801.0)
+
+
+@pytest.mark.parametrize(("before", "long"), [(8_187, False), (8_188, False), (8_189, True), (20_000, True)])
+def test_where_a_header_begins_to_be_long(before, long):
+    """It is 8192 octets, its empty line with them; of no message without a header."""
+    content = b"X: " + b"a" * (before - 3) + b"\r\n\r\n" + b"b" * 9_000
+    assert _has_long_header(content) is long
+    assert not _has_long_header(b"\r\n\r\n" + b"b" * 9_000)
