@@ -86,6 +86,11 @@ class Peers:
 # -- networks that serve many tenants ----------------------------------------------------------------------------
 
 
+def networks_of(service: str) -> tuple[Network, ...]:
+    """Return the networks of a service by its name, such as Exchange Online."""
+    return _NETWORKS[service]
+
+
 def service_at(address: str) -> str:
     """Return the service that sends the mail of many tenants from this IP address; "" for none that is known."""
     return next((name for name, networks in _NETWORKS.items() if contains(networks, address)), "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gatekeeper.cli.common import CANNOT_CREATE, Failure
-from gatekeeper.cli.initial.setups import SET_UPS, SetUp, rules_for
+from gatekeeper.cli.initial.setups import SET_UPS, SetUp, peers_for, rules_for
 from gatekeeper.rules.language.json_schema import schema
 from gatekeeper.settings import SETTINGS, Setting
 
@@ -53,8 +53,8 @@ def _rules(set_up: SetUp | None) -> str:
 
 
 def _beside(set_up: SetUp) -> dict[str, str]:
-    peers = {PEERS: _initial(f"{set_up.name}.peers.yaml")} if set_up.has_peers else {}
-    return {**peers, CHECKLIST: _initial(f"{set_up.name}.checklist.md")}
+    text = peers_for(_initial(f"{set_up.name}.peers.yaml"), set_up) if set_up.service else ""
+    return {**({PEERS: text} if text else {}), CHECKLIST: _initial(f"{set_up.name}.checklist.md")}
 
 
 def environment_file(set_up: SetUp | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gatekeeper.lib.immutable import immutable
+from gatekeeper.rules.peers import networks_of
 
 _GATHER = "  gather: {at: [50, 100, 500, 1000], quiet: 20s, limit: 5m}       # or {from: 50}, or off\n"
 _GATHER_FROM = "  gather: {from: 50, quiet: 30s, limit: 10m}          # they cut a mailing at sizes of their own\n"
@@ -64,7 +65,11 @@ class SetUp:
     page: str  # of docs/, which tells all of it
     settings: Mapping[str, str]  # by name
     rules: tuple[tuple[str, str], ...] = ()  # what stands in the initial rules, and what is written in its place
-    has_peers: bool = False
+    service: str = ""  # whose networks its peers have; "" where it has no peers
+
+
+def _clients(service: str) -> str:
+    return ",".join(["127.0.0.0/8", *map(str, networks_of(service))])
 
 
 SET_UPS = {
@@ -75,26 +80,24 @@ SET_UPS = {
             "exchange-online.md",
             {
                 **_OF_A_TENANT,
-                "clients": "127.0.0.0/8,40.92.0.0/15,40.107.0.0/16,52.100.0.0/14,104.47.0.0/17",
+                "clients": _clients("Exchange Online"),
                 "client_cert_ca": "/etc/ssl/certs/ca-certificates.crt",
                 "next_hop": "smtp+starttls://example-gov.mail.protection.outlook.com:25?recipients=100"
                 "&cert=/etc/gatekeeper/out.pem&key=/etc/gatekeeper/out.key",
             },
             ((_GATHER, _GATHER_FROM), (_DOMAINS, _TENANT), (_DIRECTORY, _ENTRA), (_HIDDEN, _TNEF + _HIDDEN)),
-            has_peers=True,
+            service="Exchange Online",
         ),
         SetUp(
             "google",
             "google-workspace.md",
             {
                 **_OF_A_TENANT,
-                "clients": "127.0.0.0/8,35.190.247.0/24,64.233.160.0/19,66.102.0.0/20,66.249.80.0/20,72.14.192.0/18,"
-                "74.125.0.0/16,108.177.8.0/21,172.217.0.0/19,173.194.0.0/16,209.85.128.0/17,216.58.192.0/19,"
-                "216.239.32.0/19",
+                "clients": _clients("Google Workspace"),
                 "next_hop": "smtp+starttls://smtp-relay.gmail.com:587?recipients=100",
             },
             ((_GATHER, _GATHER_FROM), (_DIRECTORY, _GOOGLE)),
-            has_peers=True,
+            service="Google Workspace",
         ),
         SetUp("postfix", "postfix.md", {"mode": "observe", "next_hop": "smtp://mail.example.gov:25"}),
     )
@@ -108,3 +111,8 @@ def rules_for(text: str, set_up: SetUp) -> str:
             raise ValueError(f"the initial rules no longer have once: {stands}")
         text = text.replace(stands, wanted)
     return text
+
+
+def peers_for(text: str, set_up: SetUp) -> str:
+    """Return the initial peers with all networks of the service."""
+    return text.replace("@networks@\n", "".join(f"      - {each}\n" for each in networks_of(set_up.service)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from gatekeeper.cli import main
 from gatekeeper.cli.commands.init import environment_file
 from gatekeeper.cli.initial.setups import SET_UPS
+from gatekeeper.rules.peers import networks_of
 from gatekeeper.settings import BY_NAME, SETTINGS, read_settings
 
 ROOT = Path(__file__).parents[3]
@@ -84,10 +86,10 @@ def test_for_a_mail_server_it_writes_what_its_page_has(folder, server):
     assert all(shlex.split(f"X={value}") == [f"X={value}"] for value in given.values())
     assert read_settings({}, given).judging.mode == "observe"
     assert "- [ ] " in (folder / "CHECKLIST.md").read_text()
-    assert (folder / "peers.yaml").exists() is SET_UPS[server].has_peers
+    assert (folder / "peers.yaml").exists() is bool(SET_UPS[server].service)
 
 
-@pytest.mark.parametrize("server", [name for name, each in SET_UPS.items() if each.has_peers])
+@pytest.mark.parametrize("server", [name for name, each in SET_UPS.items() if each.service])
 def test_its_peers_can_be_used_and_are_those_of_the_page(folder, server):
     assert run("init", "--for", server).exit_code == 0
     done = run("peers", "check", "peers.yaml")
@@ -98,7 +100,22 @@ def test_its_peers_can_be_used_and_are_those_of_the_page(folder, server):
         assert stated in page, line
 
 
-@pytest.mark.parametrize("server", [name for name, each in SET_UPS.items() if each.has_peers])
+@pytest.mark.parametrize(
+    ("server", "service"), [("exchange-online", "Exchange Online"), ("google", "Google Workspace")]
+)
+def test_the_networks_are_all_that_the_gate_knows_of_the_service(folder, server, service):
+    """In the settings, among the peers and on the page: from a network that is left out, mail would be refused."""
+    networks = [str(each) for each in networks_of(service)]
+    assert run("init", "--for", server).exit_code == 0
+    page = (ROOT / "docs" / SET_UPS[server].page).read_text()
+    stated = re.search(r"^    networks:\n(?:      - .*\n)+", page, flags=re.MULTILINE)
+    for text in ((folder / "peers.yaml").read_text(), "peers:\n  x:\n" + (stated[0] if stated else "")):
+        (peer,) = yaml.safe_load(text)["peers"].values()
+        assert peer["networks"] == networks
+    assert SET_UPS[server].settings["clients"].split(",") == ["127.0.0.0/8", *networks]
+
+
+@pytest.mark.parametrize("server", [name for name, each in SET_UPS.items() if each.service])
 def test_the_settings_are_those_of_the_page(server):
     page = (ROOT / "docs" / SET_UPS[server].page).read_text()
     for name, value in SET_UPS[server].settings.items():
