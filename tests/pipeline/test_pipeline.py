@@ -16,7 +16,8 @@ from gatekeeper.message import read_facts
 from gatekeeper.model import Client, Place, Recipient, Refusal, Transaction
 from gatekeeper.outbox.letterhead import once_name
 from gatekeeper.pipeline.outage import Outage
-from gatekeeper.pipeline.pipeline import Pipeline, _has_long_header
+from gatekeeper.pipeline.pipeline import Pipeline
+from gatekeeper.pipeline.reading import _has_long_header
 from gatekeeper.policy.active import ActivePolicy
 from gatekeeper.settings import Judging
 from gatekeeper.smtp.replies import reply
