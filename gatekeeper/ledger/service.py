@@ -13,7 +13,7 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from gatekeeper.ledger import health, mailing_cases, mailings, permits, requests, suspensions, unfinished
+from gatekeeper.ledger import health, mailing_cases, mailings, permits, reports, requests, suspensions, unfinished
 from gatekeeper.ledger.context import LedgerError, NotAllowed, NotFound
 from gatekeeper.ledger.drafts import Wanted
 from gatekeeper.ledger.health import Health
@@ -37,6 +37,7 @@ from gatekeeper.rules.specs import OTHER_DENIAL
 from gatekeeper.store import mailings as stored_mailings
 from gatekeeper.store import permits as stored_permits
 from gatekeeper.store import suspensions as stored_suspensions
+from gatekeeper.store.kept_reports import KeptReport
 from gatekeeper.store.permit_views import PermitView
 from gatekeeper.store.permits import PermitEffect
 from gatekeeper.store.suspensions import SuspensionView
@@ -233,6 +234,12 @@ class LedgerService(RecordsService):
     def drop_begun(self, by: str) -> None:
         """Forget the request that somebody has begun."""
         self._do(unfinished.drop, by=by)
+
+    # -- reports -------------------------------------------------------------------------------------------------
+
+    def kept_report(self, number: int, by: str) -> KeptReport:
+        """Return a report that was kept. Raises NotFound, NotAllowed, LedgerError where it is not what was kept."""
+        return reports.find_kept(self.store, self.ruleset, number, by)
 
     # -- permits -------------------------------------------------------------------------------------------------
 

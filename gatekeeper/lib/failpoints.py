@@ -32,6 +32,7 @@ STEPS = (
     "disposal-slice",  # a part of such a list is destroyed, and committed
     "disposal-cleared",  # all of it is destroyed, and the files of the database are cleared of it
     "disposal-done",  # its certificate is committed
+    "report-made",  # the report of a month is made, not kept
     "export-begun",  # an export is noted in the ledger; its folder is empty
     "export-file",  # a file of it is written, and not noted yet
     "export-noted",  # a file of it is noted

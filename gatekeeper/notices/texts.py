@@ -34,6 +34,7 @@ KINDS: Mapping[str, frozenset[str]] = {  # the template of each kind of mail, an
     "request": _ALWAYS | {"headline", "details", "outcome", "by", "comment", "next", "permit", "asked", "otherwise"},
     "emergency": _ALWAYS | {"headline", "what", "details", "comment", "sent", "next"},
     "custodian": _ALWAYS | {"headline", "what", "details", "comment", "next"},
+    "report": _ALWAYS | {"what", "details", "next"},
     "undelivered": _ALWAYS | {"what", "details", "next"},
     "list": frozenset({"title", "contact", "look", "headline", "waiting", "decided", "how"}),
     "signin": frozenset({"title", "contact", "who", "when", "place", "program", "how", "link"}),

@@ -28,8 +28,10 @@ class Letterhead:
         return Organisation(self.ruleset.title, self.ruleset.contact, self.hostname, self.texts)
 
     def link(self, id: str) -> str:
-        """Return the address of a mailing (M-17), request (R-4) or permit (P-9); "" without --public-url."""
-        folder = {"R-": "requests", "P-": "permits"}.get(id[:2], "mailings")
+        """Return the address of a mailing (M-17), request (R-4), permit (P-9) or report (RP-3); "" without
+        --public-url.
+        """
+        folder = {"R": "requests", "P": "permits", "RP": "reports"}.get(id.partition("-")[0], "mailings")
         return f"{self.public_url.rstrip('/')}/{folder}/{id}" if self.public_url else ""
 
     def named(self, id: str) -> str:

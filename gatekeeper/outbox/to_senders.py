@@ -60,7 +60,7 @@ def queue_notice(connection: Connection, letterhead: Letterhead, notice: SenderN
     """
     ids = filter(None, (notice.summary.number, str(notice.key)))
     names = [once_name(notice.once, id, notice.summary.sender) for id in ids]
-    if jobs.was_queued(connection, names):
+    if jobs.queued_of(connection, names):
         return False
     summary = _as_it_is(connection, letterhead, notice, now)
     job = jobs.NewJob(

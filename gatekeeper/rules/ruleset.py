@@ -36,6 +36,7 @@ from gatekeeper.rules.specs import (
     MailingRules,
     Notices,
     Person,
+    ReportRules,
     Requests,
     Sender,
     WorkingHours,
@@ -102,6 +103,7 @@ class Ruleset:
     preflight: str | None = None  # mail to this address is judged, answered, and goes nowhere (C3)
     audit: AuditRules = AuditRules()
     records: Records = Records()
+    reports: ReportRules = ReportRules()
     enforce: frozenset[str] | None = None  # agencies to whose senders the rules apply; None: all
     mass: Condition = MASS
     mass_matches: Matcher = field(default=lambda values: False, repr=False, compare=False)  # `mass`, compiled

@@ -183,6 +183,13 @@ class AuditRules:
     ordinary: frozenset[str] = frozenset()
 
 
+@immutable
+class ReportRules:
+    """Who gets the compliance report without asking for it (M6)."""
+
+    monthly: tuple[str, ...] = ()  # addresses: once a month, of the month before
+
+
 # -- the rules ---------------------------------------------------------------------------------------------------
 
 

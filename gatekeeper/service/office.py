@@ -6,19 +6,24 @@ import asyncio
 import logging
 from functools import partial
 
+from gatekeeper.api.report.document import document_text, report_document
 from gatekeeper.archive.disposing import Disposing
 from gatekeeper.archive.text_duty import TextDuty
 from gatekeeper.audit.heads import ActHeads
 from gatekeeper.audit.retention import Retention
 from gatekeeper.background.delivery_queue import Queue
 from gatekeeper.background.gathering import GatherRunner
+from gatekeeper.background.monthly_reports import MonthlyReports
 from gatekeeper.background.recheck import Rechecks
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.background.scheduler import Scheduler
+from gatekeeper.ledger import reports
 from gatekeeper.lib.allowance import Allowance
 from gatekeeper.message.own_token import own_fields
+from gatekeeper.rules import Ruleset
 from gatekeeper.service.context import ProcessContext
 from gatekeeper.store import OutageLog, StoreError, WakeupListener, rulesets
+from gatekeeper.store.report_facts import Period
 
 log = logging.getLogger("gatekeeper.main")
 
@@ -57,6 +62,7 @@ class Office:
         self.act_heads = ActHeads(base.store)
         self.texts = TextDuty(base.store)
         self.disposing = Disposing(lambda: base.active_policy.current.ruleset, base.store, now)
+        self.monthly_reports = MonthlyReports(base.store, base.letterhead, self._report, self.queue.poke, now)
         self._started = False
 
     async def start(self) -> None:
@@ -72,6 +78,7 @@ class Office:
         self.act_heads.start()
         self.texts.start()
         self.disposing.start()
+        self.monthly_reports.start()
         self._started = True
 
     async def stop(self, grace: float) -> None:
@@ -84,6 +91,11 @@ class Office:
             await self.act_heads.stop()
             await self.texts.stop()
             await self.disposing.stop()
+            await self.monthly_reports.stop()
+
+    def _report(self, ruleset: Ruleset, period: Period) -> str:
+        """Return the report of a period as `gatekeeper report --keep` keeps it."""
+        return document_text(report_document(reports.compute(self._base.store, ruleset, period)))
 
     def _rung(self) -> None:
         """In the bell's thread."""

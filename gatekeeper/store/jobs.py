@@ -100,9 +100,9 @@ def enqueue(connection: Connection, job: NewJob) -> bool:
     return is_new
 
 
-def was_queued(connection: Connection, names: Collection[str]) -> bool:
-    """Return True where a job with one of these names `once` was queued before."""
-    return connection.execute(select(jobs.c.id).where(jobs.c.once.in_(names))).first() is not None
+def queued_of(connection: Connection, names: Collection[str]) -> frozenset[str]:
+    """Return those of these names `once` of which a job was queued before."""
+    return frozenset(connection.execute(select(jobs.c.once).where(jobs.c.once.in_(names))).scalars())
 
 
 def enqueue_release(connection: Connection, now: float, *, mailing_id: int, batch_id: int) -> None:

@@ -10,7 +10,9 @@ from gatekeeper.lib.immutable import immutable
 from gatekeeper.store import audit_chain
 from gatekeeper.store.db.schema import kept_reports
 from gatekeeper.store.events import Act
-from gatekeeper.store.rows import next_number
+from gatekeeper.store.rows import lock_number, next_number
+
+GATE = "gate"  # the login of what the gate does by itself
 
 
 @immutable
@@ -58,6 +60,20 @@ def keep(connection: Connection, since: float, until: float, agency: str | None,
     found = find(connection, number)
     assert found is not None
     return found
+
+
+def keep_once(connection: Connection, since: float, until: float, document: str, act: Act) -> KeptReport:
+    """Store the report of a month, unless another node has done so meanwhile; return the one that is kept."""
+    lock_number(connection, "reports")
+    return of_month(connection, since, until) or keep(connection, since, until, None, document, act)
+
+
+def of_month(connection: Connection, since: float, until: float) -> KeptReport | None:
+    """Return the report that the gate has kept by itself of a period; None where there is none."""
+    of_gate = (kept_reports.c.by == "", kept_reports.c.login == GATE, kept_reports.c.agency.is_(None))
+    query = select(kept_reports.c.number).where(kept_reports.c.since == since, kept_reports.c.until == until, *of_gate)
+    number = connection.execute(query.order_by(kept_reports.c.number).limit(1)).scalar()
+    return None if number is None else find(connection, number)
 
 
 def find(connection: Connection, number: int) -> KeptReport | None:

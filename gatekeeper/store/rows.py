@@ -24,6 +24,13 @@ def next_number(connection: Connection, name: str) -> int:
     return int(connection.execute(counting).scalar_one())
 
 
+def lock_number(connection: Connection, name: str) -> None:
+    """Wait for whoever has taken a number of that name and has not committed; take none."""
+    made = upsert(connection, counters).values(name=name, value=0)
+    same = made.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value})
+    connection.execute(same)
+
+
 def mailing_name(number: int | None) -> str | None:
     """Return `M-17` for 17; None for None."""
     return None if number is None else f"M-{number}"

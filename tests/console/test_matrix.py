@@ -11,11 +11,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from gatekeeper.api.report.document import document_text, report_document
 from gatekeeper.console.desk import Desk, Tries
 from gatekeeper.console.rates import Rates
 from gatekeeper.console.rendering import STATIC
 from gatekeeper.console.routes import ROUTES
-from gatekeeper.ledger import accounts
+from gatekeeper.ledger import accounts, reports
+from gatekeeper.ledger.context import act_of
 from gatekeeper.ledger.signins import Signins
 from gatekeeper.settings import SigningIn
 from gatekeeper.store import Database, Store
@@ -156,6 +158,9 @@ async def fill(scene):
     service.declare_emergency("DOA", HEAD, "flood", 4)
     for by in (CIO, "chief@doa.example.gov"):
         service.approve_request(4, by, "yes")
+    span = reports.Period(scene.now - 86_400.0, scene.now)
+    made = reports.compute(scene.store, service.ruleset, span)
+    reports.keep(scene.store, span, document_text(report_document(made)), act_of("", "", scene.now))
     service.suspend("sender", "clerk@dphhs.example.gov", CIO, "too much", date(2026, 12, 24))
 
 

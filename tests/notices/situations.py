@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 
+from gatekeeper.background.monthly_reports import MonthlyReports
 from gatekeeper.background.reminders import Reminders
 from gatekeeper.ledger.cases import CaseWanted
 from gatekeeper.ledger.preserves import PreserveWanted
@@ -609,6 +610,23 @@ async def emergency_reviewed(folder: Path) -> Letter:
     await play.after()
     play.service.review_permit(1, CIO, "One message, to those in the building")
     return to(play.letters(), HEAD)
+
+
+# -- the report of a month -----------------------------------------------------------------------------------------
+
+
+@letter(
+    "A month is over",
+    "each address under `reports: monthly`",
+    "where its compliance report is, and its SHA-256",
+    "background/test_monthly_reports.py",
+)
+async def month_over(folder: Path) -> Letter:
+    play = Play(folder, ONE.replace("rules:\n", f"reports: {{monthly: [{CIO}]}}\nrules:\n", 1))
+    play.now += 8 * DAY
+    duty = MonthlyReports(play.store, play.letterhead, lambda ruleset, period: "{}", lambda: None, play.clock)
+    await duty.attend()
+    return to(play.letters(), CIO)
 
 
 # -- legal holds -------------------------------------------------------------------------------------------------

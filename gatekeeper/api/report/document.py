@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +19,11 @@ from gatekeeper.store.views import Emergency
 Document = dict[str, Any]
 _TOP = 10
 _SHOWN = 50  # mailings that would have been stopped
+
+
+def document_text(document: Document) -> str:
+    """Return a report's document as it is kept, and its digest made of."""
+    return json.dumps(document, ensure_ascii=False, sort_keys=True)
 
 
 def report_document(report: Report) -> Document:

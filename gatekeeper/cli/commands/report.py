@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gatekeeper.api.report.csv_files import csv_files
-from gatekeeper.api.report.document import report_document
+from gatekeeper.api.report.document import document_text, report_document
 from gatekeeper.api.report.page import report_page
 from gatekeeper.api.report.pdf import PdfMissing, report_pdf
 from gatekeeper.api.report.tables import Document, ReportTable, tables_of
@@ -72,7 +72,7 @@ def _new(store: Store, given: dict[str, Any], by: str) -> Document:
     with progress(reports.size_of(store, wanted), "report") as advance:
         document = report_document(reports.compute(store, ruleset, wanted, advance))
     if given["keep"]:
-        kept = reports.keep(store, wanted, json.dumps(document, ensure_ascii=False, sort_keys=True), act)
+        kept = reports.keep(store, wanted, document_text(document), act)
         click.echo(f"gatekeeper: kept as {kept.id}, SHA-256 {kept.digest}", err=True)
     return document
 

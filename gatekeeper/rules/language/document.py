@@ -10,7 +10,7 @@ from typing import Any
 from gatekeeper.rules.language.read_conditions import Conditions, Context
 from gatekeeper.rules.language.read_mailings import AUDIT, DENIAL_WORDS, HELD, MAILING, NOTICES, REQUESTS
 from gatekeeper.rules.language.read_organisation import AGENCIES, DIRECTORY, LISTS, PEOPLE, SCOPE
-from gatekeeper.rules.language.read_records import RECORDS
+from gatekeeper.rules.language.read_records import RECORDS, REPORTS
 from gatekeeper.rules.language.read_rules import Defines, Rules
 from gatekeeper.rules.language.read_senders import CONSENT, GROUPS, SENDERS, TOGETHER, WORKING_HOURS
 from gatekeeper.rules.language.scalars import ADDRESS, AGENCY, DAY, DOMAIN, OWN_DOMAIN, TEXT, VERSION, Zone
@@ -59,6 +59,7 @@ DOCUMENT = Section(
         Key("held", HELD, "What becomes of a held mailing that nobody decides."),
         Key("audit", AUDIT, "What is recorded of decisions, and for how long."),
         Key("records", RECORDS, "Classes of records, and how long each is kept."),
+        Key("reports", REPORTS, "Who gets the compliance report of each month."),
         Key("enforce", _Enforced(), "Agencies whose senders these rules act on; the others are only watched."),
         Key("notices", NOTICES, "What the gate's own mails say."),
         Key("denials", DENIAL_WORDS, "Categories of denials, and the words for each; added to those that there are."),

@@ -10,7 +10,7 @@ from typing import Any
 
 from gatekeeper.address import normalise
 from gatekeeper.model import Action
-from gatekeeper.rules.language.read_records import refuse_two_times, warn_of_records
+from gatekeeper.rules.language.read_records import refuse_two_times, warn_of_records, warn_of_reports
 from gatekeeper.rules.language.value_types import Failed, Reading
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node, Scalar, Sequence
 from gatekeeper.rules.matching.conditions import Condition, Test, conjunction, tests_of
@@ -37,6 +37,7 @@ def warn_of_findings(root: Mapping, values: Any, reading: Reading) -> None:
     _held(values, root.get("held"), reading)
     if not refuse_two_times(root, reading):
         warn_of_records(values, root, reading)
+        warn_of_reports(values, root, reading)
     rules = root.get("rules")
     nodes = rules.items if isinstance(rules, Sequence) else []
     if not nodes:

@@ -1,4 +1,4 @@
-"""Read `records`: classes of records, how long each is kept, and how what is due is destroyed."""
+"""Read `records`, how long classes of records are kept and how they are destroyed, and `reports`, who gets them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
-from gatekeeper.rules.language.scalars import DURATION, FLAG, TEXT, word_of
+from gatekeeper.rules.language.scalars import ADDRESS, DURATION, FLAG, TEXT, word_of
 from gatekeeper.rules.language.units import parse_keep
-from gatekeeper.rules.language.value_types import Key, Reading, Section, Value, made_into
+from gatekeeper.rules.language.value_types import Key, ListOf, Reading, Section, Value, made_into
 from gatekeeper.rules.language.yaml_nodes import Mapping, Node
 from gatekeeper.rules.record_classes import (
     ACCESS,
@@ -27,7 +27,7 @@ from gatekeeper.rules.record_classes import (
     Records,
     unless_said,
 )
-from gatekeeper.rules.specs import ROLES
+from gatekeeper.rules.specs import ROLES, ReportRules
 
 _PREFIX = re.compile(r"[A-Z][A-Z0-9]{0,11}")
 
@@ -90,6 +90,19 @@ RECORDS = Section(
 )
 assert {field.name for field in fields(RecordClass)} == _KEYS.keys()
 
+REPORTS = Section(
+    "who gets reports, such as {monthly: [cio@example.gov]}",
+    (
+        Key(
+            "monthly",
+            ListOf(ADDRESS),
+            "Who gets a link to each month's report, on the first working day after it.",
+        ),
+    ),
+    lambda values, node, reading: ReportRules(tuple(dict.fromkeys(values.get("monthly", ())))),
+)
+_SEE_REPORTS = frozenset({"approver", "admin", "auditor", "records"})
+
 # -- what an admin should know -----------------------------------------------------------------------------------
 
 
@@ -107,6 +120,17 @@ def warn_of_records(values: dict[str, Any], root: Mapping, reading: Reading) -> 
         reading.warn(node, text)
     if _destroys(records) and records.backups is None:
         reading.warn(node, "no backups: a certificate will not say when copies of what was destroyed are gone too")
+
+
+def warn_of_reports(values: dict[str, Any], root: Mapping, reading: Reading) -> None:
+    """Warn of somebody who gets a link to reports that they may not see."""
+    node = root.get("reports")
+    if node is None or not isinstance(node, Mapping):
+        return
+    people = values.get("people", {})
+    for address in values["reports"].monthly:
+        if address not in people or _SEE_REPORTS.isdisjoint(people[address].roles):
+            reading.warn(node, f"{address} gets a link to each month's report, and has no role that may see it")
 
 
 def refuse_two_times(root: Mapping, reading: Reading) -> bool:

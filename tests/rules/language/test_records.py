@@ -136,3 +136,10 @@ def test_signatures_that_nobody_can_give_and_backups_of_which_nothing_is_known_a
 
 
 OFFICERS_ONLY = "version: 1\npeople:\n  records@example.gov: {roles: [records]}\n"
+
+
+def test_a_link_to_reports_that_its_reader_may_not_see_is_warned_of():
+    found = problems("reports: {monthly: [records@example.gov, jo@example.gov]}\n")
+    assert [each for each in found if "monthly" in each or "link" in each] == [
+        "rules.yaml:12:10: warning: jo@example.gov gets a link to each month's report, and has no role that may see it"
+    ], found
