@@ -1,7 +1,8 @@
 """The query of a search: words, "phrases", prefix*, OR, -not. Pure.
 
 All parts must be found, but for OR, either side of which is looked for by itself. What is no letter or digit separates
-words: `jo@doa.example.gov` is a phrase of four.
+words: `jo@doa.example.gov` is a phrase of four. What other programs take for an operator, and this one does not, is
+refused: whoever writes `AND NOT`, brackets or `*ment` would get another answer than they asked for, and not see it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from gatekeeper.archive.words import words_of
 MOST_WORDS = 30  # of a phrase
 _MOST_PARTS = 100  # of a query
 _TOKEN = re.compile(r'-?"[^"]*"\*?|\S+')
+_STAR_WITHIN = re.compile(r'\*\w|\w\*+[^*"]')
 _OR = "OR"
+_OTHERS = {
+    "AND": "AND: expected the words beside each other, which are all looked for",
+    "NOT": "NOT: expected a hyphen before what is not to be found, such as -lunch",
+}
 
 
 class QueryError(ValueError):
@@ -94,11 +100,25 @@ def read_query(text: str) -> Query:
                 raise QueryError("OR: expected something to look for on either side")
             either.append((set(), set()))
             continue
+        _check_token(token, len(tokens))
         is_not = token.startswith("-")
         either[-1][is_not].add(_phrase(token[is_not:], token))
     if either[-1] == (set(), set()):
         raise QueryError("OR: expected something to look for on either side")
     return Query(tuple((frozenset(wanted), frozenset(unwanted)) for wanted, unwanted in either))
+
+
+def _check_token(token: str, tokens: int) -> None:
+    """Refuse what would be read in another way than it was meant. Raises QueryError."""
+    if tokens > 1 and token in _OTHERS:
+        raise QueryError(_OTHERS[token])
+    is_quoted = token.removeprefix("-").startswith('"')
+    if not is_quoted and '"' in token:
+        raise QueryError(f'{token!r}: expected a blank before the first " of a phrase')
+    if not is_quoted and tokens > 1 and token.count("(") != token.count(")"):
+        raise QueryError(f"{token!r}: expected no brackets: all that stands on one side of OR belongs together")
+    if _STAR_WITHIN.search(token):
+        raise QueryError(f"{token!r}: expected * at the end of a word alone, such as enrol*")
 
 
 def subject_query(text: str, marked: Callable[[str], list[str]]) -> tuple[Phrase, ...]:
